@@ -1,0 +1,97 @@
+# For most people: `make demo` shows it working, `make test` tests it. Everything is built in this folder.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+PY := .venv/bin/python
+OTHER_PYTHONS := 3.10 3.13
+ARGS ?=
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+.PHONY: demo
+demo: .venv/.made ## Run a throwaway Salt master and minions with the engine (PORT=8000, MINIONS=2); Ctrl-C ends it
+	@exec $(PY) tools/demo.py
+
+.PHONY: test
+test: $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run all tests; ARGS are passed on to pytest
+
+# The unit tests need no Salt, so they also run on other Pythons, where those are installed.
+.PHONY: $(OTHER_PYTHONS:%=test-unit-%)
+$(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
+	@if tools/find-python.sh $* >/dev/null; then \
+	    $(MAKE) -s --no-print-directory .venv-unit-$*/.made; \
+	    echo "== unit tests on Python $*"; \
+	    .venv-unit-$*/bin/python -m pytest tests/unit $(ARGS); \
+	else \
+	    echo "== Python $* is not installed: the unit tests do not run on it here"; \
+	fi
+
+# What Salt promises the engine: loading it, the way to the master, permissions. test-all runs the rest there as well.
+CONTRACT_3007 := tests/integration/test_loader.py tests/integration/master tests/functional/master \
+    tests/functional/test_permissions_like_salt.py
+
+.PHONY: test-3007 test-all
+test-3007: .venv-3007/.made ## Run what must hold on Salt 3007 too
+	@echo "== Salt 3007"
+	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007) $(ARGS)
+
+test-all: test ## Run all tests, and on Salt 3007 all that can hold there
+	@echo "== Salt 3007, the rest"
+	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
+
+.PHONY: test-3008
+test-3008: .venv/.made ## Run all tests on Salt 3008 only
+	@echo "== Salt 3008"
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: .venv/.made ## Check style, types, the direction of imports, and that docs/ fits the schemas
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy _engines/websocket_api
+	for root in _modules _runners tools; do \
+	    if ls $$root/*.py >/dev/null 2>&1; then MYPYPATH=$$root $(PY) -m mypy $$root; fi; \
+	done
+	PYTHONPATH=_engines .venv/bin/lint-imports --no-logo
+	$(PY) tools/docs.py --check
+	$(PY) -m yamllint --strict .
+
+.PHONY: format
+format: .venv/.made ## Lay out the Python files as lint wants them
+	$(PY) -m ruff check --fix-only
+	$(PY) -m ruff format
+
+.PHONY: bench bench-commands bench-events
+bench: bench-commands bench-events ## Measure on a real master; ARGS=--help tells what can be chosen
+
+bench-commands: .venv/.made
+	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
+
+bench-events: .venv/.made
+	@$(PY) -m tests.benchmarks.events $(filter --quick --write --help,$(ARGS))
+
+.PHONY: docs
+docs: .venv/.made ## Write docs/protocol.md and docs/options.md from the schemas
+	@$(PY) tools/docs.py
+
+.PHONY: venv
+venv: .venv/.made ## Build .venv only
+
+.PHONY: clean
+clean: ## Delete all that make has made here
+	rm -rf .venv .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment is built again when its requirement files change, and only then.
+.venv/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt dev.txt)
+	@tools/venv.sh .venv 3.11 requirements/dev.txt
+
+.venv-3007/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt salt-3007.txt)
+	@tools/venv.sh .venv-3007 3.11 requirements/salt-3007.txt
+
+.venv-unit-%/.made: $(addprefix requirements/,build.txt engine.txt test.txt)
+	@PYTHON= tools/venv.sh .venv-unit-$* $* requirements/test.txt

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Builds a virtual environment: tools/venv.sh FOLDER VERSION REQUIREMENTS
+#
+# FOLDER/.made is written last, so that a build that was broken off is begun again. As root, Debian's packages that
+# are missing are installed; otherwise they are named. PYTHON overrides the interpreter.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+folder=$1 version=$2 requirements=$3
+log=$folder/install.log
+
+# need CHECK PACKAGE...: what CHECK (a command) does not find, Debian's PACKAGEs bring.
+need() {
+    local check=$1
+    shift
+    eval "$check" >/dev/null 2>&1 && return
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        echo "$folder: installing $* with apt-get"
+        apt_lists
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+        eval "$check" >/dev/null 2>&1 && return
+    fi
+    echo "$folder: cannot be built without $*. On Debian and Ubuntu: sudo apt-get install $*" >&2
+    exit 1
+}
+
+# A fresh machine has no package lists yet; one that has is not made to wait.
+apt_lists() {
+    apt-cache show python3-dev >/dev/null 2>&1 || apt-get update -qq
+}
+
+python=${PYTHON:-$(tools/find-python.sh "$version" || true)}
+if [ -z "$python" ]; then
+    need 'command -v python3' python3
+    python=$(command -v python3)
+fi
+"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' || {
+    echo "$folder: $python is $("$python" -V 2>&1), but Python 3.10 to 3.14 is needed: make PYTHON=/path/to/python" >&2
+    exit 1
+}
+need "'$python' -c 'import ensurepip, venv'" python3-venv
+case $requirements in
+    *test.txt) ;;
+    *)  # timelib, which Salt needs, comes as C source.
+        need 'command -v cc' gcc libc6-dev
+        need "test -e \"\$('$python' -c 'import sysconfig; print(sysconfig.get_path(\"include\"))')/Python.h\"" python3-dev
+        ;;
+esac
+
+echo "$folder: building with $("$python" -V) from $requirements (minutes the first time, never again until it changes)"
+rm -rf "$folder"
+"$python" -m venv "$folder"
+# Old pip reads PIP_CONSTRAINT when it builds a package, new pip PIP_BUILD_CONSTRAINT.
+export PIP_CONSTRAINT=$PWD/requirements/build.txt PIP_BUILD_CONSTRAINT=$PWD/requirements/build.txt
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+if ! "$folder/bin/python" -m pip install -r "$requirements" 2>&1 | tee "$log" \
+    | { grep --line-buffered -oE '^(Collecting|Building wheel for|Installing collected packages)[^:(]*' || true; } \
+    | sed -u "s|^|$folder: |"; then
+    tail -n 30 "$log" | cut -c 1-300 >&2
+    echo "$folder: pip failed; the whole of its output is in $log" >&2
+    exit 1
+fi
+touch "$folder/.made"
