@@ -1,0 +1,131 @@
+"""The two formats of the native door. A message means the same in both; events are put together from encoded parts.
+
+An event's body is encoded once per format, whoever and however many get it: a frame is a short head and that body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import msgpack  # type: ignore[import-untyped]
+
+from . import encoding
+
+
+class Codec(Protocol):
+    """A format. Two connections of one codec and one subscription number can share frames."""
+
+    name: str
+    """The websocket subprotocol."""
+    binary: bool
+    """Whether messages travel in binary websocket frames."""
+
+    def encode(self, value: Any) -> bytes:
+        """Return a whole message."""
+        ...
+
+    def decode(self, data: str | bytes) -> Any:
+        """Return what a client sent; raises ValueError for what is no message of this format."""
+        ...
+
+    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+        """Return an event's body in this format.
+
+        :param body: as :attr:`Event.body` or a cut of it has it
+        :param made: what was made for this event already
+        """
+        ...
+
+    def event(self, number: int, body: bytes) -> bytes:
+        """Return an ``event`` frame of a body of this format."""
+        ...
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        """Return an ``events`` frame."""
+        ...
+
+
+class _Json:
+    name = "salt.v1.json"
+    binary = False
+
+    def encode(self, value: Any) -> bytes:
+        return encoding.encode(value)
+
+    def decode(self, data: str | bytes) -> Any:
+        if isinstance(data, bytes):
+            raise ValueError("binary in a text protocol")
+        return encoding.decode(data)
+
+    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+        return body
+
+    def event(self, number: int, body: bytes) -> bytes:
+        return b'{"type":"event","subscription":%d,%b}' % (number, body)
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        return b'{"type":"events","subscription":%d,"events":[{%b}]}' % (number, b"},{".join(bodies))
+
+
+class _Msgpack:
+    """The values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so that clients need not
+    know by which format something came."""
+
+    name = "salt.v1.msgpack"
+    binary = True
+
+    def encode(self, value: Any) -> bytes:
+        return self._pack(encoding.plain(value))
+
+    def decode(self, data: str | bytes) -> Any:
+        if isinstance(data, str):
+            raise ValueError("text in a binary protocol")
+        try:
+            return msgpack.unpackb(data, raw=False, strict_map_key=True)
+        except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
+            raise ValueError(type(error).__name__) from None
+
+    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+        key = (self.name, body)
+        packed = made.get(key)
+        if packed is None:
+            packed = made[key] = self._pack(encoding.decode(b"{" + body + b"}"))
+        return packed
+
+    def event(self, number: int, body: bytes) -> bytes:
+        # One map of the two fields of every frame and those of the body, whose own head (a fixmap) is one byte.
+        return bytes([body[0] + 2]) + _head("event") + self._pack(number) + body[1:]
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        length = bytes(msgpack.Packer().pack_array_header(len(bodies)))
+        return b"\x83" + _head("events") + self._pack(number) + self._pack("events") + length + b"".join(bodies)
+
+    @staticmethod
+    def _pack(value: Any) -> bytes:
+        try:
+            return bytes(msgpack.packb(value))
+        except (OverflowError, ValueError):
+            return bytes(msgpack.packb(_small(value)))
+
+
+@cache
+def _head(kind: str) -> bytes:
+    """Return the first field of a frame and the name of the second."""
+    return b"".join(bytes(msgpack.packb(text)) for text in ("type", kind, "subscription"))
+
+
+def _small(value: Any) -> Any:
+    """Write integers that msgpack has no place for as text."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _small(item) for key, item in value.items()}
+    return [_small(item) for item in value] if isinstance(value, list) else value
+
+
+JSON: Codec = _Json()
+MSGPACK: Codec = _Msgpack()
+CODECS = {codec.name: codec for codec in (JSON, MSGPACK)}
+"""By subprotocol; the first is what who offers none gets."""

@@ -1,0 +1,28 @@
+"""What has happened since the engine started, in numbers; gauges are read when somebody asks (doors/metrics.py)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Counters:
+    """Counts that only rise."""
+
+    events_read: int = 0
+    events_delivered: int = 0
+    """Events handed to clients: one event to ten clients counts ten."""
+    events_dropped: int = 0
+    """Events not handed to a slow client that asked for ``overflow: drop``."""
+    bus_losses: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    """By operation."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Error replies, by code."""
+    closes: Counter[int] = field(default_factory=Counter)
+    """Connections that the engine ended, by close code."""
+    login_failures: int = 0
+    last_stamp: str = ""
+    """``_stamp`` of the newest event, and when it was read: the difference is how far the engine is behind."""
+    last_read: float = 0.0

@@ -1,0 +1,113 @@
+"""Who sees the same of the same events, in the same form: decided once, encoded once, written to each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import frames
+from .codecs import Codec
+from .counters import Counters
+from .events import Event
+from .filters import Filter
+from .pacing import Later, Pacer
+from .visibility import Viewer
+
+if TYPE_CHECKING:
+    from .streams import EventSubscription
+
+BUNDLE_SECONDS = 0.02  # under load a bundle leaves at most this late, and so does what shares a write
+REST = 3  # times as long as the last write to a group took is waited before the next: most of the time is others'
+BUNDLE_EVENTS = 256
+BUNDLE_BYTES = 256 * 1024
+
+
+class Form(NamedTuple):
+    """How events travel to a client."""
+
+    bundle: bool
+    codec: Codec
+    wrap: Callable[[bytes], bytes]
+
+    def write(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        """Return what is written for these bodies, which are in this codec: one bundle, or frame after frame."""
+        if self.bundle:
+            return self.wrap(self.codec.events(number, bodies))
+        return b"".join([self.wrap(self.codec.event(number, body)) for body in bodies])
+
+
+GroupKey = tuple[Filter, Viewer, Form]
+
+
+class Group:
+    """Subscribers who see the same of the same filter, in the same form.
+
+    They share what is written. Under load events share a write too, in bundles or as frames one after the other: to
+    write costs far more than what is written. An event after a pause leaves at once.
+    """
+
+    def __init__(
+        self,
+        filter_: Filter,
+        viewer: Viewer,
+        form: Form,
+        later: Later,
+        clock: Callable[[], float],
+        counters: Counters,
+    ) -> None:
+        self.filter = filter_
+        self.viewer = viewer
+        self.key: GroupKey = (filter_, viewer, form)
+        self.members: dict[EventSubscription, None] = {}
+        self.quiet = True
+        """Whether nothing was sent since the last :meth:`bookmark`."""
+        self._pending: list[bytes] = []
+        self._pending_seqs: list[int] = []
+        self._pending_bytes = 0
+        self._counters = counters
+        self._clock = clock
+        self._form = form
+        self._pacer = Pacer(BUNDLE_SECONDS if form.bundle else 0.0, self.flush, later, clock)
+
+    def deliver(self, event: Event, body: bytes) -> None:
+        """Send one event to all members, now or with the next ones."""
+        self.quiet = False
+        if self._pending_bytes + len(body) > BUNDLE_BYTES:
+            self.flush()
+        self._pending.append(self._form.codec.body(body, event.cuts))
+        self._pending_seqs.append(event.seq)
+        self._pending_bytes += len(body)
+        if len(self._pending) >= BUNDLE_EVENTS:
+            self.flush()
+        elif self._pacer.rested and not self._form.bundle:
+            self._pacer.now()
+        else:
+            self._pacer.poke()
+
+    def flush(self) -> None:
+        """Send what waits; needed before a member comes or goes."""
+        if self._pending:
+            began = self._clock()
+            bodies, self._pending, self._pending_bytes = self._pending, [], 0
+            seqs, self._pending_seqs = self._pending_seqs, []
+            self._send(bodies, seqs[0], seqs[-1])
+            if not self._form.bundle:
+                self._pacer.seconds = min(BUNDLE_SECONDS, (1 + REST) * (self._clock() - began))
+
+    def bookmark(self, epoch: str, seq: int) -> None:
+        """Tell who got nothing since the last call how far everything was looked at."""
+        if self.quiet:
+            for member in list(self.members):
+                if not member.has_lost:  # its gap comes first
+                    member.connection.send(frames.bookmark(member.number, epoch, seq))
+        self.quiet = True
+
+    def _send(self, bodies: list[bytes], first: int, last: int) -> None:
+        count = len(bodies)
+        self._counters.events_delivered += count * len(self.members)
+        made: dict[int, bytes] = {}
+        for member in list(self.members):
+            written = made.get(member.number)
+            if written is None:
+                written = made[member.number] = self._form.write(member.number, bodies)
+            member.connection.outbox.put(written, member if member.drop else None, first, last, count)

@@ -1,0 +1,93 @@
+"""What can be resumed from: a numbered ring of events, bounded by count, bytes and age."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .events import Event
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Numbers that no event has, because the bus was not heard meanwhile."""
+
+    seq: int
+    reason: str = "bus"
+
+
+class History:
+    """Events numbered 1, 2, 3 … within one ``epoch``, the oldest forgotten first.
+
+    :param epoch: names this run of the engine, so that a number of another run is never mistaken for one of ours
+    :param events: at most so many events are kept
+    :param size: at most so many bytes are kept, as :attr:`Event.size` counts them
+    :param seconds: at most so old they grow
+    """
+
+    def __init__(self, epoch: str, *, events: int, size: int, seconds: float) -> None:
+        self.epoch = epoch
+        self.seq = 0  # the newest number given out
+        self.bytes = 0
+        self._most_events = events
+        self._most_bytes = size
+        self._most_seconds = seconds
+        self._ring: deque[Event | Hole] = deque()
+
+    def next_seq(self) -> int:
+        """Return the number of the next event or hole; it counts once that is kept, so that no number is left out."""
+        return self.seq + 1
+
+    def append(self, event: Event) -> None:
+        """Keep an event whose number came from :meth:`next_seq`."""
+        self.seq = event.seq
+        self._ring.append(event)
+        self.bytes += event.size
+        self.forget(event.time)
+
+    def append_hole(self) -> Hole:
+        """Mark that events may be missing here, and return the mark."""
+        hole = Hole(self.next_seq())
+        self.seq = hole.seq
+        self._ring.append(hole)
+        return hole
+
+    def forget(self, now: float) -> None:
+        """Drop what is over a bound. Called at each event, and from time to time while there are none."""
+        ring = self._ring
+        oldest = now - self._most_seconds
+        while ring:
+            first = ring[0]
+            if isinstance(first, Event):
+                if len(ring) <= self._most_events and self.bytes <= self._most_bytes and first.time >= oldest:
+                    return
+                self.bytes -= first.size
+            elif len(ring) <= self._most_events and len(ring) > 1:
+                return
+            elif len(ring) == 1:
+                return  # a hole alone costs nothing and still has to be told
+            ring.popleft()
+
+    @property
+    def oldest(self) -> int:
+        """The oldest number that can still be had; ``seq + 1`` when there is none."""
+        return self._ring[0].seq if self._ring else self.seq + 1
+
+    @property
+    def oldest_time(self) -> float | None:
+        """When the oldest event came, in seconds since the epoch; None when there is none."""
+        return next((entry.time for entry in self._ring if isinstance(entry, Event)), None)
+
+    def has_all_after(self, seq: int) -> bool:
+        """Tell whether everything after ``seq`` is still here."""
+        return self.oldest <= seq + 1
+
+    def after(self, seq: int) -> Iterator[Event | Hole]:
+        """Yield what is kept of everything after ``seq``, oldest first."""
+        ring = self._ring
+        if not ring or seq >= self.seq:
+            return
+        # Numbers in the ring are consecutive, so a position is a subtraction and not a search.
+        for index in range(max(0, seq + 1 - ring[0].seq), len(ring)):
+            yield ring[index]

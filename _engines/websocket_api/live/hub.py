@@ -1,0 +1,142 @@
+"""Every event of the bus goes through here once: numbered, kept, taken into the views, handed out.
+
+Subscribers with the same filter and the same view share one decision and the same bytes; nothing is done for one
+client that could be done for all of its kind (live/groups.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .counters import Counters
+from .encoding import decode, encode
+from .events import Event, make, minions_of
+from .filters import Filter
+from .fleet import Fleet
+from .groups import Group, GroupKey
+from .history import History, Hole
+from .jobbook import JobBook
+from .pacing import Later
+from .streams import EventSubscription
+from .visibility import Viewer, Visibility
+
+log = logging.getLogger(__name__)
+
+
+class Hub:
+    """Takes what the bus brings and hands it out.
+
+    :param later: ``later(seconds, call)``
+    :param clock: seconds, monotonic
+    :param wall: seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        book: JobBook,
+        fleet: Fleet,
+        visibility: Visibility,
+        later: Later,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+    ) -> None:
+        self.history = history
+        self.counters = Counters()
+        self._book = book
+        self._fleet = fleet
+        self._visibility = visibility
+        self.later = later
+        self.clock = clock
+        self._wall = wall
+        self._groups: dict[GroupKey, Group] = {}
+        self._waiters: dict[object, Callable[[Event | Hole], None]] = {}
+
+    def take(self, tag: str, data: dict[str, Any]) -> None:
+        """Take one event from the bus."""
+        now = self._wall()
+        event, data = make(self.history.next_seq(), tag, data, now)
+        counters = self.counters
+        counters.events_read += 1
+        counters.last_stamp, counters.last_read = str(data.get("_stamp", "")), now
+        self.history.append(event)
+        for picture in (self._fleet, self._book):
+            try:
+                picture.take(event, data)
+            except Exception:
+                # What a picture cannot digest is an event all the same, kept and handed out like the others.
+                log.exception("an event could not be taken into a picture, its tag is %.200r", tag)
+        for group in list(self._groups.values()):
+            body = self.view(group.filter, group.viewer, event)
+            if body is not None:
+                group.deliver(event, body)
+        for waiter in list(self._waiters.values()):
+            waiter(event)
+        event.cuts.clear()
+
+    def broke(self) -> Hole:
+        """Note that the bus was not heard for a while: events may be missing here, nobody knows how many."""
+        hole = self.history.append_hole()
+        self.counters.bus_losses += 1
+        for group in list(self._groups.values()):
+            group.flush()
+            for member in list(group.members):
+                member.tell_gap(hole.reason, hole.seq, hole.seq)
+        return hole
+
+    def bookmark(self) -> None:
+        """Tell quiet subscriptions how far everything was looked at, so that they need not replay it."""
+        for group in list(self._groups.values()):
+            group.bookmark(self.history.epoch, self.history.seq)
+
+    def view(self, filter_: Filter, viewer: Viewer, event: Event) -> bytes | None:
+        """Return the event's body for this filter and viewer, or None."""
+        if not filter_.wants(event):
+            return None
+        try:
+            body = self._visibility.view(viewer, event)
+        except Exception:
+            # An odd entry in one user's auth list must not keep the event from all others.
+            log.exception("whether %.200r may see an event could not be decided: not shown", viewer.user)
+            return None
+        if body is not None and body is not event.body and filter_.minions:
+            left = minions_of(event.topic, decode(b"{" + body + b"}")["data"])
+            if filter_.minions.isdisjoint(left):
+                return None  # what was cut away must not be found by asking for it
+        if body is not None and filter_.without_return and event.has_return:
+            return _without_return(event, body)
+        return body
+
+    def join(self, subscription: EventSubscription) -> Group:
+        """Hand live events to a subscription that has seen everything up to the head."""
+        key = (subscription.filter, subscription.session.viewer, subscription.form)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
+        group.flush()
+        group.members[subscription] = None
+        return group
+
+    def leave(self, subscription: EventSubscription, group: Group) -> None:
+        """Hand it nothing more."""
+        group.members.pop(subscription, None)
+        if not group.members:
+            self._groups.pop(group.key, None)
+
+    def wait(self, key: object, call: Callable[[Event | Hole], None]) -> Callable[[], None]:
+        """Call for each event from now on; return what ends it."""
+        self._waiters[key] = call
+        return lambda: self._waiters.pop(key, None) and None
+
+
+def _without_return(event: Event, body: bytes) -> bytes:
+    key = ("without_return", body)
+    made = event.cuts.get(key)
+    if made is None:
+        shown = decode(b"{" + body + b"}")
+        shown["data"].pop("return", None)
+        made = event.cuts[key] = encode(shown)[1:-1]
+    return made

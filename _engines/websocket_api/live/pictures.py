@@ -1,0 +1,213 @@
+"""One client's view of some jobs, or of the fleet: a snapshot in pieces, then ``live``, then what changed.
+
+A snapshot can be larger than all that may wait for a client: it is drawn piece by piece, each as things are when the
+client has room for it, and what changes meanwhile waits until it is complete.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ApiError
+from . import frames
+from .connection import Connection
+from .jobs import Job
+from .sessions import Session
+
+if TYPE_CHECKING:
+    from .views import Views
+
+
+class Drawing:
+    """A snapshot on its way to one client.
+
+    :param pieces: draws a piece when it is asked for it, not earlier
+    :param done: called when all have been sent
+    """
+
+    def __init__(self, connection: Connection, pieces: Iterator[frames.Message], done: Callable[[], None]) -> None:
+        self._connection = connection
+        self._pieces = pieces
+        self._done = done
+        self._stopped = False
+
+    def go(self) -> None:
+        """Send as much as the outbox takes; go on when it has drained."""
+        outbox = self._connection.outbox
+        while not self._stopped:
+            if outbox.full:
+                outbox.when_drained(self.go)
+                return
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._done()
+                return
+            self._connection.send(piece)
+
+    def stop(self) -> None:
+        """Send nothing more of it."""
+        self._stopped = True
+
+
+class Picture(ABC):
+    """What the two subscriptions have in common.
+
+    :param only: only these minions are asked for; empty for all
+    """
+
+    def __init__(
+        self, views: Views, connection: Connection, number: int, session: Session, only: Iterable[str] = ()
+    ) -> None:
+        self.number = number
+        self.session = session
+        self.connection = connection
+        self.only = frozenset(only)
+        self.behind: set[tuple[str, str]] = set()
+        """What changed while the snapshot is drawn: (jid or nothing, minion)."""
+        self._views = views
+        self._drawing: Drawing | None = None
+        self._live = False
+
+    @property
+    def drawing(self) -> bool:
+        """Whether the snapshot is not complete yet: changes then wait in ``behind``."""
+        return self._drawing is not None
+
+    def draw(self, pieces: Iterator[frames.Message]) -> None:
+        """Send a snapshot, in place of one that is not complete yet."""
+        if self._drawing is not None:
+            self._drawing.stop()
+        self._drawing = Drawing(self.connection, pieces, self._drawn)
+        self._drawing.go()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        if self._drawing is not None:
+            self._drawing.stop()
+
+    @abstractmethod
+    def catch_up(self, behind: set[tuple[str, str]]) -> None:
+        """Send what changed meanwhile."""
+
+    def _drawn(self) -> None:
+        self._drawing = None
+        if not self._live:
+            self._live = True
+            self.connection.send(frames.live(self.number, self._views.seq))
+        behind, self.behind = self.behind, set()
+        if behind:
+            self.catch_up(behind)
+
+
+class JobSubscription(Picture):
+    """One client's view of some jobs.
+
+    :param without_return: leave out what the minions returned
+    """
+
+    def __init__(
+        self,
+        views: Views,
+        connection: Connection,
+        number: int,
+        session: Session,
+        jobs: Iterable[Job],
+        *,
+        only: Iterable[str] = (),
+        without_return: bool = False,
+    ) -> None:
+        super().__init__(views, connection, number, session, only)
+        self.without_return = without_return
+        self.jids = [job.jid for job in jobs]
+
+    def start(self) -> None:
+        """Follow, and send the snapshot."""
+        self._views.follow_jobs(self)
+        self.draw(self._views.draw_jobs(self))
+
+    def regroup(self) -> None:
+        """Draw the pictures anew, after the permissions changed; end when there is nothing left to see."""
+        if self._views.sees_any(self):
+            self.draw(self._views.draw_jobs(self))
+            return
+        self.connection.remove(self.number)
+        fault = ApiError("forbidden", "these jobs may not be seen by you any more")
+        self.connection.send(frames.ended(self.number, fault))
+
+    def catch_up(self, behind: set[tuple[str, str]]) -> None:
+        """Send the parts that changed meanwhile."""
+        for jid in self.jids:
+            changed = {minion for of, minion in behind if of == jid}
+            if changed:
+                self._views.send_job(self, jid, changed)
+
+    def asked_for(self, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a job and those of its parts that this client wants to see."""
+        parts = view.pop("minions")
+        if self.only:
+            parts = {name: part for name, part in parts.items() if name in self.only}
+        if self.without_return:
+            parts = {name: {**part} for name, part in parts.items()}
+            for told in (view, *parts.values()):
+                told.pop("return", None)
+        return view, parts
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """Subscriptions of the same form and viewer get the same bytes."""
+        return self.number, self.only, self.without_return
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        super().stop()
+        self._views.leave_jobs(self)
+
+
+class MinionsSubscription(Picture):
+    """One client's view of the fleet."""
+
+    told: set[str]
+    """The minions that this client has: of these alone it may learn that they are gone."""
+
+    def __init__(
+        self, views: Views, connection: Connection, number: int, session: Session, only: Iterable[str] = ()
+    ) -> None:
+        super().__init__(views, connection, number, session, only)
+        self.told = set()
+
+    def start(self) -> None:
+        """Follow, and send the snapshot."""
+        self._views.follow_fleet(self)
+        self.draw(self._views.draw_fleet(self))
+
+    def regroup(self) -> None:
+        """Draw the picture anew, after the permissions changed."""
+        self.draw(self._views.draw_fleet(self))
+
+    def catch_up(self, behind: set[tuple[str, str]]) -> None:
+        """Send the minions that changed meanwhile."""
+        changed = self.news(self._views.minions_view(self.session.viewer, {minion for _, minion in behind}))
+        if changed:
+            self.connection.send(changed)
+
+    def wants(self, minion: str) -> bool:
+        """Tell whether this minion was asked for."""
+        return not self.only or minion in self.only
+
+    def news(self, views: dict[str, Any]) -> frames.Message | None:
+        """Return the frame that tells of those minions that this client wants, and may learn of."""
+        wanted = {
+            name: view for name, view in views.items() if self.wants(name) and (view is not None or name in self.told)
+        }
+        if not wanted:
+            return None
+        for name, view in wanted.items():
+            (self.told.discard if view is None else self.told.add)(name)
+        return frames.minions(self.number, self._views.seq, wanted)
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        super().stop()
+        self._views.leave_fleet(self)

@@ -1,0 +1,60 @@
+"""Secrets are taken out of events before anything else sees them: history, views, clients and the log.
+
+What Salt puts on its bus was measured (docs/salt-notes.md): a refused command brings its whole load, a publish its
+key, ``key.gen_accept`` a minion's private key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+REDACTED = "(redacted)"
+SECRET_NAMES = frozenset({"token", "password", "key", "eauth_token", "auth_list", "sharedsecret"})
+PEM_MARK = b"PRIVATE KEY-----"
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+
+
+def redact(data: dict[str, Any]) -> dict[str, Any]:
+    """Return one of the master's own events without its secrets; the same object when there are none.
+
+    Looked at are the names at the top, in ``kwargs`` and in the keyword arguments of ``fun_args`` and ``arg``.
+    """
+    clean = _without_secrets(data)
+    for name in ("kwargs", "kwarg"):
+        keywords = clean.get(name)
+        if isinstance(keywords, Mapping) and (kept := _without_secrets(keywords)) is not keywords:
+            clean = {**clean, name: kept}
+    for name in ("fun_args", "arg"):
+        arguments = clean.get(name)
+        if isinstance(arguments, (list, tuple)):
+            items = [_without_secrets(item) if _is_keywords(name, item) else item for item in arguments]
+            if any(item is not before for item, before in zip(items, arguments, strict=True)):
+                clean = {**clean, name: items}
+    return clean
+
+
+def redact_private_keys(value: Any) -> Any:
+    """Return a copy of ``value``, however deep, with every PEM private key replaced."""
+    if isinstance(value, str):
+        return _PEM.sub(REDACTED, value) if "PRIVATE KEY-----" in value else value
+    if isinstance(value, (bytes, bytearray)):
+        return redact_private_keys(bytes(value).decode("utf-8", "replace")) if PEM_MARK in value else value
+    if isinstance(value, Mapping):
+        return {redact_private_keys(key): redact_private_keys(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_private_keys(item) for item in value]
+    return value
+
+
+def _is_keywords(name: str, item: Any) -> bool:
+    # A runner's or wheel's fun_args hold its keywords as a bare object; a minion's carry Salt's mark.
+    return isinstance(item, Mapping) and (name == "fun_args" or "__kwarg__" in item)
+
+
+def _without_secrets(data: Mapping[Any, Any]) -> dict[Any, Any]:
+    secrets = [name for name in data if isinstance(name, str) and (name in SECRET_NAMES or name.startswith("__pub_"))]
+    if not secrets:
+        return data  # type: ignore[return-value]  # unchanged, whatever mapping it is
+    return {**data, **dict.fromkeys(secrets, REDACTED)}

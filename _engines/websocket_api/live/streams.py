@@ -1,0 +1,153 @@
+"""One client's stream of events: what it missed first, then with the others of its group what is live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import frames
+from .connection import Connection
+from .events import Event
+from .filters import Filter
+from .groups import BUNDLE_EVENTS, Form, Group
+from .history import Hole
+from .sessions import Session
+
+if TYPE_CHECKING:
+    from .hub import Hub
+
+SLICE_SECONDS = 0.005  # of replaying for one client, after which the others have their turn
+REPLAY_BYTES = 64 * 1024  # in a bundle of a replay: how full the outbox is shall be known in time
+
+
+class EventSubscription:
+    """One client's stream of events. ``position`` is the last number that it was looked at for.
+
+    :param bundle: several events may share a frame
+    :param drop: events may be dropped, and counted, when the client reads too slowly
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        connection: Connection,
+        number: int,
+        session: Session,
+        filter_: Filter,
+        *,
+        bundle: bool = False,
+        drop: bool = False,
+    ) -> None:
+        self.number = number
+        self.session = session
+        self.connection = connection
+        self.filter = filter_
+        self.form = Form(bundle, connection.codec, connection.wrap)
+        self.drop = drop
+        self.position = hub.history.seq
+        self._hub = hub
+        self._group: Group | None = None
+        self._stopped = False
+        self._lost: tuple[int, int, int] | None = None
+        self._replayed: list[bytes] = []
+        """Bodies of a replay that are gathered for a bundle; none is left between two turns."""
+        self._replayed_bytes = 0
+
+    def start(self, since: int | None) -> None:
+        """Begin, after ``since`` where that is asked for; the replay precedes what is live."""
+        if since is not None:
+            self.position = since
+            self.catch_up()
+        else:
+            self._join()
+
+    def catch_up(self) -> None:
+        """Replay as much as the outbox takes; go on when it has drained; join the others at the head.
+
+        A long history is gone through in turns: who may see little of it is not held back by its outbox.
+        """
+        hub = self._hub
+        until = hub.clock() + SLICE_SECONDS
+        while not self._stopped and self.position < hub.history.seq:
+            if not hub.history.has_all_after(self.position):
+                self.tell_gap("history", self.position + 1, hub.history.oldest - 1)
+                self.position = hub.history.oldest - 1
+            for entry in hub.history.after(self.position):
+                if self.connection.outbox.full:
+                    self._send_replayed()
+                    self.connection.outbox.when_drained(self.catch_up)
+                    return
+                if hub.clock() > until:
+                    self._send_replayed()
+                    hub.later(0.0, self.catch_up)
+                    return
+                self.position = entry.seq
+                if isinstance(entry, Hole):
+                    self._send_replayed()
+                    self.tell_gap(entry.reason, entry.seq, entry.seq)
+                else:
+                    self._replay(entry)
+            self._send_replayed()
+        if not self._stopped:
+            self._join()
+
+    def tell_gap(self, reason: str, first: int | None, last: int | None) -> None:
+        """Say that events are missing here."""
+        count = None if first is None or last is None or reason == "bus" else last - first + 1
+        oldest = self._hub.history.oldest
+        self.connection.send(frames.gap(self.number, reason, count=count, first=first, last=last, oldest=oldest))
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether events were dropped of which the client was not told yet."""
+        return self._lost is not None
+
+    def lost(self, first: int, last: int, count: int) -> None:
+        """Note that events were dropped, because the client reads too slowly."""
+        self._hub.counters.events_dropped += count
+        before = self._lost
+        self._lost = (first, last, count) if before is None else (before[0], last, before[2] + count)
+
+    def gap(self) -> bytes | None:
+        """Return the frame that tells what was dropped."""
+        lost, self._lost = self._lost, None
+        if lost is None or self._stopped:
+            return None
+        first, last, count = lost
+        oldest = self._hub.history.oldest
+        gap = frames.gap(self.number, "overflow", count=count, first=first, last=last, oldest=oldest)
+        return self.connection.frame(gap)
+
+    def regroup(self) -> None:
+        """Move to those who see the same, after the permissions changed."""
+        if self._group is not None:
+            self._leave()
+            self._join()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopped = True
+        self._leave()
+
+    def _replay(self, event: Event) -> None:
+        body = self._hub.view(self.filter, self.session.viewer, event)
+        if body is not None:
+            self._replayed.append(self.form.codec.body(body, event.cuts))
+            self._replayed_bytes += len(body)
+        event.cuts.clear()
+        if not self.form.bundle or len(self._replayed) >= BUNDLE_EVENTS or self._replayed_bytes >= REPLAY_BYTES:
+            self._send_replayed()
+
+    def _send_replayed(self) -> None:
+        bodies, self._replayed, self._replayed_bytes = self._replayed, [], 0
+        if bodies:
+            self._hub.counters.events_delivered += len(bodies)
+            self.connection.outbox.put(self.form.write(self.number, bodies))
+
+    def _join(self) -> None:
+        self._group = self._hub.join(self)
+
+    def _leave(self) -> None:
+        if self._group is not None:
+            self._group.flush()
+            self._hub.leave(self, self._group)
+            self._group = None

@@ -1,0 +1,68 @@
+"""Guessing passwords is slow: failures are counted per address and name, and per address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from ..errors import ApiError
+
+WINDOW_SECONDS = 60.0
+DELAY_STEP = 0.1  # seconds that each failure of a name over the bound adds to its next login
+MOST_DELAY = 3.0
+ANYWHERE = "*"
+MOST_KEYS = 10_000  # counters kept; beyond that the oldest are dropped, so that a flood cannot fill the memory
+
+
+class LoginThrottle:
+    """Refuses logins of who failed too often within a minute.
+
+    There is no bound per name alone: a stranger must not be able to lock ``admin`` out.
+
+    :param per_name: failures a minute per (address, name)
+    :param per_address: failures a minute per address
+    :param clock: seconds, monotonic
+    :param at_once: logins that Salt checks at the same time
+    """
+
+    def __init__(self, *, per_name: int, per_address: int, clock: Callable[[], float], at_once: int = 4) -> None:
+        self.turn = asyncio.Semaphore(at_once)
+        """Held while a password is checked; :meth:`check` is to be asked again once it is had. Otherwise hundreds of
+        guesses sent at once would all be let through before the first of them has failed."""
+        self._most = {2: per_name, 1: per_address}
+        self._per_name = per_name
+        self._clock = clock
+        self._failures: dict[tuple[str, ...], deque[float]] = {}
+
+    def check(self, address: str, name: str) -> None:
+        """Raise ``too_many``, with the seconds to wait, for who failed too often."""
+        now = self._clock()
+        for key in ((address, name), (address,)):
+            failures = self._recent(key, now)
+            if len(failures) >= self._most[len(key)]:
+                wait = round(failures[0] + WINDOW_SECONDS - now, 1)
+                limit = "login_failures_per_minute" if len(key) == 2 else "login_failures_per_address_per_minute"
+                raise ApiError("too_many", "too many failed logins", {"limit": limit, "retry_after": wait})
+
+    def delay(self, name: str) -> float:
+        """Return how many seconds a login of this name has to wait, wherever it comes from: guessing from many
+        addresses is slowed down, and its owner can still log in."""
+        failures = len(self._recent((ANYWHERE, name, ""), self._clock()))
+        return min(MOST_DELAY, DELAY_STEP * max(0, failures - self._per_name))
+
+    def failed(self, address: str, name: str) -> None:
+        """Count a failure."""
+        now = self._clock()
+        for key in ((address, name), (address,), (ANYWHERE, name, "")):
+            self._failures[key] = self._recent(key, now)
+            self._failures[key].append(now)
+        while len(self._failures) > MOST_KEYS:
+            self._failures.pop(next(iter(self._failures)))
+
+    def _recent(self, key: tuple[str, ...], now: float) -> deque[float]:
+        # Asking keeps nothing: names that are refused for their address must not fill the memory.
+        failures = self._failures.get(key, deque())
+        while failures and failures[0] <= now - WINDOW_SECONDS:
+            failures.popleft()
+        return failures
