@@ -1,0 +1,131 @@
+"""Running things: cmd on minions, runner and wheel on the master. Salt itself authorizes each by the client's token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import ApiError
+from ..live.jobs import Job
+from .registry import Call, operation
+
+STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})
+"""They take ``state_events``, which makes each state report itself; another function would fail on it."""
+
+
+def need_client(call: Call, *names: str) -> None:
+    """Refuse what the option ``clients`` does not enable; one of the names is enough."""
+    if not set(names) & set(call.services.settings.clients):
+        raise ApiError("forbidden", f"the client {names[0]} is not enabled on this master (option clients)")
+
+
+def need_bus(call: Call) -> None:
+    """Refuse to start what nobody could follow: without the bus, returns are not seen, and publishes fail in Salt."""
+    if not call.services.bus_up():
+        raise ApiError("master_unavailable", "the master's event bus is gone; it may need a restart")
+
+
+def note(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
+    """Note for the audit line what runs; arguments only where the operator asked for that."""
+    call.noted["fun"] = fun
+    if call.services.settings.audit_args:
+        call.noted["arg"] = [*arg, kwarg] if kwarg else arg
+
+
+async def publish(
+    call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any], tgt: Any, tgt_type: str, **extra: Any
+) -> Job:
+    """Start a job with the client's token, and return it as the engine knows it."""
+    session, services = call.session, call.services
+    call.noted["tgt"] = tgt
+    note(call, fun, arg, kwarg)
+    need_bus(call)
+    started = await services.commands.publish(session.token, session.user, fun, arg, kwarg, tgt, tgt_type, extra)
+    call.noted["jid"] = started["jid"]
+    load = {
+        "fun": fun,
+        "arg": [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg),
+        "tgt": tgt,
+        "tgt_type": tgt_type,
+        "minions": started["minions"],
+        "missing": started.get("missing", []),
+    }
+    if "metadata" in extra:
+        load["metadata"] = extra["metadata"]
+    return services.book.started(started["jid"], load, session.user, session.eauth)
+
+
+def target(call: Call) -> tuple[Any, str]:
+    """Return the target of a message and its kind."""
+    tgt = call.message["tgt"]
+    return tgt, "list" if isinstance(tgt, list) else call.get("tgt_type", "glob")
+
+
+@operation("cmd", audited=True)
+async def cmd(call: Call) -> dict[str, Any]:
+    """Run a function on minions."""
+    sync = call.get("mode", "async") == "sync"
+    need_client(call, *(("local",) if sync else ("local_async", "local")))
+    kwarg = dict(call.get("kwarg", {}))
+    if call.get("progress") and call.message["fun"] in STATE_FUNCTIONS:
+        kwarg.setdefault("state_events", True)
+    extra = {"metadata": call.message["metadata"]} if "metadata" in call.message else {}
+    job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, *target(call), **extra)
+    if not sync:
+        return {"jid": job.jid, "minions": sorted(job.parts)}
+    await call.services.watcher.ended(job, call.get("timeout", 60), call.connection)
+    return _job_view(call, job)
+
+
+@contextmanager
+def only_for_who_may(call: Call, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> Iterator[None]:
+    """Answer ``forbidden`` where Salt would: which functions there are, and what they take, is found before that."""
+    try:
+        yield
+    except ApiError as fault:
+        if fault.code in ("unknown_function", "bad_message") and not call.permissions.may_call(client, fun, arg, kwarg):
+            raise ApiError("forbidden", "Salt does not permit this command.") from None
+        raise
+
+
+@operation("runner", audited=True)
+async def runner(call: Call) -> Any:
+    """Run a runner on the master."""
+    sync = call.get("mode", "async") == "sync"
+    need_client(call, "runner" if sync else "runner_async", "runner")
+    session, services, fun = call.session, call.services, call.message["fun"]
+    arg, kwarg = call.get("arg", []), call.get("kwarg", {})
+    note(call, fun, arg, kwarg)
+    need_bus(call)
+    with only_for_who_may(call, "runner", fun, arg, kwarg):
+        started = await services.commands.runner(session.token, fun, arg, kwarg)
+    call.noted["jid"] = started["jid"]
+    job = services.book.called_here("runner", started["jid"], fun, session.user, session.eauth)
+    if not sync:
+        return started
+    if not await services.watcher.ended(job, call.get("timeout", 60), call.connection):
+        raise ApiError("timeout", "the runner is still running", {"jid": job.jid})
+    return job.value
+
+
+@operation("wheel", audited=True)
+async def wheel(call: Call) -> Any:
+    """Run a wheel on the master; Salt answers when it has run."""
+    sync = call.get("mode", "async") == "sync"
+    need_client(call, "wheel" if sync else "wheel_async", "wheel")
+    session, services, fun = call.session, call.services, call.message["fun"]
+    arg, kwarg = call.get("arg", []), call.get("kwarg", {})
+    note(call, fun, arg, kwarg)
+    with only_for_who_may(call, "wheel", fun, arg, kwarg):
+        ran = await services.commands.wheel(session.token, fun, arg, kwarg)
+    call.noted["jid"] = ran["jid"]
+    services.book.called_here("wheel", ran["jid"], fun, session.user, session.eauth)
+    return ran["return"] if sync else {"jid": ran["jid"], "tag": ran["tag"]}
+
+
+def _job_view(call: Call, job: Job) -> dict[str, Any]:
+    view = call.services.views.job_view(job, call.viewer)
+    if view is None:
+        raise ApiError("not_found", "there is no such job")
+    return view

@@ -1,0 +1,33 @@
+"""What this server can do, for clients that build themselves from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..errors import CLOSE_CODES, ERRORS
+from ..live.codecs import CODECS
+from .registry import Call, operation
+
+SUBPROTOCOLS = list(CODECS)
+SUBSCRIPTIONS = ["event", "job", "minions"]
+
+
+@operation("describe")
+async def describe(call: Call) -> dict[str, Any]:
+    """Return what is enabled, the limits, and every operation's schema."""
+    services = call.services
+    return {
+        "version": services.version,
+        "epoch": services.history.epoch,
+        "subprotocols": SUBPROTOCOLS,
+        "clients": list(services.settings.clients),
+        "limits": dataclasses.asdict(services.settings.limits),
+        "operations": services.schemas.operations,
+        "subscriptions": SUBSCRIPTIONS,
+        "errors": {code: {"retryable": kind.retryable, "meaning": kind.meaning} for code, kind in ERRORS.items()},
+        "close_codes": {
+            str(code): {"name": kind.name, "reconnect": kind.reconnect, "meaning": kind.meaning}
+            for code, kind in CLOSE_CODES.items()
+        },
+    }

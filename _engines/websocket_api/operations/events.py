@@ -1,0 +1,235 @@
+"""The event bus from outside: subscribe, unsubscribe, get_event, event."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import ApiError
+from ..live.connection import Subscription
+from ..live.encoding import decode
+from ..live.events import Event
+from ..live.filters import Filter, make
+from ..live.history import Hole
+from ..live.pictures import JobSubscription, MinionsSubscription
+from ..live.streams import EventSubscription
+from ..live.tags import is_reserved, travels_whole
+from .commands import need_client, publish, target
+from .jobs import visible
+from .registry import Call, operation
+
+SLICE_SECONDS = 0.005
+"""Seconds of looking through the history after which the others have their turn."""
+
+ENGINE_FIELDS = ("_user", "_eauth", "_via")
+"""Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
+
+
+@operation("subscribe")
+async def subscribe(call: Call) -> dict[str, Any]:
+    """Follow events, jobs or the fleet."""
+    connection, limits = call.connection, call.services.settings.limits
+    if len(connection.subscriptions) >= limits.subscriptions_per_connection:
+        most = limits.subscriptions_per_connection
+        raise ApiError("too_many", f"{most} subscriptions are open", {"limit": "subscriptions_per_connection"})
+    kind = call.message["subscription"]
+    if kind == "job":
+        recovered = None
+        number = await _follow_jobs(call)
+    elif kind == "minions":
+        recovered = None
+        number = _follow_minions(call)
+    else:
+        number, recovered = _follow_events(call)
+    history = call.services.history
+    return {"subscription": number, "epoch": history.epoch, "seq": history.seq, "recovered": recovered}
+
+
+def _follow_events(call: Call) -> tuple[int, bool | None]:
+    services, connection, session = call.services, call.connection, call.session
+    filter_ = make(call.message)
+    number = connection.next_number()
+    subscription = EventSubscription(
+        services.hub,
+        connection,
+        number,
+        session,
+        filter_,
+        bundle=call.get("bundle", False),
+        drop=call.get("overflow", "close") == "drop",
+    )
+    since = call.get("since")
+    start, recovered = _position(call, since)
+
+    def begin() -> None:
+        if since is not None and start is None:
+            subscription.tell_gap("epoch", None, None)
+        subscription.start(start)
+
+    _keep(call, subscription, begin)
+    return number, recovered
+
+
+def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> None:
+    """Keep a subscription and begin it behind the reply, unless connection or token ended while it was made."""
+    connection = call.connection
+    connection.add(subscription)
+
+    def after_reply() -> None:
+        if call.session.ended:
+            connection.session_ended(call.session)
+        elif connection.open:
+            begin()
+
+    call.after_reply.append(after_reply)
+
+
+def _position(call: Call, since: Mapping[str, Any] | None) -> tuple[int | None, bool | None]:
+    """Return where a replay begins (None: at the head), and whether nothing will be missing."""
+    if since is None:
+        return None, None
+    history = call.services.history
+    if since["epoch"] != history.epoch or since["seq"] > history.seq:
+        return None, False
+    return since["seq"], history.has_all_after(since["seq"])
+
+
+async def _follow_jobs(call: Call) -> int:
+    services, connection, session = call.services, call.connection, call.session
+    wanted = call.message["jid"]
+    jobs = [(await visible(call, jid))[0] for jid in ([wanted] if isinstance(wanted, str) else dict.fromkeys(wanted))]
+    number = connection.next_number()
+    subscription = JobSubscription(
+        services.views,
+        connection,
+        number,
+        session,
+        jobs,
+        only=call.get("minions", ()),
+        without_return=call.get("without_return", False),
+    )
+    _keep(call, subscription, subscription.start)
+    return number
+
+
+def _follow_minions(call: Call) -> int:
+    connection, session = call.connection, call.session
+    number = connection.next_number()
+    subscription = MinionsSubscription(call.services.views, connection, number, session, call.get("minions", ()))
+    _keep(call, subscription, subscription.start)
+    return number
+
+
+@operation("unsubscribe")
+async def unsubscribe(call: Call) -> bool:
+    """End a subscription of this connection."""
+    if not call.connection.remove(call.message["subscription"]):
+        raise ApiError("not_found", "there is no such subscription on this connection")
+    return True
+
+
+@operation("get_event")
+async def get_event(call: Call) -> Any:
+    """Wait for the next matching event after the last one that this connection got in this way."""
+    filter_ = make(call.message)
+    history = call.services.history
+    since = call.get("since")
+    if since is not None:
+        start, recovered = _position(call, since)
+        if not recovered or start is None:
+            raise _no_longer_there(history.oldest)
+    else:
+        read_until = call.connection.read_until
+        start = read_until.get(filter_, history.seq)
+        if not history.has_all_after(start):
+            read_until[filter_] = history.oldest - 1  # the next call goes on from there
+            raise _no_longer_there(history.oldest)
+    body = await _next_event(call, filter_, start, call.get("wait", 5))
+    if body is None:
+        return None
+    shown = decode(b"{" + body + b"}")
+    return shown if call.get("full") else shown["data"]
+
+
+def _no_longer_there(oldest: int) -> ApiError:
+    return ApiError("gap", "what was asked for is no longer in the history", {"oldest": oldest})
+
+
+async def _next_event(call: Call, filter_: Filter, start: int, seconds: float) -> bytes | None:
+    """Return the body of the first match after ``start``, or None when the time is up."""
+    services, read_until = call.services, call.connection.read_until
+    found: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def look(entry: Event | Hole) -> None:
+        if found.done():
+            return
+        if call.session.ended is not None:
+            # Its connection may live on: the token may have come with this message only.
+            found.set_exception(call.session.ended)
+            return
+        read_until[filter_] = entry.seq
+        if isinstance(entry, Hole):
+            lost = "the master's bus was not heard for a while: events may be missing"
+            found.set_exception(ApiError("gap", lost, {"oldest": services.history.oldest}))
+            return
+        body = services.hub.view(filter_, call.viewer, entry)
+        if body is not None:
+            found.set_result(body)
+
+    if len(read_until) > services.settings.limits.subscriptions_per_connection:
+        read_until.pop(next(iter(read_until)))
+    read_until[filter_] = start
+    await _look_back(call, start, look, found)
+    stop = services.hub.wait(found, look)
+    try:
+        with call.connection.waiting(found):
+            return await asyncio.wait_for(found, seconds)
+    except asyncio.TimeoutError:
+        return None
+    finally:
+        stop()
+
+
+async def _look_back(
+    call: Call, start: int, look: Callable[[Event | Hole], None], found: asyncio.Future[bytes]
+) -> None:
+    """Look at what is in the history after ``start``, up to its head, and let others have their turn meanwhile."""
+    history, seen = call.services.history, start
+    while seen < history.seq and not found.done():
+        until = time.monotonic() + SLICE_SECONDS
+        # What was forgotten since the last turn is passed over.
+        for entry in history.after(max(seen, history.oldest - 1)):
+            seen = entry.seq
+            look(entry)
+            if found.done() or time.monotonic() > until:
+                break
+        else:
+            return
+        await asyncio.sleep(0)
+
+
+@operation("event", audited=True)
+async def event(call: Call) -> bool:
+    """Fire an event on the master's bus, or on the buses of minions."""
+    tag, body = call.message["tag"], call.message["body"]
+    call.noted["tag"] = tag
+    if not travels_whole(tag):
+        fault = {"path": "/tag", "message": "must not hold control characters"}
+        raise ApiError("bad_message", f"/tag {fault['message']}", [fault])
+    if "tgt" in call.message:
+        need_client(call, "local_async", "local")
+        await publish(call, "event.fire", [body, tag], {}, *target(call))
+        return True
+    own = [name for name in ENGINE_FIELDS if name in body]
+    if own:
+        faults = [{"path": f"/body/{name}", "message": "is set by the engine"} for name in own]
+        raise ApiError("bad_message", f"/body/{own[0]} is set by the engine", faults)
+    if is_reserved(tag):
+        raise ApiError("forbidden", "events of this tag are Salt's own")
+    if not call.permissions.may_fire(tag):
+        raise ApiError("forbidden", "firing this event needs an @fire entry, or .* together with @runner")
+    session = call.session
+    await call.services.fire(tag, {**body, "_user": session.user, "_eauth": session.eauth, "_via": "websocket_api"})
+    return True

@@ -1,0 +1,142 @@
+"""What is wrong with a message, in words of our own.
+
+The words come from the schema alone and never from the message, because any value of it may be a secret: jsonschema's
+own sentences quote what they complain of. The one thing shown is the name of a field that should not be there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from jsonschema.exceptions import ValidationError
+
+Fault = dict[str, str]
+"""``{"path": JSON Pointer (RFC 6901) into the message, "message": what is wrong there}``."""
+
+MAX_FAULTS = 100
+"""Faults named at once: a message of 10,000 surplus fields must not be answered with a larger one."""
+
+MAX_NAME = 64
+"""Characters of a name that are repeated to the sender."""
+
+MAX_IN_SUMMARY = 3
+"""Faults in the sentence for a person; the list beside it holds all."""
+
+_TYPES = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def found(errors: Iterable[ValidationError]) -> list[Fault]:
+    """Return every fault once, sorted by its path; more than :data:`MAX_FAULTS` are counted as one."""
+    every = {pair for error in islice(errors, MAX_FAULTS + 1) for pair in islice(_pairs(error), MAX_FAULTS + 1)}
+    faults = [{"path": path, "message": message} for path, message in sorted(every)]
+    if len(faults) > MAX_FAULTS:
+        faults[MAX_FAULTS:] = [{"path": "", "message": "has more faults, which are not named"}]
+    return faults
+
+
+def summary(faults: list[Fault], whole: str = "the message") -> str:
+    """Return one sentence that names the first faults, such as ``2 faults: /kwargs must be an object; …``.
+
+    :param whole: what to call that in which the faults are
+    """
+    named = [f"{fault['path'] or whole} {fault['message']}" for fault in faults[:MAX_IN_SUMMARY]]
+    if len(faults) == 1:
+        return named[0]
+    more = "; …" if len(faults) > MAX_IN_SUMMARY else ""
+    return f"{len(faults)} faults: {'; '.join(named)}{more}"
+
+
+def _pairs(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Yield (path, message) for each fault that one error of jsonschema stands for."""
+    path = "".join(f"/{_name(part)}" for part in error.absolute_path)
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    keyword = str(error.validator)
+    value: Any = error.validator_value
+    given: Any = error.instance
+    said = schema.get("x-fault")
+    if keyword == "required":
+        for name in value:
+            if name not in given:
+                yield f"{path}/{_name(name)}", said or "is required"
+    elif keyword == "dependentRequired":
+        for name, needed in value.items():
+            for missing in needed if name in given else ():
+                if missing not in given:
+                    yield f"{path}/{_name(missing)}", f"is required beside {name}"
+    elif keyword == "additionalProperties":
+        for name in given:
+            if name not in schema.get("properties", {}):
+                usual = "is not a field here" if path else "is not a field of this message"
+                yield f"{path}/{_name(name)}", schema.get("x-surplus", usual)
+    else:
+        words = _WORDS.get(keyword)
+        yield path, said or (words(value, error) if words else "is not allowed here")
+
+
+def _name(part: Any) -> str:
+    """Return a step of a JSON Pointer, cut and without what could break a line of a log."""
+    text = str(part)[:MAX_NAME].replace("~", "~0").replace("/", "~1")
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _must_be(types: str | list[str], _error: ValidationError) -> str:
+    names = [types] if isinstance(types, str) else types
+    return "must be " + _either([_TYPES[name] for name in names])
+
+
+def _must_be_one_of(values: list[Any], _error: ValidationError) -> str:
+    return "must be one of: " + ", ".join(value if isinstance(value, str) else json.dumps(value) for value in values)
+
+
+def _alternatives(branches: list[Any], error: ValidationError) -> str:
+    """Say which fields go together. Other alternatives have to bring their words along, as ``x-fault``."""
+    groups = [" and ".join(branch.get("required", ())) for branch in branches if isinstance(branch, dict)]
+    if not all(groups):
+        return "fits none of the forms that are possible here"
+    single = all(" " not in group for group in groups)
+    sentence = f"needs {_either(groups)}" if single else "needs either " + ", or ".join(groups)
+    # jsonschema gives no context if it was not that none fits, but that several do.
+    return sentence if error.context else f"{sentence}, not more than one of them"
+
+
+def _excluded(schema: Any, _error: ValidationError) -> str:
+    names = schema.get("required", ()) if isinstance(schema, dict) else ()
+    return f"takes {_either(list(names))}, not both" if names else "is not allowed here"
+
+
+def _either(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _at_least(unit: str) -> Callable[[int, ValidationError], str]:
+    return lambda bound, _error: "must not be empty" if bound == 1 else f"must have at least {bound} {unit}"
+
+
+_WORDS: dict[str, Callable[[Any, ValidationError], str]] = {
+    "type": _must_be,
+    "enum": _must_be_one_of,
+    "const": lambda value, _error: f"must be {json.dumps(value)}",
+    "pattern": lambda value, _error: f"does not have the form {value}",
+    "maxLength": lambda bound, _error: f"must be at most {bound} characters",
+    "minLength": _at_least("characters"),
+    "maxItems": lambda bound, _error: f"must have at most {bound} entries",
+    "minItems": _at_least("entries"),
+    "minimum": lambda bound, _error: f"must be at least {bound}",
+    "maximum": lambda bound, _error: f"must be at most {bound}",
+    "exclusiveMinimum": lambda bound, _error: f"must be more than {bound}",
+    "exclusiveMaximum": lambda bound, _error: f"must be less than {bound}",
+    "anyOf": _alternatives,
+    "oneOf": _alternatives,
+    "not": _excluded,
+}

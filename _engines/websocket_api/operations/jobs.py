@@ -1,0 +1,147 @@
+"""Jobs that run and that ran: get_job, list_jobs, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ApiError
+from ..live.encoding import encode
+from ..live.jobs import Job, start_time
+from ..live.redaction import PEM_MARK, redact, redact_private_keys
+from .commands import need_client, publish
+from .registry import Call, operation
+from .services import Services
+
+SLICE_SECONDS = 0.005
+"""Seconds of going through the jobs after which the others have their turn."""
+SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
+
+
+async def find(services: Services, jid: str) -> Job | None:
+    """Return a job, from memory or else from the master's job cache."""
+    job = services.book.get(jid)
+    if job is not None and job.fun is not None:
+        return job
+    stored = await services.store.job(jid)
+    if stored is None:
+        return None
+    return services.book.remember(from_store(jid, stored))
+
+
+def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
+    """Return the job that a record of the job cache describes, without its secrets: the cache holds them all."""
+    load, returns = redact(dict(stored["load"])), stored["returns"]
+    fun = str(load.get("fun") or "")
+    kind, _, name = fun.partition(".")
+    called = kind in ("runner", "wheel") and "." in name
+    if called:
+        load["arg"] = redact({"fun_args": load.get("arg")})["fun_args"]
+    if PEM_MARK in encode([load.get("arg"), returns]):
+        load["arg"], returns = redact_private_keys(load.get("arg")), redact_private_keys(returns)
+    job = Job(
+        jid,
+        kind=kind if called else "job",
+        fun=name if called else fun,
+        arg=list(load.get("arg") or []),
+        tgt=load.get("tgt"),
+        tgt_type=load.get("tgt_type"),
+        user=load.get("user"),
+        start_time=load.get("start_time") or start_time(jid),
+        metadata=load.get("metadata"),
+    )
+    if called:
+        for data in returns.values():
+            job.value, job.success, job.ended = data.get("return"), bool(data.get("success", True)), True
+            job.size += len(encode(job.value))
+        return job
+    for minion, data in returns.items():
+        job.returned(minion, data, len(encode(data)), 0.0)
+        job.end_time = None  # the job cache does not say when
+    job.expect(load.get("minions") or ())
+    # Whether those who did not return still run it, only a question to them would tell.
+    job.certain = not job.waiting
+    return job
+
+
+async def visible(call: Call, jid: str) -> tuple[Job, dict[str, Any]]:
+    """Return a job and the client's view of it; ``not_found`` where there is none or it may not be seen."""
+    job = await find(call.services, jid)
+    view = None if job is None else call.services.views.job_view(job, call.viewer)
+    if job is None or view is None:
+        raise ApiError("not_found", "there is no such job, or you may not see it")
+    return job, view
+
+
+@operation("get_job")
+async def get_job(call: Call) -> dict[str, Any]:
+    """Return one job with its minions."""
+    _, view = await visible(call, call.message["jid"])
+    return view
+
+
+@operation("list_jobs")
+async def list_jobs(call: Call) -> list[dict[str, Any]]:
+    """Return jobs, newest first, without their minions."""
+    most, before, since, found = call.get("limit", 100), call.get("before"), call.get("since"), []
+    until = time.monotonic() + SLICE_SECONDS
+    for job in call.services.book.newest_first():
+        if time.monotonic() > until:
+            # Who may see few of ten thousand jobs has every part of each looked at.
+            await asyncio.sleep(0)
+            until = time.monotonic() + SLICE_SECONDS
+        if before is not None and job.jid >= before:
+            continue
+        if since is not None and job.jid <= since:
+            break
+        if not _wanted(call.message, job):
+            continue
+        view = call.services.views.job_view(job, call.viewer, parts=False)
+        if view is None or ("state" in call.message and view["state"] != call.message["state"]):
+            continue
+        found.append(view)
+        if len(found) == most:
+            break
+    return found
+
+
+def _wanted(message: Mapping[str, Any], job: Job) -> bool:
+    if "fun" in message and not (job.fun and fnmatch.fnmatchcase(job.fun, message["fun"])):
+        return False
+    if any(name in message and message[name] != getattr(job, name) for name in ("user", "kind")):
+        return False
+    wanted = message.get("metadata")
+    if wanted is None:
+        return True
+    has = job.metadata if isinstance(job.metadata, Mapping) else {}
+    return all(name in has and has[name] == value for name, value in wanted.items())
+
+
+@operation("cancel", audited=True)
+async def cancel(call: Call) -> dict[str, Any]:
+    """Stop a job on the minions that still run it."""
+    services, jid = call.services, call.message["jid"]
+    call.noted["jid"] = jid
+    need_client(call, "local_async", "local")
+    job, view = await visible(call, jid)
+    call.noted["fun"] = job.fun
+    if job.kind != "job":
+        raise ApiError("conflict", f"Salt cannot stop a {job.kind}")
+    waiting = [name for name in job.waiting if name in view["minions"]]
+    if not waiting:
+        raise ApiError("conflict", "the job has ended")
+    stop = SIGNALS[call.get("signal", "term")]
+    if services.visibility.owns(call.viewer, job):
+        # Its owner may stop it though Salt's permissions do not name term_job: with the master's key, on this
+        # job's minions and for this jid alone.
+        asked = await services.commands.publish_as_master(stop, [jid], {}, waiting)
+        canceling = asked["jid"]
+    else:
+        started = await publish(call, stop, [jid], {}, waiting, "list")
+        canceling = started.jid
+        call.noted["jid"] = jid
+    services.watcher.canceling(canceling, jid)
+    return {"jid": jid, "minions": waiting}

@@ -1,0 +1,114 @@
+"""What operations work with: the live pictures, and the master behind four narrow interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..live.fleet import Fleet
+from ..live.history import History
+from ..live.hub import Hub
+from ..live.jobbook import JobBook
+from ..live.sessions import Sessions
+from ..live.throttle import LoginThrottle
+from ..live.views import Views
+from ..live.visibility import Visibility
+from ..live.watch import JobWatcher
+from ..settings import Settings
+
+
+class Commands(Protocol):
+    """Runs things on the master; it authorizes each by the client's token (master/commands.py)."""
+
+    async def publish(
+        self,
+        token: str,
+        user: str,
+        fun: str,
+        arg: list[Any],
+        kwarg: dict[str, Any],
+        tgt: Any,
+        tgt_type: str,
+        extra: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Start a job; return ``{jid, minions, missing}``."""
+        ...
+
+    async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+        """Start a runner; return ``{jid, tag}``."""
+        ...
+
+    async def wheel(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+        """Run a wheel; return ``{jid, tag, return, success}``."""
+        ...
+
+    async def publish_as_master(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any], minions: list[str]
+    ) -> dict[str, Any]:
+        """Stop or find a job with the master's own key; return ``{jid, minions}``."""
+        ...
+
+
+class MasterFunctions(Protocol):
+    """What runners and wheels there are (master/functions.py)."""
+
+    async def names(self, client: str) -> list[str]:
+        """Return the names of all functions; ``client`` is runner or wheel."""
+        ...
+
+    async def signature(self, client: str, fun: str) -> dict[str, Any] | None:
+        """Return ``{args, defaults, varargs, keywords, doc}``."""
+        ...
+
+
+class JobStore(Protocol):
+    """The master's job cache (master/store.py)."""
+
+    async def job(self, jid: str) -> dict[str, Any] | None:
+        """Return ``{load, returns}``."""
+        ...
+
+
+Match = Callable[[Any, str], Awaitable[list[str]]]
+Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+
+class Schemas(Protocol):
+    """The schema files (operations/validation.py)."""
+
+    operations: dict[str, dict[str, Any]]
+
+    def validate(self, name: str, message: Any) -> None:
+        """Raise ``bad_message`` naming every fault."""
+        ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that an operation may use.
+
+    ``match(tgt, tgt_type)`` gives the minions that a target means, ``fire(tag, data)`` puts an event on the master's
+    bus, ``wall()`` is the time in seconds since the epoch.
+    """
+
+    version: str
+    settings: Settings
+    schemas: Schemas
+    sessions: Sessions
+    throttle: LoginThrottle
+    history: History
+    hub: Hub
+    book: JobBook
+    fleet: Fleet
+    views: Views
+    visibility: Visibility
+    watcher: JobWatcher
+    commands: Commands
+    functions: MasterFunctions
+    store: JobStore
+    match: Match
+    fire: Fire
+    wall: Callable[[], float]
+    bus_up: Callable[[], bool] = lambda: True
+    """Whether the master's bus is heard: without it nobody could be told how a command went."""

@@ -1,0 +1,91 @@
+"""Who the client is: auth, logout, whoami, ping."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..errors import ApiError
+from ..live.sessions import Session
+from .registry import Call, operation
+from .services import Services
+
+
+@operation("auth", public=True, audited=True)
+async def auth(call: Call) -> dict[str, Any]:
+    """Log in, or take up a token; the connection belongs to this user from then on."""
+    if "token" in call.message:
+        session = await take_up(call.services, call.connection.address, call.message["token"])
+    else:
+        session = await _by_password(call)
+    call.current = session
+    call.connection.become(session)
+    return session.shown()
+
+
+async def take_up(services: Services, address: str, token: str) -> Session:
+    """Return the session of a token that somebody logs in with; a wrong one counts as a failed login.
+
+    :raises ApiError: unauthenticated, token_expired, forbidden, too_many, master_unavailable
+    """
+    services.throttle.check(address, "token")
+    try:
+        return await services.sessions.of(token)
+    except ApiError as fault:
+        if fault.code == "unauthenticated":
+            services.throttle.failed(address, "token")
+            services.hub.counters.login_failures += 1
+        raise
+
+
+async def _by_password(call: Call) -> Session:
+    services, address, username = call.services, call.connection.address, call.message["username"]
+    eauth = call.get("eauth") or services.settings.eauth
+    call.noted.update(user=username, eauth=eauth)
+    services.throttle.check(address, username)
+    await asyncio.sleep(services.throttle.delay(username))
+    async with services.throttle.turn:
+        services.throttle.check(address, username)
+        try:
+            return await services.sessions.login(username, call.message["password"], eauth)
+        except ApiError as fault:
+            if fault.code == "unauthenticated":
+                services.throttle.failed(address, username)
+                services.hub.counters.login_failures += 1
+            raise
+
+
+@operation("logout", audited=True)
+async def logout(call: Call) -> bool:
+    """Revoke the token in Salt; whatever rests on it ends."""
+    session = call.session
+    # The reply first: ending the session closes the connection.
+    await call.services.sessions.revoke(session, call.after_reply.append)
+    return True
+
+
+@operation("whoami")
+async def whoami(call: Call) -> dict[str, Any]:
+    """Tell who asks, and what they may do."""
+    session, permissions = call.session, call.permissions
+    return {
+        "user": session.user,
+        "eauth": session.eauth,
+        "start": session.start,
+        "expire": session.expire,
+        "perms": permissions.auth_list,
+        "can": {
+            "all": permissions.everything,
+            "events": permissions.tags("@events"),
+            "fire": permissions.tags("@fire"),
+            "jobs": permissions.everything or call.services.visibility.sees_all_jobs(call.viewer),
+            "keys": permissions.may_call("wheel", "key.list_all"),
+        },
+    }
+
+
+@operation("ping")
+async def ping(call: Call) -> dict[str, Any]:
+    """Tell the server's time: a sign of life over the whole way."""
+    services = call.services
+    return {"time": services.wall(), "version": services.version, "epoch": services.history.epoch}
