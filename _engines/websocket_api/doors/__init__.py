@@ -1,0 +1,1 @@
+"""How clients talk: one module per protocol."""

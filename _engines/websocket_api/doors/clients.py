@@ -1,0 +1,100 @@
+"""All connections of all doors: counted, run for, and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any
+
+from ..errors import RESTART
+from ..live.connection import Connection
+from ..operations.registry import Dispatcher
+from ..operations.services import Services
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2  # after which clients are asked to come again when the engine restarts
+GOODBYE = f"the engine stops: retry in {RETRY_SECONDS} s"
+FAREWELL_SECONDS = 2.0  # over which the close frames are spread, so that not all come back at once
+
+
+class Clients:
+    """Who is connected.
+
+    :param most: connections at once, already lowered to what the system allows
+    """
+
+    def __init__(self, services: Services, dispatcher: Dispatcher, most: int) -> None:
+        self.services = services
+        self.dispatcher = dispatcher
+        self._most = most
+        self._connections: dict[Connection, bool] = {}
+        """With whether somebody has logged in there."""
+        self._strangers: Counter[str] = Counter()
+        """Connections by address on which nobody has logged in yet."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.closing = False
+        """Whether the engine stops: who comes now is sent away at once."""
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def admit(self, address: str, known: bool) -> str | None:
+        """Count a connection in, or return the name of the limit that forbids it."""
+        if len(self._connections) >= self._most:
+            return "connections"
+        if not known and self._strangers[address] >= self.services.settings.limits.unauthenticated_per_address:
+            return "unauthenticated_per_address"
+        return None
+
+    def add(self, connection: Connection) -> None:
+        """Keep a connection."""
+        self._connections[connection] = False
+        self._strangers[connection.address] += 1
+
+    def proved(self, connection: Connection) -> None:
+        """Note that somebody has logged in on it."""
+        if self._connections.get(connection) is False:
+            self._connections[connection] = True
+            self._one_stranger_less(connection.address)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection."""
+        if self._connections.pop(connection, True) is False:
+            self._one_stranger_less(connection.address)
+
+    def all(self) -> list[Connection]:
+        """Return the connections."""
+        return list(self._connections)
+
+    def run(self, connection: Connection, message: dict[str, Any]) -> asyncio.Task[None]:
+        """Run one message beside the others."""
+        task = asyncio.ensure_future(self.dispatcher.run(connection, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def farewell(self) -> None:
+        """Answer what is in flight, and end all connections: come again."""
+        self.closing = True
+        self.dispatcher.close()
+        running = list(self._tasks)
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=1.0)
+        connections = self.all()
+        pause = FAREWELL_SECONDS / len(connections) if connections else 0.0
+        behind = 0.0
+        for connection in connections:
+            connection.close(RESTART, GOODBYE)
+            behind += pause
+            if behind >= 0.02:
+                await asyncio.sleep(behind)
+                behind = 0.0
+
+    def _one_stranger_less(self, address: str) -> None:
+        self._strangers[address] -= 1
+        if self._strangers[address] <= 0:
+            del self._strangers[address]

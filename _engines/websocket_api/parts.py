@@ -1,0 +1,119 @@
+"""Puts the parts of the engine together: the master's side, the live pictures, the operations."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from .live.fleet import Fleet
+from .live.history import History
+from .live.hub import Hub
+from .live.jobbook import JobBook
+from .live.sessions import Sessions
+from .live.targets import TargetSets
+from .live.throttle import LoginThrottle
+from .live.views import Views
+from .live.visibility import Visibility
+from .live.watch import JobWatcher
+from .master.auth import Auth
+from .master.bus import Bus
+from .master.channels import Channels
+from .master.commands import Commands
+from .master.functions import MasterFunctions
+from .master.minions import MinionStore
+from .master.pool import Pool
+from .master.store import JobStore
+from .operations import commands, describe, events, fleet, jobs, session  # noqa: F401 - registers the operations
+from .operations.services import Services
+from .operations.validation import Schemas
+from .settings import Settings
+
+
+@dataclass
+class Parts:
+    """What the server looks after."""
+
+    services: Services
+    bus: Bus
+    targets: TargetSets
+    minions: MinionStore
+    store: JobStore
+    channels: Channels
+    pools: tuple[Pool, ...]
+
+    def close(self) -> None:
+        """Let go of sockets and threads."""
+        self.bus.close()
+        self.channels.close()
+        for pool in self.pools:
+            pool.close()
+
+
+def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Parts:
+    """Return the parts, not yet working. Needs the running loop."""
+    limits, later, clock, wall = settings.limits, asyncio.get_running_loop().call_later, time.monotonic, time.time
+    # A wrong PAM password takes seconds: logins wait in threads of their own.
+    pool, login_pool = Pool(limits.threads, "salt"), Pool(limits.login_threads, "login")
+    channels = Channels(opts, limits.channels, limits.master_seconds)
+    minions, store = MinionStore(opts, pool), JobStore(opts, pool)
+    bus = Bus(opts)
+    targets = TargetSets(lambda expression: minions.match(expression, "compound", trusted=True), clock)
+    sessions = Sessions(Auth(opts, pool, login_pool), targets, wall)
+    functions = MasterFunctions(opts, pool)
+    commands_ = Commands(opts, channels, pool, functions, sessions.whose)
+    history = History(
+        uuid.uuid4().hex[:12],
+        events=settings.history.events,
+        size=settings.history.bytes,
+        seconds=settings.history.seconds,
+    )
+    book, minions_seen = JobBook(most=limits.jobs, clock=wall, syndics=bool(opts.get("order_masters"))), Fleet(wall)
+    visibility = Visibility(book.get, opts.get("user", "root"))
+    hub = Hub(
+        history=history,
+        book=book,
+        fleet=minions_seen,
+        visibility=visibility,
+        later=later,
+        clock=clock,
+        wall=wall,
+    )
+    views = Views(history=history, book=book, fleet=minions_seen, visibility=visibility, later=later, clock=clock)
+    watcher = JobWatcher(
+        book=book,
+        fleet=minions_seen,
+        watched=views.followed_jobs,
+        publish=lambda fun, arg, names: commands_.publish_as_master(fun, arg, {}, names),
+        answer_seconds=opts.get("gather_job_timeout", 10),
+        clock=clock,
+    )
+    services = Services(
+        version=version,
+        settings=settings,
+        schemas=schemas,
+        sessions=sessions,
+        throttle=LoginThrottle(
+            per_name=limits.login_failures_per_minute,
+            per_address=limits.login_failures_per_address_per_minute,
+            clock=clock,
+            at_once=limits.login_threads,
+        ),
+        history=history,
+        hub=hub,
+        book=book,
+        fleet=minions_seen,
+        views=views,
+        visibility=visibility,
+        watcher=watcher,
+        commands=commands_,
+        functions=functions,
+        store=store,
+        match=minions.match,
+        fire=bus.fire,
+        wall=wall,
+        bus_up=lambda: bus.connected,
+    )
+    return Parts(services, bus, targets, minions, store, channels, (pool, login_pool))
