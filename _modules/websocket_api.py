@@ -1,0 +1,171 @@
+"""What the websocket API needs on a minion: the signature of a function, and progress from inside a job.
+
+Synced with ``salt '*' saltutil.sync_modules``. Nothing here needs the engine: on a master without it a report
+of progress is one more event on the bus.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import os
+import threading
+import time
+from typing import Any
+
+import salt.payload
+import salt.utils.args
+import salt.utils.ctx
+import salt.utils.files
+from salt.exceptions import CommandExecutionError, SaltInvocationError
+
+log = logging.getLogger(__name__)
+
+# The loader fills these in. They are named here for whoever reads or checks this file; a module-level default
+# would hide the loader's own names, hence annotations only.
+__opts__: dict[str, Any]
+__salt__: dict[str, Any]
+__context__: dict[str, Any]
+
+__proxyenabled__ = ["*"]
+
+# Seconds between two reports of one job. A progress bar gains nothing from more, and every report goes through
+# the minion's bus, the master's request server and the master's bus.
+INTERVAL = 0.5
+
+# A report says in one line what goes on; what is longer belongs into the return.
+MESSAGE_LENGTH = 1000
+
+
+def signature(function: str) -> dict[str, Any]:
+    """Return how ``function`` of this minion is called.
+
+    :param function: full name of an execution function, such as ``pkg.install``
+    :return: ``args`` (names, in order), ``defaults`` (of the last ``args``, or None), ``varargs`` and ``keywords``
+        (the names after ``*`` and ``**``, or None) and ``doc`` (or None). A default that is no plain value comes
+        as its ``repr``.
+    :raises CommandExecutionError: when this minion has no such function
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'minion' websocket_api.signature pkg.install
+    """
+    if not isinstance(function, str) or function not in __salt__:
+        raise CommandExecutionError(f"This minion has no function {function!r}")
+    func = __salt__[function]
+    spec = salt.utils.args.get_function_argspec(func)
+    return {
+        "args": list(spec.args),
+        "defaults": None if spec.defaults is None else [_plain(value) for value in spec.defaults],
+        "varargs": spec.varargs,
+        "keywords": spec.keywords,
+        "doc": inspect.getdoc(func),
+    }
+
+
+def progress(percent: float, message: str = "") -> bool:
+    """Tell whoever watches the job that calls this how far it is.
+
+    For use inside execution functions and state functions, as ``__salt__["websocket_api.progress"](40, "unpacked")``.
+    At most two reports a second leave a process of a job, but 100 always does. A report that cannot be sent is
+    logged and never breaks the caller.
+
+    :param percent: a number from 0 to 100
+    :param message: one line for people, cut at 1000 characters
+    :return: True when the report was handed to the minion for sending; False when it was held back, when there is
+        no job (``salt-call``), or when it could not be sent
+    :raises SaltInvocationError: when ``percent`` is not a number from 0 to 100
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt 'minion' websocket_api.progress 40 'unpacked'
+    """
+    percent = _percent(percent)
+    try:
+        jid = _jid()
+        if jid is None:
+            return False
+        data = {"percent": percent, "message": str(message)[:MESSAGE_LENGTH]}
+        if not _due(jid, data):
+            return False
+        # Without preload this goes over the minion's own bus and its authenticated connection: a millisecond,
+        # where a request channel of our own would cost a key exchange.
+        tag = f"salt/job/{jid}/prog/{__opts__['id']}/websocket_api"
+        return bool(__salt__["event.fire_master"](data, tag))
+    except Exception:  # the work that reports its progress is worth more than the report
+        log.warning("A progress report was not sent", exc_info=True)
+        return False
+
+
+def _percent(value: Any) -> float:
+    # bool is an int to Python, and progress(True) is a mistake.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise SaltInvocationError(f"percent must be a number from 0 to 100, not {value!r}")
+    if not 0 <= value <= 100:
+        raise SaltInvocationError(f"percent must be from 0 to 100, not {value!r}")
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` if it survives the way to the master as what it is, else its repr."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return repr(value)
+
+
+def _jid() -> str | None:
+    """Return the jid of the job that this call is part of, or None.
+
+    Salt sets the request context around each job of a minion, in the job's own process or thread; the loader, the
+    state system and a forked parallel state carry it on. Proxy minions do not set it: there the file
+    that each running job keeps under ``cachedir/proc`` says which job this process or thread works for.
+    """
+    jid = salt.utils.ctx.get_request_context().get("data", {}).get("jid")
+    return str(jid) if jid else _jid_from_proc_dir()
+
+
+def _jid_from_proc_dir() -> str | None:
+    proc_dir = os.path.join(__opts__["cachedir"], "proc")
+    thread = threading.current_thread().name
+    mine = []
+    for name in os.listdir(proc_dir) if os.path.isdir(proc_dir) else []:
+        try:
+            with salt.utils.files.fopen(os.path.join(proc_dir, name), "rb") as file:
+                job = salt.payload.loads(file.read())
+        except Exception:  # ended meanwhile, or not yet written
+            log.debug("Unreadable job file %s", name, exc_info=True)
+            continue
+        # salt-call leaves such a file too, with a jid that no master knows.
+        if isinstance(job, dict) and job.get("pid") == os.getpid() and job.get("tgt") != "salt-call":
+            mine.append(str(job["jid"]))
+    if __opts__.get("multiprocessing", True):
+        return mine[0] if len(mine) == 1 else None
+    # Jobs are threads of one process then, named after their jid. A guess between two would report to a stranger.
+    return next((jid for jid in mine if jid in thread), None)
+
+
+def _due(jid: str, data: dict[str, Any]) -> bool:
+    """Return whether a report of this job may leave now, and remember it if so."""
+    # __context__ and not a global: the state system reloads modules in the middle of a run.
+    sent = __context__.setdefault("websocket_api.progress", {})
+    now = time.monotonic()
+    last = sent.get(jid)
+    if last is not None:
+        when, what = last
+        waits = now - when < INTERVAL
+        if waits and (data["percent"] != 100 or what == data):
+            return False
+    # A minion that runs jobs as threads lives on: forget those that cannot hold anything back any more.
+    for old in [key for key, (when, _) in sent.items() if now - when >= INTERVAL]:
+        del sent[old]
+    sent[jid] = (now, data)
+    return True
