@@ -1,0 +1,74 @@
+"""Processes of a benchmark: each is told by a JSON argument, answers in lines of JSON, and is ended by its id."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Child:
+    """A module of this folder at work as a script; use it as a context manager."""
+
+    def __init__(self, module: str, **asked: Any) -> None:
+        self._module = module
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.benchmarks.{module}", json.dumps(asked)],
+            cwd=CHECKOUT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._got = b""
+
+    def answer(self, seconds: float) -> dict[str, Any]:
+        """Return the next line that it prints."""
+        out = self._process.stdout
+        assert out is not None
+        while b"\n" not in self._got:
+            if not select.select([out], [], [], seconds)[0]:
+                raise TimeoutError(f"{self._module} said nothing for {seconds:.0f} s")
+            chunk = out.read(1 << 20)
+            if not chunk:
+                raise RuntimeError(f"{self._module} ended with {self._process.wait(5)}")
+            self._got += chunk
+        line, _, self._got = self._got.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def tell(self, word: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(word.encode() + b"\n")
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.kill()
+        self._process.wait(10)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+def listening_on(port: int) -> psutil.Process:
+    """Return the process of ours that listens on a port."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+                    return process
+    raise RuntimeError(f"no process of this benchmark listens on port {port}")
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

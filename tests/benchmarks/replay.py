@@ -1,0 +1,53 @@
+"""How long a client waits that comes back for what it has missed."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests.benchmarks import fanout, marks
+from tests.benchmarks.listener import Client
+from tests.benchmarks.stage import Stage, wait_until
+from tests.benchmarks.wire import CHUNK, connected, read_until, text_frame
+
+FILL_RATE = 1500  # events a second with which the history is filled
+
+
+def measure(stage: Stage, token: str, events: int, runs: int) -> list[float]:
+    """Return the seconds from ``subscribe`` with ``since`` to the last of so many events, run by run."""
+    epoch, seq = position(stage, token)
+    fanout.fire(stage, FILL_RATE, events)
+    wait_until(lambda: position(stage, token)[1] >= seq + events, "the reading of all events", every=0.3)
+    return [_replay(stage, token, {"epoch": epoch, "seq": seq}, events) for _ in range(runs)]
+
+
+def position(stage: Stage, token: str) -> tuple[str, int]:
+    """Return the engine's epoch and its newest number, as the reply to a subscription tells them."""
+    with connected(stage.port, token) as sock:
+        sock.sendall(text_frame(_subscribe(tag="nothing/has/this/tag")))
+        reply = read_until(sock, b'"recovered"')
+    result = json.loads(reply[reply.index(b"{") :])["result"]
+    return str(result["epoch"]), int(result["seq"])
+
+
+def _replay(stage: Stage, token: str, since: dict[str, object], events: int) -> float:
+    names = marks.names(events)
+    with connected(stage.port, token) as sock:
+        client = Client(sock)
+        began = time.perf_counter()
+        sock.sendall(text_frame(_subscribe(tag=marks.TAG, bundle=True, since=since)))
+        while client.next < events:
+            chunk = sock.recv(CHUNK)
+            if not chunk:
+                raise RuntimeError(f"the connection was closed after {client.count} of {events} events")
+            data = client.tail + chunk
+            client.take(data, names)
+            client.tail = marks.unfinished(data)
+        seconds = time.perf_counter() - began
+    if client.count != events or not client.in_order:
+        raise RuntimeError(f"{client.count} of {events} events were replayed, in order: {client.in_order}")
+    return seconds
+
+
+def _subscribe(**fields: object) -> bytes:
+    return json.dumps({"id": 1, "type": "subscribe", "subscription": "event", **fields}).encode()

@@ -1,0 +1,87 @@
+"""What the benchmarks found, for the terminal and for docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from tests.benchmarks.stage import CHECKOUT
+
+# In percent of all cores, just before the first measurement: what else runs on the machine is part of every figure.
+BUSY_BEFORE = psutil.cpu_percent(interval=1)
+
+PAGE = CHECKOUT / "docs" / "benchmarks.md"
+
+INTRODUCTION = """# Benchmarks
+
+Made by `make bench ARGS=--write`; `make bench` measures again and prints. Everything runs on one machine: the master,
+the minions, the other APIs that are compared, and the clients that measure. So the figures compare ways of doing the
+same thing at the same time; they do not say what a machine of yours can carry.
+"""
+
+
+@dataclass
+class Section:
+    """What one benchmark found, as Markdown, with the goals it was measured against."""
+
+    name: str
+    title: str
+    parts: list[str] = field(default_factory=list)
+    goals: list[list[str]] = field(default_factory=list)
+
+    def say(self, text: str) -> None:
+        self.parts.append(text)
+
+    def add(self, text: str) -> None:
+        self.parts.append(text)
+
+    def goal(self, what: str, found: float, wanted: float, reached: bool) -> None:
+        self.goals.append([what, f"{found:.2f}", f"{wanted:g}", "reached" if reached else "missed"])
+
+    def markdown(self) -> str:
+        parts = [f"## {self.title}", *self.parts]
+        if self.goals:
+            parts.append(table(["goal", "measured", "wanted", ""], self.goals))
+        return "\n\n".join([*parts, f"*{machine()}*"])
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return an aligned Markdown table."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
+
+
+def machine() -> str:
+    """Say where and when this was measured."""
+    import orjson
+    import salt.version
+    import tornado
+
+    cpu = next(iter(re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())), platform.processor())
+    versions = f"Salt {salt.version.__version__}, tornado {tornado.version}, orjson {orjson.__version__}"
+    python = f"Python {sys.version.split()[0]}"
+    today = datetime.datetime.now(tz=datetime.timezone.utc).date()
+    return f"{today}; {cpu}, {os.cpu_count()} cores, {BUSY_BEFORE:.0f} % busy before; {python}, {versions}"
+
+
+def write(sections: list[Section]) -> None:
+    """Put the sections into docs/benchmarks.md, each in the place of its older self."""
+    page = PAGE.read_text() if PAGE.exists() else INTRODUCTION
+    for section in sections:
+        begin, end = f"<!-- {section.name}: begin -->", f"<!-- {section.name}: end -->"
+        block = f"{begin}\n{section.markdown()}\n{end}"
+        if begin in page:
+            page = page[: page.index(begin)] + block + page[page.index(end) + len(end) :]
+        else:
+            page = f"{page.rstrip()}\n\n{block}\n"
+    PAGE.write_text(page)

@@ -1,0 +1,248 @@
+"""A throwaway Salt master with this engine, saltnado and minions beside it, for measuring.
+
+Everything lives under one short temporary folder (unix socket paths have a length limit), listens on free ports of
+127.0.0.1, and is ended by process id when the stage closes. Nothing here needs pytest: benchmarks are plain scripts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SECRET = "demo"
+USER = "demo"
+# An accepted minion that never runs: jobs sent to it cost the master what any job costs, and nobody else anything.
+AWAY = "away"
+
+# Seconds until a part of the stage must be up. A loaded two-core machine needs about 15 for a master.
+START_TIMEOUT = 90
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def wait_until(condition: Any, what: str, timeout: float = START_TIMEOUT, every: float = 0.05) -> Any:
+    """Return the first true value of ``condition()``, or fail with ``what`` after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(every)
+    raise TimeoutError(f"{what} did not happen within {timeout:.0f} s")
+
+
+@dataclass
+class Stage:
+    """A running master; use it as a context manager.
+
+    :param minions: how many real minions to start beside the accepted one that is away
+    :param engine: load the engine from this checkout
+    :param saltnado: start salt-api with rest_tornado on the same master
+    :param options: further options of the engine
+    """
+
+    minions: int = 1
+    engine: bool = True
+    saltnado: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+    master_opts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="wsb-"))
+        self.port = free_port()
+        self.saltnado_port = free_port()
+        self.minion_ids = [f"minion-{number}" for number in range(1, self.minions + 1)]
+        self.started: dict[str, float] = {}
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    # -- configuration ------------------------------------------------------------------------------------------
+
+    @property
+    def config_dir(self) -> Path:
+        return self.root / "etc"
+
+    def _write_config(self) -> None:
+        files = self.root / "files"
+        files.mkdir()
+        # The file server walks its roots: give it these folders, not a checkout with its virtual environments.
+        for name in ("_engines", "_modules", "_runners", "schemas", "websocket_api"):
+            if (CHECKOUT / name).exists():
+                (files / name).symlink_to(CHECKOUT / name)
+        publish_port, ret_port = free_port(), free_port()
+        master = {
+            "id": "bench_master",
+            "interface": "127.0.0.1",
+            "publish_port": publish_port,
+            "ret_port": ret_port,
+            "root_dir": str(self.root),
+            "auto_accept": True,
+            "log_level": "warning",
+            "log_level_logfile": "warning",
+            "file_roots": {"base": [str(files)]},
+            "enable_ssh_minions": False,
+            "external_auth": {"sharedsecret": {USER: [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"]}},
+            "sharedsecret": SECRET,
+            "netapi_enable_clients": ["local", "local_async", "runner", "runner_async", "wheel"],
+            "rest_tornado": {
+                "port": self.saltnado_port,
+                "address": "127.0.0.1",
+                "disable_ssl": True,
+                "websockets": True,
+            },
+            **self.master_opts,
+        }
+        if self.engine:
+            options = {"port": self.port, "eauth": "sharedsecret", **self.options}
+            master["engines_dirs"] = [str(CHECKOUT / "_engines")]
+            master["engines"] = [{"websocket_api": options}]
+        minion = {"master": "127.0.0.1", "master_port": ret_port, "publish_port": publish_port, "log_level": "warning"}
+        self.config_dir.mkdir()
+        (self.config_dir / "master").write_text(yaml.safe_dump(master))
+        for minion_id in self.minion_ids:
+            folder = self.root / "m" / minion_id
+            (folder / "etc").mkdir(parents=True)
+            (folder / "etc" / "minion").write_text(yaml.safe_dump({**minion, "id": minion_id, "root_dir": str(folder)}))
+
+    def _accept_the_one_that_is_away(self) -> None:
+        keys = self.root / "keys"
+        keys.mkdir()
+        self.salt("salt-key", "--gen-keys", AWAY, "--gen-keys-dir", str(keys))
+        accepted = self.root / "etc" / "salt" / "pki" / "master" / "minions"
+        accepted.mkdir(parents=True, exist_ok=True)
+        shutil.copy(keys / f"{AWAY}.pub", accepted / AWAY)
+
+    # -- processes ----------------------------------------------------------------------------------------------
+
+    def script(self, name: str) -> str:
+        return str(Path(sys.executable).parent / name)
+
+    def salt(self, name: str, *args: str) -> str:
+        """Run one of Salt's command line tools to its end and return what it prints."""
+        command = [sys.executable, self.script(name), "-c", str(self.config_dir), *args]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+
+    def _spawn(self, name: str, config_dir: Path) -> subprocess.Popen[bytes]:
+        log = (self.root / f"{name}-{len(self._processes)}.log").open("wb")
+        command = [sys.executable, self.script(name), "-c", str(config_dir)]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        log.close()
+        self._processes.append(process)
+        return process
+
+    def __enter__(self) -> Stage:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        self._write_config()
+        self._accept_the_one_that_is_away()
+        began = time.time()
+        self.master = self._spawn("salt-master", self.config_dir)
+        if self.engine:
+            opened = self._watch_port(self.port, "the engine's port")
+            self.started["master to listening"] = opened - began
+            self.started["engine process to listening"] = opened - self.engine_process().create_time()
+        for minion_id in self.minion_ids:
+            self._spawn("salt-minion", self.root / "m" / minion_id / "etc")
+        if self.saltnado:
+            self._spawn("salt-api", self.config_dir)
+            self._watch_port(self.saltnado_port, "saltnado's port")
+        if self.minion_ids:
+            wait_until(self._minions_answer, "an answer of every minion")
+
+    def _watch_port(self, port: int, what: str) -> float:
+        wait_until(lambda: is_open(port) or self._died(), what, every=0.01)
+        self._died()
+        return time.time()
+
+    def _died(self) -> bool:
+        for process in self._processes:
+            if process.poll() is not None:
+                logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in self.root.glob("*.log"))
+                raise RuntimeError(f"{process.args} ended with {process.returncode}:\n{logs}")
+        return False
+
+    def _minions_answer(self) -> bool:
+        command = [sys.executable, self.script("salt"), "-c", str(self.config_dir), "-L", ",".join(self.minion_ids)]
+        command += ["test.ping", "--out=json", "--static", "-t", "5"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        try:
+            found = json.loads(answer)
+        except ValueError:
+            return False
+        return all(found.get(minion_id) is True for minion_id in self.minion_ids)
+
+    def engine_process(self) -> psutil.Process:
+        """Return the process that listens on the engine's port."""
+        for process in psutil.Process(self.master.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                for connection in process.net_connections("inet"):
+                    if connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port:
+                        return process
+        raise RuntimeError("no process of the master listens on the engine's port")
+
+    def close(self) -> None:
+        """End every process that was started here and its children, and remove the folder."""
+        family: list[psutil.Process] = []
+        for popen in self._processes:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(popen.pid)
+                family += [process, *process.children(recursive=True)]
+        for popen in self._processes:
+            popen.terminate()
+        _, alive = psutil.wait_procs(family, timeout=12)
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        for popen in self._processes:
+            popen.wait(timeout=10)
+        self._processes.clear()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    # -- what every client needs --------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/"
+
+    def salt_opts(self) -> dict[str, Any]:
+        import salt.config
+
+        opts: dict[str, Any] = salt.config.client_config(str(self.config_dir / "master"))
+        return opts
+
+    def token(self) -> str:
+        """Log in as the user who may do everything, and return the token. The same one serves every way of asking."""
+        import salt.auth
+
+        low = {"eauth": "sharedsecret", "username": USER, "password": SECRET}
+        return str(salt.auth.LoadAuth(self.salt_opts()).mk_token(low)["token"])

@@ -1,0 +1,94 @@
+"""Taking times: one client after another, or many at once."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from tests.benchmarks.ways import Open
+
+
+@dataclass
+class Times:
+    """What was measured of one way: seconds of each request, and over how many seconds they were spread."""
+
+    samples: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def percentile(self, percent: float) -> float:
+        """Return the nearest-rank percentile, in milliseconds."""
+        ordered = sorted(self.samples)
+        return 1000 * ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
+
+    @property
+    def median(self) -> float:
+        return self.percentile(50)
+
+    @property
+    def per_second(self) -> float:
+        return len(self.samples) / self.seconds
+
+
+def timed(call: Callable[[], str]) -> float:
+    began = time.perf_counter()
+    jid = call()
+    took = time.perf_counter() - began
+    if len(jid) < 20:
+        raise AssertionError(f"no jid but {jid!r}")
+    return took
+
+
+def interleaved(ways: dict[str, Open], samples: int, warmup: int = 10) -> dict[str, Times]:
+    """Time one client of each way, in turns: what else the machine does meanwhile falls on all alike."""
+    found = {name: Times() for name in ways}
+    with ExitStack() as stack:
+        calls = {name: open_one(stack) for name, open_one in ways.items()}
+        for number in range(warmup + samples):
+            for name, call in calls.items():
+                took = timed(call)
+                if number >= warmup:
+                    found[name].samples.append(took)
+                    found[name].seconds += took
+    return found
+
+
+def at_once(ways: dict[str, Open], clients: int, seconds: float, rounds: int, warmup: float = 2.0) -> dict[str, Times]:
+    """Time many clients of one way at once, each asking again as soon as it is answered; the ways take turns."""
+    found = {name: Times() for name in ways}
+    for _ in range(rounds):
+        for name, open_one in ways.items():
+            _rush(open_one, clients, seconds, warmup, found[name])
+    return found
+
+
+def _rush(open_one: Open, clients: int, seconds: float, warmup: float, into: Times) -> None:
+    samples: list[float] = []
+    failures: list[BaseException] = []
+    with ExitStack() as stack:
+        calls = [open_one(stack) for _ in range(clients)]
+        begin = time.perf_counter() + warmup
+        end = begin + seconds
+
+        def work(call: Callable[[], str]) -> None:
+            try:
+                while (now := time.perf_counter()) < end:
+                    took = timed(call)
+                    # Counted by its end, within the window: then the count divided by the window is the rate.
+                    if begin <= now + took < end:
+                        samples.append(took)
+            except BaseException as failure:  # noqa: BLE001 - handed to the main thread
+                failures.append(failure)
+
+        threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=warmup + seconds + 120)
+    if failures:
+        raise failures[0]
+    into.samples += samples
+    into.seconds += seconds

@@ -1,0 +1,55 @@
+"""The little of the websocket protocol that a measuring client needs (RFC 6455), on blocking sockets."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+
+CHUNK = 1 << 18
+RECEIVE_BYTES, SEGMENT_BYTES = 4096, 536
+PATIENCE = 60.0  # seconds that any answer may take on a loaded machine
+
+
+def handshake(path: str, headers: dict[str, str]) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode()]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def text_frame(payload: bytes) -> bytes:
+    """Return a frame as clients send it; its mask is zero, which masks nothing and is as valid as any."""
+    size = len(payload)
+    head = bytes([0x81, 0x80 | size]) if size < 126 else bytes([0x81, 0xFE]) + size.to_bytes(2, "big")
+    return head + bytes(4) + payload
+
+
+def read_until(sock: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while end not in data:
+        chunk = sock.recv(CHUNK)
+        if not chunk:
+            raise SystemExit(f"the connection was closed after {data[-200:]!r}")
+        data += chunk
+    return data
+
+
+@contextlib.contextmanager
+def connected(port: int, token: str, *, narrow: bool = False) -> Iterator[socket.socket]:
+    """Open one connection to the engine, logged in.
+
+    :param narrow: let the kernel keep as little as it can for a client that does not read. Both ends count: the
+        loopback's large segments alone would give the server's end a buffer of megabytes
+    """
+    with socket.socket() as sock:
+        if narrow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", port))
+        sock.sendall(handshake("/ws", {"Authorization": f"Bearer {token}"}))
+        read_until(sock, b"\r\n\r\n")
+        yield sock

@@ -1,0 +1,52 @@
+"""Run the engine as Salt does, in a process of its own and by Salt's own loader, but without a master around it.
+
+Started with the path of a JSON file: ``{"master": path of its configuration, "options": {...}, "constants":
+{"module.NAME": value}, "hide": path}``. While the file ``hide`` exists, each package that it names counts as not
+installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+
+def hide_packages(path: str) -> None:
+    """Make the import system not find what the file names."""
+    find_spec = importlib.util.find_spec
+
+    def find(name: str, package: str | None = None) -> Any:
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                if name in file.read().split():
+                    return None
+        return find_spec(name, package)
+
+    importlib.util.find_spec = find
+
+
+def main(config: dict[str, Any]) -> None:
+    """Load the engine and start it."""
+    import salt.config
+    import salt.loader
+
+    # What Salt logs goes the same way as what the engine logs: nothing of either may hold a secret.
+    logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, force=True, format="%(levelname)s %(name)s %(message)s")
+    opts = salt.config.master_config(config["master"])
+    os.makedirs(opts["token_dir"], mode=0o700, exist_ok=True)  # as a master does at its start
+    hide_packages(config["hide"])
+    start = salt.loader.engines(opts, {}, {}, {})["websocket_api.start"]
+    for path, value in config["constants"].items():
+        module, _, name = path.rpartition(".")
+        setattr(importlib.import_module(f"{start.__module__}.{module}"), name, value)
+    start(**config["options"])
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as given:
+        main(json.load(given))

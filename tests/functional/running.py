@@ -1,0 +1,172 @@
+"""An engine that runs by itself: Salt's real loader, a real port, real logins, but neither a master nor minions."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.client import Client
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SECRET = "demo"
+USERS: dict[str, list[Any]] = {
+    "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
+    "viewer": ["test.ping"],
+    "nobody": [],
+}
+RETRY_SECONDS = 0.2  # instead of 30: how soon the engine looks again whether it can run
+START_SECONDS = 40.0  # until an engine must listen on a loaded machine; two are usual
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = START_SECONDS) -> Any:
+    """Return the first true value of ``condition()``; fail with ``what`` when the deadline passes."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.03)
+    raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Engine:
+    """One engine in a process of its own.
+
+    :param root: a folder with a short name, for everything that Salt writes
+    :param options: the engine's options
+    :param master: further settings of the master
+    :param constants: values of the engine's constants, by ``module.NAME``
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        options: dict[str, Any],
+        *,
+        master: dict[str, Any] | None = None,
+        constants: dict[str, Any] | None = None,
+    ) -> None:
+        self.root = root
+        self.files = root / "files"
+        self.hide = root / "hide"
+        self.log_file = root / "engine.log"
+        self.options = {"port": free_port(), "eauth": "sharedsecret", **options}
+        self.port = self.options["port"]
+        self._config = root / "engine.json"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.files.mkdir(parents=True)
+        settings = {
+            "root_dir": str(root),
+            "engines_dirs": [str(CHECKOUT / "_engines")],
+            "file_roots": {"base": [str(self.files)]},
+            "external_auth": {"sharedsecret": USERS},
+            "sharedsecret": SECRET,
+            **(master or {}),
+        }
+        (root / "master").write_text(json.dumps(settings), encoding="utf-8")
+        given = {
+            "master": str(root / "master"),
+            "options": self.options,
+            "constants": {"startup.RETRY_SECONDS": RETRY_SECONDS, **(constants or {})},
+            "hide": str(self.hide),
+        }
+        self._config.write_text(json.dumps(given), encoding="utf-8")
+
+    @property
+    def command(self) -> list[str]:
+        """The command that runs the engine."""
+        return [sys.executable, str(Path(__file__).parent / "engine_process.py"), str(self._config)]
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"{'wss' if self.options.get('ssl_crt') else 'ws'}://127.0.0.1:{self.port}/"
+
+    @property
+    def log(self) -> str:
+        """Everything that was logged so far, by Salt too."""
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines at CRITICAL."""
+        return [line for line in self.log.splitlines() if line.startswith("CRITICAL ")]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def give_schemas(self) -> None:
+        """Put the schemas of this checkout on the master's file server."""
+        (self.files / "schemas").symlink_to(CHECKOUT / "schemas")
+
+    def start(self) -> None:
+        """Start the process and return at once."""
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.root)
+
+    def wait(self) -> None:
+        """Wait until it listens."""
+        wait_until(lambda: self.listens or not self.alive, "the engine listening")
+        assert self.alive, self.log[-3000:]
+
+    @property
+    def listens(self) -> bool:
+        """Whether it has said so."""
+        return " listens on " in self.log
+
+    def complaint(self) -> str:
+        """Wait until it has said what forbids it to run, and return that line."""
+        line: str = wait_until(lambda: self.complaints and self.complaints[0], "a line at CRITICAL")
+        return line
+
+    def stop(self) -> float:
+        """Stop the process as Salt does and return the seconds that it took."""
+        if self._process is None:
+            return 0.0
+        began = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        return time.monotonic() - began
+
+    def client(self, username: str | None = None, path: str = "", **options: Any) -> Client:
+        """Connect, and log in if a name is given."""
+        client = Client(self.url + path, **options)
+        if username is not None:
+            client.login(username)
+        return client
+
+    def token(self, username: str = "demo") -> str:
+        """Return a new token."""
+        with self.client() as client:
+            return str(client.login(username)["token"])
+
+
+def ended(pid: int) -> bool:
+    """Return whether a process that is no child of ours has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split(")")[-1].split()[0] == "Z"

@@ -1,0 +1,642 @@
+"""The native door: who comes in, what a broken or hostile peer gets, and that nobody else pays for it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+websocket = pytest.importorskip("websocket")
+websockets_client = pytest.importorskip("websockets.sync.client")
+websockets_exceptions = pytest.importorskip("websockets.exceptions")
+
+from tests.client import Client, Closed, Refused  # noqa: E402
+from tests.functional.running import Engine, wait_until  # noqa: E402
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+KIB = 1024
+ORIGIN = "https://console.example.com"
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: RunEngine) -> Engine:
+    """The engine of most of these tests."""
+    return run_engine({"cors_origin": [ORIGIN]})
+
+
+@pytest.fixture(scope="module")
+def strict(run_engine: RunEngine) -> Engine:
+    """An engine with small limits."""
+    limits = {"auth_seconds": 1, "connections": 5, "unauthenticated_per_address": 3, "commands_per_connection": 2}
+    return run_engine({"limits": limits})
+
+
+@pytest.fixture
+def client(engine: Engine) -> Iterator[Client]:
+    """A client who has logged in."""
+    with engine.client("demo") as client:
+        yield client
+
+
+def handshake(engine: Engine, path: str = "/", **headers: str) -> tuple[int, dict[str, Any]]:
+    """Offer an upgrade and return the status and, of a refusal, the body."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    with contextlib.closing(connection):
+        wanted = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        connection.request("GET", path, headers=wanted)
+        response = connection.getresponse()
+        body = response.read() if response.status != 101 else b""
+        return response.status, json.loads(body) if body.startswith(b"{") else {}
+
+
+def get(engine: Engine, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+    """Ask as plain HTTP."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response, response.read()
+
+
+# Subprotocols
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        (None, None),
+        (["salt.v1.json"], "salt.v1.json"),
+        (["unknown", "salt.v1.json"], "salt.v1.json"),
+    ],
+)
+def test_the_first_known_subprotocol_is_chosen(engine: Engine, offered: list[str] | None, chosen: str | None) -> None:
+    """None offered is answered by none and means JSON; of several, the first that the server speaks is taken."""
+    with engine.client("demo", subprotocols=offered) as client:
+        assert client.subprotocol == chosen
+        assert client.ask("whoami")["user"] == "demo"
+
+
+def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine) -> None:
+    """The reason names what the server speaks."""
+    with engine.client(subprotocols=["mqtt"]) as client:
+        closed = client.closed()
+        assert closed.code == 4406
+        assert "salt.v1.json" in closed.reason
+
+
+# Origins
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 101),
+        ("own", 101),
+        (ORIGIN, 101),
+        ("https://evil.example.com", 403),
+        (ORIGIN + ".evil.example.com", 403),
+        ("http" + ORIGIN[5:], 403),
+        ("null", 403),
+    ],
+)
+def test_browsers_come_from_our_own_and_listed_origins_only(engine: Engine, origin: str | None, status: int) -> None:
+    """Who sends no Origin is no browser and comes in; a listed Origin is meant exactly."""
+    headers = {} if origin is None else {"Origin": origin}
+    if origin == "own":
+        headers = {"Origin": f"http://127.0.0.1:{engine.port}"}
+    assert handshake(engine, **headers)[0] == status
+
+
+# Authentication by the handshake
+
+
+@pytest.mark.parametrize("form", ["Authorization", "X-Auth-Token", "Cookie"])
+def test_the_handshake_may_log_in(engine: Engine, form: str) -> None:
+    """Bearer, X-Auth-Token, and from our own pages the cookie: no auth message is needed then."""
+    token = engine.token()
+    value = {"Authorization": f"Bearer {token}", "X-Auth-Token": token, "Cookie": f"session_id={token}"}[form]
+    origin = f"http://127.0.0.1:{engine.port}" if form == "Cookie" else None
+    with engine.client(headers={form: value}, origin=origin) as client:
+        assert client.ask("whoami")["user"] == "demo"
+        client.send(json.dumps({"type": "ping", "id": 5, "pad": "x" * 5000}))
+        assert client.recv()["error"]["code"] == "bad_message"  # and not 1009: larger messages are allowed now
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"), [(None, 403), ("https://evil.example.com", 403), (ORIGIN, 101), ("null", 403)]
+)
+def test_a_cookie_needs_an_origin_that_is_ours(engine: Engine, origin: str | None, status: int) -> None:
+    """A browser sends the cookie wherever the page comes from: without a fitting Origin it is refused."""
+    headers = {"Cookie": f"session_id={engine.token()}"}
+    if origin is not None:
+        headers["Origin"] = origin
+    assert handshake(engine, **headers)[0] == status
+
+
+@pytest.mark.parametrize("token", ["0" * 64, "nonsense", "../../etc/passwd", "a" * 3000])
+@pytest.mark.parametrize("form", ["Authorization", "X-Auth-Token"])
+def test_a_wrong_token_in_the_handshake_is_401(engine: Engine, form: str, token: str) -> None:
+    """The answer is an error of our table."""
+    value = f"Bearer {token}" if form == "Authorization" else token
+    status, body = handshake(engine, **{form: value})
+    assert status == 401
+    assert body["error"] == "unauthenticated"
+
+
+def test_guessing_tokens_by_handshakes_is_slowed_down(run_engine: RunEngine) -> None:
+    """Failures in the handshake count like those of the auth message, and each leaves an audit line."""
+    engine = run_engine({"limits": {"login_failures_per_minute": 3}})
+    token = engine.token()
+    wrong = [handshake(engine, X_Auth_Token=f"{number:064x}") for number in range(4)]
+    assert [status for status, _ in wrong] == [401, 401, 401, 429]
+    assert wrong[-1][1]["error"] == "too_many"
+    assert engine.log.count("operation=auth outcome=unauthenticated") == 3
+    with engine.client("demo") as client:
+        assert client.ask("whoami", token=token)
+
+
+def test_a_login_by_the_handshake_leaves_an_audit_line(engine: Engine) -> None:
+    """Who came, from where."""
+    before = engine.log.count("user=viewer")
+    assert handshake(engine, X_Auth_Token=engine.token("viewer"))[0] == 101
+    line = "user=viewer eauth=sharedsecret address=127.0.0.1 operation=auth outcome=ok"
+    assert engine.log.count(line) == engine.log.count("user=viewer") == before + 2
+
+
+def test_a_login_that_may_do_nothing_is_refused(engine: Engine) -> None:
+    """An account with empty permissions gets no token."""
+    with engine.client() as client, pytest.raises(Refused) as refused:
+        client.login("nobody")
+    assert refused.value.code in ("forbidden", "unauthenticated")
+
+
+# Deadline and limits
+
+
+def test_who_does_not_log_in_is_closed_with_4408(strict: Engine) -> None:
+    """The deadline counts from the opening, whatever else was sent; no other client notices."""
+    with strict.client("demo") as known, strict.client() as client:
+        began = time.monotonic()
+        client.send({"type": "whoami", "id": 1})
+        assert client.closed().code == 4408
+        assert 0.8 < time.monotonic() - began < 3
+        assert known.ask("ping")
+
+
+def test_a_token_in_a_message_meets_the_deadline(strict: Engine) -> None:
+    """Who sends a token with each message has proved who he is, though the socket belongs to nobody."""
+    token = strict.token()
+    with strict.client() as client:
+        assert client.ask("whoami", token=token)["user"] == "demo"
+        time.sleep(1.5)
+        assert client.ask("whoami", token=token)["user"] == "demo"
+        with pytest.raises(Refused, match="unauthenticated"):
+            client.ask("whoami")
+
+
+def test_a_request_that_never_ends_is_cut_off(strict: Engine) -> None:
+    """A stranger who sends half a handshake, or nothing, is held no longer than one who does not log in."""
+    for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "):
+        with socket.create_connection(("127.0.0.1", strict.port)) as peer:
+            peer.sendall(begun)
+            peer.settimeout(5)
+            assert peer.recv(100) == b""
+
+
+def test_too_many_connections_are_closed_with_4429(strict: Engine) -> None:
+    """The limits per address and in all are told by name; who leaves makes room."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(strict.client())
+        with strict.client() as client:
+            closed = client.closed()
+        assert closed.code == 4429
+        assert "unauthenticated_per_address" in closed.reason
+        # Who is known by the handshake is no stranger.
+    token = strict.token()
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(strict.client(headers={"X-Auth-Token": token}))
+        with strict.client(headers={"X-Auth-Token": token}) as client:
+            closed = client.closed()
+        assert closed.code == 4429
+        assert "connections" in closed.reason
+
+    def comes_in() -> bool:
+        with strict.client() as client, contextlib.suppress(Closed, ConnectionError):
+            client.login("demo")
+            return True
+        return False
+
+    wait_until(comes_in, "room", timeout=10)
+
+
+def test_requests_in_flight_are_limited(strict: Engine) -> None:
+    """One more is refused as too_many at once; the others are answered."""
+    with strict.client("demo") as client:
+        for number in (1, 2, 3):
+            client.send({"type": "get_event", "id": f"e{number}", "tag": "never", "wait": 1})
+        with pytest.raises(Refused) as refused:
+            client.answer("e3", timeout=0.8)
+        assert refused.value.code == "too_many"
+        assert refused.value.retryable
+        assert client.answer("e1") is client.answer("e2") is None
+
+
+# Sizes
+
+
+def too_big_for(kind: str, url: str, auth: bool, size: int) -> tuple[int | None, float]:
+    """Send a message that is too big with one of two clients; return the close code and the seconds until it came."""
+    login = json.dumps({"type": "auth", "username": "demo", "password": "demo"})
+    message = json.dumps({"type": "ping", "pad": "x" * size})
+    if kind == "websockets":
+        with websockets_client.connect(url, max_size=None) as ws:
+            if auth:
+                ws.send(login)
+                ws.recv(timeout=10)
+            began = time.monotonic()
+            with contextlib.suppress(websockets_exceptions.ConnectionClosed):
+                ws.send(message)
+            with pytest.raises(websockets_exceptions.ConnectionClosed) as closed:
+                ws.recv(timeout=10)
+            received = closed.value.rcvd
+            return (received.code if received else None), time.monotonic() - began
+    with Client(url) as client:
+        if auth:
+            client.login("demo")
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError, websocket.WebSocketException):
+            client.send(message)
+        return client.closed().code, time.monotonic() - began
+
+
+@pytest.mark.parametrize("kind", ["websockets", "websocket-client"])
+@pytest.mark.parametrize(("auth", "size"), [(False, 4 * KIB), (False, KIB * KIB), (True, 256 * KIB), (True, KIB * KIB)])
+def test_a_message_that_is_too_big_is_closed_with_1009(engine: Engine, kind: str, auth: bool, size: int) -> None:
+    """The code really reaches the client, time after time: it tells him not to send the same again."""
+    for _ in range(8):
+        code, seconds = too_big_for(kind, engine.url, auth, size)
+        assert code == 1009
+        assert seconds < 5
+
+
+def test_messages_up_to_the_limit_are_taken(engine: Engine, client: Client) -> None:
+    """4 KiB before the login and 256 KiB after it are read and answered."""
+
+    def padded(size: int) -> str:
+        empty = json.dumps({"type": "ping", "id": 1, "pad": ""})
+        return json.dumps({"type": "ping", "id": 1, "pad": "x" * (size - len(empty))})
+
+    with engine.client() as stranger:
+        stranger.send(padded(4 * KIB))
+        assert stranger.recv()["error"]["code"] == "bad_message"
+    client.send(padded(256 * KIB))
+    assert client.recv()["error"]["code"] == "bad_message"
+
+
+def test_a_big_message_costs_nobody_else_anything(engine: Engine, client: Client) -> None:
+    """While others send what is too big, a client is answered as ever."""
+    slow = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            hostile = stack.enter_context(engine.client())
+            hostile.ws.settimeout(5)
+            with contextlib.suppress(ConnectionError, websocket.WebSocketException):
+                hostile.send("x" * (2 * KIB * KIB))
+            began = time.monotonic()
+            client.ask("ping")
+            slow.append(time.monotonic() - began)
+    assert max(slow) < 1
+
+
+# Frames
+
+
+def test_a_binary_message_is_bad_json(client: Client) -> None:
+    """It costs its sender an error reply, not the connection."""
+    client.send(b"\x81\xa4type\xa4ping")
+    assert client.recv()["error"] == "bad_json"
+    assert client.ask("ping")
+
+
+def test_a_message_may_come_in_pieces(client: Client) -> None:
+    """Fragments, with a ping between them, are one message."""
+    frame = websocket.ABNF
+    text = json.dumps({"type": "ping", "id": 7}).encode()
+    parts = [text[:5], text[5:9], text[9:]]
+    client.ws.send_frame(frame.create_frame(parts[0], frame.OPCODE_TEXT, 0))
+    client.ws.ping("between")
+    client.ws.send_frame(frame.create_frame(parts[1], frame.OPCODE_CONT, 0))
+    client.ws.send_frame(frame.create_frame(parts[2], frame.OPCODE_CONT, 1))
+    assert client.answer(7)["version"]
+
+
+def test_pieces_are_bounded_together(client: Client) -> None:
+    """Many small fragments of one message that is too big are 1009 like one big frame."""
+    frame = websocket.ABNF
+    piece = b"x" * 60 * KIB
+    with contextlib.suppress(ConnectionError, websocket.WebSocketException):
+        client.ws.send_frame(frame.create_frame(piece, frame.OPCODE_TEXT, 0))
+        for _ in range(6):
+            client.ws.send_frame(frame.create_frame(piece, frame.OPCODE_CONT, 0))
+    assert client.closed().code == 1009
+
+
+@pytest.mark.parametrize("payload", [b"\x03", *(struct.pack("!H", code) for code in (0, 999, 1004, 1005, 1006, 2000))])
+def test_a_close_that_no_peer_may_send_is_answered_with_1002(client: Client, payload: bytes) -> None:
+    """RFC 6455 section 7.4: such codes are a fault of the protocol."""
+    frame = websocket.ABNF
+    client.ws.send_frame(frame.create_frame(payload, frame.OPCODE_CLOSE))
+    assert client.closed().code == 1002
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 3000, 4999])
+def test_a_close_is_answered_with_its_own_code(client: Client, code: int) -> None:
+    """RFC 6455 section 5.5.1."""
+    frame = websocket.ABNF
+    client.ws.send_frame(frame.create_frame(struct.pack("!H", code), frame.OPCODE_CLOSE))
+    assert client.closed().code == code
+
+
+MASK = b"\x00\x00\x00\x00"
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"\xc1\x82" + MASK + b"{}", 1002),  # a reserved bit
+        (b"\x83\x82" + MASK + b"{}", 1002),  # an unknown opcode
+        (b"\x80\x82" + MASK + b"{}", 1002),  # a continuation of nothing
+        (b"\x09\x80" + MASK, 1002),  # a ping in pieces
+        (b"\x89\xfe\x00\x7e" + MASK + b"x" * 126, 1002),  # a ping that is too long
+        (b"\x81\x82" + MASK + b"\xff\xff", 1007),  # text that is not UTF-8
+    ],
+)
+def test_a_broken_frame_is_told_by_its_code(engine: Engine, client: Client, sent: bytes, code: int) -> None:
+    """The peer learns that it broke the protocol (1002) or the text (1007); nobody else notices."""
+    with engine.client("demo") as other:
+        client.ws.sock.sendall(sent)
+        assert client.closed().code == code
+        assert other.ask("ping")
+
+
+def test_nothing_follows_the_close_frame(engine: Engine) -> None:
+    """RFC 6455 section 5.5.1: replies that come after the server's close frame are not sent any more."""
+    with engine.client("demo") as client:
+        client.send({"type": "get_event", "id": 1, "tag": "never", "wait": 1})
+        client.ws.send_close = lambda *args: None  # a peer that is slow to answer the close
+        client.ask("logout")
+        assert client.closed().code == 4401
+        client.ws.settimeout(10)
+        with pytest.raises((websocket.WebSocketException, ConnectionError)):
+            raise AssertionError(client.ws.recv_data(control_frame=True))
+
+
+# Requests
+
+
+def test_requests_are_answered_beside_each_other(client: Client) -> None:
+    """A slow request holds up none that came after it; an id in use is refused, and free again after the reply."""
+    began = time.monotonic()
+    client.send({"type": "get_event", "id": "slow", "tag": "never", "wait": 1})
+    client.send({"type": "ping", "id": "slow"})
+    assert client.recv()["error"]["code"] == "id_in_use"
+    for number in range(10):
+        client.send({"type": "ping", "id": number})
+    assert {client.recv()["id"] for _ in range(10)} == set(range(10))
+    assert time.monotonic() - began < 0.9
+    assert client.answer("slow") is None
+    client.send({"type": "ping", "id": "slow"})
+    assert client.answer("slow")
+
+
+def test_what_follows_a_login_is_looked_at_after_it(engine: Engine) -> None:
+    """A client need not wait for the reply to auth before it asks on."""
+    with engine.client() as client:
+        client.send({"type": "auth", "id": 1, "username": "viewer", "password": "demo"})
+        client.send({"type": "whoami", "id": 2})
+        client.send({"type": "auth", "id": 3, "username": "demo", "password": "demo"})
+        client.send({"type": "whoami", "id": 4})
+        assert client.answer(2)["user"] == "viewer"
+        assert client.answer(4)["user"] == "demo"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no json", "[]", "5", "null", "{}", '{"type": 5}', '{"type": "nothing"}', "[" * 4000]
+)
+def test_a_bad_message_costs_an_error_reply_only(engine: Engine, client: Client, text: str) -> None:
+    """Whatever is wrong with a message, it gets one error and the connection lives on."""
+    client.send(text)
+    assert client.recv()["error"] in ("bad_json", "bad_message", "unknown_type")
+    assert client.ask("ping")
+    assert "Traceback" not in engine.log
+
+
+# Plain HTTP
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/?token=abc"])
+def test_a_plain_get_is_welcomed(engine: Engine, path: str) -> None:
+    """As salt-api does, with the clients that are enabled."""
+    response, body = get(engine, path)
+    assert response.status == 200
+    assert json.loads(body) == {"clients": ["local", "local_async"], "return": "Welcome"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("POST", "/nothing", 404, "not_found"),
+        ("GET", "/../../etc/passwd", 404, "not_found"),
+        ("DELETE", "/ws", 405, "bad_message"),
+    ],
+)
+def test_what_no_door_serves_is_an_error_of_our_table(
+    engine: Engine, method: str, path: str, status: int, code: str
+) -> None:
+    """JSON, one shape, no traceback."""
+    response, body = get(engine, path, method)
+    assert response.status == status
+    assert json.loads(body)["error"] == code
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_no_answer_names_the_server(engine: Engine, method: str, path: str) -> None:
+    """A stranger learns neither product nor version."""
+    response, body = get(engine, path, method)
+    assert response.getheader("Server") is None
+    assert b"ornado" not in body
+    assert b"Traceback" not in body
+
+
+def test_an_upgrade_names_no_server(engine: Engine) -> None:
+    """Neither does the answer to a handshake, accepted or refused."""
+    for extra in (b"", b"Origin: https://evil.example.com\r\n", b"X-Auth-Token: 00\r\n"):
+        with socket.create_connection(("127.0.0.1", engine.port), timeout=10) as peer:
+            peer.sendall(
+                b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n" + extra + b"\r\n"
+            )
+            answer = peer.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 ")
+            assert b"server:" not in answer.lower()
+
+
+def test_tokens_in_the_query_are_never_logged(engine: Engine) -> None:
+    """Whatever becomes of the request, and at every level of the log."""
+    canary = "c0ffee" * 10
+    for path in ("/", "/ws", "/nothing", "/all_events/x"):
+        get(engine, f"{path}?token={canary}")
+        get(engine, f"{path}?token={canary}", "DELETE")
+        handshake_path = f"{path}?token={canary}&x=%ff"
+        with contextlib.suppress(ValueError):
+            handshake(engine, handshake_path, Origin="https://evil.example.com")
+            handshake(engine, handshake_path, X_Auth_Token=canary)
+    assert canary not in engine.log
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def pair(engine_root: Path) -> tuple[Path, Path]:
+    """Where the certificate and its key lie."""
+    return engine_root / "server.crt", engine_root / "server.key"
+
+
+@pytest.fixture(scope="module")
+def secure(run_engine: RunEngine, write_certificate: Callable[..., int], pair: tuple[Path, Path]) -> Engine:
+    """An engine with TLS that notices a renewed certificate soon."""
+    write_certificate(*pair)
+    options = {"ssl_crt": str(pair[0]), "ssl_key": str(pair[1]), "limits": {"auth_seconds": 2}}
+    return run_engine(options, constants={"server.CERTIFICATE_SECONDS": 0.5})
+
+
+def served_serial(engine: Engine, version: ssl.TLSVersion | None = None) -> int:
+    """Return the serial number of the certificate that a new connection gets."""
+    from cryptography import x509
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if version is not None:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = version
+    with (
+        socket.create_connection(("127.0.0.1", engine.port), timeout=10) as peer,
+        context.wrap_socket(peer, server_hostname="localhost") as tls,
+    ):
+        certificate = tls.getpeercert(binary_form=True)
+        assert certificate is not None
+        return int(x509.load_der_x509_certificate(certificate).serial_number)
+
+
+def test_everything_works_over_tls(secure: Engine) -> None:
+    """wss is what the log says, and a message that is too big gets its 1009 there too."""
+    assert f" listens on wss://127.0.0.1:{secure.port}" in secure.log
+    with secure.client("demo") as client:
+        assert client.ask("whoami")["user"] == "demo"
+    for _ in range(3):
+        assert too_big_for("websocket-client", secure.url, True, KIB * KIB)[0] == 1009
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_tls_is_refused(secure: Engine, version: ssl.TLSVersion) -> None:
+    """TLS 1.2 and newer only."""
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        served_serial(secure, version)
+    assert served_serial(secure, ssl.TLSVersion.TLSv1_2) == served_serial(secure, ssl.TLSVersion.TLSv1_3)
+
+
+def test_who_does_not_begin_tls_is_cut_off(secure: Engine) -> None:
+    """A peer that connects and stays silent, or talks plain HTTP, holds nothing for long."""
+    for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", secure.port), timeout=10) as peer:
+            peer.sendall(begun)
+            with contextlib.suppress(ConnectionError):
+                assert b"HTTP" not in peer.recv(100)
+    assert "Traceback" not in secure.log
+
+
+def test_a_renewed_certificate_is_used_without_a_restart(
+    secure: Engine, write_certificate: Callable[..., int], pair: tuple[Path, Path]
+) -> None:
+    """Open connections live on; a pair that does not fit is passed over and said, and the next that does is taken."""
+    with secure.client("demo") as client:
+        renewed = write_certificate(*pair)
+        wait_until(lambda: served_serial(secure) == renewed, "the new certificate", timeout=10)
+        write_certificate(pair[0])  # whose key comes later
+        wait_until(lambda: "cannot be used, the old one stays" in secure.log, "the complaint", timeout=10)
+        assert served_serial(secure) == renewed
+        again = write_certificate(*pair)
+        wait_until(lambda: served_serial(secure) == again, "the next certificate", timeout=10)
+        assert client.ask("ping")
+
+
+# Networks
+
+
+def test_only_listed_networks_may_connect(run_engine: RunEngine) -> None:
+    """Behind a trusted proxy the client's own address counts; what is left of it may be invented."""
+    engine = run_engine({"allow_from": ["10.1.0.0/16"], "trusted_proxies": ["127.0.0.0/8", "192.0.2.7/32"]})
+    assert handshake(engine)[0] == 403
+    for forwarded, status in {
+        "10.1.2.3": 101,
+        "10.2.2.3": 403,
+        "10.1.2.3, 198.51.100.1": 403,
+        "198.51.100.1, 10.1.2.3": 101,
+        "10.1.2.3, 192.0.2.7": 101,
+        "10.1.2.3, garbage": 403,
+        "": 403,
+    }.items():
+        assert (forwarded, handshake(engine, X_Forwarded_For=forwarded)[0]) == (forwarded, status)
+    with engine.client("demo", headers={"X-Forwarded-For": "10.1.2.3"}):
+        pass
+    assert "user=demo eauth=sharedsecret address=10.1.2.3 operation=auth outcome=ok" in engine.log
+
+
+def test_nobody_is_believed_without_trusted_proxies(engine: Engine) -> None:
+    """A stranger cannot say where he comes from."""
+    with engine.client("demo", headers={"X-Forwarded-For": "10.9.9.9"}):
+        pass
+    assert "10.9.9.9" not in engine.log
+
+
+def test_memory_and_files_come_back(engine: Engine) -> None:
+    """Connections that came and went, politely or not, leave no file open."""
+    process = engine._process
+    assert process is not None
+    folder = f"/proc/{process.pid}/fd"
+    if not os.path.isdir(folder):
+        pytest.skip("no /proc here")
+    engine.token()
+    before = len(os.listdir(folder))
+    for number in range(30):
+        client = engine.client("demo" if number % 2 else None)
+        if number % 3:
+            client.ws.sock.close()
+        else:
+            client.close()
+    wait_until(lambda: len(os.listdir(folder)) <= before + 2, "the files' end", timeout=10)

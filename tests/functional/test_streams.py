@@ -1,0 +1,448 @@
+"""What odd events and odd clients do to streams: an engine that runs, on a bus that carries whatever is asked of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+pytest.importorskip("websocket")
+msgpack = pytest.importorskip("msgpack")
+websockets_client = pytest.importorskip("websockets.asyncio.client")
+
+import salt.config  # noqa: E402
+
+from tests.client import Client, Closed, Refused  # noqa: E402
+from tests.functional.publisher import Publisher, packed  # noqa: E402
+from tests.functional.running import Engine, wait_until  # noqa: E402
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+MIB = 1024 * 1024
+OUTBOX_BYTES = MIB  # instead of 8: what may wait for one client
+FLOOD = 600  # events of 10 kB: six times what may wait
+SUBSCRIPTIONS = 128  # on one connection
+AT_ONCE = 1000  # clients that come back together
+BACK_SECONDS = 40.0  # for all of them on a loaded machine; on two cores they and the engine share it takes about five
+
+
+class MsgpackClient(Client):
+    """A client that speaks the binary format."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, subprotocols=["salt.v1.msgpack"])
+
+    def send(self, message: Any) -> None:
+        super().send(msgpack.packb(message))
+
+    def _receive(self, deadline: float) -> Any:
+        return msgpack.unpackb(super()._receive(deadline))
+
+
+class House:
+    """An engine and the bus that it listens to."""
+
+    def __init__(self, engine: Engine, bus: Publisher) -> None:
+        self.engine = engine
+        self.bus = bus
+        self._marks = 0
+
+    def client(self) -> Client:
+        """Connect with JSON and log in."""
+        return self.engine.client("demo")
+
+    def mark(self) -> str:
+        """Send an event after all others and return its tag."""
+        self._marks += 1
+        tag = f"mark/{self._marks}"
+        self.bus.send((tag, {}))
+        return tag
+
+    def events_until_mark(self, client: Client, number: int, timeout: float = 20.0) -> list[dict[str, Any]]:
+        """Return all frames of a subscription up to one last event, which is left out."""
+        mark = self.mark()
+        return client.frames(until=lambda frame: frame.get("tag") == mark, subscription=number, timeout=timeout)[:-1]
+
+    def metric(self, name: str) -> float:
+        """Return a number of /metrics, or 0 if it is not there (yet)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/metrics")
+            response = connection.getresponse()
+            if response.status == 501:
+                pytest.skip("prometheus_client is not installed here")
+            lines = response.read().decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"websocket_api_{name} ")), 0)
+
+
+@pytest.fixture(scope="module")
+def house(run_engine: RunEngine) -> Iterator[House]:
+    """The engine of these tests."""
+    engine = run_engine({"limits": {"outbox_bytes": OUTBOX_BYTES}})
+    opts = salt.config.master_config(str(engine.root / "master"))
+    bus = Publisher(Path(opts["sock_dir"]))
+    with contextlib.closing(bus):
+        house = House(engine, bus)
+        bus.send(("first", {}))
+        yield house
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[Client]:
+    """A client who has logged in."""
+    with house.client() as client:
+        yield client
+
+
+@pytest.fixture(params=["json", "msgpack"])
+def either(request: pytest.FixtureRequest, house: House) -> Iterator[Client]:
+    """A client of either format."""
+    with Client(house.engine.url) if request.param == "json" else MsgpackClient(house.engine.url) as client:
+        client.login("demo")
+        yield client
+
+
+def follow(client: Client, **fields: Any) -> int:
+    """Subscribe to events and return the number."""
+    return int(client.ask("subscribe", subscription="event", **fields)["subscription"])
+
+
+# Odd events
+
+TAGS = [
+    "x",
+    "my/job",
+    "salt/job",
+    "salt/job/",
+    "salt/job//ret/",
+    "salt//ret/minion",
+    "salt/job/20260101000000000000/ret",
+    "salt/job/not-a-jid/ret/minion",
+    "salt/run",
+    "salt/run/x/y/z/w",
+    "salt/presence",
+    "salt/key",
+    "salt/auth",
+    "salt/minion/",
+    "salt/beacon//",
+    "syndic/",
+    "",
+    "/",
+    "///",
+    " ",
+    "20260101000000000000",
+    "minion_start",
+    "t" * 10_000,
+    "/".join("t" * 5_000),
+    "äöü/日本語/🧂",
+    'quote"back\\slash',
+    "new\nline",
+    "tab\tand\x01control",
+]
+
+
+@pytest.mark.parametrize("bundle", [False, True])
+def test_tags_of_any_shape_arrive(house: House, either: Client, bundle: bool) -> None:
+    """Whatever a tag looks like, also where Salt's own have more parts, its event comes, in its place."""
+    number = follow(either, tag="", bundle=bundle)
+    house.bus.send(*[(tag, {"number": count}) for count, tag in enumerate(TAGS)])
+    mark = house.mark()
+
+    def ends(frame: dict[str, Any]) -> bool:
+        return any(event.get("tag") == mark for event in frame.get("events", [frame]))
+
+    frames = either.frames(until=ends, subscription=number)
+    events = [event for frame in frames for event in frame.get("events", [frame])][:-1]
+    assert [(event["tag"], event["data"]["number"]) for event in events] == [
+        (tag, count) for count, tag in enumerate(TAGS)
+    ]
+
+
+def nested(depth: int, bottom: Any = "bottom") -> Any:
+    """Return lists in lists."""
+    for _ in range(depth):
+        bottom = [bottom]
+    return bottom
+
+
+# What is on the bus, and what a client reads.
+VALUES: dict[str, tuple[Any, Any]] = {
+    "text as bytes": (b"text", "text"),
+    "other bytes": (b"\xff\x00", {"base64": "/wA="}),
+    "keys that are no strings": (
+        {7: "a", None: "b", True: "c", 1.5: "d"},
+        {"7": "a", "null": "b", "true": "c", "1.5": "d"},
+    ),
+    "keys that are bytes": ({b"k": 1, b"\xff": 2}, {"k": 1, "�": 2}),
+    "not a number": ([math.nan, math.inf, -math.inf], [None, None, None]),
+    "the largest integers": ([2**64 - 1, -(2**63), 2**53 + 1], [2**64 - 1, -(2**63), 2**53 + 1]),
+    "half a character": ("a\ud800b", None),
+    "a null character": ("a\x00b", "a\x00b"),
+    "a mebibyte": ("m" * MIB, "m" * MIB),
+    "a mebibyte of quotes": ('"' * MIB, '"' * MIB),
+    "a hundred levels": (nested(100), nested(100)),
+    "a type of its own": (msgpack.ExtType(5, b"abc"), "abc"),
+    "a date of Salt's": (msgpack.ExtType(78, b"20260102T03:04:05.000006"), "2026-01-02T03:04:05.000006"),
+    "another timestamp": (msgpack.Timestamp(1, 0), None),
+}
+
+
+def test_values_of_any_kind_arrive(house: House, either: Client) -> None:
+    """Each event comes, also beside those that cannot be read as they are; in both formats they are the same."""
+    number = follow(either, tag="value/")
+    house.bus.send(*[(f"value/{name}", {"value": value}) for name, (value, _) in VALUES.items()])
+    house.bus.send(("value/end", {}))
+    frames = either.frames(until=lambda frame: frame.get("tag") == "value/end", subscription=number)
+    got = {frame["tag"].removeprefix("value/"): frame["data"] for frame in frames[:-1]}
+    assert list(got) == list(VALUES)
+    for name, (_, read) in VALUES.items():
+        if read is not None:
+            assert (name, got[name]["value"]) == (name, read)
+    assert got["half a character"]["value"].startswith("a")
+    assert got["half a character"]["value"].endswith("b")
+
+
+@pytest.mark.parametrize("depth", [300, 600, 1000])
+@pytest.mark.parametrize("bottom", ["bottom", "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----"])
+def test_deep_nesting_costs_only_the_deep_part(house: House, either: Client, depth: int, bottom: str) -> None:
+    """An event of very many levels comes, cut; what stands beside is whole, and no secret is shown by depth."""
+    number = follow(either, tag="deep")
+    house.bus.send(("deep", {"deep": nested(depth, bottom), "beside": bottom[:6]}), ("deep/end", {}))
+    frames = either.frames(until=lambda frame: frame.get("tag") == "deep/end", subscription=number)
+    assert [frame["tag"] for frame in frames] == ["deep", "deep/end"]
+    assert frames[0]["data"]["beside"] == bottom[:6]
+    assert "PRIVATE KEY" not in json.dumps(frames[0])
+
+
+BROKEN = {
+    "nothing": b"",
+    "a byte that means nothing": b"\xc1",
+    "a map that is cut off": b"\x81\xa1a",
+    "a list": packed([1, 2]),
+    "text": packed("text"),
+    "null": packed(None),
+    "more than one value": packed({}) + packed({}),
+    "levels that Salt itself cannot read": b"\x81\xa1a" + b"\x91" * 5000 + b"\x00",
+    "a length that is not there": b"\x81\xa1a\xdd\xff\xff\xff\xff",
+    "a key that is a map": b"\x81\x80\x01",
+    "a key that is a list": packed({(1, 2): 3}),
+    "a date that is none": packed({"a": msgpack.ExtType(78, b"never")}),
+    "a timestamp out of range": b"\x81\xa1a\xc7\x0c\xff" + b"\xff" * 12,
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_event_costs_only_itself(house: House, client: Client, data: bytes) -> None:
+    """Data that is cut off, no object, or deeper than Salt itself can read is passed over; what follows comes."""
+    number = follow(client, tag="")
+    house.bus.send(("broken", data), ("whole", {}))
+    assert [frame["tag"] for frame in house.events_until_mark(client, number)] == ["whole"]
+
+
+# Positions
+
+
+def test_since_of_another_epoch_is_told(house: House, client: Client) -> None:
+    """The reply says that nothing was recovered, a gap says why, and the stream goes on from now."""
+    result = client.ask("subscribe", subscription="event", tag="", since={"epoch": "f" * 16, "seq": 3})
+    assert result["recovered"] is False
+    frames = client.frames(until=lambda frame: frame["type"] == "gap", subscription=result["subscription"])
+    assert [(frame["type"], frame["reason"]) for frame in frames] == [("gap", "epoch")]
+    assert house.events_until_mark(client, result["subscription"]) == []
+
+
+def test_since_of_the_future_is_told(house: House, client: Client) -> None:
+    """A number that this run has not come to yet is of another run, whatever its epoch says."""
+    now = client.ask("subscribe", subscription="event", tag="")
+    since = {"epoch": now["epoch"], "seq": now["seq"] + 1_000_000}
+    result = client.ask("subscribe", subscription="event", tag="", since=since)
+    assert result["recovered"] is False
+    frames = client.frames(until=lambda frame: frame["type"] == "gap", subscription=result["subscription"])
+    assert [frame["reason"] for frame in frames] == ["epoch"]
+    assert house.events_until_mark(client, result["subscription"]) == []
+
+
+@pytest.mark.parametrize("seq", [-1, 2**53, 1.5, "1", None, True])
+def test_since_that_is_no_position_is_a_bad_message(client: Client, seq: Any) -> None:
+    """Negative, too large for JSON's numbers, or no number."""
+    epoch = client.ask("ping")["epoch"]
+    with pytest.raises(Refused) as refused:
+        client.ask("subscribe", subscription="event", tag="", since={"epoch": epoch, "seq": seq})
+    assert refused.value.code == "bad_message"
+    assert [fault["path"] for fault in refused.value.details] == ["/since/seq"]
+
+
+def test_the_subscription_over_the_limit_is_refused_by_name(house: House, client: Client) -> None:
+    """128 work, the next one is told which limit it met, and one that ends makes room."""
+    for _ in range(SUBSCRIPTIONS - 1):
+        follow(client, tag="none")
+    last = follow(client, tag="mark/")
+    with pytest.raises(Refused) as refused:
+        follow(client, tag="none")
+    assert refused.value.code == "too_many"
+    assert refused.value.details == {"limit": "subscriptions_per_connection"}
+    assert house.events_until_mark(client, last) == []
+    client.ask("unsubscribe", subscription=1)
+    follow(client, tag="none")
+
+
+# Odd clients
+
+
+def flood(house: House, client: Client, look: Callable[[], None] = lambda: None) -> None:
+    """Send numbered events that fill the outbox of who does not read; this client does, and gets all in order."""
+    for first in range(0, FLOOD, FLOOD // 10):
+        part = range(first, first + FLOOD // 10)
+        house.bus.send(*[(f"flood/{number}", {"number": number, "fill": "f" * 10_000}) for number in part])
+        frames = client.frames(until=lambda frame, last=part[-1]: frame["data"]["number"] == last)  # type: ignore[misc]
+        assert numbers(frames) == list(part)
+        look()
+
+
+def numbers(frames: list[dict[str, Any]]) -> list[int]:
+    """Return which events of the flood came."""
+    return [frame["data"]["number"] for frame in frames if frame["type"] == "event"]
+
+
+def lazy(house: House) -> Client:
+    """Connect so that little fits between the engine and a client who does not read."""
+    client = Client(house.engine.url, receive_buffer=4096)
+    client.login("demo")
+    return client
+
+
+def test_who_never_reads_is_closed_and_costs_the_others_nothing(house: House, client: Client) -> None:
+    """What waits for it stays within the bound; over it 4410; the others get all, in order, and it can resume."""
+    follow(client, tag="flood/")
+    with contextlib.closing(lazy(house)) as slow:
+        position = slow.ask("subscribe", subscription="event", tag="flood/")
+        waiting: list[float] = []
+        flood(house, client, lambda: waiting.append(house.metric("outbox_bytes")))
+        assert 0 < max(waiting) <= OUTBOX_BYTES
+        wait_until(lambda: house.metric("outbox_bytes") == 0, "the end of what waited")
+        got: list[dict[str, Any]] = []
+        with pytest.raises(Closed) as closed:
+            slow.frames(until=got.append, subscription=position["subscription"])
+        assert closed.value.code == 4410
+        assert numbers(got) == list(range(len(got)))
+    since = {"epoch": position["epoch"], "seq": got[-1]["seq"] if got else position["seq"]}
+    with house.client() as again:
+        result = again.ask("subscribe", subscription="event", tag="flood/", since=since)
+        assert result["recovered"] is True
+        rest = again.frames(
+            until=lambda frame: frame["data"]["number"] == FLOOD - 1, subscription=result["subscription"]
+        )
+        assert numbers(got) + numbers(rest) == list(range(FLOOD))
+
+
+def test_who_would_rather_lose_events_is_told_how_many(house: House, client: Client) -> None:
+    """What came and what the gaps count is all there was, in order; the others got everything meanwhile."""
+    follow(client, tag="flood/")
+    with contextlib.closing(lazy(house)) as slow:
+        number = follow(slow, tag="flood/", overflow="drop")
+        flood(house, client)
+        assert 0 < house.metric("outbox_bytes") <= OUTBOX_BYTES
+        expected = 0
+        gaps = 0
+        for frame in slow.frames(
+            until=lambda frame: frame["type"] == "event" and frame["data"]["number"] == FLOOD - 1, subscription=number
+        ):
+            if frame["type"] == "gap":
+                assert frame["reason"] == "overflow"
+                assert frame["from"] <= frame["to"]
+                expected += frame["count"]
+                gaps += 1
+            else:
+                assert frame["data"]["number"] == expected
+                expected += 1
+        assert gaps
+        assert expected == FLOOD
+
+
+def test_a_client_that_sends_a_byte_now_and_then_delays_nobody(house: House, client: Client) -> None:
+    """A message that comes byte by byte is answered when it is whole, and everybody else at once."""
+    with house.client() as slow:
+        frame = _masked(b'{"type": "ping", "id": "slow"}')
+        for count in range(len(frame)):
+            slow.ws.sock.sendall(frame[count : count + 1])
+            time.sleep(0.05)
+            if count % 10 == 0:
+                began = time.monotonic()
+                client.ask("ping")
+                assert time.monotonic() - began < 1
+        assert slow.answer("slow")["epoch"]
+
+
+def _masked(payload: bytes) -> bytes:
+    """Return a text frame as a client sends it; a mask of zeros changes nothing."""
+    assert len(payload) < 126
+    return bytes([0x81, 0x80 | len(payload)]) + b"\0\0\0\0" + payload
+
+
+def test_who_hangs_up_in_the_middle_of_a_frame_leaves_nothing_behind(house: House, client: Client) -> None:
+    """Its connection and subscriptions are gone, and the others' streams go on."""
+    number = follow(client, tag="")
+    connections, subscriptions = house.metric("connections"), house.metric("subscriptions")
+    for cut in (1, 2, 5, 12):
+        gone = house.client()
+        follow(gone, tag="")
+        gone.ws.sock.sendall(_masked(b'{"type": "ping", "id": 1}')[:cut])
+        gone.ws.sock.close()
+    wait_until(lambda: house.metric("connections") == connections, "the end of the connections", timeout=10)
+    assert house.metric("subscriptions") == subscriptions
+    assert house.events_until_mark(client, number) == []
+
+
+@pytest.mark.slow
+def test_a_thousand_clients_that_come_back_at_once_all_get_their_stream(house: House) -> None:
+    """As after a restart: each resumes from where it was and gets what it missed, then what is new."""
+    with house.client() as client:
+        token = client.login("demo")["token"]
+        since = client.ask("subscribe", subscription="event", tag="back/")
+        house.bus.send(*[(f"back/{count}", {}) for count in range(3)])
+        client.frames(until=lambda frame: frame["tag"] == "back/2")
+    request = {"type": "subscribe", "id": 1, "subscription": "event", "tag": "back/"}
+    request["since"] = {"epoch": since["epoch"], "seq": since["seq"]}
+    new = asyncio.Event()
+    ready = 0
+
+    async def come_back() -> list[str]:
+        nonlocal ready
+        headers = {"X-Auth-Token": token}
+        async with websockets_client.connect(
+            house.engine.url, additional_headers=headers, open_timeout=BACK_SECONDS, compression=None, proxy=None
+        ) as connection:
+            await connection.send(json.dumps(request))
+            tags = [json.loads(await connection.recv()).get("tag") for _ in range(4)]
+            ready += 1
+            if ready == AT_ONCE:
+                new.set()
+            await new.wait()
+            tags.append(json.loads(await connection.recv())["tag"])
+            return tags
+
+    async def all_at_once() -> list[list[str]]:
+        async def then_something_new() -> None:
+            await new.wait()
+            await asyncio.to_thread(house.bus.send, ("back/new", {}))
+
+        told = asyncio.ensure_future(then_something_new())
+        clients = asyncio.gather(*(come_back() for _ in range(AT_ONCE)))
+        got = await asyncio.wait_for(clients, BACK_SECONDS)
+        await told
+        return got
+
+    began = time.monotonic()
+    got = asyncio.run(all_at_once())
+    print(f"seconds for {AT_ONCE} clients:", round(time.monotonic() - began, 1))
+    assert got == [[None, "back/0", "back/1", "back/2", "back/new"]] * AT_ONCE

@@ -1,0 +1,167 @@
+"""The life of a login: it expires, is revoked here or elsewhere, and gives way to another on the same socket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+pytest.importorskip("websocket")
+
+from tests.client import Client, Refused
+from tests.functional.running import Engine
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+TOKEN_CHECK = 1  # seconds instead of 30 between two looks at Salt's store
+TOKEN_EXPIRE = 4  # seconds instead of twelve hours
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: RunEngine) -> Engine:
+    """An engine that often looks whether tokens are still there."""
+    return run_engine({"token_check": TOKEN_CHECK})
+
+
+@pytest.fixture(scope="module")
+def fleeting(run_engine: RunEngine) -> Engine:
+    """An engine on a master whose tokens soon expire."""
+    return run_engine(master={"token_expire": TOKEN_EXPIRE})
+
+
+def follow(client: Client, **fields: Any) -> int:
+    """Subscribe to events and return the number."""
+    return int(client.ask("subscribe", subscription="event", tag="", **fields)["subscription"])
+
+
+def ended(client: Client, number: int) -> dict[str, Any]:
+    """Wait for the frame that ends a subscription and return its error."""
+    frame = client.frames(until=lambda frame: frame["type"] == "ended", subscription=number)[-1]
+    error: dict[str, Any] = frame["error"]
+    return error
+
+
+def remove_as_salt_does(engine: Engine, token: str) -> None:
+    """Remove a token from the master's store, behind the engine's back."""
+    import salt.auth
+    import salt.config
+
+    salt.auth.LoadAuth(salt.config.master_config(str(engine.root / "master"))).rm_token(token)
+
+
+def test_an_expired_token_ends_its_socket_within_a_second(fleeting: Engine) -> None:
+    """Subscriptions are told first, then the connection closes with 4401, and the token is of no more use."""
+    with fleeting.client() as client:
+        login = client.login("demo")
+        number = follow(client)
+        assert ended(client, number)["code"] == "token_expired"
+        assert client.closed().code == 4401
+        assert -0.1 < time.time() - login["expire"] < 1.5
+    with fleeting.client() as client, pytest.raises(Refused) as refused:
+        client.ask("auth", token=login["token"])
+    assert refused.value.code in ("token_expired", "unauthenticated")
+
+
+def test_a_new_login_in_time_keeps_the_socket(fleeting: Engine) -> None:
+    """Who logs in again before the end goes on without a break, his subscriptions too."""
+    with fleeting.client("demo") as client:
+        number = follow(client)
+        time.sleep(TOKEN_EXPIRE / 2)
+        client.login("demo")
+        time.sleep(TOKEN_EXPIRE * 0.75)
+        assert client.ask("whoami")["user"] == "demo"
+        assert client.ask("unsubscribe", subscription=number) is True
+
+
+def test_a_message_with_an_expired_token_of_its_own_is_refused(fleeting: Engine) -> None:
+    """It costs that message only: the socket belongs to another login."""
+    token = fleeting.token("viewer")
+    time.sleep(TOKEN_EXPIRE + 0.2)
+    with fleeting.client("demo") as client:
+        with pytest.raises(Refused) as refused:
+            client.ask("whoami", token=token)
+        assert refused.value.code in ("token_expired", "unauthenticated")
+        assert client.ask("whoami")["user"] == "demo"
+
+
+def test_a_token_that_was_removed_elsewhere_ends_its_socket(engine: Engine) -> None:
+    """Nothing tells of it: the engine looks, and ends what rests on the token."""
+    with engine.client() as client, engine.client("demo") as other:
+        token = client.login("demo")["token"]
+        number = follow(client)
+        remove_as_salt_does(engine, token)
+        began = time.monotonic()
+        assert ended(client, number)["code"] == "unauthenticated"
+        assert client.closed().code == 4401
+        assert time.monotonic() - began < TOKEN_CHECK + 2
+        assert other.ask("whoami")
+
+
+def test_a_logout_ends_every_socket_of_the_token_within_a_second(engine: Engine) -> None:
+    """The reply comes first; other logins of the same user live on, and the token is gone from Salt's store."""
+    with engine.client() as client, engine.client("demo") as other, engine.client() as second:
+        token = client.login("demo")["token"]
+        second.ask("auth", token=token)
+        number = follow(second)
+        began = time.monotonic()
+        assert client.ask("logout") is True
+        assert client.closed().code == 4401
+        assert ended(second, number)["code"] == "unauthenticated"
+        assert second.closed().code == 4401
+        assert time.monotonic() - began < 1
+        assert other.ask("whoami")["user"] == "demo"
+        with pytest.raises(Refused, match="unauthenticated"):
+            other.ask("whoami", token=token)
+
+
+def test_a_logout_by_its_own_token_spares_the_socket(engine: Engine) -> None:
+    """A token sent with the message is the one that is revoked."""
+    token = engine.token("viewer")
+    with engine.client("demo") as client:
+        assert client.ask("logout", token=token) is True
+        assert client.ask("whoami")["user"] == "demo"
+        with pytest.raises(Refused, match="unauthenticated"):
+            client.ask("whoami", token=token)
+
+
+def test_another_user_may_take_over_the_socket(engine: Engine) -> None:
+    """The socket belongs to the last login; what the first one subscribed to rests on the first one's token."""
+    with engine.client() as client:
+        first = client.login("demo")["token"]
+        number = follow(client)
+        client.login("viewer")
+        assert client.ask("whoami")["user"] == "viewer"
+        assert client.ask("whoami")["can"]["all"] is False
+        client.ask("logout", token=first)
+        assert ended(client, number)["code"] == "unauthenticated"
+        assert client.ask("whoami")["user"] == "viewer"
+
+
+def test_a_failed_login_leaves_the_socket_as_it_was(engine: Engine) -> None:
+    """A wrong password throws nobody out."""
+    with engine.client("demo") as client:
+        with pytest.raises(Refused, match="unauthenticated"):
+            client.login("demo", "wrong")
+        assert client.ask("whoami")["user"] == "demo"
+
+
+def test_neither_passwords_nor_tokens_reach_the_log(engine: Engine) -> None:
+    """Right or wrong, of a login or of a message, at every level and by whichever logger."""
+    password, wrong = "canary-password", "ab" * 32
+    with engine.client() as client:
+        for fields in ({"username": "demo", "password": password}, {"token": wrong}):
+            with pytest.raises(Refused):
+                client.ask("auth", **fields)
+        right = client.login("demo")["token"]
+        assert client.ask("whoami", token=right)
+        with pytest.raises(Refused, match="unauthenticated"):
+            client.ask("whoami", token=wrong)
+        client.ask("logout")
+    log = engine.log
+    assert "operation=logout outcome=ok" in log
+    for secret in (password, wrong, right):
+        assert secret not in log

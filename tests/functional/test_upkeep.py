@@ -1,0 +1,116 @@
+"""The engine's own tasks go on, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")  # not asked for anything here, but the engine's parts are put together with it
+
+from websocket_api import upkeep
+from websocket_api.settings import Settings
+from websocket_api.upkeep import Upkeep
+
+from tests.unit.live.support import World
+
+
+class Engine:
+    """Parts that do what a test tells them."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.expired = 0
+        self.bus_reads = 0
+        nothing = SimpleNamespace(on_end=lambda call: None, on_change=lambda call: None, all=list)
+        sessions = SimpleNamespace(**vars(nothing), expire=self._expire, look_again=self._wait)
+        services = SimpleNamespace(
+            settings=Settings(),
+            sessions=sessions,
+            fleet=self.world.fleet,
+            hub=self.world.hub,
+            views=self.world.views,
+            history=self.world.history,
+            watcher=SimpleNamespace(tick=self._wait),
+            wall=self.world.time,
+            book=self.world.book,
+        )
+        self.parts: Any = SimpleNamespace(
+            services=services,
+            bus=SimpleNamespace(read=self._read, connected=True),
+            targets=SimpleNamespace(invalidate=lambda: None, want=lambda names: None, renew=self._wait),
+            minions=SimpleNamespace(keys=self._wait, grains=self._fail),
+            store=SimpleNamespace(recent=self._wait),
+        )
+
+    def _expire(self) -> None:
+        self.expired += 1
+
+    async def _wait(self, *args: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def _fail(self, *args: Any) -> None:
+        raise RuntimeError("the cache is gone")
+
+    async def _read(self, *args: Any) -> None:
+        self.bus_reads += 1
+        if self.bus_reads == 1:
+            raise RuntimeError("nobody foresaw this")
+        await self._wait()
+
+
+@pytest.fixture
+async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name in ("TICK_SECONDS", "BUS_SECONDS", "FLEET_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 0.001)
+    made = Engine()
+    work = Upkeep(made.parts, list)
+    work.start()
+    yield made
+    await work.stop()
+
+
+async def until(condition: Any) -> None:
+    async def wait() -> None:
+        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            await asyncio.sleep(0.001)
+
+    await asyncio.wait_for(wait(), 5)
+
+
+async def test_tokens_end_though_the_master_does_not_answer(engine: Engine) -> None:
+    """Asking the master about jobs holds nothing else up: an expired token is one that may see nothing."""
+    await until(lambda: engine.expired > 3)
+
+
+async def test_a_reader_of_the_bus_that_failed_reads_again(engine: Engine) -> None:
+    """And subscribers are told that something may be missing."""
+    await until(lambda: engine.bus_reads == 2)
+    assert engine.world.hub.counters.bus_losses == 1
+
+
+async def test_a_bus_that_goes_right_after_the_start_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only one that was never there yet has the time that a publisher takes to come up."""
+    for name in ("TICK_SECONDS", "BUS_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 0.001)
+    engine = Engine()
+    engine.parts.bus.connected = False
+    work = Upkeep(engine.parts, list)
+    work.start()
+    await until(lambda: engine.bus_reads == 2 and engine.expired > 3)
+    assert "CRITICAL" not in [record.levelname for record in caplog.records]
+    engine.world.time.now += upkeep.AWAY_SECONDS
+    await until(lambda: "CRITICAL" in [record.levelname for record in caplog.records])
+    await work.stop()
+
+
+async def test_grains_that_could_not_be_read_are_read_again(engine: Engine) -> None:
+    """A fault of the cache does not make old grains count as new ones."""
+    engine.world.fleet.stale.add("web1")
+    for _ in range(3):
+        await asyncio.sleep(0.005)
+        assert engine.world.fleet.stale == {"web1"}

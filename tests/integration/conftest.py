@@ -1,0 +1,178 @@
+"""A real master with the engine from this checkout, and two real minions, once for the whole run.
+
+The daemons are pytest-salt-factories'. They run as the user who runs the tests, on free ports of 127.0.0.1, under a
+folder with a short name: unix socket paths have a length limit that pytest's own temporary folders come near.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.integration.checked import CheckedClient
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FILES = Path(__file__).parent / "files"
+
+SECRET = "demo"
+USERS: dict[str, list[Any]] = {
+    "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
+    "viewer": ["test.ping"],
+    "half": [{"minion-1": ["test.*"]}],
+    "nobody": [],
+}
+
+# Seconds until a daemon must be up; a master alone needs about ten on two busy cores.
+START_TIMEOUT = 120
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = 30.0, every: float = 0.05) -> Any:
+    """Return the first true value of ``condition()``; fail with ``what`` when the deadline passes."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(every)
+    raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
+
+
+def is_open(port: int) -> bool:
+    """Return whether something accepts connections on this port of 127.0.0.1."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def salt_root() -> Iterator[Path]:
+    """A folder with a short path for everything that Salt writes, removed at the end."""
+    root = Path(tempfile.mkdtemp(prefix="wsi-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))
+    yield root
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def salt_factories_config(salt_root: Path) -> dict[str, Any]:
+    """Settings of pytest-salt-factories."""
+    return {"root_dir": str(salt_root), "code_dir": str(CHECKOUT), "start_timeout": START_TIMEOUT}
+
+
+@pytest.fixture(scope="session")
+def file_root(salt_root: Path) -> Path:
+    """A file server root that shows what a gitfs remote of this project would.
+
+    The checkout itself is no good as a root: the file server walks it whole, with every virtual environment in it.
+    """
+    root = salt_root / "files"
+    root.mkdir()
+    for name in ("_engines", "_modules", "_runners", "schemas", "websocket_api"):
+        if (CHECKOUT / name).exists():
+            (root / name).symlink_to(CHECKOUT / name)
+    return root
+
+
+def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str, Any]:
+    """Return a master's options, all but the way in which it finds the engine."""
+    return {
+        "open_mode": True,
+        "log_level_logfile": "info",
+        "external_auth": {"sharedsecret": USERS},
+        "sharedsecret": SECRET,
+        "netapi_enable_clients": ["local", "local_async", "runner", "runner_async", "wheel", "wheel_async"],
+        "file_roots": {"base": [str(file_root), str(FILES)]},
+        "engines": [{"websocket_api": {"port": port, "eauth": "sharedsecret", **engine_options}}],
+    }
+
+
+@pytest.fixture(scope="session")
+def engine_port() -> int:
+    """The port on which the engine of the shared master listens."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def salt_master(salt_factories: Any, file_root: Path, engine_port: int) -> Iterator[Any]:
+    """The shared master; its engine is loaded from this checkout."""
+    overrides = master_config(file_root, engine_port)
+    overrides["engines_dirs"] = [str(CHECKOUT / "_engines")]
+    overrides["runner_dirs"] = [str(CHECKOUT / "_runners"), str(FILES / "_runners")]
+    factory = salt_factories.salt_master_daemon("master", overrides=overrides)
+    # There is no option for the folder of wheels as there is for runners.
+    shutil.copytree(FILES / "_wheel", Path(factory.config["extension_modules"]) / "wheel")
+    with factory.started(start_timeout=START_TIMEOUT):
+        yield factory
+
+
+def _minion(salt_master: Any, minion_id: str) -> Any:
+    overrides = {"log_level_logfile": "info", "file_client": "remote"}
+    return salt_master.salt_minion_daemon(minion_id, overrides=overrides)
+
+
+@pytest.fixture(scope="session")
+def salt_minions(salt_master: Any) -> Iterator[list[Any]]:
+    """The two shared minions, connected, with the modules of this project and of the tests."""
+    first, second = _minion(salt_master, "minion-1"), _minion(salt_master, "minion-2")
+    with first.started(start_timeout=START_TIMEOUT), second.started(start_timeout=START_TIMEOUT):
+        salt_master.salt_cli().run("saltutil.sync_states", minion_tgt="minion-*", _timeout=90)
+        synced = salt_master.salt_cli().run("saltutil.sync_modules", minion_tgt="minion-*", _timeout=90)
+        assert set(synced.data) == {"minion-1", "minion-2"}, synced
+        assert all("modules.websocket_api" in names for names in synced.data.values()), synced
+        yield [first, second]
+
+
+@pytest.fixture(scope="session")
+def engine_url(salt_minions: list[Any], engine_port: int) -> str:
+    """The address of the engine, which listens, on a master whose two minions are there."""
+    wait_until(lambda: is_open(engine_port), "the engine listening")
+    return f"ws://127.0.0.1:{engine_port}/"
+
+
+@pytest.fixture
+def connect(engine_url: str) -> Iterator[Callable[..., Client]]:
+    """Make clients that are closed after the test: ``connect()``, or logged in ``connect("demo")``.
+
+    All that they get is held to the schemas.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def make(username: str | None = None, url: str = engine_url, **options: Any) -> Client:
+            client = stack.enter_context(CheckedClient(url, **options))
+            if username is not None:
+                client.login(username)
+            return client
+
+        yield make
+
+
+@pytest.fixture
+def demo(connect: Callable[..., Client]) -> Client:
+    """A client of the user who may do everything."""
+    return connect("demo")
+
+
+@pytest.fixture
+def bus(salt_master: Any) -> Iterator[Any]:
+    """The master's own event bus, for what must hold without the engine."""
+    import salt.utils.event
+
+    opts = dict(salt_master.config)
+    with salt.utils.event.get_event("master", sock_dir=opts["sock_dir"], opts=opts, listen=True) as event:
+        assert event.connect_pub(timeout=10)
+        yield event

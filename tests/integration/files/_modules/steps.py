@@ -1,0 +1,29 @@
+"""An execution module as a user would write it: it reports how far it is."""
+
+import time
+
+
+def walk(*percents, pause=0.6):
+    """Report each of ``percents`` with ``pause`` seconds between, and return what each report returned."""
+    answers = []
+    for number, percent in enumerate(percents):
+        if number:
+            time.sleep(pause)
+        answers.append(__salt__["websocket_api.progress"](percent, f"at {percent}"))  # noqa: F821 - Salt's loader gives it
+    return answers
+
+
+def echo(*args, **kwargs):
+    """Return the arguments as they came."""
+    return {"args": list(args), "kwargs": {key: value for key, value in kwargs.items() if not key.startswith("__")}}
+
+
+def defaults(first, second=2, *rest, third=(1, object), **others):
+    """Do nothing; there to be asked for its signature."""
+
+
+def late(**seconds):
+    """Return this minion's id, after so many seconds as are given for it."""
+    minion = __opts__["id"]  # noqa: F821 - Salt's loader gives it
+    time.sleep(seconds[minion])
+    return minion

@@ -1,0 +1,192 @@
+"""Rights that change while somebody is subscribed, by an eauth module of the operator's own whose ``acl`` reads a file.
+
+Tests of their own master: it gives such a module, and looks at tokens often.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.client import Client, Refused
+from tests.integration.checked import CheckedClient
+from tests.integration.conftest import FILES, wait_until
+from tests.integration.staging import Stage, staged
+
+pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
+
+TOKEN_CHECK = 1  # seconds instead of 30 between two looks at a user's rights
+TAKES_EFFECT = 5.0  # seconds on a loaded machine; the check, one look at Salt, and what follows from it
+MINION = "rights-minion"
+CLIENTS = ["local", "local_async", "runner", "runner_async", "wheel", "wheel_async"]
+EVERYTHING = [".*", "@runner", "@wheel"]
+
+
+class House:
+    """A master, and the file with everybody's rights."""
+
+    def __init__(self, stage: Stage, accounts: Path) -> None:
+        self.stage = stage
+        self._accounts = accounts
+        self._perms: dict[str, list[Any]] = {"root": EVERYTHING}
+        self._marks = 0
+
+    def give(self, user: str, perms: list[Any]) -> None:
+        """Change a user's rights."""
+        self._perms[user] = perms
+        fresh = self._accounts.with_suffix(".new")
+        fresh.write_text(json.dumps(self._perms), encoding="utf-8")
+        os.replace(fresh, self._accounts)
+
+    def connect(self, user: str) -> Client:
+        """Connect and log in."""
+        client = CheckedClient(self.stage.url)
+        client.login(user, user)
+        return client
+
+    def run(self, client: Client, fun: str) -> str:
+        """Run a function on the minion and return the jid."""
+        job = client.ask("cmd", fun=fun, tgt=MINION, mode="sync", timeout=30)
+        assert job["minions"][MINION]["success"], job
+        return str(job["jid"])
+
+
+@pytest.fixture(scope="module")
+def house(salt_factories: Any, file_root: Path, salt_root: Path) -> Iterator[House]:
+    """A master with a minion, whose users are those of a file."""
+    accounts = salt_root / "accounts.json"
+    config = {
+        "auth_dirs": [str(FILES / "_auth")],
+        "from_file": str(accounts),
+        # Nobody has a right here: what they may do the module alone says.
+        "external_auth": {"from_file": {}},
+    }
+    options = {"eauth": "from_file", "token_check": TOKEN_CHECK, "clients": CLIENTS}
+    accounts.write_text(json.dumps({"root": EVERYTHING}))
+    with staged(salt_factories, file_root, "rights", minion=True, user="root", config=config, **options) as stage:
+        yield House(stage, accounts)
+
+
+@pytest.fixture
+def root(house: House) -> Iterator[Client]:
+    """A client who may do everything."""
+    with house.connect("root") as client:
+        yield client
+
+
+def effective(client: Client, perms: list[Any]) -> None:
+    """Wait until the engine knows of new rights."""
+    wait_until(lambda: client.ask("whoami")["perms"] == perms, "the new rights", timeout=TAKES_EFFECT)
+
+
+def may(client: Client, operation: str, **fields: Any) -> bool:
+    """Return whether Salt and the engine let a request pass."""
+    try:
+        client.ask(operation, **fields)
+    except Refused as refused:
+        if refused.code != "forbidden":
+            raise
+        return False
+    return True
+
+
+def functions_seen(house: House, root: Client, client: Client, number: int, *funs: str) -> list[str]:
+    """Run functions as somebody else, an event that all may see last, and return which of them a stream shows."""
+    jids = {house.run(root, fun): fun for fun in funs}
+    last = house.run(root, "test.ping")
+    tag = f"salt/job/{last}/ret/{MINION}"
+    frames = client.frames(until=lambda frame: frame.get("tag") == tag, subscription=number)
+    returns = [frame for frame in frames if frame["type"] == "event" and "/ret/" in frame["tag"]]
+    return [jids[frame["data"]["jid"]] for frame in returns if frame["data"]["jid"] in jids]
+
+
+def test_rights_that_are_widened_and_cut_count_for_streams_and_commands(house: House, root: Client) -> None:
+    """Without a new login: what may be run can be run and seen, and what may not be any more is neither."""
+    narrow, wide = ["test.ping"], ["test.*", "@runner"]
+    house.give("changing", narrow)
+    with house.connect("changing") as client:
+        number = client.ask("subscribe", subscription="event", tag="salt/job/")["subscription"]
+        version = {"fun": "test.version", "tgt": MINION, "mode": "sync"}
+        runner = {"fun": "test.arg", "arg": [1], "mode": "sync"}
+        assert (may(client, "cmd", **version), may(client, "runner", **runner)) == (False, False)
+        assert functions_seen(house, root, client, number, "test.version") == []
+
+        house.give("changing", wide)
+        effective(client, wide)
+        assert (may(client, "cmd", **version), may(client, "runner", **runner)) == (True, True)
+        assert functions_seen(house, root, client, number, "test.version") == ["test.version"]
+
+        house.give("changing", narrow)
+        effective(client, narrow)
+        assert (may(client, "cmd", **version), may(client, "runner", **runner)) == (False, False)
+        assert functions_seen(house, root, client, number, "test.version") == []
+
+
+def test_a_replay_shows_what_may_be_seen_now(house: House, root: Client) -> None:
+    """What happened while the rights were others is shown, or not, by those of today."""
+    house.give("replaying", ["test.version", "test.ping"])
+    with house.connect("replaying") as client:
+        since = client.ask("subscribe", subscription="event", tag="none/")
+        jids = {fun: house.run(root, fun) for fun in ("test.version", "test.ping")}
+        house.give("replaying", ["test.ping"])
+        effective(client, ["test.ping"])
+        number = client.ask(
+            "subscribe", subscription="event", tag="", since={"epoch": since["epoch"], "seq": since["seq"]}
+        )["subscription"]
+        last = f"salt/job/{jids['test.ping']}/ret/{MINION}"
+        frames = client.frames(until=lambda frame: frame.get("tag") == last, subscription=number)
+        assert jids["test.version"] not in json.dumps(frames)
+
+
+def test_a_followed_job_ends_with_the_right_to_see_it(house: House, root: Client) -> None:
+    """The subscription says so, by an `ended` frame, and is gone."""
+    house.give("following", ["test.ping"])
+    jid = house.run(root, "test.ping")
+    with house.connect("following") as client:
+        number = client.ask("subscribe", subscription="job", jid=jid)["subscription"]
+        client.frames(until=lambda frame: frame["type"] == "live", subscription=number)
+        house.give("following", ["test.version"])
+        ended = client.frames(until=lambda frame: frame["type"] == "ended", subscription=number, timeout=TAKES_EFFECT)
+        assert ended[-1]["error"]["code"] == "forbidden"
+        with pytest.raises(Refused):
+            client.ask("get_job", jid=jid)
+
+
+def test_minions_come_and_go_with_the_right_to_use_them(house: House) -> None:
+    """A picture of the fleet shows a minion once it may be pinged, and takes it away when it may not any more."""
+    nothing_here, here = [{"another": ["test.ping"]}], [{"rights-*": ["test.ping"]}]
+    house.give("looking", nothing_here)
+    with house.connect("looking") as client:
+        number = client.ask("subscribe", subscription="minions")["subscription"]
+        first = client.frames(until=lambda frame: frame["type"] == "live", subscription=number)
+        assert MINION not in json.dumps(first)
+        house.give("looking", here)
+        client.frames(
+            until=lambda frame: (frame.get("minions") or {}).get(MINION), subscription=number, timeout=TAKES_EFFECT
+        )
+        house.give("looking", nothing_here)
+        client.frames(
+            until=lambda frame: frame["type"] == "minions" and frame["minions"].get(MINION, 0) is None,
+            subscription=number,
+            timeout=TAKES_EFFECT,
+        )
+
+
+def test_who_may_nothing_any_more_is_sent_away(house: House) -> None:
+    """Subscriptions end with the reason, the connection with 4401, and the token lets nobody in again."""
+    house.give("leaving", ["test.ping"])
+    with house.connect("leaving") as client:
+        token = client.login("leaving", "leaving")["token"]
+        number = client.ask("subscribe", subscription="event", tag="")["subscription"]
+        house.give("leaving", [])
+        ended = client.frames(until=lambda frame: frame["type"] == "ended", subscription=number, timeout=TAKES_EFFECT)
+        assert ended[-1]["error"]["code"] == "forbidden"
+        assert client.closed(TAKES_EFFECT).code == 4401
+    with CheckedClient(house.stage.url) as client, pytest.raises(Refused) as refused:
+        client.ask("auth", token=token)
+    assert refused.value.code == "forbidden"

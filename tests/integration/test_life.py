@@ -1,0 +1,152 @@
+"""What the engine's neighbours do to it: it is killed, the master stops, dies, or does not answer.
+
+These tests harm their master, so they do not use the shared one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.client import Closed, Refused
+from tests.integration.conftest import is_open, wait_until
+from tests.integration.staging import Stage, staged
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+BACK_SECONDS = 15.0  # after a crash: Salt looks after its engines every ten
+GONE_SECONDS = 4.0  # after SIGTERM: Salt kills at five
+ANSWER_SECONDS = 10.0  # for an error when the master does not answer
+
+
+@pytest.fixture(scope="module")
+def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
+    """A master that lives through these tests, whatever becomes of its engine."""
+    with staged(salt_factories, file_root, "life", minion=True) as stage:
+        yield stage
+
+
+@pytest.fixture
+def mortal(salt_factories: Any, file_root: Path) -> Iterator[Callable[..., Stage]]:
+    """Make masters that the test may end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda name, minion: stack.enter_context(staged(salt_factories, file_root, name, minion=minion))
+
+
+def test_the_log_says_where_the_engine_listens(stage: Stage) -> None:
+    """One line at INFO, with version and address."""
+    assert f" listens on ws://127.0.0.1:{stage.port}" in stage.log
+
+
+def test_after_a_crash_clients_can_connect_again_and_old_jobs_are_known(stage: Stage) -> None:
+    """Salt starts a killed engine again; what ran before is read from the job cache."""
+    with stage.client() as client:
+        jid = client.ask("cmd", fun="test.echo", tgt="life-minion", arg=["before"])["jid"]
+        wait_until(lambda: client.ask("get_job", jid=jid)["state"] == "complete", "the return")
+        epoch = client.ask("ping")["epoch"]
+        stage.engine.kill()
+        with pytest.raises((Closed, OSError)):
+            client.ask("ping", patience=5)
+    seconds = stage.comes_back(BACK_SECONDS)
+    print("seconds until a login after SIGKILL:", round(seconds, 1))
+    with stage.client() as client:
+        assert client.ask("ping")["epoch"] != epoch
+        job = client.ask("get_job", jid=jid)
+        assert job["state"] == "complete"
+        assert job["minions"]["life-minion"]["return"] == "before"
+        assert jid in [job["jid"] for job in client.ask("list_jobs")]
+        again = client.ask("cmd", fun="test.echo", tgt="life-minion", arg=["after"], mode="sync")
+        assert again["minions"]["life-minion"]["return"] == "after"
+
+
+def test_a_master_that_does_not_answer_is_an_error_that_may_be_tried_again(stage: Stage) -> None:
+    """Every worker of the master stands still: commands fail within seconds, the rest works, and so does all after."""
+    with stage.client() as client, stage.client() as other:
+        workers = stage.workers
+        assert workers
+        try:
+            for worker in workers:
+                worker.suspend()
+            began = time.monotonic()
+            client.send({"type": "cmd", "id": "cmd", "fun": "test.ping", "tgt": "*"})
+            client.send({"type": "runner", "id": "runner", "fun": "test.arg"})
+            client.send({"type": "cmd", "id": "sync", "fun": "test.ping", "tgt": "*", "mode": "sync"})
+            pinged = time.monotonic()
+            assert other.ask("ping")
+            assert other.ask("whoami")
+            assert client.ask("list_minions")
+            assert time.monotonic() - pinged < 1
+            with stage.client() as third:
+                assert third.ask("whoami")["user"] == "demo"
+            replies = [client.recv(ANSWER_SECONDS) for _ in range(3)]
+            seconds = time.monotonic() - began
+            assert {reply["id"] for reply in replies} == {"cmd", "runner", "sync"}
+            assert {reply["error"]["code"] for reply in replies} <= {"master_unavailable", "timeout"}
+            assert all(reply["error"]["retryable"] for reply in replies)
+            assert seconds < ANSWER_SECONDS
+            print("seconds until the error:", round(seconds, 1))
+        finally:
+            for worker in workers:
+                worker.resume()
+
+        def answers() -> Any:
+            with contextlib.suppress(Refused):
+                return client.ask("cmd", fun="test.ping", tgt="life-minion", mode="sync", timeout=10)
+            return None
+
+        job = wait_until(answers, "a job after the pause")
+        assert job["minions"]["life-minion"]["return"] is True
+        assert other.ask("runner", fun="test.arg", arg=["back"], mode="sync")["args"] == ["back"]
+
+
+def test_a_stop_of_the_master_is_told_and_quick(mortal: Callable[..., Stage]) -> None:
+    """A request in flight gets an error that may be tried again, every client 1012 with a hint; then all are gone."""
+    stage = mortal("stop", minion=True)
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(stage.client()) for _ in range(10)]
+        busy = clients[0]
+        busy.send({"type": "cmd", "id": "sync", "fun": "test.sleep", "tgt": "stop-minion", "arg": [60], "mode": "sync"})
+        wait_until(lambda: clients[1].ask("list_jobs", fun="test.sleep"), "the job's start")
+        engine = stage.engine
+        began = time.monotonic()
+        os.kill(stage.master.pid, signal.SIGTERM)
+        with pytest.raises(Refused) as refused:
+            busy.answer("sync")
+        assert refused.value.retryable
+        assert refused.value.details, refused.value.error  # the jid: whoever just asked again would run it twice
+        closes = [client.closed() for client in clients]
+        assert {close.code for close in closes} == {1012}
+        assert all("retry in" in close.reason for close in closes)
+        engine.wait(GONE_SECONDS)
+        seconds = time.monotonic() - began
+        print("seconds from SIGTERM to the end:", round(seconds, 1))
+        assert seconds < GONE_SECONDS
+    wait_until(lambda: not is_open(stage.port), "the port's end", timeout=2)
+
+
+def test_no_engine_outlives_a_killed_master(mortal: Callable[..., Stage]) -> None:
+    """Nobody stops the children of a master that is killed; the engine goes by itself and frees its port."""
+    stage = mortal("kill", minion=False)
+    with stage.client() as client:
+        engine = stage.engine
+        others = psutil.Process(stage.master.pid).children(recursive=True)
+        began = time.monotonic()
+        try:
+            os.kill(stage.master.pid, signal.SIGKILL)
+            assert client.closed().code == 1012
+            engine.wait(10)
+            print("seconds from the master's death to the end:", round(time.monotonic() - began, 1))
+            assert not is_open(stage.port)
+        finally:
+            # What Salt itself leaves behind.
+            for process in others:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()

@@ -1,0 +1,87 @@
+"""Progress from inside a running job reaches whoever watches the job, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+
+pytestmark = pytest.mark.slow
+
+
+def watch(client: Client, jid: str) -> list[dict[str, Any]]:
+    """Follow a job to its end and return the job frames."""
+    number = client.ask("subscribe", subscription="job", jid=jid)["subscription"]
+    frames = client.frames(
+        subscription=number,
+        until=lambda frame: frame["type"] == "job" and frame["job"]["state"] != "running",
+        timeout=60,
+    )
+    return [frame for frame in frames if frame["type"] == "job"]
+
+
+def parts(frames: list[dict[str, Any]], minion: str) -> list[dict[str, Any]]:
+    return [frame["minions"][minion] for frame in frames if minion in frame["minions"]]
+
+
+def test_reports_of_a_custom_module_show_in_the_job(demo: Client) -> None:
+    """Each report shows as the minion's progress and message, the job's progress rises to 100, and ends there."""
+    jid = demo.ask("cmd", fun="steps.walk", tgt="minion-1", args=[10, 55, 90], kwargs={"pause": 1.0})["jid"]
+    frames = watch(demo, jid)
+    seen = [(part["progress"], part["message"]) for part in parts(frames, "minion-1") if part["state"] == "running"]
+    assert [(percent, f"at {percent}") for percent in (10, 55, 90)] == [pair for pair in seen if pair[1]]
+    progress = [frame["job"]["progress"] for frame in frames]
+    assert progress == sorted(progress)
+    assert (frames[-1]["job"]["state"], frames[-1]["job"]["progress"]) == ("complete", 100)
+
+
+def test_the_progress_of_a_job_is_that_of_all_its_minions(demo: Client) -> None:
+    """Two minions at 50 % make a job at 50 %."""
+    jid = demo.ask("cmd", fun="steps.walk", tgt="*", args=[50, 50.5], kwargs={"pause": 2.0})["jid"]
+    frames = watch(demo, jid)
+    assert any(50 <= frame["job"]["progress"] <= 50.5 for frame in frames)
+    assert frames[-1]["job"]["done"] == 2
+
+
+def test_reports_from_a_state_show_in_the_job(demo: Client) -> None:
+    """What states report by websocket_api.progress, from module.run and from a state module, shows as well."""
+    frames = watch(demo, demo.ask("cmd", fun="state.apply", tgt="minion-1", args=["steps"])["jid"])
+    messages = [part["message"] for part in parts(frames, "minion-1")]
+    assert {"at 10", "at 20", "at 60"} <= set(messages)
+    assert frames[-1]["job"]["state"] == "complete"
+
+
+def test_states_report_by_themselves_when_asked_to(demo: Client) -> None:
+    """With `progress: true` each state that has run raises the progress, with no config on the minion."""
+    frames = watch(demo, demo.ask("cmd", fun="state.apply", tgt="minion-1", args=["steps.four"], progress=True)["jid"])
+    seen = {part["progress"] for part in parts(frames, "minion-1")}
+    assert {25, 50, 75, 100} <= seen
+    assert frames[-1]["job"]["state"] == "complete"
+
+
+def test_progress_is_shown_to_those_who_may_see_the_job(connect: Callable[..., Client], demo: Client) -> None:
+    """A user who may not run the function sees none of its reports on the bus."""
+    viewer = connect("viewer")
+    viewer.ask("subscribe", subscription="event")
+    demo.ask("subscribe", subscription="event", tag="salt/job/")
+    jid = demo.ask("cmd", fun="steps.walk", tgt="minion-1", args=[10, 20])["jid"]
+    ping = demo.ask("cmd", fun="test.ping", tgt="minion-1", mode="sync")["jid"]
+    end = f"salt/job/{jid}/ret/minion-1"
+    mine = [frame["tag"] for frame in demo.frames(until=lambda frame: frame.get("tag") == end)]
+    assert f"salt/job/{jid}/prog/minion-1/websocket_api" in mine
+    last = demo.ask("cmd", fun="test.ping", tgt="minion-1", mode="sync")["jid"]
+    theirs = viewer.frames(until=lambda frame: frame.get("tag") == f"salt/job/{last}/ret/minion-1")
+    tags = [frame["tag"] for frame in theirs if frame["type"] == "event"]
+    assert f"salt/job/{ping}/ret/minion-1" in tags
+    assert not [tag for tag in tags if jid in tag]
+
+
+def test_a_report_is_shown_unwrapped_as_an_event(demo: Client) -> None:
+    """On an event subscription a report is what the minion said, not Salt's envelope around it."""
+    demo.ask("subscribe", subscription="event", tag="*/websocket_api", match_type="fnmatch")
+    demo.ask("cmd", fun="steps.walk", tgt="minion-1", args=[33])
+    frame = demo.frames(until=lambda frame: frame["type"] == "event")[-1]
+    assert frame["data"] == {"percent": 33, "message": "at 33"}

@@ -1,0 +1,351 @@
+"""Who sees what, on a real master: three users with different rights watch the same things happen.
+
+``demo`` may do everything, ``viewer`` may run ``test.ping`` everywhere, ``half`` may run ``test.*`` on minion-1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import salt.utils.event
+
+from tests.client import Client, Refused
+
+pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
+
+WATCHERS = ("demo", "viewer", "half")
+Frames = dict[str, list[dict[str, Any]]]
+
+
+class Streams:
+    """All events that each user gets to see."""
+
+    def __init__(self, connect: Callable[..., Client]) -> None:
+        self.acting = connect("demo")
+        self.clients = {name: connect(name) for name in WATCHERS}
+        for client in self.clients.values():
+            client.ask("subscribe", subscription="event", tag="")
+
+    def __getitem__(self, name: str) -> Client:
+        return self.clients[name]
+
+    def so_far(self) -> Frames:
+        """Return what each user saw until now: everything that happened before the end of a job that all may see."""
+        jid = self.acting.ask("cmd", fun="test.ping", tgt="minion-1")["jid"]
+        last = f"salt/job/{jid}/ret/minion-1"
+        seen = {
+            name: client.frames(until=lambda frame: frame.get("tag") == last) for name, client in self.clients.items()
+        }
+        assert {frame["type"] for frames in seen.values() for frame in frames} <= {"event", "bookmark"}
+        return {
+            name: [frame for frame in frames if frame["type"] == "event" and jid not in frame["tag"]]
+            for name, frames in seen.items()
+        }
+
+
+@pytest.fixture
+def streams(connect: Callable[..., Client]) -> Streams:
+    """Three watching users, and one who acts."""
+    return Streams(connect)
+
+
+def run(client: Client, fun: str, tgt: str, *arg: Any) -> str:
+    """Run a job to its end and return its jid."""
+    job = client.ask("cmd", fun=fun, tgt=tgt, arg=list(arg), mode="sync", timeout=30)
+    assert job["state"] == "complete", job
+    return str(job["jid"])
+
+
+def of_job(frames: list[dict[str, Any]], jid: str, what: str) -> list[str]:
+    """Return the minions whose events of a job are among the frames."""
+    return sorted(frame["tag"].split("/")[4] for frame in frames if frame["tag"].startswith(f"salt/job/{jid}/{what}/"))
+
+
+def new(frames: list[dict[str, Any]], jid: str) -> dict[str, Any] | None:
+    """Return the data of the event that announced the job."""
+    return next((frame["data"] for frame in frames if frame["tag"] == f"salt/job/{jid}/new"), None)
+
+
+def refused(client: Client, operation: str, **fields: Any) -> str:
+    """Return the code with which a request is refused."""
+    with pytest.raises(Refused) as refusal:
+        client.ask(operation, **fields)
+    return str(refusal.value.code)
+
+
+# Jobs
+
+
+def test_events_of_a_job_are_shown_to_who_may_run_it(streams: Streams) -> None:
+    """A ping of both minions: its owner and who may ping both see all; who may use one minion sees that one's part."""
+    jid = run(streams.acting, "test.ping", "*")
+    seen = streams.so_far()
+    for name, minions in {
+        "demo": ["minion-1", "minion-2"],
+        "viewer": ["minion-1", "minion-2"],
+        "half": ["minion-1"],
+    }.items():
+        assert (name, of_job(seen[name], jid, "ret")) == (name, minions)
+        announced = new(seen[name], jid)
+        assert announced is not None
+        assert sorted(announced["minions"]) == minions
+    cut = new(seen["half"], jid)
+    assert cut is not None
+    assert "minion-2" not in json.dumps(cut)
+    assert "tgt" not in cut
+
+
+def test_events_of_a_job_are_hidden_from_who_may_not_run_it(streams: Streams) -> None:
+    """A function that a user may not run leaves no trace on that user's stream, its arguments neither."""
+    jid = run(streams.acting, "test.echo", "*", "canary-echo")
+    seen = streams.so_far()
+    assert of_job(seen["demo"], jid, "ret") == ["minion-1", "minion-2"]
+    assert of_job(seen["half"], jid, "ret") == ["minion-1"]
+    assert [frame for frame in seen["viewer"] if jid in frame["tag"]] == []
+    assert "canary-echo" not in json.dumps(seen["viewer"])
+
+
+def test_jobs_are_shown_as_their_events_are(streams: Streams) -> None:
+    """get_job, list_jobs and job subscriptions cut a job alike; what may not be seen is as if it were not there."""
+    jid = run(streams.acting, "test.echo", "*", "canary-echo")
+    whole = streams["demo"].ask("get_job", jid=jid)
+    assert set(whole["minions"]) == {"minion-1", "minion-2"}
+    assert whole["arg"] == ["canary-echo"]
+
+    cut = streams["half"].ask("get_job", jid=jid)
+    assert set(cut["minions"]) == {"minion-1"}
+    assert (cut["total"], cut["done"], cut["tgt"], cut["arg"]) == (1, 1, None, None)
+    assert refused(streams["viewer"], "get_job", jid=jid) == "not_found"
+
+    listed = {name: streams[name].ask("list_jobs", fun="test.echo") for name in WATCHERS}
+    assert jid in [job["jid"] for job in listed["demo"]]
+    assert [(job["total"], job["arg"]) for job in listed["half"] if job["jid"] == jid] == [(1, None)]
+    assert listed["viewer"] == []
+
+    number = streams["half"].ask("subscribe", subscription="job", jid=jid)["subscription"]
+    frames = streams["half"].frames(until=lambda frame: frame["type"] == "live", subscription=number)
+    assert {minion for frame in frames for minion in frame.get("minions", ())} == {"minion-1"}
+    assert "minion-2" not in json.dumps(frames)
+    assert refused(streams["viewer"], "subscribe", subscription="job", jid=jid) == "not_found"
+
+
+def test_an_unknown_job_and_a_hidden_one_look_the_same(streams: Streams) -> None:
+    """Nobody can find out which jids exist."""
+    hidden = run(streams.acting, "test.echo", "minion-2", "x")
+    errors = []
+    for jid in (hidden, "20200101000000000000"):
+        with pytest.raises(Refused) as refusal:
+            streams["viewer"].ask("get_job", jid=jid)
+        errors.append(refusal.value.error)
+    assert errors[0] == errors[1]
+
+
+def test_nobody_runs_or_cancels_what_salt_would_deny(streams: Streams) -> None:
+    """The master itself refuses; another's job can be canceled by who may stop jobs only."""
+    assert refused(streams["viewer"], "cmd", fun="test.echo", tgt="*", arg=["x"]) == "forbidden"
+    assert refused(streams["half"], "cmd", fun="test.ping", tgt="minion-2") in ("forbidden", "no_minions")
+    assert refused(streams["half"], "cmd", fun="test.ping", tgt="*") == "forbidden"
+    assert refused(streams["half"], "runner", fun="test.arg") == "forbidden"
+    assert refused(streams["half"], "wheel", fun="key.list_all") == "forbidden"
+    jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-1", arg=[20])["jid"]
+    assert refused(streams["viewer"], "cancel", jid=jid) == "not_found"
+    assert refused(streams["half"], "cancel", jid=jid) == "forbidden"
+    assert streams.acting.ask("cancel", jid=jid)["minions"] == ["minion-1"]
+
+
+# Minions
+
+
+def test_minions_are_shown_to_who_may_ping_them(streams: Streams) -> None:
+    """list_minions, a minions subscription and match tell of the same minions."""
+    for name, minions in {
+        "demo": {"minion-1", "minion-2"},
+        "viewer": {"minion-1", "minion-2"},
+        "half": {"minion-1"},
+    }.items():
+        client = streams[name]
+        assert {minion["id"] for minion in client.ask("list_minions")} == minions
+        assert set(client.ask("match", tgt="*")) == minions
+        number = client.ask("subscribe", subscription="minions")["subscription"]
+        frames = client.frames(until=lambda frame: frame["type"] == "live", subscription=number)
+        assert {minion for frame in frames for minion in frame.get("minions", ())} == minions
+    assert streams["half"].ask("list_minions", minions=["minion-2"]) == []
+
+
+# Runners, wheels, keys and events of one's own
+
+
+def test_runners_wheels_and_keys_are_shown_to_who_may_run_them(streams: Streams) -> None:
+    """Who has no runner and no wheel sees nothing of them, nor of keys and authentication."""
+    streams.acting.ask("runner", fun="test.arg", arg=["canary-runner"], mode="sync")
+    streams.acting.ask("wheel", fun="key.list_all", mode="sync")
+    seen = streams.so_far()
+    prefixes = ("salt/run/", "salt/wheel/", "salt/auth", "salt/key")
+    assert {frame["tag"].split("/")[1] for frame in seen["demo"]} >= {"run", "wheel"}
+    for name in ("viewer", "half"):
+        assert [frame["tag"] for frame in seen[name] if frame["tag"].startswith(prefixes)] == []
+        assert "canary-runner" not in json.dumps(seen[name])
+
+
+def test_custom_events_are_shown_to_who_has_a_right_to_them(streams: Streams) -> None:
+    """Fired by a client or sent by a minion, they need an entry of their own; the true sender is told."""
+    streams.acting.ask("event", tag="myco/fired", body={"x": 1})
+    run(streams.acting, "event.send", "minion-1", "myco/sent", '{"y": 2}')
+    seen = streams.so_far()
+    by_tag = {frame["tag"]: frame for frame in seen["demo"]}
+    fired = by_tag["myco/fired"]["data"]
+    assert (fired["x"], fired["_user"], fired["_eauth"]) == (1, "demo", "sharedsecret")
+    assert by_tag["myco/sent"]["minion"] == "minion-1"
+    for name in ("viewer", "half"):
+        assert [frame for frame in seen[name] if frame["tag"].startswith("myco/")] == []
+        assert refused(streams[name], "event", tag="myco/fired", body={}) == "forbidden"
+
+
+JID = "20200101000000000001"
+MASTERS_EVENTS: dict[str, dict[str, Any]] = {
+    "salt/minion/minion-1/start": {"id": "minion-1"},
+    "salt/minion/minion-2/start": {"id": "minion-2"},
+    "minion/refresh/minion-1": {"Minion data cache refresh": "minion-1"},
+    "salt/beacon/minion-1/load/": {"id": "minion-1", "1m": 3.0},
+    "salt/presence/present": {"present": ["minion-1", "minion-2"]},
+    "salt/presence/change": {"new": ["minion-2"], "lost": []},
+    "salt/stats/worker": {"time": 1},
+    f"salt/job/{JID}/error": {"fun": "cmd.run", "kwargs": {"token": "canary-token", "password": "canary-password"}},
+    f"salt/run/{JID}/new": {"fun": "runner.x.y", "user": "demo2", "fun_args": [{"password": "canary-password"}]},
+    "myco/by/the/master": {"x": 1},
+}
+SEEN = {
+    "demo": set(MASTERS_EVENTS),
+    "viewer": {
+        "salt/minion/minion-1/start",
+        "salt/minion/minion-2/start",
+        "salt/presence/present",
+        "salt/presence/change",
+    },
+    "half": {"salt/minion/minion-1/start", "salt/presence/present"},
+}
+
+
+def test_the_rows_of_the_table(streams: Streams, salt_master: Any) -> None:
+    """What the master itself fires is shown as docs/security.md says, row by row, and without secrets."""
+    with salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False) as bus:
+        for tag, data in MASTERS_EVENTS.items():
+            bus.fire_event(data, tag)
+    seen = streams.so_far()
+    for name, tags in SEEN.items():
+        assert (name, {frame["tag"] for frame in seen[name]} & set(MASTERS_EVENTS)) == (name, tags)
+        assert "canary" not in json.dumps(seen[name])
+    present = [frame["data"]["present"] for frame in seen["half"] if frame["tag"] == "salt/presence/present"]
+    assert present == [["minion-1"]]
+
+
+# Secrets
+
+
+@pytest.fixture
+def log_of_master(salt_master: Any) -> Callable[[], str]:
+    """What the master has logged since the test began."""
+    path = Path(salt_master.config["log_file"])
+    began = path.stat().st_size
+
+    def read() -> str:
+        return path.read_bytes()[began:].decode(errors="replace")
+
+    return read
+
+
+def test_no_token_or_password_of_a_refused_command_is_shown_or_logged(
+    streams: Streams, salt_master: Any, log_of_master: Callable[[], str]
+) -> None:
+    """Salt puts a refused command's whole load on its bus: the credentials are taken out before anybody sees it."""
+    import salt.client
+    import salt.exceptions
+
+    token, password = streams["viewer"].login("viewer")["token"], "canary-password"
+    assert refused(streams["viewer"], "cmd", fun="test.echo", tgt="*", arg=["x"], token=token) == "forbidden"
+    assert refused(streams["viewer"], "auth", username="viewer", password=password) == "unauthenticated"
+    jids = []
+    with salt.client.LocalClient(mopts=dict(salt_master.config)) as local:
+        for credentials in ({"token": token}, {"username": "viewer", "password": password, "eauth": "sharedsecret"}):
+            jids.append(f"2026010100000000000{len(jids)}")
+            with contextlib.suppress(salt.exceptions.SaltException):
+                local.run_job("*", "test.echo", arg=["x"], jid=jids[-1], **credentials)
+    seen = streams.so_far()
+    errors = [frame for frame in seen["demo"] if frame["tag"].endswith("/error")]
+    assert errors, "the master said nothing of the refusal: this test shows nothing"
+    assert "(redacted)" in json.dumps(errors)
+    for frames in seen.values():
+        assert token not in json.dumps(frames)
+        assert password not in json.dumps(frames)
+    for name in ("viewer", "half"):
+        assert [frame for frame in seen[name] if frame["tag"].endswith("/error")] == []
+    log = log_of_master()
+    assert "operation=cmd fun=test.echo tgt=* outcome=forbidden" in log
+    assert token not in log
+    assert password not in log
+
+
+def test_a_generated_private_key_is_never_shown_or_logged(streams: Streams, log_of_master: Callable[[], str]) -> None:
+    """key.gen_accept puts a minion's private key on the bus: it is taken out of events, jobs and the log."""
+    try:
+        started = streams.acting.ask("wheel", fun="key.gen_accept", kwarg={"id_": "canary-minion"})
+        seen = streams.so_far()
+        returned = [frame for frame in seen["demo"] if frame["tag"] == f"salt/wheel/{started['jid']}/ret"]
+        assert len(returned) == 1
+        assert "PUBLIC KEY" in json.dumps(returned), "no keys came: this test shows nothing"
+        everything = json.dumps(
+            [seen, streams.acting.ask("list_jobs"), streams.acting.ask("get_job", jid=started["jid"])]
+        )
+        assert "PRIVATE KEY" not in everything
+        assert "PRIVATE KEY" not in log_of_master()
+    finally:
+        streams.acting.ask("wheel", fun="key.delete", kwarg={"match": "canary-minion"}, mode="sync")
+
+
+# Forgery
+
+
+def test_events_that_a_minion_forges_change_nothing(streams: Streams) -> None:
+    """A minion can put any tag on the bus, but not lose its name: no job and no minion is other than before."""
+    jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-2", arg=[15])["jid"]
+    fake = "20260101000000000042"
+    forged: dict[str, dict[str, Any]] = {
+        f"salt/job/{jid}/ret/minion-2": {"return": "forged", "id": "minion-2", "jid": jid, "cmd": "_return"},
+        f"salt/job/{jid}/ret/minion-1": {"return": "forged", "id": "minion-1", "jid": jid, "cmd": "_return"},
+        f"salt/job/{jid}/prog/minion-2/1": {"data": {"ret": {"name": "forged"}, "len": 1}},
+        f"salt/job/{jid}/prog/minion-2/websocket_api": {"percent": 99, "message": "forged"},
+        f"salt/job/{jid}/new": {"jid": jid, "fun": "test.ping", "minions": ["minion-1"], "user": "viewer"},
+        f"salt/job/{fake}/new": {"jid": fake, "fun": "test.ping", "minions": ["minion-1"], "user": "viewer"},
+        f"salt/run/{fake}/new": {"jid": fake, "fun": "runner.forged", "user": "viewer"},
+        "salt/minion/forged/start": {"id": "forged"},
+        "salt/presence/present": {"present": ["forged"]},
+        "salt/presence/change": {"new": ["forged"], "lost": ["minion-2"]},
+        "salt/key": {"id": "forged", "act": "accepted", "result": True},
+    }
+    before = {minion["id"]: minion["connected"] for minion in streams.acting.ask("list_minions")}
+    try:
+        for tag, data in forged.items():
+            run(streams.acting, "event.send", "minion-1", tag, data)
+        seen = streams.so_far()
+        arrived = {frame["tag"] for frame in seen["demo"] if frame.get("minion") == "minion-1"}
+        assert arrived >= set(forged), "the forged events did not arrive: this test shows nothing"
+        job = streams.acting.ask("get_job", jid=jid)
+        assert job["fun"] == "test.sleep"
+        assert job["state"] == "running"
+        assert set(job["minions"]) == {"minion-2"}
+        assert job["minions"]["minion-2"]["state"] in ("pending", "running")
+        assert "forged" not in json.dumps(job)
+        assert job["progress"] == 0
+        assert refused(streams["viewer"], "get_job", jid=fake) == "not_found"
+        assert refused(streams["viewer"], "get_job", jid=jid) == "not_found"
+        after = {minion["id"]: minion["connected"] for minion in streams.acting.ask("list_minions")}
+        assert after == before
+        for name in ("viewer", "half"):
+            assert "forged" not in json.dumps(seen[name])
+    finally:
+        streams.acting.ask("cancel", jid=jid)

@@ -1,0 +1,122 @@
+"""Blocking calls run in few threads, in order, and never hold the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from websocket_api.errors import ApiError
+from websocket_api.master.pool import Pool
+
+ENGINES = Path(__file__).resolve().parents[3] / "_engines"
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    """One thread and a queue of two."""
+    pool = Pool(1, "test", queue=2)
+    yield pool
+    pool.close()
+
+
+async def test_a_call_returns_what_the_function_returns_and_raises_what_it_raises(pool: Pool) -> None:
+    """The caller cannot tell that another thread did it."""
+
+    def fail() -> None:
+        raise KeyError("x")
+
+    assert await pool.run(divmod, 7, 2) == (3, 1)
+    assert await pool.run(sorted, [1, 2], reverse=True) == [2, 1]
+    with pytest.raises(KeyError):
+        await pool.run(fail)
+
+
+async def test_sys_exit_in_a_call_reaches_the_caller_as_an_error(pool: Pool) -> None:
+    """Some of Salt's modules call it; the thread must live on and the engine too."""
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await pool.run(sys.exit, 1)
+    assert await pool.run(abs, -1) == 1
+
+
+async def test_one_call_more_than_may_wait_is_refused_as_too_many(pool: Pool) -> None:
+    """A queue without a bound would answer everybody too late."""
+    gate = threading.Event()
+    calls = [asyncio.ensure_future(pool.run(gate.wait)) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(ApiError) as refused:
+        await pool.run(abs, 1)
+    assert refused.value.code == "too_many"
+    assert refused.value.retryable
+    gate.set()
+    assert await asyncio.gather(*calls) == [True] * 3
+    assert await pool.run(abs, -2) == 2
+
+
+async def test_a_canceled_caller_takes_its_waiting_call_out(pool: Pool) -> None:
+    """Who went away must not have work done that nobody will see."""
+    gate, ran = threading.Event(), []
+    first = asyncio.ensure_future(pool.run(gate.wait))
+    second = asyncio.ensure_future(pool.run(ran.append, 2))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    gate.set()
+    await first
+    await pool.run(ran.append, 3)
+    assert ran == [3]
+
+
+async def test_no_more_threads_than_asked_for_run_at_once() -> None:
+    """The bound protects the master, whose store every call reads."""
+    pool, running, most, lock = Pool(3, "test"), 0, 0, threading.Lock()
+
+    def call() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.01)
+        with lock:
+            running -= 1
+
+    await asyncio.gather(*(pool.run(call) for _ in range(20)))
+    pool.close()
+    assert most == 3
+
+
+async def test_closing_cancels_what_waits_and_refuses_what_comes() -> None:
+    """Closing does not wait for the call that hangs."""
+    pool, began, gate = Pool(1, "test"), threading.Event(), threading.Event()
+
+    def hang() -> bool:
+        began.set()
+        return gate.wait()
+
+    hangs = asyncio.ensure_future(pool.run(hang))
+    waits = asyncio.ensure_future(pool.run(abs, 1))
+    await asyncio.to_thread(began.wait, 10)
+    pool.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waits
+    with pytest.raises(ApiError):
+        await pool.run(abs, 1)
+    gate.set()
+    assert await hangs
+
+
+def test_a_process_ends_at_once_though_a_call_hangs() -> None:
+    """Salt kills the engine 5 s after SIGTERM; a hanging PAM call must not use them up."""
+    code = (
+        "import asyncio, time\nfrom websocket_api.master.pool import Pool\n"
+        "async def main():\n    pool = Pool(1, 'x')\n    asyncio.ensure_future(pool.run(time.sleep, 60))\n"
+        "    await asyncio.sleep(0.1)\n    pool.close()\nasyncio.run(main())\n"
+    )
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], cwd=ENGINES, check=True, timeout=30)
+    assert time.monotonic() - began < 10

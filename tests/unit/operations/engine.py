@@ -1,0 +1,293 @@
+"""The whole engine between the doors and Salt: real operations over live pictures, and a master that is a few lists.
+
+Every reply and every frame that a client gets here is checked against the schemas of this checkout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from websocket_api.errors import ApiError
+from websocket_api.live.sessions import Sessions
+from websocket_api.live.targets import TargetSets
+from websocket_api.live.throttle import LoginThrottle
+from websocket_api.live.watch import JobWatcher
+from websocket_api.operations import commands, describe, events, fleet, jobs, session  # noqa: F401 - registers them
+from websocket_api.operations.registry import Dispatcher
+from websocket_api.operations.services import Services
+from websocket_api.operations.validation import Schemas
+from websocket_api.settings import CLIENTS, Limits, Settings
+
+from tests.unit.live.support import Client, World
+
+SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
+MINIONS = ("web1", "web2", "db")
+ALL = [".*", "@runner", "@wheel"]
+
+
+class Refused(Exception):
+    """An error reply."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(f"{error['code']}: {error['message']}")
+        self.error = error
+        self.code: str = error["code"]
+
+
+class Accounts:
+    """Salt's accounts; the password of each is ``right``."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.users: dict[str, list[Any]] = {}
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self._numbers = itertools.count(1)
+
+    def give(self, user: str, eauth: str = "pam") -> str:
+        """Return a new token of a user."""
+        token = f"{next(self._numbers):064x}"
+        times = {"start": self.world.time.now, "expire": self.world.time.now + 1000}
+        self.tokens[token] = {"token": token, "name": user, "eauth": eauth, "perms": self.users[user], **times}
+        return token
+
+    async def login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:
+        if username not in self.users or password != "right":
+            return None
+        return self.tokens[self.give(username, eauth)]
+
+    async def token(self, token: str) -> dict[str, Any] | None:
+        return self.tokens.get(token)
+
+    async def revoke(self, token: str) -> None:
+        self.tokens.pop(token, None)
+
+
+class Commands:
+    """A master that starts what it is told, and notes it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.published: list[dict[str, Any]] = []
+        self.as_master: list[tuple[str, list[Any], list[str]]] = []
+        self.called: list[tuple[str, str, list[Any], dict[str, Any]]] = []
+        self.fault: Exception | None = None
+        self.answers: dict[str, Any] = {}
+        """What minions, runners and wheels return, by function; without one they do not answer."""
+        self._numbers = itertools.count(1)
+
+    def _jid(self) -> str:
+        if self.fault is not None:
+            raise self.fault
+        return f"20261123150000{next(self._numbers):06}"
+
+    def _start(self, fun: str, arg: list[Any], minions: list[str], user: str) -> str:
+        jid, fire = self._jid(), self.engine.world.fire
+        fire(f"salt/job/{jid}/new", fun=fun, arg=arg, minions=minions, tgt=minions, tgt_type="list", user=user)
+        if fun in self.answers:
+            for minion in minions:
+                asyncio.get_running_loop().call_soon(self.engine.returns, jid, minion, self.answers[fun])
+        return jid
+
+    async def publish(
+        self,
+        token: str,
+        user: str,
+        fun: str,
+        arg: list[Any],
+        kwarg: dict[str, Any],
+        tgt: Any,
+        tgt_type: str,
+        extra: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        minions = await self.engine.match(tgt, tgt_type)
+        if not minions:
+            raise ApiError("no_minions", "the target matches no minion")
+        jid = self._start(fun, [*arg, {"__kwarg__": True, **kwarg}] if kwarg else arg, minions, user)
+        load = {"token": token, "user": user, "fun": fun, "arg": arg, "kwarg": kwarg, "tgt": tgt, "tgt_type": tgt_type}
+        self.published.append({**load, "extra": extra or {}, "jid": jid})
+        return {"jid": jid, "minions": minions, "missing": []}
+
+    async def publish_as_master(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any], minions: list[str]
+    ) -> dict[str, Any]:
+        self.as_master.append((fun, arg, minions))
+        return {"jid": self._start(fun, arg, minions, "root"), "minions": minions}
+
+    async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+        jid, fire = self._jid(), self.engine.world.fire
+        self.called.append(("runner", fun, arg, kwarg))
+        fire(f"salt/run/{jid}/new", fun=f"runner.{fun}", user="ann", jid=jid, fun_args=arg)
+        if fun in self.answers:
+            done = {"fun": f"runner.{fun}", "user": "ann", "jid": jid, "return": self.answers[fun], "success": True}
+            asyncio.get_running_loop().call_soon(lambda: fire(f"salt/run/{jid}/ret", **done))
+        return {"jid": jid, "tag": f"salt/run/{jid}"}
+
+    async def wheel(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+        jid = self._jid()
+        self.called.append(("wheel", fun, arg, kwarg))
+        return {"jid": jid, "tag": f"salt/wheel/{jid}", "return": self.answers.get(fun), "success": True}
+
+
+class Functions:
+    """Runners and wheels that this master has."""
+
+    async def names(self, client: str) -> list[str]:
+        return {"runner": ["jobs.list_jobs", "manage.up"], "wheel": ["key.accept", "key.list_all"]}[client]
+
+    async def signature(self, client: str, fun: str) -> dict[str, Any] | None:
+        if fun != "manage.up":
+            return None
+        spec = {"args": ["tgt", "timeout"], "defaults": ["*", None], "varargs": None, "keywords": None}
+        return {**spec, "doc": "Print a list of all of the minions that are up."}
+
+
+class Store:
+    """The master's job cache."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, dict[str, Any]] = {}
+
+    async def job(self, jid: str) -> dict[str, Any] | None:
+        return self.jobs.get(jid)
+
+
+class Engine:
+    """All of it.
+
+    :param users: auth lists by name
+    """
+
+    def __init__(self, *, limits: dict[str, Any] | None = None, **users: list[Any]) -> None:
+        self.world = world = World()
+        self.accounts = Accounts(world)
+        self.accounts.users = users or {"ann": ALL}
+        self.sets = {"*": list(MINIONS), "web*": ["web1", "web2"], "nobody*": []}
+        self.commands = Commands(self)
+        self.store = Store()
+        self.fired: list[tuple[str, dict[str, Any]]] = []
+        self.bus = True
+        world.fleet.read_keys(dict.fromkeys(MINIONS, "accepted"))
+        targets = TargetSets(lambda expression: self.match(expression, "compound"), world.time)
+        self.services = Services(
+            version="0.1.0",
+            settings=Settings(clients=CLIENTS, limits=Limits(**(limits or {}))),
+            schemas=SCHEMAS,
+            sessions=Sessions(self.accounts, targets, world.time),
+            throttle=LoginThrottle(per_name=3, per_address=60, clock=world.time),
+            history=world.history,
+            hub=world.hub,
+            book=world.book,
+            fleet=world.fleet,
+            views=world.views,
+            visibility=world.visibility,
+            watcher=JobWatcher(
+                book=world.book,
+                fleet=world.fleet,
+                watched=world.views.followed_jobs,
+                publish=lambda fun, arg, names: self.commands.publish_as_master(fun, arg, {}, names),
+                answer_seconds=10,
+                clock=world.time,
+            ),
+            commands=self.commands,
+            functions=Functions(),
+            store=self.store,
+            match=self.match,
+            fire=self.fire,
+            wall=world.time,
+            bus_up=lambda: self.bus,
+        )
+        self.dispatcher = Dispatcher(self.services)
+
+    async def match(self, tgt: Any, tgt_type: str) -> list[str]:
+        if tgt_type == "list":
+            return [name for name in tgt if name in MINIONS]
+        return list(self.sets.get(tgt, [tgt] if tgt in MINIONS else []))
+
+    async def fire(self, tag: str, data: dict[str, Any]) -> None:
+        self.fired.append((tag, data))
+        self.world.fire(tag, **data)
+
+    def returns(self, jid: str, minion: str, value: Any, retcode: int = 0) -> None:
+        """Put a minion's return on the bus."""
+        data = {"cmd": "_return", "id": minion, "jid": jid, "fun": "x.y", "retcode": retcode, "success": retcode == 0}
+        self.world.fire(f"salt/job/{jid}/ret/{minion}", **data, **{"return": value})
+
+    async def user(self, name: str = "ann") -> Talker:
+        """Somebody who has logged in."""
+        talker = Talker(self)
+        await talker.ask("auth", token=self.accounts.give(name))
+        return talker
+
+
+class Talker:
+    """One connection, and who speaks on it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.client = Client()
+        self.connection = self.client.connection
+        self._frames: list[dict[str, Any]] = []
+        self._numbers = itertools.count(1)
+
+    def send(self, message: Any) -> asyncio.Task[None] | None:
+        """Send a message, or a text that may be none; return what runs it."""
+        text = message if isinstance(message, (str, bytes)) else json.dumps(message)
+        asked = self.engine.dispatcher.read(self.connection, text)
+        return None if asked is None else asyncio.ensure_future(self.engine.dispatcher.run(self.connection, asked))
+
+    async def raw(self, message: Any) -> Any:
+        """Send a message and return its reply, just as it comes."""
+        running = self.send(message)
+        if running is not None:
+            await running
+        first, *rest = self.client.got
+        self._frames += [checked(frame) for frame in rest]
+        return first
+
+    def start(self, kind: str, /, **fields: Any) -> Callable[[], Any]:
+        """Send a request; return what waits for its result."""
+        number = next(self._numbers)
+        running = self.send({"type": kind, "id": number, **fields})
+
+        async def result() -> Any:
+            if running is not None:
+                await running
+            return self._result(kind, number)
+
+        return result
+
+    async def ask(self, kind: str, /, **fields: Any) -> Any:
+        """Send a request and return its result, which is as its schema promises.
+
+        :raises Refused: the reply is an error
+        """
+        return await self.start(kind, **fields)()
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        """The frames that came so far, each as its schema promises; forget them."""
+        self._frames += [checked(frame) for frame in self.client.got]
+        frames, self._frames = self._frames, []
+        return frames
+
+    def _result(self, kind: str, number: int) -> Any:
+        found: list[dict[str, Any]] = []
+        for message in self.client.got:
+            (found if message.get("id") == number else self._frames).append(checked(message))
+        (reply,) = found
+        if reply["type"] == "error":
+            raise Refused(reply["error"])
+        SCHEMAS.validate_result(kind, reply["result"])
+        return reply["result"]
+
+
+def checked(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a frame or a reply with an id, if it is as its schema promises."""
+    name = message["type"] if "subscription" in message else f"reply_{message['type']}"
+    SCHEMAS.validate_frame(name, message)
+    return message

@@ -1,0 +1,45 @@
+"""One request without door or master: what it may use is given, what it does is kept."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from websocket_api.operations.registry import Call
+from websocket_api.settings import Settings
+
+from tests.unit.live.support import Client, World
+
+
+class Asking:
+    """Somebody with an auth list, who asks for things.
+
+    :param world: what the engine knows
+    :param given: further services, by name
+    """
+
+    def __init__(self, world: World, *auth_list: Any, user: str = "ann", **given: Any) -> None:
+        self.world = world
+        self.client = Client()
+        self.session = world.session(*auth_list, user=user)
+        self.fired: list[tuple[str, dict[str, Any]]] = []
+        services = {
+            "settings": Settings(),
+            "history": world.history,
+            "hub": world.hub,
+            "book": world.book,
+            "fleet": world.fleet,
+            "views": world.views,
+            "visibility": world.visibility,
+            "fire": self._fire,
+            "wall": world.time,
+            **given,
+        }
+        self.services = SimpleNamespace(**services)
+
+    def call(self, **message: Any) -> Call:
+        """A request in Salt's words, as the dispatcher hands it to an operation."""
+        return Call(self.services, self.client.connection, message, self.session)  # type: ignore[arg-type]
+
+    async def _fire(self, tag: str, data: dict[str, Any]) -> None:
+        self.fired.append((tag, data))

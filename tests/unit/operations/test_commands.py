@@ -1,0 +1,245 @@
+"""cmd, runner, wheel."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Any
+
+import pytest
+from websocket_api.operations.registry import Dispatcher
+
+from tests.unit.operations.engine import Engine, Refused, Talker
+
+
+async def fails(talker: Talker, kind: str, **fields: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await talker.ask(kind, **fields)
+    return caught.value
+
+
+def allow(engine: Engine, *clients: str) -> None:
+    settings = dataclasses.replace(engine.services.settings, clients=clients)
+    engine.dispatcher = Dispatcher(dataclasses.replace(engine.services, settings=settings))
+
+
+SYNONYMS: list[dict[str, Any]] = [
+    {"method": "pkg.install", "pattern": "web*", "pattern_type": "glob", "args": ["a"], "kwargs": {"b": 1}},
+    {"fun": "pkg.install", "tgt": "web*", "tgt_type": "glob", "arg": ["a"], "kwarg": {"b": 1}},
+    {"fun": "pkg.install", "pattern": "web*", "args": ["a"], "kwarg": {"b": 1}},
+]
+
+
+@pytest.mark.parametrize("fields", SYNONYMS)
+async def test_both_dialects_mean_the_same(fields: dict[str, Any]) -> None:
+    """The words of the first documents, and Salt's own."""
+    engine = Engine()
+    talker = await engine.user()
+    started = await talker.ask("cmd", **fields)
+    (sent,) = engine.commands.published
+    assert started == {"jid": sent["jid"], "minions": ["web1", "web2"]}
+    assert (sent["fun"], sent["arg"], sent["kwarg"], sent["tgt_type"]) == ("pkg.install", ["a"], {"b": 1}, "glob")
+
+
+async def test_a_command_runs_with_the_clients_own_token() -> None:
+    """Salt itself decides whether they may."""
+    engine = Engine(ann=[".*"], bob=["test.ping"])
+    ann, token = await engine.user("ann"), engine.accounts.give("bob")
+    await ann.ask("cmd", fun="test.ping", tgt="*", token=token)
+    assert (engine.commands.published[0]["token"], engine.commands.published[0]["user"]) == (token, "bob")
+
+
+async def test_a_list_of_minions_is_a_list() -> None:
+    """Whatever kind is named by default."""
+    engine = Engine()
+    await (await engine.user()).ask("cmd", fun="test.ping", tgt=["web1", "db"])
+    assert engine.commands.published[0]["tgt_type"] == "list"
+
+
+async def test_metadata_travels_with_the_job() -> None:
+    """To Salt, and into the job object."""
+    engine = Engine()
+    talker = await engine.user()
+    jid = (await talker.ask("cmd", fun="test.ping", tgt="*", metadata={"ticket": 1}))["jid"]
+    assert engine.commands.published[0]["extra"] == {"metadata": {"ticket": 1}}
+    assert (await talker.ask("get_job", jid=jid))["metadata"] == {"ticket": 1}
+
+
+@pytest.mark.parametrize(
+    ("fun", "kwarg", "sent"),
+    [
+        ("state.apply", {}, {"state_events": True}),
+        ("state.highstate", {"test": True}, {"test": True, "state_events": True}),
+        ("state.sls", {"state_events": False}, {"state_events": False}),
+        ("test.ping", {}, {}),
+    ],
+)
+async def test_progress_makes_states_report(fun: str, kwarg: dict[str, Any], sent: dict[str, Any]) -> None:
+    """Only functions that know the argument get it, and not against the client's own word."""
+    engine = Engine()
+    await (await engine.user()).ask("cmd", fun=fun, tgt="*", kwarg=kwarg, progress=True)
+    assert engine.commands.published[0]["kwarg"] == sent
+
+
+async def test_sync_answers_with_the_ended_job() -> None:
+    """All returns at once, as the job object."""
+    engine = Engine()
+    engine.commands.answers["test.ping"] = True
+    job = await (await engine.user()).ask("cmd", fun="test.ping", tgt="*", mode="sync")
+    assert (job["state"], job["total"], job["user"]) == ("complete", 3, "ann")
+    assert {part["return"] for part in job["minions"].values()} == {True}
+
+
+async def test_sync_answers_with_what_there_is_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job goes on, and its state says so."""
+    engine = Engine()
+
+    async def at_once(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(engine.services.watcher, "ended", at_once)
+    job = await (await engine.user()).ask("cmd", fun="test.ping", tgt="*", mode="sync", timeout=1)
+    assert (job["state"], job["done"]) == ("running", 0)
+
+
+async def test_a_job_is_its_starters_whatever_they_may_see_otherwise() -> None:
+    """Started with a token that may run it, seen by who started it."""
+    engine = Engine(ann=["cmd.run"], bob=["test.ping"])
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    jid = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    assert (await ann.ask("get_job", jid=jid))["fun"] == "test.ping"
+    jid = (await ann.ask("cmd", fun="cmd.run", tgt="*"))["jid"]
+    assert (await fails(bob, "get_job", jid=jid)).code == "not_found"
+
+
+CLIENTS: list[tuple[tuple[str, ...], str, str, bool]] = [
+    (("local",), "cmd", "sync", True),
+    (("local",), "cmd", "async", True),
+    (("local_async",), "cmd", "async", True),
+    (("local_async",), "cmd", "sync", False),
+    (("runner",), "cmd", "async", False),
+    (("runner",), "runner", "sync", True),
+    (("runner",), "runner", "async", True),
+    (("runner_async",), "runner", "async", True),
+    (("runner_async",), "runner", "sync", False),
+    (("local",), "runner", "async", False),
+    (("wheel",), "wheel", "sync", True),
+    (("wheel_async",), "wheel", "async", True),
+    (("wheel_async",), "wheel", "sync", False),
+    (("runner",), "wheel", "sync", False),
+    ((), "cmd", "async", False),
+]
+
+
+@pytest.mark.parametrize(("clients", "kind", "mode", "allowed"), CLIENTS)
+async def test_only_enabled_clients_run(clients: tuple[str, ...], kind: str, mode: str, allowed: bool) -> None:
+    """The option names Salt's clients; nothing is sent for one that is not enabled."""
+    engine = Engine()
+    engine.commands.answers = {"test.ping": True, "manage.up": [], "key.list_all": {}}
+    talker = await engine.user()
+    allow(engine, *clients)
+    what = {"cmd": {"fun": "test.ping", "tgt": "*"}, "runner": {"fun": "manage.up"}, "wheel": {"fun": "key.list_all"}}
+    if allowed:
+        await talker.ask(kind, mode=mode, **what[kind])
+    else:
+        assert (await fails(talker, kind, mode=mode, **what[kind])).code == "forbidden"
+        assert (engine.commands.published, engine.commands.called) == ([], [])
+
+
+@pytest.mark.parametrize("kind", ["cmd", "runner"])
+async def test_nothing_is_started_that_nobody_could_follow(kind: str) -> None:
+    """Without the bus no return would be seen."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.bus = False
+    fields = {"fun": "manage.up"} if kind == "runner" else {"fun": "test.ping", "tgt": "*"}
+    assert (await fails(talker, kind, **fields)).code == "master_unavailable"
+    assert (engine.commands.published, engine.commands.called) == ([], [])
+
+
+async def test_a_target_that_means_nobody_is_an_error() -> None:
+    """As Salt says it; nothing was started."""
+    talker = await Engine().user()
+    assert (await fails(talker, "cmd", fun="test.ping", tgt="nobody*")).code == "no_minions"
+    assert await talker.ask("list_jobs") == []
+
+
+async def test_a_runner_starts() -> None:
+    """The reply has its jid and the beginning of its tags."""
+    engine = Engine()
+    started = await (await engine.user()).ask("runner", method="manage.up", args=["a"], kwargs={"b": 1})
+    assert started == {"jid": "20261123150000000001", "tag": "salt/run/20261123150000000001"}
+    assert engine.commands.called == [("runner", "manage.up", ["a"], {"b": 1})]
+
+
+async def test_a_sync_runner_answers_with_its_return() -> None:
+    """As Salt's own client does."""
+    engine = Engine()
+    engine.commands.answers["manage.up"] = ["web1"]
+    assert await (await engine.user()).ask("runner", fun="manage.up", mode="sync") == ["web1"]
+
+
+async def test_a_runner_that_is_too_slow_is_named() -> None:
+    """The error has the jid, for the runner goes on."""
+    engine = Engine()
+    talker = await engine.user()
+
+    async def at_once(*_: Any) -> bool:
+        return False
+
+    engine.services.watcher.ended = at_once  # type: ignore[method-assign]
+    fault = await fails(talker, "runner", fun="manage.up", mode="sync", timeout=1)
+    assert (fault.code, fault.error["details"]) == ("timeout", {"jid": "20261123150000000001"})
+
+
+async def test_a_runners_starter_sees_it() -> None:
+    """It is a job like others."""
+    engine = Engine(ann=["@manage"], bob=["test.ping"])
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    jid = (await ann.ask("runner", fun="manage.up"))["jid"]
+    job = await ann.ask("get_job", jid=jid)
+    assert (job["kind"], job["fun"], job["state"], job["minions"]) == ("runner", "manage.up", "running", {})
+    assert (await fails(bob, "get_job", jid=jid)).code == "not_found"
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+async def test_a_wheel_answers(mode: str) -> None:
+    """With its return, or where its events are."""
+    engine = Engine()
+    engine.commands.answers["key.list_all"] = {"minions": ["web1"]}
+    found = await (await engine.user()).ask("wheel", fun="key.list_all", mode=mode)
+    jid = "20261123150000000001"
+    assert found == ({"minions": ["web1"]} if mode == "sync" else {"jid": jid, "tag": f"salt/wheel/{jid}"})
+
+
+async def test_a_sync_request_of_a_client_that_left_ends() -> None:
+    """Nobody waits for who is gone."""
+    engine = Engine()
+    talker = await engine.user()
+    running = talker.send({"type": "cmd", "fun": "test.ping", "tgt": "*", "mode": "sync"})
+    await asyncio.sleep(0)
+    talker.connection.closed()
+    assert running is not None
+    await running
+    assert talker.client.got == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "written"),
+    [
+        ("cmd", {"fun": "test.echo", "tgt": "*", "arg": ["hi"]}, r'arg="[\"hi\"]"'),
+        ("runner", {"fun": "manage.up", "arg": ["hi"]}, r'arg="[\"hi\"]"'),
+        ("wheel", {"fun": "key.accept", "kwarg": {"match": "a"}}, r'arg="[{\"match\": \"a\"}]"'),
+    ],
+)
+async def test_arguments_are_written_down_where_the_operator_asked_for_that(
+    kind: str, fields: dict[str, Any], written: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of every kind of command alike."""
+    caplog.set_level("INFO", "websocket_api.audit")
+    engine = Engine()
+    talker = await engine.user()
+    settings = dataclasses.replace(engine.services.settings, audit_args=True)
+    engine.dispatcher = Dispatcher(dataclasses.replace(engine.services, settings=settings))
+    await talker.ask(kind, **fields)
+    assert written in caplog.messages[-1]

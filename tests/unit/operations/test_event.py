@@ -1,0 +1,47 @@
+"""Firing events from outside."""
+
+from __future__ import annotations
+
+import pytest
+from websocket_api.errors import ApiError
+from websocket_api.operations.events import event
+
+from tests.unit.live.support import World
+from tests.unit.operations.support import Asking
+
+
+@pytest.mark.parametrize("tag", ["key\n\n\x01", "key\n", "my/tag\n\n0", "my\ttag", "my/\x7f", "my/\ud800"])
+async def test_a_tag_that_would_not_arrive_whole_is_refused(tag: str) -> None:
+    """An empty line ends a tag on the wire: ``key`` with one behind it would be the master's own event."""
+    asking = Asking(World(), "@fire")
+    with pytest.raises(ApiError) as caught:
+        await event(asking.call(tag=tag, body={}))
+    assert (caught.value.code, asking.fired) == ("bad_message", [])
+
+
+async def test_an_event_tells_who_fired_it() -> None:
+    """A reactor can tell it from those of minions."""
+    asking = Asking(World(), {"@fire": ["tag:my/*"]})
+    assert await event(asking.call(tag="my/täg", body={"a": 1})) is True
+    assert asking.fired == [("my/täg", {"a": 1, "_user": "ann", "_eauth": "pam", "_via": "websocket_api"})]
+
+
+@pytest.mark.parametrize(
+    ("tag", "code"),
+    [("salt/job/x", "forbidden"), ("key", "forbidden"), ("minion_start", "forbidden"), ("your/x", "forbidden")],
+)
+async def test_reserved_and_foreign_tags_are_refused(tag: str, code: str) -> None:
+    """What the master acts on is never fired; all else as far as ``@fire`` goes."""
+    asking = Asking(World(), {"@fire": ["tag:my/*", "tag:salt/*", "tag:key", "tag:minion_start"]})
+    with pytest.raises(ApiError) as caught:
+        await event(asking.call(tag=tag, body={}))
+    assert (caught.value.code, asking.fired) == (code, [])
+
+
+@pytest.mark.parametrize("name", ["_user", "_eauth", "_via"])
+async def test_nobody_speaks_in_anothers_name(name: str) -> None:
+    """The engine's own fields cannot be given."""
+    asking = Asking(World(), "@fire")
+    with pytest.raises(ApiError) as caught:
+        await event(asking.call(tag="my/x", body={name: "root"}))
+    assert (caught.value.code, asking.fired) == ("bad_message", [])

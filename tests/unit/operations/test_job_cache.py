@@ -1,0 +1,36 @@
+"""Jobs read from the master's job cache, where Salt keeps every secret in the clear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from websocket_api.operations.jobs import from_store
+
+from tests.unit.live.support import JID
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"
+
+
+def stored(fun: str, arg: list[Any], value: Any) -> dict[str, Any]:
+    load = {"jid": JID, "fun": fun, "arg": arg, "tgt": "*", "user": "ann", "minions": ["a"]}
+    return {"load": load, "returns": {"a": {"return": value, "retcode": 0, "success": True}}}
+
+
+def test_a_private_key_in_a_stored_return_is_hidden() -> None:
+    """The return of ``key.gen`` is as redacted from the job cache as it was on the bus."""
+    job = from_store(JID, stored("wheel.key.gen", [], {"pub": "x", "priv": PEM}))
+    assert (job.kind, job.fun, job.value) == ("wheel", "key.gen", {"pub": "x", "priv": "(redacted)\n"})
+
+
+def test_secrets_among_stored_arguments_are_hidden() -> None:
+    """Of a published job, and of a runner, whose keyword arguments carry no mark."""
+    job = from_store(JID, stored("x.y", [1, {"__kwarg__": True, "password": "geheim"}], True))
+    assert job.arg == [1, {"__kwarg__": True, "password": "(redacted)"}]
+    runner = from_store(JID, stored("runner.x.y", [1, {"password": "geheim"}], True))
+    assert runner.arg == [1, {"password": "(redacted)"}]
+
+
+def test_stored_returns_count_for_the_memory_of_the_book() -> None:
+    """Who reads one large old job after the other must not fill the memory unseen."""
+    assert from_store(JID, stored("x.y", [], "x" * 1000)).size > 1000
+    assert from_store(JID, stored("runner.x.y", [], "x" * 1000)).size > 1000

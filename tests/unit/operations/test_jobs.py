@@ -1,0 +1,211 @@
+"""get_job, list_jobs, cancel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.operations.engine import Engine, Refused, Talker
+
+OLD = "20261122120000000001"
+WEB = [{"web*": ["test.*"]}]
+DONE = {"return": True, "retcode": 0, "success": True}
+
+
+async def fails(talker: Talker, kind: str, /, **fields: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await talker.ask(kind, **fields)
+    return caught.value
+
+
+async def start(talker: Talker, fun: str = "test.ping", tgt: Any = "*", **more: Any) -> str:
+    jid: str = (await talker.ask("cmd", fun=fun, tgt=tgt, **more))["jid"]
+    return jid
+
+
+def stored(engine: Engine, *minions: str, returned: tuple[str, ...] = (), fun: str = "test.ping") -> None:
+    load = {"fun": fun, "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "minions": list(minions)}
+    engine.store.jobs[OLD] = {"load": load, "returns": {name: {**DONE, "id": name} for name in returned}}
+
+
+# get_job
+
+
+async def test_a_job_is_shown_as_it_is_now() -> None:
+    """From memory, while it runs."""
+    engine = Engine()
+    talker = await engine.user()
+    jid = await start(talker, arg=["x"])
+    engine.returns(jid, "db", "no", retcode=1)
+    job = await talker.ask("get_job", jid=jid)
+    assert (job["state"], job["done"], job["failed"], job["arg"]) == ("running", 1, 1, ["x"])
+    assert job["minions"]["db"] == {
+        "state": "failed",
+        "return": "no",
+        "retcode": 1,
+        "success": False,
+        "progress": 100.0,
+        "message": None,
+    }
+
+
+@pytest.mark.parametrize(("returned", "state"), [(("web1", "db"), "complete"), (("web1",), "unknown"), ((), "unknown")])
+async def test_an_old_job_is_read_from_the_job_cache(returned: tuple[str, ...], state: str) -> None:
+    """Whether those who did not return still run it, nobody knows."""
+    engine = Engine()
+    stored(engine, "web1", "db", returned=returned)
+    job = await (await engine.user()).ask("get_job", jid=OLD)
+    assert (job["state"], job["total"], job["done"]) == (state, 2, len(returned))
+
+
+async def test_an_old_runner_is_a_runner() -> None:
+    """The job cache keeps them beside jobs."""
+    engine = Engine()
+    stored(engine, returned=("master_master",), fun="runner.manage.up")
+    job = await (await engine.user()).ask("get_job", jid=OLD)
+    assert (job["kind"], job["fun"], job["state"], job["return"]) == ("runner", "manage.up", "complete", True)
+
+
+async def test_an_old_job_is_cut_too() -> None:
+    """By today's permissions."""
+    engine = Engine(bob=WEB)
+    stored(engine, "web1", "db", returned=("web1", "db"))
+    job = await (await engine.user("bob")).ask("get_job", jid=OLD)
+    assert (set(job["minions"]), job["total"], job["tgt"], job["arg"]) == ({"web1"}, 1, None, None)
+
+
+async def test_what_may_not_be_seen_is_not_there() -> None:
+    """The answer does not tell the one from the other."""
+    engine = Engine(ann=[".*"], bob=["cmd.run"])
+    jid = await start(await engine.user("ann"))
+    bob = await engine.user("bob")
+    hidden, unknown = await fails(bob, "get_job", jid=jid), await fails(bob, "get_job", jid=OLD)
+    assert (hidden.code, hidden.error) == ("not_found", unknown.error)
+
+
+# list_jobs
+
+
+async def jobs(engine: Engine) -> Talker:
+    """Three jobs and a runner, the oldest first."""
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    first = await start(ann, "test.ping", metadata={"ticket": 1, "more": 2})
+    await start(ann, "cmd.run", "db")
+    await start(bob, "test.ping", "web1", metadata={"ticket": 2})
+    await ann.ask("runner", fun="manage.up")
+    for minion in ("web1", "web2", "db"):
+        engine.returns(first, minion, True)
+    return ann
+
+
+FILTERS: list[tuple[dict[str, Any], list[int]]] = [
+    ({}, [4, 3, 2, 1]),
+    ({"limit": 2}, [4, 3]),
+    ({"fun": "test.*"}, [3, 1]),
+    ({"fun": "manage.up"}, [4]),
+    ({"user": "bob"}, [3]),
+    ({"state": "complete"}, [1]),
+    ({"state": "running"}, [4, 3, 2]),
+    ({"kind": "runner"}, [4]),
+    ({"kind": "job", "limit": 1}, [3]),
+    ({"metadata": {"ticket": 1}}, [1]),
+    ({"metadata": {}}, [4, 3, 2, 1]),
+    ({"metadata": {"ticket": 3}}, []),
+    ({"before": "20261123150000000003"}, [2, 1]),
+    ({"since": "20261123150000000002"}, [4, 3]),
+    ({"since": "20261123150000000001", "before": "20261123150000000004"}, [3, 2]),
+]
+
+
+@pytest.mark.parametrize(("fields", "numbers"), FILTERS)
+async def test_jobs_are_listed_newest_first(fields: dict[str, Any], numbers: list[int]) -> None:
+    """All filters that are given must fit; minions are left out."""
+    talker = await jobs(Engine(ann=[".*", "@runner"], bob=["test.ping"]))
+    found = await talker.ask("list_jobs", **fields)
+    assert [int(job["jid"][-6:]) for job in found] == numbers
+
+
+async def test_only_jobs_that_may_be_seen_are_listed() -> None:
+    """And counted for the limit."""
+    engine = Engine(ann=[".*", "@runner"], bob=["test.ping"], eve=WEB)
+    await jobs(engine)
+    eve = await engine.user("eve")
+    found = await eve.ask("list_jobs", limit=2)
+    assert [(int(job["jid"][-6:]), job["total"]) for job in found] == [(3, 1), (1, 2)]
+
+
+async def test_salts_own_questions_are_not_listed() -> None:
+    """find_job is nothing that anybody looks for."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.world.fire(f"salt/job/{OLD}/new", fun="saltutil.find_job", arg=["x"], minions=["db"], user="root")
+    assert await talker.ask("list_jobs") == []
+
+
+# cancel
+
+
+@pytest.mark.parametrize(("fields", "fun"), [({}, "term_job"), ({"signal": "kill"}, "kill_job")])
+async def test_the_owner_cancels_with_the_masters_key(fields: dict[str, str], fun: str) -> None:
+    """On this job's minions that still run it, for its jid alone."""
+    engine = Engine(ann=["test.sleep"])
+    talker = await engine.user()
+    jid = await start(talker, "test.sleep")
+    engine.returns(jid, "db", True)
+    assert await talker.ask("cancel", jid=jid, **fields) == {"jid": jid, "minions": ["web1", "web2"]}
+    assert engine.commands.as_master == [(f"saltutil.{fun}", [jid], ["web1", "web2"])]
+    assert len(engine.commands.published) == 1
+
+
+async def test_anothers_job_is_canceled_with_ones_own_rights() -> None:
+    """On the minions that one sees; Salt decides."""
+    engine = Engine(ann=[".*"], bob=[{"web*": ["test.*", "saltutil.term_job"]}])
+    jid = await start(await engine.user("ann"))
+    bob = await engine.user("bob")
+    assert await bob.ask("cancel", jid=jid) == {"jid": jid, "minions": ["web1", "web2"]}
+    assert engine.commands.as_master == []
+    sent = engine.commands.published[-1]
+    assert (sent["fun"], sent["arg"], sent["tgt"], sent["user"]) == (
+        "saltutil.term_job",
+        [jid],
+        ["web1", "web2"],
+        "bob",
+    )
+
+
+async def test_a_canceled_job_is_canceled_when_its_minions_say_so() -> None:
+    """A killed job sends no return."""
+    engine = Engine()
+    engine.commands.answers["saltutil.term_job"] = "Signal 15 sent"
+    talker = await engine.user()
+    jid = await start(talker)
+    job = talker.start("cmd", fun="test.ping", tgt="*", mode="sync")
+    await talker.ask("cancel", jid=jid)
+    await talker.ask("cancel", jid="20261123150000000002")
+    assert (await job())["state"] == "canceled"
+    assert (await talker.ask("get_job", jid=jid))["state"] == "canceled"
+
+
+async def test_what_has_ended_cannot_be_canceled() -> None:
+    """It is a conflict, not a fault."""
+    engine = Engine()
+    talker = await engine.user()
+    jid = await start(talker, tgt="db")
+    engine.returns(jid, "db", True)
+    assert (await fails(talker, "cancel", jid=jid)).code == "conflict"
+
+
+async def test_a_runner_cannot_be_canceled() -> None:
+    """Salt has no way to stop one."""
+    talker = await Engine().user()
+    jid = (await talker.ask("runner", fun="manage.up"))["jid"]
+    assert (await fails(talker, "cancel", jid=jid)).code == "conflict"
+
+
+async def test_what_may_not_be_seen_cannot_be_canceled() -> None:
+    """And is not there."""
+    engine = Engine(ann=[".*"], bob=["cmd.run"])
+    jid = await start(await engine.user("ann"))
+    assert (await fails(await engine.user("bob"), "cancel", jid=jid)).code == "not_found"
+    assert engine.commands.as_master == []

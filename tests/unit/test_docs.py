@@ -1,0 +1,106 @@
+"""The pages that are made from the schemas."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import pathlib
+import re
+from types import ModuleType
+
+import pytest
+from websocket_api.errors import CLOSE_CODES, ERRORS
+from websocket_api.operations.validation import Schemas
+
+ROOT = pathlib.Path(__file__).parents[2]
+SCHEMAS = Schemas(ROOT / "schemas")
+
+
+def _tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_tool", ROOT / "tools" / "docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+DOCS = _tool()
+PROTOCOL: str = DOCS.protocol(SCHEMAS)
+OPTIONS: str = DOCS.options(SCHEMAS)
+
+
+def test_the_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever changes a schema runs ``make docs``; this test is what reminds them."""
+    assert DOCS.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_stale_page_is_named_and_fails_the_check(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--check`` writes nothing; without it the page is written, and then it is up to date."""
+    for name in ("schemas", "tools"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.setattr(DOCS, "ROOT", tmp_path)
+    assert DOCS.main(["--check"]) == 1
+    assert "docs/protocol.md is not up to date: run make docs" in capsys.readouterr().out
+    assert not (tmp_path / "docs").exists()
+    assert DOCS.main([]) == 0
+    assert DOCS.main(["--check"]) == 0
+
+
+def test_every_operation_frame_error_and_close_code_is_described() -> None:
+    """What a client can meet stands on the page."""
+    for name in SCHEMAS.operations:
+        assert f"\n#### {name}\n" in PROTOCOL
+    for name, frame in SCHEMAS.frames.items():
+        assert f"\n### `{name}`: " in PROTOCOL or f"\n### {frame['title']}\n" in PROTOCOL
+    for code in ERRORS:
+        assert f"| `{code}` |" in PROTOCOL
+    for number in CLOSE_CODES:
+        assert f"| {number} |" in PROTOCOL
+
+
+def test_every_field_of_every_operation_stands_in_a_table() -> None:
+    """Those that all operations share stand in one of their own."""
+    for name, schema in SCHEMAS.operations.items():
+        section = PROTOCOL.partition(f"\n#### {name}\n")[2].partition("\n#### ")[0]
+        for field, value in schema["properties"].items():
+            if field != "type" and value != SCHEMAS.common.get(field):
+                assert f"| `{field}` |" in section, f"{name}: {field}"
+
+
+def test_every_option_stands_in_a_table() -> None:
+    """With its default, as it would be written in the configuration."""
+    known = SCHEMAS.settings["properties"]
+    for name, option in {**known, **known["history"]["properties"], **known["limits"]["properties"]}.items():
+        if "properties" not in option:
+            assert f"| `{name}` |" in OPTIONS
+    assert "| `port` | integer, 0 to 65535 | `8000` |" in OPTIONS
+    assert "| `message_bytes` | integer, at least 256 | `262144` | bytes |" in OPTIONS
+
+
+@pytest.mark.parametrize("page", [PROTOCOL, OPTIONS], ids=["protocol", "options"])
+def test_a_page_is_sound_markdown(page: str) -> None:
+    """Every row of a table has as many cells as its head, every link leads somewhere, nothing is left to fill in."""
+    assert "{{" not in page
+    for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        counts = {len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}
+        assert len(counts) == 1, block[:200]
+    headings = {DOCS.markdown.anchor(heading) for heading in re.findall(r"^#+ (.*)$", page, re.MULTILINE)}
+    for target in re.findall(r"\]\(#([^)]*)\)", page):
+        assert target in headings
+    for file in re.findall(r"\]\((\w[\w-]*\.md)\)", page):
+        assert file in ("options.md", "protocol.md")
+
+
+def test_examples_on_the_page_are_json() -> None:
+    """They are copied, so they must parse."""
+    blocks = re.findall(r"```json\n(.*?)\n```", PROTOCOL, re.DOTALL)
+    assert len(blocks) > 2 * len(SCHEMAS.operations)
+    decoder = json.JSONDecoder()
+    for block in blocks:
+        rest = block
+        while rest:
+            _, end = decoder.raw_decode(rest)
+            rest = rest[end:].lstrip()
