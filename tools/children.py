@@ -1,0 +1,93 @@
+"""Child processes of which none is left behind: daemons fork, and their children outlive them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans below this process become its children, and so can be found and reaped
+TERM_SECONDS = 7  # Salt gives its own children 5 s
+KILL_SECONDS = 5
+
+
+class Children:
+    """Starts daemons by name, tells which ended, and ends them with all that they started."""
+
+    def __init__(self) -> None:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._names: dict[int, str] = {}  # pid of each daemon that runs
+
+    def start(self, name: str, command: list[str], output: Path) -> None:
+        """Start a daemon in a session of its own, so that Ctrl-C in the terminal reaches this process only."""
+        with output.open("wb") as stream:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._names[process.pid] = name
+        process.returncode = 0  # it is waited for here, with the orphans; Popen must not do so too
+
+    def ended(self) -> list[str]:
+        """Reap what has ended and return the names of the daemons among it."""
+        names = []
+        while True:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid in self._names:
+                names.append(self._names.pop(pid))
+        return names
+
+    def stop(self) -> bool:
+        """End the daemons kindly, then by force whatever is left; return whether all of it is gone."""
+        _signal(list(self._names), signal.SIGTERM)
+        self._wait(lambda: not self._names, TERM_SECONDS)
+        deadline = time.monotonic() + KILL_SECONDS
+        while left := descendants(os.getpid()):
+            if time.monotonic() > deadline:
+                return False
+            _signal(left, signal.SIGKILL)
+            self._wait(lambda: not descendants(os.getpid()), 0.5)
+        return True
+
+    def _wait(self, done: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not done() and time.monotonic() < deadline:
+            self.ended()
+            time.sleep(0.05)
+        self.ended()
+
+
+def descendants(of: int) -> list[int]:
+    """Return the pids of all processes below one, from /proc."""
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                stat = (folder / "stat").read_text()
+            except OSError:
+                continue  # it ended while we looked
+            # The second field, the name in brackets, may hold anything: count from its end.
+            parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
+    found, todo = [], [of]
+    while todo:
+        parent = todo.pop()
+        below = [pid for pid, its_parent in parents.items() if its_parent == parent]
+        found += below
+        todo += below
+    return found
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue

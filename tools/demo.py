@@ -1,0 +1,168 @@
+"""`make demo`: a throwaway Salt master with the engine, and minions, under .demo/ until Ctrl-C.
+
+Everything listens on 127.0.0.1 only. Keys are kept from one start to the next, ports but PORT are picked anew.
+
+Environment: PORT (default 8000) for the engine, MINIONS (default 2) for how many minions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import websocket
+from children import Children
+from demo_root import DEMO, PASSWORD, USERS, DemoError, lay_out, only_one, short_root, tail
+
+READY_SECONDS = 120  # a master takes about 10 s; what is not there after this long will not come
+PING_SECONDS = 5  # how long one round of test.ping waits; minions that come later get the next
+
+
+class Stopped(Exception):
+    """Somebody asked the demo to end: Ctrl-C, SIGTERM, or the terminal went away."""
+
+
+def say(text: str) -> None:
+    """Print a line at once, whatever stdout is."""
+    print(text, flush=True)
+
+
+def number(name: str, default: int, lowest: int, highest: int) -> int:
+    """Return the environment's NAME as a number; a wrong one is told with the range."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise DemoError(f"{name}={text} is not a number from {lowest} to {highest}")
+    return int(text)
+
+
+def check_port(port: int) -> None:
+    """Tell of a taken port before anything starts: afterwards only the master's log would."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as fault:
+            why = str(fault.strerror).lower()
+            raise DemoError(f"port {port} cannot be used ({why}); choose another: make demo PORT=8001") from None
+
+
+def ask(url: str, message: dict[str, Any], token: str | None = None) -> Any:
+    """Send one message over a websocket of its own and return its result."""
+    with contextlib.closing(websocket.create_connection(url, timeout=3 * PING_SECONDS)) as connection:
+        connection.send(json.dumps({"id": 1, **message, **({"token": token} if token else {})}))
+        reply = json.loads(connection.recv())
+    if reply.get("type") != "result":
+        raise ConnectionError(f"{message['type']}: {reply.get('error', reply)}")
+    return reply["result"]
+
+
+class Demo:
+    """The daemons of one run.
+
+    :param root: the path by which they know .demo/
+    :param port: where the engine listens
+    :param minions: ids of the minions
+    """
+
+    def __init__(self, root: Path, port: int, minions: list[str]) -> None:
+        self.root = root
+        self.url = f"ws://127.0.0.1:{port}/"
+        self.minions = minions
+        self.children = Children()
+        self.started = time.monotonic()
+
+    def run(self) -> NoReturn:
+        """Start all, say ready, and watch until somebody stops it or the master ends."""
+        try:
+            self._start("master", "salt-master", self.root / "etc")
+            for name in self.minions:
+                self._start(name, "salt-minion", self.root / "etc" / name)
+            token = self._until(self._log_in, "a login")
+            say(f"the engine answers ({self._seconds()} s)")
+            for name in self.minions:
+                self._until(functools.partial(self._ping, token, name), f"an answer of {name}")
+                say(f"{name} answers ({self._seconds()} s)")
+            login = json.dumps({"type": "auth", "username": "demo", "password": PASSWORD})
+            say(
+                f"ready: {self.url} users {' and '.join(USERS)}, password {PASSWORD}; "
+                f"now type in a second terminal: .venv/bin/wsdump {self.url} -t '{login}'"
+            )
+            while True:
+                self._watch()
+                time.sleep(0.3)
+        finally:
+            for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(asked, signal.SIG_IGN)  # it is ending already
+            say("stopping")
+            say("stopped, no process is left" if self.children.stop() else "stopped, but some processes would not end")
+
+    def _start(self, name: str, program: str, config: Path) -> None:
+        command = [sys.executable, str(Path(sys.executable).with_name(program)), "-c", str(config)]
+        self.children.start(name, command, DEMO / "log" / f"{name}.out")
+
+    def _seconds(self) -> int:
+        return round(time.monotonic() - self.started)
+
+    def _watch(self) -> None:
+        for name in self.children.ended():
+            if name == "master":
+                raise DemoError(f"the master ended\n{tail(name)}")
+            say(f"{name} ended\n{tail(name)}")
+
+    def _until(self, attempt: Callable[[], Any], what: str) -> Any:
+        """Return the first true answer of `attempt`; say what was waited for when it does not come."""
+        deadline = time.monotonic() + READY_SECONDS
+        last: object = "no answer"
+        while time.monotonic() < deadline:
+            self._watch()
+            try:
+                if answer := attempt():
+                    return answer
+            except (OSError, ValueError, websocket.WebSocketException) as fault:
+                last = fault
+            time.sleep(0.3)
+        raise DemoError(f"{what} did not come within {READY_SECONDS} s (last: {last})\n{tail('master')}")
+
+    def _log_in(self) -> str:
+        token: str = ask(self.url, {"type": "auth", "username": "demo", "password": PASSWORD})["token"]
+        return token
+
+    def _ping(self, token: str, name: str) -> bool:
+        call = {"type": "cmd", "method": "test.ping", "pattern": name, "mode": "sync", "timeout": PING_SECONDS}
+        minion = ask(self.url, call, token)["minions"].get(name) or {}
+        return minion.get("return") is True
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    raise Stopped
+
+
+def main() -> int:
+    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, stop)
+    try:
+        port = number("PORT", 8000, 1, 65535)
+        minions = [f"minion{count}" for count in range(1, number("MINIONS", 2, 0, 100) + 1)]
+        with only_one(), short_root() as root:
+            check_port(port)
+            lay_out(root, port, minions)
+            say(f"starting a Salt master with the engine on port {port}; minions: {len(minions)}; logs: .demo/log/")
+            Demo(root, port, minions).run()
+    except Stopped:
+        return 0
+    except DemoError as fault:
+        print(f"demo: {fault}", file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""The folder that the demo lives in: .demo/ with the configs, keys, caches, sockets and logs of its daemons."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pwd
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DEMO = CHECKOUT / ".demo"
+ENGINES = CHECKOUT / "_engines"
+PASSWORD = "demo"  # noqa: S105 - printed for everybody, and worth nothing outside 127.0.0.1
+USERS: dict[str, list[str]] = {
+    "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
+    "viewer": ["test.ping"],
+}
+CLIENTS = ["local", "local_async", "local_subset", "local_batch", "runner", "runner_async", "wheel", "wheel_async"]
+SOCKET_PATH_BYTES = 107  # the kernel's limit for the path of a unix socket
+SOCKET_NAME_BYTES = 50  # room for the longest name that Salt puts below its root: run/minion_event_<hash>_pub.ipc
+
+
+class DemoError(Exception):
+    """Why the demo cannot go on, in a sentence for the person who typed the command."""
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Hold .demo/ for this run: two masters in one folder would spoil each other's keys and sockets."""
+    DEMO.mkdir(mode=0o700, exist_ok=True)
+    with (DEMO / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError("a demo already runs in this checkout") from None
+        yield
+
+
+@contextlib.contextmanager
+def short_root() -> Iterator[Path]:
+    """Yield a path of .demo/ that is short enough for the unix sockets below it."""
+    if len(os.fsencode(DEMO)) + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
+        yield DEMO
+        return
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        link = Path(folder, "d")
+        link.symlink_to(DEMO)
+        yield link
+
+
+def make_key(private: Path, public: Path) -> None:
+    """Make a key pair unless it is there. Salt 3008.3's own `salt-key --gen-keys` fails after writing."""
+    if private.exists() and public.exists():
+        return
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(65537, 2048)
+    encoding, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private.unlink(missing_ok=True)
+    private.touch(mode=0o600)
+    private.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.TraditionalOpenSSL, plain))
+    public.write_bytes(key.public_key().public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo))
+
+
+def common(root: Path, name: str) -> dict[str, Any]:
+    """Return the options that keep a daemon inside its own part of .demo/."""
+    return {
+        "user": pwd.getpwuid(os.getuid()).pw_name,
+        "root_dir": str(root),
+        "pki_dir": str(root / "pki" / name),
+        "cachedir": str(root / "cache" / name),
+        "extension_modules": str(root / "cache" / name / "extmods"),
+        "sock_dir": str(root / "run"),
+        "pidfile": str(root / "run" / f"{name}.pid"),
+        "log_file": str(root / "log" / name),
+        "log_level": "quiet",  # the console; the file is the place to look
+        "log_level_logfile": "info",
+    }
+
+
+def master_options(root: Path, port: int, publish_port: int, ret_port: int) -> dict[str, Any]:
+    return {
+        **common(root, "master"),
+        "interface": "127.0.0.1",
+        "publish_port": publish_port,
+        "ret_port": ret_port,
+        "worker_threads": 3,
+        "presence_events": True,
+        # Links to what a real master would have from this project, and not the environments beside it.
+        "file_roots": {"base": [str(root / "files")]},
+        "engines_dirs": [str(ENGINES)],
+        "runner_dirs": [str(CHECKOUT / "_runners")],
+        "engines": [{"websocket_api": {"port": port, "eauth": "sharedsecret"}}],
+        "netapi_enable_clients": CLIENTS,
+        "sharedsecret": PASSWORD,
+        "external_auth": {"sharedsecret": USERS},
+    }
+
+
+def minion_options(root: Path, name: str, publish_port: int, ret_port: int) -> dict[str, Any]:
+    return {
+        **common(root, name),
+        "id": name,
+        "master": "127.0.0.1",
+        "master_port": ret_port,
+        "publish_port": publish_port,
+        "module_dirs": [str(CHECKOUT / "_modules")],
+        "mine_enabled": False,  # a schedule of its own would put jobs on the bus that nobody asked for
+        "enable_fqdns_grains": False,  # slow where names do not resolve
+        "enable_gpu_grains": False,
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:  # all held until all are known, so that they differ
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def clear(folder: Path) -> Path:
+    """Make the folder, or empty it of its files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    return folder
+
+
+def lay_out(root: Path, port: int, minions: list[str]) -> None:
+    """Write the configs and keys; the minions' keys are accepted before anything runs.
+
+    :param root: the path by which the daemons know .demo/
+    :param port: where the engine listens
+    :param minions: the ids of the minions
+    """
+    clear(DEMO / "log")
+    clear(DEMO / "run")
+    files = clear(DEMO / "files")
+    for name in ("schemas", "websocket_api", "_engines", "_modules", "_runners"):
+        if (CHECKOUT / name).exists():
+            (files / name).symlink_to(CHECKOUT / name)
+    accepted = clear(DEMO / "pki" / "master" / "minions")
+    publish_port, ret_port = free_ports(2)
+    configs = {DEMO / "etc" / "master": master_options(root, port, publish_port, ret_port)}
+    for name in minions:
+        keys = DEMO / "pki" / name
+        keys.mkdir(exist_ok=True)
+        make_key(keys / "minion.pem", keys / "minion.pub")
+        (accepted / name).write_bytes((keys / "minion.pub").read_bytes())
+        configs[DEMO / "etc" / name / "minion"] = minion_options(root, name, publish_port, ret_port)
+    for path, options in configs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(options, indent=2) + "\n")  # JSON is YAML
+
+
+def tail(name: str) -> str:
+    """Return the end of a daemon's log and of what it printed."""
+    parts = []
+    for path in (DEMO / "log" / name, DEMO / "log" / f"{name}.out"):
+        lines = path.read_text(errors="replace").splitlines()[-30:] if path.exists() else []
+        if lines:
+            parts.append("\n".join([f"-- the end of {path.relative_to(CHECKOUT)}:", *lines]))
+    return "\n".join(parts)
