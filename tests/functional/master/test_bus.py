@@ -150,7 +150,9 @@ async def test_a_lost_connection_is_told_and_so_is_the_next_one(
     await until(lambda: reader.told == ["lost", "found"])
     await publisher.send(event(b"b", {}))
     await until(lambda: reader.told == ["lost", "found", ("b", {})])
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    # Salt's own test plugin logs into the same record when its daemons run beside this test.
+    ours = [record.levelname for record in caplog.records if record.name == "websocket_api.master.bus"]
+    assert ours == ["WARNING", "INFO"]
 
 
 @pytest.mark.parametrize("bad", [b"\xc1", b"", b"\x93\x01", b"\x01", msgpack.packb([1])])
