@@ -16,9 +16,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ErrorKind:
-    """One error code: its meaning for the author of a client, and whether the same request may succeed later."""
+    """One error code: its meaning for the author of a client, and whether the same request may succeed later.
+
+    ``status`` is the HTTP status (RFC 9110) that the doors over HTTP answer it with.
+    """
 
     code: str
+    status: int
     retryable: bool
     meaning: str
 
@@ -38,23 +42,23 @@ def _errors(*kinds: ErrorKind) -> dict[str, ErrorKind]:
 
 
 ERRORS = _errors(
-    ErrorKind("bad_json", False, "The message is not JSON, or not text in a text protocol."),
-    ErrorKind("bad_message", False, "The message breaks its schema; `details` names every fault with its path."),
-    ErrorKind("unknown_type", False, "There is no operation of this `type`."),
-    ErrorKind("id_in_use", False, "A request with this `id` is still in flight on this connection."),
-    ErrorKind("unauthenticated", False, "No token, a wrong or revoked token, or a refused login."),
-    ErrorKind("token_expired", False, "The token was valid and has ended: log in again."),
-    ErrorKind("forbidden", False, "Salt's permissions, or an option of this master, deny it."),
-    ErrorKind("not_found", False, "The job, minion or subscription does not exist, or may not be seen by you."),
-    ErrorKind("no_minions", False, "The target matches no minion that this master knows."),
-    ErrorKind("unknown_function", False, "There is no such function, or it does not take these arguments."),
-    ErrorKind("conflict", False, "The request cannot be done in the present state, such as canceling an ended job."),
-    ErrorKind("too_large", False, "The message or its answer is larger than the limit."),
-    ErrorKind("too_many", True, "A limit of this server is reached; `details` names it. Try again later."),
-    ErrorKind("timeout", True, "The answer did not come in time. What was asked for may still happen."),
-    ErrorKind("gap", True, "What was asked for is no longer in the history."),
-    ErrorKind("master_unavailable", True, "The Salt master does not answer. Try again later."),
-    ErrorKind("internal", True, "A fault of this server. It is in the master's log with its traceback."),
+    ErrorKind("bad_json", 400, False, "The message is not JSON, or not text in a text protocol."),
+    ErrorKind("bad_message", 400, False, "The message breaks its schema; `details` names every fault with its path."),
+    ErrorKind("unknown_type", 400, False, "There is no operation of this `type`."),
+    ErrorKind("id_in_use", 400, False, "A request with this `id` is still in flight on this connection."),
+    ErrorKind("unauthenticated", 401, False, "No token, a wrong or revoked token, or a refused login."),
+    ErrorKind("token_expired", 401, False, "The token was valid and has ended: log in again."),
+    ErrorKind("forbidden", 403, False, "Salt's permissions, or an option of this master, deny it."),
+    ErrorKind("not_found", 404, False, "The job, minion or subscription does not exist, or may not be seen by you."),
+    ErrorKind("no_minions", 404, False, "The target matches no minion that this master knows."),
+    ErrorKind("unknown_function", 400, False, "There is no such function, or it does not take these arguments."),
+    ErrorKind("conflict", 409, False, "It cannot be done in the present state, such as canceling an ended job."),
+    ErrorKind("too_large", 413, False, "The message or its answer is larger than the limit."),
+    ErrorKind("too_many", 429, True, "A limit of this server is reached; `details` names it. Try again later."),
+    ErrorKind("timeout", 504, True, "The answer did not come in time. What was asked for may still happen."),
+    ErrorKind("gap", 410, True, "What was asked for is no longer in the history."),
+    ErrorKind("master_unavailable", 503, True, "The Salt master does not answer. Try again later."),
+    ErrorKind("internal", 500, True, "A fault of this server. It is in the master's log with its traceback."),
 )
 
 
@@ -104,6 +108,7 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
+        self.status = ERRORS[code].status
 
 
 class CannotRun(Exception):

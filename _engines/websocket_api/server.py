@@ -18,10 +18,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from .doors.clients import Clients
-from .doors.http import application
-from .doors.metrics import HealthHandler, MetricsHandler
+from .doors.http import DRAIN_BYTES, application
+from .doors.routes import routes
 from .doors.tls import Certificate
-from .doors.websocket import NativeHandler
 from .errors import CannotRun
 from .master import files
 from .operations.registry import Dispatcher
@@ -69,15 +68,11 @@ class Server:
         parts = build(settings, self._schemas, self._opts, self._version)
         clients = Clients(parts.services, Dispatcher(parts.services), self._most_connections())
         upkeep = Upkeep(parts, clients.all)
-        shared = {"clients": clients}
-        routes = [(r"/(?:ws)?", NativeHandler, shared), (r"/healthz", HealthHandler, shared)]
-        if settings.metrics:
-            routes.append((r"/metrics", MetricsHandler, shared))
         server = HTTPServer(
-            application(routes, settings),
+            application(routes(clients, settings), settings),
             ssl_options=certificate.context if certificate else None,
             max_buffer_size=settings.limits.message_bytes * 2,
-            max_body_size=settings.limits.message_bytes,
+            max_body_size=DRAIN_BYTES,
             # Tornado waits an hour for the rest of a request: strangers could hold all files that may be open.
             idle_connection_timeout=settings.limits.auth_seconds,
             body_timeout=settings.limits.auth_seconds,

@@ -33,7 +33,7 @@ class Clients:
         """With whether somebody has logged in there."""
         self._strangers: Counter[str] = Counter()
         """Connections by address on which nobody has logged in yet."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self.closing = False
         """Whether the engine stops: who comes now is sent away at once."""
 
@@ -74,6 +74,13 @@ class Clients:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def ask(self, connection: Connection, message: dict[str, Any]) -> Any:
+        """Run one message of a door that words its replies itself; see :meth:`Dispatcher.ask`."""
+        task = asyncio.ensure_future(self.dispatcher.ask(connection, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await task
 
     async def farewell(self) -> None:
         """Answer what is in flight, and end all connections: come again."""

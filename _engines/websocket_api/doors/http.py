@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
+from ..errors import ApiError
 from ..live.encoding import encode
 from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
 COOKIE = "session_id"  # the name that salt-api's clients know
+DRAIN_BYTES = 64 * 1024 * 1024  # of a body that is too large: read away, so that the peer is told so and not cut off
+_TOKEN = re.compile(r"[0-9a-fA-F]{32,}")
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -69,15 +73,48 @@ def handshake_token(request: HTTPServerRequest) -> tuple[str | None, bool]:
     return (morsel.value, True) if morsel is not None and morsel.value else (None, False)
 
 
-def refuse(handler: RequestHandler, status: int, code: str, message: str) -> None:
+def refuse(handler: RequestHandler, status: int, fault: ApiError) -> None:
     """Answer with an error of our table and finish."""
     handler.set_status(status)
     handler.set_header("Content-Type", "application/json")
-    handler.finish(encode({"error": code, "message": message, "details": None}))
+    if isinstance(fault.details, dict) and "retry_after" in fault.details:
+        handler.set_header("Retry-After", str(max(1, round(fault.details["retry_after"]))))
+    handler.finish(encode({"error": fault.code, "message": fault.message, "details": fault.details}))
 
 
+@stream_request_body
 class Base(RequestHandler):
-    """A handler that tells nothing about itself that a stranger could use."""
+    """A handler that tells nothing about itself that a stranger could use, and keeps no more of a body than it wants.
+
+    Bodies are read as they come, because tornado answers one that is over its own bound with a bare 400: here it is
+    read away up to :data:`DRAIN_BYTES`, so that the peer gets to hear the 413.
+    """
+
+    most_body = 0
+    """Bytes of the request's body that are kept; who reads :attr:`body` sets it before the body comes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        super().__init__(*args, **kwargs)
+
+    @property
+    def body(self) -> bytes:
+        """The request's body.
+
+        :raises ApiError: too_large
+        """
+        if self._size > self.most_body:
+            raise ApiError("too_large", f"a body of more than {self.most_body} bytes")
+        return b"".join(self._chunks)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a part of the body, unless it is too large as a whole."""
+        self._size += len(chunk)
+        if self._size > self.most_body:
+            self._chunks = []
+        else:
+            self._chunks.append(chunk)
 
     def set_default_headers(self) -> None:
         """Name no server, sniff no types."""
@@ -86,16 +123,20 @@ class Base(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what is wrong, never where in the code."""
-        code = {404: "not_found", 405: "bad_message", 413: "too_large"}.get(status_code, "internal")
-        self.set_header("Content-Type", "application/json")
-        self.finish(encode({"error": code, "message": self._reason, "details": None}))
+        fault = kwargs.get("exc_info", (None, None, None))[1]
+        if not isinstance(fault, ApiError):
+            code = {404: "not_found", 405: "bad_message", 413: "too_large"}.get(status_code, "internal")
+            fault = ApiError(code, self._reason)
+        else:
+            status_code = fault.status
+        refuse(self, status_code, fault)
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
     ) -> None:
         """Log a fault of ours with its traceback, but not the query: tokens travel there."""
-        if value is not None and not isinstance(value, HTTPError):
-            log.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
+        if value is not None and not isinstance(value, (HTTPError, ApiError)):
+            log.error("%s %s failed", self.request.method, loggable(self.request.path), exc_info=value)
 
 
 class NotFound(Base):
@@ -106,10 +147,15 @@ class NotFound(Base):
         self.send_error(404)
 
 
+def loggable(path: str) -> str:
+    """Return a request's path without what looks like a token: salt-api's streams have it there."""
+    return _TOKEN.sub("(token)", path)
+
+
 def log_request(handler: RequestHandler) -> None:
     """Log a request without its query: tokens travel there."""
-    request = handler.request
-    log.debug("%s %s %s %.1f ms", handler.get_status(), request.method, request.path, 1000 * request.request_time())
+    request, spent = handler.request, 1000 * handler.request.request_time()
+    log.debug("%s %s %s %.1f ms", handler.get_status(), request.method, loggable(request.path), spent)
 
 
 def application(routes: list[Any], settings: Settings) -> Application:

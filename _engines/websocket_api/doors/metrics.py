@@ -32,7 +32,7 @@ class Machine(Base):
         """Let in whom the option ``allow_from`` lets in, as on every door."""
         settings = self.clients.services.settings
         if not may_connect(client_address(self.request, settings.trusted_proxies or ()), settings.allow_from):
-            refuse(self, 403, "forbidden", "this address may not connect")
+            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
 
 
 class HealthHandler(Machine):
@@ -52,12 +52,13 @@ class MetricsHandler(Machine):
     async def get(self) -> None:
         """Answer who has ``.*``, and a loopback peer that speaks for nobody else."""
         if prometheus_client is None:
-            refuse(self, 501, "not_found", "metrics need the Python package prometheus_client on the master")
+            fault = ApiError("not_found", "metrics need the Python package prometheus_client on the master")
+            refuse(self, 501, fault)
             return
         try:
             await self._check()
         except ApiError as fault:
-            refuse(self, 403 if fault.code == "forbidden" else 401, fault.code, fault.message)
+            refuse(self, fault.status, fault)
             return
         registry = prometheus_client.CollectorRegistry()
         registry.register(Collector(self.clients))

@@ -145,10 +145,7 @@ class Dispatcher:
             reply = connection.frame(frames.error(request_id, fault))
             call.after_reply.clear()
         except asyncio.CancelledError:
-            # Only the engine's own end cancels; the client is told that it may ask again, or what it has started.
-            started = {"jid": call.noted["jid"]} if "jid" in call.noted else None
-            stopping = ApiError("master_unavailable", "the engine is stopping: connect again", started)
-            reply = connection.frame(frames.error(request_id, stopping))
+            reply = connection.frame(frames.error(request_id, _stopping(call)))
             call.after_reply.clear()
         finally:
             connection.commands -= 1
@@ -158,6 +155,30 @@ class Dispatcher:
             connection.outbox.put(reply)
         for then in call.after_reply:
             then()
+
+    async def ask(self, connection: Connection, message: dict[str, Any]) -> Any:
+        """Run a message of a door that words its replies itself, and return the operation's result.
+
+        :raises ApiError: whatever the sender is to be told
+        """
+        counters = self._services.hub.counters
+        try:
+            self._admit(connection, message, None)
+            counters.requests[message["type"]] += 1
+            call = Call(self._services, connection, _in_salts_words(message))
+            connection.commands += 1
+            try:
+                result = await self._result(call)
+            except asyncio.CancelledError:
+                raise _stopping(call) from None
+            finally:
+                connection.commands -= 1
+        except ApiError as fault:
+            counters.errors[fault.code] += 1
+            raise
+        for then in call.after_reply:
+            then()
+        return result
 
     def _admit(self, connection: Connection, message: dict[str, Any], request_id: int | str | None) -> None:
         if self._closing:
@@ -179,7 +200,7 @@ class Dispatcher:
         outcome = "internal"
         try:
             if not known.public:
-                call.current = await self._who(call)
+                call.current = await who(call)
             result = await known.handler(call)
             outcome = "ok"
             return result
@@ -197,16 +218,27 @@ class Dispatcher:
             if known.audited:
                 audit(call.current, call.connection.address, known.name, outcome, call.noted)
 
-    async def _who(self, call: Call) -> Session:
-        token = call.message.get("token")
-        if token is not None:
-            session = await self._services.sessions.of(token)
-            call.connection.proved = True
-            return session
-        if call.connection.session is None:
-            raise ApiError("unauthenticated", "log in first, or send a token")
-        self._services.sessions.check(call.connection.session)
-        return call.connection.session
+
+async def who(call: Call) -> Session:
+    """Return who asks: by the message's own token, or else as the user of the connection.
+
+    :raises ApiError: unauthenticated, token_expired, forbidden, master_unavailable
+    """
+    sessions, token = call.services.sessions, call.message.get("token")
+    if token is not None:
+        session = await sessions.of(token)
+        call.connection.proved = True
+        return session
+    if call.connection.session is None:
+        raise ApiError("unauthenticated", "log in first, or send a token")
+    sessions.check(call.connection.session)
+    return call.connection.session
+
+
+def _stopping(call: Call) -> ApiError:
+    """Only the engine's own end cancels; the client is told that it may ask again, or what it has started."""
+    started = {"jid": call.noted["jid"]} if "jid" in call.noted else None
+    return ApiError("master_unavailable", "the engine is stopping: connect again", started)
 
 
 def _usable_id(value: Any) -> int | str | None:

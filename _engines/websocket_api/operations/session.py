@@ -17,7 +17,9 @@ async def auth(call: Call) -> dict[str, Any]:
     if "token" in call.message:
         session = await take_up(call.services, call.connection.address, call.message["token"])
     else:
-        session = await _by_password(call)
+        username, eauth = call.message["username"], call.get("eauth") or call.services.settings.eauth
+        call.noted.update(user=username, eauth=eauth)
+        session = await log_in(call.services, call.connection.address, username, call.message["password"], eauth)
     call.current = session
     call.connection.become(session)
     return session.shown()
@@ -38,16 +40,17 @@ async def take_up(services: Services, address: str, token: str) -> Session:
         raise
 
 
-async def _by_password(call: Call) -> Session:
-    services, address, username = call.services, call.connection.address, call.message["username"]
-    eauth = call.get("eauth") or services.settings.eauth
-    call.noted.update(user=username, eauth=eauth)
+async def log_in(services: Services, address: str, username: str, password: str, eauth: str) -> Session:
+    """Return the session of a new token for somebody's password; failures are counted, and slow down the next.
+
+    :raises ApiError: unauthenticated, forbidden, too_many, master_unavailable
+    """
     services.throttle.check(address, username)
     await asyncio.sleep(services.throttle.delay(username))
     async with services.throttle.turn:
         services.throttle.check(address, username)
         try:
-            return await services.sessions.login(username, call.message["password"], eauth)
+            return await services.sessions.login(username, password, eauth)
         except ApiError as fault:
             if fault.code == "unauthenticated":
                 services.throttle.failed(address, username)

@@ -1,0 +1,166 @@
+"""What all doors over HTTP share: who comes, from where, and operations asked for in their name."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import ApiError
+from ..live.connection import Connection
+from ..live.outbox import Outbox
+from ..live.sessions import Session
+from ..operations.audit import audit
+from ..operations.session import take_up
+from .clients import GOODBYE, Clients
+from .http import Base, client_address, handshake_token, may_connect, origin_allowed, refuse
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing: a foreign page may make a browser send them, and cannot read the answer."""
+
+
+class Nowhere:
+    """The transport of a client that is answered by HTTP: nothing is pushed to it."""
+
+    def busy(self) -> bool:
+        """Tell that nothing waits."""
+        return False
+
+    def write(self, data: bytes) -> None:
+        """Drop it."""
+
+
+class ApiHandler(Base):
+    """A request of some door over HTTP.
+
+    A door implements ``get``, ``post`` ... with :meth:`ask`; an :class:`ApiError` that they raise is answered with its
+    status (errors.py). Without a valid token the answer is 401, unless ``public`` is True.
+    """
+
+    public = False
+
+    def initialize(self, clients: Clients) -> None:
+        """Take what all doors share."""
+        self.clients = clients
+        self.session: Session | None = None
+        self.address = "unknown"
+        self.connection: Connection | None = None
+
+    @property
+    def settings_(self) -> Any:
+        """The engine's options; ``settings`` is tornado's."""
+        return self.clients.services.settings
+
+    async def prepare(self) -> None:
+        """Decide who may come, and how much may be sent."""
+        self.address = client_address(self.request, self.settings_.trusted_proxies or ())
+        try:
+            if not may_connect(self.address, self.settings_.allow_from):
+                raise ApiError("forbidden", "this address may not connect")
+            self.let_pages_read()
+            if self.request.method == "OPTIONS":
+                return
+            if self.clients.closing:
+                raise ApiError("master_unavailable", GOODBYE)
+            await self._log_in()
+        except ApiError as fault:
+            refuse(self, fault.status, fault)
+
+    async def ask(self, operation: str, **fields: Any) -> Any:
+        """Ask for an operation in the name of who sent the request, and return its result.
+
+        :raises ApiError: whatever the sender is to be told
+        """
+        assert self.connection is not None  # noqa: S101 - prepare() made it, or ended the request
+        if not self.connection.open:
+            raise ApiError("timeout", "the connection is gone")
+        return await self.clients.ask(self.connection, {"type": operation, **fields})
+
+    def options(self, *args: str) -> None:
+        """Answer a browser that asks whether it may (the Fetch standard's preflight)."""
+        self.set_status(204)
+        if "Access-Control-Allow-Origin" in self._headers:
+            asked = self.request.headers.get("Access-Control-Request-Headers")
+            self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
+            if asked:
+                self.set_header("Access-Control-Allow-Headers", asked)
+        self.finish()
+
+    def let_pages_read(self) -> None:
+        """Let scripts of listed pages read the answer; with ``*`` never by cookie, so never with credentials."""
+        origin, listed = self.request.headers.get("Origin"), self.settings_.cors_origin
+        if origin is None or not listed:
+            return
+        self.add_header("Vary", "Origin")
+        if origin in listed:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Allow-Credentials", "true")
+        elif "*" in listed:
+            self.set_header("Access-Control-Allow-Origin", "*")
+        else:
+            return
+        self.set_header("Access-Control-Expose-Headers", "X-Auth-Token, Retry-After")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say what is wrong, to pages too that may read the answer."""
+        self.let_pages_read()
+        super().write_error(status_code, **kwargs)
+
+    def on_connection_close(self) -> None:
+        """Wait for nothing any more: the client has gone."""
+        super().on_connection_close()
+        self._let_go()
+
+    def on_finish(self) -> None:
+        """Let go of everything."""
+        self._let_go()
+
+    def brought(self) -> tuple[str | None, bool]:
+        """Return the token that the request carries, and whether it is only the cookie's."""
+        return handshake_token(self.request)
+
+    async def _log_in(self) -> None:
+        limits = self.settings_.limits
+        token, by_cookie = self.brought()
+        fault: ApiError | None = None
+        if by_cookie and self.request.method not in READING and not self._from_our_page():
+            raise ApiError("forbidden", "with a session cookie requests are taken from our own pages only")
+        if token is not None:
+            try:
+                self.session = await take_up(self.clients.services, self.address, token)
+            except ApiError as refused:
+                audit(None, self.address, "auth", refused.code, {})
+                fault = refused
+        elif not self.public:
+            fault = ApiError("unauthenticated", "log in first: no token was sent")
+        if fault is not None and not self.public:
+            raise fault
+        full = self.clients.admit(self.address, self.session is not None)
+        if full is not None:
+            raise ApiError("too_many", f"limit reached: {full}", {"limit": full})
+        self._open()
+        self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
+
+    def _open(self) -> None:
+        limits = self.settings_.limits
+        outbox = Outbox(
+            Nowhere(), most_bytes=limits.outbox_bytes, most_frames=limits.outbox_frames, on_overflow=lambda: None
+        )
+        self.connection = Connection(self.address, outbox, bytes, lambda code, reason: None)
+        self.clients.add(self.connection)
+        if self.session is not None:
+            self.connection.become(self.session)
+            self.clients.proved(self.connection)
+
+    def _from_our_page(self) -> bool:
+        """Tell whether a page of ours, or of ``cors_origin``, sent this; old browsers send Referer only."""
+        headers = self.request.headers
+        origin = headers.get("Origin")
+        if not origin and headers.get("Referer"):
+            parts = urlsplit(headers["Referer"])
+            origin = f"{parts.scheme}://{parts.netloc}"
+        return bool(origin) and origin_allowed(str(origin), self.request, self.settings_, by_cookie=True)
+
+    def _let_go(self) -> None:
+        if self.connection is not None:
+            self.clients.remove(self.connection)
+            self.connection.closed()

@@ -1,0 +1,173 @@
+"""What all doors over websockets share: who may come, one outbox for each client, and the end of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from typing import Any
+
+from tornado.httputil import HTTPHeaders
+from tornado.websocket import WebSocketHandler
+
+from ..errors import FELL_BEHIND, OWN_FAULT, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
+from ..live.codecs import CODECS, Codec
+from ..live.connection import Connection
+from ..live.outbox import Outbox
+from ..live.sessions import Session
+from ..operations.audit import audit
+from ..operations.session import take_up
+from .clients import GOODBYE, Clients
+from .framing import Protocol, StreamTransport, binary_frame, text_frame
+from .http import Base, client_address, handshake_token, may_connect, origin_allowed, refuse
+
+log = logging.getLogger(__name__)
+
+NO_HEADERS = HTTPHeaders()
+REASON_BYTES = 123  # of a close frame's text (RFC 6455 section 5.5)
+
+
+class SocketHandler(Base, WebSocketHandler):
+    """One client's websocket, whatever the door.
+
+    A door overrides :meth:`codec`, the format of its messages, :meth:`began`, what happens once the client is admitted,
+    and :meth:`took`, what happens with a message. Where a token travels otherwise than in headers it overrides
+    :meth:`who`; where nobody may come without one, ``must_log_in`` is True.
+    """
+
+    must_log_in = False
+
+    def initialize(self, clients: Clients) -> None:
+        """Take what all doors share."""
+        self.clients = clients
+        self.connection: Connection | None = None
+        self.session: Session | None = None
+        self.address = "unknown"
+
+    # What a door says
+
+    def codec(self) -> Codec | None:
+        """Return the format of this client's messages; None where none was agreed on."""
+        raise NotImplementedError
+
+    def began(self, connection: Connection) -> None:
+        """Note that the client is admitted; :attr:`session` is who it has logged in as."""
+
+    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Take a message; the next one waits for what this returns."""
+        raise NotImplementedError
+
+    async def who(self) -> Session | None:
+        """Return whom the handshake proves, None for nobody.
+
+        :raises ApiError: what was brought is refused
+        """
+        settings = self.clients.services.settings
+        token, by_cookie = handshake_token(self.request)
+        if token is None:
+            return None
+        # A browser sends the cookie wherever the page comes from; only the Origin tells.
+        origin = self.request.headers.get("Origin", "")
+        if by_cookie and not (origin and origin_allowed(origin, self.request, settings, by_cookie=True)):
+            raise ApiError("forbidden", "a session cookie is accepted from our own pages only")
+        return await take_up(self.clients.services, self.address, token)
+
+    def refusal(self, fault: ApiError) -> int:
+        """Return the HTTP status of a handshake that is refused."""
+        return fault.status
+
+    # What all have in common
+
+    async def prepare(self) -> None:
+        """Decide who may come at all; whoever brings a token with the handshake is logged in by it."""
+        settings = self.clients.services.settings
+        self.address = client_address(self.request, settings.trusted_proxies or ())
+        if not may_connect(self.address, settings.allow_from):
+            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
+            return
+        outcome = "ok"
+        try:
+            self.session = await self.who()
+            if self.session is None and self.must_log_in:
+                raise ApiError("unauthenticated", "log in first: no token was sent")
+        except ApiError as fault:
+            outcome = fault.code
+            refuse(self, self.refusal(fault), fault)
+        finally:
+            if self.session is not None or outcome != "ok":
+                audit(self.session, self.address, "auth", outcome, {})
+
+    def check_origin(self, origin: str) -> bool:
+        """Let browsers in from our own pages and those of ``cors_origin``."""
+        return origin_allowed(origin, self.request, self.clients.services.settings)
+
+    def get_websocket_protocol(self) -> Any:
+        """Use tornado's protocol as we mended it."""
+        protocol: Any = super().get_websocket_protocol()
+        if protocol is None:
+            return None
+        limits = self.clients.services.settings.limits
+        most = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
+        protocol.params.max_message_size = most
+        self._protocol = Protocol(self, False, protocol.params)
+        return self._protocol
+
+    def open(self, *args: str, **kwargs: str) -> None:
+        """Begin: no compression, no delay, and one outbox."""
+        limits = self.clients.services.settings.limits
+        self.set_nodelay(True)
+        codec = self.codec()
+        # Nobody asks for headers any more. They are a tenth of what an idle connection takes, and hold its token.
+        self.request.headers = self._headers = NO_HEADERS
+        if codec is None:
+            self.end(SUBPROTOCOL, "known are: " + ", ".join(CODECS))
+            return
+        if self.clients.closing:
+            self.end(RESTART, GOODBYE)
+            return
+        full = self.clients.admit(self.address, self.session is not None)
+        if full is not None:
+            self.end(TOO_MANY, f"limit reached: {full}")
+            return
+        transport = StreamTransport(self._protocol.stream)
+        outbox = Outbox(
+            transport,
+            most_bytes=limits.outbox_bytes,
+            most_frames=limits.outbox_frames,
+            on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with since"),
+        )
+        transport.drained = outbox.pump
+        self._protocol.before_close = outbox.flush
+        wrap = binary_frame if codec.binary else text_frame
+        connection = self.connection = Connection(self.address, outbox, wrap, self.end, codec)
+        self.clients.add(connection)
+        if self.session is not None:
+            connection.become(self.session)
+            self.let_in()
+        self.began(connection)
+
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """Hand a message to the door."""
+        return None if self.connection is None else self.took(self.connection, message)
+
+    def let_in(self) -> None:
+        """Whoever is known may send larger messages, and counts as no stranger any more."""
+        if self.connection is not None:
+            self.clients.proved(self.connection)
+            self._protocol.params.max_message_size = self.clients.services.settings.limits.message_bytes
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        self.clients.services.hub.counters.closes[code] += 1
+        self.close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+
+    def log_exception(self, *fault: Any) -> None:
+        """Log a fault of ours, and let the peer know that it was not his."""
+        super().log_exception(*fault)
+        if self.connection is not None:
+            self._protocol.fault = OWN_FAULT
+
+    def on_close(self) -> None:
+        """Let go of everything."""
+        if self.connection is not None:
+            self.clients.remove(self.connection)
+            self.connection.closed()
