@@ -14,7 +14,7 @@ from .live.hub import Hub
 from .live.jobbook import JobBook
 from .live.sessions import Sessions
 from .live.targets import TargetSets
-from .live.throttle import LoginThrottle
+from .live.throttle import LoginThrottle, Rate
 from .live.views import Views
 from .live.visibility import Visibility
 from .live.watch import JobWatcher
@@ -30,6 +30,8 @@ from .operations import commands, describe, events, fleet, jobs, session  # noqa
 from .operations.services import Services
 from .operations.validation import Schemas
 from .settings import Settings
+
+HOOKS_PER_SECOND = 10  # webhooks of one address that need no token: reactors run as the master's user
 
 
 @dataclass
@@ -101,6 +103,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
             clock=clock,
             at_once=limits.login_threads,
         ),
+        hooks=Rate(HOOKS_PER_SECOND, clock),
         history=history,
         hub=hub,
         book=book,

@@ -134,6 +134,8 @@ class Settings:
     """Count and show what the server does."""
     webhook_disable_auth: bool = False
     """Take webhooks without a token."""
+    allow_ret: bool = False
+    """Let clients name returners that minions send their returns to."""
     app: str | None = None
     """Path of a web app's HTML file; None: none is served."""
     app_path: str | None = None

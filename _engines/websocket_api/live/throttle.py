@@ -1,4 +1,4 @@
-"""Guessing passwords is slow: failures are counted per address and name, and per address."""
+"""What strangers may do is counted: guessing passwords is slow, and so is handing over webhooks without a token."""
 
 from __future__ import annotations
 
@@ -66,3 +66,29 @@ class LoginThrottle:
         while failures and failures[0] <= now - WINDOW_SECONDS:
             failures.popleft()
         return failures
+
+
+class Rate:
+    """So many acts a second for each address, and not more at once.
+
+    :param per_second: acts
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, per_second: int, clock: Callable[[], float]) -> None:
+        self._most = per_second
+        self._clock = clock
+        self._acts: dict[str, deque[float]] = {}
+
+    def take(self, address: str) -> None:
+        """Count an act; raise ``too_many``, with the seconds to wait, where it is one too many."""
+        now = self._clock()
+        acts = self._acts.setdefault(address, deque())
+        while acts and acts[0] <= now - 1.0:
+            acts.popleft()
+        if len(acts) >= self._most:
+            wait = round(acts[0] + 1.0 - now, 2)
+            raise ApiError("too_many", f"more than {self._most} a second", {"limit": "hooks", "retry_after": wait})
+        acts.append(now)
+        while len(self._acts) > MOST_KEYS:
+            self._acts.pop(next(iter(self._acts)))

@@ -34,14 +34,28 @@ def note(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
 
 
 async def publish(
-    call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any], tgt: Any, tgt_type: str, **extra: Any
+    call: Call,
+    fun: str,
+    arg: list[Any],
+    kwarg: dict[str, Any],
+    tgt: Any,
+    tgt_type: str,
+    *,
+    parse: bool = False,
+    **extra: Any,
 ) -> Job:
-    """Start a job with the client's token, and return it as the engine knows it."""
+    """Start a job with the client's token, and return it as the engine knows it.
+
+    :param parse: positional strings of the form ``name=value`` are meant as keyword arguments
+    :param extra: what else travels with the publish: ``metadata``, ``delimiter``, ``ret``
+    """
     session, services = call.session, call.services
     call.noted["tgt"] = tgt
     note(call, fun, arg, kwarg)
     need_bus(call)
-    started = await services.commands.publish(session.token, session.user, fun, arg, kwarg, tgt, tgt_type, extra)
+    started = await services.commands.publish(
+        session.token, session.user, fun, arg, kwarg, tgt, tgt_type, extra, parse=parse
+    )
     call.noted["jid"] = started["jid"]
     load = {
         "fun": fun,
@@ -70,8 +84,11 @@ async def cmd(call: Call) -> dict[str, Any]:
     kwarg = dict(call.get("kwarg", {}))
     if call.get("progress") and call.message["fun"] in STATE_FUNCTIONS:
         kwarg.setdefault("state_events", True)
-    extra = {"metadata": call.message["metadata"]} if "metadata" in call.message else {}
-    job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, *target(call), **extra)
+    extra = {name: call.message[name] for name in ("metadata", "delimiter", "ret") if name in call.message}
+    if "ret" in extra and not call.services.settings.allow_ret:
+        raise ApiError("forbidden", "returners may not be named on this master (option allow_ret)")
+    parse, (tgt, tgt_type) = call.get("parse", False), target(call)
+    job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
     await call.services.watcher.ended(job, call.get("timeout", 60), call.connection)
@@ -106,7 +123,7 @@ async def runner(call: Call) -> Any:
         return started
     if not await services.watcher.ended(job, call.get("timeout", 60), call.connection):
         raise ApiError("timeout", "the runner is still running", {"jid": job.jid})
-    return job.value
+    return {**started, "return": job.value, "success": bool(job.success)} if call.get("full") else job.value
 
 
 @operation("wheel", audited=True)
@@ -121,7 +138,9 @@ async def wheel(call: Call) -> Any:
         ran = await services.commands.wheel(session.token, fun, arg, kwarg)
     call.noted["jid"] = ran["jid"]
     services.book.called_here("wheel", ran["jid"], fun, session.user, session.eauth)
-    return ran["return"] if sync else {"jid": ran["jid"], "tag": ran["tag"]}
+    if sync:
+        return ran if call.get("full") else ran["return"]
+    return {"jid": ran["jid"], "tag": ran["tag"]}
 
 
 def _job_view(call: Call, job: Job) -> dict[str, Any]:

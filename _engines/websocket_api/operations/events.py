@@ -18,13 +18,18 @@ from ..live.streams import EventSubscription
 from ..live.tags import is_reserved, travels_whole
 from .commands import need_client, publish, target
 from .jobs import visible
-from .registry import Call, operation
+from .registry import Call, operation, who
 
 SLICE_SECONDS = 0.005
 """Seconds of looking through the history after which the others have their turn."""
 
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
 """Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
+
+HOOK_TAG = "salt/netapi/hook"
+"""salt-api's: reactors are written for it, and know that anybody outside may have sent it."""
+
+HOOK_FIELDS: dict[str, Any] = {"post": {}, "get": {}, "headers": {}, "body": ""}
 
 
 @operation("subscribe")
@@ -232,4 +237,20 @@ async def event(call: Call) -> bool:
         raise ApiError("forbidden", "firing this event needs an @fire entry, or .* together with @runner")
     session = call.session
     await call.services.fire(tag, {**body, "_user": session.user, "_eauth": session.eauth, "_via": "websocket_api"})
+    return True
+
+
+@operation("hook", public=True, audited=True)
+async def hook(call: Call) -> bool:
+    """Hand a webhook over to reactors, as salt-api does."""
+    services, settings = call.services, call.services.settings
+    tag = "/".join([HOOK_TAG, call.get("hook", "").strip("/")]).rstrip("/")
+    call.noted["tag"] = tag
+    if call.get("token") is not None or call.connection.session is not None or not settings.webhook_disable_auth:
+        call.current = await who(call)
+    else:
+        services.hooks.take(call.connection.address)
+    if not travels_whole(tag):
+        raise ApiError("bad_message", "/hook must not hold control characters")
+    await services.fire(tag, {name: call.get(name, other) for name, other in HOOK_FIELDS.items()})
     return True

@@ -11,7 +11,7 @@ from ..live.history import History
 from ..live.hub import Hub
 from ..live.jobbook import JobBook
 from ..live.sessions import Sessions
-from ..live.throttle import LoginThrottle
+from ..live.throttle import LoginThrottle, Rate
 from ..live.views import Views
 from ..live.visibility import Visibility
 from ..live.watch import JobWatcher
@@ -31,6 +31,8 @@ class Commands(Protocol):
         tgt: Any,
         tgt_type: str,
         extra: dict[str, Any] | None = None,
+        *,
+        parse: bool = False,
     ) -> dict[str, Any]:
         """Start a job; return ``{jid, minions, missing}``."""
         ...
@@ -97,6 +99,7 @@ class Services:
     schemas: Schemas
     sessions: Sessions
     throttle: LoginThrottle
+    hooks: Rate
     history: History
     hub: Hub
     book: JobBook

@@ -6,6 +6,7 @@ Every reply and every frame that a client gets here is checked against the schem
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import json
 import pathlib
@@ -15,7 +16,7 @@ from typing import Any
 from websocket_api.errors import ApiError
 from websocket_api.live.sessions import Sessions
 from websocket_api.live.targets import TargetSets
-from websocket_api.live.throttle import LoginThrottle
+from websocket_api.live.throttle import LoginThrottle, Rate
 from websocket_api.live.watch import JobWatcher
 from websocket_api.operations import commands, describe, events, fleet, jobs, session  # noqa: F401 - registers them
 from websocket_api.operations.registry import Dispatcher
@@ -103,13 +104,15 @@ class Commands:
         tgt: Any,
         tgt_type: str,
         extra: dict[str, Any] | None = None,
+        *,
+        parse: bool = False,
     ) -> dict[str, Any]:
         minions = await self.engine.match(tgt, tgt_type)
         if not minions:
             raise ApiError("no_minions", "the target matches no minion")
         jid = self._start(fun, [*arg, {"__kwarg__": True, **kwarg}] if kwarg else arg, minions, user)
         load = {"token": token, "user": user, "fun": fun, "arg": arg, "kwarg": kwarg, "tgt": tgt, "tgt_type": tgt_type}
-        self.published.append({**load, "extra": extra or {}, "jid": jid})
+        self.published.append({**load, "extra": extra or {}, "parse": parse, "jid": jid})
         return {"jid": jid, "minions": minions, "missing": []}
 
     async def publish_as_master(
@@ -179,6 +182,7 @@ class Engine:
             schemas=SCHEMAS,
             sessions=Sessions(self.accounts, targets, world.time),
             throttle=LoginThrottle(per_name=3, per_address=60, clock=world.time),
+            hooks=Rate(10, world.time),
             history=world.history,
             hub=world.hub,
             book=world.book,
@@ -201,6 +205,12 @@ class Engine:
             wall=world.time,
             bus_up=lambda: self.bus,
         )
+        self.dispatcher = Dispatcher(self.services)
+
+    def set(self, **options: Any) -> None:
+        """Change options of the engine."""
+        settings = dataclasses.replace(self.services.settings, **options)
+        self.services = dataclasses.replace(self.services, settings=settings)
         self.dispatcher = Dispatcher(self.services)
 
     async def match(self, tgt: Any, tgt_type: str) -> list[str]:

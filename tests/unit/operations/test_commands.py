@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import Any
 
 import pytest
-from websocket_api.operations.registry import Dispatcher
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 
@@ -16,11 +14,6 @@ async def fails(talker: Talker, kind: str, **fields: Any) -> Refused:
     with pytest.raises(Refused) as caught:
         await talker.ask(kind, **fields)
     return caught.value
-
-
-def allow(engine: Engine, *clients: str) -> None:
-    settings = dataclasses.replace(engine.services.settings, clients=clients)
-    engine.dispatcher = Dispatcher(dataclasses.replace(engine.services, settings=settings))
 
 
 SYNONYMS: list[dict[str, Any]] = [
@@ -137,7 +130,7 @@ async def test_only_enabled_clients_run(clients: tuple[str, ...], kind: str, mod
     engine = Engine()
     engine.commands.answers = {"test.ping": True, "manage.up": [], "key.list_all": {}}
     talker = await engine.user()
-    allow(engine, *clients)
+    engine.set(clients=(*clients,))
     what = {"cmd": {"fun": "test.ping", "tgt": "*"}, "runner": {"fun": "manage.up"}, "wheel": {"fun": "key.list_all"}}
     if allowed:
         await talker.ask(kind, mode=mode, **what[kind])
@@ -239,7 +232,44 @@ async def test_arguments_are_written_down_where_the_operator_asked_for_that(
     caplog.set_level("INFO", "websocket_api.audit")
     engine = Engine()
     talker = await engine.user()
-    settings = dataclasses.replace(engine.services.settings, audit_args=True)
-    engine.dispatcher = Dispatcher(dataclasses.replace(engine.services, settings=settings))
+    engine.set(audit_args=True)
     await talker.ask(kind, **fields)
     assert written in caplog.messages[-1]
+
+
+async def test_what_salts_command_line_knows_travels_with_a_publish() -> None:
+    """A delimiter and metadata go beside the load; `name=value` is sent as it is where the client means it so."""
+    engine = Engine()
+    user = await engine.user()
+    await user.ask("cmd", fun="cmd.run", tgt="*", args=["cmd=id"], parse=True, delimiter="|", metadata={"a": 1})
+    (sent,) = engine.commands.published
+    assert sent["parse"] is True
+    assert sent["extra"] == {"delimiter": "|", "metadata": {"a": 1}}
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_returners_may_be_named_only_where_the_operator_says_so(allowed: bool) -> None:
+    """A returner writes to places that only the minion's configuration knows."""
+    engine = Engine()
+    engine.set(allow_ret=allowed)
+    user = await engine.user()
+    if allowed:
+        await user.ask("cmd", fun="test.ping", tgt="*", ret="redis,syslog")
+        assert engine.commands.published[0]["extra"] == {"ret": "redis,syslog"}
+        return
+    with pytest.raises(Refused) as refused:
+        await user.ask("cmd", fun="test.ping", tgt="*", ret="redis")
+    assert refused.value.code == "forbidden"
+    assert engine.commands.published == []
+
+
+@pytest.mark.parametrize("kind", ["runner", "wheel"])
+async def test_full_tells_the_run_beside_its_return(kind: str) -> None:
+    """For clients that need its jid and tag as well."""
+    engine = Engine()
+    engine.commands.answers = {"jobs.list_jobs": {}, "key.list_all": {}}
+    fun = {"runner": "jobs.list_jobs", "wheel": "key.list_all"}[kind]
+    ran = await (await engine.user()).ask(kind, fun=fun, mode="sync", full=True)
+    assert set(ran) == {"jid", "tag", "return", "success"}
+    assert ran["return"] == {}
+    assert ran["success"] is True

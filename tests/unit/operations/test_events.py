@@ -292,3 +292,47 @@ async def test_an_event_is_fired_and_seen() -> None:
     assert await talker.ask("event", tag="my/x", body={"a": 1}) is True
     (seen,) = talker.frames
     assert seen["data"] == {"a": 1, "_user": "ann", "_eauth": "pam", "_via": "websocket_api"}
+
+
+@pytest.mark.parametrize(
+    ("hook", "tag"),
+    [
+        ("github/push", "salt/netapi/hook/github/push"),
+        ("a/b/", "salt/netapi/hook/a/b"),
+        ("/", "salt/netapi/hook"),
+        ("", "salt/netapi/hook"),
+    ],
+)
+async def test_a_webhook_becomes_salt_apis_event(hook: str, tag: str) -> None:
+    """Every user may hand one over; slashes at the end are dropped, as salt-api does."""
+    engine = Engine(viewer=["test.ping"])
+    user = await engine.user("viewer")
+    assert await user.ask("hook", hook=hook, post={"x": 1}, get={"q": "1"}, headers={"H": "v"}, body="x=1")
+    assert engine.fired == [(tag, {"post": {"x": 1}, "get": {"q": "1"}, "headers": {"H": "v"}, "body": "x=1"})]
+
+
+async def test_a_webhook_of_a_stranger_is_refused_unless_the_operator_lets_strangers() -> None:
+    """Then each address may hand over ten a second."""
+    engine = Engine()
+    stranger = Talker(engine)
+    with pytest.raises(Refused) as refused:
+        await stranger.ask("hook", hook="x")
+    assert refused.value.code == "unauthenticated"
+    engine.set(webhook_disable_auth=True)
+    for _ in range(10):
+        await stranger.ask("hook", hook="x")
+    with pytest.raises(Refused) as refused:
+        await stranger.ask("hook", hook="x")
+    assert refused.value.code == "too_many"
+    engine.world.time.now += 1.1
+    await stranger.ask("hook", hook="x")
+    assert len(engine.fired) == 11
+
+
+async def test_a_webhook_cannot_break_out_of_its_tag() -> None:
+    """An empty line would end the tag on the wire."""
+    engine = Engine()
+    with pytest.raises(Refused) as refused:
+        await (await engine.user()).ask("hook", hook="x\n\nkey")
+    assert refused.value.code == "bad_message"
+    assert engine.fired == []
