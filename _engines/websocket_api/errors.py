@@ -100,15 +100,24 @@ class ApiError(Exception):
     :param message: one sentence for the person who sent the request; never a secret, never a traceback
     :param details: anything JSON can hold, such as ``[{"path": "/kwargs", "message": "must be an object"}]``
     :param retryable: overrides the kind's own answer where this case differs from the usual one
+    :param status: overrides the kind's HTTP status likewise
     """
 
-    def __init__(self, code: str, message: str, details: Any = None, *, retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        details: Any = None,
+        *,
+        retryable: bool | None = None,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = details
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
-        self.status = ERRORS[code].status
+        self.status = ERRORS[code].status if status is None else status
 
 
 class CannotRun(Exception):

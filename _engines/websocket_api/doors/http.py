@@ -39,6 +39,14 @@ def client_address(request: HTTPServerRequest, trusted_proxies: Iterable[str]) -
     return address
 
 
+def is_tls(request: HTTPServerRequest, trusted_proxies: Iterable[str]) -> bool:
+    """Tell whether the client's way to us is encrypted, believing ``X-Forwarded-Proto`` of trusted proxies only."""
+    proxies = [ipaddress.ip_network(text, strict=False) for text in trusted_proxies]
+    if _within(request.remote_ip or "", proxies):
+        return request.headers.get("X-Forwarded-Proto", request.protocol).lower() == "https"
+    return bool(request.protocol == "https")
+
+
 def may_connect(address: str, allow_from: Iterable[str] | None) -> bool:
     """Tell whether the option ``allow_from`` lets this address in."""
     if allow_from is None:

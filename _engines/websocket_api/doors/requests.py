@@ -62,8 +62,19 @@ class ApiHandler(Base):
             if self.clients.closing:
                 raise ApiError("master_unavailable", GOODBYE)
             await self._log_in()
+            self.prepared()
         except ApiError as fault:
-            refuse(self, fault.status, fault)
+            self.refused(fault)
+
+    def prepared(self) -> None:
+        """Look at the rest of what a request's head says; the door may finish the request here.
+
+        :raises ApiError: what the head asks for cannot be had
+        """
+
+    def refused(self, fault: ApiError) -> None:
+        """Answer a request that is refused for its head."""
+        refuse(self, fault.status, fault)
 
     async def ask(self, operation: str, **fields: Any) -> Any:
         """Ask for an operation in the name of who sent the request, and return its result.
@@ -114,6 +125,14 @@ class ApiHandler(Base):
         """Let go of everything."""
         self._let_go()
 
+    def new_connection(self) -> Connection:
+        """Return a connection that asks and is never pushed to."""
+        limits = self.settings_.limits
+        outbox = Outbox(
+            Nowhere(), most_bytes=limits.outbox_bytes, most_frames=limits.outbox_frames, on_overflow=lambda: None
+        )
+        return Connection(self.address, outbox, bytes, lambda code, reason: None)
+
     def brought(self) -> tuple[str | None, bool]:
         """Return the token that the request carries, and whether it is only the cookie's."""
         return handshake_token(self.request)
@@ -137,19 +156,12 @@ class ApiHandler(Base):
         full = self.clients.admit(self.address, self.session is not None)
         if full is not None:
             raise ApiError("too_many", f"limit reached: {full}", {"limit": full})
-        self._open()
-        self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
-
-    def _open(self) -> None:
-        limits = self.settings_.limits
-        outbox = Outbox(
-            Nowhere(), most_bytes=limits.outbox_bytes, most_frames=limits.outbox_frames, on_overflow=lambda: None
-        )
-        self.connection = Connection(self.address, outbox, bytes, lambda code, reason: None)
+        self.connection = self.new_connection()
         self.clients.add(self.connection)
         if self.session is not None:
             self.connection.become(self.session)
             self.clients.proved(self.connection)
+        self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
 
     def _from_our_page(self) -> bool:
         """Tell whether a page of ours, or of ``cors_origin``, sent this; old browsers send Referer only."""

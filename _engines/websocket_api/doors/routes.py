@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -10,7 +11,19 @@ from tornado.routing import Matcher, PathMatches, Rule
 from ..settings import Settings
 from .clients import Clients
 from .metrics import HealthHandler, MetricsHandler
-from .salt_api import RootHandler
+from .salt_api import (
+    HookHandler,
+    JobsHandler,
+    KeysHandler,
+    LoginHandler,
+    LogoutHandler,
+    MinionsHandler,
+    RootHandler,
+    RunHandler,
+    StatsHandler,
+    TokenHandler,
+)
+from .static import AppHandler, FilesHandler
 from .websocket import NativeHandler
 
 
@@ -28,8 +41,33 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
     rules: list[tuple[str | Matcher, type[Any]]] = [
         (Upgrades(r"/(?:ws)?$"), NativeHandler),
         (r"/(?:ws)?", RootHandler),
+        (r"/login/?", LoginHandler),
+        (r"/logout/?", LogoutHandler),
+        (r"/token/?", TokenHandler),
+        (r"/run/?", RunHandler),
+        (r"/minions/?", MinionsHandler),
+        (r"/minions/([^/]+)/?", MinionsHandler),
+        (r"/jobs/?", JobsHandler),
+        (r"/jobs/([^/]+)/?", JobsHandler),
+        (r"/keys/?", KeysHandler),
+        (r"/keys/([^/]+)/?", KeysHandler),
+        (r"/hook/?", HookHandler),
+        (r"/hook/(.+)", HookHandler),
+        (r"/stats/?", StatsHandler),
         (r"/healthz", HealthHandler),
     ]
     if settings.metrics:
         rules.append((r"/metrics", MetricsHandler))
-    return [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
+    made = [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
+    return made + _web_app(shared, settings)
+
+
+def _web_app(shared: dict[str, Any], settings: Settings) -> list[Rule]:
+    rules = []
+    if settings.static:
+        where = re.escape((settings.static_path or "/static").rstrip("/"))
+        rules.append(Rule(PathMatches(f"{where}/(.+)$"), FilesHandler, {**shared, "path": settings.static}))
+    if settings.app:
+        where = re.escape((settings.app_path or "/app").rstrip("/"))
+        rules.append(Rule(PathMatches(f"{where}(?:/.*)?$"), AppHandler, {**shared, "path": settings.app}))
+    return rules

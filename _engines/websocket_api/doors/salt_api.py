@@ -1,17 +1,286 @@
-"""salt-api's clients, unmodified (docs/salt-api.md)."""
+"""salt-api's clients, unmodified (docs/salt-api.md): what rest_cherrypy answers, asked of this engine's operations."""
 
 from __future__ import annotations
 
-from ..live.encoding import encode
+import io
+import tarfile
+import time
+from typing import Any
+
+from ..errors import ApiError
+from . import content
+from .http import COOKIE, is_tls
+from .lowstate import Askers, run
 from .requests import ApiHandler
+from .saltly import job_info, job_list
 
 
-class RootHandler(ApiHandler):
-    """``/``."""
+class SaltHandler(ApiHandler):
+    """What all paths have in common: types of bodies and answers, and the cookie."""
+
+    kind = content.JSON
+
+    def prepared(self) -> None:
+        """Find out what the client takes, before anything is done for it."""
+        self.kind = content.accepted(self.request.headers.get("Accept"))
+
+    def refused(self, fault: ApiError) -> None:
+        """Lead a browser to the login, and tell others what is wrong."""
+        if fault.status == 401 and self.wants_page():
+            self.redirect(self.settings_.app_path or "/app" if self.settings_.app else "/login")
+        else:
+            super().refused(fault)
+
+    def wants_page(self) -> bool:
+        """Tell whether a browser asks for a page, and not a program for data."""
+        return self.request.method in ("GET", "HEAD") and "text/html" in self.request.headers.get("Accept", "").lower()
+
+    def reply(self, value: Any) -> None:
+        """Answer with a value."""
+        self.set_header("Content-Type", self.kind)
+        self.set_header("Cache-Control", "private, no-store")
+        self.finish(content.written(value, self.kind))
+
+    async def sent(self) -> Any:
+        """Return what the body holds."""
+        return await content.read(self.body, self.request.headers.get("Content-Type"))
+
+    async def lows(self) -> list[Any]:
+        """Return the lows of the body, which may be one alone."""
+        sent = await self.sent()
+        if isinstance(sent, dict):
+            return [sent]
+        if not isinstance(sent, list):
+            raise ApiError("bad_message", "Lowstates must be a list")
+        return sent
+
+    async def run_lows(self, *, client: str | None = None, by_session: bool = True) -> list[Any]:
+        """Run the lows of the body in their order and return their answers.
+
+        One that fails alone fails the request. Among several it is answered in its place, and the others run.
+
+        :param client: what all of them run as, whatever they name
+        :param by_session: whether a low that names nobody runs for the session's user
+        """
+        lows, answers = await self.lows(), []
+        askers = Askers(self.ask, self.log_in_apart, by_session and self.session is not None)
+        try:
+            for low in lows:
+                try:
+                    named = {**low, "client": client} if client and isinstance(low, dict) else low
+                    answers += await run(named, await askers.of(named), self.settings_.clients)
+                except ApiError as fault:
+                    if len(lows) == 1 or fault.code == "unauthenticated":
+                        raise
+                    answers.append({"error": fault.code, "message": fault.message, "details": fault.details})
+        finally:
+            await askers.end()
+        return answers
+
+    async def log_in_apart(self, **credentials: Any) -> str:
+        """Return a token for credentials, on a connection of its own: the session's stays whose it is."""
+        return str((await self.login(**credentials))["token"])
+
+    async def login(self, **credentials: Any) -> dict[str, Any]:
+        """Return a new token with what is known of it."""
+        apart = self.new_connection()
+        try:
+            answer: dict[str, Any] = await self.clients.ask(apart, {"type": "auth", **credentials})
+            return answer
+        finally:
+            apart.closed()
+
+
+class RootHandler(SaltHandler):
+    """``/``: the Welcome, and lowstate."""
+
+    public = True
+
+    def prepared(self) -> None:
+        """Lead browsers to the web app that the operator named."""
+        if self.settings_.app and self.wants_page():
+            self.redirect(self.settings_.app_path or "/app")
+        else:
+            super().prepared()
+
+    def get(self) -> None:
+        """Say who is here."""
+        self.reply({"return": "Welcome", "clients": list(self.settings_.clients)})
+
+    async def post(self) -> None:
+        """Run lowstate."""
+        self.reply({"return": await self.run_lows()})
+
+
+class RunHandler(SaltHandler):
+    """``/run``: lowstate without a session; each low names whom it runs for."""
+
+    public = True
+
+    async def post(self) -> None:
+        """Run lowstate."""
+        self.reply({"return": await self.run_lows(by_session=False)})
+
+
+class LoginHandler(SaltHandler):
+    """``/login``."""
 
     public = True
 
     def get(self) -> None:
-        """Say who is here."""
-        self.set_header("Content-Type", "application/json")
-        self.finish(encode({"clients": list(self.settings_.clients), "return": "Welcome"}))
+        """Ask to log in."""
+        self.set_header("WWW-Authenticate", "Session")
+        self.reply({"status": None, "return": "Please log in"})
+
+    async def post(self) -> None:
+        """Give a token: in a header, in a cookie and in the body."""
+        credentials = _credentials((await self.lows())[:1])
+        told = await self.login(**credentials)
+        token = told["token"]
+        self.set_header("X-Auth-Token", token)
+        seconds = max(1, int(told["expire"] - time.time()))
+        secure = is_tls(self.request, self.settings_.trusted_proxies)
+        self.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
+        self.reply({"return": [{name: told[name] for name in ("token", "expire", "start", "user", "eauth", "perms")}]})
+
+
+class LogoutHandler(SaltHandler):
+    """``/logout``."""
+
+    async def post(self) -> None:
+        """Revoke the token, and forget the cookie."""
+        await self.ask("logout")
+        self.clear_cookie(COOKIE, httponly=True, samesite="Strict")
+        self.reply({"return": "Your token has been cleared"})
+
+
+class TokenHandler(SaltHandler):
+    """``/token``: tokens for ``/run``, without a session."""
+
+    public = True
+
+    async def post(self) -> None:
+        """Give a token for each of the credentials."""
+        tokens = [await self.login(**_credentials([low])) for low in await self.lows()]
+        self.reply([{name: told[name] for name in ("start", "token", "expire", "name", "eauth")} for told in tokens])
+
+
+class MinionsHandler(SaltHandler):
+    """``/minions``: the fleet as the master knows it, and jobs."""
+
+    async def get(self, minion: str | None = None) -> None:
+        """Tell grains, from the master's cache: no minion is asked."""
+        only = {} if minion is None else {"minions": [minion]}
+        fleet = await self.ask("list_minions", **only)
+        self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
+
+    async def post(self) -> None:
+        """Start jobs."""
+        started = await self.run_lows(client="local_async")
+        jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
+        self.set_status(202)
+        self.reply({"return": started, "_links": {"jobs": jobs}})
+
+
+class JobsHandler(SaltHandler):
+    """``/jobs``."""
+
+    async def get(self, jid: str | None = None) -> None:
+        """Tell of jobs, in the words of the runner ``jobs``."""
+        if jid is None:
+            self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
+            return
+        info = job_info(await self.ask("get_job", jid=jid))
+        returns = {minion: result["return"] for minion, result in info["Result"].items()}
+        self.reply({"info": [info], "return": [returns]})
+
+
+class KeysHandler(SaltHandler):
+    """``/keys``."""
+
+    async def get(self, minion: str | None = None) -> None:
+        """Tell of minions' keys."""
+        fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
+        self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
+
+    async def post(self) -> None:
+        """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
+        lows = await self.lows()
+        low = lows[0] if lows and isinstance(lows[0], dict) else {}
+        if not isinstance(low.get("mid"), str):
+            raise ApiError("bad_message", "mid is required", [{"path": "/mid", "message": "is required"}])
+        askers = Askers(self.ask, self.log_in_apart, self.session is not None)
+        try:
+            ask = await askers.of(low)
+            kwarg = {"id_": low["mid"]} | {name: low[name] for name in ("keysize", "force") if name in low}
+            pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
+        finally:
+            await askers.end()
+        if not isinstance(pair, dict) or not pair.get("priv"):
+            raise ApiError("conflict", "no key was made: this minion may have one (force replaces it)")
+        self.set_header("Content-Type", "application/x-tar")
+        self.set_header("Content-Disposition", f'attachment; filename="saltkeys-{low["mid"]}.tar"')
+        self.set_header("Cache-Control", "no-store")
+        self.finish(_tar({"minion.pub": pair["pub"], "minion.pem": pair["priv"]}))
+
+
+class HookHandler(SaltHandler):
+    """``/hook``: webhooks."""
+
+    KEPT_BACK = frozenset(("X-Auth-Token", "Authorization", "Cookie"))
+    """Credentials of this API: an event is seen by others."""
+
+    @property
+    def public(self) -> bool:  # type: ignore[override]
+        """Whether strangers may."""
+        return bool(self.settings_.webhook_disable_auth)
+
+    async def prepare(self) -> None:
+        """Take as much of strangers as of others, where they may come at all."""
+        await super().prepare()
+        if self.public:
+            self.most_body = self.settings_.limits.message_bytes
+
+    async def post(self, hook: str = "") -> None:
+        """Fire the event."""
+        # A webhook can be of any type; what is none of ours is handed on as it came.
+        post: Any = {}
+        text = self.body.decode("utf-8", "replace")
+        try:
+            post = await self.sent() or {}
+        except ApiError as fault:
+            if fault.status != 406:
+                raise
+        headers = {name: value for name, value in self.request.headers.items() if name not in self.KEPT_BACK}
+        arguments = {name: self.get_query_argument(name) for name in self.request.query_arguments}
+        fired = await self.ask("hook", hook=hook, post=post, get=arguments, headers=headers, body=text)
+        self.reply({"success": fired})
+
+
+class StatsHandler(SaltHandler):
+    """``/stats``: what happened since the start."""
+
+    async def get(self) -> None:
+        """Tell the counters."""
+        self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
+
+
+def _credentials(lows: list[Any]) -> dict[str, Any]:
+    """Return the credentials that a body holds, for the operation ``auth``."""
+    given = lows[0] if lows and isinstance(lows[0], dict) else {}
+    credentials = {name: given[name] for name in ("username", "password", "eauth") if given.get(name) is not None}
+    lacking = [name for name in ("username", "password") if name not in credentials]
+    if lacking:
+        faults = [{"path": f"/{name}", "message": "is required"} for name in lacking]
+        raise ApiError("bad_message", f"{' and '.join(lacking)} must be given", faults)
+    return credentials
+
+
+def _tar(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in files.items():
+            entry, data = tarfile.TarInfo(name), text.encode()
+            entry.size, entry.mode = len(data), 0o600
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass
@@ -26,3 +27,11 @@ class Counters:
     last_stamp: str = ""
     """``_stamp`` of the newest event, and when it was read: the difference is how far the engine is behind."""
     last_read: float = 0.0
+
+    def shown(self) -> dict[str, Any]:
+        """Return the counts by name, those by operation, code and the like as objects."""
+        counts = {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("last_")}
+        return {
+            name: {str(key): count for key, count in value.items()} if isinstance(value, Counter) else value
+            for name, value in counts.items()
+        }

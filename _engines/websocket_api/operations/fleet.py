@@ -13,9 +13,9 @@ from .registry import Call, operation
 
 @operation("match")
 async def match(call: Call) -> list[str]:
-    """Return the minions that a target means, cut to those that the user may ping."""
-    found = await call.services.match(*target(call))
-    return [name for name in found if call.permissions.may_run("test.ping", (), name)]
+    """Return the minions that a target means, cut to those on which the user may run a function, or ping."""
+    found, fun = await call.services.match(*target(call)), call.get("fun", "test.ping")
+    return [name for name in found if call.permissions.may_run(fun, (), name)]
 
 
 @operation("functions")

@@ -1,0 +1,48 @@
+"""Jobs in the words of Salt's runner ``jobs``, as salt-api's clients know them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ENDED = ("returned", "failed")
+
+
+def job_list(jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return jobs as ``jobs.list_jobs`` does: by jid."""
+    return {job["jid"]: _summary(job) for job in jobs}
+
+
+def job_info(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job as ``jobs.list_job`` does; a runner's or wheel's return stands under ``master``."""
+    if job["kind"] == "job":
+        parts = job["minions"]
+        returned = {name: _result(part) for name, part in parts.items() if part["state"] in ENDED}
+    else:
+        parts = {}
+        ended = job["state"] in ("complete", "failed")
+        returned = {"master": {"return": job["return"], "success": bool(job["success"])}} if ended else {}
+    return {"jid": job["jid"], **_summary(job), "Minions": sorted(parts), "Result": returned}
+
+
+def _summary(job: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = "" if job["kind"] == "job" else f"{job['kind']}."
+    return {
+        "Function": f"{prefix}{job['fun'] or 'unknown-function'}",
+        "Arguments": job["arg"] or [],
+        "Target": job["tgt"] if job["tgt"] is not None else "unknown-target",
+        "Target-type": job["tgt_type"] or "list",
+        "User": job["user"] or "root",
+        "StartTime": _start_time(job["jid"]),
+    } | ({"Metadata": job["metadata"]} if job["metadata"] is not None else {})
+
+
+def _result(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {"return": part["return"], "retcode": part["retcode"], "success": part["success"]}
+
+
+def _start_time(jid: str) -> str:
+    """Return when a jid was made, as Salt writes it: ``2014, Nov 03 07:33:12.975821``."""
+    month = MONTHS[min(max(int(jid[4:6]), 1), 12) - 1]
+    return f"{jid[:4]}, {month} {jid[6:8]} {jid[8:10]}:{jid[10:12]}:{jid[12:14]}.{jid[14:20]}"

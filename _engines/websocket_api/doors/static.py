@@ -1,0 +1,50 @@
+"""A web app made for salt-api, served by the same option names as rest_cherrypy has for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tornado.web import StaticFileHandler
+
+from ..errors import ApiError
+from .clients import Clients
+from .http import Base, client_address, may_connect, refuse
+
+
+class FilesHandler(Base, StaticFileHandler):
+    """Files of one directory, to whomever may connect: pages hold no secrets, what they ask for does.
+
+    tornado's handler refuses what lies outside of the directory, whatever the path looks like.
+    """
+
+    def initialize(self, clients: Clients, path: str, default_filename: str | None = None) -> None:  # type: ignore[override]
+        """Take the directory, and the file that stands for it."""
+        self.clients = clients
+        super().initialize(path, default_filename)
+
+    def prepare(self) -> None:
+        """Let in whom the option ``allow_from`` lets in, as on every door."""
+        settings = self.clients.services.settings
+        if not may_connect(client_address(self.request, settings.trusted_proxies or ()), settings.allow_from):
+            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tell nothing of what lies where: what may not be had is not there."""
+        if status_code == 403:
+            self.set_status(404)
+            status_code = 404
+        super().write_error(status_code, **kwargs)
+
+
+class AppHandler(FilesHandler):
+    """One HTML file, under whatever path below its own: apps make up paths for their views."""
+
+    def initialize(self, clients: Clients, path: str) -> None:  # type: ignore[override]
+        """Take the file."""
+        self.file = Path(path)
+        super().initialize(clients, str(self.file.parent))
+
+    async def get(self, path: str = "", include_body: bool = True) -> None:
+        """Serve the file."""
+        await super().get(self.file.name, include_body)
