@@ -25,6 +25,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 
 SECRET = "demo"
+CLIENTS = ("local", "local_async", "local_subset", "local_batch", "runner", "runner_async", "wheel", "wheel_async")
 USERS: dict[str, list[Any]] = {
     "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
     "viewer": ["test.ping"],
@@ -95,7 +96,7 @@ def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str
         "log_level_logfile": "info",
         "external_auth": {"sharedsecret": USERS},
         "sharedsecret": SECRET,
-        "netapi_enable_clients": ["local", "local_async", "runner", "runner_async", "wheel", "wheel_async"],
+        "netapi_enable_clients": list(CLIENTS),
         "file_roots": {"base": [str(file_root), str(FILES)]},
         "engines": [{"websocket_api": {"port": port, "eauth": "sharedsecret", **engine_options}}],
     }

@@ -11,18 +11,8 @@ from tornado.routing import Matcher, PathMatches, Rule
 from ..settings import Settings
 from .clients import Clients
 from .metrics import HealthHandler, MetricsHandler
-from .salt_api import (
-    HookHandler,
-    JobsHandler,
-    KeysHandler,
-    LoginHandler,
-    LogoutHandler,
-    MinionsHandler,
-    RootHandler,
-    RunHandler,
-    StatsHandler,
-    TokenHandler,
-)
+from .salt_api import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
+from .salt_paths import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
 from .static import AppHandler, FilesHandler
 from .websocket import NativeHandler
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import time
 from typing import Any
 
@@ -12,7 +10,6 @@ from . import content
 from .http import COOKIE, is_tls
 from .lowstate import Askers, run
 from .requests import ApiHandler
-from .saltly import job_info, job_list
 
 
 class SaltHandler(ApiHandler):
@@ -165,106 +162,6 @@ class TokenHandler(SaltHandler):
         self.reply([{name: told[name] for name in ("start", "token", "expire", "name", "eauth")} for told in tokens])
 
 
-class MinionsHandler(SaltHandler):
-    """``/minions``: the fleet as the master knows it, and jobs."""
-
-    async def get(self, minion: str | None = None) -> None:
-        """Tell grains, from the master's cache: no minion is asked."""
-        only = {} if minion is None else {"minions": [minion]}
-        fleet = await self.ask("list_minions", **only)
-        self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
-
-    async def post(self) -> None:
-        """Start jobs."""
-        started = await self.run_lows(client="local_async")
-        jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
-        self.set_status(202)
-        self.reply({"return": started, "_links": {"jobs": jobs}})
-
-
-class JobsHandler(SaltHandler):
-    """``/jobs``."""
-
-    async def get(self, jid: str | None = None) -> None:
-        """Tell of jobs, in the words of the runner ``jobs``."""
-        if jid is None:
-            self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
-            return
-        info = job_info(await self.ask("get_job", jid=jid))
-        returns = {minion: result["return"] for minion, result in info["Result"].items()}
-        self.reply({"info": [info], "return": [returns]})
-
-
-class KeysHandler(SaltHandler):
-    """``/keys``."""
-
-    async def get(self, minion: str | None = None) -> None:
-        """Tell of minions' keys."""
-        fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
-        self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
-
-    async def post(self) -> None:
-        """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
-        lows = await self.lows()
-        low = lows[0] if lows and isinstance(lows[0], dict) else {}
-        if not isinstance(low.get("mid"), str):
-            raise ApiError("bad_message", "mid is required", [{"path": "/mid", "message": "is required"}])
-        askers = Askers(self.ask, self.log_in_apart, self.session is not None)
-        try:
-            ask = await askers.of(low)
-            kwarg = {"id_": low["mid"]} | {name: low[name] for name in ("keysize", "force") if name in low}
-            pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
-        finally:
-            await askers.end()
-        if not isinstance(pair, dict) or not pair.get("priv"):
-            raise ApiError("conflict", "no key was made: this minion may have one (force replaces it)")
-        self.set_header("Content-Type", "application/x-tar")
-        self.set_header("Content-Disposition", f'attachment; filename="saltkeys-{low["mid"]}.tar"')
-        self.set_header("Cache-Control", "no-store")
-        self.finish(_tar({"minion.pub": pair["pub"], "minion.pem": pair["priv"]}))
-
-
-class HookHandler(SaltHandler):
-    """``/hook``: webhooks."""
-
-    KEPT_BACK = frozenset(("X-Auth-Token", "Authorization", "Cookie"))
-    """Credentials of this API: an event is seen by others."""
-
-    @property
-    def public(self) -> bool:  # type: ignore[override]
-        """Whether strangers may."""
-        return bool(self.settings_.webhook_disable_auth)
-
-    async def prepare(self) -> None:
-        """Take as much of strangers as of others, where they may come at all."""
-        await super().prepare()
-        if self.public:
-            self.most_body = self.settings_.limits.message_bytes
-
-    async def post(self, hook: str = "") -> None:
-        """Fire the event."""
-        # A webhook can be of any type; what is none of ours is handed on as it came.
-        post: Any = {}
-        text = self.body.decode("utf-8", "replace")
-        try:
-            post = await self.sent() or {}
-        except ApiError as fault:
-            if fault.status != 406:
-                raise
-        headers = {name: value for name, value in self.request.headers.items() if name not in self.KEPT_BACK}
-        arguments = {name: self.get_query_argument(name) for name in self.request.query_arguments}
-        fired = await self.ask("hook", hook=hook, post=post, get=arguments, headers=headers, body=text)
-        self.reply({"success": fired})
-
-
-class StatsHandler(SaltHandler):
-    """``/stats``: what happened since the start."""
-
-    async def get(self) -> None:
-        """Tell the counters."""
-        self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
-
-
 def _credentials(lows: list[Any]) -> dict[str, Any]:
     """Return the credentials that a body holds, for the operation ``auth``."""
     given = lows[0] if lows and isinstance(lows[0], dict) else {}
@@ -274,13 +171,3 @@ def _credentials(lows: list[Any]) -> dict[str, Any]:
         faults = [{"path": f"/{name}", "message": "is required"} for name in lacking]
         raise ApiError("bad_message", f"{' and '.join(lacking)} must be given", faults)
     return credentials
-
-
-def _tar(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, text in files.items():
-            entry, data = tarfile.TarInfo(name), text.encode()
-            entry.size, entry.mode = len(data), 0o600
-            archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()

@@ -122,6 +122,10 @@ class Sessions:
         session.used = self._clock()
         return session
 
+    def knows(self, token: str) -> bool:
+        """Tell whether the token is one that was found valid before, and has not ended since."""
+        return token in self._sessions
+
     def whose(self, token: str) -> dict[str, str]:
         """Return the ``eauth`` and ``username`` of a token that is known, else nothing."""
         session = self._sessions.get(token)

@@ -30,7 +30,9 @@ async def take_up(services: Services, address: str, token: str) -> Session:
 
     :raises ApiError: unauthenticated, token_expired, forbidden, too_many, master_unavailable
     """
-    services.throttle.check(address, "token")
+    if not services.sessions.knows(token):
+        # Somebody's stale token, sent again and again, must not keep out whoever else comes from that address.
+        services.throttle.check(address, "token")
     try:
         return await services.sessions.of(token)
     except ApiError as fault:

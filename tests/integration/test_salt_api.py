@@ -1,0 +1,476 @@
+"""The door of salt-api's clients on a real master with two real minions: every path, every status."""
+
+from __future__ import annotations
+
+import base64
+import http.cookies
+import io
+import json
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.client import Client
+from tests.integration.conftest import wait_until
+from tests.integration.web import Web
+
+pytestmark = pytest.mark.slow
+
+CREDENTIALS = {"username": "demo", "password": "demo", "eauth": "sharedsecret"}
+VIEWER = {"username": "viewer", "password": "demo", "eauth": "sharedsecret"}
+BOTH = {"minion-1": True, "minion-2": True}
+JSON = "application/json"
+
+
+@pytest.fixture(scope="module")
+def stranger(engine_url: str, engine_port: int) -> Web:
+    """Somebody without a token."""
+    return Web(engine_port)
+
+
+@pytest.fixture(scope="module")
+def demo(stranger: Web) -> Web:
+    """The user who may do everything."""
+    return stranger.login("demo")
+
+
+@pytest.fixture(scope="module")
+def viewer(stranger: Web) -> Web:
+    """The user who may run test.ping."""
+    return stranger.login("viewer")
+
+
+# /login, /logout, /token
+
+
+def test_a_login_gives_one_token_in_three_places(stranger: Web) -> None:
+    """Header, cookie and body hold the same; scripts cannot read the cookie, and no other site can send it."""
+    answer = stranger.form("/login", CREDENTIALS)
+    assert answer.status == 200
+    told = answer.returned
+    assert set(told) == {"token", "expire", "start", "user", "eauth", "perms"}
+    assert (told["user"], told["eauth"]) == ("demo", "sharedsecret")
+    assert answer.headers["X-Auth-Token"] == told["token"]
+    (cookie,) = http.cookies.SimpleCookie(answer.headers["Set-Cookie"]).values()
+    assert (cookie.key, cookie.value) == ("session_id", told["token"])
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Strict"
+    assert not cookie["secure"]
+
+
+@pytest.mark.parametrize("kind", [JSON, "text/plain;charset=UTF-8", "application/x-yaml"])
+def test_a_login_may_be_of_any_type_and_stand_in_a_list(stranger: Web, kind: str) -> None:
+    """SaltGUI sends JSON as plain text; JSON is YAML too."""
+    for value in (CREDENTIALS, [CREDENTIALS]):
+        assert stranger.request("POST", "/login", json.dumps(value), Content_Type=kind).status == 200
+
+
+def test_without_a_backend_the_engines_default_counts(stranger: Web) -> None:
+    """As for the native door."""
+    assert stranger.form("/login", {"username": "demo", "password": "demo"}).returned["eauth"] == "sharedsecret"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({**CREDENTIALS, "password": "wrong"}, 401),
+        ({**CREDENTIALS, "username": "nobody"}, 403),
+        ({**CREDENTIALS, "eauth": "no_such_backend"}, 401),
+        ({"username": "demo"}, 400),
+        ({"password": "demo"}, 400),
+        ({}, 400),
+        ([], 400),
+        ("x", 400),
+        ({**CREDENTIALS, "username": ["demo"]}, 400),
+    ],
+)
+def test_a_login_that_fails_says_how(stranger: Web, fields: Any, status: int) -> None:
+    """And sets no cookie."""
+    answer = stranger.post("/login", fields)
+    assert answer.status == status, answer.body
+    assert "Set-Cookie" not in answer.headers
+    assert b"Traceback" not in answer.body
+
+
+def test_who_comes_to_log_in_by_get_is_asked_to(stranger: Web) -> None:
+    """As rest_cherrypy does."""
+    answer = stranger.get("/login")
+    assert (answer.status, answer.headers["WWW-Authenticate"]) == (200, "Session")
+    assert answer.value == {"status": None, "return": "Please log in"}
+
+
+def test_a_logout_revokes_the_token_in_salt_and_clears_the_cookie(stranger: Web) -> None:
+    """Nobody can use it any more, by any door."""
+    user = stranger.login("demo")
+    answer = user.post("/logout")
+    assert answer.value == {"return": "Your token has been cleared"}
+    (cookie,) = http.cookies.SimpleCookie(answer.headers["Set-Cookie"]).values()
+    assert (cookie.key, cookie.value) == ("session_id", "")
+    assert user.get("/minions").status == 401
+    assert user.post("/logout").status == 401
+
+
+def test_a_token_serves_lows_without_a_session(stranger: Web) -> None:
+    """A bare list; what it gives is good for /run."""
+    answer = stranger.form("/token", VIEWER)
+    (token,) = answer.value
+    assert set(token) == {"start", "token", "expire", "name", "eauth"}
+    low = {"client": "local", "tgt": "*", "fun": "test.ping", "token": token["token"]}
+    assert stranger.post("/run", low).returned == BOTH
+    assert stranger.post("/token", [CREDENTIALS, VIEWER]).value[1]["name"] == "viewer"
+    assert stranger.form("/token", {"username": "x"}).status == 400
+
+
+# Who asks
+
+
+@pytest.mark.parametrize("path", ["/minions", "/minions/minion-1", "/jobs", "/jobs/1", "/keys", "/keys/x", "/stats"])
+def test_nothing_is_told_without_a_token(stranger: Web, path: str) -> None:
+    """401, before anything else is looked at."""
+    answer = stranger.get(path)
+    assert answer.status == 401, answer.body
+    assert answer.value["error"] == "unauthenticated"
+
+
+@pytest.mark.parametrize("token", ["x", "f" * 64, "../../etc/passwd"])
+def test_a_wrong_token_is_as_good_as_none(stranger: Web, token: str) -> None:
+    """Whatever its form; what looks like a path is never looked up."""
+    answer = stranger.get("/minions", X_Auth_Token=token)
+    assert answer.status == 401, answer.body
+    assert answer.value["error"] == "unauthenticated"
+
+
+def test_a_browser_without_a_token_is_led_to_the_login(stranger: Web) -> None:
+    """Programs get 401."""
+    answer = stranger.get("/minions", Accept="text/html,application/xhtml+xml")
+    assert (answer.status, answer.headers["Location"]) == (302, "/login")
+
+
+def test_a_token_may_come_in_any_header_and_the_cookie_is_the_last(stranger: Web, demo: Web) -> None:
+    """An empty header counts as none."""
+    token, wrong = demo.token or "", "f" * 64
+    assert stranger.get("/stats", X_Auth_Token=token).status == 200
+    assert stranger.get("/stats", Authorization=f"Bearer {token}").status == 200
+    assert stranger.get("/stats", Cookie=f"session_id={token}").status == 200
+    assert stranger.get("/stats", Cookie=f"session_id={token}", X_Auth_Token="").status == 200
+    assert stranger.get("/stats", Cookie=f"session_id={token}", X_Auth_Token=wrong).status == 401
+    assert stranger.get("/stats", Cookie=f"session_id={wrong}", X_Auth_Token=token).status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 403),
+        ({"Origin": "https://evil.example.com"}, 403),
+        ({"Referer": "https://evil.example.com/x"}, 403),
+        ({"Origin": "http://127.0.0.1:{port}"}, 200),
+        ({"Referer": "http://127.0.0.1:{port}/app"}, 200),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_with_the_cookie_only_our_own_pages_change_anything(
+    stranger: Web, demo: Web, headers: dict[str, str], status: int
+) -> None:
+    """A browser sends the cookie for any page; only Origin or Referer tell which."""
+    headers = {name: value.format(port=stranger.port) for name, value in headers.items()}
+    low = {"client": "local", "tgt": "*", "fun": "test.ping"}
+    answer = stranger.post("/", low, Cookie=f"session_id={demo.token}", **headers)
+    assert answer.status == status, answer.body
+
+
+# Lowstate
+
+
+def test_every_client_answers_in_its_order(demo: Web) -> None:
+    """A list of lows, each with its own shape."""
+    lows = [
+        {"client": "local", "tgt": "*", "fun": "test.ping"},
+        {"client": "local", "tgt": "minion-1", "fun": "test.arg", "arg": ["a", "b=2"], "kwarg": {"c": [3]}},
+        {"client": "local", "tgt": "minion-1", "fun": "test.ping", "full_return": True},
+        {"client": "local", "tgt": "minion-1,minion-2", "tgt_type": "list", "fun": "test.ping"},
+        {"client": "local", "tgt": "nobody*", "fun": "test.ping"},
+        {"client": "local_async", "tgt": "*", "fun": "test.ping"},
+        {"client": "local_subset", "tgt": "*", "fun": "test.ping", "subset": 1},
+        {"client": "runner", "fun": "manage.up"},
+        {"client": "runner", "fun": "manage.up", "full_return": True},
+        {"client": "runner_async", "fun": "manage.up"},
+        {"client": "wheel", "fun": "key.name_match", "match": "minion-*"},
+        {"client": "wheel_async", "fun": "key.list_all"},
+        {"client": "local_batch", "tgt": "*", "fun": "test.ping", "batch": "1"},
+    ]
+    answers = demo.post("/", lows).value["return"]
+    assert answers[0] == BOTH
+    assert answers[1]["minion-1"]["args"] == ["a"]
+    passed = {name: value for name, value in answers[1]["minion-1"]["kwargs"].items() if not name.startswith("__")}
+    assert passed == {"b": 2, "c": [3]}
+    assert set(answers[2]["minion-1"]) == {"ret", "retcode", "jid"}
+    assert answers[3] == BOTH
+    assert answers[4] == {}
+    assert set(answers[5]) == {"jid", "minions"}
+    assert len(answers[6]) == 1
+    assert sorted(answers[7]) == ["minion-1", "minion-2"]
+    assert sorted(answers[8]["data"]["return"]) == ["minion-1", "minion-2"]
+    assert set(answers[9]) == {"jid", "tag"}
+    assert answers[10]["data"]["return"] == {"minions": ["minion-1", "minion-2"]}
+    assert {"jid", "tag", "return", "success", "fun", "user"} <= set(answers[10]["data"])
+    assert set(answers[11]) == {"jid", "tag"}
+    assert sorted(answers[12:], key=str) == [{"minion-1": True}, {"minion-2": True}]
+
+
+def test_a_function_that_fails_is_told_as_its_minion_told_it(demo: Web) -> None:
+    """With a retcode, where the whole is asked for."""
+    answer = demo.low(client="local", tgt="minion-1", fun="test.no_such_function", full_return=True)
+    assert answer["minion-1"]["retcode"] != 0
+    assert "not available" in answer["minion-1"]["ret"]
+
+
+def test_one_bad_low_among_several_stops_no_other(demo: Web, viewer: Web) -> None:
+    """It is told in its place."""
+    good = {"client": "local", "tgt": "*", "fun": "test.ping"}
+    bad = [{"client": "ssh", "fun": "x"}, {"client": "local", "tgt": "*", "fun": "test.ping", "user": "root"}, "x"]
+    answers = demo.post("/", [good, *bad, good]).value["return"]
+    assert answers[0] == answers[-1] == BOTH
+    assert [answer["error"] for answer in answers[1:-1]] == ["bad_message"] * 3
+    answers = viewer.post("/", [{"client": "local", "tgt": "*", "fun": "cmd.run", "arg": "id"}, good]).value["return"]
+    assert (answers[0]["error"], answers[1]) == ("forbidden", BOTH)
+
+
+def test_a_user_runs_what_salt_permits_and_nothing_else(viewer: Web) -> None:
+    """The master decides, by the token."""
+    assert viewer.low(client="local", tgt="*", fun="test.ping") == BOTH
+    for low in (
+        {"client": "local", "tgt": "*", "fun": "cmd.run", "arg": ["id"]},
+        {"client": "local_async", "tgt": "*", "fun": "cmd.run", "arg": ["id"]},
+        {"client": "runner", "fun": "manage.up"},
+        {"client": "wheel", "fun": "key.list_all"},
+    ):
+        answer = viewer.post("/", low)
+        assert answer.value["error"] == "forbidden", answer.body
+        assert answer.status in (401, 403)
+    assert viewer.get("/keys").value["error"] == "forbidden"
+
+
+def test_forms_and_yaml_say_the_same_as_json(demo: Web) -> None:
+    """Arguments of a form are read as YAML, repeated ones are a list."""
+    fields = {"client": "local", "tgt": "minion-1", "fun": "test.arg", "arg": ["1", "[a, b]", "c=d"], "kwarg": "{e: 5}"}
+    by_form = demo.form("/", fields).returned["minion-1"]
+    assert by_form["args"] == [1, ["a", "b"]]
+    assert (by_form["kwargs"]["c"], by_form["kwargs"]["e"]) == ("d", 5)
+    text = "- client: local\n  tgt: minion-1\n  fun: test.arg\n  arg: [1, [a, b], c=d]\n  kwarg: {e: 5}\n"
+    answer = demo.request("POST", "/", text, Content_Type="application/x-yaml", Accept="application/x-yaml")
+    assert answer.headers["Content-Type"] == "application/x-yaml"
+    by_yaml = yaml.safe_load(answer.body)["return"][0]["minion-1"]
+    assert by_yaml["args"] == by_form["args"]
+
+
+def test_credentials_in_each_low_need_no_session_and_leave_no_token(
+    stranger: Web, salt_master: Any, engine_port: int
+) -> None:
+    """Each low runs for whom it names; the tokens that this took are gone afterwards."""
+    ping = {"client": "local", "tgt": "*", "fun": "test.ping"}
+    tokens = Path(salt_master.config["token_dir"])
+    before = set(tokens.iterdir())
+    answers = stranger.post("/run", [{**ping, **CREDENTIALS}, {**ping, "fun": "cmd.run", "arg": "id", **VIEWER}])
+    assert answers.value["return"][0] == BOTH
+    assert answers.value["return"][1]["error"] == "forbidden"
+    assert stranger.post("/", {**ping, **VIEWER}).returned == BOTH
+    assert set(tokens.iterdir()) <= before
+    assert stranger.post("/run", ping).status == 401
+    assert stranger.post("/run", {**ping, **VIEWER, "password": "wrong"}).status == 401
+
+
+def test_a_low_with_a_token_of_its_own_runs_for_its_user(demo: Web, viewer: Web) -> None:
+    """Whoever the session belongs to."""
+    low = {"client": "local", "tgt": "*", "fun": "cmd.run", "arg": "echo x", "token": viewer.token}
+    assert demo.post("/", low).value["error"] == "forbidden"
+    low |= {"token": demo.token}
+    assert viewer.post("/", low).returned == {"minion-1": "x", "minion-2": "x"}
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status"),
+    [
+        (JSON, b'{"client": ', 400),
+        (JSON, b"\xff", 400),
+        (JSON, b'"local"', 400),
+        (JSON, b"", 400),
+        ("application/x-yaml", b"a: [", 400),
+        ("application/x-yaml", b"!!python/object/apply:os.system ['touch /tmp/never']", 400),
+        ("application/x-www-form-urlencoded", b"client=%ff", 400),
+        ("application/pdf", b"x", 406),
+        (JSON, b'{"client": "' + b"x" * 300_000 + b'"}', 413),
+    ],
+)
+def test_a_bad_body_is_told_and_does_nothing(demo: Web, kind: str, body: bytes, status: int) -> None:
+    """The right status, one shape, never a traceback."""
+    answer = demo.request("POST", "/", body, Content_Type=kind)
+    assert answer.status == status, answer.body[:200]
+    assert set(answer.value) == {"error", "message", "details"}
+    assert not Path("/tmp/never").exists()
+
+
+def test_a_stranger_may_send_little(stranger: Web) -> None:
+    """Enough for a login."""
+    assert stranger.post("/login", {**CREDENTIALS, "password": "x" * 5000}).status == 413
+
+
+@pytest.mark.parametrize("path", ["/", "/minions", "/stats", "/jobs"])
+def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
+    """Before anything is done."""
+    assert demo.get(path, Accept="image/png").status == 406
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/", 405),
+        ("PUT", "/login", 405),
+        ("GET", "/run", 405),
+        ("GET", "/hook", 405),
+        ("GET", "/jobs/1", 400),
+        ("GET", "/jobs/..%2f..%2fetc%2fpasswd", 400),
+        ("GET", "/jobs/20141103073312975821", 404),
+        ("GET", "/minions/..%2f..%2fetc%2fpasswd", 400),
+        ("GET", "/no/such/path", 404),
+    ],
+)
+def test_a_wrong_path_or_method_has_its_status(demo: Web, method: str, path: str, status: int) -> None:
+    """And nothing of the inside."""
+    answer = demo.request(method, path)
+    assert answer.status == status, answer.body
+    assert b"Traceback" not in answer.body
+
+
+# Minions, jobs, keys
+
+
+def test_minions_are_told_with_their_grains(demo: Web, viewer: Web) -> None:
+    """From the master's cache; who may not read grains sees none."""
+    wait_until(lambda: set(demo.get("/minions").returned) == {"minion-1", "minion-2"}, "grains of both")
+    one = demo.get("/minions/minion-1").returned
+    assert one["minion-1"]["id"] == "minion-1"
+    assert demo.get("/minions/nobody").returned == {}
+    assert viewer.get("/minions").returned == {}
+
+
+def test_a_job_started_by_minions_is_found_under_its_link(demo: Web) -> None:
+    """202, with where to look."""
+    answer = demo.form("/minions", {"tgt": "*", "fun": "test.arg", "arg": "x"})
+    assert answer.status == 202
+    (link,) = answer.value["_links"]["jobs"]
+    assert link["href"] == f"/jobs/{answer.returned['jid']}"
+    wait_until(lambda: len(demo.get(link["href"]).returned) == 2, "both returns")
+    job = demo.get(link["href"]).value
+    (info,) = job["info"]
+    assert (info["Function"], info["Target"], info["Minions"]) == ("test.arg", "*", ["minion-1", "minion-2"])
+    assert info["Result"]["minion-1"]["return"] == job["return"][0]["minion-1"]
+    listed = demo.get("/jobs").returned
+    assert listed[answer.returned["jid"]]["User"] == "demo"
+
+
+def test_jobs_of_others_are_not_there(demo: Web, viewer: Web) -> None:
+    """Neither listed nor told."""
+    jid = demo.low(client="local_async", tgt="*", fun="cmd.run", arg="echo secret")["jid"]
+    assert jid not in viewer.get("/jobs").returned
+    assert viewer.get(f"/jobs/{jid}").status == 404
+
+
+def test_keys_are_listed_and_told_by_their_fingers(demo: Web) -> None:
+    """As the wheel key does."""
+    assert {"minion-1", "minion-2"} <= set(demo.get("/keys").value["return"]["minions"])
+    assert set(demo.get("/keys/minion-1").value["return"]["minions"]) == {"minion-1"}
+
+
+def test_a_new_pair_of_keys_is_handed_over_and_seen_by_nobody_else(
+    demo: Web, stranger: Web, engine_url: str, salt_master: Any
+) -> None:
+    """As a tar; the private half is on no event and in no log."""
+    with Client(engine_url) as watcher:
+        watcher.login("demo")
+        watcher.ask("subscribe", subscription="event", tag="salt/wheel/")
+        answer = stranger.form("/keys", {"mid": "fresh-minion", **CREDENTIALS})
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-tar")
+        frames = watcher.frames(until=lambda frame: frame.get("tag", "").endswith("/ret"))
+    with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+        files = {name: (archive.extractfile(name) or io.BytesIO()).read() for name in archive.getnames()}
+    assert set(files) == {"minion.pub", "minion.pem"}
+    private = files["minion.pem"].decode().splitlines()[1]
+    assert private not in json.dumps(frames)
+    assert private not in Path(salt_master.config["log_file"]).read_text(errors="replace")
+    assert "fresh-minion" in demo.get("/keys").value["return"]["minions"]
+    assert demo.low(client="wheel", fun="key.delete", match="fresh-minion")["data"]["success"] is True
+    assert demo.form("/keys", {"x": "y"}).status == 400
+
+
+# Hooks, stats, the Welcome
+
+
+@pytest.mark.parametrize(
+    ("path", "tag"),
+    [("/hook", "salt/netapi/hook"), ("/hook/a/b", "salt/netapi/hook/a/b"), ("/hook/a/b/", "salt/netapi/hook/a/b")],
+)
+def test_a_hook_becomes_an_event(viewer: Web, engine_url: str, path: str, tag: str) -> None:
+    """With all that came, but for the credentials."""
+    with Client(engine_url) as watcher:
+        watcher.login("demo")
+        watcher.ask("subscribe", subscription="event", tag="salt/netapi/hook")
+        sent = viewer.request("POST", f"{path}?q=1", '{"x": 1}', Content_Type=JSON, X_Signature="s")
+        assert sent.value == {"success": True}
+        (event,) = watcher.frames(until=lambda frame: frame["type"] == "event")
+    assert event["tag"] == tag
+    data = event["data"]
+    assert (data["post"], data["get"], data["body"]) == ({"x": 1}, {"q": "1"}, '{"x": 1}')
+    assert data["headers"]["X-Signature"] == "s"
+    assert viewer.token not in json.dumps(event)
+
+
+def test_a_hook_may_hold_anything_but_needs_a_token(viewer: Web, stranger: Web) -> None:
+    """What is of no type that is known is handed on as text."""
+    assert viewer.request("POST", "/hook/x", b"<xml/>", Content_Type="application/xml").status == 200
+    assert viewer.request("POST", "/hook/x", b"{", Content_Type=JSON).status == 400
+    assert viewer.request("POST", "/hook/x%0a%0akey", b"").status == 400
+    assert stranger.post("/hook/x", {}).status == 401
+
+
+def test_the_stats_count(demo: Web) -> None:
+    """Since the engine's start."""
+    before = demo.get("/stats").value["requests"].get("list_jobs", 0)
+    demo.get("/jobs")
+    assert demo.get("/stats").value["requests"]["list_jobs"] == before + 1
+
+
+def test_everybody_is_welcome_and_told_which_clients_there_are(stranger: Web) -> None:
+    """In the type that they take."""
+    welcome = stranger.get("/").value
+    assert welcome["return"] == "Welcome"
+    assert "local_async" in welcome["clients"]
+    assert yaml.safe_load(stranger.get("/", Accept="application/x-yaml").body) == welcome
+    assert "X-Salt-Version" not in stranger.get("/").headers
+
+
+def test_a_missing_minion_is_told_apart_from_a_false_one(demo: Web, salt_minions: list[Any]) -> None:
+    """A low ends when its job ends: a minion that is down is missing, and not waited for without end."""
+    with salt_minions[1].stopped():
+        began = time.monotonic()
+        answer = demo.low(client="local", tgt="*", fun="test.false")
+        assert answer == {"minion-1": False}
+        assert time.monotonic() - began < 60
+
+
+def test_basic_credentials_are_no_token(stranger: Web) -> None:
+    """They are not understood, and so not taken for anything."""
+    basic = base64.b64encode(b"demo:demo").decode()
+    assert stranger.get("/minions", Authorization=f"Basic {basic}").status == 401
+
+
+def test_somebodys_stale_token_keeps_nobody_else_out(stranger: Web, demo: Web) -> None:
+    """A forgotten dashboard asks for ever; others of its address have valid tokens, and go on."""
+    assert {stranger.get("/stats", X_Auth_Token="e" * 64).status for _ in range(15)} == {401, 429}
+    assert demo.get("/stats").status == 200
