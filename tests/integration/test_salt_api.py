@@ -250,7 +250,7 @@ def test_a_user_runs_what_salt_permits_and_nothing_else(viewer: Web) -> None:
     ):
         answer = viewer.post("/", low)
         assert answer.value["error"] == "forbidden", answer.body
-        assert answer.status in (401, 403)
+        assert answer.status == 401
     assert viewer.get("/keys").value["error"] == "forbidden"
 
 
@@ -337,7 +337,7 @@ def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
         ("GET", "/jobs/1", 400),
         ("GET", "/jobs/..%2f..%2fetc%2fpasswd", 400),
         ("GET", "/jobs/20141103073312975821", 404),
-        ("GET", "/minions/..%2f..%2fetc%2fpasswd", 400),
+        ("HEAD", "/", 200),
         ("GET", "/no/such/path", 404),
     ],
 )
@@ -356,6 +356,7 @@ def test_minions_are_told_with_their_grains(demo: Web, viewer: Web) -> None:
     wait_until(lambda: set(demo.get("/minions").returned) == {"minion-1", "minion-2"}, "grains of both")
     one = demo.get("/minions/minion-1").returned
     assert one["minion-1"]["id"] == "minion-1"
+    assert set(demo.get("/minions/minion-*").returned) == {"minion-1", "minion-2"}
     assert demo.get("/minions/nobody").returned == {}
     assert viewer.get("/minions").returned == {}
 
@@ -406,7 +407,8 @@ def test_a_new_pair_of_keys_is_handed_over_and_seen_by_nobody_else(
     assert private not in Path(salt_master.config["log_file"]).read_text(errors="replace")
     assert "fresh-minion" in demo.get("/keys").value["return"]["minions"]
     assert demo.low(client="wheel", fun="key.delete", match="fresh-minion")["data"]["success"] is True
-    assert demo.form("/keys", {"x": "y"}).status == 400
+    for fields in ({"x": "y"}, {"mid": "../evil"}, {"mid": ".."}, {"mid": 'a"b'}, {"mid": "a\r\nb"}):
+        assert demo.form("/keys", fields).status == 400
 
 
 # Hooks, stats, the Welcome
@@ -460,7 +462,8 @@ def test_a_missing_minion_is_told_apart_from_a_false_one(demo: Web, salt_minions
     with salt_minions[1].stopped():
         began = time.monotonic()
         answer = demo.low(client="local", tgt="*", fun="test.false")
-        assert answer == {"minion-1": False}
+        assert answer["minion-1"] is False
+        assert answer["minion-2"].startswith("Minion did not return. [No response]")
         assert time.monotonic() - began < 60
 
 

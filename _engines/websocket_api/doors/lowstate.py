@@ -31,6 +31,14 @@ PUBLISHED = frozenset(
 )
 """What may stand in a low for minions. ``timeout`` and ``gather_job_timeout`` tell Salt's own client when to ask
 whether minions still run a job; the engine asks once for all who watch."""
+ENDED = ("returned", "failed")
+NO_RETURN = """\
+Minion did not return. [No response]
+The minions may not have all finished running and any remaining minions will return upon completion. To look up the \
+return data for this job later, run the following command:
+
+salt-run jobs.lookup_jid {jid}"""
+"""What LocalClient of Salt 3008 says; clients look for its beginning."""
 MASTER_ONLY = frozenset(("client", "fun", "arg", "kwarg", "timeout", "full_return", *CREDENTIALS))
 """What is no keyword argument of the function in a low for the master, where they stand flat."""
 
@@ -110,7 +118,7 @@ async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
             await asyncio.sleep(pause)
         call |= {"tgt": found[start : start + size], "tgt_type": "list"}
         ended = await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call)
-        answers += [{minion: value} for minion, value in _returns(ended, full).items()]
+        answers += [{minion: value} for minion, value in _returns(ended, full, with_missing=False).items()]
     return answers
 
 
@@ -121,15 +129,18 @@ async def _matched(call: Mapping[str, Any], ask: Ask) -> list[str]:
     return found
 
 
-def _returns(job: Mapping[str, Any], full: bool) -> dict[str, Any]:
-    """Return what the minions returned; who did not is not among them, so that nobody takes that for an answer."""
-    parts = {name: part for name, part in job["minions"].items() if part["state"] in ("returned", "failed")}
-    if not full:
-        return {name: part["return"] for name, part in parts.items()}
-    return {
-        name: {"ret": part["return"], "retcode": part["retcode"] or 0, "jid": job["jid"]}
-        for name, part in parts.items()
-    }
+def _returns(job: Mapping[str, Any], full: bool, *, with_missing: bool = True) -> dict[str, Any]:
+    """Return what the minions returned; for who did not, Salt's own sentence, which nobody takes for an answer."""
+    jid, answers = job["jid"], {}
+    for name, part in job["minions"].items():
+        if part["state"] in ENDED:
+            whole = {"ret": part["return"], "retcode": part["retcode"] or 0, "jid": jid}
+        elif with_missing:
+            whole = {"out": "no_return", "ret": NO_RETURN.format(jid=jid), "retcode": 1}
+        else:
+            continue
+        answers[name] = whole if full else whole["ret"]
+    return answers
 
 
 async def _on_master(client: str, low: Low, ask: Ask) -> Any:
@@ -144,7 +155,7 @@ async def _on_master(client: str, low: Low, ask: Ask) -> Any:
         return ran["return"]
     whole = {"jid": ran["jid"], "tag": ran["tag"], "fun": f"{kind}.{fun}", "return": ran["return"]}
     data = {**whole, "success": ran["success"], "user": (await ask("whoami"))["user"]}
-    return {"tag": ran["tag"], "data": data}
+    return {"tag": ran["tag"] if kind == "wheel" else f"{ran['tag']}/ret", "data": data}
 
 
 class Askers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from typing import Any
 
@@ -11,14 +12,19 @@ from .lowstate import Askers
 from .salt_api import SaltHandler
 from .saltly import job_info, job_list
 
+MINION_ID = re.compile(r"(?!\.)[\w.@+-]{1,255}")
+"""What names a new minion: part of a path and of a header, so stricter than Salt's own rule."""
+
 
 class MinionsHandler(SaltHandler):
     """``/minions``: the fleet as the master knows it, and jobs."""
 
     async def get(self, minion: str | None = None) -> None:
         """Tell grains, from the master's cache: no minion is asked."""
-        only = {} if minion is None else {"minions": [minion]}
-        fleet = await self.ask("list_minions", **only)
+        only = {}
+        if minion is not None:
+            only["minions"] = await self.ask("match", tgt=minion, fun="grains.items")
+        fleet = await self.ask("list_minions", **only) if minion is None or only["minions"] else []
         self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
 
     async def post(self) -> None:
@@ -59,8 +65,10 @@ class KeysHandler(SaltHandler):
         """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
         lows = await self.lows()
         low = lows[0] if lows and isinstance(lows[0], dict) else {}
-        if not isinstance(low.get("mid"), str):
-            raise ApiError("bad_message", "mid is required", [{"path": "/mid", "message": "is required"}])
+        if not isinstance(low.get("mid"), str) or not MINION_ID.fullmatch(low["mid"]):
+            # Salt makes a file of this name: `../x` would do as well, for it.
+            fault = {"path": "/mid", "message": "must be the id of a minion"}
+            raise ApiError("bad_message", "mid must be the id of a minion", [fault])
         askers = Askers(self.ask, self.log_in_apart, self.session is not None)
         try:
             ask = await askers.of(low)

@@ -72,10 +72,15 @@ async def test_a_low_for_minions_is_a_cmd(low: dict[str, Any], fields: dict[str,
 
 
 async def test_who_did_not_return_is_not_taken_for_a_false() -> None:
-    """A minion that returned false is there; one that is missing is not."""
+    """For a minion that is missing Salt's own sentence stands; clients know it."""
     engine = Engine()
     engine.silent = {"m2"}
-    assert await engine.low(client="local", tgt="*", fun="test.false") == [{"m1": False, "m3": False}]
+    (answer,) = await engine.low(client="local", tgt="*", fun="test.false")
+    assert (answer["m1"], answer["m3"]) == (False, False)
+    assert answer["m2"].startswith("Minion did not return. [No response]")
+    assert answer["m2"].endswith(f"salt-run jobs.lookup_jid {JID}")
+    (full,) = await engine.low(client="local", tgt="*", fun="test.false", full_return=True)
+    assert full["m2"] == {"out": "no_return", "ret": answer["m2"], "retcode": 1}
 
 
 async def test_a_full_return_tells_retcode_and_jid() -> None:
@@ -126,7 +131,8 @@ async def test_a_wheel_is_always_told_whole_and_a_runner_where_it_is_asked_for(c
     full = {} if client == "wheel" else {"full_return": True}
     (answer,) = await Engine().low(client=client, fun="key.list_all", **full)
     told = {"jid": JID, "tag": f"salt/run/{JID}", "fun": f"{client}.key.list_all", "return": 42}
-    assert answer == {"tag": f"salt/run/{JID}", "data": {**told, "success": True, "user": "ann"}}
+    tag = f"salt/run/{JID}" if client == "wheel" else f"salt/run/{JID}/ret"
+    assert answer == {"tag": tag, "data": {**told, "success": True, "user": "ann"}}
 
 
 @pytest.mark.parametrize(
