@@ -44,9 +44,14 @@ test-all: test ## Run all tests, and on Salt 3007 all that can hold there
 	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
 
 .PHONY: test-3008
-test-3008: .venv/.made ## Run all tests on Salt 3008 only
+test-3008: .venv/.made chromium ## Run all tests on Salt 3008 only
 	@echo "== Salt 3008"
 	@$(PY) -m pytest $(ARGS)
+
+# The browser of tests/browser.
+.PHONY: chromium
+chromium:
+	@tools/need.sh tests 'command -v chromium' chromium
 
 .PHONY: lint
 lint: .venv/.made ## Check style, types, the direction of imports, and that docs/ fits the schemas

@@ -11,22 +11,7 @@ log=$folder/install.log
 
 # need CHECK PACKAGE...: what CHECK (a command) does not find, Debian's PACKAGEs bring.
 need() {
-    local check=$1
-    shift
-    eval "$check" >/dev/null 2>&1 && return
-    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-        echo "$folder: installing $* with apt-get"
-        apt_lists
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-        eval "$check" >/dev/null 2>&1 && return
-    fi
-    echo "$folder: cannot be built without $*. On Debian and Ubuntu: sudo apt-get install $*" >&2
-    exit 1
-}
-
-# A fresh machine has no package lists yet; one that has is not made to wait.
-apt_lists() {
-    apt-cache show python3-dev >/dev/null 2>&1 || apt-get update -qq
+    tools/need.sh "$folder" "$@"
 }
 
 python=${PYTHON:-$(tools/find-python.sh "$version" || true)}

@@ -1,0 +1,134 @@
+"""A web application made for salt-api, in a real browser: served from here, it asks as it always did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.client import Client
+from tests.integration.conftest import wait_until
+from tests.integration.staging import Stage
+
+pytestmark = pytest.mark.slow
+
+MINION = "browser-minion"
+
+
+@pytest.fixture
+def app(page: Any) -> Any:
+    """The app, as a browser gets it that is led there from the root."""
+    page.goto("/")
+    page.wait_for_function("document.getElementById('state').textContent === 'ready'")
+    return page
+
+
+@pytest.fixture
+def user(app: Any) -> Any:
+    """The app, logged in."""
+    assert app.evaluate("logIn('demo', 'demo', 'sharedsecret')")["status"] == 200
+    return app
+
+
+def ask(page: Any, method: str, path: str, params: Any = None) -> dict[str, Any]:
+    answer: dict[str, Any] = page.evaluate("([m, p, b]) => request(m, p, b)", [method, path, params])
+    return answer
+
+
+def test_a_browser_is_led_to_the_app_and_gets_its_files(app: Any) -> None:
+    """By the option names of rest_cherrypy; text files are asked for as text."""
+    assert app.url.endswith("/app")
+    assert ask(app, "GET", "/static/motd.txt") == {"status": 200, "value": "hello from a file\n"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/..%2fapp.html", "/static/%2e%2e/app.html", "/static//etc/passwd", "/static/"]
+)
+def test_nothing_outside_of_the_apps_files_is_served(app: Any, path: str) -> None:
+    """Whatever the path looks like."""
+    assert ask(app, "GET", f"/static/{path}")["status"] == 404
+
+
+def test_before_the_login_all_is_refused_and_a_wrong_password_too(app: Any) -> None:
+    """With an empty X-Auth-Token, as such apps send it."""
+    assert ask(app, "GET", "/stats")["status"] == 401
+    assert app.evaluate("logIn('demo', 'wrong', 'sharedsecret')")["status"] == 401
+
+
+LOWS: list[tuple[dict[str, Any], Any]] = [
+    ({"client": "local", "fun": "test.ping", "tgt": "*", "tgt_type": "glob"}, lambda r: r == {MINION: True}),
+    ({"client": "local", "fun": "test.ping", "tgt": MINION, "tgt_type": "list"}, lambda r: r == {MINION: True}),
+    (
+        {"client": "local", "fun": "beacons.list", "kwarg": {"return_yaml": False}, "tgt": "*", "tgt_type": "glob"},
+        lambda r: set(r) == {MINION},
+    ),
+    (
+        {"client": "local", "fun": "grains.items", "tgt": MINION, "tgt_type": "list"},
+        lambda r: r[MINION]["id"] == MINION,
+    ),
+    (
+        {"client": "local", "fun": "test.version", "full_return": True, "tgt": "*", "tgt_type": "compound"},
+        lambda r: set(r[MINION]) == {"ret", "retcode", "jid"},
+    ),
+    ({"client": "local_async", "fun": "test.ping", "tgt": "*", "tgt_type": "glob"}, lambda r: r["minions"] == [MINION]),
+    ({"client": "runner", "fun": "cache.grains", "tgt": "*"}, lambda r: set(r) == {MINION}),
+    ({"client": "runner", "fun": "jobs.active"}, lambda r: isinstance(r, dict)),
+    ({"client": "runner", "fun": "jobs.list_jobs", "search_function": "test.ping"}, lambda r: len(r) >= 1),
+    ({"client": "runner", "fun": "manage.versions"}, lambda r: MINION in str(r)),
+    ({"client": "wheel", "fun": "config.values"}, lambda r: "interface" in r["data"]["return"]),
+    ({"client": "wheel", "fun": "key.finger", "match": "*"}, lambda r: MINION in r["data"]["return"]["minions"]),
+    ({"client": "wheel", "fun": "key.list_all"}, lambda r: r["data"]["return"]["minions"] == [MINION]),
+    ({"client": "wheel", "fun": "minions.connected"}, lambda r: r["data"]["success"] is True),
+    ({"client": "wheel", "fun": "key.reject", "match": "nobody"}, lambda r: r["data"]["success"] is True),
+]
+
+
+def test_every_request_of_such_an_app_is_answered_in_its_shape(user: Any) -> None:
+    """Lists as strings, flat keyword arguments, wheels with their data."""
+    for low, fits in LOWS:
+        answer = ask(user, "POST", "/", low)
+        assert answer["status"] == 200, (low, answer)
+        (returned,) = answer["value"]["return"]
+        assert fits(returned), (low, returned)
+    job = ask(user, "POST", "/", LOWS[5][0])["value"]["return"][0]["jid"]
+    wait_until(
+        lambda: ask(user, "POST", "/", {"client": "runner", "fun": "jobs.list_job", "jid": job})["value"]["return"][0][
+            "Result"
+        ].get(MINION),
+        "the job's return",
+    )
+    assert ask(user, "GET", "/stats")["status"] == 200
+
+
+def test_the_event_stream_comes_by_the_cookie(user: Any, stage: Stage) -> None:
+    """EventSource cannot send headers; what comes is JSON with tag and data."""
+    assert user.evaluate("listen()") is True
+    with stage.client() as client:
+        client.ask("event", tag="browser/test", body={"x": 1})
+    user.wait_for_function("events.some((event) => event.tag === 'browser/test')")
+    found = user.evaluate("events.find((event) => event.tag === 'browser/test')")
+    assert found["data"]["x"] == 1
+
+
+def test_after_the_logout_the_stream_ends_and_all_is_refused(user: Any) -> None:
+    """Whoever closes the session closes what rests on it."""
+    assert user.evaluate("listen()") is True
+    assert ask(user, "POST", "/logout", {})["status"] == 200
+    assert ask(user, "GET", "/stats")["status"] == 401
+
+
+def test_a_websocket_of_a_page_speaks_the_native_protocol_and_salt_apis(user: Any, stage: Stage) -> None:
+    """The cookie says who it is, and our own Origin lets it in."""
+    assert '"user":"demo"' in user.evaluate("socket('/ws', '{\"type\": \"whoami\"}')")
+    with Client(stage.url) as client:
+        token = client.login("demo")["token"]
+        promise = f"window.found = socket('/all_events/{token}', 'websocket client ready'); true"
+        user.evaluate(promise)
+        wait_until(lambda: _fired(client), "an event fired")
+        assert '"tag"' in user.evaluate("window.found")
+
+
+def _fired(client: Client) -> bool:
+    for number in range(20):
+        client.ask("event", tag=f"browser/{number}", body={})
+    return True
