@@ -182,7 +182,7 @@ def test_a_request_of_the_http_door_is_described_whole(name: str) -> None:
     assert request.keys() <= {"title", "description", "access", "headers", "body", "replies", "errors"}
     assert request["title"]
     assert request["description"].endswith(".")
-    assert request["access"] in ("anybody", "token", "low")
+    assert request["access"] in ("anybody", "token", "either")
     assert set(request.get("errors", ())) <= set(ERRORS)
     named = {*re.findall(r"{(\w+)}", path), *request.get("headers", {}).values()}
     named |= {reply["schema"] for reply in request["replies"].values() if "schema" in reply}
