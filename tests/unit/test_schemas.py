@@ -179,7 +179,8 @@ def test_a_request_of_the_http_door_is_described_whole(name: str) -> None:
     request = SCHEMAS.requests[name]
     method, path = name.split(" ")
     assert method in ("GET", "POST", "DELETE")
-    assert request.keys() <= {"title", "description", "access", "headers", "body", "replies", "errors"}
+    may = {"title", "description", "access", "headers", "body", "takes", "replies", "errors"}
+    assert request.keys() <= may
     assert request["title"]
     assert request["description"].endswith(".")
     assert request["access"] in ("anybody", "token", "either")

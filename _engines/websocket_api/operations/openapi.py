@@ -84,7 +84,8 @@ def _operation(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if "body" in request:
-        operation["requestBody"] = {"required": True, "content": _content(BODY_TYPES, request["body"])}
+        content = _content(request.get("takes", BODY_TYPES), request["body"])
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
@@ -119,7 +120,8 @@ def _refusal(status: str) -> dict[str, Any]:
     kinds = [kind for kind in ERRORS.values() if str(kind.status) == status]
     meaning = "\n".join(f"* `{kind.code}`: {kind.meaning}" for kind in kinds)
     response: dict[str, Any] = {
-        "description": meaning or "The request accepts none of the types that there are.",
+        "description": meaning
+        or "The request accepts no type that the reply can have, or its body has one that is not taken.",
         "content": _content(REPLY_TYPES[:1], "error"),
     }
     if any(kind.code == "too_many" for kind in kinds):
