@@ -58,7 +58,8 @@ def document(schemas: Schemas) -> dict[str, Any]:
         "info": {
             "title": "websocket_api: the HTTP door",
             "version": schemas.version,
-            "description": "A Salt master over HTTP, for the clients of salt-api. A `{path}` may hold slashes.",
+            "description": "A Salt master over HTTP, for the clients of salt-api. A `{path}` may hold slashes. "
+            "What Salt does not permit is `forbidden` with the status 401 where salt-api has it so, else 403.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/", "description": "The server that this document came from."}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pathlib
 import re
 from types import SimpleNamespace
@@ -74,3 +75,15 @@ def test_every_served_request_is_described() -> None:
             undescribed[rule.target].discard(method)
     assert [getattr(rule.matcher, "regex", rule.matcher) for rule in unused] == []
     assert {handler.__name__: names for handler, names in undescribed.items() if names} == {}
+
+
+def test_a_handler_takes_the_parts_of_its_path_with_each_of_its_methods() -> None:
+    """One that did not would be a fault of ours to whoever tries that method there."""
+    for rule in rules():
+        parts = [""] * rule.matcher.regex.groups  # type: ignore[attr-defined]
+        for method in methods(rule.target):
+            function = getattr(rule.target, method.lower())
+            try:
+                inspect.signature(function).bind(None, *parts)
+            except TypeError as error:
+                raise AssertionError(f"{method} {rule.matcher.regex.pattern}: {error}") from error  # type: ignore[attr-defined]
