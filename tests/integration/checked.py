@@ -17,9 +17,9 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 @cache
 def _registry() -> Registry[Any]:
-    contents = [json.loads(path.read_text()) for path in SCHEMAS.rglob("*.json")]
     found: Registry[Any] = Registry().with_resources(
-        (schema["$id"], Resource.from_contents(schema)) for schema in contents
+        (path.relative_to(SCHEMAS).as_posix(), Resource.from_contents(json.loads(path.read_text())))
+        for path in SCHEMAS.rglob("*.json")
     )
     return found
 

@@ -333,6 +333,8 @@ def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
         ("DELETE", "/", 405),
         ("PUT", "/login", 405),
         ("GET", "/run", 405),
+        ("POST", "/minions/minion-1", 405),
+        ("POST", "/keys/minion-1", 405),
         ("GET", "/hook", 405),
         ("GET", "/jobs/1", 400),
         ("GET", "/jobs/..%2f..%2fetc%2fpasswd", 400),

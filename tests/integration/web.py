@@ -1,4 +1,4 @@
-"""HTTP as salt-api's clients speak it: one request, one answer, nothing hidden."""
+"""HTTP as salt-api's clients speak it: one request, one answer, nothing hidden, and all of it as it is described."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
+
+from tests.integration.described import check_answer
 
 
 class Answer:
@@ -56,7 +58,9 @@ class Web:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         with contextlib.closing(connection):
             connection.request(method, path, body, sent)
-            return Answer(connection.getresponse())
+            answer = Answer(connection.getresponse())
+        check_answer(method, path, answer.status, answer.headers.get("Content-Type", ""), answer.body)
+        return answer
 
     def get(self, path: str, **headers: str) -> Answer:
         """GET."""

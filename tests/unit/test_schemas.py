@@ -9,10 +9,12 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import websocket_api
 from websocket_api import operations
+from websocket_api.errors import ERRORS
 from websocket_api.operations.dialect import Validator
 from websocket_api.operations.registry import OPERATIONS
 from websocket_api.operations.validation import Schemas
@@ -75,6 +77,7 @@ def properties(schema: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 def every_property() -> list[tuple[str, Any]]:
     """Return every property of every message, reply, frame and option."""
     wholes = {**SCHEMAS.operations, **SCHEMAS.frames, "settings": SCHEMAS.settings, "common": SCHEMAS.common}
+    wholes["http"] = SCHEMAS.http
     return [(f"{name}{place}", value) for name, whole in wholes.items() for place, value in properties(whole)]
 
 
@@ -85,8 +88,8 @@ def test_the_schemas_are_of_the_same_release_as_the_engine() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_named_by_its_own_id(name: str) -> None:
-    """References between files are read by ``$id``, editors follow them by path: both must lead to the same file."""
-    assert read(name)["$id"] == name
+    """References are read against ``$id``, which is read against where the file came from: it must lead there again."""
+    assert urljoin(f"http://master/schemas/{name}", read(name)["$id"]) == f"http://master/schemas/{name}"
     assert read(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -159,6 +162,47 @@ def test_a_frame_is_described_whole_and_its_examples_are_good(name: str) -> None
         SCHEMAS.validate_frame(name, example)
 
 
+@pytest.mark.parametrize("name", sorted(SCHEMAS.http))
+def test_a_body_of_the_http_door_is_described_and_its_examples_are_good(name: str) -> None:
+    """Bodies and replies over HTTP are described like messages, and their examples hold."""
+    schema = SCHEMAS.http[name]
+    assert re.search(r"[.:]$", schema["description"])
+    if "examples" not in schema:
+        assert schema in SCHEMAS.common.values(), "what this file alone defines has examples"
+    for example in schema.get("examples", ()):
+        SCHEMAS.validate_http(name, example)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS.requests))
+def test_a_request_of_the_http_door_is_described_whole(name: str) -> None:
+    """Titles and descriptions in prose, and no name of a schema or an error that does not exist."""
+    request = SCHEMAS.requests[name]
+    method, path = name.split(" ")
+    assert method in ("GET", "POST", "DELETE")
+    may = {"title", "description", "access", "headers", "body", "takes", "replies", "errors"}
+    assert request.keys() <= may
+    assert request["title"]
+    assert request["description"].endswith(".")
+    assert request["access"] in ("anybody", "token", "either")
+    assert set(request.get("errors", ())) <= set(ERRORS)
+    named = {*re.findall(r"{(\w+)}", path), *request.get("headers", {}).values()}
+    named |= {reply["schema"] for reply in request["replies"].values() if "schema" in reply}
+    named |= {request["body"]} if "body" in request else set()
+    assert named <= set(SCHEMAS.http)
+    for status, reply in request["replies"].items():
+        assert status.isdigit()
+        assert reply["description"].endswith(".")
+        assert reply.keys() <= {"description", "schema", "types", "headers"}
+
+
+def test_every_definition_of_the_http_door_is_used() -> None:
+    """What no request names, directly or inside of what it names, is a leftover."""
+    text = json.dumps(read("http.json"))
+    requests = json.dumps(SCHEMAS.requests)
+    for name in SCHEMAS.http:
+        assert f'"{name}"' in requests or f"{{{name}}}" in requests or f'"#/$defs/{name}"' in text, name
+
+
 def test_a_message_is_a_reply_or_a_frame_but_never_both() -> None:
     """Clients tell the two apart by ``id`` and ``subscription``."""
     for name, frame in SCHEMAS.frames.items():
@@ -184,4 +228,4 @@ def test_the_first_clients_get_the_reply_to_a_login_that_they_know() -> None:
 
 def test_schemas_refer_to_nothing_outside_of_themselves() -> None:
     """``describe`` hands schemas out one by one, so each must be complete in itself."""
-    assert '"$ref"' not in json.dumps([SCHEMAS.operations, SCHEMAS.frames, SCHEMAS.settings])
+    assert '"$ref"' not in json.dumps([SCHEMAS.operations, SCHEMAS.frames, SCHEMAS.settings, SCHEMAS.http])

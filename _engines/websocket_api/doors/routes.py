@@ -8,11 +8,13 @@ from typing import Any
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, PathMatches, Rule
 
+from ..operations.published import Published
 from ..settings import Settings
 from .clients import Clients
 from .metrics import HealthHandler, MetricsHandler
 from .salt_api import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
 from .salt_paths import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
+from .schemas import SchemasHandler
 from .static import AppHandler, FilesHandler
 from .websocket import NativeHandler
 
@@ -27,7 +29,7 @@ class Upgrades(PathMatches):
 
 def routes(clients: Clients, settings: Settings) -> list[Any]:
     """Return the rules of all doors; the first that matches counts."""
-    shared = {"clients": clients}
+    shared, published = {"clients": clients}, Published(clients.services.schemas)
     rules: list[tuple[str | Matcher, type[Any]]] = [
         (Upgrades(r"/(?:ws)?$"), NativeHandler),
         (r"/(?:ws)?", RootHandler),
@@ -49,7 +51,8 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
     if settings.metrics:
         rules.append((r"/metrics", MetricsHandler))
     made = [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
-    return made + _web_app(shared, settings)
+    described = Rule(PathMatches(r"/schemas/(.*)$"), SchemasHandler, {**shared, "published": published})
+    return [*made, described, *_web_app(shared, settings)]
 
 
 def _web_app(shared: dict[str, Any], settings: Settings) -> list[Rule]:

@@ -7,6 +7,8 @@ import re
 import tarfile
 from typing import Any
 
+from tornado.web import HTTPError
+
 from ..errors import ApiError
 from .lowstate import Askers
 from .salt_api import SaltHandler
@@ -27,8 +29,10 @@ class MinionsHandler(SaltHandler):
         fleet = await self.ask("list_minions", **only) if minion is None or only["minions"] else []
         self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
 
-    async def post(self) -> None:
+    async def post(self, minion: str | None = None) -> None:
         """Start jobs."""
+        if minion is not None:
+            raise HTTPError(405)
         started = await self.run_lows(client="local_async")
         jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
         self.set_status(202)
@@ -61,8 +65,10 @@ class KeysHandler(SaltHandler):
         fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
         self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
 
-    async def post(self) -> None:
+    async def post(self, minion: str | None = None) -> None:
         """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
+        if minion is not None:
+            raise HTTPError(405)
         lows = await self.lows()
         low = lows[0] if lows and isinstance(lows[0], dict) else {}
         if not isinstance(low.get("mid"), str) or not MINION_ID.fullmatch(low["mid"]):

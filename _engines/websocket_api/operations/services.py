@@ -79,7 +79,12 @@ Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
 class Schemas(Protocol):
     """The schema files (operations/validation.py)."""
 
+    version: str
+    files: dict[str, bytes]
     operations: dict[str, dict[str, Any]]
+    frames: dict[str, dict[str, Any]]
+    http: dict[str, dict[str, Any]]
+    requests: dict[str, dict[str, Any]]
 
     def validate(self, name: str, message: Any) -> None:
         """Raise ``bad_message`` naming every fault."""

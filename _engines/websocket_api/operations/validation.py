@@ -19,7 +19,7 @@ from .dialect import MessageCheck, Schema, Validator
 from .faults import Fault
 
 _MEND = "copy the folder schemas of this release to where the option schemas points"
-_NEEDED = ("VERSION", "common.json", "frames.json", "settings.json")
+_NEEDED = ("VERSION", "common.json", "frames.json", "http.json", "settings.json")
 _WORDS = frozenset({"title", "description", "default", "examples", "x-unit"})
 """Keywords that say something beside a ``$ref`` without checking anything."""
 
@@ -37,7 +37,11 @@ class Schemas:
                 raise CannotRun(f"the schemas lack the file {name}: {_MEND}")
         self.version = (directory / "VERSION").read_text(encoding="utf-8", errors="replace").strip()
         """The release that the files belong to."""
-        files = {path.relative_to(directory).as_posix(): _read(path) for path in sorted(directory.rglob("*.json"))}
+        self.files: dict[str, bytes] = {
+            path.relative_to(directory).as_posix(): _read(path) for path in sorted(directory.rglob("*.json"))
+        }
+        """Each file as it is, by its path below the directory."""
+        files = {name: _parsed(name, text) for name, text in self.files.items()}
         whole = _Whole(files)
         self.operations: dict[str, Schema] = {
             pathlib.PurePosixPath(name).stem: whole.schema(name) for name in files if name.startswith("operations/")
@@ -49,6 +53,11 @@ class Schemas:
         """What several messages have in common, by name."""
         self.frames: dict[str, Schema] = whole.schema("frames.json").get("$defs", {})
         """The schema of each frame and reply by name, likewise."""
+        http = whole.schema("http.json")
+        self.http: dict[str, Schema] = http.get("$defs", {})
+        """The schema of each body, reply and part of a path of the HTTP door by name, likewise."""
+        self.requests: dict[str, dict[str, Any]] = http.get("x-requests", {})
+        """What each request of the HTTP door, such as ``GET /jobs/{jid}``, takes and gives, by names of the above."""
         self.settings: Schema = whole.schema("settings.json")
         """The schema of the engine's options, likewise."""
         for name, schema in self.operations.items():
@@ -57,6 +66,7 @@ class Schemas:
         self._messages = {name: MessageCheck(schema) for name, schema in self.operations.items()}
         self._results = {name: Validator(schema["$defs"]["result"]) for name, schema in self.operations.items()}
         self._frames = {name: Validator(schema) for name, schema in self.frames.items()}
+        self._http = {name: Validator(schema) for name, schema in self.http.items()}
         self._settings = Validator(self.settings)
 
     def check_version(self, expected: str) -> None:
@@ -84,6 +94,10 @@ class Schemas:
     def validate_frame(self, name: str, frame: Any) -> None:
         """Raise ValueError if a frame or reply is not as ``frames.json`` promises; values are shown (for tests)."""
         _check(self._frames[name], frame)
+
+    def validate_http(self, name: str, body: Any) -> None:
+        """Raise ValueError if a body or reply is not as ``http.json`` promises; values are shown (for tests)."""
+        _check(self._http[name], body)
 
     def validate_settings(self, options: Mapping[str, Any]) -> list[Fault]:
         """Return all faults of the engine's options, without their values."""
@@ -130,13 +144,18 @@ class _Whole:
         return {**target, **beside} if beside.keys() <= _WORDS else {"allOf": [target], **beside}
 
 
-def _read(path: pathlib.Path) -> Schema:
+def _read(path: pathlib.Path) -> bytes:
     name = path.name if path.parent.name != "operations" else f"operations/{path.name}"
     try:
-        schema = json.loads(path.read_text(encoding="utf-8"))
-        jsonschema.Draft202012Validator.check_schema(schema)
+        return path.read_bytes()
     except OSError as error:
         raise CannotRun(f"the schema {name} cannot be read: {error.strerror}: {_MEND}") from error
+
+
+def _parsed(name: str, text: bytes) -> Schema:
+    try:
+        schema = json.loads(text.decode("utf-8"))
+        jsonschema.Draft202012Validator.check_schema(schema)
     except ValueError as error:
         raise CannotRun(f"the schema {name} is not JSON: {error}: {_MEND}") from error
     except SchemaError as error:

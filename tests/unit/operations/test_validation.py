@@ -254,7 +254,7 @@ def spoil(file: pathlib.Path, **changes: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["VERSION", "common.json", "frames.json", "settings.json"])
+@pytest.mark.parametrize("name", ["VERSION", "common.json", "frames.json", "http.json", "settings.json"])
 def test_a_missing_file_is_named_with_the_mend(copy: pathlib.Path, name: str) -> None:
     """An operator whose files are half copied reads what to do."""
     (copy / name).unlink()
