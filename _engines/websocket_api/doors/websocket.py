@@ -49,11 +49,17 @@ class NativeHandler(Base, WebSocketHandler):
         if not may_connect(self.address, settings.allow_from):
             refuse(self, 403, "forbidden", "this address may not connect")
             return
+        if not self._is_upgrade():
+            return
+        origin = self.request.headers.get("Origin")
+        if origin is not None and not origin_allowed(origin, self.request, settings):
+            # Before any token is looked at; tornado would say so only afterwards, and not as an error of our table.
+            refuse(self, 403, "forbidden", "pages of this Origin may not connect")
+            return
         token, by_cookie = handshake_token(self.request)
-        if token is None or not self._is_upgrade():
+        if token is None:
             return
         # A browser sends the cookie wherever the page comes from; only the Origin tells.
-        origin = self.request.headers.get("Origin", "")
         if by_cookie and not (origin and origin_allowed(origin, self.request, settings, by_cookie=True)):
             refuse(self, 403, "forbidden", "a session cookie is accepted from our own pages only")
             return
