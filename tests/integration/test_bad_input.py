@@ -26,6 +26,8 @@ pytestmark = pytest.mark.slow
 JID = "20141103073312975821"
 TOKEN = "de7f428a61a8ab799d44e764067b0efd"
 MIB = 1024 * 1024
+MASTER_SECONDS = 8.0  # after which a master that does not answer is told (the default of `master_seconds`)
+SLACK_SECONDS = 5.0  # more that anything may take on a loaded machine
 
 Connect = Callable[..., Client]
 
@@ -258,8 +260,19 @@ def test_an_expired_token_is_told_as_such(connect: Connect, salt_master: Any) ->
     assert resting.ask("auth", token=token["token"])["expire"] == pytest.approx(token["expire"])
     assert using.ask("whoami", token=token["token"])["user"] == "viewer"
     assert resting.closed(timeout=10).code == 4401
-    assert 0 <= time.time() - token["expire"] < 2
-    assert refused(using, "whoami", token=token["token"]).code in ("token_expired", "unauthenticated")
+    assert 0 <= time.time() - token["expire"] < 1 + SLACK_SECONDS
+    assert refused(using, "whoami", token=token["token"]).code == "token_expired"
+
+
+def test_a_token_that_expired_unused_is_told_as_such(connect: Connect, salt_master: Any) -> None:
+    """Nor does the engine need to have known it before: as long as Salt's store holds it, it is an expired one."""
+    import salt.auth
+
+    opts = {**salt_master.config, "token_expire": -1}
+    token = salt.auth.LoadAuth(opts).mk_token({"eauth": "sharedsecret", "username": "viewer", "password": "demo"})
+    client = connect()
+    assert refused(client, "auth", token=token["token"]).code == "token_expired"
+    assert refused(client, "whoami", token=token["token"]).code == "token_expired"
 
 
 FORBIDDEN: list[tuple[str, str, dict[str, Any]]] = [
@@ -297,7 +310,7 @@ def test_a_job_that_may_not_be_seen_is_not_found(connect: Connect, demo: Client)
     jid = demo.ask("cmd", fun="test.echo", tgt="*", arg=["secret"], mode="sync")["jid"]
     viewer = connect("viewer")
     for type, fields in (("get_job", {"jid": jid}), ("cancel", {"jid": jid})):
-        assert refused(viewer, type, **fields).code in ("not_found", "forbidden")
+        assert refused(viewer, type, **fields).code == "not_found"
     assert refused(viewer, "subscribe", subscription="job", jid=jid).code == "not_found"
 
 
@@ -431,9 +444,8 @@ def test_a_master_that_does_not_answer_is_a_retryable_error(
     frozen_master()
     began = time.monotonic()
     error = refused(demo, type, **fields, patience=30)
-    assert error.retryable
-    assert error.code in ("master_unavailable", "timeout")
-    assert time.monotonic() - began < 12
+    assert (error.code, error.retryable) == ("master_unavailable", True)
+    assert time.monotonic() - began < MASTER_SECONDS + SLACK_SECONDS
     assert demo.ask("ping")["epoch"]
 
 
