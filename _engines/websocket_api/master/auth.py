@@ -197,13 +197,14 @@ class Auth:
 
     @staticmethod
     def _fetch_cached(auth: _LoadAuth, token: str) -> dict[str, Any]:
-        """Salt 3008: tokens lie in a salt.cache bank."""
+        """Salt 3008: tokens lie in a salt.cache bank, which answers for one that is over as if there were none."""
         try:
             tdata: dict[str, Any] = auth.cache.fetch("tokens", token) or {}
         except salt.exceptions.SaltDeserializationError:
             auth.get_tok(token)  # which removes what cannot be read
             return {}
-        if tdata and tdata.get("expire", 0) < time.time():
+        over = tdata.get("expire", 0) < time.time() if tdata else auth.cache.contains("tokens", token)
+        if over:
             auth.get_tok(token)  # which removes what is over
             raise _Over
         return tdata
