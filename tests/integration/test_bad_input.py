@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -356,15 +354,6 @@ def test_an_ended_job_cannot_be_canceled(demo: Client) -> None:
     """To cancel what has ended is a `conflict`."""
     jid = demo.ask("cmd", fun="test.ping", tgt="*", mode="sync")["jid"]
     assert refused(demo, "cancel", jid=jid).code == "conflict"
-
-
-@pytest.fixture
-def away(salt_master: Any) -> Iterator[str]:
-    """The id of a minion that is accepted, and down."""
-    keys = Path(salt_master.config["pki_dir"]) / "minions"
-    shutil.copy(keys / "minion-1", keys / "away")
-    yield "away"
-    (keys / "away").unlink()
 
 
 def test_a_minion_that_is_down_is_missing_in_its_job(demo: Client, away: str) -> None:
