@@ -70,8 +70,8 @@ def progress(percent: float, message: str = "") -> bool:
     """Tell whoever watches the job that calls this how far it is.
 
     For use inside execution functions and state functions, as ``__salt__["websocket_api.progress"](40, "unpacked")``.
-    At most two reports a second leave a process of a job, but 100 always does. A report that cannot be sent is
-    logged and never breaks the caller.
+    At most two reports a second leave a process of a job; only the first 100 need not wait. A report that cannot be
+    sent is logged and never breaks the caller.
 
     :param percent: a number from 0 to 100
     :param message: one line for people, cut at 1000 characters
@@ -160,12 +160,12 @@ def _due(jid: str, data: dict[str, Any]) -> bool:
     now = time.monotonic()
     last = sent.get(jid)
     if last is not None:
-        when, what = last
-        waits = now - when < INTERVAL
-        if waits and (data["percent"] != 100 or what == data):
+        when, percent = last
+        # The end is worth one report more, but not one for each step of a job that takes every step for the end.
+        if now - when < INTERVAL and (data["percent"] != 100 or percent == 100):
             return False
     # A minion that runs jobs as threads lives on: forget those that cannot hold anything back any more.
     for old in [key for key, (when, _) in sent.items() if now - when >= INTERVAL]:
         del sent[old]
-    sent[jid] = (now, data)
+    sent[jid] = (now, data["percent"])
     return True

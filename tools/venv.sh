@@ -35,8 +35,9 @@ esac
 echo "$folder: building with $("$python" -V) from $requirements (minutes the first time, never again until it changes)"
 rm -rf "$folder"
 "$python" -m venv "$folder"
-# Old pip reads PIP_CONSTRAINT when it builds a package, new pip PIP_BUILD_CONSTRAINT.
-export PIP_CONSTRAINT=$PWD/requirements/build.txt PIP_BUILD_CONSTRAINT=$PWD/requirements/build.txt
+# Old pip reads PIP_CONSTRAINT when it builds a package, new pip PIP_BUILD_CONSTRAINT. Both take a space for the end of a
+# path, and this folder's may have one; so the path is from here, where pip stays while it builds.
+export PIP_CONSTRAINT=requirements/build.txt PIP_BUILD_CONSTRAINT=requirements/build.txt
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 if ! "$folder/bin/python" -m pip install -r "$requirements" 2>&1 | tee "$log" \
     | { grep --line-buffered -oE '^(Collecting|Building wheel for|Installing collected packages)[^:(]*' || true; } \

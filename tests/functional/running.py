@@ -74,6 +74,7 @@ class Engine:
             "root_dir": str(root),
             "engines_dirs": [str(CHECKOUT / "_engines")],
             "file_roots": {"base": [str(self.files)]},
+            "fileserver_list_cache_time": 0,  # instead of 20 s: what comes late is seen at once
             "external_auth": {"sharedsecret": USERS},
             "sharedsecret": SECRET,
             **(master or {}),

@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.both_lines]
 RunEngine = Callable[..., Engine]
 KIB = 1024
 ORIGIN = "https://console.example.com"
+AUTH_SECONDS = 2  # instead of 10, in which a client of the strict engine must log in
+SLACK_SECONDS = 4.0  # that an answer which comes at once may take on a loaded machine
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,12 @@ def engine(run_engine: RunEngine) -> Engine:
 @pytest.fixture(scope="module")
 def strict(run_engine: RunEngine) -> Engine:
     """An engine with small limits."""
-    limits = {"auth_seconds": 1, "connections": 5, "unauthenticated_per_address": 3, "commands_per_connection": 2}
+    limits = {
+        "auth_seconds": AUTH_SECONDS,
+        "connections": 5,
+        "unauthenticated_per_address": 3,
+        "commands_per_connection": 2,
+    }
     return run_engine({"limits": limits})
 
 
@@ -116,6 +123,7 @@ def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine) -> None:
         (ORIGIN + ".evil.example.com", 403),
         ("http" + ORIGIN[5:], 403),
         ("null", 403),
+        ("", 403),
     ],
 )
 def test_browsers_come_from_our_own_and_listed_origins_only(engine: Engine, origin: str | None, status: int) -> None:
@@ -123,7 +131,9 @@ def test_browsers_come_from_our_own_and_listed_origins_only(engine: Engine, orig
     headers = {} if origin is None else {"Origin": origin}
     if origin == "own":
         headers = {"Origin": f"http://127.0.0.1:{engine.port}"}
-    assert handshake(engine, **headers)[0] == status
+    answered, body = handshake(engine, **headers)
+    assert answered == status
+    assert body.get("error") == ("forbidden" if status == 403 else None)
 
 
 # Authentication by the handshake
@@ -186,7 +196,7 @@ def test_a_login_that_may_do_nothing_is_refused(engine: Engine) -> None:
     """An account with empty permissions gets no token."""
     with engine.client() as client, pytest.raises(Refused) as refused:
         client.login("nobody")
-    assert refused.value.code in ("forbidden", "unauthenticated")
+    assert refused.value.code == "forbidden"
 
 
 # Deadline and limits
@@ -194,11 +204,12 @@ def test_a_login_that_may_do_nothing_is_refused(engine: Engine) -> None:
 
 def test_who_does_not_log_in_is_closed_with_4408(strict: Engine) -> None:
     """The deadline counts from the opening, whatever else was sent; no other client notices."""
-    with strict.client("demo") as known, strict.client() as client:
+    with strict.client("demo") as known:
         began = time.monotonic()
-        client.send({"type": "whoami", "id": 1})
-        assert client.closed().code == 4408
-        assert 0.8 < time.monotonic() - began < 3
+        with strict.client() as client:
+            client.send({"type": "whoami", "id": 1})
+            assert client.closed().code == 4408
+        assert AUTH_SECONDS <= time.monotonic() - began < AUTH_SECONDS + SLACK_SECONDS
         assert known.ask("ping")
 
 
@@ -207,7 +218,7 @@ def test_a_token_in_a_message_meets_the_deadline(strict: Engine) -> None:
     token = strict.token()
     with strict.client() as client:
         assert client.ask("whoami", token=token)["user"] == "demo"
-        time.sleep(1.5)
+        time.sleep(AUTH_SECONDS * 1.5)
         assert client.ask("whoami", token=token)["user"] == "demo"
         with pytest.raises(Refused, match="unauthenticated"):
             client.ask("whoami")
@@ -251,12 +262,12 @@ def test_too_many_connections_are_closed_with_4429(strict: Engine) -> None:
 
 
 def test_requests_in_flight_are_limited(strict: Engine) -> None:
-    """One more is refused as too_many at once; the others are answered."""
+    """One more is refused as too_many, before those are answered that were in time."""
     with strict.client("demo") as client:
         for number in (1, 2, 3):
-            client.send({"type": "get_event", "id": f"e{number}", "tag": "never", "wait": 1})
+            client.send({"type": "get_event", "id": f"e{number}", "tag": "never", "wait": 2})
         with pytest.raises(Refused) as refused:
-            client.answer("e3", timeout=0.8)
+            client.answer("e3")
         assert refused.value.code == "too_many"
         assert refused.value.retryable
         assert client.answer("e1") is client.answer("e2") is None
@@ -326,7 +337,7 @@ def test_a_big_message_costs_nobody_else_anything(engine: Engine, client: Client
             began = time.monotonic()
             client.ask("ping")
             slow.append(time.monotonic() - began)
-    assert max(slow) < 1
+    assert max(slow) < SLACK_SECONDS
 
 
 # Frames
@@ -417,14 +428,12 @@ def test_nothing_follows_the_close_frame(engine: Engine) -> None:
 
 def test_requests_are_answered_beside_each_other(client: Client) -> None:
     """A slow request holds up none that came after it; an id in use is refused, and free again after the reply."""
-    began = time.monotonic()
-    client.send({"type": "get_event", "id": "slow", "tag": "never", "wait": 1})
+    client.send({"type": "get_event", "id": "slow", "tag": "never", "wait": 2})
     client.send({"type": "ping", "id": "slow"})
     assert client.recv()["error"]["code"] == "id_in_use"
     for number in range(10):
         client.send({"type": "ping", "id": number})
-    assert {client.recv()["id"] for _ in range(10)} == set(range(10))
-    assert time.monotonic() - began < 0.9
+    assert {client.recv()["id"] for _ in range(10)} == set(range(10))  # and not yet that of the slow one
     assert client.answer("slow") is None
     client.send({"type": "ping", "id": "slow"})
     assert client.answer("slow")

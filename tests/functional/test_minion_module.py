@@ -6,7 +6,7 @@ import importlib.util
 import os
 import threading
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ def module(tmp_path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.__opts__ = {"id": "proxy", "cachedir": str(tmp_path), "multiprocessing": True}  # type: ignore[attr-defined]
+    module.__context__ = {}  # type: ignore[attr-defined]
     (tmp_path / "proc").mkdir()
     return module
 
@@ -65,3 +66,35 @@ def test_threads_of_one_process_are_told_apart_by_their_names(module: ModuleType
     thread.join()
     assert found == [OTHER]
     assert module._jid() is None
+
+
+@pytest.mark.parametrize(
+    ("reports", "travel"),
+    [
+        # (seconds, percent)
+        ([(0.0, 1), (0.1, 2), (0.49, 3)], [1]),
+        ([(0.0, 1), (0.5, 2), (0.9, 3), (1.0, 4)], [1, 2, 4]),
+        ([(0.0, 1), (0.1, 100)], [1, 100]),
+        ([(0.0, 100), (0.1, 100), (0.2, 99), (0.3, 100), (0.49, 100)], [100]),
+        ([(0.0, 100), (0.5, 1), (0.6, 100), (0.7, 100)], [100, 1, 100]),
+    ],
+)
+def test_at_most_two_reports_a_second_travel(
+    module: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reports: list[tuple[float, float]],
+    travel: list[float],
+) -> None:
+    """But for the first that says 100, which need not wait: the last thing seen should be the end."""
+    fired: list[Any] = []
+    monkeypatch.setattr(
+        module, "__salt__", {"event.fire_master": lambda data, tag: fired.append((tag, data)) or True}, False
+    )
+    running(tmp_path, JID)
+    for seconds, percent in reports:
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda now=seconds: 1000 + now))
+        sent = len(fired)
+        assert module.progress(percent, f"step at {seconds}") is (len(fired) > sent)
+    assert [data["percent"] for _, data in fired] == travel
+    assert {tag for tag, _ in fired} == {f"salt/job/{JID}/prog/proxy/websocket_api"}

@@ -32,6 +32,7 @@ MIB = 1024 * 1024
 OUTBOX_BYTES = MIB  # instead of 8: what may wait for one client
 FLOOD = 600  # events of 10 kB: six times what may wait
 SUBSCRIPTIONS = 128  # on one connection
+SLACK_SECONDS = 4.0  # that an answer which comes at once may take on a loaded machine
 AT_ONCE = 1000  # clients that come back together
 BACK_SECONDS = 40.0  # for all of them on a loaded machine; on two cores they and the engine share it takes about five
 
@@ -379,7 +380,7 @@ def test_a_client_that_sends_a_byte_now_and_then_delays_nobody(house: House, cli
             if count % 10 == 0:
                 began = time.monotonic()
                 client.ask("ping")
-                assert time.monotonic() - began < 1
+                assert time.monotonic() - began < SLACK_SECONDS
         assert slow.answer("slow")["epoch"]
 
 

@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.both_lines]
 
 RunEngine = Callable[..., Engine]
 TOKEN_CHECK = 1  # seconds instead of 30 between two looks at Salt's store
-TOKEN_EXPIRE = 4  # seconds instead of twelve hours
+TOKEN_EXPIRE = 6  # seconds instead of twelve hours
+ENDS_WITHIN = 1.0  # seconds in which what rests on a token must end with it
+SLACK_SECONDS = 3.0  # more that this may take on a loaded machine
 
 
 @pytest.fixture(scope="module")
@@ -60,31 +62,33 @@ def test_an_expired_token_ends_its_socket_within_a_second(fleeting: Engine) -> N
         number = follow(client)
         assert ended(client, number)["code"] == "token_expired"
         assert client.closed().code == 4401
-        assert -0.1 < time.time() - login["expire"] < 1.5
+        assert 0 <= time.time() - login["expire"] < ENDS_WITHIN + SLACK_SECONDS
     with fleeting.client() as client, pytest.raises(Refused) as refused:
         client.ask("auth", token=login["token"])
-    assert refused.value.code in ("token_expired", "unauthenticated")
+    assert refused.value.code == "token_expired"
 
 
 def test_a_new_login_in_time_keeps_the_socket(fleeting: Engine) -> None:
     """Who logs in again before the end goes on without a break, his subscriptions too."""
-    with fleeting.client("demo") as client:
+    with fleeting.client() as client:
+        first = client.login("demo")
         number = follow(client)
         time.sleep(TOKEN_EXPIRE / 2)
         client.login("demo")
-        time.sleep(TOKEN_EXPIRE * 0.75)
+        time.sleep(max(0.0, first["expire"] + ENDS_WITHIN - time.time()))
         assert client.ask("whoami")["user"] == "demo"
         assert client.ask("unsubscribe", subscription=number) is True
 
 
 def test_a_message_with_an_expired_token_of_its_own_is_refused(fleeting: Engine) -> None:
-    """It costs that message only: the socket belongs to another login."""
+    """It costs that message only: the socket belongs to another login. However often it is tried, it has expired."""
     token = fleeting.token("viewer")
     time.sleep(TOKEN_EXPIRE + 0.2)
     with fleeting.client("demo") as client:
-        with pytest.raises(Refused) as refused:
-            client.ask("whoami", token=token)
-        assert refused.value.code in ("token_expired", "unauthenticated")
+        for _ in range(3):
+            with pytest.raises(Refused) as refused:
+                client.ask("whoami", token=token)
+            assert refused.value.code == "token_expired"
         assert client.ask("whoami")["user"] == "demo"
 
 
@@ -97,7 +101,7 @@ def test_a_token_that_was_removed_elsewhere_ends_its_socket(engine: Engine) -> N
         began = time.monotonic()
         assert ended(client, number)["code"] == "unauthenticated"
         assert client.closed().code == 4401
-        assert time.monotonic() - began < TOKEN_CHECK + 2
+        assert time.monotonic() - began < TOKEN_CHECK + SLACK_SECONDS
         assert other.ask("whoami")
 
 
@@ -112,7 +116,7 @@ def test_a_logout_ends_every_socket_of_the_token_within_a_second(engine: Engine)
         assert client.closed().code == 4401
         assert ended(second, number)["code"] == "unauthenticated"
         assert second.closed().code == 4401
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < ENDS_WITHIN + SLACK_SECONDS
         assert other.ask("whoami")["user"] == "demo"
         with pytest.raises(Refused, match="unauthenticated"):
             other.ask("whoami", token=token)

@@ -14,6 +14,7 @@ from websocket_api import upkeep
 from websocket_api.settings import Settings
 from websocket_api.upkeep import Upkeep
 
+from tests.functional.waiting import until
 from tests.unit.live.support import World
 
 
@@ -72,14 +73,6 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     await work.stop()
 
 
-async def until(condition: Any) -> None:
-    async def wait() -> None:
-        while not condition():  # noqa: ASYNC110 - what is waited for sets no event
-            await asyncio.sleep(0.001)
-
-    await asyncio.wait_for(wait(), 5)
-
-
 async def test_tokens_end_though_the_master_does_not_answer(engine: Engine) -> None:
     """Asking the master about jobs holds nothing else up: an expired token is one that may see nothing."""
     await until(lambda: engine.expired > 3)
@@ -101,10 +94,14 @@ async def test_a_bus_that_goes_right_after_the_start_is_told(
     engine.parts.bus.connected = False
     work = Upkeep(engine.parts, list)
     work.start()
+
+    def told() -> bool:
+        return any(one.levelname == "CRITICAL" for one in caplog.records if one.name == upkeep.__name__)
+
     await until(lambda: engine.bus_reads == 2 and engine.expired > 3)
-    assert "CRITICAL" not in [record.levelname for record in caplog.records]
+    assert not told()
     engine.world.time.now += upkeep.AWAY_SECONDS
-    await until(lambda: "CRITICAL" in [record.levelname for record in caplog.records])
+    await until(told)
     await work.stop()
 
 

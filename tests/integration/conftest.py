@@ -169,6 +169,15 @@ def demo(connect: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
+def away(salt_master: Any, salt_minions: list[Any]) -> Iterator[str]:
+    """The id of a minion that is accepted, and down."""
+    keys = Path(salt_master.config["pki_dir"]) / "minions"
+    shutil.copy(keys / "minion-1", keys / "away")
+    yield "away"
+    (keys / "away").unlink()
+
+
+@pytest.fixture
 def bus(salt_master: Any) -> Iterator[Any]:
     """The master's own event bus, for what must hold without the engine."""
     import salt.utils.event

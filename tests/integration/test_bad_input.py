@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -26,6 +24,8 @@ pytestmark = pytest.mark.slow
 JID = "20141103073312975821"
 TOKEN = "de7f428a61a8ab799d44e764067b0efd"
 MIB = 1024 * 1024
+MASTER_SECONDS = 8.0  # after which a master that does not answer is told (the default of `master_seconds`)
+SLACK_SECONDS = 5.0  # more that anything may take on a loaded machine
 
 Connect = Callable[..., Client]
 
@@ -258,8 +258,19 @@ def test_an_expired_token_is_told_as_such(connect: Connect, salt_master: Any) ->
     assert resting.ask("auth", token=token["token"])["expire"] == pytest.approx(token["expire"])
     assert using.ask("whoami", token=token["token"])["user"] == "viewer"
     assert resting.closed(timeout=10).code == 4401
-    assert 0 <= time.time() - token["expire"] < 2
-    assert refused(using, "whoami", token=token["token"]).code in ("token_expired", "unauthenticated")
+    assert 0 <= time.time() - token["expire"] < 1 + SLACK_SECONDS
+    assert refused(using, "whoami", token=token["token"]).code == "token_expired"
+
+
+def test_a_token_that_expired_unused_is_told_as_such(connect: Connect, salt_master: Any) -> None:
+    """Nor does the engine need to have known it before: as long as Salt's store holds it, it is an expired one."""
+    import salt.auth
+
+    opts = {**salt_master.config, "token_expire": -1}
+    token = salt.auth.LoadAuth(opts).mk_token({"eauth": "sharedsecret", "username": "viewer", "password": "demo"})
+    client = connect()
+    assert refused(client, "auth", token=token["token"]).code == "token_expired"
+    assert refused(client, "whoami", token=token["token"]).code == "token_expired"
 
 
 FORBIDDEN: list[tuple[str, str, dict[str, Any]]] = [
@@ -297,7 +308,7 @@ def test_a_job_that_may_not_be_seen_is_not_found(connect: Connect, demo: Client)
     jid = demo.ask("cmd", fun="test.echo", tgt="*", arg=["secret"], mode="sync")["jid"]
     viewer = connect("viewer")
     for type, fields in (("get_job", {"jid": jid}), ("cancel", {"jid": jid})):
-        assert refused(viewer, type, **fields).code in ("not_found", "forbidden")
+        assert refused(viewer, type, **fields).code == "not_found"
     assert refused(viewer, "subscribe", subscription="job", jid=jid).code == "not_found"
 
 
@@ -343,15 +354,6 @@ def test_an_ended_job_cannot_be_canceled(demo: Client) -> None:
     """To cancel what has ended is a `conflict`."""
     jid = demo.ask("cmd", fun="test.ping", tgt="*", mode="sync")["jid"]
     assert refused(demo, "cancel", jid=jid).code == "conflict"
-
-
-@pytest.fixture
-def away(salt_master: Any) -> Iterator[str]:
-    """The id of a minion that is accepted, and down."""
-    keys = Path(salt_master.config["pki_dir"]) / "minions"
-    shutil.copy(keys / "minion-1", keys / "away")
-    yield "away"
-    (keys / "away").unlink()
 
 
 def test_a_minion_that_is_down_is_missing_in_its_job(demo: Client, away: str) -> None:
@@ -431,9 +433,8 @@ def test_a_master_that_does_not_answer_is_a_retryable_error(
     frozen_master()
     began = time.monotonic()
     error = refused(demo, type, **fields, patience=30)
-    assert error.retryable
-    assert error.code in ("master_unavailable", "timeout")
-    assert time.monotonic() - began < 12
+    assert (error.code, error.retryable) == ("master_unavailable", True)
+    assert time.monotonic() - began < MASTER_SECONDS + SLACK_SECONDS
     assert demo.ask("ping")["epoch"]
 
 

@@ -25,7 +25,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of this checkout as far as the demo uses it, under a path too long for the unix sockets of Salt."""
-    folder = tmp_path / ("a-folder-with-a-long-name-" * 4)
+    folder = tmp_path / ("a folder with a long name " * 4).strip()
     folder.mkdir()
     shutil.copytree(CHECKOUT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_engines", "_modules", "_runners", "schemas"):

@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 BACK_SECONDS = 15.0  # after a crash: Salt looks after its engines every ten
 GONE_SECONDS = 4.0  # after SIGTERM: Salt kills at five
-ANSWER_SECONDS = 10.0  # for an error when the master does not answer
+MASTER_SECONDS = 8.0  # after which the master counts as not answering (the default of `master_seconds`)
+ANSWER_SECONDS = MASTER_SECONDS + 5.0  # for an error when the master does not answer, on a loaded machine
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +84,13 @@ def test_a_master_that_does_not_answer_is_an_error_that_may_be_tried_again(stage
             assert other.ask("ping")
             assert other.ask("whoami")
             assert client.ask("list_minions")
-            assert time.monotonic() - pinged < 1
+            assert time.monotonic() - pinged < MASTER_SECONDS / 2
             with stage.client() as third:
                 assert third.ask("whoami")["user"] == "demo"
             replies = [client.recv(ANSWER_SECONDS) for _ in range(3)]
             seconds = time.monotonic() - began
             assert {reply["id"] for reply in replies} == {"cmd", "runner", "sync"}
-            assert {reply["error"]["code"] for reply in replies} <= {"master_unavailable", "timeout"}
+            assert {reply["error"]["code"] for reply in replies} == {"master_unavailable"}
             assert all(reply["error"]["retryable"] for reply in replies)
             assert seconds < ANSWER_SECONDS
             print("seconds until the error:", round(seconds, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -26,7 +27,10 @@ def test_states_report_under_the_jid_of_the_state_run(salt_minions: Any, salt_ma
     The 30 comes right after the 20, from another state: the limit of two a second holds for the job.
     """
     jid, _, reports = run_and_watch(salt_master, bus, "minion-1", "state.apply", "steps")
-    assert [one["percent"] for one in told(reports)] == [10, 20, 60, 100]
+    assert [one["percent"] for one in told(reports) if one["percent"] != 30] == [10, 20, 60, 100]
+    when = {one["data"]["data"]["percent"]: datetime.fromisoformat(one["data"]["_stamp"]) for one in reports}
+    # On a machine that takes half a second from one state to the next it may travel.
+    assert 30 not in when or (when[30] - when[20]).total_seconds() > 0.4
     assert {report["tag"] for report in reports} == {f"salt/job/{jid}/prog/minion-1/websocket_api"}
 
 

@@ -167,7 +167,7 @@ def test_cmd_takes_args_and_kwargs_and_no_pattern_type(connect: Callable[..., Cl
 
 def test_the_jid_comes_while_the_minions_still_work(demo: Client) -> None:
     """`cmd` does not wait for returns: the job runs when its jid is there, and completes later."""
-    demo.send({"type": "cmd", "method": "test.sleep", "pattern": "*", "args": [2]})
+    demo.send({"type": "cmd", "method": "test.sleep", "pattern": "*", "args": [4]})
     jid = demo.recv()["jid"]
     assert demo.ask("get_job", jid=jid)["state"] == "running"
     demo.ask("subscribe", subscription="job", jid=jid)
@@ -240,7 +240,7 @@ def test_they_work_with_a_token_too(connect: Callable[..., Client], demo: Client
 
 def test_a_job_subscription_shows_each_return_as_it_comes(demo: Client) -> None:
     """Snapshot, `live`, a frame for the return that comes first, one for the other: 2 of 2, complete."""
-    jid = demo.ask("cmd", fun="steps.late", tgt="*", kwarg={"minion-1": 1, "minion-2": 3})["jid"]
+    jid = demo.ask("cmd", fun="steps.late", tgt="*", kwarg={"minion-1": 1, "minion-2": 5})["jid"]
     number = demo.ask("subscribe", subscription="job", jid=jid)["subscription"]
     frames = demo.frames(subscription=number, until=lambda frame: frame.get("job", {}).get("state") == "complete")
     kinds = [frame["type"] for frame in frames]

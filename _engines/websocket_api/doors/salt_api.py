@@ -82,7 +82,7 @@ class SaltHandler(ApiHandler):
                     named = {**low, "client": client} if client and isinstance(low, dict) else low
                     answers += await run(named, await askers.of(named), self.settings_.clients)
                 except ApiError as fault:
-                    if len(lows) == 1 or fault.code == "unauthenticated":
+                    if len(lows) == 1 or fault.code in ("unauthenticated", "token_expired"):
                         raise
                     answers.append({"error": fault.code, "message": fault.message, "details": fault.details})
         finally:

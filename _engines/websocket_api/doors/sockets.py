@@ -84,6 +84,11 @@ class SocketHandler(Base, WebSocketHandler):
         if not may_connect(self.address, settings.allow_from):
             refuse(self, 403, ApiError("forbidden", "this address may not connect"))
             return
+        origin = self.request.headers.get("Origin")
+        if origin is not None and not self.check_origin(origin):
+            # Before any token is looked at; tornado would say so only afterwards, and not as an error of our table.
+            refuse(self, 403, ApiError("forbidden", "pages of this Origin may not connect"))
+            return
         outcome = "ok"
         try:
             self.session = await self.who()

@@ -15,6 +15,7 @@ from .visibility import Viewer
 log = logging.getLogger(__name__)
 
 UNUSED_SECONDS = 60.0  # a session that no connection holds is forgotten after this
+MOST_EXPIRED = 10_000  # expired tokens of which is still known that they were valid once; about 150 bytes each
 
 
 class SaltAuth(Protocol):
@@ -25,7 +26,7 @@ class SaltAuth(Protocol):
         ...
 
     def token(self, token: str) -> Awaitable[Mapping[str, Any] | None]:
-        """Return the token with its present ``perms``, or None when it is not valid."""
+        """Return the token with its present ``perms``, or None when it is not valid; raise ``token_expired``."""
         ...
 
     def revoke(self, token: str) -> Awaitable[None]:
@@ -80,6 +81,8 @@ class Sessions:
         self._targets = targets
         self._clock = clock
         self._sessions: dict[str, Session] = {}
+        self._expired: dict[str, None] = {}
+        """Tokens that have expired, the latest last: Salt removes them, and then takes them for any wrong one."""
         self._permissions: WeakValueDictionary[str, Permissions] = WeakValueDictionary()
         self._on_end: list[Callable[[Session], None]] = []
         self._on_change: list[Callable[[Session], None]] = []
@@ -112,9 +115,7 @@ class Sessions:
         """
         session = self._sessions.get(token)
         if session is None:
-            info = await self._auth.token(token)
-            if info is None:
-                raise ApiError("unauthenticated", "this token is not valid")
+            info = await self._ask(token)
             if not info["perms"]:
                 raise ApiError("forbidden", "this account may do nothing on this master")
             session = await self._take(info)
@@ -134,7 +135,7 @@ class Sessions:
     def check(self, session: Session) -> None:
         """Raise the error that a session's use meets now, if any."""
         if session.ended is None and session.expire <= self._clock():
-            self._end(session, ApiError("token_expired", "the token has expired: log in again"))
+            self._end(session, _expired())
         if session.ended is not None:
             raise session.ended
 
@@ -155,7 +156,7 @@ class Sessions:
         """End what has expired; called every second."""
         now = self._clock()
         for session in [session for session in self._sessions.values() if session.expire <= now]:
-            self._end(session, ApiError("token_expired", "the token has expired: log in again"))
+            self._end(session, _expired())
 
     async def look_again(self) -> None:
         """Ask Salt about every session that is in use; called every ``token_check`` seconds."""
@@ -166,13 +167,17 @@ class Sessions:
             try:
                 info = await self._auth.token(session.token)
             except ApiError as error:
+                if error.code == "token_expired":
+                    self._end(session, error)
+                    continue
                 # A store that fails is no answer about the token; the next look may tell.
                 log.warning("a token could not be checked: %s", error.message)
                 continue
             if session.ended is not None:
                 continue
             if info is None:
-                self._end(session, ApiError("unauthenticated", "the token was revoked"))
+                over = session.expire <= self._clock()
+                self._end(session, _expired() if over else ApiError("unauthenticated", "the token was revoked"))
             elif not info["perms"]:
                 self._end(session, ApiError("forbidden", "this account may do nothing on this master any more"))
             else:
@@ -181,6 +186,23 @@ class Sessions:
     def all(self) -> list[Session]:
         """Return the sessions that are known."""
         return list(self._sessions.values())
+
+    async def _ask(self, token: str) -> Mapping[str, Any]:
+        """Return what Salt says of a token that is valid; one that was is told from one that never was."""
+        try:
+            info = await self._auth.token(token)
+        except ApiError as fault:
+            if fault.code == "token_expired":
+                self._note_expired(token)
+            raise
+        if info is not None:
+            return info
+        raise _expired() if token in self._expired else ApiError("unauthenticated", "this token is not valid")
+
+    def _note_expired(self, token: str) -> None:
+        self._expired[token] = None
+        if len(self._expired) > MOST_EXPIRED:
+            del self._expired[next(iter(self._expired))]
 
     async def _renew(self, session: Session, info: Mapping[str, Any]) -> None:
         session.expire = info["expire"]
@@ -208,7 +230,13 @@ class Sessions:
 
     def _end(self, session: Session, why: ApiError) -> None:
         self._sessions.pop(session.token, None)
+        if why.code == "token_expired":
+            self._note_expired(session.token)
         if session.ended is None:
             session.ended = why
             for call in self._on_end:
                 call(session)
+
+
+def _expired() -> ApiError:
+    return ApiError("token_expired", "the token has expired: log in again")

@@ -35,6 +35,10 @@ _TOLD = ("token", "start", "expire", "name", "eauth", "groups")
 _HEX = re.compile(r"\b[0-9a-fA-F]{32,128}\b")
 
 
+class _Over(Exception):
+    """A token that Salt's store still held, and that has ended; Salt removes it when it is looked at."""
+
+
 class HideTokens(logging.Filter):
     """Replaces what looks like a token in a log record, the traceback included."""
 
@@ -98,7 +102,8 @@ class Auth:
 
         What does not look like a token never reaches the store, where it would be taken for a file name.
 
-        :raises ApiError: ``master_unavailable`` when the store fails twice
+        :raises ApiError: ``token_expired`` for one that the store still holds: once, for then Salt removes it;
+            ``master_unavailable`` when the store fails twice
         """
         if not self._form.match(token):
             return None
@@ -150,7 +155,10 @@ class Auth:
 
     def _look_up(self, token: str) -> dict[str, Any] | None:
         auth = self._auth()
-        tdata = self._fetch(auth, token)
+        try:
+            tdata = self._fetch(auth, token)
+        except _Over:
+            raise ApiError("token_expired", "The token has expired: log in again.") from None
         # As the master itself does: a backend that was taken out of external_auth ends its tokens.
         if not tdata or tdata.get("eauth") not in self._opts["external_auth"]:
             return None
@@ -158,9 +166,12 @@ class Auth:
 
     def _remove(self, token: str) -> bool:
         auth = self._auth()
-        if self._fetch(auth, token):
-            auth.rm_token(token)
-        return not self._fetch(auth, token)
+        try:
+            if self._fetch(auth, token):
+                auth.rm_token(token)
+            return not self._fetch(auth, token)
+        except _Over:
+            return True
 
     def _describe(self, auth: _LoadAuth, tdata: dict[str, Any]) -> dict[str, Any]:
         # The same load as in a command (master/commands.py), so that Salt comes to the same list for both: a backend
@@ -172,7 +183,7 @@ class Auth:
         return login
 
     def _fetch(self, auth: _LoadAuth, token: str) -> dict[str, Any]:
-        """The stored token, ``{}`` when there is none or it is over; raises when the store fails.
+        """The stored token, ``{}`` when there is none; raises :class:`_Over`, and others when the store fails.
 
         ``get_tok`` alone cannot be used: it gives ``{}`` for a failing store too, and on 3008 it logs a warning and
         writes to the store for every token that it does not know, which any stranger may send.
@@ -186,15 +197,16 @@ class Auth:
 
     @staticmethod
     def _fetch_cached(auth: _LoadAuth, token: str) -> dict[str, Any]:
-        """Salt 3008: tokens lie in a salt.cache bank."""
+        """Salt 3008: tokens lie in a salt.cache bank, which answers for one that is over as if there were none."""
         try:
             tdata: dict[str, Any] = auth.cache.fetch("tokens", token) or {}
         except salt.exceptions.SaltDeserializationError:
             auth.get_tok(token)  # which removes what cannot be read
             return {}
-        if tdata and tdata.get("expire", 0) < time.time():
+        over = tdata.get("expire", 0) < time.time() if tdata else auth.cache.contains("tokens", token)
+        if over:
             auth.get_tok(token)  # which removes what is over
-            return {}
+            raise _Over
         return tdata
 
     def _fetch_file(self, auth: _LoadAuth, token: str) -> dict[str, Any]:
@@ -206,6 +218,8 @@ class Auth:
             os.stat(self._opts["token_dir"])  # raises when the directory is away: that says nothing about the token
             return {}
         tdata: dict[str, Any] = auth.get_tok(token) or {}
-        if not tdata and os.path.exists(path):
-            raise OSError("a token exists and cannot be read")
+        if not tdata:
+            if os.path.exists(path):
+                raise OSError("a token exists and cannot be read")
+            raise _Over  # it was there a moment ago: Salt has just removed it
         return tdata

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ pytest.importorskip("salt")
 import msgpack
 from websocket_api.errors import ApiError
 from websocket_api.master.bus import Bus, decode
+
+from tests.functional.waiting import until
 
 pytestmark = pytest.mark.both_lines
 
@@ -69,14 +70,6 @@ class Publisher:
                 self.fired.append(decode(msgpack.unpackb(await reader.readexactly(length))["body"]))
         except asyncio.IncompleteReadError:
             writer.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to be"
-        await asyncio.sleep(0.005)
 
 
 class Reader:
@@ -258,7 +251,7 @@ async def test_firing_without_a_master_is_an_error_and_works_again_with_one(
     await reader.bus.fire("b", {})
     await until(lambda: len(publisher.fired) == 1)
     await publisher.stop()
-    await asyncio.sleep(0.05)
+    await until(lambda: reader.bus._reader is not None and reader.bus._reader.at_eof())
     with pytest.raises(ApiError):
         await reader.bus.fire("c", {})
     await publisher.start()

@@ -68,7 +68,7 @@ async def test_an_unknown_token_leaves_no_trace_in_the_log(auth: Auth, caplog: p
     assert "f" * 64 not in caplog.text
 
 
-async def test_an_expired_token_is_not_valid_and_removed(
+async def test_an_expired_token_is_told_as_such_and_removed(
     opts: dict[str, Any], pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And what Salt logs about it does not show it."""
@@ -76,7 +76,10 @@ async def test_an_expired_token_is_not_valid_and_removed(
     auth = Auth({**opts, "token_expire": -1}, pool, pool)
     login = await auth.login("demo", SECRET, "sharedsecret")
     assert login is not None
-    assert await auth.token(login["token"]) is None
+    with pytest.raises(ApiError) as refused:
+        await auth.token(login["token"])
+    assert refused.value.code == "token_expired"
+    await auth.revoke(login["token"])
     # A long-lived one still is: only the clock ended the other.
     assert await Auth(opts, pool, pool).token(login["token"]) is None
     assert login["token"] not in caplog.text

@@ -24,11 +24,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 
 Token = Callable[[str], Awaitable[str]]
 Job = dict[str, Any]
+SECONDS = 90  # that a minion may take on a loaded machine; half a second is usual
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     """Return the first true thing that is seen."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         if seen := await look():
             return seen

@@ -25,6 +25,7 @@ class Salt:
         self.revoked: list[str] = []
         self.asked = 0
         self.fails = False
+        self.over = False
 
     def give(self, token: str = TOKEN, *, seconds: float = 1000, perms: list[Any] | None = None) -> dict[str, Any]:
         times = {"start": self.time.now, "expire": self.time.now + seconds}
@@ -38,6 +39,8 @@ class Salt:
     async def token(self, token: str) -> dict[str, Any] | None:
         self.asked += 1
         await asyncio.sleep(0)
+        if self.over:
+            raise ApiError("token_expired", "the token has expired")
         if self.fails:
             raise ApiError("master_unavailable", "the token store fails")
         return self.tokens.get(token)
@@ -168,6 +171,54 @@ async def test_expiry_ends_sessions_by_itself() -> None:
     house.time.pass_(1)
     house.sessions.expire()
     house.sessions.expire()
+    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
+
+
+async def test_a_token_that_has_expired_stays_an_expired_one() -> None:
+    """Salt removes it and then takes it for any wrong token, but its owner must learn that a new login helps."""
+    house = House()
+    house.salt.give(seconds=10)
+    await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    house.sessions.expire()
+    del house.salt.tokens[TOKEN]
+    assert [await house.fault(), await house.fault(), await house.fault("b" * 64)] == [
+        "token_expired",
+        "token_expired",
+        "unauthenticated",
+    ]
+
+
+async def test_a_token_that_had_expired_before_it_came_is_remembered_too() -> None:
+    """Salt tells it once, when it removes it."""
+    house = House()
+    house.salt.over = True
+    assert await house.fault() == "token_expired"
+    house.salt.over = False
+    assert await house.fault() == "token_expired"
+
+
+async def test_only_the_latest_expired_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What strangers or years bring must not fill the memory."""
+    monkeypatch.setattr("websocket_api.live.sessions.MOST_EXPIRED", 2)
+    house = House()
+    house.salt.over = True
+    for letter in "abc":
+        await house.fault(letter * 64)
+    house.salt.over = False
+    assert [await house.fault(letter * 64) for letter in "abc"] == ["unauthenticated", "token_expired", "token_expired"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_look_that_finds_an_expired_token_says_so(told: bool) -> None:
+    """Whether Salt says it or has removed it already."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    house.salt.over = told
+    del house.salt.tokens[TOKEN]
+    await house.sessions.look_again()
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 

@@ -234,7 +234,8 @@ async def test_arguments_are_written_down_where_the_operator_asked_for_that(
     talker = await engine.user()
     engine.set(audit_args=True)
     await talker.ask(kind, **fields)
-    assert written in caplog.messages[-1]
+    lines = [record.getMessage() for record in caplog.records if record.name == "websocket_api.audit"]
+    assert written in lines[-1]
 
 
 async def test_what_salts_command_line_knows_travels_with_a_publish() -> None:
