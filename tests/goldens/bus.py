@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-MARK = "golden/one"
+from tests.goldens.frames import MARK
 
 # Seconds until an event that was fired, or the returns of a small job, must be there.
 PATIENCE = 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.goldens.request import Request, as_yaml, form, get, low, post
 
 PING = low("local", "test.ping", "minion-*")
@@ -61,6 +63,8 @@ CLIENTS: list[Request] = [
     post("local without fun", "/", low("local", None, "minion-1")),
     post("local without tgt", "/", low("local", "test.ping")),
     post("local with a list of functions", "/", low("local", ["test.ping", "test.echo"], "minion-1", arg=[[], ["a"]])),
+    post("local with metadata", "/", low("local", "test.ping", "minion-1", metadata={"a": 1}, full_return=True)),
+    post("local with a timeout in a string", "/", low("local", "test.ping", "minion-1", timeout="9")),
     post("local_async", "/", low("local_async", "test.ping", "minion-*")),
     post("local_async of nobody", "/", low("local_async", "test.ping", "nobody-*")),
     post("local_async of one that is away", "/", low("local_async", "test.ping", "away")),
@@ -124,6 +128,8 @@ CONTENT: list[Request] = [
     form("a form with a keyword argument", "/", [*low("local", "test.arg", "minion-1").items(), ("arg", "a=1")]),
     form("a form with kwarg in YAML", "/", [*low("local", "test.arg", "minion-1").items(), ("kwarg", "{a: 1}")]),
     form("a form with a list of minions", "/", [*ONE.items(), ("tgt", "minion-2"), ("tgt_type", "list")]),
+    form("a form with full_return", "/", [*ONE.items(), ("full_return", "true")]),
+    form("a form with a timeout", "/", [*low("local", "test.ping", "away").items(), ("timeout", "1")]),
     form("a form of a runner", "/", [("client", "runner"), ("fun", "jobs.list_job"), ("jid", "<known jid>")]),
     as_yaml("YAML", "/", [PING]),
     as_yaml("text/yaml", "/", [PING], content="text/yaml"),
@@ -143,7 +149,7 @@ CONTENT: list[Request] = [
     post("JSON sent as a form", "/", [PING], content="application/x-www-form-urlencoded"),
     Request("no body", "POST", "/"),
     post("an empty body", "/", ""),
-    post("a huge body", "/", "<filler>"),
+    post("a huge body", "/", json.dumps([ONE]) + "<filler>"),
     post("a command, answered as plain text", "/", [ONE], headers={"Accept": "text/plain"}),
 ]
 

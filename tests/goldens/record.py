@@ -9,7 +9,6 @@ One master, two minions and one salt-api with both servers run for it, in a temp
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import secrets
 import socket
@@ -17,10 +16,10 @@ import sys
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.stage import CHECKOUT, Stage
+from tests.goldens import files
 from tests.goldens.bus import Bus
 from tests.goldens.listening import listen
 from tests.goldens.request import FILLER, HTTP, Request
@@ -29,7 +28,6 @@ from tests.goldens.sending import Answer, log_in, send
 from tests.goldens.shape import shape
 from tools.demo_root import CLIENTS, USERS
 
-FOLDER = Path(__file__).parent
 PEERS = {"rest_cherrypy": "CherryPy", "rest_tornado": "tornado"}
 
 
@@ -42,7 +40,6 @@ def stage(password: str) -> Stage:
         "external_auth": {"sharedsecret": USERS},
         "presence_events": True,
         "loop_interval": 10,
-        "gather_job_timeout": 5,  # the default is ten; the answers are the same
     }
     return Stage(minions=2, engine=False, saltnado=True, cherrypy=True, master_opts=options)
 
@@ -69,7 +66,8 @@ def answer_to(port: int, request: Request, values: Mapping[str, str], bus: Bus) 
         return send(port, request, values)
     with bus.listening() as next_event:
         answer = send(port, request, values)
-        answer.event = next_event(request.event)
+        if answer.status == 200:
+            answer.event = next_event(request.event)
     return answer
 
 
@@ -79,14 +77,14 @@ def record(port: int, requests: list[Request], values: Mapping[str, str], bus: B
     for request in requests:
         began = time.monotonic()
         answer = answer_to(port, request, values, bus)
-        found[request.name] = {"request": request.record(), **shape(answer, values)}
+        found[request.name] = {"request": request.record(), "answer": shape(answer, values)}
         print(f"{time.monotonic() - began:6.1f} s  {answer.status}  {request.name}", file=sys.stderr)
     return found
 
 
 def secrets_in(text: str, values: Mapping[str, str]) -> list[str]:
     """Return which secrets and names of this machine stand in the text of a golden file."""
-    unwanted = {**values, "this host's name": socket.gethostname(), "this checkout": str(FOLDER)}
+    unwanted = {**values, "this host's name": socket.gethostname(), "this checkout": str(CHECKOUT)}
     unwanted = {name: word for name, word in unwanted.items() if len(word.strip()) > 1}
     return [name for name, word in unwanted.items() if re.search(rf"\b{re.escape(word)}\b", text)]
 
@@ -116,12 +114,12 @@ def main() -> int:
 def finish(peer: str, answers: dict[str, Any], values: Mapping[str, str], write: bool) -> None:
     """Write the golden file of a server, or print it. Nothing that holds a secret is written."""
     about = {"server": peer, "salt": version("salt"), PEERS[peer].lower(): version(PEERS[peer])}
-    text = json.dumps({**about, "answers": answers}, indent=1, ensure_ascii=False) + "\n"
+    text = files.text(about, answers)
     if found := secrets_in(text, values):
         print(text)
         raise SystemExit(f"{peer}: these would be written: {', '.join(found)}")
     if write:
-        (FOLDER / f"{peer}.json").write_text(text, encoding="utf-8")
+        files.path(peer).write_text(text, encoding="utf-8")
     else:
         print(text)
 

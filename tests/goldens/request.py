@@ -10,9 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
-
-import yaml
+from urllib.parse import quote, urlencode
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -96,13 +94,19 @@ def post(name: str, path: str, body: Any, **more: Any) -> Request:
 def form(name: str, path: str, fields: Any, **more: Any) -> Request:
     """Make a POST of a form; ``fields`` are pairs, so that one can be repeated."""
     # The words in angle brackets stay as they are: they are replaced after the encoding.
-    return Request(name, "POST", path, urlencode(fields, safe="<> "), content=FORM, **more)
+    return Request(name, "POST", path, urlencode(fields, safe="<> ", quote_via=quote), content=FORM, **more)
 
 
 def as_yaml(name: str, path: str, body: Any, **more: Any) -> Request:
-    """Make a POST whose body is this value as YAML; a string is sent as it is."""
-    text = body if isinstance(body, str) else yaml.safe_dump(body, default_flow_style=False)
-    return Request(name, "POST", path, text, **{"content": YAML, **more})
+    """Make a POST whose body is this object, or list of objects, as a YAML block; a string is sent as it is."""
+    if isinstance(body, list):
+        body = "".join(f"- {_block(item, '  ')}" for item in body)
+    return Request(name, "POST", path, body if isinstance(body, str) else _block(body), **{"content": YAML, **more})
+
+
+def _block(item: Mapping[str, Any], indent: str = "") -> str:
+    # What JSON can say on a line is YAML as well.
+    return indent.join(f"{name}: {json.dumps(value)}\n" for name, value in item.items())
 
 
 def low(client: str, fun: str | None, tgt: str | None = None, **more: Any) -> dict[str, Any]:

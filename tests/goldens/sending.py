@@ -11,8 +11,8 @@ from typing import Any
 
 from tests.goldens.request import HTTP, Request, post
 
-# Seconds for one answer. The longest that is meant to come waits for a minion that is away, about ten seconds.
-PATIENCE = 25
+# Seconds for one answer. The longest that is meant to come waits for a minion that is away: Salt's defaults make it 15.
+PATIENCE = 30
 
 
 @dataclass
