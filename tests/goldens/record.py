@@ -1,7 +1,8 @@
 """Record what Salt's own rest_cherrypy and rest_tornado answer to the requests of requests.py: ``make goldens``.
 
-    python -m tests.goldens.record              records both and writes the files beside this one
-    python -m tests.goldens.record --only TEXT  sends only requests whose names hold TEXT, and prints the answers
+    python -m tests.goldens.record                 records both and writes the files beside this one
+    python -m tests.goldens.record --only PATTERN  sends what has the pattern in its name, and replaces these answers
+    python -m tests.goldens.record --print         writes nothing
 
 One master, two minions and one salt-api with both servers run for it, in a temporary folder, on ports of 127.0.0.1.
 """
@@ -91,10 +92,11 @@ def secrets_in(text: str, values: Mapping[str, str]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", metavar="TEXT", help="send only what has this in its name, and print the answers")
+    parser.add_argument("--only", metavar="PATTERN", help="send only what has this regular expression in its name")
+    parser.add_argument("--print", action="store_true", help="print the answers instead of writing them")
     parser.add_argument("--peer", choices=PEERS, help="ask only this server")
     chosen = parser.parse_args()
-    requests = [request for request in REQUESTS if not chosen.only or chosen.only in request.name]
+    requests = [request for request in REQUESTS if re.search(chosen.only or "", request.name)]
     password = secrets.token_urlsafe(12)
     with stage(password) as running:
         bus = Bus(running.salt_opts(), running.token("demo"))
@@ -107,14 +109,16 @@ def main() -> int:
                 answers = record(port, requests, values, bus)
                 # The key pairs that were asked for belong to minions that would be waited for.
                 running.salt("salt-key", "--yes", "--delete", "new-*")
-                finish(peer, answers, values, write=not chosen.only)
+                kept = files.load(peer) if chosen.only and not chosen.print else {}
+                finish(peer, {**kept, **answers}, values, write=not chosen.print)
     return 0
 
 
 def finish(peer: str, answers: dict[str, Any], values: Mapping[str, str], write: bool) -> None:
     """Write the golden file of a server, or print it. Nothing that holds a secret is written."""
     about = {"server": peer, "salt": version("salt"), PEERS[peer].lower(): version(PEERS[peer])}
-    text = files.text(about, answers)
+    in_order = [request.name for request in REQUESTS if request.name in answers]
+    text = files.text(about, {name: answers[name] for name in in_order})
     if found := secrets_in(text, values):
         print(text)
         raise SystemExit(f"{peer}: these would be written: {', '.join(found)}")
