@@ -79,6 +79,10 @@ bench-commands: .venv/.made
 bench-events: .venv/.made
 	@$(PY) -m tests.benchmarks.events $(filter --quick --write --help,$(ARGS))
 
+.PHONY: goldens
+goldens: .venv/.made ## Record anew what Salt's own salt-api answers, into tests/goldens/ (minutes)
+	@$(PY) -m tests.goldens.record $(ARGS)
+
 .PHONY: docs
 docs: .venv/.made ## Write docs/protocol.md and docs/options.md from the schemas
 	@$(PY) tools/docs.py

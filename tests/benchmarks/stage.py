@@ -60,12 +60,15 @@ class Stage:
     :param minions: how many real minions to start beside the accepted one that is away
     :param engine: load the engine from this checkout
     :param saltnado: start salt-api with rest_tornado on the same master
+    :param cherrypy: let salt-api serve rest_cherrypy too
     :param options: further options of the engine
+    :param master_opts: further options of the master, which stand above those of the stage
     """
 
     minions: int = 1
     engine: bool = True
     saltnado: bool = True
+    cherrypy: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     master_opts: dict[str, Any] = field(default_factory=dict)
 
@@ -73,6 +76,7 @@ class Stage:
         self.root = Path(tempfile.mkdtemp(prefix="wsb-"))
         self.port = free_port()
         self.saltnado_port = free_port()
+        self.cherrypy_port = free_port()
         self.minion_ids = [f"minion-{number}" for number in range(1, self.minions + 1)]
         self.started: dict[str, float] = {}
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -105,12 +109,7 @@ class Stage:
             "external_auth": {"sharedsecret": {USER: [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"]}},
             "sharedsecret": SECRET,
             "netapi_enable_clients": ["local", "local_async", "runner", "runner_async", "wheel"],
-            "rest_tornado": {
-                "port": self.saltnado_port,
-                "address": "127.0.0.1",
-                "disable_ssl": True,
-                "websockets": True,
-            },
+            **self._salt_api_config(),
             **self.master_opts,
         }
         if self.engine:
@@ -124,6 +123,14 @@ class Stage:
             folder = self.root / "m" / minion_id
             (folder / "etc").mkdir(parents=True)
             (folder / "etc" / "minion").write_text(yaml.safe_dump({**minion, "id": minion_id, "root_dir": str(folder)}))
+
+    def _salt_api_config(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if self.saltnado:
+            found["rest_tornado"] = {"port": self.saltnado_port, "address": "127.0.0.1", "websockets": True}
+        if self.cherrypy:
+            found["rest_cherrypy"] = {"port": self.cherrypy_port, "host": "127.0.0.1"}
+        return {name: {**options, "disable_ssl": True} for name, options in found.items()}
 
     def _accept_the_one_that_is_away(self) -> None:
         keys = self.root / "keys"
@@ -173,9 +180,12 @@ class Stage:
             self.started["engine process to listening"] = opened - self.engine_process().create_time()
         for minion_id in self.minion_ids:
             self._spawn("salt-minion", self.root / "m" / minion_id / "etc")
-        if self.saltnado:
+        if self.saltnado or self.cherrypy:
             self._spawn("salt-api", self.config_dir)
+        if self.saltnado:
             self._watch_port(self.saltnado_port, "saltnado's port")
+        if self.cherrypy:
+            self._watch_port(self.cherrypy_port, "rest_cherrypy's port")
         if self.minion_ids:
             wait_until(self._minions_answer, "an answer of every minion")
 
@@ -240,9 +250,10 @@ class Stage:
         opts: dict[str, Any] = salt.config.client_config(str(self.config_dir / "master"))
         return opts
 
-    def token(self) -> str:
-        """Log in as the user who may do everything, and return the token. The same one serves every way of asking."""
+    def token(self, username: str = USER) -> str:
+        """Log in, as the user who may do everything, and return the token. The same one serves every way of asking."""
         import salt.auth
 
-        low = {"eauth": "sharedsecret", "username": USER, "password": SECRET}
-        return str(salt.auth.LoadAuth(self.salt_opts()).mk_token(low)["token"])
+        opts = self.salt_opts()
+        low = {"eauth": "sharedsecret", "username": username, "password": opts["sharedsecret"]}
+        return str(salt.auth.LoadAuth(opts).mk_token(low)["token"])
