@@ -16,7 +16,9 @@ TOKEN = "0123456789abcdef" * 4
 
 
 def request(query: str = "", authorization: str | None = None) -> HTTPServerRequest:
-    headers = HTTPHeaders({} if authorization is None else {"Authorization": authorization})
+    headers = HTTPHeaders({"Host": "localhost"})
+    if authorization is not None:
+        headers["Authorization"] = authorization
     return HTTPServerRequest(headers=headers, start_line=RequestStartLine("GET", f"/api/v3/ws{query}", "HTTP/1.1"))
 
 
