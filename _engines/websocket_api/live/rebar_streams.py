@@ -29,11 +29,17 @@ class Registered:
 
     patterns: frozenset[Pattern]
     translation: Translation = field(compare=False)
+    _types: frozenset[str] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Gather the types that are asked for, None for any: most events are told apart by them."""
+        types = [one.types for one in self.patterns]
+        every = None if None in types else frozenset(name for some in types if some is not None for name in some)
+        object.__setattr__(self, "_types", every)
 
     def wants(self, event: Event) -> bool:
         """Tell whether the event can become something of a type that is asked for."""
-        types = TYPES[event.topic.kind]
-        return any(one.types is None or not types.isdisjoint(one.types) for one in self.patterns)
+        return self._types is None or not self._types.isdisjoint(TYPES[event.topic.kind])
 
     def asked_for(self, event: Event, body: bytes) -> bytes | None:
         """Return the frames that are asked for, one a line."""
