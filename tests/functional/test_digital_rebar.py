@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -225,11 +226,14 @@ def test_who_leaves_while_the_password_is_looked_at_leaves_nothing(run_engine: R
     for address in ("10.0.0.1", "10.0.0.2"):
         assert ask(engine, "?token=demo:wrong", X_Forwarded_For=address).status == 403
     # From now on logins of this name are slow.
-    head = "".join(f"{name}: {value}\r\n" for name, value in {**UPGRADE, "X-Forwarded-For": "10.0.0.3"}.items())
-    with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as peer:
-        peer.sendall(f"GET /{PATH}?token=demo:demo HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
-        time.sleep(0.5)
-    wait_until(lambda: "user=demo eauth=sharedsecret address=10.0.0.3 operation=logout" in engine.log, "the end")
+    for reset in (False, True):
+        head = "".join(f"{name}: {value}\r\n" for name, value in {**UPGRADE, "X-Forwarded-For": "10.0.0.3"}.items())
+        with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+            peer.sendall(f"GET /{PATH}?token=demo:demo HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
+            time.sleep(0.3)  # it is being looked at; a reset would take unread bytes with it
+    line = "user=demo eauth=sharedsecret address=10.0.0.3 operation=logout outcome=ok"
+    wait_until(lambda: engine.log.count(line) == 2, "both tokens being revoked")
     assert tokens(engine) <= before
     with connect(engine, headers={"X-Forwarded-For": "10.0.0.4"}) as client:
         client.send("register *.*.*")

@@ -59,12 +59,6 @@ class DigitalRebarHandler(SocketHandler):
         """Return 403, as Digital Rebar does, for whoever cannot prove who he is."""
         return 403 if fault.status == 401 else fault.status
 
-    async def prepare(self) -> None:
-        """Log in; a token that was made for a peer who has gone meanwhile is given back."""
-        await super().prepare()
-        if self._gone:
-            self._give_back()
-
     def codec(self) -> Codec:
         """Return the only format."""
         return self.clients.services.rebar.codec

@@ -44,8 +44,6 @@ class SocketHandler(Base, WebSocketHandler):
         self.address = "unknown"
         self.noted: dict[str, str] = {}
         """For the audit line of a login that is refused: user, eauth."""
-        self._gone = False
-        """Whether the peer has gone, perhaps while it was looked up who it is."""
 
     # What a door says
 
@@ -121,8 +119,6 @@ class SocketHandler(Base, WebSocketHandler):
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Begin: no compression, no delay, and one outbox."""
-        if self._gone:
-            return  # else it would be counted, and nobody would ever let go of it
         limits = self.clients.services.settings.limits
         self.set_nodelay(True)
         codec = self.codec()
@@ -177,7 +173,6 @@ class SocketHandler(Base, WebSocketHandler):
 
     def on_close(self) -> None:
         """Let go of everything."""
-        self._gone = True
         if self.connection is not None:
             self.clients.remove(self.connection)
             self.connection.closed()
