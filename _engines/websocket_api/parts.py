@@ -12,6 +12,7 @@ from .live.fleet import Fleet
 from .live.history import History
 from .live.hub import Hub
 from .live.jobbook import JobBook
+from .live.rebar import Rebar
 from .live.sessions import Sessions
 from .live.targets import TargetSets
 from .live.throttle import LoginThrottle, Rate
@@ -84,10 +85,11 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         wall=wall,
     )
     views = Views(history=history, book=book, fleet=minions_seen, visibility=visibility, later=later, clock=clock)
+    rebar = Rebar(hub=hub, book=book, views=views, most=limits.subscriptions_per_connection, wall=wall)
     watcher = JobWatcher(
         book=book,
         fleet=minions_seen,
-        watched=views.followed_jobs,
+        watched=lambda: [*views.followed_jobs(), *rebar.followed_jobs()],
         publish=lambda fun, arg, names: commands_.publish_as_master(fun, arg, {}, names),
         answer_seconds=opts.get("gather_job_timeout", 10),
         clock=clock,
@@ -111,6 +113,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         views=views,
         visibility=visibility,
         watcher=watcher,
+        rebar=rebar,
         commands=commands_,
         functions=functions,
         store=store,

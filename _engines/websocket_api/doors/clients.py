@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Coroutine
 from typing import Any
 
 from ..errors import RESTART
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2  # after which clients are asked to come again when the engine restarts
 GOODBYE = f"the engine stops: retry in {RETRY_SECONDS} s"
+FINISH_SECONDS = 0.5  # for what clients leave to be done when they go
 FAREWELL_SECONDS = 2.0  # over which the close frames are spread, so that not all come back at once
 
 
@@ -82,6 +84,12 @@ class Clients:
         task.add_done_callback(self._tasks.discard)
         return await task
 
+    def finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something when a client has gone, and be done with it before the engine is."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def farewell(self) -> None:
         """Answer what is in flight, and end all connections: come again."""
         self.closing = True
@@ -100,6 +108,8 @@ class Clients:
             if behind >= 0.02:
                 await asyncio.sleep(behind)
                 behind = 0.0
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=FINISH_SECONDS)
 
     def _one_stranger_less(self, address: str) -> None:
         self._strangers[address] -= 1

@@ -29,6 +29,11 @@ def text_frame(payload: bytes) -> bytes:
     return _frame(TEXT, payload)
 
 
+def text_frames(payload: bytes) -> bytes:
+    """Return a text frame for each line."""
+    return b"".join([text_frame(line) for line in payload.split(b"\n")])
+
+
 def binary_frame(payload: bytes) -> bytes:
     """Return one unmasked binary frame."""
     return _frame(BINARY, payload)

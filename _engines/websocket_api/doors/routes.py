@@ -11,6 +11,7 @@ from tornado.routing import Matcher, PathMatches, Rule
 from ..operations.published import Published
 from ..settings import Settings
 from .clients import Clients
+from .digital_rebar import DigitalRebarHandler
 from .metrics import HealthHandler, MetricsHandler
 from .salt_api import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
 from .salt_paths import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
@@ -46,6 +47,7 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
         (r"/hook/?", HookHandler),
         (r"/hook/(.+)", HookHandler),
         (r"/stats/?", StatsHandler),
+        (r"/api/v3/ws", DigitalRebarHandler),
         (r"/healthz", HealthHandler),
     ]
     if settings.metrics:

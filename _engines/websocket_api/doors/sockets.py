@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tornado.httputil import HTTPHeaders
@@ -29,9 +29,9 @@ REASON_BYTES = 123  # of a close frame's text (RFC 6455 section 5.5)
 class SocketHandler(Base, WebSocketHandler):
     """One client's websocket, whatever the door.
 
-    A door overrides :meth:`codec`, the format of its messages, :meth:`began`, what happens once the client is admitted,
-    and :meth:`took`, what happens with a message. Where a token travels otherwise than in headers it overrides
-    :meth:`who`; where nobody may come without one, ``must_log_in`` is True.
+    A door overrides :meth:`codec` and perhaps :meth:`framing`, the format of its messages, :meth:`began`, what happens
+    once the client is admitted, and :meth:`took`, what happens with a message. Where a token travels otherwise than in
+    headers it overrides :meth:`who`; where nobody may come without one, ``must_log_in`` is True.
     """
 
     must_log_in = False
@@ -42,12 +42,18 @@ class SocketHandler(Base, WebSocketHandler):
         self.connection: Connection | None = None
         self.session: Session | None = None
         self.address = "unknown"
+        self.noted: dict[str, str] = {}
+        """For the audit line of a login that is refused: user, eauth."""
 
     # What a door says
 
     def codec(self) -> Codec | None:
         """Return the format of this client's messages; None where none was agreed on."""
         raise NotImplementedError
+
+    def framing(self, codec: Codec) -> Callable[[bytes], bytes]:
+        """Return what makes websocket frames of messages; connections of a codec share it."""
+        return binary_frame if codec.binary else text_frame
 
     def began(self, connection: Connection) -> None:
         """Note that the client is admitted; :attr:`session` is who it has logged in as."""
@@ -99,7 +105,7 @@ class SocketHandler(Base, WebSocketHandler):
             refuse(self, self.refusal(fault), fault)
         finally:
             if self.session is not None or outcome != "ok":
-                audit(self.session, self.address, "auth", outcome, {})
+                audit(self.session, self.address, "auth", outcome, self.noted)
 
     def check_origin(self, origin: str) -> bool:
         """Let browsers in from our own pages and those of ``cors_origin``."""
@@ -142,8 +148,7 @@ class SocketHandler(Base, WebSocketHandler):
         )
         transport.drained = outbox.pump
         self._protocol.before_close = outbox.flush
-        wrap = binary_frame if codec.binary else text_frame
-        connection = self.connection = Connection(self.address, outbox, wrap, self.end, codec)
+        connection = self.connection = Connection(self.address, outbox, self.framing(codec), self.end, codec)
         self.clients.add(connection)
         if self.session is not None:
             connection.become(self.session)

@@ -9,7 +9,6 @@ from itertools import count
 from typing import Any, Protocol
 
 from ..errors import TOKEN_ENDED, ApiError
-from . import frames
 from .codecs import JSON, Codec
 from .outbox import Outbox
 from .sessions import Session
@@ -27,6 +26,10 @@ class Subscription(Protocol):
 
     def stop(self) -> None:
         """Send nothing more and let go of everything."""
+        ...
+
+    def tell_ended(self, why: ApiError) -> None:
+        """Say, after it was stopped, that nothing comes any more."""
         ...
 
 
@@ -136,9 +139,9 @@ class Connection:
     def session_ended(self, session: Session) -> None:
         """End what rests on a session that is over: subscriptions, and the connection if it is its own."""
         why = session.ended or ApiError("token_expired", "the token has ended")
-        for number in [number for number, one in self.subscriptions.items() if one.session is session]:
-            self.remove(number)
-            self.send(frames.ended(number, why))
+        for subscription in [one for one in self.subscriptions.values() if one.session is session]:
+            self.remove(subscription.number)
+            subscription.tell_ended(why)
         if self.session is session:
             self.close(TOKEN_ENDED, why.message)
 

@@ -28,8 +28,9 @@ class Event:
     has_return: bool
     time: float
     body: bytes
-    cuts: dict[Any, bytes] = field(default_factory=dict)
-    """Bodies of cut views, by what was cut: kept while the event is being handed out, then emptied."""
+    cuts: dict[Any, Any] = field(default_factory=dict)
+    """What was made of it for several viewers or forms, such as cut bodies, by what makes the difference: kept while
+    the event is being handed out, then emptied."""
 
     @property
     def size(self) -> int:

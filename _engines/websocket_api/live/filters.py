@@ -8,10 +8,11 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import ApiError
-from .events import Event
+from .encoding import decode, encode
+from .events import Event, minions_of
 
 try:
     import regex
@@ -32,6 +33,21 @@ _PLAIN: dict[str, Callable[[str, str], bool]] = {
     "endswith": str.endswith,
     "find": lambda tag, part: part in tag,
 }
+
+
+class Wanted(Protocol):
+    """What one subscription asks for; equal ones are equal values and hash alike, so that they share what is made."""
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether something of the event may be asked for; this is asked before anything costs much."""
+        ...
+
+    def asked_for(self, event: Event, body: bytes) -> bytes | None:
+        """Return what is asked for of an event, None for nothing.
+
+        :param body: as much of the event as may be seen
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,16 @@ class Filter:
             return event.fun is not None and self._fun_fits(event.fun)
         return True
 
+    def asked_for(self, event: Event, body: bytes) -> bytes | None:
+        """Return the body without what was not asked for."""
+        if body is not event.body and self.minions:
+            left = minions_of(event.topic, decode(b"{" + body + b"}")["data"])
+            if self.minions.isdisjoint(left):
+                return None  # what was cut away must not be found by asking for it
+        if self.without_return and event.has_return:
+            return _without_return(event, body)
+        return body
+
 
 def make(message: Mapping[str, Any]) -> Filter:
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
@@ -84,6 +110,16 @@ def make(message: Mapping[str, Any]) -> Filter:
         jids=frozenset(_several(message.get("jid"))),
         without_return=bool(message.get("without_return", False)),
     )
+
+
+def _without_return(event: Event, body: bytes) -> bytes:
+    key = ("without_return", body)
+    made: bytes | None = event.cuts.get(key)
+    if made is None:
+        shown = decode(b"{" + body + b"}")
+        shown["data"].pop("return", None)
+        made = event.cuts[key] = encode(shown)[1:-1]
+    return made
 
 
 def _several(value: Any) -> tuple[str, ...]:

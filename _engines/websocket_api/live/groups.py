@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import frames
 from .codecs import Codec
 from .counters import Counters
 from .events import Event
-from .filters import Filter
+from .filters import Wanted
 from .pacing import Later, Pacer
 from .visibility import Viewer
 
@@ -36,7 +35,7 @@ class Form(NamedTuple):
         return b"".join([self.wrap(self.codec.event(number, body)) for body in bodies])
 
 
-GroupKey = tuple[Filter, Viewer, Form]
+GroupKey = tuple[Wanted, Viewer, Form]
 
 
 class Group:
@@ -48,7 +47,7 @@ class Group:
 
     def __init__(
         self,
-        filter_: Filter,
+        filter_: Wanted,
         viewer: Viewer,
         form: Form,
         later: Later,
@@ -71,11 +70,18 @@ class Group:
 
     def deliver(self, event: Event, body: bytes) -> None:
         """Send one event to all members, now or with the next ones."""
+        self.add(event.seq, self._form.codec.body(body, event.cuts))
+
+    def add(self, seq: int, body: bytes) -> None:
+        """Send what is in the form of the members already, behind what waits.
+
+        :param seq: how far the history went when this happened
+        """
         self.quiet = False
         if self._pending_bytes + len(body) > BUNDLE_BYTES:
             self.flush()
-        self._pending.append(self._form.codec.body(body, event.cuts))
-        self._pending_seqs.append(event.seq)
+        self._pending.append(body)
+        self._pending_seqs.append(seq)
         self._pending_bytes += len(body)
         if len(self._pending) >= BUNDLE_EVENTS:
             self.flush()
@@ -99,7 +105,7 @@ class Group:
         if self.quiet:
             for member in list(self.members):
                 if not member.has_lost:  # its gap comes first
-                    member.connection.send(frames.bookmark(member.number, epoch, seq))
+                    member.bookmark(epoch, seq)
         self.quiet = True
 
     def _send(self, bodies: list[bytes], first: int, last: int) -> None:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .counters import Counters
-from .encoding import decode, encode
-from .events import Event, make, minions_of
-from .filters import Filter
+from .events import Event, make
+from .filters import Wanted
 from .fleet import Fleet
 from .groups import Group, GroupKey
 from .history import History, Hole
@@ -92,7 +91,7 @@ class Hub:
         for group in list(self._groups.values()):
             group.bookmark(self.history.epoch, self.history.seq)
 
-    def view(self, filter_: Filter, viewer: Viewer, event: Event) -> bytes | None:
+    def view(self, filter_: Wanted, viewer: Viewer, event: Event) -> bytes | None:
         """Return the event's body for this filter and viewer, or None."""
         if not filter_.wants(event):
             return None
@@ -102,13 +101,7 @@ class Hub:
             # An odd entry in one user's auth list must not keep the event from all others.
             log.exception("whether %.200r may see an event could not be decided: not shown", viewer.user)
             return None
-        if body is not None and body is not event.body and filter_.minions:
-            left = minions_of(event.topic, decode(b"{" + body + b"}")["data"])
-            if filter_.minions.isdisjoint(left):
-                return None  # what was cut away must not be found by asking for it
-        if body is not None and filter_.without_return and event.has_return:
-            return _without_return(event, body)
-        return body
+        return None if body is None else filter_.asked_for(event, body)
 
     def join(self, subscription: EventSubscription) -> Group:
         """Hand live events to a subscription that has seen everything up to the head."""
@@ -130,13 +123,3 @@ class Hub:
         """Call for each event from now on; return what ends it."""
         self._waiters[key] = call
         return lambda: self._waiters.pop(key, None) and None
-
-
-def _without_return(event: Event, body: bytes) -> bytes:
-    key = ("without_return", body)
-    made = event.cuts.get(key)
-    if made is None:
-        shown = decode(b"{" + body + b"}")
-        shown["data"].pop("return", None)
-        made = event.cuts[key] = encode(shown)[1:-1]
-    return made

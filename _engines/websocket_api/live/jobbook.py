@@ -34,6 +34,7 @@ class JobBook:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._bytes = 0
         self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
+        self._end_listeners: list[Callable[[Job], None]] = []
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -41,6 +42,10 @@ class JobBook:
     def on_change(self, call: Callable[[Job, tuple[str, ...]], None]) -> None:
         """Call ``call(job, minions)`` after each change, with the minions whose parts changed."""
         self._listeners.append(call)
+
+    def on_end(self, call: Callable[[Job], None]) -> None:
+        """Call ``call(job)`` once for every job that ends; a late return may change it even then."""
+        self._end_listeners.append(call)
 
     def get(self, jid: str | None) -> Job | None:
         """Return the job, if it is known."""
@@ -87,6 +92,7 @@ class JobBook:
         known = self._jobs.get(job.jid)
         if known is not None and known.fun is not None:
             return known
+        job.end_told = job.ended  # long ago, perhaps
         self._jobs[job.jid] = job
         self._bytes += job.size - (known.size if known is not None else 0)
         self._forget()
@@ -187,6 +193,10 @@ class JobBook:
     def _tell(self, job: Job, *minions: str) -> None:
         for call in self._listeners:
             call(job, minions)
+        if job.ended and not job.end_told:
+            job.end_told = True
+            for tell in self._end_listeners:
+                tell(job)
 
 
 def _names(value: Any) -> list[str]:

@@ -66,6 +66,8 @@ class Job:
     success: bool | None = None
     """``value`` and ``success`` are a runner's or wheel's; a published job's are in its parts."""
     size: int = 0
+    end_told: bool = False
+    """Whether its end was told: a return that comes later does not end it anew."""
 
     @property
     def total(self) -> int:

@@ -87,6 +87,10 @@ class Picture(ABC):
         if self._drawing is not None:
             self._drawing.stop()
 
+    def tell_ended(self, why: ApiError) -> None:
+        """Say that nothing comes any more."""
+        self.connection.send(frames.ended(self.number, why))
+
     @abstractmethod
     def catch_up(self, behind: set[tuple[str, str]]) -> None:
         """Send what changed meanwhile."""
@@ -133,8 +137,7 @@ class JobSubscription(Picture):
             self.draw(self._views.draw_jobs(self))
             return
         self.connection.remove(self.number)
-        fault = ApiError("forbidden", "these jobs may not be seen by you any more")
-        self.connection.send(frames.ended(self.number, fault))
+        self.tell_ended(ApiError("forbidden", "these jobs may not be seen by you any more"))
 
     def catch_up(self, behind: set[tuple[str, str]]) -> None:
         """Send the parts that changed meanwhile."""

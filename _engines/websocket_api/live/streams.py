@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import ApiError
 from . import frames
 from .connection import Connection
 from .events import Event
-from .filters import Filter
+from .filters import Wanted
 from .groups import BUNDLE_EVENTS, Form, Group
 from .history import Hole
 from .sessions import Session
@@ -32,7 +33,7 @@ class EventSubscription:
         connection: Connection,
         number: int,
         session: Session,
-        filter_: Filter,
+        filter_: Wanted,
         *,
         bundle: bool = False,
         drop: bool = False,
@@ -40,7 +41,7 @@ class EventSubscription:
         self.number = number
         self.session = session
         self.connection = connection
-        self.filter = filter_
+        self.filter: Wanted = filter_
         self.form = Form(bundle, connection.codec, connection.wrap)
         self.drop = drop
         self.position = hub.history.seq
@@ -95,6 +96,14 @@ class EventSubscription:
         count = None if first is None or last is None or reason == "bus" else last - first + 1
         oldest = self._hub.history.oldest
         self.connection.send(frames.gap(self.number, reason, count=count, first=first, last=last, oldest=oldest))
+
+    def tell_ended(self, why: ApiError) -> None:
+        """Say that nothing comes any more."""
+        self.connection.send(frames.ended(self.number, why))
+
+    def bookmark(self, epoch: str, seq: int) -> None:
+        """Say how far everything was looked at."""
+        self.connection.send(frames.bookmark(self.number, epoch, seq))
 
     @property
     def has_lost(self) -> bool:

@@ -10,6 +10,7 @@ from ..live.fleet import Fleet
 from ..live.history import History
 from ..live.hub import Hub
 from ..live.jobbook import JobBook
+from ..live.rebar import Rebar
 from ..live.sessions import Sessions
 from ..live.throttle import LoginThrottle, Rate
 from ..live.views import Views
@@ -112,6 +113,7 @@ class Services:
     views: Views
     visibility: Visibility
     watcher: JobWatcher
+    rebar: Rebar
     commands: Commands
     functions: MasterFunctions
     store: JobStore

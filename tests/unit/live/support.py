@@ -15,6 +15,7 @@ from websocket_api.live.hub import Hub
 from websocket_api.live.jobbook import JobBook
 from websocket_api.live.outbox import Outbox
 from websocket_api.live.permissions import Permissions
+from websocket_api.live.rebar import Rebar
 from websocket_api.live.sessions import Session
 from websocket_api.live.views import Views
 from websocket_api.live.visibility import Viewer, Visibility
@@ -109,6 +110,7 @@ class World:
         parts = {"history": self.history, "book": self.book, "fleet": self.fleet, "visibility": self.visibility}
         self.hub = Hub(**parts, later=self.time.later, clock=self.time, wall=self.time)
         self.views = Views(**parts, later=self.time.later, clock=self.time)
+        self.rebar = Rebar(hub=self.hub, book=self.book, views=self.views, most=5, wall=self.time)
 
     def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:
         """A session of somebody with this auth list."""

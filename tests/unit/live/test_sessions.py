@@ -315,11 +315,10 @@ async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> N
     session = await house.sessions.of(TOKEN)
     client.connection.become(session)
     stopped: list[int] = []
-    client.connection.add(Sub(1, session, stopped))
+    client.connection.add(Sub(1, session, stopped, client))
     session.ended = ApiError("token_expired", "over")
     client.connection.session_ended(session)
-    (ended,) = client.got
-    assert (ended["type"], ended["subscription"], ended["error"]["code"]) == ("ended", 1, "token_expired")
+    assert client.got == [{"ended": 1, "why": "token_expired"}]
     assert (stopped, [code for code, _ in client.closed_with]) == ([1], [4401])
 
 
@@ -332,10 +331,11 @@ async def test_a_subscription_of_another_token_ends_alone() -> None:
     client.connection.become(own)
     stopped: list[int] = []
     client.connection.add(Sub(1, own, stopped))
-    client.connection.add(Sub(2, other, stopped))
+    client.connection.add(Sub(2, other, stopped, client))
     other.ended = ApiError("unauthenticated", "revoked")
     client.connection.session_ended(other)
     assert (stopped, client.closed_with, list(client.connection.subscriptions)) == ([2], [], [1])
+    assert client.got == [{"ended": 2, "why": "unauthenticated"}]
 
 
 async def test_holds_are_given_back() -> None:
@@ -356,7 +356,8 @@ async def test_holds_are_given_back() -> None:
 class Sub:
     """A subscription that does nothing."""
 
-    def __init__(self, number: int, session: Session, stopped: list[int]) -> None:
+    def __init__(self, number: int, session: Session, stopped: list[int], client: Client | None = None) -> None:
+        self.client = client
         self.number = number
         self.session = session
         self.stopped = stopped
@@ -366,3 +367,7 @@ class Sub:
 
     def stop(self) -> None:
         self.stopped.append(self.number)
+
+    def tell_ended(self, why: ApiError) -> None:
+        if self.client is not None:
+            self.client.connection.send({"ended": self.number, "why": why.code})

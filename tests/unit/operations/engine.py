@@ -197,6 +197,7 @@ class Engine:
                 answer_seconds=10,
                 clock=world.time,
             ),
+            rebar=world.rebar,
             commands=self.commands,
             functions=Functions(),
             store=self.store,

@@ -1,0 +1,374 @@
+"""Digital Rebar's door: who comes in, what a token in a URL leaves behind, and what odd clients get."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+
+pytest.importorskip("salt")
+websocket = pytest.importorskip("websocket")
+websockets_client = pytest.importorskip("websockets.sync.client")
+
+import salt.auth  # noqa: E402
+import salt.config  # noqa: E402
+
+from tests.client import Client  # noqa: E402
+from tests.functional.publisher import Publisher  # noqa: E402
+from tests.functional.running import Engine, wait_until  # noqa: E402
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+PATH = "api/v3/ws"
+ORIGIN = "https://console.example.com"
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+}
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: RunEngine) -> Engine:
+    """The engine of most of these tests."""
+    return run_engine({"cors_origin": [ORIGIN]})
+
+
+@pytest.fixture(scope="module")
+def bus(engine: Engine) -> Iterator[Publisher]:
+    """The bus that it listens to."""
+    with contextlib.closing(Publisher(Path(salt.config.master_config(str(engine.root / "master"))["sock_dir"]))) as bus:
+        bus.send(("first", {}))
+        yield bus
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def connect(engine: Engine, token: str = "demo:demo", **options: Any) -> Client:
+    """Connect as the documentation prints it."""
+    return Client(f"{engine.url}{PATH}?token={token}", **options)
+
+
+def ask(engine: Engine, query: str = "", *, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+    """Offer a handshake and return the answer, read to its end."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
+    with contextlib.closing(connection):
+        wanted = {**UPGRADE, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        connection.request(method, f"/{PATH}{query}", headers=wanted)
+        response = connection.getresponse()
+        response.text = response.read().decode() if response.status != 101 else ""  # type: ignore[attr-defined]
+        return response
+
+
+def said(client: Client) -> tuple[str, str, str]:
+    """Return type, action and key of the next frame."""
+    frame = client.recv()
+    return frame["Type"], frame["Action"], frame["Key"]
+
+
+def tokens(engine: Engine) -> set[str]:
+    """The tokens in the master's store."""
+    return set(salt.auth.LoadAuth(salt.config.master_config(str(engine.root / "master"))).list_tokens())
+
+
+# Who comes in
+
+
+@pytest.mark.parametrize("name", ["token", "Token"])
+def test_a_token_of_salts_in_the_query(engine: Engine, name: str) -> None:
+    """Both spellings of the documentation; the token is whole afterwards."""
+    token = engine.token("viewer")
+    with Client(f"{engine.url}{PATH}?{name}={token}") as client:
+        client.send("register profiles.*.*")
+        assert client.recv()["Principal"] == "user:viewer"
+    with engine.client() as other:
+        assert other.ask("whoami", token=token)["user"] == "viewer"
+
+
+def test_a_name_and_a_password(engine: Engine) -> None:
+    """Anywhere that the documentation allows, encoded or not."""
+    for query, headers in (
+        ("?token=viewer:demo", {}),
+        ("?" + urlencode({"Token": "viewer:demo"}), {}),
+        ("?token=viewer%3adem%6f", {}),
+        ("", {"Authorization": basic("viewer:demo")}),
+        ("", {"Authorization": f"Bearer {engine.token('viewer')}"}),
+    ):
+        with Client(f"{engine.url}{PATH}{query}", headers=headers) as client:
+            client.send("register *.*.*")
+            assert client.recv()["Principal"] == "user:viewer", query
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", {}),
+        ("?token=", {}),
+        ("?token=demo", {}),
+        ("?token=demo:", {}),
+        ("?token=demo:wrong", {}),
+        ("?token=stranger:demo", {}),
+        ("?token=nobody:demo", {}),
+        ("?token=../../etc/passwd", {}),
+        ("?token=" + "0" * 64, {}),
+        ("?token=" + "0" * 20_000, {}),
+        ("?token=%ff%fe", {}),
+        ("?token=" + quote("demo:demo\0"), {}),
+        ("", {"Authorization": "Bearer wrong"}),
+        ("", {"Authorization": basic("demo:wrong")}),
+        ("", {"Authorization": "Basic *"}),
+        ("", {"Authorization": "Digest x"}),
+        ("?token=demo:demo", {"Origin": "https://evil.example.com"}),
+    ],
+)
+def test_who_proves_nothing_is_refused_with_403(
+    run_engine: RunEngine, lenient: Engine, query: str, headers: dict[str, str]
+) -> None:
+    """Missing or wrong, in whatever form; no answer repeats what was sent, and no token is made."""
+    before = tokens(lenient)
+    response = ask(lenient, query, **headers)
+    assert response.status == 403, response.text  # type: ignore[attr-defined]
+    told = json.loads(response.text)  # type: ignore[attr-defined]
+    assert told["error"] in ("unauthenticated", "forbidden")
+    assert "wrong" not in response.text  # type: ignore[attr-defined]
+    assert tokens(lenient) <= before
+    assert "Traceback" not in lenient.log
+
+
+@pytest.fixture(scope="module")
+def lenient(run_engine: RunEngine) -> Engine:
+    """An engine that bears many wrong logins."""
+    return run_engine({"limits": {"login_failures_per_minute": 500, "login_failures_per_address_per_minute": 1000}})
+
+
+def test_guessing_is_slowed_down(run_engine: RunEngine) -> None:
+    """Wrong tokens and passwords count as failed logins: 429 with the seconds to wait."""
+    engine = run_engine({"limits": {"login_failures_per_minute": 2}})
+    for query in ("?token=demo:wrong", "?token=" + "0" * 64):
+        statuses = [ask(engine, query).status for _ in range(3)]
+        assert statuses == [403, 403, 429]
+        assert int(ask(engine, query).getheader("Retry-After") or 0) > 0
+    assert (
+        engine.log.count("user=demo eauth=sharedsecret address=127.0.0.1 operation=auth outcome=unauthenticated") == 2
+    )
+
+
+def test_pages_of_listed_origins_may_connect(engine: Engine) -> None:
+    """As on every door."""
+    for origin in (ORIGIN, f"http://127.0.0.1:{engine.port}"):
+        with connect(engine, origin=origin) as client:
+            client.send("register *.*.*")
+            assert said(client) == ("websocket", "register", "*.*.*")
+
+
+def test_what_is_no_handshake_opens_nothing(engine: Engine) -> None:
+    """A plain GET or another method gets an error, and a token that was made for it is gone again."""
+    before = tokens(engine)
+    assert ask(engine, "?token=demo:demo", Upgrade="h2c").status == 400
+    assert ask(engine, "?token=demo:demo", Sec_WebSocket_Version="7").status == 426
+    assert ask(engine, "?token=demo:demo", method="POST").status == 405
+    wait_until(lambda: tokens(engine) <= before, "the tokens being given back")
+
+
+# What a token in a URL leaves behind
+
+
+def test_a_token_that_was_made_for_a_connection_ends_with_it(engine: Engine) -> None:
+    """Nobody else has it; a token of Salt's that the client brought stays its own."""
+    brought = engine.token()
+    before = tokens(engine)
+    with connect(engine) as one, connect(engine, brought) as two:
+        for client in (one, two):
+            client.send("register *.*.*")
+            client.recv()
+        assert len(tokens(engine) - before) == 1
+    wait_until(lambda: tokens(engine) <= before, "the token being revoked")
+    assert "user=demo eauth=sharedsecret address=127.0.0.1 operation=logout outcome=ok" in engine.log
+
+
+def test_a_token_ends_when_the_engine_stops(run_engine: RunEngine) -> None:
+    """Clients are asked to come again, and nothing of them stays behind."""
+    engine = run_engine()
+    before = tokens(engine)
+    with connect(engine) as client:
+        client.send("register *.*.*")
+        client.recv()
+        assert tokens(engine) != before
+        stopping = threading.Thread(target=engine.stop)
+        stopping.start()
+        assert client.closed().code == 1012
+        stopping.join()
+    assert tokens(engine) <= before
+
+
+def test_who_leaves_while_the_password_is_looked_at_leaves_nothing(run_engine: RunEngine) -> None:
+    """Neither a token nor a connection that counts."""
+    limits = {"connections": 1, "login_failures_per_minute": 1}
+    engine = run_engine(
+        {"limits": limits, "trusted_proxies": ["127.0.0.1/32"]}, constants={"live.throttle.DELAY_STEP": 1.5}
+    )
+    before = tokens(engine)
+    for address in ("10.0.0.1", "10.0.0.2"):
+        assert ask(engine, "?token=demo:wrong", X_Forwarded_For=address).status == 403
+    # From now on logins of this name are slow.
+    for reset in (False, True):
+        head = "".join(f"{name}: {value}\r\n" for name, value in {**UPGRADE, "X-Forwarded-For": "10.0.0.3"}.items())
+        with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+            peer.sendall(f"GET /{PATH}?token=demo:demo HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
+            time.sleep(0.3)  # it is being looked at; a reset would take unread bytes with it
+    line = "user=demo eauth=sharedsecret address=10.0.0.3 operation=logout outcome=ok"
+    wait_until(lambda: engine.log.count(line) == 2, "both tokens being revoked")
+    assert tokens(engine) <= before
+    with connect(engine, headers={"X-Forwarded-For": "10.0.0.4"}) as client:
+        client.send("register *.*.*")
+        assert said(client) == ("websocket", "register", "*.*.*")
+
+
+def test_no_token_or_password_is_ever_logged(lenient: Engine) -> None:
+    """At every level of the log, whatever becomes of the request."""
+    token = lenient.token()
+    canary, wrong = "c0ffee" * 10 + "0000", "demo:canary-password"
+    for sent in (token, canary, wrong, "canary-nothing", "canary%ff"):
+        for query, headers in (
+            (f"?token={sent}", {}),
+            (f"?Token={sent}", {"Origin": "https://evil.example.com"}),
+            (f"?token={sent}", {"Upgrade": "h2c"}),
+            (f"?token={sent}", {"Sec_WebSocket_Version": "1"}),
+            ("", {"Authorization": f"Bearer {sent}"}),
+            ("", {"Authorization": basic(sent)}),
+        ):
+            for method in ("GET", "DELETE"):
+                ask(lenient, query, method=method, **headers)
+    with connect(lenient, token) as client:
+        client.send("register")
+        client.recv()
+        client.ws.sock.sendall(b"\xc1\x82\x00\x00\x00\x00{}")  # a broken frame
+        assert client.closed().code == 1002
+    wait_until(lambda: lenient.log.count(f"GET /{PATH}") > 20, "the access log")
+    for secret in (token, canary, "canary", "demo:demo", base64.b64encode(b"demo:").decode()[:6]):
+        assert secret not in lenient.log
+
+
+# Odd clients
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ("register", "bad_message"),
+        ("register jobs.create", "bad_message"),
+        ("register a.b.c d.e.f", "bad_message"),
+        ("register jobs.*." + "1" * 10_000, "too_large"),
+        ("register ..", "bad_message"),
+        ("deregister jobs.*.*", "not_found"),
+        ("", "bad_message"),
+        ('{"type": "subscribe"}', "bad_message"),
+        ("\x00" * 100, "bad_message"),
+        (b"register *.*.*", "bad_message"),
+        (b"\xff\xfe", "bad_message"),
+    ],
+)
+def test_a_bad_frame_is_an_error_event(engine: Engine, bus: Publisher, sent: str | bytes, code: str) -> None:
+    """The connection lives on, and what was registered stays."""
+    with connect(engine) as client:
+        client.send("register events.*.*")
+        client.recv()
+        client.send(sent)
+        fault = client.recv()
+        assert (fault["Type"], fault["Action"], fault["Object"]["code"]) == ("websocket", "error", code)
+        bus.send(("my/x", {}))
+        assert said(client) == ("events", "x", "my/x")
+    assert "Traceback" not in engine.log
+
+
+def test_ten_thousand_registers(engine: Engine, bus: Publisher) -> None:
+    """As many as the limit allows are registered, the others are told so; nobody else waits long."""
+    with connect(engine) as client, engine.client("demo") as other:
+        for number in range(10_000):
+            client.ws.send(f"register events.*.my/{number}")
+            if number % 1000 == 0:
+                began = time.monotonic()
+                assert other.ask("ping")
+                assert time.monotonic() - began < 5
+        answers = [client.recv() for _ in range(10_000)]
+        registered = [one["Key"] for one in answers if one["Action"] == "register"]
+        assert registered == [f"events.*.my/{number}" for number in range(128)]
+        assert {one["Object"]["code"] for one in answers[128:]} == {"too_many"}
+        bus.send(("my/127", {}), ("my/128", {}), ("my/0", {}))
+        assert [said(client)[2] for _ in range(2)] == ["my/127", "my/0"]
+
+
+def test_a_frame_that_is_too_big_ends_the_connection(engine: Engine) -> None:
+    """With 1009, as on every door."""
+    with connect(engine) as client:
+        client.send("register " + "x" * 300_000)
+        assert client.closed().code == 1009
+
+
+def test_the_end_of_a_token_ends_the_connection(run_engine: RunEngine) -> None:
+    """Within a second, with a word about why, and 4401."""
+    engine = run_engine(master={"token_expire": 2})
+    with connect(engine) as client:
+        client.send("register *.*.*")
+        client.recv()
+        fault = client.recv()
+        assert (fault["Action"], fault["Object"]["code"]) == ("error", "token_expired")
+        assert client.closed().code == 4401
+
+
+# Clients that nobody here wrote
+
+
+def test_websocket_client_as_its_documentation_prints_it(engine: Engine, bus: Publisher) -> None:
+    """WebSocketApp, which sends an Origin; the sample script of Digital Rebar is written so."""
+    heard: list[dict[str, Any]] = []
+
+    def on_open(app: Any) -> None:
+        app.send("register events.*.*")
+
+    def on_message(app: Any, message: str) -> None:
+        heard.append(json.loads(message))
+        if heard[-1]["Type"] == "websocket":
+            bus.send(("my/x", {"n": 1}))
+        else:
+            app.close()
+
+    app = websocket.WebSocketApp(f"{engine.url}{PATH}?token=demo:demo", on_open=on_open, on_message=on_message)
+    thread = threading.Thread(target=app.run_forever, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert [(one["Type"], one["Key"], one["Object"]) for one in heard] == [
+        ("websocket", "events.*.*", None),
+        ("events", "my/x", {"n": 1}),
+    ]
+
+
+def test_websockets_as_its_documentation_prints_it(engine: Engine, bus: Publisher) -> None:
+    """By the synchronous client, which pings and closes as it likes."""
+    with websockets_client.connect(f"{engine.url}{PATH}?Token={engine.token()}") as client:
+        client.send("register minions.create,destroy.web.example.com")
+        assert json.loads(client.recv(20))["Action"] == "register"
+        client.ping().wait(20)
+        bus.send(
+            ("salt/minion/other/start", {"id": "other"}),
+            ("salt/presence/change", {"new": ["web.example.com"], "lost": []}),
+            ("salt/presence/change", {"new": [], "lost": ["other", "web.example.com"]}),
+        )
+        frame = json.loads(client.recv(20))
+        assert (frame["Type"], frame["Action"], frame["Key"]) == ("minions", "destroy", "web.example.com")
