@@ -121,6 +121,7 @@ class NativeHandler(Base, WebSocketHandler):
         )
         transport.drained = outbox.pump
         self._protocol.before_close = outbox.flush
+        self._protocol.unanswered = lambda: self._end(FELL_BEHIND, "a ping was not answered: resume with since")
         wrap = binary_frame if codec.binary else text_frame
         self.connection = Connection(self.address, outbox, wrap, self._end, codec)
         self.clients.add(self.connection)
