@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +16,7 @@ pytest.importorskip("salt")
 pytest.importorskip("websocket")
 msgpack = pytest.importorskip("msgpack")
 websockets_client = pytest.importorskip("websockets.asyncio.client")
-
-import salt.config  # noqa: E402
+pytest.importorskip("prometheus_client")
 
 from tests.client import Client, Closed, Refused  # noqa: E402
 from tests.functional.publisher import Publisher, packed  # noqa: E402
@@ -75,22 +72,14 @@ class House:
 
     def metric(self, name: str) -> float:
         """Return a number of /metrics, or 0 if it is not there (yet)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", "/metrics")
-            response = connection.getresponse()
-            if response.status == 501:
-                pytest.skip("prometheus_client is not installed here")
-            lines = response.read().decode().splitlines()
-        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"websocket_api_{name} ")), 0)
+        return self.engine.metric(name)
 
 
 @pytest.fixture(scope="module")
 def house(run_engine: RunEngine) -> Iterator[House]:
     """The engine of these tests."""
     engine = run_engine({"limits": {"outbox_bytes": OUTBOX_BYTES}})
-    opts = salt.config.master_config(str(engine.root / "master"))
-    bus = Publisher(Path(opts["sock_dir"]))
+    bus = Publisher(engine.sock_dir)
     with contextlib.closing(bus):
         house = House(engine, bus)
         bus.send(("first", {}))
