@@ -130,9 +130,17 @@ class Engine:
     @property
     def sock_dir(self) -> Path:
         """The folder of the master's sockets, where the engine looks for the bus."""
+        return self._folder("sock_dir")
+
+    @property
+    def key_dir(self) -> Path:
+        """The folder of the master's keys and of its minions'."""
+        return self._folder("pki_dir")
+
+    def _folder(self, option: str) -> Path:
         import salt.config
 
-        return Path(salt.config.master_config(str(self.root / "master"))["sock_dir"])
+        return Path(salt.config.master_config(str(self.root / "master"))[option])
 
     def metric(self, name: str) -> float:
         """Return a number of /metrics, or 0 if it is not there (yet)."""
