@@ -18,7 +18,7 @@ msgpack = pytest.importorskip("msgpack")
 websockets_client = pytest.importorskip("websockets.asyncio.client")
 pytest.importorskip("prometheus_client")
 
-from tests.client import Client, Closed, Refused  # noqa: E402
+from tests.client import Client, Closed, MsgpackClient, Refused  # noqa: E402
 from tests.functional.publisher import Publisher, packed  # noqa: E402
 from tests.functional.running import Engine, wait_until  # noqa: E402
 
@@ -31,19 +31,6 @@ FLOOD = 600  # events of 10 kB: six times what may wait
 SUBSCRIPTIONS = 128  # on one connection
 AT_ONCE = 1000  # clients that come back together
 BACK_SECONDS = 40.0  # for all of them on a loaded machine; on two cores they and the engine share it takes about five
-
-
-class MsgpackClient(Client):
-    """A client that speaks the binary format."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url, subprotocols=["salt.v1.msgpack"])
-
-    def send(self, message: Any) -> None:
-        super().send(msgpack.packb(message))
-
-    def _receive(self, deadline: float) -> Any:
-        return msgpack.unpackb(super()._receive(deadline))
 
 
 class House:
