@@ -30,9 +30,11 @@ $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 	    echo "== Python $* is not installed: the unit tests do not run on it here"; \
 	fi
 
-# What Salt promises the engine: loading it, the way to the master, permissions. test-all runs the rest there as well.
+# What Salt promises the engine: loading it, the way to the master, permissions and what they show, what it puts on
+# its bus, and what becomes of the bus in trouble. test-all runs the rest there as well.
 CONTRACT_3007 := tests/integration/test_loader.py tests/integration/master tests/functional/master \
-    tests/functional/test_permissions_like_salt.py
+    tests/functional/test_permissions_like_salt.py tests/integration/test_visibility_table.py \
+    tests/integration/test_canaries.py tests/integration/test_changed_rights.py tests/integration/test_faults.py
 
 .PHONY: test-3007 test-all
 test-3007: .venv-3007/.made ## Run what must hold on Salt 3007 too

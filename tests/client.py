@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
 import websocket
 
 # Seconds that any answer may take on a loaded machine, before a test calls it missing.
@@ -58,6 +59,7 @@ class Client:
         receive_buffer: int | None = None,
         timeout: float = PATIENCE,
     ) -> None:
+        self.url = url
         self.ws = websocket.create_connection(
             url,
             timeout=timeout,
@@ -174,3 +176,16 @@ class Client:
                 return json.loads(payload)
             if opcode == websocket.ABNF.OPCODE_BINARY:
                 return payload
+
+
+class MsgpackClient(Client):
+    """A client that speaks the binary format."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, subprotocols=["salt.v1.msgpack"])
+
+    def send(self, message: Any) -> None:
+        super().send(msgpack.packb(message))
+
+    def _receive(self, deadline: float) -> Any:
+        return msgpack.unpackb(super()._receive(deadline))

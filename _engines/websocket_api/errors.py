@@ -77,7 +77,7 @@ CLOSE_CODES = _closes(
     CloseKind(4403, "forbidden", "no", "The address or the Origin may not connect."),
     CloseKind(4406, "subprotocol", "no: offer one that this server speaks", "No offered subprotocol is known."),
     CloseKind(4408, "auth too late", "yes, and log in at once", "Nobody logged in within the auth deadline."),
-    CloseKind(4410, "fell behind", "yes, and resume with `since`", "The client read too slowly; its outbox was full."),
+    CloseKind(4410, "fell behind", "yes, and resume with `since`", "The client read too slowly, or answered no ping."),
     CloseKind(4429, "too many", "yes, later", "A limit on connections is reached."),
 )
 

@@ -14,7 +14,7 @@ from .parts import Parts
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 1.0  # expired tokens end within this
+TICK_SECONDS = 0.9  # expired tokens end within this, and a lost bus is told this and AWAY_SECONDS later at the latest
 BUS_SECONDS = 1.0  # after which the bus is read again, should reading it ever fail in a way that nobody foresaw
 FLEET_SECONDS = 1.0  # a changed grain or key is read at most this late
 BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets one at least every 60 s

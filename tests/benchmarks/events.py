@@ -7,7 +7,7 @@ import logging
 import resource
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tests.benchmarks import fanout, idle, replay, stalled
@@ -22,7 +22,8 @@ FEW = Case("engine", 10, 200)
 BEST = Case("engine", 100, 1000, bundle=True)
 SINGLE = Case("engine", 100, 400)
 MANY = Case("engine", 500, 1000, bundle=True)
-FASTEST = Case("engine", 100, 0, bundle=True, events=15_000)
+AS_FAST = 15_000  # events of a case that is as fast as the bus takes them
+FASTEST = Case("engine", 100, 0, bundle=True, events=AS_FAST)
 SALTNADO = Case("saltnado", 100, 1000)
 
 CASES = [
@@ -33,8 +34,11 @@ CASES = [
     Case("engine", 10, 1000, bundle=True),
     BEST,
     MANY,
+    *(Case("engine", clients, 0, events=AS_FAST) for clients in (10, 100, 500)),
+    *(Case("engine", clients, 0, bundle=True, events=AS_FAST) for clients in (10, 500)),
     FASTEST,
-    *(Case("saltnado", clients, rate) for clients, rate in ((10, 200), (10, 1000), (100, 200))),
+    # Its best is looked for around what one core can do for it, which is some 15,000 deliveries a second.
+    *(Case("saltnado", clients, rate) for clients, rate in ((10, 200), (10, 1000), (100, 200), (100, 400), (500, 200))),
     SALTNADO,
 ]
 STALLED = Case("engine", 50, 500, bundle=True, seconds=3.0)
@@ -51,12 +55,13 @@ class Extent:
     stalls: int
     """Pairs of runs, with a client that does not read and without."""
     comparisons: int
-    """Runs with few clients, and of a local listener, of which the one with the median p50 is told."""
+    """Runs with few clients and of a local listener, of which the one with the median p50 is told; and of what saltnado
+    does with 100 clients at 1,000/s, of which the one with the median of deliveries is."""
 
 
 FULL = Extent(CASES, idle=(1000, 5000), replayed=10_000, replays=5, stalls=5, comparisons=3)
 QUICK = Extent(
-    [replace(case, seconds=2.0) for case in (BEST, SINGLE, SALTNADO)],
+    [*(replace(case, seconds=2.0) for case in (BEST, SINGLE, SALTNADO)), replace(FASTEST, events=4_000)],
     idle=(500,),
     replayed=2_000,
     replays=1,
@@ -96,9 +101,11 @@ def measure(stage: Stage, extent: Extent) -> Section:
     found: dict[str, Outcome] = {}
     both = [(_run(stage, LOCAL, token), _run(stage, FEW, token)) for _ in range(extent.comparisons)]
     for outcomes in zip(*both, strict=True):
-        found[outcomes[0].case.name] = _median(outcomes)
+        found[outcomes[0].case.name] = _median(outcomes, lambda one: one.percentile(0.5) or 0.0)
     for case in extent.cases:
-        found[case.name] = _run(stage, case, token)
+        runs = extent.comparisons if case.name == SALTNADO.name else 1
+        outcomes = [_run(stage, case, token) for _ in range(runs)]
+        found[case.name] = _median(outcomes, lambda one: one.per_second)
     print("replay, and a client that does not read ...", flush=True)
     replays = replay.measure(stage, token, extent.replayed, extent.replays)
     held = stalled.measure(stage, token, STALLED, extent.stalls)
@@ -130,8 +137,8 @@ def _run(stage: Stage, case: Case, token: str) -> Outcome:
     return outcome
 
 
-def _median(outcomes: Sequence[Outcome]) -> Outcome:
-    return sorted(outcomes, key=lambda one: one.percentile(0.5) or 0.0)[len(outcomes) // 2]
+def _median(outcomes: Sequence[Outcome], by: Callable[[Outcome], float]) -> Outcome:
+    return sorted(outcomes, key=by)[len(outcomes) // 2]
 
 
 EXPLANATION = """\
@@ -142,7 +149,8 @@ the sender to their socket. *engine* is this project, each client with one subsc
 `bundle: true`. *CPU/event* is what the server's process spends on one event to one client, including what it takes to
 read the bus and to show its metrics four times a second. *server* is that process as a share of one core, *clients* the
 busiest of the client processes: near 100 % it would be the clients that are measured. *lag* is the age of an event when
-the engine reads it, at worst; at *as the bus takes* that is the queue in the bus itself."""
+the engine reads it, at worst; at *as the bus takes* that is the queue in the bus itself. What varies much from run to
+run is told of the median of three: the local listener, 10 clients at 200/s, and saltnado's 100 clients at 1,000/s."""
 
 HEAD = ["server", "clients", "events/s", "form", "delivered", "in order", "p50 ms", "p99 ms", "deliveries/s"]
 HEAD += ["CPU/event us", "server", "clients", "lag ms"]
@@ -190,14 +198,20 @@ def _goals(section: Section, found: dict[str, Outcome]) -> None:
 
 
 def _beside_saltnado(section: Section, found: dict[str, Outcome]) -> None:
-    saltnado = [one for one in found.values() if one.case.server == "saltnado"]
     same = found[BEST.name].per_second / max(1.0, found[SALTNADO.name].per_second)
     _at_least(section, f"{BEST.name}: deliveries/s as a multiple of saltnado's there", same, 10)
-    if FASTEST.name in found:
-        fastest, best = found[FASTEST.name], max(saltnado, key=lambda one: one.per_second)
-        what = f"deliveries/s at the bus's own {fastest.sent_rate:,.0f}/s as a multiple of saltnado's best"
-        what += f" ({best.case.clients} clients, {best.case.rate:,}/s)"
-        _at_least(section, what, fastest.per_second / max(1.0, best.per_second), 25)
+    saltnado = max((one for one in found.values() if one.case.server == "saltnado"), key=lambda one: one.per_second)
+    ours = max((one for one in found.values() if _as_fast(one)), key=lambda one: one.per_second)
+    for name in dict.fromkeys((FASTEST.name, ours.case.name)):
+        one = found[name]
+        form = "bundled" if one.case.bundle else "single"
+        what = f"engine {one.case.clients} clients {form} at the bus's own {one.sent_rate:,.0f}/s: deliveries/s"
+        what += f" as a multiple of saltnado's best ({saltnado.case.clients} clients, {saltnado.case.rate:,}/s)"
+        _at_least(section, what, one.per_second / max(1.0, saltnado.per_second), 25)
+
+
+def _as_fast(one: Outcome) -> bool:
+    return one.case.server == "engine" and one.case.rate == 0
 
 
 def _at_most(section: Section, what: str, value: float | None, bound: float) -> None:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,33 @@ class Engine:
         """Wait until it listens."""
         wait_until(lambda: self.listens or not self.alive, "the engine listening")
         assert self.alive, self.log[-3000:]
+
+    @property
+    def sock_dir(self) -> Path:
+        """The folder of the master's sockets, where the engine looks for the bus."""
+        return self._folder("sock_dir")
+
+    @property
+    def key_dir(self) -> Path:
+        """The folder of the master's keys and of its minions'."""
+        return self._folder("pki_dir")
+
+    def _folder(self, option: str) -> Path:
+        import salt.config
+
+        return Path(salt.config.master_config(str(self.root / "master"))[option])
+
+    def metric(self, name: str) -> float:
+        """Return a number of /metrics, or 0 if it is not there (yet)."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as response:
+            lines = response.read().decode().splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"websocket_api_{name} ")), 0)
+
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def listens(self) -> bool:

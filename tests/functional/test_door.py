@@ -184,6 +184,27 @@ def test_guessing_tokens_by_handshakes_is_slowed_down(run_engine: RunEngine) -> 
         assert client.ask("whoami", token=token)
 
 
+def test_guessing_passwords_is_slowed_down(run_engine: RunEngine) -> None:
+    """Over the limit, which the error names, not even the right password is tried; other names may still log in."""
+    engine = run_engine({"limits": {"login_failures_per_minute": 2, "login_failures_per_address_per_minute": 4}})
+    with engine.client() as client:
+
+        def refusal(name: str, password: str) -> tuple[Any, Any]:
+            with pytest.raises(Refused) as refused:
+                client.login(name, password)
+            details = refused.value.details or {}
+            return refused.value.code, details.get("limit")
+
+        unauthenticated, per_name = ("unauthenticated", None), ("too_many", "login_failures_per_minute")
+        assert [refusal("demo", "wrong") for _ in range(3)] == [unauthenticated, unauthenticated, per_name]
+        assert refusal("demo", "demo") == per_name
+        with engine.client("viewer") as other:
+            assert other.ask("whoami")["user"] == "viewer"
+        per_address = ("too_many", "login_failures_per_address_per_minute")
+        assert [refusal(name, "wrong") for name in ("a", "b", "c")] == [unauthenticated, unauthenticated, per_address]
+        assert refusal("viewer", "demo") == per_address
+
+
 def test_a_login_by_the_handshake_leaves_an_audit_line(engine: Engine) -> None:
     """Who came, from where."""
     before = engine.log.count("user=viewer")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,10 +16,9 @@ pytest.importorskip("salt")
 pytest.importorskip("websocket")
 msgpack = pytest.importorskip("msgpack")
 websockets_client = pytest.importorskip("websockets.asyncio.client")
+pytest.importorskip("prometheus_client")
 
-import salt.config  # noqa: E402
-
-from tests.client import Client, Closed, Refused  # noqa: E402
+from tests.client import Client, Closed, MsgpackClient, Refused  # noqa: E402
 from tests.functional.publisher import Publisher, packed  # noqa: E402
 from tests.functional.running import Engine, wait_until  # noqa: E402
 
@@ -35,19 +32,6 @@ SUBSCRIPTIONS = 128  # on one connection
 SLACK_SECONDS = 4.0  # that an answer which comes at once may take on a loaded machine
 AT_ONCE = 1000  # clients that come back together
 BACK_SECONDS = 40.0  # for all of them on a loaded machine; on two cores they and the engine share it takes about five
-
-
-class MsgpackClient(Client):
-    """A client that speaks the binary format."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url, subprotocols=["salt.v1.msgpack"])
-
-    def send(self, message: Any) -> None:
-        super().send(msgpack.packb(message))
-
-    def _receive(self, deadline: float) -> Any:
-        return msgpack.unpackb(super()._receive(deadline))
 
 
 class House:
@@ -76,22 +60,14 @@ class House:
 
     def metric(self, name: str) -> float:
         """Return a number of /metrics, or 0 if it is not there (yet)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.engine.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", "/metrics")
-            response = connection.getresponse()
-            if response.status == 501:
-                pytest.skip("prometheus_client is not installed here")
-            lines = response.read().decode().splitlines()
-        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"websocket_api_{name} ")), 0)
+        return self.engine.metric(name)
 
 
 @pytest.fixture(scope="module")
 def house(run_engine: RunEngine) -> Iterator[House]:
     """The engine of these tests."""
     engine = run_engine({"limits": {"outbox_bytes": OUTBOX_BYTES}})
-    opts = salt.config.master_config(str(engine.root / "master"))
-    bus = Publisher(Path(opts["sock_dir"]))
+    bus = Publisher(engine.sock_dir)
     with contextlib.closing(bus):
         house = House(engine, bus)
         bus.send(("first", {}))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +15,7 @@ pytest.importorskip("salt")
 pytest.importorskip("websocket")
 
 from tests.client import Client, Refused
+from tests.functional.publisher import Publisher
 from tests.functional.running import Engine
 
 pytestmark = [pytest.mark.both_lines]
@@ -66,6 +70,40 @@ def test_an_expired_token_ends_its_socket_within_a_second(fleeting: Engine) -> N
     with fleeting.client() as client, pytest.raises(Refused) as refused:
         client.ask("auth", token=login["token"])
     assert refused.value.code == "token_expired"
+
+
+def test_a_token_that_expires_while_events_flow_ends_the_stream_there(fleeting: Engine) -> None:
+    """Nothing is shown after its end; with a new login the stream goes on where it ended, and nothing is missing."""
+    stop = threading.Event()
+    with contextlib.closing(Publisher(fleeting.sock_dir)) as bus, fleeting.client() as client:
+        bus.send(("flow/before", {}))
+
+        def flow() -> None:
+            for number in itertools.count():
+                bus.send(("flow/on", {"number": number}))
+                if stop.wait(0.01):
+                    return
+
+        expire = client.login("demo")["expire"]
+        begun = client.ask("subscribe", subscription="event", tag="flow/on")
+        flowing = threading.Thread(target=flow)
+        flowing.start()
+        try:
+            before = client.frames(until=lambda frame: frame["type"] == "ended", subscription=begun["subscription"])
+            assert before.pop()["error"]["code"] == "token_expired"
+            assert client.closed().code == 4401
+            assert -0.1 < time.time() - expire < 1.5
+            since = {"epoch": begun["epoch"], "seq": before[-1]["seq"]}
+            with fleeting.client("demo") as again:
+                resumed = again.ask("subscribe", subscription="event", tag="flow/on", since=since)
+                assert resumed["recovered"] is True
+                after = [again.frames(until=lambda frame: True)[0] for _ in range(50)]
+        finally:
+            stop.set()
+            flowing.join(10)
+    came = [frame["data"]["number"] for frame in before + after if frame["type"] == "event"]
+    assert came == list(range(len(came)))
+    assert len(came) > 50
 
 
 def test_a_new_login_in_time_keeps_the_socket(fleeting: Engine) -> None:

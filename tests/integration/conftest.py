@@ -33,6 +33,34 @@ USERS: dict[str, list[Any]] = {
     "nobody": [],
 }
 
+# One user for each way to be let see something (test_visibility_table.py). All of them may see how a table ends.
+TABLE_USERS: dict[str, list[Any]] = {
+    name: [*perms, {"@events": ["tag:end/*"]}]
+    for name, perms in {
+        "all": [".*"],
+        "echo": ["test.echo"],
+        "half-echo": [{"minion-1": ["test.*"]}],
+        "grain-echo": [{"G@id:minion-2": ["test.echo"]}],
+        "yes-echo": [{"minion-*": [{"test.echo": {"args": ["yes"]}}]}],
+        "named-echo": [{"minion-*": [{"test.echo": {"kwargs": {"text": "yes"}}}]}],
+        "ping": ["test.ping"],
+        "grains": [{"minion-1": ["grains.items"]}],
+        "beacons": [{"minion-1": ["beacons.list"]}],
+        "sender": [{"minion-1": ["event.send"]}],
+        "events": ["@events"],
+        "team": [{"@events": ["tag:myco/*"]}],
+        "fire": ["@fire"],
+        "runners": ["@runner"],
+        "jobs": ["@jobs"],
+        "test-runner": [{"@runner": ["test.arg"]}],
+        "yes-runner": [{"@runner": [{"test.arg": {"args": ["yes"]}}]}],
+        "wheels": ["@wheel"],
+        "keys": [{"@wheel": ["key.list_all"]}],
+        "owner": ["test.version"],
+        "root": ["test.version"],
+    }.items()
+}
+
 # Seconds until a daemon must be up; a master alone needs about ten on two busy cores.
 START_TIMEOUT = 120
 
@@ -94,7 +122,7 @@ def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str
     return {
         "open_mode": True,
         "log_level_logfile": "info",
-        "external_auth": {"sharedsecret": USERS},
+        "external_auth": {"sharedsecret": {**USERS, **TABLE_USERS}},
         "sharedsecret": SECRET,
         "netapi_enable_clients": list(CLIENTS),
         "file_roots": {"base": [str(file_root), str(FILES)]},

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -242,69 +240,6 @@ def test_the_rows_of_the_table(streams: Streams, salt_master: Any) -> None:
         assert "canary" not in json.dumps(seen[name])
     present = [frame["data"]["present"] for frame in seen["half"] if frame["tag"] == "salt/presence/present"]
     assert present == [["minion-1"]]
-
-
-# Secrets
-
-
-@pytest.fixture
-def log_of_master(salt_master: Any) -> Callable[[], str]:
-    """What the master has logged since the test began."""
-    path = Path(salt_master.config["log_file"])
-    began = path.stat().st_size
-
-    def read() -> str:
-        return path.read_bytes()[began:].decode(errors="replace")
-
-    return read
-
-
-def test_no_token_or_password_of_a_refused_command_is_shown_or_logged(
-    streams: Streams, salt_master: Any, log_of_master: Callable[[], str]
-) -> None:
-    """Salt puts a refused command's whole load on its bus: the credentials are taken out before anybody sees it."""
-    import salt.client
-    import salt.exceptions
-
-    token, password = streams["viewer"].login("viewer")["token"], "canary-password"
-    assert refused(streams["viewer"], "cmd", fun="test.echo", tgt="*", arg=["x"], token=token) == "forbidden"
-    assert refused(streams["viewer"], "auth", username="viewer", password=password) == "unauthenticated"
-    jids = []
-    with salt.client.LocalClient(mopts=dict(salt_master.config)) as local:
-        for credentials in ({"token": token}, {"username": "viewer", "password": password, "eauth": "sharedsecret"}):
-            jids.append(f"2026010100000000000{len(jids)}")
-            with contextlib.suppress(salt.exceptions.SaltException):
-                local.run_job("*", "test.echo", arg=["x"], jid=jids[-1], **credentials)
-    seen = streams.so_far()
-    errors = [frame for frame in seen["demo"] if frame["tag"].endswith("/error")]
-    assert errors, "the master said nothing of the refusal: this test shows nothing"
-    assert "(redacted)" in json.dumps(errors)
-    for frames in seen.values():
-        assert token not in json.dumps(frames)
-        assert password not in json.dumps(frames)
-    for name in ("viewer", "half"):
-        assert [frame for frame in seen[name] if frame["tag"].endswith("/error")] == []
-    log = log_of_master()
-    assert "operation=cmd fun=test.echo tgt=* outcome=forbidden" in log
-    assert token not in log
-    assert password not in log
-
-
-def test_a_generated_private_key_is_never_shown_or_logged(streams: Streams, log_of_master: Callable[[], str]) -> None:
-    """key.gen_accept puts a minion's private key on the bus: it is taken out of events, jobs and the log."""
-    try:
-        started = streams.acting.ask("wheel", fun="key.gen_accept", kwarg={"id_": "canary-minion"})
-        seen = streams.so_far()
-        returned = [frame for frame in seen["demo"] if frame["tag"] == f"salt/wheel/{started['jid']}/ret"]
-        assert len(returned) == 1
-        assert "PUBLIC KEY" in json.dumps(returned), "no keys came: this test shows nothing"
-        everything = json.dumps(
-            [seen, streams.acting.ask("list_jobs"), streams.acting.ask("get_job", jid=started["jid"])]
-        )
-        assert "PRIVATE KEY" not in everything
-        assert "PRIVATE KEY" not in log_of_master()
-    finally:
-        streams.acting.ask("wheel", fun="key.delete", kwarg={"match": "canary-minion"}, mode="sync")
 
 
 # Forgery

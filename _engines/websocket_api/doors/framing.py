@@ -81,6 +81,8 @@ class Protocol(WebSocketProtocol13):
         super().__init__(*args)
         self.before_close: Callable[[], None] = lambda: None
         """Called before the close frame is written, behind which nothing may be sent (RFC 6455 section 5.5.1)."""
+        self.unanswered: Callable[[], None] = lambda: None
+        """Called when a ping was not answered in time; it is to close the connection."""
 
     def _handle_message(self, opcode: int, data: bytes) -> Any:
         if opcode == CLOSE and not valid_close(data):
@@ -95,6 +97,10 @@ class Protocol(WebSocketProtocol13):
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Close, with a code and a reason."""
+        if code is None and reason is not None:
+            # Tornado itself, after a ping: its 1000 would tell who was only away for a while that all is done.
+            self.unanswered()
+            return
         if not self.server_terminated:
             self.before_close()
             self._too_big = code == TOO_BIG
@@ -142,11 +148,20 @@ class StreamTransport:
 
     def __init__(self, stream: IOStream) -> None:
         self._stream = stream
+        self._awaited = False
+        """Whether :attr:`drained` will be called."""
         self.drained: Callable[[], None] = lambda: None
 
     def busy(self) -> bool:
-        """Tell whether bytes of ours still wait in the stream's buffer."""
-        return self._stream.writing()
+        """Tell whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.
+
+        They may be none of ours but tornado's, which writes pings and pongs: who waits must hear of their end too.
+        """
+        if not self._stream.writing():
+            return False
+        if not self._awaited and not self._stream.closed():
+            self._await(self._stream.write(b""))
+        return True
 
     def write(self, data: bytes) -> None:
         """Write; what the socket does not take at once waits in the stream.
@@ -161,8 +176,12 @@ class StreamTransport:
             future = self._stream.write(memoryview(data)[sent:])
         except StreamClosedError:
             return  # tornado tells the handler, which lets go of everything
-        if self._stream.writing():
-            future.add_done_callback(self._written)
+        if self._stream.writing() and not self._awaited:
+            self._await(future)
+
+    def _await(self, future: asyncio.Future[None]) -> None:
+        self._awaited = True
+        future.add_done_callback(self._written)
 
     def _send(self, data: bytes) -> int:
         """Return how many bytes the socket took."""
@@ -172,5 +191,6 @@ class StreamTransport:
             return 0  # full, or gone: the stream meets the same, and knows what to do
 
     def _written(self, future: asyncio.Future[None]) -> None:
+        self._awaited = False
         if not future.cancelled() and future.exception() is None:
             self.drained()

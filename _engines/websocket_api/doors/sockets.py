@@ -148,6 +148,7 @@ class SocketHandler(Base, WebSocketHandler):
         )
         transport.drained = outbox.pump
         self._protocol.before_close = outbox.flush
+        self._protocol.unanswered = lambda: self.end(FELL_BEHIND, "a ping was not answered: resume with since")
         connection = self.connection = Connection(self.address, outbox, self.framing(codec), self.end, codec)
         self.clients.add(connection)
         if self.session is not None:

@@ -11,10 +11,16 @@ from .events import Event
 
 @dataclass(frozen=True)
 class Hole:
-    """Numbers that no event has, because the bus was not heard meanwhile."""
+    """A number that no event has, because the bus was not heard meanwhile. ``time`` is in seconds since the epoch."""
 
     seq: int
+    time: float
     reason: str = "bus"
+
+    @property
+    def size(self) -> int:
+        """Bytes that it is counted with in the history."""
+        return 0
 
 
 class History:
@@ -30,6 +36,8 @@ class History:
         self.epoch = epoch
         self.seq = 0  # the newest number given out
         self.bytes = 0
+        self.last_hole = 0
+        """The newest number that is a hole; 0 while there was none."""
         self._most_events = events
         self._most_bytes = size
         self._most_seconds = seconds
@@ -46,11 +54,12 @@ class History:
         self.bytes += event.size
         self.forget(event.time)
 
-    def append_hole(self) -> Hole:
+    def append_hole(self, now: float) -> Hole:
         """Mark that events may be missing here, and return the mark."""
-        hole = Hole(self.next_seq())
-        self.seq = hole.seq
+        hole = Hole(self.next_seq(), now)
+        self.seq = self.last_hole = hole.seq
         self._ring.append(hole)
+        self.forget(now)
         return hole
 
     def forget(self, now: float) -> None:
@@ -59,14 +68,9 @@ class History:
         oldest = now - self._most_seconds
         while ring:
             first = ring[0]
-            if isinstance(first, Event):
-                if len(ring) <= self._most_events and self.bytes <= self._most_bytes and first.time >= oldest:
-                    return
-                self.bytes -= first.size
-            elif len(ring) <= self._most_events and len(ring) > 1:
+            if len(ring) <= self._most_events and self.bytes <= self._most_bytes and first.time >= oldest:
                 return
-            elif len(ring) == 1:
-                return  # a hole alone costs nothing and still has to be told
+            self.bytes -= first.size
             ring.popleft()
 
     @property
@@ -80,8 +84,12 @@ class History:
         return next((entry.time for entry in self._ring if isinstance(entry, Event)), None)
 
     def has_all_after(self, seq: int) -> bool:
-        """Tell whether everything after ``seq`` is still here."""
+        """Tell whether everything after ``seq`` that was ever read is still here."""
         return self.oldest <= seq + 1
+
+    def is_whole_after(self, seq: int) -> bool:
+        """Tell whether nothing after ``seq`` is missing: neither forgotten nor lost with the bus."""
+        return self.has_all_after(seq) and self.last_hole <= seq
 
     def after(self, seq: int) -> Iterator[Event | Hole]:
         """Yield what is kept of everything after ``seq``, oldest first."""

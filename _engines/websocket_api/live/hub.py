@@ -78,7 +78,7 @@ class Hub:
 
     def broke(self) -> Hole:
         """Note that the bus was not heard for a while: events may be missing here, nobody knows how many."""
-        hole = self.history.append_hole()
+        hole = self.history.append_hole(self._wall())
         self.counters.bus_losses += 1
         for group in list(self._groups.values()):
             group.flush()

@@ -100,8 +100,10 @@ class Visibility:
         """Return True for the whole job, the minions whose part may be seen, or False for nothing."""
         if self.sees_all_jobs(viewer) or self.owns(viewer, job):
             return True
+        if job.kind == "job" and viewer.permissions.everything:
+            return True
         if job.fun is None:
-            return viewer.permissions.everything and job.kind == "job"
+            return False
         if job.kind != "job":
             arguments, keywords = _call_arguments(job.arg)
             return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)

@@ -98,7 +98,7 @@ def _position(call: Call, since: Mapping[str, Any] | None) -> tuple[int | None, 
     history = call.services.history
     if since["epoch"] != history.epoch or since["seq"] > history.seq:
         return None, False
-    return since["seq"], history.has_all_after(since["seq"])
+    return since["seq"], history.is_whole_after(since["seq"])
 
 
 async def _follow_jobs(call: Call) -> int:
@@ -142,8 +142,8 @@ async def get_event(call: Call) -> Any:
     history = call.services.history
     since = call.get("since")
     if since is not None:
-        start, recovered = _position(call, since)
-        if not recovered or start is None:
+        start, _ = _position(call, since)
+        if start is None or not history.has_all_after(start):
             raise _no_longer_there(history.oldest)
     else:
         read_until = call.connection.read_until

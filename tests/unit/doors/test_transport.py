@@ -60,3 +60,16 @@ async def test_a_client_that_is_gone_is_no_fault(ends: tuple[socket.socket, sock
     transport.write(b"nobody reads this")
     assert stream.closed()
     transport.write(b"nor this")
+
+
+async def test_what_waits_behind_a_ping_is_told_that_it_has_left(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Tornado writes to the same stream: whoever found it busy with that must be called as well, or waits for ever."""
+    stream = IOStream(ends[0])
+    transport = StreamTransport(stream)
+    drained = asyncio.Event()
+    transport.drained = drained.set
+    stream.write(FRAME)
+    assert transport.busy()
+    await read(ends[1], len(FRAME))
+    await asyncio.wait_for(drained.wait(), 10)
+    assert not transport.busy()

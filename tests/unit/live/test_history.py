@@ -56,6 +56,31 @@ def test_a_hole_has_a_number_of_its_own() -> None:
     """A lost bus leaves a mark in its place."""
     history = History("e", events=1000, size=1 << 20, seconds=60)
     fill(history, 1)
-    history.append_hole()
+    history.append_hole(0.0)
     fill(history, 1)
     assert [isinstance(entry, Hole) for entry in history.after(0)] == [False, True, False]
+
+
+def test_a_hole_is_forgotten_as_an_event_is() -> None:
+    """By count, bytes and age: it must not keep what came after it from being forgotten."""
+    by_count = History("e", events=3, size=1 << 20, seconds=60)
+    by_bytes = History("e", events=1000, size=10 * (FRAME_BYTES + 1000), seconds=60)
+    by_age = History("e", events=1000, size=1 << 20, seconds=60)
+    for history in (by_count, by_bytes, by_age):
+        history.append_hole(0.0)
+        fill(history, 50, size=1000, now=10.0)
+    by_age.forget(71.0)
+    assert seqs(by_count, 0) == [49, 50, 51]
+    assert by_bytes.bytes <= 10 * (FRAME_BYTES + 1000)
+    assert (seqs(by_age, 0), by_age.bytes) == ([], 0)
+
+
+def test_who_missed_a_hole_has_not_got_everything() -> None:
+    """All that was read may be there, and something be missing nevertheless."""
+    history = History("e", events=3, size=1 << 20, seconds=60)
+    fill(history, 1)
+    history.append_hole(0.0)
+    fill(history, 1)
+    assert (history.has_all_after(1), history.is_whole_after(1), history.is_whole_after(2)) == (True, False, True)
+    fill(history, 9)
+    assert (history.has_all_after(2), history.is_whole_after(2)) == (False, False)

@@ -101,6 +101,7 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "a new job on all": (lambda on: job(on, "web1", "db"), SEES_JOBS | {"ping", "web"}),
     "a new job on db": (lambda on: job(on, "db"), SEES_JOBS | {"ping"}),
     "a new job of another function": (lambda on: job(on, "web1", fun="cmd.run"), SEES_JOBS),
+    "a new job on nobody": (job, SEES_JOBS),
     "a job's error": (masters_event(f"salt/job/{JID}/error", error="x"), {"all"}),
     "a job's publish": (masters_event(f"salt/job/{JID}/publish", jid=JID), {"all"}),
     "the master's figures": (masters_event("salt/stats/worker"), {"all"}),

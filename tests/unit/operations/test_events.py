@@ -95,6 +95,26 @@ async def test_what_is_forgotten_is_a_gap() -> None:
     assert (gap["reason"], gap["from"], gap["to"]) == ("history", 2, 3)
 
 
+async def test_who_resumes_across_a_lost_bus_has_not_recovered_everything() -> None:
+    """All that was read is replayed, but something may be missing: the reply says so, the gap says where."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.world.fire("my/x")
+    engine.world.hub.broke()
+    engine.world.fire("my/y")
+    since = {"epoch": "epoch1", "seq": 0}
+    reply = await talker.ask("subscribe", subscription="event", since=since)
+    assert reply["recovered"] is False
+    assert [(frame["type"], frame.get("reason")) for frame in talker.frames] == [
+        ("event", None),
+        ("gap", "bus"),
+        ("event", None),
+    ]
+    reply = await talker.ask("subscribe", subscription="event", since={**since, "seq": 2})
+    assert reply["recovered"] is True
+    assert (await talker.ask("get_event", since=since, full=True))["tag"] == "my/x"
+
+
 async def test_every_kind_of_frame_is_as_promised() -> None:
     """Events, bundles, jobs, minions, gaps and bookmarks, whole and cut."""
     engine = Engine(ann=[".*", "@wheel"], bob=WEB)

@@ -1,0 +1,157 @@
+"""For machines that watch: /metrics for who may, /healthz for everybody and without a word too many."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+from collections.abc import Callable, Iterator
+
+import pytest
+
+pytest.importorskip("salt")
+pytest.importorskip("websocket")
+parser = pytest.importorskip("prometheus_client.parser")
+
+from tests.client import Refused  # noqa: E402
+from tests.functional.publisher import Publisher  # noqa: E402
+from tests.functional.running import Engine, wait_until  # noqa: E402
+
+pytestmark = [pytest.mark.both_lines]
+
+Metrics = dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: Callable[..., Engine]) -> Engine:
+    """An engine whose bus is not there until a test brings it."""
+    return run_engine()
+
+
+@pytest.fixture
+def bus(engine: Engine) -> Iterator[Publisher]:
+    """The master's bus."""
+    publisher = Publisher(engine.sock_dir)
+    with contextlib.closing(publisher):
+        read = engine.metric("events_read_total")
+        publisher.send(("first", {}))
+        wait_until(lambda: engine.metric("events_read_total") > read, "the first event")
+        yield publisher
+
+
+def get(engine: Engine, path: str, **headers: str) -> tuple[int, str, str]:
+    """Return status, content type and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.headers["Content-Type"], response.read().decode()
+
+
+def metrics(engine: Engine) -> Metrics:
+    """Return all samples by name, those with a label as ``name{value}``."""
+    status, kind, body = get(engine, "/metrics")
+    assert (status, kind.partition(";")[0]) == (200, "text/plain")
+    samples = [sample for family in parser.text_string_to_metric_families(body) for sample in family.samples]
+    named = {"".join([one.name, *(f"{{{label}}}" for label in one.labels.values())]): one.value for one in samples}
+    return {name.removeprefix("websocket_api_"): value for name, value in named.items()}
+
+
+def risen(before: Metrics, after: Metrics) -> Metrics:
+    """Return what is other than before."""
+    return {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
+
+
+# Who may
+
+
+def test_a_loopback_peer_that_speaks_for_itself_may_read_metrics(engine: Engine) -> None:
+    """Prometheus on the master needs no token."""
+    assert get(engine, "/metrics")[0] == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip"])
+def test_who_comes_by_a_proxy_on_the_master_needs_a_token(engine: Engine, header: str) -> None:
+    """The peer is the proxy then, and the client may be anybody."""
+    assert get(engine, "/metrics", **{header: "for=10.0.0.1"})[0] == 401
+    token = {"Authorization": f"Bearer {engine.token('demo')}"}
+    assert get(engine, "/metrics", **{header: "for=10.0.0.1"}, **token)[0] == 200
+
+
+@pytest.mark.parametrize(("user", "status"), [("demo", 200), ("viewer", 403)])
+def test_a_token_counts_by_what_its_user_may(engine: Engine, user: str, status: int) -> None:
+    """Metrics tell of everybody: they are for who has ``.*``; a token that may not is worth less than none."""
+    assert get(engine, "/metrics", X_Auth_Token=engine.token(user))[0] == status
+
+
+def test_a_wrong_token_reads_no_metrics(engine: Engine) -> None:
+    """Not even from loopback."""
+    assert get(engine, "/metrics", X_Auth_Token="0" * 64)[0] == 401
+
+
+def test_metrics_can_be_switched_off(run_engine: Callable[..., Engine]) -> None:
+    """Then there is nothing at their place, and health is told all the same."""
+    silent = run_engine({"metrics": False})
+    assert get(silent, "/metrics")[0] == 404
+    assert get(silent, "/healthz")[0] in (200, 503)
+
+
+# What they tell
+
+
+def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) -> None:
+    """A dashboard needs no first event; counters of which there is none yet by operation, error or code come later."""
+    found = set(metrics(engine))
+    assert found >= {
+        *("connections", "subscriptions", "outbox_bytes", "jobs", "bus_up", "bus_lag_seconds"),
+        *("history_events", "history_bytes", "history_oldest_seconds"),
+        *("events_read_total", "events_delivered_total", "events_dropped_total", "bus_losses_total"),
+        "login_failures_total",
+    }
+
+
+def test_what_happens_is_counted(engine: Engine, bus: Publisher) -> None:
+    """Connections, subscriptions, events, requests, errors and failed logins, each by its own number."""
+    before = metrics(engine)
+    with engine.client("demo") as client, engine.client() as stranger:
+        number = client.ask("subscribe", subscription="event", tag="counted/")["subscription"]
+        bus.send(("counted/1", {}), ("other/1", {}), ("counted/2", {}))
+        client.frames(until=lambda frame: frame["tag"] == "counted/2", subscription=number)
+        for type, fields in (("auth", {"username": "demo", "password": "wrong"}), ("whoami", {})):
+            with pytest.raises(Refused):
+                stranger.ask(type, **fields)
+        changes = risen(before, metrics(engine))
+    assert {name: change for name, change in changes.items() if not name.startswith(("history_", "bus_lag"))} == {
+        "connections": 2,
+        "subscriptions": 1,
+        "events_read_total": 3,
+        "events_delivered_total": 2,
+        "login_failures_total": 1,
+        "requests_total{auth}": 2,
+        "requests_total{subscribe}": 1,
+        "requests_total{whoami}": 1,
+        "errors_total{unauthenticated}": 2,
+    }
+    assert changes["history_events"] == 3
+    wait_until(lambda: metrics(engine)["connections"] == before["connections"], "the end of the connections")
+    assert metrics(engine)["subscriptions"] == before["subscriptions"]
+
+
+def test_the_age_of_an_event_when_it_was_read_is_told(engine: Engine, bus: Publisher) -> None:
+    """By its stamp, which Salt 3007 writes in UTC without saying so."""
+    bus.send(("late", {"_stamp": "2026-01-01T00:00:00.000000"}))
+    wait_until(lambda: metrics(engine)["bus_lag_seconds"] > 3600, "the late event")
+    bus.send(("odd", {"_stamp": "never"}))
+    wait_until(lambda: metrics(engine)["bus_lag_seconds"] == 0, "the odd event")
+
+
+# Health
+
+
+def test_health_follows_the_bus_and_says_nothing_else(engine: Engine, bus: Publisher) -> None:
+    """200 while the bus is heard, 503 when it is not, whoever asks, and no header or word that tells more."""
+    wait_until(lambda: get(engine, "/healthz")[0] == 200, "a good state of health")
+    assert get(engine, "/healthz", X_Forwarded_For="10.0.0.1") == (200, "text/plain", "ok\n")
+    bus.close()
+    wait_until(lambda: get(engine, "/healthz")[0] == 503, "a bad state of health")
+    assert get(engine, "/healthz")[2] == "not ok\n"
+    assert metrics(engine)["bus_up"] == 0

@@ -1,0 +1,188 @@
+"""A client whose process stands still: it reads nothing and answers nothing, and its socket stays open."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+pytest.importorskip("salt")
+pytest.importorskip("websocket")
+pytest.importorskip("prometheus_client")
+
+from tests.client import Client
+from tests.functional.publisher import Publisher
+from tests.functional.running import CHECKOUT, Engine, wait_until
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+MIB = 1024 * 1024
+OUTBOX_BYTES = 2 * MIB  # what may wait for one client
+HISTORY_BYTES = MIB  # small, so that it does not hide what a client makes the engine keep
+SPARE_BYTES = 4 * MIB  # of the stream, the allocator and the moment
+FILL = 10_000  # bytes of an event
+FLOOD = 1_000  # events of a flood: five times what may wait
+PING_SECONDS, PONG_SECONDS = 1, 1
+GONE_SECONDS = 20.0  # a ping, the wait for its answer, and five seconds for a last word
+
+READER = """
+import sys
+from tests.client import Client, Closed
+client = Client(sys.argv[1], receive_buffer=4096)
+client.login("demo")
+client.ask("subscribe", subscription="event", tag="flood/", overflow=sys.argv[2])
+print("ready", flush=True)
+expected = told = 0
+try:
+    while expected < int(sys.argv[3]):
+        frame = client.recv(60)
+        if frame["type"] == "gap":
+            expected, told = expected + frame["count"], told + 1
+        elif frame["type"] == "event":
+            assert frame["data"]["number"] == expected, (frame["data"]["number"], expected)
+            expected += 1
+    print("all", told, flush=True)
+except Closed as closed:
+    print("closed", closed.code, flush=True)
+"""
+
+
+class Reader:
+    """A client in a process of its own, which can be stopped."""
+
+    def __init__(self, engine: Engine, overflow: str = "close") -> None:
+        command = [sys.executable, "-c", READER, engine.url, overflow, str(FLOOD)]
+        self._process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+        assert self.says() == "ready"
+
+    def stop(self) -> None:
+        """Stand still from now on."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED, "the stop")
+
+    def go_on(self) -> None:
+        """Live on."""
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def says(self) -> str:
+        """Return the next line that it prints."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate(timeout=10)
+
+
+class House:
+    """An engine and the bus that it listens to."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.bus = Publisher(engine.sock_dir)
+        self.bus.send(("first", {}))
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes of the engine."""
+        return int(psutil.Process(self.engine.pid).memory_info().rss)
+
+    def flood(self, client: Client) -> float:
+        """Send events, of which this client gets each in order; return how long it waited for a portion at most."""
+        slowest = 0.0
+        for first in range(0, FLOOD, 50):
+            part = range(first, first + 50)
+            began = time.monotonic()
+            self.bus.send(*[(f"flood/{number}", {"number": number, "fill": "f" * FILL}) for number in part])
+            frames = client.frames(until=lambda frame, last=part[-1]: frame["data"]["number"] == last)  # type: ignore[misc]
+            slowest = max(slowest, time.monotonic() - began)
+            assert [frame["data"]["number"] for frame in frames] == list(part)
+        return slowest
+
+
+def running(run_engine: RunEngine, **limits: Any) -> Iterator[House]:
+    """Run an engine that keeps little, with a bus."""
+    history = {"events": 1000, "bytes": HISTORY_BYTES, "seconds": 60}
+    house = House(run_engine({"history": history, "limits": {"outbox_bytes": OUTBOX_BYTES, **limits}}))
+    with contextlib.closing(house.bus):
+        yield house
+
+
+@pytest.fixture(scope="module")
+def house(run_engine: RunEngine) -> Iterator[House]:
+    """An engine with the usual pings, which no test here waits for."""
+    yield from running(run_engine)
+
+
+@pytest.fixture(scope="module")
+def impatient(run_engine: RunEngine) -> Iterator[House]:
+    """An engine that asks often whether its clients live."""
+    yield from running(run_engine, ping_seconds=PING_SECONDS, pong_seconds=PONG_SECONDS)
+
+
+def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(house: House) -> None:
+    """Others get every event as soon as without it; the engine keeps no more than the bound for it; and when it goes
+    on, what it gets and what its gaps count is all there was."""
+    with house.engine.client("demo") as client:
+        client.ask("subscribe", subscription="event", tag="flood/")
+        calm = house.flood(client)
+        before = house.memory
+        with contextlib.closing(Reader(house.engine, "drop")) as reader:
+            reader.stop()
+            held = house.flood(client)
+            grown = house.memory - before
+            reader.go_on()
+            said, gaps = reader.says().split()
+        print(f"slowest portion {calm:.3f} s without it, {held:.3f} s with it; {grown / MIB:.1f} MiB more")
+        assert held < calm + 1.0
+        assert grown < OUTBOX_BYTES + SPARE_BYTES < FLOOD * FILL
+        assert said == "all"
+        assert int(gaps) > 0
+
+
+def test_a_stopped_client_that_may_lose_nothing_is_closed_and_costs_nothing_more(house: House) -> None:
+    """Over the bound it is told 4410, and the others do not notice."""
+    with house.engine.client("demo") as client:
+        client.ask("subscribe", subscription="event", tag="flood/")
+        with contextlib.closing(Reader(house.engine)) as reader:
+            reader.stop()
+            assert house.flood(client) < 2.0
+            reader.go_on()
+            assert reader.says() in ("closed 4410", "closed None")  # None: the last word did not fit any more
+
+
+def test_a_stopped_client_that_gets_nothing_is_found_by_its_silence(impatient: House) -> None:
+    """Who answers pings stays, however quiet; who does not is closed, and lets go of everything."""
+    closes = 'closes_total{code="4410"}'
+    with impatient.engine.client("demo") as client, contextlib.closing(Reader(impatient.engine)) as reader:
+        before = [impatient.engine.metric(name) for name in ("connections", "subscriptions", closes)]
+        reader.stop()
+        began = time.monotonic()
+        while impatient.engine.metric("connections") == before[0]:
+            assert time.monotonic() - began < GONE_SECONDS
+            with contextlib.suppress(TimeoutError):  # answers pings meanwhile, as every client library does
+                client.frames(until=lambda frame: True, timeout=0.2)
+        after = [impatient.engine.metric(name) for name in ("connections", "subscriptions", closes)]
+        assert after == [before[0] - 1, before[1] - 1, before[2] + 1]
+        assert client.ask("ping")
+
+
+def test_who_reads_and_answers_no_ping_is_told_to_resume(impatient: House) -> None:
+    """4410 and not 1000, which would tell who was only away for a while that all is done."""
+    with impatient.engine.client("demo") as client:
+        client.ws.settimeout(GONE_SECONDS)
+        frames = [client.ws.recv_frame()]  # as they come, and unanswered
+        while frames[-1].opcode != frames[-1].OPCODE_CLOSE:
+            frames.append(client.ws.recv_frame())
+        assert frames[0].opcode == frames[0].OPCODE_PING
+        assert int.from_bytes(frames[-1].data[:2], "big") == 4410
