@@ -47,7 +47,7 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
         (r"/hook/?", HookHandler),
         (r"/hook/(.+)", HookHandler),
         (r"/stats/?", StatsHandler),
-        (r"/api/v3/ws", DigitalRebarHandler),
+        (Upgrades(r"/api/v3/ws$"), DigitalRebarHandler),
         (r"/healthz", HealthHandler),
     ]
     if settings.metrics:
