@@ -179,7 +179,7 @@ def test_pages_of_listed_origins_may_connect(engine: Engine) -> None:
 def test_what_is_no_handshake_opens_nothing(engine: Engine) -> None:
     """A plain GET or another method gets an error, and a token that was made for it is gone again."""
     before = tokens(engine)
-    assert ask(engine, "?token=demo:demo", Upgrade="h2c").status == 400
+    assert ask(engine, "?token=demo:demo", Upgrade="h2c").status == 404
     assert ask(engine, "?token=demo:demo", Sec_WebSocket_Version="7").status == 426
     assert ask(engine, "?token=demo:demo", method="POST").status == 405
     wait_until(lambda: tokens(engine) <= before, "the tokens being given back")
