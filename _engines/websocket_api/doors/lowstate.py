@@ -54,9 +54,9 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
     if not isinstance(low, dict):
         raise ApiError("bad_message", "a low must be an object")
     client, fun = low.get("client"), low.get("fun")
-    if client not in CLIENTS:
+    if client not in (*CLIENTS, "ssh"):
         raise ApiError("bad_message", f"Invalid client specified: '{_shown(client)}'")
-    if client not in enabled:
+    if client == "ssh" or client not in enabled:
         how = "Add to 'netapi_enable_clients' master config option to enable."
         raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
     if not isinstance(fun, str) or not fun:
@@ -155,7 +155,10 @@ async def _on_master(client: str, low: Low, ask: Ask) -> Any:
         return ran["return"]
     whole = {"jid": ran["jid"], "tag": ran["tag"], "fun": f"{kind}.{fun}", "return": ran["return"]}
     data = {**whole, "success": ran["success"], "user": (await ask("whoami"))["user"]}
-    return {"tag": ran["tag"] if kind == "wheel" else f"{ran['tag']}/ret", "data": data}
+    if kind == "wheel":
+        return {"tag": ran["tag"], "data": data}
+    arguments = fields["arg"] + ([fields["kwarg"]] if fields["kwarg"] else [])
+    return {"tag": f"{ran['tag']}/ret", "data": {**data, "fun_args": arguments}}
 
 
 class Askers:

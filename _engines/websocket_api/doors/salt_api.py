@@ -153,7 +153,13 @@ class LoginHandler(SaltHandler):
         seconds = max(1, int(told["expire"] - time.time()))
         secure = is_tls(self.request, self.settings_.trusted_proxies)
         self.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
-        self.reply({"return": [{name: told[name] for name in ("token", "expire", "start", "user", "eauth", "perms")}]})
+        shown = {name: told[name] for name in ("token", "expire", "start", "user", "eauth", "perms")}
+        # In Salt's order: names sorted, then what is granted on some minions only.
+        names = [entry for entry in told["perms"] if isinstance(entry, str)]
+        shown["perms"] = sorted(names) + [entry for entry in told["perms"] if not isinstance(entry, str)]
+            told["perms"], key=lambda entry: (not isinstance(entry, str), entry if isinstance(entry, str) else "")
+        )
+        self.reply({"return": [shown]})
 
 
 class LogoutHandler(SaltHandler):

@@ -78,7 +78,7 @@ class KeysHandler(SaltHandler):
         askers = Askers(self.ask, self.log_in_apart, self.session is not None)
         try:
             ask = await askers.of(low)
-            kwarg = {"id_": low["mid"]} | {name: low[name] for name in ("keysize", "force") if name in low}
+            kwarg = {"id_": low["mid"]} | {name: _number(low[name]) for name in ("keysize", "force") if name in low}
             pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
         finally:
             await askers.end()
@@ -129,6 +129,13 @@ class StatsHandler(SaltHandler):
     async def get(self) -> None:
         """Tell the counters."""
         self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
+
+
+def _number(value: Any) -> Any:
+    """Return what a form says of a number or a truth: all its fields are text."""
+    if not isinstance(value, str):
+        return value
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else value.lower() == "true"
 
 
 def _tar(files: dict[str, str]) -> bytes:

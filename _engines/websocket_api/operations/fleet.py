@@ -14,7 +14,10 @@ from .registry import Call, operation
 @operation("match")
 async def match(call: Call) -> list[str]:
     """Return the minions that a target means, cut to those on which the user may run a function, or ping."""
-    found, fun = await call.services.match(*target(call)), call.get("fun", "test.ping")
+    fun = call.get("fun", "test.ping")
+    if "fun" in call.message and not call.permissions.may_run_somehow(fun):
+        raise ApiError("forbidden", f"you may not run {fun} on any minion")
+    found = await call.services.match(*target(call))
     return [name for name in found if call.permissions.may_run(fun, (), name)]
 
 
