@@ -157,8 +157,6 @@ class LoginHandler(SaltHandler):
         # In Salt's order: names sorted, then what is granted on some minions only.
         names = [entry for entry in told["perms"] if isinstance(entry, str)]
         shown["perms"] = sorted(names) + [entry for entry in told["perms"] if not isinstance(entry, str)]
-            told["perms"], key=lambda entry: (not isinstance(entry, str), entry if isinstance(entry, str) else "")
-        )
         self.reply({"return": [shown]})
 
 
