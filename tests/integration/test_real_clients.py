@@ -33,9 +33,21 @@ def pepper(engine_url: str, engine_port: int, tmp_path: Path) -> Any:
         command = [str(PEPPER), "--out=json", *arguments]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
         assert ran.returncode == status, ran
-        return json.loads(ran.stdout) if ran.stdout.strip() else None
+        return documents(ran.stdout)
 
     return run
+
+
+def documents(text: str) -> Any:
+    """Return what pepper printed: one JSON document, or one object for each minion, then as one."""
+    found, rest = [], text.strip()
+    while rest:
+        document, end = json.JSONDecoder().raw_decode(rest)
+        found.append(document)
+        rest = rest[end:].strip()
+    if len(found) <= 1:
+        return found[0] if found else None
+    return {name: value for document in found for name, value in document.items()}
 
 
 def test_pepper_runs_functions_on_minions(pepper: Any) -> None:

@@ -333,7 +333,6 @@ def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
         ("DELETE", "/", 405),
         ("PUT", "/login", 405),
         ("GET", "/run", 405),
-        ("POST", "/minions/minion-1", 405),
         ("POST", "/keys/minion-1", 405),
         ("GET", "/hook", 405),
         ("GET", "/jobs/1", 400),
@@ -376,6 +375,13 @@ def test_a_job_started_by_minions_is_found_under_its_link(demo: Web) -> None:
     assert info["Result"]["minion-1"]["return"] == job["return"][0]["minion-1"]
     listed = demo.get("/jobs").returned
     assert listed[answer.returned["jid"]]["User"] == "demo"
+
+
+def test_a_job_below_a_minions_path_is_for_that_minion(demo: Web) -> None:
+    """Whatever its low names."""
+    answer = demo.form("/minions/minion-1", {"fun": "test.ping"})
+    assert (answer.status, answer.returned["minions"]) == (202, ["minion-1"])
+    assert demo.form("/minions/minion-1", {"tgt": "*", "fun": "test.ping"}).returned["minions"] == ["minion-1"]
 
 
 def test_jobs_of_others_are_not_there(demo: Web, viewer: Web) -> None:

@@ -66,20 +66,20 @@ class SaltHandler(ApiHandler):
             raise ApiError("bad_message", "Lowstates must be a list")
         return sent
 
-    async def run_lows(self, *, client: str | None = None, by_session: bool = True) -> list[Any]:
+    async def run_lows(self, *, by_session: bool = True, **fields: Any) -> list[Any]:
         """Run the lows of the body in their order and return their answers.
 
         One that fails alone fails the request. Among several it is answered in its place, and the others run.
 
-        :param client: what all of them run as, whatever they name
         :param by_session: whether a low that names nobody runs for the session's user
+        :param fields: what all of them hold, whatever they name
         """
         lows, answers = await self.lows(), []
         askers = Askers(self.ask, self.log_in_apart, by_session and self.session is not None)
         try:
             for low in lows:
                 try:
-                    named = {**low, "client": client} if client and isinstance(low, dict) else low
+                    named = {**low, **fields} if isinstance(low, dict) else low
                     answers += await run(named, await askers.of(named), self.settings_.clients)
                 except ApiError as fault:
                     if len(lows) == 1 or fault.code in ("unauthenticated", "token_expired"):

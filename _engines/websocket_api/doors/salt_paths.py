@@ -30,10 +30,9 @@ class MinionsHandler(SaltHandler):
         self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
 
     async def post(self, minion: str | None = None) -> None:
-        """Start jobs."""
-        if minion is not None:
-            raise HTTPError(405)
-        started = await self.run_lows(client="local_async")
+        """Start jobs; below a minion's id on that minion, whatever target a low names."""
+        on: dict[str, Any] = {} if minion is None else {"tgt": minion, "tgt_type": "glob"}
+        started = await self.run_lows(client="local_async", **on)
         jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
         self.set_status(202)
         self.reply({"return": started, "_links": {"jobs": jobs}})
@@ -64,6 +63,11 @@ class KeysHandler(SaltHandler):
         """Tell of minions' keys."""
         fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
         self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
+
+    def prepared(self) -> None:
+        """Take who takes an archive, for that is what a new pair comes as."""
+        if self.request.method != "POST" or "application/x-tar" not in self.request.headers.get("Accept", ""):
+            super().prepared()
 
     async def post(self, minion: str | None = None) -> None:
         """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
