@@ -62,6 +62,13 @@ class Turns:
         end = self._clock() + TURN_SECONDS
         return lambda: self._clock() > end
 
+    def soon(self, work: Callable[[], None]) -> None:
+        """Begin with some work: at once where nobody waits for a turn."""
+        if self._waiting:
+            self.again(work)
+        else:
+            work()
+
     def again(self, work: Callable[[], None]) -> None:
         """Go on with some work when all that waits had a turn."""
         self._waiting.append(work)

@@ -92,7 +92,7 @@ class Picture(ABC):
         if self._drawing is not None:
             self._drawing.stop()
         self._drawing = Drawing(self.connection, pieces, self._drawn, self._views.turns)
-        self._drawing.go()
+        self._views.turns.soon(self._drawing.go)
 
     def stop(self) -> None:
         """Send nothing more."""
