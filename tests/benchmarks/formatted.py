@@ -84,43 +84,42 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
         f"Told is how long the frame is that a client is sent for it, the median of {CHANGES}."
     )
     rows, found = [], {}
-    with contextlib.ExitStack() as stack:
-        bus = stack.enter_context(_bus(stage))
-        followers = [Follower(ENGINE, stage.port, token)]
-        if stage.saltnado:
-            followers.append(Follower(SALTNADO, stage.saltnado_port, token))
-        for follower in followers:
-            stack.callback(follower.close)
-            follower.drain(2.0)
-        jids: list[str] = []
-        for size in SIZES:
-            for number in range(len(jids), size):
-                jids.append(_publish(bus, number))
-                time.sleep(PAUSE)
-            for follower in followers:
-                follower.drain()
-            sizes: dict[str, list[int]] = {follower.name: [] for follower in followers}
-            for number in range(CHANGES):
-                jid = jids[-1 - number % len(jids)]
-                # Each return is one that the minion had not given yet: the last ones on the other minion.
-                minion = "minion-1" if number < len(jids) else AWAY
-                _return(bus, jid, minion)
-                for follower in followers:
-                    told = follower.change(jid, minion)
-                    if told is not None:
-                        sizes[follower.name].append(told)
-            for follower in followers:
-                got = sizes[follower.name]
-                median = statistics.median(got) if got else None
-                found[follower.name, size] = median
-                told_of = len(follower.jobs & set(jids))
-                rows.append([follower.name, f"{size:,}", f"{told_of:,}", f"{median:,.0f}" if median else "none came"])
+    servers = [(ENGINE, stage.port), *([(SALTNADO, stage.saltnado_port)] if stage.saltnado else [])]
+    with _bus(stage) as bus:
+        for place, (name, port) in enumerate(servers):
+            with contextlib.closing(Follower(name, port, token)) as follower:
+                for size, told, median in _measured(bus, follower, place * max(SIZES)):
+                    found[name, size] = median
+                    rows.append([name, f"{size:,}", f"{told:,}", f"{median:,.0f}" if median else "none came"])
     section.add(table(["server", "jobs", "of which it told", "bytes"], rows))
     few, many = (found[ENGINE, size] for size in SIZES)
     if few and many:
         ratio = many / few
         section.goal(f"bytes with {SIZES[1]:,} jobs, of those with {SIZES[0]}", ratio, GOAL, ratio <= GOAL)
     return section
+
+
+def _measured(bus: Any, follower: Follower, first: int) -> Iterator[tuple[int, int, float | None]]:
+    """Yield, for each number of jobs, of how many the client was told, and how long a change is.
+
+    :param first: the number of the first job, for the servers' jobs are not the same
+    """
+    follower.drain(2.0)
+    jids: list[str] = []
+    for size in SIZES:
+        for number in range(len(jids), size):
+            jids.append(_publish(bus, first + number))
+            time.sleep(PAUSE)
+        follower.drain()
+        sizes = []
+        for number in range(CHANGES):
+            # Each return is one that the minion had not given yet: the last ones on the other minion.
+            jid, minion = jids[-1 - number % len(jids)], "minion-1" if number < len(jids) else AWAY
+            _return(bus, jid, minion)
+            told = follower.change(jid, minion)
+            if told is not None:
+                sizes.append(told)
+        yield size, len(follower.jobs & set(jids)), statistics.median(sizes) if sizes else None
 
 
 @contextlib.contextmanager
