@@ -49,8 +49,8 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
         (r"/hook/(.+)", HookHandler),
         (r"/stats/?", StatsHandler),
         (r"/events/?", EventsHandler),
-        (r"/all_events(?:/([^/]*))?", AllEventsHandler),
-        (r"/formatted_events(?:/([^/]*))?", FormattedEventsHandler),
+        (Upgrades(r"/all_events(?:/([^/]*))?$"), AllEventsHandler),
+        (Upgrades(r"/formatted_events(?:/([^/]*))?$"), FormattedEventsHandler),
         (Upgrades(r"/api/v3/ws$"), DigitalRebarHandler),
         (r"/healthz", HealthHandler),
     ]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from ..live.codecs import OneByOne
 from ..live.encoding import encode
 from ..live.events import Event
 from ..live.jobs import RETURNED
@@ -24,7 +25,7 @@ _BREAKS = re.compile("[\r\n]")
 _ID = re.compile("([0-9a-z]{1,64})-([0-9]{1,15})")
 
 
-class _Stream:
+class _Stream(OneByOne):
     """What the formats have in common: they are made for sending only."""
 
     binary = False
@@ -39,10 +40,6 @@ class _Stream:
     def decode(self, data: str | bytes) -> Any:
         """Refuse: nothing that is sent here is a message."""
         raise ValueError("nothing is taken here")
-
-    def pack(self, messages: Sequence[Any]) -> list[bytes]:
-        """Return messages one by one."""
-        return [self.encode(message) for message in messages]
 
     def body(self, event: Event, body: bytes) -> bytes:
         """Return an event whole, as all get it."""

@@ -52,7 +52,19 @@ class Codec(Protocol):
         ...
 
 
-class _Json:
+class OneByOne:
+    """What codecs have in common that send every message by itself."""
+
+    def encode(self, value: Any) -> bytes:
+        """Return a whole message."""
+        raise NotImplementedError
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        """Return messages one by one."""
+        return [self.encode(message) for message in messages]
+
+
+class _Json(OneByOne):
     name = "salt.v1.json"
     binary = False
 
@@ -64,9 +76,6 @@ class _Json:
             raise ValueError("binary in a text protocol")
         return encoding.decode(data)
 
-    def pack(self, messages: Sequence[Any]) -> list[bytes]:
-        return [self.encode(message) for message in messages]
-
     def body(self, event: Event, body: bytes) -> bytes:
         return body
 
@@ -77,7 +86,7 @@ class _Json:
         return b'{"type":"events","subscription":%d,"events":[{%b}]}' % (number, b"},{".join(bodies))
 
 
-class _Msgpack:
+class _Msgpack(OneByOne):
     """The values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so that clients need not
     know by which format something came."""
 
@@ -94,9 +103,6 @@ class _Msgpack:
             return msgpack.unpackb(data, raw=False, strict_map_key=True)
         except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
             raise ValueError(type(error).__name__) from None
-
-    def pack(self, messages: Sequence[Any]) -> list[bytes]:
-        return [self.encode(message) for message in messages]
 
     def body(self, event: Event, body: bytes) -> bytes:
         key = (self.name, body)
