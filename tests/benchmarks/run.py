@@ -6,11 +6,11 @@ import argparse
 import logging
 import time
 
-from tests.benchmarks import publish, startup
+from tests.benchmarks import formatted, publish, startup
 from tests.benchmarks.report import write
 from tests.benchmarks.stage import Stage
 
-BENCHMARKS = {module.NAME: module for module in (startup, publish)}
+BENCHMARKS = {module.NAME: module for module in (startup, publish, formatted)}
 
 
 def arguments() -> argparse.Namespace:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import http.server
+import threading
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.client import Client
 from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage
+from tests.sse import Stream
 
 pytestmark = pytest.mark.slow
 
@@ -108,6 +112,49 @@ def test_the_event_stream_comes_by_the_cookie(user: Any, stage: Stage) -> None:
     user.wait_for_function("events.some((event) => event.tag === 'browser/test')")
     found = user.evaluate("events.find((event) => event.tag === 'browser/test')")
     assert found["data"]["x"] == 1
+
+
+def test_a_page_that_sends_no_referrer_gets_the_stream_too(user: Any) -> None:
+    """The browser itself says that the page is ours."""
+    user.evaluate("document.head.insertAdjacentHTML('beforeend', '<meta name=referrer content=no-referrer>'); true")
+    with user.expect_request("**/events") as request:
+        assert user.evaluate("listen()") is True
+    sent = request.value.all_headers()
+    assert ("referer" in sent, "origin" in sent, sent["sec-fetch-site"]) == (False, False, "same-origin")
+
+
+class Other(http.server.BaseHTTPRequestHandler):
+    """Another server on the same host, for a browser another origin of the same site; it notes what it is sent."""
+
+    sent: ClassVar[dict[str, dict[str, str]]] = {}
+
+    def do_GET(self) -> None:
+        """Answer every request with an empty page."""
+        self.sent[self.path] = dict(self.headers)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        """Say nothing."""
+
+
+def test_another_page_of_the_same_host_gets_no_stream(user: Any, stage: Stage) -> None:
+    """A browser sends the cookie from there too, to whatever port: what it sends is refused for its Origin."""
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(http.server.HTTPServer(("127.0.0.1", 0), Other)) for _ in range(2)]
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+        page, asked = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+        user.goto(page)
+        user.evaluate(f"new EventSource('{asked}/events', {{withCredentials: true}}); true")
+        sent = wait_until(lambda: Other.sent.get("/events"), "the browser's request")
+    assert ("session_id=" in sent["Cookie"], sent["Origin"]) == (True, page)
+    del sent["Host"]
+    with Stream(stage.port, headers=sent) as stream:
+        assert (stream.status, stream.body()["error"]) == (403, "forbidden")
 
 
 def test_after_the_logout_the_stream_ends_and_all_is_refused(user: Any) -> None:

@@ -37,6 +37,8 @@ class ApiHandler(Base):
     """
 
     public = False
+    from_anywhere = READING
+    """Methods that are taken by cookie from whatever page."""
 
     def initialize(self, clients: Clients) -> None:
         """Take what all doors share."""
@@ -111,6 +113,15 @@ class ApiHandler(Base):
             return
         self.set_header("Access-Control-Expose-Headers", "X-Auth-Token, Retry-After")
 
+    def from_our_page(self) -> bool:
+        """Tell whether a page of ours, or of ``cors_origin``, sent this; old browsers send Referer only."""
+        headers = self.request.headers
+        origin = headers.get("Origin")
+        if not origin and headers.get("Referer"):
+            parts = urlsplit(headers["Referer"])
+            origin = f"{parts.scheme}://{parts.netloc}"
+        return bool(origin) and origin_allowed(str(origin), self.request, self.settings_, by_cookie=True)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what is wrong, to pages too that may read the answer."""
         self.let_pages_read()
@@ -141,7 +152,7 @@ class ApiHandler(Base):
         limits = self.settings_.limits
         token, by_cookie = self.brought()
         fault: ApiError | None = None
-        if by_cookie and self.request.method not in READING and not self._from_our_page():
+        if by_cookie and self.request.method not in self.from_anywhere and not self.from_our_page():
             raise ApiError("forbidden", "with a session cookie requests are taken from our own pages only")
         if token is not None:
             try:
@@ -162,15 +173,6 @@ class ApiHandler(Base):
             self.connection.become(self.session)
             self.clients.proved(self.connection)
         self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
-
-    def _from_our_page(self) -> bool:
-        """Tell whether a page of ours, or of ``cors_origin``, sent this; old browsers send Referer only."""
-        headers = self.request.headers
-        origin = headers.get("Origin")
-        if not origin and headers.get("Referer"):
-            parts = urlsplit(headers["Referer"])
-            origin = f"{parts.scheme}://{parts.netloc}"
-        return bool(origin) and origin_allowed(str(origin), self.request, self.settings_, by_cookie=True)
 
     def _let_go(self) -> None:
         if self.connection is not None:

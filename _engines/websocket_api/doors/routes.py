@@ -15,6 +15,7 @@ from .digital_rebar import DigitalRebarHandler
 from .metrics import HealthHandler, MetricsHandler
 from .salt_api import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
 from .salt_paths import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
+from .salt_streams import AllEventsHandler, EventsHandler, FormattedEventsHandler
 from .schemas import SchemasHandler
 from .static import AppHandler, FilesHandler
 from .websocket import NativeHandler
@@ -47,6 +48,9 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
         (r"/hook/?", HookHandler),
         (r"/hook/(.+)", HookHandler),
         (r"/stats/?", StatsHandler),
+        (r"/events/?", EventsHandler),
+        (Upgrades(r"/all_events(?:/([^/]*))?$"), AllEventsHandler),
+        (Upgrades(r"/formatted_events(?:/([^/]*))?$"), FormattedEventsHandler),
         (Upgrades(r"/api/v3/ws$"), DigitalRebarHandler),
         (r"/healthz", HealthHandler),
     ]

@@ -1,6 +1,7 @@
 """The two formats of the native door. A message means the same in both; events are put together from encoded parts.
 
 An event's body is encoded once per format, whoever and however many get it: a frame is a short head and that body.
+Other doors have formats of their own (doors/salt_formats.py), which may lack a word for what the native door says.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 import msgpack  # type: ignore[import-untyped]
 
 from . import encoding
+from .events import Event
 
 
 class Codec(Protocol):
@@ -23,18 +25,21 @@ class Codec(Protocol):
     """Whether messages travel in binary websocket frames."""
 
     def encode(self, value: Any) -> bytes:
-        """Return a whole message."""
+        """Return a whole message; nothing where this format has no word for it."""
+        ...
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        """Return messages that leave together: one by one, or several in one where this format can."""
         ...
 
     def decode(self, data: str | bytes) -> Any:
         """Return what a client sent; raises ValueError for what is no message of this format."""
         ...
 
-    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
-        """Return an event's body in this format.
+    def body(self, event: Event, body: bytes) -> bytes:
+        """Return an event's body in this format, made once for all of ``event.cuts``' life.
 
-        :param body: as :attr:`Event.body` or a cut of it has it
-        :param made: what was made for this event already
+        :param body: :attr:`Event.body` or a cut of it
         """
         ...
 
@@ -47,7 +52,19 @@ class Codec(Protocol):
         ...
 
 
-class _Json:
+class OneByOne:
+    """What codecs have in common that send every message by itself."""
+
+    def encode(self, value: Any) -> bytes:
+        """Return a whole message."""
+        raise NotImplementedError
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        """Return messages one by one."""
+        return [self.encode(message) for message in messages]
+
+
+class _Json(OneByOne):
     name = "salt.v1.json"
     binary = False
 
@@ -59,7 +76,7 @@ class _Json:
             raise ValueError("binary in a text protocol")
         return encoding.decode(data)
 
-    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+    def body(self, event: Event, body: bytes) -> bytes:
         return body
 
     def event(self, number: int, body: bytes) -> bytes:
@@ -69,7 +86,7 @@ class _Json:
         return b'{"type":"events","subscription":%d,"events":[{%b}]}' % (number, b"},{".join(bodies))
 
 
-class _Msgpack:
+class _Msgpack(OneByOne):
     """The values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so that clients need not
     know by which format something came."""
 
@@ -87,11 +104,11 @@ class _Msgpack:
         except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
             raise ValueError(type(error).__name__) from None
 
-    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+    def body(self, event: Event, body: bytes) -> bytes:
         key = (self.name, body)
-        packed = made.get(key)
+        packed = event.cuts.get(key)
         if packed is None:
-            packed = made[key] = self._pack(encoding.decode(b"{" + body + b"}"))
+            packed = event.cuts[key] = self._pack(encoding.decode(b"{" + body + b"}"))
         return packed
 
     def event(self, number: int, body: bytes) -> bytes:

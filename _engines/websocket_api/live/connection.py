@@ -72,14 +72,14 @@ class Connection:
         """Whether some message brought a valid token of its own: that meets the auth deadline."""
         self._numbers = count(1)
 
-    def send(self, message: Any) -> None:
-        """Send one message; to a connection that is gone, nothing."""
+    def send(self, *messages: Any) -> None:
+        """Send messages, which leave together; to a connection that is gone, nothing."""
         if self.open:
-            self.outbox.put(self.frame(message))
+            self.outbox.put(self.frame(*messages))
 
-    def frame(self, message: Any) -> bytes:
-        """Return a message as it travels."""
-        return self.wrap(self.codec.encode(message))
+    def frame(self, *messages: Any) -> bytes:
+        """Return messages as they travel; nothing where the format has no word for them."""
+        return b"".join([self.wrap(packed) for packed in self.codec.pack(messages) if packed])
 
     @contextmanager
     def waiting(self, future: asyncio.Future[Any]) -> Iterator[None]:

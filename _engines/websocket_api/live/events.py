@@ -16,8 +16,9 @@ FRAME_BYTES = 200  # the Python objects around an event's body, counted so that 
 class Event:
     """An event as it is shown.
 
-    ``body`` is ``"seq":…,"tag":…,"data":…`` and, for what a minion sent, ``"minion":…``: the inside of a JSON
-    object, so that each frame is put together from bytes.
+    ``stamp`` is when the master put it on its bus, as Salt wrote it (``_stamp``). ``body`` is
+    ``"seq":…,"tag":…,"data":…`` and, for what a minion sent, ``"minion":…``: the inside of a JSON object, so that each
+    frame is put together from bytes.
     """
 
     seq: int
@@ -27,6 +28,7 @@ class Event:
     minions: tuple[str, ...]
     has_return: bool
     time: float
+    stamp: str
     body: bytes
     cuts: dict[Any, Any] = field(default_factory=dict)
     """What was made of it for several viewers or forms, such as cut bodies, by what makes the difference: kept while
@@ -68,6 +70,7 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
         minions=minions_of(about, data),
         has_return="return" in data and not wrapped,
         time=now,
+        stamp=str(data.get("_stamp", "")),
         body=body,
     )
     return event, data

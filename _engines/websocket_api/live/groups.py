@@ -70,7 +70,7 @@ class Group:
 
     def deliver(self, event: Event, body: bytes) -> None:
         """Send one event to all members, now or with the next ones."""
-        self.add(event.seq, self._form.codec.body(body, event.cuts))
+        self.add(event.seq, self._form.codec.body(event, body))
 
     def add(self, seq: int, body: bytes) -> None:
         """Send what is in the form of the members already, behind what waits.

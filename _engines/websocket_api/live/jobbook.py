@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from .events import Event
@@ -56,6 +57,16 @@ class JobBook:
         newest_first = sorted(self._jobs.values(), key=lambda job: job.jid, reverse=True)
         return (job for job in newest_first if job.fun not in INTERNAL)
 
+    def unfinished(self, most: int) -> list[str]:
+        """Return the newest jobs on minions that have not ended, without Salt's internal ones."""
+        found = (job.jid for job in reversed(self._jobs.values()) if not job.ended and self.is_followed(job))
+        return list(islice(found, most))
+
+    @staticmethod
+    def is_followed(job: Job) -> bool:
+        """Tell whether a job is one that somebody may look for: known, and not Salt's own question about another."""
+        return job.fun is not None and job.fun not in INTERNAL
+
     def take(self, event: Event, data: Mapping[str, Any]) -> None:
         """Follow one event of the bus.
 
@@ -96,6 +107,7 @@ class JobBook:
         self._jobs[job.jid] = job
         self._bytes += job.size - (known.size if known is not None else 0)
         self._forget()
+        self._tell(job)
         return job
 
     def runs(self, job: Job, minion: str) -> None:

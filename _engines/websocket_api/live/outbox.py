@@ -82,7 +82,7 @@ class Outbox:
         :param owner: its frames may be dropped to make room, the oldest first; ``first``, ``last`` and ``count`` say
             which events this one holds
         """
-        if self.closed:
+        if self.closed or not frame:
             return
         if not self._waiting and not self._transport.busy():
             self._transport.write(frame)

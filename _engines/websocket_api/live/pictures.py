@@ -7,17 +7,24 @@ client has room for it, and what changes meanwhile waits until it is complete.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError
 from . import frames
 from .connection import Connection
 from .jobs import Job
+from .pacing import Turns
 from .sessions import Session
 
 if TYPE_CHECKING:
     from .views import Views
+
+CHANGE_SECONDS = 0.1  # at most ten frames a second per job
+PIECE = 500  # minions in one frame of a snapshot
+
+Piece = Sequence[frames.Message]
+"""Messages of a snapshot that leave together."""
 
 
 class Drawing:
@@ -25,26 +32,31 @@ class Drawing:
 
     :param pieces: draws a piece when it is asked for it, not earlier
     :param done: called when all have been sent
+    :param turns: gives the others their turn while this takes long
     """
 
-    def __init__(self, connection: Connection, pieces: Iterator[frames.Message], done: Callable[[], None]) -> None:
+    def __init__(self, connection: Connection, pieces: Iterator[Piece], done: Callable[[], None], turns: Turns) -> None:
         self._connection = connection
         self._pieces = pieces
         self._done = done
+        self._turns = turns
         self._stopped = False
 
     def go(self) -> None:
-        """Send as much as the outbox takes; go on when it has drained."""
-        outbox = self._connection.outbox
+        """Send as much as the outbox takes, for a while; go on when it has drained, or after the others' turn."""
+        outbox, is_over = self._connection.outbox, self._turns.begin()
         while not self._stopped:
             if outbox.full:
                 outbox.when_drained(self.go)
+                return
+            if is_over():
+                self._turns.again(self.go)
                 return
             piece = next(self._pieces, None)
             if piece is None:
                 self._done()
                 return
-            self._connection.send(piece)
+            self._connection.send(*piece)
 
     def stop(self) -> None:
         """Send nothing more of it."""
@@ -52,7 +64,7 @@ class Drawing:
 
 
 class Picture(ABC):
-    """What the two subscriptions have in common.
+    """What these subscriptions have in common.
 
     :param only: only these minions are asked for; empty for all
     """
@@ -75,12 +87,12 @@ class Picture(ABC):
         """Whether the snapshot is not complete yet: changes then wait in ``behind``."""
         return self._drawing is not None
 
-    def draw(self, pieces: Iterator[frames.Message]) -> None:
+    def draw(self, pieces: Iterator[Piece]) -> None:
         """Send a snapshot, in place of one that is not complete yet."""
         if self._drawing is not None:
             self._drawing.stop()
-        self._drawing = Drawing(self.connection, pieces, self._drawn)
-        self._drawing.go()
+        self._drawing = Drawing(self.connection, pieces, self._drawn, self._views.turns)
+        self._views.turns.soon(self._drawing.go)
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -160,7 +172,7 @@ class JobSubscription(Picture):
     @property
     def form(self) -> tuple[Any, ...]:
         """Subscriptions of the same form and viewer get the same bytes."""
-        return self.number, self.only, self.without_return
+        return self.number, self.only, self.without_return, self.connection.codec, self.connection.wrap
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -169,15 +181,26 @@ class JobSubscription(Picture):
 
 
 class MinionsSubscription(Picture):
-    """One client's view of the fleet."""
+    """One client's view of the fleet.
+
+    :param connected: only minions whose key is accepted and that are not known to be disconnected
+    """
 
     told: set[str]
     """The minions that this client has: of these alone it may learn that they are gone."""
 
     def __init__(
-        self, views: Views, connection: Connection, number: int, session: Session, only: Iterable[str] = ()
+        self,
+        views: Views,
+        connection: Connection,
+        number: int,
+        session: Session,
+        only: Iterable[str] = (),
+        *,
+        connected: bool = False,
     ) -> None:
         super().__init__(views, connection, number, session, only)
+        self.connected = connected
         self.told = set()
 
     def start(self) -> None:
@@ -201,6 +224,8 @@ class MinionsSubscription(Picture):
 
     def news(self, views: dict[str, Any]) -> frames.Message | None:
         """Return the frame that tells of those minions that this client wants, and may learn of."""
+        if self.connected:
+            views = {name: None if view is None or _is_away(view) else view for name, view in views.items()}
         wanted = {
             name: view for name, view in views.items() if self.wants(name) and (view is not None or name in self.told)
         }
@@ -214,3 +239,8 @@ class MinionsSubscription(Picture):
         """Send nothing more."""
         super().stop()
         self._views.leave_fleet(self)
+
+
+def _is_away(view: dict[str, Any]) -> bool:
+    # Who may not see keys is shown minions with accepted ones only.
+    return view["connected"] is False or view["key"] not in ("accepted", None)

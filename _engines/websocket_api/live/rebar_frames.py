@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from . import encoding
+from .codecs import OneByOne
+from .events import Event
 
 MASTER = "master"
 """The principal of what the master says by itself, or of somebody unknown who works on it."""
@@ -71,7 +73,7 @@ def minion(name: str) -> str:
     return f"minion:{name}"
 
 
-class RebarCodec:
+class RebarCodec(OneByOne):
     """The format of this door: events are ready when they come here, one a line (live/rebar_translation.py)."""
 
     name = "digital rebar"
@@ -85,7 +87,7 @@ class RebarCodec:
         """Return what a client sent, which is no JSON but a text (live/rebar_patterns.py)."""
         return data
 
-    def body(self, body: bytes, made: dict[Any, Any]) -> bytes:
+    def body(self, event: Event, body: bytes) -> bytes:
         """Return the body, which is ready."""
         return body
 

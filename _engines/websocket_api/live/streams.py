@@ -140,7 +140,7 @@ class EventSubscription:
     def _replay(self, event: Event) -> None:
         body = self._hub.view(self.filter, self.session.viewer, event)
         if body is not None:
-            self._replayed.append(self.form.codec.body(body, event.cuts))
+            self._replayed.append(self.form.codec.body(event, body))
             self._replayed_bytes += len(body)
         event.cuts.clear()
         if not self.form.bundle or len(self._replayed) >= BUNDLE_EVENTS or self._replayed_bytes >= REPLAY_BYTES:

@@ -6,16 +6,14 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from . import frames
+from .alljobs import AllJobs
 from .fleet import Fleet
 from .history import History, Hole
 from .jobbook import JobBook
 from .jobs import Job, shown
-from .pacing import Later, Pacer
-from .pictures import JobSubscription, MinionsSubscription
+from .pacing import Later, Pacer, Turns
+from .pictures import CHANGE_SECONDS, PIECE, JobSubscription, MinionsSubscription, Piece
 from .visibility import Viewer, Visibility
-
-CHANGE_SECONDS = 0.1  # at most ten frames a second per job
-PIECE = 500  # minions in one frame of a snapshot
 
 
 class Views:
@@ -37,6 +35,9 @@ class Views:
         self._visibility = visibility
         self._later = later
         self._clock = clock
+        self.turns = Turns(later, clock)
+        self.all_jobs = AllJobs(self, book, later, clock)
+        """Who follows every job there is, and not some that it knows of."""
         self._jobs: dict[str, dict[JobSubscription, None]] = {}
         self._changed_parts: dict[str, set[str]] = {}
         self._pacers: dict[str, Pacer] = {}
@@ -53,7 +54,7 @@ class Views:
 
     def followed_jobs(self) -> list[str]:
         """The jobs that somebody watches."""
-        return list(self._jobs)
+        return [*self._jobs, *self.all_jobs.watched()]
 
     def job_view(self, job: Job, viewer: Viewer, *, parts: bool | Container[str] = True) -> dict[str, Any] | None:
         """Return the job object as the viewer may see it, or None."""
@@ -75,22 +76,25 @@ class Views:
         viewer = subscription.session.viewer
         return any(job is None or self._visibility.sees_job(viewer, job) is not False for job in jobs)
 
-    def draw_jobs(self, subscription: JobSubscription) -> Iterator[frames.Message]:
+    def draw_jobs(self, subscription: JobSubscription) -> Iterator[Piece]:
         """Yield its jobs whole, in pieces, each as it is when it is asked for."""
         for jid in subscription.jids:
-            job = self._book.get(jid)
-            whole = None if job is None else self._job_frame(job, subscription)
-            if job is None or whole is None:
-                continue
-            for names in _pieces(list(whole["minions"])):
-                piece = self._job_frame(job, subscription, set(names))
-                if piece is not None:
-                    yield piece
+            yield from ([piece] for piece in self.whole_job(jid, subscription))
+
+    def whole_job(self, jid: str, subscription: JobSubscription) -> Iterator[frames.Message]:
+        """Yield a job with all its minions, at most :data:`PIECE` in a frame; nothing where there is none to see."""
+        whole = self.job_frame(jid, subscription)
+        if whole is None or len(whole["minions"]) <= PIECE:
+            yield from () if whole is None else (whole,)
+            return
+        for names in _pieces(list(whole["minions"])):
+            piece = self.job_frame(jid, subscription, set(names))
+            if piece is not None:
+                yield piece
 
     def send_job(self, subscription: JobSubscription, jid: str, changed: set[str]) -> None:
         """Send a job with those of its minions that changed."""
-        job = self._book.get(jid)
-        frame = None if job is None else self._job_frame(job, subscription, changed)
+        frame = self.job_frame(jid, subscription, changed)
         if frame is not None:
             subscription.connection.send(frame)
 
@@ -121,19 +125,19 @@ class Views:
 
     def broke(self, hole: Hole) -> None:
         """Tell all followers that the bus was not heard for a while: a picture may be behind what really is."""
-        followers = {follower: None for job in self._jobs.values() for follower in job} | self._fleet_followers
-        for follower in followers:
+        jobs: dict[JobSubscription, None] = {follower: None for job in self._jobs.values() for follower in job}
+        for follower in (*jobs, *self.all_jobs.followers, *self._fleet_followers):
             oldest = self._history.oldest
             gap = frames.gap(follower.number, hole.reason, count=None, first=hole.seq, last=hole.seq, oldest=oldest)
             follower.connection.send(gap)
 
-    def draw_fleet(self, subscription: MinionsSubscription) -> Iterator[frames.Message]:
+    def draw_fleet(self, subscription: MinionsSubscription) -> Iterator[Piece]:
         """Yield the fleet whole, in pieces, each as it is when it is asked for; null for what is not to be seen now."""
         seen = subscription.told.union(self.fleet_view(subscription.session.viewer))
         for names in _pieces([name for name in sorted(seen) if subscription.wants(name)]):
             piece = subscription.news(self.minions_view(subscription.session.viewer, names))
             if piece is not None:
-                yield piece
+                yield [piece]
 
     def minions_view(self, viewer: Viewer, names: Iterable[str]) -> dict[str, Any]:
         """Return these minions as the viewer may see them, with None for those that may not be seen."""
@@ -159,27 +163,28 @@ class Views:
         pacer.poke()
 
     def _flush_job(self, jid: str) -> None:
-        job, changed = self._book.get(jid), self._changed_parts.pop(jid, set())
-        if job is None:
-            return
+        changed = self._changed_parts.pop(jid, set())
         made: dict[Any, bytes | None] = {}
         for subscription in list(self._jobs.get(jid, ())):
             if subscription.drawing:
                 subscription.behind.update((jid, name) for name in changed)
                 continue
             connection = subscription.connection
-            key = (subscription.session.viewer, subscription.form, connection.wrap)
+            key = (subscription.session.viewer, subscription.form)
             if key not in made:
-                frame = self._job_frame(job, subscription, changed)
+                frame = self.job_frame(jid, subscription, changed)
                 made[key] = None if frame is None else connection.frame(frame)
             encoded = made[key]
             if encoded is not None:
                 connection.outbox.put(encoded)
 
-    def _job_frame(
-        self, job: Job, subscription: JobSubscription, names: Container[str] | None = None
+    def job_frame(
+        self, jid: str, subscription: JobSubscription, names: Container[str] | None = None
     ) -> frames.Message | None:
-        """Return a job with these of its minions, or with all, as one subscription sees it."""
+        """Return a job with these of its minions, or with all, as one subscription sees it; None where it may not."""
+        job = self._book.get(jid)
+        if job is None:
+            return None
         view = self.job_view(job, subscription.session.viewer, parts=True if names is None else names)
         if view is None:
             return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ApiError
+from ..live.alljobs import AllJobsSubscription
 from ..live.connection import Subscription
 from ..live.encoding import decode
 from ..live.events import Event
@@ -22,6 +23,9 @@ from .registry import Call, operation, who
 
 SLICE_SECONDS = 0.005
 """Seconds of looking through the history after which the others have their turn."""
+
+ALL_JOBS = "*"
+"""For ``jid``: whatever jobs there are and come."""
 
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
 """Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
@@ -103,7 +107,15 @@ def _position(call: Call, since: Mapping[str, Any] | None) -> tuple[int | None, 
 
 async def _follow_jobs(call: Call) -> int:
     services, connection, session = call.services, call.connection, call.session
-    wanted = call.message["jid"]
+    wanted, only = call.message["jid"], call.get("minions", ())
+    without_return = call.get("without_return", False)
+    if wanted == ALL_JOBS:
+        number = connection.next_number()
+        all_jobs = AllJobsSubscription(
+            services.views, connection, number, session, only=only, without_return=without_return
+        )
+        _keep(call, all_jobs, all_jobs.start)
+        return number
     jobs = [(await visible(call, jid))[0] for jid in ([wanted] if isinstance(wanted, str) else dict.fromkeys(wanted))]
     number = connection.next_number()
     subscription = JobSubscription(
@@ -112,8 +124,8 @@ async def _follow_jobs(call: Call) -> int:
         number,
         session,
         jobs,
-        only=call.get("minions", ()),
-        without_return=call.get("without_return", False),
+        only=only,
+        without_return=without_return,
     )
     _keep(call, subscription, subscription.start)
     return number
@@ -122,7 +134,14 @@ async def _follow_jobs(call: Call) -> int:
 def _follow_minions(call: Call) -> int:
     connection, session = call.connection, call.session
     number = connection.next_number()
-    subscription = MinionsSubscription(call.services.views, connection, number, session, call.get("minions", ()))
+    subscription = MinionsSubscription(
+        call.services.views,
+        connection,
+        number,
+        session,
+        call.get("minions", ()),
+        connected=call.get("connected", False),
+    )
     _keep(call, subscription, subscription.start)
     return number
 

@@ -127,6 +127,8 @@ async def test_every_kind_of_frame_is_as_promised() -> None:
     for talker in (ann, bob):
         await talker.ask("subscribe", subscription="job", jid=jid)
         await talker.ask("subscribe", subscription="job", jid=[jid], without_return=True, minions=["web1"])
+        await talker.ask("subscribe", subscription="job", jid="*")
+        await talker.ask("subscribe", subscription="minions", connected=True)
     runner = (await ann.ask("runner", fun="manage.up"))["jid"]
     await ann.ask("subscribe", subscription="job", jid=runner)
     engine.world.fire("salt/presence/present", present=["web1", "db"])
@@ -141,6 +143,23 @@ async def test_every_kind_of_frame_is_as_promised() -> None:
     seen = set(types(ann.frames))
     assert seen == {"event", "events", "job", "minions", "live", "gap", "bookmark"}
     assert set(types(bob.frames)) == seen
+
+
+async def test_all_jobs_are_followed_by_a_star() -> None:
+    """Those that are known, whole, and those that come; each cut to what the user may see."""
+    engine = Engine(ann=[".*"], bob=WEB)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    first = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    await ann.ask("cmd", fun="cmd.run", tgt="db", args=["x"])
+    await bob.ask("subscribe", subscription="job", jid="*", without_return=True)
+    second = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    engine.world.time.pass_(1)
+    engine.returns(first, "web1", "long")
+    engine.world.time.pass_(1)
+    frames = bob.frames
+    assert types(frames) == ["job", "live", "job", "job"]
+    told = [(frame["jid"], sorted(frame["minions"])) for frame in frames if frame["type"] == "job"]
+    assert told == [(first, ["web1", "web2"]), (second, ["web1", "web2"]), (first, ["web1"])]
 
 
 async def test_subscriptions_are_bounded() -> None:

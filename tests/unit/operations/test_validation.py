@@ -107,6 +107,16 @@ FAULTY = [
     ({"type": "event", "tag": "a", "body": {}, "tgt_type": "list"}, {"/tgt": "is required beside tgt_type"}),
     (subscribe("job"), {"/jid": "is required to follow a job"}),
     (subscribe("job", jid=JID, tag="salt/"), {"/tag": "goes with the subscription event only"}),
+    (subscribe("job", jid="**"), {"/jid": "does not have the form"}),
+    (subscribe("job", jid=["*"]), {"/jid/0": "does not have the form"}),
+    (subscribe("job", jid=JID, connected=True), {"/connected": "goes with the subscription minions only"}),
+    (
+        subscribe("event", jid="*", connected=True),
+        {
+            "/connected": "goes with the subscription minions only",
+            "/jid": "may be * with the subscription job only",
+        },
+    ),
     (subscribe("minions", jid=JID), {"/jid": "goes with the subscriptions event and job only"}),
     (subscribe("batch"), {"/subscription": "must be one of: event, job, minions"}),
     (subscribe("event", match_type="regex", tag="x" * 257), {"/tag": "must be at most 256 characters"}),
@@ -137,6 +147,8 @@ GOOD = [
     {"type": "auth", "token": "AB" * 64},
     subscribe("event", tag="", match_type="find"),
     subscribe("event", tag="x" * 257),
+    subscribe("job", jid="*", minions=["a"], without_return=True),
+    subscribe("minions", connected=True),
     subscribe("job", jid=[JID], since={"epoch": "a", "seq": 0}, minions=["a"], without_return=True),
 ]
 

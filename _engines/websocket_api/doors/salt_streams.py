@@ -1,0 +1,132 @@
+"""salt-api's streams: ``/events``, ``/all_events`` and ``/formatted_events`` (docs/salt-api.md).
+
+All three are subscriptions like those of the native door, in the formats of doors/salt_formats.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from ..errors import OWN_FAULT, RESTART, ApiError
+from ..live.codecs import Codec
+from ..live.connection import Connection
+from ..live.sessions import Session
+from ..operations.audit import audit
+from ..operations.session import take_up
+from .http import refuse
+from .requests import ApiHandler
+from .salt_formats import ALL_EVENTS, FORMATTED_EVENTS, position
+from .server_sent import Listener
+from .sockets import NO_HEADERS, SocketHandler
+
+READY = "websocket client ready"
+"""What a client of the websockets sends to get anything."""
+NO_QUERY = (
+    "The /events endpoint takes no query parameters; in particular no token, which would end up in logs. "
+    "Send the X-Auth-Token header, or the cookie that /login sets"
+)
+ANY_STREAM = frozenset({"*/*", "text/*", "text/event-stream"})
+
+
+class EventsHandler(ApiHandler):
+    """``/events``: all events that the user may see, as server-sent events.
+
+    Security: a foreign page can have a browser open this with the user's cookie. It cannot read what comes, but each
+    such stream costs a connection. So by cookie the request must come from a page of ours or of ``cors_origin``: its
+    ``Origin`` says so, or its ``Referer``. A browser sends no Origin along with a GET to the page's own server, and no
+    Referer where the page wants none sent: then ``Sec-Fetch-Site: same-origin`` says the same, a header that no page
+    can set. Without any of them the answer is 403.
+    """
+
+    from_anywhere = frozenset({"OPTIONS"})
+
+    async def prepare(self) -> None:
+        """Refuse query parameters before anything else: a token in one was valid once, and deserves the explanation."""
+        if self.request.query:
+            self.let_pages_read()
+            refuse(self, 400, ApiError("bad_message", NO_QUERY))
+            return
+        await super().prepare()
+
+    def from_our_page(self) -> bool:
+        """Tell whether a page of ours, or of ``cors_origin``, opened this."""
+        headers = self.request.headers
+        if "Origin" not in headers and "Referer" not in headers:
+            return headers.get("Sec-Fetch-Site") == "same-origin"
+        return super().from_our_page()
+
+    async def get(self) -> None:
+        """Begin the stream, or go on where ``Last-Event-ID`` says."""
+        if not _takes_stream(self.request.headers.get("Accept", "")):
+            refuse(self, 406, ApiError("bad_message", "this is text/event-stream, which Accept does not name"))
+            return
+        session, clients = self.session, self.clients
+        assert session is not None  # noqa: S101 - prepare() found one, or ended the request
+        clients.services.sessions.check(session)
+        since = position(self.request.headers.get("Last-Event-ID"))
+        head = self._head()
+        audit(session, self.address, "auth", "ok", {})
+        self._log()
+        self.request.headers = NO_HEADERS  # they hold the token, and nobody asks for them any more
+        self.on_finish()  # as a request; the stream has a connection of its own
+        listener = Listener(clients, self.address, self.detach(), session, head)
+        await listener.follow(since)
+
+    def _head(self) -> bytes:
+        """Return the head of the answer, whose body lasts until one side closes (RFC 9112 section 6.3)."""
+        self.set_header("Content-Type", "text/event-stream;charset=utf-8")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # nginx would gather events otherwise
+        self.set_header("Connection", "close")
+        lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
+        return f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
+
+
+class AllEventsHandler(SocketHandler):
+    """``/all_events/TOKEN``: all events that the user may see, once the client says that it is ready."""
+
+    must_log_in = True
+    wanted: tuple[dict[str, Any], ...] = ({"subscription": "event"},)
+    """What is subscribed to, in this order."""
+    form: Codec = ALL_EVENTS
+    _ready = False
+
+    def codec(self) -> Codec:
+        """Return the format of the events."""
+        return self.form
+
+    async def who(self) -> Session | None:
+        """Return whom the token in the path proves; without one, that of a header or of the cookie."""
+        token = self.path_args[0] if self.path_args else None
+        if token:
+            return await take_up(self.clients.services, self.address, token)
+        return await super().who()
+
+    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Begin at the first word that the client is ready; whatever else it sends means nothing."""
+        if self._ready or message != READY:
+            return None
+        self._ready = True
+        return self._follow(connection)
+
+    async def _follow(self, connection: Connection) -> None:
+        try:
+            for fields in self.wanted:
+                await self.clients.ask(connection, {"type": "subscribe", **fields})
+        except ApiError as fault:
+            if connection.open:  # else the client has gone meanwhile
+                self.end(RESTART if self.clients.closing else OWN_FAULT, fault.message)
+
+
+class FormattedEventsHandler(AllEventsHandler):
+    """``/formatted_events/TOKEN``: a picture of the minions that are there and of all jobs, then what changes."""
+
+    wanted = ({"subscription": "minions", "connected": True}, {"subscription": "job", "jid": "*"})
+    form = FORMATTED_EVENTS
+
+
+def _takes_stream(accept: str) -> bool:
+    """Tell whether an ``Accept`` header takes a stream; none takes anything (RFC 9110 section 12.5.1)."""
+    named = (item.partition(";")[0].strip().lower() for item in accept.split(","))
+    return not accept.strip() or any(name in ANY_STREAM for name in named)

@@ -1,0 +1,142 @@
+"""What one change costs on `/formatted_events`, by how many jobs there are: this engine beside saltnado."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import http.client
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import salt.utils.event
+import websocket
+
+from tests.benchmarks.report import Section, table
+from tests.benchmarks.stage import AWAY, Stage
+
+NAME = "formatted"
+
+ENGINE, SALTNADO = "this engine", "saltnado"
+SIZES = (10, 1000)  # jobs there are
+CHANGES = 11  # of which the median is told
+PAUSE = 0.005  # seconds between two events: saltnado loses what comes closer together
+PATIENCE = 60.0
+GOAL = 1.1  # bytes with a thousand jobs, of those with ten
+
+
+class Follower:
+    """A client that follows one server and knows how many jobs it was told of."""
+
+    def __init__(self, name: str, port: int, token: str) -> None:
+        self.name = name
+        if name == SALTNADO:
+            # It begins to listen to the bus at its first request over HTTP.
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+            with contextlib.closing(connection):
+                connection.request("GET", "/")
+                connection.getresponse().read()
+        self._ws = websocket.create_connection(f"ws://127.0.0.1:{port}/formatted_events/{token}", timeout=PATIENCE)
+        self._ws.send("websocket client ready")
+        self.jobs: set[str] = set()
+
+    def read(self, seconds: float) -> tuple[int, dict[str, Any]] | None:
+        """Return the size of the next frame about jobs, and these; None when none came in time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._ws.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                text = self._ws.recv()
+            except websocket.WebSocketTimeoutException:
+                return None
+            jobs = json.loads(text).get("jobs")
+            if jobs is not None:
+                self.jobs |= set(jobs)
+                return len(text), jobs
+        return None
+
+    def drain(self, seconds: float = 0.5) -> None:
+        """Read until nothing comes any more."""
+        while self.read(seconds):
+            pass
+
+    def change(self, jid: str, minion: str) -> int | None:
+        """Return the size of the frame that tells what a minion returned."""
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            got = self.read(1.0)
+            if got and got[1].get(jid, {}).get("minions", {}).get(minion, {}).get("return") is True:
+                return got[0]
+        return None
+
+    def close(self) -> None:
+        self._ws.close()
+
+
+def measure(stage: Stage, options: argparse.Namespace) -> Section:
+    """Fill both servers with jobs, and read what they send for one return."""
+    section = Section(NAME, "Bytes for one change of `/formatted_events`")
+    token = stage.token()
+    section.say(
+        "Jobs on two minions each are put on the master's bus; then one minion returns `true` to one of them. "
+        f"Told is how long the frame is that a client is sent for it, the median of {CHANGES}."
+    )
+    rows, found = [], {}
+    servers = [(ENGINE, stage.port), *([(SALTNADO, stage.saltnado_port)] if stage.saltnado else [])]
+    with _bus(stage) as bus:
+        for place, (name, port) in enumerate(servers):
+            with contextlib.closing(Follower(name, port, token)) as follower:
+                for size, told, median in _measured(bus, follower, place * max(SIZES)):
+                    found[name, size] = median
+                    rows.append([name, f"{size:,}", f"{told:,}", f"{median:,.0f}" if median else "none came"])
+    section.add(table(["server", "jobs", "of which it told", "bytes"], rows))
+    few, many = (found[ENGINE, size] for size in SIZES)
+    if few and many:
+        ratio = many / few
+        section.goal(f"bytes with {SIZES[1]:,} jobs, of those with {SIZES[0]}", ratio, GOAL, ratio <= GOAL)
+    return section
+
+
+def _measured(bus: Any, follower: Follower, first: int) -> Iterator[tuple[int, int, float | None]]:
+    """Yield, for each number of jobs, of how many the client was told, and how long a change is.
+
+    :param first: the number of the first job, for the servers' jobs are not the same
+    """
+    follower.drain(2.0)
+    jids: list[str] = []
+    for size in SIZES:
+        for number in range(len(jids), size):
+            jids.append(_publish(bus, first + number))
+            time.sleep(PAUSE)
+        follower.drain()
+        sizes = []
+        for number in range(CHANGES):
+            # Each return is one that the minion had not given yet: the last ones on the other minion.
+            jid, minion = jids[-1 - number % len(jids)], "minion-1" if number < len(jids) else AWAY
+            _return(bus, jid, minion)
+            told = follower.change(jid, minion)
+            if told is not None:
+                sizes.append(told)
+        yield size, len(follower.jobs & set(jids)), statistics.median(sizes) if sizes else None
+
+
+@contextlib.contextmanager
+def _bus(stage: Stage) -> Iterator[Any]:
+    opts = stage.salt_opts()
+    with salt.utils.event.get_event("master", sock_dir=opts["sock_dir"], opts=opts, listen=False) as bus:
+        yield bus
+
+
+def _publish(bus: Any, number: int) -> str:
+    """Put the word of a job on the bus and return its jid."""
+    jid = f"20260101120000{number:06}"
+    load = {"jid": jid, "fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "demo", "missing": []}
+    bus.fire_event({**load, "minions": ["minion-1", AWAY]}, f"salt/job/{jid}/new")
+    return jid
+
+
+def _return(bus: Any, jid: str, minion: str) -> None:
+    load = {"cmd": "_return", "id": minion, "jid": jid, "fun": "test.ping", "return": True, "retcode": 0}
+    bus.fire_event({**load, "success": True}, f"salt/job/{jid}/ret/{minion}")

@@ -1,0 +1,744 @@
+"""salt-api's streams: an engine that runs, on a bus that carries whatever is asked of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+websocket = pytest.importorskip("websocket")
+
+import salt.config  # noqa: E402
+
+from tests.client import Client, Closed  # noqa: E402
+from tests.functional.publisher import Publisher  # noqa: E402
+from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.sse import Stream  # noqa: E402
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+MIB = 1024 * 1024
+LISTED = "https://app.example.com"
+READY = "websocket client ready"
+JID = "20261123120000000001"
+PING_SECONDS = 0.5  # instead of 25
+MOST_CONNECTIONS = 8  # instead of 10,000
+WRONG = "0" * 64
+
+
+class House:
+    """An engine and the bus that it listens to.
+
+    :param minions: who has an accepted key
+    """
+
+    def __init__(self, engine: Engine, minions: tuple[str, ...] = ()) -> None:
+        self.engine = engine
+        opts = salt.config.master_config(str(engine.root / "master"))
+        self._keys = Path(opts["pki_dir"]) / "minions"
+        self._keys.mkdir(parents=True, exist_ok=True)
+        self.bus = Publisher(Path(opts["sock_dir"]))
+        self._marks = 0
+        self.token = engine.token()
+        self.own = f"http://127.0.0.1:{engine.port}"
+        for name in minions:
+            self.accept(name)
+        self.mark()
+
+    def stream(self, **options: Any) -> Stream:
+        """Listen to `/events`, with the token in a header where nothing else is said."""
+        headers = options.pop("headers", {"X-Auth-Token": self.token})
+        return Stream(self.engine.port, headers=headers, **options)
+
+    def socket(self, path: str, token: str | None = None, **options: Any) -> Any:
+        """Connect to a websocket of salt-api's."""
+        path = f"/{path}/{self.token if token is None else token}"
+        return websocket.create_connection(f"ws://127.0.0.1:{self.engine.port}{path}", timeout=20, **options)
+
+    def mark(self) -> str:
+        """Send an event after all others and return its tag."""
+        self._marks += 1
+        tag = f"mark/{self._marks}"
+        self.bus.send((tag, {}))
+        return tag
+
+    def accept(self, name: str) -> None:
+        """Give a minion an accepted key."""
+        (self._keys / name).write_text("a public key")
+        self.bus.send(("salt/key", {"id": name, "act": "accept", "result": True}))
+
+    def delete(self, name: str) -> None:
+        """Take it away again."""
+        (self._keys / name).unlink()
+        self.bus.send(("salt/key", {"id": name, "act": "delete", "result": True}))
+
+    def publish(self, *minions: str, jid: str = JID, fun: str = "test.ping") -> None:
+        """Send the word of a job."""
+        new = {"jid": jid, "fun": fun, "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "missing": []}
+        self.bus.send(
+            (f"salt/job/{jid}/new", {**new, "minions": list(minions), "_stamp": "2026-11-23T12:00:00.000001"})
+        )
+
+    def returns(self, minion: str, value: Any = True, retcode: int = 0, jid: str = JID) -> None:
+        """Send what a minion returned."""
+        data = {"cmd": "_return", "id": minion, "jid": jid, "fun": "test.ping", "return": value, "retcode": retcode}
+        self.bus.send((f"salt/job/{jid}/ret/{minion}", {**data, "success": retcode == 0}))
+
+
+@pytest.fixture(scope="module")
+def house(run_engine: RunEngine) -> Iterator[House]:
+    """The engine of most of these tests."""
+    engine = run_engine({"cors_origin": [LISTED], "limits": {"outbox_bytes": MIB, "login_failures_per_minute": 50}})
+    house = House(engine, ("web1", "web2"))
+    with contextlib.closing(house.bus):
+        yield house
+
+
+# /events
+
+
+def test_the_stream_is_as_salt_api_s(house: House) -> None:
+    """`retry: 400` first; then id, tag and data of each event, and no `event:`, which a browser would not hand out."""
+    with house.stream() as stream:
+        assert stream.status == 200
+        assert stream.answered["content-type"] == "text/event-stream;charset=utf-8"
+        assert stream.answered["cache-control"] == "no-cache"
+        assert stream.answered["x-accel-buffering"] == "no"
+        assert not {"server", "transfer-encoding", "content-length"} & set(stream.answered)
+        house.bus.send(("my/tag", {"a": ["ä", 1, None]}))
+        (sent,) = stream.until("my/tag")
+        assert list(sent.fields) == ["retry", "id", "tag", "data"]
+        assert (sent.fields["retry"], sent.fields["tag"]) == ("400", "my/tag")
+        assert sent.data == {"tag": "my/tag", "data": {"a": ["ä", 1, None]}}
+        assert re.fullmatch("[0-9a-z]+-[0-9]+", sent.id)
+
+
+@pytest.mark.parametrize("accept", [None, "text/event-stream", "*/*", "text/*;q=0.5, application/json"])
+def test_a_stream_is_had_by_who_takes_one(house: House, accept: str | None) -> None:
+    """A missing Accept takes anything."""
+    headers = {"X-Auth-Token": house.token, **({"Accept": accept} if accept else {})}
+    with house.stream(headers=headers) as stream:
+        assert stream.status == 200
+
+
+def test_who_takes_something_else_is_told_406(house: House) -> None:
+    """It would not know what to do with a stream."""
+    with house.stream(headers={"X-Auth-Token": house.token, "Accept": "application/json"}) as stream:
+        assert (stream.status, stream.body()["error"]) == (406, "bad_message")
+
+
+@pytest.mark.parametrize("query", ["token={token}", "salt_token=x", "x"])
+def test_query_parameters_are_refused(house: House, query: str) -> None:
+    """As salt-api does, with the same explanation, whether a token comes another way or not; and none is logged."""
+    for headers in ({"X-Auth-Token": house.token}, {}):
+        path = "/events?" + query.format(token=house.token)
+        with house.stream(path=path, headers=headers) as stream:
+            assert stream.status == 400
+            assert "no query parameters" in stream.body()["message"]
+    assert house.token not in house.engine.log
+
+
+def cookie(house: House, **headers: str) -> dict[str, str]:
+    return {"Cookie": f"session_id={house.token}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": "Bearer {token}"}, 200),
+        ({"X-Auth-Token": "", "Authorization": "Bearer {token}"}, 200),
+        ({}, 401),
+        ({"X-Auth-Token": WRONG}, 401),
+        ({"X-Auth-Token": "../../../etc/passwd"}, 401),
+        ({"X-Auth-Token": "x" * 5000}, 401),
+        ({"Authorization": "Basic ZGVtbzpkZW1v"}, 401),
+        # by cookie: what browsers send from our own pages, and from others
+        ({"Cookie": "session_id={token}", "Origin": "{own}"}, 200),
+        ({"Cookie": "session_id={token}", "Referer": "{own}/app"}, 200),
+        ({"Cookie": "session_id={token}", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Cookie": "session_id={token}", "Origin": LISTED}, 200),
+        ({"Cookie": "session_id={token}", "Sec-Fetch-Site": "cross-site", "Origin": LISTED}, 200),
+        ({"Cookie": "session_id={token}"}, 403),
+        ({"Cookie": "session_id={token}", "Sec-Fetch-Site": "none"}, 403),
+        ({"Cookie": "session_id={token}", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Cookie": "session_id={token}", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Cookie": "session_id={token}", "Origin": "https://evil.example.com"}, 403),
+        ({"Cookie": "session_id={token}", "Referer": "https://evil.example.com/{own}"}, 403),
+        ({"Cookie": "session_id={token}", "Origin": "null", "Sec-Fetch-Site": "same-origin"}, 403),
+        ({"Cookie": f"session_id={WRONG}", "Origin": "{own}"}, 401),
+    ],
+)
+def test_who_may_listen(house: House, headers: dict[str, str], status: int) -> None:
+    """Whoever has a valid token; by cookie only pages of our own or listed ones."""
+    filled = {name: text.format(token=house.token, own=house.own) for name, text in headers.items()}
+    with house.stream(headers=filled) as stream:
+        assert stream.status == status
+
+
+def test_pages_of_listed_origins_may_read_the_stream(house: House) -> None:
+    """They are told so by the headers that browsers look for."""
+    with house.stream(headers=cookie(house, Origin=LISTED)) as stream:
+        assert stream.answered["access-control-allow-origin"] == LISTED
+        assert stream.answered["access-control-allow-credentials"] == "true"
+
+
+def test_a_header_of_enormous_size_is_refused(house: House) -> None:
+    """And costs nobody else anything."""
+    with contextlib.suppress(Exception), house.stream(headers={"X-Auth-Token": "x" * 200_000}) as stream:
+        assert stream.status in (400, 431)
+    with house.stream() as stream:
+        house.bus.send(("my/tag", {}))
+        stream.until("my/tag")
+
+
+def test_last_event_id_resumes(house: House) -> None:
+    """What came while nobody listened is sent first, each event once."""
+    with house.stream() as stream:
+        house.bus.send(("my/1", {}))
+        stream.until("my/1")
+    house.bus.send(("my/2", {}), ("my/3", {}))
+    with house.stream(headers={"X-Auth-Token": house.token, "Last-Event-ID": stream.last_event_id}) as again:
+        house.bus.send(("my/4", {}))
+        sent = again.until("my/4")
+    assert [one.data["tag"] for one in sent] == ["my/2", "my/3", "my/4"]
+    assert again.comments == []
+    assert len({one.id for one in sent}) == 3
+
+
+@pytest.mark.parametrize(
+    ("form", "gap"),
+    [
+        ("{epoch}-{future}", "epoch"),
+        ("ffffffffffff-1", "epoch"),
+        ("garbage", None),
+        ("-1", None),
+        ("{epoch}", None),
+        ("{epoch}--1", None),
+        ("{epoch}-99999999999999999999", None),
+        ("x" * 3000, None),
+    ],
+)
+def test_an_id_of_no_event_begins_live(house: House, form: str, gap: str | None) -> None:
+    """Another run's, or the future's: a comment tells of the gap, which EventSource passes over. Garbage is none."""
+    with house.stream() as stream:
+        stream.until(house.mark())
+        epoch, _, seq = stream.last_event_id.partition("-")
+    wanted = form.format(epoch=epoch, future=int(seq) + 10_000)
+    with house.stream(headers={"X-Auth-Token": house.token, "Last-Event-ID": wanted}) as again:
+        mark = house.mark()
+        assert [one.data["tag"] for one in again.until(mark)] == [mark]
+    reasons = [json.loads(text.removeprefix("gap "))["reason"] for text in again.comments]
+    assert reasons == ([gap] if gap else [])
+
+
+def test_a_tag_cannot_forge_a_field(house: House) -> None:
+    """A line break in it is none on the wire; the data holds the tag as it is."""
+    forged = 'my/x\ndata: {"tag": "forged", "data": {}}\rid: 1'
+    with house.stream() as stream:
+        house.bus.send((forged, {"a": "b\n\nc\r"}))
+        (sent,) = stream.until(forged)
+        assert sent.data == {"tag": forged, "data": {"a": "b\n\nc\r"}}
+        assert (sent.fields["tag"], sent.id) == (re.sub("[\r\n]", " ", forged), stream.last_event_id)
+
+
+def test_what_a_minion_sent_is_wrapped_as_salt_wraps_it(house: House) -> None:
+    """salt-api passes on what is on the bus: its clients look for the sender's data and id inside."""
+    wrapped = {"id": "web1", "tag": "my/disk", "data": {"free": 1}, "cmd": "_minion_event", "pretag": None}
+    wrapped["_stamp"] = "2026-11-23T12:00:00.000001"
+    with house.stream() as stream, contextlib.closing(house.socket("all_events")) as ws:
+        ws.send(READY)
+        wait_for_first(house, ws)
+        house.bus.send(("my/disk", wrapped))
+        told = stream.until("my/disk")[-1].data
+        assert told == next_of(ws, "my/disk")
+    del wrapped["pretag"]
+    assert told == {"tag": "my/disk", "data": wrapped}
+
+
+def test_secrets_and_what_others_may_see_are_left_out(house: House) -> None:
+    """The stream is cut to the user and redacted, as on every door."""
+    viewer = house.engine.token("viewer")
+    paths = {name: {"X-Auth-Token": token} for name, token in (("demo", house.token), ("viewer", viewer))}
+    with house.stream(headers=paths["demo"]) as demo, house.stream(headers=paths["viewer"]) as second:
+        house.bus.send((f"salt/job/{JID}/error", {"kwargs": {"token": "c0ffee"}, "fun": "cmd.run"}))
+        house.bus.send(("salt/minion/web1/start", {"id": "web1"}))
+        told = demo.until("salt/minion/web1/start")
+        assert [one.data["tag"] for one in second.until("salt/minion/web1/start")] == ["salt/minion/web1/start"]
+    assert told[0].data["data"]["kwargs"] == {"token": "(redacted)"}
+
+
+@pytest.fixture(scope="module")
+def strict(run_engine: RunEngine) -> Engine:
+    """An engine that bears little."""
+    return run_engine({"limits": {"ping_seconds": PING_SECONDS, "connections": MOST_CONNECTIONS}})
+
+
+def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
+    """By comments, without empty lines: some libraries would take such for an event without data."""
+    with Stream(strict.port, headers={"X-Auth-Token": strict.token()}) as stream:
+        with pytest.raises(TimeoutError):
+            stream.read(timeout=4 * PING_SECONDS)
+        assert 1 <= len(stream.comments) <= 4
+        assert set(stream.comments) == {""}
+
+
+def test_streams_are_counted_and_let_go_of(house: House) -> None:
+    """Each is a connection, and none stays when the client has gone, politely or not."""
+    before = connections(house.engine)
+    streams = [house.stream() for _ in range(5)]
+    assert connections(house.engine) == before + 5
+    for stream in streams:
+        stream.socket.close()
+    wait_until(lambda: connections(house.engine) == before, "the end of the streams", timeout=10)
+
+
+def connections(engine: Engine) -> int:
+    """Return how many connections the engine counts, that which asks left out."""
+    with engine.client("demo") as client:
+        found = re.search(r"^websocket_api_connections (\d+)", metrics(engine), re.MULTILINE)
+        client.ask("ping")
+    assert found is not None
+    return int(found[1]) - 1
+
+
+def metrics(engine: Engine) -> str:
+    import http.client
+
+    pytest.importorskip("prometheus_client")
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+
+
+def test_the_bound_on_connections_holds_for_streams(strict: Engine) -> None:
+    """One too many is told 429, and one that goes makes room."""
+    token = {"X-Auth-Token": strict.token()}
+    wait_until(lambda: _status(strict, token) == 200, "that nobody else is connected", timeout=10)
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(Stream(strict.port, headers=token)) for _ in range(MOST_CONNECTIONS)]
+        assert [stream.status for stream in streams] == [200] * MOST_CONNECTIONS
+        with Stream(strict.port, headers=token) as refused:
+            assert (refused.status, refused.body()["details"]) == (429, {"limit": "connections"})
+        streams[0].socket.close()
+        wait_until(lambda: _status(strict, token) == 200, "room for one more", timeout=10)
+
+
+def _status(engine: Engine, headers: dict[str, str]) -> int:
+    with Stream(engine.port, headers=headers) as stream:
+        return stream.status
+
+
+@pytest.mark.parametrize("kind", ["events", "all_events"])
+def test_who_never_reads_costs_the_others_nothing(house: House, kind: str) -> None:
+    """Over the outbox's bound the stream ends; the others get everything, in order, and the stream can be resumed."""
+    with house.stream() as reader, contextlib.ExitStack() as stack:
+        if kind == "events":
+            slow = stack.enter_context(house.stream(receive_buffer=4096))
+        else:
+            options = {"sockopt": [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]}
+            lazy = stack.enter_context(contextlib.closing(house.socket("all_events", **options)))
+            lazy.send(READY)
+            wait_for_first(house, lazy)
+        for first in range(0, 600, 60):
+            numbers = range(first, first + 60)
+            house.bus.send(*[(f"flood/{number}", {"fill": "f" * 10_000}) for number in numbers])
+            tags = [one.data["tag"] for one in reader.until(f"flood/{numbers[-1]}")]
+            assert [tag for tag in tags if tag.startswith("flood/")] == [f"flood/{number}" for number in numbers]
+        if kind == "events":
+            got = [one.data["tag"] for one in slow.rest()]
+            assert 0 < len(got) < 600
+            headers = {"X-Auth-Token": house.token, "Last-Event-ID": slow.last_event_id}
+            with house.stream(headers=headers) as again:
+                got += [one.data["tag"] for one in again.until("flood/599")]
+            assert [tag for tag in got if tag.startswith("flood/")] == [f"flood/{number}" for number in range(600)]
+        else:
+            assert closed(lazy)[0] == 4410
+
+
+def closed(ws: Any) -> tuple[int | None, str]:
+    """Wait for the server's close frame and return its code and reason."""
+    while True:
+        try:
+            opcode, data = ws.recv_data(control_frame=True)
+        except (websocket.WebSocketConnectionClosedException, ConnectionError):
+            return None, ""
+        if opcode == websocket.ABNF.OPCODE_CLOSE:
+            return int.from_bytes(data[:2], "big"), data[2:].decode()
+
+
+# /all_events
+
+
+def wait_for_first(house: House, ws: Any) -> None:
+    """Wait until the stream has begun: an event that was sent since has come."""
+    ws.settimeout(0.3)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        mark = house.mark()
+        with contextlib.suppress(websocket.WebSocketTimeoutException):
+            while json.loads(ws.recv())["tag"] != mark:
+                pass
+            ws.settimeout(20)
+            return
+    raise AssertionError("the stream did not begin")
+
+
+def next_of(ws: Any, tag: str) -> dict[str, Any]:
+    """Return the next event of this tag."""
+    while True:
+        message: dict[str, Any] = json.loads(ws.recv())
+        if message["tag"] == tag:
+            return message
+
+
+def test_nothing_comes_before_the_client_is_ready(house: House) -> None:
+    """Whatever else it sends means nothing, in text or not; a second word changes nothing."""
+    with contextlib.closing(house.socket("all_events")) as ws:
+        for frame in ("", "{}", "websocket client ready ", '{"type": "ping"}', "x" * 100_000):
+            ws.send(frame)
+        ws.send_binary(READY.encode())
+        house.bus.send(("my/early", {}))
+        ws.ping("a")
+        assert ws.recv_data(control_frame=True) == (websocket.ABNF.OPCODE_PONG, b"a")
+        ws.send(READY)
+        wait_for_first(house, ws)
+        ws.send(READY)
+        ws.send("anything")
+        house.bus.send(("my/tag", {"a": 1}))
+        assert next_of(ws, "my/tag") == {"tag": "my/tag", "data": {"a": 1}}
+        mark = house.mark()
+        assert json.loads(ws.recv())["tag"] == mark  # not my/tag again
+
+
+@pytest.mark.parametrize("path", ["all_events", "formatted_events"])
+def test_ping_and_close_work_at_any_time(house: House, path: str) -> None:
+    """saltnado answers neither once it streams."""
+    with contextlib.closing(house.socket(path)) as ws:
+        for _ in range(2):
+            ws.ping("now")
+            while (got := ws.recv_data(control_frame=True))[0] != websocket.ABNF.OPCODE_PONG:
+                pass
+            assert got[1] == b"now"
+            ws.send(READY)
+        ws.send_close(1000, b"bye")
+        assert closed(ws)[0] == 1000
+
+
+@pytest.mark.parametrize("path", ["all_events", "formatted_events"])
+@pytest.mark.parametrize(
+    ("token", "headers", "status"),
+    [
+        ("{token}", {}, 101),
+        ("", {"X-Auth-Token": "{token}"}, 101),
+        ("", {"Authorization": "Bearer {token}"}, 101),
+        ("", {"Cookie": "session_id={token}"}, 403),
+        ("", {"Cookie": "session_id={token}", "Origin": "{own}"}, 101),
+        ("", {"Cookie": "session_id={token}", "Origin": LISTED}, 101),
+        ("", {"Cookie": "session_id={token}", "Origin": "https://evil.example.com"}, 403),
+        ("{token}", {"Origin": "https://evil.example.com"}, 403),
+        ("{token}", {"Origin": LISTED}, 101),
+        ("", {}, 401),
+        (WRONG, {}, 401),
+        (WRONG, {"X-Auth-Token": "{token}"}, 401),
+        ("{token}x", {}, 401),
+        ("..%2f..%2fetc%2fpasswd", {}, 401),
+        ("%00", {}, 401),
+        ("%ff", {}, 400),
+        ("x" * 3000, {}, 401),
+        ("{token}/more", {}, 404),
+    ],
+)
+def test_who_may_connect(house: House, path: str, token: str, headers: dict[str, str], status: int) -> None:
+    """A valid token in the path, a header or the cookie; a browser's page must be ours or listed."""
+    texts = {name: text.format(token=house.token, own=house.own) for name, text in headers.items()}
+    origin = texts.pop("Origin", None)
+    options = {"header": texts, "origin": origin, "suppress_origin": origin is None}
+    try:
+        house.socket(path, token.format(token=house.token), **options).close()
+        found = 101
+    except websocket.WebSocketBadStatusException as refused:
+        found = refused.status_code
+    assert found == status
+
+
+def test_paths_work_without_a_slash_too(house: House) -> None:
+    """`/all_events`, with a token in a header."""
+    url = f"ws://127.0.0.1:{house.engine.port}/all_events"
+    websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20).close()
+
+
+def test_a_lost_bus_is_told(run_engine: RunEngine) -> None:
+    """By a comment, or by an event of the engine's own: nothing goes missing in silence."""
+    house = House(run_engine())
+    with house.stream() as stream, contextlib.closing(house.socket("all_events")) as ws:
+        ws.send(READY)
+        wait_for_first(house, ws)
+        house.bus.close()
+        assert next_of(ws, "websocket_api/gap")["data"]["reason"] == "bus"
+        with contextlib.suppress(TimeoutError):
+            while not stream.comments:
+                stream.read(timeout=1)
+        assert json.loads(stream.comments[0].removeprefix("gap "))["reason"] == "bus"
+
+
+# /formatted_events
+
+
+class Formatted:
+    """A client of the formatted events: it merges what comes into its pictures, jobs and their minions by name."""
+
+    def __init__(self, house: House, token: str | None = None) -> None:
+        self.ws = house.socket("formatted_events", token)
+        self.minions: dict[str, Any] = {}
+        self.jobs: dict[str, Any] = {}
+        self.frames: list[dict[str, Any]] = []
+
+    def read(self) -> dict[str, Any]:
+        text = self.ws.recv()
+        assert text.endswith("\n\n")
+        frame: dict[str, Any] = json.loads(text)
+        self.frames.append(frame)
+        assert set(frame) in ({"minions"}, {"jobs"})
+        self.minions.update(frame.get("minions", {}))
+        for jid, job in frame.get("jobs", {}).items():
+            known = self.jobs.setdefault(jid, {"minions": {}})
+            self.jobs[jid] = {**job, "minions": {**known["minions"], **job["minions"]}}
+        return frame
+
+    def until(self, condition: Callable[[Formatted], Any]) -> None:
+        while not condition(self):
+            self.read()
+
+
+@pytest.fixture
+def formatted(house: House) -> Iterator[Callable[..., Formatted]]:
+    """Connect clients of the formatted events, which say that they are ready."""
+    with contextlib.ExitStack() as stack:
+
+        def connect(token: str | None = None) -> Formatted:
+            client = Formatted(house, token)
+            stack.callback(client.ws.close)
+            client.ws.send(READY)
+            return client
+
+        yield connect
+
+
+def test_formatted_events_begin_with_the_whole_picture(house: House, formatted: Callable[..., Formatted]) -> None:
+    """Minions, then jobs, in saltnado's shapes; later only what changed."""
+    jid = "20261123130000000001"
+    house.publish("web1", "web2", jid=jid)
+    house.returns("web1", {"a": 1}, jid=jid)
+    client = formatted()
+    client.until(lambda client: jid in client.jobs)
+    assert client.minions == {name: {"id": name, "grains": {}} for name in ("web1", "web2")}
+    job = client.jobs[jid]
+    assert {name: job[name] for name in ("jid", "fun", "tgt", "tgt_type", "state")} == {
+        "jid": jid,
+        "fun": "test.ping",
+        "tgt": "*",
+        "tgt_type": "glob",
+        "state": "running",
+    }
+    assert job["start_time"].startswith("2026-11-2")
+    assert job["minions"] == {
+        "web1": {"return": {"a": 1}, "retcode": 0, "success": True},
+        "web2": {"success": False},
+    }
+    house.returns("web2", "no", retcode=3, jid=jid)
+    client.until(lambda client: client.jobs[jid]["state"] != "running")
+    change = client.frames[-1]["jobs"]
+    assert (set(change), set(change[jid]["minions"])) == ({jid}, {"web2"})
+    assert change[jid]["minions"]["web2"] == {"return": "no", "retcode": 3, "success": False}
+    assert client.jobs[jid]["state"] == "failed"
+
+
+def test_new_jobs_come_and_salts_own_questions_do_not(house: House, formatted: Callable[..., Formatted]) -> None:
+    """And neither do runners, which are no jobs for saltnado."""
+    jids = [f"20261123140000{number:06}" for number in range(4)]
+    house.publish("web1", jid=jids[0])
+    client = formatted()
+    client.until(lambda client: jids[0] in client.jobs)
+    house.publish("web1", jid=jids[1], fun="saltutil.find_job")
+    house.bus.send((f"salt/run/{jids[2]}/new", {"fun": "runner.manage.up", "user": "demo", "jid": jids[2]}))
+    house.publish("web1", jid=jids[3])
+    client.until(lambda client: jids[3] in client.jobs)
+    assert jids[1] not in client.jobs
+    assert jids[2] not in client.jobs
+
+
+def test_a_minion_that_goes_is_told_as_gone(house: House, formatted: Callable[..., Formatted]) -> None:
+    """Its key deleted, or its connection lost; what is told is an object still, for clients look into each."""
+    house.accept("fleeting")
+    client = formatted()
+    client.until(lambda client: "fleeting" in client.minions)
+    gone = {"id": "fleeting", "grains": {}, "gone": True}
+    house.bus.send(("salt/presence/change", {"new": [], "lost": ["fleeting"]}))
+    client.until(lambda client: client.minions["fleeting"] == gone)
+    house.bus.send(("salt/presence/change", {"new": ["fleeting"], "lost": []}))
+    client.until(lambda client: client.minions["fleeting"] == {"id": "fleeting", "grains": {}})
+    house.delete("fleeting")
+    client.until(lambda client: client.minions["fleeting"] == gone)
+    assert all(set(frame.get("minions", {"fleeting"})) == {"fleeting"} for frame in client.frames[-3:])
+
+
+def test_formatted_events_are_cut_to_the_user(house: House, formatted: Callable[..., Formatted]) -> None:
+    """Jobs whose function the user may not run are none for them."""
+    secret, seen = "20261123150000000001", "20261123150000000002"
+    client = formatted(house.engine.token("viewer"))
+    for jid, fun in ((secret, "cmd.run"), (seen, "test.ping")):
+        house.publish("web1", jid=jid, fun=fun)
+        house.returns("web1", jid=jid)
+    client.until(lambda client: client.jobs.get(seen, {}).get("state") == "complete")
+    assert secret not in client.jobs
+
+
+def test_a_change_is_as_long_with_many_jobs_as_with_few(house: House, formatted: Callable[..., Formatted]) -> None:
+    """saltnado sends all jobs at every change."""
+    few, many = "20261123160000000001", "20261123170000001000"
+    house.publish("web1", "web2", jid=few)
+    client = formatted()
+    client.until(lambda client: few in client.jobs)
+    house.returns("web1", jid=few)
+    first = json.dumps(_change(client, few))
+    for number in range(1, 1001):
+        house.publish("web1", "web2", jid=f"20261123170000{number:06}")
+    client.until(lambda client: many in client.jobs)
+    client = formatted()
+    client.until(lambda client: len(client.jobs) > 1000)
+    house.returns("web1", jid=many)
+    second = json.dumps(_change(client, many))
+    assert abs(len(first) - len(second)) < 10
+
+
+def _change(client: Formatted, jid: str) -> dict[str, Any]:
+    client.until(lambda client: client.jobs[jid]["minions"]["web1"].get("return") is True)
+    return client.frames[-1]
+
+
+# Tokens, and the end
+
+
+@pytest.fixture(scope="module")
+def fleeting(run_engine: RunEngine) -> Engine:
+    """An engine on a master whose tokens soon expire."""
+    return run_engine(master={"token_expire": 4})
+
+
+def login(engine: Engine) -> dict[str, Any]:
+    with engine.client() as client:
+        return client.login("demo")
+
+
+def test_an_expired_token_ends_all_streams_within_a_second(fleeting: Engine) -> None:
+    """Websockets with 4401, whether they stream yet or not; of `/events` a comment says why.
+
+    Whoever comes again with the token is told 401, at which EventSource gives up.
+    """
+    token = login(fleeting)
+    headers = {"X-Auth-Token": token["token"]}
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(Stream(fleeting.port, headers=headers))
+        sockets = []
+        for path in ("all_events", "formatted_events"):
+            url = f"ws://127.0.0.1:{fleeting.port}/{path}/{token['token']}"
+            for ready in (True, False):
+                ws = stack.enter_context(contextlib.closing(websocket.create_connection(url, timeout=20)))
+                if ready:
+                    ws.send(READY)
+                sockets.append(ws)
+        assert [closed(ws)[0] for ws in sockets] == [4401] * 4
+        assert stream.rest() == []
+        assert -0.1 < time.time() - token["expire"] < 1.6
+        assert json.loads(stream.comments[-2].removeprefix("ended "))["code"] == "token_expired"
+    with Stream(fleeting.port, headers=headers) as stream:
+        assert stream.status == 401
+
+
+def test_a_logout_ends_the_stream(house: House) -> None:
+    """Whatever rests on the token ends within a second."""
+    token = house.engine.token()
+    with house.stream(headers={"X-Auth-Token": token}) as stream, Client(house.engine.url) as client:
+        client.ask("auth", token=token)
+        client.ask("logout")
+        stream.rest(timeout=3)
+
+
+def test_tokens_are_never_logged(house: House) -> None:
+    """Wherever in the path, whatever becomes of the request, and at every level of the log."""
+    canary = "c0ffee-" * 6
+    for path in (f"all_events/{canary}", f"formatted_events/{canary}", f"all_events/{canary}%ff", f"events/{canary}"):
+        for headers in ({}, {"X-Auth-Token": house.token}):
+            with house.stream(path=f"/{path}", headers=headers) as stream:
+                assert stream.status in (400, 401, 404)
+        with contextlib.suppress(websocket.WebSocketBadStatusException):
+            house.socket(path, "").close()
+    for path in ("all_events", "formatted_events"):
+        with contextlib.closing(house.socket(path)) as ws:
+            ws.send(READY)
+        with house.stream(path=f"/{path}/{house.token}", headers={}) as stream:
+            assert stream.status == 404  # no websocket
+    assert canary not in house.engine.log
+    assert house.token not in house.engine.log
+
+
+def test_streams_end_with_the_engine(run_engine: RunEngine) -> None:
+    """They are told when to come again: 1012 for websockets, `retry` for server-sent events."""
+    engine = run_engine()
+    token = engine.token()
+    url = f"ws://127.0.0.1:{engine.port}/all_events/{token}"
+    with (
+        Stream(engine.port, headers={"X-Auth-Token": token}) as stream,
+        contextlib.closing(websocket.create_connection(url, timeout=20)) as ws,
+    ):
+        assert engine.stop() < 4
+        assert closed(ws)[0] == 1012
+        stream.rest()
+        assert stream.retry == [400, 2000]
+        assert stream.comments[-1].startswith("1012 ")
+
+
+def test_streams_work_over_tls(run_engine: RunEngine, write_certificate: Callable[..., int], engine_root: Path) -> None:
+    """The same, with wss and https."""
+    crt, key = engine_root / "streams.crt", engine_root / "streams.key"
+    write_certificate(crt, key)
+    engine = run_engine({"ssl_crt": str(crt), "ssl_key": str(key)})
+    opts = salt.config.master_config(str(engine.root / "master"))
+    token = engine.token()
+    url = f"wss://127.0.0.1:{engine.port}/all_events/{token}"
+    with (
+        contextlib.closing(Publisher(Path(opts["sock_dir"]))) as bus,
+        Stream(engine.port, headers={"X-Auth-Token": token}, tls=True) as stream,
+        contextlib.closing(websocket.create_connection(url, timeout=20, sslopt={"cert_reqs": 0})) as ws,
+    ):
+        ws.send(READY)
+        bus.send(("first", {}))
+        stream.until("first")
+        fill = {"fill": "x" * 200_000}
+        deadline = time.monotonic() + 20
+        ws.settimeout(0.5)
+        while time.monotonic() < deadline:
+            bus.send(("my/tag", fill))
+            with contextlib.suppress(websocket.WebSocketTimeoutException):
+                assert next_of(ws, "my/tag")["data"] == fill
+                break
+        assert stream.until("my/tag")[-1].data["data"] == fill
+
+
+def test_closed_is_what_a_client_sees(house: House) -> None:
+    """The native client meets the same close on these paths as on its own."""
+    with Client(f"{house.engine.url}all_events/{house.token}") as client:
+        client.ws.send_close(1001, b"")
+        with pytest.raises(Closed) as seen:
+            client.recv()
+        assert seen.value.code == 1001
