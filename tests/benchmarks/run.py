@@ -6,11 +6,11 @@ import argparse
 import logging
 import time
 
-from tests.benchmarks import formatted, publish, startup
+from tests.benchmarks import formatted, lows, publish, startup
 from tests.benchmarks.report import write
 from tests.benchmarks.stage import Stage
 
-BENCHMARKS = {module.NAME: module for module in (startup, publish, formatted)}
+BENCHMARKS = {module.NAME: module for module in (startup, publish, lows, formatted)}
 
 
 def arguments() -> argparse.Namespace:
@@ -32,8 +32,8 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     began = time.monotonic()
     sections = []
-    print("starting a master, minions and saltnado ...", flush=True)
-    with Stage(minions=options.minions) as stage:
+    print("starting a master, minions and salt-api ...", flush=True)
+    with Stage(minions=options.minions, cherrypy=True) as stage:
         for name in options.only or BENCHMARKS:
             print(f"measuring {name} ...", flush=True)
             section = BENCHMARKS[name].measure(stage, options)
