@@ -33,9 +33,9 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
         yield stage
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for the tests of a file; Playwright keeps a loop running, beside which no asynchronous test runs."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
