@@ -60,12 +60,13 @@ lint: .venv/.made ## Check style, types, the direction of imports, and that docs
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy _engines/websocket_api
-	for root in _modules _runners tools; do \
+	for root in _modules _runners _states tools; do \
 	    if ls $$root/*.py >/dev/null 2>&1; then MYPYPATH=$$root $(PY) -m mypy $$root; fi; \
 	done
 	PYTHONPATH=_engines .venv/bin/lint-imports --no-logo
 	$(PY) tools/docs.py --check
 	$(PY) -m yamllint --strict .
+	.venv/bin/salt-lint websocket_api/*.sls
 
 .PHONY: format
 format: .venv/.made ## Lay out the Python files as lint wants them
