@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -23,9 +24,11 @@ from salt.exceptions import CommandExecutionError
 # The loader fills these in.
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
-__pillar__: dict[str, Any]
 
 HEADER = "# Written by the formula websocket_api from pillar: what is changed here is lost.\n"
+
+# Salt 3008 masks what is asked of the pillar outside of rendering; 3007 does not know the word.
+UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
 
 # Seconds that Python may take to read the engine's files and the options on a busy machine.
 CHECK_SECONDS = 120
@@ -58,7 +61,7 @@ def master(settings: dict[str, Any]) -> dict[str, Any]:
 
 def options(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the engine's options: those of the pillar, and where the formula puts the certificate."""
-    chosen = dict(settings["options"])
+    chosen = {"saltenv": settings["saltenv"], **settings["options"]}
     if settings["tls"]["source"] != "none":
         chosen["ssl_crt"] = os.path.join(folder(settings), "server.crt")
         chosen["ssl_key"] = os.path.join(folder(settings), "server.key")
@@ -88,7 +91,7 @@ def faults(settings: dict[str, Any]) -> list[str]:
 
     :raises CommandExecutionError: these files are not there, or cannot be run
     """
-    given = __salt__["pillar.get"]("websocket_api", {})
+    given = __salt__["pillar.get"]("websocket_api", {}, **UNMASKED)
     if not isinstance(given, dict):
         return ["websocket_api must be a mapping"]
     found = list(_unlike(given, _defaults(settings["saltenv"]), ""))
@@ -179,7 +182,7 @@ def _copy(name: str, target: Path, saltenv: str) -> None:
 
 
 def _tls_faults(settings: dict[str, Any]) -> Iterator[str]:
-    source, tls = settings["tls"]["source"], __salt__["pillar.get"]("websocket_api:tls", {})
+    source, tls = settings["tls"]["source"], __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
     if not isinstance(tls, dict):
         return  # said already
     if source not in ("self_signed", "pillar", "none"):

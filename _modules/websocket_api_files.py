@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import grp
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -28,6 +29,9 @@ RENEW_DAYS = 30
 # Debian's group whose members may check others' passwords; PAM refuses a master of another user without it.
 SHADOW = "shadow"
 
+# Salt 3008 masks what is asked of the pillar outside of rendering; 3007 does not know the word.
+UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
+
 Changes = dict[str, str]
 
 
@@ -40,7 +44,7 @@ def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
         return {}
     crt, key = (_folder(settings) / name for name in ("server.crt", "server.key"))
     if settings["tls"]["source"] == "pillar":
-        tls = __salt__["pillar.get"]("websocket_api:tls")
+        tls = __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
         pair = [tls[name].strip().encode() + b"\n" for name in ("crt", "key")]
     elif _serves(crt, key, _names(settings)):
         pair = [crt.read_bytes(), key.read_bytes()]

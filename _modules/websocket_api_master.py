@@ -165,8 +165,9 @@ def _salt_run(settings: dict[str, Any], *command: str) -> None:
     except subprocess.TimeoutExpired:
         raise CommandExecutionError(f"salt-run {command[0]} took more than {RUN_SECONDS} s") from None
     if answer.returncode != 0:
-        said = (answer.stderr or answer.stdout).strip()[-500:]
-        raise CommandExecutionError(f"salt-run {command[0]} failed: {said}")
+        # Salt's own warnings about itself stand behind what it came to.
+        said = " ".join([answer.stdout.strip()[-500:], answer.stderr.strip()[-500:]])
+        raise CommandExecutionError(f"salt-run {command[0]} ended with {answer.returncode}: {said}")
 
 
 def _look(options: dict[str, Any]) -> str | None:
