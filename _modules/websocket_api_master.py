@@ -23,14 +23,26 @@ from salt.exceptions import CommandExecutionError
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
 
-# What the master loads from its file server: the folder there, the place below extension_modules, and who copies it.
-PARTS = (
-    ("_engines", "engines/websocket_api", "sync_engines"),
-    ("_runners", "runners/websocket_api.py", "sync_runners"),
-)
+# What the master loads from its file server: the folder there, and the place below extension_modules.
+PARTS = (("_engines", "engines/websocket_api"), ("_runners", "runners/websocket_api.py"))
 
-# Seconds for one salt-run, which may have to fetch a gitfs remote first.
-RUN_SECONDS = 300
+# What `salt-run fileserver.update` and `salt-run saltutil.sync_engines` do, as the master's user. salt-run itself fails
+# on a host whose master has never run, for want of a folder, and waits 5 s for a bus wherever the master does not run.
+SYNC = """
+import sys
+import salt.config, salt.fileserver, salt.utils.extmods, salt.utils.verify
+config, saltenv, update, *forms = sys.argv[1:]
+opts = salt.config.master_config(config)
+if not salt.utils.verify.check_user(opts["user"]):
+    sys.exit(f"cannot become the master's user {opts['user']}")
+if update == "update":
+    salt.fileserver.Fileserver(opts).update()
+for form in forms:
+    salt.utils.extmods.sync(opts, form, saltenv=saltenv)
+"""
+
+# Seconds for it; it may have to fetch a gitfs remote first.
+SYNC_SECONDS = 300
 
 # Seconds between two looks whether the engine answers.
 LOOK_SECONDS = 0.5
@@ -66,7 +78,7 @@ def stale(settings: dict[str, Any]) -> list[str]:
     """
     found: list[str] = []
     copies = _extension_modules(settings)
-    for source, place, _ in PARTS:
+    for source, place in PARTS:
         wanted = _served(source, place, settings["saltenv"])
         copy = copies / place
         names = [name.relative_to(copy) for name in copy.rglob("*.py")] if copy.is_dir() else []
@@ -84,25 +96,17 @@ def sync(settings: dict[str, Any]) -> list[str]:
     :return: what then still differs, as :func:`stale` tells it
     :raises CommandExecutionError: it could not, with the end of what it said
     """
-    _copy_stale(settings)
-    if stale(settings):
-        _salt_run(settings, "fileserver.update")  # a gitfs remote is else looked at once a minute
-        _copy_stale(settings)
-    return stale(settings)
-
-
-def _copy_stale(settings: dict[str, Any]) -> None:
-    differ = stale(settings)
-    for source, _, function in PARTS:
-        # Each run costs seconds, and most of them while the master does not run yet.
-        if any(name.startswith(f"{source}/") for name in differ):
-            _salt_run(settings, f"saltutil.{function}", f"saltenv={settings['saltenv']}")
+    _run_sync(settings, "as it is")
+    if left := stale(settings):
+        _run_sync(settings, "update")  # a gitfs remote is else looked at once a minute
+        left = stale(settings)
+    return left
 
 
 def unsync(settings: dict[str, Any]) -> list[str]:
     """Remove the master's copies; return those that were there."""
     removed = []
-    for _, place, _ in PARTS:
+    for _, place in PARTS:
         copy = _extension_modules(settings) / place
         if copy.is_dir():
             shutil.rmtree(copy)
@@ -156,18 +160,16 @@ def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:
     return served
 
 
-def _salt_run(settings: dict[str, Any], *command: str) -> None:
-    # Not by its name: it may be in a virtual environment, or in a package's folder, that no PATH leads to.
-    code = "import sys; from salt.scripts import salt_run; sys.argv[0] = 'salt-run'; salt_run()"
-    arguments = [sys.executable, "-c", code, "-c", settings["config_dir"], "--out=json", *command]
+def _run_sync(settings: dict[str, Any], update: str) -> None:
+    forms = [place.partition("/")[0] for _, place in PARTS]
+    config = os.path.join(settings["config_dir"], "master")
+    command = [sys.executable, "-c", SYNC, config, settings["saltenv"], update, *forms]
     try:
-        answer = subprocess.run(arguments, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=SYNC_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise CommandExecutionError(f"salt-run {command[0]} took more than {RUN_SECONDS} s") from None
+        raise CommandExecutionError(f"the master's files took more than {SYNC_SECONDS} s to sync") from None
     if answer.returncode != 0:
-        # Salt's own warnings about itself stand behind what it came to.
-        said = " ".join([answer.stdout.strip()[-500:], answer.stderr.strip()[-500:]])
-        raise CommandExecutionError(f"salt-run {command[0]} ended with {answer.returncode}: {said}")
+        raise CommandExecutionError(f"the master's files cannot be synced: {answer.stderr.strip()[-500:]}")
 
 
 def _look(options: dict[str, Any]) -> str | None:

@@ -162,10 +162,10 @@ class Host:
         with (self.root / f"{program}.out").open("ab") as log:
             self._started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
 
-    def client(self, username: str | None = "demo", password: str = "demo") -> Client:
+    def client(self, username: str | None = "demo", password: str = "demo", *, tls: bool = True) -> Client:
         """Connect and log in."""
         wait_until(lambda: is_open(self.port), "the engine listening", timeout=60)
-        client = Client(self.url)
+        client = Client(self.url if tls else self.url.replace("wss:", "ws:"))
         if username is not None:
             client.login(username, password)
         return client
@@ -184,6 +184,7 @@ class Host:
                 process.kill()
         for one in self._started:
             one.wait()
+        self._started.clear()
 
 
 @contextlib.contextmanager

@@ -5,6 +5,12 @@ The tests of this file take one host from nothing to a serving master and back, 
 
 from __future__ import annotations
 
+import contextlib
+import os
+import secrets
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,22 +19,43 @@ import pytest
 import salt.utils.dictupdate
 import yaml
 
+from tests.client import Refused
 from tests.integration.conftest import CHECKOUT, wait_until
-from tests.integration.formula.host import Host, fresh_environment, host, installed
+from tests.integration.formula.host import Host, fresh_environment, host, installed, uninstall
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(600)]
+
+
+ACCOUNT, PASSWORD = f"wsf{os.getpid()}", secrets.token_hex(8)
+
+needs_account = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make an account for PAM")
+
+
+@contextlib.contextmanager
+def account() -> Iterator[None]:
+    """Have an account of this machine, for as long as the tests of this file run."""
+    if os.geteuid() != 0:
+        yield
+        return
+    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", ACCOUNT], check=True)
+    try:
+        subprocess.run(["chpasswd"], input=f"{ACCOUNT}:{PASSWORD}", text=True, check=True)
+        yield
+    finally:
+        subprocess.run(["userdel", ACCOUNT], check=True)
 
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[Host]:
     """A host whose Salt has neither jsonschema nor anything of this project."""
-    with fresh_environment() as python, host(python) as made:
+    with account(), fresh_environment() as python, host(python) as made:
         yield made
 
 
 def example(fresh: Host) -> dict[str, Any]:
     """Return pillar.example with what a host has only one of redirected."""
     shown = yaml.safe_load((CHECKOUT / "pillar.example").read_text(encoding="utf-8"))
+    shown["websocket_api"]["external_auth"]["pam"] = {ACCOUNT: ["test.*"]}
     return dict(salt.utils.dictupdate.update(shown, fresh.pillar()))
 
 
@@ -103,6 +130,45 @@ def test_the_key_is_readable_by_the_masters_user_only(fresh: Host) -> None:
     assert (folder / "server.crt").stat().st_mode & 0o777 == 0o444
 
 
+@needs_account
+def test_accounts_of_the_host_log_in_over_pam(fresh: Host) -> None:
+    """The right password gives the permissions of external_auth, a wrong one nothing; pip's Salt needs no more."""
+    with fresh.client(None) as client:
+        assert client.login(ACCOUNT, PASSWORD, eauth="pam")["perms"] == ["test.*"]
+    with fresh.client(None) as client, pytest.raises(Refused) as refused:
+        client.login(ACCOUNT, "wrong", eauth="pam", patience=60)
+    assert refused.value.code == "unauthenticated"
+
+
+@needs_account
+def test_a_wrong_password_takes_seconds_and_holds_up_nobody(fresh: Host) -> None:
+    """While PAM thinks about a wrong password, others are answered, and others log in over PAM."""
+    ended: list[float] = []
+
+    def guess() -> None:
+        with fresh.client(None) as client, contextlib.suppress(Refused):
+            client.login(ACCOUNT, "wrong", eauth="pam", patience=90)
+        ended.append(time.monotonic())
+
+    with fresh.client() as other, fresh.client(None) as right:
+        guesses = [threading.Thread(target=guess) for _ in range(2)]
+        for one in guesses:
+            one.start()
+        slowest = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            assert other.ask("ping")
+            slowest = max(slowest, time.monotonic() - began)
+        right.login(ACCOUNT, PASSWORD, eauth="pam", patience=60)
+        logged_in = time.monotonic()
+        for one in guesses:
+            one.join()
+    print(f"slowest ping {slowest:.2f} s, the right login {min(ended) - logged_in:.1f} s before the first refusal")
+    assert slowest < 1
+    assert len(ended) == 2
+    assert logged_in < min(ended)
+
+
 @pytest.mark.costly
 def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(fresh: Host, tmp_path: Path) -> None:
     """The run fails with what the engine said, and the master serves again as it did before."""
@@ -120,8 +186,6 @@ def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(fresh
 @pytest.mark.costly
 def test_packages_that_an_update_of_python_took_away_come_back(fresh: Host) -> None:
     """A run after Salt's Python changed installs what is missing, and restarts the master once."""
-    from tests.integration.formula.host import uninstall
-
     uninstall(fresh.python, "jsonschema", "orjson")
     before = fresh.master_pid
     outcomes = fresh.apply("websocket_api", example(fresh))
