@@ -122,7 +122,7 @@ def _commented(known: Mapping[str, Any], indent: int) -> str:
     margin, parts = " " * indent, []
     for name, option in known.items():
         unit = option.get("x-unit", "").split(" ")[0]
-        unit = f" (In {unit}.)" if unit and unit not in name.split("_") and unit not in option["description"] else ""
+        unit = f" In {unit}." if unit and unit not in name.split("_") and unit not in option["description"] else ""
         comment = textwrap.wrap(f"{option['description']}{unit}", PILLAR_WIDTH - indent - 2)
         nested = "properties" in option
         parts.append(

@@ -13,7 +13,13 @@
 {%-   set ids = rollout.masters | list %}
 {%- endif %}
 {%- set addresses = rollout.masters if rollout.masters is mapping else {} %}
-{%- set last = namespace(step=none) %}
+{%- set last = namespace(step="websocket_api_own_runner") %}
+
+# What looks at the masters from here is of the release that they are taken to.
+websocket_api_own_runner:
+  salt.runner:
+    - name: saltutil.sync_runners
+    - saltenv: {{ api.saltenv }}
 
 {%- if not ids %}
 websocket_api_no_masters:
@@ -31,10 +37,8 @@ websocket_api_group_{{ loop.index }}:
     - saltenv: {{ api.saltenv }}
     - expect_minions: true
     - timeout: {{ rollout.seconds }}
-{%-   if last.step %}
     - require:
         - salt: {{ last.step }}
-{%-   endif %}
 {%-   set last.step = "websocket_api_group_" ~ loop.index %}
 {%-   for id in group %}
 

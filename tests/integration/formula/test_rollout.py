@@ -136,6 +136,7 @@ def test_a_rollout_installs_one_master_after_the_other(fleet: Fleet) -> None:
     assert {name: step["comment"] for name, step in steps.items() if step["result"] is not True} == {}
     order = sorted(steps, key=lambda name: steps[name]["__run_num__"])
     assert order == [
+        "websocket_api_own_runner",
         "websocket_api_group_1",
         "websocket_api_serves_master-a",
         "websocket_api_group_2",
