@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def typed(command: list[str], answers: dict[str, str], home: Path) -> str:
             os.write(terminal, f"{open_questions.pop(question)}\n".encode())
     os.close(terminal)
     os.waitpid(pid, 0)
-    return shown
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)  # without the colours
 
 
 def test_salts_own_command_line_works_as_printed(provisioned: Host) -> None:
