@@ -46,3 +46,10 @@ def test_no_secret_is_shown_as_a_default() -> None:
     """Whoever copies the example gets no certificate that others have too."""
     assert EXAMPLE["tls"]["crt"] is EXAMPLE["tls"]["key"] is None
     assert EXAMPLE["external_auth"] == {}
+
+
+def test_formula_and_engine_are_of_one_release() -> None:
+    """FORMULA names the version of the schemas, and the oldest Salt that the engine runs on."""
+    about = yaml.safe_load((ROOT / "FORMULA").read_text(encoding="utf-8"))
+    assert about["version"] == (ROOT / "schemas" / "VERSION").read_text(encoding="utf-8").strip()
+    assert about["minimum_version"] == "3007"

@@ -228,6 +228,17 @@ def fresh_environment() -> Iterator[Path]:
         yield python
 
 
+@contextlib.contextmanager
+def account(name: str, password: str) -> Iterator[None]:
+    """Have an account of this machine, which only root can make."""
+    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
+    try:
+        subprocess.run(["chpasswd"], input=f"{name}:{password}", text=True, check=True)
+        yield
+    finally:
+        subprocess.run(["userdel", name], check=True)
+
+
 def uninstall(python: Path, *packages: str) -> None:
     """Take packages out of an environment, as an update of Salt's Python does."""
     command = [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "--root-user-action=ignore", *packages]

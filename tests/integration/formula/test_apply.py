@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import yaml
 
 from tests.client import Refused
 from tests.integration.conftest import CHECKOUT, wait_until
-from tests.integration.formula.host import Host, fresh_environment, host, installed, uninstall
+from tests.integration.formula.host import Host, account, fresh_environment, host, installed, uninstall
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(600)]
 
@@ -31,25 +30,14 @@ ACCOUNT, PASSWORD = f"wsf{os.getpid()}", secrets.token_hex(8)
 needs_account = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make an account for PAM")
 
 
-@contextlib.contextmanager
-def account() -> Iterator[None]:
-    """Have an account of this machine, for as long as the tests of this file run."""
-    if os.geteuid() != 0:
-        yield
-        return
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", ACCOUNT], check=True)
-    try:
-        subprocess.run(["chpasswd"], input=f"{ACCOUNT}:{PASSWORD}", text=True, check=True)
-        yield
-    finally:
-        subprocess.run(["userdel", ACCOUNT], check=True)
-
-
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[Host]:
     """A host whose Salt has neither jsonschema nor anything of this project."""
-    with account(), fresh_environment() as python, host(python) as made:
-        yield made
+    with contextlib.ExitStack() as stack:
+        if os.geteuid() == 0:
+            stack.enter_context(account(ACCOUNT, PASSWORD))
+        python = stack.enter_context(fresh_environment())
+        yield stack.enter_context(host(python))
 
 
 def example(fresh: Host) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import CHECKOUT, wait_until
-from tests.integration.formula.host import Host, host
+from tests.integration.formula.host import Host, account, host
 
 ACCOUNT = "vagrant"
 
@@ -77,23 +77,12 @@ def service(host: Host, program: str, pid_file: Path) -> Iterator[str]:
         subprocess.run(["update-rc.d", "-f", name, "remove"], check=False, capture_output=True)
 
 
-@contextlib.contextmanager
-def account() -> Iterator[None]:
-    """Have the account of every Vagrant box."""
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", ACCOUNT], check=True)
-    try:
-        subprocess.run(["chpasswd"], input=f"{ACCOUNT}:{ACCOUNT}", text=True, check=True)
-        yield
-    finally:
-        subprocess.run(["userdel", ACCOUNT], check=True)
-
-
 @pytest.fixture(scope="module")
 def provisioned() -> Iterator[Host]:
     """A host on which tools/provision.sh ran, with services, ports and paths of its own."""
     minion_pid = {"pidfile": ""}
     with contextlib.ExitStack() as stack:
-        stack.enter_context(account())
+        stack.enter_context(account(ACCOUNT, ACCOUNT))
         made = stack.enter_context(host())
         minion_pid["pidfile"] = str(made.root / "run" / "minion.pid")
         made.write("minion.d/pid.conf", minion_pid)
