@@ -158,6 +158,17 @@ def test_a_wrong_password_takes_seconds_and_holds_up_nobody(fresh: Host) -> None
 
 
 @pytest.mark.costly
+def test_a_trial_run_says_what_it_would_do_and_does_nothing(fresh: Host) -> None:
+    """With ``test=True`` a changed pillar is checked, and no file and no process changes."""
+    before, process = fresh.conf.read_bytes(), fresh.master_pid
+    outcomes = fresh.apply("websocket_api", fresh.pillar(options={"audit_args": True}), "test=True")
+    assert not failed(outcomes)
+    would = {name for name, outcome in outcomes.items() if outcome["result"] is None}
+    assert would == {"websocket_api_config", "websocket_api_master"}
+    assert (fresh.conf.read_bytes(), fresh.master_pid) == (before, process)
+
+
+@pytest.mark.costly
 def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(fresh: Host, tmp_path: Path) -> None:
     """The run fails with what the engine said, and the master serves again as it did before."""
     before = fresh.conf.read_bytes()

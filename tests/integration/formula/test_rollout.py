@@ -30,14 +30,18 @@ class Fleet(NamedTuple):
     masters: list[Host]
     release: Path
 
-    def rollout(self) -> dict[str, Any]:
-        """Run the orchestration; return the outcome of each step by its id."""
+    def rollout(self, **how: Any) -> dict[str, Any]:
+        """Run the orchestration; return the outcome of each step by its id.
+
+        :param how: further keys of the pillar's ``rollout``
+        """
         given = {
             "masters": {name: f"https://127.0.0.1:{one.port}/" for name, one in zip(NAMES, self.masters, strict=True)},
             "verify": False,
             "username": "demo",
             "password_file": str(self.control.root / "password"),
             "eauth": "sharedsecret",
+            **how,
         }
         pillar = json.dumps({"websocket_api": {"rollout": given}})
         answer = self.control.runs("salt-run", "state.orchestrate", "websocket_api.rollout", f"pillar={pillar}")
@@ -157,10 +161,10 @@ def test_a_client_goes_on_while_masters_are_upgraded(fleet: Fleet) -> None:
 
 
 def test_a_rollout_stops_at_the_first_master_that_fails(fleet: Fleet) -> None:
-    """A release that is not whole is refused on the first master, and the second is not touched."""
+    """A release that is not whole is refused on the first master of those meant, and the second is not touched."""
     bring(fleet, "9.0.2", "9.0.1")
     before = [one.master_pid for one in fleet.masters]
-    steps = fleet.rollout()
+    steps = fleet.rollout(tgt="id:master-*", tgt_type="grain")
     failed = {name for name, step in steps.items() if step["result"] is False}
     assert failed == {f"websocket_api_{step}" for step in
                       ("group_1", "serves_master-a", "group_2", "serves_master-b")}  # fmt: skip
