@@ -36,36 +36,46 @@ CONTRACT_3007 := tests/integration/test_loader.py tests/integration/master tests
     tests/functional/test_permissions_like_salt.py tests/integration/test_visibility_table.py \
     tests/integration/test_canaries.py tests/integration/test_changed_rights.py tests/integration/test_faults.py
 
-.PHONY: test-3007 test-all
+.PHONY: test-3006 test-3007 test-all
+test-3006: .venv/.made .venv-3006/.made ## Run what Salt 3006 is told, which is refused
+	@echo "== Salt 3006"
+	@$(PY) -m pytest tests/integration/test_salt_3006.py $(ARGS)
+
 test-3007: .venv-3007/.made ## Run what must hold on Salt 3007 too
 	@echo "== Salt 3007"
 	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007) $(ARGS)
 
-test-all: test ## Run all tests, and on Salt 3007 all that can hold there
+# What is marked costly takes minutes for what seldom breaks: the rest of the formula, a rollout, gitfs.
+test-all: test test-3006 ## Run all tests, the costly ones too, and on Salt 3007 all that can hold there
+	@echo "== Salt 3008, the costly tests"
+	@$(PY) -m pytest -m costly $(ARGS)
 	@echo "== Salt 3007, the rest"
 	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
 
 .PHONY: test-3008
-test-3008: .venv/.made chromium ## Run all tests on Salt 3008 only
+test-3008: .venv/.made chromium nginx ## Run all tests but the costly ones on Salt 3008 only
 	@echo "== Salt 3008"
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -m "not costly" $(ARGS)
 
-# The browser of tests/browser.
-.PHONY: chromium
+# The browser of tests/browser, and the proxy of tests/functional/test_nginx.py.
+.PHONY: chromium nginx
 chromium:
 	@tools/need.sh tests 'command -v chromium' chromium
+nginx:
+	@tools/need.sh tests 'test -x /usr/sbin/nginx' nginx-light
 
 .PHONY: lint
 lint: .venv/.made ## Check style, types, the direction of imports, and that docs/ fits the schemas
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy _engines/websocket_api
-	for root in _modules _runners tools; do \
+	for root in _modules _runners _states tools; do \
 	    if ls $$root/*.py >/dev/null 2>&1; then MYPYPATH=$$root $(PY) -m mypy $$root; fi; \
 	done
 	PYTHONPATH=_engines .venv/bin/lint-imports --no-logo
 	$(PY) tools/docs.py --check
 	$(PY) -m yamllint --strict .
+	.venv/bin/salt-lint websocket_api/*.sls
 
 .PHONY: format
 format: .venv/.made ## Lay out the Python files as lint wants them
@@ -94,7 +104,7 @@ venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
 clean: ## Delete all that make has made here
-	rm -rf .venv .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built again when its requirement files change, and only then.
@@ -103,6 +113,9 @@ clean: ## Delete all that make has made here
 
 .venv-3007/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt salt-3007.txt)
 	@tools/venv.sh .venv-3007 3.11 requirements/salt-3007.txt
+
+.venv-3006/.made: $(addprefix requirements/,build.txt engine.txt salt-3006.txt)
+	@PYTHON= tools/venv.sh .venv-3006 3.10 requirements/salt-3006.txt
 
 .venv-unit-%/.made: $(addprefix requirements/,build.txt engine.txt test.txt)
 	@PYTHON= tools/venv.sh .venv-unit-$* $* requirements/test.txt

@@ -5,13 +5,18 @@ Synced with ``salt-run saltutil.sync_runners``.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
+import json
 import os
 import re
 import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from salt.exceptions import CommandExecutionError
 
@@ -20,6 +25,9 @@ __opts__: dict[str, Any]
 
 # Seconds to wait for a connection and for each answer: the engine is on this machine.
 TIMEOUT = 5
+
+# Seconds for each step of a login: one with a wrong password takes PAM up to five.
+LOGIN_SECONDS = 20
 
 # What only this engine answers to a websocket handshake.
 SUBPROTOCOL = "salt.v1.json"
@@ -47,6 +55,95 @@ def status() -> dict[str, Any]:
     tls = bool(options.get("ssl_crt")) and not options.get("disable_ssl")
     found = _look(LOOPBACK.get(address, address), port, tls)
     return {"address": address, "port": port, "tls": tls, **found, "version": _version()}
+
+
+def serves(
+    url: str,
+    verify: bool = True,
+    seconds: float = 60,
+    username: str | None = None,
+    password_file: str | None = None,
+    eauth: str = "pam",
+) -> str:
+    """Wait until the engine at an address is healthy and, if a user is named, takes that user's websocket login.
+
+    It is what ``websocket_api.rollout`` asks of each master before it goes on to the next.
+
+    :param url: where clients reach that master, such as ``https://master1:8000/``
+    :param verify: whether its certificate must be trusted here
+    :param seconds: how long it may take
+    :param password_file: a file on this master with the password, which so stays off the event bus; what stands in
+        the first line counts
+    :raises CommandExecutionError: it did not, with the reason
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run websocket_api.serves https://master1:8000/
+    """
+    deadline, fault = time.monotonic() + seconds, "it was not asked"
+    while time.monotonic() < deadline:
+        try:
+            _healthy(url, verify)
+            if username is None:
+                return f"{url} is healthy"
+            password = Path(password_file or os.devnull).read_text(encoding="utf-8").partition("\n")[0]
+            # In a thread of its own, because this one may have a loop of Salt's.
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, _login(url, verify, username, password, eauth)).result()
+            return f"{url} is healthy and takes the login of {username}"
+        except (OSError, http.client.HTTPException, asyncio.TimeoutError, CommandExecutionError) as error:
+            fault = str(error) or type(error).__name__
+        time.sleep(1)
+    raise CommandExecutionError(f"{url} does not serve: {fault}")
+
+
+def _context(verify: bool) -> ssl.SSLContext:
+    return ssl.create_default_context() if verify else ssl._create_unverified_context()  # noqa: S323 - as asked
+
+
+def _healthy(url: str, verify: bool) -> None:
+    place = urlsplit(url)
+    host, port = place.hostname or "", place.port
+    connection: http.client.HTTPConnection
+    if place.scheme == "https":
+        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=_context(verify))
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", place.path.rstrip("/") + "/healthz")
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status != 200:
+        raise CommandExecutionError(f"/healthz answers {status}")
+
+
+async def _login(url: str, verify: bool, username: str, password: str, eauth: str) -> None:
+    from tornado.httpclient import HTTPClientError, HTTPRequest
+    from tornado.websocket import websocket_connect
+
+    request = HTTPRequest(
+        url.replace("http", "ws", 1),
+        connect_timeout=TIMEOUT,
+        ssl_options=_context(verify) if url.startswith("https:") else None,
+    )
+    try:
+        socket = await asyncio.wait_for(websocket_connect(request, subprotocols=[SUBPROTOCOL]), LOGIN_SECONDS)
+    except HTTPClientError as error:
+        raise CommandExecutionError(f"no websocket there: {error}") from None
+    try:
+        message = {"type": "auth", "id": 1, "username": username, "password": password, "eauth": eauth}
+        await socket.write_message(json.dumps(message))
+        received = await asyncio.wait_for(asyncio.ensure_future(socket.read_message()), LOGIN_SECONDS)
+        answer = json.loads(received or "{}")
+        if answer.get("type") != "result":
+            raise CommandExecutionError(f"the login is refused: {answer.get('error', {}).get('code', 'no answer')}")
+        await socket.write_message(json.dumps({"type": "logout", "id": 2}))
+        await asyncio.wait_for(socket.read_message(), LOGIN_SECONDS)
+    finally:
+        socket.close()
 
 
 def _options() -> dict[str, Any]:

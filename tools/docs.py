@@ -1,4 +1,4 @@
-"""Write docs/protocol.md and docs/options.md from the schemas and the tables of errors.
+"""Write docs/protocol.md, docs/options.md and pillar.example from the schemas and the tables of errors.
 
     python tools/docs.py            writes them
     python tools/docs.py --check    writes nothing, and fails if they are not as they would be written
@@ -12,6 +12,7 @@ import json
 import pathlib
 import re
 import sys
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from websocket_api.operations.describe import SUBPROTOCOLS  # noqa: E402
 from websocket_api.operations.validation import Schemas  # noqa: E402
 
 NOTE = "<!-- Made by `make docs` from schemas/ and tools/templates/: change those. -->\n\n"
+
+PILLAR_WIDTH = 119  # of a line of pillar.example
 
 OPERATIONS = {
     "Logging in": ("auth", "logout", "whoami", "ping", "describe"),
@@ -109,6 +112,38 @@ def options(schemas: Schemas) -> str:
     )
 
 
+def pillar(schemas: Schemas) -> str:
+    """Return pillar.example."""
+    return _filled("pillar.yaml.in", {"options": _commented(schemas.settings["properties"], 4)}, note="")
+
+
+def _commented(known: Mapping[str, Any], indent: int) -> str:
+    """Return options as YAML with their defaults, each below a comment that says what it is."""
+    margin, parts = " " * indent, []
+    for name, option in known.items():
+        unit = option.get("x-unit", "").split(" ")[0]
+        unit = f" In {unit}." if unit and unit not in name.split("_") and unit not in option["description"] else ""
+        comment = textwrap.wrap(f"{option['description']}{unit}", PILLAR_WIDTH - indent - 2)
+        nested = "properties" in option
+        parts.append(
+            "".join(f"{margin}# {line}\n" for line in comment)
+            + (
+                f"{margin}{name}:\n{_commented(option['properties'], indent + 2)}"
+                if nested
+                else f"{margin}{name}: {_scalar(option['default'])}"
+            )
+        )
+    return "\n".join(parts)
+
+
+def _scalar(value: Any) -> str:
+    """Return a default as YAML, plain where it can be."""
+    plain = (
+        isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w.:/-]*", value) and value not in ("true", "false", "null")
+    )
+    return value if plain else json.dumps(value)
+
+
 def _frames(schemas: Schemas, links: markdown.Links, *, replies: bool) -> str:
     wanted = [(name, frame) for name, frame in schemas.frames.items() if ("reply" in frame["title"].lower()) is replies]
     return "\n\n".join(markdown.frame(name, frame, links) for name, frame in wanted)
@@ -146,15 +181,19 @@ def _yaml(given: Mapping[str, Any]) -> str:
     return "\n".join(written)
 
 
-def _filled(template: str, parts: Mapping[str, str]) -> str:
+def _filled(template: str, parts: Mapping[str, str], note: str = NOTE) -> str:
     text = (ROOT / "tools" / "templates" / template).read_text(encoding="utf-8")
-    return NOTE + re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)
+    return note + re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` tell whether they are up to date."""
     schemas = Schemas(ROOT / "schemas")
-    pages = {ROOT / "docs" / "protocol.md": protocol(schemas), ROOT / "docs" / "options.md": options(schemas)}
+    pages = {
+        ROOT / "docs" / "protocol.md": protocol(schemas),
+        ROOT / "docs" / "options.md": options(schemas),
+        ROOT / "pillar.example": pillar(schemas),
+    }
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in arguments:
         for path in stale:

@@ -148,6 +148,16 @@ class Settings:
     """Write functions' arguments into the audit log, where they may be secrets."""
 
     @classmethod
+    def faults(cls, options: Mapping[str, Any], schema: SettingsSchema) -> list[Fault]:
+        """Return all that is wrong with the engine's own options, none of their values."""
+        faults = schema.validate_settings(options)
+        wrong = {fault["path"].split("/")[1] for fault in faults if fault["path"]}
+        sound = {name: value for name, value in options.items() if name not in wrong}
+        # An option that is wrong by itself says nothing about others.
+        faults += [fault for names, fault in _contradictions(sound) if wrong.isdisjoint(names)]
+        return faults
+
+    @classmethod
     def load(cls, options: Mapping[str, Any], opts: Mapping[str, Any], schema: SettingsSchema) -> Settings:
         """Return the settings that the master's configuration asks for.
 
@@ -156,11 +166,7 @@ class Settings:
         :param schema: what checks the options one by one
         :raises CannotRun: options are wrong; all faults are named at once, none of their values
         """
-        faults = schema.validate_settings(options)
-        wrong = {fault["path"].split("/")[1] for fault in faults if fault["path"]}
-        sound = {name: value for name, value in options.items() if name not in wrong}
-        # An option that is wrong by itself says nothing about others.
-        faults += [fault for names, fault in _contradictions(sound) if wrong.isdisjoint(names)]
+        faults = cls.faults(options, schema)
         if faults:
             named = "; ".join(f"{fault['path'].strip('/').replace('/', '.')} {fault['message']}" for fault in faults)
             raise CannotRun(

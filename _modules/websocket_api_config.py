@@ -1,0 +1,222 @@
+"""The master's configuration as the formula ``websocket_api`` wants it: what is wrong with it, and how it is written.
+
+``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import salt.config
+import salt.utils.files
+import salt.utils.yaml
+from salt.exceptions import CommandExecutionError
+
+# The loader fills these in.
+__opts__: dict[str, Any]
+__salt__: dict[str, Any]
+
+HEADER = "# Written by the formula websocket_api from pillar: what is changed here is lost.\n"
+
+# Salt 3008 masks what is asked of the pillar outside of rendering; 3007 does not know the word.
+UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
+
+# Seconds that Python may take to read the engine's files and the options on a busy machine.
+CHECK_SECONDS = 120
+
+# What the formula writes itself, and so cannot be asked for by master_config too.
+OWN_KEYS = {"engines": "other_engines", "external_auth": "external_auth", "auth.pam.python": "pam"}
+
+
+def path(settings: dict[str, Any]) -> str:
+    """Return the path of the file that the formula writes.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local websocket_api_config.path '{config_dir: /etc/salt, config_file: websocket_api.conf}'
+    """
+    return os.path.join(settings["config_dir"], "master.d", settings["config_file"])
+
+
+def folder(settings: dict[str, Any]) -> str:
+    """Return the folder of what belongs to the engine and is no configuration: its certificate, PAM's helper."""
+    return os.path.join(settings["config_dir"], "websocket_api")
+
+
+def master(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of the master on this host, as Salt reads it."""
+    return dict(salt.config.master_config(os.path.join(settings["config_dir"], "master")))
+
+
+def options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the engine's options: those of the pillar, and where the formula puts the certificate."""
+    chosen = {"saltenv": settings["saltenv"], **settings["options"]}
+    if settings["tls"]["source"] != "none":
+        chosen["ssl_crt"] = os.path.join(folder(settings), "server.crt")
+        chosen["ssl_key"] = os.path.join(folder(settings), "server.key")
+    return chosen
+
+
+def text(settings: dict[str, Any]) -> str:
+    """Return the content of the configuration file."""
+    return HEADER + str(salt.utils.yaml.safe_dump(_document(settings), default_flow_style=False, sort_keys=False))
+
+
+def pam_helper(settings: dict[str, Any]) -> str | None:
+    """Return the path of the program that PAM logins need here, or None where they need none.
+
+    Salt asks PAM in a process of /usr/bin/python3, which knows nothing of a Salt that pip installed; and it resolves
+    links, which leads out of a virtual environment. Salt's packages use their own Python.
+    """
+    wanted = settings["pam"] and "pam" in settings["external_auth"] and not hasattr(sys, "RELENV")
+    return os.path.join(folder(settings), "python") if wanted else None
+
+
+def faults(settings: dict[str, Any]) -> list[str]:
+    """Return a sentence for everything that is wrong with the pillar, none of its values.
+
+    The engine's options are judged by the engine's own files, as they are on the file server: its code with
+    ``schemas/settings.json``. The package jsonschema must be installed.
+
+    :raises CommandExecutionError: these files are not there, or cannot be run
+    """
+    given = __salt__["pillar.get"]("websocket_api", {}, **UNMASKED)
+    if not isinstance(given, dict):
+        return ["websocket_api must be a mapping"]
+    found = list(_unlike(given, _defaults(settings["saltenv"]), ""))
+    formed = not found
+    found += _option_faults(options(settings), settings["saltenv"])
+    found += _tls_faults(settings)
+    # The file itself can be judged only if all that goes into it has the right form.
+    return found + (list(_file_faults(settings)) if formed else [])
+
+
+def _document(settings: dict[str, Any]) -> dict[str, Any]:
+    document = {**settings["master_config"], "engines": [*settings["other_engines"]]}
+    document["engines"].append({"websocket_api": options(settings)})
+    if settings["external_auth"]:
+        document["external_auth"] = settings["external_auth"]
+    if helper := pam_helper(settings):
+        document["auth.pam.python"] = helper
+    # A plain copy: pillar data may be of Salt's own types, which YAML would write with their names.
+    return dict(json.loads(json.dumps(document)))
+
+
+def _defaults(saltenv: str) -> dict[str, Any]:
+    cached = __salt__["cp.cache_file"]("salt://websocket_api/defaults.yaml", saltenv)
+    if not cached:
+        raise CommandExecutionError(f"salt://websocket_api/defaults.yaml is not in the environment {saltenv}")
+    with salt.utils.files.fopen(cached, "rb") as file:
+        return dict(salt.utils.yaml.safe_load(file)["websocket_api"])
+
+
+def _unlike(given: dict[str, Any], defaults: dict[str, Any], where: str) -> Iterator[str]:
+    """Yield what differs from the defaults in form: unknown keys, and values of another type."""
+    for name, value in given.items():
+        place = f"{where}{name}"
+        if name not in defaults:
+            yield f"{place} is not a key of this formula"
+            continue
+        default = defaults[name]
+        if isinstance(default, dict) and default and isinstance(value, dict):
+            yield from _unlike(value, default, f"{place}:")
+        elif place == "rollout:masters" and isinstance(value, dict):
+            continue  # with an address for each
+        elif not _alike(value, default):
+            yield f"{place} must be {_NAMES[type(default)]}"
+
+
+_NAMES = {dict: "a mapping", list: "a list", str: "a string", bool: "true or false", int: "a whole number"}
+
+
+def _alike(value: Any, default: Any) -> bool:
+    if default is None:
+        return value is None or isinstance(value, (str, list))
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, type(default))
+
+
+def _option_faults(chosen: dict[str, Any], saltenv: str) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        engines, schemas = Path(folder, "engines"), Path(folder, "schemas")
+        _copy("_engines/websocket_api", engines / "websocket_api", saltenv)
+        _copy("schemas", schemas, saltenv)
+        answer = subprocess.run(
+            [sys.executable, "-m", "websocket_api.check", str(schemas)],
+            input=json.dumps(chosen),
+            env={**os.environ, "PYTHONPATH": str(engines)},
+            capture_output=True,
+            text=True,
+            timeout=CHECK_SECONDS,
+            check=False,
+        )
+    if answer.returncode != 0:
+        raise CommandExecutionError(f"the engine's options cannot be checked: {answer.stderr.strip()[-500:]}")
+    found = [f"options{fault['path'].replace('/', ':')} {fault['message']}" for fault in json.loads(answer.stdout)]
+    if chosen.get("port") == 0:
+        found.append("options:port must be fixed, so that the formula can see whether the engine answers")
+    return found
+
+
+def _copy(name: str, target: Path, saltenv: str) -> None:
+    """Copy a folder of the file server: what it has now, where the cache also keeps what was deleted since."""
+    names = [served for served in __salt__["cp.list_master"](saltenv, name) if served.startswith(f"{name}/")]
+    if not names:
+        raise CommandExecutionError(f"salt://{name} is not in the environment {saltenv}: add this repository to it")
+    for served in names:
+        place = target / served[len(name) + 1 :]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(__salt__["cp.cache_file"](f"salt://{served}", saltenv), place)
+
+
+def _tls_faults(settings: dict[str, Any]) -> Iterator[str]:
+    source, tls = settings["tls"]["source"], __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
+    if not isinstance(tls, dict):
+        return  # said already
+    if source not in ("self_signed", "pillar", "none"):
+        yield "tls:source must be self_signed, pillar or none"
+    if source == "pillar":
+        for name in ("crt", "key"):
+            if "-----BEGIN" not in str(tls.get(name)):
+                yield f"tls:{name} must be PEM when tls:source is pillar"
+    for name in ("ssl_crt", "ssl_key"):
+        if source != "none" and settings["options"].get(name):
+            yield f"options:{name} names a file of your own: set tls:source to none"
+
+
+def _file_faults(settings: dict[str, Any]) -> Iterator[str]:
+    """Yield what Salt's way of reading several configuration files would lose."""
+    for name, instead in OWN_KEYS.items():
+        if name in settings["master_config"]:
+            yield f"master_config:{name} is written by the formula: use {instead}"
+    main = os.path.join(settings["config_dir"], "master")
+    # What a file of master.d sets replaces what the main file says, whole.
+    for name in sorted(_document(settings).keys() & _read(main).keys()):
+        place = OWN_KEYS.get(name, f"master_config:{name}")
+        yield f"{place} would hide what {main} says of {name}: move it from there into the pillar"
+    own = path(settings)
+    for other in sorted(Path(own).parent.glob("*.conf")):
+        entries = _read(str(other)).get("engines") if str(other) != own else None
+        if any(isinstance(entry, dict) and "websocket_api" in entry for entry in entries or []):
+            yield f"options would start a second engine beside that of {other}: remove it there"
+
+
+def _read(name: str) -> dict[str, Any]:
+    try:
+        with salt.utils.files.fopen(name, "rb") as file:
+            content = salt.utils.yaml.safe_load(file)
+    except (OSError, salt.utils.yaml.YAMLError):
+        return {}  # not there, or Salt itself will say what is wrong with it
+    return content if isinstance(content, dict) else {}

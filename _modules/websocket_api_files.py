@@ -1,0 +1,142 @@
+"""Files that the formula ``websocket_api`` makes for the master's user: the certificate with its key, and PAM's helper.
+
+``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import grp
+import importlib.util
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+# The loader fills these in.
+__opts__: dict[str, Any]
+__salt__: dict[str, Any]
+
+# A certificate that ends sooner is made again at the next run: weekly runs suffice.
+RENEW_DAYS = 30
+
+# Debian's group whose members may check others' passwords; PAM refuses a master of another user without it.
+SHADOW = "shadow"
+
+# Salt 3008 masks what is asked of the pillar outside of rendering; 3007 does not know the word.
+UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
+
+Changes = dict[str, str]
+
+
+def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
+    """Have ``server.crt`` and ``server.key`` where the engine's options point; return what changed.
+
+    :param test: change nothing, and return what would change
+    """
+    if settings["tls"]["source"] == "none":
+        return {}
+    crt, key = (_folder(settings) / name for name in ("server.crt", "server.key"))
+    if settings["tls"]["source"] == "pillar":
+        tls = __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
+        pair = [tls[name].strip().encode() + b"\n" for name in ("crt", "key")]
+    elif _serves(crt, key, _names(settings)):
+        pair = [crt.read_bytes(), key.read_bytes()]
+    else:
+        pair = [] if test else _self_signed(_names(settings), settings["tls"]["days"])
+    if not pair:
+        return {str(crt): "to be made", str(key): "to be made"}
+    # The key first: the engine reads both again when the certificate changes.
+    return {**_put(settings, key, pair[1], 0o400, test), **_put(settings, crt, pair[0], 0o444, test)}
+
+
+def pam(settings: dict[str, Any], test: bool = False) -> Changes:
+    """Have what PAM logins need on this host; return what changed. Nothing where nobody logs in by PAM."""
+    if not settings["pam"] or "pam" not in settings["external_auth"]:
+        return {}
+    changes = {}
+    if helper := __salt__["websocket_api_config.pam_helper"](settings):
+        # Salt resolves links, which would lead out of a virtual environment: hence a script.
+        script = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'.encode()
+        changes = _put(settings, Path(helper), script, 0o555, test)
+    account = __salt__["websocket_api_master.user"](settings)
+    groups = [group.gr_name for group in grp.getgrall()]
+    if account.pw_uid != 0 and SHADOW in groups and account.pw_name not in grp.getgrnam(SHADOW).gr_mem:
+        if not test:
+            __salt__["group.adduser"](SHADOW, account.pw_name)
+        changes[f"group {SHADOW}"] = f"{account.pw_name} added"
+    return changes
+
+
+def _folder(settings: dict[str, Any]) -> Path:
+    return Path(__salt__["websocket_api_config.folder"](settings))
+
+
+def _put(settings: dict[str, Any], path: Path, content: bytes, mode: int, test: bool) -> Changes:
+    account = __salt__["websocket_api_master.user"](settings)
+    there = path.stat() if path.is_file() else None
+    if there and path.read_bytes() == content and (there.st_uid, there.st_mode & 0o7777) == (account.pw_uid, mode):
+        return {}
+    if not test:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.draft")
+        draft.unlink(missing_ok=True)
+        # Never readable by others, not for a moment.
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            os.fchown(file.fileno(), account.pw_uid, account.pw_gid)
+            os.fchmod(file.fileno(), mode)
+        os.replace(draft, path)
+    return {str(path): "changed" if there else "new"}
+
+
+def _names(settings: dict[str, Any]) -> list[str]:
+    own = [socket.getfqdn(), socket.gethostname(), "localhost", "127.0.0.1", "::1"]
+    return list(dict.fromkeys([*settings["tls"]["names"], *own]))
+
+
+def _serves(crt: Path, key: Path, names: list[str]) -> bool:
+    """Return whether a pair made earlier is still good: for these names, and for some time."""
+    if not (crt.is_file() and key.is_file()):
+        return False
+    try:
+        made = x509.load_pem_x509_certificate(crt.read_bytes())
+        found = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    left = made.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
+    return set(found) == {_general_name(name) for name in names} and left.days >= RENEW_DAYS
+
+
+def _self_signed(names: list[str], days: int) -> list[bytes]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0][:64])])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))  # a client's clock may be behind
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([_general_name(one) for one in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form, locked = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return [made.public_bytes(pem), key.private_bytes(pem, form, locked)]
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -1,0 +1,194 @@
+"""The master on this host as the formula ``websocket_api`` sees it: its copy of the engine, and whether it answers.
+
+``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import http.client
+import os
+import pwd
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+# The loader fills these in.
+__opts__: dict[str, Any]
+__salt__: dict[str, Any]
+
+# What the master loads from its file server: the folder there, and the place below extension_modules.
+PARTS = (("_engines", "engines/websocket_api"), ("_runners", "runners/websocket_api.py"))
+
+# What `salt-run fileserver.update` and `salt-run saltutil.sync_engines` do, as the master's user. salt-run itself fails
+# on a host whose master has never run, for want of a folder, and waits 5 s for a bus wherever the master does not run.
+SYNC = """
+import sys
+import salt.config, salt.fileserver, salt.utils.extmods, salt.utils.verify
+config, saltenv, update, *forms = sys.argv[1:]
+opts = salt.config.master_config(config)
+if not salt.utils.verify.check_user(opts["user"]):
+    sys.exit(f"cannot become the master's user {opts['user']}")
+if update == "update":
+    salt.fileserver.Fileserver(opts).update()
+for form in forms:
+    salt.utils.extmods.sync(opts, form, saltenv=saltenv)
+"""
+
+# Seconds for it; it may have to fetch a gitfs remote first.
+SYNC_SECONDS = 300
+
+# Seconds between two looks whether the engine answers.
+LOOK_SECONDS = 0.5
+
+# Bytes at the end of the master's log in which the engine's last complaint is looked for.
+LOG_BYTES = 256 * 1024
+COMPLAINT = "websocket_api cannot run: "
+
+# What an engine that listens everywhere is reached by from here.
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
+
+
+def user(settings: dict[str, Any]) -> pwd.struct_passwd:
+    """Return the account that the master runs as.
+
+    :raises CommandExecutionError: there is no such account
+    """
+    name = __salt__["websocket_api_config.master"](settings)["user"]
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        raise CommandExecutionError(f"the master's user {name} does not exist on this host") from None
+
+
+def stale(settings: dict[str, Any]) -> list[str]:
+    """Return which files of the master's own copy differ from those on the file server, by their path there.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local websocket_api_master.stale '{config_dir: /etc/salt, saltenv: base}'
+    """
+    found: list[str] = []
+    copies = _extension_modules(settings)
+    for source, place in PARTS:
+        wanted = _served(source, place, settings["saltenv"])
+        copy = copies / place
+        names = [name.relative_to(copy) for name in copy.rglob("*.py")] if copy.is_dir() else []
+        found.extend(
+            str(Path(source, Path(place).name, name))
+            for name in sorted({*wanted, *names})
+            if name not in wanted or not (copy / name).is_file() or not filecmp.cmp(wanted[name], copy / name, False)
+        )
+    return found
+
+
+def sync(settings: dict[str, Any]) -> list[str]:
+    """Let the master copy the engine and the runner from its own file server, as its own user.
+
+    :return: what then still differs, as :func:`stale` tells it
+    :raises CommandExecutionError: it could not, with the end of what it said
+    """
+    _run_sync(settings, "as it is")
+    if left := stale(settings):
+        _run_sync(settings, "update")  # a gitfs remote is else looked at once a minute
+        left = stale(settings)
+    return left
+
+
+def unsync(settings: dict[str, Any]) -> list[str]:
+    """Remove the master's copies; return those that were there."""
+    removed = []
+    for _, place in PARTS:
+        copy = _extension_modules(settings) / place
+        if copy.is_dir():
+            shutil.rmtree(copy)
+        elif copy.exists():
+            copy.unlink()
+        else:
+            continue
+        removed.append(str(copy))
+    return removed
+
+
+def answers(settings: dict[str, Any], seconds: float) -> str | None:
+    """Wait until the engine answers that it is healthy; return None, or after ``seconds`` what is wrong."""
+    deadline = time.monotonic() + seconds
+    while True:
+        fault = _look(__salt__["websocket_api_config.options"](settings))
+        if fault is None or time.monotonic() > deadline:
+            return fault
+        time.sleep(LOOK_SECONDS)
+
+
+def complaint(settings: dict[str, Any]) -> str | None:
+    """Return what the engine last said in the master's log about why it cannot run, or None."""
+    log = Path(__salt__["websocket_api_config.master"](settings)["log_file"])
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    said = [line.partition(COMPLAINT)[2] for line in lines if COMPLAINT in line]
+    return said[-1] if said else None
+
+
+def _extension_modules(settings: dict[str, Any]) -> Path:
+    return Path(__salt__["websocket_api_config.master"](settings)["extension_modules"])
+
+
+def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:
+    """Return the files that the file server has for one part, by their path below it."""
+    folder = f"{source}/{Path(place).name}"
+    names = [name for name in __salt__["cp.list_master"](saltenv, folder) if name.endswith(".py")]
+    if not names:
+        raise CommandExecutionError(f"salt://{folder} is not in the environment {saltenv}: add this repository to it")
+    served = {}
+    for name in names:
+        cached = __salt__["cp.cache_file"](f"salt://{name}", saltenv)
+        if not cached:
+            raise CommandExecutionError(f"salt://{name} cannot be read")
+        served[Path(os.path.relpath(name, folder))] = cached
+    return served
+
+
+def _run_sync(settings: dict[str, Any], update: str) -> None:
+    forms = [place.partition("/")[0] for _, place in PARTS]
+    config = os.path.join(settings["config_dir"], "master")
+    command = [sys.executable, "-c", SYNC, config, settings["saltenv"], update, *forms]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=SYNC_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise CommandExecutionError(f"the master's files took more than {SYNC_SECONDS} s to sync") from None
+    if answer.returncode != 0:
+        raise CommandExecutionError(f"the master's files cannot be synced: {answer.stderr.strip()[-500:]}")
+
+
+def _look(options: dict[str, Any]) -> str | None:
+    address, port = str(options.get("address", "127.0.0.1")), int(options.get("port", 8000))
+    host = LOOPBACK.get(address, address)
+    connection: http.client.HTTPConnection
+    if options.get("ssl_crt") and not options.get("disable_ssl"):
+        # The certificate is made for the names that clients use; nothing secret is sent.
+        context = ssl._create_unverified_context()  # noqa: S323
+        connection = http.client.HTTPSConnection(host, port, timeout=5, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+        # Who sets allow_from may leave this host out: refused by the engine is answered by the engine.
+        sound = status == 200 or (status == 403 and options.get("allow_from"))
+        return None if sound else f"/healthz on {host}:{port} answers {status}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"nothing healthy on {host}:{port}: {error}"
+    finally:
+        connection.close()

@@ -1,0 +1,139 @@
+"""The states of the formula ``websocket_api``, which put the engine on a master and keep it there.
+
+``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from salt.exceptions import CommandExecutionError
+
+# The loader fills these in.
+__opts__: dict[str, Any]
+__salt__: dict[str, Any]
+
+Outcome = dict[str, Any]
+
+
+def valid(name: str, settings: dict[str, Any]) -> Outcome:
+    """Fail with every fault of the pillar; all that writes anything requires this state."""
+    try:
+        faults = __salt__["websocket_api_config.faults"](settings)
+    except CommandExecutionError as error:
+        return _outcome(name, False, str(error))
+    if faults:
+        return _outcome(name, False, "\n".join([f"{len(faults)} faults in the pillar websocket_api:", *faults]))
+    return _outcome(name, True, "The pillar is sound")
+
+
+def synced(name: str, settings: dict[str, Any]) -> Outcome:
+    """Have the master's copy of the engine and its runner as the file server has them."""
+    try:
+        stale = __salt__["websocket_api_master.stale"](settings)
+        if not stale:
+            return _outcome(name, True, "The master has the engine and the runner of the file server")
+        if __opts__["test"]:
+            return _outcome(name, None, f"{len(stale)} files would be synced", {"files": stale})
+        left = __salt__["websocket_api_master.sync"](settings)
+    except CommandExecutionError as error:
+        return _outcome(name, False, str(error))
+    if left:
+        lost = f"The master's own file server has another release than this one: {', '.join(left[:5])} differ"
+        return _outcome(name, False, f"{lost}. Add this repository to the master's file_roots or gitfs_remotes")
+    return _outcome(name, True, f"{len(stale)} files were synced", {"files": stale})
+
+
+def unsynced(name: str, settings: dict[str, Any]) -> Outcome:
+    """Have no copy of the engine and its runner on the master."""
+    if __opts__["test"]:
+        return _outcome(name, None, "The master's copies would be removed")
+    removed = __salt__["websocket_api_master.unsync"](settings)
+    return _outcome(name, True, "The master has no copies", {"removed": removed} if removed else {})
+
+
+def certificate(name: str, settings: dict[str, Any]) -> Outcome:
+    """Have a certificate and its key, readable by the master's user: the pillar's, or one that signs itself."""
+    try:
+        changes = __salt__["websocket_api_files.certificate"](settings, test=__opts__["test"])
+    except CommandExecutionError as error:
+        return _outcome(name, False, str(error))
+    if __opts__["test"] and changes:
+        return _outcome(name, None, "The certificate would be written", changes)
+    return _outcome(name, True, "The certificate is in place", changes)
+
+
+def configured(name: str, settings: dict[str, Any]) -> Outcome:
+    """Have the master's configuration file as the pillar wants it; keep the one before until the engine answers."""
+    path = Path(__salt__["websocket_api_config.path"](settings))
+    wanted = __salt__["websocket_api_config.text"](settings)
+    there = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if there == wanted:
+        return _outcome(name, True, f"{path} is as the pillar wants it")
+    # Its values may be secrets: what changed is not shown.
+    changes = {str(path): "changed" if there else "new"}
+    if __opts__["test"]:
+        return _outcome(name, None, f"{path} would be written", changes)
+    before = _before()
+    if not before.exists():  # else a run was broken off: what is kept is the last that is known to have worked
+        _write(before, there, 0o600)
+    _write(path, wanted, 0o644)
+    return _outcome(name, True, f"{path} was written", changes)
+
+
+def answers(name: str, settings: dict[str, Any]) -> Outcome:
+    """Wait until the engine answers; the configuration is then known to work."""
+    seconds = 0 if __opts__["test"] else settings["service"]["seconds"]
+    fault = __salt__["websocket_api_master.answers"](settings, seconds)
+    if fault is None:
+        if not __opts__["test"]:
+            _before().unlink(missing_ok=True)
+        return _outcome(name, True, "The engine answers")
+    if __opts__["test"]:
+        return _outcome(name, None, f"Not now: {fault}")
+    said = __salt__["websocket_api_master.complaint"](settings)
+    return _outcome(name, False, f"{fault}. The engine said: {said}" if said else fault)
+
+
+def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
+    """Put the configuration back that was there before this run, because the engine did not answer with the new one."""
+    before, path = _before(), Path(__salt__["websocket_api_config.path"](settings))
+    if not before.exists():
+        return _outcome(name, True, "This run did not change the configuration")
+    if __opts__["test"]:
+        return _outcome(name, None, f"{path} would be put back")
+    text = before.read_text(encoding="utf-8")
+    if text:
+        _write(path, text, 0o644)
+    else:
+        path.unlink(missing_ok=True)
+    before.unlink()
+    return _outcome(name, True, f"{path} is as before", {str(path): "put back" if text else "removed"})
+
+
+def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
+    """Have what PAM logins need on this host."""
+    try:
+        changes = __salt__["websocket_api_files.pam"](settings, test=__opts__["test"])
+    except CommandExecutionError as error:
+        return _outcome(name, False, str(error))
+    return _outcome(name, None if __opts__["test"] and changes else True, "PAM can be asked", changes)
+
+
+def _before() -> Path:
+    return Path(__opts__["cachedir"], "websocket_api", "before.conf")
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Write a file in one step: a master that starts meanwhile sees the old one or the new one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.chmod(mode)
+    os.replace(draft, path)
+
+
+def _outcome(name: str, result: bool | None, comment: str, changes: dict[str, Any] | None = None) -> Outcome:
+    return {"name": name, "result": result, "comment": comment, "changes": changes or {}}

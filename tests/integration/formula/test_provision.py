@@ -1,0 +1,154 @@
+"""What the Vagrantfile's machines do after Salt's installation, done here: then the first document works as printed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.formula.host import Host, account, host
+
+ACCOUNT = "vagrant"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.costly,
+    pytest.mark.both_lines,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can make accounts and services"),
+    pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="services are made for a host without systemd"),
+    pytest.mark.skipif(f"\n{ACCOUNT}:" in Path("/etc/passwd").read_text(), reason="this machine is a Vagrant box"),
+]
+
+SERVICE = """\
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides:          {name}
+# Required-Start:
+# Required-Stop:
+# Default-Start:     2 3 4 5
+# Default-Stop:      0 1 6
+# Short-Description: {program} of a test
+### END INIT INFO
+running() {{ pid=$(cat {pid_file} 2>/dev/null) && kill -0 "$pid" 2>/dev/null; }}
+stop() {{ if running; then kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; fi; }}
+case $1 in
+    start) running || {command} -d ;;
+    stop) stop ;;
+    restart) stop; {command} -d ;;
+    status) running ;;
+esac
+"""
+
+SNIPPET = """\
+import json
+from websocket import create_connection
+ws = create_connection("ws://127.0.0.1:8000/")
+m = {'type': 'auth', 'username': 'vagrant', 'password': 'vagrant'}
+ws.send(json.dumps(m))
+ws.recv()
+"""
+
+
+@contextlib.contextmanager
+def service(host: Host, program: str, pid_file: Path) -> Iterator[str]:
+    """Have a service of this machine that runs one of the host's daemons; yield its name."""
+    name = f"wsf-{program}-{os.getpid()}"
+    script = Path("/etc/init.d", name)
+    command = f"{sys.prefix}/bin/{program} -c {host.config}"
+    script.write_text(SERVICE.format(name=name, program=program, pid_file=pid_file, command=command))
+    script.chmod(0o755)
+    try:
+        yield name
+    finally:
+        subprocess.run([script, "stop"], check=False)
+        script.unlink()
+        subprocess.run(["update-rc.d", "-f", name, "remove"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def provisioned() -> Iterator[Host]:
+    """A host on which tools/provision.sh ran, with services, ports and paths of its own."""
+    minion_pid = {"pidfile": ""}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(account(ACCOUNT, ACCOUNT))
+        made = stack.enter_context(host())
+        minion_pid["pidfile"] = str(made.root / "run" / "minion.pid")
+        made.write("minion.d/pid.conf", minion_pid)
+        master = stack.enter_context(service(made, "salt-master", made.pid_file))
+        minion = stack.enter_context(service(made, "salt-minion", Path(minion_pid["pidfile"])))
+        pillar = {"websocket_api": {"options": {"port": made.port}, "service": {"name": master}}}
+        redirected = {
+            "PROJECT": str(made.files),
+            "SALT_ETC": str(made.config),
+            "SALT_SRV": str(made.root / "srv"),
+            "SALT_CALL": f"{sys.prefix}/bin/salt-call -c {made.config}",
+            "MINION_SERVICE": minion,
+        }
+        script = [CHECKOUT / "tools" / "provision.sh", "master", "master1", "127.0.0.1"]
+        answer = subprocess.run(
+            [*script, f"pillar={json.dumps(pillar)}"],
+            env={**os.environ, **redirected},
+            stdin=subprocess.DEVNULL,
+            stdout=(made.root / "provision.out").open("wb"),
+            stderr=subprocess.STDOUT,
+            timeout=400,
+            check=False,
+        )
+        assert answer.returncode == 0, (made.root / "provision.out").read_text()[-3000:]
+        yield made
+
+
+def typed(command: list[str], answers: dict[str, str], home: Path) -> str:
+    """Run a command in a terminal, answer its questions, and return all that it showed."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["HOME"] = str(home)
+        os.execv(command[0], command)
+    shown, deadline = "", time.monotonic() + 120
+    open_questions = dict(answers)
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 1)[0]:
+            continue
+        try:
+            part = os.read(terminal, 4096)
+        except OSError:  # the command ended
+            break
+        shown += part.decode(errors="replace")
+        for question in [one for one in open_questions if one in shown]:
+            os.write(terminal, f"{open_questions.pop(question)}\n".encode())
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)  # without the colours
+
+
+def test_salts_own_command_line_works_as_printed(provisioned: Host) -> None:
+    """``salt -T -a pam '*' test.ping`` asks for vagrant and vagrant, and the minion on the master's host answers."""
+    command = [f"{sys.prefix}/bin/salt", "-c", str(provisioned.config), "-T", "-a", "pam", "*", "test.ping"]
+
+    def answered() -> bool:
+        shown = typed(command, {"username:": ACCOUNT, "password:": ACCOUNT}, provisioned.root)
+        return "master1:" in shown and "True" in shown
+
+    wait_until(answered, "the ping's answer", timeout=150)
+
+
+def test_the_first_python_snippet_works_as_printed(provisioned: Host) -> None:
+    """The Python lines of the first document log in over the forwarded port."""
+    wait_until(lambda: provisioned.client(None, tls=False).close() is None, "the engine listening")
+    lines = SNIPPET.replace(":8000/", f":{provisioned.port}/").replace("ws.recv()", "print(ws.recv())")
+    answer = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=60, check=True)
+    token = json.loads(answer.stdout)
+    assert (token["user"], token["eauth"], token["perms"][0]) == (ACCOUNT, "pam", ".*")
+    assert set(token) == {"username", "name", "perms", "start", "token", "expire", "user", "eauth"}

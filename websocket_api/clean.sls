@@ -1,0 +1,32 @@
+# The engine taken off the master again. What pip installed stays: others may have come to need it.
+{%- from "websocket_api/map.jinja" import api with context %}
+
+include:
+  - websocket_api.states
+
+websocket_api_config_absent:
+  file.absent:
+    - name: {{ api.config_dir }}/master.d/{{ api.config_file }}
+
+websocket_api_files_absent:
+  file.absent:
+    - name: {{ api.config_dir }}/websocket_api
+
+websocket_api_unsynced:
+  websocket_api.unsynced:
+    - settings: {{ api | json }}
+    - require:
+        - saltutil: websocket_api_own_states
+
+websocket_api_master_without:
+{%- if api.service.restart %}
+  cmd.run:
+    - name: {{ api.service.restart | json }}
+    - onchanges:
+{%- else %}
+  service.running:
+    - name: {{ api.service.name }}
+    - watch:
+{%- endif %}
+        - file: websocket_api_config_absent
+        - websocket_api: websocket_api_unsynced

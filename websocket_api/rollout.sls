@@ -1,0 +1,58 @@
+# Takes masters to this release, a group after the other, and stops at the first that does not serve again:
+#
+#     salt-run state.orchestrate websocket_api.rollout
+#
+# Run it on a master that is not among them; docs/operating.md says what else to know.
+{%- from "websocket_api/map.jinja" import api with context %}
+{%- set rollout = api.rollout %}
+{%- if rollout.tgt %}
+{#-   From the grains' cache, and not from who answers now: a master that is down is to stop this, not to be left out. #}
+{%-   set masters = salt["saltutil.runner"]("cache.grains", arg=[rollout.tgt], kwarg={"tgt_type": rollout.tgt_type}) %}
+{%-   set ids = masters.keys() | sort %}
+{%- else %}
+{%-   set ids = rollout.masters | list %}
+{%- endif %}
+{%- set addresses = rollout.masters if rollout.masters is mapping else {} %}
+{%- set last = namespace(step="websocket_api_own_runner") %}
+
+# What looks at the masters from here is of the release that they are taken to.
+websocket_api_own_runner:
+  salt.runner:
+    - name: saltutil.sync_runners
+    - saltenv: {{ api.saltenv }}
+
+{%- if not ids %}
+websocket_api_no_masters:
+  test.fail_without_changes:
+    - name: "The pillar websocket_api:rollout names no masters, by masters or by tgt"
+{%- endif %}
+
+{%- for group in ids | batch(rollout.group) %}
+websocket_api_group_{{ loop.index }}:
+  salt.state:
+    - tgt: {{ group | json }}
+    - tgt_type: list
+    - sls:
+        - websocket_api
+    - saltenv: {{ api.saltenv }}
+    - expect_minions: true
+    - timeout: {{ rollout.seconds }}
+    - require:
+        - salt: {{ last.step }}
+{%-   set last.step = "websocket_api_group_" ~ loop.index %}
+{%-   for id in group %}
+
+websocket_api_serves_{{ id }}:
+  salt.runner:
+    - name: websocket_api.serves
+    - url: {{ (addresses.get(id) or rollout.url.replace("{id}", id)) | json }}
+    - verify: {{ rollout.verify | json }}
+    - seconds: {{ rollout.seconds }}
+    - username: {{ rollout.username | json }}
+    - password_file: {{ rollout.password_file | json }}
+    - eauth: {{ rollout.eauth }}
+    - require:
+        - salt: {{ last.step }}
+{%-     set last.step = "websocket_api_serves_" ~ id %}
+{%-   endfor %}
+{%- endfor %}

@@ -1,0 +1,12 @@
+# The engine and the runner, copied by the master from its own file server. Minions get their module at the next
+# highstate, or by `salt '*' saltutil.sync_modules`.
+{%- from "websocket_api/map.jinja" import api with context %}
+
+include:
+  - websocket_api.valid
+
+websocket_api_synced:
+  websocket_api.synced:
+    - settings: {{ api | json }}
+    - require:
+        - websocket_api: websocket_api_valid

@@ -1,0 +1,11 @@
+# The certificate, which the engine reads again within seconds when it changes: no restart.
+{%- from "websocket_api/map.jinja" import api with context %}
+
+include:
+  - websocket_api.valid
+
+websocket_api_certificate:
+  websocket_api.certificate:
+    - settings: {{ api | json }}
+    - require:
+        - websocket_api: websocket_api_valid
