@@ -8,6 +8,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from .live.batchbook import BatchBook
+from .live.batchkeeper import BatchKeeper
+from .live.batchviews import BatchViews
+from .live.dispatch import Dispatch
 from .live.fleet import Fleet
 from .live.history import History
 from .live.hub import Hub
@@ -20,6 +24,7 @@ from .live.views import Views
 from .live.visibility import Visibility
 from .live.watch import JobWatcher
 from .master.auth import Auth
+from .master.batchstore import BatchStore
 from .master.bus import Bus
 from .master.channels import Channels
 from .master.commands import Commands
@@ -27,11 +32,21 @@ from .master.functions import MasterFunctions
 from .master.minions import MinionStore
 from .master.pool import Pool
 from .master.store import JobStore
-from .operations import commands, describe, events, fleet, jobs, session  # noqa: F401 - registers the operations
+from .operations import (  # noqa: F401 - registers the operations
+    batches,
+    commands,
+    describe,
+    events,
+    fleet,
+    jobs,
+    session,
+)
+from .operations.batchjobs import BatchJobs
 from .operations.services import Services
 from .operations.validation import Schemas
 from .settings import Settings
 
+DAY_SECONDS = 86_400
 HOOKS_PER_SECOND = 10  # webhooks of one address that need no token: reactors run as the master's user
 
 
@@ -89,10 +104,29 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     watcher = JobWatcher(
         book=book,
         fleet=minions_seen,
-        watched=lambda: [*views.followed_jobs(), *rebar.followed_jobs()],
+        watched=lambda: [*views.followed_jobs(), *rebar.followed_jobs(), *dispatch.watched()],
         publish=lambda fun, arg, names: commands_.publish_as_master(fun, arg, {}, names),
         answer_seconds=opts.get("gather_job_timeout", 10),
         clock=clock,
+    )
+    batch_book = BatchBook()
+    keeper = BatchKeeper(
+        store=BatchStore(opts, pool),
+        book=batch_book,
+        run=history.epoch,
+        keep_seconds=settings.batch_keep * DAY_SECONDS,
+        clock=clock,
+        wall=wall,
+    )
+    dispatch = Dispatch(
+        jobs=book,
+        batches=batch_book,
+        keeper=keeper,
+        sessions=sessions,
+        salt=BatchJobs(commands_, store, watcher),
+        later=later,
+        clock=clock,
+        wall=wall,
     )
     services = Services(
         version=version,
@@ -114,6 +148,10 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         visibility=visibility,
         watcher=watcher,
         rebar=rebar,
+        batches=batch_book,
+        batch_views=BatchViews(book=batch_book, history=history, later=later, clock=clock),
+        batch_keeper=keeper,
+        dispatch=dispatch,
         commands=commands_,
         functions=functions,
         store=store,

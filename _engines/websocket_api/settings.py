@@ -88,6 +88,8 @@ class Limits:
     """Blocking calls of Salt that run at once, logins apart."""
     login_threads: int = 4
     """Logins that are checked at once: a wrong password may take seconds, and must not hold up commands."""
+    batch_requests: int = 100_000
+    """Requests of one batch; ten times as many of all batches that run."""
     channels: int = 8
     """Request channels to the master that are kept open; never more than the master's ``worker_threads``."""
 

@@ -21,6 +21,7 @@ BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets one at least every 
 RENEW_SECONDS = 5.0  # how often is looked which target sets are due
 FIRST_BUS_SECONDS = 15.0  # for the publisher to come up
 AWAY_SECONDS = 1.0  # a bus that is back sooner was no trouble for anybody but who was told of a gap
+LAST_SECONDS = 0.5  # for writing batches at the end: Salt kills 5 s after it asked to stop
 KEYS_SECONDS = 60.0  # keys that were changed behind Salt's back, by a hand on the disk
 RECENT_JOBS = 200  # read from the job cache at the start
 
@@ -50,6 +51,8 @@ class Upkeep:
             every(BUS_SECONDS, self._read_bus),
             every(TICK_SECONDS, self._tick),
             every(TICK_SECONDS, self._services.watcher.tick),
+            every(TICK_SECONDS, self._services.dispatch.tick),
+            every(TICK_SECONDS, self._services.batch_keeper.tick),
             every(settings.token_check, self._services.sessions.look_again),
             every(BOOKMARK_SECONDS, self._bookmark),
             every(RENEW_SECONDS, self._renew_targets),
@@ -64,6 +67,9 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._services.dispatch.close()
+        # Whatever is not written within this is found out when the engine is back, from the job cache.
+        await asyncio.wait([asyncio.ensure_future(self._services.batch_keeper.close())], timeout=LAST_SECONDS)
 
     async def _read_bus(self) -> None:
         """Follow the bus; this returns only by a fault, and an engine that reads no more must not look healthy."""

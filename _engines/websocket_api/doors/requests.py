@@ -11,6 +11,7 @@ from ..live.outbox import Outbox
 from ..live.sessions import Session
 from ..operations.audit import audit
 from ..operations.session import take_up
+from ..settings import Limits
 from .clients import GOODBYE, Clients
 from .http import Base, client_address, handshake_token, may_connect, origin_allowed, refuse
 
@@ -27,6 +28,14 @@ class Nowhere:
 
     def write(self, data: bytes) -> None:
         """Drop it."""
+
+
+def detached(address: str, limits: Limits) -> Connection:
+    """Return a connection that asks and is never pushed to."""
+    outbox = Outbox(
+        Nowhere(), most_bytes=limits.outbox_bytes, most_frames=limits.outbox_frames, on_overflow=lambda: None
+    )
+    return Connection(address, outbox, bytes, lambda code, reason: None)
 
 
 class ApiHandler(Base):
@@ -138,11 +147,7 @@ class ApiHandler(Base):
 
     def new_connection(self) -> Connection:
         """Return a connection that asks and is never pushed to."""
-        limits = self.settings_.limits
-        outbox = Outbox(
-            Nowhere(), most_bytes=limits.outbox_bytes, most_frames=limits.outbox_frames, on_overflow=lambda: None
-        )
-        return Connection(self.address, outbox, bytes, lambda code, reason: None)
+        return detached(self.address, self.settings_.limits)
 
     def brought(self) -> tuple[str | None, bool]:
         """Return the token that the request carries, and whether it is only the cookie's."""

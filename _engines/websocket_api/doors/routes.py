@@ -13,6 +13,13 @@ from ..settings import Settings
 from .clients import Clients
 from .digital_rebar import DigitalRebarHandler
 from .metrics import HealthHandler, MetricsHandler
+from .puppetmaster import (
+    BatchesHandler,
+    BatchSocket,
+    JobsOrBatchesHandler,
+    OneBatchHandler,
+    RequestHandler,
+)
 from .salt_api import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
 from .salt_paths import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
 from .salt_streams import AllEventsHandler, EventsHandler, FormattedEventsHandler
@@ -41,8 +48,13 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
         (r"/run/?", RunHandler),
         (r"/minions/?", MinionsHandler),
         (r"/minions/([^/]+)/?", MinionsHandler),
-        (r"/jobs/?", JobsHandler),
-        (r"/jobs/([^/]+)/?", JobsHandler),
+        (r"/jobs/?", JobsOrBatchesHandler),
+        (Upgrades(r"/(?:jobs|batches)/ws(?:/([^/]+))?/?$"), BatchSocket),
+        (Upgrades(r"/(?:jobs|batches)/([^/]+)/ws/?$"), BatchSocket),
+        (r"/jobs/([0-9]{20}(?:_[0-9]+)?)/?", JobsHandler),
+        (r"/(?:jobs|batches)/([^/]+)/?", OneBatchHandler),
+        (r"/batches/?", BatchesHandler),
+        (r"/requests?/([^/]+)/?", RequestHandler),
         (r"/keys/?", KeysHandler),
         (r"/keys/([^/]+)/?", KeysHandler),
         (r"/hook/?", HookHandler),

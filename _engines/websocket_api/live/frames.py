@@ -40,6 +40,11 @@ def minions(subscription: int, seq: int, changed: dict[str, Any]) -> Message:
     return _frame("minions", subscription, seq=seq, minions=changed)
 
 
+def batch(subscription: int, seq: int, view: dict[str, Any], requests: list[dict[str, Any]]) -> Message:
+    """A batch, with those of its requests that changed."""
+    return _frame("batch", subscription, seq=seq, batch=view, requests=requests)
+
+
 def live(subscription: int, seq: int) -> Message:
     """The snapshot ends here; what follows are changes."""
     return _frame("live", subscription, seq=seq)

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from .events import Event
-from .jobs import Job, start_time
+from .jobs import RETURNED, Job, Part, start_time
 from .redaction import redact
 from .tags import Kind
 
@@ -103,12 +103,25 @@ class JobBook:
         known = self._jobs.get(job.jid)
         if known is not None and known.fun is not None:
             return known
+        for minion, part in known.parts.items() if known is not None else ():
+            if part.state in RETURNED:
+                job.parts[minion] = part  # it came after the job cache was read
+        job.expect(())
         job.end_told = job.ended  # long ago, perhaps
         self._jobs[job.jid] = job
         self._bytes += job.size - (known.size if known is not None else 0)
         self._forget()
         self._tell(job)
         return job
+
+    def found(self, job: Job, parts: Mapping[str, Part]) -> None:
+        """Take returns that were found in the job cache: they were not heard on the bus."""
+        for minion, part in parts.items():
+            if part.state in RETURNED:
+                self._bytes += part.size
+                job.size += part.size
+                job.take(minion, part, self._clock())
+                self._tell(job, minion)
 
     def runs(self, job: Job, minion: str) -> None:
         """Note that a minion says that it runs the job."""

@@ -120,6 +120,11 @@ class Job:
         part.value, part.size, part.progress = data.get("return"), size, 100.0
         self._look_whether_ended(now)
 
+    def take(self, minion: str, part: Part, now: float) -> None:
+        """Take a minion's part as the job cache has it."""
+        self.parts[minion] = part
+        self._look_whether_ended(now)
+
     def report(self, minion: str, percent: float, message: str | None) -> bool:
         """Take a progress report, of a minion that this job targets and that has not ended. Never falls back."""
         part = self.parts.get(minion)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ApiError
 from . import frames
@@ -25,6 +25,17 @@ PIECE = 500  # minions in one frame of a snapshot
 
 Piece = Sequence[frames.Message]
 """Messages of a snapshot that leave together."""
+
+
+class Source(Protocol):
+    """Where pictures come from: Views, BatchViews."""
+
+    turns: Turns
+
+    @property
+    def seq(self) -> int:
+        """The number up to which the pictures are drawn."""
+        ...
 
 
 class Drawing:
@@ -70,15 +81,15 @@ class Picture(ABC):
     """
 
     def __init__(
-        self, views: Views, connection: Connection, number: int, session: Session, only: Iterable[str] = ()
+        self, source: Source, connection: Connection, number: int, session: Session, only: Iterable[str] = ()
     ) -> None:
         self.number = number
         self.session = session
         self.connection = connection
         self.only = frozenset(only)
-        self.behind: set[tuple[str, str]] = set()
-        """What changed while the snapshot is drawn: (jid or nothing, minion)."""
-        self._views = views
+        self.behind: set[tuple[str, Any]] = set()
+        """What changed while the snapshot is drawn: (jid or nothing, minion), or (batch, place of a request)."""
+        self._source = source
         self._drawing: Drawing | None = None
         self._live = False
 
@@ -91,8 +102,8 @@ class Picture(ABC):
         """Send a snapshot, in place of one that is not complete yet."""
         if self._drawing is not None:
             self._drawing.stop()
-        self._drawing = Drawing(self.connection, pieces, self._drawn, self._views.turns)
-        self._views.turns.soon(self._drawing.go)
+        self._drawing = Drawing(self.connection, pieces, self._drawn, self._source.turns)
+        self._source.turns.soon(self._drawing.go)
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -104,14 +115,14 @@ class Picture(ABC):
         self.connection.send(frames.ended(self.number, why))
 
     @abstractmethod
-    def catch_up(self, behind: set[tuple[str, str]]) -> None:
+    def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send what changed meanwhile."""
 
     def _drawn(self) -> None:
         self._drawing = None
         if not self._live:
             self._live = True
-            self.connection.send(frames.live(self.number, self._views.seq))
+            self.connection.send(frames.live(self.number, self._source.seq))
         behind, self.behind = self.behind, set()
         if behind:
             self.catch_up(behind)
@@ -135,6 +146,7 @@ class JobSubscription(Picture):
         without_return: bool = False,
     ) -> None:
         super().__init__(views, connection, number, session, only)
+        self._views = views
         self.without_return = without_return
         self.jids = [job.jid for job in jobs]
 
@@ -151,7 +163,7 @@ class JobSubscription(Picture):
         self.connection.remove(self.number)
         self.tell_ended(ApiError("forbidden", "these jobs may not be seen by you any more"))
 
-    def catch_up(self, behind: set[tuple[str, str]]) -> None:
+    def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send the parts that changed meanwhile."""
         for jid in self.jids:
             changed = {minion for of, minion in behind if of == jid}
@@ -200,6 +212,7 @@ class MinionsSubscription(Picture):
         connected: bool = False,
     ) -> None:
         super().__init__(views, connection, number, session, only)
+        self._views = views
         self.connected = connected
         self.told = set()
 
@@ -212,7 +225,7 @@ class MinionsSubscription(Picture):
         """Draw the picture anew, after the permissions changed."""
         self.draw(self._views.draw_fleet(self))
 
-    def catch_up(self, behind: set[tuple[str, str]]) -> None:
+    def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send the minions that changed meanwhile."""
         changed = self.news(self._views.minions_view(self.session.viewer, {minion for _, minion in behind}))
         if changed:

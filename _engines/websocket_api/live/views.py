@@ -15,6 +15,8 @@ from .pacing import Later, Pacer, Turns
 from .pictures import CHANGE_SECONDS, PIECE, JobSubscription, MinionsSubscription, Piece
 from .visibility import Viewer, Visibility
 
+Clock = Callable[[], float]
+
 
 class Views:
     """Who follows which picture, and what they may see of it."""

@@ -54,6 +54,13 @@ class Commands:
         self._pool = pool
         self._functions = functions or MasterFunctions(opts, pool)
 
+    def check_arguments(self, arg: list[Any], kwarg: dict[str, Any]) -> None:
+        """Nothing for arguments that :meth:`publish` would take.
+
+        :raises ApiError: ``bad_message``
+        """
+        _check_arguments(arg, kwarg, parse=False)
+
     async def publish(
         self,
         token: str,

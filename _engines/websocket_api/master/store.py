@@ -8,10 +8,11 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+import salt.cache
 import salt.exceptions
 import salt.loader
 import salt.payload
@@ -31,6 +32,10 @@ MOST_DIRECTORIES = 200_000
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
 #: Not shown: Salt's clients and this engine ask after jobs with it all the time.
 _HIDDEN = "saltutil.find_job"
+#: Seconds around a moment in which a job is looked for: masters' clocks, and a master that is slow to publish.
+MARK_SECONDS = 60.0
+#: Most jobs that are looked at for one.
+MOST_MARKED = 5000
 
 
 class JobStore:
@@ -66,6 +71,13 @@ class JobStore:
         :raises ApiError: ``master_unavailable``
         """
         return await self._pool.run(self._recent, limit)
+
+    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
+        """The jid of the job with these metadata that was published at about ``at`` (seconds since the epoch).
+
+        :raises ApiError: ``master_unavailable``
+        """
+        return await self._pool.run(self._marked, dict(metadata), at)
 
     # What follows runs in the pool's threads.
 
@@ -143,6 +155,31 @@ class JobStore:
         rows = [(jid, row) for jid, row in rows if isinstance(row, dict) and row.get("Function") != _HIDDEN]
         return [self._listed(jid, row) for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0])]
 
+    def _marked(self, metadata: dict[str, Any], at: float) -> str | None:
+        with answering("the job cache"):
+            for load in self._around(at):
+                known = load.get("metadata")
+                if isinstance(known, dict) and all(known.get(name) == value for name, value in metadata.items()):
+                    return str(load["jid"])
+        return None
+
+    def _around(self, at: float) -> Iterator[dict[str, Any]]:
+        """The jobs that were published within a minute of a moment."""
+        if self._returner == "local_cache":
+            files = [(made, path) for made, path in self._job_files() if abs(made - at) <= MARK_SECONDS]
+            yield from self._loads(heapq.nsmallest(MOST_MARKED, files, key=lambda file: abs(file[0] - at)))
+        elif self._returner == "salt_cache":
+            # Its own listing reads every load; a jid tells when it was made (salt.returners.salt_cache, "Bank layout").
+            for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
+                if JID.match(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
+                    yield self._load(jid, self._stored(jid) or {}, {})
+        else:
+            yield from self._recent_listed(MOST_MARKED)
+
+    def _made(self, jid: str) -> float:
+        began = self.start_time(jid)
+        return datetime.fromisoformat(began).timestamp() if began else 0.0
+
     def _listed(self, jid: str, row: dict[str, Any]) -> dict[str, Any]:
         """A row as Salt formats it for people (salt.utils.jid.format_jid_instance), in our names."""
         salts = {
@@ -158,9 +195,11 @@ class JobStore:
 
     def _recent_files(self, limit: int) -> list[dict[str, Any]]:
         """The default cache by its directories: Salt's own listing reads every job's load, which takes minutes."""
-        newest = heapq.nlargest(limit * 2, self._job_files())
-        loads = []
-        for _, path in newest:
+        loads = list(self._loads(heapq.nlargest(limit * 2, self._job_files())))
+        return sorted(loads, key=lambda load: str(load["jid"]), reverse=True)[:limit]
+
+    def _loads(self, files: list[tuple[float, str]]) -> Iterator[dict[str, Any]]:
+        for _, path in files:
             try:
                 with open(path, "rb") as file:
                     stored = salt.payload.load(file)
@@ -170,8 +209,7 @@ class JobStore:
                 continue
             inner = _inner(stored.get("return")) or {}
             if JID.match(jid) and (inner.get("fun") or stored.get("fun")) != _HIDDEN:
-                loads.append(self._load(jid, stored, {}))
-        return sorted(loads, key=lambda load: str(load["jid"]), reverse=True)[:limit]
+                yield self._load(jid, stored, {})
 
     def _job_files(self) -> Iterator[tuple[float, str]]:
         """``(time of publishing, path of the load)`` of each job: jobs/<2 hex digits>/<the other digits>/.load.p."""

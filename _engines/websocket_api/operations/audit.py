@@ -19,12 +19,12 @@ def audit(session: Session | None, address: str, operation: str, outcome: str, n
 
     :param session: who acted, or None for who could not be told
     :param outcome: ``ok`` or the code of the error
-    :param noted: of ``user``, ``eauth`` (of a login), ``fun``, ``tgt``, ``tag``, ``jid`` what applies
+    :param noted: of ``user``, ``eauth`` (of a login), ``fun``, ``tgt``, ``tag``, ``jid``, ``batch`` what applies
     """
     user = noted.get("user") if session is None else session.user
     eauth = noted.get("eauth") if session is None else session.eauth
     fields = {"user": user, "eauth": eauth, "address": address, "operation": operation}
-    fields |= {name: noted[name] for name in ("fun", "tgt", "tag", "jid", "arg") if name in noted}
+    fields |= {name: noted[name] for name in ("fun", "tgt", "tag", "jid", "batch", "arg") if name in noted}
     fields["outcome"] = outcome
     log.info("%s", " ".join(f"{name}={_value(value)}" for name, value in fields.items()))
 

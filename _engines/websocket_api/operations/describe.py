@@ -10,7 +10,7 @@ from ..live.codecs import CODECS
 from .registry import Call, operation
 
 SUBPROTOCOLS = list(CODECS)
-SUBSCRIPTIONS = ["event", "job", "minions"]
+SUBSCRIPTIONS = ["event", "job", "minions", "batch"]
 
 
 @operation("describe")

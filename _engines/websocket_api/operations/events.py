@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import ApiError
 from ..live.alljobs import AllJobsSubscription
+from ..live.batchviews import BatchSubscription
 from ..live.connection import Subscription
 from ..live.encoding import decode
 from ..live.events import Event
@@ -38,7 +39,7 @@ HOOK_FIELDS: dict[str, Any] = {"post": {}, "get": {}, "headers": {}, "body": ""}
 
 @operation("subscribe")
 async def subscribe(call: Call) -> dict[str, Any]:
-    """Follow events, jobs or the fleet."""
+    """Follow events, jobs, the fleet or batches."""
     connection, limits = call.connection, call.services.settings.limits
     if len(connection.subscriptions) >= limits.subscriptions_per_connection:
         most = limits.subscriptions_per_connection
@@ -50,6 +51,9 @@ async def subscribe(call: Call) -> dict[str, Any]:
     elif kind == "minions":
         recovered = None
         number = _follow_minions(call)
+    elif kind == "batch":
+        recovered = None
+        number = await _follow_batches(call)
     else:
         number, recovered = _follow_events(call)
     history = call.services.history
@@ -143,6 +147,27 @@ def _follow_minions(call: Call) -> int:
         connected=call.get("connected", False),
     )
     _keep(call, subscription, subscription.start)
+    return number
+
+
+async def _follow_batches(call: Call) -> int:
+    services, connection, session = call.services, call.connection, call.session
+    batch, collection = None, call.get("collection", True)
+    if "batch" in call.message:
+        batch = await services.batches.visible(call.message["batch"], call.viewer)
+    else:
+        await services.batches.listed(call.viewer)  # those of other masters are learned of
+    number = connection.next_number()
+    subscription = BatchSubscription(services.batch_views, connection, number, session, batch, collection=collection)
+    if batch is not None and subscription.collection:
+        try:
+            await services.batches.whole(batch)
+        except ApiError:
+            subscription.stop()
+            raise
+    _keep(call, subscription, subscription.start)
+    if not connection.open:
+        subscription.stop()
     return number
 
 

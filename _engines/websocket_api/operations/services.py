@@ -6,6 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..live.batchbook import BatchBook
+from ..live.batchkeeper import BatchKeeper
+from ..live.batchviews import BatchViews
+from ..live.dispatch import Dispatch
 from ..live.fleet import Fleet
 from ..live.history import History
 from ..live.hub import Hub
@@ -21,6 +25,10 @@ from ..settings import Settings
 
 class Commands(Protocol):
     """Runs things on the master; it authorizes each by the client's token (master/commands.py)."""
+
+    def check_arguments(self, arg: list[Any], kwarg: dict[str, Any]) -> None:
+        """Raise ``bad_message`` for arguments that Salt cannot pass on as they are."""
+        ...
 
     async def publish(
         self,
@@ -114,6 +122,10 @@ class Services:
     visibility: Visibility
     watcher: JobWatcher
     rebar: Rebar
+    batches: BatchBook
+    batch_views: BatchViews
+    batch_keeper: BatchKeeper
+    dispatch: Dispatch
     commands: Commands
     functions: MasterFunctions
     store: JobStore

@@ -1,0 +1,204 @@
+"""Batches for the puppetmaster's clients (docs/batches.md): REST, and a websocket that sends what changes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable
+from typing import Any
+
+from ..errors import ApiError
+from ..live.batchids import request_id
+from ..live.codecs import Codec
+from ..live.connection import Connection
+from ..live.encoding import decode, encode
+from ..live.sessions import Session
+from .clients import Clients
+from .framing import text_frame
+from .http import refuse
+from .requests import detached
+from .salt_api import SaltHandler
+from .salt_paths import JobsHandler
+from .sockets import SocketHandler
+
+MOST_IDS = 100  # in every object that a websocket sends; a larger batch has its ids in the first one only
+JID_LENGTH = 20
+TRUE = frozenset({"true", "1", "yes"})
+
+
+class BatchHandler(SaltHandler):
+    """What the paths have in common: ids, and the flag ``collection``."""
+
+    async def create(self) -> None:
+        """Make a batch of the body."""
+        sent = await self.sent()
+        if not isinstance(sent, dict):
+            raise ApiError("bad_message", "a batch is an object", [{"path": "", "message": "must be an object"}])
+        wrong = [name for name in sent if name not in ("batch", "timeout", "concurrency", "on_error")]
+        if wrong:
+            faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:100]]
+            raise ApiError("bad_message", f"{faults[0]['path']} is not a field of a batch", faults)
+        self.reply(await self.ask("batch", **sent))
+
+    def asked_for(self) -> dict[str, Any]:
+        """Return the fields that the query means."""
+        fields: dict[str, Any] = {"collection": is_true(self.get_query_argument("collection", ""))}
+        for name in ("offset", "limit"):
+            if (text := self.get_query_argument(name, None)) is not None:
+                fields[name] = number(text)
+        return fields
+
+
+class BatchesHandler(BatchHandler):
+    """``/batches``."""
+
+    async def get(self) -> None:
+        """List batches."""
+        self.reply(await self.ask("list_batches"))
+
+    async def post(self) -> None:
+        """Make a batch."""
+        await self.create()
+
+
+class JobsOrBatchesHandler(JobsHandler, BatchHandler):
+    """``/jobs``: Salt's jobs to read, as salt-api has them, and batches to make, as the puppetmaster has."""
+
+    async def post(self) -> None:
+        """Make a batch."""
+        await self.create()
+
+
+class OneBatchHandler(BatchHandler):
+    """``/batches/ID``, and ``/jobs/ID`` for an id that is none of a job."""
+
+    async def get(self, id_: str) -> None:
+        """Tell of a batch."""
+        self.reply(await self.ask("get_batch", batch=number(id_), **self.asked_for()))
+
+    async def delete(self, id_: str) -> None:
+        """Cancel a batch and forget it."""
+        if len(id_) == JID_LENGTH:
+            raise ApiError("bad_message", "a job cannot be deleted; `cancel` stops it", status=405)
+        await self.ask("cancel_batch", batch=number(id_), forget=True)
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.finish()
+
+
+class RequestHandler(BatchHandler):
+    """``/requests/ID``."""
+
+    async def get(self, id_: str) -> None:
+        """Tell of a request."""
+        self.reply(await self.ask("get_batch", request=number(id_)))
+
+
+class BatchCodec:
+    """Makes of frames what the puppetmaster's clients know: the batch object, and nothing else."""
+
+    name = "puppetmaster"
+    binary = False
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+        """Batches whose ids this client has."""
+
+    def encode(self, value: Any) -> bytes:
+        """Return the object of a batch frame, and nothing for anything else."""
+        if not isinstance(value, dict) or value.get("type") != "batch" or "subscription" not in value:
+            return b""
+        batch = dict(value["batch"])
+        if value["requests"]:
+            batch["requests"] = value["requests"]
+        elif batch["totalCount"] <= MOST_IDS or batch["id"] not in self._known:
+            batch["requests"] = [request_id(batch["id"], place) for place in range(batch["totalCount"])]
+        self._known.add(batch["id"])
+        return encode(batch)
+
+    def decode(self, data: str | bytes) -> Any:
+        """Return what a client sent."""
+        return decode(data)
+
+    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+        """Return nothing: events are not sent here."""
+        return b""
+
+    def event(self, number: int, body: bytes) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def events(self, number: int, bodies: Any) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+class BatchSocket(SocketHandler):
+    """``/batches/ws`` and ``/batches/ID/ws``, and the same under ``/jobs``: the batch object at once, then its changes.
+
+    What a client sends is ignored.
+    """
+
+    must_log_in = True
+
+    def initialize(self, clients: Clients) -> None:
+        """Take what all doors share."""
+        super().initialize(clients)
+        self._fields: dict[str, Any] = {}
+        self._codec: Codec = BatchCodec()
+
+    async def prepare(self) -> None:
+        """Refuse who may not come, and ids that are none."""
+        await super().prepare()
+        if self._finished or self.session is None:
+            return
+        self._fields = {"collection": is_true(self.get_query_argument("collection", ""))}
+        id_ = next((text for text in self.path_args if text), None)
+        if id_ is None:
+            return
+        try:
+            self._fields["batch"] = number(id_)
+            await self._once(self.session, "get_batch", batch=self._fields["batch"])
+        except ApiError as fault:
+            refuse(self, fault.status, fault)
+
+    def codec(self) -> Codec:
+        """Return the format of this client's messages."""
+        return self._codec
+
+    def began(self, connection: Connection) -> None:
+        """Follow."""
+        connection.wrap = _unless_empty
+        self._following = asyncio.ensure_future(self._follow(connection))
+
+    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Ignore it."""
+        return None
+
+    async def _follow(self, connection: Connection) -> None:
+        try:
+            await self.clients.ask(connection, {"type": "subscribe", "subscription": "batch", **self._fields})
+        except ApiError as fault:
+            self.end(1011, fault.message)
+
+    async def _once(self, session: Session, operation: str, **fields: Any) -> Any:
+        apart = detached(self.address, self.clients.services.settings.limits)
+        apart.become(session)
+        try:
+            return await self.clients.ask(apart, {"type": operation, **fields})
+        finally:
+            apart.closed()
+
+
+def number(text: str) -> Any:
+    """Return an id as the number that it is; what is none is left for the schema to refuse."""
+    return int(text) if re.fullmatch(r"[0-9]{1,16}", text) else text
+
+
+def is_true(text: str) -> bool:
+    """Tell whether a flag of a query is set."""
+    return text.lower() in TRUE
+
+
+def _unless_empty(payload: bytes) -> bytes:
+    return text_frame(payload) if payload else b""

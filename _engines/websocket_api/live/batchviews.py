@@ -1,0 +1,157 @@
+"""Live pictures of batches: who follows which, and frames that cost what changed and not how large the batch is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from ..errors import ApiError
+from . import frames
+from .batchbook import BatchBook, may_see
+from .batches import Batch
+from .connection import Connection
+from .history import History
+from .pacing import Later, Pacer
+from .pictures import Picture
+from .sessions import Session
+from .views import CHANGE_SECONDS, PIECE, Clock
+
+
+class BatchViews:
+    """Who follows batches.
+
+    :param later: ``later(seconds, call)``
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, *, book: BatchBook, history: History, later: Later, clock: Clock) -> None:
+        self.book = book
+        self._history = history
+        self._later = later
+        self._clock = clock
+        self._followers: dict[BatchSubscription, None] = {}
+        self._changed: dict[int, set[int]] = {}
+        self._gone: set[int] = set()
+        self._pacers: dict[int, Pacer] = {}
+        book.on_change(self._batch_changed)
+
+    @property
+    def seq(self) -> int:
+        """The number up to which the pictures are drawn."""
+        return self._history.seq
+
+    def follow(self, subscription: BatchSubscription) -> None:
+        """Send changes to a subscription."""
+        self._followers[subscription] = None
+
+    def leave(self, subscription: BatchSubscription) -> None:
+        """Send it nothing more."""
+        self._followers.pop(subscription, None)
+
+    def frame(self, subscription: BatchSubscription, batch: Batch, places: Iterable[int]) -> frames.Message:
+        """Return a batch with these of its requests."""
+        wanted = places if subscription.collection and batch.requests is not None else ()
+        requests = [batch.request_shown(place) for place in sorted(wanted)]
+        return frames.batch(subscription.number, self.seq, batch.shown(), requests)
+
+    def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
+        if what == "known" or not any(follower.wants(batch) for follower in self._followers):
+            return
+        self._changed.setdefault(batch.id, set()).update(places)
+        pacer = self._pacers.get(batch.id)
+        if pacer is None:
+            pacer = Pacer(CHANGE_SECONDS, lambda: self._flush(batch), self._later, self._clock)
+            self._pacers[batch.id] = pacer
+        if what == "destroy":
+            self._gone.add(batch.id)
+        pacer.poke()
+
+    def _flush(self, batch: Batch) -> None:
+        changed, gone = self._changed.pop(batch.id, set()), batch.id in self._gone
+        made: dict[Any, bytes] = {}
+        for follower in list(self._followers):
+            if not follower.wants(batch):
+                continue
+            if follower.drawing:
+                follower.behind.update((str(batch.id), place) for place in changed or (-1,))
+                continue
+            connection = follower.connection
+            key = (follower.number, follower.collection, connection.wrap, connection.codec)
+            if key not in made:
+                made[key] = connection.frame(self.frame(follower, batch, changed))
+            connection.outbox.put(made[key])
+            if gone and follower.batch is not None:
+                follower.over(ApiError("not_found", "the batch was forgotten"))
+        if batch.ended or gone:
+            self._gone.discard(batch.id)
+            self._pacers.pop(batch.id, None)
+
+
+class BatchSubscription(Picture):
+    """One client's view of a batch, or of all that may be seen.
+
+    :param batch: None for all
+    :param collection: whether the requests that changed come with it
+    """
+
+    def __init__(
+        self,
+        views: BatchViews,
+        connection: Connection,
+        number: int,
+        session: Session,
+        batch: Batch | None,
+        *,
+        collection: bool = True,
+    ) -> None:
+        super().__init__(views, connection, number, session)
+        self.batch = batch
+        self.collection = collection and batch is not None
+        self._batches = views
+        if batch is not None:
+            views.book.hold(batch)
+
+    def wants(self, batch: Batch) -> bool:
+        """Tell whether it follows this batch."""
+        return batch is self.batch or (self.batch is None and may_see(self.session.viewer, batch))
+
+    def start(self) -> None:
+        """Follow, and send the snapshot."""
+        self._batches.follow(self)
+        self.draw(self._pieces())
+
+    def regroup(self) -> None:
+        """End when the batch may not be seen any more."""
+        if self.batch is not None and not may_see(self.session.viewer, self.batch):
+            self.over(ApiError("forbidden", "this batch may not be seen by you any more"))
+
+    def over(self, fault: ApiError) -> None:
+        """End, and say why."""
+        self.connection.remove(self.number)
+        self.connection.send(frames.ended(self.number, fault))
+
+    def catch_up(self, behind: set[tuple[str, Any]]) -> None:
+        """Send what changed while the snapshot was drawn."""
+        for id_ in {id_ for id_, _ in behind}:
+            batch = self._batches.book.get(int(id_))
+            if batch is not None:
+                places = {place for of, place in behind if of == id_ and place >= 0}
+                self.connection.send(self._batches.frame(self, batch, places))
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        super().stop()
+        self._batches.leave(self)
+        if self.batch is not None:
+            self._batches.book.let_go(self.batch)
+
+    def _pieces(self) -> Iterator[frames.Message]:
+        if self.batch is None:
+            for batch in list(self._batches.book.known()):
+                if not batch.ended and self.wants(batch):
+                    yield self._batches.frame(self, batch, ())
+        elif not self.collection:
+            yield self._batches.frame(self, self.batch, ())
+        else:
+            for places in self.batch.pieces(PIECE):
+                yield self._batches.frame(self, self.batch, places)
