@@ -10,6 +10,7 @@ from typing import Any
 
 from .live.batchbook import BatchBook
 from .live.batchkeeper import BatchKeeper
+from .live.batchreader import BatchReader
 from .live.batchviews import BatchViews
 from .live.dispatch import Dispatch
 from .live.fleet import Fleet
@@ -109,10 +110,11 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         answer_seconds=opts.get("gather_job_timeout", 10),
         clock=clock,
     )
-    batch_book = BatchBook()
+    batch_store, batch_book = BatchStore(opts, pool), BatchBook()
     keeper = BatchKeeper(
-        store=BatchStore(opts, pool),
+        store=batch_store,
         book=batch_book,
+        reader=BatchReader(batch_store, batch_book),
         run=history.epoch,
         keep_seconds=settings.batch_keep * DAY_SECONDS,
         clock=clock,

@@ -1,4 +1,4 @@
-"""Keeps batches in the store: writes what changed, reads what others wrote, and takes over from who is gone.
+"""Keeps batches in the store: writes what changed, and takes over from who is gone.
 
 A store that fails loses no running batch: what runs is followed on in memory and written when the store is well
 again; until then nothing new is sent, for it could be sent twice.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,43 +17,13 @@ from . import batchrecords as records
 from .batchbook import BatchBook
 from .batches import ENDED, Batch
 from .batchids import MASTERS, Ids
+from .batchreader import BatchReader, Store
 from .lease import QUICK_SECONDS, RENEW_SECONDS, SETTLE_SECONDS, SURE_SECONDS, Lease
 
 log = logging.getLogger(__name__)
 
 AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
 SWEEP_SECONDS = 10.0  # between two looks for batches that are too old
-
-Sleep = Callable[[float], Awaitable[Any]]
-
-
-class Store(Protocol):
-    """Where batches are kept (master/batchstore.py); every method raises ``master_unavailable`` when it fails."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether other masters may write to it."""
-        ...
-
-    async def identity(self) -> str: ...
-    async def ids(self) -> list[int]: ...
-    async def record(self, id_: int) -> dict[str, Any] | None: ...
-    async def records(self, ids: list[int]) -> dict[int, dict[str, Any]]: ...
-    async def requests(self, id_: int, numbers: list[int]) -> list[list[Any]]: ...
-    async def calls(self, id_: int) -> list[dict[str, Any]]: ...
-    async def write(
-        self,
-        id_: int,
-        record: Mapping[str, Any],
-        chunks: Mapping[int, list[Any]],
-        calls: list[dict[str, Any]] | None = None,
-    ) -> None: ...
-    async def remove(self, id_: int) -> None: ...
-    async def order(self, id_: int, what: Mapping[str, Any]) -> None: ...
-    async def orders(self) -> dict[int, dict[str, Any]]: ...
-    async def ordered(self, id_: int) -> None: ...
-    async def number(self, identity: str, most: int) -> tuple[int, int]: ...
-    async def given(self, identity: str, number: int, last: int) -> None: ...
 
 
 class Driver(Protocol):
@@ -87,6 +57,8 @@ class _Kept:
     chunks: set[int] = field(default_factory=set)
     dirty: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    whole: bool = False
+    """Whether the store has nothing of it, not even what its requests ask for."""
     rev: int = 0
     revs: list[int] = field(default_factory=list)
     """In which write each chunk was written last: so that others read only what changed."""
@@ -95,6 +67,7 @@ class _Kept:
 class BatchKeeper:
     """Batches in the store.
 
+    :param reader: what this engine does not drive
     :param run: names this run of the engine
     :param keep_seconds: how long batches that have ended are kept
     :param clock: seconds, monotonic
@@ -106,14 +79,16 @@ class BatchKeeper:
         *,
         store: Store,
         book: BatchBook,
+        reader: BatchReader,
         run: str,
         keep_seconds: float,
         clock: Callable[[], float],
         wall: Callable[[], float],
-        sleep: Sleep = asyncio.sleep,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._book = book
+        self._reader = reader
         self._run = run
         self._keep_seconds = keep_seconds
         self._clock = clock
@@ -123,18 +98,9 @@ class BatchKeeper:
         self._lease: Lease | None = None
         self._ids: Ids | None = None
         self._kept: dict[int, _Kept] = {}
-        self._revs: dict[int, tuple[int, list[int]]] = {}
-        """Of batches that others drive: what was read last."""
-        self._hidden: set[int] = set()
-        """Ordered to be forgotten: nobody is shown them any more."""
         self._taking: set[int] = set()
         self._failed = False
         self._around = self._swept = clock() - AROUND_SECONDS
-        book.reader = self
-
-    def drives(self, batch: Batch) -> bool:
-        """Tell whether this engine drives a batch."""
-        return batch.id in self._kept
 
     # For who drives
 
@@ -147,15 +113,16 @@ class BatchKeeper:
         if self._ids is None or self._lease is None:
             raise ApiError("master_unavailable", "the store of batches has not answered yet: try again")
         batch = make(self._ids.take(requests))
-        kept = _Kept(batch, self._clock(), self._clock(), chunks=records.chunks_of(range(batch.total)))
+        now, chunks = self._clock(), records.chunks_of(range(batch.total))
+        kept = _Kept(batch, now, now, chunks=chunks, whole=True)
         kept.revs = [0] * len(kept.chunks)
         try:
             await self._store.given(self._lease.master, self._ids.master, self._ids.last)
-            await self._write(kept, records.calls(batch))
+            await self._write(kept)
         except ApiError as fault:
             await self._clean_up(batch.id)
             raise ApiError("master_unavailable", f"the batch was not made: {fault.message}") from None
-        self._kept[batch.id] = kept
+        self._keep(kept)
         self._book.add(batch)
         return batch
 
@@ -177,13 +144,11 @@ class BatchKeeper:
         if kept is None:
             raise NotOurs
         async with kept.lock:
-            if confirm or self._clock() - kept.confirmed > SURE_SECONDS:
+            if confirm or not self.sure(batch):
                 await self._confirm(kept)
             await self._write(kept)
         if batch.ended and not kept.dirty:
-            self._kept.pop(batch.id, None)
-            self._revs[batch.id] = kept.rev, kept.revs
-            self.unload(batch)
+            self._let_go(kept)
 
     def sure(self, batch: Batch) -> bool:
         """Tell whether nobody else can drive the batch in this moment."""
@@ -195,59 +160,13 @@ class BatchKeeper:
 
         :raises ApiError: master_unavailable
         """
-        if not batch.ended and not self.drives(batch):
-            await self._store.order(batch.id, {"forget": forget})
-            if forget:
-                self._hidden.add(batch.id)
-                self._book.remove(batch)
+        if batch.ended or batch.id in self._kept:
+            await self._carry_out(batch, forget)
             return
-        await self._carry_out(batch, forget)
-
-    # For who reads
-
-    async def fill(self, batch: Batch) -> None:
-        """Give a batch its requests."""
-        numbers = [places.start // records.CHUNK for places in batch.pieces(records.CHUNK)]
-        calls = await self._store.calls(batch.id)
-        chunks = await self._store.requests(batch.id, numbers)
-        if batch.requests is None:
-            records.fill(batch, calls, chunks)
-
-    def unload(self, batch: Batch) -> None:
-        """Keep only the head of a batch that nobody needs whole."""
-        if not self.drives(batch) and not self._book.held(batch):
-            batch.requests, batch.calls = None, []
-
-    async def find(self, id_: int) -> None:
-        """Look for a batch that another master may have made."""
-        if self._store.shared and id_ not in self._hidden:
-            stored = await self._store.record(id_)
-            if stored is not None and self._book.get(id_) is None:
-                self._learn(stored)
-
-    async def refresh(self, batch: Batch) -> None:
-        """Bring a batch that another master drives up to date."""
-        if self.drives(batch) or not self._store.shared:
-            return
-        stored = await self._store.record(batch.id)
-        if self.drives(batch):
-            return
-        if stored is None:
-            self._forget_head(batch)
-            return
-        await self._follow(batch, stored)
-
-    async def look_around(self) -> None:
-        """Learn of the batches that other masters made, and of those that they removed."""
-        if not self._store.shared:
-            return
-        there = set(await self._store.ids()) - self._hidden
-        for batch in self._book.known():
-            if batch.id not in there and not self.drives(batch):
-                self._forget_head(batch)
-        for stored in (await self._store.records([id_ for id_ in there if self._book.get(id_) is None])).values():
-            if self._book.get(stored["id"]) is None:
-                self._learn(stored)
+        await self._store.order(batch.id, {"forget": forget})
+        if forget:
+            self._reader.hidden.add(batch.id)
+            self._reader.forget(batch)
 
     # What it does by itself
 
@@ -260,7 +179,10 @@ class BatchKeeper:
                 due = self._clock() - kept.written >= RENEW_SECONDS
                 if (kept.dirty or due) and not kept.lock.locked():
                     await self._save_quietly(kept.batch, due)
+            if self._store.shared and self._kept:
+                await self._take_orders()
             await self._look_at_others()
+            await self._sweep()
         except ApiError as fault:
             if not self._failed:
                 log.error("%s Batches that run are kept in memory; nothing new is sent until it answers", fault.message)
@@ -269,7 +191,6 @@ class BatchKeeper:
             if self._failed:
                 log.warning("the store of batches answers again")
             self._failed = False
-        self._sweep_due()
 
     async def close(self) -> None:
         """Write what is left, for whoever goes on."""
@@ -280,11 +201,10 @@ class BatchKeeper:
     async def _begin(self) -> None:
         identity = await self._store.identity()
         number, last = await self._store.number(identity, MASTERS)
-        stored = await self._store.records(await self._store.ids())
+        for stored in (await self._store.records(await self._store.ids())).values():
+            self._reader.learn(stored)
         self._ids = Ids(number, last, self._wall)
         self._lease = Lease(identity, self._run, self._clock, self._wall)
-        for record in stored.values():
-            self._learn(record)
 
     async def _save_quietly(self, batch: Batch, confirm: bool) -> None:
         try:
@@ -292,88 +212,91 @@ class BatchKeeper:
         except NotOurs:
             log.warning("batch %d is driven by another master now", batch.id)
 
+    async def _take_orders(self) -> None:
+        for id_, order in (await self._store.orders()).items():
+            kept = self._kept.get(id_)
+            if kept is not None:
+                await self._carry_out(kept.batch, bool(order.get("forget")))
+
+    async def _carry_out(self, batch: Batch, forget: bool) -> None:
+        if not batch.ended and self.driver is not None:
+            await self.driver.cancel(batch)
+        kept = self._kept.get(batch.id)
+        if forget:
+            if kept is not None:
+                async with kept.lock:  # or what is being written would come after the removal
+                    self._let_go(kept)
+            await self._store.remove(batch.id)
+            self._reader.forget(batch)
+        if self._store.shared:
+            await self._store.ordered(batch.id)
+
     async def _look_at_others(self) -> None:
-        if self._store.shared and self._kept:
-            for id_, order in (await self._store.orders()).items():
-                kept = self._kept.get(id_)
-                if kept is not None:
-                    await self._carry_out(kept.batch, bool(order.get("forget")))
-        others = [one for one in self._book.known() if not one.ended and not self.drives(one)]
+        others = self._others()
         for batch in others:
             if self._book.held(batch):
-                await self.refresh(batch)
-        if self._clock() - self._around < AROUND_SECONDS and not self._due_at_once(others):
+                await self._reader.refresh(batch)
+        # After a start at once: what an earlier run of this very master drove waits for nobody.
+        if self._clock() - self._around < AROUND_SECONDS and all(map(self._reader.was_read, others)):
             return
         self._around = self._clock()
-        await self.look_around()
-        await asyncio.gather(*(self._take_over(one) for one in self._book.known() if not one.ended))
+        await self._reader.look_around()
+        await asyncio.gather(*map(self._take_over, self._others()))
 
-    def _due_at_once(self, others: list[Batch]) -> bool:
-        # After a start: what an earlier run of this very master drove waits for nobody.
-        return any(one.id not in self._revs for one in others)
+    def _others(self) -> list[Batch]:
+        return [one for one in self._book.known() if not one.ended and one.id not in self._kept]
 
     async def _take_over(self, batch: Batch) -> None:
         lease = self._lease
-        if lease is None or self.drives(batch) or batch.id in self._taking:
+        if lease is None or batch.id in self._taking:
             return
         began = self._clock()
         stored = await self._store.record(batch.id)
         if stored is None:
-            self._forget_head(batch)
+            self._reader.forget(batch)
+            lease.forget(batch.id)
             return
-        self._revs.setdefault(batch.id, (-1, []))
         if stored["status"] in ENDED or not (lease.ours(stored) or lease.void(batch.id, stored)):
-            await self._follow(batch, stored)
+            await self._reader.follow(batch, stored)
             return
         was = stored["driver"]["master"]
+        jobs = [[*row[:4], row[4] or was != lease.master] for row in stored["jobs"]]
         self._taking.add(batch.id)
         try:
-            jobs = [[*row[:4], row[4] or was != lease.master] for row in stored["jobs"]]
             await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
             if self._clock() - began > QUICK_SECONDS:
                 return
             await self._sleep(SETTLE_SECONDS)
-            stored = await self._store.record(batch.id)
+            began, stored = self._clock(), await self._store.record(batch.id)
             if stored is None or not lease.ours(stored):
                 return
             batch.requests = None
             records.update(batch, stored)
-            await self.fill(batch)
+            await self._reader.fill(batch)
         finally:
             self._taking.discard(batch.id)
-        now = self._clock()
-        self._kept[batch.id] = _Kept(batch, now, now, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True)
+        self._keep(_Kept(batch, began, began, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True))
         lease.forget(batch.id)
         log.info("batch %d goes on here", batch.id)
         if self.driver is not None:
             await self.driver.adopt(batch)
 
-    async def _carry_out(self, batch: Batch, forget: bool) -> None:
-        if not batch.ended and self.driver is not None:
-            await self.driver.cancel(batch)
-        if forget:
-            self._kept.pop(batch.id, None)
-            await self._store.remove(batch.id)
-            self._forget_head(batch)
-        if self._store.shared:
-            await self._store.ordered(batch.id)
-
     async def _confirm(self, kept: _Kept) -> None:
         began = self._clock()
         stored = await self._store.record(kept.batch.id)
-        # None: the store was emptied. Nobody else can have found the batch there.
         if stored is not None and self._lease is not None and not self._lease.ours(stored):
-            self._kept.pop(kept.batch.id, None)
-            self._revs[kept.batch.id] = -1, []
             if self.driver is not None:
                 self.driver.drop(kept.batch)
-            self.unload(kept.batch)
+            self._let_go(kept)
+            self._reader.note(kept.batch, -1, [])
             raise NotOurs
         if stored is None:
+            # The store was emptied. Nobody else can have found the batch there.
             kept.chunks |= records.chunks_of(range(kept.batch.total))
+            kept.whole = True
         kept.confirmed = began
 
-    async def _write(self, kept: _Kept, calls: list[dict[str, Any]] | None = None) -> None:
+    async def _write(self, kept: _Kept) -> None:
         assert self._lease is not None  # noqa: S101 - nothing is kept before that
         batch, numbers = kept.batch, kept.chunks
         kept.chunks, kept.dirty = set(), False
@@ -382,41 +305,26 @@ class BatchKeeper:
             kept.revs[number] = kept.rev
         chunks = {number: records.chunk(batch, number) for number in sorted(numbers)}
         more = {"driver": self._lease.driver(), "rev": kept.rev, "chunks": kept.revs}
+        calls = records.calls(batch) if kept.whole else None
         try:
             await self._store.write(batch.id, {**records.record(batch), **more}, chunks, calls)
+            kept.whole = False
         except BaseException:
             kept.chunks |= numbers
             kept.dirty = True
             raise
         kept.written = self._clock()
 
-    def _learn(self, stored: Mapping[str, Any]) -> None:
-        if stored.get("form") != records.FORM:
-            return  # of another release
-        self._book.add(records.head(stored), "known")
+    def _keep(self, kept: _Kept) -> None:
+        self._kept[kept.batch.id] = kept
+        self._reader.driven.add(kept.batch.id)
 
-    async def _follow(self, batch: Batch, stored: Mapping[str, Any]) -> None:
-        """Take what another master wrote; of the requests only what changed since."""
-        rev, revs = self._revs.get(batch.id, (-1, []))
-        if stored["rev"] == rev:
-            return
-        places: list[int] = []
-        if batch.requests is not None:
-            new = [number for number, at in enumerate(stored["chunks"]) if number >= len(revs) or at != revs[number]]
-            for number, rows in zip(new, await self._store.requests(batch.id, new), strict=True):
-                places += records.take_rows(batch, number, rows)
-        if self.drives(batch):
-            return
-        self._revs[batch.id] = stored["rev"], list(stored["chunks"])
-        before = batch.ended
-        records.update(batch, stored)
-        self._book.tell(batch, places, "save" if batch.ended and not before else "update")
-
-    def _forget_head(self, batch: Batch) -> None:
-        self._book.remove(batch)
-        self._revs.pop(batch.id, None)
-        if self._lease is not None:
-            self._lease.forget(batch.id)
+    def _let_go(self, kept: _Kept) -> None:
+        batch = kept.batch
+        self._kept.pop(batch.id, None)
+        self._reader.driven.discard(batch.id)
+        self._reader.note(batch, kept.rev, kept.revs)
+        self._reader.unload(batch)
 
     async def _clean_up(self, id_: int) -> None:
         try:
@@ -424,17 +332,12 @@ class BatchKeeper:
         except ApiError:
             log.debug("what was written of batch %d stays: it has no record, and is found by nobody", id_)
 
-    def _sweep_due(self) -> None:
-        if self._clock() - self._swept >= SWEEP_SECONDS:
-            self._swept = self._clock()
-            self._sweeping = asyncio.ensure_future(self._sweep())
-
     async def _sweep(self) -> None:
-        until = self._wall() - self._keep_seconds
+        """Forget what is too old."""
+        if self._clock() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept, until = self._clock(), self._wall() - self._keep_seconds
         for batch in self._book.known():
-            if batch.finished is not None and batch.finished <= until and not self.drives(batch):
-                try:
-                    await self._store.remove(batch.id)
-                except ApiError:
-                    return  # tick() says so
-                self._forget_head(batch)
+            if batch.finished is not None and batch.finished <= until and batch.id not in self._kept:
+                await self._store.remove(batch.id)
+                self._reader.forget(batch)

@@ -204,6 +204,8 @@ class Dispatch:
             started = await self._salt.publish(session, call, list(places), mark(batch, job))
         except ApiError as fault:
             return self._not_started(driven, job, fault)
+        if batch.ended:
+            return False  # its time was up meanwhile
         batch.told(job, str(started["jid"]))
         for place in places.values():
             batch.at(place).jid = job.jid

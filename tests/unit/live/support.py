@@ -100,8 +100,8 @@ class Client:
 class World:
     """Everything between the bus and the clients."""
 
-    def __init__(self, **history: Any) -> None:
-        self.time = Time()
+    def __init__(self, time: Time | None = None, **history: Any) -> None:
+        self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
         self.book = JobBook(most=100, clock=self.time)

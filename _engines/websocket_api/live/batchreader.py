@@ -1,0 +1,140 @@
+"""Reads from the store what this engine does not drive itself: old batches, and those of other masters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from . import batchrecords as records
+from .batchbook import BatchBook
+from .batches import Batch
+
+log = logging.getLogger(__name__)
+
+
+class Store(Protocol):
+    """Where batches are kept (master/batchstore.py); every method raises ``master_unavailable`` when it fails."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other masters may write to it."""
+        ...
+
+    async def identity(self) -> str: ...
+    async def ids(self) -> list[int]: ...
+    async def record(self, id_: int) -> dict[str, Any] | None: ...
+    async def records(self, ids: list[int]) -> dict[int, dict[str, Any]]: ...
+    async def requests(self, id_: int, numbers: list[int]) -> list[list[Any]]: ...
+    async def calls(self, id_: int) -> list[dict[str, Any]]: ...
+    async def write(
+        self,
+        id_: int,
+        record: Mapping[str, Any],
+        chunks: Mapping[int, list[Any]],
+        calls: list[dict[str, Any]] | None = None,
+    ) -> None: ...
+    async def remove(self, id_: int) -> None: ...
+    async def order(self, id_: int, what: Mapping[str, Any]) -> None: ...
+    async def orders(self) -> dict[int, dict[str, Any]]: ...
+    async def ordered(self, id_: int) -> None: ...
+    async def number(self, identity: str, most: int) -> tuple[int, int]: ...
+    async def given(self, identity: str, number: int, last: int) -> None: ...
+
+
+class BatchReader:
+    """Batches as the store has them.
+
+    What the keeper drives (live/batchkeeper.py) is never read over: memory is newer.
+    """
+
+    def __init__(self, store: Store, book: BatchBook) -> None:
+        self._store = store
+        self._book = book
+        self.driven: set[int] = set()
+        """Batches that this engine drives."""
+        self.hidden: set[int] = set()
+        """Ordered to be forgotten: nobody is shown them any more."""
+        self._revs: dict[int, tuple[int, list[int]]] = {}
+        """What was read last of each: the number of the write, and for each chunk that in which it was written."""
+        book.reader = self
+
+    def was_read(self, batch: Batch) -> bool:
+        """Tell whether a batch was read since it was learned of."""
+        return batch.id in self._revs
+
+    def note(self, batch: Batch, rev: int, revs: list[int]) -> None:
+        """Note which writing of a batch is known."""
+        self._revs[batch.id] = rev, list(revs)
+
+    async def fill(self, batch: Batch) -> None:
+        """Give a batch its requests."""
+        numbers = [places.start // records.CHUNK for places in batch.pieces(records.CHUNK)]
+        calls = await self._store.calls(batch.id)
+        chunks = await self._store.requests(batch.id, numbers)
+        if batch.requests is None:
+            records.fill(batch, calls, chunks)
+
+    def unload(self, batch: Batch) -> None:
+        """Keep only the head of a batch, unless it is needed whole."""
+        if batch.id not in self.driven and not self._book.held(batch):
+            batch.requests, batch.calls = None, []
+
+    async def find(self, id_: int) -> None:
+        """Look for a batch that another master may have made."""
+        if self._store.shared and id_ not in self.hidden:
+            stored = await self._store.record(id_)
+            if stored is not None:
+                self.learn(stored)
+
+    async def refresh(self, batch: Batch) -> None:
+        """Bring a batch that another master drives up to date."""
+        if batch.id in self.driven or not self._store.shared:
+            return
+        stored = await self._store.record(batch.id)
+        if batch.id in self.driven:
+            return
+        if stored is None:
+            self.forget(batch)
+        else:
+            await self.follow(batch, stored)
+
+    async def look_around(self) -> None:
+        """Learn of the batches that other masters made, and of those that they removed."""
+        if not self._store.shared:
+            return
+        known = list(self._book.known())
+        there = set(await self._store.ids()) - self.hidden
+        for batch in known:
+            if batch.id not in there and batch.id not in self.driven:
+                self.forget(batch)
+        new = await self._store.records([id_ for id_ in there if self._book.get(id_) is None])
+        for stored in new.values():
+            self.learn(stored)
+
+    def learn(self, stored: Mapping[str, Any]) -> None:
+        """Keep the head of a batch; one of another release's form is left alone."""
+        if stored.get("form") == records.FORM and self._book.get(stored["id"]) is None:
+            self._book.add(records.head(stored), "known")
+
+    async def follow(self, batch: Batch, stored: Mapping[str, Any]) -> None:
+        """Take what another master wrote; of the requests only what changed since."""
+        rev, revs = self._revs.get(batch.id, (-1, []))
+        if stored["rev"] == rev:
+            return
+        places: list[int] = []
+        if batch.requests is not None:
+            new = [number for number, at in enumerate(stored["chunks"]) if number >= len(revs) or at != revs[number]]
+            for number, rows in zip(new, await self._store.requests(batch.id, new), strict=True):
+                places += records.take_rows(batch, number, rows)
+        if batch.id in self.driven:
+            return
+        self.note(batch, stored["rev"], stored["chunks"])
+        before = batch.ended
+        records.update(batch, stored)
+        self._book.tell(batch, places, "save" if batch.ended and not before else "update")
+
+    def forget(self, batch: Batch) -> None:
+        """Forget a batch that is not there any more."""
+        self._book.remove(batch)
+        self._revs.pop(batch.id, None)

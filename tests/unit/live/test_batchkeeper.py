@@ -1,0 +1,308 @@
+"""Batches outlive the engine, the master, and the store's bad moments."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from websocket_api.errors import ApiError
+from websocket_api.live.batches import Batch
+
+from tests.unit.live.batching import Master, Masters, settle, statuses
+
+
+def of(master: Master, batch: Batch) -> Batch:
+    """Another master's view of a batch."""
+    found = master.book.get(batch.id)
+    assert found is not None
+    return found
+
+
+async def whole(master: Master, batch: Batch) -> Batch:
+    """The same, with the requests."""
+    return await master.book.whole(await master.book.visible(batch.id, master.session.viewer))
+
+
+async def test_a_restarted_engine_goes_on_at_once_and_sends_nothing_twice() -> None:
+    """Returns that came meanwhile are in the job cache."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", "c", concurrency=2)
+    await masters.pass_(1)
+    jid = one.last
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    again.returns(jid, "a", heard=False)
+    await masters.pass_(4)
+    after = of(again, batch)
+    assert again.sent == [["c"]]
+    assert statuses(after) == ["resolved", "sent", "sent"]
+    again.returns(jid, "b")
+    again.returns(again.last, "c")
+    assert after.status == "resolved"
+
+
+async def test_an_engine_killed_between_storing_and_publishing_does_not_send_again() -> None:
+    """It is looked for, and where nobody knows of it its outcome is unknown."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    blocked = asyncio.Event()
+
+    async def never(*_: object) -> None:
+        await blocked.wait()
+
+    one.salt.publish = never  # type: ignore[method-assign,assignment]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(1)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    await masters.pass_(25)
+    after = of(again, batch)
+    assert statuses(after) == ["error", "sent"]
+    assert after.at(0).result["error"] == "outcome_unknown"
+    assert again.sent == [["b"]]
+
+
+async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_mark() -> None:
+    """The job cache has batch and number as its metadata."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a")
+    publish = one.salt.publish
+
+    async def published_and_died(*args: object) -> object:
+        await publish(*args)  # type: ignore[arg-type]
+        await asyncio.Event().wait()
+        return {}
+
+    one.salt.publish = published_and_died  # type: ignore[method-assign,assignment]
+    await masters.pass_(1)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    again.returns(one.last, "a", heard=False)
+    await masters.pass_(10)
+    assert again.sent == []
+    assert of(again, batch).status == "resolved"
+
+
+async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
+    """By reading the store; it does not touch it."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b")
+    await masters.pass_(2)
+    seen = await whole(two, batch)
+    assert statuses(seen) == ["sent", "sent"]
+    one.returns(one.last, "a")
+    await masters.pass_(2)
+    assert statuses(await whole(two, batch)) == ["resolved", "sent"]
+    assert seen.shown() == batch.shown()
+    await masters.pass_(60)
+    assert (one.sent, two.sent) == ([["a", "b"]], [])
+
+
+async def test_another_master_takes_over_when_the_driver_is_gone_for_twenty_seconds() -> None:
+    """What was sent by the one that is gone is not sent again, what was not is."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    await masters.pass_(15)
+    assert two.sent == []
+    await masters.pass_(20)
+    after = of(two, batch)
+    assert statuses(after) == ["sent", "pending", "pending"]
+    two.silent(one.last, "a")
+    await masters.pass_(1)
+    assert after.at(0).result["error"] == "outcome_unknown"
+    assert two.sent == [["b"]]
+    two.returns(two.last, "b")
+    await masters.pass_(1)
+    two.returns(two.last, "c")
+    assert (after.status, after.done, after.errors) == ("error", 2, 1)
+
+
+async def test_with_a_shared_job_cache_a_return_to_the_one_that_is_gone_counts() -> None:
+    """It came before that master died, and is read from there."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    two.salt.cache = one.salt.cache
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    one.returns(one.last, "a", value="done", heard=False)
+    await masters.pass_(35)
+    assert of(two, batch).at(0).result == "done"
+    assert two.sent == [["b"]]
+
+
+async def test_of_two_who_take_over_at_once_one_drives() -> None:
+    """Both write, both wait, and both read the name of the last."""
+    masters = Masters()
+    one = await masters.start("one")
+    two, three = await masters.start("two"), await masters.start("three")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(7)
+    masters.kill(one)
+    await masters.pass_(40)
+    for master in (two, three):
+        if master.world.book.get(one.last) is not None:
+            master.silent(one.last, "a")
+    await masters.pass_(5)
+    assert sorted(two.sent + three.sent) == [["b"]]
+    assert batch.id
+
+
+async def test_a_driver_that_stood_still_finds_another_name_and_sends_nothing() -> None:
+    """A stopped process that comes back: its memory is a minute old."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    await masters.pass_(2)
+    stopped = masters.all.pop(one)
+    assert stopped is not None
+    await masters.pass_(40)
+    two.silent(one.last, "a")
+    await masters.pass_(1)
+    assert two.sent == [["b"]]
+    masters.all[one] = None
+    one.returns(one.last, "a")  # makes room, in its old picture
+    await masters.pass_(5)
+    assert one.sent == [["a"]]
+    assert statuses(await whole(one, batch)) == statuses(of(two, batch))
+    two.returns(two.last, "b")
+    await masters.pass_(1)
+    assert two.sent == [["b"], ["c"]]
+
+
+async def test_a_write_that_hangs_for_too_long_is_followed_by_no_publish() -> None:
+    """Meanwhile somebody may have taken over."""
+    masters = Masters()
+    one = await masters.start("one")
+    await one.batch("a")
+    one.access.stuck = asyncio.Event()
+    await masters.pass_(15)
+    one.access.stuck.set()
+    one.access.stuck = None
+    await settle()
+    assert one.sent == []
+    await masters.pass_(5)
+    assert one.sent == [["a"]]
+
+
+async def test_a_store_that_fails_makes_no_batch() -> None:
+    """And says so; nothing is half there."""
+    masters = Masters()
+    one = await masters.start("one")
+    masters.store.fails = True
+    with pytest.raises(ApiError) as caught:
+        await one.batch("a")
+    assert caught.value.code == "master_unavailable"
+    assert "not made" in caught.value.message
+    masters.store.fails = False
+    await masters.pass_(3)
+    assert (list(one.book.known()), masters.store.batches, one.sent) == ([], {}, [])
+
+
+async def test_a_store_that_fails_loses_no_running_batch(caplog: pytest.LogCaptureFixture) -> None:
+    """What runs is followed in memory, what was not sent waits; the log says it once."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(1)
+    masters.store.fails = True
+    with caplog.at_level(logging.WARNING):
+        one.returns(one.last, "a")
+        await masters.pass_(30)
+        assert statuses(batch) == ["resolved", "pending"]
+        assert one.sent == [["a"]]
+        masters.store.fails = False
+        await masters.pass_(5)
+    assert one.sent == [["a"], ["b"]]
+    one.returns(one.last, "b")
+    await masters.pass_(2)
+    assert masters.store.batches[batch.id]["status"] == "resolved"
+    said = [record.levelname for record in caplog.records if record.name.endswith("batchkeeper")]
+    assert said == ["ERROR", "WARNING"]
+
+
+async def test_writes_are_few_and_touch_what_changed() -> None:
+    """A thousand returns in a moment are one write of two chunks."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    names = [f"m{number}" for number in range(2000)]
+    await one.batch(*names)
+    await masters.pass_(2)
+    writes, chunks = masters.store.writes, masters.store.written_chunks
+    one.returns(one.last, *names[:1000])
+    await masters.pass_(2)
+    assert masters.store.writes - writes <= 2
+    assert masters.store.written_chunks - chunks == 2
+
+
+async def test_an_order_reaches_the_driver_through_the_store() -> None:
+    """DELETE on one master, of a batch that another drives."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(3)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    await two.keeper.cancel(seen, forget=True)
+    with pytest.raises(ApiError, match="Can't find batch id"):
+        await two.book.visible(batch.id, two.session.viewer)
+    await masters.pass_(4)
+    assert one.salt.stopped == [(one.last, ["a"])]
+    assert list(one.book.known()) == list(two.book.known()) == []
+    assert (masters.store.batches, masters.store.chunks, masters.store.ordering) == ({}, {}, {})
+
+
+async def test_old_batches_are_forgotten_and_running_ones_never() -> None:
+    """After the days of batch_keep."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    old, running = await one.batch("a"), await one.batch("b")
+    await masters.pass_(1)
+    one.returns(one.salt.published[0][0], "a")
+    await masters.pass_(2)
+    assert old.ended
+    masters.time.now += 6 * 86_400
+    await masters.pass_(12)
+    assert len(one.book) == 2
+    masters.time.now += 86_400
+    await masters.pass_(12)
+    assert [batch.id for batch in one.book.known()] == [running.id]
+    assert list(masters.store.batches) == [running.id]
+
+
+async def test_an_ended_batch_leaves_the_memory_and_is_read_when_asked_for() -> None:
+    """Its head stays, its requests are in the store; the token is nowhere."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", held=False)
+    await masters.pass_(1)
+    one.returns(one.last, "a", "b", value=7)
+    await masters.pass_(2)
+    assert batch.requests is None
+    assert masters.store.batches[batch.id]["token"] is None
+    with one.book.holding(batch):
+        await one.book.whole(batch)
+        assert [batch.at(place).result for place in range(2)] == [7, 7]
+    assert batch.requests is None
+
+
+async def test_a_batch_is_its_owners_and_of_who_may_do_everything() -> None:
+    """For all others there is none."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    assert await one.book.visible(batch.id, one.world.session("test.ping", user="ann").viewer) is batch
+    assert await one.book.visible(batch.id, one.world.session(".*", user="bob").viewer) is batch
+    for stranger in (one.world.session("test.*", user="bob"), one.world.session("test.*", user="ann", eauth="ldap")):
+        with pytest.raises(ApiError) as caught:
+            await one.book.visible(batch.id, stranger.viewer)
+        assert caught.value.message == f"Can't find batch id: {batch.id}"
+        assert await one.book.listed(stranger.viewer) == []
