@@ -34,6 +34,7 @@ OPERATIONS = {
     "Logging in": ("auth", "logout", "whoami", "ping", "describe"),
     "Running things": ("cmd", "runner", "wheel", "cancel"),
     "Jobs": ("get_job", "list_jobs"),
+    "Batches": ("batch", "get_batch", "list_batches", "cancel_batch"),
     "Events and subscriptions": ("subscribe", "unsubscribe", "get_event", "event"),
     "Minions and functions": ("list_minions", "match", "functions", "signature"),
 }
@@ -44,6 +45,9 @@ OBJECTS = {
     "job_summary": "The job object without minions",
     "job_minion": "A minion's part of a job",
     "minion": "The minion object",
+    "batch": "The batch object",
+    "batch_summary": "The batch object without requests",
+    "request": "A request of a batch",
     "error": "The error object",
 }
 """Definitions of common.json that are described once."""

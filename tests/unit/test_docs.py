@@ -91,7 +91,7 @@ def test_a_page_is_sound_markdown(page: str) -> None:
     for target in re.findall(r"\]\(#([^)]*)\)", page):
         assert target in headings
     for file in re.findall(r"\]\((\w[\w-]*\.md)\)", page):
-        assert file in ("options.md", "protocol.md")
+        assert file in ("options.md", "protocol.md", "batches.md")
 
 
 def test_examples_on_the_page_are_json() -> None:

@@ -209,7 +209,5 @@ async def test_progress_of_a_minion_is_progress_of_its_request() -> None:
     batch = await one.batch("a", "b")
     await masters.pass_(1)
     said = {"percent": 50, "message": "half"}
-    one.world.fire(
-        f"salt/job/{one.last}/prog/a/websocket_api", cmd="_minion_event", id="a", tag="x", data={**said}
-    )
+    one.world.fire(f"salt/job/{one.last}/prog/a/websocket_api", cmd="_minion_event", id="a", tag="x", data={**said})
     assert (batch.progress, batch.at(0).message) == (25, "half")

@@ -10,20 +10,35 @@ import dataclasses
 import itertools
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from websocket_api.errors import ApiError
+from websocket_api.live.batchbook import BatchBook
+from websocket_api.live.batchkeeper import BatchKeeper
+from websocket_api.live.batchreader import BatchReader
+from websocket_api.live.batchviews import BatchViews
+from websocket_api.live.dispatch import Dispatch
 from websocket_api.live.sessions import Sessions
 from websocket_api.live.targets import TargetSets
 from websocket_api.live.throttle import LoginThrottle, Rate
 from websocket_api.live.watch import JobWatcher
-from websocket_api.operations import commands, describe, events, fleet, jobs, session  # noqa: F401 - registers them
+from websocket_api.operations import (  # noqa: F401 - registers them
+    batches,
+    commands,
+    describe,
+    events,
+    fleet,
+    jobs,
+    session,
+)
+from websocket_api.operations.batchjobs import BatchJobs
 from websocket_api.operations.registry import Dispatcher
 from websocket_api.operations.services import Services
 from websocket_api.operations.validation import Schemas
 from websocket_api.settings import CLIENTS, Limits, Settings
 
+from tests.unit.live import batching
 from tests.unit.live.support import Client, World
 
 SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
@@ -80,6 +95,12 @@ class Commands:
         self.answers: dict[str, Any] = {}
         """What minions, runners and wheels return, by function; without one they do not answer."""
         self._numbers = itertools.count(1)
+
+    def check_arguments(self, arg: list[Any], kwarg: dict[str, Any]) -> None:
+        wrong = [number for number, value in enumerate(arg) if isinstance(value, str) and "=" in value]
+        if wrong:
+            faults = [{"path": f"/args/{number}", "message": "looks like a keyword argument"} for number in wrong]
+            raise ApiError("bad_message", "no", faults)
 
     def _jid(self) -> str:
         if self.fault is not None:
@@ -158,6 +179,9 @@ class Store:
     async def job(self, jid: str) -> dict[str, Any] | None:
         return self.jobs.get(jid)
 
+    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
+        return None
+
 
 class Engine:
     """All of it.
@@ -176,11 +200,42 @@ class Engine:
         self.bus = True
         world.fleet.read_keys(dict.fromkeys(MINIONS, "accepted"))
         targets = TargetSets(lambda expression: self.match(expression, "compound"), world.time)
+        watcher = JobWatcher(
+            book=world.book,
+            fleet=world.fleet,
+            watched=lambda: [*world.views.followed_jobs(), *dispatch.watched()],
+            publish=lambda fun, arg, names: self.commands.publish_as_master(fun, arg, {}, names),
+            answer_seconds=10,
+            clock=world.time,
+        )
+        sessions = Sessions(self.accounts, targets, world.time)
+        self.batches = batching.Store(shared=False)
+        access, book = batching.Access(self.batches, "one"), BatchBook()
+        keeper = BatchKeeper(
+            store=access,
+            book=book,
+            reader=BatchReader(access, book),
+            run="1",
+            keep_seconds=604_800,
+            clock=world.time,
+            wall=world.time,
+        )
+        dispatch = Dispatch(
+            jobs=world.book,
+            batches=book,
+            keeper=keeper,
+            sessions=sessions,
+            salt=BatchJobs(self.commands, self.store, watcher),
+            later=world.time.later,
+            clock=world.time,
+            wall=world.time,
+        )
+        views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time)
         self.services = Services(
             version="0.1.0",
             settings=Settings(clients=CLIENTS, limits=Limits(**(limits or {}))),
             schemas=SCHEMAS,
-            sessions=Sessions(self.accounts, targets, world.time),
+            sessions=sessions,
             throttle=LoginThrottle(per_name=3, per_address=60, clock=world.time),
             hooks=Rate(10, world.time),
             history=world.history,
@@ -189,15 +244,12 @@ class Engine:
             fleet=world.fleet,
             views=world.views,
             visibility=world.visibility,
-            watcher=JobWatcher(
-                book=world.book,
-                fleet=world.fleet,
-                watched=world.views.followed_jobs,
-                publish=lambda fun, arg, names: self.commands.publish_as_master(fun, arg, {}, names),
-                answer_seconds=10,
-                clock=world.time,
-            ),
             rebar=world.rebar,
+            watcher=watcher,
+            batches=book,
+            batch_views=views,
+            batch_keeper=keeper,
+            dispatch=dispatch,
             commands=self.commands,
             functions=Functions(),
             store=self.store,
@@ -216,7 +268,8 @@ class Engine:
 
     async def match(self, tgt: Any, tgt_type: str) -> list[str]:
         if tgt_type == "list":
-            return [name for name in tgt if name in MINIONS]
+            known = {*MINIONS, *(name for names in self.sets.values() for name in names)}
+            return [name for name in tgt if name in known]
         return list(self.sets.get(tgt, [tgt] if tgt in MINIONS else []))
 
     async def fire(self, tag: str, data: dict[str, Any]) -> None:

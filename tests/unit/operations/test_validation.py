@@ -118,7 +118,7 @@ FAULTY = [
         },
     ),
     (subscribe("minions", jid=JID), {"/jid": "goes with the subscriptions event and job only"}),
-    (subscribe("batch"), {"/subscription": "must be one of: event, job, minions"}),
+    (subscribe("runner"), {"/subscription": "must be one of: event, job, minions, batch"}),
     (subscribe("event", match_type="regex", tag="x" * 257), {"/tag": "must be at most 256 characters"}),
     (subscribe("event", match_type="regex", tag=["x" * 257]), {"/tag/0": "must be at most 256 characters"}),
 ]

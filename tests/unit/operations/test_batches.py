@@ -1,0 +1,296 @@
+"""Batches from outside: made of either form, followed, read, canceled; and all that can be wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.live.batching import settle
+from tests.unit.operations.engine import Engine, Refused, Talker
+
+
+async def started(*, limits: dict[str, Any] | None = None, **users: list[Any]) -> Engine:
+    """An engine whose store of batches has answered."""
+    engine = Engine(limits=limits, **users)
+    await engine.services.batch_keeper.tick()
+    return engine
+
+
+async def run(engine: Engine, seconds: float = 1.0) -> None:
+    """Let time pass."""
+    for _ in range(int(seconds * 4)):
+        engine.world.time.pass_(0.25)
+        await settle()
+
+
+def post(resource: str = "/test/ping", to: Any = "web1", **more: Any) -> dict[str, Any]:
+    """An item in the puppetmaster's form."""
+    return {"method": "post", "resource": resource, "data": {}, "__request": {"destination": to}, **more}
+
+
+async def test_the_puppetmasters_form_names_a_function_by_its_path() -> None:
+    """Data are keyword arguments, and ``__args`` positional ones."""
+    engine = await started()
+    ann = await engine.user()
+    data = {"__args": ["nginx"], "reload": True}
+    made = await ann.ask("batch", batch=[post("/service/restart", ["web1", "db"], data=data)])
+    await run(engine)
+    (sent,) = engine.commands.published
+    assert (sent["fun"], sent["arg"], sent["kwarg"]) == ("service.restart", ["nginx"], {"reload": True})
+    assert (sent["tgt"], sent["tgt_type"]) == (["web1", "db"], "list")
+    assert len(made["requests"]) == made["totalCount"] == 2
+    one = await ann.ask("get_batch", request=made["requests"][1])
+    assert (one["resource"], one["data"], one["__request"]["destination"]) == ("/service/restart", data, "db")
+
+
+async def test_salts_form_takes_any_target() -> None:
+    """One request for each minion that it means."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "web*"}, {"fun": "test.ping", "tgt": ["db"]}])
+    await run(engine)
+    assert [sent["tgt"] for sent in engine.commands.published] == [["web1", "web2", "db"]]
+    assert made["totalCount"] == 3
+
+
+async def test_states_are_sent_so_that_they_report_themselves() -> None:
+    """The caller sees what the caller asked for."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "state.apply", "arg": ["web"], "tgt": "web*"}])
+    await run(engine)
+    assert engine.commands.published[0]["kwarg"] == {"state_events": True}
+    assert (await ann.ask("get_batch", request=made["requests"][0]))["data"] == {"__args": ["web"]}
+
+
+async def test_a_minion_of_a_list_that_is_gone_does_not_keep_the_others() -> None:
+    """Its request is an error from the beginning."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[post(to=["web1", "gone"])])
+    assert made["errorCount"] == 1
+    await run(engine)
+    shown = await ann.ask("get_batch", batch=made["id"], collection=True)
+    assert [one["__request"]["status"] for one in shown["requests"]] == ["sent", "error"]
+    assert shown["requests"][1]["__request"]["result"]["error"] == "no_minions"
+
+
+async def test_a_batch_is_read_whole_in_parts_and_as_ids() -> None:
+    """A large one is read page by page."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "*"}])
+    assert (await ann.ask("get_batch", batch=made["id"]))["requests"] == made["requests"]
+    part = await ann.ask("get_batch", batch=made["id"], collection=True, offset=1, limit=1)
+    assert [one["id"] for one in part["requests"]] == [made["requests"][1]]
+
+
+async def test_batches_are_listed_newest_first_and_by_status() -> None:
+    """One's own."""
+    engine = await started(ann=[".*"], bob=["test.*"])
+    ann, bob = await engine.user(), await engine.user("bob")
+    first = await ann.ask("batch", batch=[post()])
+    engine.world.time.pass_(1)
+    second = await bob.ask("batch", batch=[post(to="db")])
+    assert [one["id"] for one in await ann.ask("list_batches")] == [second["id"], first["id"]]
+    assert [one["id"] for one in await bob.ask("list_batches")] == [second["id"]]
+    assert await ann.ask("list_batches", status="resolved") == []
+
+
+async def test_a_follower_gets_the_whole_and_then_what_changes() -> None:
+    """And only that."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "*"}])
+    await run(engine)
+    await ann.ask("subscribe", subscription="batch", batch=made["id"])
+    first, live = ann.frames
+    assert (first["type"], len(first["requests"]), live["type"]) == ("batch", 3, "live")
+    engine.returns(engine.commands.published[0]["jid"], "web2", True)
+    await run(engine)
+    (change,) = ann.frames
+    assert [one["__request"]["destination"] for one in change["requests"]] == ["web2"]
+    assert change["batch"]["doneCount"] == 1
+
+
+async def test_a_snapshot_of_a_large_batch_comes_in_pieces() -> None:
+    """At most 500 requests in a frame."""
+    engine = await started()
+    engine.sets["*"] = [f"m{number}" for number in range(1100)]
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "*"}])
+    await ann.ask("subscribe", subscription="batch", batch=made["id"])
+    assert [len(frame.get("requests", ())) for frame in ann.frames] == [500, 500, 100, 0]
+
+
+async def test_who_follows_all_batches_hears_of_new_ones() -> None:
+    """Without their requests."""
+    engine = await started()
+    ann = await engine.user()
+    await ann.ask("subscribe", subscription="batch")
+    assert [frame["type"] for frame in ann.frames] == ["live"]
+    made = await ann.ask("batch", batch=[post()])
+    await run(engine)
+    frames = ann.frames
+    assert {frame["batch"]["id"] for frame in frames} == {made["id"]}
+    assert all(frame["requests"] == [] for frame in frames)
+
+
+async def test_pushes_are_at_most_ten_a_second_and_the_last_state_comes() -> None:
+    """However fast the returns."""
+    engine = await started()
+    engine.sets["*"] = [f"m{number}" for number in range(400)]
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "*"}])
+    await run(engine)
+    await ann.ask("subscribe", subscription="batch", batch=made["id"])
+    assert ann.frames
+    jid = engine.commands.published[0]["jid"]
+    for number in range(400):
+        engine.returns(jid, f"m{number}", True)
+        engine.world.time.pass_(0.005)
+    await run(engine)
+    frames = ann.frames
+    assert 15 <= len(frames) <= 22
+    assert frames[-1]["batch"]["status"] == "resolved"
+    assert sum(len(frame["requests"]) for frame in frames) == 400
+
+
+async def test_a_canceled_batch_says_so_and_a_second_time_is_a_conflict() -> None:
+    """What runs is stopped with the master's key, on this job's minions."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[{"fun": "test.sleep", "arg": [9], "tgt": "web*"}])
+    await run(engine, 2)
+    shown = await ann.ask("cancel_batch", batch=made["id"])
+    assert (shown["status"], shown["progress"]) == ("canceled", 100)
+    jid = engine.commands.published[0]["jid"]
+    assert engine.commands.as_master == [("saltutil.term_job", [jid], ["web1", "web2"])]
+    with pytest.raises(Refused, match="conflict"):
+        await ann.ask("cancel_batch", batch=made["id"])
+    assert await ann.ask("cancel_batch", batch=made["id"], forget=True) is None
+    with pytest.raises(Refused, match="not_found: Can't find batch id"):
+        await ann.ask("cancel_batch", batch=made["id"], forget=True)
+
+
+@pytest.mark.parametrize(
+    ("message", "paths"),
+    [
+        ({"batch": []}, ["/batch"]),
+        ({}, ["/batch"]),
+        ({"batch": [{}]}, ["/batch/0"]),
+        ({"batch": [post("/system")]}, ["/batch/0/resource"]),
+        ({"batch": [post("/")]}, ["/batch/0/resource"]),
+        ({"batch": [post("/../etc/passwd")]}, ["/batch/0/resource"]),
+        ({"batch": [post(method="brew")]}, ["/batch/0/method"]),
+        ({"batch": [post(to=[])]}, ["/batch/0/__request/destination"]),
+        ({"batch": [post(to=7)]}, ["/batch/0/__request/destination"]),
+        ({"batch": [post(to=["a/b"])]}, ["/batch/0/__request/destination/0"]),
+        ({"batch": [{"method": "post", "resource": "/a/b", "__request": {}}]}, ["/batch/0/__request"]),
+        ({"batch": [{"method": "post", "resource": "/a/b"}]}, ["/batch/0/__request"]),
+        ({"batch": [{"fun": "test.ping"}]}, ["/batch/0/tgt"]),
+        ({"batch": [{"fun": "test.ping", "tgt": "*", "resource": "/a/b"}]}, None),
+        ({"batch": [post(data=[])]}, ["/batch/0/data"]),
+        ({"batch": [post(data={"__args": "x"})]}, ["/batch/0/data/__args"]),
+        ({"batch": [post(data={"__args": ["a=b"]})]}, ["/batch/0/data/__args/0"]),
+        ({"batch": [{"fun": "a.b", "arg": ["a=b"], "tgt": "*"}, {"fun": "a.b", "arg": ["c=d"], "tgt": "*"}]}, None),
+        ({"batch": [post()], "timeout": 0}, ["/timeout"]),
+        ({"batch": [post()], "timeout": "9", "concurrency": -1, "on_error": "panic"}, None),
+        ({"batch": [post()], "concurrency": 1.5}, ["/concurrency"]),
+    ],
+)
+async def test_every_fault_is_named_and_nothing_is_made(message: dict[str, Any], paths: list[str] | None) -> None:
+    """With its place in the message."""
+    engine = await started()
+    ann = await engine.user()
+    with pytest.raises(Refused) as caught:
+        await ann.ask("batch", **message)
+    assert caught.value.code == "bad_message"
+    found = [fault["path"] for fault in caught.value.error["details"]]
+    assert found == paths if paths else len(found) > 1
+    assert await ann.ask("list_batches") == []
+    assert engine.batches.batches == {}
+
+
+async def test_a_destination_that_matches_nobody_is_named() -> None:
+    """All of them."""
+    engine = await started()
+    ann = await engine.user()
+    with pytest.raises(Refused) as caught:
+        await ann.ask("batch", batch=[post(), post(to="gone"), {"fun": "test.ping", "tgt": "nobody*"}])
+    assert caught.value.code == "no_minions"
+    assert [one["path"] for one in caught.value.error["details"]] == ["/batch/1/__request/destination", "/batch/2/tgt"]
+    assert await ann.ask("list_batches") == []
+
+
+async def test_too_many_requests_are_refused_with_limit_and_number() -> None:
+    """Two million, where a hundred are allowed; counted before anything is made of them."""
+    engine = await started(limits={"batch_requests": 100})
+    engine.sets["*"] = [f"m{number}" for number in range(20_000)]
+    ann = await engine.user()
+    items = [{"fun": "test.ping", "arg": [number], "tgt": "*"} for number in range(100)]
+    with pytest.raises(Refused) as caught:
+        await ann.ask("batch", batch=items)
+    assert caught.value.code == "too_large"
+    assert caught.value.error["details"] == {"limit": "batch_requests", "most": 100, "requests": 2_000_000}
+
+
+async def test_all_batches_that_run_are_bounded_together() -> None:
+    """Ten times as many requests as one may have."""
+    engine = await started(limits={"batch_requests": 3})
+    ann = await engine.user()
+    for _ in range(10):
+        await ann.ask("batch", batch=[{"fun": "test.sleep", "tgt": "*"}])
+    with pytest.raises(Refused, match="too_many") as caught:
+        await ann.ask("batch", batch=[post()])
+    assert caught.value.error["details"] == {"limit": "batch_requests"}
+
+
+async def test_what_salt_would_refuse_is_refused_before_anything_is_made() -> None:
+    """Not when half of it is done."""
+    engine = await started(half=[{"web*": ["test.*"]}])
+    half: Talker = await engine.user("half")
+    assert (await half.ask("batch", batch=[post(to="web1")]))["totalCount"] == 1
+    for wrong in (post(to="db"), post("/cmd/run", "web1")):
+        with pytest.raises(Refused, match="forbidden"):
+            await half.ask("batch", batch=[post(to="web2"), wrong])
+    assert len(await half.ask("list_batches")) == 1
+
+
+async def test_anothers_batch_and_request_are_none() -> None:
+    """404, not 403, whatever is asked."""
+    engine = await started(ann=[".*"], bob=["test.*"])
+    ann, bob = await engine.user(), await engine.user("bob")
+    made = await ann.ask("batch", batch=[post()])
+    for kind, fields in (
+        ("get_batch", {"batch": made["id"]}),
+        ("get_batch", {"request": made["requests"][0]}),
+        ("cancel_batch", {"batch": made["id"]}),
+        ("subscribe", {"subscription": "batch", "batch": made["id"]}),
+    ):
+        with pytest.raises(Refused, match="not_found: Can't find"):
+            await bob.ask(kind, **fields)
+
+
+async def test_without_the_client_local_there_are_no_batches() -> None:
+    """The option ``clients`` counts here too."""
+    engine = await started()
+    engine.set(clients=("runner",))
+    ann = await engine.user()
+    with pytest.raises(Refused, match="forbidden"):
+        await ann.ask("batch", batch=[post()])
+
+
+async def test_a_batch_leaves_an_audit_line_for_itself_and_for_each_job(caplog: pytest.LogCaptureFixture) -> None:
+    """Who, what, whom; no argument."""
+    engine = await started()
+    ann = await engine.user()
+    with caplog.at_level("INFO", "websocket_api.audit"):
+        made = await ann.ask("batch", batch=[post("/cmd/run", data={"__args": ["hush"]})])
+        await run(engine)
+    first, second = [record.getMessage() for record in caplog.records if "operation=batch" in record.getMessage()]
+    assert f"batch={made['id']}" in first
+    assert "fun=cmd.run" in second
+    assert engine.commands.published[0]["jid"] in second
+    assert "hush" not in first + second
