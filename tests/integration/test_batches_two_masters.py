@@ -1,0 +1,62 @@
+"""Two masters on one Redis: each shows the other's batches, and one goes on where the other is gone."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import wait_until
+from tests.integration.pair import paired
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+]
+
+MINIONS = ["m1", "m2", "m3"]
+
+
+@pytest.mark.parametrize("job_cache", ["salt_cache", "local_cache"])
+def test_a_batch_goes_on_at_the_other_master_when_its_own_is_gone(job_cache: str) -> None:
+    """Nothing is sent twice; of what ran when it went nobody can tell; what was not sent is sent and ends well."""
+    with paired(job_cache, MINIONS) as pair:
+        one = pair.client(0)
+        token = one.ask("auth", username="demo", password="demo")["token"]
+        two = pair.client(1, token)
+        made = one.ask("batch", concurrency=1, batch=[{"fun": "test.sleep", "arg": [6], "tgt": MINIONS}])
+        number = two.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
+        # Followed there while it is driven here.
+        two.frames(until=lambda frame: "resolved" in _statuses(frame), subscription=number, timeout=40)
+        wait_until(lambda: _of(two, made) == ["resolved", "sent", "pending"], "the second being sent", 20, 0.1)
+        before = two.ask("get_batch", batch=made["id"], collection=True)
+        pair.kill(0)
+        two.frames(
+            until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"],
+            subscription=number,
+            timeout=120,
+        )
+        after = two.ask("get_batch", batch=made["id"], collection=True)
+        assert [_part(after, place)["status"] for place in range(3)] == ["resolved", "error", "resolved"]
+        assert _part(after, 1)["result"]["error"] == "outcome_unknown"
+        assert (after["status"], after["doneCount"], after["errorCount"]) == ("error", 2, 1)
+        assert _part(after, 1)["jid"] == _part(before, 1)["jid"]
+        assert pair.log(1).count("fun=test.sleep") == 1
+        # A batch of one's own, where the other is gone, and one that is forgotten from there.
+        assert two.ask("cancel_batch", batch=made["id"], forget=True) is None
+        assert two.ask("list_batches") == []
+
+
+def _statuses(frame: dict[str, Any]) -> list[str]:
+    return [one["__request"]["status"] for one in frame.get("requests", ())]
+
+
+def _part(batch: dict[str, Any], place: int) -> dict[str, Any]:
+    part: dict[str, Any] = batch["requests"][place]["__request"]
+    return part
+
+
+def _of(client: Any, made: dict[str, Any]) -> list[str]:
+    return _statuses(client.ask("get_batch", batch=made["id"], collection=True))
