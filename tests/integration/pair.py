@@ -95,7 +95,7 @@ class Pair:
         first, second = (f"master-{address}" for address in ADDRESSES)
         self._salt(first, "salt-master")
         keys = self.root / first / "etc/salt/pki/master"
-        wait_until(lambda: (keys / "master.pub").exists(), "the first master's keys", timeout=START_SECONDS)
+        wait_until((keys / "master.pub").exists, "the first master's keys", timeout=START_SECONDS)
         time.sleep(0.2)  # both files are written one after the other
         other = self.root / second / "etc/salt/pki/master"
         other.mkdir(parents=True)

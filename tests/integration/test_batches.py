@@ -1,0 +1,251 @@
+"""Batches on a real master with three real minions, one of which is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import websocket
+
+from tests.client import Client
+from tests.integration.checked import CheckedClient, check
+from tests.integration.conftest import START_TIMEOUT, wait_until
+from tests.integration.staging import Stage, staged
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+MINIONS = ["b1", "b2", "b3"]
+
+
+@pytest.fixture(scope="module")
+def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
+    """A master with three minions, of which the third is stopped once its key is known."""
+    # Salt asks silent minions for so many seconds.
+    config = {"gather_job_timeout": 3}
+    with (
+        staged(salt_factories, file_root, "batches", minion=False, config=config) as stage,
+        contextlib.ExitStack() as stack,
+    ):
+        daemons = [stage.master.salt_minion_daemon(name, overrides={"file_client": "remote"}) for name in MINIONS]
+        for daemon in daemons:
+            stack.enter_context(daemon.started(start_timeout=START_TIMEOUT))
+        with stage.client() as client:
+            job = client.ask("cmd", fun="saltutil.sync_modules", tgt="*", mode="sync", timeout=90, patience=100)
+            assert {part["state"] for part in job["minions"].values()} == {"returned"}, job
+        daemons[2].terminate()
+        yield stage
+
+
+@pytest.fixture
+def client(stage: Stage) -> Iterator[Client]:
+    """A client of the user who may do everything, held to the schemas."""
+    with CheckedClient(stage.url) as client:
+        client.login("demo")
+        yield client
+
+
+@pytest.fixture
+def http(stage: Stage, client: Client) -> Callable[..., tuple[int, Any]]:
+    """``http(method, path, body)`` gives status and body."""
+    token = client.ask("auth", username="demo", password="demo")["token"]
+
+    def ask(method: str, path: str, body: Any = None, token: str = token) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"X-Auth-Token": token, "Content-Type": "application/json"}
+        request = urllib.request.Request(f"http://127.0.0.1:{stage.port}{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as fault:
+            return fault.code, json.loads(fault.read())
+
+    return ask
+
+
+def late(**seconds: float) -> dict[str, Any]:
+    """An item for all minions: each answers after so many seconds, and fails where it is not named."""
+    return {"fun": "steps.late", "kwarg": seconds, "tgt": MINIONS}
+
+
+def parts(batch: dict[str, Any]) -> list[tuple[str, str]]:
+    """Each minion's status."""
+    found = [one["__request"] for one in batch["requests"]]
+    return [(one["destination"], one["status"]) for one in found]
+
+
+def test_a_batch_runs_one_after_the_other_past_one_that_fails_and_one_that_is_gone(client: Client) -> None:
+    """Live, with counts, statuses and times right at every step."""
+    made = client.ask("batch", concurrency=1, batch=[late(b1=1.5, b3=1)])
+    assert (made["status"], made["totalCount"], made["finishedAt"]) == ("pending", 3, None)
+    number = client.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
+    frames = client.frames(
+        until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"], subscription=number, timeout=60
+    )
+    told = [frame for frame in frames if frame["type"] == "batch"]
+    steps = [
+        (one["__request"]["destination"], one["__request"]["status"])
+        for frame in told
+        for one in frame["requests"]
+        if one["__request"]["status"] != "pending"
+    ]
+    assert list(dict.fromkeys(steps)) == [
+        *(("b1", "sent"), ("b1", "resolved")),
+        *(("b2", "sent"), ("b2", "error")),
+        *(("b3", "sent"), ("b3", "error")),
+    ]
+    for frame in told:
+        batch = frame["batch"]
+        ended = batch["doneCount"] + batch["errorCount"]
+        assert batch["progress"] == ended * 100 // 3
+        assert (batch["finishedAt"] is None) == (ended < 3)
+        assert batch["status"] in ("pending", "dispatching") if ended < 3 else batch["status"] == "error"
+    after = client.ask("get_batch", batch=made["id"], collection=True)
+    first, second, third = (one["__request"] for one in after["requests"])
+    assert (first["result"], first["retcode"], first["progress"]) == ("b1", 0, 100)
+    assert "KeyError" in str(second["result"])
+    assert second["retcode"] != 0
+    assert third["result"]["error"] == "missing"
+    assert (after["doneCount"], after["finishCount"], after["errorCount"]) == (1, 1, 2)
+    assert first["createdAt"] < first["finishedAt"] < second["finishedAt"] < third["finishedAt"] <= after["finishedAt"]
+    job = client.ask("get_job", jid=first["jid"])
+    assert (job["fun"], job["metadata"]["batch"], list(job["minions"])) == ("steps.late", made["id"], ["b1"])
+
+
+def test_requests_report_their_progress_and_the_batch_sums_it_up(client: Client) -> None:
+    """By ``websocket_api.progress`` on the minion."""
+    item = {"fun": "steps.walk", "arg": [20, 60], "kwarg": {"pause": 1.5}, "tgt": MINIONS[:2]}
+    made = client.ask("batch", batch=[item])
+    number = client.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
+    frames = client.frames(
+        until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"], subscription=number, timeout=60
+    )
+    progress = [frame["batch"]["progress"] for frame in frames if frame["type"] == "batch"]
+    assert progress == sorted(progress)
+    assert any(0 < percent < 50 for percent in progress)
+    messages = {one["__request"]["message"] for frame in frames for one in frame.get("requests", ())}
+    assert {"at 20", "at 60"} <= messages
+
+
+def test_delete_in_the_middle_ends_the_function_on_the_minions(
+    client: Client, http: Callable[..., tuple[int, Any]]
+) -> None:
+    """204, then there is no such batch; and what it ran is dead."""
+    seconds = 4000 + os.getpid() % 1000
+
+    def running() -> list[psutil.Process]:
+        return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", str(seconds)]]
+
+    body = {"batch": [{"method": "post", "resource": "/cmd/run", "data": {"__args": [f"exec sleep {seconds}"]}}]}
+    body["batch"][0]["__request"] = {"destination": MINIONS[:2]}
+    status, made = http("POST", "/jobs", body)
+    assert (status, made["totalCount"]) == (200, 2)
+    wait_until(lambda: len(running()) == 2, "the function running on both minions")
+    assert http("DELETE", f"/batches/{made['id']}") == (204, None)
+    wait_until(lambda: not running(), "the end of the function")
+    gone = {"error": "not_found", "message": f"Can't find batch id: {made['id']}", "details": None}
+    assert http("DELETE", f"/jobs/{made['id']}") == (404, gone)
+    assert http("GET", f"/batches/{made['id']}") == (404, gone)
+    assert all(one["id"] != made["id"] for one in client.ask("list_batches"))
+
+
+def test_the_paths_of_the_puppetmaster_and_their_other_names(http: Callable[..., tuple[int, Any]]) -> None:
+    """A batch by either name; and jobs where ids are those of jobs."""
+    item = {"method": "POST", "resource": "/test/ping", "data": {}, "__request": {"destination": "b1"}}
+    status, made = http("POST", "/batches", {"batch": [item], "timeout": 60})
+    check("common.json#/$defs/batch", made)
+    assert (status, made["timeout"]) == (200, 60)
+    wait_until(lambda: http("GET", f"/batches/{made['id']}")[1]["finishedAt"], "the end of the batch")
+    status, one = http("GET", f"/jobs/{made['id']}?collection=true")
+    check("common.json#/$defs/batch", one)
+    request = one["requests"][0]
+    assert (status, one["status"], request["method"]) == (200, "resolved", "POST")
+    assert http("GET", f"/requests/{request['id']}") == http("GET", f"/request/{request['id']}") == (200, request)
+    assert http("GET", "/batches")[1][0]["id"] == made["id"]
+    assert "info" in http("GET", f"/jobs/{request['__request']['jid']}")[1]
+    assert request["__request"]["jid"] in http("GET", "/jobs")[1]["return"][0]
+    assert http("DELETE", f"/jobs/{request['__request']['jid']}")[0] == 405
+    assert http("DELETE", f"/batches/{request['__request']['jid']}")[0] == 405
+    for path in ("/batches/x", "/jobs/-1", "/requests/1.5", f"/batches/{2**60}"):
+        assert http("GET", path)[0] == 400
+    assert http("GET", "/requests/17")[0] == 404
+    assert http("GET", "/batches", token="0" * 64)[0] == 401
+
+
+def test_bad_batches_over_http_name_every_fault_and_make_nothing(http: Callable[..., tuple[int, Any]]) -> None:
+    """With the statuses of the errors."""
+    before = len(http("GET", "/batches")[1])
+    status, fault = http(
+        "POST", "/batches", {"batch": [{"method": "brew", "resource": "/", "data": 3}], "timeout": "x"}
+    )
+    assert (status, fault["error"]) == (400, "bad_message")
+    paths = {one["path"] for one in fault["details"]}
+    assert {"/batch/0/method", "/batch/0/resource", "/batch/0/data", "/batch/0/__request", "/timeout"} <= paths
+    assert http("POST", "/batches", {"batch": []})[0] == 400
+    assert http("POST", "/batches", [])[0] == 400
+    assert http("POST", "/batches", {"batch": [], "token": "x", "type": "cmd"})[0] == 400
+    nobody = {"batch": [{"fun": "test.ping", "tgt": "nobody*"}]}
+    assert http("POST", "/batches", nobody)[0] == 404
+    assert len(http("GET", "/batches")[1]) == before
+
+
+def test_a_websocket_sends_the_batch_at_once_and_then_as_it_changes(stage: Stage, client: Client) -> None:
+    """On every path of the document; the object alone, with the ids of its requests."""
+    token = client.ask("auth", username="demo", password="demo")["token"]
+    made = client.ask("batch", batch=[{"fun": "test.sleep", "arg": [2], "tgt": MINIONS[:2]}])
+    paths = [f"/batches/{made['id']}/ws", f"/jobs/{made['id']}/ws", f"/jobs/ws/{made['id']}", "/batches/ws"]
+    sockets = [_open(stage, path, token) for path in paths]
+    for path, socket in zip(paths, sockets, strict=True):
+        with contextlib.closing(socket):
+            seen = [json.loads(socket.recv())]
+            while not seen[-1]["finishedAt"]:
+                seen.append(json.loads(socket.recv()))
+        for one in seen:
+            check("common.json#/$defs/batch", one)
+        assert all(one["requests"] == made["requests"] for one in seen), path
+        assert seen[-1]["status"] == "resolved"
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        _open(stage, "/batches/17/ws", token)
+    assert caught.value.status_code == 404
+    with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+        _open(stage, "/batches/ws", "0" * 64)
+    assert caught.value.status_code == 401
+
+
+def test_a_batch_goes_on_when_its_engine_was_killed(stage: Stage, client: Client) -> None:
+    """What returned meanwhile is read from the job cache, what was sent is not sent again, the rest is."""
+    token = client.ask("auth", username="demo", password="demo")["token"]
+    item = {"fun": "steps.late", "kwarg": {"b1": 6, "b2": 1, "b3": 1}, "tgt": MINIONS}
+    made = client.ask("batch", concurrency=1, batch=[item])
+    wait_until(
+        lambda: parts(client.ask("get_batch", batch=made["id"], collection=True))[0] == ("b1", "sent"), "the first sent"
+    )
+    began = time.monotonic()
+    os.kill(stage.engine.pid, signal.SIGKILL)
+    stage.comes_back(40)
+    with CheckedClient(stage.url) as again:
+        again.ask("auth", token=token)
+
+        def ended() -> Any:
+            batch = again.ask("get_batch", batch=made["id"], collection=True)
+            return batch if batch["finishedAt"] else None
+
+        after = wait_until(ended, "the end of the batch", timeout=60, every=0.3)
+    assert parts(after) == [("b1", "resolved"), ("b2", "resolved"), ("b3", "error")]
+    assert after["requests"][0]["__request"]["result"] == "b1"
+    assert stage.log.count(f"batch={made['id']}") == 4, "made once, and three jobs"
+    assert time.monotonic() - began < 60
+
+
+def _open(stage: Stage, path: str, token: str) -> websocket.WebSocket:
+    headers = {"X-Auth-Token": token}
+    return websocket.create_connection(f"ws://127.0.0.1:{stage.port}{path}", header=headers, timeout=30)
