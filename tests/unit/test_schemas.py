@@ -179,7 +179,7 @@ def test_a_request_of_the_http_door_is_described_whole(name: str) -> None:
     request = SCHEMAS.requests[name]
     method, path = name.split(" ")
     assert method in ("GET", "POST", "DELETE")
-    may = {"title", "description", "access", "headers", "body", "takes", "replies", "errors"}
+    may = {"title", "description", "access", "headers", "query", "body", "takes", "replies", "errors"}
     assert request.keys() <= may
     assert request["title"]
     assert request["description"].endswith(".")

@@ -82,6 +82,7 @@ def _operation(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
     }
     parameters = [_parameter(field, "path", field) for field in re.findall(r"{(\w+)}", name)]
     parameters += [_parameter(field, "header", schema) for field, schema in request.get("headers", {}).items()]
+    parameters += [_parameter(field, "query", schema) for field, schema in request.get("query", {}).items()]
     if parameters:
         operation["parameters"] = parameters
     if "body" in request:

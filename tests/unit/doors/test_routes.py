@@ -20,7 +20,13 @@ from websocket_api.operations.validation import Schemas
 from websocket_api.settings import Settings
 
 SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
-VALUES = {"minion": "web1", "jid": "20141103073312975821", "path": "myco/disk"}
+VALUES = {
+    "minion": "web1",
+    "jid": "20141103073312975821",
+    "path": "myco/disk",
+    "batch": "961155434991616",
+    "request": "961155434995712",
+}
 """What stands in a path for a part that varies."""
 
 

@@ -38,11 +38,12 @@ def test_every_request_is_there_under_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.requests))
-def test_each_part_of_a_path_and_each_header_is_a_parameter(name: str) -> None:
+def test_each_part_of_a_path_each_header_and_each_field_of_a_query_is_a_parameter(name: str) -> None:
     """Parts of a path are required, headers are not."""
     given = {(one["name"], one["in"], one["required"]) for one in OPERATIONS[name].get("parameters", ())}
     wanted = {(part, "path", True) for part in re.findall(r"{(\w+)}", name)}
     wanted |= {(header, "header", False) for header in SCHEMAS.requests[name].get("headers", ())}
+    wanted |= {(field, "query", False) for field in SCHEMAS.requests[name].get("query", ())}
     assert given == wanted
 
 
