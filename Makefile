@@ -82,8 +82,8 @@ format: .venv/.made ## Lay out the Python files as lint wants them
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
 
-.PHONY: bench bench-commands bench-events
-bench: bench-commands bench-events ## Measure on a real master; ARGS=--help tells what can be chosen
+.PHONY: bench bench-commands bench-events bench-batches
+bench: bench-commands bench-events bench-batches ## Measure on a real master; ARGS=--help tells what can be chosen
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
@@ -94,6 +94,9 @@ bench-events: .venv/.made
 .PHONY: goldens
 goldens: .venv/.made ## Record anew what Salt's own salt-api answers, into tests/goldens/ (minutes)
 	@$(PY) -m tests.goldens.record $(ARGS)
+
+bench-batches: .venv/.made
+	@$(PY) -m tests.benchmarks.batches $(filter --quick --write --help,$(ARGS))
 
 .PHONY: docs
 docs: .venv/.made ## Write docs/protocol.md and docs/options.md from the schemas

@@ -71,6 +71,8 @@ class Stage:
     cherrypy: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     master_opts: dict[str, Any] = field(default_factory=dict)
+    keys: int = 0
+    """How many more accepted minions there are that never run, by the names in :attr:`accepted`."""
 
     def __post_init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="wsb-"))
@@ -82,6 +84,10 @@ class Stage:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     # -- configuration ------------------------------------------------------------------------------------------
+
+    @property
+    def accepted(self) -> list[str]:
+        return [f"m{number:05}" for number in range(self.keys)]
 
     @property
     def config_dir(self) -> Path:
@@ -138,7 +144,8 @@ class Stage:
         self.salt("salt-key", "--gen-keys", AWAY, "--gen-keys-dir", str(keys))
         accepted = self.root / "etc" / "salt" / "pki" / "master" / "minions"
         accepted.mkdir(parents=True, exist_ok=True)
-        shutil.copy(keys / f"{AWAY}.pub", accepted / AWAY)
+        for name in (AWAY, *self.accepted):
+            shutil.copy(keys / f"{AWAY}.pub", accepted / name)
 
     # -- processes ----------------------------------------------------------------------------------------------
 
@@ -243,6 +250,11 @@ class Stage:
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/"
+
+    @property
+    def pull(self) -> str:
+        """The socket that takes events for the master's bus."""
+        return str(self.root / "var" / "run" / "salt" / "master" / "master_event_pull.ipc")
 
     def salt_opts(self) -> dict[str, Any]:
         import salt.config

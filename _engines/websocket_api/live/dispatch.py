@@ -144,8 +144,9 @@ class Dispatch:
         batch.final = "canceled"
         self._changed(batch, batch.end_all({"pending"}, "canceled", self._wall(), CANCELED))
         async with driven.lock:
-            for job in list(batch.jobs.values()):
-                await self._stop(job)
+            tried = await asyncio.gather(*map(self._stop, list(batch.jobs.values())), return_exceptions=True)
+        if faults := [fault for fault in tried if isinstance(fault, BaseException)]:
+            raise faults[0]
         self._changed(batch, batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED))
 
     async def tick(self) -> None:
