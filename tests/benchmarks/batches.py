@@ -123,7 +123,7 @@ def _published(client: Client, made: dict[str, Any]) -> list[str]:
     def last() -> Any:
         return client.ask("get_batch", request=made["requests"][-1])["__request"]["jid"]
 
-    wait_until(last, "the last job", timeout=60, every=0.02)
+    wait_until(last, "the last job", timeout=300, every=0.05)
     whole = client.ask("get_batch", batch=made["id"], collection=True, patience=60)
     return [one["__request"]["jid"] for one in whole["requests"]]
 
