@@ -151,7 +151,9 @@ def main() -> None:
     print("starting a master ...", flush=True)
     options = {"history": {"events": 1000}}
     # Minions without machines answer nobody: they are asked late whether they run what they were sent.
-    with Stage(minions=0, saltnado=False, keys=large, options=options, master_opts={"gather_job_timeout": 600}) as stage:
+    with Stage(
+        minions=0, saltnado=False, keys=large, options=options, master_opts={"gather_job_timeout": 600}
+    ) as stage:
         section = measure(stage, large)
     print(f"\n{section.markdown()}\n")
     if asked.write:

@@ -1,4 +1,4 @@
-"""Keeps batches in the store: writes what changed, and takes over from who is gone.
+"""Keeps batches in the store: writes what changed of those that this engine drives.
 
 A store that fails loses no running batch: what runs is followed on in memory and written when the store is well
 again; until then nothing new is sent, for it could be sent twice.
@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..errors import ApiError
 from . import batchrecords as records
 from .batchbook import BatchBook
-from .batches import ENDED, Batch
+from .batches import Batch
 from .batchids import MASTERS, Ids
 from .batchreader import BatchReader, Store
-from .lease import QUICK_SECONDS, RENEW_SECONDS, SETTLE_SECONDS, SURE_SECONDS, Lease
+from .lease import RENEW_SECONDS, SURE_SECONDS, Lease
+from .takeover import TakeOver
 
 log = logging.getLogger(__name__)
 
-AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
 SWEEP_SECONDS = 10.0  # between two looks for batches that are too old
 
 
@@ -93,14 +93,13 @@ class BatchKeeper:
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._wall = wall
-        self._sleep = sleep
         self.driver: Driver | None = None
         self._lease: Lease | None = None
         self._ids: Ids | None = None
         self._kept: dict[int, _Kept] = {}
-        self._taking: set[int] = set()
         self._failed = False
-        self._around = self._swept = clock() - AROUND_SECONDS
+        self._swept = clock()
+        self._takeover = TakeOver(store=store, book=book, reader=reader, clock=clock, sleep=sleep, then=self._took_over)
 
     # For who drives
 
@@ -150,6 +149,10 @@ class BatchKeeper:
         if batch.ended and not kept.dirty:
             self._let_go(kept)
 
+    def drives(self, batch: Batch) -> bool:
+        """Tell whether this engine drives a batch."""
+        return batch.id in self._kept
+
     def sure(self, batch: Batch) -> bool:
         """Tell whether nobody else can drive the batch in this moment."""
         kept = self._kept.get(batch.id)
@@ -174,14 +177,14 @@ class BatchKeeper:
         """Write, renew, look around; called every second."""
         try:
             if self._lease is None:
-                await self._begin()
+                self._lease = await self._begin()
             for kept in list(self._kept.values()):
                 due = self._clock() - kept.written >= RENEW_SECONDS
                 if (kept.dirty or due) and not kept.lock.locked():
                     await self._save_quietly(kept.batch, due)
             if self._store.shared and self._kept:
                 await self._take_orders()
-            await self._look_at_others()
+            await self._takeover.look(self._lease)
             await self._sweep()
         except ApiError as fault:
             if not self._failed:
@@ -198,13 +201,13 @@ class BatchKeeper:
             if kept.dirty:
                 await self._save_quietly(kept.batch, False)
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> Lease:
         identity = await self._store.identity()
         number, last = await self._store.number(identity, MASTERS)
         for stored in (await self._store.records(await self._store.ids())).values():
             self._reader.learn(stored)
         self._ids = Ids(number, last, self._wall)
-        self._lease = Lease(identity, self._run, self._clock, self._wall)
+        return Lease(identity, self._run, self._clock, self._wall)
 
     async def _save_quietly(self, batch: Batch, confirm: bool) -> None:
         try:
@@ -230,56 +233,6 @@ class BatchKeeper:
             self._reader.forget(batch)
         if self._store.shared:
             await self._store.ordered(batch.id)
-
-    async def _look_at_others(self) -> None:
-        others = self._others()
-        for batch in others:
-            if self._book.held(batch):
-                await self._reader.refresh(batch)
-        # After a start at once: what an earlier run of this very master drove waits for nobody.
-        if self._clock() - self._around < AROUND_SECONDS and all(map(self._reader.was_read, others)):
-            return
-        self._around = self._clock()
-        await self._reader.look_around()
-        await asyncio.gather(*map(self._take_over, self._others()))
-
-    def _others(self) -> list[Batch]:
-        return [one for one in self._book.known() if not one.ended and one.id not in self._kept]
-
-    async def _take_over(self, batch: Batch) -> None:
-        lease = self._lease
-        if lease is None or batch.id in self._taking:
-            return
-        began = self._clock()
-        stored = await self._store.record(batch.id)
-        if stored is None:
-            self._reader.forget(batch)
-            lease.forget(batch.id)
-            return
-        if stored["status"] in ENDED or not (lease.ours(stored) or lease.void(batch.id, stored)):
-            await self._reader.follow(batch, stored)
-            return
-        was = stored["driver"]["master"]
-        jobs = [[*row[:4], row[4] or was != lease.master] for row in stored["jobs"]]
-        self._taking.add(batch.id)
-        try:
-            await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
-            if self._clock() - began > QUICK_SECONDS:
-                return
-            await self._sleep(SETTLE_SECONDS)
-            began, stored = self._clock(), await self._store.record(batch.id)
-            if stored is None or not lease.ours(stored):
-                return
-            batch.requests = None
-            records.update(batch, stored)
-            await self._reader.fill(batch)
-        finally:
-            self._taking.discard(batch.id)
-        self._keep(_Kept(batch, began, began, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True))
-        lease.forget(batch.id)
-        log.info("batch %d goes on here", batch.id)
-        if self.driver is not None:
-            await self.driver.adopt(batch)
 
     async def _confirm(self, kept: _Kept) -> None:
         began = self._clock()
@@ -314,6 +267,12 @@ class BatchKeeper:
             kept.dirty = True
             raise
         kept.written = self._clock()
+
+    async def _took_over(self, batch: Batch, stored: Mapping[str, Any], confirmed: float) -> None:
+        self._keep(_Kept(batch, confirmed, confirmed, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True))
+        log.info("batch %d goes on here", batch.id)
+        if self.driver is not None:
+            await self.driver.adopt(batch)
 
     def _keep(self, kept: _Kept) -> None:
         self._kept[kept.batch.id] = kept

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from .batches import Batch, Call, Request, SentJob
+from .batches import Batch
+from .batchrequests import Call, Request, SentJob
 
 CHUNK = 500  # requests written together: with usual returns about 100 KiB
 FORM = 1

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import ApiError
 from .batchbook import BatchBook
-from .batches import Batch, Call, SentJob
+from .batches import Batch
 from .batchkeeper import BatchKeeper, NotOurs
-from .batchrecords import UNKNOWN
+from .batchrequests import SentJob
 from .jobbook import JobBook
-from .jobs import Job
+from .lostjobs import LostJobs, Salt, mark
 from .pacing import Later, Pacer
 from .returns import Returns
 from .sessions import Session, Sessions
@@ -29,33 +29,10 @@ log = logging.getLogger(__name__)
 
 SEND_SECONDS = 0.2  # between two jobs of a batch at least: returns that come meanwhile make room for a larger one
 AGAIN_SECONDS = 2.0  # after which is tried again what could not be sent
-LOOKS = (1.0, 2.0, 4.0, 8.0)  # seconds between looks for a job of which nobody knows whether it was published
 YOUNG_SECONDS = 1.0  # a job published just now may not have begun: nothing would be there to be stopped
 STOPPED = {"error": "stopped", "message": "not sent: a request before it failed, and the batch stops at errors"}
 CANCELED = {"error": "canceled", "message": "the batch was canceled"}
 TIMEOUT = {"error": "timeout", "message": "the time of the batch was up; the function may still run"}
-
-
-class Salt(Protocol):
-    """The master, as far as batches need it (parts.py)."""
-
-    async def publish(
-        self, session: Session, call: Call, minions: list[str], metadata: dict[str, Any]
-    ) -> Mapping[str, Any]:
-        """Start a job in the owner's name; return ``{jid, minions, missing}``."""
-        ...
-
-    async def stop(self, job: Job, minions: list[str]) -> None:
-        """End a job on these minions, in its owner's stead."""
-        ...
-
-    async def job(self, jid: str) -> Job | None:
-        """Return a job as the job cache has it."""
-        ...
-
-    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
-        """Return the id of the job with these metadata that was published at about this time."""
-        ...
 
 
 @dataclass
@@ -100,6 +77,9 @@ class Dispatch:
         self._driven: dict[int, _Driven] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._returns = Returns(jobs=jobs, wall=wall, stored=salt.job, changed=self._changed, spawn=self._spawn)
+        self._lost = LostJobs(
+            jobs=jobs, keeper=keeper, salt=salt, returns=self._returns, wall=wall, sleep=sleep, changed=self._changed
+        )
         keeper.driver = self
         sessions.on_end(self._session_ended)
 
@@ -119,9 +99,9 @@ class Dispatch:
         driven = self._drive(batch)
         for job in list(batch.jobs.values()):
             if job.jid is None:
-                self._spawn(self._look_for(batch, job))
+                self._spawn(self._lost.look_for(batch, job))
             else:
-                await self._take_up(batch, job)
+                await self._lost.take_up(batch, job)
         self._changed(batch, ())
         driven.pacer.poke()
 
@@ -227,7 +207,7 @@ class Dispatch:
             return self._again(driven, fault)
         if fault.retryable:
             # It may have been published all the same.
-            self._spawn(self._look_for(batch, job))
+            self._spawn(self._lost.look_for(batch, job))
             return True
         result = {"error": fault.code, "message": fault.message}
         now, places = self._wall(), list(job.places.values())
@@ -276,44 +256,6 @@ class Dispatch:
 
     # After it was sent
 
-    async def _take_up(self, batch: Batch, job: SentJob) -> None:
-        """Go on waiting for a job that was published before this engine drove the batch."""
-        jid = str(job.jid)
-        known = self._jobs.get(jid)
-        if known is None or known.fun is None:
-            try:
-                stored = await self._salt.job(jid)
-            except ApiError as fault:
-                log.warning("job %s could not be read: %s", jid, fault.message)
-                stored = None
-            known = None if stored is None else self._jobs.remember(stored)
-        if known is None:
-            # Of another master's job cache: the minions are asked who runs it.
-            call = batch.calls[job.call]
-            load = {"fun": call.fun, "arg": call.arg, "tgt": list(job.places), "tgt_type": "list"}
-            known = self._jobs.started(jid, {**load, "minions": list(job.places)}, batch.user, batch.eauth)
-        known.user, known.eauth = batch.user, batch.eauth
-        self._returns.follow(batch, job, known)
-
-    async def _look_for(self, batch: Batch, job: SentJob) -> None:
-        """Find out whether a job was published, of which only that it was about to be is known."""
-        for pause in LOOKS:
-            await self._sleep(pause)
-            if self._driven.get(batch.id) is None or not job.places:
-                return
-            try:
-                jid = await self._salt.marked(mark(batch, job), job.at)
-            except ApiError:
-                continue
-            if jid is not None:
-                self._keeper.touch(batch, batch.told(job, jid))
-                await self._take_up(batch, job)
-                return
-        places, now = list(job.places.values()), self._wall()
-        for place in places:
-            batch.end(place, "error", now, result=UNKNOWN)
-        self._changed(batch, places)
-
     async def _stop(self, job: SentJob) -> None:
         known = self._jobs.get(job.jid)
         if known is None or not job.places:
@@ -359,8 +301,3 @@ class Dispatch:
         """Send nothing more."""
         for task in list(self._tasks):
             task.cancel()
-
-
-def mark(batch: Batch, job: SentJob) -> dict[str, Any]:
-    """Return the metadata of a job: by them it is found again, here and by whoever looks for a batch's jobs."""
-    return {"batch": batch.id, "batch_job": job.number}

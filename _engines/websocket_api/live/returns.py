@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from ..errors import ApiError
-from .batches import Batch, SentJob
+from .batches import Batch
 from .batchrecords import UNKNOWN
+from .batchrequests import SentJob
 from .jobbook import JobBook
 from .jobs import RETURNED, Job, Part
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ApiError
-from ..live.batches import Call as BatchCall
-from ..live.batches import Request
+from ..live.batchrequests import Call as BatchCall
+from ..live.batchrequests import Request
 from ..live.encoding import encode
 from ..live.returns import NO_KEY
 from .commands import STATE_FUNCTIONS

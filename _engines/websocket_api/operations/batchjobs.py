@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from ..errors import ApiError
-from ..live.batches import Call
+from ..live.batchrequests import Call
 from ..live.jobs import Job
 from ..live.sessions import Session
 from ..live.watch import JobWatcher

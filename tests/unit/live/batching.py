@@ -10,9 +10,10 @@ from typing import Any
 
 from websocket_api.errors import ApiError
 from websocket_api.live.batchbook import BatchBook
-from websocket_api.live.batches import Batch, Call, Request
+from websocket_api.live.batches import Batch
 from websocket_api.live.batchkeeper import BatchKeeper
 from websocket_api.live.batchreader import BatchReader
+from websocket_api.live.batchrequests import Call, Request
 from websocket_api.live.batchviews import BatchViews
 from websocket_api.live.dispatch import Dispatch
 from websocket_api.live.jobs import Job

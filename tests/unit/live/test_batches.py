@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from websocket_api.live.batches import RESULT_BYTES, Batch, Call, Request
+from websocket_api.live.batches import RESULT_BYTES, Batch
+from websocket_api.live.batchrequests import Call, Request
 
 PING, SLEEP = Call("test.ping", [], {}), Call("test.sleep", [1], {})
 NOW = 1_324_308_526.493

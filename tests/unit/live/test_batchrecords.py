@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from websocket_api.live import batchrecords as records
-from websocket_api.live.batches import Batch, Call, Request
+from websocket_api.live.batches import Batch
+from websocket_api.live.batchrequests import Call, Request
 
 NOW = 1_324_308_526.0
 CALLS = [Call("test.sleep", [1], {"x": {"y": 2}}, "POST", "/test/sleep")]

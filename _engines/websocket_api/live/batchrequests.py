@@ -1,0 +1,71 @@
+"""What a batch is made of: calls, the requests that ask for them, and the jobs that requests are sent with."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Any
+
+ENDED = frozenset({"resolved", "error", "timeout", "canceled"})
+FAILED = frozenset({"error", "timeout"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """What requests ask for: a function with its arguments. Those with equal ones share it."""
+
+    fun: str
+    arg: list[Any]
+    kwarg: dict[str, Any]
+    method: str = "post"
+    resource: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        """Return it in the words of the puppetmaster's clients."""
+        data = {**self.kwarg, "__args": self.arg} if self.arg else dict(self.kwarg)
+        resource = self.resource or "/" + self.fun.replace(".", "/")
+        return {"method": self.method, "resource": resource, "data": data, "fun": self.fun}
+
+
+@dataclass(slots=True)
+class Request:
+    """One call on one minion. There may be a hundred thousand, so each is small."""
+
+    minion: str
+    call: int
+    status: str = "pending"
+    progress: float = 0.0
+    result: Any = None
+    retcode: int | None = None
+    message: str | None = None
+    finished: float | None = None
+    job: int = 0
+    """The number of the job that it was sent with, within the batch; 0: not sent."""
+    jid: str | None = None
+
+
+@dataclass
+class SentJob:
+    """Requests that were sent as one job of Salt's.
+
+    ``jid`` is None from the moment in which the requests are stored as sent until the master has told it.
+    """
+
+    number: int
+    call: int
+    at: float
+    jid: str | None = None
+    places: dict[str, int] = field(default_factory=dict)
+    """The requests that have not ended, by minion."""
+    late: dict[str, int] = field(default_factory=dict)
+    """Those that ended because their minion was silent: its return is still taken while the batch runs."""
+    foreign: bool = False
+    """Published by a master that is gone: its minions' returns may have gone nowhere."""
+
+
+def iso(seconds: float | None) -> str | None:
+    """Return a moment as the puppetmaster's clients know it: ``2011-12-19T15:28:46.493Z``."""
+    if seconds is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

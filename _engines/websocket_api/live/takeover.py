@@ -1,0 +1,89 @@
+"""Finds batches whose driver is gone, and takes them over (live/lease.py tells by which rule)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from . import batchrecords as records
+from .batchbook import BatchBook
+from .batches import Batch
+from .batchreader import BatchReader, Store
+from .batchrequests import ENDED
+from .lease import QUICK_SECONDS, SETTLE_SECONDS, Lease
+
+AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
+
+Then = Callable[[Batch, Mapping[str, Any], float], Awaitable[None]]
+"""``await then(batch, record, when the record was read)``."""
+
+
+class TakeOver:
+    """Looks after the batches that others drive.
+
+    :param then: called with a batch that is this engine's now
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        book: BatchBook,
+        reader: BatchReader,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[Any]],
+        then: Then,
+    ) -> None:
+        self._store = store
+        self._book = book
+        self._reader = reader
+        self._clock = clock
+        self._sleep = sleep
+        self._then = then
+        self._around = clock() - AROUND_SECONDS
+
+    async def look(self, lease: Lease) -> None:
+        """Follow those that somebody watches, and now and then look at all; called every second.
+
+        :raises ApiError: master_unavailable
+        """
+        others = self._others()
+        for batch in others:
+            if self._book.held(batch):
+                await self._reader.refresh(batch)
+        # After a start at once: what an earlier run of this very master drove waits for nobody.
+        if self._clock() - self._around < AROUND_SECONDS and all(map(self._reader.was_read, others)):
+            return
+        self._around = self._clock()
+        await self._reader.look_around()
+        await asyncio.gather(*(self._try(batch, lease) for batch in self._others()))
+
+    def _others(self) -> list[Batch]:
+        return [one for one in self._book.known() if not one.ended and one.id not in self._reader.driven]
+
+    async def _try(self, batch: Batch, lease: Lease) -> None:
+        began = self._clock()
+        stored = await self._store.record(batch.id)
+        if stored is None:
+            self._reader.forget(batch)
+            lease.forget(batch.id)
+            return
+        if stored["status"] in ENDED or not (lease.ours(stored) or lease.void(batch.id, stored)):
+            await self._reader.follow(batch, stored)
+            return
+        was = stored["driver"]["master"]
+        jobs = [[*row[:4], row[4] or was != lease.master] for row in stored["jobs"]]
+        await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
+        if self._clock() - began > QUICK_SECONDS:
+            return
+        await self._sleep(SETTLE_SECONDS)
+        began, settled = self._clock(), await self._store.record(batch.id)
+        if settled is None or not lease.ours(settled):
+            return
+        batch.requests = None
+        records.update(batch, settled)
+        await self._reader.fill(batch)
+        lease.forget(batch.id)
+        await self._then(batch, settled, began)
