@@ -47,7 +47,7 @@ async def plan(call: Call) -> Plan:
         key = encode([tgt, tgt_type])
         try:
             if key not in matched:
-                matched[key] = await services.match(tgt, tgt_type)
+                matched[key] = await _matched(call, tgt, tgt_type)
         except ApiError as fault:
             if fault.code != "bad_message":
                 raise
@@ -93,6 +93,20 @@ def _target(item: Mapping[str, Any], path: str) -> tuple[Any, str, str]:
     name = "destination" if "destination" in item["__request"] else "__destination"
     named = item["__request"][name]
     return [named] if isinstance(named, str) else named, "list", f"{path}/__request/{name}"
+
+
+async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
+    """Return the minions that a target means.
+
+    Of a list only those are looked for whose key is not known to be accepted: Salt reads a file for each, which takes
+    seconds for some thousands.
+    """
+    if tgt_type != "list":
+        return await call.services.match(tgt, tgt_type)
+    known = {name: call.services.fleet.get(name) for name in tgt}
+    there = [name for name, minion in known.items() if minion is not None and minion.key == "accepted"]
+    unknown = sorted(known.keys() - set(there))
+    return there + (await call.services.match(unknown, "list") if unknown else [])
 
 
 def _faults(call: Call, asked: BatchCall, path: str) -> Iterator[Fault]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
+from websocket_api.operations.registry import Dispatcher
 
 from tests.unit.live.batching import settle
 from tests.unit.operations.engine import Engine, Refused, Talker
@@ -42,6 +44,23 @@ async def test_the_puppetmasters_form_names_a_function_by_its_path() -> None:
     assert len(made["requests"]) == made["totalCount"] == 2
     one = await ann.ask("get_batch", request=made["requests"][1])
     assert (one["resource"], one["data"], one["__request"]["destination"]) == ("/service/restart", data, "db")
+
+
+async def test_minions_that_are_known_by_name_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Salt reads a file for each name of a list: some thousands took seconds."""
+    engine, asked = await started(), []
+    match = engine.match
+
+    async def watched(tgt: Any, tgt_type: str) -> list[str]:
+        asked.append(tgt)
+        return await match(tgt, tgt_type)
+
+    monkeypatch.setattr(engine, "match", watched)
+    engine.services = dataclasses.replace(engine.services, match=watched)
+    engine.dispatcher = Dispatcher(engine.services)
+    ann = await engine.user()
+    await ann.ask("batch", batch=[post(to=["web1", "gone", "db"])])
+    assert asked == [["gone"]]
 
 
 async def test_salts_form_takes_any_target() -> None:
