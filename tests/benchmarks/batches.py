@@ -42,8 +42,8 @@ def measure(stage: Stage, large: int) -> Section:
     section.say(
         f"A batch of {large:,} requests, each to a minion of its own (accepted keys without minions), followed by one "
         "client with all its requests; the returns are fired on the bus as the master's workers fire them. Memory is "
-        "the growth of the engine's resident memory from before the batch to when all but one had returned, its job and "
-        "what is kept of its events (at most 1,000) included."
+        "the growth of the engine's resident memory from before the batch to when all but one had returned, its jobs "
+        "and what is kept of its events (at most 1,000) included."
     )
     with Client(stage.url) as client:
         client.login(USER, "demo")

@@ -9,12 +9,12 @@ from typing import Any
 
 from ..errors import ApiError
 from ..live.batchids import request_id
-from ..live.codecs import Codec
+from ..live.codecs import Codec, OneByOne
 from ..live.connection import Connection
 from ..live.encoding import decode, encode
+from ..live.events import Event
 from ..live.sessions import Session
 from .clients import Clients
-from .framing import text_frame
 from .http import refuse
 from .requests import detached
 from .salt_api import SaltHandler
@@ -94,7 +94,7 @@ class RequestHandler(BatchHandler):
         self.reply(await self.ask("get_batch", request=number(id_)))
 
 
-class BatchCodec:
+class BatchCodec(OneByOne):
     """Makes of frames what the puppetmaster's clients know: the batch object, and nothing else."""
 
     name = "puppetmaster"
@@ -120,7 +120,7 @@ class BatchCodec:
         """Return what a client sent."""
         return decode(data)
 
-    def body(self, body: bytes, made: dict[Any, bytes]) -> bytes:
+    def body(self, event: Event, body: bytes) -> bytes:
         """Return nothing: events are not sent here."""
         return b""
 
@@ -168,7 +168,6 @@ class BatchSocket(SocketHandler):
 
     def began(self, connection: Connection) -> None:
         """Follow."""
-        connection.wrap = _unless_empty
         self._following = asyncio.ensure_future(self._follow(connection))
 
     def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
@@ -198,7 +197,3 @@ def number(text: str) -> Any:
 def is_true(text: str) -> bool:
     """Tell whether a flag of a query is set."""
     return text.lower() in TRUE
-
-
-def _unless_empty(payload: bytes) -> bytes:
-    return text_frame(payload) if payload else b""

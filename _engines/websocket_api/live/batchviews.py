@@ -11,10 +11,10 @@ from .batchbook import BatchBook, may_see
 from .batches import Batch
 from .connection import Connection
 from .history import History
-from .pacing import Later, Pacer
-from .pictures import Picture
+from .pacing import Later, Pacer, Turns
+from .pictures import CHANGE_SECONDS, PIECE, Picture, Piece
 from .sessions import Session
-from .views import CHANGE_SECONDS, PIECE, Clock
+from .views import Clock
 
 
 class BatchViews:
@@ -26,6 +26,7 @@ class BatchViews:
 
     def __init__(self, *, book: BatchBook, history: History, later: Later, clock: Clock) -> None:
         self.book = book
+        self.turns = Turns(later, clock)
         self._history = history
         self._later = later
         self._clock = clock
@@ -145,13 +146,13 @@ class BatchSubscription(Picture):
         if self.batch is not None:
             self._batches.book.let_go(self.batch)
 
-    def _pieces(self) -> Iterator[frames.Message]:
+    def _pieces(self) -> Iterator[Piece]:
         if self.batch is None:
             for batch in list(self._batches.book.known()):
                 if not batch.ended and self.wants(batch):
-                    yield self._batches.frame(self, batch, ())
+                    yield [self._batches.frame(self, batch, ())]
         elif not self.collection:
-            yield self._batches.frame(self, self.batch, ())
+            yield [self._batches.frame(self, self.batch, ())]
         else:
             for places in self.batch.pieces(PIECE):
-                yield self._batches.frame(self, self.batch, places)
+                yield [self._batches.frame(self, self.batch, places)]
