@@ -35,6 +35,8 @@ class Engine:
             views=self.world.views,
             history=self.world.history,
             watcher=SimpleNamespace(tick=self._wait),
+            dispatch=SimpleNamespace(tick=self._wait, close=lambda: None),
+            batch_keeper=SimpleNamespace(tick=self._wait, close=self._nothing),
             wall=self.world.time,
             book=self.world.book,
         )
@@ -51,6 +53,9 @@ class Engine:
 
     async def _wait(self, *args: Any) -> None:
         await asyncio.Event().wait()
+
+    async def _nothing(self) -> None:
+        pass
 
     async def _fail(self, *args: Any) -> None:
         raise RuntimeError("the cache is gone")

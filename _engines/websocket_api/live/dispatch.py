@@ -124,9 +124,10 @@ class Dispatch:
         batch.final = "canceled"
         self._changed(batch, batch.end_all({"pending"}, "canceled", self._wall(), CANCELED))
         async with driven.lock:
-            tried = await asyncio.gather(*map(self._stop, list(batch.jobs.values())), return_exceptions=True)
-        if faults := [fault for fault in tried if isinstance(fault, BaseException)]:
-            raise faults[0]
+            # One after the other: each costs the master about as much as the job itself, and several at once would
+            # keep one another waiting for longer than an answer is waited for.
+            for job in list(batch.jobs.values()):
+                await self._stop(job)
         self._changed(batch, batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED))
 
     async def tick(self) -> None:
@@ -263,7 +264,12 @@ class Dispatch:
         young = job.at + YOUNG_SECONDS - self._wall()
         if young > 0:
             await self._sleep(young)
-        await self._salt.stop(known, list(job.places))
+        try:
+            await self._salt.stop(known, list(job.places))
+        except ApiError as fault:
+            if not fault.retryable:
+                raise
+            await self._salt.stop(known, list(job.places))  # to stop it twice harms nothing
 
     async def _save_soon(self, batch: Batch) -> None:
         """Write a job's id; should that fail, it is written with the next tick, and meanwhile its mark leads to it."""

@@ -48,8 +48,8 @@ class Returns:
         jobs.on_change(self._changed)
 
     def watched(self) -> list[str]:
-        """Return the jobs that have not ended."""
-        return [jid for jid, (_, sent) in self._followed.items() if sent.places]
+        """Return the jobs that have not ended, of batches that are not being ended anyway."""
+        return [jid for jid, (batch, sent) in self._followed.items() if sent.places and batch.final is None]
 
     def follow(self, batch: Batch, sent: SentJob, job: Job) -> None:
         """Take what has come of a job so far, and what comes of it from now on."""
