@@ -335,7 +335,8 @@ def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
         ("GET", "/run", 405),
         ("POST", "/keys/minion-1", 405),
         ("GET", "/hook", 405),
-        ("GET", "/jobs/1", 400),
+        ("GET", "/jobs/1", 404),  # no batch of this id
+        ("GET", "/jobs/x", 400),
         ("GET", "/jobs/..%2f..%2fetc%2fpasswd", 400),
         ("GET", "/jobs/20141103073312975821", 404),
         ("HEAD", "/", 200),

@@ -42,6 +42,8 @@ class _Driven:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a job is being published."""
     session: Session | None = None
+    waits: str = ""
+    """Why nothing can be sent now, as the log was told."""
 
 
 class Dispatch:
@@ -151,9 +153,14 @@ class Dispatch:
         if driven is None:
             return
         async with driven.lock:
-            while self._driven.get(batch.id) is driven and not batch.ended and batch.next():
-                if not await self._send(driven):
-                    return
+            try:
+                while self._driven.get(batch.id) is driven and not batch.ended and batch.next():
+                    if not await self._send(driven):
+                        return
+            except Exception:
+                # Whatever nobody foresaw must not leave a batch standing for ever.
+                log.exception("batch %d could not be sent", batch.id)
+                self._again(driven, None)
 
     async def _send(self, driven: _Driven) -> bool:
         """Send one job; return False where it is to be tried again later."""
@@ -186,6 +193,11 @@ class Dispatch:
             started = await self._salt.publish(session, call, list(places), mark(batch, job))
         except ApiError as fault:
             return self._not_started(driven, job, fault)
+        except Exception:
+            log.exception("whether batch %d's job was published is not known: it is looked for", batch.id)
+            self._spawn(self._lost.look_for(batch, job))
+            return True
+        driven.waits = ""
         if batch.ended:
             return False  # its time was up meanwhile
         batch.told(job, str(started["jid"]))
@@ -218,8 +230,9 @@ class Dispatch:
         return True
 
     def _again(self, driven: _Driven, fault: ApiError | None) -> bool:
-        if fault is not None:
-            log.warning("batch %d waits: %s", driven.batch.id, fault.message)
+        if fault is not None and fault.message != driven.waits:
+            driven.waits = fault.message
+            log.warning("batch %d waits until it can be sent: %s", driven.batch.id, fault.message)
         self._later(AGAIN_SECONDS, driven.pacer.poke)
         return False
 

@@ -202,6 +202,25 @@ async def test_a_publish_without_an_answer_or_a_trace_ends_as_unknown() -> None:
     assert batch.status == "error"
 
 
+async def test_what_nobody_foresaw_leaves_no_batch_standing() -> None:
+    """It is in the log with its traceback; the job is looked for, and the rest goes on."""
+    masters = Masters()
+    one = await masters.start("one")
+    publish, faults = one.salt.publish, [RuntimeError("nobody foresaw this")]
+
+    async def stumbles(*args: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await publish(*args)
+
+    one.salt.publish = stumbles  # type: ignore[method-assign]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(20)
+    assert statuses(batch) == ["error", "sent"]
+    assert batch.at(0).result["error"] == "outcome_unknown"
+    assert one.sent == [["b"]]
+
+
 async def test_progress_of_a_minion_is_progress_of_its_request() -> None:
     """As the module websocket_api of the minion reports it."""
     masters = Masters()
