@@ -18,6 +18,7 @@ from .live.history import History
 from .live.hub import Hub
 from .live.jobbook import JobBook
 from .live.rebar import Rebar
+from .live.rebar_batches import RebarBatches
 from .live.sessions import Sessions
 from .live.targets import TargetSets
 from .live.throttle import LoginThrottle, Rate
@@ -111,6 +112,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         clock=clock,
     )
     batch_store, batch_book = BatchStore(opts, pool), BatchBook()
+    RebarBatches(rebar=rebar, book=batch_book, later=later, clock=clock)
     keeper = BatchKeeper(
         store=batch_store,
         book=batch_book,

@@ -60,6 +60,11 @@ class Rebar:
         connection.add(client)
         return client
 
+    @property
+    def has_clients(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._clients)
+
     def _stopped(self, client: RebarSubscription) -> None:
         self._clients.pop(client, None)
 

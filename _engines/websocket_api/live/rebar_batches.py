@@ -1,0 +1,78 @@
+"""What clients of Digital Rebar are told of batches and their requests (docs/digital-rebar.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from .batchbook import BatchBook, may_see
+from .batches import Batch
+from .batchids import request_id
+from .batchrequests import ENDED
+from .pacing import Later, Pacer
+from .pictures import CHANGE_SECONDS
+from .rebar import Rebar
+from .visibility import Viewer
+
+
+class RebarBatches:
+    """Follows all batches for these clients: each change at most ten times a second, the last state always.
+
+    A batch is created, updated, saved (it ended) and destroyed (it was forgotten); so is each of its requests, but for
+    the last.
+
+    :param later: ``later(seconds, call)``
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, *, rebar: Rebar, book: BatchBook, later: Later, clock: Callable[[], float]) -> None:
+        self._rebar = rebar
+        self._later = later
+        self._clock = clock
+        self._pacers: dict[int, Pacer] = {}
+        self._changed: dict[int, set[int]] = {}
+        book.on_change(self._batch_changed)
+
+    def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
+        if what == "known" or not self._rebar.has_clients:
+            self._pacers.pop(batch.id, None)
+            self._changed.pop(batch.id, None)
+            return
+        if what == "create":
+            self._say(batch, "create")
+            self._say_requests(batch, range(batch.total), "create")
+            return
+        self._changed.setdefault(batch.id, set()).update(places)
+        if what == "update":
+            pacer = self._pacers.get(batch.id)
+            if pacer is None:
+                pacer = Pacer(CHANGE_SECONDS, lambda: self._flush(batch, "update"), self._later, self._clock)
+                self._pacers[batch.id] = pacer
+            pacer.poke()
+            return
+        self._flush(batch, what)
+        self._pacers.pop(batch.id, None)
+
+    def _flush(self, batch: Batch, what: str) -> None:
+        if what == "update" and (batch.ended or batch.id not in self._changed):
+            return  # its end has been told meanwhile
+        self._say_requests(batch, sorted(self._changed.pop(batch.id, ())), "update")
+        self._say(batch, what)
+
+    def _say(self, batch: Batch, action: str) -> None:
+        def shown(viewer: Viewer) -> dict[str, Any] | None:
+            return batch.shown() if may_see(viewer, batch) else None
+
+        self._rebar.announce("batches", action, str(batch.id), f"user:{batch.user}", shown)
+
+    def _say_requests(self, batch: Batch, places: Collection[int], action: str) -> None:
+        if batch.requests is None:
+            return  # another master drives it, and only its head is known here
+        for place in places:
+            ended = batch.at(place).status in ENDED
+
+            def shown(viewer: Viewer, place: int = place) -> dict[str, Any] | None:
+                return batch.request_shown(place) if may_see(viewer, batch) else None
+
+            said = "save" if ended else action
+            self._rebar.announce("requests", said, str(request_id(batch.id, place)), f"user:{batch.user}", shown)

@@ -1,0 +1,84 @@
+"""Batches in Digital Rebar's words: each change of a batch and of its requests, to who may see the batch."""
+
+from __future__ import annotations
+
+from websocket_api.live.batchbook import BatchBook
+from websocket_api.live.batches import Batch
+from websocket_api.live.batchids import request_id
+from websocket_api.live.batchrequests import Call, Request
+from websocket_api.live.rebar_batches import RebarBatches
+
+from tests.unit.live.support import World
+from tests.unit.live.test_rebar import RebarClient
+
+ID = 4096
+
+
+def a_batch(world: World, book: BatchBook, minions: int = 2) -> Batch:
+    """Return a batch of ann's that was just created."""
+    requests = [Request(f"web{number}", 0) for number in range(minions)]
+    batch = Batch(ID, "ann", "pam", [Call("test.ping", [], {})], requests, created=world.time.now)
+    book.add(batch)
+    return batch
+
+
+def make(world: World) -> BatchBook:
+    book = BatchBook()
+    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time)
+    return book
+
+
+def end(batch: Batch, book: BatchBook, world: World) -> None:
+    """End all its requests, and so the batch."""
+    for place in range(batch.total):
+        batch.at(place).status, batch.at(place).finished = "resolved", world.time.now
+    batch.status, batch.finished = "resolved", world.time.now
+    book.tell(batch, range(batch.total), "save")
+
+
+def test_a_batch_is_told_from_its_creation_to_its_end() -> None:
+    """And its requests with it; changes that come close together are told once."""
+    world = World()
+    book = make(world)
+    client = RebarClient(world)
+    client.register("batches.*.*", "requests.*.*")
+    batch = a_batch(world, book)
+    first, second = (str(request_id(ID, place)) for place in range(2))
+    assert client.heard == [
+        ("batches", "create", str(ID)),
+        ("requests", "create", first),
+        ("requests", "create", second),
+    ]
+    for _ in range(5):
+        book.tell(batch, (0,), "update")
+    assert client.heard == [("requests", "update", first), ("batches", "update", str(ID))]
+    end(batch, book, world)
+    assert client.heard == [("requests", "save", first), ("requests", "save", second), ("batches", "save", str(ID))]
+    book.remove(batch)
+    assert client.heard == [("batches", "destroy", str(ID))]
+
+
+def test_nobody_else_hears_of_a_batch_but_who_may_run_anything() -> None:
+    """As everywhere."""
+    world = World()
+    book = make(world)
+    other, owner = RebarClient(world, "test.ping", user="bob"), RebarClient(world, "test.ping")
+    everything = RebarClient(world, ".*", user="carol")
+    for client in (other, owner, everything):
+        client.register("batches.*.*")
+    a_batch(world, book)
+    assert other.heard == []
+    assert owner.heard == everything.heard == [("batches", "create", str(ID))]
+
+
+def test_a_batch_that_was_read_from_the_store_is_no_news() -> None:
+    """It was told when it came to be."""
+    world = World()
+    book = make(world)
+    client = RebarClient(world)
+    client.register("batches.*.*")
+    batch = Batch(ID, "ann", "pam", [], None, created=0.0, total=3)
+    book.add(batch, "known")
+    assert client.heard == []
+    book.tell(batch, (), "update")
+    assert client.heard == [("batches", "update", str(ID))]
