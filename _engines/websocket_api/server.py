@@ -18,6 +18,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from .doors.clients import Clients
+from .doors.console import Console
 from .doors.http import DRAIN_BYTES, application
 from .doors.routes import routes
 from .doors.tls import Certificate
@@ -69,7 +70,7 @@ class Server:
         clients = Clients(parts.services, Dispatcher(parts.services), self._most_connections())
         upkeep = Upkeep(parts, clients.all)
         server = HTTPServer(
-            application(routes(clients, settings), settings),
+            application(routes(clients, settings, _console(settings, self._opts)), settings),
             ssl_options=certificate.context if certificate else None,
             max_buffer_size=settings.limits.message_bytes * 2,
             max_body_size=DRAIN_BYTES,
@@ -146,3 +147,18 @@ def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:
     schemas = Schemas(directory)
     schemas.check_version(version)
     return schemas
+
+
+def _console(settings: Settings, opts: Any) -> Console:
+    """Return the web console, or an empty one: the engine runs without it.
+
+    It is not waited for. It comes from where the schemas came from, which are there by now.
+    """
+    try:
+        console = Console(files.fetch(opts, settings.console, settings.saltenv))
+    except OSError as fault:
+        log.warning("websocket_api serves no console: %s cannot be read: %s", settings.console, fault.strerror)
+        return Console(None)
+    if not console:
+        log.warning("websocket_api serves no console: it is not at %s (saltenv %s)", settings.console, settings.saltenv)
+    return console

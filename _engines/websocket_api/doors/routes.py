@@ -11,6 +11,7 @@ from tornado.routing import Matcher, PathMatches, Rule
 from ..operations.published import Published
 from ..settings import Settings
 from .clients import Clients
+from .console import Console, ConsoleHandler
 from .digital_rebar import DigitalRebarHandler
 from .metrics import HealthHandler, MetricsHandler
 from .puppetmaster import (
@@ -36,12 +37,11 @@ class Upgrades(PathMatches):
         return super().match(request) if request.headers.get("Upgrade", "").lower() == "websocket" else None
 
 
-def routes(clients: Clients, settings: Settings) -> list[Any]:
+def routes(clients: Clients, settings: Settings, console: Console) -> list[Any]:
     """Return the rules of all doors; the first that matches counts."""
     shared, published = {"clients": clients}, Published(clients.services.schemas)
     rules: list[tuple[str | Matcher, type[Any]]] = [
         (Upgrades(r"/(?:ws)?$"), NativeHandler),
-        (r"/(?:ws)?", RootHandler),
         (r"/login/?", LoginHandler),
         (r"/logout/?", LogoutHandler),
         (r"/token/?", TokenHandler),
@@ -69,8 +69,13 @@ def routes(clients: Clients, settings: Settings) -> list[Any]:
     if settings.metrics:
         rules.append((r"/metrics", MetricsHandler))
     made = [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
-    described = Rule(PathMatches(r"/schemas/(.*)$"), SchemasHandler, {**shared, "published": published})
-    return [*made, described, *_web_app(shared, settings)]
+    with_console = {**shared, "console": console}
+    pages = [
+        Rule(PathMatches(r"/(?:ws)?$"), RootHandler, with_console),
+        Rule(PathMatches(r"/console(?:/(.*))?$"), ConsoleHandler, with_console),
+        Rule(PathMatches(r"/schemas/(.*)$"), SchemasHandler, {**shared, "published": published}),
+    ]
+    return [*made, *pages, *_web_app(shared, settings)]
 
 
 def _web_app(shared: dict[str, Any], settings: Settings) -> list[Rule]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..errors import ApiError
 from . import content
+from .clients import Clients
+from .console import WHERE, Console
 from .http import COOKIE, is_tls
 from .lowstate import Askers, run
 from .requests import ApiHandler
@@ -108,10 +110,17 @@ class RootHandler(SaltHandler):
 
     public = True
 
+    def initialize(self, clients: Clients, console: Console) -> None:  # type: ignore[override]
+        """Take what all doors share, and the console."""
+        super().initialize(clients)
+        self.console = console
+
     def prepared(self) -> None:
-        """Lead browsers to the web app that the operator named."""
+        """Lead browsers to the web app that the operator named, else to the console."""
         if self.settings_.app and self.wants_page():
             self.redirect(self.settings_.app_path or "/app")
+        elif self.console and self.wants_page():
+            self.redirect(WHERE)
         else:
             super().prepared()
 

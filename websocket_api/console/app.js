@@ -1,0 +1,99 @@
+// The frame of the page: who is logged in, how the connection is, and the view that the address names.
+
+import { html, useEffect, useMemo, useState } from "./vendor/htm-preact.js";
+import { to, useRoute } from "./lib/route.js";
+import { useStore } from "./lib/store.js";
+import { Login } from "./parts/login.js";
+import { BatchesStore } from "./stores/batches.js";
+import { EventsStore } from "./stores/events.js";
+import { FleetStore } from "./stores/fleet.js";
+import { JobsStore } from "./stores/jobs.js";
+import { BatchesView } from "./views/batches.js";
+import { ConnectionView } from "./views/connection.js";
+import { EventsView } from "./views/events.js";
+import { FleetView } from "./views/fleet.js";
+import { JobsView } from "./views/jobs.js";
+import { RunView } from "./views/run.js";
+
+const VIEWS = {
+  fleet: ["Fleet", FleetView],
+  jobs: ["Jobs", JobsView],
+  run: ["Run", RunView],
+  events: ["Events", EventsView],
+  batches: ["Batches", BatchesView],
+  connection: ["Connection", ConnectionView],
+};
+const WORDS = {
+  open: "connected",
+  connecting: "connecting …",
+  waiting: "connection lost, trying again …",
+  refused: "refused",
+  out: "logged out",
+};
+
+export function App({ session, connection }) {
+  useStore(session, 0);
+  useStore(connection, 50);
+  const [taking, take] = useState(true);
+  const [fault, tell] = useState(null);
+  useEffect(() => {
+    session.takeUp().catch(tell).finally(() => take(false));
+  }, []);
+  const out = !taking && (connection.state === "out" || session.user === null);
+  const again = out && session.user !== null;
+  return html`
+    ${session.user && html`<${Inside} key=${session.number} session=${session} connection=${connection} behind=${out} />`}
+    ${!session.user && taking && html`<p class="taking" role="status">connecting …</p>`}
+    ${out && html`<${Login} session=${session} reason=${connection.reason || fault?.message} again=${again} />`}
+  `;
+}
+
+function Inside({ session, connection, behind }) {
+  const stores = useStores(session, connection);
+  const route = useRoute();
+  const view = VIEWS[route.view] && (route.view !== "batches" || stores.batches) ? route.view : "fleet";
+  const [title, View] = VIEWS[view];
+  useEffect(() => {
+    document.title = `${title} · Salt console`;
+  }, [title]);
+  return html`<div class="page" inert=${behind ? true : undefined} aria-hidden=${behind ? "true" : undefined}>
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <header>
+      <span class="brand">Salt</span>
+      <nav aria-label="Views">
+        ${Object.entries(VIEWS).map(
+          ([name, [text]]) =>
+            (name !== "batches" || stores.batches) && html`<a key=${name} href=${to(name)} aria-current=${name === view ? "page" : undefined}>${text}</a>`,
+        )}
+      </nav>
+      <a class="wire ${connection.state}" href=${to("connection")} role="status"><span aria-hidden="true">●</span> ${WORDS[connection.state]}</a>
+      <span class="who">${session.user.user}</span>
+      <button type="button" onClick=${() => session.logOut()}>Log out</button>
+    </header>
+    <main id="main" tabindex="-1"><${View} ...${{ session, connection, route, ...stores }} /></main>
+  </div>`;
+}
+
+/** Everything that outlives a view, for one user. */
+function useStores(session, connection) {
+  const stores = useMemo(() => {
+    const fleet = new FleetStore(connection);
+    const batches = session.has("list_batches") ? new BatchesStore(connection) : null;
+    return { fleet, jobs: new JobsStore(connection, fleet), events: new EventsStore(connection), batches, form: {} };
+  }, []);
+  useEffect(
+    () => () => {
+      stores.fleet.follow.stop();
+      stores.jobs.stop();
+      stores.events.stop();
+      stores.batches?.stop();
+    },
+    [],
+  );
+  return stores;
+}
+
+function skip(event) {
+  event.preventDefault(); // the part behind # is ours
+  document.getElementById("main").focus();
+}

@@ -1,0 +1,286 @@
+// The native websocket (docs/protocol.md): requests with an id, subscriptions, and coming back by itself.
+
+import { Follow } from "./follow.js";
+import { Store } from "./store.js";
+
+const SUBPROTOCOL = "salt.v1.json";
+const FIRST_WAIT = 500; // milliseconds before the first new attempt; doubled each time, with chance in it
+const LONGEST_WAIT = 15000;
+const PING_EVERY = 15000; // a browser does not tell of the server's own pings, nor that they have stopped
+const PING_PATIENCE = 10000;
+const NEVER_AGAIN = new Set([4400, 4403, 4406, 1009]); // closings after which the same would happen again
+const LOGIN_ENDED = new Set(["unauthenticated", "token_expired"]);
+const KEPT_NOTES = 100;
+
+/** An error that the server replied with, or that the connection was lost (`connection_lost`). */
+export class Fault extends Error {
+  constructor({ code, message, details = null, retryable = false }) {
+    super(message);
+    Object.assign(this, { code, details, retryable });
+  }
+}
+
+/** One connection to the server, for as long as the page lives. `state`: out, connecting, open, waiting, refused. */
+export class Connection extends Store {
+  state = "out";
+  /** Why it is not open, for people. */
+  reason = "";
+  /** Milliseconds that the last ping took. */
+  latency = null;
+  reconnects = 0;
+  epoch = null;
+  /** The newest position that the server told of: an event view begins some way before it. */
+  seq = 0;
+  /** What happened to the connection, newest last: {time, text}. */
+  notes = [];
+  follows = new Set();
+
+  #socket = null;
+  #credentials = null;
+  #pending = new Map();
+  #next = 1;
+  #tries = 0;
+  #timer = null;
+  #pinging = null;
+  #first = true;
+
+  constructor(url, makeSocket = (address, protocol) => new WebSocket(address, protocol)) {
+    super();
+    this.url = url;
+    this.makeSocket = makeSocket;
+    setInterval(() => this.ping(), PING_EVERY);
+    globalThis.addEventListener?.("online", () => this.retry());
+  }
+
+  /** Log in with `{username, password, eauth}` or `{token}`; resolves with what is known of the token. */
+  logIn(credentials) {
+    this.#drop("");
+    this.#first = true;
+    return new Promise((resolve, reject) => this.#open(credentials, resolve, reject));
+  }
+
+  /** Close, and stay closed until the next login. */
+  logOut(reason = "") {
+    this.#drop(reason);
+    this.#credentials = null;
+    this.#become("out", reason);
+  }
+
+  /** Try again now instead of later. */
+  retry() {
+    if (this.state === "waiting") this.#open(this.#credentials);
+  }
+
+  /** Send a request; resolves with its result or rejects with a Fault. */
+  request(type, fields = {}) {
+    if (this.state !== "open") return Promise.reject(lost());
+    return this.#ask({ ...fields, type });
+  }
+
+  /** As `request`, for what only reads: if the connection is lost it is asked again when it is back. */
+  async read(type, fields = {}) {
+    for (;;) {
+      try {
+        return await this.request(type, fields);
+      } catch (fault) {
+        if (fault.code !== "connection_lost" || this.state === "refused") throw fault;
+        await this.#untilOpen();
+      }
+    }
+  }
+
+  /** Follow events, jobs, minions or batches; `take` gets all frames, and `{type: "begin"}` before each beginning. */
+  follow(fields, take) {
+    const follow = new Follow(this, fields, take);
+    this.follows.add(follow);
+    if (this.state === "open") this.#subscribe(follow);
+    return follow;
+  }
+
+  unfollow(follow) {
+    this.follows.delete(follow);
+    if (follow.number !== null && this.state === "open") {
+      this.#ask({ type: "unsubscribe", subscription: follow.number }).catch(() => {});
+      follow.number = null;
+    }
+  }
+
+  async ping() {
+    if (this.state !== "open" || this.#pinging) return;
+    const [began, socket] = [performance.now(), this.#socket];
+    this.#pinging = setTimeout(() => socket === this.#socket && this.#lost(1006, "no answer"), PING_PATIENCE);
+    try {
+      const { epoch } = await this.#ask({ type: "ping" });
+      this.epoch = epoch;
+      this.latency = performance.now() - began;
+      this.changed();
+    } catch {
+      // The connection is lost, which is told elsewhere.
+    } finally {
+      clearTimeout(this.#pinging);
+      this.#pinging = null;
+    }
+  }
+
+  note(text) {
+    this.notes.push({ time: Date.now(), text });
+    if (this.notes.length > KEPT_NOTES) this.notes.shift();
+  }
+
+  #open(credentials, resolve = () => {}, reject = () => {}) {
+    clearTimeout(this.#timer);
+    this.#become("connecting", this.reason);
+    const socket = (this.#socket = this.makeSocket(this.url, SUBPROTOCOL));
+    socket.onopen = async () => {
+      try {
+        const token = await this.#ask({ type: "auth", ...credentials });
+        this.#loggedIn(token);
+        resolve(token);
+      } catch (fault) {
+        reject(fault);
+        this.#notLoggedIn(fault, socket);
+      }
+    };
+    socket.onmessage = ({ data }) => socket === this.#socket && this.#take(JSON.parse(data));
+    socket.onclose = ({ code, reason }) => {
+      reject(lost());
+      if (socket === this.#socket) this.#lost(code, reason);
+    };
+  }
+
+  #loggedIn(token) {
+    this.#credentials = { token: token.token };
+    this.#tries = 0;
+    this.note(this.#first ? `logged in as ${token.user}` : "connected again");
+    if (!this.#first) this.reconnects += 1;
+    this.#first = false;
+    this.#become("open", "");
+    for (const follow of this.follows) this.#subscribe(follow);
+    this.ping();
+  }
+
+  #notLoggedIn(fault, socket) {
+    if (socket !== this.#socket || fault.code === "connection_lost") return;
+    if (this.#credentials && !LOGIN_ENDED.has(fault.code) && fault.code !== "forbidden") {
+      this.#lost(1011, fault.message); // the master does not answer: the token may still be good
+    } else {
+      this.logOut(this.#credentials ? `Your login has ended: ${fault.message}` : "");
+    }
+  }
+
+  #ask(message) {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#socket.send(JSON.stringify({ ...message, id }));
+    });
+  }
+
+  async #subscribe(follow) {
+    const socket = this.#socket;
+    try {
+      const answer = await this.#ask({ type: "subscribe", ...follow.message });
+      this.#began(follow, answer);
+    } catch (fault) {
+      if (fault.code === "connection_lost" || !this.follows.has(follow)) return;
+      if (fault.retryable) setTimeout(() => socket === this.#socket && this.#subscribe(follow), 2000);
+      else this.#ended(follow, fault);
+    }
+  }
+
+  #began(follow, answer) {
+    this.epoch = answer.epoch;
+    this.seq = Math.max(answer.seq, this.seq);
+    if (!this.follows.has(follow)) {
+      this.#ask({ type: "unsubscribe", subscription: answer.subscription }).catch(() => {});
+      return;
+    }
+    if (answer.recovered !== null && this.reconnects) {
+      this.note(answer.recovered ? "resumed: nothing is missing" : "resumed, but some events are gone");
+    }
+    follow.began(answer);
+    this.changed();
+  }
+
+  #ended(follow, error) {
+    follow.number = null;
+    // What ended with the login comes back with the next one.
+    if (!LOGIN_ENDED.has(error.code)) this.follows.delete(follow);
+    follow.take({ type: "ended", error });
+  }
+
+  #take(message) {
+    if (message.subscription !== undefined && message.id === undefined) {
+      // A connection follows a dozen things: looking through them is nothing beside reading the frame.
+      for (const follow of this.follows) {
+        if (follow.number !== message.subscription) continue;
+        if (message.type === "ended") this.#ended(follow, message.error);
+        else follow.frame(message);
+        return;
+      }
+      return;
+    }
+    const waiting = this.#pending.get(message.id);
+    if (waiting === undefined) return;
+    this.#pending.delete(message.id);
+    if (message.type === "result") waiting.resolve(message.result);
+    else waiting.reject(new Fault(message.error));
+  }
+
+  #lost(code, reason) {
+    this.#drop();
+    if (code === 4401 || (!this.#credentials && this.state !== "connecting")) {
+      this.note("the login has ended");
+      this.logOut("Your login has ended.");
+    } else if (!this.#credentials) {
+      this.#become("out", "");
+    } else if (NEVER_AGAIN.has(code)) {
+      this.note(`refused (${code} ${reason})`);
+      this.#become("refused", reason || `The server closed the connection with code ${code}.`);
+    } else {
+      this.#wait(code, reason);
+    }
+  }
+
+  #wait(code, reason) {
+    const asked = code === 1012 ? 1000 * Number.parseFloat(/[\d.]+/.exec(reason)?.[0] ?? "0") : 0;
+    const step = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#tries++);
+    const wait = Math.max(Math.min(asked, LONGEST_WAIT), step * (0.5 + Math.random() / 2));
+    if (this.state === "open") this.note(`connection lost (${code}${reason ? ` ${reason}` : ""})`);
+    this.#become("waiting", reason);
+    this.#timer = setTimeout(() => this.retry(), wait);
+  }
+
+  /** Let the socket go; who waits for an answer on it hears that none will come. */
+  #drop() {
+    clearTimeout(this.#timer);
+    const [socket, pending] = [this.#socket, this.#pending];
+    this.#socket = null;
+    this.#pending = new Map();
+    for (const follow of this.follows) follow.number = null;
+    for (const { reject } of pending.values()) reject(lost());
+    socket?.close();
+  }
+
+  #become(state, reason) {
+    this.state = state;
+    this.reason = reason;
+    this.changed();
+  }
+
+  #untilOpen() {
+    return new Promise((resolve) => {
+      if (this.state === "open") return resolve();
+      const stop = this.listen(() => {
+        if (this.state === "open" || this.state === "refused") {
+          stop();
+          resolve();
+        }
+      });
+    });
+  }
+}
+
+function lost() {
+  return new Fault({ code: "connection_lost", message: "The connection was lost before the answer came.", retryable: true });
+}

@@ -1,0 +1,125 @@
+// The minions, as the server tells of them.
+
+import { Store } from "../lib/store.js";
+
+const KEPT = "salt-console-grains";
+const USUAL = ["os", "osrelease", "saltversion"];
+const SEARCHED = ["os", "osfullname", "osrelease", "kernel", "saltversion", "cpuarch", "fqdn", "host", "role", "roles", "virtual"];
+
+export class FleetStore extends Store {
+  /** id -> minion, its grains cut to those that are shown or searched: thousands of whole ones would fill the memory. */
+  minions = new Map();
+  /** Whether the picture is whole. */
+  whole = false;
+  /** Grains that have a column. */
+  columns = columnsKept();
+  /** id -> the last job that was heard of: {jid, fun, state}. */
+  lastJobs = new Map();
+
+  #fresh = null; // what a snapshot after a lost connection builds, while the old picture still stands
+  #found = { key: null, rows: [] };
+
+  constructor(connection) {
+    super();
+    this.connection = connection;
+    this.start();
+  }
+
+  start() {
+    this.follow?.stop();
+    this.follow = this.connection.follow({ subscription: "minions" }, (frame) => this.take(frame));
+  }
+
+  take(frame) {
+    if (frame.type === "begin") {
+      this.#fresh = this.whole ? new Map() : this.minions;
+      this.whole = false;
+    } else if (frame.type === "minions") {
+      this.#merge(this.#fresh ?? this.minions, frame.minions);
+    } else if (frame.type === "live") {
+      this.minions = this.#fresh ?? this.minions;
+      this.#fresh = null;
+      this.whole = true;
+    }
+    this.changed();
+  }
+
+  #merge(into, minions) {
+    for (const [id, minion] of Object.entries(minions)) {
+      if (minion === null) into.delete(id);
+      else into.set(id, { ...minion, grains: cut(minion.grains, this.columns) });
+    }
+  }
+
+  /** Show other grains; those that were not kept are read again. */
+  show(columns) {
+    this.columns = columns;
+    localStorage.setItem(KEPT, JSON.stringify(columns));
+    this.start();
+    this.changed();
+  }
+
+  /** A job's part of a minion was heard of. */
+  worked(id, job) {
+    const known = this.lastJobs.get(id);
+    if (!known || known.jid < job.jid || (known.jid === job.jid && known.state !== job.state)) {
+      this.lastJobs.set(id, job);
+      this.changed();
+    }
+  }
+
+  /** The minions that fit the words of `search` and the `kind` (all, up, down, keys), by id. */
+  find(search, kind) {
+    const key = `${this.version} ${kind} ${search}`;
+    if (this.#found.key !== key) {
+      const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+      const rows = [...this.minions.values()].filter((minion) => isKind(minion, kind) && words.every((word) => fits(minion, word)));
+      rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+      this.#found = { key, rows };
+    }
+    return this.#found.rows;
+  }
+
+  /** How many there are of each kind. */
+  get counts() {
+    const counts = { all: this.minions.size, up: 0, down: 0, keys: 0 };
+    for (const minion of this.minions.values()) {
+      for (const kind of ["up", "down", "keys"]) counts[kind] += isKind(minion, kind) ? 1 : 0;
+    }
+    return counts;
+  }
+}
+
+function columnsKept() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT));
+    return Array.isArray(kept) ? kept.filter((name) => typeof name === "string") : USUAL;
+  } catch {
+    return USUAL;
+  }
+}
+
+function cut(grains, columns) {
+  if (!grains) return null;
+  const kept = {};
+  for (const name of [...SEARCHED, ...columns]) if (Object.hasOwn(grains, name)) kept[name] = grains[name];
+  return kept;
+}
+
+function isKind(minion, kind) {
+  if (kind === "up") return minion.connected === true;
+  if (kind === "down") return minion.connected === false;
+  if (kind === "keys") return minion.key !== null && minion.key !== "accepted";
+  return true;
+}
+
+/** `word` stands in the id or in a grain, or is `name:value` of a grain. */
+function fits(minion, word) {
+  if (minion.id.toLowerCase().includes(word)) return true;
+  const [name, value] = word.split(":", 2);
+  for (const [grain, held] of Object.entries(minion.grains ?? {})) {
+    const text = String(held).toLowerCase();
+    if (value === undefined ? text.includes(word) : grain.toLowerCase() === name && text.includes(value)) return true;
+  }
+  return false;
+}

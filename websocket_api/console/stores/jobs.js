@@ -1,0 +1,163 @@
+// The newest jobs, live: the list once, then each new one from its announcement, and those that run from their pictures.
+
+import { Store } from "../lib/store.js";
+
+const LISTED = 200; // jobs at first, and more by the button
+const KEPT = 2000; // jobs in the table at most
+const FOLLOWED = 40; // running jobs whose bars move live; a connection may have 128 subscriptions
+const LOOK_EVERY = 3000; // milliseconds: how often the list is read again while more than those run
+const SOON = 200; // milliseconds in which jobs that are announced are followed together
+const REMEMBERED = 10; // newest jobs from which the fleet learns each minion's last one
+const MOST_PARTS = 20000; // of these jobs' minions, all together
+const NEW = ["salt/job/*/new", "salt/run/*/new", "salt/wheel/*/new"];
+
+export class JobsStore extends Store {
+  /** jid -> job without minions. */
+  jobs = new Map();
+  loaded = false;
+  /** Whether there are older ones to be had. */
+  older = true;
+  fault = null;
+
+  #follows = new Map();
+  #soon = null;
+  #sorted = { version: -1, rows: [] };
+
+  constructor(connection, fleet) {
+    super();
+    this.connection = connection;
+    this.fleet = fleet;
+    const fields = { subscription: "event", tag: NEW, match_type: "fnmatch", bundle: true, overflow: "drop" };
+    this.follow = connection.follow(fields, (frame) => this.take(frame));
+    this.timer = setInterval(() => this.#lookAgain(), LOOK_EVERY);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    clearTimeout(this.#soon);
+    this.follow.stop();
+    for (const follow of this.#follows.values()) follow.stop();
+  }
+
+  take(frame) {
+    if (frame.type === "events") for (const event of frame.events) this.#announced(event);
+    else if (frame.type === "event") this.#announced(frame);
+    else if (frame.type === "begin" || frame.type === "gap") this.load();
+  }
+
+  async load(before = null) {
+    try {
+      const found = await this.connection.read("list_jobs", { limit: LISTED, ...(before ? { before } : {}) });
+      for (const job of found) this.#put(job);
+      if (before || !this.loaded) this.older = found.length === LISTED;
+      if (!this.loaded) this.#remember(found);
+      [this.loaded, this.fault] = [true, null];
+    } catch (fault) {
+      this.fault = fault;
+    }
+    this.#followRunning();
+    this.changed();
+  }
+
+  loadOlder() {
+    return this.load(this.rows.at(-1)?.jid ?? null);
+  }
+
+  /** The jobs, newest first. */
+  get rows() {
+    if (this.#sorted.version !== this.version) {
+      this.#sorted = { version: this.version, rows: newestFirst(this.jobs) };
+    }
+    return this.#sorted.rows;
+  }
+
+  #announced({ tag, data }) {
+    const [, kind, jid] = tag.split("/");
+    if (this.jobs.has(jid) || data === null || typeof data !== "object") return;
+    const minions = Array.isArray(data.minions) ? data.minions : [];
+    this.#put({
+      kind: { job: "job", run: "runner", wheel: "wheel" }[kind],
+      jid,
+      fun: data.fun ?? null,
+      arg: data.arg ?? null,
+      tgt: data.tgt ?? null,
+      tgt_type: data.tgt_type ?? null,
+      user: data.user ?? null,
+      start_time: `${data._stamp ?? ""}`.replace(/(?<!Z|[+-]\d\d:\d\d)$/, "Z"),
+      end_time: null,
+      state: "running",
+      total: minions.length,
+      done: 0,
+      failed: 0,
+      missing: 0,
+      progress: 0,
+    });
+    this.#soon ??= setTimeout(() => this.#followRunning(), SOON);
+    this.changed();
+  }
+
+  #put(job) {
+    this.jobs.set(job.jid, job);
+    if (this.jobs.size > KEPT) {
+      const oldest = [...this.jobs.keys()].sort().slice(0, this.jobs.size - KEPT);
+      for (const jid of oldest) this.jobs.delete(jid);
+    }
+  }
+
+  #followRunning() {
+    clearTimeout(this.#soon);
+    this.#soon = null;
+    for (const job of newestFirst(this.jobs)) {
+      if (this.#follows.size >= FOLLOWED) return;
+      if (job.state === "running" && !this.#follows.has(job.jid)) this.#followJob(job.jid);
+    }
+  }
+
+  #followJob(jid) {
+    const fields = { subscription: "job", jid, without_return: true };
+    const follow = this.connection.follow(fields, (frame) => {
+      if (frame.type === "ended") this.#follows.delete(jid);
+      if (frame.type !== "job") return;
+      this.#put(frame.job);
+      this.#tellFleet(frame);
+      if (frame.job.state !== "running") this.#leave(jid, follow);
+      this.changed();
+    });
+    this.#follows.set(jid, follow);
+  }
+
+  #leave(jid, follow) {
+    this.#follows.delete(jid);
+    // Late returns change an ended job; whoever looks at its page follows it there.
+    follow.stop();
+    this.#followRunning();
+  }
+
+  #tellFleet({ job, minions }) {
+    for (const [id, part] of Object.entries(minions)) {
+      if (part.state !== "pending") this.fleet.worked(id, { jid: job.jid, fun: job.fun, state: part.state });
+    }
+  }
+
+  /** Let the fleet know what its minions did last, from the newest jobs. */
+  #remember(jobs) {
+    let parts = 0;
+    const fit = (job) => job.kind === "job" && job.state !== "running" && (parts += job.total) <= MOST_PARTS;
+    const jid = jobs.filter(fit).slice(0, REMEMBERED).map((job) => job.jid);
+    if (!jid.length) return;
+    const follow = this.connection.follow({ subscription: "job", jid, without_return: true }, (frame) => {
+      if (frame.type === "job") this.#tellFleet(frame);
+      else if (frame.type === "live") follow.stop();
+    });
+  }
+
+  #lookAgain() {
+    let running = 0;
+    for (const job of this.jobs.values()) running += job.state === "running" ? 1 : 0;
+    if (running > this.#follows.size && this.connection.state === "open") this.load();
+  }
+}
+
+function newestFirst(jobs) {
+  return [...jobs.values()].sort((a, b) => (a.jid < b.jid ? 1 : -1));
+}

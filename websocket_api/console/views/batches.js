@@ -1,0 +1,125 @@
+// Batches: all of them, or one with its requests.
+
+import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
+import { clock, count } from "../lib/format.js";
+import { to } from "../lib/route.js";
+import { useStore } from "../lib/store.js";
+import { brief } from "../lib/text.js";
+import { Bar, Fault, State } from "../parts/marks.js";
+import { Value } from "../parts/value.js";
+import { VirtualTable } from "../parts/virtual.js";
+import { BatchStore, RUNNING } from "../stores/batches.js";
+
+const COLUMNS = [
+  { name: "state", title: "Status" },
+  { name: "batch", title: "Batch" },
+  { name: "user", title: "User" },
+  { name: "started", title: "Started" },
+  { name: "bar-cell", title: "Progress" },
+  { name: "number", title: "Errors" },
+];
+const REQUESTS = [
+  { name: "state", title: "Status" },
+  { name: "name", title: "Minion" },
+  { name: "fun", title: "Function" },
+  { name: "bar-cell", title: "Progress" },
+  { name: "result", title: "Result" },
+];
+
+export function BatchesView(props) {
+  const { rest } = props.route;
+  return rest ? html`<${Batch} key=${rest} id=${Number(rest)} ...${props} />` : html`<${BatchesTable} ...${props} />`;
+}
+
+function BatchesTable({ batches }) {
+  useStore(batches);
+  return html`<div class="view">
+    <h1>Batches</h1>
+    <div class="tools"><span class="dim" role="status">${count(batches.rows.length, "batch", "batches")}</span> <a href=${to("run")}>Make one from Run</a></div>
+    <${Fault} fault=${batches.fault} />
+    <${VirtualTable}
+      label="Batches"
+      className="batches"
+      columns=${COLUMNS}
+      rows=${batches.rows}
+      rowHeight=${44}
+      keyOf=${(batch) => batch.id}
+      choose=${(batch) => (location.hash = to("batches", String(batch.id)))}
+      cells=${(batch) => [
+        html`<${State} state=${batch.status} />`,
+        html`<a href=${to("batches", String(batch.id))}>${batch.id}</a>`,
+        batch.user,
+        clock(batch.createdAt),
+        html`<${Progress} batch=${batch} />`,
+        batch.errorCount ? html`<span class="bad">${batch.errorCount}</span>` : "",
+      ]}
+      empty=${batches.loaded ? "No batch yet." : "Reading the batches …"}
+    />
+  </div>`;
+}
+
+function Progress({ batch }) {
+  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${batch.doneCount + batch.errorCount} of ${batch.totalCount} done</span></span>`;
+}
+
+function Batch({ id, connection }) {
+  const store = useMemo(() => new BatchStore(connection, id), [id]);
+  const [chosen, choose] = useState(null);
+  useEffect(() => () => store.stop(), [store]);
+  useStore(store);
+  const { batch } = store;
+  return html`<div class="view ${chosen ? "with-side" : ""}">
+    <p><a href=${to("batches")}>← Batches</a></p>
+    <div class="job-head"><h1>Batch ${id}</h1>${batch && html`<${Cancel} batch=${batch} connection=${connection} />`}</div>
+    <${Fault} fault=${store.fault} />
+    ${batch &&
+    html`<dl class="facts">
+        <div><dt>Status</dt><dd><${State} state=${batch.status} /></dd></div>
+        <div><dt>User</dt><dd>${batch.user}</dd></div>
+        <div><dt>Started</dt><dd>${clock(batch.createdAt)}</dd></div>
+        <div><dt>At a time</dt><dd>${batch.concurrency || "all"}</dd></div>
+        <div><dt>On an error</dt><dd>${batch.on_error}</dd></div>
+      </dl>
+      <p class="job-progress" role="status"><${Progress} batch=${batch} /> ${batch.errorCount > 0 && html`<span class="bad">${count(batch.errorCount, "error")}</span>`}</p>
+      <div class="beside">
+        <${VirtualTable}
+          label="Requests"
+          className="requests"
+          columns=${REQUESTS}
+          rows=${store.rows}
+          keyOf=${(request) => request.id}
+          isChosen=${(request) => request.id === chosen}
+          choose=${(request) => choose(request.id === chosen ? null : request.id)}
+          cells=${requestCells}
+          empty="No request."
+        />
+        ${store.requests.has(chosen) && html`<${Request} request=${store.requests.get(chosen)} close=${() => choose(null)} />`}
+      </div>`}
+  </div>`;
+}
+
+function requestCells({ fun, __request: state }) {
+  return [
+    html`<${State} state=${state.status} />`,
+    state.destination,
+    fun,
+    html`<${Bar} value=${state.progress} state=${state.status} label=${`Progress on ${state.destination}`} />`,
+    state.finishedAt ? brief(state.result) : (state.message ?? ""),
+  ];
+}
+
+function Request({ request, close }) {
+  const state = request.__request;
+  return html`<aside class="side" aria-label=${`Request to ${state.destination}`}>
+    <div class="side-head"><h2>${state.destination}</h2><button type="button" class="plain" aria-label="Close" onClick=${close}>✕</button></div>
+    <p><${State} state=${state.status} /> ${state.jid && html`<a href=${to("jobs", state.jid)}>its job</a>`}</p>
+    <${Value} key=${request.id} value=${state.result} label=${`result of ${state.destination}`} />
+  </aside>`;
+}
+
+function Cancel({ batch, connection }) {
+  const [fault, tell] = useState(null);
+  if (!RUNNING.has(batch.status)) return null;
+  const cancel = () => connection.request("cancel_batch", { batch: batch.id }).catch(tell);
+  return html`<div><button type="button" class="danger" onClick=${cancel}>Cancel</button><${Fault} fault=${fault} /></div>`;
+}

@@ -1,0 +1,66 @@
+// Who is logged in, what they may do, how the connection is, and what the server bears.
+
+import { html, useEffect } from "../vendor/htm-preact.js";
+import { clock, span } from "../lib/format.js";
+import { useClock } from "../lib/store.js";
+import { brief } from "../lib/text.js";
+
+const LOOK = 5000; // milliseconds between two measurements of the latency while somebody looks
+const RIGHTS = {
+  all: "run every function everywhere",
+  events: "see events beyond those of jobs, minions and keys",
+  fire: "fire events",
+  jobs: "see everybody's jobs",
+  keys: "see keys",
+};
+
+export function ConnectionView({ session, connection }) {
+  useClock(1);
+  useEffect(() => {
+    connection.ping();
+    const timer = setInterval(() => connection.ping(), LOOK);
+    return () => clearInterval(timer);
+  }, [connection]);
+  const { user, server } = session;
+  const left = user.expire - Date.now() / 1000;
+  return html`<div class="view page-view">
+    <h1>Connection</h1>
+    <div class="cards">
+      <section><h2>You</h2>
+        <dl>
+          <dt>User</dt><dd>${user.user} <span class="dim">(${user.eauth})</span></dd>
+          <dt>Login ends</dt><dd>${clock(user.expire * 1000)} <span class="dim">in ${span(left)}</span></dd>
+          <dt>On this device</dt><dd>${session.stays ? "stays logged in" : "until the page is closed"}</dd>
+          ${Object.entries(RIGHTS).map(([name, text]) => html`<dt>May ${text}</dt><dd>${right(user.can[name])}</dd>`)}
+          <dt>Permissions</dt><dd><ul>${user.perms.map((perm) => html`<li><code>${brief(perm, 200)}</code></li>`)}</ul></dd>
+        </dl>
+      </section>
+      <section><h2>Connection</h2>
+        <dl>
+          <dt>State</dt><dd>${connection.state}${connection.reason && `: ${connection.reason}`}</dd>
+          <dt>Latency</dt><dd>${connection.latency === null ? "…" : `${connection.latency.toFixed(1)} ms`}</dd>
+          <dt>Reconnects</dt><dd>${connection.reconnects}</dd>
+          <dt>Follows</dt><dd>${connection.follows.size} things</dd>
+          <dt>Position</dt><dd>${connection.seq} in ${connection.epoch}</dd>
+        </dl>
+        <h3>What happened</h3>
+        <ol class="notes" reversed>${[...connection.notes].reverse().map((note) => html`<li>${clock(note.time)} ${note.text}</li>`)}</ol>
+      </section>
+      <section><h2>Server</h2>
+        <dl>
+          <dt>Version</dt><dd>${server.version}</dd>
+          <dt>Clients</dt><dd>${server.clients.join(", ") || "none"}</dd>
+          <dt>Follows</dt><dd>${server.subscriptions.join(", ")}</dd>
+        </dl>
+        <details open><summary>Limits</summary>
+          <dl class="limits">${Object.entries(server.limits).map(([name, value]) => html`<dt>${name.replaceAll("_", " ")}</dt><dd>${value.toLocaleString("en")}</dd>`)}</dl>
+        </details>
+      </section>
+    </div>
+  </div>`;
+}
+
+function right(value) {
+  if (Array.isArray(value)) return value.join(", ");
+  return value ? "yes" : "no";
+}

@@ -1,0 +1,72 @@
+// The jobs, newest first, live; or the page of one.
+
+import { html, useState } from "../vendor/htm-preact.js";
+import { args, clock, count, target } from "../lib/format.js";
+import { to } from "../lib/route.js";
+import { useSettled, useStore } from "../lib/store.js";
+import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
+import { VirtualTable } from "../parts/virtual.js";
+import { JobPage } from "./job.js";
+
+const COLUMNS = [
+  { name: "state", title: "State" },
+  { name: "fun", title: "Function" },
+  { name: "target", title: "Target" },
+  { name: "user", title: "User" },
+  { name: "started", title: "Started" },
+  { name: "bar-cell", title: "Progress" },
+  { name: "number", title: "Failed" },
+  { name: "number", title: "Missing" },
+];
+const STATES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["partial", "Partial"]];
+
+export function JobsView(props) {
+  return props.route.rest ? html`<${JobPage} key=${props.route.rest} jid=${props.route.rest} ...${props} />` : html`<${JobsTable} ...${props} />`;
+}
+
+function JobsTable({ jobs }) {
+  useStore(jobs);
+  const [search, type] = useState("");
+  const [state, choose] = useState("all");
+  const words = useSettled(search, 150).toLowerCase().split(/\s+/).filter(Boolean);
+  const fits = (job) => (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
+  const rows = words.length || state !== "all" ? jobs.rows.filter(fits) : jobs.rows;
+  return html`<div class="view">
+    <h1>Jobs</h1>
+    <div class="tools">
+      <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => type(event.target.value)} />
+      <${Choice} label="Which jobs" value=${state} options=${STATES} change=${choose} />
+      <span class="dim" role="status">${count(rows.length, "job")}</span>
+      ${jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
+    </div>
+    <${Fault} fault=${jobs.fault} />
+    <${VirtualTable}
+      label="Jobs"
+      className="jobs"
+      columns=${COLUMNS}
+      rows=${rows}
+      rowHeight=${44}
+      keyOf=${(job) => job.jid}
+      choose=${(job) => (location.hash = to("jobs", job.jid))}
+      cells=${cellsOf}
+      empty=${jobs.loaded ? "No job fits." : "Reading the jobs …"}
+    />
+  </div>`;
+}
+
+function textOf(job) {
+  return `${job.jid} ${job.fun} ${target(job)} ${job.user}`.toLowerCase();
+}
+
+function cellsOf(job) {
+  return [
+    html`<${State} state=${job.state} />`,
+    html`<a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job.arg)}</span>`,
+    target(job),
+    job.user,
+    clock(job.start_time),
+    html`<${JobProgress} job=${job} />`,
+    job.failed ? html`<span class="bad">${job.failed}</span>` : "",
+    job.missing ? html`<span class="bad">${job.missing}</span>` : "",
+  ];
+}

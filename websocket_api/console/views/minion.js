@@ -1,0 +1,38 @@
+// One minion: everything that the master knows of it.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { ago } from "../lib/format.js";
+import { to } from "../lib/route.js";
+import { Fault, State } from "../parts/marks.js";
+import { Value } from "../parts/value.js";
+import { KeyButtons } from "./keys.js";
+
+export function Minion({ minion, fleet, session, connection }) {
+  const [grains, show] = useState(undefined);
+  const [fault, tell] = useState(null);
+  // The store keeps some grains of all; of this one all are wanted, and again when it was heard of.
+  useEffect(() => {
+    let wanted = true;
+    connection
+      .read("list_minions", { minions: [minion.id] })
+      .then(([found]) => wanted && show(found?.grains ?? null))
+      .catch((refused) => wanted && tell(refused));
+    return () => (wanted = false);
+  }, [minion.id, minion.seen]);
+  const state = { true: "up", false: "down" }[minion.connected] ?? "unknown";
+  const job = fleet.lastJobs.get(minion.id);
+  return html`<aside class="side" aria-label=${`Minion ${minion.id}`}>
+    <div class="side-head"><h2>${minion.id}</h2><a href=${to("fleet")} aria-label="Close">✕</a></div>
+    <dl>
+      <dt>Status</dt><dd><${State} state=${state} /> ${ago(minion.seen)}</dd>
+      ${minion.key && html`<dt>Key</dt><dd><${State} state=${minion.key} /> <${KeyButtons} ...${{ minion, session, connection }} /></dd>`}
+      ${job && html`<dt>Last job</dt><dd><a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a></dd>`}
+    </dl>
+    ${minion.key !== "pending" && html`<p><a href=${to("run", "", { tgt: minion.id, tgt_type: "list" })}>Run something on it</a></p>`}
+    <h3>Grains</h3>
+    <${Fault} fault=${fault} />
+    ${grains === undefined && !fault && html`<p class="dim">reading …</p>`}
+    ${grains === null && html`<p class="dim">none known, or not for you to see</p>`}
+    ${grains && html`<${Value} value=${grains} label=${`grains of ${minion.id}`} />`}
+  </aside>`;
+}
