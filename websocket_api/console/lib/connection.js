@@ -110,8 +110,7 @@ export class Connection extends Store {
     const [began, socket] = [performance.now(), this.#socket];
     this.#pinging = setTimeout(() => socket === this.#socket && this.#lost(1006, "no answer"), PING_PATIENCE);
     try {
-      const { epoch } = await this.#ask({ type: "ping" });
-      this.epoch = epoch;
+      await this.#ask({ type: "ping" });
       this.latency = performance.now() - began;
       this.changed();
     } catch {
@@ -189,8 +188,8 @@ export class Connection extends Store {
   }
 
   #began(follow, answer) {
-    this.epoch = answer.epoch;
-    this.seq = Math.max(answer.seq, this.seq);
+    if (answer.epoch !== this.epoch) this.seq = 0;
+    [this.epoch, this.seq] = [answer.epoch, Math.max(answer.seq, this.seq)];
     if (!this.follows.has(follow)) {
       this.#ask({ type: "unsubscribe", subscription: answer.subscription }).catch(() => {});
       return;
@@ -211,6 +210,8 @@ export class Connection extends Store {
 
   #take(message) {
     if (message.subscription !== undefined && message.id === undefined) {
+      const seq = message.seq ?? message.events?.at(-1).seq ?? 0;
+      if (seq > this.seq) this.seq = seq;
       // A connection follows a dozen things: looking through them is nothing beside reading the frame.
       for (const follow of this.follows) {
         if (follow.number !== message.subscription) continue;

@@ -43,15 +43,15 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
   const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
   const last = Math.min(rows.length, Math.ceil((top + view.height) / rowHeight) + BEYOND);
 
-  return html`<div class="table ${className}" role="table" aria-label=${label} aria-rowcount=${rows.length + 1}>
+  return html`<div class="table ${className}" role="table" aria-label=${label} aria-rowcount=${rows.length + 1} ref=${box} onScroll=${scrolled} tabindex="0">
     <div role="rowgroup" class="head">
       <div role="row" class="row" aria-rowindex="1">
         ${columns.map((column) => html`<div role="columnheader" class="cell ${column.className ?? column.name}">${column.title}</div>`)}
       </div>
     </div>
-    <div class="scroll" role="rowgroup" ref=${box} onScroll=${scrolled} tabindex="0" aria-label=${label}>
-      ${rows.length === 0 && html`<div role="row" class="empty"><div role="cell">${empty}</div></div>`}
-      <div role="presentation" style=${{ height: `${rows.length * rowHeight}px`, position: "relative" }}>
+    ${rows.length === 0 && html`<div role="rowgroup"><div role="row" class="empty"><div role="cell">${empty}</div></div></div>`}
+    ${rows.length > 0 &&
+    html`<div role="rowgroup" class="rows" style=${{ height: `${rows.length * rowHeight}px` }}>
         ${rows.slice(first, last).map(
           (item, offset) => html`<${Row}
             key=${keyOf(item)}
@@ -60,14 +60,13 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
             chosen=${isChosen?.(item)}
           />`,
         )}
-      </div>
-    </div>
+    </div>`}
   </div>`;
 }
 
 function Row({ item, index, columns, cells, rowHeight, chosen, choose }) {
   const content = cells(item);
-  const style = { position: "absolute", top: `${index * rowHeight}px`, height: `${rowHeight}px`, left: 0, right: 0 };
+  const style = { top: `${index * rowHeight}px`, height: `${rowHeight}px` };
   const pick = choose && ((event) => !event.target.closest("a, button") && choose(item));
   return html`<div
     role="row"

@@ -22,15 +22,15 @@ export function JobPage({ jid, connection }) {
 }
 
 /** A job, followed while it is shown. */
-export function Job({ jid, connection }) {
+export function Job({ jid, connection, heading = "h1" }) {
   const store = useMemo(() => new JobStore(connection, jid), [jid]);
   useEffect(() => () => store.stop(), [store]);
   useStore(store);
   const { job } = store;
-  if (!job) return html`<h1>Job ${jid}</h1>${store.fault ? html`<${Fault} fault=${store.fault} />` : html`<p class="dim">reading …</p>`}`;
+  if (!job) return html`<${heading}>Job ${jid}</${heading}>${store.fault ? html`<${Fault} fault=${store.fault} />` : html`<p class="dim">reading …</p>`}`;
   return html`<section class="job" aria-label=${`Job ${jid}`}>
     <div class="job-head">
-      <h1>${job.fun ?? "unknown function"} <span class="dim">${args(job.arg)}</span></h1>
+      <${heading}>${job.fun ?? "unknown function"} <span class="dim">${args(job.arg)}</span></${heading}>
       <${Cancel} job=${job} connection=${connection} />
     </div>
     <dl class="facts">

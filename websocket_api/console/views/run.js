@@ -25,7 +25,7 @@ export function RunView({ session, connection, route, form: kept }) {
   return html`<div class="view page-view">
     <h1>Run</h1>
     <${Form} ...${{ form: kept, change, session, connection }} />
-    ${kept.job && html`<${Job} key=${kept.job} jid=${kept.job} connection=${connection} />`}
+    ${kept.job && html`<${Job} key=${kept.job} jid=${kept.job} connection=${connection} heading="h2" />`}
   </div>`;
 }
 
