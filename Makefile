@@ -82,14 +82,21 @@ format: .venv/.made ## Lay out the Python files as lint wants them
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
 
-.PHONY: bench bench-commands bench-events bench-batches
-bench: bench-commands bench-events bench-batches ## Measure on a real master; ARGS=--help tells what can be chosen
+.PHONY: bench bench-commands bench-events bench-batches bench-console
+bench: bench-commands bench-events bench-batches bench-console ## Measure on a real master; ARGS=--help tells what can be chosen
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
 
 bench-events: .venv/.made
 	@$(PY) -m tests.benchmarks.events $(filter --quick --write --help,$(ARGS))
+
+bench-console: .venv/.made chromium
+	@$(PY) -m tests.benchmarks.console $(filter --write --help,$(ARGS))
+
+.PHONY: docs-images
+docs-images: .venv/.made chromium ## Take the pictures of the console in docs/images/ anew
+	@IMAGES=1 $(PY) -m pytest tests/browser/test_console_looks.py
 
 .PHONY: goldens
 goldens: .venv/.made ## Record anew what Salt's own salt-api answers, into tests/goldens/ (minutes)

@@ -1,9 +1,9 @@
-"""A real browser (Debian's Chromium) on a master of its own, which serves a web app as well."""
+"""A real browser (Debian's Chromium) on a master of its own with two minions, which serves a web app and the console."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ import pytest
 pytest.importorskip("salt")
 sync_api = pytest.importorskip("playwright.sync_api")
 
+from tests.integration import conftest as integration  # noqa: E402
 from tests.integration.conftest import (  # noqa: E402
+    START_TIMEOUT,
+    USERS,
     file_root,  # noqa: F401
     salt_factories_config,  # noqa: F401
     salt_root,  # noqa: F401
@@ -24,13 +27,28 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 """Arguments of a browser that runs as root and asks nobody else for anything."""
 
+PATIENCE = 9_000  # milliseconds that anything on a page may take on a loaded machine, before it is called missing
+FIRST, SECOND = "browser-minion", "browser-other"
+PARTLY: list[Any] = [{FIRST: ["test.*"]}]
+"""The permissions of the user ``part``, who may do something on one of the two minions."""
+
 
 @pytest.fixture(scope="session")
 def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F811
-    """A master with one minion, whose engine serves the web app of these tests."""
+    """A master with two minions, whose engine serves the console, and the web app of these tests."""
     web_app = {"app": str(FILES / "app.html"), "static": str(FILES / "static")}
-    with staged(salt_factories, file_root, "browser", minion=True, **web_app) as stage:
-        yield stage
+    config = {
+        "max_event_size": 8 * 1024 * 1024,  # instead of one: Salt cuts what is larger
+        "external_auth": {"sharedsecret": {**USERS, "part": PARTLY}},
+        "file_roots": {"base": [str(file_root), str(integration.FILES), str(FILES / "states")]},
+    }
+    with staged(salt_factories, file_root, "browser", minion=True, config=config, **web_app) as stage:
+        other = stage.master.salt_minion_daemon(SECOND, overrides={"log_level_logfile": "info"})
+        with other.started(start_timeout=START_TIMEOUT):
+            with stage.client() as client:
+                # From now on the master has heard of both.
+                client.ask("cmd", fun="test.ping", tgt="*", mode="sync")
+            yield stage
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +61,28 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(chromium: Any, stage: Stage) -> Iterator[Any]:
-    """A page of a browser that has been nowhere yet; an error in a script of it fails the test."""
-    with chromium.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
+def pages(chromium: Any, stage: Stage) -> Iterator[Callable[..., Any]]:
+    """Make pages of browsers that have been nowhere yet; an error in a script of one fails the test."""
+    faults: list[str] = []
+    contexts: list[Any] = []
+
+    def make(**options: Any) -> Any:
+        context = chromium.new_context(base_url=f"http://127.0.0.1:{stage.port}", **options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
-        faults: list[str] = []
         page.on("pageerror", lambda fault: faults.append(str(fault)))
-        yield page
-        assert faults == []
+        # What the Content-Security-Policy forbids is said here, and nowhere else.
+        page.on("console", lambda said: "Content Security" in said.text and faults.append(said.text))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(pages: Callable[..., Any]) -> Any:
+    """One such page."""
+    return pages()

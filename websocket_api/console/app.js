@@ -66,7 +66,7 @@ function Inside({ session, connection, behind }) {
             (name !== "batches" || stores.batches) && html`<a key=${name} href=${to(name)} aria-current=${name === view ? "page" : undefined}>${text}</a>`,
         )}
       </nav>
-      <a class="wire ${connection.state}" href=${to("connection")} role="status"><span aria-hidden="true">●</span> ${WORDS[connection.state]}</a>
+      <span role="status"><a class="wire ${connection.state}" href=${to("connection")}><span aria-hidden="true">●</span> ${WORDS[connection.state]}</a></span>
       <span class="who">${session.user.user}</span>
       <button type="button" onClick=${() => session.logOut()}>Log out</button>
     </header>

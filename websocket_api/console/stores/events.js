@@ -11,6 +11,8 @@ export class EventsStore extends Store {
   rates = new Rates();
   /** What is wanted: {tag, match_type}. */
   filter = { tag: "", match_type: "startswith" };
+  /** What stands in the fields of the filter, which may not have been sent yet. */
+  typed = { ...this.filter };
   fault = null;
   /** Events since the filter was set. */
   total = 0;
@@ -22,6 +24,8 @@ export class EventsStore extends Store {
   #rows = [];
   #follow = null;
   #known = null;
+  #guessed = false; // whether the position from which it began was a guess
+  #begun = false;
 
   constructor(connection) {
     super();
@@ -37,7 +41,7 @@ export class EventsStore extends Store {
     const fields = { subscription: "event", bundle: true, overflow: "drop" };
     if (filter.tag) Object.assign(fields, { tag: filter.tag, match_type: filter.match_type });
     this.#follow = connection.follow({ ...fields, ...(since ? { since } : {}) }, (frame) => this.take(frame));
-    this.backlog = !this.#known;
+    [this.#guessed, this.#begun] = [!this.#known, false];
   }
 
   stop() {
@@ -65,10 +69,16 @@ export class EventsStore extends Store {
     if (frame.type === "events") for (const event of frame.events) this.#add(event);
     else if (frame.type === "event") this.#add(frame);
     else if (frame.type === "gap") this.#gap(frame);
+    else if (frame.type === "begin") this.#begin();
     else if (frame.type === "ended") this.fault = frame.error;
     else return;
     if (this.#rows.length > KEPT + SLACK) this.#rows.splice(0, this.#rows.length - KEPT);
     this.changed();
+  }
+
+  #begin() {
+    if (this.#begun) this.#guessed = false; // after a lost connection it goes on from what it has
+    this.#begun = true;
   }
 
   #add({ seq, tag, data, minion }) {
@@ -83,7 +93,7 @@ export class EventsStore extends Store {
 
   #gap(frame) {
     // Before a new filter's beginning nothing is missing: it was only a guess at where to begin.
-    if (this.backlog && frame.reason !== "overflow" && frame.reason !== "bus") return;
+    if (this.#guessed && frame.reason === "history") return;
     const count = frame.count ?? 0;
     this.lost += count;
     if (this.paused) this.paused.lost += count;

@@ -38,7 +38,7 @@ export function FunctionName({ form, change, connection }) {
     offer([...begins, ...holds].slice(0, OFFERED));
   }, [form.fun, form.names]);
   return html`<label class="grow">Function
-      <input name="fun" list="functions" value=${form.fun} onFocus=${read} onInput=${(event) => change({ fun: event.target.value.trim() })} autocomplete="off" spellcheck="false" required placeholder="test.ping" />
+      <input name="fun" list="functions" value=${form.fun} onFocus=${read} onInput=${(event) => change({ fun: event.target.value.trim() })} autocomplete="off" spellcheck=${false} required placeholder="test.ping" />
     </label>
     <datalist id="functions">${names.map((name) => html`<option key=${name} value=${name} />`)}</datalist>
     <p class="dim note" role="status">${note}</p>`;
@@ -68,10 +68,10 @@ export function Arguments({ form, change, connection }) {
     </div>
     ${(!signature || signature.varargs) &&
     html`<label>${signature ? "Further arguments, one a line" : "Arguments, one a line"}
-      <textarea rows="2" value=${form.more} onInput=${(event) => change({ more: event.target.value })} spellcheck="false"></textarea></label>`}
+      <textarea rows="2" value=${form.more} onInput=${(event) => change({ more: event.target.value })} spellcheck=${false}></textarea></label>`}
     ${(!signature || signature.keywords) &&
     html`<label>${signature ? "Further named arguments" : "Named arguments"}, name=value, one a line
-      <textarea rows="2" value=${form.moreNamed} onInput=${(event) => change({ moreNamed: event.target.value })} spellcheck="false"></textarea></label>`}
+      <textarea rows="2" value=${form.moreNamed} onInput=${(event) => change({ moreNamed: event.target.value })} spellcheck=${false}></textarea></label>`}
     <p class="dim note">A value that is JSON is taken as such (5, true, ["a"]); all else is text.</p>`;
 }
 
@@ -86,5 +86,5 @@ function Field({ field, form, change }) {
       </select></label>`;
   }
   const hint = field.hasDefault && field.default !== null ? JSON.stringify(field.default) : "";
-  return html`<label>${label} <input name=${`arg-${field.name}`} value=${value} onInput=${put} placeholder=${hint} required=${field.required && !form.more} autocomplete="off" spellcheck="false" /></label>`;
+  return html`<label>${label} <input name=${`arg-${field.name}`} value=${value} onInput=${put} placeholder=${hint} required=${field.required && !form.more} autocomplete="off" spellcheck=${false} /></label>`;
 }

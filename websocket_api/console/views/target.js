@@ -17,7 +17,7 @@ export function Target({ form, change, connection }) {
   return html`<fieldset>
     <legend>Whom</legend>
     <div class="fields">
-      <label class="grow">Target <input name="tgt" value=${form.tgt} onInput=${(event) => change({ tgt: event.target.value })} autocomplete="off" spellcheck="false" /></label>
+      <label class="grow">Target <input name="tgt" value=${form.tgt} onInput=${(event) => change({ tgt: event.target.value })} autocomplete="off" spellcheck=${false} /></label>
       <label>Kind
         <select value=${form.tgt_type} onChange=${(event) => change({ tgt_type: event.target.value })}>
           ${KINDS.map((kind) => html`<option value=${kind} selected=${kind === form.tgt_type}>${kind}</option>`)}

@@ -1,0 +1,101 @@
+"""The console's events: a live stream that can be filtered, paused, looked into and copied from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.driving import log_in, row, view
+from tests.client import Client
+from tests.integration.staging import Stage
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def console(page: Any) -> Any:
+    """The console's events."""
+    log_in(page, path="#/events")
+    expect(page.get_by_role("heading", name="Events")).to_be_visible()
+    return page
+
+
+@pytest.fixture
+def client(stage: Stage) -> Iterator[Client]:
+    """Who fires events."""
+    with stage.client() as client:
+        yield client
+
+
+def fire(client: Client, tag: str, *numbers: int) -> None:
+    for number in numbers:
+        client.ask("event", tag=f"{tag}/{number}", body={"number": number})
+
+
+def test_events_appear_as_they_happen_and_can_be_filtered(console: Any, client: Client) -> None:
+    """By the beginning of the tag, or any other way that the protocol knows; what is left stays live."""
+    fire(client, "look/a", 1)
+    expect(row(console, "look/a/1")).to_be_visible()
+    console.get_by_label("Filter by tag").fill("look/b")
+    expect(console.get_by_role("row").filter(has_text="look/a")).to_have_count(0)
+    fire(client, "look/a", 2)
+    fire(client, "look/b", 3)
+    expect(row(console, "look/b/3")).to_be_visible()
+    expect(console.get_by_role("row").filter(has_text="look/a")).to_have_count(0)
+    console.get_by_label("How the tag is compared").select_option("fnmatch")
+    console.get_by_label("Filter by tag").fill("*/4")
+    fire(client, "look/a", 4)
+    expect(row(console, "look/a/4")).to_be_visible()
+    expect(console.get_by_role("row").filter(has_text="look/b")).to_have_count(0)
+
+
+def test_while_paused_nothing_moves_and_what_is_missed_is_counted(console: Any, client: Client) -> None:
+    """On resuming all of it is there, and how much it was is said."""
+    console.get_by_label("Filter by tag").fill("pause/")
+    fire(client, "pause", 1)
+    expect(row(console, "pause/1")).to_be_visible()
+    console.get_by_role("button", name="Pause", exact=True).click()
+    fire(client, "pause", 2, 3, 4)
+    expect(console.get_by_text("paused, 3 missed")).to_be_visible()
+    expect(console.get_by_role("row").filter(has_text="pause/2")).to_have_count(0)
+    console.get_by_role("button", name="Resume", exact=True).click()
+    expect(console.get_by_text("3 events came while paused")).to_be_visible()
+    for number in range(1, 5):
+        expect(row(console, f"pause/{number}")).to_be_visible()
+
+
+def test_an_event_is_expanded_and_copied(console: Any, client: Client) -> None:
+    """All its data, by mouse or keyboard; it stays open while others come."""
+    console.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    fire(client, "expand", 1)
+    row(console, "expand/1").get_by_role("button").press("Enter")
+    side = console.get_by_role("complementary", name="Event")
+    expect(side).to_contain_text('"number": 1')
+    fire(client, "expand", 2)
+    expect(side).to_contain_text('"number": 1')
+    side.get_by_role("button", name="Copy data").click()
+    expect(side.get_by_role("button", name="Copied data")).to_be_visible()
+    assert '"_via": "websocket_api"' in console.evaluate("navigator.clipboard.readText()")
+
+
+def test_who_comes_back_to_the_view_has_missed_nothing(console: Any, client: Client) -> None:
+    """What happened meanwhile is in its place: the subscription goes on from its position."""
+    console.get_by_label("Filter by tag").fill("away/")
+    fire(client, "away", 1)
+    expect(row(console, "away/1")).to_be_visible()
+    view(console, "Fleet")
+    fire(client, "away", 2)
+    view(console, "Events")
+    expect(row(console, "away/1")).to_be_visible()
+    expect(row(console, "away/2")).to_be_visible()
+    expect(console.get_by_label("Filter by tag")).to_have_value("away/")
+
+
+def test_the_chart_counts_by_the_beginning_of_the_tags(console: Any, client: Client) -> None:
+    """A colour for each, named below with its count."""
+    fire(client, "chart/one", 1, 2, 3)
+    expect(console.locator(".legend li").filter(has_text="chart/one")).to_contain_text("3")
+    expect(console.locator(".chart rect").first).to_be_attached()

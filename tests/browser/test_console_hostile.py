@@ -1,0 +1,143 @@
+"""What minions say is shown, never run, and never more of it at once than a page bears."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.benchmarks import marks, sender
+from tests.browser.conftest import FIRST
+from tests.browser.driving import job, log_in, row, start, view
+from tests.client import MsgpackClient
+from tests.integration.staging import Stage
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1</script><svg onload='ran=1'>&lt;b&gt;{{7*7}}"
+MEGABYTES = 3_000_000
+ODD_TAG = "odd/<b onclick=ran()>/\u202ertl/\U0001f9c2/%00/\"';--"
+ODD_ID = "odd <i>&amp;'\"$(id)"
+STALL_SECONDS = 1.0  # for which a page may stand still: more is what people call frozen
+
+
+@pytest.fixture
+def console(page: Any) -> Iterator[Any]:
+    """The console; nothing that was shown in it may have been run."""
+    yield log_in(page)
+    assert page.evaluate("typeof window.ran") == "undefined"
+
+
+def show(console: Any, stage: Stage, fun: str, *arg: Any) -> Any:
+    """Run something on the first minion, and show its return."""
+    start(console, stage, fun, FIRST, *arg)
+    expect(job(console)).to_contain_text("1 of 1 returned")
+    return console.get_by_label(f"return of {FIRST}", exact=True)
+
+
+def test_html_and_scripts_are_text(console: Any, stage: Stage) -> None:
+    """In a return, in an argument, in the table of jobs."""
+    expect(show(console, stage, "test.echo", SCRIPT)).to_have_text(SCRIPT)
+    view(console, "Jobs")
+    expect(row(console, "onerror")).to_be_visible()
+
+
+def test_keys_of_objects_are_text_too(console: Any, stage: Stage) -> None:
+    """And those that mean something to JavaScript are like any others."""
+    value = {SCRIPT: 1, "__proto__": {"ran": 1}, "constructor": "c", "toString": None, "": []}
+    expect(show(console, stage, "test.arg", value)).to_contain_text('"__proto__": {')
+
+
+def test_megabytes_are_shown_by_their_beginning_and_the_page_stays_awake(console: Any, stage: Stage) -> None:
+    """More comes on demand; meanwhile the page never stands still for long."""
+    console.evaluate(LONGEST_STALL)
+    shown = show(console, stage, "cmd.run", f"head -c {MEGABYTES} /dev/zero | tr '\\0' x; echo end")
+    expect(console.get_by_text("Only the beginning is shown")).to_be_visible()
+    assert len(shown.inner_text()) < 100_000
+    console.get_by_role("button", name="Show more").click()
+    expect(console.get_by_text("Only the beginning is shown")).to_be_visible()
+    assert 100_000 < len(shown.inner_text()) < MEGABYTES
+    assert console.evaluate("window.longest") < 1000 * STALL_SECONDS
+
+
+def test_bytes_are_shown(console: Any, stage: Stage) -> None:
+    """As what the server makes of them."""
+    with MsgpackClient(stage.url) as client:
+        client.login("demo")
+        jid = client.ask("cmd", fun="test.echo", tgt=FIRST, arg=[b"\xff\x00\xfe"])["jid"]
+    console.evaluate("jid => { location.hash = `#/jobs/${jid}`; }", jid)
+    expect(job(console)).to_contain_text("1 of 1 returned")
+    expect(console.get_by_label(f"return of {FIRST}", exact=True)).not_to_have_text("(empty)")
+
+
+def test_deep_nesting_is_cut(console: Any, stage: Stage) -> None:
+    """Where nobody reads on; the page lives."""
+    nested: Any = "bottom"
+    for _ in range(90):
+        nested = [nested]
+    expect(show(console, stage, "test.arg", nested)).to_contain_text("nested deeper")
+
+
+def test_odd_tags_are_shown_and_looked_into(console: Any, stage: Stage) -> None:
+    """As they are."""
+    view(console, "Events")
+    with stage.client() as client:
+        client.ask("event", tag=ODD_TAG, body={SCRIPT: [SCRIPT, None, -0.5, 10**15]})
+    row(console, "odd/<b onclick").get_by_role("button").click()
+    side = console.get_by_role("complementary", name="Event")
+    expect(side.get_by_role("heading")).to_have_text(ODD_TAG)
+    expect(side).to_contain_text("onerror")
+
+
+def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: Stage) -> None:
+    """A pending key with a name like a script, beside one that a pattern would take with it."""
+    pki = Path(stage.master.config["pki_dir"])
+    names = [ODD_ID, "odd*", "oddly"]
+    for name in names:
+        shutil.copy(pki / "minions" / FIRST, pki / "minions_pre" / name)
+    with stage.client() as client:
+        client.ask("wheel", method="key.reject_dict", kwargs={"match": {"minions_pre": ["oddly"]}}, mode="sync")
+    try:
+        waiting = console.get_by_role("region", name="Keys that wait")
+        expect(waiting).to_contain_text("2 keys wait")
+        waiting.get_by_role("button", name="accept the key of odd*", exact=True).click()
+        expect(waiting).to_contain_text("1 key waits")
+        expect(waiting).to_contain_text(ODD_ID)
+        assert (pki / "minions" / "odd*").exists()
+        assert not (pki / "minions" / ODD_ID).exists()
+        waiting.get_by_role("button", name=f"reject the key of {ODD_ID}").click()
+        expect(waiting).to_have_count(0)
+        row(console, ODD_ID).get_by_role("link").click()
+        expect(console.get_by_role("complementary", name=ODD_ID)).to_contain_text("rejected")
+    finally:
+        for folder in ("minions", "minions_pre", "minions_rejected"):
+            for name in names:
+                (pki / folder / name).unlink(missing_ok=True)
+
+
+def test_a_thousand_events_a_second_do_not_freeze_the_page(console: Any, stage: Stage) -> None:
+    """It goes on drawing, and answers clicks, while they come."""
+    view(console, "Events")
+    console.evaluate(LONGEST_STALL)
+    pull = Path(stage.master.config["sock_dir"]) / "master_event_pull.ipc"
+    assert sender.send(str(pull), rate=1000, count=4000)["sent"] == 4000
+    console.get_by_role("button", name="Pause", exact=True).click()
+    expect(console.get_by_role("button", name="Resume", exact=True)).to_be_visible()
+    expect(row(console, marks.TAG)).to_be_visible()
+    assert console.get_by_role("row").count() < 100, "only rows in view exist"
+    assert console.evaluate("window.longest") < 1000 * STALL_SECONDS
+
+
+LONGEST_STALL = """() => {
+    window.longest = 0;
+    let last = performance.now();
+    const beat = setInterval(() => {
+        const now = performance.now();
+        window.longest = Math.max(window.longest, now - last - 50);
+        last = now;
+    }, 50);
+}"""

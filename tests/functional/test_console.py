@@ -1,0 +1,120 @@
+"""`/console/`: the page's files, to anybody, and nothing else of this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("salt")
+
+from tests.functional.running import CHECKOUT, Engine
+from tests.functional.test_self_description import ask
+
+CONSOLE = CHECKOUT / "websocket_api" / "console"
+FILES = sorted(path.relative_to(CONSOLE).as_posix() for path in CONSOLE.rglob("*") if path.is_file())
+TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: Callable[..., Engine]) -> Engine:
+    """An engine that serves this checkout's console."""
+    return run_engine({"console": str(CONSOLE)})
+
+
+@pytest.fixture(scope="module")
+def without(run_engine: Callable[..., Engine]) -> Engine:
+    """An engine whose console is not where it is looked for."""
+    return run_engine({})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_the_console_is_served_with_its_type(engine: Engine, name: str) -> None:
+    """Browsers run no script of another type, and guess at none that is told not to be guessed at."""
+    response, body = ask(engine, f"/console/{name}")
+    assert response.status == 200
+    assert (response.getheader("Content-Type") or "").partition(";")[0] == TYPES[name.rpartition(".")[2]]
+    assert response.getheader("X-Content-Type-Options") == "nosniff"
+    assert body == (CONSOLE / name).read_bytes()
+
+
+def test_the_page_may_load_and_reach_its_own_server_only(engine: Engine) -> None:
+    """By its Content-Security-Policy; a Host that is none stays out of it."""
+    policy = ask(engine, "/console/")[0].getheader("Content-Security-Policy") or ""
+    own = f"127.0.0.1:{engine.port}"
+    assert policy == (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws://{own} wss://{own}; "
+        "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    forged, _ = ask(engine, "/console/", headers={"Host": "x; script-src *"})
+    assert "script-src *" not in (forged.getheader("Content-Security-Policy") or "")
+
+
+def test_what_a_browser_has_already_is_not_sent_again(engine: Engine) -> None:
+    """It asks each time: the next release's modules do not go with this one's."""
+    first, body = ask(engine, "/console/main.js")
+    assert first.getheader("Cache-Control") == "no-cache"
+    again, nothing = ask(engine, "/console/main.js", headers={"If-None-Match": first.getheader("ETag") or ""})
+    assert (again.status, nothing) == (304, b"")
+    assert ask(engine, "/console/main.js", "HEAD")[0].getheader("Content-Length") == str(len(body))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../init.sls",
+        "..%2finit.sls",
+        "%2e%2e/%2e%2e/LICENSE",
+        "/etc/passwd",
+        "%2fetc%2fpasswd",
+        "lib",
+        "lib/",
+        "lib/../../../LICENSE",
+        "main.js%00.html",
+        "nothing.js",
+    ],
+)
+def test_nothing_but_the_consoles_files_is_served(engine: Engine, path: str) -> None:
+    """Whatever the path looks like."""
+    assert ask(engine, f"/console/{path}")[0].status == 404
+
+
+def test_a_browser_is_led_to_the_console_and_a_program_is_not(engine: Engine) -> None:
+    """From the root, and from the address without its slash."""
+    response, _ = ask(engine, "/", headers=BROWSER)
+    assert (response.status, response.getheader("Location")) == (302, "/console/")
+    response, _ = ask(engine, "/console")
+    assert (response.status, response.getheader("Location")) == (302, "/console/")
+    assert ask(engine, "/", headers={"Accept": "application/json"})[0].status == 200
+
+
+def test_a_missing_console_is_said_once_and_keeps_nothing_from_running(without: Engine) -> None:
+    """Where it was looked for; its address is 404, and the root says welcome to browsers too."""
+    lines = [line for line in without.log.splitlines() if "no console" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("WARNING ")
+    assert "salt://websocket_api/console (saltenv base)" in lines[0]
+    response, body = ask(without, "/console/")
+    assert response.status == 404
+    assert b"no console on this master" in body
+    assert ask(without, "/", headers=BROWSER)[0].status == 200
+
+
+def test_a_closed_address_gets_no_page(run_engine: Callable[..., Engine]) -> None:
+    """As by `allow_from` on every door."""
+    closed = run_engine({"console": str(CONSOLE), "allow_from": ["192.0.2.0/24"]})
+    assert ask(closed, "/console/")[0].status == 403
+
+
+def test_the_page_is_of_own_scripts_and_styles_only() -> None:
+    """Nothing inline, nothing from elsewhere, and no way from text to code: what minions say is never run."""
+    for path in map(Path, (CONSOLE / name for name in FILES)):
+        if path.suffix not in (".js", ".html", ".css") or "vendor" in path.parts:
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\beval\(|new Function|innerHTML|document\.write|insertAdjacentHTML", text), path
+        assert not re.search(r"(?:from|import|src=|href=)\s*\(?[\"'](?:https?:)?//", text), path
+        assert not re.search(r"<script(?![^>]*src)|\sstyle=\"|\son\w+=\"", text), path
