@@ -148,7 +148,7 @@ def sender(stage: Stage, rate: int, count: int) -> subprocess.Popen[bytes]:
 
 
 def number(text: str) -> float:
-    digits = text.split(" ")[0].replace(",", "")
+    digits = text.partition(" ")[0].replace(",", "")
     return float(digits) if digits.isdecimal() else 0.0
 
 
@@ -173,10 +173,10 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
     """Measure all of it."""
     section = Section(NAME, "The console")
     section.say(
-        "Headless Chromium on the same two cores as the master, without a graphics card. *First picture* is the time from "
-        f"the navigation's start to the first drawn rows of a fleet of {extent.minions:,} minions, whose grains (about "
-        f"{stage.grain_bytes / 1024:.0f} KiB each) all come over the websocket; *whole* is when all have come. *The storm* "
-        f"is the events view at 1,000 events/s for {extent.seconds} s."
+        "Headless Chromium on the same two cores as the master, without a graphics card. *First picture* is the time "
+        f"from the navigation's start to the first drawn rows of a fleet of {extent.minions:,} minions, whose grains "
+        f"(about {stage.grain_bytes / 1024:.0f} KiB each) all come over the websocket; *whole* is when all have come. "
+        f"*The storm* is the events view at 1,000 events/s for {extent.seconds} s."
     )
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

@@ -1,4 +1,4 @@
-"""A real browser (Debian's Chromium) on a master of its own with two minions, which serves a web app and the console."""
+"""A real browser (Debian's Chromium) on a master of its own with two minions, which serves a web app and a console."""
 
 from __future__ import annotations
 

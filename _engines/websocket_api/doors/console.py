@@ -34,7 +34,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {own}; img-src 'self' data:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy (CSP level 3): own scripts only, nothing inline, no eval, nothing from elsewhere, no frame."""
+"""Content-Security-Policy (CSP level 3): own scripts only, nothing inline, no eval, none from elsewhere, no frame."""
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 

@@ -15,6 +15,7 @@ pytest.importorskip("tornado")
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.routing import Rule
 from tornado.web import RequestHandler
+from websocket_api.doors.console import Console
 from websocket_api.doors.routes import Upgrades, routes
 from websocket_api.operations.validation import Schemas
 from websocket_api.settings import Settings
@@ -33,7 +34,7 @@ VALUES = {
 def rules() -> list[Rule]:
     """Return the rules for what is no handshake of a websocket."""
     clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=SCHEMAS))
-    found = routes(clients, Settings(metrics=True))
+    found = routes(clients, Settings(metrics=True), Console(None))
     return [rule for rule in found if not isinstance(rule.matcher, Upgrades)]
 
 
