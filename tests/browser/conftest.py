@@ -29,6 +29,7 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgroun
 
 PATIENCE = 9_000  # milliseconds that anything on a page may take on a loaded machine, before it is called missing
 FIRST, SECOND = "browser-minion", "browser-other"
+LARGE = 8 * 1024 * 1024  # bytes of an event, instead of one mebibyte: Salt cuts what is larger
 PARTLY: list[Any] = [{FIRST: ["test.*"]}]
 """The permissions of the user ``part``, who may do something on one of the two minions."""
 
@@ -38,12 +39,13 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
     """A master with two minions, whose engine serves the console, and the web app of these tests."""
     web_app = {"app": str(FILES / "app.html"), "static": str(FILES / "static")}
     config = {
-        "max_event_size": 8 * 1024 * 1024,  # instead of one: Salt cuts what is larger
+        "max_event_size": LARGE,
         "external_auth": {"sharedsecret": {**USERS, "part": PARTLY}},
         "file_roots": {"base": [str(file_root), str(integration.FILES), str(FILES / "states")]},
     }
     with staged(salt_factories, file_root, "browser", minion=True, config=config, **web_app) as stage:
-        other = stage.master.salt_minion_daemon(SECOND, overrides={"log_level_logfile": "info"})
+        large = {"log_level_logfile": "info", "max_event_size": LARGE}
+        other = stage.master.salt_minion_daemon(SECOND, overrides=large)
         with other.started(start_timeout=START_TIMEOUT):
             with stage.client() as client:
                 # From now on the master has heard of both.

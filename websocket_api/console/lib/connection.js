@@ -5,7 +5,7 @@ import { Store } from "./store.js";
 
 const SUBPROTOCOL = "salt.v1.json";
 const FIRST_WAIT = 500; // milliseconds before the first new attempt; doubled each time, with chance in it
-const LONGEST_WAIT = 15000;
+const LONGEST_WAIT = 8000;
 const PING_EVERY = 15000; // a browser does not tell of the server's own pings, nor that they have stopped
 const PING_PATIENCE = 10000;
 const NEVER_AGAIN = new Set([4400, 4403, 4406, 1009]); // closings after which the same would happen again

@@ -29,6 +29,8 @@ export function RunView({ session, connection, route, form: kept }) {
   </div>`;
 }
 
+const STATES = /^state\.(apply|sls|highstate)$/; // functions that can report each state they have run
+
 function clientsOf(session) {
   const enabled = new Set(session.server.clients);
   return [["local", "Minions"], ["runner", "Runner"], ["wheel", "Wheel"]].filter(
@@ -72,6 +74,8 @@ function Form({ form, change, session, connection }) {
 
 function How({ form, change, batches }) {
   const isBatch = batches && form.how === "batch";
+  const isState = STATES.test(form.fun);
+  if (!batches && !isState) return null;
   return html`<fieldset>
     <legend>How</legend>
     ${batches && html`<${Choice} label="How it runs" value=${form.how} options=${[["now", "All at once"], ["batch", "As a batch"]]} change=${(how) => change({ how })} />`}
@@ -80,13 +84,13 @@ function How({ form, change, batches }) {
           <label>At a time <input name="concurrency" type="number" min="0" max="1000000" value=${form.concurrency} onInput=${(event) => change({ concurrency: event.target.value })} /></label>
           <label class="check"><input type="checkbox" checked=${form.stop} onChange=${(event) => change({ stop: event.target.checked })} /> Stop when one fails</label>
         </div>`
-      : html`<label class="check"><input type="checkbox" checked=${form.progress} onChange=${(event) => change({ progress: event.target.checked })} /> Let states report their progress</label>`}
+      : isState && html`<label class="check"><input type="checkbox" checked=${form.progress} onChange=${(event) => change({ progress: event.target.checked })} /> Let states report their progress</label>`}
   </fieldset>`;
 }
 
 async function runNow(form, call, connection) {
   if (form.client !== "local") return (await connection.request(form.client, { method: form.fun, ...call })).jid;
-  const states = form.progress && /^state\.(apply|sls|highstate)$/.test(form.fun) ? { progress: true } : {};
+  const states = form.progress && STATES.test(form.fun) ? { progress: true } : {};
   return (await connection.request("cmd", { fun: form.fun, ...targetOf(form), ...call, ...states })).jid;
 }
 

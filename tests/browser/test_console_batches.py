@@ -1,0 +1,56 @@
+"""The console's batches: made from the form, watched, looked into, stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import FIRST, SECOND
+from tests.browser.driving import log_in, row, view
+from tests.integration.staging import Stage
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def console(page: Any, stage: Stage) -> Any:
+    """The console of a server that has batches."""
+    with stage.client() as client:
+        if "batch" not in client.ask("describe")["operations"]:
+            pytest.skip("this server has no batches")
+    return log_in(page)
+
+
+def begin(console: Any, fun: str, argument: str) -> None:
+    """Make a batch of both minions, one at a time."""
+    view(console, "Run")
+    console.get_by_label("Target").fill("browser-*")
+    console.get_by_label("Function").fill(fun)
+    console.get_by_role("button", name="As a batch").click()
+    console.get_by_label("At a time").fill("1")
+    console.get_by_label("(required)").fill(argument)
+    console.get_by_role("button", name="Run", exact=True).click()
+    expect(console.get_by_role("heading", name="Batch ")).to_be_visible()
+
+
+def test_a_batch_is_made_watched_and_looked_into(console: Any) -> None:
+    """One minion after the other; each request's result beside the table."""
+    begin(console, "test.echo", "in turn")
+    expect(console.locator(".facts")).to_contain_text("resolved")
+    expect(console.get_by_text("2 of 2 done")).to_be_visible()
+    row(console, SECOND).click()
+    expect(console.get_by_role("complementary", name=f"Request to {SECOND}")).to_contain_text("in turn")
+    view(console, "Batches")
+    expect(console.get_by_role("row").nth(1)).to_contain_text("2 of 2 done")
+
+
+def test_a_batch_is_canceled_from_its_page(console: Any) -> None:
+    """What runs is stopped, what waits is not sent."""
+    begin(console, "test.sleep", "120")
+    expect(console.get_by_role("row").filter(has_text="sent")).to_have_count(1)
+    console.get_by_role("button", name="Cancel").click()
+    expect(console.locator(".facts")).to_contain_text("canceled")
+    for minion in (FIRST, SECOND):
+        expect(row(console, minion)).to_contain_text("canceled")
