@@ -27,7 +27,7 @@ CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 """Arguments of a browser that runs as root and asks nobody else for anything."""
 
-PATIENCE = 9_000  # milliseconds that anything on a page may take on a loaded machine, before it is called missing
+PATIENCE = 30_000  # milliseconds that anything on a page may take on a loaded machine, before it is called missing
 FIRST, SECOND = "browser-minion", "browser-other"
 LARGE = 8 * 1024 * 1024  # bytes of an event, instead of one mebibyte: Salt cuts what is larger
 PARTLY: list[Any] = [{FIRST: ["test.*"]}]
