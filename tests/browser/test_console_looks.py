@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 GRAVE = ("serious", "critical")
-DESKTOP = {"width": 1280, "height": 800}
+DESKTOP = {"width": 1200, "height": 680}
 PHONE = {"width": 390, "height": 780}
 VIEWS = ("Fleet", "Jobs", "Run", "Events", "Batches", "Connection")
 
