@@ -109,6 +109,13 @@ def test_a_closed_address_gets_no_page(run_engine: Callable[..., Engine]) -> Non
     assert ask(closed, "/console/")[0].status == 403
 
 
+def test_the_page_asks_for_all_its_modules_at_once() -> None:
+    """One after the other, as each names the next, would take several times as long."""
+    page = (CONSOLE / "index.html").read_text(encoding="utf-8")
+    asked = re.findall(r'rel="modulepreload" href="([^"]+)"', page)
+    assert sorted(asked) == [name for name in FILES if name.endswith(".js") and name != "main.js"]
+
+
 def test_the_page_is_of_own_scripts_and_styles_only() -> None:
     """Nothing inline, nothing from elsewhere, and no way from text to code: what minions say is never run."""
     for path in map(Path, (CONSOLE / name for name in FILES)):

@@ -78,6 +78,11 @@ function Inside({ session, connection, behind }) {
 function useStores(session, connection) {
   const stores = useMemo(() => {
     const fleet = new FleetStore(connection);
+    const stop = fleet.listen(() => {
+      if (!fleet.whole) return;
+      stop();
+      session.readWheels();
+    });
     const batches = session.has("list_batches") ? new BatchesStore(connection) : null;
     return { fleet, jobs: new JobsStore(connection, fleet), events: new EventsStore(connection), batches, form: {} };
   }, []);

@@ -60,10 +60,11 @@ export class Session extends Store {
     if (before?.user !== user.user || before?.eauth !== user.eauth) this.number += 1;
     [this.user, this.server, this.wheels] = [user, server, []];
     this.changed();
-    if (user.can.keys && server.clients.includes("wheel")) this.#readWheels();
   }
 
-  async #readWheels() {
+  /** Find out what may be done with keys; after the first picture, which need not wait for it. */
+  async readWheels() {
+    if (!this.user.can.keys || !this.server.clients.includes("wheel")) return;
     try {
       this.wheels = await this.connection.read("functions", { client: "wheel" });
       this.changed();
