@@ -57,8 +57,11 @@ export class Session extends Store {
     else localStorage.removeItem(KEPT);
     const before = this.user;
     const [user, server] = await Promise.all([this.connection.read("whoami"), this.connection.read("describe")]);
-    if (before?.user !== user.user || before?.eauth !== user.eauth) this.number += 1;
-    [this.user, this.server, this.wheels] = [user, server, []];
+    [this.user, this.server] = [user, server];
+    if (before?.user !== user.user || before?.eauth !== user.eauth) {
+      this.number += 1;
+      this.wheels = [];
+    }
     this.changed();
   }
 

@@ -30,7 +30,7 @@ export function useStore(store, every = 100) {
   const drawn = store.version;
   useEffect(() => {
     let timer = null;
-    let last = performance.now();
+    let last = -Infinity; // the first change is drawn at once
     const show = () => {
       timer = null;
       last = performance.now();
