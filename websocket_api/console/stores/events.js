@@ -5,6 +5,7 @@ import { Rates } from "./rates.js";
 
 const KEPT = 5000; // events that can be scrolled through
 const SLACK = 1000; // thrown away together: cutting an array at each event would cost more than the event
+const BELIEVED = 600000; // milliseconds: what is kept to be replayed is of the last minutes
 const BEFORE = 500; // positions before now at which a new filter begins, so that the view is not empty
 
 export class EventsStore extends Store {
@@ -84,7 +85,8 @@ export class EventsStore extends Store {
   #add({ seq, tag, data, minion }) {
     const now = Date.now();
     // What is replayed did not happen now.
-    const time = (data && typeof data === "object" && Date.parse(stamp(data._stamp))) || now;
+    const told = (data && typeof data === "object" && Date.parse(stamp(data._stamp))) || now;
+    const time = Math.abs(now - told) > BELIEVED ? now : told; // a minion may write any time into its events
     this.#rows.push({ seq, tag, data, minion, time });
     this.rates.count(tag, time);
     this.total += 1;

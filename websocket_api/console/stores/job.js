@@ -45,9 +45,16 @@ export class JobStore extends Store {
   }
 }
 
+/** What was found out of parts, which come anew whenever they change: thousands of highstates are not read ten times a second. */
+const weights = new WeakMap();
+
 function weight(part) {
-  const weight = WEIGHT[part.state] ?? 9;
-  return weight === WEIGHT.returned && statesOf(part.return)?.some((state) => state.changed) ? weight - 0.5 : weight;
+  if (!weights.has(part)) {
+    const weight = WEIGHT[part.state] ?? 9;
+    const changed = weight === WEIGHT.returned && statesOf(part.return)?.some((state) => state.changed);
+    weights.set(part, changed ? weight - 0.5 : weight);
+  }
+  return weights.get(part);
 }
 
 /**

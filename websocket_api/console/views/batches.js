@@ -90,7 +90,7 @@ function Batch({ id, connection }) {
           keyOf=${(request) => request.id}
           isChosen=${(request) => request.id === chosen}
           choose=${(request) => choose(request.id === chosen ? null : request.id)}
-          cells=${requestCells}
+          cells=${(request) => requestCells(request, choose)}
           empty="No request."
         />
         ${store.requests.has(chosen) && html`<${Request} request=${store.requests.get(chosen)} close=${() => choose(null)} />`}
@@ -98,10 +98,10 @@ function Batch({ id, connection }) {
   </div>`;
 }
 
-function requestCells({ fun, __request: state }) {
+function requestCells({ id, fun, __request: state }, choose) {
   return [
     html`<${State} state=${state.status} />`,
-    state.destination,
+    html`<button type="button" class="plain" onClick=${() => choose(id)}>${state.destination}</button>`,
     fun,
     html`<${Bar} value=${state.progress} state=${state.status} label=${`Progress on ${state.destination}`} />`,
     state.finishedAt ? brief(state.result) : (state.message ?? ""),

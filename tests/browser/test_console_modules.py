@@ -1,0 +1,95 @@
+"""What the console makes of what is typed and of what comes in, module by module, as the browser runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def call(chromium: Any, stage: Any) -> Any:
+    """Call a function of a module: ``call("lib/text.js", "readable", ...)``."""
+    with chromium.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
+        page = context.new_page()
+        page.goto("/console/")
+        expect(page.get_by_label("User name")).to_be_visible()
+
+        def run(module: str, function: str, *args: Any) -> Any:
+            script = "async ([module, name, args]) => (await import(`/console/${module}`))[name](...args)"
+            return page.evaluate(script, [module, function, args])
+
+        yield run
+
+
+TYPED: list[tuple[str, Any]] = [
+    ("5", 5),
+    ('"5"', "5"),
+    (" 5 ", 5),
+    ("1.50.3", "1.50.3"),
+    ("true", True),
+    ("True", True),
+    ("None", None),
+    ("null", None),
+    ('["a", {"b": 1}]', ["a", {"b": 1}]),
+    ("{not json", "{not json"),
+    (" two words ", " two words "),
+    ("toString", "toString"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), TYPED)
+def test_a_field_is_read_as_json_where_it_is_json_and_as_text_else(call: Any, text: str, value: Any) -> None:
+    """And as Python writes it, which is how Salt's own pages show it."""
+    assert call("lib/arguments.js", "parsed", text) == value
+
+
+FIELDS = [{"name": "name"}, {"name": "size", "default": 7}, {"name": "last", "default": None}]
+
+
+def test_what_is_typed_becomes_named_arguments_and_empty_fields_are_left_out(call: Any) -> None:
+    """With further ones by name."""
+    made = call("lib/arguments.js", "callOf", FIELDS, {"name": "x", "size": ""}, "", "test=true\nb = a=b\n\n")
+    assert made == {"args": [], "kwargs": {"name": "x", "test": True, "b": " a=b"}}
+
+
+def test_further_positional_arguments_stand_behind_the_fields_in_their_order(call: Any) -> None:
+    """Defaults fill the places between, for Salt counts them."""
+    made = call("lib/arguments.js", "callOf", FIELDS, {"last": "z"}, "1\ntwo", "")
+    assert made == {"args": [None, 7, "z", 1, "two"], "kwargs": {}}
+
+
+def test_a_value_is_written_up_to_a_length_and_a_depth(call: Any) -> None:
+    """And whether that was all of it is told."""
+    assert call("lib/text.js", "readable", {"a": [1, "b"], "c": {}}) == [
+        '{\n  "a": [\n    1,\n    "b"\n  ],\n  "c": {}\n}',
+        True,
+    ]
+    text, whole = call("lib/text.js", "readable", {"long": ["x" * 1000] * 1000}, 5000)
+    assert (len(text) <= 5000, whole) == (True, False)
+    nested: Any = 1
+    for _ in range(60):
+        nested = {"in": nested}
+    assert "nested deeper" in call("lib/text.js", "readable", nested)[0]
+
+
+def test_an_address_leads_back_to_what_it_was_made_from(call: Any) -> None:
+    """Whatever the id looks like."""
+    for name in ("web-1", "a b/c?d#e%f", "<b>'\"", "ünï", "..", "%zz"):
+        address = call("lib/route.js", "to", "fleet", name)
+        assert call("lib/route.js", "read", address)["rest"] == name
+    assert call("lib/route.js", "read", "#/fleet/%zz")["rest"] == "%zz"
+
+
+def test_only_a_highstate_is_taken_for_one(call: Any) -> None:
+    """A return of another kind, or of a broken one, is shown as it is."""
+    state = {"result": False, "comment": ["odd"], "changes": None}
+    found = call("stores/job.js", "statesOf", {"test_|-an id_|-a name_|-nop": state})
+    assert [(one["id"], one["fun"], one["failed"], one["changed"]) for one in found] == [
+        ("an id", "test.nop", True, False)
+    ]
+    for other in ({}, [], None, "text", ["Rendering SLS failed"], {"a": 1}, {"test_|-a_|-a_|-nop": None, "b": {}}):
+        assert call("stores/job.js", "statesOf", other) is None
