@@ -61,6 +61,8 @@ def history(stage: Stage) -> str:
         client.ask("cmd", fun="disk.usage", tgt=FIRST, mode="sync")
         client.ask("cmd", fun="cmd.run", tgt="browser-*", arg=["exit 3"], mode="sync")
         client.ask("runner", method="jobs.active")
+        if "batch" in client.ask("describe")["operations"]:
+            client.ask("batch", batch=[{"fun": "test.version", "tgt": "*"}], concurrency=1)
         jid: str = client.ask("cmd", fun="state.apply", tgt="*", arg=["mixed"], mode="sync")["jid"]
         return jid
 

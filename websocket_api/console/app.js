@@ -1,6 +1,6 @@
 // The frame of the page: who is logged in, how the connection is, and the view that the address names.
 
-import { html, useEffect, useMemo, useState } from "./vendor/htm-preact.js";
+import { html, render, useEffect, useMemo, useState } from "./vendor/htm-preact.js";
 import { to, useRoute } from "./lib/route.js";
 import { useStore } from "./lib/store.js";
 import { Login } from "./parts/login.js";
@@ -31,13 +31,22 @@ const WORDS = {
   out: "logged out",
 };
 
-export function App({ session, connection }) {
+/** Draw the page into an element; `taken` resolves when the kept login was taken up, with what hindered it. */
+export function show(element, props) {
+  element.replaceChildren();
+  render(html`<${App} ...${props} />`, element);
+}
+
+function App({ session, connection, taken }) {
   useStore(session, 0);
   useStore(connection, 50);
   const [taking, take] = useState(true);
   const [fault, tell] = useState(null);
   useEffect(() => {
-    session.takeUp().catch(tell).finally(() => take(false));
+    taken.then((hindered) => {
+      tell(hindered);
+      take(false);
+    });
   }, []);
   const out = !taking && (connection.state === "out" || session.user === null);
   const again = out && session.user !== null;

@@ -1,7 +1,5 @@
-// Where the page begins.
+// Where the page begins: who stays logged in is connected while the rest of the page is still on its way.
 
-import { html, render } from "./vendor/htm-preact.js";
-import { App } from "./app.js";
 import { Connection } from "./lib/connection.js";
 import { Session } from "./lib/session.js";
 
@@ -11,6 +9,6 @@ address.hash = "";
 
 const connection = new Connection(address.href);
 const session = new Session(connection);
-const root = document.getElementById("app");
-root.replaceChildren();
-render(html`<${App} session=${session} connection=${connection} />`, root);
+const taken = session.takeUp().then(() => null, (fault) => fault);
+const { show } = await import("./app.js");
+show(document.getElementById("app"), { session, connection, taken });
