@@ -47,9 +47,6 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
         large = {"log_level_logfile": "info", "max_event_size": LARGE}
         other = stage.master.salt_minion_daemon(SECOND, overrides=large)
         with other.started(start_timeout=START_TIMEOUT):
-            with stage.client() as client:
-                # From now on the master has heard of both.
-                client.ask("cmd", fun="test.ping", tgt="*", mode="sync")
             yield stage
 
 

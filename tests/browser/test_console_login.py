@@ -15,8 +15,10 @@ from tests.integration.staging import Stage
 pytestmark = pytest.mark.slow
 
 
-def test_a_wrong_password_is_told_and_the_right_one_shows_the_fleet(page: Any) -> None:
+def test_a_wrong_password_is_told_and_the_right_one_shows_the_fleet(page: Any, stage: Stage) -> None:
     """The name stays in the form, the password does not."""
+    with stage.client() as client:
+        client.ask("cmd", fun="test.ping", tgt="*", mode="sync")
     page.goto("/console/")
     type_login(page, "demo", "wrong")
     expect(page.get_by_role("alert")).to_contain_text("unauthenticated")

@@ -78,7 +78,7 @@ def _read(directory: Path) -> list[tuple[str, File]]:
         body = path.read_bytes()
         size += len(body)
         if size > MOST_BYTES:
-            log.warning("%s holds more than %d MiB: it is not the console", directory, MOST_BYTES >> 20)
+            log.warning("websocket_api serves no console: %s holds more than %d MiB", directory, MOST_BYTES >> 20)
             return []
         file = File(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
         found.append((path.relative_to(directory).as_posix(), file))

@@ -2,8 +2,8 @@
 
 import { Follow } from "./follow.js";
 import { Store } from "./store.js";
+import { Wire, lost } from "./wire.js";
 
-const SUBPROTOCOL = "salt.v1.json";
 const FIRST_WAIT = 500; // milliseconds before the first new attempt; doubled each time, with chance in it
 const LONGEST_WAIT = 8000;
 const PING_EVERY = 15000; // a browser does not tell of the server's own pings, nor that they have stopped
@@ -11,14 +11,6 @@ const PING_PATIENCE = 10000;
 const NEVER_AGAIN = new Set([4400, 4403, 4406, 1009]); // closings after which the same would happen again
 const LOGIN_ENDED = new Set(["unauthenticated", "token_expired"]);
 const KEPT_NOTES = 100;
-
-/** An error that the server replied with, or that the connection was lost (`connection_lost`). */
-export class Fault extends Error {
-  constructor({ code, message, details = null, retryable = false }) {
-    super(message);
-    Object.assign(this, { code, details, retryable });
-  }
-}
 
 /** One connection to the server, for as long as the page lives. `state`: out, connecting, open, waiting, refused. */
 export class Connection extends Store {
@@ -35,33 +27,30 @@ export class Connection extends Store {
   notes = [];
   follows = new Set();
 
-  #socket = null;
+  #wire = null;
   #credentials = null;
-  #pending = new Map();
-  #next = 1;
   #tries = 0;
   #timer = null;
   #pinging = null;
   #first = true;
 
-  constructor(url, makeSocket = (address, protocol) => new WebSocket(address, protocol)) {
+  constructor(url) {
     super();
     this.url = url;
-    this.makeSocket = makeSocket;
     setInterval(() => this.ping(), PING_EVERY);
-    globalThis.addEventListener?.("online", () => this.retry());
+    addEventListener("online", () => this.retry());
   }
 
   /** Log in with `{username, password, eauth}` or `{token}`; resolves with what is known of the token. */
   logIn(credentials) {
-    this.#drop("");
+    this.#drop();
     this.#first = true;
     return new Promise((resolve, reject) => this.#open(credentials, resolve, reject));
   }
 
   /** Close, and stay closed until the next login. */
   logOut(reason = "") {
-    this.#drop(reason);
+    this.#drop();
     this.#credentials = null;
     this.#become("out", reason);
   }
@@ -74,7 +63,7 @@ export class Connection extends Store {
   /** Send a request; resolves with its result or rejects with a Fault. */
   request(type, fields = {}) {
     if (this.state !== "open") return Promise.reject(lost());
-    return this.#ask({ ...fields, type });
+    return this.#wire.ask({ ...fields, type });
   }
 
   /** As `request`, for what only reads: if the connection is lost it is asked again when it is back. */
@@ -100,17 +89,17 @@ export class Connection extends Store {
   unfollow(follow) {
     this.follows.delete(follow);
     if (follow.number !== null && this.state === "open") {
-      this.#ask({ type: "unsubscribe", subscription: follow.number }).catch(() => {});
+      this.#wire.ask({ type: "unsubscribe", subscription: follow.number }).catch(() => {});
       follow.number = null;
     }
   }
 
   async ping() {
     if (this.state !== "open" || this.#pinging) return;
-    const [began, socket] = [performance.now(), this.#socket];
-    this.#pinging = setTimeout(() => socket === this.#socket && this.#lost(1006, "no answer"), PING_PATIENCE);
+    const [began, wire] = [performance.now(), this.#wire];
+    this.#pinging = setTimeout(() => wire === this.#wire && this.#lost(1006, "no answer"), PING_PATIENCE);
     try {
-      await this.#ask({ type: "ping" });
+      await this.#wire.ask({ type: "ping" });
       this.latency = performance.now() - began;
       this.changed();
     } catch {
@@ -122,29 +111,31 @@ export class Connection extends Store {
   }
 
   note(text) {
-    this.notes.push({ time: Date.now(), text });
-    if (this.notes.length > KEPT_NOTES) this.notes.shift();
+    this.notes = [...this.notes.slice(1 - KEPT_NOTES), { time: Date.now(), text }];
   }
 
   #open(credentials, resolve = () => {}, reject = () => {}) {
     clearTimeout(this.#timer);
     this.#become("connecting", this.reason);
-    const socket = (this.#socket = this.makeSocket(this.url, SUBPROTOCOL));
-    socket.onopen = async () => {
-      try {
-        const token = await this.#ask({ type: "auth", ...credentials });
-        this.#loggedIn(token);
-        resolve(token);
-      } catch (fault) {
-        reject(fault);
-        this.#notLoggedIn(fault, socket);
-      }
-    };
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#take(JSON.parse(data));
-    socket.onclose = ({ code, reason }) => {
-      reject(lost());
-      if (socket === this.#socket) this.#lost(code, reason);
-    };
+    const wire = (this.#wire = new Wire(this.url, {
+      opened: () => this.#authenticate(wire, credentials, resolve, reject),
+      frame: (frame) => this.#take(frame),
+      closed: (code, reason) => {
+        reject(lost());
+        this.#lost(code, reason);
+      },
+    }));
+  }
+
+  async #authenticate(wire, credentials, resolve, reject) {
+    try {
+      const token = await wire.ask({ type: "auth", ...credentials });
+      this.#loggedIn(token);
+      resolve(token);
+    } catch (fault) {
+      reject(fault);
+      this.#notLoggedIn(fault, wire);
+    }
   }
 
   #loggedIn(token) {
@@ -158,8 +149,8 @@ export class Connection extends Store {
     this.ping();
   }
 
-  #notLoggedIn(fault, socket) {
-    if (socket !== this.#socket || fault.code === "connection_lost") return;
+  #notLoggedIn(fault, wire) {
+    if (wire !== this.#wire || fault.code === "connection_lost") return;
     if (this.#credentials && !LOGIN_ENDED.has(fault.code) && fault.code !== "forbidden") {
       this.#lost(1011, fault.message); // the master does not answer: the token may still be good
     } else {
@@ -167,22 +158,14 @@ export class Connection extends Store {
     }
   }
 
-  #ask(message) {
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#socket.send(JSON.stringify({ ...message, id }));
-    });
-  }
-
   async #subscribe(follow) {
-    const socket = this.#socket;
+    const wire = this.#wire;
     try {
-      const answer = await this.#ask({ type: "subscribe", ...follow.message });
+      const answer = await this.#wire.ask({ type: "subscribe", ...follow.message });
       this.#began(follow, answer);
     } catch (fault) {
       if (fault.code === "connection_lost" || !this.follows.has(follow)) return;
-      if (fault.retryable) setTimeout(() => socket === this.#socket && this.#subscribe(follow), 2000);
+      if (fault.retryable) setTimeout(() => wire === this.#wire && this.#subscribe(follow), 2000);
       else this.#ended(follow, fault);
     }
   }
@@ -191,7 +174,7 @@ export class Connection extends Store {
     if (answer.epoch !== this.epoch) this.seq = 0;
     [this.epoch, this.seq] = [answer.epoch, Math.max(answer.seq, this.seq)];
     if (!this.follows.has(follow)) {
-      this.#ask({ type: "unsubscribe", subscription: answer.subscription }).catch(() => {});
+      this.#wire.ask({ type: "unsubscribe", subscription: answer.subscription }).catch(() => {});
       return;
     }
     if (answer.recovered !== null && this.reconnects) {
@@ -208,24 +191,16 @@ export class Connection extends Store {
     follow.take({ type: "ended", error });
   }
 
-  #take(message) {
-    if (message.subscription !== undefined && message.id === undefined) {
-      const seq = message.seq ?? message.events?.at(-1).seq ?? 0;
-      if (seq > this.seq) this.seq = seq;
-      // A connection follows a dozen things: looking through them is nothing beside reading the frame.
-      for (const follow of this.follows) {
-        if (follow.number !== message.subscription) continue;
-        if (message.type === "ended") this.#ended(follow, message.error);
-        else follow.frame(message);
-        return;
-      }
+  #take(frame) {
+    const seq = frame.seq ?? frame.events?.at(-1).seq ?? 0;
+    if (seq > this.seq) this.seq = seq;
+    // A connection follows a dozen things: looking through them is nothing beside reading the frame.
+    for (const follow of this.follows) {
+      if (follow.number !== frame.subscription) continue;
+      if (frame.type === "ended") this.#ended(follow, frame.error);
+      else follow.frame(frame);
       return;
     }
-    const waiting = this.#pending.get(message.id);
-    if (waiting === undefined) return;
-    this.#pending.delete(message.id);
-    if (message.type === "result") waiting.resolve(message.result);
-    else waiting.reject(new Fault(message.error));
   }
 
   #lost(code, reason) {
@@ -252,15 +227,11 @@ export class Connection extends Store {
     this.#timer = setTimeout(() => this.retry(), wait);
   }
 
-  /** Let the socket go; who waits for an answer on it hears that none will come. */
   #drop() {
     clearTimeout(this.#timer);
-    const [socket, pending] = [this.#socket, this.#pending];
-    this.#socket = null;
-    this.#pending = new Map();
     for (const follow of this.follows) follow.number = null;
-    for (const { reject } of pending.values()) reject(lost());
-    socket?.close();
+    this.#wire?.drop();
+    this.#wire = null;
   }
 
   #become(state, reason) {
@@ -280,8 +251,4 @@ export class Connection extends Store {
       });
     });
   }
-}
-
-function lost() {
-  return new Fault({ code: "connection_lost", message: "The connection was lost before the answer came.", retryable: true });
 }

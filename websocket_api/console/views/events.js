@@ -85,12 +85,13 @@ function Filter({ events }) {
   const [{ tag, match_type: kind }, put] = useState(events.typed);
   const type = (fields) => put((events.typed = { ...events.typed, ...fields }));
   const settled = useSettled(tag, 400);
-  useEffect(() => {
-    const changed = settled !== events.filter.tag || (settled && kind !== events.filter.match_type);
-    if (changed) events.want({ tag: settled, match_type: kind });
-  }, [settled, kind]);
+  const apply = (wanted) => {
+    const changed = wanted !== events.filter.tag || (wanted && kind !== events.filter.match_type);
+    if (changed) events.want({ tag: wanted, match_type: kind });
+  };
+  useEffect(() => apply(settled), [settled, kind]);
   return html`<select aria-label="How the tag is compared" value=${kind} onChange=${(event) => type({ match_type: event.target.value })}>
       ${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === kind}>tag ${text}</option>`)}
     </select>
-    <input type="search" aria-label="Filter by tag" placeholder="salt/job/" value=${tag} onInput=${(event) => type({ tag: event.target.value })} spellcheck=${false} />`;
+    <input type="search" aria-label="Filter by tag" placeholder="salt/job/" value=${tag} onInput=${(event) => type({ tag: event.target.value })} onKeyDown=${(event) => event.key === "Enter" && apply(tag)} spellcheck=${false} />`;
 }
