@@ -39,6 +39,9 @@ WHOLE = re.compile(r"^[\d,]+ minions$")  # what the page says when it has the wh
 
 WATCH = """() => {
     window.frames_ = [];
+    window.tasks_ = [];
+    new PerformanceObserver((list) => tasks_.push(...list.getEntries().map((task) => task.duration)))
+        .observe({entryTypes: ["longtask"]});
     let last = performance.now();
     const frame = (now) => {
         window.frames_.push(now - last);
@@ -146,12 +149,12 @@ def storm(browser: Any, stage: Stage, extent: Extent, rate: int) -> dict[str, fl
         page.evaluate(WATCH)
         with sender(stage, rate, count) as process:
             process.wait(timeout=extent.seconds + 60)
-        frames = page.evaluate("window.frames_")
+        frames, tasks = page.evaluate("[window.frames_, window.tasks_]")
         page.wait_for_timeout(1500)  # what was sent last is on its way
         shown = page.locator(".tools .count").inner_text()
         rows = page.get_by_role("row").count()
         after = heap(context, page)
-    found = of_frames(frames)
+    found = of_frames(frames) | {"tasks": len(tasks), "task": max(tasks, default=50.0)}
     return {**found, "shown": number(shown), "sent": count, "rows": rows, "before": before, "after": after}
 
 
@@ -207,6 +210,7 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
         ["frames/s at rest (median of seconds)", f"{quiet['fps']:.0f}"],
         ["frames/s in the storm (median of seconds; worst second)", f"{loud['fps']:.0f}; {loud['worst fps']:.0f}"],
         ["a frame in the storm, ms (p99; longest)", f"{loud['p99']:.0f}; {loud['longest']:.0f}"],
+        ["tasks of the page above 50 ms in the storm; the longest, ms", f"{loud['tasks']:.0f}; {loud['task']:.0f}"],
         ["events sent, shown", f"{loud['sent']:.0f}, {loud['shown']:.0f}"],
         ["rows in the page", f"{loud['rows']:.0f}"],
         ["JavaScript heap before, after the storm, MiB", f"{loud['before']:.1f}, {loud['after']:.1f}"],
