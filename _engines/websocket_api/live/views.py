@@ -200,6 +200,11 @@ class Views:
 
     def _flush_fleet(self) -> None:
         changed, self._changed_minions = self._changed_minions, set()
+        # A frame with the grains of thousands would hold up whoever reads it, and us: they come in pieces, as at first.
+        for names in _pieces(list(changed)):
+            self._send_minions(names)
+
+    def _send_minions(self, changed: list[str]) -> None:
         by_viewer: dict[Viewer, dict[str, Any]] = {}
         for subscription in list(self._fleet_followers):
             if subscription.drawing:

@@ -273,6 +273,20 @@ def test_a_large_fleet_comes_in_pieces() -> None:
     assert [len(message.get("minions", ())) for message in client.got] == [500, 500, 200, 0]
 
 
+def test_a_change_of_a_large_fleet_comes_in_pieces_too() -> None:
+    """When the grains of thousands were read, one frame with all of them would hold up whoever reads it."""
+    world, client = World(), Client()
+    names = [f"m{number}" for number in range(1200)]
+    keys(world, *names)
+    follow_fleet(world, client)
+    client.got  # noqa: B018 - forget the snapshot
+    world.fire("salt/presence/present", present=names)
+    world.time.pass_(1)
+    got = client.got
+    assert [len(message["minions"]) for message in got] == [500, 500, 200]
+    assert set(told(got)) == set(names)
+
+
 def test_a_fleet_larger_than_the_outbox_waits_for_the_client() -> None:
     """A snapshot alone never ends a connection; what changes meanwhile is in it, or follows."""
     world, client = World(), Client(most_frames=4)
