@@ -94,6 +94,7 @@ class Demo:
             login = json.dumps({"type": "auth", "username": "demo", "password": PASSWORD})
             say(
                 f"ready: {self.url} users {' and '.join(USERS)}, password {PASSWORD}; "
+                f"console: {self.url.replace('ws', 'http', 1)}console/; "
                 f"now type in a second terminal: .venv/bin/wsdump {self.url} -t '{login}'"
             )
             while True:
