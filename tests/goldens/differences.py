@@ -11,6 +11,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
         *("welcome", "welcome as JSON", "welcome as YAML", "welcome as anything", "welcome as a browser asks"),
         *("welcome by preference", "welcome with a session", "the welcome from elsewhere"),
     ),
+    "`GET /` of a browser": ("welcome as HTML",),
     ERRORS: (
         *(
             "local without fun",
