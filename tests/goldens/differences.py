@@ -55,7 +55,7 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     "`POST /token`": ("token of a user without rights",),
     "`GET /run`, `GET /token`, `GET /hook`": ("token by GET", "run by GET", "logout by GET"),
     "`GET /minions`": ("minions", "minions, forbidden", "minions with a slash", "one minion that is away"),
-    "`GET /jobs`": ("jobs, forbidden", "jobs by POST"),
+    "`GET /jobs`": ("jobs, forbidden",),
     "`GET /jobs/JID` of an unknown job, or one of no jid's form": (
         *("one job that is unknown", "one job by no jid", "one job by a path", "one job, forbidden"),
     ),
