@@ -41,7 +41,7 @@ test-3006: .venv/.made .venv-3006/.made ## Run what Salt 3006 is told, which is 
 	@echo "== Salt 3006"
 	@$(PY) -m pytest tests/integration/test_salt_3006.py $(ARGS)
 
-test-3007: .venv-3007/.made ## Run what must hold on Salt 3007 too
+test-3007: .venv-3007/.made redis ## Run what must hold on Salt 3007 too
 	@echo "== Salt 3007"
 	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007) $(ARGS)
 
@@ -53,12 +53,14 @@ test-all: test test-3006 ## Run all tests, the costly ones too, and on Salt 3007
 	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
 
 .PHONY: test-3008
-test-3008: .venv/.made chromium nginx ## Run all tests but the costly ones on Salt 3008 only
+test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones on Salt 3008 only
 	@echo "== Salt 3008"
 	@$(PY) -m pytest -m "not costly" $(ARGS)
 
-# The browser of tests/browser, and the proxy of tests/functional/test_nginx.py.
-.PHONY: chromium nginx
+# The browser of tests/browser, the proxy of tests/functional/test_nginx.py, the store that several masters share.
+.PHONY: chromium nginx redis
+redis:
+	@tools/need.sh tests 'command -v redis-server' redis-server
 chromium:
 	@tools/need.sh tests 'command -v chromium' chromium
 nginx:
