@@ -15,6 +15,12 @@ from tests.client import Client, Closed, Refused
 from tests.integration.conftest import CHECKOUT, START_TIMEOUT, free_port, is_open, master_config, wait_until
 
 
+def _listens(connection: Any, address: int | str) -> bool:
+    if isinstance(address, str):
+        return bool(connection.laddr == address)
+    return connection.status == psutil.CONN_LISTEN and connection.laddr.port == address
+
+
 class Stage:
     """A master of its own, with the engine and at most one minion."""
 
@@ -23,33 +29,33 @@ class Stage:
         self.port = port
         self.url = f"ws://127.0.0.1:{port}/"
 
-    def _children(self, name: str) -> list[psutil.Process]:
-        found = []
+    def _listener(self, kind: str, address: int | str) -> psutil.Process:
+        """The process of this master that listens there.
+
+        Not found by its title: that has only the room the command line and the environment had, and may be cut off.
+        """
         for process in psutil.Process(self.master.pid).children(recursive=True):
-            # A child that just died has no command line any more.
+            # A child that just died has no connections any more.
             with contextlib.suppress(psutil.Error):
-                if name in " ".join(process.cmdline()):
-                    found.append(process)
-        return found
+                if any(_listens(connection, address) for connection in process.net_connections(kind)):
+                    return process
+        raise LookupError(f"no process of the master listens on {address}")
 
     @property
     def engine(self) -> psutil.Process:
         """The engine's process: the one that listens."""
-        return next(
-            process
-            for process in psutil.Process(self.master.pid).children(recursive=True)
-            if any(one.laddr.port == self.port and one.status == "LISTEN" for one in process.net_connections("tcp"))
-        )
+        return self._listener("tcp", self.port)
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer the master's requests."""
-        return self._children("MWorker")
+        """The processes that answer the master's requests: those beside the one that takes the requests in."""
+        queue = self._listener("tcp", self.master.config["ret_port"])
+        return [process for process in queue.parent().children() if process != queue]
 
     @property
     def publisher(self) -> psutil.Process:
         """The process that every event of the master goes through."""
-        return self._children("EventPublisher")[0]
+        return self._listener("unix", str(Path(self.master.config["sock_dir"]) / "master_event_pull.ipc"))
 
     @property
     def health(self) -> int:
