@@ -114,7 +114,6 @@ def staged(
     with contextlib.ExitStack() as stack:
         stack.enter_context(master.started(start_timeout=START_TIMEOUT))
         stage = Stage(master, port)
-        stack.callback(lambda: [process.resume() for process in stage.workers if master.is_running()])
         if minion:
             daemon = master.salt_minion_daemon(f"{name}-minion", overrides={"log_level_logfile": "info"})
             stack.enter_context(daemon.started(start_timeout=START_TIMEOUT))
