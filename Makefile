@@ -7,6 +7,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 OTHER_PYTHONS := 3.10 3.13
 ARGS ?=
+# Tests that need Salt wait for most of their time: two files at once take half of it. JOBS=0 shows what tests print.
+JOBS ?= 2
+AT_ONCE = -n $(JOBS) --dist loadfile
 
 .PHONY: help
 help: ## Show this list
@@ -43,19 +46,19 @@ test-3006: .venv/.made .venv-3006/.made ## Run what Salt 3006 is told, which is 
 
 test-3007: .venv-3007/.made redis ## Run what must hold on Salt 3007 too
 	@echo "== Salt 3007"
-	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007) $(ARGS)
+	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m both_lines $(CONTRACT_3007) $(ARGS)
 
 # What is marked costly takes minutes for what seldom breaks: the rest of the formula, a rollout, gitfs.
 test-all: test test-3006 ## Run all tests, the costly ones too, and on Salt 3007 all that can hold there
 	@echo "== Salt 3008, the costly tests"
-	@$(PY) -m pytest -m costly $(ARGS)
+	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)
 	@echo "== Salt 3007, the rest"
-	@.venv-3007/bin/python -m pytest -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
+	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
 
 .PHONY: test-3008
 test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones on Salt 3008 only
 	@echo "== Salt 3008"
-	@$(PY) -m pytest -m "not costly" $(ARGS)
+	@$(PY) -m pytest $(AT_ONCE) -m "not costly" $(ARGS)
 
 # The browser of tests/browser, the proxy of tests/functional/test_nginx.py, the store that several masters share.
 .PHONY: chromium nginx redis
