@@ -53,17 +53,25 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
     """
     if not isinstance(low, dict):
         raise ApiError("bad_message", "a low must be an object")
-    client, fun = low.get("client"), low.get("fun")
-    if client not in (*CLIENTS, "ssh"):
-        raise ApiError("bad_message", f"Invalid client specified: '{_shown(client)}'")
-    if client == "ssh" or client not in enabled:
-        how = "Add to 'netapi_enable_clients' master config option to enable."
-        raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
+    client, fun = check_client(low.get("client"), enabled), low.get("fun")
     if not isinstance(fun, str) or not fun:
         raise ApiError("bad_message", "a low needs fun, the name of a function")
     if client.startswith("local"):
         return await _on_minions(client, low, ask)
     return [await _on_master(client, low, ask)]
+
+
+def check_client(client: Any, enabled: tuple[str, ...]) -> str:
+    """Return a client that is enabled; refuse others in Salt's words.
+
+    :raises ApiError: bad_message
+    """
+    if client not in (*CLIENTS, "ssh"):
+        raise ApiError("bad_message", f"Invalid client specified: '{_shown(client)}'")
+    if client == "ssh" or client not in enabled:
+        how = "Add to 'netapi_enable_clients' master config option to enable."
+        raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
+    return str(client)
 
 
 async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
@@ -169,11 +177,19 @@ class Askers:
 
     :param ask: asks in the name of the session, if there is one
     :param log_in: ``await log_in(username=, password=, eauth=)`` gives a token, without touching the session
+    :param give_back: ``await give_back(token)`` revokes it, even for a client that has gone meanwhile
     """
 
-    def __init__(self, ask: Ask, log_in: Callable[..., Awaitable[str]], has_session: bool) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        log_in: Callable[..., Awaitable[str]],
+        give_back: Callable[[str], Awaitable[None]],
+        has_session: bool,
+    ) -> None:
         self._ask = ask
         self._log_in = log_in
+        self._give_back = give_back
         self._has_session = has_session
         self._tokens: dict[str, str] = {}
 
@@ -195,7 +211,7 @@ class Askers:
         """Give back the tokens that were bought."""
         tokens, self._tokens = list(self._tokens.values()), {}
         for token in tokens:
-            await self._ask("logout", token=token)
+            await self._give_back(token)
 
     def _with(self, token: Any) -> Ask:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
