@@ -32,6 +32,7 @@ PUBLISHED = frozenset(
 """What may stand in a low for minions. ``timeout`` and ``gather_job_timeout`` tell Salt's own client when to ask
 whether minions still run a job; the engine asks once for all who watch."""
 ENDED = ("returned", "failed")
+LIST_OF_FUNCTIONS = {"path": "/fun", "message": "must be a string"}
 NO_RETURN = """\
 Minion did not return. [No response]
 The minions may not have all finished running and any remaining minions will return upon completion. To look up the \
@@ -54,6 +55,9 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
     if not isinstance(low, dict):
         raise ApiError("bad_message", "a low must be an object")
     client, fun = check_client(low.get("client"), enabled), low.get("fun")
+    if isinstance(fun, list):
+        # The master lets all of them run for whom one of them is permitted (CkMinions.auth_check): not by this door.
+        raise ApiError("bad_message", "one low, one function: send a low for each", [LIST_OF_FUNCTIONS])
     if not isinstance(fun, str) or not fun:
         raise ApiError("bad_message", "a low needs fun, the name of a function")
     if client.startswith("local"):
