@@ -238,6 +238,12 @@ def test_one_bad_low_among_several_stops_no_other(demo: Web, viewer: Web) -> Non
     assert [answer["error"] for answer in answers[1:-1]] == ["bad_message"] * 3
     answers = viewer.post("/", [{"client": "local", "tgt": "*", "fun": "cmd.run", "arg": "id"}, good]).value["return"]
     assert (answers[0]["error"], answers[1]) == ("forbidden", BOTH)
+    unknown = {**good, "token": "0" * 64}
+    answers = demo.post("/", [good, unknown, {**good, **VIEWER, "password": "wrong"}, good]).value["return"]
+    assert answers[0] == answers[-1] == BOTH
+    assert [answer["error"] for answer in answers[1:-1]] == ["unauthenticated"] * 2
+    assert demo.post("/", [unknown, unknown]).status == 401
+    assert Web(demo.port).post("/run", [good, good]).status == 401
 
 
 def test_a_user_runs_what_salt_permits_and_nothing_else(viewer: Web) -> None:

@@ -15,6 +15,9 @@ from .http import COOKIE, is_tls
 from .lowstate import Askers, run
 from .requests import ApiHandler
 
+UNKNOWN = {"unauthenticated", "token_expired"}
+"""Faults that say that nobody knows for whom to run a low."""
+
 
 class SaltHandler(ApiHandler):
     """What all paths have in common: types of bodies and answers, and the cookie."""
@@ -73,11 +76,12 @@ class SaltHandler(ApiHandler):
     async def run_lows(self, **fields: Any) -> list[Any]:
         """Run the lows of the body in their order and return their answers.
 
-        One that fails alone fails the request. Among several it is answered in its place, and the others run.
+        One that fails alone fails the request, as do several of which none says who it is for. Else it is answered in
+        its place, and the others run: what one of them has started must be told.
 
         :param fields: what all of them hold, whatever they name
         """
-        lows, answers = await self.lows(), []
+        lows, answers, faults = await self.lows(), [], []
         askers = self.askers(self.by_session and self.session is not None)
         try:
             for low in lows:
@@ -85,11 +89,14 @@ class SaltHandler(ApiHandler):
                     named = {**low, **fields} if isinstance(low, dict) else low
                     answers += await run(named, await askers.of(named), self.settings_.clients)
                 except ApiError as fault:
-                    if len(lows) == 1 or fault.code in ("unauthenticated", "token_expired"):
+                    if len(lows) == 1:
                         raise
+                    faults.append(fault)
                     answers.append({"error": fault.code, "message": fault.message, "details": fault.details})
         finally:
             await askers.end()
+        if faults and len(faults) == len(lows) and {fault.code for fault in faults} <= UNKNOWN:
+            raise faults[0]
         return answers
 
     def askers(self, has_session: bool) -> Askers:
