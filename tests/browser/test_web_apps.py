@@ -51,7 +51,7 @@ def test_a_browser_is_led_to_the_app_and_gets_its_files(app: Any) -> None:
 )
 def test_nothing_outside_of_the_apps_files_is_served(app: Any, path: str) -> None:
     """Whatever the path looks like."""
-    assert ask(app, "GET", f"/static/{path}")["status"] == 404
+    assert ask(app, "GET", path)["status"] == 404
 
 
 def test_before_the_login_all_is_refused_and_a_wrong_password_too(app: Any) -> None:

@@ -84,11 +84,12 @@ class Clients:
         task.add_done_callback(self._tasks.discard)
         return await task
 
-    def finish(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something when a client has gone, and be done with it before the engine is."""
+    def finish(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something though its client may have gone, and be done with it before the engine is."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def farewell(self) -> None:
         """Answer what is in flight, and end all connections: come again."""

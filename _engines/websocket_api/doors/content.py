@@ -14,9 +14,43 @@ from ..live.encoding import decode, encode, plain
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
 MOST_NODES = 200_000  # values in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
+MOST_MERGED = 20_000  # pairs that merge keys (<<) add up to: most PyYAMLs copy an alias of an alias of ... each time
+MOST_DIGITS = (
+    1000  # of a number in YAML: the time that longer ones take grows with the square, and nobody can send them
+)
 LARGE = 4096  # bytes of YAML beyond which it is read in a thread: a quarter of a megabyte takes half a second
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_NO_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What PyYAML raises for documents that are none: for ``!!int ""`` or ``!!bool x`` whatever its code runs into."""
+
+
+class _Loader(_SafeLoader):  # type: ignore[misc]
+    """The safe loader, with bounds on what a few bytes can make it do."""
+
+    _merged = 0
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Merge what ``<<`` names, unless it is too much."""
+        for key, value in node.value:
+            if key.tag != "tag:yaml.org,2002:merge":
+                continue
+            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(part, yaml.MappingNode):
+                    self.flatten_mapping(part)
+                    self._merged += len(part.value)
+                    if self._merged > MOST_MERGED:
+                        raise yaml.constructor.ConstructorError(None, None, "too much to merge", node.start_mark)
+        super().flatten_mapping(node)
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        """Return an integer of a size that can be sent."""
+        if len(node.value) > MOST_DIGITS:
+            raise yaml.constructor.ConstructorError(None, None, "a number of so many digits", node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def accepted(header: str | None) -> str:
@@ -79,7 +113,7 @@ def _yaml(text: str) -> Any:
     try:
         # Of the safe loader: an object tag constructs nothing.
         value = yaml.load(text, Loader=_Loader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except _NO_YAML:
         raise ApiError("bad_json", "the body is not YAML, or has tags that are not taken here") from None
     if not _is_bounded(value):
         raise ApiError("bad_json", "the YAML stands for too much, or for itself")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,12 +14,9 @@ from ..live.codecs import Codec
 from ..live.connection import Connection
 from ..live.rebar_streams import RebarSubscription
 from ..live.sessions import Session
-from ..operations.audit import audit
-from ..operations.session import log_in, take_up
+from ..operations.session import give_back, log_in, take_up
 from .framing import text_frames
 from .sockets import SocketHandler
-
-log = logging.getLogger(__name__)
 
 QUERY_NAMES = ("token", "Token")  # both stand in Digital Rebar's documentation
 MOST_CHARACTERS = 1024  # of a token, or of a name and a password: these come before anybody is known
@@ -98,17 +94,7 @@ class DigitalRebarHandler(SocketHandler):
     def _give_back(self) -> None:
         session, self._lent = self._lent, None
         if session is not None:
-            self.clients.finish(self._revoke(session))
-
-    async def _revoke(self, session: Session) -> None:
-        outcome = "ok"
-        try:
-            # What rests on it is ending already.
-            await self.clients.services.sessions.revoke(session, then=lambda end: None)
-        except ApiError as fault:
-            outcome = fault.code
-            log.warning("a token that was made for a websocket lives on until it expires: %s", fault.message)
-        audit(session, self.address, "logout", outcome, {})
+            self.clients.finish(give_back(self.clients.services, self.address, session))
 
 
 def credentials(request: HTTPServerRequest) -> str | Password:

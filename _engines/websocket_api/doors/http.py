@@ -133,7 +133,8 @@ class Base(RequestHandler):
         """Say what is wrong, never where in the code."""
         fault = kwargs.get("exc_info", (None, None, None))[1]
         if not isinstance(fault, ApiError):
-            code = {404: "not_found", 405: "bad_message", 413: "too_large"}.get(status_code, "internal")
+            other = "bad_message" if status_code < 500 else "internal"
+            code = {404: "not_found", 413: "too_large"}.get(status_code, other)
             fault = ApiError(code, self._reason)
         else:
             status_code = fault.status

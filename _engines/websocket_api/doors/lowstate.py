@@ -32,6 +32,7 @@ PUBLISHED = frozenset(
 """What may stand in a low for minions. ``timeout`` and ``gather_job_timeout`` tell Salt's own client when to ask
 whether minions still run a job; the engine asks once for all who watch."""
 ENDED = ("returned", "failed")
+LIST_OF_FUNCTIONS = {"path": "/fun", "message": "must be a string"}
 NO_RETURN = """\
 Minion did not return. [No response]
 The minions may not have all finished running and any remaining minions will return upon completion. To look up the \
@@ -53,17 +54,28 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
     """
     if not isinstance(low, dict):
         raise ApiError("bad_message", "a low must be an object")
-    client, fun = low.get("client"), low.get("fun")
-    if client not in (*CLIENTS, "ssh"):
-        raise ApiError("bad_message", f"Invalid client specified: '{_shown(client)}'")
-    if client == "ssh" or client not in enabled:
-        how = "Add to 'netapi_enable_clients' master config option to enable."
-        raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
+    client, fun = check_client(low.get("client"), enabled), low.get("fun")
+    if isinstance(fun, list):
+        # The master lets all of them run for whom one of them is permitted (CkMinions.auth_check): not by this door.
+        raise ApiError("bad_message", "one low, one function: send a low for each", [LIST_OF_FUNCTIONS])
     if not isinstance(fun, str) or not fun:
         raise ApiError("bad_message", "a low needs fun, the name of a function")
     if client.startswith("local"):
         return await _on_minions(client, low, ask)
     return [await _on_master(client, low, ask)]
+
+
+def check_client(client: Any, enabled: tuple[str, ...]) -> str:
+    """Return a client that is enabled; refuse others in Salt's words.
+
+    :raises ApiError: bad_message
+    """
+    if client not in (*CLIENTS, "ssh"):
+        raise ApiError("bad_message", f"Invalid client specified: '{_shown(client)}'")
+    if client == "ssh" or client not in enabled:
+        how = "Add to 'netapi_enable_clients' master config option to enable."
+        raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
+    return str(client)
 
 
 async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
@@ -169,11 +181,19 @@ class Askers:
 
     :param ask: asks in the name of the session, if there is one
     :param log_in: ``await log_in(username=, password=, eauth=)`` gives a token, without touching the session
+    :param give_back: ``await give_back(token)`` revokes it, even for a client that has gone meanwhile
     """
 
-    def __init__(self, ask: Ask, log_in: Callable[..., Awaitable[str]], has_session: bool) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        log_in: Callable[..., Awaitable[str]],
+        give_back: Callable[[str], Awaitable[None]],
+        has_session: bool,
+    ) -> None:
         self._ask = ask
         self._log_in = log_in
+        self._give_back = give_back
         self._has_session = has_session
         self._tokens: dict[str, str] = {}
 
@@ -195,7 +215,7 @@ class Askers:
         """Give back the tokens that were bought."""
         tokens, self._tokens = list(self._tokens.values()), {}
         for token in tokens:
-            await self._ask("logout", token=token)
+            await self._give_back(token)
 
     def _with(self, token: Any) -> Ask:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):

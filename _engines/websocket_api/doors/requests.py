@@ -46,6 +46,8 @@ class ApiHandler(Base):
     """
 
     public = False
+    by_session = True
+    """Whether something is done for the session's user; where not, somebody's old cookie is as good as none."""
     from_anywhere = READING
     """Methods that are taken by cookie from whatever page."""
 
@@ -131,6 +133,10 @@ class ApiHandler(Base):
             origin = f"{parts.scheme}://{parts.netloc}"
         return bool(origin) and origin_allowed(str(origin), self.request, self.settings_, by_cookie=True)
 
+    def from_foreign_page(self) -> bool:
+        """Tell whether a page that is not ours sent this; what names no page is a program's."""
+        return not {"Origin", "Referer"}.isdisjoint(self.request.headers) and not self.from_our_page()
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what is wrong, to pages too that may read the answer."""
         self.let_pages_read()
@@ -158,7 +164,10 @@ class ApiHandler(Base):
         token, by_cookie = self.brought()
         fault: ApiError | None = None
         if by_cookie and self.request.method not in self.from_anywhere and not self.from_our_page():
-            raise ApiError("forbidden", "with a session cookie requests are taken from our own pages only")
+            if self.by_session:
+                how = "with a session cookie requests are taken from our own pages only: programs send X-Auth-Token"
+                raise ApiError("forbidden", how)
+            token = None
         if token is not None:
             try:
                 self.session = await take_up(self.clients.services, self.address, token)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 from ..errors import ApiError
+from ..operations.session import give_back
 from . import content
 from .clients import Clients
 from .console import WHERE, Console
 from .http import COOKIE, is_tls
 from .lowstate import Askers, run
 from .requests import ApiHandler
+
+UNKNOWN = {"unauthenticated", "token_expired"}
+"""Faults that say that nobody knows for whom to run a low."""
 
 
 class SaltHandler(ApiHandler):
@@ -68,28 +73,44 @@ class SaltHandler(ApiHandler):
             raise ApiError("bad_message", "Lowstates must be a list")
         return sent
 
-    async def run_lows(self, *, by_session: bool = True, **fields: Any) -> list[Any]:
+    async def run_lows(self, **fields: Any) -> list[Any]:
         """Run the lows of the body in their order and return their answers.
 
-        One that fails alone fails the request. Among several it is answered in its place, and the others run.
+        One that fails alone fails the request, as do several of which none says who it is for. Else it is answered in
+        its place, and the others run: what one of them has started must be told.
 
-        :param by_session: whether a low that names nobody runs for the session's user
         :param fields: what all of them hold, whatever they name
         """
-        lows, answers = await self.lows(), []
-        askers = Askers(self.ask, self.log_in_apart, by_session and self.session is not None)
+        lows, answers, faults = await self.lows(), [], []
+        askers = self.askers(self.by_session and self.session is not None)
         try:
             for low in lows:
                 try:
                     named = {**low, **fields} if isinstance(low, dict) else low
                     answers += await run(named, await askers.of(named), self.settings_.clients)
                 except ApiError as fault:
-                    if len(lows) == 1 or fault.code in ("unauthenticated", "token_expired"):
+                    if len(lows) == 1:
                         raise
+                    faults.append(fault)
                     answers.append({"error": fault.code, "message": fault.message, "details": fault.details})
         finally:
             await askers.end()
+        if faults and len(faults) == len(lows) and {fault.code for fault in faults} <= UNKNOWN:
+            raise faults[0]
         return answers
+
+    def askers(self, has_session: bool) -> Askers:
+        """Return who the lows of this request run for."""
+        return Askers(self.ask, self.log_in_apart, self.give_back, has_session)
+
+    async def give_back(self, token: str) -> None:
+        """Revoke a token of :meth:`log_in_apart`; not as this client, who may have gone while its low ran."""
+        services = self.clients.services
+        try:
+            session = await services.sessions.of(token)
+        except ApiError:
+            return  # it has ended already
+        await asyncio.wait([self.clients.finish(give_back(services, self.address, session))])
 
     async def log_in_apart(self, **credentials: Any) -> str:
         """Return a token for credentials, on a connection of its own: the session's stays whose it is."""
@@ -137,16 +158,18 @@ class RunHandler(SaltHandler):
     """``/run``: lowstate without a session; each low names whom it runs for."""
 
     public = True
+    by_session = False
 
     async def post(self) -> None:
         """Run lowstate."""
-        self.reply({"return": await self.run_lows(by_session=False)})
+        self.reply({"return": await self.run_lows()})
 
 
 class LoginHandler(SaltHandler):
     """``/login``."""
 
     public = True
+    by_session = False
 
     def get(self) -> None:
         """Ask to log in."""
@@ -161,7 +184,8 @@ class LoginHandler(SaltHandler):
         self.set_header("X-Auth-Token", token)
         seconds = max(1, int(told["expire"] - time.time()))
         secure = is_tls(self.request, self.settings_.trusted_proxies)
-        self.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
+        if not self.from_foreign_page():  # which could have a browser work on in its own name
+            self.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
         shown = {name: told[name] for name in ("token", "expire", "start", "user", "eauth", "perms")}
         # In Salt's order: names sorted, then what is granted on some minions only.
         names = [entry for entry in told["perms"] if isinstance(entry, str)]
@@ -183,6 +207,7 @@ class TokenHandler(SaltHandler):
     """``/token``: tokens for ``/run``, without a session."""
 
     public = True
+    by_session = False
 
     async def post(self) -> None:
         """Give a token for each of the credentials."""

@@ -10,12 +10,14 @@ from typing import Any
 from tornado.web import HTTPError
 
 from ..errors import ApiError
-from .lowstate import Askers
+from .lowstate import check_client
 from .salt_api import SaltHandler
 from .saltly import job_info, job_list
 
 MINION_ID = re.compile(r"(?!\.)[\w.@+-]{1,255}")
 """What names a new minion: part of a path and of a header, so stricter than Salt's own rule."""
+KEY_BITS = 2048, 8192
+"""Of a new key, at least and at most: twice the bits take some ten times as long, of a worker of the master."""
 
 
 class MinionsHandler(SaltHandler):
@@ -61,6 +63,7 @@ class KeysHandler(SaltHandler):
 
     async def get(self, minion: str | None = None) -> None:
         """Tell of minions' keys."""
+        check_client("wheel", self.settings_.clients)
         fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
         self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
 
@@ -74,15 +77,16 @@ class KeysHandler(SaltHandler):
         if minion is not None:
             raise HTTPError(405)
         lows = await self.lows()
+        check_client("wheel", self.settings_.clients)
         low = lows[0] if lows and isinstance(lows[0], dict) else {}
         if not isinstance(low.get("mid"), str) or not MINION_ID.fullmatch(low["mid"]):
             # Salt makes a file of this name: `../x` would do as well, for it.
             fault = {"path": "/mid", "message": "must be the id of a minion"}
             raise ApiError("bad_message", "mid must be the id of a minion", [fault])
-        askers = Askers(self.ask, self.log_in_apart, self.session is not None)
+        askers = self.askers(self.session is not None)
         try:
             ask = await askers.of(low)
-            kwarg = {"id_": low["mid"]} | {name: _number(low[name]) for name in ("keysize", "force") if name in low}
+            kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": _is_true(low.get("force"))}
             pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
         finally:
             await askers.end()
@@ -135,11 +139,20 @@ class StatsHandler(SaltHandler):
         self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
 
 
-def _number(value: Any) -> Any:
-    """Return what a form says of a number or a truth: all its fields are text."""
-    if not isinstance(value, str):
-        return value
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else value.lower() == "true"
+def _key_bits(value: Any) -> int:
+    """Return how long a key shall be; short ones are lengthened, as Salt says that it does."""
+    bits = KEY_BITS[0] if value is None else value
+    if isinstance(bits, str) and bits.isascii() and bits.isdigit():
+        bits = int(bits[:9])  # of a form, whose fields are text
+    if not isinstance(bits, int) or isinstance(bits, bool) or not 0 < bits <= KEY_BITS[1]:
+        fault = {"path": "/keysize", "message": f"must be a number of bits, at most {KEY_BITS[1]}"}
+        raise ApiError("bad_message", f"keysize {fault['message']}", [fault])
+    return max(bits, KEY_BITS[0])
+
+
+def _is_true(value: Any) -> bool:
+    """Return a truth, which is text in a form."""
+    return value.lower() == "true" if isinstance(value, str) else bool(value)
 
 
 def _tar(files: dict[str, str]) -> bytes:

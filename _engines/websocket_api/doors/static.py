@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tornado.web import StaticFileHandler
+from tornado.web import HTTPError, StaticFileHandler
 
 from ..errors import ApiError
 from .clients import Clients
@@ -29,6 +29,12 @@ class FilesHandler(Base, StaticFileHandler):
         if not may_connect(client_address(self.request, settings.trusted_proxies or ()), settings.allow_from):
             refuse(self, 403, ApiError("forbidden", "this address may not connect"))
 
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        """Return the path of a file that there is."""
+        if "\0" in absolute_path:  # which tornado asks the system about, and trips over its answer
+            raise HTTPError(404)
+        return super().validate_absolute_path(root, absolute_path)
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tell nothing of what lies where: what may not be had is not there."""
         if status_code == 403:
@@ -48,3 +54,7 @@ class AppHandler(FilesHandler):
     async def get(self, path: str = "", include_body: bool = True) -> None:
         """Serve the file."""
         await super().get(self.file.name, include_body)
+
+    async def head(self, path: str = "") -> None:
+        """Tell what there is of the file."""
+        await self.get(path, include_body=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .calls import call_of
 from .encoding import decode, encode
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import Topic, topic
@@ -61,12 +62,11 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
         # Searching the encoded bytes is cheap; walking every value of every event would not be.
         data = redact_private_keys(data)
         body = _body(seq, tag, data, wrapped)
-    fun = data.get("fun")
     event = Event(
         seq=seq,
         tag=tag,
         topic=about,
-        fun=fun if isinstance(fun, str) else None,
+        fun=call_of(data)[0],
         minions=minions_of(about, data),
         has_return="return" in data and not wrapped,
         time=now,

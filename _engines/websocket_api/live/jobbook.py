@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from .calls import call_of
 from .events import Event
 from .jobs import RETURNED, Job, Part, start_time
 from .redaction import redact
@@ -146,10 +147,8 @@ class JobBook:
         self._tell(job)
 
     def _describe(self, job: Job, load: Mapping[str, Any]) -> None:
-        if isinstance(load.get("fun"), str):
-            job.fun = load["fun"]
-        arg = load.get("arg")
-        job.arg = list(arg) if isinstance(arg, (list, tuple)) else []
+        fun, job.arg = call_of(load)
+        job.fun = fun if fun is not None else job.fun
         job.tgt, job.tgt_type = load.get("tgt"), load.get("tgt_type")
         job.user = job.user or load.get("user")
         job.metadata = load.get("metadata", job.metadata)

@@ -11,6 +11,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .calls import each
+
 ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
 
@@ -111,9 +113,11 @@ class Job:
         """Take a minion's return, however late."""
         part = self.parts.setdefault(minion, Part())
         self.size += size - part.size
-        retcode = data.get("retcode")
-        part.retcode = int(retcode) if isinstance(retcode, int) else None  # True and False are integers too
-        success = data.get("success")
+        # Of a compound command both hold one for each function: it succeeded when all did.
+        retcodes, successes = each(data.get("retcode")), each(data.get("success"))
+        # True and False are integers too.
+        part.retcode = max((int(one) for one in retcodes if isinstance(one, int)), key=abs, default=None)
+        success = None if None in successes else all(successes)
         # A syndic's or a custom return may lack both; Salt's own clients then take it for a success.
         part.success = bool(success) if success is not None else not part.retcode
         part.state = "returned" if part.success and not part.retcode else "failed"

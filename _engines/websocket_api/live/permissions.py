@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
+from .calls import COMPOUND
+
 ALL_MINIONS = "*"  # Salt takes this target for everything without looking
 TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function
 
@@ -57,7 +59,14 @@ class Permissions:
 
         :param arg: as a publish load carries it, keywords last as ``{"__kwarg__": True, ...}``; None when unknown
         """
-        if self.everything or self._granted_anywhere(fun):
+        if self.everything:
+            return True
+        if COMPOUND in fun:
+            # Salt lets all of them run where one may; what that shows is shown to whom may run each.
+            funs, given = fun.split(COMPOUND), list(arg or ())
+            known = [one if isinstance(one, (list, tuple)) else None for one in given] + [None] * len(funs)
+            return all(self.may_run(one, its, minion) for one, its in zip(funs, known, strict=False))
+        if self._granted_anywhere(fun):
             return True
         return any(
             _allows(conditions, fun, arg) and (target == ALL_MINIONS or self._targets.means(target, minion))

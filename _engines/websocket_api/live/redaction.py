@@ -7,7 +7,7 @@ key, ``key.gen_accept`` a minion's private key.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 REDACTED = "(redacted)"
@@ -19,7 +19,8 @@ _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 
 def redact(data: dict[str, Any]) -> dict[str, Any]:
     """Return one of the master's own events without its secrets; the same object when there are none.
 
-    Looked at are the names at the top, in ``kwargs`` and in the keyword arguments of ``fun_args`` and ``arg``.
+    Looked at are the names at the top, in ``kwargs`` and in the keyword arguments of ``fun_args`` and ``arg``, which
+    of a compound command are those of each of its functions.
     """
     clean = _without_secrets(data)
     for name in ("kwargs", "kwarg"):
@@ -29,8 +30,8 @@ def redact(data: dict[str, Any]) -> dict[str, Any]:
     for name in ("fun_args", "arg"):
         arguments = clean.get(name)
         if isinstance(arguments, (list, tuple)):
-            items = [_without_secrets(item) if _is_keywords(name, item) else item for item in arguments]
-            if any(item is not before for item, before in zip(items, arguments, strict=True)):
+            items = _arguments(name, arguments)
+            if items is not arguments:
                 clean = {**clean, name: items}
     return clean
 
@@ -46,6 +47,17 @@ def redact_private_keys(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [redact_private_keys(item) for item in value]
     return value
+
+
+def _arguments(name: str, arguments: Sequence[Any], depth: int = 1) -> Sequence[Any]:
+    """Return arguments without secrets; the same object when there are none."""
+    items: list[Any] = []
+    for item in arguments:
+        if isinstance(item, Mapping):
+            items.append(_without_secrets(item) if _is_keywords(name, item) else item)
+        else:
+            items.append(_arguments("arg", item, 0) if depth and isinstance(item, (list, tuple)) else item)
+    return items if any(item is not old for item, old in zip(items, arguments, strict=True)) else arguments
 
 
 def _is_keywords(name: str, item: Any) -> bool:

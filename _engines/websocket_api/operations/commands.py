@@ -80,7 +80,7 @@ def target(call: Call) -> tuple[Any, str]:
 async def cmd(call: Call) -> dict[str, Any]:
     """Run a function on minions."""
     sync = call.get("mode", "async") == "sync"
-    need_client(call, *(("local",) if sync else ("local_async", "local")))
+    need_client(call, *(("local", "local_batch", "local_subset") if sync else ("local_async", "local")))
     kwarg = dict(call.get("kwarg", {}))
     if call.get("progress") and call.message["fun"] in STATE_FUNCTIONS:
         kwarg.setdefault("state_events", True)

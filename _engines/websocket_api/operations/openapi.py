@@ -19,6 +19,9 @@ REPLY_TYPES = ("application/json", "application/x-yaml")
 BODY_TYPES = ("application/json", "application/x-yaml", "application/x-www-form-urlencoded", "text/plain")
 """What a body may be; as text/plain it is JSON all the same, for old clients send it so."""
 
+_AS_ACCEPTED = frozenset({"application/x-tar", "text/event-stream"})
+"""Types of replies that are given to none but who accepts them, as :data:`REPLY_TYPES` are."""
+
 _EVERYBODY = ("forbidden", "too_many", "internal", "master_unavailable")
 """Errors that every request can meet."""
 _KNOWN = ("unauthenticated", "token_expired")
@@ -101,7 +104,10 @@ def _responses(request: Mapping[str, Any]) -> dict[str, Any]:
     codes += _KNOWN if request["access"] != "anybody" else ()
     codes += _WITH_BODY if "body" in request else ()
     refusals = {status: _reference("responses", _shared(status)) for status in _statuses(codes)}
-    if any("types" not in reply and "schema" in reply for reply in request["replies"].values()):
+    if any(
+        "schema" in reply and _AS_ACCEPTED & {*reply.get("types", _AS_ACCEPTED)}
+        for reply in request["replies"].values()
+    ):
         refusals[_NO_TYPE] = _reference("responses", _shared(_NO_TYPE))
     return dict(sorted({**refusals, **replies}.items()))
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from ..errors import ApiError
 from ..live.sessions import Session
+from .audit import audit
 from .registry import Call, operation
 from .services import Services
+
+log = logging.getLogger(__name__)
 
 
 @operation("auth", public=True, audited=True)
@@ -58,6 +62,18 @@ async def log_in(services: Services, address: str, username: str, password: str,
                 services.throttle.failed(address, username)
                 services.hub.counters.login_failures += 1
             raise
+
+
+async def give_back(services: Services, address: str, session: Session) -> None:
+    """Revoke a token that was made for one purpose and that nobody has, whatever became of its client."""
+    outcome = "ok"
+    try:
+        # What rests on it is ending already.
+        await services.sessions.revoke(session, then=lambda end: None)
+    except ApiError as fault:
+        outcome = fault.code
+        log.warning("a token that was made for a client that gave its password lives on: %s", fault.message)
+    audit(session, address, "logout", outcome, {})
 
 
 @operation("logout", audited=True)

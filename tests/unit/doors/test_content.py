@@ -20,6 +20,8 @@ DOUBLED = [
 ]
 BOMB = "\n".join(["a: &a [x]", *DOUBLED]).encode()
 """A few hundred bytes that stand for some twenty million values."""
+MERGED = f"a: &a {{{','.join(f'k{i}: 1' for i in range(200))}}}\nb: {{<<: [{','.join(['*a'] * 150)}]}}".encode()
+"""A merge of far more pairs than are sent; most PyYAMLs copy them, and those again where this is merged."""
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,13 @@ def test_who_takes_neither_type_is_told(header: str) -> None:
         (b"arg=%23%20no+comment&arg=null&arg=", FORM, {"arg": ["# no comment", None, ""]}),
         (b"mods=a&mods=b", FORM, {"mods": ["a", "b"]}),
         (b"d: 2020-01-02\n1: x\n", YAML, {"d": "2020-01-02", "1": "x"}),
+        (b"a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n", YAML, {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}),
+        (b"n: 1:30\nh: 0x1F", YAML, {"n": 90, "h": 31}),
+        (
+            b"arg=!!int+%22%22&arg=!!bool+x&arg=0x" + b"f" * 2000,
+            FORM,
+            {"arg": ['!!int ""', "!!bool x", "0x" + "f" * 2000]},
+        ),
     ],
 )
 async def test_a_body_is_read_by_its_type(body: bytes, header: str | None, value: Any) -> None:
@@ -87,6 +96,15 @@ async def test_a_body_is_read_by_its_type(body: bytes, header: str | None, value
         (b"[" * 100_000, YAML),
         (b"&a [*a]", YAML),
         (BOMB, YAML),
+        (MERGED, YAML),
+        (b"&a {<<: *a}", YAML),
+        (b'!!int ""', YAML),
+        (b'!!float ""', YAML),
+        (b"!!bool maybe", YAML),
+        (b"!!timestamp soon", YAML),
+        (b"1" + b":1" * 500 + b".5", YAML),
+        (b"0x" + b"f" * 4000, YAML),
+        (b"1" + b":1" * 100_000, YAML),
         (b"a=%ff", FORM),
         (b"&".join(b"a=1" for _ in range(10_001)), FORM),
     ],

@@ -180,20 +180,24 @@ async def test_a_client_that_is_not_enabled_is_refused_with_salts_sentence() -> 
 
 
 class Logins:
-    """Sells tokens."""
+    """Sells tokens, and takes them back."""
 
     def __init__(self) -> None:
         self.sold: list[dict[str, Any]] = []
+        self.taken_back: list[str] = []
 
     async def __call__(self, **credentials: Any) -> str:
         self.sold.append(credentials)
         return f"{len(self.sold):064x}"
 
+    async def give_back(self, token: str) -> None:
+        self.taken_back.append(token)
+
 
 async def test_credentials_in_a_low_buy_one_token_which_ends_with_the_request() -> None:
     """However many lows have the same; the session's own is not touched."""
     engine, logins = Engine(), Logins()
-    askers = Askers(engine.ask, logins, has_session=True)
+    askers = Askers(engine.ask, logins, logins.give_back, has_session=True)
     low = {"username": "bob", "password": "x", "eauth": "pam"}
     for _ in range(2):
         await (await askers.of(low))("ping")
@@ -202,15 +206,15 @@ async def test_credentials_in_a_low_buy_one_token_which_ends_with_the_request() 
     await askers.end()
     assert logins.sold == [low]
     bought = f"{1:064x}"
-    assert [fields.get("token") for _, fields in engine.asked] == [bought, bought, TOKEN, None, bought]
-    assert engine.asked[-1][0] == "logout"
+    assert [fields.get("token") for _, fields in engine.asked] == [bought, bought, TOKEN, None]
+    assert logins.taken_back == [bought]
 
 
 @pytest.mark.parametrize("low", [{}, "x", {"token": "../../x"}, {"token": 5}, {"token": "zz" * 32}])
 async def test_without_a_session_each_low_must_say_who_it_is_for(low: Any) -> None:
     """A token must look like one before anybody looks it up."""
     with pytest.raises(ApiError) as refused:
-        await Askers(Engine().ask, Logins(), has_session=False).of(low)
+        await Askers(Engine().ask, Logins(), Logins().give_back, has_session=False).of(low)
     assert refused.value.code == "unauthenticated"
 
 

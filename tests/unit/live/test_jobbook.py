@@ -72,6 +72,41 @@ def test_returns_end_the_job() -> None:
     assert (job(world).state, job(world).end_time is None) == ("failed", False)
 
 
+@pytest.mark.parametrize(
+    ("success", "retcode", "state"),
+    [
+        ({"test.ping": True, "cmd.run": True}, {"test.ping": 0, "cmd.run": 0}, "complete"),
+        ({"test.ping": True, "cmd.run": False}, {"test.ping": 0, "cmd.run": 3}, "failed"),
+        ({"test.ping": True, "cmd.run": False}, {"test.ping": 0}, "failed"),  # it raised
+        ([True, False], [0, None], "failed"),  # with multifunc_ordered
+        ([True, True], [0, 0], "complete"),
+    ],
+)
+def test_a_compound_command_is_one_job(success: Any, retcode: Any, state: str) -> None:
+    """Named as on Salt's command line; it failed where one of its functions did."""
+    world = World()
+    new = {"fun": ["test.ping", "cmd.run"], "arg": [[], ["id"]], "tgt": "*", "tgt_type": "glob", "user": "root"}
+    world.fire(f"salt/job/{JID}/new", minions=["a"], missing=[], **new)
+    assert (job(world).fun, job(world).arg, job(world).state) == ("test.ping,cmd.run", [[], ["id"]], "running")
+    world.answer("a", {"test.ping": True, "cmd.run": "x"}, success=success, retcode=retcode, fun=new["fun"])
+    assert (job(world).state, job(world).ended) == (state, True)
+
+
+def test_a_list_of_one_function_is_that_function() -> None:
+    """With its own arguments."""
+    world = World()
+    world.fire(f"salt/job/{JID}/new", minions=["a"], fun=["cmd.run"], arg=[["id"]], tgt="*", tgt_type="glob")
+    assert (job(world).fun, job(world).arg) == ("cmd.run", ["id"])
+
+
+@pytest.mark.parametrize("fun", [[], [5], {}, None, ["test.ping", None]])
+def test_a_function_of_no_form_is_unknown(fun: Any) -> None:
+    """Whatever fired it."""
+    world = World()
+    world.fire(f"salt/job/{JID}/new", minions=["a"], fun=fun, arg=[[]], tgt="*", tgt_type="glob")
+    assert (job(world).fun, job(world).state) == (None, "unknown")
+
+
 def test_a_return_before_new_is_kept() -> None:
     """A quick minion may answer before the master says that it was asked."""
     world = World()

@@ -34,6 +34,16 @@ RUNS: list[tuple[list[Any], str, Any, str, bool]] = [
     ([{"web*": [{"pkg.install": {"args": [None, "x"]}}]}], "pkg.install", ["nginx", "x"], "web1", True),
     ([{"web*": [{"pkg.install": {"args": ["ng.*"]}}]}], "pkg.install", None, "web1", False),
     ([], "test.ping", [], "web1", False),
+    # A compound command shows what each of its functions does; Salt itself asks for one of them only.
+    (["test.ping"], "test.ping,cmd.run", [[], ["id"]], "web1", False),
+    (["test.ping", "cmd.run"], "test.ping,cmd.run", [[], ["id"]], "web1", True),
+    ([{"web*": ["test.ping"]}, "cmd.run"], "test.ping,cmd.run", [[], ["id"]], "web1", True),
+    ([{"web*": ["test.ping"]}, "cmd.run"], "test.ping,cmd.run", [[], ["id"]], "db", False),
+    (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", [[], ["id"]], "web1", True),
+    (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", [[], ["rm"]], "web1", False),
+    (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", [["id"]], "web1", False),
+    (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", None, "web1", False),
+    (["test.ping"], "test.ping,", [[]], "web1", False),
 ]
 
 

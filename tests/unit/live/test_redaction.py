@@ -22,12 +22,17 @@ PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"fun_args": ["a", {**MARK, "password": REDACTED}]},
     ),
     "in a publish load's keywords": ({"arg": [{**MARK, "key": "s"}]}, {"arg": [{**MARK, "key": REDACTED}]}),
+    "in the keywords of one function of several": (
+        {"arg": [["a", {**MARK, "password": "s"}], []], "fun_args": [[], [{**MARK, "token": "s"}]]},
+        {"arg": [["a", {**MARK, "password": REDACTED}], []], "fun_args": [[], [{**MARK, "token": REDACTED}]]},
+    ),
     "a whole object": ({"key": {"deep": ["s"]}}, {"key": REDACTED}),
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "a name that only contains one": {"tokens": 1, "my_key": 2},
     "deeper inside a return": {"return": {"token": "not ours to know"}},
     "a positional object of a minion's function": {"arg": [{"key": "a value"}]},
+    "a list among the arguments": {"arg": [["a", {"key": "a value"}], [[{**MARK, "key": "too deep"}]]], "fun_args": []},
     "names that are no text": {1: "a", None: "b"},
     "keywords without secrets": {"kwargs": {"name": "nginx"}, "fun_args": [{"name": "nginx"}]},
 }

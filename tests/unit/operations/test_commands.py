@@ -110,6 +110,9 @@ CLIENTS: list[tuple[tuple[str, ...], str, str, bool]] = [
     (("local",), "cmd", "async", True),
     (("local_async",), "cmd", "async", True),
     (("local_async",), "cmd", "sync", False),
+    (("local_batch",), "cmd", "sync", True),  # which is how each of its batches runs
+    (("local_subset",), "cmd", "sync", True),
+    (("local_batch",), "cmd", "async", False),
     (("runner",), "cmd", "async", False),
     (("runner",), "runner", "sync", True),
     (("runner",), "runner", "async", True),

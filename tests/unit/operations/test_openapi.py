@@ -56,21 +56,24 @@ def test_components_are_schemas_whose_examples_hold() -> None:
 
 
 def test_a_token_is_wanted_where_the_door_wants_one() -> None:
-    """In one of three places; `/login` is for everybody, and a password in the body is enough to make keys."""
+    """In one of three places; `/login` is for everybody, and a password in the body is enough for commands and keys."""
     schemes = [{name: []} for name in DOCUMENT["components"]["securitySchemes"]]
     assert len(schemes) == 3
     assert OPERATIONS["GET /minions"]["security"] == schemes
     assert OPERATIONS["POST /login"]["security"] == []
     assert OPERATIONS["POST /keys"]["security"] == [{}, *schemes]
+    assert OPERATIONS["POST /"]["security"] == [{}, *schemes]
 
 
 def test_replies_are_json_or_yaml_unless_they_are_something_else() -> None:
-    """As the request's Accept says; what has only one form is not refused for it."""
+    """As the request's Accept says; a stream or an archive only for who accepts one, a page for everybody."""
     minions, events = OPERATIONS["GET /minions"]["responses"], OPERATIONS["GET /events"]["responses"]
     assert list(minions["200"]["content"]) == ["application/json", "application/x-yaml"]
     assert "406" in minions
     assert list(events["200"]["content"]) == ["text/event-stream"]
-    assert "406" not in events
+    assert {"400", "406"} <= set(events)  # a query is refused, and who takes no stream
+    assert "406" in OPERATIONS["POST /keys"]["responses"]
+    assert "406" not in OPERATIONS["GET /healthz"]["responses"]
     assert "application/x-www-form-urlencoded" in OPERATIONS["POST /login"]["requestBody"]["content"]
 
 

@@ -1,0 +1,30 @@
+"""What a publish load runs: one function, or Salt's compound command, which is several in one job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COMPOUND = ","  # between the functions of a compound command; no function has it in its name
+
+
+def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
+    """Return the function and the arguments of a publish load.
+
+    Salt's compound command has a list of functions, and of each its list of arguments. The functions are named here as
+    on Salt's command line, ``test.ping,test.echo``; the arguments stay a list for each.
+    """
+    fun, arg = load.get("fun"), load.get("arg")
+    arguments = list(arg) if isinstance(arg, (list, tuple)) else []
+    if isinstance(fun, (list, tuple)) and fun and all(isinstance(name, str) for name in fun):
+        if len(fun) == 1 and arguments and isinstance(arguments[0], (list, tuple)):
+            arguments = list(arguments[0])
+        return COMPOUND.join(fun), arguments
+    return (fun if isinstance(fun, str) else None), arguments
+
+
+def each(value: Any) -> list[Any]:
+    """Return what a compound command's return says of each function, or the one thing that others say."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]

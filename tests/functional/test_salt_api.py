@@ -1,0 +1,210 @@
+"""salt-api's door without a master: who may send what, what clients leave behind, and the files of a web app."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+
+import salt.auth
+import salt.config
+
+from tests.functional.running import Engine, wait_until
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+CREDENTIALS = {"username": "demo", "password": "demo"}
+LISTED = "https://app.example.com"
+SECRET = "not for everybody"
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: RunEngine, engine_root: Path) -> Engine:
+    """An engine that serves a web app."""
+    folder = engine_root / "app"
+    (folder / "files").mkdir(parents=True)
+    (folder / "secret.txt").write_text(SECRET)
+    (folder / "index.html").write_text("<p>the app</p>")
+    (folder / "files" / "motd.txt").write_text("hello")
+    app = {"app": str(folder / "index.html"), "static": str(folder / "files")}
+    return run_engine({"cors_origin": [LISTED], **app})
+
+
+def ask(
+    engine: Engine, method: str, path: str, value: Any = None, headers: dict[str, str] | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """Send a request as it is, with its value as JSON, and return the answer and its body."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
+    with contextlib.closing(connection):
+        body = None if value is None else json.dumps(value)
+        connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
+        response = connection.getresponse()
+        return response, response.read()
+
+
+def tokens(engine: Engine) -> set[str]:
+    """The tokens in the master's store."""
+    return set(salt.auth.LoadAuth(salt.config.master_config(str(engine.root / "master"))).list_tokens())
+
+
+# Cookies
+
+
+@pytest.mark.parametrize("path", ["/login", "/token"])
+@pytest.mark.parametrize("stale", [True, False])
+def test_an_old_cookie_keeps_nobody_from_logging_in(engine: Engine, path: str, stale: bool) -> None:
+    """A program that keeps cookies sends what an earlier login gave it, and no Origin; the password counts here."""
+    cookie = {"Cookie": f"session_id={'0' * 64 if stale else engine.token()}"}
+    response, body = ask(engine, "POST", path, CREDENTIALS, cookie)
+    assert response.status == 200, body
+
+
+def test_an_old_cookie_is_nobody_where_lows_say_whom_they_are_for(engine: Engine) -> None:
+    """On `/run`: neither refused for it, nor run by it."""
+    cookie = {"Cookie": f"session_id={engine.token()}"}
+    low = {"client": "local", "fun": "test.ping", "tgt": "*"}
+    assert ask(engine, "POST", "/run", low, cookie)[0].status == 401
+    assert ask(engine, "POST", "/run", {**low, "client": "no_such"} | CREDENTIALS, cookie)[0].status == 400
+    assert ask(engine, "POST", "/", low, cookie)[0].status == 403
+
+
+@pytest.mark.parametrize(
+    ("headers", "given"),
+    [
+        ({}, True),
+        ({"Origin": "{own}"}, True),
+        ({"Origin": LISTED}, True),
+        ({"Referer": "{own}/app"}, True),
+        ({"Origin": "https://evil.example.com"}, False),
+        ({"Origin": "null"}, False),
+        ({"Referer": "https://evil.example.com/"}, False),
+    ],
+)
+def test_a_foreign_page_cannot_log_a_browser_in(engine: Engine, headers: dict[str, str], given: bool) -> None:
+    """With an account of its own: whoever sits there would work on in somebody else's name. The token it may have."""
+    own = f"http://127.0.0.1:{engine.port}"
+    response, _ = ask(engine, "POST", "/login", CREDENTIALS, {k: v.format(own=own) for k, v in headers.items()})
+    assert response.status == 200
+    assert response.getheader("X-Auth-Token")
+    assert (response.getheader("Set-Cookie") is not None) is given
+
+
+# What is left behind
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [("/run", {"client": "local", "fun": "test.ping", "tgt": "*"}), ("/", {"client": "runner", "fun": "test.arg"})],
+)
+def test_who_leaves_while_a_low_runs_leaves_no_token(run_engine: RunEngine, path: str, fields: dict[str, str]) -> None:
+    """The one that the low's own password bought, which nobody has."""
+    engine = run_engine(
+        {
+            "clients": ["local", "runner"],
+            "limits": {"login_failures_per_minute": 1},
+            "trusted_proxies": ["127.0.0.1/32"],
+        },
+        constants={"live.throttle.DELAY_STEP": 1.5},
+    )
+    before = tokens(engine)
+    for address in ("10.0.0.1", "10.0.0.2"):
+        wrong = {**CREDENTIALS, "password": "wrong"}
+        assert ask(engine, "POST", "/login", wrong, {"X-Forwarded-For": address})[0].status == 401
+    # From now on logins of this name are slow.
+    body = json.dumps({**fields, **CREDENTIALS})
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as peer:
+        peer.sendall(head.encode() + body.encode())
+        time.sleep(0.3)  # it is being looked at
+    line = "user=demo eauth=sharedsecret address=127.0.0.1 operation=logout outcome=ok"
+    wait_until(lambda: line in engine.log, "the token being revoked")
+    assert tokens(engine) <= before
+
+
+# What is refused
+
+
+def test_keys_need_the_client_that_asks_for_them(engine: Engine) -> None:
+    """In Salt's words and with its status: on 401 web apps forget the login, which is as good as before."""
+    token = {"X-Auth-Token": engine.token()}
+    for method, value in (("GET", None), ("POST", {"mid": "new"})):
+        response, body = ask(engine, method, "/keys", value, token)
+        assert response.status == 400
+        assert json.loads(body)["message"].startswith("Client disabled: 'wheel'.")
+
+
+@pytest.fixture(scope="module")
+def with_wheels(run_engine: RunEngine) -> Engine:
+    """An engine that would make keys."""
+    return run_engine({"clients": ["wheel"]})
+
+
+@pytest.mark.parametrize("size", [0, -1, True, "x", "1e3", 2048.5, 8193, 10**9, [2048], {}])
+def test_a_key_is_of_a_size_that_can_be_made(with_wheels: Engine, size: Any) -> None:
+    """A worker of the master that makes a key of a million bits does nothing else ever again."""
+    token = {"X-Auth-Token": with_wheels.token()}
+    response, body = ask(with_wheels, "POST", "/keys", {"mid": "new", "keysize": size}, token)
+    assert response.status == 400
+    assert json.loads(body)["details"][0]["path"] == "/keysize"
+
+
+@pytest.mark.parametrize("path", ["/minions/%ff", "/hook/x?a=%ff", "/hook/%ff"])
+def test_what_is_no_text_in_a_path_is_the_senders_fault(engine: Engine, path: str) -> None:
+    """And said so, not told as a fault of the server."""
+    method = "POST" if "hook" in path else "GET"
+    response, body = ask(engine, method, path, None, {"X-Auth-Token": engine.token()})
+    assert (response.status, json.loads(body)["error"]) == (400, "bad_message")
+
+
+# The files of a web app
+
+
+@pytest.mark.parametrize("path", ["/app", "/app/", "/app/some/view"])
+def test_the_app_is_under_every_path_of_its_own(engine: Engine, path: str) -> None:
+    """To look at, and to look whether it is there."""
+    response, body = ask(engine, "GET", path)
+    assert (response.status, body) == (200, b"<p>the app</p>")
+    response, body = ask(engine, "HEAD", path)
+    assert (response.status, body) == (200, b"")
+    assert ask(engine, "POST", path)[0].status == 405
+
+
+def test_files_are_served(engine: Engine) -> None:
+    """Of the one directory."""
+    assert ask(engine, "GET", "/static/motd.txt")[1] == b"hello"
+    assert ask(engine, "HEAD", "/static/motd.txt")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("../secret.txt", "%2e%2e/secret.txt", "..%2fsecret.txt", "%2e%2e%2fsecret.txt", "x/../../secret.txt"),
+        *(
+            "/etc/passwd",
+            "%2fetc%2fpasswd",
+            "..\\secret.txt",
+            "motd.txt/../../secret.txt",
+            "..",
+            ".",
+            "",
+            "%00",
+            "motd.txt%00",
+        ),
+    ],
+)
+def test_nothing_outside_of_the_files_is_served(engine: Engine, path: str) -> None:
+    """Whatever the path looks like, sent as it is."""
+    response, body = ask(engine, "GET", f"/static/{path}")
+    assert response.status in (400, 404), body
+    assert SECRET.encode() not in body
+    assert b"root:" not in body
