@@ -18,6 +18,7 @@ from .batchbook import BatchBook
 from .batches import Batch
 from .batchids import MASTERS, Ids
 from .batchreader import BatchReader, Store
+from .batchrequests import ENDED
 from .lease import RENEW_SECONDS, SURE_SECONDS, Lease
 from .takeover import TakeOver
 
@@ -115,12 +116,17 @@ class BatchKeeper:
         now, chunks = self._clock(), records.chunks_of(range(batch.total))
         kept = _Kept(batch, now, now, chunks=chunks, whole=True)
         kept.revs = [0] * len(kept.chunks)
+        writing = asyncio.ensure_future(self._write_first(kept, self._lease.master, self._ids))
         try:
-            await self._store.given(self._lease.master, self._ids.master, self._ids.last)
-            await self._write(kept)
+            await asyncio.shield(writing)
         except ApiError as fault:
             await self._clean_up(batch.id)
             raise ApiError("master_unavailable", f"the batch was not made: {fault.message}") from None
+        except asyncio.CancelledError:
+            # The engine stops, and who sent this is asked to send it again: it must not be there twice then.
+            await asyncio.wait({writing})
+            await self._clean_up(batch.id)
+            raise
         self._keep(kept)
         self._book.add(batch)
         return batch
@@ -143,6 +149,8 @@ class BatchKeeper:
         if kept is None:
             raise NotOurs
         async with kept.lock:
+            if self._kept.get(batch.id) is not kept:
+                raise NotOurs  # it was let go, and perhaps forgotten, while this waited for its turn
             if confirm or not self.sure(batch):
                 await self._confirm(kept)
             await self._write(kept)
@@ -221,6 +229,18 @@ class BatchKeeper:
             if kept is not None:
                 await self._carry_out(kept.batch, bool(order.get("forget")))
 
+    async def _settle_orders(self) -> None:
+        """Carry out what was ordered of batches that ended before their driver could read it."""
+        for id_, order in (await self._store.orders()).items():
+            stored = await self._store.record(id_)
+            if id_ in self._kept or (stored is not None and stored["status"] not in ENDED):
+                continue
+            if order.get("forget"):
+                await self._store.remove(id_)
+                if (batch := self._book.get(id_)) is not None:
+                    self._reader.forget(batch)
+            await self._store.ordered(id_)
+
     async def _carry_out(self, batch: Batch, forget: bool) -> None:
         if not batch.ended and self.driver is not None:
             await self.driver.cancel(batch)
@@ -233,6 +253,10 @@ class BatchKeeper:
             self._reader.forget(batch)
         if self._store.shared:
             await self._store.ordered(batch.id)
+
+    async def _write_first(self, kept: _Kept, identity: str, ids: Ids) -> None:
+        await self._store.given(identity, ids.master, ids.last)
+        await self._write(kept)
 
     async def _confirm(self, kept: _Kept) -> None:
         began = self._clock()
@@ -296,6 +320,8 @@ class BatchKeeper:
         if self._clock() - self._swept < SWEEP_SECONDS:
             return
         self._swept, until = self._clock(), self._wall() - self._keep_seconds
+        if self._store.shared:
+            await self._settle_orders()
         for batch in self._book.known():
             if batch.finished is not None and batch.finished <= until and batch.id not in self._kept:
                 await self._store.remove(batch.id)

@@ -99,11 +99,12 @@ class Dispatch:
     async def adopt(self, batch: Batch) -> None:
         """Go on with a batch that was read from the store."""
         driven = self._drive(batch)
-        for job in list(batch.jobs.values()):
+        jobs = list(batch.jobs.values())
+        for job in jobs:
             if job.jid is None:
                 self._spawn(self._lost.look_for(batch, job))
-            else:
-                await self._lost.take_up(batch, job)
+        # Beside what is done every second: to read a thousand jobs takes longer than a lease is good for.
+        self._spawn(self._take_up(batch, [job for job in jobs if job.jid is not None]))
         self._changed(batch, ())
         driven.pacer.poke()
 
@@ -129,7 +130,7 @@ class Dispatch:
             # One after the other: each costs the master about as much as the job itself, and several at once would
             # keep one another waiting for longer than an answer is waited for.
             for job in list(batch.jobs.values()):
-                await self._stop(job)
+                await self._stop(batch, job)
         self._changed(batch, batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED))
 
     async def tick(self) -> None:
@@ -181,8 +182,9 @@ class Dispatch:
         except ApiError as fault:
             self._changed(batch, batch.unsend(job))
             return self._again(driven, fault)
-        if batch.final is not None or not job.places or not self._keeper.sure(batch):
-            # It was canceled meanwhile; or the write took so long that somebody else may have taken over.
+        stops = batch.final is not None or (batch.stop and batch.errors > 0)
+        if stops or not job.places or not self._keeper.sure(batch):
+            # It was canceled or stopped meanwhile; or the write took so long that somebody else may have taken over.
             self._changed(batch, batch.unsend(job))
             return self._again(driven, None)
         return await self._publish(driven, session, job)
@@ -270,7 +272,14 @@ class Dispatch:
 
     # After it was sent
 
-    async def _stop(self, job: SentJob) -> None:
+    async def _take_up(self, batch: Batch, jobs: list[SentJob]) -> None:
+        for job in jobs:
+            if batch.id in self._driven:
+                await self._lost.take_up(batch, job)
+
+    async def _stop(self, batch: Batch, job: SentJob) -> None:
+        if self._jobs.get(job.jid) is None:
+            await self._lost.find(batch, job)
         known = self._jobs.get(job.jid)
         if known is None or not job.places:
             return
