@@ -255,7 +255,7 @@ async def test_an_order_reaches_the_driver_through_the_store() -> None:
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(3)
     seen = await two.book.visible(batch.id, two.session.viewer)
-    await two.keeper.cancel(seen, forget=True)
+    await two.keeper.orders.cancel(seen, forget=True)
     with pytest.raises(ApiError, match="Can't find batch id"):
         await two.book.visible(batch.id, two.session.viewer)
     await masters.pass_(4)
@@ -273,7 +273,7 @@ async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() ->
     seen = await two.book.visible(batch.id, two.session.viewer)
     one.returns(one.last, "a")
     await settle()
-    await two.keeper.cancel(seen, forget=True)
+    await two.keeper.orders.cancel(seen, forget=True)
     await masters.pass_(15)
     assert list(one.book.known()) == list(two.book.known()) == []
     assert (masters.store.batches, masters.store.ordering) == ({}, {})
@@ -288,7 +288,7 @@ async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_tur
     stuck = one.access.stuck = asyncio.Event()
     one.keeper.touch(batch, [0])
     await masters.pass_(1)
-    forgetting = asyncio.ensure_future(one.keeper.cancel(batch, forget=True))
+    forgetting = asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True))
     await masters.pass_(2)
     stuck.set()
     await masters.pass_(2)
