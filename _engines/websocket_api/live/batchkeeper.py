@@ -7,6 +7,7 @@ again; until then nothing new is sent, for it could be sent twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -189,10 +190,8 @@ class BatchKeeper:
         return Lease(identity, self._run, self._clock, self._wall)
 
     async def _save_quietly(self, batch: Batch, confirm: bool) -> None:
-        try:
+        with contextlib.suppress(NotOurs):
             await self.save(batch, confirm=confirm)
-        except NotOurs:
-            log.warning("batch %d is driven by another master now", batch.id)
 
     async def _stop(self, batch: Batch) -> None:
         if self.driver is not None:
@@ -212,6 +211,7 @@ class BatchKeeper:
         began = self._clock()
         stored = await self._store.record(kept.batch.id)
         if stored is not None and self._lease is not None and not self._lease.ours(stored):
+            log.warning("batch %d is driven by another master now", kept.batch.id)
             if self.driver is not None:
                 self.driver.drop(kept.batch)
             self._let_go(kept)

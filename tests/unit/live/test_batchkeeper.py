@@ -296,6 +296,26 @@ async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_tur
     assert (masters.store.batches, masters.store.chunks) == ({}, {})
 
 
+async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_masters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says that only where it is so."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(2)
+    stuck = one.access.stuck = asyncio.Event()
+    one.keeper.touch(first)
+    one.keeper.touch(second)
+    await masters.pass_(1)
+    await one.dispatch.cancel(second)
+    await one.keeper.orders.cancel(second, forget=True)
+    stuck.set()
+    await masters.pass_(2)
+    assert list(masters.store.batches) == [first.id]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
+
+
 async def test_a_batch_whose_making_is_broken_off_is_not_made() -> None:
     """The engine stops, and asks the client to send it again: it must not run twice then."""
     masters = Masters(shared=False)
