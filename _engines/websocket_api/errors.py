@@ -74,7 +74,9 @@ CLOSE_CODES = _closes(
     CloseKind(1012, "restart", "yes, after the seconds named in the reason", "The engine stops or restarts."),
     CloseKind(4400, "broken protocol", "no", "The peer broke the subprotocol."),
     CloseKind(4401, "token ended", "yes, with a new login", "The token expired or was revoked."),
-    CloseKind(4403, "forbidden", "no", "The address or the Origin may not connect."),
+    CloseKind(
+        4403, "forbidden", "no", "The address or the Origin may not connect, or what you follow is hidden from you now."
+    ),
     CloseKind(4406, "subprotocol", "no: offer one that this server speaks", "No offered subprotocol is known."),
     CloseKind(4408, "auth too late", "yes, and log in at once", "Nobody logged in within the auth deadline."),
     CloseKind(4410, "fell behind", "yes, and resume with `since`", "The client read too slowly, or answered no ping."),
@@ -87,6 +89,7 @@ TOO_BIG = 1009
 OWN_FAULT = 1011
 RESTART = 1012
 TOKEN_ENDED = 4401
+FORBIDDEN = 4403
 SUBPROTOCOL = 4406
 AUTH_TOO_LATE = 4408
 FELL_BEHIND = 4410

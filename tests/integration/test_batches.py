@@ -199,7 +199,7 @@ def test_bad_batches_over_http_name_every_fault_and_make_nothing(http: Callable[
 
 
 def test_a_websocket_sends_the_batch_at_once_and_then_as_it_changes(stage: Stage, client: Client) -> None:
-    """On every path of the document; the object alone, with the ids of its requests."""
+    """On every path of the document; the object alone, with the ids of its requests; until the batch is forgotten."""
     token = client.ask("auth", username="demo", password="demo")["token"]
     made = client.ask("batch", batch=[{"fun": "test.sleep", "arg": [2], "tgt": MINIONS[:2]}])
     paths = [f"/batches/{made['id']}/ws", f"/jobs/{made['id']}/ws", f"/jobs/ws/{made['id']}", "/batches/ws"]
@@ -213,6 +213,12 @@ def test_a_websocket_sends_the_batch_at_once_and_then_as_it_changes(stage: Stage
             check("common.json#/$defs/batch", one)
         assert all(one["requests"] == made["requests"] for one in seen), path
         assert seen[-1]["status"] == "resolved"
+    with contextlib.closing(_open(stage, paths[0], token)) as socket:
+        assert json.loads(socket.recv())["id"] == made["id"]
+        client.ask("cancel_batch", batch=made["id"], forget=True)
+        frames = iter(socket.recv_data, None)
+        closed = next(data for opcode, data in frames if opcode == websocket.ABNF.OPCODE_CLOSE)
+    assert (closed[:2], closed[2:]) == ((1000).to_bytes(2, "big"), b"the batch was forgotten")
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
         _open(stage, "/batches/17/ws", token)
     assert caught.value.status_code == 404

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import FORBIDDEN, OWN_FAULT, TOKEN_ENDED, ApiError
 from ..live.batchids import request_id
 from ..live.codecs import Codec, OneByOne
 from ..live.connection import Connection
@@ -23,6 +23,14 @@ from .sockets import SocketHandler
 
 MOST_IDS = 100  # in every object that a websocket sends; a larger batch has its ids in the first one only
 JID_LENGTH = 20
+NORMAL = 1000  # RFC 6455 section 7.4.1: all is said
+CLOSES = {
+    "not_found": NORMAL,
+    "forbidden": FORBIDDEN,
+    "unauthenticated": TOKEN_ENDED,
+    "token_expired": TOKEN_ENDED,
+}
+"""How a websocket is closed, by why nothing comes any more."""
 TRUE = frozenset({"true", "1", "yes"})
 
 
@@ -95,18 +103,26 @@ class RequestHandler(BatchHandler):
 
 
 class BatchCodec(OneByOne):
-    """Makes of frames what the puppetmaster's clients know: the batch object, and nothing else."""
+    """Makes of frames what the puppetmaster's clients know: the batch object, and nothing else.
+
+    :param over: called with the error that says why nothing comes any more
+    """
 
     name = "puppetmaster"
     binary = False
 
-    def __init__(self) -> None:
+    def __init__(self, over: Callable[[dict[str, Any]], None]) -> None:
+        self._over = over
         self._known: set[int] = set()
         """Batches whose ids this client has."""
 
     def encode(self, value: Any) -> bytes:
         """Return the object of a batch frame, and nothing for anything else."""
-        if not isinstance(value, dict) or value.get("type") != "batch" or "subscription" not in value:
+        if not isinstance(value, dict) or "subscription" not in value:
+            return b""
+        if value.get("type") == "ended":
+            self._over(value["error"])
+        if value.get("type") != "batch":
             return b""
         batch = dict(value["batch"])
         if value["requests"]:
@@ -145,7 +161,7 @@ class BatchSocket(SocketHandler):
         """Take what all doors share."""
         super().initialize(clients)
         self._fields: dict[str, Any] = {}
-        self._codec: Codec = BatchCodec()
+        self._codec: Codec = BatchCodec(self._over)
 
     async def prepare(self) -> None:
         """Refuse who may not come, and ids that are none."""
@@ -178,7 +194,11 @@ class BatchSocket(SocketHandler):
         try:
             await self.clients.ask(connection, {"type": "subscribe", "subscription": "batch", **self._fields})
         except ApiError as fault:
-            self.end(1011, fault.message)
+            self._over({"code": fault.code, "message": fault.message})
+
+    def _over(self, error: dict[str, Any]) -> None:
+        """Close, for these clients know no other word for it: what they wait for will not come."""
+        self.end(CLOSES.get(error["code"], OWN_FAULT), error["message"])
 
     async def _once(self, session: Session, operation: str, **fields: Any) -> Any:
         apart = detached(self.address, self.clients.services.settings.limits)

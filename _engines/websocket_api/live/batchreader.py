@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..errors import ApiError
 from . import batchrecords as records
 from .batchbook import BatchBook
 from .batches import Batch
@@ -68,12 +69,18 @@ class BatchReader:
         self._revs[batch.id] = rev, list(revs)
 
     async def fill(self, batch: Batch) -> None:
-        """Give a batch its requests."""
+        """Give a batch its requests.
+
+        :raises ApiError: not_found where some are not there any more
+        """
         numbers = [places.start // records.CHUNK for places in batch.pieces(records.CHUNK)]
         calls = await self._store.calls(batch.id)
         chunks = await self._store.requests(batch.id, numbers)
-        if batch.requests is None:
-            records.fill(batch, calls, chunks)
+        if batch.requests is not None:
+            return
+        if not records.complete(batch, calls, chunks):
+            raise ApiError("not_found", f"the requests of batch {batch.id} are not in the store any more")
+        records.fill(batch, calls, chunks)
 
     def unload(self, batch: Batch) -> None:
         """Keep only the head of a batch, unless it is needed whole."""

@@ -5,8 +5,7 @@ The record is written at every change, a chunk only when one of its requests cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .batches import Batch
@@ -54,7 +53,7 @@ def record(batch: Batch) -> Record:
 
 def calls(batch: Batch) -> list[dict[str, Any]]:
     """Return what is written once, when the batch is made."""
-    return [asdict(call) for call in batch.calls]
+    return [dict(vars(call)) for call in batch.calls]  # not asdict(): arguments may be nested deeper than it can follow
 
 
 def chunk(batch: Batch, number: int) -> list[Row]:
@@ -109,6 +108,11 @@ def take_rows(batch: Batch, number: int, rows: Iterable[Row]) -> list[int]:
             batch.requests[place] = request
             changed.append(place)
     return changed
+
+
+def complete(batch: Batch, stored_calls: Sequence[Mapping[str, Any]], chunks: Sequence[Sequence[Row]]) -> bool:
+    """Tell whether all of a batch was in the store: a disk or a cache may have lost some of it."""
+    return sum(map(len, chunks)) == batch.total and all(row[1] < len(stored_calls) for rows in chunks for row in rows)
 
 
 def fill(batch: Batch, stored_calls: Iterable[Mapping[str, Any]], chunks: Iterable[Iterable[Row]]) -> None:

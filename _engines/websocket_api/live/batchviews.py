@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..errors import ApiError
@@ -73,16 +73,21 @@ class BatchViews:
         for follower in list(self._followers):
             if not follower.wants(batch):
                 continue
+            if gone and follower.batch is not None:
+                follower.connection.send(self.frame(follower, batch, changed if len(changed) <= PIECE else ()))
+                follower.over(ApiError("not_found", "the batch was forgotten"))
+                continue
             if follower.drawing:
                 follower.behind.update((str(batch.id), place) for place in changed or (-1,))
+                continue
+            if follower.collection and len(changed) > PIECE:
+                follower.draw(follower.pieces(sorted(changed)))
                 continue
             connection = follower.connection
             key = (follower.number, follower.collection, connection.wrap, connection.codec)
             if key not in made:
                 made[key] = connection.frame(self.frame(follower, batch, changed))
             connection.outbox.put(made[key])
-            if gone and follower.batch is not None:
-                follower.over(ApiError("not_found", "the batch was forgotten"))
         if batch.ended or gone:
             self._gone.discard(batch.id)
             self._pacers.pop(batch.id, None)
@@ -119,7 +124,7 @@ class BatchSubscription(Picture):
     def start(self) -> None:
         """Follow, and send the snapshot."""
         self._batches.follow(self)
-        self.draw(self._pieces())
+        self.draw(self._snapshot())
 
     def regroup(self) -> None:
         """End when the batch may not be seen any more."""
@@ -136,8 +141,11 @@ class BatchSubscription(Picture):
         for id_ in {id_ for id_, _ in behind}:
             batch = self._batches.book.get(int(id_))
             if batch is not None:
-                places = {place for of, place in behind if of == id_ and place >= 0}
-                self.connection.send(self._batches.frame(self, batch, places))
+                places = sorted(place for of, place in behind if of == id_ and place >= 0)
+                if self.collection and len(places) > PIECE:
+                    self.draw(self.pieces(places))
+                else:
+                    self.connection.send(self._batches.frame(self, batch, places))
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -146,7 +154,13 @@ class BatchSubscription(Picture):
         if self.batch is not None:
             self._batches.book.let_go(self.batch)
 
-    def _pieces(self) -> Iterator[Piece]:
+    def pieces(self, places: Sequence[int]) -> Iterator[Piece]:
+        """Draw these requests of the batch that it follows, a frame's worth at a time."""
+        assert self.batch is not None  # noqa: S101 - who follows all of them gets no requests
+        for start in range(0, len(places), PIECE):
+            yield [self._batches.frame(self, self.batch, places[start : start + PIECE])]
+
+    def _snapshot(self) -> Iterator[Piece]:
         if self.batch is None:
             for batch in list(self._batches.book.known()):
                 if not batch.ended and self.wants(batch):
@@ -154,5 +168,4 @@ class BatchSubscription(Picture):
         elif not self.collection:
             yield [self._batches.frame(self, self.batch, ())]
         else:
-            for places in self.batch.pieces(PIECE):
-                yield [self._batches.frame(self, self.batch, places)]
+            yield from self.pieces(range(self.batch.total))

@@ -89,6 +89,18 @@ class LostJobs:
         known.user, known.eauth = batch.user, batch.eauth
         self._returns.follow(batch, job, known)
 
+    async def find(self, batch: Batch, job: SentJob) -> None:
+        """Look once for a job that is not known here, and take it up if it is there.
+
+        :raises ApiError: the job cache cannot be read
+        """
+        if job.jid is None:
+            jid = await self._salt.marked(mark(batch, job), job.at)
+            if jid is None or job.jid is not None:
+                return
+            self._keeper.touch(batch, batch.told(job, jid))
+        await self.take_up(batch, job)
+
     async def look_for(self, batch: Batch, job: SentJob) -> None:
         """Find out whether a job was published, of which only that it was about to be is known."""
         for pause in LOOKS:
@@ -96,12 +108,10 @@ class LostJobs:
             if not self._keeper.drives(batch) or not job.places:
                 return
             try:
-                jid = await self._salt.marked(mark(batch, job), job.at)
+                await self.find(batch, job)
             except ApiError:
                 continue
-            if jid is not None:
-                self._keeper.touch(batch, batch.told(job, jid))
-                await self.take_up(batch, job)
+            if job.jid is not None:
                 return
         places, now = list(job.places.values()), self._wall()
         for place in places:

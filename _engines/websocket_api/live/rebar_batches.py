@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from .batchbook import BatchBook, may_see
 from .batches import Batch
 from .batchids import request_id
 from .batchrequests import ENDED
-from .pacing import Later, Pacer
+from .pacing import Later, Pacer, Turns
 from .pictures import CHANGE_SECONDS
 from .rebar import Rebar
 from .visibility import Viewer
@@ -27,10 +28,14 @@ class RebarBatches:
 
     def __init__(self, *, rebar: Rebar, book: BatchBook, later: Later, clock: Callable[[], float]) -> None:
         self._rebar = rebar
+        self._book = book
         self._later = later
         self._clock = clock
         self._pacers: dict[int, Pacer] = {}
         self._changed: dict[int, set[int]] = {}
+        self._turns = Turns(later, clock)
+        self._waiting: deque[tuple[Batch, Iterator[None]]] = deque()
+        """What is still to be told, of batches that are kept in memory until it is."""
         book.on_change(self._batch_changed)
 
     def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
@@ -39,8 +44,7 @@ class RebarBatches:
             self._changed.pop(batch.id, None)
             return
         if what == "create":
-            self._say(batch, "create")
-            self._say_requests(batch, range(batch.total), "create")
+            self._tell(batch, self._created(batch))
             return
         self._changed.setdefault(batch.id, set()).update(places)
         if what == "update":
@@ -56,7 +60,32 @@ class RebarBatches:
     def _flush(self, batch: Batch, what: str) -> None:
         if what == "update" and (batch.ended or batch.id not in self._changed):
             return  # its end has been told meanwhile
-        self._say_requests(batch, sorted(self._changed.pop(batch.id, ())), "update")
+        self._tell(batch, self._updated(batch, sorted(self._changed.pop(batch.id, ())), what))
+
+    def _tell(self, batch: Batch, telling: Iterator[None]) -> None:
+        """Tell something in its turn: a batch of a hundred thousand requests is not told in one go."""
+        self._book.hold(batch)
+        self._waiting.append((batch, telling))
+        if len(self._waiting) == 1:
+            self._turns.soon(self._go)
+
+    def _go(self) -> None:
+        is_over = self._turns.begin()
+        while self._waiting:
+            batch, telling = self._waiting[0]
+            for _ in telling if self._rebar.has_clients else ():
+                if is_over():
+                    self._turns.again(self._go)
+                    return
+            self._waiting.popleft()
+            self._book.let_go(batch)
+
+    def _created(self, batch: Batch) -> Iterator[None]:
+        self._say(batch, "create")
+        yield from self._say_requests(batch, range(batch.total), "create")
+
+    def _updated(self, batch: Batch, places: Collection[int], what: str) -> Iterator[None]:
+        yield from self._say_requests(batch, places, "update")
         self._say(batch, what)
 
     def _say(self, batch: Batch, action: str) -> None:
@@ -65,7 +94,7 @@ class RebarBatches:
 
         self._rebar.announce("batches", action, str(batch.id), f"user:{batch.user}", shown)
 
-    def _say_requests(self, batch: Batch, places: Collection[int], action: str) -> None:
+    def _say_requests(self, batch: Batch, places: Collection[int], action: str) -> Iterator[None]:
         if batch.requests is None:
             return  # another master drives it, and only its head is known here
         for place in places:
@@ -76,3 +105,4 @@ class RebarBatches:
 
             said = "save" if ended else action
             self._rebar.announce("requests", said, str(request_id(batch.id, place)), f"user:{batch.user}", shown)
+            yield

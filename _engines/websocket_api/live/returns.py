@@ -98,10 +98,11 @@ class Returns:
 
         That is where they are if they came while the engine was away, or the bus was.
         """
+        unread = False
         try:
             stored = await self._stored(job.jid)
         except ApiError:
-            stored = None
+            stored, unread = None, True
         if stored is not None:
             self._jobs.found(job, {name: stored.parts[name] for name in minions if name in stored.parts})
         places = []
@@ -109,7 +110,7 @@ class Returns:
             place = sent.places.get(minion)
             if place is None:
                 continue
-            fault = UNKNOWN if sent.foreign else MISSING
+            fault = UNKNOWN if sent.foreign or unread else MISSING
             sent.late[minion] = place
             if batch.end(place, "error", self._wall(), result=fault):
                 places.append(place)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from ..errors import ApiError
 from . import batchrecords as records
 from .batchbook import BatchBook
 from .batches import Batch
 from .batchreader import BatchReader, Store
 from .batchrequests import ENDED
 from .lease import QUICK_SECONDS, SETTLE_SECONDS, Lease
+
+log = logging.getLogger(__name__)
 
 AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
 
@@ -84,6 +88,14 @@ class TakeOver:
             return
         batch.requests = None
         records.update(batch, settled)
-        await self._reader.fill(batch)
         lease.forget(batch.id)
+        try:
+            await self._reader.fill(batch)
+        except ApiError as fault:
+            if fault.code != "not_found":
+                raise
+            log.error("batch %d cannot go on, and is shown no more: %s", batch.id, fault.message)
+            self._reader.hidden.add(batch.id)
+            self._reader.forget(batch)
+            return
         await self._then(batch, settled, began)

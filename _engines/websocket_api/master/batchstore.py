@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import salt.cache
+import salt.exceptions
 
 from ..errors import ApiError
 from .pool import Pool
@@ -46,6 +47,8 @@ class BatchStore:
         # By name in the options: 3007 ignores the argument ``driver``. Its memory cache would hide what others write.
         self._opts = {**opts, "cache": self._driver, "memcache_expire_seconds": 0}
         self._pool = pool
+        self._damaged: set[tuple[str, str]] = set()
+        """What cannot be read, and was said so of."""
         # The cache carries one of Salt's loaders, which are not thread safe: one in every thread.
         self._local = threading.local()
 
@@ -131,7 +134,14 @@ class BatchStore:
             return call()
 
     def _fetch(self, bank: str, key: str) -> Any:
-        return self._cache().fetch(bank, key) or None
+        try:
+            return self._cache().fetch(bank, key) or None
+        except salt.exceptions.SaltDeserializationError:
+            # A file that a crash of the machine left half written must not keep all other batches from being read.
+            if (bank, key) not in self._damaged:
+                self._damaged.add((bank, key))
+                log.error("%s/%s in the store of batches is damaged: what it held is lost", bank, key)
+            return None
 
     def _ids(self, bank: str) -> list[int]:
         return [int(key) for key in self._cache().list(bank) if str(key).isascii() and str(key).isdigit()]

@@ -77,7 +77,7 @@ async def cancel_batch(call: Call) -> dict[str, Any] | None:
     found = await services.batches.visible(call.message["batch"], call.viewer)
     if found.ended and not forget:
         raise ApiError("conflict", "the batch has ended")
-    await services.batch_keeper.cancel(found, forget=forget)
+    await services.batch_keeper.orders.cancel(found, forget=forget)
     return None if forget else found.shown()
 
 

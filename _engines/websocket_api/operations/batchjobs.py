@@ -25,7 +25,7 @@ class MarkedJobs(JobStore, Protocol):
 
 
 class BatchJobs:
-    """Publishes, stops and looks up jobs for batches (live/dispatch.py)."""
+    """Publishes, stops and looks up jobs for batches (live/sending.py)."""
 
     def __init__(self, commands: Commands, store: MarkedJobs, watcher: JobWatcher) -> None:
         self._commands = commands

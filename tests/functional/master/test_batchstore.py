@@ -142,6 +142,25 @@ async def test_a_store_that_cannot_be_written_is_one_error(tmp_path: Path, pool:
     assert (caught.value.code, caught.value.retryable) == ("master_unavailable", True)
 
 
+async def test_a_damaged_file_keeps_nothing_else_from_being_read(
+    tmp_path: Path, pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The machine lost its power while it was being written: as if it were not there, and the log names it."""
+    opts = configured(tmp_path)
+    store = BatchStore(opts, pool)
+    for id_ in (4096, 8192, 12288):
+        await store.write(id_, {"id": id_}, {0: [ROW]}, [])
+    folder = Path(opts["cachedir"], "websocket_api")
+    await asyncio.to_thread((folder / "batches/4096.p").write_bytes, b"\x82\xa2id")
+    await asyncio.to_thread((folder / "batches/8192.p").write_bytes, b"")
+    await asyncio.to_thread((folder / "requests/12288/0.p").write_bytes, b"\x00" * 40)
+    for _ in range(2):
+        assert await store.records([4096, 8192, 12288]) == {12288: {"id": 12288}}
+        assert await store.requests(12288, [0]) == [[]]
+    said = [record.message for record in caplog.records if "is damaged" in record.message]
+    assert [message.split()[0] for message in said] == ["websocket_api/batches/4096", "websocket_api/requests/12288/0"]
+
+
 async def test_a_redis_that_is_not_there_is_the_same_error(tmp_path: Path, pool: Pool) -> None:
     """Whatever the driver raises."""
     redis = {"cache.redis.host": "127.0.0.1", "cache.redis.port": free_port()}

@@ -136,6 +136,7 @@ class Salt:
         self.cache: dict[str, Job] = {}
         self.fault: ApiError | None = None
         self.published_before_fault = False
+        self.cache_fault: ApiError | None = None
 
     async def publish(
         self, session: Session, call: Call, minions: list[str], metadata: dict[str, Any]
@@ -156,6 +157,8 @@ class Salt:
         self.stopped.append((job.jid, sorted(minions)))
 
     async def job(self, jid: str) -> Job | None:
+        if self.cache_fault is not None:
+            raise self.cache_fault
         return copy.deepcopy(self.cache.get(jid))
 
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 from websocket_api.errors import ApiError
@@ -254,13 +255,136 @@ async def test_an_order_reaches_the_driver_through_the_store() -> None:
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(3)
     seen = await two.book.visible(batch.id, two.session.viewer)
-    await two.keeper.cancel(seen, forget=True)
+    await two.keeper.orders.cancel(seen, forget=True)
     with pytest.raises(ApiError, match="Can't find batch id"):
         await two.book.visible(batch.id, two.session.viewer)
     await masters.pass_(4)
     assert one.salt.stopped == [(one.last, ["a"])]
     assert list(one.book.known()) == list(two.book.known()) == []
     assert (masters.store.batches, masters.store.chunks, masters.store.ordering) == ({}, {}, {})
+
+
+async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() -> None:
+    """Its driver drives it no more, and reads no orders for it: whoever finds the order does it."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", held=False)
+    await masters.pass_(3)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    one.returns(one.last, "a")
+    await settle()
+    await two.keeper.orders.cancel(seen, forget=True)
+    await masters.pass_(15)
+    assert list(one.book.known()) == list(two.book.known()) == []
+    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+
+
+async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_turn() -> None:
+    """A slow write, and behind it the removal and the write of the end."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    stuck = one.access.stuck = asyncio.Event()
+    one.keeper.touch(batch, [0])
+    await masters.pass_(1)
+    forgetting = asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True))
+    await masters.pass_(2)
+    stuck.set()
+    await masters.pass_(2)
+    assert forgetting.done()
+    assert (masters.store.batches, masters.store.chunks) == ({}, {})
+
+
+async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_masters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says that only where it is so."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(2)
+    stuck = one.access.stuck = asyncio.Event()
+    one.keeper.touch(first)
+    one.keeper.touch(second)
+    await masters.pass_(1)
+    await one.dispatch.cancel(second)
+    await one.keeper.orders.cancel(second, forget=True)
+    stuck.set()
+    await masters.pass_(2)
+    assert list(masters.store.batches) == [first.id]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+async def test_a_batch_whose_making_is_broken_off_is_not_made() -> None:
+    """The engine stops, and asks the client to send it again: it must not run twice then."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    stuck, write = asyncio.Event(), one.access.write
+    one.access.stuck = stuck
+
+    async def in_a_thread(*args: Any) -> None:
+        await asyncio.shield(asyncio.ensure_future(write(*args)))  # who stops waiting does not stop it
+
+    one.access.write = in_a_thread  # type: ignore[method-assign]
+    making = asyncio.ensure_future(one.batch("a"))
+    await settle()
+    making.cancel()
+    await settle()
+    stuck.set()
+    await settle()
+    assert making.cancelled()
+    assert (masters.store.batches, masters.store.chunks) == ({}, {})
+
+
+async def test_jobs_that_are_slow_to_be_read_hold_up_no_lease() -> None:
+    """A job cache that hangs: who took the batch over goes on renewing it."""
+    masters = Masters()
+    one = await masters.start("one", "1")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+
+    async def hangs(_: str) -> None:
+        await asyncio.Event().wait()
+
+    again.salt.job = hangs  # type: ignore[method-assign]
+    await masters.pass_(5)
+    beat = masters.store.batches[batch.id]["driver"]["beat"]
+    await masters.pass_(12)
+    assert masters.store.batches[batch.id]["driver"]["beat"] > beat
+    masters.kill(again)
+
+
+async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It can never end: it is told in the log, and shown no more."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    lost, whole_ = await one.batch("a", "b", concurrency=1), await one.batch("c", "d", concurrency=1)
+    await masters.pass_(1)
+    masters.kill(one)
+    del masters.store.chunks[lost.id, 0]
+    again = await masters.start("one", "2")
+    await masters.pass_(5)
+    assert [batch.id for batch in again.book.known()] == [whole_.id]
+    assert [record.levelname for record in caplog.records if "cannot go on" in record.message] == ["ERROR"]
+
+
+async def test_the_requests_that_the_store_lost_are_not_found() -> None:
+    """Of a batch that has ended: its head is there, and nobody fails over the rest."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a", held=False)
+    await masters.pass_(1)
+    one.returns(one.last, "a")
+    await masters.pass_(2)
+    del masters.store.chunks[batch.id, 0]
+    with pytest.raises(ApiError) as caught:
+        await one.book.whole(batch)
+    assert caught.value.code == "not_found"
 
 
 async def test_old_batches_are_forgotten_and_running_ones_never() -> None:

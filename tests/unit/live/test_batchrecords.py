@@ -38,6 +38,24 @@ def test_what_is_read_is_what_was_written() -> None:
     assert again.jobs[1].jid == "20111219152846512345"
 
 
+def test_arguments_may_be_nested_as_deep_as_a_message_may() -> None:
+    """A client's odd argument is no fault of ours."""
+    arg: list[object] = []
+    for _ in range(900):
+        arg = [arg]
+    batch = Batch(4096, "ann", "pam", [Call("test.echo", arg, {})], [Request("a", 0)], created=NOW)
+    assert records.calls(batch)[0]["arg"] is arg
+
+
+def test_what_the_store_lost_is_noticed() -> None:
+    """Requests or what they ask for: nothing is made of a part."""
+    batch = made(1200)
+    calls, chunks = records.calls(batch), [records.chunk(batch, number) for number in range(3)]
+    assert records.complete(batch, calls, chunks)
+    assert not records.complete(batch, calls, [chunks[0], [], chunks[2]])
+    assert not records.complete(batch, [], chunks)
+
+
 def test_requests_are_written_in_chunks() -> None:
     """What changes in one does not cost the others."""
     batch = made(1200)

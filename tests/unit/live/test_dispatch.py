@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from websocket_api.errors import ApiError
@@ -79,6 +80,23 @@ async def test_on_error_stop_sends_nothing_more_and_lets_run_what_runs() -> None
     assert (batch.status, one.sent) == ("error", [["a", "b"]])
 
 
+async def test_on_error_stop_holds_back_what_was_just_being_stored() -> None:
+    """The error came while the next request was written down as sent: it is not sent."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", "c", concurrency=2, stop=True)
+    await masters.pass_(1)
+    stuck = one.access.stuck = asyncio.Event()
+    one.returns(one.last, "a")
+    await masters.pass_(1)
+    assert statuses(batch) == ["resolved", "sent", "sent"]
+    one.returns(one.last, "b", retcode=1)
+    stuck.set()
+    await masters.pass_(3)
+    assert statuses(batch) == ["resolved", "error", "canceled"]
+    assert (one.sent, batch.status) == ([["a", "b"]], "error")
+
+
 async def test_the_time_of_a_batch_ends_whatever_has_not_ended() -> None:
     """A return that comes later changes nothing."""
     masters = Masters()
@@ -108,6 +126,21 @@ async def test_canceling_ends_what_runs_and_sends_nothing_more() -> None:
     assert one.sent == [["a", "b"]]
 
 
+async def test_canceling_finds_a_job_whose_id_is_not_known_yet() -> None:
+    """The master was too slow with its answer: the job runs, and its mark leads to it."""
+    masters = Masters()
+    one = await masters.start("one")
+    one.salt.fault, one.salt.published_before_fault = ApiError("master_unavailable", "?", {"sent": True}), True
+    batch = await one.batch("a")
+    await masters.pass_(0.5)
+    assert (one.sent, batch.at(0).jid) == ([["a"]], None)
+    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    await masters.pass_(1.5)
+    assert canceling.done()
+    assert one.salt.stopped == [(one.last, ["a"])]
+    assert (batch.status, batch.at(0).jid) == ("canceled", one.last)
+
+
 async def test_a_minion_that_says_nothing_is_an_error_and_its_late_return_is_taken() -> None:
     """find_job is not answered; but then it comes."""
     masters = Masters()
@@ -135,6 +168,18 @@ async def test_a_return_that_nobody_heard_is_found_in_the_job_cache() -> None:
     await settle()
     assert statuses(batch) == ["resolved", "error"]
     assert batch.at(0).result == "there"
+
+
+async def test_of_a_silent_minion_nobody_can_tell_while_the_job_cache_cannot_be_read() -> None:
+    """Its return may be there."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    await masters.pass_(1)
+    one.salt.cache_fault = ApiError("master_unavailable", "The job cache fails.")
+    one.silent(one.last, "a")
+    await settle()
+    assert batch.at(0).result["error"] == "outcome_unknown"
 
 
 async def test_a_token_that_ends_ends_what_was_not_sent_and_says_so() -> None:

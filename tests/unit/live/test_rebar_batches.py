@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
+from types import SimpleNamespace
+
 from websocket_api.live.batchbook import BatchBook
 from websocket_api.live.batches import Batch
 from websocket_api.live.batchids import request_id
@@ -82,3 +85,22 @@ def test_a_batch_that_was_read_from_the_store_is_no_news() -> None:
     assert client.heard == []
     book.tell(batch, (), "update")
     assert client.heard == [("batches", "update", str(ID))]
+
+
+def test_a_large_batch_is_told_in_turns_and_stays_in_memory_until_it_is() -> None:
+    """Its requests come one after the other, and others have their turn in between."""
+    world = World()
+    book, seconds = BatchBook(), count(step=0.001)
+    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=lambda: next(seconds))
+    client = RebarClient(world, most_frames=10_000)
+    client.register("batches.*.*", "requests.*.*")
+    unloaded: list[int] = []
+    book.reader = SimpleNamespace(unload=lambda batch: unloaded.append(batch.id))  # type: ignore[assignment]
+    batch = a_batch(world, book, minions=100)
+    end(batch, book, world)
+    assert (book.held(batch), unloaded) == (True, [])
+    heard = client.heard
+    assert heard[0] == ("batches", "create", str(ID))
+    assert [type_ for type_, _, _ in heard[1:]] == ["requests"] * 200 + ["batches"]
+    assert heard[-1] == ("batches", "save", str(ID))
+    assert (book.held(batch), unloaded) == (False, [ID])

@@ -143,6 +143,43 @@ async def test_a_snapshot_of_a_large_batch_comes_in_pieces() -> None:
     assert [len(frame.get("requests", ())) for frame in ann.frames] == [500, 500, 100, 0]
 
 
+async def test_a_change_of_many_requests_comes_in_pieces_too() -> None:
+    """Canceling a hundred thousand is no frame of 40 MB."""
+    engine = await started()
+    engine.sets["*"] = [f"m{number}" for number in range(1100)]
+    ann = await engine.user()
+    made = await ann.ask("batch", concurrency=1, batch=[{"fun": "test.ping", "tgt": "*"}])
+    await run(engine, 2)
+    await ann.ask("subscribe", subscription="batch", batch=made["id"])
+    assert ann.frames
+    await ann.ask("cancel_batch", batch=made["id"])
+    await run(engine)
+    frames = [frame for frame in ann.frames if frame["requests"]]
+    assert [len(frame["requests"]) for frame in frames][:2] == [500, 500]
+    assert sum(len(frame["requests"]) for frame in frames) == 1100
+    assert frames[-1]["batch"]["status"] == "canceled"
+
+
+async def test_who_follows_a_batch_that_is_forgotten_is_told_even_before_the_snapshot_is_complete() -> None:
+    """A client that reads slowly waits for nothing that will never come."""
+    engine = await started()
+    engine.sets["*"] = [f"m{number}" for number in range(4000)]
+    ann, slow = await engine.user(), await engine.user()
+    made = await ann.ask("batch", concurrency=1, batch=[{"fun": "test.ping", "tgt": "*"}])
+    slow.client.socket.stuck = True
+    subscribing = slow.send({"type": "subscribe", "subscription": "batch", "batch": made["id"]})
+    assert subscribing is not None
+    await subscribing
+    await run(engine, 2)
+    await ann.ask("cancel_batch", batch=made["id"], forget=True)
+    await run(engine)
+    slow.client.socket.stuck = False
+    slow.client.outbox.pump()
+    reply, *_, head, ended = slow.client.got
+    assert reply["subscription"] == ended["subscription"]
+    assert (head["batch"]["status"], ended["type"], ended["error"]["code"]) == ("canceled", "ended", "not_found")
+
+
 async def test_who_follows_all_batches_hears_of_new_ones() -> None:
     """Without their requests."""
     engine = await started()

@@ -1,0 +1,115 @@
+"""Batches stopped and forgotten: by those whom they belong to, by their age, and by orders that other masters left.
+
+A batch that another master drives is not touched here: an order in the store asks its driver.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from ..errors import ApiError
+from .batchbook import BatchBook
+from .batches import Batch
+from .batchreader import BatchReader, Store
+from .batchrequests import ENDED
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 10.0  # between two looks for batches that are too old
+
+Act = Callable[[Batch], Awaitable[None]]
+
+
+class BatchOrders:
+    """Leaves orders, and carries out those that others left.
+
+    :param keep_seconds: how long batches that have ended are kept
+    :param clock: seconds, monotonic
+    :param wall: seconds since the epoch
+    :param stop: stops a batch that this engine drives
+    :param release: called before such a batch is forgotten: from then on nothing of it is written
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        book: BatchBook,
+        reader: BatchReader,
+        keep_seconds: float,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        stop: Act,
+        release: Act,
+    ) -> None:
+        self._store = store
+        self._book = book
+        self._reader = reader
+        self._keep_seconds = keep_seconds
+        self._clock = clock
+        self._wall = wall
+        self._swept = clock()
+        self._stop = stop
+        self._release = release
+
+    async def cancel(self, batch: Batch, *, forget: bool) -> None:
+        """Stop a batch, and forget it if that is wanted; where another master drives it, leave an order.
+
+        :raises ApiError: master_unavailable
+        """
+        if batch.ended or batch.id in self._reader.driven:
+            await self._carry_out(batch, forget)
+            return
+        await self._store.order(batch.id, {"forget": forget})
+        if forget:
+            self._reader.hidden.add(batch.id)
+            self._reader.forget(batch)
+
+    async def clean_up(self, id_: int) -> None:
+        """Remove what was written of a batch that was not made after all."""
+        try:
+            await self._store.remove(id_)
+        except ApiError:
+            log.debug("what was written of batch %d stays: it has no record, and is found by nobody", id_)
+
+    async def take(self) -> None:
+        """Carry out what others ordered of batches that this engine drives."""
+        for id_, order in (await self._store.orders()).items():
+            batch = self._book.get(id_)
+            if batch is not None and id_ in self._reader.driven:
+                await self._carry_out(batch, bool(order.get("forget")))
+
+    async def sweep(self) -> None:
+        """Forget what is too old; called every second."""
+        if self._clock() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept, until = self._clock(), self._wall() - self._keep_seconds
+        if self._store.shared:
+            await self._settle()
+        for batch in self._book.known():
+            if batch.finished is not None and batch.finished <= until and batch.id not in self._reader.driven:
+                await self._store.remove(batch.id)
+                self._reader.forget(batch)
+
+    async def _settle(self) -> None:
+        """Carry out what was ordered of batches that ended before their driver could read it."""
+        for id_, order in (await self._store.orders()).items():
+            stored = await self._store.record(id_)
+            if id_ in self._reader.driven or (stored is not None and stored["status"] not in ENDED):
+                continue
+            if order.get("forget"):
+                await self._store.remove(id_)
+                if (batch := self._book.get(id_)) is not None:
+                    self._reader.forget(batch)
+            await self._store.ordered(id_)
+
+    async def _carry_out(self, batch: Batch, forget: bool) -> None:
+        if not batch.ended:
+            await self._stop(batch)
+        if forget:
+            await self._release(batch)
+            await self._store.remove(batch.id)
+            self._reader.forget(batch)
+        if self._store.shared:
+            await self._store.ordered(batch.id)

@@ -1,0 +1,86 @@
+"""The engine killed in the worst moments of a batch, on a real master: nothing runs twice, nothing waits for ever."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.checked import CheckedClient
+from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.staging import Stage, staged
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+DIES = """
+
+_publish = BatchJobs.publish
+
+
+async def _publish_and_die(self: BatchJobs, *args: Any) -> Mapping[str, Any]:
+    import os
+    import pathlib
+
+    moment = pathlib.Path({moment!r})
+    told = moment.read_text() if moment.exists() else ""
+    started = {{}} if told == "before" else await _publish(self, *args)
+    if told:
+        moment.unlink()
+        os.kill(os.getpid(), 9)
+    return started
+
+
+BatchJobs.publish = _publish_and_die
+"""
+"""What is put behind the engine's own code: it kills itself when it is told so by a file."""
+
+
+@pytest.fixture
+def moment(tmp_path: Path) -> Path:
+    """Before or after which publish of a batch's job the engine is to be killed: ``before``, ``after``, or no file."""
+    return tmp_path / "moment"
+
+
+@pytest.fixture
+def stage(salt_factories: Any, file_root: Path, tmp_path: Path, moment: Path) -> Iterator[Stage]:
+    """A master whose engine can be told to kill itself, and a minion."""
+    engines = tmp_path / "engines"
+    shutil.copytree(CHECKOUT / "_engines", engines, ignore=shutil.ignore_patterns("__pycache__"))
+    with (engines / "websocket_api/operations/batchjobs.py").open("a") as code:
+        code.write(DIES.format(moment=str(moment)))
+    config = {"engines_dirs": [str(engines)], "gather_job_timeout": 3}
+    with staged(salt_factories, file_root, "killed", minion=True, config=config) as stage:
+        yield stage
+
+
+def test_an_engine_that_is_killed_around_a_publish_sends_nothing_twice(
+    stage: Stage, moment: Path, tmp_path: Path
+) -> None:
+    """Stored as sent and not published: nobody can tell. Published and its id not stored: found by its mark."""
+    ran = tmp_path / "ran"
+    items = [{"fun": "cmd.run", "arg": [f"echo {name} >> {ran}"], "tgt": "*"} for name in ("one", "two", "three")]
+    with stage.client() as client:
+        token = client.ask("auth", username="demo", password="demo")["token"]
+        moment.write_text("before")
+        made = client.ask("batch", concurrency=1, batch=items)
+    wait_until(lambda: not moment.exists(), "the engine killed before it published")
+    moment.write_text("after")
+    stage.comes_back(40)
+    wait_until(lambda: not moment.exists(), "the engine killed after it published", timeout=60)
+    stage.comes_back(40)
+    with CheckedClient(stage.url) as client:
+        client.ask("auth", token=token)
+
+        def ended() -> Any:
+            batch = client.ask("get_batch", batch=made["id"], collection=True)
+            return batch if batch["finishedAt"] else None
+
+        after = wait_until(ended, "the end of the batch", timeout=60, every=0.3)
+    first, second, third = (request["__request"] for request in after["requests"])
+    assert (first["status"], first["result"]["error"], first["jid"]) == ("error", "outcome_unknown", None)
+    assert (second["status"], third["status"]) == ("resolved", "resolved")
+    assert (after["status"], after["doneCount"], after["errorCount"]) == ("error", 2, 1)
+    assert ran.read_text().split() == ["two", "three"]
