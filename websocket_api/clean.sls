@@ -1,8 +1,6 @@
 # The engine taken off the master again. What pip installed stays: others may have come to need it.
 {%- from "websocket_api/map.jinja" import api with context %}
-
-include:
-  - websocket_api.states
+{%- include "websocket_api/own.jinja" %}
 
 websocket_api_config_absent:
   file.absent:
@@ -15,8 +13,6 @@ websocket_api_files_absent:
 websocket_api_unsynced:
   websocket_api.unsynced:
     - settings: {{ api | json }}
-    - require:
-        - saltutil: websocket_api_own_states
 
 websocket_api_master_without:
 {%- if api.service.restart %}
