@@ -1,4 +1,4 @@
-# The engine taken off the master again. What pip installed stays: others may have come to need it.
+# The engine taken off the master again. What pip installed stays, for others may have come to need it; so do batches.
 {%- from "websocket_api/map.jinja" import api with context %}
 {%- include "websocket_api/own.jinja" %}
 
@@ -9,6 +9,10 @@ websocket_api_config_absent:
 websocket_api_files_absent:
   file.absent:
     - name: {{ api.config_dir }}/websocket_api
+
+websocket_api_bookkeeping_absent:
+  file.absent:
+    - name: {{ salt["config.get"]("cachedir") }}/websocket_api
 
 websocket_api_unsynced:
   websocket_api.unsynced:

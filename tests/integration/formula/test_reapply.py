@@ -51,6 +51,18 @@ def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(serve
         assert client.ask("ping")
 
 
+def test_packages_that_an_update_of_python_took_away_come_back(served: Host) -> None:
+    """A run after Salt's Python changed installs what is missing, and restarts the master once."""
+    uninstall(served.python, "jsonschema", "orjson")
+    before = served.master_pid
+    outcomes = served.apply("websocket_api", served.pillar())
+    assert not failed(outcomes)
+    assert {"websocket_api_packages"} <= set(changed(outcomes)) <= {"websocket_api_packages", "websocket_api_master"}
+    assert served.master_pid not in (before, None)
+    with served.client() as client:
+        assert client.ask("ping")
+
+
 def test_what_was_said_before_this_run_is_not_given_as_its_fault(served: Host) -> None:
     """Where the master itself does not come up the engine says nothing, and no older line is taken for the reason."""
     before = served.conf.read_bytes()
@@ -96,19 +108,6 @@ def test_a_sync_deletes_nothing_of_others(served: Host) -> None:
     assert [path.exists() for path in others] == [True] * 3
 
 
-def test_packages_that_an_update_of_python_took_away_come_back(served: Host) -> None:
-    """A run after Salt's Python changed installs what is missing, and restarts the master once."""
-    assert not failed(served.apply("websocket_api", served.pillar()))
-    uninstall(served.python, "jsonschema", "orjson")
-    before = served.master_pid
-    outcomes = served.apply("websocket_api", served.pillar())
-    assert not failed(outcomes)
-    assert {"websocket_api_packages"} <= set(changed(outcomes)) <= {"websocket_api_packages", "websocket_api_master"}
-    assert served.master_pid not in (before, None)
-    with served.client() as client:
-        assert client.ask("ping")
-
-
 def test_clean_takes_the_engine_off_and_leaves_a_master(served: Host) -> None:
     """After ``websocket_api.clean`` the master runs without the engine, its configuration, certificate and copies."""
     trial = served.apply("websocket_api.clean", served.pillar(), "test=True")
@@ -119,6 +118,7 @@ def test_clean_takes_the_engine_off_and_leaves_a_master(served: Host) -> None:
     assert served.master_pid is not None
     assert not served.conf.exists()
     assert not (served.config / "websocket_api").exists()
+    assert not (served.root / "var" / "cache" / "salt" / "minion" / "websocket_api").exists()
     assert not list(served.root.rglob("extmods/engines/websocket_api"))
     assert not list(served.root.rglob("extmods/runners/websocket_api.py"))
     assert served.runs("salt-run", "test.arg", "a")["args"] == ["a"]
