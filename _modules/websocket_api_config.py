@@ -83,12 +83,13 @@ def pam_helper(settings: dict[str, Any]) -> str | None:
     return os.path.join(folder(settings), "python") if wanted else None
 
 
-def faults(settings: dict[str, Any]) -> list[str]:
+def faults(settings: dict[str, Any], engine: bool = True) -> list[str]:
     """Return a sentence for everything that is wrong with the pillar, none of its values.
 
     The engine's options are judged by the engine's own files, as they are on the file server: its code with
-    ``schemas/settings.json``. The package jsonschema must be installed.
+    ``schemas/settings.json``.
 
+    :param engine: whether to have the engine's options judged too; the package jsonschema must be installed
     :raises CommandExecutionError: these files are not there, or cannot be run
     """
     given = __salt__["pillar.get"]("websocket_api", {}, **UNMASKED)
@@ -96,8 +97,9 @@ def faults(settings: dict[str, Any]) -> list[str]:
         return ["websocket_api must be a mapping"]
     found = list(_unlike(given, _defaults(settings["saltenv"]), ""))
     formed = not found
-    found += _option_faults(options(settings), settings["saltenv"])
-    found += _tls_faults(settings)
+    if engine:
+        found += _option_faults(options(settings), settings["saltenv"])
+    found += __salt__["websocket_api_files.faults"](settings)
     # The file itself can be judged only if all that goes into it has the right form.
     return found + (list(_file_faults(settings)) if formed else [])
 
@@ -179,21 +181,6 @@ def _copy(name: str, target: Path, saltenv: str) -> None:
         place = target / served[len(name) + 1 :]
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(__salt__["cp.cache_file"](f"salt://{served}", saltenv), place)
-
-
-def _tls_faults(settings: dict[str, Any]) -> Iterator[str]:
-    source, tls = settings["tls"]["source"], __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
-    if not isinstance(tls, dict):
-        return  # said already
-    if source not in ("self_signed", "pillar", "none"):
-        yield "tls:source must be self_signed, pillar or none"
-    if source == "pillar":
-        for name in ("crt", "key"):
-            if "-----BEGIN" not in str(tls.get(name)):
-                yield f"tls:{name} must be PEM when tls:source is pillar"
-    for name in ("ssl_crt", "ssl_key"):
-        if source != "none" and settings["options"].get(name):
-            yield f"options:{name} names a file of your own: set tls:source to none"
 
 
 def _file_faults(settings: dict[str, Any]) -> Iterator[str]:

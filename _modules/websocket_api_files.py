@@ -12,10 +12,12 @@ import ipaddress
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -26,6 +28,12 @@ __salt__: dict[str, Any]
 # A certificate that ends sooner is made again at the next run: weekly runs suffice.
 RENEW_DAYS = 30
 
+# As long as anybody could want one; what is far longer leads past the end of the calendar.
+MOST_DAYS = 36500
+
+# Of the folder in which they are.
+FOLDER_MODE = 0o755
+
 # Debian's group whose members may check others' passwords; PAM refuses a master of another user without it.
 SHADOW = "shadow"
 
@@ -33,6 +41,22 @@ SHADOW = "shadow"
 UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
 
 Changes = dict[str, str]
+
+
+def faults(settings: dict[str, Any]) -> list[str]:
+    """Return a sentence for everything that is wrong with ``tls`` in the pillar, none of its values."""
+    source, tls = settings["tls"]["source"], __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
+    found = []
+    if source not in ("self_signed", "pillar", "none"):
+        found.append("tls:source must be self_signed, pillar or none")
+    if source == "pillar" and isinstance(tls, dict):
+        found += _pair_faults(tls.get("crt"), tls.get("key"))
+    if source == "self_signed":
+        found += _wish_faults(settings["tls"]["names"], settings["tls"]["days"])
+    for name in ("ssl_crt", "ssl_key"):
+        if source != "none" and settings["options"].get(name):
+            found.append(f"options:{name} names a file of your own: set tls:source to none")
+    return found
 
 
 def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
@@ -81,10 +105,13 @@ def _folder(settings: dict[str, Any]) -> Path:
 def _put(settings: dict[str, Any], path: Path, content: bytes, mode: int, test: bool) -> Changes:
     account = __salt__["websocket_api_master.user"](settings)
     there = path.stat() if path.is_file() else None
-    if there and path.read_bytes() == content and (there.st_uid, there.st_mode & 0o7777) == (account.pw_uid, mode):
-        return {}
+    if there and path.read_bytes() == content:
+        modes = (path.parent.stat().st_mode & 0o777, there.st_mode & 0o7777)
+        if (there.st_uid, *modes) == (account.pw_uid, FOLDER_MODE, mode):
+            return {}
     if not test:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.chmod(FOLDER_MODE)  # whatever the umask of who runs this: the master's user must get in
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
         # Never readable by others, not for a moment.
@@ -111,7 +138,32 @@ def _serves(crt: Path, key: Path, names: list[str]) -> bool:
     except (ValueError, x509.ExtensionNotFound):
         return False
     left = made.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
-    return set(found) == {_general_name(name) for name in names} and left.days >= RENEW_DAYS
+    # For more names is as good. A host whose name server is away has fewer, and its clients trust this certificate.
+    return set(found) >= {_general_name(name) for name in names} and left.days >= RENEW_DAYS
+
+
+def _pair_faults(crt: Any, key: Any) -> Iterator[str]:
+    chain: list[x509.Certificate] = []
+    own = None
+    try:
+        chain = x509.load_pem_x509_certificates(str(crt).encode())
+    except ValueError:
+        yield "tls:crt must be a certificate in PEM when tls:source is pillar"
+    try:
+        own = serialization.load_pem_private_key(str(key).encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        yield "tls:key must be a private key in PEM, without a password, when tls:source is pillar"
+    if chain and own and chain[0].public_key() != own.public_key():
+        yield "tls:key is not the key of the first certificate in tls:crt"
+
+
+def _wish_faults(names: Any, days: Any) -> Iterator[str]:
+    for place, name in enumerate(names if isinstance(names, list) else []):
+        # Names of other scripts are written as the DNS has them: xn--...
+        if not (isinstance(name, str) and name.isascii() and name and not any(map(str.isspace, name))):
+            yield f"tls:names:{place} must be a name or an address, in ASCII and without spaces"
+    if isinstance(days, int) and not RENEW_DAYS < days <= MOST_DAYS:
+        yield f"tls:days must be more than {RENEW_DAYS}, for then it is made again, and at most {MOST_DAYS}"
 
 
 def _self_signed(names: list[str], days: int) -> list[bytes]:

@@ -33,6 +33,7 @@ import sys
 import salt.config, salt.fileserver, salt.utils.extmods, salt.utils.verify
 config, saltenv, update, *forms = sys.argv[1:]
 opts = salt.config.master_config(config)
+opts["clean_dynamic_modules"] = False  # what other environments brought is none of ours
 if not salt.utils.verify.check_user(opts["user"]):
     sys.exit(f"cannot become the master's user {opts['user']}")
 if update == "update":
@@ -77,14 +78,11 @@ def stale(settings: dict[str, Any]) -> list[str]:
         salt-call --local websocket_api_master.stale '{config_dir: /etc/salt, saltenv: base}'
     """
     found: list[str] = []
-    copies = _extension_modules(settings)
     for source, place in PARTS:
-        wanted = _served(source, place, settings["saltenv"])
-        copy = copies / place
-        names = [name.relative_to(copy) for name in copy.rglob("*.py")] if copy.is_dir() else []
+        wanted, copy = _served(source, place, settings["saltenv"]), _extension_modules(settings) / place
         found.extend(
             str(Path(source, Path(place).name, name))
-            for name in sorted({*wanted, *names})
+            for name in sorted({*wanted, *_copied(copy)})
             if name not in wanted or not (copy / name).is_file() or not filecmp.cmp(wanted[name], copy / name, False)
         )
     return found
@@ -97,25 +95,29 @@ def sync(settings: dict[str, Any]) -> list[str]:
     :raises CommandExecutionError: it could not, with the end of what it said
     """
     _run_sync(settings, "as it is")
+    for source, place in PARTS:
+        wanted, copy = _served(source, place, settings["saltenv"]), _extension_modules(settings) / place
+        for name in _copied(copy) - wanted.keys():  # an earlier release had them
+            (copy / name).unlink()
     if left := stale(settings):
         _run_sync(settings, "update")  # a gitfs remote is else looked at once a minute
         left = stale(settings)
     return left
 
 
-def unsync(settings: dict[str, Any]) -> list[str]:
-    """Remove the master's copies; return those that were there."""
-    removed = []
-    for _, place in PARTS:
-        copy = _extension_modules(settings) / place
+def unsync(settings: dict[str, Any], test: bool = False) -> list[str]:
+    """Remove the master's copies; return those that were there.
+
+    :param test: remove nothing, and return those that are there
+    """
+    copies = [_extension_modules(settings) / place for _, place in PARTS]
+    there = [copy for copy in copies if copy.exists()]
+    for copy in there if not test else []:
         if copy.is_dir():
             shutil.rmtree(copy)
-        elif copy.exists():
-            copy.unlink()
         else:
-            continue
-        removed.append(str(copy))
-    return removed
+            copy.unlink()
+    return [str(copy) for copy in there]
 
 
 def answers(settings: dict[str, Any], seconds: float) -> str | None:
@@ -128,12 +130,22 @@ def answers(settings: dict[str, Any], seconds: float) -> str | None:
         time.sleep(LOOK_SECONDS)
 
 
-def complaint(settings: dict[str, Any]) -> str | None:
-    """Return what the engine last said in the master's log about why it cannot run, or None."""
+def log_size(settings: dict[str, Any]) -> int:
+    """Return how many bytes the master's log has, so that what is said from now on can be told from what was said."""
+    log = Path(__salt__["websocket_api_config.master"](settings)["log_file"])
+    return log.stat().st_size if log.is_file() else 0
+
+
+def complaint(settings: dict[str, Any], since: int = 0) -> str | None:
+    """Return what the engine last said in the master's log about why it cannot run, or None.
+
+    :param since: how many bytes the log had before what is asked for; a log that is shorter was begun anew
+    """
     log = Path(__salt__["websocket_api_config.master"](settings)["log_file"])
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - LOG_BYTES))
+            size = log.stat().st_size
+            file.seek(max(0, size - LOG_BYTES, since if since <= size else 0))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return None
@@ -143,6 +155,11 @@ def complaint(settings: dict[str, Any]) -> str | None:
 
 def _extension_modules(settings: dict[str, Any]) -> Path:
     return Path(__salt__["websocket_api_config.master"](settings)["extension_modules"])
+
+
+def _copied(copy: Path) -> set[Path]:
+    """Return the files of one part that the master has, by their path below it."""
+    return {name.relative_to(copy) for name in copy.rglob("*.py")} if copy.is_dir() else set()
 
 
 def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:

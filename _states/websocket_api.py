@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,28 @@ Outcome = dict[str, Any]
 
 
 def valid(name: str, settings: dict[str, Any]) -> Outcome:
-    """Fail with every fault of the pillar; all that writes anything requires this state."""
+    """Fail with every fault of the pillar; all that writes anything requires this state.
+
+    A trial run on a fresh host has no jsonschema yet, with which the engine's options are judged: it says so.
+    """
+    engine = not __opts__["test"] or importlib.util.find_spec("jsonschema") is not None
     try:
-        faults = __salt__["websocket_api_config.faults"](settings)
+        faults = __salt__["websocket_api_config.faults"](settings, engine=engine)
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
     if faults:
         return _outcome(name, False, "\n".join([f"{len(faults)} faults in the pillar websocket_api:", *faults]))
+    if not engine:
+        return _outcome(name, None, "The pillar is sound but for its options, which are judged when jsonschema is there")
     return _outcome(name, True, "The pillar is sound")
+
+
+def unfinished(name: str) -> Outcome:
+    """Report the restart that is still owed to the master where an earlier run was broken off before it."""
+    if not _owed().exists():
+        return _outcome(name, True, "No earlier run was broken off")
+    comment = "An earlier run was broken off before it restarted the master"
+    return _outcome(name, None if __opts__["test"] else True, comment, {"restart": "owed"})
 
 
 def synced(name: str, settings: dict[str, Any]) -> Outcome:
@@ -37,6 +52,7 @@ def synced(name: str, settings: dict[str, Any]) -> Outcome:
             return _outcome(name, True, "The master has the engine and the runner of the file server")
         if __opts__["test"]:
             return _outcome(name, None, f"{len(stale)} files would be synced", {"files": stale})
+        _owe_a_restart(settings)
         left = __salt__["websocket_api_master.sync"](settings)
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
@@ -48,9 +64,9 @@ def synced(name: str, settings: dict[str, Any]) -> Outcome:
 
 def unsynced(name: str, settings: dict[str, Any]) -> Outcome:
     """Have no copy of the engine and its runner on the master."""
-    if __opts__["test"]:
-        return _outcome(name, None, "The master's copies would be removed")
-    removed = __salt__["websocket_api_master.unsync"](settings)
+    removed = __salt__["websocket_api_master.unsync"](settings, test=__opts__["test"])
+    if __opts__["test"] and removed:
+        return _outcome(name, None, "The master's copies would be removed", {"removed": removed})
     return _outcome(name, True, "The master has no copies", {"removed": removed} if removed else {})
 
 
@@ -76,6 +92,7 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
     changes = {str(path): "changed" if there else "new"}
     if __opts__["test"]:
         return _outcome(name, None, f"{path} would be written", changes)
+    _owe_a_restart(settings)
     before = _before()
     if not before.exists():  # else a run was broken off: what is kept is the last that is known to have worked
         _write(before, there, 0o600)
@@ -86,6 +103,9 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
 def answers(name: str, settings: dict[str, Any]) -> Outcome:
     """Wait until the engine answers; the configuration is then known to work."""
     seconds = 0 if __opts__["test"] else settings["service"]["seconds"]
+    since = int(_owed().read_text()) if _owed().exists() else 0
+    if not __opts__["test"]:
+        _owed().unlink(missing_ok=True)  # this state is reached only when the master was restarted, if it had to be
     fault = __salt__["websocket_api_master.answers"](settings, seconds)
     if fault is None:
         if not __opts__["test"]:
@@ -93,7 +113,7 @@ def answers(name: str, settings: dict[str, Any]) -> Outcome:
         return _outcome(name, True, "The engine answers")
     if __opts__["test"]:
         return _outcome(name, None, f"Not now: {fault}")
-    said = __salt__["websocket_api_master.complaint"](settings)
+    said = __salt__["websocket_api_master.complaint"](settings, since)
     return _outcome(name, False, f"{fault}. The engine said: {said}" if said else fault)
 
 
@@ -116,7 +136,10 @@ def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
 def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
     """Have what PAM logins need on this host."""
     try:
-        changes = __salt__["websocket_api_files.pam"](settings, test=__opts__["test"])
+        changes = __salt__["websocket_api_files.pam"](settings, test=True)
+        if changes and not __opts__["test"]:
+            _owe_a_restart(settings)
+            changes = __salt__["websocket_api_files.pam"](settings)
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
     return _outcome(name, None if __opts__["test"] and changes else True, "PAM can be asked", changes)
@@ -124,6 +147,19 @@ def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
 
 def _before() -> Path:
     return Path(__opts__["cachedir"], "websocket_api", "before.conf")
+
+
+def _owed() -> Path:
+    return Path(__opts__["cachedir"], "websocket_api", "restart_owed")
+
+
+def _owe_a_restart(settings: dict[str, Any]) -> None:
+    """Remember, before something is changed that only a restart brings to bear, that the restart has yet to come.
+
+    What is remembered is how long the master's log was, so that older complaints are not taken for new ones.
+    """
+    if not _owed().exists():
+        _write(_owed(), str(__salt__["websocket_api_master.log_size"](settings)), 0o600)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -1,8 +1,6 @@
-# The engine taken off the master again. What pip installed stays: others may have come to need it.
+# The engine taken off the master again. What pip installed stays, for others may have come to need it; so do batches.
 {%- from "websocket_api/map.jinja" import api with context %}
-
-include:
-  - websocket_api.states
+{%- include "websocket_api/own.jinja" %}
 
 websocket_api_config_absent:
   file.absent:
@@ -12,11 +10,13 @@ websocket_api_files_absent:
   file.absent:
     - name: {{ api.config_dir }}/websocket_api
 
+websocket_api_bookkeeping_absent:
+  file.absent:
+    - name: {{ salt["config.get"]("cachedir") }}/websocket_api
+
 websocket_api_unsynced:
   websocket_api.unsynced:
     - settings: {{ api | json }}
-    - require:
-        - saltutil: websocket_api_own_states
 
 websocket_api_master_without:
 {%- if api.service.restart %}

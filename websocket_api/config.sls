@@ -12,6 +12,7 @@ websocket_api_config:
     - settings: {{ api | json }}
     - require:
         - websocket_api: websocket_api_valid
+        - websocket_api: websocket_api_unfinished
         - websocket_api: websocket_api_synced
         - websocket_api: websocket_api_certificate
         - websocket_api: websocket_api_pam

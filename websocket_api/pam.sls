@@ -9,3 +9,4 @@ websocket_api_pam:
     - settings: {{ api | json }}
     - require:
         - websocket_api: websocket_api_valid
+        - websocket_api: websocket_api_unfinished

@@ -13,6 +13,8 @@
 {%-   set ids = rollout.masters | list %}
 {%- endif %}
 {%- set addresses = rollout.masters if rollout.masters is mapping else {} %}
+{#- Jinja would take all at once as groups of none. #}
+{%- set grouped = rollout.group is integer and rollout.group > 0 %}
 {%- set last = namespace(step="websocket_api_own_runner") %}
 
 # What looks at the masters from here is of the release that they are taken to.
@@ -27,7 +29,13 @@ websocket_api_no_masters:
     - name: "The pillar websocket_api:rollout names no masters, by masters or by tgt"
 {%- endif %}
 
-{%- for group in ids | batch(rollout.group) %}
+{%- if not grouped %}
+websocket_api_no_groups:
+  test.fail_without_changes:
+    - name: "The pillar websocket_api:rollout:group must be a whole number above 0"
+{%- endif %}
+
+{%- for group in ids | batch(rollout.group) if grouped %}
 websocket_api_group_{{ loop.index }}:
   salt.state:
     - tgt: {{ group | json }}

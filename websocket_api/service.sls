@@ -3,12 +3,14 @@
 
 include:
   - websocket_api.package
+  - websocket_api.valid
   - websocket_api.sync
   - websocket_api.pam
   - websocket_api.config
 
 {%- set reasons = [
       {"pip": "websocket_api_packages"},
+      {"websocket_api": "websocket_api_unfinished"},
       {"websocket_api": "websocket_api_synced"},
       {"websocket_api": "websocket_api_pam"},
       {"websocket_api": "websocket_api_config"},

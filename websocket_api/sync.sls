@@ -10,3 +10,4 @@ websocket_api_synced:
     - settings: {{ api | json }}
     - require:
         - websocket_api: websocket_api_valid
+        - websocket_api: websocket_api_unfinished

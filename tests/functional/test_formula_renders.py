@@ -76,3 +76,12 @@ def test_what_the_pillar_says_arrives_unchanged(render: Any) -> None:
     assert settings["options"] == given["options"]
     targets = [step["tgt"] for step in files["rollout.sls"]["websocket_api_group_1"]["salt.state"] if "tgt" in step]
     assert targets == [["m1", "m2"]]
+
+
+@pytest.mark.parametrize("group", [0, -1, "two", 1.5, None, True])
+def test_a_rollout_in_groups_of_no_size_takes_none(render: Any, group: Any) -> None:
+    """It fails with the reason, where Jinja would have made one group of all masters."""
+    pillar = {"websocket_api": {"rollout": {"masters": ["m1", "m2"], "group": group}}}
+    steps = yaml.safe_load(render(pillar)["rollout.sls"])
+    assert set(steps) == {"websocket_api_own_runner", "websocket_api_no_groups"}
+    assert "group must be a whole number above 0" in str(steps["websocket_api_no_groups"])

@@ -21,7 +21,6 @@ from tests.client import Client
 from tests.integration.conftest import CHECKOUT, free_port, is_open, wait_until
 
 FORMULA = ("_engines", "_modules", "_runners", "_states", "schemas", "websocket_api")
-ENGINE_NEEDS = ("jsonschema", "orjson", "regex", "referencing", "rpds-py", "jsonschema-specifications")
 APPLY_SECONDS = 400  # a run may install packages and restart the master twice, on a busy machine
 STOP_SECONDS = 15
 
@@ -196,6 +195,7 @@ def host(python: Path | None = None, release: Path = CHECKOUT, **master: Any) ->
     :param master: as for :class:`Host`
     """
     root = Path(tempfile.mkdtemp(prefix="wsf-", dir="/tmp"))
+    root.chmod(0o755)  # a master of another user must get in
     made = Host(root, python or Path(sys.executable), release, **master)
     try:
         yield made
@@ -207,45 +207,16 @@ def host(python: Path | None = None, release: Path = CHECKOUT, **master: Any) ->
         shutil.rmtree(root, ignore_errors=True)
 
 
+def changed(outcomes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes of each state that made some."""
+    return {name: outcome["changes"] for name, outcome in outcomes.items() if outcome["changes"]}
+
+
+def failed(outcomes: dict[str, Any]) -> dict[str, str]:
+    """Return the comment of each state that failed."""
+    return {name: outcome["comment"] for name, outcome in outcomes.items() if outcome["result"] is False}
+
+
 def tail(path: Path, lines: int = 40) -> str:
     """Return the end of a log."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
-
-
-@contextlib.contextmanager
-def fresh_environment() -> Iterator[Path]:
-    """Yield the Python of a copy of this environment without what the engine needs beside Salt."""
-    here = Path(sys.prefix).resolve()
-    with tempfile.TemporaryDirectory(prefix="wsv-", dir="/tmp") as folder:
-        copy = Path(folder, "salt")
-        # Links take a second where a copy takes a minute, and pip replaces files, never writes into them.
-        for way in ("-al", "-a"):
-            if subprocess.run(["cp", way, str(here), str(copy)], capture_output=True, check=False).returncode == 0:
-                break
-            shutil.rmtree(copy, ignore_errors=True)
-        python = copy / "bin" / "python"
-        uninstall(python, *ENGINE_NEEDS)
-        yield python
-
-
-@contextlib.contextmanager
-def account(name: str, password: str) -> Iterator[None]:
-    """Have an account of this machine, which only root can make."""
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
-    try:
-        subprocess.run(["chpasswd"], input=f"{name}:{password}", text=True, check=True)
-        yield
-    finally:
-        subprocess.run(["userdel", name], check=True)
-
-
-def uninstall(python: Path, *packages: str) -> None:
-    """Take packages out of an environment, as an update of Salt's Python does."""
-    command = [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "--root-user-action=ignore", *packages]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def installed(python: Path, package: str) -> bool:
-    """Return whether an environment has a package."""
-    code = f"import importlib.metadata as m; m.version({package!r})"
-    return subprocess.run([str(python), "-c", code], capture_output=True, check=False).returncode == 0

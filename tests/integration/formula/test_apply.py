@@ -1,6 +1,6 @@
 """The formula on a fresh host: applied by ``salt-call --local``, then a master that was started from it, then a client.
 
-The tests of this file take one host from nothing to a serving master and back, in order.
+The tests of this file take one host from nothing to a serving master, in order.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,8 @@ import yaml
 
 from tests.client import Refused
 from tests.integration.conftest import CHECKOUT, wait_until
-from tests.integration.formula.host import Host, account, fresh_environment, host, installed, uninstall
+from tests.integration.formula.ground import account, fresh_environment, installed
+from tests.integration.formula.host import Host, changed, failed, host
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(600)]
 
@@ -45,16 +45,6 @@ def example(fresh: Host) -> dict[str, Any]:
     shown = yaml.safe_load((CHECKOUT / "pillar.example").read_text(encoding="utf-8"))
     shown["websocket_api"]["external_auth"]["pam"] = {ACCOUNT: ["test.*"]}
     return dict(salt.utils.dictupdate.update(shown, fresh.pillar()))
-
-
-def changed(outcomes: dict[str, Any]) -> dict[str, Any]:
-    """Return the changes of each state that made some."""
-    return {name: outcome["changes"] for name, outcome in outcomes.items() if outcome["changes"]}
-
-
-def failed(outcomes: dict[str, Any]) -> dict[str, str]:
-    """Return the comment of each state that failed."""
-    return {name: outcome["comment"] for name, outcome in outcomes.items() if outcome["result"] is False}
 
 
 def test_a_broken_pillar_is_refused_before_anything_is_written(fresh: Host) -> None:
@@ -155,54 +145,3 @@ def test_a_wrong_password_takes_seconds_and_holds_up_nobody(fresh: Host) -> None
     assert slowest < 1
     assert len(ended) == 2
     assert logged_in < min(ended)
-
-
-@pytest.mark.costly
-def test_a_trial_run_says_what_it_would_do_and_does_nothing(fresh: Host) -> None:
-    """With ``test=True`` a changed pillar is checked, and no file and no process changes."""
-    before, process = fresh.conf.read_bytes(), fresh.master_pid
-    outcomes = fresh.apply("websocket_api", fresh.pillar(options={"audit_args": True}), "test=True")
-    assert not failed(outcomes)
-    would = {name for name, outcome in outcomes.items() if outcome["result"] is None}
-    synced = {"websocket_api_own_modules", "websocket_api_own_states"}  # Salt does not look what a sync would bring
-    assert would - synced == {"websocket_api_config", "websocket_api_master"}
-    assert (fresh.conf.read_bytes(), fresh.master_pid) == (before, process)
-
-
-@pytest.mark.costly
-def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(fresh: Host, tmp_path: Path) -> None:
-    """The run fails with what the engine said, and the master serves again as it did before."""
-    before = fresh.conf.read_bytes()
-    missing = {"ssl_crt": str(tmp_path / "none.crt"), "ssl_key": str(tmp_path / "none.key")}
-    wrong = fresh.pillar(options=missing, tls={"source": "none"}, service={"seconds": 25})
-    outcomes = fresh.apply("websocket_api", wrong)
-    assert set(failed(outcomes)) == {"websocket_api_answers"}
-    assert "none.crt" in failed(outcomes)["websocket_api_answers"]
-    assert fresh.conf.read_bytes() == before
-    with fresh.client() as client:
-        assert client.ask("ping")
-
-
-@pytest.mark.costly
-def test_packages_that_an_update_of_python_took_away_come_back(fresh: Host) -> None:
-    """A run after Salt's Python changed installs what is missing, and restarts the master once."""
-    uninstall(fresh.python, "jsonschema", "orjson")
-    before = fresh.master_pid
-    outcomes = fresh.apply("websocket_api", example(fresh))
-    assert not failed(outcomes)
-    assert {"websocket_api_packages"} <= set(changed(outcomes)) <= {"websocket_api_packages", "websocket_api_master"}
-    assert fresh.master_pid not in (before, None)
-    with fresh.client() as client:
-        assert client.ask("ping")
-
-
-@pytest.mark.costly
-def test_clean_takes_the_engine_off_and_leaves_a_master(fresh: Host) -> None:
-    """After ``websocket_api.clean`` the master runs without the engine, its configuration, certificate and copies."""
-    outcomes = fresh.apply("websocket_api.clean", example(fresh))
-    assert not failed(outcomes)
-    assert fresh.master_pid is not None
-    assert not fresh.conf.exists()
-    assert not (fresh.config / "websocket_api").exists()
-    assert not list(fresh.root.rglob("extmods/engines/websocket_api"))
-    assert fresh.runs("salt-run", "test.arg", "a")["args"] == ["a"]

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import CHECKOUT, wait_until
-from tests.integration.formula.host import Host, account, host
+from tests.integration.formula.ground import account, needs_services, service
+from tests.integration.formula.host import Host, host
 
 ACCOUNT = "vagrant"
 
@@ -26,30 +27,9 @@ pytestmark = [
     pytest.mark.costly,
     pytest.mark.both_lines,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(os.geteuid() != 0, reason="only root can make accounts and services"),
-    pytest.mark.skipif(Path("/run/systemd/system").exists(), reason="services are made for a host without systemd"),
+    *needs_services,
     pytest.mark.skipif(f"\n{ACCOUNT}:" in Path("/etc/passwd").read_text(), reason="this machine is a Vagrant box"),
 ]
-
-SERVICE = """\
-#!/bin/sh
-### BEGIN INIT INFO
-# Provides:          {name}
-# Required-Start:
-# Required-Stop:
-# Default-Start:     2 3 4 5
-# Default-Stop:      0 1 6
-# Short-Description: {program} of a test
-### END INIT INFO
-running() {{ pid=$(cat {pid_file} 2>/dev/null) && kill -0 "$pid" 2>/dev/null; }}
-stop() {{ if running; then kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done; fi; }}
-case $1 in
-    start) running || {command} -d ;;
-    stop) stop ;;
-    restart) stop; {command} -d ;;
-    status) running ;;
-esac
-"""
 
 SNIPPET = """\
 import json
@@ -59,22 +39,6 @@ m = {'type': 'auth', 'username': 'vagrant', 'password': 'vagrant'}
 ws.send(json.dumps(m))
 ws.recv()
 """
-
-
-@contextlib.contextmanager
-def service(host: Host, program: str, pid_file: Path) -> Iterator[str]:
-    """Have a service of this machine that runs one of the host's daemons; yield its name."""
-    name = f"wsf-{program}-{os.getpid()}"
-    script = Path("/etc/init.d", name)
-    command = f"{sys.prefix}/bin/{program} -c {host.config}"
-    script.write_text(SERVICE.format(name=name, program=program, pid_file=pid_file, command=command))
-    script.chmod(0o755)
-    try:
-        yield name
-    finally:
-        subprocess.run([script, "stop"], check=False)
-        script.unlink()
-        subprocess.run(["update-rc.d", "-f", name, "remove"], check=False, capture_output=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,135 @@
+"""The formula on a host with what Salt's packages bring: ``salt-pip``, a user for the master, a service manager.
+
+The layout is theirs; the Python in it is this machine's own (``ground.onedir``), and services are the scripts of
+/etc/init.d. The tests of this file take one host from nothing to a serving master, in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+
+from tests.client import Refused
+from tests.integration.conftest import CHECKOUT
+from tests.integration.formula.ground import account, extras, installed, needs_services, onedir, service, system_python
+from tests.integration.formula.host import FORMULA, Host, changed, failed, host
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.costly,
+    pytest.mark.both_lines,
+    pytest.mark.timeout(600),
+    *needs_services,
+    pytest.mark.skipif(system_python() is None, reason="this machine has no Python that every user may run"),
+]
+
+MASTER, PERSON, PASSWORD = f"wsm{os.getpid()}", f"wsp{os.getpid()}", secrets.token_hex(8)
+
+
+class Packaged(NamedTuple):
+    """A host, and the name of its master's service."""
+
+    host: Host
+    service: str
+
+    def pillar(self, **changes: Any) -> dict[str, Any]:
+        """Return a pillar by which accounts of this machine log in and its service manager restarts the master."""
+        service = {"name": self.service, "restart": None, **changes.pop("service", {})}
+        made = self.host.pillar(service=service, **changes)
+        made["websocket_api"]["external_auth"]["pam"] = {PERSON: ["test.*"]}
+        return made
+
+    def apply(self, *arguments: str, **changes: Any) -> dict[str, Any]:
+        """Apply the formula."""
+        return self.host.apply("websocket_api", self.pillar(**changes), *arguments)
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packaged]:
+    """A host on which nothing runs yet, whose master is to run as a user of its own."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(account(MASTER, secrets.token_hex(8)))
+        stack.enter_context(account(PERSON, PASSWORD))
+        python = stack.enter_context(onedir())
+        # The master's user may not get into the checkout.
+        release = python.parents[2] / "release"
+        for name in FORMULA:
+            shutil.copytree(CHECKOUT / name, release / name, ignore=shutil.ignore_patterns("__pycache__"))
+        made = stack.enter_context(host(python, release, user=MASTER))
+        for folder in ("var/cache/salt/master", "var/run/salt/master", "etc/pki/master", "run"):  # as packages do
+            (made.root / folder).mkdir(parents=True)
+            shutil.chown(made.root / folder, MASTER)
+        made.log_file.touch()
+        shutil.chown(made.log_file, MASTER)
+        yield Packaged(made, stack.enter_context(service(made, "salt-master", made.pid_file)))
+
+
+def test_a_first_trial_run_tells_what_the_first_run_will_do(packaged: Packaged) -> None:
+    """With ``test=True`` on a fresh host the pillar is checked, all changes are told, and nothing is written."""
+    outcomes = packaged.apply("test=True")
+    assert not failed(outcomes)
+    would = {name for name, outcome in outcomes.items() if outcome["result"] is None}
+    steps = ("packages", "valid", "synced", "certificate", "pam", "config", "master", "answers")
+    assert would == {f"websocket_api_{step}" for step in steps}
+    assert "jsonschema" in outcomes["websocket_api_valid"]["comment"]
+    assert not installed(packaged.host.python, "jsonschema")
+    assert sorted(path.name for path in packaged.host.config.rglob("*") if path.is_file()) == ["master", "minion"]
+    wrong = packaged.apply("test=True", tls={"source": "acme"}, srevice={})
+    said = failed(wrong)["websocket_api_valid"]
+    assert "tls:source must be" in said
+    assert "srevice is not a key" in said
+
+
+def test_the_master_serves_as_its_own_user(packaged: Packaged) -> None:
+    """The packages are where salt-pip puts them, the key is the master's user's, and accounts log in over PAM."""
+    outcomes = packaged.apply()
+    assert not failed(outcomes)
+    assert (extras(packaged.host.python) / "jsonschema").is_dir()
+    assert not list(packaged.host.python.parents[1].glob("lib/python3*/site-packages/jsonschema"))
+    assert psutil.Process(packaged.host.master_pid).username() == MASTER
+    key, owner = packaged.host.config / "websocket_api" / "server.key", pwd.getpwnam(MASTER)
+    assert (key.stat().st_uid, key.stat().st_mode & 0o777) == (owner.pw_uid, 0o400)
+    with packaged.host.client(None) as client:
+        assert client.login(PERSON, PASSWORD, eauth="pam", patience=60)["perms"] == ["test.*"]
+    with packaged.host.client(None) as client, pytest.raises(Refused):
+        client.login(PERSON, "wrong", eauth="pam", patience=60)
+
+
+def test_a_second_run_changes_nothing(packaged: Packaged) -> None:
+    """Every state is content, what salt-pip installed is found, and the master is not restarted."""
+    before = packaged.host.master_pid
+    outcomes = packaged.apply()
+    assert not failed(outcomes)
+    assert changed(outcomes) == {}
+    assert packaged.host.master_pid == before is not None
+
+
+def test_packages_come_back_when_a_package_of_salt_brought_another_python(packaged: Packaged) -> None:
+    """The folder of the new Python is empty: what is missing is installed into it, and the master restarted."""
+    place = extras(packaged.host.python)
+    place.rename(place.with_name("extras-3.0"))
+    place.mkdir()
+    outcomes = packaged.apply()
+    assert not failed(outcomes)
+    assert set(changed(outcomes)) == {"websocket_api_packages", "websocket_api_master"}
+    assert (place / "jsonschema").is_dir()
+    with packaged.host.client() as client:
+        assert client.ask("ping")
+
+
+def test_the_service_manager_brings_back_what_served_before(packaged: Packaged) -> None:
+    """A master that does not come up with a new configuration is restarted with the one before, and serves."""
+    before = packaged.host.conf.read_bytes()
+    outcomes = packaged.apply(master_config={"sharedsecret": "demo", "transport": "none"}, service={"seconds": 15})
+    assert set(failed(outcomes)) == {"websocket_api_answers"}
+    assert packaged.host.conf.read_bytes() == before
+    with packaged.host.client() as client:
+        assert client.ask("ping")

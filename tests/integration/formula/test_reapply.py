@@ -1,0 +1,126 @@
+"""The formula on a host that it has set up before: changed pillars, what went wrong in between, and off again.
+
+The tests of this file share one host, which the last of them cleans.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.formula.ground import fresh_environment, uninstall
+from tests.integration.formula.host import Host, changed, failed, host
+
+pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.both_lines, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Host]:
+    """A host whose master serves by the formula."""
+    with contextlib.ExitStack() as stack:
+        python = stack.enter_context(fresh_environment())
+        made = stack.enter_context(host(python))
+        assert not failed(made.apply("websocket_api", made.pillar()))
+        yield made
+
+
+def test_a_trial_run_says_what_it_would_do_and_does_nothing(served: Host) -> None:
+    """With ``test=True`` a changed pillar is checked, and no file and no process changes."""
+    before, process = served.conf.read_bytes(), served.master_pid
+    outcomes = served.apply("websocket_api", served.pillar(options={"audit_args": True}), "test=True")
+    assert not failed(outcomes)
+    would = {name for name, outcome in outcomes.items() if outcome["result"] is None}
+    assert would == {"websocket_api_config", "websocket_api_master"}
+    assert (served.conf.read_bytes(), served.master_pid) == (before, process)
+
+
+def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(served: Host, tmp_path: Path) -> None:
+    """The run fails with what the engine said, and the master serves again as it did before."""
+    before = served.conf.read_bytes()
+    missing = {"ssl_crt": str(tmp_path / "none.crt"), "ssl_key": str(tmp_path / "none.key")}
+    wrong = served.pillar(options=missing, tls={"source": "none"}, service={"seconds": 25})
+    outcomes = served.apply("websocket_api", wrong)
+    assert set(failed(outcomes)) == {"websocket_api_answers"}
+    assert "none.crt" in failed(outcomes)["websocket_api_answers"]
+    assert served.conf.read_bytes() == before
+    with served.client() as client:
+        assert client.ask("ping")
+
+
+def test_packages_that_an_update_of_python_took_away_come_back(served: Host) -> None:
+    """A run after Salt's Python changed installs what is missing, and restarts the master once."""
+    uninstall(served.python, "jsonschema", "orjson")
+    before = served.master_pid
+    outcomes = served.apply("websocket_api", served.pillar())
+    assert not failed(outcomes)
+    assert {"websocket_api_packages"} <= set(changed(outcomes)) <= {"websocket_api_packages", "websocket_api_master"}
+    assert served.master_pid not in (before, None)
+    with served.client() as client:
+        assert client.ask("ping")
+
+
+def test_what_was_said_before_this_run_is_not_given_as_its_fault(served: Host) -> None:
+    """Where the master itself does not come up the engine says nothing, and no older line is taken for the reason."""
+    before = served.conf.read_bytes()
+    with served.log_file.open("a") as log:
+        log.write("websocket_api cannot run: this was another day\n")
+    wrong = served.pillar(master_config={"sharedsecret": "demo", "transport": "none"}, service={"seconds": 15})
+    outcomes = served.apply("websocket_api", wrong)
+    assert set(failed(outcomes)) == {"websocket_api_answers"}
+    assert "another day" not in failed(outcomes)["websocket_api_answers"]
+    assert served.conf.read_bytes() == before
+    with served.client() as client:
+        assert client.ask("ping")
+
+
+def test_a_restart_that_a_broken_off_run_owes_is_made_up_for(served: Host) -> None:
+    """A run that wrote the configuration and was ended before the restart: the next one restarts the master, once."""
+    wanted = served.pillar(options={"limits": {"auth_seconds": 1}})
+    before = served.master_pid
+    assert set(changed(served.apply("websocket_api.config", wanted))) == {"websocket_api_config"}
+    assert served.master_pid == before
+    outcomes = served.apply("websocket_api", wanted)
+    assert set(changed(outcomes)) == {"websocket_api_unfinished", "websocket_api_master"}
+    assert served.master_pid not in (before, None)
+    with served.client(None) as client:
+        began = time.monotonic()
+        assert client.closed().code == 4408
+        assert time.monotonic() - began < 8, "the new limit, not the default of 10 s"
+    assert changed(served.apply("websocket_api", wanted)) == {}
+
+
+def test_a_sync_deletes_nothing_of_others(served: Host) -> None:
+    """What an earlier release of the engine had goes; runners, engines and modules from elsewhere stay."""
+    master, minion = (served.root / "var" / "cache" / "salt" / who / "extmods" for who in ("master", "minion"))
+    others = [master / "runners" / "mine.py", master / "engines" / "mine.py", minion / "modules" / "mine.py"]
+    for path in others:
+        path.write_text("")
+    left = master / "engines" / "websocket_api" / "live" / "of_an_earlier_release.py"
+    left.write_text("")
+    outcomes = served.apply("websocket_api.sync", served.pillar())
+    assert not failed(outcomes)
+    assert list(changed(outcomes)) == ["websocket_api_synced"]
+    assert not left.exists()
+    assert [path.exists() for path in others] == [True] * 3
+
+
+def test_clean_takes_the_engine_off_and_leaves_a_master(served: Host) -> None:
+    """After ``websocket_api.clean`` the master runs without the engine, its configuration, certificate and copies."""
+    trial = served.apply("websocket_api.clean", served.pillar(), "test=True")
+    assert {outcome["result"] for outcome in trial.values()} == {None}
+    assert served.conf.exists()
+    outcomes = served.apply("websocket_api.clean", served.pillar())
+    assert not failed(outcomes)
+    assert served.master_pid is not None
+    assert not served.conf.exists()
+    assert not (served.config / "websocket_api").exists()
+    assert not (served.root / "var" / "cache" / "salt" / "minion" / "websocket_api").exists()
+    assert not list(served.root.rglob("extmods/engines/websocket_api"))
+    assert not list(served.root.rglob("extmods/runners/websocket_api.py"))
+    assert served.runs("salt-run", "test.arg", "a")["args"] == ["a"]
+    assert changed(served.apply("websocket_api.clean", served.pillar())) == {}
+    assert changed(served.apply("websocket_api.clean", served.pillar(), "test=True")) == {}
