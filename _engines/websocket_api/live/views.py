@@ -65,9 +65,7 @@ class Views:
             return None
         return shown(job, parts=parts) if seen is True else shown(job, seen, hide_call=True, parts=parts)
 
-    def fleet_view(
-        self, viewer: Viewer, only: Iterable[str] | None = None, *, grains: Grains = True
-    ) -> dict[str, Any]:
+    def fleet_view(self, viewer: Viewer, only: Iterable[str] | None = None, *, grains: Grains = True) -> dict[str, Any]:
         """Return the minions that the viewer may see, by id."""
         known = self._fleet.all()
         names = sorted(known) if only is None else [name for name in only if name in known]

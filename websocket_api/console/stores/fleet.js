@@ -1,6 +1,7 @@
 // The minions, as the server tells of them.
 
 import { Store } from "../lib/store.js";
+import { isHelper } from "./helpers.js";
 
 const KEPT = "salt-console-grains";
 const USUAL = ["os", "osrelease", "saltversion"];
@@ -12,6 +13,8 @@ export class FleetStore extends Store {
   minions = new Map();
   /** Whether the picture is whole. */
   whole = false;
+  /** Whether there are grains that the user may see. */
+  hasGrains = false;
   /** Grains that have a column. */
   columns = columnsKept();
   /** id -> the last job that was heard of: {jid, fun, state}. */
@@ -56,6 +59,7 @@ export class FleetStore extends Store {
 
   #merge(into, minions) {
     for (const [id, minion] of Object.entries(minions)) {
+      if (minion?.grains) this.hasGrains = true;
       if (minion === null) into.delete(id);
       else into.set(id, minion);
     }
@@ -90,6 +94,7 @@ export class FleetStore extends Store {
 
   /** A job's part of a minion was heard of. */
   worked(id, job) {
+    if (isHelper(job)) return;
     const known = this.lastJobs.get(id);
     if (!known || known.jid < job.jid || (known.jid === job.jid && known.state !== job.state)) {
       this.lastJobs.set(id, job);
