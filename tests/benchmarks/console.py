@@ -10,6 +10,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,24 @@ class Extent:
     seconds: int
 
 
-def grains_are_read(stage: Stage) -> bool:
-    """Tell whether the engine has them all: it reads them in the background after its start."""
+def grains_are_read(stage: LargeStage) -> bool:
+    """Tell whether the engine has them all: it reads keys and grains in the background after its start."""
     with Client(stage.url) as client:
         client.ask("auth", token=stage.token())
-        return all(minion["grains"] for minion in client.ask("list_minions") if minion["id"] != AWAY)
+        found = [minion for minion in client.ask("list_minions", grains=["id"]) if minion["id"] != AWAY]
+        return len(found) == stage.known and all(minion["grains"] for minion in found)
+
+
+def snapshot(stage: Stage, **fields: Any) -> tuple[float, int]:
+    """Return the milliseconds and bytes of a whole picture of the fleet over the native door."""
+    with Client(stage.url) as client:
+        client.ask("auth", token=stage.token())
+        began, size, frame = time.perf_counter(), 0, b""
+        client.send({"type": "subscribe", "id": 0, "subscription": "minions", **fields})
+        while b'"type":"live"' not in frame[:64]:
+            frame = client.ws.recv_frame().data  # recv() would check the UTF-8 of megabytes, slowly
+            size += len(frame)
+        return 1000 * (time.perf_counter() - began), size
 
 
 def first_pictures(browser: Any, stage: LargeStage, extent: Extent) -> dict[str, list[float]]:
@@ -191,9 +205,10 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
     section = Section(NAME, "The console")
     section.say(
         "Headless Chromium on the same two cores as the master, without a graphics card. *First picture* is the time "
-        f"from the navigation's start to the first drawn rows of a fleet of {extent.minions:,} minions, whose grains "
-        f"(about {stage.grain_bytes / 1024:.0f} KiB each) all come over the websocket; *whole* is when all have come. "
-        f"*The storm* is the events view at 1,000 events/s for {extent.seconds} s."
+        f"from the navigation's start to the first drawn rows of a fleet of {extent.minions:,} minions; *whole* is "
+        f"when all have come. Each has grains of about {stage.grain_bytes / 1024:.0f} KiB, of which the page "
+        "asks for those that it shows or searches; *snapshots* are what the native door sends of such a fleet to a client that only "
+        f"counts bytes. *The storm* is the events view at 1,000 events/s for {extent.seconds} s."
     )
     wait_until(lambda: grains_are_read(stage), "the grains of all minions", timeout=180, every=1)
     with sync_playwright() as playwright:
@@ -202,10 +217,13 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
         quiet = storm(browser, stage, Extent(extent.minions, 0, 10), 1)
         loud = storm(browser, stage, extent, 1000)
         browser.close()
+    everything, few = snapshot(stage), snapshot(stage, grains=["os", "osrelease", "saltversion"])
     first, whole = (statistics.median(pictures[name]) for name in ("first", "whole"))
     rows = [
         ["first picture, ms (median of loads; worst)", f"{first:.0f}; {max(pictures['first']):.0f}"],
         ["whole fleet, ms (median; worst)", f"{whole:.0f}; {max(pictures['whole']):.0f}"],
+        ["snapshot with all grains, ms; MiB", f"{everything[0]:.0f}; {everything[1] / MIB:.1f}"],
+        ["snapshot with three grains, ms; MiB", f"{few[0]:.0f}; {few[1] / MIB:.1f}"],
         ["JavaScript heap with the fleet, MiB", f"{statistics.median(pictures['heap']):.1f}"],
         ["frames/s at rest (median of seconds)", f"{quiet['fps']:.0f}"],
         ["frames/s in the storm (median of seconds; worst second)", f"{loud['fps']:.0f}; {loud['worst fps']:.0f}"],

@@ -32,6 +32,8 @@ FIRST, SECOND = "browser-minion", "browser-other"
 LARGE = 8 * 1024 * 1024  # bytes of an event, instead of one mebibyte: Salt cuts what is larger
 PARTLY: list[Any] = [{FIRST: ["test.*"]}]
 """The permissions of the user ``part``, who may do something on one of the two minions."""
+NARROW: list[Any] = [{"no-such-minion": ["test.ping"]}]
+"""The permissions of the user ``narrow``, to whom nothing is shown."""
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +42,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
     web_app = {"app": str(FILES / "app.html"), "static": str(FILES / "static")}
     config = {
         "max_event_size": LARGE,
-        "external_auth": {"sharedsecret": {**USERS, "part": PARTLY}},
+        "external_auth": {"sharedsecret": {**USERS, "part": PARTLY, "narrow": NARROW}},
         "file_roots": {"base": [str(file_root), str(integration.FILES), str(FILES / "states")]},
     }
     with staged(salt_factories, file_root, "browser", minion=True, config=config, **web_app) as stage:

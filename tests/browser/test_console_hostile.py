@@ -82,6 +82,27 @@ def test_deep_nesting_is_cut(console: Any, stage: Stage) -> None:
     expect(show(console, stage, "test.arg", nested)).to_contain_text("nested deeper")
 
 
+def test_large_whole_numbers_are_shown_as_they_are(console: Any, stage: Stage) -> None:
+    """Not as the nearest that JavaScript has; also where a state counts itself by one."""
+    expect(show(console, stage, "test.arg", 2**63 + 1)).to_contain_text(str(2**63 + 1))
+    value = {"test_|-a_|-a_|-nop": {"result": True, "__run_num__": 2**70, "comment": [2**70], "__id__": {"<b>": 1}}}
+    start(console, stage, "test.arg", FIRST, value)
+    expect(job(console)).to_contain_text("1 of 1 returned")
+
+
+def test_a_minion_cannot_announce_a_job(console: Any, stage: Stage) -> None:
+    """Its own event with such a tag is an event; the table of jobs shows what the master announces."""
+    view(console, "Jobs")
+    forged = {"fun": "forged.fun", "tgt": "*", "user": "root", "minions": [FIRST]}
+    with stage.client() as client:
+        client.ask("cmd", fun="event.fire_master", tgt=FIRST, arg=[forged, f"salt/job/{'9' * 20}/new"], mode="sync")
+        client.ask("cmd", fun="test.arg", tgt=FIRST, arg=["after the forged one"], mode="sync")
+    expect(row(console, "after the forged one")).to_be_visible()
+    expect(console.locator(f"a[href='#/jobs/{'9' * 20}']")).to_have_count(0)
+    view(console, "Events")
+    expect(row(console, "9" * 20)).to_be_visible()
+
+
 def test_odd_tags_are_shown_and_looked_into(console: Any, stage: Stage) -> None:
     """As they are."""
     view(console, "Events")

@@ -43,6 +43,41 @@ def test_a_command_is_made_from_its_signature_and_both_returns_come_in(console: 
     expect(row(console, SECOND)).to_contain_text("test.echo")
 
 
+def test_only_what_is_to_be_seen_is_sent(console: Any) -> None:
+    """Not the fields of a function that stood there before; what does not fit the present one stays, and is said."""
+    view(console, "Run")
+    function, target = console.get_by_label("Function"), console.get_by_label("Target")
+    target.fill(FIRST)
+    function.fill("test.echo")
+    console.get_by_label("text (required)").fill("of test.echo")
+    function.fill("test.arg")
+    console.get_by_role("button", name="Run", exact=True).click()
+    returned = console.get_by_label(f"return of {FIRST}", exact=True)
+    expect(returned).to_contain_text('"args": []')
+    expect(returned).to_contain_text('"kwargs": {')
+    expect(returned).not_to_contain_text("of test.echo")
+    console.get_by_label("arguments, one a line").first.fill("20261125221427006867")
+    console.get_by_role("button", name="Run", exact=True).click()
+    expect(returned).to_contain_text('"20261125221427006867"')
+    function.fill("test.version")
+    expect(console.get_by_text("test.version takes none of these")).to_be_visible()
+    expect(console.get_by_label("arguments, one a line").first).to_have_value("20261125221427006867")
+
+
+def test_jobs_that_nobody_asked_for_by_name_are_shown_on_demand(console: Any, stage: Stage) -> None:
+    """What Salt, the engine and this page run to know about others, such as completion."""
+    with stage.client() as client:
+        client.ask("cmd", fun="saltutil.running", tgt=FIRST, mode="sync")
+        client.ask("cmd", fun="test.arg", tgt=FIRST, arg=["asked for"], mode="sync")
+    view(console, "Jobs")
+    expect(row(console, "asked for")).to_be_visible()
+    expect(console.get_by_role("row").filter(has_text="saltutil.running")).to_have_count(0)
+    console.get_by_label("Helper jobs").check()
+    expect(row(console, "saltutil.running")).to_be_visible()
+    view(console, "Fleet")
+    expect(row(console, FIRST)).to_contain_text("test.arg")
+
+
 def test_a_runner_and_its_return(console: Any) -> None:
     """On the master, from the list of its functions."""
     view(console, "Run")

@@ -65,6 +65,8 @@ def test_a_restricted_user_sees_only_what_he_may(pages: Callable[..., Any], stag
     expect(row(page, FIRST)).to_be_visible()
     expect(page.get_by_role("row").filter(has_text=SECOND)).to_have_count(0)
     expect(page.get_by_text("accepted")).to_have_count(0)
+    for name in ("Key", "os"):
+        expect(page.get_by_role("columnheader", name=name, exact=True)).to_have_count(0)
     view(page, "Run")
     page.get_by_label("Target").fill("*")
     expect(page.get_by_text("matches 1 minion")).to_be_visible()
@@ -78,6 +80,49 @@ def test_a_restricted_user_sees_only_what_he_may(pages: Callable[..., Any], stag
     view(page, "Connection")
     expect(page.get_by_text("May see keys")).to_be_visible()
     expect(page.locator("dd").filter(has_text="yes")).to_have_count(0)
+
+
+def test_who_may_see_nothing_is_told_so(pages: Callable[..., Any]) -> None:
+    """In words, in each view; nothing there looks as if it were still being read, or broken."""
+    page = log_in(pages(), "narrow")
+    words = {
+        "Fleet": "There is no minion that you may see.",
+        "Jobs": "There is no job that you may see.",
+        "Batches": "There is no batch that you may see.",
+    }
+    for name, text in words.items():
+        view(page, name)
+        expect(page.get_by_text(text)).to_be_visible()
+    view(page, "Events")
+    view(page, "Run")
+    expect(page.get_by_text("matches no minion that you may use")).to_be_visible()
+    page.get_by_role("button", name="Wheel").click()
+    page.get_by_label("Function").focus()
+    expect(page.get_by_text("There is no function here that you may run.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_grain_that_is_searched_for_by_name_is_found(page: Any) -> None:
+    """Whichever it is: those that the page does not hold are asked for."""
+    log_in(page)
+    search = page.get_by_label("Search minions")
+    search.fill("pythonexecutable:nosuchpython")
+    expect(page.get_by_text("No minion fits.")).to_be_visible()
+    search.fill("pythonexecutable:python")
+    expect(row(page, FIRST)).to_be_visible()
+    expect(row(page, SECOND)).to_be_visible()
+
+
+def test_a_minion_in_use_is_rejected_by_two_clicks_only(page: Any) -> None:
+    """One slip of the finger would cut it off."""
+    log_in(page)
+    row(page, SECOND).get_by_role("link", name=SECOND).click()
+    side = page.get_by_role("complementary", name=SECOND)
+    side.get_by_role("button", name=f"reject the key of {SECOND}").click()
+    expect(side.get_by_role("button", name=f"reject the key of {SECOND}: yes")).to_be_visible()
+    side.get_by_role("button", name="No", exact=True).click()
+    expect(side.get_by_role("button", name="yes")).to_have_count(0)
+    expect(side).to_contain_text("accepted")
 
 
 def test_what_salt_does_not_permit_is_said_where_it_was_asked_for(page: Any) -> None:

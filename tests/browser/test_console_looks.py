@@ -139,4 +139,24 @@ def test_all_can_be_done_by_keyboard(page: Any) -> None:
         if page.evaluate("document.activeElement.textContent") == FIRST:
             break
     page.keyboard.press("Enter")
-    expect(page.get_by_role("complementary", name=FIRST)).to_be_visible()
+    side = page.get_by_role("complementary", name=FIRST)
+    expect(side).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(side).to_have_count(0)
+    expect(page.get_by_role("link", name=FIRST)).to_be_focused()
+
+
+def test_on_a_phone_what_is_looked_into_lies_over_the_table(pages: Callable[..., Any], history: str) -> None:
+    """Over all of it, and it is there as before when that is closed."""
+    page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True))
+    row(page, FIRST).get_by_role("link", name=FIRST).tap()
+    side = page.get_by_role("complementary", name=FIRST)
+    expect(side).to_contain_text('"os"')
+    assert side.bounding_box()["height"] > 0.8 * PHONE["height"]
+    assert grave_faults(page) == []
+    side.get_by_role("button", name="Close").tap()
+    expect(row(page, SECOND)).to_be_visible()
+    for name in open_views(page):
+        shown = page.get_by_role("navigation").get_by_role("link", name=name, exact=True).bounding_box()
+        assert shown["x"] >= 0, name
+        assert shown["x"] + shown["width"] <= PHONE["width"], name

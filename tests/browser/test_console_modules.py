@@ -38,6 +38,9 @@ TYPED: list[tuple[str, Any]] = [
     ("{not json", "{not json"),
     (" two words ", " two words "),
     ("toString", "toString"),
+    ("20261125221427006867", "20261125221427006867"),
+    ("9007199254740991", "9007199254740991"),
+    ("123456789012345", 123456789012345),
 ]
 
 
@@ -53,7 +56,23 @@ FIELDS = [{"name": "name"}, {"name": "size", "default": 7}, {"name": "last", "de
 def test_what_is_typed_becomes_named_arguments_and_empty_fields_are_left_out(call: Any) -> None:
     """With further ones by name."""
     made = call("lib/arguments.js", "callOf", FIELDS, {"name": "x", "size": ""}, "", "test=true\nb = a=b\n\n")
-    assert made == {"args": [], "kwargs": {"name": "x", "test": True, "b": " a=b"}}
+    assert made == {"args": [], "kwargs": {"name": "x", "test": True, "b": "a=b"}}
+
+
+@pytest.mark.parametrize("line", ["name", "=5", "two words=5"])
+def test_a_line_that_is_no_named_argument_is_refused(call: Any, line: str) -> None:
+    """Instead of being sent as something else."""
+    with pytest.raises(Exception, match="is no name=value"):
+        call("lib/arguments.js", "callOf", FIELDS, {}, "", line)
+
+
+def test_whole_numbers_stay_what_they_are(call: Any) -> None:
+    """Those that JavaScript would round, too; what is a text stays one."""
+    text = '{"a":12345678901234567891,"b":[-9007199254740993, 1.5, 7],"jid":"20261125221427006867"}'
+    shown = call("lib/wire.js", "decoded", text)
+    assert shown["b"][1:] == [1.5, 7]
+    assert shown["jid"] == "20261125221427006867"
+    assert [str(shown["a"]), str(shown["b"][0])] == ["12345678901234567891", "-9007199254740993"]
 
 
 def test_further_positional_arguments_stand_behind_the_fields_in_their_order(call: Any) -> None:

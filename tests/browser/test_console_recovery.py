@@ -98,6 +98,65 @@ def test_a_login_that_ends_in_the_middle_of_work_costs_nothing_of_it(page: Any, 
     expect(page.get_by_label(f"return of {FIRST}", exact=True)).to_have_text("and on")
 
 
+def test_a_wrong_password_in_the_middle_of_work_is_told(page: Any, stage: Stage) -> None:
+    """Over the page, as at the first login; the right one then goes on where it was."""
+    tokens = token_of(page)
+    log_in(page, path="#/jobs")
+    with contextlib.suppress(Closed), Client(stage.url) as client:
+        client.ask("logout", token=tokens[-1])
+    expect(page.get_by_role("dialog", name="Log in again")).to_be_visible()
+    type_login(page, "demo", "wrong")
+    expect(page.get_by_role("alert")).to_contain_text("unauthenticated")
+    expect(page.get_by_label("User name")).to_have_value("demo")
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+
+
+def test_a_kept_login_outlives_a_master_that_does_not_answer(page: Any) -> None:
+    """The token says nothing wrong: it is taken up when the master is there again."""
+    refused: list[str] = []
+
+    def pass_on(wire: Any) -> None:
+        server = wire.connect_to_server()
+
+        def to_server(text: str) -> None:
+            message = json.loads(text)
+            if message["type"] == "auth" and "token" in message and len(refused) < 2:
+                refused.append(text)
+                error = {"code": "master_unavailable", "message": "busy", "details": None, "retryable": True}
+                wire.send(json.dumps({"id": message["id"], "type": "error", "error": error}))
+            else:
+                server.send(text)
+
+        wire.on_message(to_server)
+
+    log_in(page, stay=True)
+    page.route_web_socket("**/ws", pass_on)
+    page.reload()
+    expect(page.locator(".wire.open")).to_be_visible()
+    expect(row(page, FIRST)).to_be_visible()
+    assert len(refused) == 2
+
+
+def test_a_lost_connection_is_told_above_every_view_and_can_be_tried_at_once(page: Any) -> None:
+    """What is shown is of before, and says so."""
+    wires: list[Any] = []
+    page.route_web_socket("**/ws", lambda wire: wires.append((wire, wire.connect_to_server())))
+    log_in(page)
+    expect(row(page, FIRST)).to_be_visible()
+    page.route_web_socket("**/ws", lambda wire: wire.close(code=1012, reason="retry in 8 s"))
+    for end in wires.pop():
+        end.close(code=1012, reason="retry in 8 s")
+    expect(page.get_by_text("what is shown is of before")).to_be_visible()
+    page.unroute_all()
+    page.route_web_socket("**/ws", lambda wire: wires.append((wire, wire.connect_to_server())))
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator(".wire.open")).to_be_visible(timeout=5000)
+    expect(page.get_by_text("what is shown is of before")).to_have_count(0)
+
+
 def test_another_user_sees_nothing_of_the_one_before(page: Any, stage: Stage) -> None:
     """After a login as somebody else the page begins anew."""
     tokens = token_of(page)
@@ -107,7 +166,11 @@ def test_another_user_sees_nothing_of_the_one_before(page: Any, stage: Stage) ->
     with contextlib.suppress(Closed), Client(stage.url) as client:
         client.ask("logout", token=tokens[-1])
     expect(page.get_by_role("dialog", name="Log in again")).to_be_visible()
+    asked: list[str] = []
+    page.on("websocket", lambda wire: wire.on("framesent", lambda text: asked.append(json.loads(text)["type"])))
     type_login(page, "viewer", "demo")
     expect(page.locator(".wire.open")).to_be_visible()
+    expect(page.get_by_role("navigation")).to_be_visible()
+    assert asked.index("whoami") < asked.index("subscribe"), "what the one before followed is followed no more"
     expect(page.get_by_label("Function")).to_have_value("")
     expect(page.get_by_text("for demo only")).to_have_count(0)

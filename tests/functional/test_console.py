@@ -47,7 +47,8 @@ def test_the_page_may_load_and_reach_its_own_server_only(engine: Engine) -> None
     own = f"127.0.0.1:{engine.port}"
     assert policy == (
         f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws://{own} wss://{own}; "
-        "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     forged, _ = ask(engine, "/console/", headers={"Host": "x; script-src *"})
     assert "script-src *" not in (forged.getheader("Content-Security-Policy") or "")

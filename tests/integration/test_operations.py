@@ -79,6 +79,8 @@ def test_list_minions_tells_key_sign_of_life_and_grains(connect: Callable[..., C
     assert found["minion-1"]["grains"]["id"] == "minion-1"
     assert [it["id"] for it in demo.ask("list_minions", minions=["minion-2", "nobody"])] == ["minion-2"]
     assert [it["id"] for it in connect("half").ask("list_minions")] == ["minion-1"]
+    (one,) = demo.ask("list_minions", minions=["minion-1"], grains=["id", "os", "no such grain"])
+    assert one["grains"] == {name: found["minion-1"]["grains"][name] for name in ("id", "os")}
 
 
 def test_list_jobs_finds_jobs_by_what_is_asked_for(demo: Client) -> None:

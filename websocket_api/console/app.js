@@ -4,6 +4,7 @@ import { html, render, useEffect, useMemo, useState } from "./vendor/htm-preact.
 import { to, useRoute } from "./lib/route.js";
 import { useStore } from "./lib/store.js";
 import { Login } from "./parts/login.js";
+import { Trouble } from "./parts/trouble.js";
 import { BatchesStore } from "./stores/batches.js";
 import { EventsStore } from "./stores/events.js";
 import { FleetStore } from "./stores/fleet.js";
@@ -48,7 +49,7 @@ function App({ session, connection, taken }) {
       take(false);
     });
   }, []);
-  const out = !taking && (connection.state === "out" || session.user === null);
+  const out = !taking && (connection.state === "out" || session.user === null || session.entering);
   const again = out && session.user !== null;
   return html`
     ${session.user && html`<${Inside} key=${session.number} session=${session} connection=${connection} behind=${out} />`}
@@ -64,6 +65,7 @@ function Inside({ session, connection, behind }) {
   const [title, View] = VIEWS[view];
   useEffect(() => {
     document.title = `${title} · Salt console`;
+    toTheMiddle(document.querySelector("nav"), document.querySelector("nav [aria-current]"));
   }, [title]);
   return html`<div class="page" inert=${behind ? true : undefined} aria-hidden=${behind ? "true" : undefined}>
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
@@ -79,6 +81,7 @@ function Inside({ session, connection, behind }) {
       <span class="who">${session.user.user}</span>
       <button type="button" onClick=${() => session.logOut()}>Log out</button>
     </header>
+    <${Trouble} connection=${connection} />
     <main id="main" tabindex="-1"><${View} ...${{ session, connection, route, ...stores }} /></main>
   </div>`;
 }
@@ -97,7 +100,7 @@ function useStores(session, connection) {
   }, []);
   useEffect(
     () => () => {
-      stores.fleet.follow.stop();
+      stores.fleet.stop();
       stores.jobs.stop();
       stores.events.stop();
       stores.batches?.stop();
@@ -105,6 +108,12 @@ function useStores(session, connection) {
     [],
   );
   return stores;
+}
+
+/** On a narrow screen the names of the views scroll sideways. (scrollIntoView would also move where Tab goes on.) */
+function toTheMiddle(box, element) {
+  const [around, inside] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
+  box.scrollLeft += inside.left + inside.width / 2 - (around.left + around.width / 2);
 }
 
 function skip(event) {

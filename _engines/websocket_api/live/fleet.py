@@ -22,6 +22,9 @@ _KEY_STATES = {
 }
 """Salt says ``accepted``, its documentation ``accept``; so with the others."""
 
+Grains = bool | tuple[str, ...]
+"""Which grains of a minion a client wants: all, none, or those of these names as far as the minion has them."""
+
 
 @dataclass
 class Minion:
@@ -33,19 +36,26 @@ class Minion:
     seen: float | None = None
     grains: Mapping[str, Any] | None = None
 
-    def shown(self, *, key: bool, grains: bool) -> dict[str, Any]:
+    def shown(self, *, key: bool, grains: Grains) -> dict[str, Any]:
         """Return it as clients see it.
 
         :param key: whether the state of its key may be seen
-        :param grains: whether its grains may be seen
+        :param grains: which of its grains are wanted, and may be seen
         """
         return {
             "id": self.id,
             "key": self.key if key else None,
             "connected": self.connected,
             "seen": None if self.seen is None else timestamp(self.seen),
-            "grains": self.grains if grains else None,
+            "grains": self._grains(grains),
         }
+
+    def _grains(self, wanted: Grains) -> Mapping[str, Any] | None:
+        if self.grains is None or wanted is False:
+            return None
+        if wanted is True:
+            return self.grains
+        return {name: self.grains[name] for name in wanted if name in self.grains}
 
 
 class Fleet:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import ApiError
 from . import frames
 from .connection import Connection
+from .fleet import Grains
 from .jobs import Job
 from .pacing import Turns
 from .sessions import Session
@@ -196,6 +197,7 @@ class MinionsSubscription(Picture):
     """One client's view of the fleet.
 
     :param connected: only minions whose key is accepted and that are not known to be disconnected
+    :param grains: which of their grains are wanted
     """
 
     told: set[str]
@@ -210,10 +212,12 @@ class MinionsSubscription(Picture):
         only: Iterable[str] = (),
         *,
         connected: bool = False,
+        grains: Grains = True,
     ) -> None:
         super().__init__(views, connection, number, session, only)
         self._views = views
         self.connected = connected
+        self.grains = grains
         self.told = set()
 
     def start(self) -> None:
@@ -227,7 +231,8 @@ class MinionsSubscription(Picture):
 
     def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send the minions that changed meanwhile."""
-        changed = self.news(self._views.minions_view(self.session.viewer, {minion for _, minion in behind}))
+        names = {minion for _, minion in behind}
+        changed = self.news(self._views.minions_view(self.session.viewer, names, self.grains))
         if changed:
             self.connection.send(changed)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import frames
 from .alljobs import AllJobs
-from .fleet import Fleet
+from .fleet import Fleet, Grains
 from .history import History, Hole
 from .jobbook import JobBook
 from .jobs import Job, shown
@@ -65,11 +65,11 @@ class Views:
             return None
         return shown(job, parts=parts) if seen is True else shown(job, seen, hide_call=True, parts=parts)
 
-    def fleet_view(self, viewer: Viewer, only: Iterable[str] | None = None) -> dict[str, Any]:
+    def fleet_view(self, viewer: Viewer, only: Iterable[str] | None = None, *, grains: Grains = True) -> dict[str, Any]:
         """Return the minions that the viewer may see, by id."""
         known = self._fleet.all()
         names = sorted(known) if only is None else [name for name in only if name in known]
-        views = ((name, self._minion_view(viewer, name)) for name in names)
+        views = ((name, self._minion_view(viewer, name, grains)) for name in names)
         return {name: view for name, view in views if view is not None}
 
     def sees_any(self, subscription: JobSubscription) -> bool:
@@ -135,24 +135,26 @@ class Views:
 
     def draw_fleet(self, subscription: MinionsSubscription) -> Iterator[Piece]:
         """Yield the fleet whole, in pieces, each as it is when it is asked for; null for what is not to be seen now."""
-        seen = subscription.told.union(self.fleet_view(subscription.session.viewer))
+        viewer, grains = subscription.session.viewer, subscription.grains
+        seen = subscription.told.union(self.fleet_view(viewer, grains=False))
         for names in _pieces([name for name in sorted(seen) if subscription.wants(name)]):
-            piece = subscription.news(self.minions_view(subscription.session.viewer, names))
+            piece = subscription.news(self.minions_view(viewer, names, grains))
             if piece is not None:
                 yield [piece]
 
-    def minions_view(self, viewer: Viewer, names: Iterable[str]) -> dict[str, Any]:
+    def minions_view(self, viewer: Viewer, names: Iterable[str], grains: Grains = True) -> dict[str, Any]:
         """Return these minions as the viewer may see them, with None for those that may not be seen."""
-        return {name: self._minion_view(viewer, name) for name in names}
+        return {name: self._minion_view(viewer, name, grains) for name in names}
 
-    def _minion_view(self, viewer: Viewer, name: str) -> dict[str, Any] | None:
+    def _minion_view(self, viewer: Viewer, name: str, grains: Grains) -> dict[str, Any] | None:
         minion = self._fleet.get(name)
         permissions = viewer.permissions
         key = permissions.may_call("wheel", "key.list_all")
         # Nobody can run anything on who has no accepted key: such names, which strangers choose, are keys only.
         if minion is None or not (key or (minion.key == "accepted" and permissions.may_run("test.ping", (), name))):
             return None
-        return minion.shown(key=key, grains=permissions.may_run("grains.items", (), name))
+        may_read = permissions.may_run("grains.items", (), name)
+        return minion.shown(key=key, grains=grains if may_read else False)
 
     def _job_changed(self, job: Job, minions: tuple[str, ...]) -> None:
         if job.jid not in self._jobs:
@@ -205,15 +207,16 @@ class Views:
             self._send_minions(names)
 
     def _send_minions(self, changed: list[str]) -> None:
-        by_viewer: dict[Viewer, dict[str, Any]] = {}
+        views: dict[tuple[Viewer, Grains], dict[str, Any]] = {}
         for subscription in list(self._fleet_followers):
             if subscription.drawing:
                 subscription.behind.update(("", name) for name in changed)
                 continue
-            viewer = subscription.session.viewer
-            if viewer not in by_viewer:
-                by_viewer[viewer] = self.minions_view(viewer, changed)
-            news = subscription.news(by_viewer[viewer])
+            key = (subscription.session.viewer, subscription.grains)
+            if key not in views:
+                viewer, grains = key
+                views[key] = self.minions_view(viewer, changed, grains)
+            news = subscription.news(views[key])
             if news is not None:
                 subscription.connection.send(news)
 

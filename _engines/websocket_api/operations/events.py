@@ -19,6 +19,7 @@ from ..live.pictures import JobSubscription, MinionsSubscription
 from ..live.streams import EventSubscription
 from ..live.tags import is_reserved, travels_whole
 from .commands import need_client, publish, target
+from .fleet import grains_wanted
 from .jobs import visible
 from .registry import Call, operation, who
 
@@ -145,6 +146,7 @@ def _follow_minions(call: Call) -> int:
         session,
         call.get("minions", ()),
         connected=call.get("connected", False),
+        grains=grains_wanted(call),
     )
     _keep(call, subscription, subscription.start)
     return number

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ApiError
+from ..live.fleet import Grains
 from ..live.jobs import RETURNED, Job
 from .commands import need_client, publish, target
 from .registry import Call, operation
@@ -57,7 +58,14 @@ async def signature(call: Call) -> dict[str, Any]:
 @operation("list_minions")
 async def list_minions(call: Call) -> list[dict[str, Any]]:
     """Return the minions that the master knows, as far as the user may see them; nobody is sent a command."""
-    return list(call.services.views.fleet_view(call.viewer, call.get("minions")).values())
+    seen = call.services.views.fleet_view(call.viewer, call.get("minions"), grains=grains_wanted(call))
+    return list(seen.values())
+
+
+def grains_wanted(call: Call) -> Grains:
+    """Return which grains were asked for: all where nothing is said."""
+    wanted = call.get("grains", True)
+    return wanted if isinstance(wanted, bool) else tuple(dict.fromkeys(wanted))
 
 
 async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:

@@ -30,11 +30,11 @@ def follow_job(
 
 
 def follow_fleet(
-    world: World, client: Client, session: Session | None = None, only: tuple[str, ...] = ()
+    world: World, client: Client, session: Session | None = None, only: tuple[str, ...] = (), **more: Any
 ) -> MinionsSubscription:
     connection = client.connection
     session = session or world.session(".*", "@wheel")
-    subscription = MinionsSubscription(world.views, connection, connection.next_number(), session, only)
+    subscription = MinionsSubscription(world.views, connection, connection.next_number(), session, only, **more)
     connection.add(subscription)
     subscription.start()
     return subscription
@@ -386,6 +386,33 @@ def test_keys_and_grains_need_their_own_permission(
     follow_fleet(world, client, world.session(*auth))
     seen = client.got[0]["minions"]["a"]
     assert (seen["key"], seen["grains"]) == (key, grains)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "auth", "grains"),
+    [
+        (True, ".*", {"os": "Debian", "role": "web"}),
+        (False, ".*", None),
+        (("role", "rack"), ".*", {"role": "web"}),
+        ((), ".*", {}),
+        (("role",), "test.ping", None),
+    ],
+)
+def test_only_the_grains_that_were_asked_for_and_may_be_seen(
+    wanted: bool | tuple[str, ...], auth: str, grains: dict[str, str] | None
+) -> None:
+    """In the snapshot and in what changes, beside somebody who wants all of them."""
+    world, client, other = World(), Client(), Client()
+    keys(world, "a")
+    world.fleet.read_grains({"a": {"os": "Debian", "role": "web"}})
+    session = world.session(auth)
+    follow_fleet(world, other, session)
+    follow_fleet(world, client, session, grains=wanted)
+    assert client.got[0]["minions"]["a"]["grains"] == grains
+    world.fire("salt/presence/present", present=["a"])
+    world.time.pass_(1)
+    assert told(client.got)["a"]["grains"] == grains
+    assert told(other.got)["a"]["grains"] == (None if auth == "test.ping" else {"os": "Debian", "role": "web"})
 
 
 def test_only_the_minions_of_the_fleet_that_were_asked_for() -> None:

@@ -136,6 +136,22 @@ async def test_minions_are_listed_without_asking_them() -> None:
     assert engine.commands.published == []
 
 
+@pytest.mark.parametrize(
+    ("wanted", "grains"), [(True, {"os": "Debian", "role": "web"}), (False, None), (["role", "rack"], {"role": "web"})]
+)
+async def test_grains_come_as_far_as_they_are_asked_for(wanted: bool | list[str], grains: Any) -> None:
+    """In a list as in a subscription; what a minion has none of is left out."""
+    engine = Engine(ann=[".*"])
+    engine.world.fleet.read_grains({"web1": {"os": "Debian", "role": "web"}})
+    talker = await engine.user()
+    (found,) = await talker.ask("list_minions", minions=["web1"], grains=wanted)
+    assert found["grains"] == grains
+    await talker.ask("subscribe", subscription="minions", minions=["web1"], grains=wanted)
+    engine.world.time.pass_(0)
+    (frame,) = [message for message in talker.frames if message["type"] == "minions"]
+    assert frame["minions"]["web1"]["grains"] == grains
+
+
 async def test_minions_are_listed_as_far_as_they_may_be_seen() -> None:
     """Also when they are asked for by name."""
     talker = await Engine(ann=WEB).user()

@@ -1,8 +1,11 @@
 // What is typed into a form made from a function's signature, as arguments of a call.
 
+const TOO_LONG = /^-?\d{16,}$/; // a job id as a number would be another one: doubles hold 15 digits for certain
+
 /** Read a field: JSON where it is JSON, else the text as it is. `"5"` in quotes is a text, 5 a number. */
 export function parsed(text) {
   const trimmed = text.trim();
+  if (TOO_LONG.test(trimmed)) return trimmed;
   try {
     return JSON.parse(trimmed);
   } catch {
@@ -31,13 +34,15 @@ export function fieldsOf(signature) {
  * @param typed name -> text; an empty one is left out
  * @param more further positional arguments, one a line
  * @param moreNamed further keyword arguments, `name=value` lines
+ * @throws Error what of it cannot be understood, for whoever typed it
  */
 export function callOf(fields, typed, more, moreNamed) {
   const rest = lines(more).map(parsed);
   const kwargs = {};
   for (const line of lines(moreNamed)) {
-    const [name, ...value] = line.split("=");
-    kwargs[name.trim()] = parsed(value.join("="));
+    const [, name, value] = /^\s*([^\s=]+)\s*=(.*)$/.exec(line) ?? [];
+    if (name === undefined) throw new Error(`“${line.trim()}” is no name=value.`);
+    kwargs[name] = parsed(value.trim());
   }
   const given = fields.filter(({ name }) => (typed[name] ?? "") !== "");
   if (!rest.length) {

@@ -1,6 +1,6 @@
 // The native websocket (docs/protocol.md): requests with an id, subscriptions, and coming back by itself.
 
-import { Follow } from "./follow.js";
+import { Follows, LOGIN_ENDED } from "./follow.js";
 import { Store } from "./store.js";
 import { Wire, lost } from "./wire.js";
 
@@ -9,7 +9,6 @@ const LONGEST_WAIT = 8000;
 const PING_EVERY = 15000; // a browser does not tell of the server's own pings, nor that they have stopped
 const PING_PATIENCE = 10000;
 const NEVER_AGAIN = new Set([4400, 4403, 4406, 1009]); // closings after which the same would happen again
-const LOGIN_ENDED = new Set(["unauthenticated", "token_expired"]);
 const KEPT_NOTES = 100;
 
 /** One connection to the server, for as long as the page lives. `state`: out, connecting, open, waiting, refused. */
@@ -20,12 +19,9 @@ export class Connection extends Store {
   /** Milliseconds that the last ping took. */
   latency = null;
   reconnects = 0;
-  epoch = null;
-  /** The newest position that the server told of: an event view begins some way before it. */
-  seq = 0;
   /** What happened to the connection, newest last: {time, text}. */
   notes = [];
-  follows = new Set();
+  follows = new Follows(this);
 
   #wire = null;
   #credentials = null;
@@ -33,18 +29,23 @@ export class Connection extends Store {
   #timer = null;
   #pinging = null;
   #first = true;
+  #entered = null;
 
   constructor(url) {
     super();
     this.url = url;
     setInterval(() => this.ping(), PING_EVERY);
-    addEventListener("online", () => this.retry());
+    addEventListener("online", () => this.state === "waiting" && this.retry());
   }
 
-  /** Log in with `{username, password, eauth}` or `{token}`; resolves with what is known of the token. */
-  logIn(credentials) {
+  /**
+   * Log in with `{username, password, eauth}` or `{token}`; resolves with what is known of the token.
+   *
+   * @param entered called with that before anything is followed again
+   */
+  logIn(credentials, entered = () => {}) {
     this.#drop();
-    this.#first = true;
+    [this.#first, this.#entered] = [true, entered];
     return new Promise((resolve, reject) => this.#open(credentials, resolve, reject));
   }
 
@@ -57,7 +58,7 @@ export class Connection extends Store {
 
   /** Try again now instead of later. */
   retry() {
-    if (this.state === "waiting") this.#open(this.#credentials);
+    if (this.state === "waiting" || this.state === "refused") this.#open(this.#credentials);
   }
 
   /** Send a request; resolves with its result or rejects with a Fault. */
@@ -78,20 +79,9 @@ export class Connection extends Store {
     }
   }
 
-  /** Follow events, jobs, minions or batches; `take` gets all frames, and `{type: "begin"}` before each beginning. */
+  /** Follow something: see Follows.add. */
   follow(fields, take) {
-    const follow = new Follow(this, fields, take);
-    this.follows.add(follow);
-    if (this.state === "open") this.#subscribe(follow);
-    return follow;
-  }
-
-  unfollow(follow) {
-    this.follows.delete(follow);
-    if (follow.number !== null && this.state === "open") {
-      this.#wire.ask({ type: "unsubscribe", subscription: follow.number }).catch(() => {});
-      follow.number = null;
-    }
+    return this.follows.add(fields, take);
   }
 
   async ping() {
@@ -119,7 +109,7 @@ export class Connection extends Store {
     this.#become("connecting", this.reason);
     const wire = (this.#wire = new Wire(this.url, {
       opened: () => this.#authenticate(wire, credentials, resolve, reject),
-      frame: (frame) => this.#take(frame),
+      frame: (frame, size) => this.follows.frame(frame, size),
       closed: (code, reason) => {
         reject(lost());
         this.#lost(code, reason);
@@ -143,9 +133,10 @@ export class Connection extends Store {
     this.#tries = 0;
     this.note(this.#first ? `logged in as ${token.user}` : "connected again");
     if (!this.#first) this.reconnects += 1;
+    if (this.#first) this.#entered(token);
     this.#first = false;
     this.#become("open", "");
-    for (const follow of this.follows) this.#subscribe(follow);
+    this.follows.begin(this.#wire);
     this.ping();
   }
 
@@ -155,51 +146,6 @@ export class Connection extends Store {
       this.#lost(1011, fault.message); // the master does not answer: the token may still be good
     } else {
       this.logOut(this.#credentials ? `Your login has ended: ${fault.message}` : "");
-    }
-  }
-
-  async #subscribe(follow) {
-    const wire = this.#wire;
-    try {
-      const answer = await this.#wire.ask({ type: "subscribe", ...follow.message });
-      this.#began(follow, answer);
-    } catch (fault) {
-      if (fault.code === "connection_lost" || !this.follows.has(follow)) return;
-      if (fault.retryable) setTimeout(() => wire === this.#wire && this.#subscribe(follow), 2000);
-      else this.#ended(follow, fault);
-    }
-  }
-
-  #began(follow, answer) {
-    if (answer.epoch !== this.epoch) this.seq = 0;
-    [this.epoch, this.seq] = [answer.epoch, Math.max(answer.seq, this.seq)];
-    if (!this.follows.has(follow)) {
-      this.#wire.ask({ type: "unsubscribe", subscription: answer.subscription }).catch(() => {});
-      return;
-    }
-    if (answer.recovered !== null && this.reconnects) {
-      this.note(answer.recovered ? "resumed: nothing is missing" : "resumed, but some events are gone");
-    }
-    follow.began(answer);
-    this.changed();
-  }
-
-  #ended(follow, error) {
-    follow.number = null;
-    // What ended with the login comes back with the next one.
-    if (!LOGIN_ENDED.has(error.code)) this.follows.delete(follow);
-    follow.take({ type: "ended", error });
-  }
-
-  #take(frame) {
-    const seq = frame.seq ?? frame.events?.at(-1).seq ?? 0;
-    if (seq > this.seq) this.seq = seq;
-    // A connection follows a dozen things: looking through them is nothing beside reading the frame.
-    for (const follow of this.follows) {
-      if (follow.number !== frame.subscription) continue;
-      if (frame.type === "ended") this.#ended(follow, frame.error);
-      else follow.frame(frame);
-      return;
     }
   }
 
@@ -229,7 +175,7 @@ export class Connection extends Store {
 
   #drop() {
     clearTimeout(this.#timer);
-    for (const follow of this.follows) follow.number = null;
+    this.follows.lost();
     this.#wire?.drop();
     this.#wire = null;
   }

@@ -56,6 +56,7 @@ function writeParts(value, indent, depth, out) {
 
 function scalar(value, left) {
   // JSON.stringify of megabytes takes its time: only what can be shown is quoted.
+  if (typeof value === "bigint") return String(value);
   return JSON.stringify(typeof value === "string" && value.length > left ? value.slice(0, left + 1) : value) ?? "null";
 }
 

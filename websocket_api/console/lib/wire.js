@@ -14,6 +14,21 @@ export function lost() {
   return new Fault({ code: "connection_lost", message: "The connection was lost before the answer came.", retryable: true });
 }
 
+const LONG_NUMBER = /[:[,]-?\d{16}/; // in the JSON of a message; job ids stand in quotes
+
+/**
+ * Read a message. Whole numbers that JavaScript's own cannot hold become BigInt: what a minion returned is shown as it
+ * is. (Browsers that do not tell the source of a number round it.)
+ */
+export function decoded(text) {
+  return LONG_NUMBER.test(text) ? JSON.parse(text, exact) : JSON.parse(text);
+}
+
+function exact(key, value, context) {
+  const rounded = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
+  return rounded && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context.source) : value;
+}
+
 export class Wire {
   #socket;
   #pending = new Map(); // id -> {resolve, reject} of requests in flight
@@ -21,13 +36,13 @@ export class Wire {
 
   /**
    * @param opened called when messages can be sent
-   * @param frame called with each frame of a subscription
+   * @param frame called with each frame of a subscription, and the characters that it had
    * @param closed called with the code and the reason when the other side, or the network, has closed it
    */
   constructor(url, { opened, frame, closed }) {
     const socket = (this.#socket = new WebSocket(url, SUBPROTOCOL));
     socket.onopen = opened;
-    socket.onmessage = ({ data }) => this.#take(JSON.parse(data), frame);
+    socket.onmessage = ({ data }) => this.#take(decoded(data), data.length, frame);
     socket.onclose = ({ code, reason }) => {
       this.#end();
       closed(code, reason);
@@ -50,9 +65,9 @@ export class Wire {
     this.#end();
   }
 
-  #take(message, frame) {
+  #take(message, size, frame) {
     if (message.subscription !== undefined && message.id === undefined) {
-      frame(message);
+      frame(message, size);
       return;
     }
     const waiting = this.#pending.get(message.id);

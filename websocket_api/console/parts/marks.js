@@ -32,7 +32,7 @@ export function JobProgress({ job }) {
 /** What went wrong, with all that the server says of it. */
 export function Fault({ fault }) {
   if (!fault) return null;
-  const details = Array.isArray(fault.details) ? fault.details.filter((one) => one?.message) : [];
+  const details = Array.isArray(fault.details) ? fault.details.filter((one) => one?.message && !fault.message.includes(one.message)) : [];
   return html`<div class="fault" role="alert">
     <strong>${fault.message}</strong>${fault.code && html` <code>${fault.code}</code>`}
     ${details.length > 0 && html`<ul>${details.map((one) => html`<li>${one.path ? `${one.path} ` : ""}${one.message}</li>`)}</ul>`}

@@ -15,9 +15,10 @@ const BEYOND = 6; // rows drawn above and below what is in view, so that scrolli
  * @param keyOf item -> key
  * @param isChosen item -> whether it is the chosen one
  * @param choose called with the item that is clicked, or chosen by Enter; without it rows cannot be chosen
+ * @param inView a ref that always holds the items in view
  * @param stick keep the end in view while it is in view, as a log does
  */
-export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyOf, isChosen, choose, stick, empty, className = "" }) {
+export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyOf, isChosen, choose, inView, stick, empty, className = "" }) {
   const box = useRef(null);
   const [view, look] = useState({ top: 0, height: 600 });
   const atEnd = useRef(true);
@@ -42,6 +43,8 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
   const top = stick && atEnd.current ? Math.max(0, rows.length * rowHeight - view.height) : view.top;
   const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
   const last = Math.min(rows.length, Math.ceil((top + view.height) / rowHeight) + BEYOND);
+
+  if (inView) inView.current = rows.slice(first, last);
 
   return html`<div class="table ${className}" role="table" aria-label=${label} aria-rowcount=${rows.length + 1} ref=${box} onScroll=${scrolled} tabindex="0">
     <div role="rowgroup" class="head">

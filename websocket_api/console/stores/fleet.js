@@ -1,21 +1,27 @@
 // The minions, as the server tells of them.
 
 import { Store } from "../lib/store.js";
+import { isHelper } from "./helpers.js";
 
 const KEPT = "salt-console-grains";
 const USUAL = ["os", "osrelease", "saltversion"];
+const MOST_GRAINS = 64; // names that a subscription takes
 const SEARCHED = ["os", "osfullname", "osrelease", "kernel", "saltversion", "cpuarch", "fqdn", "host", "role", "roles", "virtual"];
 
 export class FleetStore extends Store {
-  /** id -> minion, its grains cut to those that are shown or searched: thousands of whole ones would fill the memory. */
+  /** id -> minion, with those of its grains that are shown or searched: thousands of whole ones are megabytes. */
   minions = new Map();
   /** Whether the picture is whole. */
   whole = false;
+  /** Whether there are grains that the user may see. */
+  hasGrains = false;
   /** Grains that have a column. */
   columns = columnsKept();
   /** id -> the last job that was heard of: {jid, fun, state}. */
   lastJobs = new Map();
+  fault = null;
 
+  #searched = new Set(SEARCHED);
   #fresh = null; // what a snapshot after a lost connection builds, while the old picture still stands
   #found = { key: null, rows: [] };
 
@@ -27,31 +33,58 @@ export class FleetStore extends Store {
 
   start() {
     this.follow?.stop();
-    this.follow = this.connection.follow({ subscription: "minions" }, (frame) => this.take(frame));
+    const grains = [...new Set([...this.columns, ...this.#searched])].slice(0, MOST_GRAINS);
+    this.follow = this.connection.follow({ subscription: "minions", grains }, (frame) => this.take(frame));
+  }
+
+  stop() {
+    this.follow.stop();
   }
 
   take(frame) {
     if (frame.type === "begin") {
       this.#fresh = this.whole ? new Map() : this.minions;
-      this.whole = false;
+      [this.whole, this.fault] = [false, null];
     } else if (frame.type === "minions") {
       this.#merge(this.#fresh ?? this.minions, frame.minions);
     } else if (frame.type === "live") {
       this.minions = this.#fresh ?? this.minions;
       this.#fresh = null;
       this.whole = true;
+    } else if (frame.type === "ended") {
+      this.fault = frame.error;
     }
     this.changed();
   }
 
   #merge(into, minions) {
     for (const [id, minion] of Object.entries(minions)) {
+      if (minion?.grains) this.hasGrains = true;
       if (minion === null) into.delete(id);
-      else into.set(id, { ...minion, grains: cut(minion.grains, this.columns) });
+      else into.set(id, minion);
     }
   }
 
-  /** Show other grains; those that were not kept are read again. */
+  /** Ask when these minions were last heard of: who is up and gives a sign of life is no change that is told. */
+  async look(minions) {
+    const found = await this.connection.request("list_minions", { minions, grains: false });
+    for (const { id, seen } of found) {
+      const minion = this.minions.get(id);
+      if (minion) this.minions.set(id, { ...minion, seen });
+    }
+    this.changed();
+  }
+
+  /** Have the grains too that a search names (`name:value`). */
+  search(text) {
+    const named = text.split(/\s+/).flatMap((word) => (word.includes(":") ? [word.split(":", 1)[0]] : []));
+    const missing = named.filter((name) => name && !this.#searched.has(name) && !this.columns.includes(name));
+    if (!missing.length) return;
+    this.#searched = new Set([...missing, ...this.#searched]);
+    this.start();
+  }
+
+  /** Show other grains. */
   show(columns) {
     this.columns = columns;
     localStorage.setItem(KEPT, JSON.stringify(columns));
@@ -61,6 +94,7 @@ export class FleetStore extends Store {
 
   /** A job's part of a minion was heard of. */
   worked(id, job) {
+    if (isHelper(job)) return;
     const known = this.lastJobs.get(id);
     if (!known || known.jid < job.jid || (known.jid === job.jid && known.state !== job.state)) {
       this.lastJobs.set(id, job);
@@ -97,13 +131,6 @@ function columnsKept() {
   } catch {
     return USUAL;
   }
-}
-
-function cut(grains, columns) {
-  if (!grains) return null;
-  const kept = {};
-  for (const name of [...SEARCHED, ...columns]) if (Object.hasOwn(grains, name)) kept[name] = grains[name];
-  return kept;
 }
 
 function isKind(minion, kind) {

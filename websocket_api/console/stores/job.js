@@ -1,6 +1,7 @@
 // One job with all its minions, live.
 
 import { Store } from "../lib/store.js";
+import { brief, whole } from "../lib/text.js";
 
 const WEIGHT = { failed: 0, missing: 1, canceled: 2, running: 3, pending: 4, returned: 5 };
 
@@ -68,7 +69,7 @@ export function statesOf(value) {
   const states = entries.map(([key, state]) => {
     const [module, id, , fun] = key.split("_|-");
     const changed = Object.keys(state.changes ?? {}).length > 0;
-    return { key, id: state.__id__ ?? id, fun: `${module}.${fun}`, changed, failed: state.result === false, ...pick(state) };
+    return { key, id: brief(state.__id__ ?? id), fun: `${module}.${fun}`, changed, failed: state.result === false, ...pick(state) };
   });
   const rank = (state) => (state.failed ? 0 : state.changed ? 1 : 2);
   return states.sort((a, b) => rank(a) - rank(b) || a.number - b.number);
@@ -77,9 +78,9 @@ export function statesOf(value) {
 function pick(state) {
   return {
     result: state.result ?? null,
-    comment: typeof state.comment === "string" ? state.comment : JSON.stringify(state.comment ?? ""),
+    comment: whole(state.comment ?? ""),
     changes: state.changes ?? {},
     duration: state.duration ?? null,
-    number: state.__run_num__ ?? 0,
+    number: Number(state.__run_num__) || 0, // a minion may return anything
   };
 }

@@ -43,13 +43,17 @@ export class JobsStore extends Store {
     if (frame.type === "events") for (const event of frame.events) this.#announced(event);
     else if (frame.type === "event") this.#announced(frame);
     else if (frame.type === "begin" || frame.type === "gap") this.load();
+    else if (frame.type === "ended") {
+      this.fault = frame.error;
+      this.changed();
+    }
   }
 
   async load(before = null) {
     try {
       const found = await this.connection.read("list_jobs", { limit: LISTED, ...(before ? { before } : {}) });
       for (const job of found) this.#put(job);
-      if (before || !this.loaded) this.older = found.length === LISTED;
+      if (before || !this.loaded) this.older = found.length === LISTED && this.jobs.size < KEPT;
       if (!this.loaded) this.#remember(found);
       [this.loaded, this.fault] = [true, null];
     } catch (fault) {
@@ -71,8 +75,9 @@ export class JobsStore extends Store {
     return this.#sorted.rows;
   }
 
-  #announced({ tag, data }) {
+  #announced({ tag, data, minion }) {
     const [, kind, jid] = tag.split("/");
+    if (minion) return; // a minion's own event, whatever its tag says: jobs are announced by the master
     if (this.jobs.has(jid) || data === null || typeof data !== "object") return;
     const minions = Array.isArray(data.minions) ? data.minions : [];
     this.#put({
@@ -116,7 +121,11 @@ export class JobsStore extends Store {
   #followJob(jid) {
     const fields = { subscription: "job", jid, without_return: true };
     const follow = this.connection.follow(fields, (frame) => {
-      if (frame.type === "ended") this.#follows.delete(jid);
+      if (frame.type === "ended") {
+        this.#follows.delete(jid);
+        if (frame.error.code === "not_found") this.jobs.delete(jid); // announced, but the server knows of none
+        this.changed();
+      }
       if (frame.type !== "job") return;
       this.#put(frame.job);
       this.#tellFleet(frame);

@@ -6,6 +6,7 @@ import { to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";
 import { brief } from "../lib/text.js";
 import { Bar, Fault, State } from "../parts/marks.js";
+import { Side } from "../parts/side.js";
 import { Value } from "../parts/value.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { BatchStore, RUNNING } from "../stores/batches.js";
@@ -28,6 +29,9 @@ const REQUESTS = [
 
 export function BatchesView(props) {
   const { rest } = props.route;
+  if (rest && !/^\d{1,16}$/.test(rest)) {
+    return html`<div class="view page-view"><p><a href=${to("batches")}>← Batches</a></p><h1>Batch ${rest}</h1><${Fault} fault=${{ message: "A batch has a number." }} /></div>`;
+  }
   return rest ? html`<${Batch} key=${rest} id=${Number(rest)} ...${props} />` : html`<${BatchesTable} ...${props} />`;
 }
 
@@ -53,7 +57,7 @@ function BatchesTable({ batches }) {
         html`<${Progress} batch=${batch} />`,
         batch.errorCount ? html`<span class="bad">${batch.errorCount}</span>` : "",
       ]}
-      empty=${batches.loaded ? "No batch yet." : "Reading the batches …"}
+      empty=${batches.fault ? "Nothing can be shown." : batches.loaded ? "There is no batch that you may see." : "Reading the batches …"}
     />
   </div>`;
 }
@@ -72,6 +76,7 @@ function Batch({ id, connection }) {
     <p><a href=${to("batches")}>← Batches</a></p>
     <div class="job-head"><h1>Batch ${id}</h1>${batch && html`<${Cancel} batch=${batch} connection=${connection} />`}</div>
     <${Fault} fault=${store.fault} />
+    ${!batch && !store.fault && html`<p class="dim">reading …</p>`}
     ${batch &&
     html`<dl class="facts">
         <div><dt>Status</dt><dd><${State} state=${batch.status} /></dd></div>
@@ -104,17 +109,22 @@ function requestCells({ id, fun, __request: state }, choose) {
     html`<button type="button" class="plain" onClick=${() => choose(id)}>${state.destination}</button>`,
     fun,
     html`<${Bar} value=${state.progress} state=${state.status} label=${`Progress on ${state.destination}`} />`,
-    state.finishedAt ? brief(state.result) : (state.message ?? ""),
+    state.finishedAt ? resultOf(state) : (state.message ?? ""),
   ];
+}
+
+function resultOf({ result, retcode, message }) {
+  const code = retcode ? html`<span class="bad">return code ${retcode}</span> ` : "";
+  return html`${code}${message ? `${message} ` : ""}${brief(result)}`;
 }
 
 function Request({ request, close }) {
   const state = request.__request;
-  return html`<aside class="side" aria-label=${`Request to ${state.destination}`}>
-    <div class="side-head"><h2>${state.destination}</h2><button type="button" class="plain" aria-label="Close" onClick=${close}>✕</button></div>
-    <p><${State} state=${state.status} /> ${state.jid && html`<a href=${to("jobs", state.jid)}>its job</a>`}</p>
+  return html`<${Side} key=${request.id} label=${`Request to ${state.destination}`} title=${state.destination} close=${close}>
+    <p><${State} state=${state.status} /> ${state.jid && html`<a href=${to("jobs", state.jid)}>its job</a>`} ${state.retcode ? html`<span class="bad">return code ${state.retcode}</span>` : ""}</p>
+    ${state.message && html`<p>${state.message}</p>`}
     <${Value} key=${request.id} value=${state.result} label=${`result of ${state.destination}`} />
-  </aside>`;
+  </${Side}>`;
 }
 
 function Cancel({ batch, connection }) {

@@ -41,7 +41,7 @@ export function ConnectionView({ session, connection }) {
           <dt>Latency</dt><dd>${connection.latency === null ? "…" : `${connection.latency.toFixed(1)} ms`}</dd>
           <dt>Reconnects</dt><dd>${connection.reconnects}</dd>
           <dt>Follows</dt><dd>${connection.follows.size} things</dd>
-          <dt>Position</dt><dd>${connection.seq} in ${connection.epoch}</dd>
+          <dt>Position</dt><dd>${connection.follows.seq} in ${connection.follows.epoch}</dd>
         </dl>
         <h3>What happened</h3>
         <ol class="notes" reversed>${[...connection.notes].reverse().map((note) => html`<li>${clock(note.time)} ${note.text}</li>`)}</ol>

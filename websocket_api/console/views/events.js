@@ -6,6 +6,7 @@ import { useSettled, useStore } from "../lib/store.js";
 import { brief } from "../lib/text.js";
 import { Chart } from "../parts/chart.js";
 import { Fault } from "../parts/marks.js";
+import { Side } from "../parts/side.js";
 import { Value } from "../parts/value.js";
 import { VirtualTable } from "../parts/virtual.js";
 
@@ -47,12 +48,12 @@ export function EventsView({ events }) {
         columns=${COLUMNS}
         rows=${events.rows}
         rowHeight=${30}
-        keyOf=${(event) => event.seq ?? `gap ${event.time}`}
-        isChosen=${(event) => chosen && event.seq === chosen.seq}
-        choose=${(event) => event.seq !== null && choose(event.seq === chosen?.seq ? null : event)}
+        keyOf=${(event) => event.key}
+        isChosen=${(event) => chosen && event.key === chosen.key}
+        choose=${(event) => event.seq !== null && choose(event.key === chosen?.key ? null : event)}
         cells=${(event) => cellsOf(event, choose)}
         stick=${!events.paused}
-        empty="Nothing yet."
+        empty=${events.fault ? "Nothing comes." : "Nothing yet: events that you may see appear here as they happen."}
       />
       ${chosen && html`<${Event} event=${chosen} close=${() => choose(null)} />`}
     </div>
@@ -69,15 +70,14 @@ function cellsOf(event, choose) {
 }
 
 function Event({ event, close }) {
-  return html`<aside class="side" aria-label="Event">
-    <div class="side-head"><h2>${event.tag}</h2><button type="button" class="plain" aria-label="Close" onClick=${close}>✕</button></div>
+  return html`<${Side} key=${event.key} label="Event" title=${event.tag} close=${close}>
     <dl>
       <dt>Number</dt><dd>${event.seq}</dd>
-      <dt>Time</dt><dd>${clock(event.time)}</dd>
+      <dt>Time</dt><dd>${event.time === null ? "before this page looked; the event does not tell" : clock(event.time)}</dd>
       ${event.minion && html`<dt>Sent by minion</dt><dd>${event.minion}</dd>`}
     </dl>
-    <${Value} key=${event.seq} value=${event.data} label="data" />
-  </aside>`;
+    <${Value} key=${event.key} value=${event.data} label="data" />
+  </${Side}>`;
 }
 
 function Filter({ events }) {

@@ -1,15 +1,16 @@
 // The fleet: every minion that the user may see, live.
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { ago, count } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useSettled, useStore } from "../lib/store.js";
 import { brief } from "../lib/text.js";
-import { Choice, State } from "../parts/marks.js";
+import { Choice, Fault, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { Keys } from "./keys.js";
 import { Minion } from "./minion.js";
 
+const LOOK = 15000; // milliseconds: how often it is asked when the minions in view were last heard of
 
 export function FleetView({ fleet, route, session, connection }) {
   useStore(fleet);
@@ -19,6 +20,13 @@ export function FleetView({ fleet, route, session, connection }) {
   const rows = fleet.find(words, kind);
   const { counts } = fleet;
   const chosen = fleet.minions.get(route.rest);
+  const inView = useRef([]);
+  useEffect(() => fleet.search(words), [fleet, words]);
+  useEffect(() => {
+    const look = () => connection.state === "open" && inView.current.length && fleet.look(inView.current.map((minion) => minion.id)).catch(() => {});
+    const timer = setInterval(look, LOOK); // one that failed is followed by the next
+    return () => clearInterval(timer);
+  }, [fleet, connection]);
   const open = (minion) => {
     location.hash = minion.id === route.rest ? to("fleet") : to("fleet", minion.id);
   };
@@ -30,25 +38,33 @@ export function FleetView({ fleet, route, session, connection }) {
     <div class="tools">
       <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${search} onInput=${(event) => type(event.target.value)} />
       <${Choice} label="Which minions" value=${kind} options=${kinds} change=${choose} />
-      <${Columns} fleet=${fleet} />
+      ${fleet.hasGrains && html`<${Columns} fleet=${fleet} />`}
       <span class="dim" role="status">${found(fleet, rows, counts)}</span>
     </div>
+    <${Fault} fault=${fleet.fault} />
     ${session.user.can.keys && counts.keys > 0 && html`<${Keys} fleet=${fleet} session=${session} connection=${connection} />`}
     <div class="beside">
       <${VirtualTable}
         label="Minions"
         className="fleet"
-        columns=${columnsOf(fleet)}
+        columns=${columnsOf(fleet, session.user.can.keys)}
         rows=${rows}
         keyOf=${(minion) => minion.id}
         isChosen=${(minion) => minion.id === route.rest}
         choose=${open}
-        cells=${(minion) => cellsOf(minion, fleet)}
-        empty=${fleet.whole ? "No minion fits." : "Reading the fleet …"}
+        cells=${(minion) => cellsOf(minion, fleet, session.user.can.keys)}
+        inView=${inView}
+        empty=${emptiness(fleet)}
       />
-      ${chosen && html`<${Minion} key=${chosen.id} minion=${chosen} ...${{ fleet, session, connection }} />`}
+      ${chosen && html`<${Minion} key=${chosen.id} close=${() => (location.hash = to("fleet"))} minion=${chosen} ...${{ fleet, session, connection }} />`}
     </div>
   </div>`;
+}
+
+function emptiness(fleet) {
+  if (fleet.fault) return "Nothing can be shown.";
+  if (!fleet.whole) return "Reading the fleet …";
+  return fleet.minions.size ? "No minion fits." : "There is no minion that you may see.";
 }
 
 function found(fleet, rows, counts) {
@@ -56,25 +72,30 @@ function found(fleet, rows, counts) {
   return rows.length === counts.all ? count(counts.all, "minion") : `${rows.length} of ${count(counts.all, "minion")}`;
 }
 
-function columnsOf(fleet) {
+/** A column for what the user may see: an empty one would look like a fault. */
+function columnsOf(fleet, keys) {
   return [
     { name: "status", title: "Status" },
     { name: "name", title: "Minion" },
-    { name: "key", title: "Key" },
-    ...fleet.columns.map((name) => ({ name: `grain-${name}`, className: "grain", title: name })),
+    ...(keys ? [{ name: "key", title: "Key" }] : []),
+    ...grainsOf(fleet).map((name) => ({ name: `grain-${name}`, className: "grain", title: name })),
     { name: "last", title: "Last job" },
     { name: "seen", title: "Heard of" },
   ];
 }
 
-function cellsOf(minion, fleet) {
+function grainsOf(fleet) {
+  return fleet.hasGrains ? fleet.columns : [];
+}
+
+function cellsOf(minion, fleet, keys) {
   const state = { true: "up", false: "down" }[minion.connected] ?? "unknown";
   const job = fleet.lastJobs.get(minion.id);
   return [
     html`<${State} state=${state} />`,
     html`<a href=${to("fleet", minion.id)} title=${minion.id}>${minion.id}</a>`,
-    minion.key && html`<${State} state=${minion.key} />`,
-    ...fleet.columns.map((name) => brief(minion.grains?.[name] ?? "", 40)),
+    ...(keys ? [minion.key && html`<${State} state=${minion.key} />`] : []),
+    ...grainsOf(fleet).map((name) => (Object.hasOwn(minion.grains ?? {}, name) ? brief(minion.grains[name], 40) : "")),
     job && html`<a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a>`,
     ago(minion.seen),
   ];

@@ -5,6 +5,7 @@ import { fieldsOf } from "../lib/arguments.js";
 import { useSettled } from "../lib/store.js";
 import { targetOf } from "./target.js";
 
+const PATIENCE = 30; // seconds that a busy minion may take to tell of a function
 const OFFERED = 50; // names offered at a time: a list of two thousand slows the browser's own box
 
 /** Whom to ask about functions: one of the minions of the target, or the master. */
@@ -24,7 +25,7 @@ export function FunctionName({ form, change, connection }) {
     try {
       const found = await connection.request("functions", asked(form));
       change({ names: found });
-      say("");
+      say(found.length ? "" : "There is no function here that you may run.");
     } catch (fault) {
       change({ namesOf: null });
       say(`no completion: ${fault.message}`);
@@ -44,35 +45,57 @@ export function FunctionName({ form, change, connection }) {
     <p class="dim note" role="status">${note}</p>`;
 }
 
+/** The signature of the function that stands in the form; null while it is not known. */
+export function signatureOf(form) {
+  return form.signatureOf === keyOf(form) ? form.signature : null;
+}
+
+function keyOf({ client, fun }) {
+  return `${client} ${fun}`;
+}
+
 export function Arguments({ form, change, connection }) {
   const fun = useSettled(form.fun, 500);
   const [note, say] = useState("");
+  const [asks, ask] = useState(0);
+  const [failed, fail] = useState(false);
   const known = /^\w+(\.\w+)+$/.test(fun) && (!form.names || form.names.includes(fun));
-  const key = `${form.client} ${fun}`;
+  const key = keyOf({ client: form.client, fun });
   useEffect(() => {
     if (!known || form.signatureOf === key) return undefined;
     let wanted = true;
     say("reading its arguments …");
     connection
-      .request("signature", { module: fun, ...asked(form) })
+      .request("signature", { module: fun, ...asked(form), ...(form.client === "local" ? { timeout: PATIENCE } : {}) })
       .then((signature) => wanted && (change({ signature, signatureOf: key }), say("")))
-      .catch((fault) => wanted && (change({ signature: null, signatureOf: key }), say(`its arguments are not known: ${fault.message}`)));
-    return () => (wanted = false);
-  }, [key, known]);
-  const signature = form.signatureOf === `${form.client} ${form.fun}` ? form.signature : null;
+      .catch((fault) => wanted && (say(`its arguments are not known: ${fault.message}`), fail(fault.retryable)));
+    return () => {
+      wanted = false;
+      say("");
+      fail(false);
+    };
+  }, [key, known, asks]);
+  const signature = signatureOf(form);
   return html`
-    <p class="dim note" role="status">${note}</p>
+    <p class="dim note" role="status">${note} ${failed && html`<button type="button" class="small" onClick=${() => ask(asks + 1)}>Ask again</button>`}</p>
     ${signature?.doc && html`<details class="doc"><summary>What it does</summary><pre tabindex="0" aria-label="Documentation">${signature.doc}</pre></details>`}
     <div class="fields">
       ${fieldsOf(signature).map((field) => html`<${Field} key=${field.name} field=${field} form=${form} change=${change} />`)}
     </div>
-    ${(!signature || signature.varargs) &&
-    html`<label>${signature ? "Further arguments, one a line" : "Arguments, one a line"}
-      <textarea rows="2" value=${form.more} onInput=${(event) => change({ more: event.target.value })} spellcheck=${false}></textarea></label>`}
-    ${(!signature || signature.keywords) &&
-    html`<label>${signature ? "Further named arguments" : "Named arguments"}, name=value, one a line
-      <textarea rows="2" value=${form.moreNamed} onInput=${(event) => change({ moreNamed: event.target.value })} spellcheck=${false}></textarea></label>`}
+    <div class="fields">
+      <${Further} name="more" label=${signature ? "Further arguments, one a line" : "Arguments, one a line"} known=${signature} takes=${signature?.varargs} ...${{ form, change }} />
+      <${Further} name="moreNamed" label=${`${signature ? "Further named" : "Named"} arguments, name=value, one a line`} known=${signature} takes=${signature?.keywords} ...${{ form, change }} />
+    </div>
     <p class="dim note">A value that is JSON is taken as such (5, true, ["a"]); all else is text.</p>`;
+}
+
+/** Arguments beside those that have a field; what was typed there stays to be seen, for it will be sent. */
+function Further({ name, label, known, takes, form, change }) {
+  if (known && !takes && !form[name]) return null;
+  return html`<label class="grow">${label}
+      <textarea rows="2" value=${form[name]} onInput=${(event) => change({ [name]: event.target.value })} spellcheck=${false}></textarea>
+      ${known && !takes && html`<span class="bad">${form.fun} takes none of these.</span>`}
+    </label>`;
 }
 
 function Field({ field, form, change }) {

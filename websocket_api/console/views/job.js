@@ -15,9 +15,10 @@ const OPEN = 5; // jobs of so many minions are shown unfolded
 const CHOICES = ["all", "failed", "running", "returned", "missing"];
 
 export function JobPage({ jid, connection }) {
+  const isId = /^\d{20}(_\d+)?$/.test(jid);
   return html`<div class="view page-view">
     <p><a href=${to("jobs")}>← Jobs</a></p>
-    <${Job} jid=${jid} connection=${connection} />
+    ${isId ? html`<${Job} jid=${jid} connection=${connection} />` : html`<h1>Job ${jid}</h1><${Fault} fault=${{ message: "A job id has 20 digits." }} />`}
   </div>`;
 }
 

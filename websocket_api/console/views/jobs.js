@@ -6,6 +6,7 @@ import { to } from "../lib/route.js";
 import { useSettled, useStore } from "../lib/store.js";
 import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
+import { isHelper } from "../stores/helpers.js";
 import { JobPage } from "./job.js";
 
 const COLUMNS = [
@@ -28,14 +29,16 @@ function JobsTable({ jobs }) {
   useStore(jobs);
   const [search, type] = useState("");
   const [state, choose] = useState("all");
+  const [helpers, showHelpers] = useState(false);
   const words = useSettled(search, 150).toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (job) => (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
-  const rows = words.length || state !== "all" ? jobs.rows.filter(fits) : jobs.rows;
+  const fits = (job) => (helpers || !isHelper(job)) && (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
+  const rows = jobs.rows.filter(fits);
   return html`<div class="view">
     <h1>Jobs</h1>
     <div class="tools">
       <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => type(event.target.value)} />
       <${Choice} label="Which jobs" value=${state} options=${STATES} change=${choose} />
+      <label class="check" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${helpers} onChange=${(event) => showHelpers(event.target.checked)} /> Helper jobs</label>
       <span class="dim" role="status">${count(rows.length, "job")}</span>
       ${jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
     </div>
@@ -49,9 +52,15 @@ function JobsTable({ jobs }) {
       keyOf=${(job) => job.jid}
       choose=${(job) => (location.hash = to("jobs", job.jid))}
       cells=${cellsOf}
-      empty=${jobs.loaded ? "No job fits." : "Reading the jobs …"}
+      empty=${emptiness(jobs)}
     />
   </div>`;
+}
+
+function emptiness(jobs) {
+  if (jobs.fault) return "Nothing can be shown.";
+  if (!jobs.loaded) return "Reading the jobs …";
+  return jobs.rows.length ? "No job fits." : "There is no job that you may see.";
 }
 
 function textOf(job) {

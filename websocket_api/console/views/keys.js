@@ -23,10 +23,14 @@ export function Keys({ fleet, session, connection }) {
 export function KeyButtons({ minion, session, connection }) {
   const [fault, tell] = useState(null);
   const [busy, work] = useState(false);
+  const [asked, ask] = useState(false);
   const acts = (minion.key === "accepted" ? ["reject"] : ["accept", "reject"]).filter(
     (act) => act !== `${minion.key}`.replace(/ed$/, "") && callOf(act, minion, session.wheels),
   );
   const run = async (act) => {
+    // A minion that is in use would be cut off: not by one slip of the finger.
+    if (minion.key === "accepted" && !asked) return ask(true);
+    ask(false);
     work(true);
     tell(null);
     try {
@@ -39,8 +43,9 @@ export function KeyButtons({ minion, session, connection }) {
   };
   return html`<span class="key-buttons">
     ${acts.map(
-      (act) => html`<button type="button" class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}">${act === "accept" ? "Accept" : "Reject"}</button>`,
+      (act) => html`<button type="button" class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asked ? ": yes" : ""}">${act === "accept" ? "Accept" : asked ? "Reject it: yes" : "Reject"}</button>`,
     )}
+    ${asked && html`<button type="button" class="small" onClick=${() => ask(false)}>No</button>`}
     <${Fault} fault=${fault} />
   </span>`;
 }

@@ -4,13 +4,14 @@ import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { ago } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { Fault, State } from "../parts/marks.js";
+import { Side } from "../parts/side.js";
 import { Value } from "../parts/value.js";
 import { KeyButtons } from "./keys.js";
 
-export function Minion({ minion, fleet, session, connection }) {
+export function Minion({ minion, fleet, session, connection, close }) {
   const [grains, show] = useState(undefined);
   const [fault, tell] = useState(null);
-  // The store keeps some grains of all; of this one all are wanted, and again when it was heard of.
+  // The store has some grains of all; of this one all are wanted, and again when it was heard of.
   useEffect(() => {
     let wanted = true;
     connection
@@ -21,8 +22,7 @@ export function Minion({ minion, fleet, session, connection }) {
   }, [minion.id, minion.seen]);
   const state = { true: "up", false: "down" }[minion.connected] ?? "unknown";
   const job = fleet.lastJobs.get(minion.id);
-  return html`<aside class="side" aria-label=${`Minion ${minion.id}`}>
-    <div class="side-head"><h2>${minion.id}</h2><a href=${to("fleet")} aria-label="Close">✕</a></div>
+  return html`<${Side} label=${`Minion ${minion.id}`} title=${minion.id} close=${close}>
     <dl>
       <dt>Status</dt><dd><${State} state=${state} /> ${ago(minion.seen)}</dd>
       ${minion.key && html`<dt>Key</dt><dd><${State} state=${minion.key} /> <${KeyButtons} ...${{ minion, session, connection }} /></dd>`}
@@ -34,5 +34,5 @@ export function Minion({ minion, fleet, session, connection }) {
     ${grains === undefined && !fault && html`<p class="dim">reading …</p>`}
     ${grains === null && html`<p class="dim">none known, or not for you to see</p>`}
     ${grains && html`<${Value} value=${grains} label=${`grains of ${minion.id}`} />`}
-  </aside>`;
+  </${Side}>`;
 }

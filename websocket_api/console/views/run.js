@@ -1,10 +1,10 @@
 // Run something, and watch the answer come in.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { callOf, fieldsOf } from "../lib/arguments.js";
 import { to } from "../lib/route.js";
 import { Choice, Fault } from "../parts/marks.js";
-import { Arguments, FunctionName } from "./function.js";
+import { Arguments, FunctionName, signatureOf } from "./function.js";
 import { Job } from "./job.js";
 import { Target, targetOf } from "./target.js";
 
@@ -22,10 +22,17 @@ export function RunView({ session, connection, route, form: kept }) {
     const given = Object.fromEntries(["tgt", "tgt_type", "fun"].flatMap((name) => (route.query.has(name) ? [[name, route.query.get(name)]] : [])));
     if (Object.keys(given).length) change({ ...given, client: "local" });
   }, [route.query.toString()]);
+  const answer = useRef(null);
+  const before = useRef(kept.job);
+  useEffect(() => {
+    // Below a long form the answer would come in where nobody looks.
+    if (kept.job && kept.job !== before.current) answer.current.scrollIntoView({ block: "start" });
+    before.current = kept.job;
+  }, [kept.job]);
   return html`<div class="view page-view">
     <h1>Run</h1>
     <${Form} ...${{ form: kept, change, session, connection }} />
-    ${kept.job && html`<${Job} key=${kept.job} jid=${kept.job} connection=${connection} heading="h2" />`}
+    <div class="answer" ref=${answer}>${kept.job && html`<${Job} key=${kept.job} jid=${kept.job} connection=${connection} heading="h2" />`}</div>
   </div>`;
 }
 
@@ -49,7 +56,7 @@ function Form({ form, change, session, connection }) {
     work(true);
     tell(null);
     try {
-      const call = callOf(fieldsOf(form.signature), form.typed, form.more, form.moreNamed);
+      const call = callOf(fieldsOf(signatureOf(form)), form.typed, form.more, form.moreNamed);
       if (batches && form.how === "batch") await runBatch(form, call, connection);
       else change({ job: await runNow(form, call, connection) });
     } catch (refused) {
