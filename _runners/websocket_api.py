@@ -82,21 +82,35 @@ def serves(
 
         salt-run websocket_api.serves https://master1:8000/
     """
+    password = "" if username is None else _password(password_file)
     deadline, fault = time.monotonic() + seconds, "it was not asked"
     while time.monotonic() < deadline:
         try:
             _healthy(url, verify)
             if username is None:
                 return f"{url} is healthy"
-            password = Path(password_file or os.devnull).read_text(encoding="utf-8").partition("\n")[0]
             # In a thread of its own, because this one may have a loop of Salt's.
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(asyncio.run, _login(url, verify, username, password, eauth)).result()
             return f"{url} is healthy and takes the login of {username}"
+        except _LoginRefused as refused:
+            # Not asked again: the answer would be the same, and accounts are locked after so many wrong passwords.
+            raise CommandExecutionError(f"{url} does not serve: {refused}") from None
         except (OSError, http.client.HTTPException, asyncio.TimeoutError, CommandExecutionError) as error:
             fault = str(error) or type(error).__name__
         time.sleep(1)
     raise CommandExecutionError(f"{url} does not serve: {fault}")
+
+
+class _LoginRefused(Exception):
+    """The engine refused a login, and not for a reason that passes."""
+
+
+def _password(file: str | None) -> str:
+    try:
+        return Path(file or os.devnull).read_text(encoding="utf-8").partition("\n")[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandExecutionError(f"the password cannot be read: {error}") from None
 
 
 def _context(verify: bool) -> ssl.SSLContext:
@@ -122,7 +136,7 @@ def _healthy(url: str, verify: bool) -> None:
 
 async def _login(url: str, verify: bool, username: str, password: str, eauth: str) -> None:
     from tornado.httpclient import HTTPClientError, HTTPRequest
-    from tornado.websocket import websocket_connect
+    from tornado.websocket import WebSocketClosedError, websocket_connect
 
     request = HTTPRequest(
         url.replace("http", "ws", 1),
@@ -139,9 +153,13 @@ async def _login(url: str, verify: bool, username: str, password: str, eauth: st
         received = await asyncio.wait_for(asyncio.ensure_future(socket.read_message()), LOGIN_SECONDS)
         answer = json.loads(received or "{}")
         if answer.get("type") != "result":
-            raise CommandExecutionError(f"the login is refused: {answer.get('error', {}).get('code', 'no answer')}")
+            fault = answer.get("error", {"code": "no answer", "retryable": True})
+            kind = CommandExecutionError if fault.get("retryable") else _LoginRefused
+            raise kind(f"the login is refused: {fault.get('code')}")
         await socket.write_message(json.dumps({"type": "logout", "id": 2}))
         await asyncio.wait_for(socket.read_message(), LOGIN_SECONDS)
+    except WebSocketClosedError:
+        raise CommandExecutionError("the websocket was closed") from None
     finally:
         socket.close()
 

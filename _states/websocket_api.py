@@ -32,7 +32,7 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
     if faults:
         return _outcome(name, False, "\n".join([f"{len(faults)} faults in the pillar websocket_api:", *faults]))
     if not engine:
-        return _outcome(name, None, "The pillar is sound; its options are judged once jsonschema is there")
+        return _outcome(name, None, "The pillar is sound, but its options are judged when jsonschema is there")
     return _outcome(name, True, "The pillar is sound")
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
-from yamllint import linter
-from yamllint.config import YamlLintConfig
 
 pytest.importorskip("salt")
+pytest.importorskip("yamllint", reason="linters are in the environment of Salt 3008 only")
 
 import salt.client
 import salt.config
+from yamllint import linter
+from yamllint.config import YamlLintConfig
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 STATES = sorted(path.name for path in (CHECKOUT / "websocket_api").glob("*.sls"))
