@@ -207,8 +207,8 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
         "Headless Chromium on the same two cores as the master, without a graphics card. *First picture* is the time "
         f"from the navigation's start to the first drawn rows of a fleet of {extent.minions:,} minions; *whole* is "
         f"when all have come. Each has grains of about {stage.grain_bytes / 1024:.0f} KiB, of which the page "
-        "asks for those that it shows or searches; *snapshots* are what the native door sends of such a fleet to a client that only "
-        f"counts bytes. *The storm* is the events view at 1,000 events/s for {extent.seconds} s."
+        "asks for those that it shows or searches; *snapshots* are what the native door sends of such a fleet to a "
+        f"client that only counts bytes. *The storm* is the events view at 1,000 events/s for {extent.seconds} s."
     )
     wait_until(lambda: grains_are_read(stage), "the grains of all minions", timeout=180, every=1)
     with sync_playwright() as playwright:
