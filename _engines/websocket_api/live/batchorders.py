@@ -5,6 +5,7 @@ A batch that another master drives is not touched here: an order in the store as
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -50,6 +51,7 @@ class BatchOrders:
         self._clock = clock
         self._wall = wall
         self._swept = clock()
+        self._forgetting: dict[int, asyncio.Lock] = {}
         self._stop = stop
         self._release = release
 
@@ -89,8 +91,7 @@ class BatchOrders:
             await self._settle()
         for batch in self._book.known():
             if batch.finished is not None and batch.finished <= until and batch.id not in self._reader.driven:
-                await self._store.remove(batch.id)
-                self._reader.forget(batch)
+                await self._forget(batch)
 
     async def _settle(self) -> None:
         """Carry out what was ordered of batches that ended before their driver could read it."""
@@ -104,12 +105,22 @@ class BatchOrders:
                     self._reader.forget(batch)
             await self._store.ordered(id_)
 
+    async def _forget(self, batch: Batch) -> None:
+        """Remove a batch, one caller after the other: two who remove the same files get in each other's way."""
+        lock = self._forgetting.setdefault(batch.id, asyncio.Lock())
+        try:
+            async with lock:
+                if self._book.get(batch.id) is batch:
+                    await self._store.remove(batch.id)
+                    self._reader.forget(batch)
+        finally:
+            self._forgetting.pop(batch.id, None)
+
     async def _carry_out(self, batch: Batch, forget: bool) -> None:
         if not batch.ended:
             await self._stop(batch)
         if forget:
             await self._release(batch)
-            await self._store.remove(batch.id)
-            self._reader.forget(batch)
+            await self._forget(batch)
         if self._store.shared:
             await self._store.ordered(batch.id)

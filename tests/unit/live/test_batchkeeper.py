@@ -279,6 +279,27 @@ async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() ->
     assert (masters.store.batches, masters.store.ordering) == ({}, {})
 
 
+async def test_a_batch_that_two_forget_at_once_is_removed_once() -> None:
+    """Who comes second waits for the first, and nobody hears of a store that fails."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    remove, at_once = one.access.remove, [0, 0]
+
+    async def counted(id_: int) -> None:
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await settle()
+        await remove(id_)
+        at_once[0] -= 1
+
+    one.access.remove = counted  # type: ignore[method-assign]
+    forgetting = [asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True)) for _ in range(4)]
+    await asyncio.gather(*forgetting)
+    assert (at_once, masters.store.batches) == ([0, 1], {})
+
+
 async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_turn() -> None:
     """A slow write, and behind it the removal and the write of the end."""
     masters = Masters(shared=False)
