@@ -6,6 +6,7 @@ The tests of this file share one host, which the last of them cleans.
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,27 @@ def test_a_trial_run_says_what_it_would_do_and_does_nothing(served: Host) -> Non
     would = {name for name, outcome in outcomes.items() if outcome["result"] is None}
     assert would == {"websocket_api_config", "websocket_api_master"}
     assert (served.conf.read_bytes(), served.master_pid) == (before, process)
+
+
+def test_what_other_files_of_the_master_say_is_not_hidden(served: Host) -> None:
+    """What Salt would lose of the main file, and a second engine in another file, are refused, each with its mend."""
+    main, other = served.config / "master", served.config / "master.d" / "other.conf"
+    before = main.read_text()
+    served.write("master", {**json.loads(before), "external_auth": {"pam": {"ann": [".*"]}}, "engines": ["slack"]})
+    served.write("master.d/other.conf", {"engines": [{"websocket_api": {"port": 1}}]})
+    wrong = served.pillar(master_config={"sharedsecret": "demo", "worker_threads": 9, "engines": []})
+    said = failed(served.apply("websocket_api.valid", wrong))["websocket_api_valid"]
+    main.write_text(before)
+    other.unlink()
+    for fault in (
+        "master_config:engines is written by the formula: use other_engines",
+        f"other_engines would hide what {main} says of engines",
+        f"external_auth would hide what {main} says of external_auth",
+        f"master_config:worker_threads would hide what {main} says of worker_threads",
+        f"options would start a second engine beside that of {other}",
+    ):
+        assert fault in said, said
+    assert said.startswith("5 faults")
 
 
 def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(served: Host, tmp_path: Path) -> None:
