@@ -1,10 +1,18 @@
-"""What every test needs: an import system that pytest and Salt can share."""
+"""What every test needs: an import system that pytest and Salt can share, and ports that stay free."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 from typing import Any
+
+from tests.ports import free_port
+
+with contextlib.suppress(ImportError):
+    from pytestshellutils.utils import ports
+
+    # pytest-salt-factories takes its daemons' ports from here.
+    ports.get_unused_localhost_port = free_port
 
 with contextlib.suppress(ImportError):
     import salt

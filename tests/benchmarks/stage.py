@@ -21,6 +21,8 @@ from typing import Any
 import psutil
 import yaml
 
+from tests.ports import free_port
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "demo"
 USER = "demo"
@@ -29,12 +31,6 @@ AWAY = "away"
 
 # Seconds until a part of the stage must be up. A loaded two-core machine needs about 15 for a master.
 START_TIMEOUT = 90
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.client import Client
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "demo"
@@ -36,13 +36,6 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = START_S
             return value
         time.sleep(0.03)
     raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Engine:

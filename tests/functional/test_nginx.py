@@ -19,7 +19,8 @@ import websocket
 pytest.importorskip("salt")
 
 from tests.client import Client
-from tests.functional.running import CHECKOUT, Engine, free_port, wait_until
+from tests.functional.running import CHECKOUT, Engine, wait_until
+from tests.ports import free_port
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 

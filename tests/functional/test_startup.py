@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.running import CHECKOUT, RETRY_SECONDS, Engine, ended, free_port, wait_until
+from tests.functional.running import CHECKOUT, RETRY_SECONDS, Engine, ended, wait_until
+from tests.ports import free_port
 
 pytest.importorskip("salt")
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
@@ -80,13 +81,6 @@ def is_open(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

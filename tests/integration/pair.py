@@ -23,7 +23,8 @@ import yaml
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import CHECKOUT, SECRET, USERS, free_port, wait_until
+from tests.integration.conftest import CHECKOUT, SECRET, USERS, wait_until
+from tests.ports import free_port
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
 START_SECONDS = 120

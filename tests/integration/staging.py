@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 
 from tests.client import Client, Closed, Refused
-from tests.integration.conftest import CHECKOUT, START_TIMEOUT, free_port, is_open, master_config, wait_until
+from tests.integration.conftest import CHECKOUT, START_TIMEOUT, is_open, master_config, wait_until
+from tests.ports import free_port
 
 
 def _listens(connection: Any, address: int | str) -> bool:

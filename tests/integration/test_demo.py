@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, free_port, wait_until
+from tests.integration.conftest import CHECKOUT, wait_until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, START_TIMEOUT, free_port, is_open, master_config, wait_until
+from tests.integration.conftest import CHECKOUT, START_TIMEOUT, is_open, master_config, wait_until
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(300)]
 

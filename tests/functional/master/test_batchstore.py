@@ -23,7 +23,8 @@ from websocket_api.master.opts import SALT_LINE
 from websocket_api.master.pool import Pool
 from websocket_api.master.store import JobStore
 
-from tests.functional.running import free_port, wait_until
+from tests.functional.running import wait_until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.both_lines
 
