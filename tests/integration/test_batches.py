@@ -232,9 +232,12 @@ def test_a_batch_goes_on_when_its_engine_was_killed(stage: Stage, client: Client
     token = client.ask("auth", username="demo", password="demo")["token"]
     item = {"fun": "steps.late", "kwarg": {"b1": 6, "b2": 1, "b3": 1}, "tgt": MINIONS}
     made = client.ask("batch", concurrency=1, batch=[item])
-    wait_until(
-        lambda: parts(client.ask("get_batch", batch=made["id"], collection=True))[0] == ("b1", "sent"), "the first sent"
-    )
+
+    def is_published() -> Any:
+        first = client.ask("get_batch", batch=made["id"], collection=True)["requests"][0]["__request"]
+        return (first["destination"], first["status"]) == ("b1", "sent") and first["jid"]
+
+    wait_until(is_published, "the first being published")  # what is killed before that is test_batches_killed.py's
     began = time.monotonic()
     os.kill(stage.engine.pid, signal.SIGKILL)
     stage.comes_back(40)

@@ -35,13 +35,19 @@ def _goes_on(job_cache: str) -> None:
         one = pair.client(0)
         token = one.ask("auth", username="demo", password="demo")["token"]
         two = pair.client(1, token)
-        items = [{"fun": "test.sleep", "arg": [5], "tgt": MINIONS}, {"fun": "test.echo", "arg": ["hi"], "tgt": ["m1"]}]
+        items = [{"fun": "test.sleep", "arg": [8], "tgt": MINIONS}, {"fun": "test.echo", "arg": ["hi"], "tgt": ["m1"]}]
         made = one.ask("batch", concurrency=1, batch=items)
         number = two.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
         # Followed there while it is driven here.
         two.frames(until=lambda frame: "resolved" in _statuses(frame), subscription=number, timeout=60)
         wait_until(lambda: _of(two, made) == ["resolved", "sent", "pending"], "the second being sent", 20, 0.1)
-        before = two.ask("get_batch", batch=made["id"], collection=True)
+
+        def published() -> Any:
+            batch = two.ask("get_batch", batch=made["id"], collection=True)
+            return batch if _part(batch, 1)["jid"] else None
+
+        # Stored as sent comes first, and its id when the master has told it.
+        before = wait_until(published, "the second being published", 20, 0.1)
         pair.kill(0)
         two.frames(
             until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"],
