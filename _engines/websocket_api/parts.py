@@ -42,6 +42,7 @@ from .operations import (  # noqa: F401 - registers the operations
     fleet,
     jobs,
     session,
+    subscriptions,
 )
 from .operations.batchjobs import BatchJobs
 from .operations.services import Services

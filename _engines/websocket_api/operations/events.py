@@ -1,33 +1,24 @@
-"""The event bus from outside: subscribe, unsubscribe, get_event, event."""
+"""The event bus from outside: get_event, event, hook."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import ApiError
-from ..live.alljobs import AllJobsSubscription
-from ..live.batchviews import BatchSubscription
-from ..live.connection import Subscription
 from ..live.encoding import decode
 from ..live.events import Event
 from ..live.filters import Filter, make
 from ..live.history import Hole
-from ..live.pictures import JobSubscription, MinionsSubscription
-from ..live.streams import EventSubscription
 from ..live.tags import is_reserved, travels_whole
 from .commands import need_client, publish, target
-from .fleet import grains_wanted
-from .jobs import visible
 from .registry import Call, operation, who
+from .subscriptions import position
 
 SLICE_SECONDS = 0.005
 """Seconds of looking through the history after which the others have their turn."""
-
-ALL_JOBS = "*"
-"""For ``jid``: whatever jobs there are and come."""
 
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
 """Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
@@ -38,149 +29,6 @@ HOOK_TAG = "salt/netapi/hook"
 HOOK_FIELDS: dict[str, Any] = {"post": {}, "get": {}, "headers": {}, "body": ""}
 
 
-@operation("subscribe")
-async def subscribe(call: Call) -> dict[str, Any]:
-    """Follow events, jobs, the fleet or batches."""
-    connection, limits = call.connection, call.services.settings.limits
-    if len(connection.subscriptions) >= limits.subscriptions_per_connection:
-        most = limits.subscriptions_per_connection
-        raise ApiError("too_many", f"{most} subscriptions are open", {"limit": "subscriptions_per_connection"})
-    kind = call.message["subscription"]
-    if kind == "job":
-        recovered = None
-        number = await _follow_jobs(call)
-    elif kind == "minions":
-        recovered = None
-        number = _follow_minions(call)
-    elif kind == "batch":
-        recovered = None
-        number = await _follow_batches(call)
-    else:
-        number, recovered = _follow_events(call)
-    history = call.services.history
-    return {"subscription": number, "epoch": history.epoch, "seq": history.seq, "recovered": recovered}
-
-
-def _follow_events(call: Call) -> tuple[int, bool | None]:
-    services, connection, session = call.services, call.connection, call.session
-    filter_ = make(call.message)
-    number = connection.next_number()
-    subscription = EventSubscription(
-        services.hub,
-        connection,
-        number,
-        session,
-        filter_,
-        bundle=call.get("bundle", False),
-        drop=call.get("overflow", "close") == "drop",
-    )
-    since = call.get("since")
-    start, recovered = _position(call, since)
-
-    def begin() -> None:
-        if since is not None and start is None:
-            subscription.tell_gap("epoch", None, None)
-        subscription.start(start)
-
-    _keep(call, subscription, begin)
-    return number, recovered
-
-
-def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> None:
-    """Keep a subscription and begin it behind the reply, unless connection or token ended while it was made."""
-    connection = call.connection
-    connection.add(subscription)
-
-    def after_reply() -> None:
-        if call.session.ended:
-            connection.session_ended(call.session)
-        elif connection.open:
-            begin()
-
-    call.after_reply.append(after_reply)
-
-
-def _position(call: Call, since: Mapping[str, Any] | None) -> tuple[int | None, bool | None]:
-    """Return where a replay begins (None: at the head), and whether nothing will be missing."""
-    if since is None:
-        return None, None
-    history = call.services.history
-    if since["epoch"] != history.epoch or since["seq"] > history.seq:
-        return None, False
-    return since["seq"], history.is_whole_after(since["seq"])
-
-
-async def _follow_jobs(call: Call) -> int:
-    services, connection, session = call.services, call.connection, call.session
-    wanted, only = call.message["jid"], call.get("minions", ())
-    without_return = call.get("without_return", False)
-    if wanted == ALL_JOBS:
-        number = connection.next_number()
-        all_jobs = AllJobsSubscription(
-            services.views, connection, number, session, only=only, without_return=without_return
-        )
-        _keep(call, all_jobs, all_jobs.start)
-        return number
-    jobs = [(await visible(call, jid))[0] for jid in ([wanted] if isinstance(wanted, str) else dict.fromkeys(wanted))]
-    number = connection.next_number()
-    subscription = JobSubscription(
-        services.views,
-        connection,
-        number,
-        session,
-        jobs,
-        only=only,
-        without_return=without_return,
-    )
-    _keep(call, subscription, subscription.start)
-    return number
-
-
-def _follow_minions(call: Call) -> int:
-    connection, session = call.connection, call.session
-    number = connection.next_number()
-    subscription = MinionsSubscription(
-        call.services.views,
-        connection,
-        number,
-        session,
-        call.get("minions", ()),
-        connected=call.get("connected", False),
-        grains=grains_wanted(call),
-    )
-    _keep(call, subscription, subscription.start)
-    return number
-
-
-async def _follow_batches(call: Call) -> int:
-    services, connection, session = call.services, call.connection, call.session
-    batch, collection = None, call.get("collection", True)
-    if "batch" in call.message:
-        batch = await services.batches.visible(call.message["batch"], call.viewer)
-    else:
-        await services.batches.listed(call.viewer)  # those of other masters are learned of
-    number = connection.next_number()
-    subscription = BatchSubscription(services.batch_views, connection, number, session, batch, collection=collection)
-    if batch is not None and subscription.collection:
-        try:
-            await services.batches.whole(batch)
-        except ApiError:
-            subscription.stop()
-            raise
-    _keep(call, subscription, subscription.start)
-    if not connection.open:
-        subscription.stop()
-    return number
-
-
-@operation("unsubscribe")
-async def unsubscribe(call: Call) -> bool:
-    """End a subscription of this connection."""
-    if not call.connection.remove(call.message["subscription"]):
-        raise ApiError("not_found", "there is no such subscription on this connection")
-    return True
-
-
 @operation("get_event")
 async def get_event(call: Call) -> Any:
     """Wait for the next matching event after the last one that this connection got in this way."""
@@ -188,7 +36,7 @@ async def get_event(call: Call) -> Any:
     history = call.services.history
     since = call.get("since")
     if since is not None:
-        start, _ = _position(call, since)
+        start, _ = position(call, since)
         if start is None or not history.has_all_after(start):
             raise _no_longer_there(history.oldest)
     else:

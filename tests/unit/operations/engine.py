@@ -31,6 +31,7 @@ from websocket_api.operations import (  # noqa: F401 - registers them
     fleet,
     jobs,
     session,
+    subscriptions,
 )
 from websocket_api.operations.batchjobs import BatchJobs
 from websocket_api.operations.registry import Dispatcher

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from websocket_api.errors import ApiError
-from websocket_api.operations import events
+from websocket_api.operations import events, subscriptions
 
 from tests.unit.live.support import JID, World
 from tests.unit.operations.support import Asking
@@ -47,7 +47,7 @@ async def test_a_subscription_of_a_connection_that_went_is_not_kept() -> None:
     asking = Asking(World(), "test.ping")
     asking.services.store = Store(asking.client.connection.closed)
     call = asking.call(subscription="job", jid=JID)
-    await events.subscribe(call)
+    await subscriptions.subscribe(call)
     for then in call.after_reply:
         then()
     assert (asking.session.held, asking.client.connection.subscriptions) == (0, {})
@@ -62,7 +62,7 @@ async def test_a_subscription_whose_token_ended_meanwhile_is_told_so() -> None:
 
     asking.services.store = Store(revoke)
     call = asking.call(subscription="job", jid=JID)
-    await events.subscribe(call)
+    await subscriptions.subscribe(call)
     for then in call.after_reply:
         then()
     (ended,) = asking.client.got

@@ -1,0 +1,223 @@
+"""subscribe, unsubscribe: what is followed, as clients see it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.operations.engine import Engine, Refused, Talker
+
+WEB = [{"web*": ["test.*"]}]
+
+
+async def fails(talker: Talker, kind: str, **fields: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        await talker.ask(kind, **fields)
+    return caught.value
+
+
+def types(frames: list[dict[str, Any]]) -> list[str]:
+    return [frame["type"] for frame in frames]
+
+
+# subscribe
+
+
+async def test_subscriptions_count_from_one() -> None:
+    """In each connection, whatever is followed."""
+    engine = Engine()
+    talker = await engine.user()
+    numbers = [(await talker.ask("subscribe", subscription=kind))["subscription"] for kind in ("event", "minions")]
+    assert numbers == [1, 2]
+    assert (await (await engine.user()).ask("subscribe", subscription="event"))["subscription"] == 1
+
+
+async def test_the_reply_says_where_it_begins() -> None:
+    """Events after this number are live."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.world.fire("my/x")
+    reply = await talker.ask("subscribe", subscription="event")
+    assert reply == {"subscription": 1, "epoch": "epoch1", "seq": 1, "recovered": None}
+
+
+@pytest.mark.parametrize("kind", ["event", "job", "minions"])
+async def test_the_reply_precedes_the_first_frame(kind: str) -> None:
+    """A client knows the number before a frame of it comes."""
+    engine = Engine()
+    talker = await engine.user()
+    jid = (await talker.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    more: dict[str, Any] = {"job": {"jid": jid}, "event": {"since": {"epoch": "epoch1", "seq": 0}}}.get(kind, {})
+    running = talker.send({"type": "subscribe", "id": 99, "subscription": kind, **more})
+    assert running is not None
+    await running
+    first, *rest = talker.client.got
+    assert (first.get("id"), bool(rest)) == (99, True)
+
+
+async def test_resuming_says_whether_everything_is_there() -> None:
+    """True when nothing is missing."""
+    engine = Engine()
+    talker = await engine.user()
+    for _ in range(3):
+        engine.world.fire("my/x")
+    reply = await talker.ask("subscribe", subscription="event", since={"epoch": "epoch1", "seq": 1})
+    assert reply["recovered"] is True
+    assert [frame["seq"] for frame in talker.frames] == [2, 3]
+
+
+@pytest.mark.parametrize(("epoch", "seq"), [("other", 1), ("epoch1", 99)])
+async def test_another_run_is_a_gap(epoch: str, seq: int) -> None:
+    """A number of another run, or from the future, means nothing here: live from the head."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.world.fire("my/x")
+    reply = await talker.ask("subscribe", subscription="event", since={"epoch": epoch, "seq": seq})
+    engine.world.fire("my/y")
+    assert reply["recovered"] is False
+    gap, event = talker.frames
+    assert (gap["type"], gap["reason"], gap["from"], gap["to"], gap["count"]) == ("gap", "epoch", None, None, None)
+    assert event["seq"] == 2
+
+
+async def test_what_is_forgotten_is_a_gap() -> None:
+    """Not recovered, and the frame says what is missing."""
+    engine = Engine()
+    talker = await engine.user()
+    for _ in range(3):
+        engine.world.fire("my/x")
+    engine.world.history.forget(engine.world.time.now + 1000)
+    reply = await talker.ask("subscribe", subscription="event", since={"epoch": "epoch1", "seq": 1})
+    assert reply["recovered"] is False
+    (gap,) = talker.frames
+    assert (gap["reason"], gap["from"], gap["to"]) == ("history", 2, 3)
+
+
+async def test_who_resumes_across_a_lost_bus_has_not_recovered_everything() -> None:
+    """All that was read is replayed, but something may be missing: the reply says so, the gap says where."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.world.fire("my/x")
+    engine.world.hub.broke()
+    engine.world.fire("my/y")
+    since = {"epoch": "epoch1", "seq": 0}
+    reply = await talker.ask("subscribe", subscription="event", since=since)
+    assert reply["recovered"] is False
+    assert [(frame["type"], frame.get("reason")) for frame in talker.frames] == [
+        ("event", None),
+        ("gap", "bus"),
+        ("event", None),
+    ]
+    reply = await talker.ask("subscribe", subscription="event", since={**since, "seq": 2})
+    assert reply["recovered"] is True
+    assert (await talker.ask("get_event", since=since, full=True))["tag"] == "my/x"
+
+
+async def test_every_kind_of_frame_is_as_promised() -> None:
+    """Events, bundles, jobs, minions, gaps and bookmarks, whole and cut."""
+    engine = Engine(ann=[".*", "@wheel"], bob=WEB)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    for talker in (ann, bob):
+        await talker.ask("subscribe", subscription="event")
+        await talker.ask("subscribe", subscription="event", bundle=True, without_return=True)
+        await talker.ask("subscribe", subscription="minions")
+    jid = (await ann.ask("cmd", fun="test.ping", tgt="*", metadata={"a": 1}))["jid"]
+    for talker in (ann, bob):
+        await talker.ask("subscribe", subscription="job", jid=jid)
+        await talker.ask("subscribe", subscription="job", jid=[jid], without_return=True, minions=["web1"])
+        await talker.ask("subscribe", subscription="job", jid="*")
+        await talker.ask("subscribe", subscription="minions", connected=True)
+    runner = (await ann.ask("runner", fun="manage.up"))["jid"]
+    await ann.ask("subscribe", subscription="job", jid=runner)
+    engine.world.fire("salt/presence/present", present=["web1", "db"])
+    engine.world.fire("my/disk", cmd="_minion_event", id="web1", data={"free": 1})
+    for minion in ("web1", "web2", "db"):
+        engine.returns(jid, minion, {"a": [1, None]}, retcode=minion == "db")
+    engine.world.fire(f"salt/run/{runner}/ret", fun="runner.manage.up", user="ann", success=True, **{"return": ["a"]})
+    engine.world.time.pass_(1)
+    engine.world.hub.broke()
+    for _ in range(2):
+        engine.world.hub.bookmark()
+    seen = set(types(ann.frames))
+    assert seen == {"event", "events", "job", "minions", "live", "gap", "bookmark"}
+    assert set(types(bob.frames)) == seen
+
+
+async def test_all_jobs_are_followed_by_a_star() -> None:
+    """Those that are known, whole, and those that come; each cut to what the user may see."""
+    engine = Engine(ann=[".*"], bob=WEB)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    first = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    await ann.ask("cmd", fun="cmd.run", tgt="db", args=["x"])
+    await bob.ask("subscribe", subscription="job", jid="*", without_return=True)
+    second = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    engine.world.time.pass_(1)
+    engine.returns(first, "web1", "long")
+    engine.world.time.pass_(1)
+    frames = bob.frames
+    assert types(frames) == ["job", "live", "job", "job"]
+    told = [(frame["jid"], sorted(frame["minions"])) for frame in frames if frame["type"] == "job"]
+    assert told == [(first, ["web1", "web2"]), (second, ["web1", "web2"]), (first, ["web1"])]
+
+
+async def test_subscriptions_are_bounded() -> None:
+    """Each costs a decision at every event; an ended one makes room."""
+    engine = Engine(limits={"subscriptions_per_connection": 2})
+    talker = await engine.user()
+    for _ in range(2):
+        await talker.ask("subscribe", subscription="event")
+    fault = await fails(talker, "subscribe", subscription="event")
+    assert (fault.code, fault.error["details"]) == ("too_many", {"limit": "subscriptions_per_connection"})
+    await talker.ask("unsubscribe", subscription=1)
+    assert (await talker.ask("subscribe", subscription="event"))["subscription"] == 3
+
+
+async def test_a_job_that_may_not_be_seen_cannot_be_followed() -> None:
+    """Nor one that there is not; the answer is the same."""
+    engine = Engine(ann=[".*"], bob=["cmd.run"])
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    jid = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    hidden = await fails(bob, "subscribe", subscription="job", jid=jid)
+    unknown = await fails(bob, "subscribe", subscription="job", jid="20261123120000000009")
+    assert (hidden.code, hidden.error["message"]) == ("not_found", unknown.error["message"])
+
+
+async def test_a_wrong_regular_expression_is_refused() -> None:
+    """With its place."""
+    fault = await fails(await Engine().user(), "subscribe", subscription="event", tag=["a", "("], match_type="regex")
+    assert (fault.code, fault.error["details"][0]["path"]) == ("bad_message", "/tag/1")
+
+
+async def test_a_subscription_belongs_to_the_token_it_was_made_with() -> None:
+    """When that ends it ends, and says so; the connection of somebody else lives on."""
+    engine = Engine(ann=[".*"], bob=["@events"])
+    ann, token = await engine.user("ann"), engine.accounts.give("bob")
+    engine.services.sessions.on_end(ann.connection.session_ended)
+    await ann.ask("subscribe", subscription="event", token=token)
+    await ann.ask("logout", token=token)
+    engine.world.fire("my/x")
+    (ended,) = ann.frames
+    assert (ended["type"], ended["subscription"], ended["error"]["code"]) == ("ended", 1, "unauthenticated")
+    assert ann.client.closed_with == []
+
+
+# unsubscribe
+
+
+async def test_after_unsubscribe_nothing_comes() -> None:
+    """The reply is the last word."""
+    engine = Engine()
+    talker = await engine.user()
+    await talker.ask("subscribe", subscription="event")
+    assert await talker.ask("unsubscribe", subscription=1) is True
+    engine.world.fire("my/x")
+    assert talker.frames == []
+
+
+async def test_what_is_not_there_cannot_be_ended() -> None:
+    """Nor twice, nor another connection's."""
+    engine = Engine()
+    talker, other = await engine.user(), await engine.user()
+    await other.ask("subscribe", subscription="event")
+    assert (await fails(talker, "unsubscribe", subscription=1)).code == "not_found"
