@@ -91,6 +91,16 @@ class Stage:
         return time.monotonic() - began
 
 
+def ended_batch(client: Client, number: int) -> Any:
+    """Wait for the end of a batch; return it with its requests."""
+
+    def ended() -> Any:
+        batch = client.ask("get_batch", batch=number, collection=True)
+        return batch if batch["finishedAt"] else None
+
+    return wait_until(ended, "the end of the batch", timeout=60, every=0.3)
+
+
 @contextlib.contextmanager
 def staged(
     salt_factories: Any,

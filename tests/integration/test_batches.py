@@ -20,7 +20,7 @@ import websocket
 from tests.client import Client
 from tests.integration.checked import CheckedClient, check
 from tests.integration.conftest import START_TIMEOUT, wait_until
-from tests.integration.staging import Stage, staged
+from tests.integration.staging import Stage, ended_batch, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -243,12 +243,7 @@ def test_a_batch_goes_on_when_its_engine_was_killed(stage: Stage, client: Client
     stage.comes_back(40)
     with CheckedClient(stage.url) as again:
         again.ask("auth", token=token)
-
-        def ended() -> Any:
-            batch = again.ask("get_batch", batch=made["id"], collection=True)
-            return batch if batch["finishedAt"] else None
-
-        after = wait_until(ended, "the end of the batch", timeout=60, every=0.3)
+        after = ended_batch(again, made["id"])
     assert parts(after) == [("b1", "resolved"), ("b2", "resolved"), ("b3", "error")]
     assert after["requests"][0]["__request"]["result"] == "b1"
     assert stage.log.count(f"batch={made['id']}") == 4, "made once, and three jobs"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.checked import CheckedClient
 from tests.integration.conftest import CHECKOUT, wait_until
-from tests.integration.staging import Stage, staged
+from tests.integration.staging import Stage, ended_batch, staged
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -73,12 +73,7 @@ def test_an_engine_that_is_killed_around_a_publish_sends_nothing_twice(
     stage.comes_back(40)
     with CheckedClient(stage.url) as client:
         client.ask("auth", token=token)
-
-        def ended() -> Any:
-            batch = client.ask("get_batch", batch=made["id"], collection=True)
-            return batch if batch["finishedAt"] else None
-
-        after = wait_until(ended, "the end of the batch", timeout=60, every=0.3)
+        after = ended_batch(client, made["id"])
     first, second, third = (request["__request"] for request in after["requests"])
     assert (first["status"], first["result"]["error"], first["jid"]) == ("error", "outcome_unknown", None)
     assert (second["status"], third["status"]) == ("resolved", "resolved")

@@ -15,9 +15,7 @@ from ..live.encoding import decode, encode, plain
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
 MOST_NODES = 200_000  # values in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
 MOST_MERGED = 20_000  # pairs that merge keys (<<) add up to: most PyYAMLs copy an alias of an alias of ... each time
-MOST_DIGITS = (
-    1000  # of a number in YAML: the time that longer ones take grows with the square, and nobody can send them
-)
+MOST_DIGITS = 1000  # of a number in YAML: what longer ones take grows with the square, and nobody can send them
 LARGE = 4096  # bytes of YAML beyond which it is read in a thread: a quarter of a megabyte takes half a second
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

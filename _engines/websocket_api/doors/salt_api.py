@@ -105,12 +105,7 @@ class SaltHandler(ApiHandler):
 
     async def give_back(self, token: str) -> None:
         """Revoke a token of :meth:`log_in_apart`; not as this client, who may have gone while its low ran."""
-        services = self.clients.services
-        try:
-            session = await services.sessions.of(token)
-        except ApiError:
-            return  # it has ended already
-        await asyncio.wait([self.clients.finish(give_back(services, self.address, session))])
+        await asyncio.wait([self.clients.finish(give_back(self.clients.services, self.address, token))])
 
     async def log_in_apart(self, **credentials: Any) -> str:
         """Return a token for credentials, on a connection of its own: the session's stays whose it is."""

@@ -177,6 +177,7 @@ class BatchKeeper:
 
     async def close(self) -> None:
         """Write what is left, for whoever goes on."""
+        self.orders.close()
         for kept in list(self._kept.values()):
             if kept.dirty:
                 await self._save_quietly(kept.batch, False)

@@ -51,7 +51,11 @@ class BatchOrders:
         self._clock = clock
         self._wall = wall
         self._swept = clock()
-        self._forgetting: dict[int, asyncio.Lock] = {}
+        self._removing = asyncio.Lock()
+        """Two who remove the same files would get in each other's way."""
+        self._obeying: dict[int, asyncio.Task[None]] = {}
+        self._waiting: set[int] = set()
+        """Batches whose orders cannot be carried out now, as the log was told."""
         self._stop = stop
         self._release = release
 
@@ -79,8 +83,14 @@ class BatchOrders:
         """Carry out what others ordered of batches that this engine drives."""
         for id_, order in (await self._store.orders()).items():
             batch = self._book.get(id_)
-            if batch is not None and id_ in self._reader.driven:
-                await self._carry_out(batch, bool(order.get("forget")))
+            if batch is not None and id_ in self._reader.driven and id_ not in self._obeying:
+                # Beside what is done every second: jobs that do not stop at once must not cost others their lease.
+                self._obeying[id_] = asyncio.ensure_future(self._obey(batch, bool(order.get("forget"))))
+
+    def close(self) -> None:
+        """Carry out nothing more: the orders stay for whoever goes on."""
+        for task in list(self._obeying.values()):
+            task.cancel()
 
     async def sweep(self) -> None:
         """Forget what is too old; called every second."""
@@ -106,15 +116,23 @@ class BatchOrders:
             await self._store.ordered(id_)
 
     async def _forget(self, batch: Batch) -> None:
-        """Remove a batch, one caller after the other: two who remove the same files get in each other's way."""
-        lock = self._forgetting.setdefault(batch.id, asyncio.Lock())
+        async with self._removing:
+            if self._book.get(batch.id) is batch:
+                await self._store.remove(batch.id)
+                self._reader.forget(batch)
+
+    async def _obey(self, batch: Batch, forget: bool) -> None:
         try:
-            async with lock:
-                if self._book.get(batch.id) is batch:
-                    await self._store.remove(batch.id)
-                    self._reader.forget(batch)
+            await self._carry_out(batch, forget)
+            self._waiting.discard(batch.id)
+        except ApiError as fault:
+            if batch.id not in self._waiting:
+                log.warning("the order to stop batch %d waits: %s", batch.id, fault.message)
+            self._waiting.add(batch.id)
+        except Exception:
+            log.exception("the order to stop batch %d could not be carried out", batch.id)
         finally:
-            self._forgetting.pop(batch.id, None)
+            del self._obeying[batch.id]
 
     async def _carry_out(self, batch: Batch, forget: bool) -> None:
         if not batch.ended:

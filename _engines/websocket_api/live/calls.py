@@ -16,11 +16,18 @@ def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
     """
     fun, arg = load.get("fun"), load.get("arg")
     arguments = list(arg) if isinstance(arg, (list, tuple)) else []
+    is_one_of_a_list = isinstance(fun, (list, tuple)) and len(fun) == 1
+    if is_one_of_a_list and arguments and isinstance(arguments[0], (list, tuple)):
+        arguments = list(arguments[0])
+    return function_of(load), arguments
+
+
+def function_of(load: Mapping[str, Any]) -> str | None:
+    """Return the function alone, as :func:`call_of` names it: of every event this is asked."""
+    fun = load.get("fun")
     if isinstance(fun, (list, tuple)) and fun and all(isinstance(name, str) for name in fun):
-        if len(fun) == 1 and arguments and isinstance(arguments[0], (list, tuple)):
-            arguments = list(arguments[0])
-        return COMPOUND.join(fun), arguments
-    return (fun if isinstance(fun, str) else None), arguments
+        return COMPOUND.join(fun)
+    return fun if isinstance(fun, str) else None
 
 
 def each(value: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .calls import call_of
+from .calls import function_of
 from .encoding import decode, encode
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import Topic, topic
@@ -66,7 +66,7 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
         seq=seq,
         tag=tag,
         topic=about,
-        fun=call_of(data)[0],
+        fun=function_of(data),
         minions=minions_of(about, data),
         has_return="return" in data and not wrapped,
         time=now,

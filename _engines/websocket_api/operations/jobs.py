@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ApiError
-from ..live.calls import call_of
+from ..live.calls import call_of, function_of
 from ..live.encoding import encode
 from ..live.jobs import Job, start_time
 from ..live.redaction import PEM_MARK, redact, redact_private_keys
@@ -36,7 +36,7 @@ async def find(services: Services, jid: str) -> Job | None:
 def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
     """Return the job that a record of the job cache describes, without its secrets: the cache holds them all."""
     load, returns = redact(dict(stored["load"])), stored["returns"]
-    fun = call_of(load)[0] or ""
+    fun = function_of(load) or ""
     kind, _, name = fun.partition(".")
     called = kind in ("runner", "wheel") and "." in name
     if called:

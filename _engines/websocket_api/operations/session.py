@@ -64,13 +64,19 @@ async def log_in(services: Services, address: str, username: str, password: str,
             raise
 
 
-async def give_back(services: Services, address: str, session: Session) -> None:
-    """Revoke a token that was made for one purpose and that nobody has, whatever became of its client."""
-    outcome = "ok"
+async def give_back(services: Services, address: str, lent: Session | str) -> None:
+    """Revoke a token that was made for one purpose and that nobody has, whatever became of its client.
+
+    :param lent: the token, or its session
+    """
+    session, outcome = None if isinstance(lent, str) else lent, "ok"
     try:
+        session = session or await services.sessions.of(str(lent))
         # What rests on it is ending already.
         await services.sessions.revoke(session, then=lambda end: None)
     except ApiError as fault:
+        if session is None and fault.code in ("unauthenticated", "token_expired"):
+            return  # it has ended by itself
         outcome = fault.code
         log.warning("a token that was made for a client that gave its password lives on: %s", fault.message)
     audit(session, address, "logout", outcome, {})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websocket_api.errors import ApiError
 from websocket_api.live.batches import Batch
+from websocket_api.live.jobs import Job
 
 from tests.unit.live.batching import Master, Masters, settle, statuses
 
@@ -262,6 +263,52 @@ async def test_an_order_reaches_the_driver_through_the_store() -> None:
     assert one.salt.stopped == [(one.last, ["a"])]
     assert list(one.book.known()) == list(two.book.known()) == []
     assert (masters.store.batches, masters.store.chunks, masters.store.ordering) == ({}, {}, {})
+
+
+async def test_an_order_whose_jobs_do_not_stop_costs_no_other_batch_its_lease() -> None:
+    """However long the master takes to answer; the order is carried out once."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    stopped, going_on = await one.batch("a"), await one.batch("b")
+    await masters.pass_(3)
+    answers, stop = asyncio.Event(), one.salt.stop
+
+    async def slow(job: Job, minions: list[str]) -> None:
+        await answers.wait()
+        await stop(job, minions)
+
+    one.salt.stop = slow  # type: ignore[method-assign]
+    await two.keeper.orders.cancel(await two.book.visible(stopped.id, two.session.viewer), forget=False)
+    await masters.pass_(40)
+    assert not two.keeper.drives(going_on)
+    assert not two.keeper.drives(stopped)
+    answers.set()
+    await masters.pass_(2)
+    assert [minions for _, minions in one.salt.stopped] == [["a"]]
+    assert (stopped.status, masters.store.ordering) == ("canceled", {})
+
+
+async def test_an_order_that_cannot_be_carried_out_now_is_told_once_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is the master that does not answer: nothing is said of the store."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a")
+    await masters.pass_(3)
+    fault, stop = ApiError("master_unavailable", "the master does not answer"), one.salt.stop
+
+    async def failing(job: Job, minions: list[str]) -> None:
+        raise fault
+
+    one.salt.stop = failing  # type: ignore[method-assign]
+    await two.keeper.orders.cancel(await two.book.visible(batch.id, two.session.viewer), forget=False)
+    with caplog.at_level(logging.WARNING):
+        await masters.pass_(10)
+    assert caplog.messages == [f"the order to stop batch {batch.id} waits: the master does not answer"]
+    one.salt.stop = stop  # type: ignore[method-assign]
+    await masters.pass_(2)
+    assert (batch.status, masters.store.ordering) == ("canceled", {})
 
 
 async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() -> None:
