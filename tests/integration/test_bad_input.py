@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -412,7 +411,8 @@ def frozen_master(salt_master: Any, engine_port: int) -> Iterator[Callable[[], N
 
     yield freeze
     for process in stopped:
-        os.kill(process.pid, signal.SIGCONT)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize(

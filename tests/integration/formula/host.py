@@ -173,8 +173,13 @@ class Host:
     def stop(self) -> None:
         """End everything that runs here."""
         pids = [one.pid for one in self._started] + [pid for pid in (self.master_pid,) if pid]
-        found = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-        every = [*found, *(child for one in found for child in one.children(recursive=True))]
+        found, every = [], []
+        for pid in pids:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                children = process.children(recursive=True)
+                found.append(process)
+                every += [process, *children]
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGTERM)
