@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from .collector import Collector
 from .errors import ApiError
 from .live.sessions import Session
 from .operations.jobs import from_store
@@ -22,6 +23,7 @@ RENEW_SECONDS = 5.0  # how often is looked which target sets are due
 FIRST_BUS_SECONDS = 15.0  # for the publisher to come up
 AWAY_SECONDS = 1.0  # a bus that is back sooner was no trouble for anybody but who was told of a gap
 LAST_SECONDS = 0.5  # for writing batches at the end: Salt kills 5 s after it asked to stop
+GARBAGE_SECONDS = 600.0
 KEYS_SECONDS = 60.0  # keys that were changed behind Salt's back, by a hand on the disk
 RECENT_JOBS = 200  # read from the job cache at the start
 
@@ -32,7 +34,8 @@ class Upkeep:
     :param connections: all connections that there are
     """
 
-    def __init__(self, parts: Parts, connections: Callable[[], list[Any]]) -> None:
+    def __init__(self, parts: Parts, connections: Callable[[], list[Any]], collector: Collector) -> None:
+        self._collector = collector
         self._parts = parts
         self._services = parts.services
         self._connections = connections
@@ -58,6 +61,7 @@ class Upkeep:
             every(RENEW_SECONDS, self._renew_targets),
             every(FLEET_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
+            every(GARBAGE_SECONDS, self._collector.look_at_all),
             self._once(self._read_recent_jobs),
         ]
         self._tasks = [asyncio.ensure_future(one) for one in work]

@@ -142,6 +142,14 @@ class Engine:
             lines = response.read().decode().splitlines()
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"websocket_api_{name} ")), 0)
 
+    def garbage(self) -> int:
+        """Return how many objects are garbage that only Python's collector of cycles finds, and free them."""
+        counted = "objects in cycles: "
+        before = self.log.count(counted)
+        os.kill(self.pid, signal.SIGUSR2)
+        wait_until(lambda: self.log.count(counted) > before, "the count of what is garbage")
+        return int(self.log.rpartition(counted)[2].split()[0])
+
     @property
     def pid(self) -> int:
         """The process that was started."""

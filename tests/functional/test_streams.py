@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,6 +32,7 @@ FLOOD = 600  # events of 10 kB: six times what may wait
 SUBSCRIPTIONS = 128  # on one connection
 SLACK_SECONDS = 4.0  # that an answer which comes at once may take on a loaded machine
 AT_ONCE = 1000  # clients that come back together
+GONE = 40  # clients that come and go
 BACK_SECONDS = 40.0  # for all of them on a loaded machine; on two cores they and the engine share it takes about five
 
 
@@ -423,3 +425,51 @@ def test_a_thousand_clients_that_come_back_at_once_all_get_their_stream(house: H
     got = asyncio.run(all_at_once())
     print(f"seconds for {AT_ONCE} clients:", round(time.monotonic() - began, 1))
     assert got == [[None, "back/0", "back/1", "back/2", "back/new"]] * AT_ONCE
+
+
+def come_natively(house: House, number: int, token: str) -> Callable[[], None]:
+    """Log in by a message, follow two kinds of things, and fail once."""
+    client = house.client()
+    follow(client, tag=f"own/{number}")
+    client.ask("subscribe", subscription="minions")
+    with pytest.raises(Refused):
+        client.ask("unsubscribe", subscription=1000)
+    return client.close if number % 2 else client.ws.sock.close
+
+
+def come_for_all_events(house: House, number: int, token: str) -> Callable[[], None]:
+    """Listen as saltnado's clients do."""
+    client = house.engine.client(path=f"all_events/{token}")
+    client.ws.send("websocket client ready")
+    return client.close if number % 2 else client.ws.sock.close
+
+
+def come_for_a_rebar(house: House, number: int, token: str) -> Callable[[], None]:
+    """Register as Digital Rebar's clients do."""
+    client = house.engine.client(path=f"api/v3/ws?token={token}")
+    client.ws.send("register jobs.*.*")
+    client.ws.recv()
+    return client.close if number % 2 else client.ws.sock.close
+
+
+def come_for_server_sent_events(house: House, number: int, token: str) -> Callable[[], None]:
+    """Listen as a browser's EventSource does."""
+    connection = socket.create_connection(("127.0.0.1", house.engine.port), timeout=10)
+    connection.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {token}\r\n\r\n".encode())
+    assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+    return connection.close
+
+
+@pytest.mark.parametrize("come", [come_natively, come_for_all_events, come_for_a_rebar, come_for_server_sent_events])
+def test_who_has_gone_is_freed_without_the_collector(
+    house: House, come: Callable[[House, int, str], Callable[[], None]]
+) -> None:
+    """Connections that close, politely or not, leave no cycles: a search for those holds everybody up."""
+    token = house.engine.token()
+    come(house, 1, token)()
+    house.engine.garbage()
+    connections = house.metric("connections")
+    for leave in [come(house, number, token) for number in range(GONE)]:
+        leave()
+    wait_until(lambda: house.metric("connections") == connections, "the end of the connections", timeout=10)
+    assert house.engine.garbage() < GONE

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("salt")  # not asked for anything here, but the engine's parts are put together with it
 
 from websocket_api import upkeep
+from websocket_api.collector import Collector
 from websocket_api.settings import Settings
 from websocket_api.upkeep import Upkeep
 
@@ -72,7 +73,7 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("TICK_SECONDS", "BUS_SECONDS", "FLEET_SECONDS"):
         monkeypatch.setattr(upkeep, name, 0.001)
     made = Engine()
-    work = Upkeep(made.parts, list)
+    work = Upkeep(made.parts, list, Collector())
     work.start()
     yield made
     await work.stop()
@@ -97,7 +98,7 @@ async def test_a_bus_that_goes_right_after_the_start_is_told(
         monkeypatch.setattr(upkeep, name, 0.001)
     engine = Engine()
     engine.parts.bus.connected = False
-    work = Upkeep(engine.parts, list)
+    work = Upkeep(engine.parts, list, Collector())
     work.start()
 
     def told() -> bool:

@@ -152,6 +152,10 @@ class StreamTransport:
         """Whether :attr:`drained` will be called."""
         self.drained: Callable[[], None] = lambda: None
 
+    def forget(self) -> None:
+        """Call nobody any more: the stream is gone."""
+        self.drained = lambda: None
+
     def busy(self) -> bool:
         """Tell whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.
 

@@ -71,6 +71,7 @@ class EventsHandler(ApiHandler):
         self.request.headers = NO_HEADERS  # they hold the token, and nobody asks for them any more
         self.on_finish()  # as a request; the stream has a connection of its own
         listener = Listener(clients, self.address, self.detach(), session, head)
+        self.ui.clear()  # it holds us; of who finishes tornado takes care
         await listener.follow(since)
 
     def _head(self) -> bytes:

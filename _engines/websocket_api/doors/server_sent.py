@@ -86,6 +86,7 @@ class Listener:
         self._beating.cancel()
         self._clients.remove(self.connection)
         self.connection.closed()
+        self._transport.forget()
 
     def _beat(self) -> None:
         """Show that the stream is alive, to the client and to the proxies between that close quiet ones."""

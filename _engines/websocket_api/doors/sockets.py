@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketHandler
@@ -119,8 +119,12 @@ class SocketHandler(Base, WebSocketHandler):
         limits = self.clients.services.settings.limits
         most = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
         protocol.params.max_message_size = most
-        self._protocol = Protocol(self, False, protocol.params)
-        return self._protocol
+        return Protocol(self, False, protocol.params)
+
+    @property
+    def _protocol(self) -> Protocol | None:
+        """Tornado's protocol as we mended it; none from when the connection is being closed."""
+        return cast("Protocol | None", self.ws_connection)
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Begin: no compression, no delay, and one outbox."""
@@ -139,7 +143,8 @@ class SocketHandler(Base, WebSocketHandler):
         if full is not None:
             self.end(TOO_MANY, f"limit reached: {full}")
             return
-        transport = StreamTransport(self._protocol.stream)
+        protocol = cast(Protocol, self.ws_connection)
+        transport = self._transport = StreamTransport(protocol.stream)
         outbox = Outbox(
             transport,
             most_bytes=limits.outbox_bytes,
@@ -147,8 +152,8 @@ class SocketHandler(Base, WebSocketHandler):
             on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with since"),
         )
         transport.drained = outbox.pump
-        self._protocol.before_close = outbox.flush
-        self._protocol.unanswered = lambda: self.end(FELL_BEHIND, "a ping was not answered: resume with since")
+        protocol.before_close = outbox.flush
+        protocol.unanswered = lambda: self.end(FELL_BEHIND, "a ping was not answered: resume with since")
         connection = self.connection = Connection(self.address, outbox, self.framing(codec), self.end, codec)
         self.clients.add(connection)
         if self.session is not None:
@@ -164,7 +169,8 @@ class SocketHandler(Base, WebSocketHandler):
         """Whoever is known may send larger messages, and counts as no stranger any more."""
         if self.connection is not None:
             self.clients.proved(self.connection)
-            self._protocol.params.max_message_size = self.clients.services.settings.limits.message_bytes
+            if self._protocol is not None:
+                self._protocol.params.max_message_size = self.clients.services.settings.limits.message_bytes
 
     def end(self, code: int, reason: str) -> None:
         """Close the connection."""
@@ -174,7 +180,7 @@ class SocketHandler(Base, WebSocketHandler):
     def log_exception(self, *fault: Any) -> None:
         """Log a fault of ours, and let the peer know that it was not his."""
         super().log_exception(*fault)
-        if self.connection is not None:
+        if self.connection is not None and self._protocol is not None:
             self._protocol.fault = OWN_FAULT
 
     def on_close(self) -> None:
@@ -182,3 +188,6 @@ class SocketHandler(Base, WebSocketHandler):
         if self.connection is not None:
             self.clients.remove(self.connection)
             self.connection.closed()
+            # All this holds each other. Taken apart it is freed at once; left to Python's collector of cycles, it would
+            # hold up the loop for as long as it takes to look at all connections.
+            self._transport.forget()

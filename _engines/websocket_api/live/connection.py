@@ -33,6 +33,10 @@ class Subscription(Protocol):
         ...
 
 
+def _gone(code: int, reason: str) -> None:
+    """Close what is closed."""
+
+
 class Connection:
     """State of one connection.
 
@@ -157,3 +161,4 @@ class Connection:
             if not future.done():
                 future.set_exception(ApiError("timeout", "the connection is gone"))
         self.outbox.close()
+        self.close = _gone  # the door holds us and we hold it no more: both are freed as soon as they are done

@@ -108,6 +108,10 @@ class Group:
                     member.bookmark(epoch, seq)
         self.quiet = True
 
+    def end(self) -> None:
+        """Send nothing any more: nobody is left."""
+        self._pacer.end()
+
     def _send(self, bodies: list[bytes], first: int, last: int) -> None:
         count = len(bodies)
         self._counters.events_delivered += count * len(self.members)

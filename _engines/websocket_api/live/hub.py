@@ -118,6 +118,7 @@ class Hub:
         group.members.pop(subscription, None)
         if not group.members:
             self._groups.pop(group.key, None)
+            group.end()
 
     def wait(self, key: object, call: Callable[[Event | Hole], None]) -> Callable[[], None]:
         """Call for each event from now on; return what ends it."""

@@ -43,6 +43,10 @@ class Waiting(NamedTuple):
     events: int
 
 
+def _nobody() -> None:
+    """Nobody is called any more."""
+
+
 class Outbox:
     """Frames on their way to one client, in order.
 
@@ -88,8 +92,9 @@ class Outbox:
             self._transport.write(frame)
             return
         if not self._fits(len(frame)) and not self._made_room(len(frame)):
+            overflow = self._on_overflow
             self.close()
-            self._on_overflow()
+            overflow()
             return
         self._waiting.append(Waiting(frame, owner, first, last, count))
         self.bytes += len(frame)
@@ -119,6 +124,7 @@ class Outbox:
         self._waiting.clear()
         self._drained.clear()
         self._losers.clear()
+        self._on_overflow = _nobody  # whoever it calls holds us: without it both are freed as soon as they are done
         self.bytes = 0
 
     def _portion(self) -> list[bytes]:

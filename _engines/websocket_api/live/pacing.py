@@ -11,6 +11,10 @@ Later = Callable[[float, Callable[[], None]], object]
 """``later(seconds, call)`` calls once after so many seconds, as ``loop.call_later`` does."""
 
 
+def _nothing() -> None:
+    """Tell nothing."""
+
+
 class Pacer:
     """Calls ``flush`` soon after :meth:`poke`, but never twice within ``seconds``.
 
@@ -37,6 +41,10 @@ class Pacer:
         if not self._asked:
             self._asked = True
             self._later(max(0.0, self._flushed + self.seconds - self._clock()), self.now)
+
+    def end(self) -> None:
+        """Call nothing any more."""
+        self._flush = _nothing
 
     def now(self) -> None:
         """Tell what has gathered, whatever the time."""

@@ -62,6 +62,12 @@ class Call:
         """What the user may do."""
         return self.session.permissions
 
+    def replied(self) -> None:
+        """Do what had to wait for the reply."""
+        after, self.after_reply = self.after_reply, []  # they hold us: without them we are freed as soon as all is done
+        for then in after:
+            then()
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field of the message."""
         return self.message.get(name, default)
@@ -153,8 +159,7 @@ class Dispatcher:
                 connection.in_flight.discard(request_id)
         if connection.open:
             connection.outbox.put(reply)
-        for then in call.after_reply:
-            then()
+        call.replied()
 
     async def ask(self, connection: Connection, message: dict[str, Any]) -> Any:
         """Run a message of a door that words its replies itself, and return the operation's result.
@@ -176,8 +181,7 @@ class Dispatcher:
         except ApiError as fault:
             counters.errors[fault.code] += 1
             raise
-        for then in call.after_reply:
-            then()
+        call.replied()
         return result
 
     def _admit(self, connection: Connection, message: dict[str, Any], request_id: int | str | None) -> None:
