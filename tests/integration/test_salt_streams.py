@@ -150,7 +150,8 @@ def test_formatted_events_are_cut_to_the_user(demo: Client, socket: Socket) -> N
     seen = run(demo, "test.ping")
     minions, jobs = pictures(ws, lambda minions, jobs: jobs.get(seen, {}).get("state") == "complete")
     assert all(minions[name] == {"id": name, "grains": {}} for name in ("minion-1", "minion-2"))
-    assert {job["fun"] for job in jobs.values()} == {"test.ping"}
+    # Jobs before these are other tests', and some of them are the viewer's own.
+    assert {job["fun"] for jid, job in jobs.items() if jid > hidden[0]} == {"test.ping"}
     assert not set(hidden) & set(jobs)
 
 
