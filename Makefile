@@ -9,7 +9,15 @@ OTHER_PYTHONS := 3.10 3.13
 ARGS ?=
 # Tests that need Salt wait for most of their time: two files at once take half of it. JOBS=0 shows what tests print.
 JOBS ?= 2
-AT_ONCE = -n $(JOBS) --dist loadfile
+# CI tries a test that failed once more, a few at most, and its summary names it with RERUN: a race in a test of real
+# masters is to be mended, but must not hold up everybody. What shows a secret or an event to the wrong user even once
+# fails at once, wherever it runs.
+RERUNS ?= 0
+SECOND_TRY = --rerun-show-tracebacks --reruns $(RERUNS) --max-suite-reruns 3 $(NEVER_TWICE:%=--rerun-exclude-path=%)
+NEVER_TWICE := tests/unit tests/functional/test_permissions_like_salt.py tests/integration/test_canaries.py \
+    tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
+    tests/integration/test_visibility_table.py
+AT_ONCE = -n $(JOBS) --dist loadfile $(SECOND_TRY)
 
 .PHONY: help
 help: ## Show this list
