@@ -38,11 +38,11 @@ def bus(engine: Engine) -> Iterator[Publisher]:
         yield publisher
 
 
-def get(engine: Engine, path: str, **headers: str) -> tuple[int, str, str]:
+def get(engine: Engine, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
     """Return status, content type and body."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
     with contextlib.closing(connection):
-        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
         return response.status, response.headers["Content-Type"], response.read().decode()
 
@@ -151,6 +151,7 @@ def test_health_follows_the_bus_and_says_nothing_else(engine: Engine, bus: Publi
     """200 while the bus is heard, 503 when it is not, whoever asks, and no header or word that tells more."""
     wait_until(lambda: get(engine, "/healthz")[0] == 200, "a good state of health")
     assert get(engine, "/healthz", X_Forwarded_For="10.0.0.1") == (200, "text/plain", "ok\n")
+    assert get(engine, "/healthz", "HEAD") == (200, "text/plain", "")
     bus.close()
     wait_until(lambda: get(engine, "/healthz")[0] == 503, "a bad state of health")
     assert get(engine, "/healthz")[2] == "not ok\n"

@@ -166,6 +166,28 @@ def test_what_is_no_text_in_a_path_is_the_senders_fault(engine: Engine, path: st
     assert (response.status, json.loads(body)["error"]) == (400, "bad_message")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/run", "OPTIONS, POST"),
+        ("GET", "/hook", "OPTIONS, POST"),
+        ("PUT", "/login", "GET, HEAD, OPTIONS, POST"),
+        ("DELETE", "/jobs", "GET, HEAD, OPTIONS, POST"),
+        ("POST", "/stats", "GET, HEAD, OPTIONS"),
+        ("POST", "/keys/minion", "GET, HEAD, OPTIONS"),
+        ("PUT", "/batches/1", "DELETE, GET, HEAD, OPTIONS"),
+        ("DELETE", "/batches/20260102030405000006", "GET, HEAD, OPTIONS"),
+        ("POST", "/healthz", "GET, HEAD"),
+    ],
+)
+def test_a_method_that_is_none_of_the_paths_is_told_which_are(
+    engine: Engine, method: str, path: str, allowed: str
+) -> None:
+    """As RFC 9110 section 15.5.6 wants it with a 405."""
+    response, _ = ask(engine, method, path, headers={"X-Auth-Token": engine.token()})
+    assert (response.status, response.getheader("Allow")) == (405, allowed)
+
+
 # The files of a web app
 
 

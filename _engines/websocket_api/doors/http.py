@@ -138,7 +138,18 @@ class Base(RequestHandler):
             fault = ApiError(code, self._reason)
         else:
             status_code = fault.status
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self._allowed()))
         refuse(self, status_code, fault)
+
+    def _allowed(self) -> list[str]:
+        """Return the methods of this path (RFC 9110 section 10.2.1); one that was refused is none of them."""
+        unknown = RequestHandler.get  # tornado's, as those of all methods that a handler does not have
+        known = {name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not unknown}
+        known.discard(str(self.request.method))
+        if type(self).get is unknown:
+            known.discard("HEAD")  # which is answered by the other
+        return sorted(known)
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None

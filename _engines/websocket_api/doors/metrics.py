@@ -45,6 +45,10 @@ class HealthHandler(Machine):
         self.set_header("Content-Type", "text/plain")
         self.finish("ok\n" if ok else "not ok\n")
 
+    def head(self) -> None:
+        """Answer as to GET, as load balancers ask; tornado leaves the body out."""
+        self.get()
+
 
 class MetricsHandler(Machine):
     """Counters and gauges in Prometheus' text format."""
