@@ -122,6 +122,10 @@ class ApiError(Exception):
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
         self.status = ERRORS[code].status if status is None else status
 
+    def anew(self) -> ApiError:
+        """Return an equal error to raise: each time that this one is raised it comes to hold more frames."""
+        return ApiError(self.code, self.message, self.details, retryable=self.retryable, status=self.status)
+
 
 class CannotRun(Exception):
     """What forbids the engine to run, with the mend, as one sentence for the operator."""

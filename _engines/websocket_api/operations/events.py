@@ -66,7 +66,7 @@ async def _next_event(call: Call, filter_: Filter, start: int, seconds: float) -
             return
         if call.session.ended is not None:
             # Its connection may live on: the token may have come with this message only.
-            found.set_exception(call.session.ended)
+            found.set_exception(call.session.ended.anew())
             return
         read_until[filter_] = entry.seq
         if isinstance(entry, Hole):

@@ -174,6 +174,20 @@ async def test_expiry_ends_sessions_by_itself() -> None:
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 
+async def test_why_a_session_ended_gathers_nothing() -> None:
+    """However often it is refused: an error that is raised keeps the frames it went through."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    for _ in range(2):
+        with pytest.raises(ApiError) as refused:
+            house.sessions.check(session)
+        assert refused.value.code == "token_expired"
+    assert session.ended is not None
+    assert session.ended.__traceback__ is None
+
+
 async def test_a_token_that_has_expired_stays_an_expired_one() -> None:
     """Salt removes it and then takes it for any wrong token, but its owner must learn that a new login helps."""
     house = House()
