@@ -125,6 +125,10 @@ def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: 
     try:
         waiting = console.get_by_role("region", name="Keys that wait")
         expect(waiting).to_contain_text("2 keys wait")
+        with stage.client() as client:
+            found = client.ask("wheel", method="key.finger", kwargs={"match": "odd*"}, mode="sync")
+        waiting.get_by_role("button", name="fingerprint of the key of odd*", exact=True).click()
+        expect(waiting.get_by_text(found["minions_pre"]["odd*"], exact=True)).to_have_count(1)
         waiting.get_by_role("button", name="accept the key of odd*", exact=True).click()
         expect(waiting).to_contain_text("1 key waits")
         expect(waiting).to_contain_text(ODD_ID)

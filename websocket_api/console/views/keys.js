@@ -24,6 +24,7 @@ export function KeyButtons({ minion, session, connection }) {
   const [fault, tell] = useState(null);
   const [busy, work] = useState(false);
   const [asked, ask] = useState(false);
+  const [finger, point] = useState(null);
   const acts = (minion.key === "accepted" ? ["reject"] : ["accept", "reject"]).filter(
     (act) => act !== `${minion.key}`.replace(/ed$/, "") && callOf(act, minion, session.wheels),
   );
@@ -41,11 +42,22 @@ export function KeyButtons({ minion, session, connection }) {
       work(false);
     }
   };
+  // To be compared with what `salt-call --local key.finger` says on the minion, before its key is accepted.
+  const look = async () => {
+    tell(null);
+    try {
+      const found = await connection.request("wheel", { method: "key.finger", kwargs: { match: minion.id }, mode: "sync", timeout: 30 });
+      point(found?.[LISTS[minion.key]]?.[minion.id] ?? "there is no such key any more"); // others match the pattern too
+    } catch (refused) {
+      tell(refused);
+    }
+  };
   return html`<span class="key-buttons">
     ${acts.map(
       (act) => html`<button type="button" class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asked ? ": yes" : ""}">${act === "accept" ? "Accept" : asked ? "Reject it: yes" : "Reject"}</button>`,
     )}
     ${asked && html`<button type="button" class="small" onClick=${() => ask(false)}>No</button>`}
+    ${session.wheels.includes("key.finger") && (finger ? html`<code class="finger">${finger}</code>` : html`<button type="button" class="small" onClick=${look} aria-label="fingerprint of the key of ${minion.id}">Fingerprint</button>`)}
     <${Fault} fault=${fault} />
   </span>`;
 }
