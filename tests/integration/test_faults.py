@@ -120,7 +120,8 @@ def _events_while_the_engine_stands_still(stage: Stage, many: int) -> tuple[list
                 break
         else:
             raise AssertionError(f"the stream does not go on after {came[-1:]}")
-        run(client)
+        # The publisher may still have to write all that to others who listen; a return then comes after it.
+        until_it_runs(client, 60)
     return came, gaps
 
 
