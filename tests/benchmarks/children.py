@@ -69,6 +69,19 @@ def listening_on(port: int) -> psutil.Process:
     raise RuntimeError(f"no process of this benchmark listens on port {port}")
 
 
+class Machine:
+    """How busy the whole machine is between two looks, as a share of all its cores."""
+
+    def __init__(self) -> None:
+        self._before = psutil.cpu_times()
+
+    def busy(self) -> float:
+        """Return the share since the start."""
+        now, before = psutil.cpu_times(), self._before
+        passed = sum(now) - sum(before)
+        return 1 - (now.idle - before.idle) / passed if passed > 0 else 0.0
+
+
 def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)

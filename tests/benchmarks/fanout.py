@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.benchmarks.children import Child, cpu_seconds, listening_on
+from tests.benchmarks.children import Child, Machine, cpu_seconds, listening_on
 from tests.benchmarks.stage import Stage
 
 CONNECT_SECONDS = 120.0
@@ -57,6 +57,8 @@ class Outcome:
     server_cpu: float
     clients_cpu: float
     """Of the busiest client process, as a share of one core."""
+    machine: float | None = None
+    """How much of all cores was in use while events were sent."""
     lag: float | None = None
     outbox: float | None = None
 
@@ -124,9 +126,10 @@ def run(stage: Stage, case: Case, token: str) -> Outcome:
     server = listening_on(stage.port if case.server == "engine" else stage.saltnado_port)
     with listeners(how_to_listen(stage, case, token), case.clients, case.count) as children:
         time.sleep(0.3)
-        before = cpu_seconds(server)
+        before, machine = cpu_seconds(server), Machine()
         with Lag(stage) if case.server == "engine" else contextlib.nullcontext() as lag:
             sent = fire(stage, case.rate, case.count)
+            busy = machine.busy()
             for child in children:
                 child.tell("sent")
             results = [child.answer(DRAIN_SECONDS) for child in children]
@@ -141,6 +144,7 @@ def run(stage: Stage, case: Case, token: str) -> Outcome:
         seconds=max(one["last"] for one in results) - sent["began"],
         server_cpu=cpu,
         clients_cpu=max(one["cpu"] / one["seconds"] for one in results),
+        machine=busy,
         lag=lag.worst if lag else None,
         outbox=lag.outbox if lag else None,
     )

@@ -15,8 +15,10 @@ from .visibility import Viewer
 if TYPE_CHECKING:
     from .streams import EventSubscription
 
-BUNDLE_SECONDS = 0.02  # under load a bundle leaves at most this late, and so does what shares a write
-REST = 3  # times as long as the last write to a group took is waited before the next: most of the time is others'
+BUNDLE_SECONDS = 0.02  # under load a bundle leaves at most this often
+SHARE = 5  # writing to a group takes at most one part in so many of the time: the rest is others', and what waits grows
+MOST_SECONDS = 0.05  # after which it leaves all the same
+SMOOTH = 8  # writes of which the mean counts: one that was interrupted must not slow the stream down
 BUNDLE_EVENTS = 256
 BUNDLE_BYTES = 256 * 1024
 
@@ -63,6 +65,8 @@ class Group:
         self._pending: list[bytes] = []
         self._pending_seqs: list[int] = []
         self._pending_bytes = 0
+        self._took = 0.0
+        """Seconds that a write to all members takes."""
         self._counters = counters
         self._clock = clock
         self._form = form
@@ -97,8 +101,10 @@ class Group:
             bodies, self._pending, self._pending_bytes = self._pending, [], 0
             seqs, self._pending_seqs = self._pending_seqs, []
             self._send(bodies, seqs[0], seqs[-1])
-            if not self._form.bundle:
-                self._pacer.seconds = min(BUNDLE_SECONDS, (1 + REST) * (self._clock() - began))
+            took = self._clock() - began
+            self._took = self._took + (took - self._took) / SMOOTH if self._took else took
+            least = BUNDLE_SECONDS if self._form.bundle else 0.0
+            self._pacer.seconds = min(MOST_SECONDS, max(least, SHARE * self._took))
 
     def bookmark(self, epoch: str, seq: int) -> None:
         """Tell who got nothing since the last call how far everything was looked at."""
