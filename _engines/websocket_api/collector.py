@@ -16,7 +16,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 NEW_SHARE = 2  # collections of the middle generation until a full one (Python: 10): it then has little to look at
-LEAST = 100_000  # objects, about what a second of 500 clients makes: to look at fewer again is not worth a pause
+LEAST = 100_000  # more objects, what 800 connections hold: fewer are not worth a pause
 GROWN = 2  # times as many as were left when everything was looked at last
 
 
@@ -43,7 +43,7 @@ class Collector:
 
     async def look_at_all(self) -> None:
         """Free the cycles among what was set aside, if so much was added that there may be many."""
-        if gc.get_freeze_count() - self._left < max(LEAST, (GROWN - 1) * self._left):
+        if gc.get_freeze_count() < max(self._left + LEAST, self._left * GROWN):
             return
         began = time.perf_counter()
         gc.unfreeze()

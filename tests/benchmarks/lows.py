@@ -43,7 +43,7 @@ def way(port: int, low: dict[str, Any], missed: list[Any]) -> Open:
             try:
                 response = ask()
             except ConnectionError:
-                # Servers close connections that rest for ten seconds, as these do while another is slow at its turn.
+                # A server may close a connection that rests while the others have their turns: it was seen once.
                 connection.close()
                 response = ask()
             answer = json.load(response)["return"][0]
