@@ -437,6 +437,19 @@ def come_natively(house: House, number: int, token: str) -> Callable[[], None]:
     return client.close if number % 2 else client.ws.sock.close
 
 
+def come_to_be_closed(house: House, number: int, token: str) -> Callable[[], None]:
+    """Send what no server takes."""
+    client = house.client()
+    follow(client, tag=f"own/{number}")
+
+    def leave() -> None:
+        client.ws.send("x" * 400_000)
+        assert client.closed().code == 1009
+        client.ws.sock.close()
+
+    return leave
+
+
 def come_for_all_events(house: House, number: int, token: str) -> Callable[[], None]:
     """Listen as saltnado's clients do."""
     client = house.engine.client(path=f"all_events/{token}")
@@ -460,7 +473,9 @@ def come_for_server_sent_events(house: House, number: int, token: str) -> Callab
     return connection.close
 
 
-@pytest.mark.parametrize("come", [come_natively, come_for_all_events, come_for_a_rebar, come_for_server_sent_events])
+@pytest.mark.parametrize(
+    "come", [come_natively, come_to_be_closed, come_for_all_events, come_for_a_rebar, come_for_server_sent_events]
+)
 def test_who_has_gone_is_freed_without_the_collector(
     house: House, come: Callable[[House, int, str], Callable[[], None]]
 ) -> None:

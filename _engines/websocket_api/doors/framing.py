@@ -120,15 +120,16 @@ class Protocol(WebSocketProtocol13):
     @staticmethod
     async def _discard(stream: IOStream) -> None:
         async def read() -> None:
-            while True:
-                await stream.read_bytes(CHUNK, partial=True)
+            with contextlib.suppress(StreamClosedError):  # caught here: a task and its error hold each other
+                while True:
+                    await stream.read_bytes(CHUNK, partial=True)
 
         if not stream.writing():
             # The end of what we send lets the peer close at once; of the socket under TLS, which can then still read.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(stream.socket, socket.SHUT_WR)
-        # The peer went, or it sends more than anybody needs to read.
-        with contextlib.suppress(StreamClosedError, asyncio.TimeoutError):
+        # In vain, if it sends more than anybody needs to read.
+        with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(read(), DISCARD_SECONDS)
 
 
