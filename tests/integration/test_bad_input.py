@@ -321,7 +321,7 @@ MISSING: list[tuple[str, str, dict[str, Any]]] = [
     ("no_minions", "signature", {"module": "test.ping", "tgt": "nobody"}),
     ("no_minions", "functions", {"tgt": "nobody"}),
     ("no_minions", "event", {"tag": "myco/x", "body": {}, "tgt": "nobody"}),
-    ("unknown_function", "signature", {"module": "no.such_function", "tgt": "minion-1"}),
+    ("unknown_function", "signature", {"module": "no.such_function", "tgt": "minion-1", "timeout": 60}),
     ("unknown_function", "signature", {"module": "no.such_function", "client": "runner"}),
     ("unknown_function", "signature", {"module": "no.such_function", "client": "wheel"}),
     ("unknown_function", "runner", {"fun": "no.such_function"}),
