@@ -30,6 +30,8 @@ class LoginThrottle:
         self.turn = asyncio.Semaphore(at_once)
         """Held while a password is checked; :meth:`check` is to be asked again once it is had. Otherwise hundreds of
         guesses sent at once would all be let through before the first of them has failed."""
+        self.suspects = asyncio.Semaphore(1)
+        """Held while Salt is asked about a token from where too many wrong ones came."""
         self._most = {2: per_name, 1: per_address}
         self._per_name = per_name
         self._clock = clock
@@ -44,6 +46,14 @@ class LoginThrottle:
                 wait = round(failures[0] + WINDOW_SECONDS - now, 1)
                 limit = "login_failures_per_minute" if len(key) == 2 else "login_failures_per_address_per_minute"
                 raise ApiError("too_many", "too many failed logins", {"limit": limit, "retry_after": wait})
+
+    def over(self, address: str, name: str) -> bool:
+        """Tell whether :meth:`check` would raise."""
+        try:
+            self.check(address, name)
+        except ApiError:
+            return True
+        return False
 
     def delay(self, name: str) -> float:
         """Return how many seconds a login of this name has to wait, wherever it comes from: guessing from many

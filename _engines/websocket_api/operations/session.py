@@ -14,6 +14,9 @@ from .services import Services
 
 log = logging.getLogger(__name__)
 
+TOKENS = "\0token"
+"""What wrong tokens are counted as: no account is named so."""
+
 
 @operation("auth", public=True, audited=True)
 async def auth(call: Call) -> dict[str, Any]:
@@ -32,17 +35,24 @@ async def auth(call: Call) -> dict[str, Any]:
 async def take_up(services: Services, address: str, token: str) -> Session:
     """Return the session of a token that somebody logs in with; a wrong one counts as a failed login.
 
+    Tokens are too long to be guessed, so what wrong ones are bounded for is the work that they make: where an address
+    sent too many, Salt is asked about one of its tokens at a time, and says of each whether it is valid. Somebody's
+    stale token, sent again and again, must not keep out whoever else comes from that address.
+
     :raises ApiError: unauthenticated, token_expired, forbidden, too_many, master_unavailable
     """
-    if not services.sessions.knows(token):
-        # Somebody's stale token, sent again and again, must not keep out whoever else comes from that address.
-        services.throttle.check(address, "token")
+    throttle = services.throttle
     try:
-        return await services.sessions.of(token)
+        if services.sessions.knows(token) or not throttle.over(address, TOKENS):
+            return await services.sessions.of(token)
+        async with throttle.suspects:
+            return await services.sessions.of(token)
     except ApiError as fault:
-        if fault.code == "unauthenticated":
-            services.throttle.failed(address, "token")
-            services.hub.counters.login_failures += 1
+        if fault.code != "unauthenticated":
+            raise
+        services.hub.counters.login_failures += 1
+        throttle.check(address, TOKENS)
+        throttle.failed(address, TOKENS)
         raise
 
 
