@@ -86,6 +86,7 @@ class Server:
         await self._until_stopped(certificate)
         log.info("websocket_api stops: %d connections are asked to come again", len(clients))
         server.stop()
+        upkeep.leave()
         await clients.farewell()
         await upkeep.stop()
         collector.stop()

@@ -45,6 +45,7 @@ class Upkeep:
         self._services.fleet.on_change(lambda minion: parts.targets.invalidate())
         self._bus_lost_at: float | None = parts.services.wall() + FIRST_BUS_SECONDS
         """Since when the bus is missed; 0 once that was said. An engine starts before the publisher does."""
+        self._leaving = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -66,6 +67,10 @@ class Upkeep:
             self._once(self._read_recent_jobs),
         ]
         self._tasks = [asyncio.ensure_future(one) for one in work]
+
+    def leave(self) -> None:
+        """Take it as said that the bus goes: the whole master is being stopped, and clients are told for 2 s."""
+        self._leaving = True
 
     async def stop(self) -> None:
         """End all tasks."""
@@ -103,6 +108,8 @@ class Upkeep:
 
     def _look_at_bus(self) -> None:
         """Say at CRITICAL, once, that the bus stays away: Salt 3008 does not start its publisher again."""
+        if self._leaving:
+            return
         if self._parts.bus.connected:
             self._bus_lost_at = None
         elif self._bus_lost_at is None:

@@ -111,6 +111,26 @@ async def test_a_bus_that_goes_right_after_the_start_is_told(
     await work.stop()
 
 
+async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The master stops its publisher together with its engines: nobody is to be woken up for that."""
+    for name in ("TICK_SECONDS", "BUS_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 0.001)
+    engine = Engine()
+    work = Upkeep(engine.parts, list, Collector())
+    work.start()
+    await until(lambda: engine.expired > 3)
+    work.leave()
+    engine.parts.bus.connected = False
+    for _ in range(3):
+        engine.world.time.now += 2 * upkeep.AWAY_SECONDS
+        seen = engine.expired
+        await until(lambda seen=seen: engine.expired > seen + 3)  # type: ignore[misc]
+    await work.stop()
+    assert not [one for one in caplog.records if one.levelname == "CRITICAL"]
+
+
 async def test_grains_that_could_not_be_read_are_read_again(engine: Engine) -> None:
     """A fault of the cache does not make old grains count as new ones."""
     engine.world.fleet.stale.add("web1")

@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2  # after which clients are asked to come again when the engine restarts
 GOODBYE = f"the engine stops: retry in {RETRY_SECONDS} s"
 FINISH_SECONDS = 0.5  # for what clients leave to be done when they go
-FAREWELL_SECONDS = 2.0  # over which the close frames are spread, so that not all come back at once
+FAREWELL_SECONDS = 1.5  # over which the close frames are spread at most, so that not all come back at once
+LATE_SECONDS = 0.3  # for who was shaking hands when the stop began, to be told as well
+APART_SECONDS = 0.01  # between two at most: a few that come back together are no load, and everybody waits for the end
 
 
 class Clients:
@@ -101,7 +103,7 @@ class Clients:
         if running:
             await asyncio.wait(running, timeout=1.0)
         connections = self.all()
-        pause = FAREWELL_SECONDS / len(connections) if connections else 0.0
+        pause = min(APART_SECONDS, FAREWELL_SECONDS / max(1, len(connections)))
         behind = 0.0
         for connection in connections:
             connection.close(RESTART, GOODBYE)
@@ -109,6 +111,7 @@ class Clients:
             if behind >= 0.02:
                 await asyncio.sleep(behind)
                 behind = 0.0
+        await asyncio.sleep(LATE_SECONDS)
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=FINISH_SECONDS)
 
