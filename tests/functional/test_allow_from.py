@@ -13,7 +13,7 @@ pytest.importorskip("salt")
 from tests.functional.running import Engine
 
 
-@pytest.mark.parametrize("path", ["", "ws", "healthz", "metrics"])
+@pytest.mark.parametrize("path", ["", "ws", "healthz", "metrics", "events?x"])
 def test_other_networks_reach_nothing(run_engine: Callable[..., Engine], path: str) -> None:
     """Whatever the path, who comes from elsewhere is refused."""
     engine = run_engine({"allow_from": ["10.0.0.0/8"]})

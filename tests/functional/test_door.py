@@ -162,6 +162,35 @@ def test_a_cookie_needs_an_origin_that_is_ours(engine: Engine, origin: str | Non
     assert handshake(engine, **headers)[0] == status
 
 
+@pytest.mark.parametrize(
+    ("referer", "status"),
+    [(f"{ORIGIN}/page", 101), ("http://127.0.0.1:{port}/x", 101), ("https://evil.example.com/{port}", 403), ("x", 403)],
+)
+def test_a_cookie_may_come_with_a_referer_of_ours(engine: Engine, referer: str, status: int) -> None:
+    """In place of an Origin, for clients that send none; where both are there the Origin counts."""
+    headers = {"Cookie": f"session_id={engine.token()}", "Referer": referer.format(port=engine.port)}
+    assert handshake(engine, **headers)[0] == status
+    assert handshake(engine, **headers, Origin="https://evil.example.com")[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        ({"Connection": "keep-alive"}, 400),
+        ({"Sec_WebSocket_Key": ""}, 400),
+        ({"Sec_WebSocket_Version": "8"}, 426),
+        ({"Sec_WebSocket_Version": ""}, 426),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/all_events/x", "/api/v3/ws", "/batches/ws"])
+def test_a_broken_handshake_is_an_error_of_our_table(
+    engine: Engine, path: str, broken: dict[str, str], status: int
+) -> None:
+    """And not a page in the words of the library, on whatever door; it costs no login."""
+    answer, body = handshake(engine, path, X_Auth_Token="0" * 64, **broken)
+    assert (answer, body["error"]) == (status, "bad_message")
+
+
 @pytest.mark.parametrize("token", ["0" * 64, "nonsense", "../../etc/passwd", "a" * 3000])
 @pytest.mark.parametrize("form", ["Authorization", "X-Auth-Token"])
 def test_a_wrong_token_in_the_handshake_is_401(engine: Engine, form: str, token: str) -> None:

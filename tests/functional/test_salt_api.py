@@ -17,6 +17,7 @@ pytest.importorskip("salt")
 
 import salt.auth
 import salt.config
+import yaml
 
 from tests.functional.running import Engine, wait_until
 
@@ -230,3 +231,72 @@ def test_nothing_outside_of_the_files_is_served(engine: Engine, path: str) -> No
     assert response.status in (400, 404), body
     assert SECRET.encode() not in body
     assert b"root:" not in body
+
+
+# Errors
+
+
+def test_wrong_tokens_keep_no_valid_one_out(run_engine: RunEngine) -> None:
+    """Not even one that the engine has not met before: made by another master, or before its last start.
+
+    Whoever sends wrong ones is told to wait, and passwords of that address are taken.
+    """
+    engine = run_engine({"limits": {"login_failures_per_minute": 3}})
+    auth = salt.auth.LoadAuth(salt.config.master_config(str(engine.root / "master")))
+    fresh = auth.mk_token({**CREDENTIALS, "eauth": "sharedsecret"})["token"]
+    wrong = [ask(engine, "GET", "/stats", headers={"X-Auth-Token": f"{n:064x}"})[0].status for n in range(6)]
+    assert wrong == [401, 401, 401, 429, 429, 429]
+    assert ask(engine, "GET", "/stats", headers={"X-Auth-Token": fresh})[0].status == 200
+    assert ask(engine, "POST", "/login", CREDENTIALS)[0].status == 200
+
+
+def test_who_guesses_passwords_of_a_user_of_a_queer_name_stops_no_token(run_engine: RunEngine) -> None:
+    """What wrong tokens are counted by is no name that an account can have."""
+    engine = run_engine({"limits": {"login_failures_per_minute": 3}})
+    for name in ("token", "token", "token"):
+        assert ask(engine, "POST", "/login", {"username": name, "password": "x"})[0].status == 401
+    assert ask(engine, "GET", "/stats", headers={"X-Auth-Token": "0" * 64})[0].status == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "value", "status"),
+    [
+        ("GET", "/jobs/20200101000000000000", None, 404),
+        ("GET", "/batches/0", None, 404),
+        ("POST", "/", {"client": "zz", "fun": "x"}, 400),
+        ("POST", "/", {"client": "local", "fun": "test.ping", "tgt": "*", "ret": "redis"}, 400),
+    ],
+)
+@pytest.mark.parametrize("kind", ["application/json", "application/x-yaml"])
+def test_errors_come_in_the_type_that_was_asked_for(
+    engine: Engine, method: str, path: str, value: Any, status: int, kind: str
+) -> None:
+    """And no cache keeps them."""
+    response, body = ask(engine, method, path, value, {"X-Auth-Token": engine.token(), "Accept": kind})
+    assert (response.status, response.getheader("Content-Type")) == (status, kind)
+    assert "no-store" in str(response.getheader("Cache-Control"))
+    told = yaml.safe_load(body) if "yaml" in kind else json.loads(body)
+    assert set(told) == {"error", "message", "details"}
+
+
+def test_an_error_before_the_login_comes_in_that_type_too(engine: Engine) -> None:
+    """For who has no token."""
+    response, body = ask(engine, "GET", "/minions", headers={"Accept": "application/x-yaml"})
+    assert response.status == 401
+    assert yaml.safe_load(body)["error"] == "unauthenticated"
+
+
+@pytest.mark.parametrize("id_", ["0", "9007199254740992", "99999999999999999", "1" * 21])
+@pytest.mark.parametrize("what", ["batch", "request"])
+def test_a_number_that_is_no_batch_is_not_found(engine: Engine, id_: str, what: str) -> None:
+    """However large."""
+    path = f"/{'batches' if what == 'batch' else 'requests'}/{id_}"
+    response, body = ask(engine, "GET", path, headers={"X-Auth-Token": engine.token()})
+    assert (response.status, json.loads(body)["message"]) == (404, f"Can't find {what} id: {id_}")
+
+
+def test_a_returner_is_refused_by_its_name(engine: Engine) -> None:
+    """With 400: another login, which 401 asks for, would not help."""
+    low = {"client": "local_async", "fun": "test.ping", "tgt": "*", "ret": "redis"}
+    response, body = ask(engine, "POST", "/", low, {"X-Auth-Token": engine.token()})
+    assert (response.status, [one["path"] for one in json.loads(body)["details"]]) == (400, ["/ret"])

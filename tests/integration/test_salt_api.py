@@ -461,12 +461,16 @@ def test_a_hook_becomes_an_event(viewer: Web, engine_url: str, path: str, tag: s
     with Client(engine_url) as watcher:
         watcher.login("demo")
         watcher.ask("subscribe", subscription="event", tag="salt/netapi/hook")
-        sent = viewer.request("POST", f"{path}?q=1", '{"x": 1}', Content_Type=JSON, X_Signature="s")
+        sent = viewer.request("POST", f"{path}?q=1&many=1&many=2&none=", '{"x": 1}', Content_Type=JSON, X_Signature="s")
         assert sent.value == {"success": True}
         (event,) = watcher.frames(until=lambda frame: frame["type"] == "event")
     assert event["tag"] == tag
     data = event["data"]
-    assert (data["post"], data["get"], data["body"]) == ({"x": 1}, {"q": "1"}, '{"x": 1}')
+    assert (data["post"], data["get"], data["body"]) == (
+        {"x": 1},
+        {"q": "1", "many": ["1", "2"], "none": ""},
+        '{"x": 1}',
+    )
     assert data["headers"]["X-Signature"] == "s"
     assert viewer.token not in json.dumps(event)
 

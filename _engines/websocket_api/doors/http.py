@@ -14,8 +14,8 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
 from ..errors import ApiError
-from ..live.encoding import encode
 from ..settings import Settings
+from . import content
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +69,15 @@ def origin_allowed(origin: str, request: HTTPServerRequest, settings: Settings, 
     return same_origin(origin, request) or origin in listed or ("*" in listed and not by_cookie)
 
 
+def from_our_page(request: HTTPServerRequest, settings: Settings) -> bool:
+    """Tell whether a page of ours, or of ``cors_origin``, sent this with its cookie; old browsers send Referer only."""
+    origin = request.headers.get("Origin")
+    if not origin and request.headers.get("Referer"):
+        parts = urlsplit(request.headers["Referer"])
+        origin = f"{parts.scheme}://{parts.netloc}"
+    return bool(origin) and origin_allowed(str(origin), request, settings, by_cookie=True)
+
+
 def handshake_token(request: HTTPServerRequest) -> tuple[str | None, bool]:
     """Return the token that a request's headers carry, and whether it is only the cookie's."""
     header = request.headers.get("X-Auth-Token")
@@ -81,13 +90,15 @@ def handshake_token(request: HTTPServerRequest) -> tuple[str | None, bool]:
     return (morsel.value, True) if morsel is not None and morsel.value else (None, False)
 
 
-def refuse(handler: RequestHandler, status: int, fault: ApiError) -> None:
+def refuse(handler: Base, status: int, fault: ApiError) -> None:
     """Answer with an error of our table and finish."""
     handler.set_status(status)
-    handler.set_header("Content-Type", "application/json")
+    handler.set_header("Content-Type", handler.kind)
+    handler.set_header("Cache-Control", "private, no-store")
     if isinstance(fault.details, dict) and "retry_after" in fault.details:
         handler.set_header("Retry-After", str(max(1, round(fault.details["retry_after"]))))
-    handler.finish(encode({"error": fault.code, "message": fault.message, "details": fault.details}))
+    answer = {"error": fault.code, "message": fault.message, "details": fault.details}
+    handler.finish(content.written(answer, handler.kind))
 
 
 @stream_request_body
@@ -98,6 +109,8 @@ class Base(RequestHandler):
     read away up to :data:`DRAIN_BYTES`, so that the peer gets to hear the 413.
     """
 
+    kind = content.JSON
+    """The type of the answer."""
     most_body = 0
     """Bytes of the request's body that are kept; who reads :attr:`body` sets it before the body comes."""
 

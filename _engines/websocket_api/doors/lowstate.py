@@ -32,6 +32,7 @@ PUBLISHED = frozenset(
 """What may stand in a low for minions. ``timeout`` and ``gather_job_timeout`` tell Salt's own client when to ask
 whether minions still run a job; the engine asks once for all who watch."""
 ENDED = ("returned", "failed")
+MARK = "__kwarg__"
 LIST_OF_FUNCTIONS = {"path": "/fun", "message": "must be a string"}
 NO_RETURN = """\
 Minion did not return. [No response]
@@ -105,7 +106,8 @@ def _call(low: Low) -> dict[str, Any]:
     if tgt_type == "list" and isinstance(tgt, str):
         tgt = [name.strip() for name in tgt.split(",") if name.strip()]
     call: dict[str, Any] = {"fun": low["fun"], "tgt": tgt, "tgt_type": "list" if isinstance(tgt, list) else tgt_type}
-    call["arg"], call["kwarg"], call["parse"] = _list(low.get("arg")), _object(low), True
+    call["arg"], call["kwarg"] = _arguments(low)
+    call["parse"] = True
     call |= {name: low[name] for name in ("metadata", "delimiter", "ret") if low.get(name) is not None}
     if isinstance(call.get("ret"), list):
         call["ret"] = ",".join(map(str, call["ret"]))
@@ -232,6 +234,19 @@ class Askers:
         if key not in self._tokens:
             self._tokens[key] = await self._log_in(**fields)
         return self._tokens[key]
+
+
+def _arguments(low: Low) -> tuple[list[Any], dict[str, Any]]:
+    """Return ``arg`` and ``kwarg``. Who sends again what Salt's job lists show has keyword arguments among ``arg``,
+    with Salt's mark on them; of a name that is there twice the last counts, as on a minion."""
+    arg, kwarg = [], {}
+    for value in [*_list(low.get("arg")), {**_object(low), MARK: True}]:
+        if isinstance(value, dict) and value.get(MARK) is True:
+            kwarg.update(value)
+        else:
+            arg.append(value)
+    kwarg.pop(MARK)
+    return arg, kwarg
 
 
 def _list(value: Any) -> list[Any]:

@@ -82,13 +82,13 @@ class OneBatchHandler(BatchHandler):
 
     async def get(self, id_: str) -> None:
         """Tell of a batch."""
-        self.reply(await self.ask("get_batch", batch=number(id_), **self.asked_for()))
+        self.reply(await self.ask("get_batch", batch=known_id(id_, "batch"), **self.asked_for()))
 
     async def delete(self, id_: str) -> None:
         """Cancel a batch and forget it."""
         if len(id_) == JID_LENGTH:
             raise ApiError("bad_message", "a job cannot be deleted; `cancel` stops it", status=405)
-        await self.ask("cancel_batch", batch=number(id_), forget=True)
+        await self.ask("cancel_batch", batch=known_id(id_, "batch"), forget=True)
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -99,7 +99,7 @@ class RequestHandler(BatchHandler):
 
     async def get(self, id_: str) -> None:
         """Tell of a request."""
-        self.reply(await self.ask("get_batch", request=number(id_)))
+        self.reply(await self.ask("get_batch", request=known_id(id_, "request")))
 
 
 class BatchCodec(OneByOne):
@@ -173,7 +173,7 @@ class BatchSocket(SocketHandler):
         if id_ is None:
             return
         try:
-            self._fields["batch"] = number(id_)
+            self._fields["batch"] = known_id(id_, "batch")
             await self._once(self.session, "get_batch", batch=self._fields["batch"])
         except ApiError as fault:
             refuse(self, fault.status, fault)
@@ -210,8 +210,18 @@ class BatchSocket(SocketHandler):
 
 
 def number(text: str) -> Any:
-    """Return an id as the number that it is; what is none is left for the schema to refuse."""
+    """Return a number; what is none is left for the schema to refuse."""
     return int(text) if re.fullmatch(r"[0-9]{1,16}", text) else text
+
+
+def known_id(text: str, what: str) -> Any:
+    """Return an id as the number that it is; what is none is left for the schema to refuse.
+
+    :raises ApiError: not_found for a number that is no id of ours
+    """
+    if re.fullmatch(r"[0-9]+", text) and not (len(text) <= 16 and 0 < int(text) < 2**53):
+        raise ApiError("not_found", f"Can't find {what} id: {text[:40]}")
+    return number(text)
 
 
 def is_true(text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..errors import ApiError
 from ..live.connection import Connection
@@ -13,7 +12,7 @@ from ..operations.audit import audit
 from ..operations.session import take_up
 from ..settings import Limits
 from .clients import GOODBYE, Clients
-from .http import Base, client_address, handshake_token, may_connect, origin_allowed, refuse
+from .http import Base, client_address, from_our_page, handshake_token, may_connect, refuse
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing: a foreign page may make a browser send them, and cannot read the answer."""
@@ -72,12 +71,19 @@ class ApiHandler(Base):
             self.let_pages_read()
             if self.request.method == "OPTIONS":
                 return
+            self.came()
             if self.clients.closing:
                 raise ApiError("master_unavailable", GOODBYE)
             await self._log_in()
             self.prepared()
         except ApiError as fault:
             self.refused(fault)
+
+    def came(self) -> None:
+        """Look at what a request's head says before any token is looked at.
+
+        :raises ApiError: what the head asks for cannot be had
+        """
 
     def prepared(self) -> None:
         """Look at the rest of what a request's head says; the door may finish the request here.
@@ -125,13 +131,8 @@ class ApiHandler(Base):
         self.set_header("Access-Control-Expose-Headers", "X-Auth-Token, Retry-After")
 
     def from_our_page(self) -> bool:
-        """Tell whether a page of ours, or of ``cors_origin``, sent this; old browsers send Referer only."""
-        headers = self.request.headers
-        origin = headers.get("Origin")
-        if not origin and headers.get("Referer"):
-            parts = urlsplit(headers["Referer"])
-            origin = f"{parts.scheme}://{parts.netloc}"
-        return bool(origin) and origin_allowed(str(origin), self.request, self.settings_, by_cookie=True)
+        """Tell whether a page of ours, or of ``cors_origin``, sent this."""
+        return from_our_page(self.request, self.settings_)
 
     def from_foreign_page(self) -> bool:
         """Tell whether a page that is not ours sent this; what names no page is a program's."""

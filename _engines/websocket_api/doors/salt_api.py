@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import ERRORS, ApiError
 from ..operations.session import give_back
 from . import content
 from .clients import Clients
@@ -22,11 +23,14 @@ UNKNOWN = {"unauthenticated", "token_expired"}
 class SaltHandler(ApiHandler):
     """What all paths have in common: types of bodies and answers, and the cookie."""
 
-    kind = content.JSON
+    def came(self) -> None:
+        """Answer in the type that the client prefers, errors too; who takes none of ours is refused later."""
+        with contextlib.suppress(ApiError):
+            self.kind = content.accepted(self.request.headers.get("Accept"))
 
     def prepared(self) -> None:
-        """Find out what the client takes, before anything is done for it."""
-        self.kind = content.accepted(self.request.headers.get("Accept"))
+        """Refuse who takes nothing that we send, before anything is done for it."""
+        content.accepted(self.request.headers.get("Accept"))
 
     def refused(self, fault: ApiError) -> None:
         """Lead a browser to the login, and tell others what is wrong."""
@@ -40,11 +44,14 @@ class SaltHandler(ApiHandler):
         return self.request.method in ("GET", "HEAD") and "text/html" in self.request.headers.get("Accept", "").lower()
 
     async def ask(self, operation: str, **fields: Any) -> Any:
-        """Ask for an operation; what Salt does not permit is 401 to these clients, as rest_cherrypy has it."""
+        """Ask for an operation; what Salt does not permit is 401 to these clients, as rest_cherrypy has it.
+
+        Not what an option of this master forbids, which has a status of its own: no other login would help.
+        """
         try:
             return await super().ask(operation, **fields)
         except ApiError as fault:
-            if fault.code == "forbidden":
+            if fault.code == "forbidden" and fault.status == ERRORS["forbidden"].status:
                 fault.status = 401
             raise
 

@@ -126,7 +126,9 @@ class HookHandler(SaltHandler):
             if fault.status != 406:
                 raise
         headers = {name: value for name, value in self.request.headers.items() if name not in self.KEPT_BACK}
-        arguments = {name: self.get_query_argument(name) for name in self.request.query_arguments}
+        # As saltnado has it: a list where a name came several times.
+        given = {name: self.get_query_arguments(name) for name in self.request.query_arguments}
+        arguments = {name: values[0] if len(values) == 1 else values for name, values in given.items()}
         fired = await self.ask("hook", hook=hook, post=post, get=arguments, headers=headers, body=text)
         self.reply({"success": fired})
 

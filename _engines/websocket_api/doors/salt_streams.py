@@ -41,13 +41,10 @@ class EventsHandler(ApiHandler):
 
     from_anywhere = frozenset({"OPTIONS"})
 
-    async def prepare(self) -> None:
-        """Refuse query parameters before anything else: a token in one was valid once, and deserves the explanation."""
+    def came(self) -> None:
+        """Refuse query parameters before any token: one in a query was valid once, and deserves the explanation."""
         if self.request.query:
-            self.let_pages_read()
-            refuse(self, 400, ApiError("bad_message", NO_QUERY))
-            return
-        await super().prepare()
+            raise ApiError("bad_message", NO_QUERY)
 
     def from_our_page(self) -> bool:
         """Tell whether a page of ours, or of ``cors_origin``, opened this."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.websocket import WebSocketHandler
 
 from ..errors import FELL_BEHIND, OWN_FAULT, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
@@ -18,10 +18,11 @@ from ..operations.audit import audit
 from ..operations.session import take_up
 from .clients import GOODBYE, Clients
 from .framing import Protocol, StreamTransport, binary_frame, text_frame
-from .http import Base, client_address, handshake_token, may_connect, origin_allowed, refuse
+from .http import Base, client_address, from_our_page, handshake_token, may_connect, origin_allowed, refuse
 
 log = logging.getLogger(__name__)
 
+VERSION = "13"  # of the protocol (RFC 6455 section 4.1)
 NO_HEADERS = HTTPHeaders()
 REASON_BYTES = 123  # of a close frame's text (RFC 6455 section 5.5)
 
@@ -71,9 +72,8 @@ class SocketHandler(Base, WebSocketHandler):
         token, by_cookie = handshake_token(self.request)
         if token is None:
             return None
-        # A browser sends the cookie wherever the page comes from; only the Origin tells.
-        origin = self.request.headers.get("Origin", "")
-        if by_cookie and not (origin and origin_allowed(origin, self.request, settings, by_cookie=True)):
+        # A browser sends the cookie wherever the page comes from; only the Origin, or the Referer, tells.
+        if by_cookie and not from_our_page(self.request, settings):
             raise ApiError("forbidden", "a session cookie is accepted from our own pages only")
         return await take_up(self.clients.services, self.address, token)
 
@@ -94,6 +94,10 @@ class SocketHandler(Base, WebSocketHandler):
         if origin is not None and not self.check_origin(origin):
             # Before any token is looked at; tornado would say so only afterwards, and not as an error of our table.
             refuse(self, 403, ApiError("forbidden", "pages of this Origin may not connect"))
+            return
+        if (broken := _broken(self.request)) is not None:
+            self.set_header("Sec-WebSocket-Version", VERSION)
+            refuse(self, broken.status, broken)
             return
         outcome = "ok"
         try:
@@ -191,3 +195,17 @@ class SocketHandler(Base, WebSocketHandler):
             # All this holds each other. Taken apart it is freed at once; left to Python's collector of cycles, it would
             # hold up the loop for as long as it takes to look at all connections.
             self._transport.forget()
+
+
+def _broken(request: HTTPServerRequest) -> ApiError | None:
+    """Return what is wrong with a handshake (RFC 6455 section 4.2.1); tornado would answer in words of its own."""
+    headers = request.headers
+    if request.method != "GET":
+        return None  # which tornado answers with 405
+    if "upgrade" not in [one.strip().lower() for one in headers.get("Connection", "").split(",")]:
+        return ApiError("bad_message", "a websocket needs Connection: Upgrade; does a proxy leave it out?")
+    if not headers.get("Sec-WebSocket-Key"):
+        return ApiError("bad_message", "a websocket needs a Sec-WebSocket-Key")
+    if headers.get("Sec-WebSocket-Version") != VERSION:
+        return ApiError("bad_message", f"the version of the websocket protocol must be {VERSION}", status=426)
+    return None

@@ -17,7 +17,8 @@ STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})
 def need_client(call: Call, *names: str) -> None:
     """Refuse what the option ``clients`` does not enable; one of the names is enough."""
     if not set(names) & set(call.services.settings.clients):
-        raise ApiError("forbidden", f"the client {names[0]} is not enabled on this master (option clients)")
+        message = f"the client {names[0]} is not enabled on this master (option clients)"
+        raise ApiError("forbidden", message, status=400)
 
 
 def need_bus(call: Call) -> None:
@@ -86,7 +87,8 @@ async def cmd(call: Call) -> dict[str, Any]:
         kwarg.setdefault("state_events", True)
     extra = {name: call.message[name] for name in ("metadata", "delimiter", "ret") if name in call.message}
     if "ret" in extra and not call.services.settings.allow_ret:
-        raise ApiError("forbidden", "returners may not be named on this master (option allow_ret)")
+        fault = {"path": "/ret", "message": "returners may not be named on this master (option allow_ret)"}
+        raise ApiError("forbidden", fault["message"], [fault], status=400)
     parse, (tgt, tgt_type) = call.get("parse", False), target(call)
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:

@@ -66,9 +66,7 @@ def _pairs(error: ValidationError) -> Iterator[tuple[str, str]]:
     given: Any = error.instance
     said = schema.get("x-fault")
     if keyword == "required":
-        for name in value:
-            if name not in given:
-                yield f"{path}/{_name(name)}", said or "is required"
+        yield from ((f"{path}/{_name(name)}", said or "is required") for name in value if name not in given)
     elif keyword == "dependentRequired":
         for name, needed in value.items():
             for missing in needed if name in given else ():
@@ -79,9 +77,21 @@ def _pairs(error: ValidationError) -> Iterator[tuple[str, str]]:
             if name not in schema.get("properties", {}):
                 usual = "is not a field here" if path else "is not a field of this message"
                 yield f"{path}/{_name(name)}", schema.get("x-surplus", usual)
+    elif keyword in ("anyOf", "oneOf") and (begun := _begun(value, given)):
+        there = _either([name for name in begun if name in given])
+        yield from ((f"{path}/{_name(name)}", f"is required beside {there}") for name in begun if name not in given)
     else:
         words = _WORDS.get(keyword)
         yield path, said or (words(value, error) if words else "is not allowed here")
+
+
+def _begun(branches: list[Any], given: Any) -> list[str]:
+    """Return the fields of the only one of several forms of which some fields are there."""
+    if not isinstance(given, dict):
+        return []
+    begun = [branch["required"] for branch in branches if isinstance(branch, dict) and "required" in branch]
+    begun = [names for names in begun if any(name in given for name in names)]
+    return begun[0] if len(begun) == 1 and any(name not in given for name in begun[0]) else []
 
 
 def _name(part: Any) -> str:
@@ -106,6 +116,8 @@ def _alternatives(branches: list[Any], error: ValidationError) -> str:
         return "fits none of the forms that are possible here"
     single = all(" " not in group for group in groups)
     sentence = f"needs {_either(groups)}" if single else "needs either " + ", or ".join(groups)
+    if not isinstance(error.instance, dict):
+        return "must be an object"  # which has every field that anybody requires of it, for JSON Schema
     # jsonschema gives no context if it was not that none fits, but that several do.
     return sentence if error.context else f"{sentence}, not more than one of them"
 

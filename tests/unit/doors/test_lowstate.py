@@ -57,6 +57,13 @@ class Engine:
         ({"tgt": ["a"]}, {"tgt": ["a"], "tgt_type": "list"}),
         ({"tgt": "os:*", "expr_form": "grain"}, {"tgt": "os:*", "tgt_type": "grain"}),
         ({"tgt": "*", "arg": "x", "kwarg": {"a": 1}}, {"arg": ["x"], "kwarg": {"a": 1}}),
+        ({"tgt": "*", "arg": ["x", {"__kwarg__": True, "a": 1}]}, {"arg": ["x"], "kwarg": {"a": 1}}),
+        (
+            {"tgt": "*", "arg": {"__kwarg__": True, "a": 1, "b": 1}, "kwarg": {"a": 2}},
+            {"arg": [], "kwarg": {"a": 2, "b": 1}},
+        ),
+        ({"tgt": "*", "kwarg": {"__kwarg__": True, "a": 1}}, {"arg": [], "kwarg": {"a": 1}}),
+        ({"tgt": "*", "arg": [{"__kwarg__": 1}]}, {"arg": [{"__kwarg__": 1}], "kwarg": {}}),
         ({"tgt": "*", "metadata": {"t": 1}, "delimiter": "|"}, {"metadata": {"t": 1}, "delimiter": "|"}),
         ({"tgt": "*", "ret": ["redis", "syslog"]}, {"ret": "redis,syslog"}),
         ({"tgt": "*", "state_events": True}, {"progress": True}),

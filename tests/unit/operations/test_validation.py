@@ -103,7 +103,7 @@ FAULTY = [
     (cmd(kwarg={}, kwargs={}), {"": "takes kwargs or kwarg, not both"}),
     (cmd(tgt=["a"], tgt_type="glob"), {"": "has a list of minions as its target"}),
     ({"type": "auth"}, {"": "needs either username and password, with or without eauth, or token alone"}),
-    ({"type": "auth", "username": "a"}, {"": "needs either username and password"}),
+    ({"type": "auth", "username": "a"}, {"/password": "is required beside username"}),
     ({"type": "auth", "token": TOKEN, "eauth": "pam"}, {"": "needs either username and password"}),
     ({"type": "auth", "username": "a", "password": ""}, {"/password": "must not be empty"}),
     ({"type": "signature", "module": "test.ping"}, {"": "needs tgt or client"}),
