@@ -13,10 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from .collector import Collector
+from .doors import listening
 from .doors.clients import Clients
 from .doors.console import Console
 from .doors.http import DRAIN_BYTES, application
@@ -33,7 +33,6 @@ from .upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # a gitfs remote may still be fetched when the engine starts; up to 20 s were measured
-SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOOK_SECONDS = 1.0  # how soon the end of the master is noticed
 CERTIFICATE_SECONDS = 10.0  # how soon a renewed certificate is
 
@@ -70,7 +69,7 @@ class Server:
         clients = Clients(parts.services, Dispatcher(parts.services), self._most_connections())
         collector = Collector()
         upkeep = Upkeep(parts, clients.all, collector)
-        server = HTTPServer(
+        server = listening.Server(
             application(routes(clients, settings, _console(settings, self._opts)), settings),
             ssl_options=certificate.context if certificate else None,
             max_buffer_size=settings.limits.message_bytes * 2,
@@ -102,7 +101,7 @@ class Server:
 
     def _most_connections(self) -> int:
         wanted, files_allowed = self._settings.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        most = min(wanted, max(1, files_allowed - SPARE_FILES))
+        most = min(wanted, max(1, files_allowed - listening.SPARE_FILES))
         if most < wanted:
             log.warning("at most %d connections instead of %d: the file limit is %d", most, wanted, files_allowed)
         return most
