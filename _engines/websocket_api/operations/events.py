@@ -23,6 +23,9 @@ SLICE_SECONDS = 0.005
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
 """Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
 
+MINIONS_MARK = "_minion_event"
+"""What ``cmd`` says in an event that a minion sent, whose ``id`` the master has checked."""
+
 HOOK_TAG = "salt/netapi/hook"
 """salt-api's: reactors are written for it, and know that anybody outside may have sent it."""
 
@@ -125,6 +128,9 @@ async def event(call: Call) -> bool:
     if own:
         faults = [{"path": f"/body/{name}", "message": "is set by the engine"} for name in own]
         raise ApiError("bad_message", f"/body/{own[0]} is set by the engine", faults)
+    if body.get("cmd") == MINIONS_MARK:
+        fault = {"path": "/body/cmd", "message": "marks what the master took from a minion: fire it from that minion"}
+        raise ApiError("bad_message", f"/body/cmd {fault['message']}", [fault])
     if is_reserved(tag):
         raise ApiError("forbidden", "events of this tag are Salt's own")
     if not call.permissions.may_fire(tag):

@@ -38,6 +38,15 @@ async def test_reserved_and_foreign_tags_are_refused(tag: str, code: str) -> Non
     assert (caught.value.code, asking.fired) == (code, [])
 
 
+async def test_nobody_speaks_as_a_minion() -> None:
+    """What the master took from a minion is marked so, and its ``id`` is one that the master has checked."""
+    asking = Asking(World(), "@fire")
+    with pytest.raises(ApiError) as caught:
+        await event(asking.call(tag="my/x", body={"cmd": "_minion_event", "id": "db-1", "data": {"alarm": True}}))
+    assert (caught.value.code, caught.value.details[0]["path"], asking.fired) == ("bad_message", "/body/cmd", [])
+    assert await event(asking.call(tag="my/x", body={"cmd": "restart"})) is True
+
+
 @pytest.mark.parametrize("name", ["_user", "_eauth", "_via"])
 async def test_nobody_speaks_in_anothers_name(name: str) -> None:
     """The engine's own fields cannot be given."""
