@@ -201,10 +201,12 @@ class Dispatcher:
 
     async def _result(self, call: Call) -> Any:
         known = OPERATIONS[call.message["type"]]
-        outcome = "internal"
+        outcome, asker = "internal", None
         try:
             if not known.public:
-                call.current = await who(call)
+                asker = call.current = await who(call)
+                # A token that came with this message only is looked at as others are, for as long as this takes.
+                asker.held += 1
             result = await known.handler(call)
             outcome = "ok"
             return result
@@ -219,6 +221,8 @@ class Dispatcher:
             log.exception("the operation %s failed", known.name)
             raise ApiError("internal", "a fault of this server; its log says more") from None
         finally:
+            if asker is not None:
+                asker.held -= 1
             if known.audited:
                 audit(call.current, call.connection.address, known.name, outcome, call.noted)
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from websocket_api.live.sessions import UNUSED_SECONDS
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 
@@ -31,6 +32,22 @@ async def test_get_event_waits_for_the_next() -> None:
     engine.world.fire("your/x", number=1)
     engine.world.fire("my/x", number=2)
     assert await later() == {"number": 2}
+
+
+async def test_a_wait_ends_with_the_token_that_came_with_it() -> None:
+    """However long it lasts: a token that no connection is logged in with is looked at as well."""
+    engine = Engine()
+    token, talker = engine.accounts.give("ann"), Talker(engine)
+    later = talker.start("get_event", tag="my/", wait=300, token=token)
+    await asyncio.sleep(0)
+    engine.world.time.now += 2 * UNUSED_SECONDS
+    await engine.services.sessions.look_again()
+    await engine.accounts.revoke(token)
+    await engine.services.sessions.look_again()
+    engine.world.fire("my/x", number=1)
+    with pytest.raises(Refused, match="unauthenticated"):
+        await later()
+    assert [session.held for session in engine.services.sessions.all()] == []
 
 
 async def test_none_is_missed_between_two_calls() -> None:
