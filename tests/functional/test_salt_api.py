@@ -89,6 +89,8 @@ def test_an_old_cookie_is_nobody_where_lows_say_whom_they_are_for(engine: Engine
         ({"Origin": "https://evil.example.com"}, False),
         ({"Origin": "null"}, False),
         ({"Referer": "https://evil.example.com/"}, False),
+        ({"Origin": "http://[x"}, False),
+        ({"Referer": "http://[x/"}, False),
     ],
 )
 def test_a_foreign_page_cannot_log_a_browser_in(engine: Engine, headers: dict[str, str], given: bool) -> None:

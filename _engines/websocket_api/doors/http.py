@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
@@ -56,7 +56,7 @@ def may_connect(address: str, allow_from: Iterable[str] | None) -> bool:
 
 def same_origin(origin: str, request: HTTPServerRequest) -> bool:
     """Tell whether an Origin header names this very server."""
-    parts = urlsplit(origin)
+    parts = _parts(origin)
     return parts.netloc.lower() == request.host.lower() and parts.scheme in ("http", "https")
 
 
@@ -73,7 +73,7 @@ def from_our_page(request: HTTPServerRequest, settings: Settings) -> bool:
     """Tell whether a page of ours, or of ``cors_origin``, sent this with its cookie; old browsers send Referer only."""
     origin = request.headers.get("Origin")
     if not origin and request.headers.get("Referer"):
-        parts = urlsplit(request.headers["Referer"])
+        parts = _parts(request.headers["Referer"])
         origin = f"{parts.scheme}://{parts.netloc}"
     return bool(origin) and origin_allowed(str(origin), request, settings, by_cookie=True)
 
@@ -200,6 +200,14 @@ def application(routes: list[Any], settings: Settings) -> Application:
         websocket_ping_interval=settings.limits.ping_seconds,
         websocket_ping_timeout=settings.limits.pong_seconds,
     )
+
+
+def _parts(url: str) -> SplitResult:
+    """Return the parts of an address that anybody may have written; none of one that is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _within(address: str, networks: Iterable[Network]) -> bool:

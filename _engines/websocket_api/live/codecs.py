@@ -100,7 +100,7 @@ class _Msgpack(OneByOne):
         if isinstance(data, str):
             raise ValueError("text in a binary protocol")
         try:
-            return msgpack.unpackb(data, raw=False, strict_map_key=True)
+            return msgpack.unpackb(data, raw=False, strict_map_key=True, object_hook=_with_text_keys)
         except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
             raise ValueError(type(error).__name__) from None
 
@@ -125,6 +125,13 @@ class _Msgpack(OneByOne):
             return bytes(msgpack.packb(value))
         except (OverflowError, ValueError):
             return bytes(msgpack.packb(_small(value)))
+
+
+def _with_text_keys(value: dict[Any, Any]) -> dict[Any, Any]:
+    """Refuse keys of bytes, which msgpack lets pass and nobody else expects."""
+    if not all(isinstance(key, str) for key in value):
+        raise ValueError("a key is no text")
+    return value
 
 
 @cache

@@ -50,6 +50,13 @@ def test_a_body_is_encoded_once_per_format() -> None:
     assert MSGPACK.body(same, body(1, "t", {})) is first
 
 
+@pytest.mark.parametrize("value", [{b"x": 1}, {"kwargs": {b"x": 1}}, [{"a": [{b"x": 1}]}]])
+def test_a_key_of_bytes_is_refused(value: Any) -> None:
+    """JSON cannot have one, and nothing behind the format expects one."""
+    with pytest.raises(ValueError, match="ValueError"):
+        MSGPACK.decode(msgpack.packb(value))
+
+
 @pytest.mark.parametrize(("codec", "data"), [(JSON, b"{}"), (JSON, "{"), (MSGPACK, "{}"), (MSGPACK, b"\xc1")])
 def test_what_is_not_of_the_format_is_refused(codec: Codec, data: str | bytes) -> None:
     """Binary in the text format, text in the binary one, and broken data of either."""
