@@ -80,7 +80,7 @@ CLOSE_CODES = _closes(
     CloseKind(4406, "subprotocol", "no: offer one that this server speaks", "No offered subprotocol is known."),
     CloseKind(4408, "auth too late", "yes, and log in at once", "Nobody logged in within the auth deadline."),
     CloseKind(4410, "fell behind", "yes, and resume with `since`", "The client read too slowly, or answered no ping."),
-    CloseKind(4429, "too many", "yes, later", "A limit on connections is reached."),
+    CloseKind(4429, "too many", "yes, later", "A limit on connections is reached, or on a stranger's messages."),
 )
 
 PROTOCOL_ERROR = 1002

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import socket
 import ssl
 import struct
@@ -152,7 +153,8 @@ def test_the_handshake_may_log_in(engine: Engine, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("origin", "status"), [(None, 403), ("https://evil.example.com", 403), (ORIGIN, 101), ("null", 403)]
+    ("origin", "status"),
+    [(None, 403), ("https://evil.example.com", 403), (ORIGIN, 101), ("null", 403), ("http://[x", 403)],
 )
 def test_a_cookie_needs_an_origin_that_is_ours(engine: Engine, origin: str | None, status: int) -> None:
     """A browser sends the cookie wherever the page comes from: without a fitting Origin it is refused."""
@@ -250,6 +252,62 @@ def test_a_login_that_may_do_nothing_is_refused(engine: Engine) -> None:
 
 
 # Deadline and limits
+
+
+def test_a_stranger_says_only_so_much(engine: Engine) -> None:
+    """Whoever is known may say more, in whatever way he is known."""
+    token = engine.token()
+    with engine.client() as stranger, engine.client("demo") as known, engine.client() as other:
+        assert other.ask("whoami", token=token)["user"] == "demo"
+        for _ in range(300):
+            assert known.ask("ping")
+            assert other.ask("ping", token=token)
+        for _ in range(200):
+            with pytest.raises(Refused):
+                stranger.ask("ping", token="0" * 64)
+        stranger.send({"type": "ping"})
+        assert stranger.closed().code == 4429
+
+
+def test_the_deadline_stands_still_while_a_password_is_checked(run_engine: RunEngine) -> None:
+    """How long that takes, the client cannot help; what follows a refusal counts again."""
+    engine = run_engine(
+        {
+            "limits": {"login_failures_per_minute": 1, "auth_seconds": AUTH_SECONDS},
+            "trusted_proxies": ["127.0.0.1/32"],
+        },
+        constants={"live.throttle.DELAY_STEP": 10.0},
+    )
+    for number in range(2):
+        with engine.client(headers={"X-Forwarded-For": f"10.0.0.{number}"}) as client, pytest.raises(Refused):
+            client.ask("auth", username="demo", password="wrong")
+    with engine.client() as client:
+        began = time.monotonic()
+        assert client.login("demo")["user"] == "demo"
+        assert time.monotonic() - began > AUTH_SECONDS
+    with engine.client(headers={"X-Forwarded-For": "10.0.0.9"}) as client:
+        with pytest.raises(Refused) as refused:
+            client.ask("auth", username="demo", password="wrong")
+        assert refused.value.code == "unauthenticated"
+        assert client.closed().code == 4408
+
+
+def test_silent_connections_leave_files_free(run_engine: RunEngine) -> None:
+    """Who connects and says nothing is counted by nobody yet; the log tells it once, and later all is as before."""
+    most = 90
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    engine = run_engine(constants={"doors.listening.SPARE_FILES": 2 * (files - most)})
+    with contextlib.ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", engine.port), timeout=10)) for _ in range(most)
+        ]
+        assert silent[-1].recv(1) == b""
+        assert len(os.listdir(f"/proc/{engine.pid}/fd")) <= most
+    wait_until(lambda: len(os.listdir(f"/proc/{engine.pid}/fd")) < most, "the files being closed")
+    with engine.client("demo") as client:
+        assert client.ask("ping")
+    assert engine.log.count("connections are refused: ") == 1
+    assert "Too many open files" not in engine.log
 
 
 def test_who_does_not_log_in_is_closed_with_4408(strict: Engine) -> None:

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any
 
-from ..errors import AUTH_TOO_LATE, ApiError
+from ..errors import AUTH_TOO_LATE, TOO_MANY, ApiError
 from ..live.codecs import CODECS, JSON, Codec
 from ..live.connection import Connection
 from .sockets import SocketHandler
 
+MOST_STRANGE = 200
+"""Messages of a connection on which nobody is known: more than any client needs for it, and no load."""
 IN_ORDER = frozenset({"auth", "logout"})
 """Nothing that was sent after one of these is looked at before it is done: it may depend on who the user is."""
 
@@ -20,6 +22,8 @@ class NativeHandler(SocketHandler):
 
     _deadline: asyncio.TimerHandle | None = None
     """Ends the connection on which nobody logs in."""
+    _strange = 0
+    """Messages that came before anybody was known."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose the first of the client's that we speak; none offered means the first of ours.
@@ -41,16 +45,22 @@ class NativeHandler(SocketHandler):
     def began(self, connection: Connection) -> None:
         """Give a stranger a deadline."""
         if self.session is None:
-            loop, seconds = asyncio.get_running_loop(), self.clients.services.settings.limits.auth_seconds
-            self._deadline = loop.call_later(seconds, self.end, AUTH_TOO_LATE, "log in sooner")
+            self._wait_for_login(self.clients.services.settings.limits.auth_seconds)
 
     def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
         """Run a message; only a login holds up what comes behind it."""
+        if connection.session is None and not connection.proved:
+            self._strange += 1
+            if self._strange > MOST_STRANGE:
+                self.end(TOO_MANY, "so many messages, and nobody has logged in")
+                return None
         asked = self.clients.dispatcher.read(connection, message)
         if asked is None:
             return None
         task = self.clients.run(connection, asked)
         task.add_done_callback(self._look_who_came)
+        if asked["type"] == "auth" and self._deadline is not None:
+            self._pause(self._deadline, task)
         return asyncio.wait([task]) if asked["type"] in IN_ORDER else None  # type: ignore[return-value]
 
     def on_close(self) -> None:
@@ -58,6 +68,20 @@ class NativeHandler(SocketHandler):
         if self._deadline is not None:
             self._deadline.cancel()
         super().on_close()
+
+    def _wait_for_login(self, seconds: float) -> None:
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, AUTH_TOO_LATE, "log in sooner")
+
+    def _pause(self, deadline: asyncio.TimerHandle, login: asyncio.Task[None]) -> None:
+        """Let the deadline stand still while a password is checked: how long that takes is not up to the client."""
+        left = deadline.when() - asyncio.get_running_loop().time()
+        deadline.cancel()
+
+        def go_on(_: Any) -> None:
+            if self._deadline is deadline and self.connection is not None and self.connection.open:
+                self._wait_for_login(left)
+
+        login.add_done_callback(go_on)
 
     def _look_who_came(self, _: Any) -> None:
         """Wait for nobody any more who is known by now."""

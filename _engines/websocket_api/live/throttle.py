@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from weakref import WeakValueDictionary
 
 from ..errors import ApiError
 
@@ -27,9 +29,9 @@ class LoginThrottle:
     """
 
     def __init__(self, *, per_name: int, per_address: int, clock: Callable[[], float], at_once: int = 4) -> None:
-        self.turn = asyncio.Semaphore(at_once)
-        """Held while a password is checked; :meth:`check` is to be asked again once it is had. Otherwise hundreds of
-        guesses sent at once would all be let through before the first of them has failed."""
+        self._at_once = asyncio.Semaphore(at_once)
+        self._each = max(1, at_once // 2)
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self.suspects = asyncio.Semaphore(1)
         """Held while Salt is asked about a token from where too many wrong ones came."""
         self._most = {2: per_name, 1: per_address}
@@ -46,6 +48,20 @@ class LoginThrottle:
                 wait = round(failures[0] + WINDOW_SECONDS - now, 1)
                 limit = "login_failures_per_minute" if len(key) == 2 else "login_failures_per_address_per_minute"
                 raise ApiError("too_many", "too many failed logins", {"limit": limit, "retry_after": wait})
+
+    @asynccontextmanager
+    async def turn(self, address: str) -> AsyncIterator[None]:
+        """Wait for a turn to have a password checked; :meth:`check` is to be asked again once it is had. Otherwise
+        hundreds of guesses sent at once would all be let through before the first of them has failed.
+
+        One address has half of all turns at most, and waits for them apart: PAM takes seconds to refuse a password, and
+        a stranger who goes on guessing would keep everybody from logging in.
+        """
+        place = self._places.get(address)
+        if place is None:
+            place = self._places[address] = asyncio.Semaphore(self._each)
+        async with place, self._at_once:
+            yield
 
     def over(self, address: str, name: str) -> bool:
         """Tell whether :meth:`check` would raise."""

@@ -63,7 +63,7 @@ async def log_in(services: Services, address: str, username: str, password: str,
     """
     services.throttle.check(address, username)
     await asyncio.sleep(services.throttle.delay(username))
-    async with services.throttle.turn:
+    async with services.throttle.turn(address):
         services.throttle.check(address, username)
         try:
             return await services.sessions.login(username, password, eauth)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from websocket_api.errors import ApiError
 from websocket_api.live import throttle
@@ -70,3 +72,20 @@ def test_memory_is_bounded_however_many_names_are_tried(monkeypatch: pytest.Monk
     for number in range(100):
         guard.failed(f"10.0.0.{number}", "x")
     assert len(guard._failures) <= 10
+
+
+async def test_who_goes_on_guessing_holds_up_nobody_elsewhere() -> None:
+    """PAM takes seconds to refuse a password: one address never has all the turns, nor all the places before them."""
+    guard, refused_now = LoginThrottle(per_name=3, per_address=6, clock=Time(), at_once=4), asyncio.Event()
+
+    async def log_in(address: str, until: asyncio.Event | None = None) -> None:
+        async with guard.turn(address):
+            if until is not None:
+                await until.wait()
+
+    guesses = [asyncio.ensure_future(log_in("1.1.1.1", refused_now)) for _ in range(50)]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(log_in("2.2.2.2"), 10)
+    refused_now.set()
+    await asyncio.gather(*guesses)
+    await asyncio.wait_for(log_in("1.1.1.1"), 10)
