@@ -13,6 +13,7 @@ from .live.batchkeeper import BatchKeeper
 from .live.batchreader import BatchReader
 from .live.batchviews import BatchViews
 from .live.dispatch import Dispatch
+from .live.expressions import Allowances
 from .live.fleet import Fleet
 from .live.history import History
 from .live.hub import Hub
@@ -145,6 +146,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
             at_once=limits.login_threads,
         ),
         hooks=Rate(HOOKS_PER_SECOND, clock),
+        expressions=Allowances(clock),
         history=history,
         hub=hub,
         book=book,

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
-import logging
 import re
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..errors import ApiError
+from . import expressions
 from .encoding import decode, encode
 from .events import Event, minions_of
-
-try:
-    import regex
-except ImportError:
-    regex = None  # type: ignore[assignment]
-
-MAX_PATTERN = 256  # characters of a regular expression
-MATCH_SECONDS = 0.05  # for one event and expression; one that needs longer matches nothing more
-CREDIT_SECONDS = 0.1  # that a filter's expressions may take from everybody before they have earned any
-EARNED_SECONDS = 0.00005  # with each event; a usual expression takes a tenth of this
-
-log = logging.getLogger(__name__)
+from .expressions import Allowance, Expressions
 
 Fits = Callable[[str], bool]
 
@@ -46,13 +33,17 @@ class Wanted(Protocol):
         """Return what is asked for of an event, None for nothing.
 
         :param body: as much of the event as may be seen
+        :raises ApiError: finding out takes more time than the asking user has; it will not be asked again
         """
         ...
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter on events; equal filters are equal values, so that their subscribers share the decision."""
+    """A filter on events; equal filters are equal values, so that their subscribers share the decision.
+
+    ``allowance`` is that of the user whose filter it is, for regular expressions; only one user's are ever shared.
+    """
 
     tags: tuple[str, ...] = ()
     match_type: str = "startswith"
@@ -60,16 +51,24 @@ class Filter:
     funs: tuple[str, ...] = ()
     jids: frozenset[str] = frozenset()
     without_return: bool = False
+    allowance: Allowance | None = field(default=None, repr=False, compare=False)
+    _expressions: Expressions | None = field(init=False, repr=False, compare=False)
     _tag_fits: Fits = field(init=False, repr=False, compare=False)
     _fun_fits: Fits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compile the patterns once: the caches of fnmatch and re are small, clients would thrash them."""
+        made: Expressions | None = None
+        if self.match_type == "regex" and self.tags:
+            if self.allowance is None:
+                raise ValueError("regular expressions need the allowance of the user who asks")
+            made = Expressions(self.tags, self.allowance)
+        object.__setattr__(self, "_expressions", made)
         object.__setattr__(self, "_tag_fits", _matcher(self.tags, self.match_type))
         object.__setattr__(self, "_fun_fits", _matcher(self.funs, "fnmatch"))
 
     def wants(self, event: Event) -> bool:
-        """Tell whether the event is asked for; an empty part of the filter asks for everything."""
+        """Tell whether the event may be asked for; an empty part of the filter asks for everything."""
         if self.tags and not self._tag_fits(event.tag):
             return False
         if self.jids and event.topic.jid not in self.jids:
@@ -81,26 +80,34 @@ class Filter:
         return True
 
     def asked_for(self, event: Event, body: bytes) -> bytes | None:
-        """Return the body without what was not asked for."""
+        """Return the body without what was not asked for.
+
+        Regular expressions are tried on what may be seen only: an end for their slowness must not tell of the rest.
+        """
         if body is not event.body and self.minions:
             left = minions_of(event.topic, decode(b"{" + body + b"}")["data"])
             if self.minions.isdisjoint(left):
                 return None  # what was cut away must not be found by asking for it
+        if self._expressions is not None and not self._expressions.fit(event.tag):
+            return None
         if self.without_return and event.has_return:
             return _without_return(event, body)
         return body
 
 
-def make(message: Mapping[str, Any]) -> Filter:
+def make(message: Mapping[str, Any], allowance: Allowance | None = None) -> Filter:
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
 
-    :raises ApiError: a regular expression that is wrong, too long, or not to be had on this master
+    :param allowance: of the user who asks, for regular expressions
+    :raises ApiError: a regular expression that is wrong, too long, or not to be had on this master; or the user's
+        expressions took too long before
     """
     match_type = message.get("match_type", "startswith")
     tags = _several(message.get("tag"))
-    if match_type == "regex":
+    if match_type == "regex" and allowance is not None:
         for place, pattern in enumerate(tags):
-            _check_regex(pattern, f"/tag/{place}" if isinstance(message.get("tag"), list) else "/tag")
+            path = f"/tag/{place}" if isinstance(message.get("tag"), list) else "/tag"
+            expressions.check(pattern, path, allowance)
     return Filter(
         # "" is Salt's own way to ask for everything
         tags=() if "" in tags and match_type in ("startswith", "endswith", "find") else tags,
@@ -109,6 +116,7 @@ def make(message: Mapping[str, Any]) -> Filter:
         funs=_several(message.get("fun")),
         jids=frozenset(_several(message.get("jid"))),
         without_return=bool(message.get("without_return", False)),
+        allowance=allowance,
     )
 
 
@@ -128,54 +136,11 @@ def _several(value: Any) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _check_regex(pattern: str, path: str) -> None:
-    if regex is None:
-        problem = "regular expressions need the Python package regex on the master"
-    elif len(pattern) > MAX_PATTERN:
-        problem = f"must be at most {MAX_PATTERN} characters"
-    else:
-        try:
-            regex.compile(pattern)
-            return
-        except regex.error as error:
-            problem = f"is no regular expression: {error}"
-    raise ApiError("bad_message", f"{path} {problem}", [{"path": path, "message": problem}])
-
-
 def _matcher(patterns: tuple[str, ...], match_type: str) -> Fits:
     if match_type == "regex":
-        return _Expressions(patterns)
+        return lambda text: True  # the expressions are tried last
     if match_type == "fnmatch":
         globs = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
         return lambda text: any(glob(text) for glob in globs)
     fits = _PLAIN[match_type]
     return lambda text: any(fits(text, wanted) for wanted in patterns)
-
-
-class _Expressions:
-    """One filter's regular expressions, with an account of the time that they take from everybody.
-
-    A time-out alone is not enough: an expression that always takes a little less would stop the engine as well.
-    """
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._searches = [regex.compile(pattern).search for pattern in patterns]
-        self._credit = CREDIT_SECONDS
-
-    def __call__(self, tag: str) -> bool:
-        if self._credit <= 0:
-            return False
-        began = time.thread_time()
-        try:
-            for search in self._searches:
-                left = self._credit - (time.thread_time() - began)
-                if left <= 0 or search(tag, timeout=min(left, MATCH_SECONDS)) is not None:
-                    return left > 0
-            return False
-        except TimeoutError:
-            self._credit = 0.0
-            return False
-        finally:
-            self._credit = min(CREDIT_SECONDS, self._credit + EARNED_SECONDS - (time.thread_time() - began))
-            if self._credit <= 0:
-                log.warning("a client's regular expressions take too long: they match nothing from now on")

@@ -63,7 +63,7 @@ def bookmark(subscription: int, epoch: str, seq: int) -> Message:
 
 
 def ended(subscription: int, fault: ApiError) -> Message:
-    """The subscription is over, because its token or the permission is gone."""
+    """The subscription is over, because its token or the permission is gone, or what it asks for costs too much."""
     return _frame("ended", subscription, error=error_object(fault))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..errors import ApiError
 from .codecs import Codec
 from .counters import Counters
 from .events import Event
@@ -113,6 +114,11 @@ class Group:
                 if not member.has_lost:  # its gap comes first
                     member.bookmark(epoch, seq)
         self.quiet = True
+
+    def refuse(self, why: ApiError) -> None:
+        """End what all members asked for."""
+        for member in list(self.members):
+            member.refuse(why)
 
     def end(self) -> None:
         """Send nothing any more: nobody is left."""

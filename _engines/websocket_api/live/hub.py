@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import ApiError
 from .counters import Counters
 from .events import Event, make
 from .filters import Wanted
@@ -69,7 +70,11 @@ class Hub:
                 # What a picture cannot digest is an event all the same, kept and handed out like the others.
                 log.exception("an event could not be taken into a picture, its tag is %.200r", tag)
         for group in list(self._groups.values()):
-            body = self.view(group.filter, group.viewer, event)
+            try:
+                body = self.view(group.filter, group.viewer, event)
+            except ApiError as why:
+                group.refuse(why)
+                continue
             if body is not None:
                 group.deliver(event, body)
         for waiter in list(self._waiters.values()):
@@ -92,7 +97,10 @@ class Hub:
             group.bookmark(self.history.epoch, self.history.seq)
 
     def view(self, filter_: Wanted, viewer: Viewer, event: Event) -> bytes | None:
-        """Return the event's body for this filter and viewer, or None."""
+        """Return the event's body for this filter and viewer, or None.
+
+        :raises ApiError: the filter takes more time than its user has
+        """
         if not filter_.wants(event):
             return None
         try:

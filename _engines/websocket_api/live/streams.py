@@ -85,8 +85,13 @@ class EventSubscription:
                 if isinstance(entry, Hole):
                     self._send_replayed()
                     self.tell_gap(entry.reason, entry.seq, entry.seq)
-                else:
+                    continue
+                try:
                     self._replay(entry)
+                except ApiError as why:
+                    self._send_replayed()
+                    self.refuse(why)
+                    return
             self._send_replayed()
         if not self._stopped:
             self._join()
@@ -100,6 +105,11 @@ class EventSubscription:
     def tell_ended(self, why: ApiError) -> None:
         """Say that nothing comes any more."""
         self.connection.send(frames.ended(self.number, why))
+
+    def refuse(self, why: ApiError) -> None:
+        """End the subscription, for what it asks for."""
+        self.connection.remove(self.number)
+        self.tell_ended(why)
 
     def bookmark(self, epoch: str, seq: int) -> None:
         """Say how far everything was looked at."""

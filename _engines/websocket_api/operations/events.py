@@ -35,7 +35,7 @@ HOOK_FIELDS: dict[str, Any] = {"post": {}, "get": {}, "headers": {}, "body": ""}
 @operation("get_event")
 async def get_event(call: Call) -> Any:
     """Wait for the next matching event after the last one that this connection got in this way."""
-    filter_ = make(call.message)
+    filter_ = make(call.message, call.services.expressions.of(call.session.user, call.session.eauth))
     history = call.services.history
     since = call.get("since")
     if since is not None:
@@ -76,7 +76,11 @@ async def _next_event(call: Call, filter_: Filter, start: int, seconds: float) -
             lost = "the master's bus was not heard for a while: events may be missing"
             found.set_exception(ApiError("gap", lost, {"oldest": services.history.oldest}))
             return
-        body = services.hub.view(filter_, call.viewer, entry)
+        try:
+            body = services.hub.view(filter_, call.viewer, entry)
+        except ApiError as why:
+            found.set_exception(why)
+            return
         if body is not None:
             found.set_result(body)
 

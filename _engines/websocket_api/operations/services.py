@@ -10,6 +10,7 @@ from ..live.batchbook import BatchBook
 from ..live.batchkeeper import BatchKeeper
 from ..live.batchviews import BatchViews
 from ..live.dispatch import Dispatch
+from ..live.expressions import Allowances
 from ..live.fleet import Fleet
 from ..live.history import History
 from ..live.hub import Hub
@@ -114,6 +115,7 @@ class Services:
     sessions: Sessions
     throttle: LoginThrottle
     hooks: Rate
+    expressions: Allowances
     history: History
     hub: Hub
     book: JobBook

@@ -45,7 +45,7 @@ async def subscribe(call: Call) -> dict[str, Any]:
 
 def _follow_events(call: Call) -> tuple[int, bool | None]:
     services, connection, session = call.services, call.connection, call.session
-    filter_ = make(call.message)
+    filter_ = make(call.message, services.expressions.of(session.user, session.eauth))
     number = connection.next_number()
     subscription = EventSubscription(
         services.hub,

@@ -19,6 +19,7 @@ from websocket_api.live.batchkeeper import BatchKeeper
 from websocket_api.live.batchreader import BatchReader
 from websocket_api.live.batchviews import BatchViews
 from websocket_api.live.dispatch import Dispatch
+from websocket_api.live.expressions import Allowances
 from websocket_api.live.sessions import Sessions
 from websocket_api.live.targets import TargetSets
 from websocket_api.live.throttle import LoginThrottle, Rate
@@ -239,6 +240,7 @@ class Engine:
             sessions=sessions,
             throttle=LoginThrottle(per_name=3, per_address=60, clock=world.time),
             hooks=Rate(10, world.time),
+            expressions=Allowances(world.time),
             history=world.history,
             hub=world.hub,
             book=world.book,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from websocket_api.live.expressions import Allowances
 from websocket_api.operations.registry import Call
 from websocket_api.settings import Settings
 
@@ -27,6 +28,7 @@ class Asking:
             "settings": Settings(),
             "history": world.history,
             "hub": world.hub,
+            "expressions": Allowances(world.time),
             "book": world.book,
             "fleet": world.fleet,
             "views": world.views,
