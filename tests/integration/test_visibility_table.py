@@ -183,6 +183,11 @@ def other_rows(house: House) -> list[Row]:
         f"minion/refresh/{M2}": ({"Minion data cache refresh": M2}, {"all"}),
         f"salt/beacon/{M1}/load/": ({"id": M1, "1m": 3.0}, {"all", "beacons"}),
         f"salt/beacon/{M2}/load/": ({"id": M2, "1m": 3.0}, {"all"}),
+        "file.managed": ({"name": "/etc/x", "changes": {"diff": "+x"}, "result": False, "retcode": 2}, {"all"}),
+        jid: ({"minions": BOTH}, {"all"}),
+        f"salt/state_result/{jid}/master/x": ({"ret": {"result": True}}, {"all"}),
+        "__schedule_return": ({"fun": "test.ping", "jid": "nocache", "id": "master", "return": True}, {"all"}),
+        "deploy.done": ({"result": True, "retcode": 0}, {"all", "events"}),
         "some/thing": ({}, {"all", "events"}),
         "myco/thing": ({}, {"all", "events", "team"}),
     }

@@ -48,6 +48,15 @@ _OTHER = Topic(Kind.OTHER)
 _CONTROL = Topic(Kind.CONTROL)
 _KEY = Topic(Kind.KEY)
 
+_SALTS_OWN = frozenset({"key", "cluster", "syndic", "__schedule_return"})
+"""First parts of tags that hold what the master does: the last one is what its own schedule ran, return and all."""
+
+_SALTS_RECORDS = frozenset({"stats", "cluster", "syndic", "batch", "state_result"})
+"""Second parts, behind ``salt``: batches of Salt 3008, and states of an orchestration with ``fire_event``."""
+
+_LIKE_A_JID = re.compile(r"[0-9]{14}")
+"""How a tag begins that is nothing but a jid: Salt 3007 fires one with the minions of each job that it publishes."""
+
 
 def topic(tag: str, data: Mapping[str, Any]) -> Topic:
     """Return what the event is about.
@@ -57,7 +66,19 @@ def topic(tag: str, data: Mapping[str, Any]) -> Topic:
     """
     if data.get("cmd") == "_minion_event":
         return _sent_by_minion(tag, str(data.get("id", "")))
-    return _by_master(tag)
+    about = _by_master(tag)
+    return _CONTROL if about is _OTHER and _is_failed_state(tag, data) else about
+
+
+def _is_failed_state(tag: str, data: Mapping[str, Any]) -> bool:
+    """Tell whether this may be Salt's duplicate of a failed state, whose tag is like ``file.managed``.
+
+    For each failed state of a ``state.sls`` or ``state.highstate`` the master fires the state's whole result twice
+    (``_fire_ret_load_specific_fun``): as ``salt/job/JID/sub/MINION/error/FUN``, which is judged as part of its job,
+    and before that under the names of the state's module and function, with nothing that tells whose it is. Always
+    ``result`` is False and the minion's ``retcode`` is added; what clients fire here has ``_via``.
+    """
+    return data.get("result") is False and "retcode" in data and "." in tag and "_via" not in data
 
 
 def _by_master(tag: str) -> Topic:
@@ -65,7 +86,7 @@ def _by_master(tag: str) -> Topic:
     if parts[:2] == ["minion", "refresh"] and len(parts) == 3:
         return Topic(Kind.REFRESH, minion=parts[2])
     if parts[0] != "salt" or len(parts) < 2:
-        return _CONTROL if parts[0] in ("key", "cluster", "syndic") else _OTHER
+        return _CONTROL if parts[0] in _SALTS_OWN or _LIKE_A_JID.match(tag) else _OTHER
     second = parts[1]
     if second == "job":
         return _job(parts)
@@ -75,7 +96,7 @@ def _by_master(tag: str) -> Topic:
         return _CONTROL
     if second in ("auth", "key"):
         return _KEY
-    if second in ("stats", "cluster", "syndic"):
+    if second in _SALTS_RECORDS:
         return _CONTROL
     if second == "presence":
         return Topic(Kind.PRESENCE, action=parts[2] if len(parts) > 2 else "")

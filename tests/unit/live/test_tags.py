@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from websocket_api.live.tags import Kind, is_reserved, topic
 
@@ -27,6 +29,12 @@ MASTERS = {
     "minion/refresh/web": (Kind.REFRESH, None, "web"),
     "salt/presence/change": (Kind.PRESENCE, None, None),
     "salt/beacon/web/load/x": (Kind.BEACON, None, "web"),
+    f"salt/batch/{JID}/new": (Kind.CONTROL, None, None),
+    f"salt/state_result/{JID}/web/x": (Kind.CONTROL, None, None),
+    "__schedule_return": (Kind.CONTROL, None, None),
+    JID: (Kind.CONTROL, None, None),
+    f"{JID}_123": (Kind.CONTROL, None, None),
+    "2026/x": (Kind.OTHER, None, None),
     "my/job": (Kind.OTHER, None, None),
     "": (Kind.OTHER, None, None),
     "x": (Kind.OTHER, None, None),
@@ -63,6 +71,44 @@ def test_a_minion_is_taken_at_its_word_about_itself_only(tag: str, kind: Kind) -
     """A wrapped event keeps its tag's kind only where the minion speaks of itself; it is never believed."""
     about = topic(tag, {"cmd": "_minion_event", "id": "web", "data": {}})
     assert (about.kind, about.minion, about.believed) == (kind, "web", False)
+
+
+FAILED = {"name": "/etc/x", "changes": {"diff": "+secret"}, "comment": "", "result": False, "retcode": 2}
+
+
+@pytest.mark.parametrize("tag", ["file.managed", "no.None", "a/b.c", "salt.state"])
+def test_the_duplicate_of_a_failed_state_is_the_masters_business(tag: str) -> None:
+    """It holds a job's return and does not tell whose."""
+    assert topic(tag, {**FAILED, "_stamp": "2026-11-23T12:00:00"}).kind is Kind.CONTROL
+    assert topic(tag, {"result": False, "retcode": 1}).kind is Kind.CONTROL
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"),
+    [
+        ("deploy.done", {}),
+        ("deploy.done", {"result": True, "retcode": 0}),
+        ("deploy.done", {"result": False, "comment": "no"}),
+        ("deploy.done", {"result": None, "retcode": 1}),
+        ("deploy.done", {**FAILED, "_user": "ann", "_eauth": "pam", "_via": "websocket_api"}),
+        ("myco/deploy", FAILED),
+    ],
+)
+def test_own_events_that_look_similar_are_own_events(tag: str, data: dict[str, Any]) -> None:
+    """One mark of Salt's is missing: the dot, the result that is false, the retcode; or a client fired it."""
+    assert topic(tag, data).kind is Kind.OTHER
+
+
+def test_a_minions_own_event_stays_its_own() -> None:
+    """Whatever it looks like."""
+    assert topic("file.managed", {"cmd": "_minion_event", "id": "web", "data": FAILED, **FAILED}).kind is Kind.CUSTOM
+    assert topic(JID, {"cmd": "_minion_event", "id": "web", "data": {"minions": []}}).kind is Kind.CUSTOM
+
+
+def test_the_duplicate_that_tells_whose_it_is_is_part_of_its_job() -> None:
+    """Salt fires both."""
+    about = topic(f"salt/job/{JID}/sub/web/error/state.sls", {**FAILED, "jid": JID, "id": "web", "fun": "state.sls"})
+    assert (about.kind, about.jid, about.minion) == (Kind.JOB_MINION, JID, "web")
 
 
 RESERVED = ["salt/x", "salt", "cluster/a", "syndic/b", "minion/refresh/a", "key", "rotate_aes_key", "minion_start",

@@ -85,6 +85,14 @@ def a_return(minion: str, **published: Any) -> Callable[[World], None]:
     return act
 
 
+def a_failed_state(tag: str) -> Callable[[World], None]:
+    def act(on: World) -> None:
+        job(on, "web1", "db", fun="state.sls")
+        on.fire(tag, name="/etc/x", changes={"diff": "+secret"}, comment="", result=False, retcode=2)
+
+    return act
+
+
 RUNNER = {"fun": "runner.manage.up", "user": "ann", "jid": JID}
 INSTALL = {"fun": "pkg.install", "arg": (KW,)}
 APACHE = {"fun": "pkg.install", "arg": ({**KW, "name": "apache"},)}
@@ -108,6 +116,12 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "the cluster": (masters_event("cluster/peer"), {"all"}),
     "a syndic": (masters_event("syndic/a/b"), {"all"}),
     "the key of the cluster": (masters_event("key"), {"all"}),
+    "a failed state, and whose it is": (a_failed_state(f"salt/job/{JID}/sub/web1/error/state.sls"), SEES_JOBS),
+    "a failed state": (a_failed_state("file.managed"), {"all"}),
+    "a state of an orchestration": (masters_event(f"salt/state_result/{JID}/master/x", ret={}), {"all"}),
+    "what the master's schedule ran": (masters_event("__schedule_return", fun="test.ping", jid="req"), {"all"}),
+    "a batch of Salt's": (masters_event(f"salt/batch/{JID}/new", fun="cmd.run", minions=["db"]), {"all"}),
+    "a bare jid": (masters_event(JID, minions=["web1", "db"]), {"all"}),
     "a runner": (masters_event(f"salt/run/{JID}/ret", **RUNNER), SEES_CALLS | {"manage"}),
     "another runner": (masters_event(f"salt/run/{JID}/ret", **{**RUNNER, "fun": "runner.x.y"}), SEES_CALLS),
     "a runner that nobody knows": (masters_event("salt/run/no-jid/ret"), {"all"}),
@@ -126,6 +140,7 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "a minion's own event": (minions_event("disk/full", "web1"), {"all", "sender", "events"}),
     "a minion's event of our tag": (minions_event("myco/x", "web1"), {"all", "sender", "events", "some events"}),
     "another event": (masters_event("some/thing"), {"all", "events"}),
+    "another event of such a name": (masters_event("deploy.done", result=True, retcode=0), {"all", "events"}),
     "another event of our tag": (masters_event("myco/deploy"), {"all", "events", "some events"}),
     "a forged return": (minions_event(f"salt/job/{JID}/ret/web1", "web1"), {"all", "sender", "events"}),
     "a forged job": (minions_event(f"salt/job/{JID}/new", "web1", fun="test.ping"), {"all", "sender", "events"}),
