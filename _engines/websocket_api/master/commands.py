@@ -92,7 +92,7 @@ class Commands:
         if taboo := _CREDENTIALS & extra.keys():
             raise ValueError(f"not for a publish: {sorted(taboo)}")
         _check_arguments(arg, kwarg, parse)
-        targets.check(self._opts, tgt, tgt_type)
+        targets.check(self._opts, tgt, tgt_type, extra.get("delimiter", targets.DELIMITER))
         if tgt_type == "range":
             tgt, tgt_type = await self._pool.run(targets.resolve, self._opts, tgt, tgt_type)
         else:

@@ -41,14 +41,17 @@ class MinionStore:
         """``{minion id: grains}`` of these minions, or of all, from the master's cache, as far as it has them."""
         return await self._pool.run(self._grains, ids)
 
-    async def match(self, tgt: str | list[str], tgt_type: str, *, trusted: bool = False) -> list[str]:
+    async def match(
+        self, tgt: str | list[str], tgt_type: str, delimiter: str = targets.DELIMITER, *, trusted: bool = False
+    ) -> list[str]:
         """The ids of the minions that the master takes a target to mean, sorted.
 
+        :param delimiter: what separates the levels of a grain or pillar
         :param trusted: the operator wrote it, not a client
         :raises ApiError: ``bad_message`` for an expression that cannot be matched
         """
-        targets.check(self._opts, tgt, tgt_type, trusted=trusted)
-        return await self._pool.run(self._match, tgt, tgt_type)
+        targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
+        return await self._pool.run(self._match, tgt, tgt_type, delimiter)
 
     # What follows runs in the pool's threads.
 
@@ -82,6 +85,6 @@ class MinionStore:
                 found[name] = plain(grains)
         return found
 
-    def _match(self, tgt: str | list[str], tgt_type: str) -> list[str]:
+    def _match(self, tgt: str | list[str], tgt_type: str, delimiter: str) -> list[str]:
         checker = self._one("checker", salt.utils.minions.CkMinions)
-        return sorted({str(name) for name in checker.check_minions(tgt, tgt_type)["minions"]})
+        return sorted({str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]})

@@ -10,7 +10,7 @@ from typing import Any
 import salt.utils.minions
 
 from ..errors import ApiError
-from . import patterns
+from . import patterns, targetbounds
 
 try:
     _range: Any = importlib.import_module("seco.range")
@@ -26,17 +26,40 @@ TYPES = frozenset(
     )
 )
 # In a compound target a word of the form X@... is matched as this type.
-_COMPOUND = {"E": "pcre", "P": "grain_pcre", "J": "pillar_pcre", "S": "ipcidr", "N": "nodegroup", "R": "range"}
+_COMPOUND = {
+    "E": "pcre",
+    "G": "grain",
+    "P": "grain_pcre",
+    "I": "pillar",
+    "J": "pillar_pcre",
+    "L": "list",
+    "S": "ipcidr",
+    "N": "nodegroup",
+    "R": "range",
+}
+_DATA = frozenset(("grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"))
 # Only data in trees has a delimiter of its own, one character before the @ (salt.utils.minions.parse_target).
-_WORD = re.compile(r"([EPJSNR])((?<=[PJ]).)?@(.+)")
+_WORD = re.compile(r"([EGPIJLSNR])((?<=[GPIJ]).)?@(.+)")
+#: What separates the levels of a grain or pillar where nothing else is given.
+DELIMITER = ":"
+# Where Salt lets a part stand for any key, and then looks in all that is below, it takes no other delimiter.
+_ANY_KEY = "*:"
 
 
-def check(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, *, trusted: bool = False) -> None:
-    """Nothing for an expression that can be matched.
+def check(
+    opts: dict[str, Any],
+    tgt: str | list[str],
+    tgt_type: str,
+    delimiter: str = DELIMITER,
+    *,
+    trusted: bool = False,
+) -> None:
+    """Nothing for an expression that can be matched, and soon.
 
     Salt itself logs a traceback for a wrong one and answers that no minion matches.
 
-    :param trusted: the operator wrote it, in external_auth: its regular expressions may be of any length
+    :param delimiter: what Salt is given beside the target; the words of a compound target have their own
+    :param trusted: the operator wrote it, in external_auth: it may be as long, and take as long, as it likes
     :raises ApiError: ``bad_message`` with what is wrong
     """
     if tgt_type not in TYPES:
@@ -51,26 +74,25 @@ def check(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, *, trusted:
         words = tgt.split()
         if words.count("(") != words.count(")"):
             raise ApiError("bad_message", "The parentheses of the compound target do not match.")
+        if not trusted:
+            targetbounds.check_words(words, lambda name: _nodegroup(opts, name))
         for word in words:
-            if match := _WORD.match(word):
-                kind, delimiter, rest = match.groups()
-                _check_one(opts, rest, _COMPOUND[kind], delimiter or ":", trusted)
+            match = _WORD.match(word)
+            kind, own, rest = match.groups() if match else ("", "", word)
+            _check_one(opts, rest, _COMPOUND.get(kind, "glob"), own or DELIMITER, trusted)
         return
-    _check_one(opts, tgt, tgt_type, ":", trusted)
+    _check_one(opts, tgt, tgt_type, delimiter, trusted)
 
 
 def _check_one(opts: dict[str, Any], tgt: str, tgt_type: str, delimiter: str, trusted: bool) -> None:
-    if tgt_type in ("pcre", "grain_pcre", "pillar_pcre"):
-        pattern = tgt if tgt_type == "pcre" else tgt.rpartition(delimiter)[2]
-        if len(pattern) > REGEX_CHARACTERS and not trusted:
-            raise ApiError("bad_message", f"A regular expression has at most {REGEX_CHARACTERS} characters.")
-        letters = patterns.ID_LETTERS if tgt_type == "pcre" else patterns.VALUE_LETTERS
-        if not trusted and patterns.takes_too_long(pattern, letters):
-            raise ApiError("bad_message", "The regular expression may take too long: it repeats too much.")
-        try:
-            re.compile(pattern)
-        except (re.error, RecursionError, OverflowError):
-            raise ApiError("bad_message", f"The target {tgt!r} is not a regular expression.") from None
+    if not trusted and tgt_type not in ("list", "range"):
+        targetbounds.check_term(tgt, comma=tgt_type == "glob")
+    if not trusted and tgt_type in _DATA:
+        targetbounds.check_levels(tgt, delimiter)
+    if tgt_type == "pcre":
+        _check_regex(tgt, [tgt], patterns.ID_LETTERS, trusted)
+    elif tgt_type in ("grain_pcre", "pillar_pcre"):
+        _check_regex(tgt, _value_patterns(tgt, delimiter), patterns.VALUE_LETTERS, trusted)
     elif tgt_type == "ipcidr":
         try:
             ipaddress.ip_network(tgt, strict=False)
@@ -81,6 +103,42 @@ def _check_one(opts: dict[str, Any], tgt: str, tgt_type: str, delimiter: str, tr
             raise ApiError("bad_message", f"There is no nodegroup {tgt!r}.")
     elif tgt_type == "range" and _range is None:
         raise ApiError("bad_message", "This master has no range support (seco.range).")
+
+
+def _value_patterns(tgt: str, delimiter: str) -> list[str]:
+    r"""What Salt may take for the regular expression in a grain or pillar target, the longest first.
+
+    That is what follows any of its delimiters, whichever keys there are (``salt.utils.data.subdict_match``), in small
+    letters as Salt compiles it: ``\S`` becomes ``\s``.
+
+    :raises ApiError: ``bad_message`` for a target without a delimiter, which matches nothing
+    """
+    before, found, whole = tgt.partition(delimiter)
+    if not found:
+        raise ApiError("bad_message", f"The target {tgt!r} has no {delimiter!r} after the name of a grain or pillar.")
+    if before == "*":
+        whole = tgt  # Salt hands it on as it is
+    while whole.startswith(_ANY_KEY):
+        whole = whole.removeprefix(_ANY_KEY)
+    # In data below a key that it found Salt goes on with its own delimiter.
+    delimiters = (delimiter, DELIMITER)
+    ends = {place + len(one) for one in delimiters for place in range(len(whole)) if whole.startswith(one, place)}
+    return [whole[end:].lower() for end in (0, *sorted(ends))]
+
+
+def _check_regex(tgt: str, candidates: list[str], letters: int, trusted: bool) -> None:
+    """Nothing where the first compiles, and all that do are harmless: which of them Salt tries is up to its data.
+
+    The first, for Salt tries it on every key below a wildcard: one that does not compile takes a log line for each.
+    """
+    try:
+        if len(candidates[0]) > REGEX_CHARACTERS and not trusted:
+            raise ApiError("bad_message", f"A regular expression has at most {REGEX_CHARACTERS} characters.")
+        if not trusted and any(patterns.takes_too_long(one, letters) for one in candidates):
+            raise ApiError("bad_message", "The regular expression may take too long: it repeats too much.")
+        re.compile(candidates[0])
+    except (re.error, RecursionError, OverflowError):
+        raise ApiError("bad_message", f"The target {tgt!r} is not a regular expression.") from None
 
 
 def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[str | list[str], str]:

@@ -1,0 +1,210 @@
+"""Targets that clients send: what could stop the master or the engine is refused before Salt sees it."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+from typing import Any
+
+import pytest
+import salt.utils.data
+import salt.utils.minions
+from websocket_api.errors import ApiError
+from websocket_api.master import targets
+from websocket_api.master.commands import Commands
+from websocket_api.master.minions import MinionStore
+from websocket_api.master.pool import Pool
+from websocket_api.master.targetbounds import (
+    MOST_EXPRESSIONS,
+    MOST_NESTED,
+    MOST_TERMS,
+    MOST_WORDS,
+    TERM_CHARACTERS,
+    _well_formed,
+)
+
+OPTS: dict[str, Any] = {
+    "nodegroups": {"big": " or ".join(f"web{number}*" for number in range(50)), "two": "web* or db*"},
+}
+
+
+def refusal(tgt: str, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> str:
+    """Return what a client is told about a target, or an empty string where it is taken."""
+    try:
+        targets.check(OPTS, tgt, tgt_type, delimiter, trusted=trusted)
+    except ApiError as fault:
+        return f"{fault.code}: {fault.message}"
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("tgt", "tgt_type"),
+    [
+        ("web-*", "glob"),
+        ("web-1,web-2,db-*", "glob"),
+        (" or ".join(f"web{number}*" for number in range(MOST_TERMS)), "compound"),
+        ("G@os:Debian and not ( db-* or P@osrelease:^(20|22) ) and I@role:web", "compound"),
+        ("L@" + ",".join(f"web-{number}" for number in range(500)), "compound"),
+        ("G@a:b,c,d or E@web(1,2){1,3}", "compound"),
+        ("N@big", "compound"),
+        ("N@big and N@two and not web3*", "compound"),
+        ("big", "nodegroup"),
+        ("( " * MOST_NESTED + "*" + " )" * MOST_NESTED, "compound"),
+        (" or ".join(["not web*"] * MOST_TERMS), "compound"),
+        ("hwaddr_interfaces:eth0:aa:bb:cc:dd:ee:ff", "grain"),
+        ("*:eth0:*", "pillar"),
+        ("G@a:* or " * 20 + "I@a:*:b:*", "compound"),
+        (r"web\d+", "pcre"),
+        ("(?i)web[0-9]+", "pcre"),
+        (r"(?:web|db)-\d+\.example\.com", "pcre"),
+        (r"osrelease:^(20|22)\.04", "grain_pcre"),
+        ("os:(?:Debian|Ubuntu)", "grain_pcre"),
+        ("*:(?:a|b)", "pillar_pcre"),
+        ("ip6_interfaces:*:fe80::.*", "grain_pcre"),
+    ],
+)
+def test_what_people_send_is_taken(tgt: str, tgt_type: str) -> None:
+    """Of each kind."""
+    assert refusal(tgt, tgt_type) == ""
+
+
+@pytest.mark.parametrize(
+    ("tgt", "tgt_type", "told"),
+    [
+        (" or ".join(["*"] * 10_000), "compound", "words"),
+        (" or ".join(["*"] * (MOST_TERMS + 1)), "compound", "patterns"),
+        (" or ".join(["a,b,c"] * 11), "compound", "patterns"),
+        ("M@a," * 40, "compound", "patterns"),
+        ("( " * (MOST_WORDS // 2) + "* " + ") " * (MOST_WORDS // 2), "compound", "words"),
+        ("( " * (MOST_NESTED + 1) + "* " + ") " * (MOST_NESTED + 1), "compound", "nested"),
+        ("not ( " * (MOST_NESTED // 2 + 1) + "*" + " )" * (MOST_NESTED // 2 + 1), "compound", "nested"),
+        ("( not " * (MOST_NESTED // 2 + 1) + "a" + " )" * (MOST_NESTED // 2 + 1), "compound", "nested"),
+        ("E@a or " * (MOST_EXPRESSIONS + 1) + "a", "compound", "expressions"),
+        ("P|@a|b or J@a:b or " * (MOST_EXPRESSIONS // 2) + "P@a:b", "compound", "expressions"),
+        ("N@big or N@big", "compound", "patterns"),
+        ("N@two or " * 20 + "web*", "compound", "patterns"),
+        (",".join(["*"] * (MOST_TERMS + 1)), "glob", "patterns"),
+        ("[" * (TERM_CHARACTERS + 1), "glob", "characters"),
+        ("G@os:" + "[" * TERM_CHARACTERS, "compound", "characters"),
+        ("a:" * 41 + "b", "grain", "parts"),
+        ("I@" + "a:" * 41 + "b", "compound", "parts"),
+        ("*:*:b", "pillar_exact", "parts"),
+        ("G@*:b or I@a:*:b or G|@*|b or " * 2 + "a", "compound", "any key"),
+        ("*:" + "a:" * 10 + "b", "pillar", "parts"),
+    ],
+)
+def test_what_takes_salt_long_is_refused(tgt: str, tgt_type: str, told: str) -> None:
+    """With the reason, and the way that is meant for many minions. What the operator wrote is not refused."""
+    message = refusal(tgt, tgt_type)
+    assert message.startswith("bad_message: ")
+    assert told in message
+    assert told in ("nested", "parts", "expressions", "any key") or "tgt_type list" in message
+    assert refusal(tgt, tgt_type, trusted=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("tgt", "delimiter"),
+    [
+        ("kernelversion:(?:.|..)+!:x", ":"),
+        ("os:a:(?:.|..)+!:x:y", ":"),
+        ("*:(?:.|..)+!:x", ":"),
+        ("os|(?:a|a)*$:x", "|"),
+        ("os|a:(?:.|..)+!:x", "|"),
+        ("os::(?:a|a)*$|x", "::"),
+        ("*:x(?:a|a)*$", ":x"),
+    ],
+)
+def test_whatever_salt_may_take_for_the_expression_is_judged(tgt: str, delimiter: str) -> None:
+    """Salt tries each place to divide key and value; what is below a key it divides at colons again."""
+    for tgt_type in ("grain_pcre", "pillar_pcre"):
+        assert "too long" in refusal(tgt, tgt_type, delimiter)
+    if len(delimiter) == 1:
+        assert "too long" in refusal(f"web* and P{delimiter}@{tgt}", "compound")
+
+
+def test_an_expression_is_judged_as_salt_compiles_it() -> None:
+    r"""It turns them into small letters: no alternatives, but several ways where `A` and `a` begin two of them."""
+    assert salt.utils.data.subdict_match({"os": " "}, r"os:\S", regex_match=True)
+    assert "too long" in refusal("os:(?:A()|a())*!", "grain_pcre")
+    assert refusal("(?:A()|a())*!", "pcre") == ""
+
+
+@pytest.mark.parametrize(
+    ("tgt", "delimiter", "told"),
+    [
+        ("os", ":", "has no ':'"),
+        ("os:Debian", "|", "has no '|'"),
+        ("os:(", ":", "not a regular expression"),
+        ("*:aaa(:x", ":", "not a regular expression"),
+        ("*|os", "|", "not a regular expression"),
+    ],
+)
+def test_what_can_match_nothing_is_told(tgt: str, delimiter: str, told: str) -> None:
+    """Salt would write a line to its log for each minion, or each of its keys."""
+    assert told in refusal(tgt, "grain_pcre", delimiter)
+
+
+class Minions(salt.utils.minions.CkMinions):  # type: ignore[misc]
+    """Salt's own matching, with ids that no disk holds; it notes how many ids the expression names that Salt makes."""
+
+    def __init__(self, ids: list[str]) -> None:
+        self.opts = {"minion_data_cache": True, **OPTS}
+        self.ids = ids
+        self.named = 0
+
+    def _pki_minions(self) -> set[str]:
+        return set(self.ids)
+
+    def _check_glob_minions(self, expr: str, greedy: bool, minions: Any = None) -> dict[str, list[str]]:
+        found = fnmatch.filter(self.ids, expr)
+        self.named += len(found)
+        return {"minions": found, "missing": []}
+
+
+def test_salt_expands_no_more_than_the_bound() -> None:
+    """Each term as often as it stands there, a nodegroup's too."""
+    minions = Minions([f"web{number}" for number in range(100)])
+    tgt = " or ".join([*["*"] * (MOST_TERMS - 1), "N@two"])
+    assert refusal(tgt, "compound") == ""
+    assert len(minions._check_compound_minions(tgt, ":", True)["minions"]) == 100
+    assert minions.named <= (MOST_TERMS + 1) * 100
+
+
+@pytest.mark.filterwarnings("ignore::SyntaxWarning")
+def test_a_compound_target_is_well_formed_where_salt_takes_it(caplog: pytest.LogCaptureFixture) -> None:
+    """All short ones; those that are refused mean nobody, and most are an error in Salt's log."""
+    for length in range(1, 6):
+        for words in itertools.product(("*", "and", "not", "(", ")"), repeat=length):
+            if words.count("(") != words.count(")"):
+                continue  # told before
+            caplog.clear()
+            found = Minions(["web1"])._check_compound_minions(" ".join(words), ":", True)["minions"]
+            complaints = [record for record in caplog.records if record.levelname == "ERROR"]
+            assert not (complaints if _well_formed(list(words)) else found), words
+
+
+async def test_a_command_is_judged_with_its_own_delimiter() -> None:
+    """As the master will divide its target."""
+    commands = Commands({}, None, Pool(1, "test"))  # type: ignore[arg-type]
+    for tgt_type in ("grain_pcre", "pillar_pcre"):
+        with pytest.raises(ApiError, match="too long"):
+            await commands.publish("t", "ann", "test.ping", [], {}, "os|(?:a|a)*$:x", tgt_type, {"delimiter": "|"})
+
+
+async def test_a_target_is_matched_with_the_delimiter_it_was_judged_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or it would be another target."""
+
+    class Checker:
+        def __init__(self, opts: dict[str, Any]) -> None:
+            self.data = {"web1": {"os": "Debian"}, "web2": {"os": "Ubuntu"}}
+
+        def check_minions(self, expr: str, tgt_type: str, delimiter: str) -> dict[str, list[str]]:
+            fits = salt.utils.data.subdict_match
+            return {"minions": [name for name, data in self.data.items() if fits(data, expr, delimiter, True)]}
+
+    monkeypatch.setattr(salt.utils.minions, "CkMinions", Checker)
+    store = MinionStore({}, Pool(1, "test"))
+    assert await store.match("os|(?:debian|x)", "grain_pcre", "|") == ["web1"]
+    assert await store.match("os:(?:debian|ubuntu)", "grain_pcre") == ["web1", "web2"]
+    with pytest.raises(ApiError, match="too long"):
+        await store.match("os|(?:a|a)*$:x", "grain_pcre", "|")
