@@ -137,7 +137,9 @@ async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
 
 
 async def _matched(call: Mapping[str, Any], ask: Ask) -> list[str]:
-    found: list[str] = await ask("match", tgt=call["tgt"], tgt_type=call["tgt_type"], fun=call["fun"])
+    # A low's delimiter is part of its target: without it Salt would find other minions, or none.
+    named = {name: call[name] for name in ("tgt", "tgt_type", "delimiter", "fun") if name in call}
+    found: list[str] = await ask("match", **named)
     if not found:
         raise ApiError("no_minions", "the target matches no minion on which you may run this")
     return found

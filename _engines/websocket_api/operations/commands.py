@@ -77,6 +77,11 @@ def target(call: Call) -> tuple[Any, str]:
     return tgt, "list" if isinstance(tgt, list) else call.get("tgt_type", "glob")
 
 
+def delimiter(call: Call) -> dict[str, str]:
+    """Return what separates the levels of a grain or pillar in the target, if that is told."""
+    return {"delimiter": call.message["delimiter"]} if "delimiter" in call.message else {}
+
+
 @operation("cmd", audited=True)
 async def cmd(call: Call) -> dict[str, Any]:
     """Run a function on minions."""

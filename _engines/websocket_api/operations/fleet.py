@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ApiError
 from ..live.fleet import Grains
 from ..live.jobs import RETURNED, Job
-from .commands import need_client, publish, target
+from .commands import delimiter, need_client, publish, target
 from .registry import Call, operation
 
 
@@ -19,7 +19,7 @@ async def match(call: Call) -> list[str]:
     fun = call.get("fun", "test.ping")
     if "fun" in call.message and not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"you may not run {fun} on any minion")
-    found = await call.services.match(*target(call))
+    found = await call.services.match(*target(call), **delimiter(call))
     return [name for name in found if call.permissions.may_run(fun, (), name)]
 
 

@@ -82,7 +82,7 @@ class JobStore(Protocol):
         ...
 
 
-Match = Callable[[Any, str], Awaitable[list[str]]]
+Match = Callable[..., Awaitable[list[str]]]
 Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
@@ -105,8 +105,8 @@ class Schemas(Protocol):
 class Services:
     """Everything that an operation may use.
 
-    ``match(tgt, tgt_type)`` gives the minions that a target means, ``fire(tag, data)`` puts an event on the master's
-    bus, ``wall()`` is the time in seconds since the epoch.
+    ``match(tgt, tgt_type, delimiter=":")`` gives the minions that a target means, ``fire(tag, data)`` puts an event on
+    the master's bus, ``wall()`` is the time in seconds since the epoch.
     """
 
     version: str

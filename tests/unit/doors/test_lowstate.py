@@ -123,6 +123,15 @@ async def test_a_subset_is_so_many_of_those_on_which_it_may_run() -> None:
     assert engine.asked[0] == ("match", {"tgt": "*", "tgt_type": "glob", "fun": "test.ping"})
 
 
+@pytest.mark.parametrize("client", ["local_subset", "local_batch"])
+async def test_whom_a_target_means_is_asked_with_its_delimiter(client: str) -> None:
+    """Divided at colons it would mean nobody."""
+    engine = Engine()
+    await engine.low(client=client, tgt="os|Debian", tgt_type="grain", delimiter="|", fun="test.ping")
+    matched = {"tgt": "os|Debian", "tgt_type": "grain", "delimiter": "|", "fun": "test.ping"}
+    assert engine.asked[0] == ("match", matched)
+
+
 async def test_keyword_arguments_of_the_masters_functions_stand_flat() -> None:
     """Beside `arg` and `kwarg`; credentials are none of them."""
     engine = Engine()

@@ -199,6 +199,8 @@ class Engine:
         self.commands = Commands(self)
         self.store = Store()
         self.fired: list[tuple[str, dict[str, Any]]] = []
+        self.delimiters: list[str] = []
+        """With which targets were divided."""
         self.bus = True
         world.fleet.read_keys(dict.fromkeys(MINIONS, "accepted"))
         targets = TargetSets(lambda expression: self.match(expression, "compound"), world.time)
@@ -269,7 +271,8 @@ class Engine:
         self.services = dataclasses.replace(self.services, settings=settings)
         self.dispatcher = Dispatcher(self.services)
 
-    async def match(self, tgt: Any, tgt_type: str) -> list[str]:
+    async def match(self, tgt: Any, tgt_type: str, delimiter: str = ":") -> list[str]:
+        self.delimiters.append(delimiter)
         if tgt_type == "list":
             known = {*MINIONS, *(name for names in self.sets.values() for name in names)}
             return [name for name in tgt if name in known]

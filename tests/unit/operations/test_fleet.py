@@ -45,6 +45,15 @@ async def test_match_tells_which_minions_are_meant(perms: list[Any], tgt: Any, f
     assert engine.commands.published == []
 
 
+async def test_match_divides_a_target_where_it_is_told() -> None:
+    """Salt's own delimiter is a colon."""
+    engine = Engine()
+    ann = await engine.user()
+    for delimiter in ({}, {"delimiter": "|"}):
+        await ann.ask("match", tgt="os|Debian", tgt_type="grain", **delimiter)
+    assert engine.delimiters[-2:] == [":", "|"]
+
+
 async def test_functions_of_minions_are_asked_of_one_of_them() -> None:
     """The one that is connected; sorted, and cut to what one may run there."""
     engine = answering(ann=[".*"], bob=WEB)
