@@ -57,6 +57,8 @@ class Job:
     user: str | None = None
     eauth: str | None = None
     """Set for jobs started here: then the owner is this user of this eauth, not just anybody of that name."""
+    said_by: str | None = None
+    """Set where nothing but this minion's return tells what ran: its word is taken for its own part only."""
     start_time: str | None = None
     end_time: str | None = None
     metadata: Any = None

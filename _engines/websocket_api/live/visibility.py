@@ -92,7 +92,7 @@ class Visibility:
         """Tell whether the viewer may see one minion's part of a job."""
         if self.sees_all_jobs(viewer) or viewer.permissions.everything:
             return True
-        if job is None or job.fun is None:
+        if job is None or job.fun is None or job.said_by not in (None, minion):
             return False
         return self.owns(viewer, job) or viewer.permissions.may_run(job.fun, job.arg, minion)
 
@@ -107,7 +107,8 @@ class Visibility:
         if job.kind != "job":
             arguments, keywords = _call_arguments(job.arg)
             return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)
-        seen = frozenset(name for name in job.parts if viewer.permissions.may_run(job.fun, job.arg, name))
+        told = job.parts if job.said_by is None else {job.said_by} & job.parts.keys()
+        seen = frozenset(name for name in told if viewer.permissions.may_run(job.fun, job.arg, name))
         return True if seen and len(seen) == len(job.parts) else seen or False
 
     def _job_minion(self, viewer: Viewer, event: Event) -> bool:

@@ -49,12 +49,15 @@ class JobStore:
         self._local = threading.local()
 
     async def job(self, jid: str) -> dict[str, Any] | None:
-        """``{"load": {...}, "returns": {minion: {"return", "retcode", "success"}}}``, or None for an unknown job.
+        """``{"kind", "said_by", "load", "returns": {minion: {"return", "retcode", "success"}}}``, or None if unknown.
+
+        ``kind`` is job, runner or wheel. ``said_by`` is null where the master itself stored what ran; else the minion
+        whose return is all that tells of it, and who could have named any function.
 
         ``load`` holds jid, fun, arg, tgt, tgt_type, user, start_time (ISO 8601, UTC), minions (ids or null) and
         metadata where the job has some. ``arg`` is in the form that ``salt/job/JID/new`` has: keyword arguments are a
         last object with ``"__kwarg__": true``. Runners and wheels have ``runner.`` or ``wheel.`` before fun, and one
-        return, the master's own.
+        return, the master's own. Where a minion says what ran there is no user.
 
         :raises ApiError: ``master_unavailable``
         """
@@ -93,8 +96,28 @@ class JobStore:
             returned = self._returners()[f"{self._returner}.get_jid"](jid)
         if not stored and not returned:
             return None
-        returns = {str(minion): _outcome(data) for minion, data in (returned or {}).items()}
-        return {"load": self._load(jid, stored or {}, returned or {}), "returns": returns}
+        stored, returned = stored or {}, returned or {}
+        call = self._call(jid, stored, returned)
+        return {
+            "kind": "job" if call is None else call["fun"].partition(".")[0],
+            "said_by": str(stored.get("id", "")) if call is None and "return" in stored else None,
+            "load": self._load(jid, stored, call),
+            "returns": {str(minion): _outcome(data, call) for minion, data in returned.items()},
+        }
+
+    def _call(self, jid: str, stored: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any] | None:
+        """The whole ``ret`` event of a runner or wheel, which Salt stores as a return of the master; None for a job.
+
+        Salt stores it without a load of its own (salt.client.mixins, salt.utils.job), so the return stands in the load.
+        A job that was published has another load, and a minion's return always has a ``cmd``: neither is such a call,
+        whatever a minion returns and whatever it is called.
+        """
+        inner, master = stored.get("return"), self._opts["id"]
+        if "cmd" in stored or stored.get("id") != master or any(minion != master for minion in returned):
+            return None
+        if not isinstance(inner, dict) or inner.get("jid") != jid or inner.get("fun") != stored.get("fun"):
+            return None
+        return inner if str(inner["fun"]).startswith(("runner.", "wheel.")) else None
 
     def _stored(self, jid: str) -> dict[str, Any] | None:
         """The load as it was published; a few tries, for local_cache raises between writing it and its minions."""
@@ -113,15 +136,16 @@ class JobStore:
             found: dict[str, Any] | None = salt.payload.load(file)
         return found
 
-    def _load(self, jid: str, stored: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any]:
-        inner = _inner(stored.get("return")) or next(filter(None, map(_inner, map(_return, returned.values()))), {})
+    def _load(self, jid: str, stored: dict[str, Any], call: dict[str, Any] | None = None) -> dict[str, Any]:
+        # Only the master knows who asked: in what a minion stored, any name may stand.
+        user = stored.get("user") if call is None and "return" not in stored else (call or {}).get("user")
         load = {
             "jid": jid,
-            "fun": inner.get("fun") or stored.get("fun") or "",
-            "arg": plain(inner.get("fun_args") or stored.get("arg") or []),
+            "fun": stored.get("fun") or "",
+            "arg": plain(stored.get("arg") or (call or stored).get("fun_args") or []),
             "tgt": plain(stored.get("tgt", "")),
             "tgt_type": str(stored.get("tgt_type") or "glob"),
-            "user": str(inner.get("user") or stored.get("user") or ""),
+            "user": str(user or ""),
             "minions": plain(stored["Minions"]) if stored.get("Minions") else None,
             "start_time": self.start_time(jid),
         }
@@ -172,7 +196,7 @@ class JobStore:
             # Its own listing reads every load; a jid tells when it was made (salt.returners.salt_cache, "Bank layout").
             for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
                 if JID.match(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
-                    yield self._load(jid, self._stored(jid) or {}, {})
+                    yield self._load(jid, self._stored(jid) or {})
         else:
             yield from self._recent_listed(MOST_MARKED)
 
@@ -191,7 +215,7 @@ class JobStore:
             "metadata": row.get("Metadata"),
             "Minions": row.get("Minions"),
         }
-        return self._load(jid, {key: value for key, value in salts.items() if value is not None}, {})
+        return self._load(jid, {key: value for key, value in salts.items() if value is not None})
 
     def _recent_files(self, limit: int) -> list[dict[str, Any]]:
         """The default cache by its directories: Salt's own listing reads every job's load, which takes minutes."""
@@ -207,9 +231,8 @@ class JobStore:
             except Exception as exc:  # noqa: BLE001 - half written, cleaned up in this moment, or not a job at all
                 log.debug("skipping %s: %s", path, type(exc).__name__)
                 continue
-            inner = _inner(stored.get("return")) or {}
-            if JID.match(jid) and (inner.get("fun") or stored.get("fun")) != _HIDDEN:
-                yield self._load(jid, stored, {})
+            if JID.match(jid) and stored.get("fun") != _HIDDEN:
+                yield self._load(jid, stored)
 
     def _job_files(self) -> Iterator[tuple[float, str]]:
         """``(time of publishing, path of the load)`` of each job: jobs/<2 hex digits>/<the other digits>/.load.p."""
@@ -236,24 +259,12 @@ def _directories(path: str) -> list[str]:
         return []
 
 
-def _return(data: Any) -> Any:
-    return data.get("return") if isinstance(data, dict) else None
-
-
-def _inner(value: Any) -> dict[str, Any] | None:
-    """What a runner or wheel stores as its return is its whole ``ret`` event."""
-    if isinstance(value, dict) and str(value.get("fun", "")).startswith(("runner.", "wheel.")) and "jid" in value:
-        return value
-    return None
-
-
-def _outcome(data: Any) -> dict[str, Any]:
+def _outcome(data: Any, call: dict[str, Any] | None) -> dict[str, Any]:
     """One minion's part; ``success`` and ``retcode`` are null where the minion, a syndic or a returner omits them."""
     if not isinstance(data, dict) or "return" not in data:
         return {"return": plain(data), "retcode": None, "success": None}
-    inner = _inner(data["return"])
-    if inner is not None:
-        data = {**data, **{key: inner[key] for key in ("return", "retcode", "success") if key in inner}}
+    if call is not None:
+        data = {**data, **{key: call[key] for key in ("return", "retcode", "success") if key in call}}
     retcode = data.get("retcode")
     success = data.get("success")
     if success is None and retcode is not None:

@@ -37,22 +37,24 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
     """Return the job that a record of the job cache describes, without its secrets: the cache holds them all."""
     load, returns = redact(dict(stored["load"])), stored["returns"]
     fun = function_of(load) or ""
-    kind, _, name = fun.partition(".")
-    called = kind in ("runner", "wheel") and "." in name
-    if called:
+    kind = stored["kind"]
+    called = kind != "job"
+    if called or stored["said_by"] is not None:
         load["arg"] = redact({"fun_args": load.get("arg")})["fun_args"]
+        returns = {name: _without_call_secrets(data) for name, data in returns.items()}
     if PEM_MARK in encode([load.get("arg"), returns]):
         load["arg"], returns = redact_private_keys(load.get("arg")), redact_private_keys(returns)
     job = Job(
         jid,
-        kind=kind if called else "job",
-        fun=name if called else fun,
+        kind=kind,
+        fun=fun.removeprefix(f"{kind}.") if called else fun,
         arg=call_of(load)[1],
         tgt=load.get("tgt"),
         tgt_type=load.get("tgt_type"),
         user=load.get("user"),
         start_time=load.get("start_time") or start_time(jid),
         metadata=load.get("metadata"),
+        said_by=stored["said_by"],
     )
     if called:
         for data in returns.values():
@@ -66,6 +68,14 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
     # Whether those who did not return still run it, only a question to them would tell.
     job.certain = not job.waiting
     return job
+
+
+def _without_call_secrets(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Hide arguments in a return that is the event of a runner or wheel, of another master with the same job cache."""
+    value = data.get("return")
+    if not isinstance(value, dict) or "fun_args" not in value:
+        return data
+    return {**data, "return": redact(value)}
 
 
 async def visible(call: Call, jid: str) -> tuple[Job, dict[str, Any]]:

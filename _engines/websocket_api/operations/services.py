@@ -78,7 +78,7 @@ class JobStore(Protocol):
     """The master's job cache (master/store.py)."""
 
     async def job(self, jid: str) -> dict[str, Any] | None:
-        """Return ``{load, returns}``."""
+        """Return ``{kind, said_by, load, returns}``."""
         ...
 
 

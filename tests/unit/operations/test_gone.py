@@ -23,7 +23,8 @@ class Store:
 
     async def job(self, jid: str) -> dict[str, Any]:
         self.meanwhile()
-        return {"load": {"fun": "test.ping", "minions": ["a"], "user": "ann"}, "returns": {}}
+        load = {"fun": "test.ping", "minions": ["a"], "user": "ann"}
+        return {"kind": "job", "said_by": None, "load": load, "returns": {}}
 
 
 def test_nobody_waits_for_a_connection_that_is_gone() -> None:

@@ -24,9 +24,17 @@ async def start(talker: Talker, fun: str = "test.ping", tgt: Any = "*", **more: 
     return jid
 
 
-def stored(engine: Engine, *minions: str, returned: tuple[str, ...] = (), fun: str = "test.ping") -> None:
+def stored(
+    engine: Engine,
+    *minions: str,
+    returned: tuple[str, ...] = (),
+    fun: str = "test.ping",
+    kind: str = "job",
+    said_by: str | None = None,
+) -> None:
     load = {"fun": fun, "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "minions": list(minions)}
-    engine.store.jobs[OLD] = {"load": load, "returns": {name: {**DONE, "id": name} for name in returned}}
+    returns = {name: {**DONE, "id": name} for name in returned}
+    engine.store.jobs[OLD] = {"kind": kind, "said_by": said_by, "load": load, "returns": returns}
 
 
 # get_job
@@ -62,7 +70,7 @@ async def test_an_old_job_is_read_from_the_job_cache(returned: tuple[str, ...], 
 async def test_an_old_runner_is_a_runner() -> None:
     """The job cache keeps them beside jobs."""
     engine = Engine()
-    stored(engine, returned=("master_master",), fun="runner.manage.up")
+    stored(engine, returned=("master_master",), fun="runner.manage.up", kind="runner")
     job = await (await engine.user()).ask("get_job", jid=OLD)
     assert (job["kind"], job["fun"], job["state"], job["return"]) == ("runner", "manage.up", "complete", True)
 
@@ -73,6 +81,16 @@ async def test_an_old_job_is_cut_too() -> None:
     stored(engine, "web1", "db", returned=("web1", "db"))
     job = await (await engine.user("bob")).ask("get_job", jid=OLD)
     assert (set(job["minions"]), job["total"], job["tgt"], job["arg"]) == ({"web1"}, 1, None, None)
+
+
+async def test_what_a_minion_says_that_ran_shows_its_own_part_only() -> None:
+    """The function of a return is the word of who returned it."""
+    engine = Engine(ann=[".*"], bob=["test.ping"])
+    stored(engine, "web1", "db", returned=("web1", "db"), said_by="db")
+    assert set((await (await engine.user("ann")).ask("get_job", jid=OLD))["minions"]) == {"web1", "db"}
+    assert set((await (await engine.user("bob")).ask("get_job", jid=OLD))["minions"]) == {"db"}
+    job, bob = engine.world.book.get(OLD), engine.world.session("test.ping", user="bob").viewer
+    assert [engine.world.visibility.sees_part(bob, job, name) for name in ("web1", "db")] == [False, True]
 
 
 async def test_what_may_not_be_seen_is_not_there() -> None:
