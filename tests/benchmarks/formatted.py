@@ -9,6 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import salt.utils.event
@@ -131,7 +132,7 @@ def _bus(stage: Stage) -> Iterator[Any]:
 
 def _publish(bus: Any, number: int) -> str:
     """Put the word of a job on the bus and return its jid."""
-    jid = f"20260101120000{number:06}"
+    jid = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S}{number:06}"
     load = {"jid": jid, "fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "demo", "missing": []}
     bus.fire_event({**load, "minions": ["minion-1", AWAY]}, f"salt/job/{jid}/new")
     return jid

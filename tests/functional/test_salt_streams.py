@@ -19,7 +19,7 @@ websocket = pytest.importorskip("websocket")
 import salt.config  # noqa: E402
 
 from tests.client import Client, Closed  # noqa: E402
-from tests.functional.publisher import Publisher  # noqa: E402
+from tests.functional.publisher import Publisher, stamp  # noqa: E402
 from tests.functional.running import Engine, wait_until  # noqa: E402
 from tests.sse import Stream  # noqa: E402
 
@@ -84,9 +84,7 @@ class House:
     def publish(self, *minions: str, jid: str = JID, fun: str = "test.ping") -> None:
         """Send the word of a job."""
         new = {"jid": jid, "fun": fun, "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "missing": []}
-        self.bus.send(
-            (f"salt/job/{jid}/new", {**new, "minions": list(minions), "_stamp": "2026-11-23T12:00:00.000001"})
-        )
+        self.bus.send((f"salt/job/{jid}/new", {**new, "minions": list(minions), "_stamp": stamp(jid)}))
 
     def returns(self, minion: str, value: Any = True, retcode: int = 0, jid: str = JID) -> None:
         """Send what a minion returned."""
@@ -572,7 +570,8 @@ def test_new_jobs_come_and_salts_own_questions_do_not(house: House, formatted: C
     client = formatted()
     client.until(lambda client: jids[0] in client.jobs)
     house.publish("web1", jid=jids[1], fun="saltutil.find_job")
-    house.bus.send((f"salt/run/{jids[2]}/new", {"fun": "runner.manage.up", "user": "demo", "jid": jids[2]}))
+    called = {"fun": "runner.manage.up", "user": "demo", "jid": jids[2], "_stamp": stamp(jids[2])}
+    house.bus.send((f"salt/run/{jids[2]}/new", called))
     house.publish("web1", jid=jids[3])
     client.until(lambda client: jids[3] in client.jobs)
     assert jids[1] not in client.jobs

@@ -12,7 +12,7 @@ pytest.importorskip("salt")
 pytest.importorskip("websocket")
 
 from tests.client import Client
-from tests.functional.publisher import Publisher
+from tests.functional.publisher import Publisher, stamp
 from tests.functional.running import Engine, wait_until
 
 pytestmark = [pytest.mark.both_lines]
@@ -84,7 +84,7 @@ def picture(client: Client, number: int, complete: Callable[[dict[str, Any]], bo
 def test_no_return_falls_between_the_snapshot_of_a_job_and_its_changes(client: Client, bus: Publisher) -> None:
     """Subscriptions that begin while the returns pour in all end with every minion's return."""
     new = {"fun": "test.echo", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "jid": JID}
-    bus.send((f"salt/job/{JID}/new", {**new, "minions": NAMES, "missing": []}))
+    bus.send((f"salt/job/{JID}/new", {**new, "minions": NAMES, "missing": [], "_stamp": stamp(JID)}))
     wait_until(lambda: JID in [job["jid"] for job in client.ask("list_jobs")], "the job")
     numbers = []
     for names in portions():

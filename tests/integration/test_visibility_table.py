@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ def owners_rows(house: House) -> list[Row]:
     """Jobs that Salt tells a bare name of: who is called so owns them, but for the names of the master itself."""
     rows: list[Row] = []
     for number, (user, owners) in enumerate({"owner": {"owner"}, "root": set(), "sudo_owner": set()}.items()):
-        jid = f"{time.time_ns():020d}"[-17:].zfill(17) + f"{number:03d}"
+        jid = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S%f}"[:17] + f"{number:03d}"
         new = {"jid": jid, "fun": "cmd.run", "arg": ["id"], "tgt": M2, "tgt_type": "list", "user": user}
         house.fire(f"salt/job/{jid}/new", {**new, "minions": [M2], "missing": []})
         rows.append((f"salt/job/{jid}/new", SEES_JOBS | owners))

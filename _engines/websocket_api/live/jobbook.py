@@ -10,7 +10,7 @@ from typing import Any
 
 from .calls import call_of
 from .events import Event
-from .jobs import RETURNED, Job, Part, start_time
+from .jobs import RETURNED, Job, Part, is_made_at, start_time
 from .redaction import redact
 from .tags import Kind
 
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 256 * 1024 * 1024  # of returns kept in memory; older ones are read from the job cache again
 INTERNAL = frozenset({"saltutil.find_job"})
 """Salt's own questions about jobs, asked by every waiting client: no job that anybody looks for."""
+ANNOUNCING = frozenset({Kind.JOB_NEW, Kind.RUN, Kind.WHEEL})
+"""Events that say what a job is, by whom and for whom."""
+ANNOUNCED_SECONDS = 120.0  # between a jid and its announcement: a slow master, or another's clock behind a syndic
 
 
 class JobBook:
@@ -74,7 +77,9 @@ class JobBook:
         :param data: the event's redacted data, still wrapped where a minion sent it
         """
         topic = event.topic
-        if topic.kind is Kind.JOB_NEW and topic.jid:
+        if topic.jid and topic.kind in ANNOUNCING and not self._is_credible(topic.jid, event.stamp):
+            log.debug("not believed, for the job is not of that time: %.200r", event.tag)
+        elif topic.kind is Kind.JOB_NEW and topic.jid:
             self._new(topic.jid, data)
         elif topic.kind is Kind.JOB_MINION and topic.jid and topic.minion:
             if topic.action == "ret" and topic.believed:
@@ -84,11 +89,21 @@ class JobBook:
         elif topic.kind in (Kind.RUN, Kind.WHEEL) and topic.jid:
             self._called("runner" if topic.kind is Kind.RUN else "wheel", topic.jid, topic.action, data, event.size)
 
+    def _is_credible(self, jid: str, stamp: str) -> bool:
+        """Tell whether an event may say what a job is.
+
+        Of a job that is known it says nothing new. A minion learns jids, and can have the master fire any event
+        (docs/security.md): of a job that was forgotten, or that began before this engine, it could tell what it likes.
+        The master announces a job when it makes the jid.
+        """
+        job = self._jobs.get(jid)
+        return (job is not None and job.fun is not None) or is_made_at(jid, stamp, ANNOUNCED_SECONDS)
+
     def started(self, jid: str, load: Mapping[str, Any], user: str, eauth: str) -> Job:
         """Note a job that was started here; its owner is this user of this eauth."""
         job = self._open(jid)
         self._describe(job, redact(dict(load)))
-        job.user, job.eauth = user, eauth
+        job.user, job.eauth, job.said_by = user, eauth, None
         job.expect(load.get("minions", ()), load.get("missing", ()), self._clock())
         self._tell(job)
         return job

@@ -236,9 +236,26 @@ def timestamp(seconds: float) -> str:
 
 
 def start_time(jid: str) -> str | None:
-    """Return when a jid was made, as Salt writes it into the jid itself (the master's local time, read as such)."""
+    """Return when a jid was made, as Salt writes it into the jid itself, in UTC."""
+    made = _made(jid)
+    return None if made is None else made.isoformat()
+
+
+def is_made_at(jid: str, stamp: str, within: float) -> bool:
+    """Tell whether a jid was made within so many seconds of a ``_stamp``, before or after it."""
+    made = _made(jid)
+    try:
+        told = datetime.datetime.fromisoformat(stamp)
+    except ValueError:
+        return False
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=datetime.timezone.utc)  # so Salt 3007 writes it
+    return made is not None and abs((told - made).total_seconds()) <= within
+
+
+def _made(jid: str) -> datetime.datetime | None:
     try:
         made = datetime.datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - a jid names no zone
     except ValueError:
         return None
-    return made.astimezone(datetime.timezone.utc).isoformat()
+    return made.replace(tzinfo=datetime.timezone.utc)

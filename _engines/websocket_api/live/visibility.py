@@ -92,9 +92,11 @@ class Visibility:
         """Tell whether the viewer may see one minion's part of a job."""
         if self.sees_all_jobs(viewer) or viewer.permissions.everything:
             return True
-        if job is None or job.fun is None or job.said_by not in (None, minion):
+        if job is None or job.fun is None:
             return False
-        return self.owns(viewer, job) or viewer.permissions.may_run(job.fun, job.arg, minion)
+        if self.owns(viewer, job):
+            return True
+        return job.said_by in (None, minion) and viewer.permissions.may_run(job.fun, job.arg, minion)
 
     def sees_job(self, viewer: Viewer, job: Job) -> frozenset[str] | bool:
         """Return True for the whole job, the minions whose part may be seen, or False for nothing."""

@@ -24,7 +24,7 @@ from .pool import Pool
 
 log = logging.getLogger(__name__)
 
-#: Salt's job ids: 20 digits of local time to the microsecond, and the process id with ``unique_jid``.
+#: Salt's job ids: 20 digits of the time in UTC to the microsecond, and the process id with ``unique_jid``.
 JID = re.compile(r"[0-9]{20}(_[0-9]+)?\Z")
 #: Most job directories that :meth:`JobStore.recent` looks at; a day of a busy master has tens of thousands.
 MOST_DIRECTORIES = 200_000
@@ -157,12 +157,10 @@ class JobStore:
     def start_time(self, jid: str) -> str | None:
         """When a job began by its jid, as ISO 8601 in UTC; null when the digits are no time."""
         try:
-            began = datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - its zone is an option, below
+            began = datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - a jid names no zone
         except ValueError:
             return None
-        # A jid is the master's local time, unless its option utc_jid is set.
-        began = began.replace(tzinfo=timezone.utc) if self._opts.get("utc_jid") else began.astimezone(timezone.utc)
-        return began.isoformat()
+        return began.replace(tzinfo=timezone.utc).isoformat()  # salt.utils.jid.gen_jid
 
     def _recent(self, limit: int) -> list[dict[str, Any]]:
         with answering("the job cache"):

@@ -12,11 +12,13 @@ from websocket_api.live.connection import Connection
 from websocket_api.live.fleet import Fleet
 from websocket_api.live.history import History
 from websocket_api.live.hub import Hub
-from websocket_api.live.jobbook import JobBook
+from websocket_api.live.jobbook import ANNOUNCING, JobBook
+from websocket_api.live.jobs import start_time
 from websocket_api.live.outbox import Outbox
 from websocket_api.live.permissions import Permissions
 from websocket_api.live.rebar import Rebar
 from websocket_api.live.sessions import Session
+from websocket_api.live.tags import topic
 from websocket_api.live.views import Views
 from websocket_api.live.visibility import Viewer, Visibility
 
@@ -118,8 +120,10 @@ class World:
         return Session(info, Viewer(user, eauth, Permissions(list(auth_list), self.targets)))
 
     def fire(self, tag: str, /, **data: Any) -> None:
-        """Put an event on the bus."""
-        self.hub.take(tag, data)
+        """Put an event on the bus; what tells of a job that begins is stamped with the time of its jid, as by Salt."""
+        about = topic(tag, data)
+        made = start_time(about.jid) if about.jid and about.kind in ANNOUNCING else None
+        self.hub.take(tag, data if made is None else {"_stamp": made, **data})
 
     def publish(self, *minions: str, fun: str = "test.ping", arg: tuple[Any, ...] = (), user: str = "root") -> str:
         """Put a job on the bus."""

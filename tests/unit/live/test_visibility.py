@@ -167,6 +167,7 @@ def test_a_new_job_is_cut_to_what_may_be_seen() -> None:
     new = {"minions": ["web1", "db"], "missing": ["web2", "db2"], "tgt": "web1 or db", "tgt_type": "compound"}
     on.fire(f"salt/job/{JID}/new", fun="test.ping", arg=["x"], user="root", jid=JID, **new)
     assert shown(on, "web") == {
+        "_stamp": "2026-11-23T12:00:00.000001+00:00",
         "fun": "test.ping",
         "user": "root",
         "jid": JID,
