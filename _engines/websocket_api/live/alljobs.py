@@ -6,7 +6,8 @@ who see the same in the same format, and nothing else is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from . import frames
@@ -14,7 +15,8 @@ from .connection import Connection
 from .jobbook import JobBook
 from .jobs import Job
 from .pacing import Later, Pacer
-from .pictures import CHANGE_SECONDS, PIECE, JobSubscription, Piece
+from .pictures import CHANGE_SECONDS, JobSubscription, by_job
+from .pieces import PART_BYTES, PIECE, Piece, Shared, change
 from .sessions import Session
 
 if TYPE_CHECKING:
@@ -43,7 +45,16 @@ class AllJobs:
     def draw(self, subscription: AllJobsSubscription) -> Iterator[Piece]:
         """Yield all jobs that may be seen, newest first, each as it is when it is asked for."""
         jids = [job.jid for job in self._book.newest_first() if job.fun is not None]
-        yield from self._pieces(message for jid in jids for message in self._views.whole_job(jid, subscription))
+        viewer, frames_of = subscription.session.viewer, self._views.job_frames
+        messages = (message for jid in jids for message in frames_of(jid, subscription, viewer))
+        yield from self._pieces(messages, subscription)
+
+    def draw_changed(self, subscription: AllJobsSubscription, changed: Mapping[str, set[str]]) -> Iterator[Piece]:
+        """Yield jobs, by jid, with those of their parts that changed."""
+        # The viewer of now: who shares it must not get what this one may see later.
+        viewer, frames_of = subscription.session.viewer, self._views.job_frames
+        found = (frames_of(jid, subscription, viewer, names) for jid, names in changed.items())
+        yield from self._pieces(chain.from_iterable(found), subscription)
 
     def follow(self, subscription: AllJobsSubscription) -> None:
         """Send changes of all jobs to a subscription."""
@@ -58,43 +69,27 @@ class AllJobs:
     def _flush(self) -> None:
         """Tell what changed."""
         changed, self._changed = self._changed, {}
-        made: dict[tuple[object, ...], list[bytes]] = {}
+        made: dict[tuple[object, ...], Shared[bytes]] = {}
         for subscription in list(self.followers):
             if subscription.drawing:
                 subscription.behind.update((jid, name) for jid, names in changed.items() for name in (names or {""}))
                 continue
             key = (subscription.session.viewer, subscription.form)
             if key not in made:
-                made[key] = self._news(subscription, changed)
-            for frame in made[key]:
-                subscription.connection.outbox.put(frame)
-
-    def catch_up(self, subscription: AllJobsSubscription, behind: set[tuple[str, str]]) -> None:
-        """Tell one subscription what changed while its snapshot was drawn."""
-        changed: dict[str, set[str]] = {}
-        for jid, name in behind:
-            changed.setdefault(jid, set()).add(name)
-        for frame in self._news(subscription, changed):
-            subscription.connection.outbox.put(frame)
+                made[key] = change(subscription.connection, self.draw_changed(subscription, changed))
+            subscription.tell(made[key])
 
     def _note(self, job: Job, minions: tuple[str, ...]) -> None:
         if self.followers and self._book.is_followed(job):
             self._changed.setdefault(job.jid, set()).update(minions or job.parts)
             self._pacer.poke()
 
-    def _news(self, subscription: AllJobsSubscription, changed: dict[str, set[str]]) -> list[bytes]:
-        """Return jobs with those of their parts that changed, as they travel."""
-        found = (self._views.job_frame(jid, subscription, names) for jid, names in changed.items())
-        pieces = self._pieces(message for message in found if message is not None)
-        return [subscription.connection.frame(*piece) for piece in pieces]
-
-    def _pieces(self, messages: Iterable[frames.Message]) -> Iterator[Piece]:
+    def _pieces(self, messages: Iterable[frames.Message], subscription: AllJobsSubscription) -> Iterator[Piece]:
         """Gather messages until they are enough for one piece."""
         piece: list[frames.Message] = []
         parts = size = 0
         for message in messages:
-            more, job = len(message["minions"]), self._book.get(message["jid"])
-            weight = 0 if job is None else sum(job.parts[name].size for name in message["minions"] if name in job.parts)
+            more, weight = len(message["minions"]), self._weigh(message, subscription)
             full = len(piece) == PIECE_JOBS or parts + more > PIECE or size + weight > PIECE_BYTES
             if piece and full:
                 yield piece
@@ -103,6 +98,14 @@ class AllJobs:
             parts, size = parts + more, size + weight
         if piece:
             yield piece
+
+    def _weigh(self, message: frames.Message, subscription: AllJobsSubscription) -> int:
+        job = self._book.get(message["jid"])
+        if job is None:
+            return 0
+        # What a runner returned stands in the job itself.
+        whole = job.size if job.kind != "job" and not subscription.without_return else 0
+        return whole + sum(PART_BYTES + subscription.weigh(job.parts.get(name)) for name in message["minions"])
 
 
 class AllJobsSubscription(JobSubscription):
@@ -131,7 +134,7 @@ class AllJobsSubscription(JobSubscription):
 
     def catch_up(self, behind: set[tuple[str, str]]) -> None:
         """Send what changed meanwhile."""
-        self._views.all_jobs.catch_up(self, behind)
+        self.draw(self._views.all_jobs.draw_changed(self, by_job(behind)))
 
     def stop(self) -> None:
         """Send nothing more."""

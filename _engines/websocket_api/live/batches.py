@@ -8,6 +8,7 @@ from typing import Any
 
 from .batchids import request_id
 from .batchrequests import ENDED, FAILED, Call, Request, SentJob, iso
+from .encoding import encode
 
 MOST_IN_JOB = 500
 """Minions in one job. The master looks at the key of each minion of a list, which takes it half a millisecond to one: a
@@ -64,6 +65,7 @@ class Batch:
         self.weight = 0.0
         """The sum of what running requests report, in percent."""
         self._pending: deque[int] = deque()
+        self._call_bytes: dict[int, int] = {}
         self.count()
 
     # What is to be known
@@ -121,6 +123,19 @@ class Batch:
                 "jid": request.jid,
             },
         }
+
+    def weigh(self, place: int) -> int:
+        """Return about how many bytes one of its requests has for a client, beside what every request has.
+
+        What came with a size, or was measured once, is not measured again.
+        """
+        request = self.at(place)
+        if request.call not in self._call_bytes:
+            call = self.calls[request.call]
+            self._call_bytes[request.call] = len(encode([call.arg, call.kwarg]))
+        if request.size < 0 and request.status in ENDED:
+            request.size = len(encode(request.result))
+        return self._call_bytes[request.call] + max(0, request.size) + len(request.message or "")
 
     def at(self, place: int) -> Request:
         """Return the request at a place; the batch must be known whole."""
@@ -219,7 +234,8 @@ class Batch:
         request.status, request.finished, request.retcode = status, now, retcode
         if size > RESULT_BYTES:
             result = {"jid": request.jid, "bytes": size, "message": "too large to be kept here: it is in the job"}
-        request.result = result
+            size = 0
+        request.result, request.size = result, size or -1
         request.progress = 100.0 if status == "resolved" else request.progress
         job = self.jobs.get(request.job)
         if job is not None:

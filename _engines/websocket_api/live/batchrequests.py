@@ -42,6 +42,8 @@ class Request:
     job: int = 0
     """The number of the job that it was sent with, within the batch; 0: not sent."""
     jid: str | None = None
+    size: int = field(default=-1, compare=False)
+    """Bytes of the result as it came, or as JSON; -1: not measured yet. It is not stored."""
 
 
 @dataclass

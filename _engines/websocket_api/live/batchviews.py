@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from ..errors import ApiError
@@ -12,7 +13,8 @@ from .batches import Batch
 from .connection import Connection
 from .history import History
 from .pacing import Later, Pacer, Turns
-from .pictures import CHANGE_SECONDS, PIECE, Picture, Piece
+from .pictures import CHANGE_SECONDS, Picture
+from .pieces import Piece, Shared, change, cut
 from .sessions import Session
 from .views import Clock
 
@@ -51,8 +53,7 @@ class BatchViews:
 
     def frame(self, subscription: BatchSubscription, batch: Batch, places: Iterable[int]) -> frames.Message:
         """Return a batch with these of its requests."""
-        wanted = places if subscription.collection and batch.requests is not None else ()
-        requests = [batch.request_shown(place) for place in sorted(wanted)]
+        requests = [batch.request_shown(place) for place in places]
         return frames.batch(subscription.number, self.seq, batch.shown(), requests)
 
     def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
@@ -69,25 +70,23 @@ class BatchViews:
 
     def _flush(self, batch: Batch) -> None:
         changed, gone = self._changed.pop(batch.id, set()), batch.id in self._gone
-        made: dict[Any, bytes] = {}
+        made: dict[Any, Shared[bytes]] = {}
         for follower in list(self._followers):
             if not follower.wants(batch):
                 continue
             if gone and follower.batch is not None:
-                follower.connection.send(self.frame(follower, batch, changed if len(changed) <= PIECE else ()))
+                last = list(islice(follower.pieces(batch, changed), 2))
+                follower.connection.send(*(last[0] if len(last) == 1 else [self.frame(follower, batch, ())]))
                 follower.over(ApiError("not_found", "the batch was forgotten"))
                 continue
             if follower.drawing:
                 follower.behind.update((str(batch.id), place) for place in changed or (-1,))
                 continue
-            if follower.collection and len(changed) > PIECE:
-                follower.draw(follower.pieces(sorted(changed)))
-                continue
             connection = follower.connection
             key = (follower.number, follower.collection, connection.wrap, connection.codec)
             if key not in made:
-                made[key] = connection.frame(self.frame(follower, batch, changed))
-            connection.outbox.put(made[key])
+                made[key] = change(connection, follower.pieces(batch, changed))
+            follower.tell(made[key])
         if batch.ended or gone:
             self._gone.discard(batch.id)
             self._pacers.pop(batch.id, None)
@@ -138,14 +137,7 @@ class BatchSubscription(Picture):
 
     def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send what changed while the snapshot was drawn."""
-        for id_ in {id_ for id_, _ in behind}:
-            batch = self._batches.book.get(int(id_))
-            if batch is not None:
-                places = sorted(place for of, place in behind if of == id_ and place >= 0)
-                if self.collection and len(places) > PIECE:
-                    self.draw(self.pieces(places))
-                else:
-                    self.connection.send(self._batches.frame(self, batch, places))
+        self.draw(self._behind(behind))
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -154,18 +146,27 @@ class BatchSubscription(Picture):
         if self.batch is not None:
             self._batches.book.let_go(self.batch)
 
-    def pieces(self, places: Sequence[int]) -> Iterator[Piece]:
-        """Draw these requests of the batch that it follows, a frame's worth at a time."""
-        assert self.batch is not None  # noqa: S101 - who follows all of them gets no requests
-        for start in range(0, len(places), PIECE):
-            yield [self._batches.frame(self, self.batch, places[start : start + PIECE])]
+    def pieces(self, batch: Batch, places: Iterable[int]) -> Iterator[Piece]:
+        """Draw a batch with these of its requests, a frame's worth at a time."""
+        wanted = sorted(places) if self.collection and batch.requests is not None else ()
+        for piece in cut(wanted, batch.weigh, self.piece_bytes):
+            yield [self._batches.frame(self, batch, piece)]
 
     def _snapshot(self) -> Iterator[Piece]:
-        if self.batch is None:
-            for batch in list(self._batches.book.known()):
-                if not batch.ended and self.wants(batch):
-                    yield [self._batches.frame(self, batch, ())]
-        elif not self.collection:
-            yield [self._batches.frame(self, self.batch, ())]
-        else:
-            yield from self.pieces(range(self.batch.total))
+        if self.batch is not None:
+            yield from self.pieces(self.batch, range(self.batch.total))
+            return
+        for batch in list(self._batches.book.known()):
+            if not batch.ended and self.wants(batch):
+                yield from self.pieces(batch, ())
+
+    def _behind(self, behind: set[tuple[str, Any]]) -> Iterator[Piece]:
+        places: dict[str, list[int]] = {}
+        for id_, place in behind:
+            changed = places.setdefault(id_, [])
+            if place >= 0:
+                changed.append(place)
+        for id_, changed in places.items():
+            batch = self._batches.book.get(int(id_))
+            if batch is not None:
+                yield from self.pieces(batch, changed)

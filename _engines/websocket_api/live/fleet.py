@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .encoding import encode
 from .events import Event
 from .jobs import timestamp
 from .tags import Kind
@@ -35,6 +36,16 @@ class Minion:
     connected: bool | None = None
     seen: float | None = None
     grains: Mapping[str, Any] | None = None
+    _measured: tuple[Mapping[str, Any], int] | None = None
+
+    @property
+    def grains_bytes(self) -> int:
+        """How large its grains are as JSON; measured once, when somebody wants them."""
+        if self.grains is None:
+            return 0
+        if self._measured is None or self._measured[0] is not self.grains:
+            self._measured = self.grains, len(encode(self.grains))
+        return self._measured[1]
 
     def shown(self, *, key: bool, grains: Grains) -> dict[str, Any]:
         """Return it as clients see it.

@@ -60,11 +60,12 @@ class Outbox:
         self, transport: Transport, *, most_bytes: int, most_frames: int, on_overflow: Callable[[], None]
     ) -> None:
         self._transport = transport
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
         self._most_frames = most_frames
         self._on_overflow = on_overflow
         self._waiting: deque[Waiting] = deque()
-        self._drained: list[Callable[[], None]] = []
+        self._paused: list[tuple[Callable[[], bool], Callable[[], None]]] = []
+        """Who sends more, and what tells that there is room for it."""
         self._losers: dict[Droppable, None] = {}
         """Whose events were dropped and who has not been told yet."""
         self.bytes = 0
@@ -78,7 +79,16 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether half of what may wait does: a replay then pauses until :meth:`when_drained`."""
-        return self.bytes * 2 > self._most_bytes or len(self._waiting) * 2 > self._most_frames
+        return self.bytes * 2 > self.most_bytes or len(self._waiting) * 2 > self._most_frames
+
+    def has_room(self, size: int) -> bool:
+        """Tell whether a piece of something long may follow, which waits until then, by :meth:`when_room`.
+
+        Beside what waits already it may take half of the bound, so that whatever else comes fits too. When nothing
+        waits it may have any size: the transport takes it.
+        """
+        fits = (self.bytes + size) * 2 <= self.most_bytes and (len(self._waiting) + 1) * 2 <= self._most_frames
+        return fits or self.idle
 
     def put(self, frame: bytes, owner: Droppable | None = None, first: int = 0, last: int = 0, count: int = 0) -> None:
         """Send a frame, after what waits already; one that does not fit ends the connection.
@@ -101,16 +111,24 @@ class Outbox:
 
     def when_drained(self, call: Callable[[], None]) -> None:
         """Call once as soon as less than half of the bound waits."""
-        self._drained.append(call)
+        self._paused.append((lambda: not self.full, call))
+
+    def when_room(self, size: int, call: Callable[[], None]) -> None:
+        """Call once as soon as there is room for a piece of this size."""
+        self._paused.append((lambda: self.has_room(size), call))
 
     def pump(self) -> None:
         """Hand what waits to the transport, a portion at a time. The transport calls this when it has written."""
         while (self._waiting or self._losers) and not self._transport.busy():
             self._transport.write(b"".join(self._portion()))
-        if self._drained and not self.full:
-            calls, self._drained = self._drained, []
-            for call in calls:
+        paused, self._paused = self._paused, []
+        for has_room, call in paused:
+            if self.closed:
+                return
+            if has_room():
                 call()
+            else:
+                self._paused.append((has_room, call))
 
     def flush(self) -> None:
         """Hand over all that waits, and take nothing more: a close frame comes next."""
@@ -122,7 +140,7 @@ class Outbox:
         """Drop what waits; nothing more is sent."""
         self.closed = True
         self._waiting.clear()
-        self._drained.clear()
+        self._paused.clear()
         self._losers.clear()
         self._on_overflow = _nobody  # whoever it calls holds us: without it both are freed as soon as they are done
         self.bytes = 0
@@ -149,7 +167,7 @@ class Outbox:
             portion.append(gap)
 
     def _fits(self, size: int) -> bool:
-        return self.bytes + size <= self._most_bytes and len(self._waiting) < self._most_frames
+        return self.bytes + size <= self.most_bytes and len(self._waiting) < self._most_frames
 
     def _made_room(self, size: int) -> bool:
         """Drop the oldest frames that may be dropped, until a new one fits.
@@ -157,7 +175,7 @@ class Outbox:
         A quarter is freed at once: what is kept is moved, and that must not be done anew for every frame.
         """
         kept: deque[Waiting] = deque()
-        most_bytes, most_frames = self._most_bytes * 3 // 4, self._most_frames * 3 // 4
+        most_bytes, most_frames = self.most_bytes * 3 // 4, self._most_frames * 3 // 4
         while self._waiting and (self.bytes + size > most_bytes or len(kept) + len(self._waiting) >= most_frames):
             waiting = self._waiting.popleft()
             if waiting.owner is None:

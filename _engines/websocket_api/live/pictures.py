@@ -1,31 +1,29 @@
 """One client's view of some jobs, or of the fleet: a snapshot in pieces, then ``live``, then what changed.
 
 A snapshot can be larger than all that may wait for a client: it is drawn piece by piece, each as things are when the
-client has room for it, and what changes meanwhile waits until it is complete.
+client has room for it, and what changes meanwhile waits until it is complete. So is a change that is too large for one
+frame. However large a picture is, a client that reads gets it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ApiError
 from . import frames
 from .connection import Connection
 from .fleet import Grains
-from .jobs import Job
+from .jobs import Job, Part
 from .pacing import Turns
+from .pieces import Drawing, Piece, Shared, most_bytes
 from .sessions import Session
 
 if TYPE_CHECKING:
     from .views import Views
 
 CHANGE_SECONDS = 0.1  # at most ten frames a second per job
-PIECE = 500  # minions in one frame of a snapshot
-
-Piece = Sequence[frames.Message]
-"""Messages of a snapshot that leave together."""
 
 
 class Source(Protocol):
@@ -37,42 +35,6 @@ class Source(Protocol):
     def seq(self) -> int:
         """The number up to which the pictures are drawn."""
         ...
-
-
-class Drawing:
-    """A snapshot on its way to one client.
-
-    :param pieces: draws a piece when it is asked for it, not earlier
-    :param done: called when all have been sent
-    :param turns: gives the others their turn while this takes long
-    """
-
-    def __init__(self, connection: Connection, pieces: Iterator[Piece], done: Callable[[], None], turns: Turns) -> None:
-        self._connection = connection
-        self._pieces = pieces
-        self._done = done
-        self._turns = turns
-        self._stopped = False
-
-    def go(self) -> None:
-        """Send as much as the outbox takes, for a while; go on when it has drained, or after the others' turn."""
-        outbox, is_over = self._connection.outbox, self._turns.begin()
-        while not self._stopped:
-            if outbox.full:
-                outbox.when_drained(self.go)
-                return
-            if is_over():
-                self._turns.again(self.go)
-                return
-            piece = next(self._pieces, None)
-            if piece is None:
-                self._done()
-                return
-            self._connection.send(*piece)
-
-    def stop(self) -> None:
-        """Send nothing more of it."""
-        self._stopped = True
 
 
 class Picture(ABC):
@@ -88,6 +50,7 @@ class Picture(ABC):
         self.session = session
         self.connection = connection
         self.only = frozenset(only)
+        self.piece_bytes = most_bytes(connection.outbox)
         self.behind: set[tuple[str, Any]] = set()
         """What changed while the snapshot is drawn: (jid or nothing, minion), or (batch, place of a request)."""
         self._source = source
@@ -101,10 +64,15 @@ class Picture(ABC):
 
     def draw(self, pieces: Iterator[Piece]) -> None:
         """Send a snapshot, in place of one that is not complete yet."""
-        if self._drawing is not None:
-            self._drawing.stop()
-        self._drawing = Drawing(self.connection, pieces, self._drawn, self._source.turns)
-        self._source.turns.soon(self._drawing.go)
+        self._deliver(self.connection.frame(*piece) for piece in pieces)
+
+    def tell(self, change: Shared[bytes]) -> None:
+        """Send a change: at once, or like a snapshot where it is too large for one frame."""
+        if not change.short:
+            self._deliver(iter(change))
+            return
+        for frame in change:
+            self.connection.outbox.put(frame)
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -118,6 +86,12 @@ class Picture(ABC):
     @abstractmethod
     def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send what changed meanwhile."""
+
+    def _deliver(self, pieces: Iterator[bytes]) -> None:
+        if self._drawing is not None:
+            self._drawing.stop()
+        self._drawing = Drawing(self.connection.outbox, pieces, self._drawn, self._source.turns)
+        self._source.turns.soon(self._drawing.go)
 
     def _drawn(self) -> None:
         self._drawing = None
@@ -166,10 +140,7 @@ class JobSubscription(Picture):
 
     def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send the parts that changed meanwhile."""
-        for jid in self.jids:
-            changed = {minion for of, minion in behind if of == jid}
-            if changed:
-                self._views.send_job(self, jid, changed)
+        self.draw(self._views.draw_changed(self, by_job(behind)))
 
     def asked_for(self, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return a job and those of its parts that this client wants to see."""
@@ -181,6 +152,12 @@ class JobSubscription(Picture):
             for told in (view, *parts.values()):
                 told.pop("return", None)
         return view, parts
+
+    def weigh(self, part: Part | None) -> int:
+        """Return how much of a part this client gets, in bytes."""
+        if part is None:
+            return 0
+        return len(part.message or "") + (0 if self.without_return else part.size)
 
     @property
     def form(self) -> tuple[Any, ...]:
@@ -231,14 +208,20 @@ class MinionsSubscription(Picture):
 
     def catch_up(self, behind: set[tuple[str, Any]]) -> None:
         """Send the minions that changed meanwhile."""
-        names = {minion for _, minion in behind}
-        changed = self.news(self._views.minions_view(self.session.viewer, names, self.grains))
-        if changed:
-            self.connection.send(changed)
+        self.draw(self._views.draw_minions(self, sorted(minion for _, minion in behind)))
 
     def wants(self, minion: str) -> bool:
         """Tell whether this minion was asked for."""
         return not self.only or minion in self.only
+
+    def show(self, changed: Shared[dict[str, Any]]) -> None:
+        """Send minions that changed: at once, or like a snapshot where they are too many for one frame."""
+        told = ([news] for views in changed if (news := self.news(views)) is not None)
+        if not changed.short:
+            self.draw(told)
+            return
+        for piece in told:
+            self.connection.send(*piece)
 
     def news(self, views: dict[str, Any]) -> frames.Message | None:
         """Return the frame that tells of those minions that this client wants, and may learn of."""
@@ -257,6 +240,14 @@ class MinionsSubscription(Picture):
         """Send nothing more."""
         super().stop()
         self._views.leave_fleet(self)
+
+
+def by_job(behind: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return the minions whose parts changed, by job."""
+    changed: dict[str, set[str]] = {}
+    for jid, minion in behind:
+        changed.setdefault(jid, set()).add(minion)
+    return changed
 
 
 def _is_away(view: dict[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from . import frames
@@ -12,7 +12,8 @@ from .history import History, Hole
 from .jobbook import JobBook
 from .jobs import Job, shown
 from .pacing import Later, Pacer, Turns
-from .pictures import CHANGE_SECONDS, PIECE, JobSubscription, MinionsSubscription, Piece
+from .pictures import CHANGE_SECONDS, JobSubscription, MinionsSubscription
+from .pieces import Piece, Shared, change, cut
 from .visibility import Viewer, Visibility
 
 Clock = Callable[[], float]
@@ -80,25 +81,31 @@ class Views:
 
     def draw_jobs(self, subscription: JobSubscription) -> Iterator[Piece]:
         """Yield its jobs whole, in pieces, each as it is when it is asked for."""
+        viewer = subscription.session.viewer
         for jid in subscription.jids:
-            yield from ([piece] for piece in self.whole_job(jid, subscription))
+            yield from ([piece] for piece in self.job_frames(jid, subscription, viewer))
 
-    def whole_job(self, jid: str, subscription: JobSubscription) -> Iterator[frames.Message]:
-        """Yield a job with all its minions, at most :data:`PIECE` in a frame; nothing where there is none to see."""
-        whole = self.job_frame(jid, subscription)
-        if whole is None or len(whole["minions"]) <= PIECE:
-            yield from () if whole is None else (whole,)
+    def draw_changed(self, subscription: JobSubscription, changed: Mapping[str, Container[str]]) -> Iterator[Piece]:
+        """Yield jobs, by jid, with those of their minions that changed, in pieces."""
+        viewer = subscription.session.viewer  # of now: who shares it must not get what this one may see later
+        for jid, names in changed.items():
+            yield from ([piece] for piece in self.job_frames(jid, subscription, viewer, names))
+
+    def job_frames(
+        self, jid: str, subscription: JobSubscription, viewer: Viewer, names: Container[str] | None = None
+    ) -> Iterator[frames.Message]:
+        """Yield a job with these of its minions, or with all, as many to a frame as :func:`cut` lets be.
+
+        Nothing where there is none to see.
+        """
+        job, whole = self._book.get(jid), self._job_frame(jid, subscription, viewer, names)
+        if job is None or whole is None:
             return
-        for names in _pieces(list(whole["minions"])):
-            piece = self.job_frame(jid, subscription, set(names))
-            if piece is not None:
-                yield piece
-
-    def send_job(self, subscription: JobSubscription, jid: str, changed: set[str]) -> None:
-        """Send a job with those of its minions that changed."""
-        frame = self.job_frame(jid, subscription, changed)
-        if frame is not None:
-            subscription.connection.send(frame)
+        seen, parts = list(whole["minions"]), job.parts
+        for piece in cut(seen, lambda name: subscription.weigh(parts.get(name)), subscription.piece_bytes):
+            frame = whole if len(piece) == len(seen) else self._job_frame(jid, subscription, viewer, set(piece))
+            if frame is not None:
+                yield frame
 
     def follow_jobs(self, subscription: JobSubscription) -> None:
         """Send changes of its jobs to a subscription."""
@@ -135,12 +142,16 @@ class Views:
 
     def draw_fleet(self, subscription: MinionsSubscription) -> Iterator[Piece]:
         """Yield the fleet whole, in pieces, each as it is when it is asked for; null for what is not to be seen now."""
-        viewer, grains = subscription.session.viewer, subscription.grains
-        seen = subscription.told.union(self.fleet_view(viewer, grains=False))
-        for names in _pieces([name for name in sorted(seen) if subscription.wants(name)]):
-            piece = subscription.news(self.minions_view(viewer, names, grains))
-            if piece is not None:
-                yield [piece]
+        seen = subscription.told.union(self.fleet_view(subscription.session.viewer, grains=False))
+        return self.draw_minions(subscription, sorted(seen))
+
+    def draw_minions(self, subscription: MinionsSubscription, names: Iterable[str]) -> Iterator[Piece]:
+        """Yield those of these minions that are asked for, in pieces; null for what is not to be seen now."""
+        viewer, wanted = subscription.session.viewer, filter(subscription.wants, names)
+        for views in self._minions_views(wanted, viewer, subscription.grains, subscription.piece_bytes):
+            news = subscription.news(views)
+            if news is not None:
+                yield [news]
 
     def minions_view(self, viewer: Viewer, names: Iterable[str], grains: Grains = True) -> dict[str, Any]:
         """Return these minions as the viewer may see them, with None for those that may not be seen."""
@@ -168,28 +179,24 @@ class Views:
 
     def _flush_job(self, jid: str) -> None:
         changed = self._changed_parts.pop(jid, set())
-        made: dict[Any, bytes | None] = {}
+        made: dict[Any, Shared[bytes]] = {}
         for subscription in list(self._jobs.get(jid, ())):
             if subscription.drawing:
                 subscription.behind.update((jid, name) for name in changed)
                 continue
-            connection = subscription.connection
             key = (subscription.session.viewer, subscription.form)
             if key not in made:
-                frame = self.job_frame(jid, subscription, changed)
-                made[key] = None if frame is None else connection.frame(frame)
-            encoded = made[key]
-            if encoded is not None:
-                connection.outbox.put(encoded)
+                made[key] = change(subscription.connection, self.draw_changed(subscription, {jid: changed}))
+            subscription.tell(made[key])
 
-    def job_frame(
-        self, jid: str, subscription: JobSubscription, names: Container[str] | None = None
+    def _job_frame(
+        self, jid: str, subscription: JobSubscription, viewer: Viewer, names: Container[str] | None = None
     ) -> frames.Message | None:
-        """Return a job with these of its minions, or with all, as one subscription sees it; None where it may not."""
+        """Return a job with these of its minions, or with all, as a viewer sees it; None where it may not."""
         job = self._book.get(jid)
         if job is None:
             return None
-        view = self.job_view(job, subscription.session.viewer, parts=True if names is None else names)
+        view = self.job_view(job, viewer, parts=True if names is None else names)
         if view is None:
             return None
         view, parts = subscription.asked_for(view)
@@ -201,26 +208,25 @@ class Views:
             self._fleet_pacer.poke()
 
     def _flush_fleet(self) -> None:
-        changed, self._changed_minions = self._changed_minions, set()
-        # A frame with the grains of thousands would hold up whoever reads it, and us: they come in pieces, as at first.
-        for names in _pieces(list(changed)):
-            self._send_minions(names)
-
-    def _send_minions(self, changed: list[str]) -> None:
-        views: dict[tuple[Viewer, Grains], dict[str, Any]] = {}
+        changed, self._changed_minions = sorted(self._changed_minions), set()
+        views: dict[tuple[Viewer, Grains], Shared[dict[str, Any]]] = {}
         for subscription in list(self._fleet_followers):
             if subscription.drawing:
                 subscription.behind.update(("", name) for name in changed)
                 continue
-            key = (subscription.session.viewer, subscription.grains)
+            viewer, grains = key = (subscription.session.viewer, subscription.grains)
             if key not in views:
-                viewer, grains = key
-                views[key] = self.minions_view(viewer, changed, grains)
-            news = subscription.news(views[key])
-            if news is not None:
-                subscription.connection.send(news)
+                views[key] = Shared(self._minions_views(changed, viewer, grains, subscription.piece_bytes))
+            subscription.show(views[key])
 
+    def _minions_views(
+        self, names: Iterable[str], viewer: Viewer, grains: Grains, most: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield minions in pieces: a frame with the grains of thousands would hold up whoever reads it, and us."""
 
-def _pieces(names: list[str]) -> list[list[str]]:
-    """Cut into pieces of :data:`PIECE`; nothing makes one empty piece."""
-    return [names[start : start + PIECE] for start in range(0, len(names), PIECE)] or [[]]
+        def weigh(name: str) -> int:
+            minion = self._fleet.get(name) if grains is True else None
+            return 0 if minion is None else minion.grains_bytes
+
+        for piece in cut(names, weigh, most):
+            yield self.minions_view(viewer, piece, grains)
