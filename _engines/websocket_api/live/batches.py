@@ -13,6 +13,7 @@ from .encoding import encode
 MOST_IN_JOB = 500
 """Minions in one job. The master looks at the key of each minion of a list, which takes it half a millisecond to one: a
 list of 10,000 keeps one of its workers busy for longer than an answer is waited for (measured, 3008.3)."""
+WHOLE = 10_000  # hundredths of a percent
 RESULT_BYTES = 64 * 1024  # a larger return is kept in its job only, not once more in the batch
 
 
@@ -62,8 +63,8 @@ class Batch:
         self.job_count = 0
         self.final: str | None = None
         """How it ends whatever its requests come to: canceled or timeout."""
-        self.weight = 0.0
-        """The sum of what running requests report, in percent."""
+        self.weight = 0
+        """The sum of what running requests report, in hundredths of a percent: a sum of fractions would drift."""
         self._pending: deque[int] = deque()
         self._call_bytes: dict[int, int] = {}
         self.count()
@@ -78,8 +79,16 @@ class Batch:
     @property
     def progress(self) -> int:
         """Percent: ended requests, and the part that running ones report."""
-        over = self.done + self.errors + self.canceled
-        return int((100.0 * over + self.weight) / self.total) if self.total else 100
+        return (WHOLE * self._over + self.weight) // (100 * self.total) if self.total else 100
+
+    @property
+    def waiting(self) -> int:
+        """How many requests have not been sent."""
+        return self.total - self._over - self.running
+
+    @property
+    def _over(self) -> int:
+        return self.done + self.errors + self.canceled
 
     def shown(self, *, ids: bool = False) -> dict[str, Any]:
         """Return the batch as clients see it.
@@ -202,7 +211,7 @@ class Batch:
         request = self.at(place)
         if request.status != "sent" or (percent, message) == (request.progress, request.message):
             return False
-        self.weight += percent - request.progress
+        self.weight += _hundredths(percent) - _hundredths(request.progress)
         request.progress, request.message = percent, message
         return True
 
@@ -229,7 +238,7 @@ class Batch:
             self.errors -= 1
         elif request.status == "sent":
             self.running -= 1
-            self.weight -= request.progress
+            self.weight -= _hundredths(request.progress)
         self._count(status, 1)
         request.status, request.finished, request.retcode = status, now, retcode
         if size > RESULT_BYTES:
@@ -257,7 +266,7 @@ class Batch:
 
     def look_whether_ended(self, now: float) -> bool:
         """End the batch if all its requests have; tell whether it ended just now."""
-        if self.ended or self.done + self.errors + self.canceled < self.total:
+        if self.ended or self._over < self.total:
             return False
         self.status = self.final or ("error" if self.errors or self.canceled else "resolved")
         self.finished = now
@@ -269,7 +278,7 @@ class Batch:
         if self.requests is None:
             return
         self.done = self.errors = self.canceled = self.running = 0
-        self.weight = 0.0
+        self.weight = 0
         pending = [place for place, request in enumerate(self.requests) if request.status == "pending"]
         if not self.concurrency:
             # All go at once: those with equal calls side by side, so that they share a job.
@@ -278,7 +287,7 @@ class Batch:
         for request in self.requests:
             if request.status == "sent":
                 self.running += 1
-                self.weight += request.progress
+                self.weight += _hundredths(request.progress)
             else:
                 self._count(request.status, 1)
 
@@ -294,3 +303,8 @@ class Batch:
             self.errors += by
         elif status == "canceled":
             self.canceled += by
+
+
+def _hundredths(percent: float) -> int:
+    """Return a part of the whole in a form whose sums are exact."""
+    return int(percent * 100)

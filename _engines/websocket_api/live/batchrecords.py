@@ -45,7 +45,7 @@ def record(batch: Batch) -> Record:
         "errors": batch.errors,
         "canceled": batch.canceled,
         "running": batch.running,
-        "weight": batch.weight,
+        "weight": batch.weight / 100,
         "job_count": batch.job_count,
         "jobs": [[job.number, job.call, job.at, job.jid, job.foreign] for job in batch.jobs.values()],
     }
@@ -95,7 +95,7 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.token = stored["token"]
     batch.status, batch.finished, batch.final = stored["status"], stored["finished"], stored["final"]
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
-    batch.running, batch.weight, batch.job_count = stored["running"], stored["weight"], stored["job_count"]
+    batch.running, batch.weight, batch.job_count = stored["running"], round(stored["weight"] * 100), stored["job_count"]
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}
 
 

@@ -134,6 +134,20 @@ def test_progress_counts_ended_requests_and_the_part_that_running_ones_report() 
     assert one.progress == 100
 
 
+@pytest.mark.parametrize("steps", [3, 7, 13])
+def test_progress_is_exact_whatever_was_reported(steps: int) -> None:
+    """A sum of fractions drifts: a batch whose requests have all ended must not stand at 99."""
+    one = batch(*((f"m{number}", 0) for number in range(200)))
+    one.send(one.next(), NOW)
+    for step in range(steps):
+        for place in range(200):
+            one.report(place, 100.0 * (step + (place % 2 or step == 0)) / steps, None)
+    for place in range(200):
+        one.end(place, "resolved", NOW)
+        assert one.progress >= (place + 1) // 2
+    assert (one.progress, one.weight) == (100, 0)
+
+
 def test_an_end_counts_once() -> None:
     """A second return changes nothing."""
     one = batch(("a", 0))
