@@ -8,7 +8,6 @@ from typing import Any
 
 from .batchids import request_id
 from .batchrequests import ENDED, FAILED, Call, Request, SentJob, iso
-from .encoding import encode
 
 MOST_IN_JOB = 500
 """Minions in one job. The master looks at the key of each minion of a list, which takes it half a millisecond to one: a
@@ -66,7 +65,6 @@ class Batch:
         self.weight = 0
         """The sum of what running requests report, in hundredths of a percent: a sum of fractions would drift."""
         self._pending: deque[int] = deque()
-        self._call_bytes: dict[int, int] = {}
         self.count()
 
     # What is to be known
@@ -134,17 +132,9 @@ class Batch:
         }
 
     def weigh(self, place: int) -> int:
-        """Return about how many bytes one of its requests has for a client, beside what every request has.
-
-        What came with a size, or was measured once, is not measured again.
-        """
+        """Return about how many bytes one of its requests has for a client, beside what every request has."""
         request = self.at(place)
-        if request.call not in self._call_bytes:
-            call = self.calls[request.call]
-            self._call_bytes[request.call] = len(encode([call.arg, call.kwarg]))
-        if request.size < 0 and request.status in ENDED:
-            request.size = len(encode(request.result))
-        return self._call_bytes[request.call] + max(0, request.size) + len(request.message or "")
+        return self.calls[request.call].bytes + request.bytes
 
     def at(self, place: int) -> Request:
         """Return the request at a place; the batch must be known whole."""
@@ -159,6 +149,7 @@ class Batch:
         room = min(MOST_IN_JOB, self.concurrency - self.running if self.concurrency else MOST_IN_JOB)
         places: list[int] = []
         minions: set[str] = set()
+        self._forget_sent()
         for place in self._pending:
             request = self.at(place)
             if request.status != "pending":
@@ -179,12 +170,16 @@ class Batch:
             request.status, request.job = "sent", job.number
             job.call = request.call
             job.places[request.minion] = place
-        while self._pending and self.at(self._pending[0]).status != "pending":
-            self._pending.popleft()
+        self._forget_sent()
         self.running += len(job.places)
         self.jobs[job.number] = job
         self.status = "dispatching"
         return job
+
+    def _forget_sent(self) -> None:
+        """Drop those at the head that are not pending any more."""
+        while self._pending and self.at(self._pending[0]).status != "pending":
+            self._pending.popleft()
 
     def unsend(self, job: SentJob) -> list[int]:
         """Take back what certainly was not sent; return the places."""
@@ -262,6 +257,8 @@ class Batch:
         places = [place for place, request in enumerate(self.requests or ()) if request.status in wanted]
         for place in places:
             self.end(place, status, now, result=fault)
+        if "pending" in wanted:
+            self._pending.clear()  # not to be gone through at each change, nor kept for as long as the batch
         return places
 
     def look_whether_ended(self, now: float) -> bool:

@@ -6,6 +6,7 @@ The record is written at every change, a chunk only when one of its requests cha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from .batches import Batch
@@ -53,7 +54,8 @@ def record(batch: Batch) -> Record:
 
 def calls(batch: Batch) -> list[dict[str, Any]]:
     """Return what is written once, when the batch is made."""
-    return [dict(vars(call)) for call in batch.calls]  # not asdict(): arguments may be nested deeper than it can follow
+    # Not asdict(): arguments may be nested deeper than it can follow.
+    return [{one.name: getattr(call, one.name) for one in fields(Call)} for call in batch.calls]
 
 
 def chunk(batch: Batch, number: int) -> list[Row]:

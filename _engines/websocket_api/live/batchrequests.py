@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+from .encoding import encode
 
 ENDED = frozenset({"resolved", "error", "timeout", "canceled"})
 FAILED = frozenset({"error", "timeout"})
@@ -19,6 +22,11 @@ class Call:
     kwarg: dict[str, Any]
     method: str = "post"
     resource: str = ""
+
+    @cached_property
+    def bytes(self) -> int:
+        """How large its arguments are as JSON."""
+        return len(encode([self.arg, self.kwarg]))
 
     def shown(self) -> dict[str, Any]:
         """Return it in the words of the puppetmaster's clients."""
@@ -44,6 +52,13 @@ class Request:
     jid: str | None = None
     size: int = field(default=-1, compare=False)
     """Bytes of the result as it came, or as JSON; -1: not measured yet. It is not stored."""
+
+    @property
+    def bytes(self) -> int:
+        """About how large its result and message are as JSON. What came with a size is not measured, the rest once."""
+        if self.size < 0 and self.status in ENDED:
+            self.size = len(encode(self.result))
+        return max(0, self.size) + len(self.message or "")
 
 
 @dataclass

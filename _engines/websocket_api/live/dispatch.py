@@ -187,7 +187,7 @@ class Dispatch:
     def _changed(self, batch: Batch, places: Collection[int]) -> None:
         """Do what follows from a change: stop at errors, see the end, go on."""
         now = self._wall()
-        if batch.stop and batch.errors and not batch.ended:
+        if batch.stop and batch.errors and batch.waiting and not batch.ended:
             places = [*places, *batch.end_all({"pending"}, "canceled", now, STOPPED)]
         ended = batch.look_whether_ended(now)
         self._keeper.touch(batch, places)

@@ -120,6 +120,26 @@ def test_a_batch_that_was_ended_says_how_whatever_its_requests_came_to(final: st
     assert not one.look_whether_ended(NOW)
 
 
+def test_what_is_not_sent_any_more_is_not_kept_to_be_sent() -> None:
+    """With ``concurrency`` all of it was gone through at each change, and kept for as long as the batch."""
+    one = batch(*((f"m{number}", 0) for number in range(100)), concurrency=2)
+    job = one.send(one.next(), NOW)
+    assert one.waiting == 98
+    one.end_all({"pending"}, "canceled", NOW, {})
+    assert (one.waiting, list(one._pending), one.next()) == (0, [], [])
+    one.unsend(job)
+    assert (one.waiting, one.next()) == (2, [0, 1])
+
+
+def test_what_ended_before_it_was_sent_is_gone_through_once() -> None:
+    """Such as a request of a minion without key."""
+    one = batch(*((f"m{number}", 0) for number in range(10)), concurrency=2)
+    for place in range(9):
+        one.end(place, "error", NOW)
+    assert one.next() == [9]
+    assert list(one._pending) == [9]
+
+
 def test_progress_counts_ended_requests_and_the_part_that_running_ones_report() -> None:
     """One of two done, the other half way: three quarters."""
     one = batch(("a", 0), ("b", 0))

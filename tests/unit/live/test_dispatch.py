@@ -80,6 +80,20 @@ async def test_on_error_stop_sends_nothing_more_and_lets_run_what_runs() -> None
     assert (batch.status, one.sent) == ("error", [["a", "b"]])
 
 
+async def test_on_error_stop_looks_for_what_was_not_sent_once() -> None:
+    """And not at each return after the first error, through a hundred thousand requests."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", "c", "d", concurrency=3, stop=True)
+    await masters.pass_(1)
+    ended, end_all = list[list[int]](), batch.end_all
+    batch.end_all = lambda *args: ended.append(end_all(*args)) or ended[-1]  # type: ignore[method-assign, func-returns-value]
+    for minion in ("a", "b", "c"):
+        one.returns(one.last, minion, retcode=1)
+        await masters.pass_(1)
+    assert (batch.status, ended) == ("error", [[3]])
+
+
 async def test_on_error_stop_holds_back_what_was_just_being_stored() -> None:
     """The error came while the next request was written down as sent: it is not sent."""
     masters = Masters()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websocket_api.live import batchrecords, batchrequests
 from websocket_api.live.alljobs import AllJobsSubscription
 from websocket_api.live.batchbook import BatchBook
 from websocket_api.live.batches import Batch
@@ -221,6 +222,21 @@ def test_returns_that_are_left_out_do_not_count() -> None:
     reader = Reader(world)
     follow_job(world, reader, 20_000, NAMES, without_return=True)
     assert [len(message.get("minions", ())) for message in reader.read()] == [500, 500, 200, 0]
+
+
+def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that came with a size have one; those that were read from the store are measured when first sent."""
+    measured: list[Any] = []
+    monkeypatch.setattr(batchrequests, "encode", lambda value: measured.append(value) or b"12345")
+    batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], [Request(name, 0) for name in FEW], created=0.0)
+    batch.send(batch.next(), 0.0)
+    batch.end(0, "resolved", 0.0, result="came", size=600)
+    batch.end(1, "error", 0.0, result={"error": "missing"})
+    for _ in range(2):
+        assert [batch.weigh(place) for place in range(3)] == [605, 10, 5]
+    assert measured == [[[], {}], {"error": "missing"}]
+    assert batchrecords.calls(batch) == [{"fun": "test.ping", "arg": [], "kwarg": {}, "method": "post", "resource": ""}]
+    assert len(batchrecords.chunk(batch, 0)[0]) == 10, "sizes are not stored"
 
 
 def test_what_is_cut() -> None:
