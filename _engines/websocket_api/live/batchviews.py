@@ -57,7 +57,10 @@ class BatchViews:
         return frames.batch(subscription.number, self.seq, batch.shown(), requests)
 
     def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
-        if what == "known" or not any(follower.wants(batch) for follower in self._followers):
+        if what == "known":
+            return
+        if not any(follower.wants(batch) for follower in self._followers):
+            self._forget(batch)
             return
         self._changed.setdefault(batch.id, set()).update(places)
         pacer = self._pacers.get(batch.id)
@@ -88,8 +91,15 @@ class BatchViews:
                 made[key] = change(connection, follower.pieces(batch, changed))
             follower.tell(made[key])
         if batch.ended or gone:
-            self._gone.discard(batch.id)
-            self._pacers.pop(batch.id, None)
+            self._forget(batch)
+
+    def _forget(self, batch: Batch) -> None:
+        """Keep nothing of a batch that nobody follows, or that changes no more: each has one change more, its end."""
+        self._changed.pop(batch.id, None)
+        self._gone.discard(batch.id)
+        pacer = self._pacers.pop(batch.id, None)
+        if pacer is not None:
+            pacer.end()
 
 
 class BatchSubscription(Picture):
