@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..errors import ApiError
+from ..operations.targets import names
 
 Ask = Callable[..., Awaitable[Any]]
 """``await ask(operation, **fields)``."""
@@ -104,7 +105,7 @@ def _call(low: Low) -> dict[str, Any]:
     if tgt is None:
         raise ApiError("bad_message", "a low for minions needs tgt", [{"path": "/tgt", "message": "is required"}])
     if tgt_type == "list" and isinstance(tgt, str):
-        tgt = [name.strip() for name in tgt.split(",") if name.strip()]
+        tgt = names(tgt)
     call: dict[str, Any] = {"fun": low["fun"], "tgt": tgt, "tgt_type": "list" if isinstance(tgt, list) else tgt_type}
     call["arg"], call["kwarg"] = _arguments(low)
     call["parse"] = True

@@ -14,6 +14,7 @@ from ..live.returns import NO_KEY
 from .commands import STATE_FUNCTIONS
 from .faults import Fault, summary
 from .registry import Call
+from .targets import target
 
 NO_MINIONS = "matches no minion that this master knows"
 
@@ -43,15 +44,16 @@ async def plan(call: Call) -> Plan:
         asked, path = _asked(item), f"/batch/{number}"
         faults = list(_faults(call, asked, path))
         wrong += faults
-        tgt, tgt_type, place = _target(item, path)
-        key = encode([tgt, tgt_type])
+        place = _place(item, path)
         try:
+            tgt, tgt_type = _target(item)
+            key = encode([tgt, tgt_type])
             if key not in matched:
                 matched[key] = await _matched(call, tgt, tgt_type)
         except ApiError as fault:
             if fault.code != "bad_message":
                 raise
-            wrong.append({"path": place, "message": fault.message})
+            wrong.append({"path": place, "message": fault.details[0]["message"] if fault.details else fault.message})
             continue
         there = matched[key]
         named = list(dict.fromkeys(tgt)) if tgt_type == "list" else there
@@ -85,14 +87,24 @@ def _asked(item: Mapping[str, Any]) -> BatchCall:
     return asked
 
 
-def _target(item: Mapping[str, Any], path: str) -> tuple[Any, str, str]:
-    """Return whom an item is for, how that is to be read, and where in the message it stands."""
+def _place(item: Mapping[str, Any], path: str) -> str:
+    """Return where in the message it stands whom an item is for."""
+    return f"{path}/tgt" if "fun" in item else f"{path}/__request/{_destination(item)}"
+
+
+def _destination(item: Mapping[str, Any]) -> str:
+    return "destination" if "destination" in item["__request"] else "__destination"
+
+
+def _target(item: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return whom an item is for, and how that is to be read.
+
+    :raises ApiError: bad_message
+    """
     if "fun" in item:
-        tgt = item["tgt"]
-        return tgt, "list" if isinstance(tgt, list) else item.get("tgt_type", "glob"), f"{path}/tgt"
-    name = "destination" if "destination" in item["__request"] else "__destination"
-    named = item["__request"][name]
-    return [named] if isinstance(named, str) else named, "list", f"{path}/__request/{name}"
+        return target(item)
+    named = item["__request"][_destination(item)]
+    return [named] if isinstance(named, str) else named, "list"
 
 
 async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:

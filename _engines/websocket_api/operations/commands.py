@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ApiError
 from ..live.jobs import Job
 from .registry import Call, operation
+from .targets import target
 
 STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})
 """They take ``state_events``, which makes each state report itself; another function would fail on it."""
@@ -71,12 +72,6 @@ async def publish(
     return services.book.started(started["jid"], load, session.user, session.eauth)
 
 
-def target(call: Call) -> tuple[Any, str]:
-    """Return the target of a message and its kind."""
-    tgt = call.message["tgt"]
-    return tgt, "list" if isinstance(tgt, list) else call.get("tgt_type", "glob")
-
-
 def delimiter(call: Call) -> dict[str, str]:
     """Return what separates the levels of a grain or pillar in the target, if that is told."""
     return {"delimiter": call.message["delimiter"]} if "delimiter" in call.message else {}
@@ -94,7 +89,7 @@ async def cmd(call: Call) -> dict[str, Any]:
     if "ret" in extra and not call.services.settings.allow_ret:
         fault = {"path": "/ret", "message": "returners may not be named on this master (option allow_ret)"}
         raise ApiError("forbidden", fault["message"], [fault], status=400)
-    parse, (tgt, tgt_type) = call.get("parse", False), target(call)
+    parse, (tgt, tgt_type) = call.get("parse", False), target(call.message)
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}

@@ -13,9 +13,10 @@ from ..live.events import Event
 from ..live.filters import Filter, make
 from ..live.history import Hole
 from ..live.tags import is_reserved, travels_whole
-from .commands import need_client, publish, target
+from .commands import need_client, publish
 from .registry import Call, operation, who
 from .subscriptions import position
+from .targets import target
 
 SLICE_SECONDS = 0.005
 """Seconds of looking through the history after which the others have their turn."""
@@ -126,7 +127,7 @@ async def event(call: Call) -> bool:
         raise ApiError("bad_message", f"/tag {fault['message']}", [fault])
     if "tgt" in call.message:
         need_client(call, "local_async", "local")
-        await publish(call, "event.fire", [body, tag], {}, *target(call))
+        await publish(call, "event.fire", [body, tag], {}, *target(call.message))
         return True
     own = [name for name in ENGINE_FIELDS if name in body]
     if own:

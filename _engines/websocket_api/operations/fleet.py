@@ -9,8 +9,9 @@ from typing import Any
 from ..errors import ApiError
 from ..live.fleet import Grains
 from ..live.jobs import RETURNED, Job
-from .commands import delimiter, need_client, publish, target
+from .commands import delimiter, need_client, publish
 from .registry import Call, operation
+from .targets import target
 
 
 @operation("match")
@@ -19,7 +20,7 @@ async def match(call: Call) -> list[str]:
     fun = call.get("fun", "test.ping")
     if "fun" in call.message and not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"you may not run {fun} on any minion")
-    found = await call.services.match(*target(call), **delimiter(call))
+    found = await call.services.match(*target(call.message), **delimiter(call))
     return [name for name in found if call.permissions.may_run(fun, (), name)]
 
 
@@ -78,7 +79,7 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
     need_client(call, "local", "local_async")
     if not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"this needs the permission to run {fun}")
-    matched = await call.services.match(*target(call))
+    matched = await call.services.match(*target(call.message))
     found = [name for name in matched if call.permissions.may_run(fun, arg, name)]
     if not found:
         raise ApiError("no_minions", "the target matches no minion that you may ask")
