@@ -7,7 +7,8 @@ alone, by what a minion says about its own part.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Container, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +97,7 @@ class Job:
             return "running"
         if self.kind != "job":
             return "complete" if self.success else "failed"
-        return state_of(self.parts.values())
+        return state_of({part.state for part in self.parts.values()})
 
     def expect(self, minions: Iterable[str], missing: Iterable[str] = (), now: float | None = None) -> None:
         """Note who should return, and who was asked for by name but has no key.
@@ -169,10 +170,9 @@ class Job:
             self.end_time = timestamp(now)
 
 
-def state_of(parts: Iterable[Part]) -> str:
-    """Return the state of an ended job, or of the part of it that somebody may see."""
-    states = {part.state for part in parts}
-    if states & {"pending", "running"}:
+def state_of(states: Collection[str]) -> str:
+    """Return the state of an ended job, or of the part of it that somebody may see, by the states of its parts."""
+    if "pending" in states or "running" in states:
         return "running"
     if "canceled" in states:
         return "canceled"
@@ -195,13 +195,15 @@ def shown(
     :param parts: whether to include the minions' parts, or of which minions; the counts are those of all
     """
     seen = job.parts if minions is None else {name: job.parts[name] for name in minions if name in job.parts}
-    states = [part.state for part in seen.values()]
-    done = sum(state in ENDED for state in states)
+    # Of a large job this is done for each piece of it: one pass, and a second only while some run.
+    states, total = Counter(part.state for part in seen.values()), len(seen)
+    done = sum(states[state] for state in ENDED)
     if job.kind == "job":
-        weights = [100.0 if part.state in ENDED else part.progress for part in seen.values()]
-        progress = round(sum(weights) / len(weights), 1) if weights else (100.0 if job.ended else 0.0)
+        running = sum(part.progress for part in seen.values() if part.state not in ENDED) if done < total else 0.0
+        progress = round((100.0 * done + running) / total, 1) if total else (100.0 if job.ended else 0.0)
         # Who sees a part of it is told the state of that part, unless nobody knows whether it still runs.
-        state = job.state if minions is None or not (job.ended or job.certain) else state_of(seen.values())
+        own = job.ended and job.fun is not None if minions is None else job.ended or job.certain
+        state = state_of(states) if own else job.state
     else:
         progress = 100.0 if job.ended else 0.0
         state = job.state
@@ -217,16 +219,20 @@ def shown(
         "end_time": job.end_time,
         "metadata": job.metadata,
         "state": state,
-        "total": len(states),
+        "total": total,
         "done": done,
-        "failed": states.count("failed"),
-        "missing": states.count("missing"),
+        "failed": states["failed"],
+        "missing": states["missing"],
         "progress": progress,
     }
     if job.kind != "job":
         value["return"], value["success"] = job.value, job.success
     if parts is not False:
-        value["minions"] = {name: part.shown() for name, part in seen.items() if parts is True or name in parts}
+        if isinstance(parts, Collection) and len(parts) < total:
+            wanted = [name for name in parts if name in seen]
+        else:
+            wanted = [name for name in seen if parts is True or name in parts]
+        value["minions"] = {name: seen[name].shown() for name in wanted}
     return value
 
 

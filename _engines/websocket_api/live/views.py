@@ -103,7 +103,9 @@ class Views:
             return
         seen, parts = list(whole["minions"]), job.parts
         for piece in cut(seen, lambda name: subscription.weigh(parts.get(name)), subscription.piece_bytes):
-            frame = whole if len(piece) == len(seen) else self._job_frame(jid, subscription, viewer, set(piece))
+            frame = (
+                whole if len(piece) == len(seen) else self._job_frame(jid, subscription, viewer, dict.fromkeys(piece))
+            )
             if frame is not None:
                 yield frame
 
