@@ -129,7 +129,10 @@ class Client:
         timeout: float = PATIENCE,
         subscription: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Return the frames (of one subscription) up to and with the first for which ``until`` is true."""
+        """Return the frames (of one subscription) up to and with the first for which ``until`` is true.
+
+        Bookmarks are left out: they come by the engine's clock, wherever a stream then is.
+        """
         deadline = time.monotonic() + timeout
         found: list[dict[str, Any]] = []
         passed: list[dict[str, Any]] = []
@@ -141,6 +144,8 @@ class Client:
                     raise TimeoutError(f"not among these {len(found)} frames: {found}") from None
                 if "subscription" not in message or subscription not in (None, message["subscription"]):
                     passed.append(message)
+                    continue
+                if message["type"] == "bookmark":
                     continue
                 found.append(message)
                 if until(message):
