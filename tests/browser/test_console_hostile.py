@@ -22,7 +22,7 @@ SCRIPT = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1</script><svg 
 MEGABYTES = 3_000_000
 ODD_TAG = "odd/<b onclick=ran()>/\u202ertl/\U0001f9c2/%00/\"';--"
 ODD_ID = "odd <i>&amp;'\"$(id)"
-STALL_SECONDS = 1.0  # for which a page may stand still: more is what people call frozen
+STALL_SECONDS = 3.0  # for which a page may stand still: one is what people call frozen, the rest a loaded machine's
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_no_detail_has_a_serious_fault(pages: Callable[..., Any], stage: Stage) 
     expect(page.get_by_role("complementary", name=SECOND)).to_contain_text('"os"')
     assert grave_faults(page) == []
     picture(page, "console-minion")
-    run(page, "test.sleep", "*", length="4")
+    run(page, "test.sleep", "*", length="20")
     expect(job(page)).to_contain_text("0 of 2 returned")
     assert grave_faults(page) == []
     picture(page, "console-run-answer")

@@ -22,7 +22,7 @@ websocket = pytest.importorskip("websocket")
 websockets_client = pytest.importorskip("websockets.sync.client")
 websockets_exceptions = pytest.importorskip("websockets.exceptions")
 
-from tests.client import Client, Closed, Refused  # noqa: E402
+from tests.client import PATIENCE, Client, Closed, Refused  # noqa: E402
 from tests.functional.running import Engine, wait_until  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
@@ -337,7 +337,7 @@ def test_a_request_that_never_ends_is_cut_off(strict: Engine) -> None:
     for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "):
         with socket.create_connection(("127.0.0.1", strict.port)) as peer:
             peer.sendall(begun)
-            peer.settimeout(5)
+            peer.settimeout(PATIENCE)
             assert peer.recv(100) == b""
 
 
@@ -536,7 +536,7 @@ def test_nothing_follows_the_close_frame(engine: Engine) -> None:
 
 def test_requests_are_answered_beside_each_other(client: Client) -> None:
     """A slow request holds up none that came after it; an id in use is refused, and free again after the reply."""
-    client.send({"type": "get_event", "id": "slow", "tag": "never", "wait": 2})
+    client.send({"type": "get_event", "id": "slow", "tag": "never", "wait": 6})
     client.send({"type": "ping", "id": "slow"})
     assert client.recv()["error"]["code"] == "id_in_use"
     for number in range(10):

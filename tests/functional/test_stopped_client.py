@@ -32,6 +32,7 @@ SPARE_BYTES = 4 * MIB  # of the stream, the allocator and the moment
 FILL = 10_000  # bytes of an event
 FLOOD = 1_000  # events of a flood: five times what may wait
 PING_SECONDS, PONG_SECONDS = 1, 1
+SLACK_SECONDS = 4.0  # that a portion which comes at once may take on a loaded machine
 GONE_SECONDS = 20.0  # a ping, the wait for its answer, and five seconds for a last word
 
 READER = """
@@ -144,7 +145,7 @@ def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(house: 
             reader.go_on()
             said, gaps = reader.says().split()
         print(f"slowest portion {calm:.3f} s without it, {held:.3f} s with it; {grown / MIB:.1f} MiB more")
-        assert held < calm + 1.0
+        assert held < calm + SLACK_SECONDS
         assert grown < OUTBOX_BYTES + SPARE_BYTES < FLOOD * FILL
         assert said == "all"
         assert int(gaps) > 0
@@ -156,7 +157,7 @@ def test_a_stopped_client_that_may_lose_nothing_is_closed_and_costs_nothing_more
         client.ask("subscribe", subscription="event", tag="flood/")
         with contextlib.closing(Reader(house.engine)) as reader:
             reader.stop()
-            assert house.flood(client) < 2.0
+            assert house.flood(client) < SLACK_SECONDS
             reader.go_on()
             assert reader.says() in ("closed 4410", "closed None")  # None: the last word did not fit any more
 
@@ -164,7 +165,8 @@ def test_a_stopped_client_that_may_lose_nothing_is_closed_and_costs_nothing_more
 def test_a_stopped_client_that_gets_nothing_is_found_by_its_silence(impatient: House) -> None:
     """Who answers pings stays, however quiet; who does not is closed, and lets go of everything."""
     closes = 'closes_total{code="4410"}'
-    with impatient.engine.client("demo") as client, contextlib.closing(Reader(impatient.engine)) as reader:
+    # The reader first: while its process starts nobody here would answer pings.
+    with contextlib.closing(Reader(impatient.engine)) as reader, impatient.engine.client("demo") as client:
         before = [impatient.engine.metric(name) for name in ("connections", "subscriptions", closes)]
         reader.stop()
         began = time.monotonic()

@@ -130,9 +130,11 @@ class Pair:
         popen = self._processes[f"master-{ADDRESSES[number]}"]
         family = [psutil.Process(popen.pid), *psutil.Process(popen.pid).children(recursive=True)]
         for process in family:
-            process.send_signal(signal.SIGSTOP)  # so that none sees another go
+            with contextlib.suppress(psutil.NoSuchProcess):  # a master has children that live for a moment
+                process.send_signal(signal.SIGSTOP)  # so that none sees another go
         for process in family:
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         popen.wait(timeout=10)
 
     def log(self, number: int) -> str:

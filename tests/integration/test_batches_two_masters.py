@@ -35,7 +35,7 @@ def _goes_on(job_cache: str) -> None:
         one = pair.client(0)
         token = one.ask("auth", username="demo", password="demo")["token"]
         two = pair.client(1, token)
-        items = [{"fun": "test.sleep", "arg": [8], "tgt": MINIONS}, {"fun": "test.echo", "arg": ["hi"], "tgt": ["m1"]}]
+        items = [{"fun": "test.sleep", "arg": [20], "tgt": MINIONS}, {"fun": "test.echo", "arg": ["hi"], "tgt": ["m1"]}]
         made = one.ask("batch", concurrency=1, batch=items)
         number = two.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
         # Followed there while it is driven here.

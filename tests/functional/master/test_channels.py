@@ -110,7 +110,7 @@ async def test_an_unanswered_request_is_given_up_in_time_and_its_channel_never_u
 ) -> None:
     """The late answer would be taken for the next request's."""
     master = Master(never)
-    channels = channels_to(master, monkeypatch)
+    channels = channels_to(master, monkeypatch, seconds=1.0)
     with pytest.raises(ApiError) as failed:
         await asyncio.wait_for(channels.request({"n": 1}), 5)
     assert failed.value.code == "master_unavailable"
@@ -154,7 +154,7 @@ async def test_a_failing_channel_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError("no")
 
     master = Master(fail)
-    channels = channels_to(master, monkeypatch)
+    channels = channels_to(master, monkeypatch, seconds=1.0)
     with pytest.raises(ApiError) as failed:
         await channels.request({"n": 1})
     assert failed.value.code == "master_unavailable"
@@ -171,7 +171,7 @@ async def test_publishes_do_not_wait_behind_wheels(monkeypatch: pytest.MonkeyPat
         await (never if load["n"] == "wheel" else soon)(load)
         return load["n"]
 
-    channels = channels_to(Master(answer), monkeypatch, size=1)
+    channels = channels_to(Master(answer), monkeypatch, size=1, seconds=1.0)
     wheels = [asyncio.ensure_future(channels.request({"n": "wheel"}, wheel=True)) for _ in range(2)]
     await asyncio.sleep(0)
     assert await channels.request({"n": 1}) == 1

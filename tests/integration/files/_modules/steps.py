@@ -5,6 +5,8 @@ import time
 
 def walk(*percents, pause=0.6):
     """Report each of ``percents`` with ``pause`` seconds between, and return what each report returned."""
+    # So that loading it, on the first call in this process, is not between two reports.
+    __salt__["event.fire_master"]  # noqa: F821 - Salt's loader gives it
     answers = []
     for number, percent in enumerate(percents):
         if number:
