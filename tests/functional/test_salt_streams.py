@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import re
 import socket
@@ -33,6 +34,10 @@ JID = "20261123120000000001"
 PING_SECONDS = 0.5  # instead of 25
 MOST_CONNECTIONS = 8  # instead of 10,000
 WRONG = "0" * 64
+FELL_BEHIND = 'closes_total{code="4410"}'  # in /metrics: the clients that were closed since they read too slowly
+ENDS_WITHIN = 1.0  # seconds in which what rests on a token must end with it
+SLACK_SECONDS = 3.0  # more that this may take on a loaded machine
+STOP_SECONDS = 5.0  # after SIGTERM: Salt kills what is not gone then
 
 
 class House:
@@ -48,6 +53,7 @@ class House:
         self._keys.mkdir(parents=True, exist_ok=True)
         self.bus = Publisher(Path(opts["sock_dir"]))
         self._marks = 0
+        self._jobs = itertools.count(1)
         self.token = engine.token()
         self.own = f"http://127.0.0.1:{engine.port}"
         for name in minions:
@@ -70,6 +76,10 @@ class House:
         tag = f"mark/{self._marks}"
         self.bus.send((tag, {}))
         return tag
+
+    def jid(self) -> str:
+        """Return the id of a job that nobody has heard of, also if a test is tried again; later ones are greater."""
+        return f"20261123130000{next(self._jobs):06}"
 
     def accept(self, name: str) -> None:
         """Give a minion an accepted key."""
@@ -341,6 +351,8 @@ def _status(engine: Engine, headers: dict[str, str]) -> int:
 @pytest.mark.parametrize("kind", ["events", "all_events"])
 def test_who_never_reads_costs_the_others_nothing(house: House, kind: str) -> None:
     """Over the outbox's bound the stream ends; the others get everything, in order, and the stream can be resumed."""
+    pytest.importorskip("prometheus_client")
+    before, codes = house.engine.metric(FELL_BEHIND), []
     with house.stream() as reader, contextlib.ExitStack() as stack:
         if kind == "events":
             slow = stack.enter_context(house.stream(receive_buffer=4096))
@@ -349,11 +361,14 @@ def test_who_never_reads_costs_the_others_nothing(house: House, kind: str) -> No
             lazy = stack.enter_context(contextlib.closing(house.socket("all_events", **options)))
             lazy.send(READY)
             wait_for_first(house, lazy)
-        for first in range(0, 600, 60):
-            numbers = range(first, first + 60)
+        for first in range(0, 600, 30):
+            numbers = range(first, first + 30)
             house.bus.send(*[(f"flood/{number}", {"fill": "f" * 10_000}) for number in numbers])
             tags = [one.data["tag"] for one in reader.until(f"flood/{numbers[-1]}")]
             assert [tag for tag in tags if tag.startswith("flood/")] == [f"flood/{number}" for number in numbers]
+            # At once: of who does not read for five seconds after the close Tornado drops the last word too.
+            if kind == "all_events" and not codes and house.engine.metric(FELL_BEHIND) > before:
+                codes.append(closed(lazy)[0])
         if kind == "events":
             got = [one.data["tag"] for one in slow.rest()]
             assert 0 < len(got) < 600
@@ -362,7 +377,7 @@ def test_who_never_reads_costs_the_others_nothing(house: House, kind: str) -> No
                 got += [one.data["tag"] for one in again.until("flood/599")]
             assert [tag for tag in got if tag.startswith("flood/")] == [f"flood/{number}" for number in range(600)]
         else:
-            assert closed(lazy)[0] == 4410
+            assert codes == [4410]
 
 
 def closed(ws: Any) -> tuple[int | None, str]:
@@ -536,7 +551,7 @@ def formatted(house: House) -> Iterator[Callable[..., Formatted]]:
 
 def test_formatted_events_begin_with_the_whole_picture(house: House, formatted: Callable[..., Formatted]) -> None:
     """Minions, then jobs, in saltnado's shapes; later only what changed."""
-    jid = "20261123130000000001"
+    jid = house.jid()
     house.publish("web1", "web2", jid=jid)
     house.returns("web1", {"a": 1}, jid=jid)
     client = formatted()
@@ -565,7 +580,7 @@ def test_formatted_events_begin_with_the_whole_picture(house: House, formatted: 
 
 def test_new_jobs_come_and_salts_own_questions_do_not(house: House, formatted: Callable[..., Formatted]) -> None:
     """And neither do runners, which are no jobs for saltnado."""
-    jids = [f"20261123140000{number:06}" for number in range(4)]
+    jids = [house.jid() for _ in range(4)]
     house.publish("web1", jid=jids[0])
     client = formatted()
     client.until(lambda client: jids[0] in client.jobs)
@@ -595,7 +610,7 @@ def test_a_minion_that_goes_is_told_as_gone(house: House, formatted: Callable[..
 
 def test_formatted_events_are_cut_to_the_user(house: House, formatted: Callable[..., Formatted]) -> None:
     """Jobs whose function the user may not run are none for them."""
-    secret, seen = "20261123150000000001", "20261123150000000002"
+    secret, seen = house.jid(), house.jid()
     client = formatted(house.engine.token("viewer"))
     for jid, fun in ((secret, "cmd.run"), (seen, "test.ping")):
         house.publish("web1", jid=jid, fun=fun)
@@ -606,17 +621,18 @@ def test_formatted_events_are_cut_to_the_user(house: House, formatted: Callable[
 
 def test_a_change_is_as_long_with_many_jobs_as_with_few(house: House, formatted: Callable[..., Formatted]) -> None:
     """saltnado sends all jobs at every change."""
-    few, many = "20261123160000000001", "20261123170000001000"
+    few = house.jid()
     house.publish("web1", "web2", jid=few)
     client = formatted()
     client.until(lambda client: few in client.jobs)
     house.returns("web1", jid=few)
     first = json.dumps(_change(client, few))
-    for number in range(1, 1001):
-        house.publish("web1", "web2", jid=f"20261123170000{number:06}")
+    for _ in range(1000):
+        many = house.jid()
+        house.publish("web1", "web2", jid=many)
     client.until(lambda client: many in client.jobs)
     client = formatted()
-    client.until(lambda client: len(client.jobs) > 1000)
+    client.until(lambda client: many in client.jobs and len(client.jobs) > 1000)
     house.returns("web1", jid=many)
     second = json.dumps(_change(client, many))
     assert abs(len(first) - len(second)) < 10
@@ -660,7 +676,7 @@ def test_an_expired_token_ends_all_streams_within_a_second(fleeting: Engine) -> 
                 sockets.append(ws)
         assert [closed(ws)[0] for ws in sockets] == [4401] * 4
         assert stream.rest() == []
-        assert -0.1 < time.time() - token["expire"] < 1.6
+        assert -0.1 < time.time() - token["expire"] < ENDS_WITHIN + SLACK_SECONDS
         assert json.loads(stream.comments[-2].removeprefix("ended "))["code"] == "token_expired"
     with Stream(fleeting.port, headers=headers) as stream:
         assert stream.status == 401
@@ -672,7 +688,7 @@ def test_a_logout_ends_the_stream(house: House) -> None:
     with house.stream(headers={"X-Auth-Token": token}) as stream, Client(house.engine.url) as client:
         client.ask("auth", token=token)
         client.ask("logout")
-        stream.rest(timeout=3)
+        stream.rest()
 
 
 def test_tokens_are_never_logged(house: House) -> None:
@@ -702,7 +718,7 @@ def test_streams_end_with_the_engine(run_engine: RunEngine) -> None:
         Stream(engine.port, headers={"X-Auth-Token": token}) as stream,
         contextlib.closing(websocket.create_connection(url, timeout=20)) as ws,
     ):
-        assert engine.stop() < 4
+        assert engine.stop() < STOP_SECONDS
         assert closed(ws)[0] == 1012
         stream.rest()
         assert stream.retry == [400, 2000]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from tests.functional.running import Engine, wait_until
 
 pytestmark = [pytest.mark.both_lines]
 
-JID = "20260102030405000006"
+JIDS = (f"20260102030405{number:06}" for number in itertools.count(1))  # one for each try
 NAMES = [f"m{number:04d}" for number in range(1200)]  # three pieces of a snapshot
 AT_ONCE = 40  # of them change between two subscriptions: thirty begin in the middle of it
 
@@ -83,14 +84,15 @@ def picture(client: Client, number: int, complete: Callable[[dict[str, Any]], bo
 
 def test_no_return_falls_between_the_snapshot_of_a_job_and_its_changes(client: Client, bus: Publisher) -> None:
     """Subscriptions that begin while the returns pour in all end with every minion's return."""
-    new = {"fun": "test.echo", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "jid": JID}
-    bus.send((f"salt/job/{JID}/new", {**new, "minions": NAMES, "missing": [], "_stamp": stamp(JID)}))
-    wait_until(lambda: JID in [job["jid"] for job in client.ask("list_jobs")], "the job")
+    jid = next(JIDS)
+    new = {"fun": "test.echo", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "jid": jid}
+    bus.send((f"salt/job/{jid}/new", {**new, "minions": NAMES, "missing": [], "_stamp": stamp(jid)}))
+    wait_until(lambda: jid in [job["jid"] for job in client.ask("list_jobs")], "the job")
     numbers = []
     for names in portions():
-        returned = {"cmd": "_return", "jid": JID, "fun": "test.echo", "retcode": 0, "success": True}
-        bus.send(*[(f"salt/job/{JID}/ret/{name}", {**returned, "id": name, "return": name}) for name in names])
-        numbers.append(client.ask("subscribe", subscription="job", jid=JID)["subscription"])
+        returned = {"cmd": "_return", "jid": jid, "fun": "test.echo", "retcode": 0, "success": True}
+        bus.send(*[(f"salt/job/{jid}/ret/{name}", {**returned, "id": name, "return": name}) for name in names])
+        numbers.append(client.ask("subscribe", subscription="job", jid=jid)["subscription"])
     halfway = 0
     for number in numbers:
         known, in_the_middle = picture(

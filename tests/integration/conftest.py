@@ -191,12 +191,12 @@ def demo(connect: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
-def away(salt_master: Any, salt_minions: list[Any]) -> Iterator[str]:
-    """The id of a minion that is accepted, and down."""
+def away(salt_master: Any, demo: Client) -> Iterator[str]:
+    """The id of a minion that is accepted, and down; whoever has seen it is told when it is gone."""
     keys = Path(salt_master.config["pki_dir"]) / "minions"
     shutil.copy(keys / "minion-1", keys / "away")
     yield "away"
-    (keys / "away").unlink()
+    demo.ask("wheel", fun="key.delete", kwarg={"match": "away"}, mode="sync")
 
 
 @pytest.fixture

@@ -140,10 +140,10 @@ def test_delete_in_the_middle_ends_the_function_on_the_minions(
     client: Client, http: Callable[..., tuple[int, Any]]
 ) -> None:
     """204, then there is no such batch; and what it ran is dead."""
-    seconds = 4000 + os.getpid() % 1000
+    seconds = f"4000.{time.time_ns() % 10**9:09}"  # by which this try knows what it has started
 
     def running() -> list[psutil.Process]:
-        return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", str(seconds)]]
+        return [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", seconds]]
 
     body = {"batch": [{"method": "post", "resource": "/cmd/run", "data": {"__args": [f"exec sleep {seconds}"]}}]}
     body["batch"][0]["__request"] = {"destination": MINIONS[:2]}

@@ -30,8 +30,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(300)
 COMES_BACK = salt.version.__saltstack_version__.major < 3008
 
 SAID_SECONDS = 2.0  # from the loss of the bus to the line at CRITICAL
-TOLD_SECONDS = 4.0  # until all that must tell of a lost bus has done so; two on a quiet machine
-BACK_SECONDS = 15.0  # after which 3007's publisher, or a killed engine, must be there again
+SLACK_SECONDS = 2.0  # more that this may take on a loaded machine
+TOLD_SECONDS = 10.0  # until all that must tell of a lost bus has done so; two on a quiet machine
+BACK_SECONDS = 25.0  # after which 3007's publisher, or a killed engine, must be there again
 ANSWER_SECONDS = 10.0  # for an error in place of an answer
 MANY = 12_000  # events: more than the publisher keeps for one listener, which is 10,000 on Salt 3008
 WAITS = {"publish_drain_timeout": 1.0}  # seconds instead of 60 that the publisher waits for a listener, on both lines
@@ -48,7 +49,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
 
 def run(client: Client) -> str:
     """Run a job to its end and return its jid."""
-    job = client.ask("cmd", fun="test.ping", tgt=MINION, mode="sync", timeout=15)
+    job = client.ask("cmd", fun="test.ping", tgt=MINION, mode="sync", timeout=15, patience=30)
     assert job["minions"][MINION]["return"] is True
     return str(job["jid"])
 
@@ -141,7 +142,7 @@ def test_after_a_crash_of_the_engine_a_position_is_of_another_epoch(stage: Stage
         with firing(stage) as fire:
             fire("crash/after")
         frames = client.frames(until=lambda frame: frame["type"] == "event", subscription=result["subscription"])
-        assert [frame["type"] for frame in frames if frame["type"] != "bookmark"] == ["gap", "event"]
+        assert [frame["type"] for frame in frames] == ["gap", "event"]
         assert frames[0]["reason"] == "epoch"
         with pytest.raises(Refused) as refused:
             client.ask("get_event", tag="", since=since)
@@ -151,6 +152,8 @@ def test_after_a_crash_of_the_engine_a_position_is_of_another_epoch(stage: Stage
 def test_a_lost_event_publisher_is_told_everywhere_and_overcome(stage: Stage) -> None:
     """Streams and pictures get a gap. Where Salt brings it back all goes on; else operators and clients are told
     until the master is started again, and then all works without a hand."""
+    if not healthy(stage):  # a try that failed has left it without its publisher
+        restart(stage)
     with stage.client() as client:
         jid = run(client)
         follow = [
@@ -172,21 +175,36 @@ def test_a_lost_event_publisher_is_told_everywhere_and_overcome(stage: Stage) ->
             goes_on(stage, client, numbers[0])
             print("seconds until the stream went on:", round(time.monotonic() - began, 1))
             return
-        left = began + TOLD_SECONDS - time.monotonic()
-        wait_until(lambda: stage.health == 503, "a bad state of health", timeout=left)
-        wait_until(lambda: stage.log.count("[CRITICAL]") > before, "a line at CRITICAL", timeout=left)
+        for told, what in (
+            (lambda: stage.health == 503, "a bad state of health"),
+            (lambda: stage.log.count("[CRITICAL]") > before, "a line at CRITICAL"),
+        ):
+            wait_until(told, what, timeout=began + TOLD_SECONDS - time.monotonic())
         said = seconds_between(stage.log, "lost the master's event bus", "the master's event bus does not come back")
         print("seconds until all was told:", round(time.monotonic() - began, 1), "until the line:", said)
-        assert 0 < said <= SAID_SECONDS + 0.3  # a moment of a busy machine
+        assert 0 < said <= SAID_SECONDS + SLACK_SECONDS
         refused_as_unavailable(client)
+    restart(stage)
+    with stage.client() as client:
+        number = client.ask("subscribe", subscription="event", tag="")["subscription"]
+        goes_on(stage, client, number)
+
+
+def healthy(stage: Stage) -> bool:
+    """Return whether the engine is there and says that it has the bus."""
+    with contextlib.suppress(OSError):
+        return stage.health == 200
+    return False
+
+
+def restart(stage: Stage) -> None:
+    """Stop the master, start it again, and wait until all works."""
     with stage.master.stopped():
         pass
     stage.comes_back(BACK_SECONDS)
     with stage.client() as client:
         wait_until(lambda: stage.health == 200, "health", timeout=BACK_SECONDS)
         until_it_runs(client, 60)  # the minion looks for its master every few seconds
-        number = client.ask("subscribe", subscription="event", tag="")["subscription"]
-        goes_on(stage, client, number)
 
 
 def seconds_between(log: str, first: str, then: str) -> float:

@@ -11,6 +11,8 @@ from tests.client import Client
 
 pytestmark = pytest.mark.slow
 
+QUEUED = {"queue": True}  # else the states are refused while those of an earlier test still run
+
 
 def watch(client: Client, jid: str) -> list[dict[str, Any]]:
     """Follow a job to its end and return the job frames."""
@@ -48,7 +50,7 @@ def test_the_progress_of_a_job_is_that_of_all_its_minions(demo: Client) -> None:
 
 def test_reports_from_a_state_show_in_the_job(demo: Client) -> None:
     """What states report by websocket_api.progress, from module.run and from a state module, shows as well."""
-    frames = watch(demo, demo.ask("cmd", fun="state.apply", tgt="minion-1", args=["steps"])["jid"])
+    frames = watch(demo, demo.ask("cmd", fun="state.apply", tgt="minion-1", args=["steps"], kwargs=QUEUED)["jid"])
     messages = [part["message"] for part in parts(frames, "minion-1")]
     assert {"at 10", "at 20", "at 60"} <= set(messages)
     assert frames[-1]["job"]["state"] == "complete"
@@ -56,7 +58,8 @@ def test_reports_from_a_state_show_in_the_job(demo: Client) -> None:
 
 def test_states_report_by_themselves_when_asked_to(demo: Client) -> None:
     """With `progress: true` each state that has run raises the progress, with no config on the minion."""
-    frames = watch(demo, demo.ask("cmd", fun="state.apply", tgt="minion-1", args=["steps.four"], progress=True)["jid"])
+    four = {"fun": "state.apply", "tgt": "minion-1", "args": ["steps.four"], "kwargs": QUEUED}
+    frames = watch(demo, demo.ask("cmd", **four, progress=True)["jid"])
     seen = {part["progress"] for part in parts(frames, "minion-1")}
     assert {25, 50, 75, 100} <= seen
     assert frames[-1]["job"]["state"] == "complete"
@@ -82,6 +85,6 @@ def test_progress_is_shown_to_those_who_may_see_the_job(connect: Callable[..., C
 def test_a_report_is_shown_unwrapped_as_an_event(demo: Client) -> None:
     """On an event subscription a report is what the minion said, not Salt's envelope around it."""
     demo.ask("subscribe", subscription="event", tag="*/websocket_api", match_type="fnmatch")
-    demo.ask("cmd", fun="steps.walk", tgt="minion-1", args=[33])
-    frame = demo.frames(until=lambda frame: frame["type"] == "event")[-1]
+    jid = demo.ask("cmd", fun="steps.walk", tgt="minion-1", args=[33])["jid"]
+    frame = demo.frames(until=lambda frame: f"/{jid}/" in frame.get("tag", ""))[-1]
     assert frame["data"] == {"percent": 33, "message": "at 33"}

@@ -434,19 +434,26 @@ def test_a_new_pair_of_keys_is_handed_over_and_seen_by_nobody_else(
     with Client(engine_url) as watcher:
         watcher.login("demo")
         watcher.ask("subscribe", subscription="event", tag="salt/wheel/")
-        answer = stranger.form("/keys", {"mid": "fresh-minion", **CREDENTIALS})
-        assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-tar")
-        frames = watcher.frames(until=lambda frame: frame.get("tag", "").endswith("/ret"))
-    with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
-        files = {name: (archive.extractfile(name) or io.BytesIO()).read() for name in archive.getnames()}
-    assert set(files) == {"minion.pub", "minion.pem"}
-    private = files["minion.pem"].decode().splitlines()[1]
-    assert private not in json.dumps(frames)
-    assert private not in Path(salt_master.config["log_file"]).read_text(errors="replace")
-    assert "fresh-minion" in demo.get("/keys").value["return"]["minions"]
-    assert demo.low(client="wheel", fun="key.delete", match="fresh-minion")["data"]["success"] is True
+        try:
+            answer = stranger.form("/keys", {"mid": "fresh-minion", **CREDENTIALS})
+            assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-tar")
+            frames = watcher.frames(until=_tells_of_the_pair)
+            with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
+                files = {name: (archive.extractfile(name) or io.BytesIO()).read() for name in archive.getnames()}
+            assert set(files) == {"minion.pub", "minion.pem"}
+            private = files["minion.pem"].decode().splitlines()[1]
+            assert private not in json.dumps(frames)
+            assert private not in Path(salt_master.config["log_file"]).read_text(errors="replace")
+            assert "fresh-minion" in demo.get("/keys").value["return"]["minions"]
+        finally:
+            deleted = demo.low(client="wheel", fun="key.delete", match="fresh-minion")
+        assert deleted["data"]["success"] is True
     for fields in ({"x": "y"}, {"mid": "../evil"}, {"mid": ".."}, {"mid": 'a"b'}, {"mid": "a\r\nb"}):
         assert demo.form("/keys", fields).status == 400
+
+
+def _tells_of_the_pair(frame: dict[str, Any]) -> bool:
+    return frame.get("tag", "").endswith("/ret") and frame["data"]["fun"] == "wheel.key.gen_accept"
 
 
 # Hooks, stats, the Welcome
@@ -517,5 +524,7 @@ def test_basic_credentials_are_no_token(stranger: Web) -> None:
 
 def test_somebodys_stale_token_keeps_nobody_else_out(stranger: Web, demo: Web) -> None:
     """A forgotten dashboard asks for ever; others of its address have valid tokens, and go on."""
-    assert {stranger.get("/stats", X_Auth_Token="e" * 64).status for _ in range(15)} == {401, 429}
+    told = [stranger.get("/stats", X_Auth_Token="e" * 64).status for _ in range(15)]
+    assert set(told) <= {401, 429}  # all are the latter if this is tried again
+    assert told[-1] == 429
     assert demo.get("/stats").status == 200

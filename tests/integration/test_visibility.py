@@ -39,11 +39,8 @@ class Streams:
         seen = {
             name: client.frames(until=lambda frame: frame.get("tag") == last) for name, client in self.clients.items()
         }
-        assert {frame["type"] for frames in seen.values() for frame in frames} <= {"event", "bookmark"}
-        return {
-            name: [frame for frame in frames if frame["type"] == "event" and jid not in frame["tag"]]
-            for name, frames in seen.items()
-        }
+        assert {frame["type"] for frames in seen.values() for frame in frames} == {"event"}
+        return {name: [frame for frame in frames if jid not in frame["tag"]] for name, frames in seen.items()}
 
 
 @pytest.fixture
@@ -150,7 +147,7 @@ def test_nobody_runs_or_cancels_what_salt_would_deny(streams: Streams) -> None:
     assert refused(streams["half"], "cmd", fun="test.ping", tgt="*") == "forbidden"
     assert refused(streams["half"], "runner", fun="test.arg") == "forbidden"
     assert refused(streams["half"], "wheel", fun="key.list_all") == "forbidden"
-    jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-1", arg=[20])["jid"]
+    jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-1", arg=[120])["jid"]
     assert refused(streams["viewer"], "cancel", jid=jid) == "not_found"
     assert refused(streams["half"], "cancel", jid=jid) == "forbidden"
     assert streams.acting.ask("cancel", jid=jid)["minions"] == ["minion-1"]
@@ -184,7 +181,8 @@ def test_runners_wheels_and_keys_are_shown_to_who_may_run_them(streams: Streams)
     streams.acting.ask("wheel", fun="key.list_all", mode="sync")
     seen = streams.so_far()
     prefixes = ("salt/run/", "salt/wheel/", "salt/auth", "salt/key")
-    assert {frame["tag"].split("/")[1] for frame in seen["demo"]} >= {"run", "wheel"}
+    # The master's own tags may have one part only: `key` tells of a new AES key.
+    assert {part for frame in seen["demo"] for part in frame["tag"].split("/")[1:2]} >= {"run", "wheel"}
     for name in ("viewer", "half"):
         assert [frame["tag"] for frame in seen[name] if frame["tag"].startswith(prefixes)] == []
         assert "canary-runner" not in json.dumps(seen[name])
@@ -247,7 +245,7 @@ def test_the_rows_of_the_table(streams: Streams, salt_master: Any) -> None:
 
 def test_events_that_a_minion_forges_change_nothing(streams: Streams) -> None:
     """A minion can put any tag on the bus, but not lose its name: no job and no minion is other than before."""
-    jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-2", arg=[15])["jid"]
+    jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-2", arg=[120])["jid"]
     fake = "20260101000000000042"
     forged: dict[str, dict[str, Any]] = {
         f"salt/job/{jid}/ret/minion-2": {"return": "forged", "id": "minion-2", "jid": jid, "cmd": "_return"},
@@ -283,4 +281,9 @@ def test_events_that_a_minion_forges_change_nothing(streams: Streams) -> None:
         for name in ("viewer", "half"):
             assert "forged" not in json.dumps(seen[name])
     finally:
-        streams.acting.ask("cancel", jid=jid)
+        try:
+            streams.acting.ask("cancel", jid=jid)
+        except Refused as refusal:
+            # It has ended by itself: then what failed above is to be told, and not this.
+            if refusal.code != "conflict":
+                raise

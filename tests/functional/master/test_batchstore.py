@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from tests.ports import free_port
 
 pytestmark = pytest.mark.both_lines
 
+DATABASES = itertools.count()  # of a Redis there are 16; there are fewer tests here, also if some are tried again
 ROW = ["m1", 0, "resolved", 100.0, {"a": [1, None, "ü"], "b": b"\xff"}, 0, None, 1.5, 1, "20111219152846512345"]
 
 
@@ -72,7 +74,7 @@ def opts(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     if request.param == "localfs":
         return configured(tmp_path)
     redis = {"cache.redis.host": "127.0.0.1", "cache.redis.port": request.getfixturevalue("redis_port")}
-    return configured(tmp_path, cache="redis", **redis, **{"cache.redis.db": str(abs(hash(tmp_path)) % 16)})
+    return configured(tmp_path, cache="redis", **redis, **{"cache.redis.db": str(next(DATABASES) % 16)})
 
 
 async def test_what_is_read_is_what_was_written(opts: dict[str, Any], pool: Pool) -> None:
