@@ -37,6 +37,7 @@ class AllJobs:
         self._changed: dict[str, set[str]] = {}
         self.followers: dict[AllJobsSubscription, None] = {}
         book.on_change(self._note)
+        book.needed_by(lambda jid: jid in self._changed)
 
     def watched(self) -> list[str]:
         """The jobs whose end is looked for: the newest that have not ended, while somebody follows."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -12,6 +11,7 @@ from .calls import call_of
 from .events import Event
 from .jobs import RETURNED, Job, Part, is_made_at, start_time
 from .redaction import redact
+from .retention import Needed, Retention
 from .tags import Kind
 
 log = logging.getLogger(__name__)
@@ -27,16 +27,16 @@ ANNOUNCED_SECONDS = 120.0  # between a jid and its announcement: a slow master, 
 class JobBook:
     """Jobs by jid, newest last.
 
-    :param most: at most so many jobs are kept; ended ones are forgotten first
+    :param most: so many jobs are kept (live/retention.py)
     :param clock: seconds since the epoch
     :param syndics: whether there are masters below this one, whose minions a job's ``new`` does not name
     """
 
     def __init__(self, *, most: int, clock: Callable[[], float], syndics: bool = False) -> None:
-        self._most = most
+        self._retention = Retention(most, clock)
         self._syndics = syndics
         self._clock = clock
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: dict[str, Job] = {}
         self._bytes = 0
         self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
         self._end_listeners: list[Callable[[Job], None]] = []
@@ -51,6 +51,10 @@ class JobBook:
     def on_end(self, call: Callable[[Job], None]) -> None:
         """Call ``call(job)`` once for every job that ends; a late return may change it even then."""
         self._end_listeners.append(call)
+
+    def needed_by(self, call: Needed) -> None:
+        """Forget no job of which ``call(jid)`` says that somebody needs it."""
+        self._retention.needed_by(call)
 
     def get(self, jid: str | None) -> Job | None:
         """Return the job, if it is known."""
@@ -112,6 +116,7 @@ class JobBook:
         """Note a runner or wheel that was started here."""
         job = self._open(jid)
         job.kind, job.fun, job.user, job.eauth = kind, fun, user, eauth
+        self._changed(job)
         return job
 
     def remember(self, job: Job) -> Job:
@@ -126,18 +131,20 @@ class JobBook:
         job.end_told = job.ended  # long ago, perhaps
         self._jobs[job.jid] = job
         self._bytes += job.size - (known.size if known is not None else 0)
-        self._forget()
         self._tell(job)
+        self._forget(job)
         return job
 
     def found(self, job: Job, parts: Mapping[str, Part]) -> None:
         """Take returns that were found in the job cache: they were not heard on the bus."""
         for minion, part in parts.items():
             if part.state in RETURNED:
-                self._bytes += part.size
                 job.size += part.size
+                if self._jobs.get(job.jid) is job:
+                    self._bytes += part.size
                 job.take(minion, part, self._clock())
                 self._tell(job, minion)
+        self._forget(job)
 
     def runs(self, job: Job, minion: str) -> None:
         """Note that a minion says that it runs the job."""
@@ -178,6 +185,7 @@ class JobBook:
         job.returned(minion, data, size, self._clock())
         self._bytes += job.size - before
         self._tell(job, minion)
+        self._forget(job)
 
     def _progress(self, jid: str, minion: str, data: Mapping[str, Any]) -> None:
         """Two forms: ``websocket_api.progress`` of the minion, and Salt's own state events."""
@@ -209,27 +217,28 @@ class JobBook:
             job.finish(data.get("return"), bool(data.get("success", True)), size, self._clock())
             self._bytes += size
         self._tell(job)
+        self._forget(job)
 
     def _open(self, jid: str) -> Job:
         job = self._jobs.get(jid)
         if job is None:
             job = self._jobs[jid] = Job(jid, start_time=start_time(jid))
-            self._forget()
+            self._changed(job)
+            self._forget(job)
         return job
 
-    def _forget(self) -> None:
-        if len(self._jobs) <= self._most and self._bytes <= MOST_BYTES:
-            return
-        for jid in list(self._jobs)[:-1]:
-            if len(self._jobs) <= self._most and self._bytes <= MOST_BYTES:
-                return
-            job = self._jobs[jid]
-            # Running ones are kept, up to twice the bounds: a job that never ends must not live for ever.
-            if job.ended or len(self._jobs) > 2 * self._most or self._bytes > 2 * MOST_BYTES:
-                del self._jobs[jid]
-                self._bytes -= job.size
+    def _changed(self, job: Job) -> None:
+        # What only returns told of stands in the job cache, if anywhere; Salt's own questions nobody looks for.
+        self._retention.changed(job, spent=job.ended or not self.is_followed(job))
+
+    def _forget(self, spared: Job) -> None:
+        while (jid := self._retention.choose(self._bytes, MOST_BYTES, spared.jid)) is not None:
+            self._retention.forgot(jid)
+            self._bytes -= self._jobs.pop(jid).size
 
     def _tell(self, job: Job, *minions: str) -> None:
+        if self._jobs.get(job.jid) is job:
+            self._changed(job)
         for call in self._listeners:
             call(job, minions)
         if job.ended and not job.end_told:

@@ -44,6 +44,7 @@ class Rebar:
         """Jobs whose end is told as soon as the event that ended them is."""
         book.on_change(self._job_changed)
         book.on_end(self._job_ended)
+        book.needed_by(lambda jid: any(job.jid == jid for job in self._ended))
 
     def follow(self, connection: Connection, session: Session) -> RebarSubscription:
         """Return the subscription of a client that has just come; it has not registered for anything yet."""

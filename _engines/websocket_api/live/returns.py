@@ -46,6 +46,7 @@ class Returns:
         self._spawn = spawn
         self._followed: dict[str, tuple[Batch, SentJob]] = {}
         jobs.on_change(self._changed)
+        jobs.needed_by(self._awaits)
 
     def watched(self) -> list[str]:
         """Return the jobs that have not ended, of batches that are not being ended anyway."""
@@ -57,6 +58,10 @@ class Returns:
         for minion in [minion for minion in sent.places if minion not in job.parts]:
             job.expect((), [minion])
         self._changed(job, tuple(sent.places))
+
+    def _awaits(self, jid: str) -> bool:
+        followed = self._followed.get(jid)
+        return followed is not None and bool(followed[1].places)
 
     def forget(self, batch: Batch) -> None:
         """Follow a batch's jobs no more."""

@@ -48,6 +48,7 @@ class Views:
         self._changed_minions: set[str] = set()
         self._fleet_pacer = Pacer(CHANGE_SECONDS, self._flush_fleet, later, clock)
         book.on_change(self._job_changed)
+        book.needed_by(lambda jid: jid in self._jobs)
         fleet.on_change(self._minion_changed)
 
     @property

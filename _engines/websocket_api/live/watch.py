@@ -69,6 +69,7 @@ class JobWatcher:
         self._leaving: list[tuple[float, str, str]] = []
         """(when, jid, minion): not running any more, given up if no return came until then."""
         book.on_change(self._changed)
+        book.needed_by(self._needs)
 
     async def ended(self, job: Job, seconds: float, connection: Connection) -> bool:
         """Wait for a client until the job has ended; return False when the time is up."""
@@ -81,6 +82,9 @@ class JobWatcher:
             except asyncio.TimeoutError:
                 return False
         return True
+
+    def _needs(self, jid: str) -> bool:
+        return jid in self._waiters or jid in self._questions or jid in self._cancels or jid in self._cancels.values()
 
     def canceling(self, cancel_jid: str, jid: str) -> None:
         """Note that the job ``cancel_jid`` stops the job ``jid``: its minions are canceled as they answer."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from websocket_api.live import alljobs
 from websocket_api.live.alljobs import AllJobsSubscription
 from websocket_api.live.jobs import Job, Part
 from websocket_api.live.pacing import TURN_SECONDS
-from websocket_api.live.pictures import MinionsSubscription
+from websocket_api.live.pictures import JobSubscription, MinionsSubscription
 from websocket_api.live.sessions import Session
 
 from tests.unit.live.support import Client, World
@@ -79,7 +80,7 @@ def test_a_change_costs_the_same_however_many_jobs_there_are() -> None:
     sizes = []
     for jobs in (1, 1000):
         world, client = World(events=5000), Client()
-        world.book._most = 2000
+        world.book._retention._most = 2000
         for number in range(1, jobs + 1):
             publish(world, number, "a", "b")
         follow(world, client)
@@ -180,7 +181,7 @@ def test_what_is_read_from_the_job_cache_is_told() -> None:
 def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
     """However slowly a client reads: nothing is lost, and nothing comes before it."""
     world, client = World(), Client(most_frames=8)
-    world.book._most = 2000
+    world.book._retention._most = 2000
     for number in range(1, 1001):
         publish(world, number, "a")
     client.socket.stuck = True
@@ -204,7 +205,7 @@ def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
 def test_others_have_their_turn_while_a_snapshot_is_drawn() -> None:
     """A long picture is drawn in slices, one in each turn of the loop, however many clients wait for theirs."""
     world, clients = World(), [Client(), Client()]
-    world.book._most = 2000
+    world.book._retention._most = 2000
     for number in range(1, 1001):
         publish(world, number, "a")
     tick = TURN_SECONDS / 4
@@ -271,7 +272,7 @@ def test_returns_are_left_out_on_demand() -> None:
 def test_large_jobs_come_in_pieces() -> None:
     """At most 500 minions, 100 jobs or 256 KiB of returns leave together: the outbox knows in time how full it is."""
     world = World(events=9000)
-    world.book._most = 2000
+    world.book._retention._most = 2000
     for number in range(1, 250):
         publish(world, number, "a")
     publish(world, 300, *[f"m{number}" for number in range(1200)])
@@ -316,3 +317,26 @@ def test_connected_minions_only() -> None:
     world.fleet.read_keys({"a": "accepted", "b": "rejected", "stranger": "pending"})
     world.time.pass_(1)
     assert [message["minions"] for message in client.got] == [{"b": None}]
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_followers_see_the_end_of_a_job_in_a_full_book(one: bool) -> None:
+    """It is told a moment after it came, and the job must be there still, though it is full of jobs that never end."""
+    world, client = World(), Client()
+    for number in range(150):
+        publish(world, number, "gone")
+    if one:
+        job = world.book.get(jid(149))
+        assert job is not None
+        session, number = world.session(".*"), client.connection.next_number()
+        JobSubscription(world.views, client.connection, number, session, [job]).start()
+    else:
+        follow(world, client)
+    world.time.pass_(1)
+    client.got  # noqa: B018 - forget the snapshot
+    answer(world, 149, "gone")
+    for number in range(200, 240):
+        publish(world, number, "a")
+        answer(world, number, "a")
+    world.time.pass_(1)
+    assert [frame["job"]["state"] for frame in client.got if frame["jid"] == jid(149)] == ["complete"]

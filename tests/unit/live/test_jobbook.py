@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from websocket_api.live.events import make
 from websocket_api.live.jobbook import JobBook
-from websocket_api.live.jobs import Job
+from websocket_api.live.jobs import Job, start_time
+from websocket_api.live.retention import QUIET_SECONDS
 
 from tests.unit.live.support import JID, World
 
@@ -297,6 +299,17 @@ def jid_of(number: int) -> str:
     return f"20261123{number:012d}"
 
 
+def end(book: JobBook, number: int) -> None:
+    """What the bus says when a runner of that number ends."""
+    done = {"fun": "runner.manage.up", "return": None, "success": True}
+    book.take(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
+
+
+def numbers(book: JobBook) -> list[int]:
+    """Which jobs are known."""
+    return [number for number in range(1000) if book.get(jid_of(number))]
+
+
 def test_ended_jobs_are_forgotten_first() -> None:
     """Over the bound the oldest ended ones go; those that run stay."""
     world = World()
@@ -304,7 +317,7 @@ def test_ended_jobs_are_forgotten_first() -> None:
     for number in range(6):
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
         if number in (1, 3, 4):
-            book._jobs[jid_of(number)].finish(None, True, 0, 0.0)
+            end(book, number)
     assert [jid for jid in map(jid_of, range(6)) if book.get(jid)] == [jid_of(number) for number in (0, 2, 5)]
 
 
@@ -316,6 +329,57 @@ def test_jobs_that_never_end_are_bounded_too() -> None:
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
     assert len(book) <= 6
     assert book.get(jid_of(49)) is not None
+
+
+def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
+    """They take their share of the book, and no more: a quarter is for those that end."""
+    world = World()
+    book = JobBook(most=40, clock=world.time)
+    for number in range(40):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+    for number in range(40, 100):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        end(book, number)
+    assert numbers(book) == [*range(40), *range(90, 100)]
+
+
+def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> None:
+    """Where others would have to go that are looked for; those of which there is news stay."""
+    world = World()
+    book = JobBook(most=40, clock=world.time)
+    for number in range(40):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+    world.time.pass_(QUIET_SECONDS + 1)
+    book.called_here("runner", jid_of(3), "manage.up", "ann", "pam")
+    for number in range(40, 70):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        end(book, number)
+    assert numbers(book) == [3, *range(11, 40), *range(60, 70)]
+
+
+def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
+    """Whether it has ended or never will, and however many jobs come after it."""
+    world = World()
+    book = JobBook(most=3, clock=world.time)
+    book.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
+    for number in range(200):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        if number % 3:
+            end(book, number)
+    assert {0, 1, 199} <= set(numbers(book))
+    assert len(book) <= 8
+
+
+def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
+    """A minion that is gone never answers them, and nobody asks what became of that."""
+    world = World()
+    book = JobBook(most=10, clock=world.time)
+    for number in range(100):
+        fun = "test.ping" if number < 8 else "saltutil.find_job"
+        jid = jid_of(number)
+        stamp = start_time(jid)
+        book.take(*make(1, f"salt/job/{jid}/new", {"fun": fun, "arg": [], "minions": ["gone"], "_stamp": stamp}, 0.0))
+    assert numbers(book) == [*range(8), 98, 99]
 
 
 def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
