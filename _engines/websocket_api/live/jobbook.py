@@ -126,7 +126,7 @@ class JobBook:
             return known
         for minion, part in known.parts.items() if known is not None else ():
             if part.state in RETURNED:
-                job.parts[minion] = part  # it came after the job cache was read
+                job.put(minion, part)  # it came after the job cache was read
         job.expect(())
         job.end_told = job.ended  # long ago, perhaps
         self._jobs[job.jid] = job

@@ -73,6 +73,12 @@ class Job:
     size: int = 0
     end_told: bool = False
     """Whether its end was told: a return that comes later does not end it anew."""
+    _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Minions that have not ended, kept as parts change: to look for them at each return costs the square of a job."""
+
+    def __post_init__(self) -> None:
+        """Look once who has not ended."""
+        self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
 
     @property
     def total(self) -> int:
@@ -86,7 +92,7 @@ class Job:
     @property
     def waiting(self) -> list[str]:
         """The minions that have not ended."""
-        return [minion for minion, part in self.parts.items() if part.state not in ENDED]
+        return list(self._waiting)
 
     @property
     def state(self) -> str:
@@ -104,17 +110,19 @@ class Job:
 
         :param now: when this was learned; the job may turn out to be over
         """
-        for minion in minions:
-            self.parts.setdefault(str(minion), Part())
-        for minion in missing:
-            part = self.parts.setdefault(str(minion), Part())
+        for minion in map(str, minions):
+            self._part(minion)
+        for minion in map(str, missing):
+            part = self._part(minion)
             if part.state == "pending":
                 part.state = "missing"
+                self._waiting.pop(minion, None)
         self._look_whether_ended(now)
 
     def returned(self, minion: str, data: Mapping[str, Any], size: int, now: float) -> None:
         """Take a minion's return, however late."""
-        part = self.parts.setdefault(minion, Part())
+        part = self._part(minion)
+        self._waiting.pop(minion, None)
         self.size += size - part.size
         # Of a compound command both hold one for each function: it succeeded when all did.
         retcodes, successes = each(data.get("retcode")), each(data.get("success"))
@@ -129,8 +137,16 @@ class Job:
 
     def take(self, minion: str, part: Part, now: float) -> None:
         """Take a minion's part as the job cache has it."""
-        self.parts[minion] = part
+        self.put(minion, part)
         self._look_whether_ended(now)
+
+    def put(self, minion: str, part: Part) -> None:
+        """Set a minion's part; whether the job has ended by it is not looked at."""
+        self.parts[minion] = part
+        if part.state in ENDED:
+            self._waiting.pop(minion, None)
+        else:
+            self._waiting[minion] = None
 
     def report(self, minion: str, percent: float, message: str | None) -> bool:
         """Take a progress report, of a minion that this job targets and that has not ended. Never falls back."""
@@ -146,9 +162,10 @@ class Job:
 
     def give_up(self, minions: Iterable[str], state: str, now: float) -> list[str]:
         """End the parts of minions that will not return as ``missing`` or ``canceled``; return whose ended."""
-        changed = [minion for minion in minions if minion in self.parts and self.parts[minion].state not in ENDED]
+        changed = [minion for minion in dict.fromkeys(minions) if minion in self._waiting]
         for minion in changed:
             self.parts[minion].state = state
+            del self._waiting[minion]
         self._look_whether_ended(now)
         return changed
 
@@ -159,11 +176,18 @@ class Job:
         self.ended = True
         self.end_time = timestamp(now)
 
+    def _part(self, minion: str) -> Part:
+        part = self.parts.get(minion)
+        if part is None:
+            part = Part()
+            self.put(minion, part)
+        return part
+
     def _look_whether_ended(self, now: float | None = None) -> None:
         # A return can come before the job is known; who else is expected is told only later.
         if self.kind != "job" or not self.parts or self.fun is None:
             return
-        self.ended = not self.waiting
+        self.ended = not self._waiting
         if not self.ended:
             self.end_time = None
         elif now is not None and self.end_time is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from websocket_api.live.jobs import Job, shown, start_time, state_of
+from websocket_api.live.jobs import Job, Part, shown, start_time, state_of
 
 from tests.unit.live.support import JID
 
@@ -236,3 +236,34 @@ def test_state_of_no_parts_is_complete() -> None:
 def test_a_jid_tells_when_it_was_made(jid: str, known: bool) -> None:
     """The time is in the jid; one that holds none tells nothing."""
     assert (start_time(jid) is not None) is known
+
+
+def test_a_return_costs_the_same_however_many_minions_a_job_has() -> None:
+    """Nothing goes through all parts for one of them."""
+
+    class Parts(dict[str, Part]):
+        """Parts that nobody may go through."""
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all parts were looked at")
+
+        items = values = keys = __iter__  # type: ignore[assignment]
+
+    one = job("a", "b", "c", "d")
+    one.parts = Parts(one.parts)
+    one.report("a", 10, None)
+    back("a")(one)
+    back("d", **BAD)(one)
+    assert (one.waiting, one.ended) == (["b", "c"], False)
+    one.give_up(["b", "b"], "missing", NOW)
+    one.expect((), ["c", "gone"])
+    assert (one.waiting, one.ended) == ([], True)
+
+
+def test_who_is_waited_for_follows_from_the_parts() -> None:
+    """Whatever a job is made of."""
+    one = Job(JID, fun="test.ping", parts={"a": Part(), "b": Part("returned"), "c": Part("running")})
+    assert one.waiting == ["a", "c"]
+    one.put("a", Part("returned"))
+    one.take("b", Part(), NOW)
+    assert one.waiting == ["c", "b"]
