@@ -18,6 +18,8 @@ from .lease import QUICK_SECONDS, SETTLE_SECONDS, Lease
 log = logging.getLogger(__name__)
 
 AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
+AT_ONCE = 32
+"""Batches that are read or written at once: thousands may be left by a master, and others want to use the store too."""
 
 Then = Callable[[Batch, Mapping[str, Any], float], Awaitable[None]]
 """``await then(batch, record, when the record was read)``."""
@@ -47,6 +49,7 @@ class TakeOver:
         self._sleep = sleep
         self._then = then
         self._around = clock() - AROUND_SECONDS
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def look(self, lease: Lease) -> None:
         """Follow those that somebody watches, and now and then look at all; called every second.
@@ -62,29 +65,48 @@ class TakeOver:
             return
         self._around = self._clock()
         await self._reader.look_around()
-        await asyncio.gather(*(self._try(batch, lease) for batch in self._others()))
+        others = self._others()
+        # All are waited for, whatever one of them comes to: what would go on beside the next look would be tried twice.
+        ends = await asyncio.gather(*(self._try(batch, lease) for batch in others), return_exceptions=True)
+        faults = [(batch, end) for batch, end in zip(others, ends, strict=True) if end is not None]
+        for batch, fault in faults:
+            if not isinstance(fault, ApiError):
+                log.error("batch %d could not be taken over", batch.id, exc_info=fault)
+        for _, fault in faults:
+            if isinstance(fault, ApiError):
+                raise fault
 
     def _others(self) -> list[Batch]:
         return [one for one in self._book.known() if not one.ended and one.id not in self._reader.driven]
 
     async def _try(self, batch: Batch, lease: Lease) -> None:
+        async with self._room:
+            if not await self._claim(batch, lease):
+                return
+        await self._sleep(SETTLE_SECONDS)
+        async with self._room:
+            await self._go_on(batch, lease)
+
+    async def _claim(self, batch: Batch, lease: Lease) -> bool:
+        """Write this engine's name into the record of a batch whose driver is gone; tell whether that was done."""
         began = self._clock()
         stored = await self._store.record(batch.id)
         if stored is None:
             self._reader.forget(batch)
             lease.forget(batch.id)
-            return
+            return False
         if stored["status"] in ENDED or not (lease.ours(stored) or lease.void(batch.id, stored)):
             await self._reader.follow(batch, stored)
-            return
+            return False
         was = stored["driver"]["master"]
         jobs = [[*row[:4], row[4] or was != lease.master] for row in stored["jobs"]]
         await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
-        if self._clock() - began > QUICK_SECONDS:
-            return
-        await self._sleep(SETTLE_SECONDS)
+        return self._clock() - began <= QUICK_SECONDS
+
+    async def _go_on(self, batch: Batch, lease: Lease) -> None:
+        """Hand a batch on whose record still names this engine."""
         began, settled = self._clock(), await self._store.record(batch.id)
-        if settled is None or not lease.ours(settled):
+        if settled is None or not lease.ours(settled) or batch.id in self._reader.driven:
             return
         batch.requests = None
         records.update(batch, settled)

@@ -425,6 +425,91 @@ async def test_jobs_that_are_slow_to_be_read_hold_up_no_lease() -> None:
     masters.kill(again)
 
 
+async def test_one_that_cannot_be_read_lets_no_other_be_taken_over_twice() -> None:
+    """What is on its way when the first fails is waited for, and nothing of it is sent a second time."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    first = await one.batch("x", "y", concurrency=1)
+    await one.batch(*[f"m{number}" for number in range(1500)], held=False)
+    masters.kill(one)
+    one.salt.published.clear()
+    again = Master(masters.store, masters.accounts, masters.time, "one", "2")
+    record, requests, taken, faults = again.access.record, again.access.requests, [], [ApiError("too_many", "busy")]
+
+    async def fails_once(id_: int) -> dict[str, Any] | None:
+        if id_ == first.id and faults:
+            raise faults.pop()
+        return await record(id_)
+
+    async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
+        rows = await requests(id_, numbers)
+        await again._sleep(0.5)
+        return rows
+
+    async def adopted(batch: Batch) -> None:
+        taken.append(batch.id)
+        await adopt(batch)
+
+    again.access.record, again.access.requests = fails_once, slow  # type: ignore[method-assign]
+    adopt = again.dispatch.adopt
+    again.dispatch.adopt = adopted  # type: ignore[method-assign]
+    masters.all[again] = None
+    await masters.pass_(15)
+    assert sorted(taken) == sorted(batch.id for batch in again.book.known())
+    assert len(taken) == 2
+    minions = [minion for job in again.sent for minion in job]
+    assert len(minions) == len(set(minions))
+
+
+async def test_many_are_taken_over_a_few_dozen_at_a_time() -> None:
+    """A master may leave thousands, and more calls than may wait are refused."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    for _ in range(200):
+        await one.batch("a", held=False)
+    masters.kill(one)
+    again = Master(masters.store, masters.accounts, masters.time, "one", "2")
+    record, at_once, most = again.access.record, 0, 0
+
+    async def counted(id_: int) -> dict[str, Any] | None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        stored = await record(id_)
+        at_once -= 1
+        return stored
+
+    again.access.record = counted  # type: ignore[method-assign]
+    masters.all[again] = None
+    await masters.pass_(6)
+    assert sum(map(again.keeper.drives, again.book.known())) == 200
+    assert most <= 32
+
+
+async def test_what_nobody_foresaw_at_one_keeps_no_other_from_going_on(caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the log with its traceback, and tried again."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(1)
+    masters.kill(one)
+    again = Master(masters.store, masters.accounts, masters.time, "one", "2")
+    record, faults = again.access.record, [RuntimeError("nobody foresaw this")]
+
+    async def stumbles(id_: int) -> dict[str, Any] | None:
+        if id_ == first.id and faults:
+            raise faults.pop()
+        return await record(id_)
+
+    again.access.record = stumbles  # type: ignore[method-assign]
+    masters.all[again] = None
+    await masters.pass_(4)
+    assert (again.keeper.drives(of(again, first)), again.keeper.drives(of(again, second))) == (False, True)
+    assert f"batch {first.id} could not be taken over" in caplog.messages
+    await masters.pass_(6)
+    assert again.keeper.drives(of(again, first))
+
+
 async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
