@@ -13,6 +13,9 @@ from .batches import Batch
 
 log = logging.getLogger(__name__)
 
+ROUNDS = 3
+"""How often the requests of a running batch are read again because it went on meanwhile."""
+
 
 class Store(Protocol):
     """Where batches are kept (master/batchstore.py); every method raises ``master_unavailable`` when it fails."""
@@ -43,6 +46,39 @@ class Store(Protocol):
     async def given(self, identity: str, number: int, last: int) -> None: ...
 
 
+class _Rows:
+    """The requests of a batch that is being read, while its driver may go on writing.
+
+    Chunks are written before the record that tells of them, so what is read after a record is as new as that, or newer.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[int, list[Any]] = {}
+        self._revs: list[int] = []
+        self._rounds = 0
+
+    @property
+    def all(self) -> list[list[Any]]:
+        """All chunks, in order."""
+        return [self._rows[number] for number in range(len(self._revs))]
+
+    async def read(self, store: Store, stored: Mapping[str, Any]) -> int:
+        """Read what changed until this record was written; return how often that was done."""
+        new = _changed(stored, self._revs)
+        self._rows.update(zip(new, await store.requests(stored["id"], new), strict=True))
+        self._revs, self._rounds = stored["chunks"], self._rounds + 1
+        return self._rounds
+
+
+def _changed(stored: Mapping[str, Any], revs: list[int]) -> list[int]:
+    """Return the chunks that were written since ``revs``."""
+    return [number for number, at in enumerate(stored["chunks"]) if number >= len(revs) or at != revs[number]]
+
+
+def _incomplete(batch: Batch) -> ApiError:
+    return ApiError("not_found", f"the requests of batch {batch.id} are not in the store any more")
+
+
 class BatchReader:
     """Batches as the store has them.
 
@@ -69,18 +105,44 @@ class BatchReader:
         self._revs[batch.id] = rev, list(revs)
 
     async def fill(self, batch: Batch) -> None:
-        """Give a batch its requests.
+        """Give a batch its requests, and the state that belongs to them.
 
         :raises ApiError: not_found where some are not there any more
         """
-        numbers = [places.start // records.CHUNK for places in batch.pieces(records.CHUNK)]
-        calls = await self._store.calls(batch.id)
-        chunks = await self._store.requests(batch.id, numbers)
-        if batch.requests is not None:
-            return
-        if not records.complete(batch, calls, chunks):
-            raise ApiError("not_found", f"the requests of batch {batch.id} are not in the store any more")
-        records.fill(batch, calls, chunks)
+        calls, rows = await self._store.calls(batch.id), _Rows()
+        while True:
+            stored = await self._store.record(batch.id)
+            if stored is None:
+                raise _incomplete(batch)
+            rounds = await rows.read(self._store, stored)
+            if batch.requests is not None or batch.id in self.driven:
+                return
+            known = self._revs.get(batch.id, (-1, []))[0]
+            # A newer state was noted meanwhile: these requests are not its. While the batch runs, what is missed here
+            # comes with the next look; of one that has ended nothing comes any more.
+            if stored["rev"] >= known or (rounds >= ROUNDS and not batch.ended):
+                break
+        if not records.complete(batch, calls, rows.all):
+            raise _incomplete(batch)
+        before = batch.ended
+        records.update(batch, stored)
+        records.fill(batch, calls, rows.all)
+        self.note(batch, stored["rev"], stored["chunks"])
+        if stored["rev"] != known:
+            self._book.tell(batch, (), "save" if batch.ended and not before else "update")
+
+    async def take(self, batch: Batch, stored: Mapping[str, Any]) -> None:
+        """Read a batch whole that this engine is about to drive, whatever of it is in memory.
+
+        :param stored: its record, which names this engine: nobody else writes any more
+        :raises ApiError: not_found where some of its requests are not there any more
+        """
+        calls, rows = await self._store.calls(batch.id), _Rows()
+        await rows.read(self._store, stored)
+        if not records.complete(batch, calls, rows.all):
+            raise _incomplete(batch)
+        records.update(batch, stored)
+        records.fill(batch, calls, rows.all)
 
     def unload(self, batch: Batch) -> None:
         """Keep only the head of a batch, unless it is needed whole."""
@@ -126,16 +188,18 @@ class BatchReader:
 
     async def follow(self, batch: Batch, stored: Mapping[str, Any]) -> None:
         """Take what another master wrote; of the requests only what changed since."""
-        rev, revs = self._revs.get(batch.id, (-1, []))
-        if stored["rev"] == rev:
+        known = self._revs.get(batch.id)
+        rev, revs = known or (-1, [])
+        if stored["rev"] == rev or batch.id in self.driven:
             return
         places: list[int] = []
         if batch.requests is not None:
-            new = [number for number, at in enumerate(stored["chunks"]) if number >= len(revs) or at != revs[number]]
-            for number, rows in zip(new, await self._store.requests(batch.id, new), strict=True):
+            new = _changed(stored, revs)
+            chunks = await self._store.requests(batch.id, new)
+            if batch.id in self.driven or self._revs.get(batch.id) is not known:
+                return  # somebody else was quicker, and may have read something newer
+            for number, rows in zip(new, chunks, strict=True):
                 places += records.take_rows(batch, number, rows)
-        if batch.id in self.driven:
-            return
         self.note(batch, stored["rev"], stored["chunks"])
         before = batch.ended
         records.update(batch, stored)

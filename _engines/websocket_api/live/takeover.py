@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..errors import ApiError
-from . import batchrecords as records
 from .batchbook import BatchBook
 from .batches import Batch
 from .batchreader import BatchReader, Store
@@ -108,11 +107,9 @@ class TakeOver:
         began, settled = self._clock(), await self._store.record(batch.id)
         if settled is None or not lease.ours(settled) or batch.id in self._reader.driven:
             return
-        batch.requests = None
-        records.update(batch, settled)
         lease.forget(batch.id)
         try:
-            await self._reader.fill(batch)
+            await self._reader.take(batch, settled)
         except ApiError as fault:
             if fault.code != "not_found":
                 raise

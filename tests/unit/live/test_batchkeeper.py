@@ -106,6 +106,68 @@ async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
     assert (one.sent, two.sent) == ([["a", "b"]], [])
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.2, 2.5, 4.0])
+async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_state(seconds: float) -> None:
+    """However long the reading takes, and also where the batch ends meanwhile: nobody reads it again then."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", "c")
+    await masters.pass_(7)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    assert seen.requests is None
+    requests, told = two.access.requests, []
+    two.book.on_change(lambda of_, places, what: told.append(what))
+
+    async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
+        rows = await requests(id_, numbers)
+        await two._sleep(seconds)
+        return rows
+
+    two.access.requests = slow  # type: ignore[method-assign]
+    two.book.hold(seen)
+    reading = asyncio.ensure_future(two.book.whole(seen))
+    for minions in ("a", "bc"):
+        await masters.pass_(0.5)
+        one.returns(one.last, *minions)
+    assert batch.ended
+    await masters.pass_(12)
+    assert reading.done()
+    assert statuses(seen) == ["resolved"] * 3
+    assert seen.shown() == batch.shown()
+    assert told.count("save") == 1
+
+
+async def test_of_two_who_follow_at_once_the_slower_does_not_bring_back_what_is_older() -> None:
+    """A client's question beside the look of every second."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b")
+    await masters.pass_(7)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    two.book.hold(seen)
+    await two.book.whole(seen)
+    one.returns(one.last, "a")
+    await masters.pass_(0.75)
+    await one.keeper.save(batch)
+    requests, answers = two.access.requests, asyncio.Event()
+
+    async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
+        rows = await requests(id_, numbers)
+        await answers.wait()
+        return rows
+
+    two.access.requests = slow  # type: ignore[method-assign]
+    asking = asyncio.ensure_future(two.book.visible(batch.id, two.session.viewer))
+    await settle()
+    two.access.requests = requests  # type: ignore[method-assign]
+    one.returns(one.last, "b")
+    await masters.pass_(3)
+    assert seen.status == "resolved"
+    answers.set()
+    await asking
+    assert (seen.status, statuses(seen)) == ("resolved", ["resolved"] * 2)
+
+
 async def test_another_master_takes_over_when_the_driver_is_gone_for_twenty_seconds() -> None:
     """What was sent by the one that is gone is not sent again, what was not is."""
     masters = Masters()
