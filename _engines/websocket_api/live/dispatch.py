@@ -18,13 +18,12 @@ from .pacing import Later, Pacer
 from .returns import Returns
 from .sending import Driven, Sending
 from .sessions import Session, Sessions
+from .stopping import Stopping
 
 log = logging.getLogger(__name__)
 
 SEND_SECONDS = 0.2  # between two jobs of a batch at least: returns that come meanwhile make room for a larger one
-YOUNG_SECONDS = 1.0  # a job published just now may not have begun: nothing would be there to be stopped
 STOPPED = {"error": "stopped", "message": "not sent: a request before it failed, and the batch stops at errors"}
-CANCELED = {"error": "canceled", "message": "the batch was canceled"}
 TIMEOUT = {"error": "timeout", "message": "the time of the batch was up; the function may still run"}
 
 
@@ -53,11 +52,9 @@ class Dispatch:
         self._batches = batches
         self._keeper = keeper
         self._sessions = sessions
-        self._salt = salt
         self._later = later
         self._clock = clock
         self._wall = wall
-        self._sleep = sleep
         self._driven: dict[int, Driven] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._returns = Returns(jobs=jobs, wall=wall, stored=salt.job, changed=self._changed, spawn=self._spawn)
@@ -75,6 +72,16 @@ class Dispatch:
             wall=wall,
             changed=self._changed,
             spawn=self._spawn,
+        )
+        self._stopping = Stopping(
+            jobs=jobs,
+            keeper=keeper,
+            salt=salt,
+            lost=self._lost,
+            clock=clock,
+            wall=wall,
+            sleep=sleep,
+            changed=self._changed,
         )
         keeper.driver = self
         sessions.on_end(self._session_ended)
@@ -106,30 +113,26 @@ class Dispatch:
         """Leave a batch to another master, or to nobody: it has ended."""
         driven = self._driven.pop(batch.id, None)
         self._returns.forget(batch)
+        self._stopping.forget(batch)
         if driven is not None:
             driven.let_go()
 
     async def cancel(self, batch: Batch) -> None:
         """Stop a batch: nothing more is sent, and what runs is ended on the minions.
 
-        :raises ApiError: the master cannot be asked; then what runs goes on
+        :raises ApiError: the master cannot be asked; it is tried again, and meanwhile what runs goes on
         """
         driven = self._driven.get(batch.id)
         if driven is None or batch.ended:
             return
-        batch.final = "canceled"
-        self._changed(batch, batch.end_all({"pending"}, "canceled", self._wall(), CANCELED))
-        async with driven.lock:
-            # One after the other: each costs the master about as much as the job itself, and several at once would
-            # keep one another waiting for longer than an answer is waited for.
-            for job in list(batch.jobs.values()):
-                await self._stop(batch, job)
-        self._changed(batch, batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED))
+        await self._stopping.stop(driven)
 
     async def tick(self) -> None:
-        """End what is out of time; called every second."""
+        """End what is out of time, go on with what is being stopped; called every second."""
         now = self._wall()
-        for batch in [driven.batch for driven in self._driven.values()]:
+        for driven in list(self._driven.values()):
+            batch = driven.batch
+            self._stopping.tick(driven)
             if batch.timeout is not None and now >= batch.created + batch.timeout and not batch.ended:
                 batch.final = "timeout"
                 self._changed(batch, batch.end_all({"pending", "sent"}, "timeout", now, TIMEOUT))
@@ -148,7 +151,7 @@ class Dispatch:
             return
         async with driven.lock:
             try:
-                while self._driven.get(batch.id) is driven and not batch.ended and batch.next():
+                while self._driven.get(batch.id) is driven and batch.final is None and not batch.ended and batch.next():
                     if not await self._sending.send(driven):
                         return
             except Exception:
@@ -167,22 +170,6 @@ class Dispatch:
         for job in jobs:
             if batch.id in self._driven:
                 await self._lost.take_up(batch, job)
-
-    async def _stop(self, batch: Batch, job: SentJob) -> None:
-        if self._jobs.get(job.jid) is None:
-            await self._lost.find(batch, job)
-        known = self._jobs.get(job.jid)
-        if known is None or not job.places:
-            return
-        young = job.at + YOUNG_SECONDS - self._wall()
-        if young > 0:
-            await self._sleep(young)
-        try:
-            await self._salt.stop(known, list(job.places))
-        except ApiError as fault:
-            if not fault.retryable:
-                raise
-            await self._salt.stop(known, list(job.places))  # to stop it twice harms nothing
 
     def _changed(self, batch: Batch, places: Collection[int]) -> None:
         """Do what follows from a change: stop at errors, see the end, go on."""
@@ -210,6 +197,7 @@ class Dispatch:
             log.error("driving a batch failed", exc_info=fault)
 
     def close(self) -> None:
-        """Send nothing more."""
+        """Send and stop nothing more."""
+        self._stopping.close()
         for task in list(self._tasks):
             task.cancel()

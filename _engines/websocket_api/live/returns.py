@@ -49,8 +49,11 @@ class Returns:
         jobs.needed_by(self._awaits)
 
     def watched(self) -> list[str]:
-        """Return the jobs that have not ended, of batches that are not being ended anyway."""
-        return [jid for jid, (batch, sent) in self._followed.items() if sent.places and batch.final is None]
+        """Return the jobs that have not ended.
+
+        Those of a canceled batch too: the master may not be able to stop them, and then they end by themselves.
+        """
+        return [jid for jid, (_, sent) in self._followed.items() if sent.places]
 
     def follow(self, batch: Batch, sent: SentJob, job: Job) -> None:
         """Take what has come of a job so far, and what comes of it from now on."""
@@ -115,9 +118,13 @@ class Returns:
             place = sent.places.get(minion)
             if place is None:
                 continue
-            fault = UNKNOWN if sent.foreign or unread else MISSING
-            sent.late[minion] = place
-            if batch.end(place, "error", self._wall(), result=fault):
+            if batch.final == "canceled":
+                # It was to be stopped, and does not run.
+                status, fault = "canceled", CANCELED
+            else:
+                status, fault = "error", UNKNOWN if sent.foreign or unread else MISSING
+                sent.late[minion] = place
+            if batch.end(place, status, self._wall(), result=fault):
                 places.append(place)
         if places:
             self._tell(batch, places)

@@ -90,6 +90,42 @@ async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_m
     assert of(again, batch).status == "resolved"
 
 
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_cancel_that_a_restart_breaks_off_goes_on_after_it(answers: bool) -> None:
+    """Where the master does not answer then either, what runs is watched to its end."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", "c", concurrency=2)
+    await masters.pass_(3)
+
+    async def never(job: Job, minions: list[str]) -> None:
+        await asyncio.Event().wait()
+
+    async def failing(job: Job, minions: list[str]) -> None:
+        raise ApiError("master_unavailable", "the master does not answer")
+
+    one.salt.stop = never  # type: ignore[method-assign]
+    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    await masters.pass_(3)
+    masters.kill(one)
+    with pytest.raises(ApiError):
+        await asyncio.wait_for(canceling, 5)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    if not answers:
+        again.salt.stop = failing  # type: ignore[method-assign]
+    await masters.pass_(8)
+    after = of(again, batch)
+    if not answers:
+        assert again.dispatch.watched() == [one.last]
+        again.silent(one.last, "a", "b")
+        await masters.pass_(2)
+    else:
+        assert again.salt.stopped == [(one.last, ["a", "b"])]
+    assert (after.status, after.canceled, again.sent) == ("canceled", 3, [])
+    assert masters.store.batches[batch.id]["status"] == "canceled"
+
+
 async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
     """By reading the store; it does not touch it."""
     masters = Masters()
@@ -434,7 +470,14 @@ async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_ma
     one = await masters.start("one")
     first, second = await one.batch("a"), await one.batch("b")
     await masters.pass_(2)
-    stuck = one.access.stuck = asyncio.Event()
+    stuck, write = asyncio.Event(), one.access.write
+
+    async def slow(id_: int, *what: Any) -> None:
+        if id_ == first.id:
+            await stuck.wait()
+        await write(id_, *what)
+
+    one.access.write = slow  # type: ignore[method-assign]
     one.keeper.touch(first)
     one.keeper.touch(second)
     await masters.pass_(1)

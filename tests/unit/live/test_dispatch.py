@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
+import pytest
 from websocket_api.errors import ApiError
+from websocket_api.live.jobs import Job
 
 from tests.unit.live.batching import Masters, settle, statuses
 
@@ -153,6 +156,75 @@ async def test_canceling_finds_a_job_whose_id_is_not_known_yet() -> None:
     assert canceling.done()
     assert one.salt.stopped == [(one.last, ["a"])]
     assert (batch.status, batch.at(0).jid) == ("canceled", one.last)
+
+
+async def test_a_cancel_that_the_master_does_not_answer_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Who asked is told so; the log says once that the batch waits, and why."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", "c", concurrency=2)
+    await masters.pass_(2)
+    stop = one.salt.stop
+
+    async def failing(job: Job, minions: list[str]) -> None:
+        raise ApiError("master_unavailable", "the master does not answer")
+
+    one.salt.stop = failing  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="the master does not answer"):
+        await one.dispatch.cancel(batch)
+    assert statuses(batch) == ["sent", "sent", "canceled"]
+    with caplog.at_level(logging.WARNING):
+        await masters.pass_(8)
+    assert caplog.messages == [f"batch {batch.id} waits until it can be stopped: the master does not answer"]
+    one.returns(one.last, "a")
+    one.salt.stop = stop  # type: ignore[method-assign]
+    await masters.pass_(4)
+    assert one.salt.stopped == [(one.last, ["b"])]
+    assert (batch.status, statuses(batch)) == ("canceled", ["resolved", "canceled", "canceled"])
+
+
+async def test_what_cannot_be_stopped_is_watched_until_it_ends() -> None:
+    """A minion that runs it no more ends it, whether or not the master answers again."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b")
+    await masters.pass_(2)
+
+    async def failing(job: Job, minions: list[str]) -> None:
+        raise ApiError("master_unavailable", "the master does not answer")
+
+    one.salt.stop = failing  # type: ignore[method-assign]
+    with pytest.raises(ApiError):
+        await one.dispatch.cancel(batch)
+    assert one.dispatch.watched() == [one.last]
+    one.returns(one.last, "a", retcode=1)
+    one.silent(one.last, "b")
+    await settle()
+    assert (batch.status, statuses(batch)) == ("canceled", ["error", "canceled"])
+    assert one.dispatch.watched() == []
+
+
+async def test_a_cancel_goes_on_when_who_asked_has_gone_away() -> None:
+    """A client that closes its connection before the answer comes."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    answers, stop = asyncio.Event(), one.salt.stop
+
+    async def slow(job: Job, minions: list[str]) -> None:
+        await answers.wait()
+        await stop(job, minions)
+
+    one.salt.stop = slow  # type: ignore[method-assign]
+    asking = [asyncio.ensure_future(one.dispatch.cancel(batch)) for _ in range(2)]
+    await settle()
+    asking[0].cancel()
+    answers.set()
+    await asking[1]
+    assert asking[0].cancelled()
+    assert one.salt.stopped == [(one.last, ["a"])]
+    assert batch.status == "canceled"
 
 
 async def test_a_minion_that_says_nothing_is_an_error_and_its_late_return_is_taken() -> None:
