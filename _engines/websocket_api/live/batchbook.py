@@ -75,10 +75,14 @@ class BatchBook:
     def remove(self, batch: Batch) -> None:
         """Forget a batch."""
         if self._batches.pop(batch.id, None) is not None:
-            self.tell(batch, (), "destroy")
+            self._say(batch, (), "destroy")
 
     def tell(self, batch: Batch, places: Collection[int], what: str = "update") -> None:
-        """Say what changed."""
+        """Say what changed; of one that was forgotten nothing is said any more."""
+        if self._batches.get(batch.id) is batch:
+            self._say(batch, places, what)
+
+    def _say(self, batch: Batch, places: Collection[int], what: str) -> None:
         for call in self._listeners:
             call(batch, places, what)
 

@@ -162,7 +162,7 @@ class BatchKeeper:
                 due = self._clock() - kept.written >= RENEW_SECONDS
                 if (kept.dirty or due) and not kept.lock.locked():
                     await self._save_quietly(kept.batch, due)
-            if self._store.shared and self._kept:
+            if self._kept:
                 await self.orders.take()
             await self._takeover.look(self._lease)
             await self.orders.sweep()
@@ -185,8 +185,11 @@ class BatchKeeper:
     async def _begin(self) -> Lease:
         identity = await self._store.identity()
         number, last = await self._store.number(identity, MASTERS)
+        unwanted = await self.orders.begin()
         for stored in (await self._store.records(await self._store.ids())).values():
             self._reader.learn(stored)
+            if stored["id"] in unwanted and (batch := self._book.get(stored["id"])) is not None:
+                self._reader.hide(batch)
         self._ids = Ids(number, last, self._wall)
         return Lease(identity, self._run, self._clock, self._wall)
 
@@ -227,8 +230,11 @@ class BatchKeeper:
         assert self._lease is not None  # noqa: S101 - nothing is kept before that
         await kept.write(self._store, self._lease.driver(), self._clock)
 
-    async def _took_over(self, batch: Batch, stored: Mapping[str, Any], confirmed: float) -> None:
+    async def _took_over(self, batch: Batch, stored: Mapping[str, Any], confirmed: float, ordered: bool) -> None:
         self._keep(Kept(batch, confirmed, confirmed, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True))
+        if ordered or self.orders.left(batch):
+            # Before anything of it is sent. What else the order says is done with the next tick.
+            batch.final = batch.final or "canceled"
         log.info("batch %d goes on here", batch.id)
         if self.driver is not None:
             await self.driver.adopt(batch)

@@ -56,6 +56,8 @@ class BatchOrders:
         self._obeying: dict[int, asyncio.Task[None]] = {}
         self._waiting: set[int] = set()
         """Batches whose orders cannot be carried out now, as the log was told."""
+        self._left: set[int] = set()
+        """Batches with orders in the store, or on their way there, that this engine or an earlier run of it left."""
         self._stop = stop
         self._release = release
 
@@ -67,10 +69,29 @@ class BatchOrders:
         if batch.ended or batch.id in self._reader.driven:
             await self._carry_out(batch, forget)
             return
-        await self._store.order(batch.id, {"forget": forget})
-        if forget:
-            self._reader.hidden.add(batch.id)
-            self._reader.forget(batch)
+        # Noted first: this engine may be about to take the batch over, as after every start.
+        new = batch.id not in self._left
+        self._left.add(batch.id)
+        try:
+            await self._store.order(batch.id, {"forget": forget})
+        except ApiError:
+            if new:
+                self._left.discard(batch.id)
+            raise
+        if batch.id in self._reader.driven:
+            await self._carry_out(batch, forget)
+        elif forget:
+            self._reader.hide(batch)
+
+    def left(self, batch: Batch) -> bool:
+        """Tell whether this engine left an order for a batch that it did not drive."""
+        return batch.id in self._left
+
+    async def begin(self) -> set[int]:
+        """Find the orders that were left before this start; return the batches that are to be forgotten."""
+        orders = await self._store.orders()
+        self._left |= set(orders)
+        return {id_ for id_, order in orders.items() if order.get("forget")}
 
     async def clean_up(self, id_: int) -> None:
         """Remove what was written of a batch that was not made after all."""
@@ -80,9 +101,11 @@ class BatchOrders:
             log.debug("what was written of batch %d stays: it has no record, and is found by nobody", id_)
 
     async def take(self) -> None:
-        """Carry out what others ordered of batches that this engine drives."""
+        """Carry out what was ordered of batches that this engine drives, by others or before it drove them."""
+        if not self._open:
+            return
         for id_, order in (await self._store.orders()).items():
-            batch = self._book.get(id_)
+            batch = self._reader.get(id_)
             if batch is not None and id_ in self._reader.driven and id_ not in self._obeying:
                 # Beside what is done every second: jobs that do not stop at once must not cost others their lease.
                 self._obeying[id_] = asyncio.ensure_future(self._obey(batch, bool(order.get("forget"))))
@@ -97,7 +120,7 @@ class BatchOrders:
         if self._clock() - self._swept < SWEEP_SECONDS:
             return
         self._swept, until = self._clock(), self._wall() - self._keep_seconds
-        if self._store.shared:
+        if self._open:
             await self._settle()
         for batch in self._book.known():
             if batch.finished is not None and batch.finished <= until and batch.id not in self._reader.driven:
@@ -111,13 +134,13 @@ class BatchOrders:
                 continue
             if order.get("forget"):
                 await self._store.remove(id_)
-                if (batch := self._book.get(id_)) is not None:
+                if (batch := self._reader.get(id_)) is not None:
                     self._reader.forget(batch)
-            await self._store.ordered(id_)
+            await self._done(id_)
 
     async def _forget(self, batch: Batch) -> None:
         async with self._removing:
-            if self._book.get(batch.id) is batch:
+            if self._reader.get(batch.id) is batch:
                 await self._store.remove(batch.id)
                 self._reader.forget(batch)
 
@@ -140,5 +163,14 @@ class BatchOrders:
         if forget:
             await self._release(batch)
             await self._forget(batch)
-        if self._store.shared:
-            await self._store.ordered(batch.id)
+        if self._open:
+            await self._done(batch.id)
+
+    @property
+    def _open(self) -> bool:
+        """Whether there may be orders in the store."""
+        return self._store.shared or bool(self._left)
+
+    async def _done(self, id_: int) -> None:
+        await self._store.ordered(id_)
+        self._left.discard(id_)

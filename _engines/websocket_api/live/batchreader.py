@@ -41,6 +41,7 @@ class Store(Protocol):
     async def remove(self, id_: int) -> None: ...
     async def order(self, id_: int, what: Mapping[str, Any]) -> None: ...
     async def orders(self) -> dict[int, dict[str, Any]]: ...
+    async def ordering(self, id_: int) -> dict[str, Any] | None: ...
     async def ordered(self, id_: int) -> None: ...
     async def number(self, identity: str, most: int) -> tuple[int, int]: ...
     async def given(self, identity: str, number: int, last: int) -> None: ...
@@ -91,10 +92,21 @@ class BatchReader:
         self.driven: set[int] = set()
         """Batches that this engine drives."""
         self.hidden: set[int] = set()
-        """Ordered to be forgotten: nobody is shown them any more."""
+        """Ordered to be forgotten, or lost in part: nobody is shown them any more."""
+        self.leaving: dict[int, Batch] = {}
+        """Ordered to be forgotten, and still there: whoever drives them has to stop them first."""
         self._revs: dict[int, tuple[int, list[int]]] = {}
         """What was read last of each: the number of the write, and for each chunk that in which it was written."""
         book.reader = self
+
+    def get(self, id_: int) -> Batch | None:
+        """Return a batch, also one that is shown no more but has to be stopped still."""
+        return self._book.get(id_) or self.leaving.get(id_)
+
+    def unended(self) -> list[Batch]:
+        """Return the batches that have not ended and that this engine does not drive."""
+        there = [*self._book.known(), *self.leaving.values()]
+        return [batch for batch in there if not batch.ended and batch.id not in self.driven]
 
     def was_read(self, batch: Batch) -> bool:
         """Tell whether a batch was read since it was learned of."""
@@ -183,7 +195,7 @@ class BatchReader:
 
     def learn(self, stored: Mapping[str, Any]) -> None:
         """Keep the head of a batch; one of another release's form is left alone."""
-        if stored.get("form") == records.FORM and self._book.get(stored["id"]) is None:
+        if stored.get("form") == records.FORM and self.get(stored["id"]) is None:
             self._book.add(records.head(stored), "known")
 
     async def follow(self, batch: Batch, stored: Mapping[str, Any]) -> None:
@@ -205,7 +217,14 @@ class BatchReader:
         records.update(batch, stored)
         self._book.tell(batch, places, "save" if batch.ended and not before else "update")
 
+    def hide(self, batch: Batch) -> None:
+        """Show a batch no more that was ordered to be forgotten."""
+        self.forget(batch)
+        self.hidden.add(batch.id)
+        self.leaving[batch.id] = batch
+
     def forget(self, batch: Batch) -> None:
         """Forget a batch that is not there any more."""
         self._book.remove(batch)
         self._revs.pop(batch.id, None)
+        self.leaving.pop(batch.id, None)

@@ -20,8 +20,8 @@ AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
 AT_ONCE = 32
 """Batches that are read or written at once: thousands may be left by a master, and others want to use the store too."""
 
-Then = Callable[[Batch, Mapping[str, Any], float], Awaitable[None]]
-"""``await then(batch, record, when the record was read)``."""
+Then = Callable[[Batch, Mapping[str, Any], float, bool], Awaitable[None]]
+"""``await then(batch, record, when the record was read, whether it was ordered to be stopped)``."""
 
 
 class TakeOver:
@@ -55,7 +55,7 @@ class TakeOver:
 
         :raises ApiError: master_unavailable
         """
-        others = self._others()
+        others = self._reader.unended()
         for batch in others:
             if self._book.held(batch):
                 await self._reader.refresh(batch)
@@ -64,7 +64,7 @@ class TakeOver:
             return
         self._around = self._clock()
         await self._reader.look_around()
-        others = self._others()
+        others = self._reader.unended()
         # All are waited for, whatever one of them comes to: what would go on beside the next look would be tried twice.
         ends = await asyncio.gather(*(self._try(batch, lease) for batch in others), return_exceptions=True)
         faults = [(batch, end) for batch, end in zip(others, ends, strict=True) if end is not None]
@@ -74,9 +74,6 @@ class TakeOver:
         for _, fault in faults:
             if isinstance(fault, ApiError):
                 raise fault
-
-    def _others(self) -> list[Batch]:
-        return [one for one in self._book.known() if not one.ended and one.id not in self._reader.driven]
 
     async def _try(self, batch: Batch, lease: Lease) -> None:
         async with self._room:
@@ -109,6 +106,7 @@ class TakeOver:
             return
         lease.forget(batch.id)
         try:
+            order = await self._store.ordering(batch.id)
             await self._reader.take(batch, settled)
         except ApiError as fault:
             if fault.code != "not_found":
@@ -117,4 +115,5 @@ class TakeOver:
             self._reader.hidden.add(batch.id)
             self._reader.forget(batch)
             return
-        await self._then(batch, settled, began)
+        if self._reader.get(batch.id) is batch:  # else another master removed it meanwhile
+            await self._then(batch, settled, began, order is not None)

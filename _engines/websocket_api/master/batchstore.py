@@ -108,6 +108,10 @@ class BatchStore:
         """Return the orders by batch."""
         return await self._pool.run(self._answer, self._orders)
 
+    async def ordering(self, id_: int) -> dict[str, Any] | None:
+        """Return the order for a batch, or None."""
+        return await self._pool.run(self._answer, lambda: self._fetch(ORDERS, str(id_)))
+
     async def ordered(self, id_: int) -> None:
         """Remove an order that was carried out."""
         await self._pool.run(self._answer, lambda: self._cache().flush(ORDERS, str(id_)))

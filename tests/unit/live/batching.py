@@ -109,6 +109,9 @@ class Access:
     async def orders(self) -> dict[int, dict[str, Any]]:
         return dict((await self._open()).ordering)
 
+    async def ordering(self, id_: int) -> dict[str, Any] | None:
+        return (await self._open()).ordering.get(id_)
+
     async def ordered(self, id_: int) -> None:
         (await self._open()).ordering.pop(id_, None)
 

@@ -347,6 +347,73 @@ async def test_writes_are_few_and_touch_what_changed() -> None:
     assert masters.store.written_chunks - chunks == 2
 
 
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("forget", [True, False])
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0, 2.5, 3.0])
+async def test_an_order_between_a_start_and_the_taking_over_is_carried_out(
+    shared: bool, forget: bool, seconds: float
+) -> None:
+    """Whenever it comes: nothing more is sent, and what an earlier run sent is stopped."""
+    masters = Masters(shared=shared)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    told: list[str] = []
+    again.book.on_change(lambda of_, places, what: told.append(what))
+    await masters.pass_(seconds)
+    seen = await again.book.visible(batch.id, again.session.viewer)
+    await again.keeper.orders.cancel(seen, forget=forget)
+    if forget:
+        assert again.book.get(batch.id) is None
+        told.clear()
+    one.returns(one.last, "a", heard=False)  # makes room
+    await masters.pass_(20)
+    assert again.sent == []
+    if forget:
+        assert (list(again.book.known()), told) == ([], [])
+        assert (masters.store.batches, masters.store.chunks) == ({}, {})
+    else:
+        assert seen.status == masters.store.batches[batch.id]["status"] == "canceled"
+    assert masters.store.ordering == {}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_an_order_that_a_restart_left_is_carried_out_after_the_next(shared: bool) -> None:
+    """The client was told that the batch is gone: it is not shown meanwhile."""
+    masters = Masters(shared=shared)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    two = await masters.start("one", "2")
+    await two.keeper.orders.cancel(of(two, batch), forget=True)
+    masters.kill(two)
+    three = await masters.start("one", "3")
+    three.salt.cache = one.salt.cache
+    with pytest.raises(ApiError, match="Can't find batch id"):
+        await three.book.visible(batch.id, three.session.viewer)
+    await masters.pass_(15)
+    assert (two.sent, three.sent, three.salt.stopped) == ([], [], [(one.last, ["a"])])
+    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+
+
+async def test_an_order_for_a_batch_whose_driver_is_gone_is_carried_out_by_who_takes_it_over() -> None:
+    """Also by the one that shows it no more."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    two.salt.cache = one.salt.cache
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(6)
+    masters.kill(one)
+    await two.keeper.orders.cancel(await two.book.visible(batch.id, two.session.viewer), forget=True)
+    await masters.pass_(40)
+    assert (two.sent, two.salt.stopped) == ([], [(one.last, ["a"])])
+    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+
+
 async def test_an_order_reaches_the_driver_through_the_store() -> None:
     """DELETE on one master, of a batch that another drives."""
     masters = Masters()
