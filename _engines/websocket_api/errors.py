@@ -10,6 +10,7 @@ Two families, told apart because a client's author must act differently on them:
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +126,10 @@ class ApiError(Exception):
     def anew(self) -> ApiError:
         """Return an equal error to raise: each time that this one is raised it comes to hold more frames."""
         return ApiError(self.code, self.message, self.details, retryable=self.retryable, status=self.status)
+
+
+class NotSent(asyncio.CancelledError):
+    """A request to the master that was canceled before it was handed to a channel: it surely did not run."""
 
 
 class CannotRun(Exception):

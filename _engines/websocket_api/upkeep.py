@@ -77,7 +77,7 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._services.dispatch.close()
+        await self._services.dispatch.stop()
         # Whatever is not written within this is found out when the engine is back, from the job cache.
         await asyncio.wait([asyncio.ensure_future(self._services.batch_keeper.close())], timeout=LAST_SECONDS)
 

@@ -78,6 +78,7 @@ class BatchKeeper:
         self._ids: Ids | None = None
         self._kept: dict[int, Kept] = {}
         self._failed = False
+        self._saving: set[asyncio.Task[None]] = set()
         self.orders = BatchOrders(
             store=store,
             book=book,
@@ -133,14 +134,11 @@ class BatchKeeper:
         kept = self._kept.get(batch.id)
         if kept is None:
             raise NotOurs
-        async with kept.lock:
-            if self._kept.get(batch.id) is not kept:
-                raise NotOurs  # it was let go, and perhaps forgotten, while this waited for its turn
-            if confirm or not self.sure(batch):
-                await self._confirm(kept)
-            await self._write(kept)
-        if batch.ended and not kept.dirty:
-            self._let_go(kept)
+        saving = asyncio.ensure_future(self._save(kept, confirm))
+        self._saving.add(saving)
+        saving.add_done_callback(self._saved)
+        # A write in one of the store's threads cannot be broken off: what is written after it has to wait for it.
+        await asyncio.shield(saving)
 
     def drives(self, batch: Batch) -> bool:
         """Tell whether this engine drives a batch."""
@@ -180,7 +178,10 @@ class BatchKeeper:
         self.orders.close()
         for kept in list(self._kept.values()):
             if kept.dirty:
-                await self._save_quietly(kept.batch, False)
+                try:
+                    await self._save_quietly(kept.batch, False)
+                except ApiError:
+                    log.debug("batch %d could not be written at the end", kept.batch.id)
 
     async def _begin(self) -> Lease:
         identity = await self._store.identity()
@@ -192,6 +193,22 @@ class BatchKeeper:
                 self._reader.hide(batch)
         self._ids = Ids(number, last, self._wall)
         return Lease(identity, self._run, self._clock, self._wall)
+
+    async def _save(self, kept: Kept, confirm: bool) -> None:
+        batch = kept.batch
+        async with kept.lock:
+            if self._kept.get(batch.id) is not kept:
+                raise NotOurs  # it was let go, and perhaps forgotten, while this waited for its turn
+            if confirm or not self.sure(batch):
+                await self._confirm(kept)
+            await self._write(kept)
+        if batch.ended and not kept.dirty:
+            self._let_go(kept)
+
+    def _saved(self, saving: asyncio.Task[None]) -> None:
+        self._saving.discard(saving)
+        if not saving.cancelled():
+            saving.exception()  # whoever wanted it saved may have been canceled
 
     async def _save_quietly(self, batch: Batch, confirm: bool) -> None:
         with contextlib.suppress(NotOurs):

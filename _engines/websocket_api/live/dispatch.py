@@ -196,6 +196,12 @@ class Dispatch:
         if not task.cancelled() and (fault := task.exception()) is not None:
             log.error("driving a batch failed", exc_info=fault)
 
+    async def stop(self) -> None:
+        """Send and stop nothing more; then what was not sent is pending again."""
+        tasks = list(self._tasks)
+        self.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def close(self) -> None:
         """Send and stop nothing more."""
         self._stopping.close()

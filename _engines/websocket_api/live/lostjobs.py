@@ -28,7 +28,10 @@ class Salt(Protocol):
     async def publish(
         self, session: Session, call: Call, minions: list[str], metadata: dict[str, Any]
     ) -> Mapping[str, Any]:
-        """Start a job in the owner's name; return ``{jid, minions, missing}``."""
+        """Start a job in the owner's name; return ``{jid, minions, missing}``.
+
+        Canceled before the master was asked, it is ``NotSent``.
+        """
         ...
 
     async def stop(self, job: Job, minions: list[str]) -> None:

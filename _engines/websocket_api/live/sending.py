@@ -4,6 +4,8 @@ Before a job is published its requests are stored as sent. So whoever goes on af
 what came of them instead of sending them again. The master makes the job's id when it publishes: a load that brings one
 along would be put on the bus, token and all, if it were refused (docs/decisions.md). A job whose id was not stored in
 time is found in the job cache by its metadata, which name batch and job.
+
+When the engine stops, what was certainly not handed to the master is taken back, and stored so (live/batchkeeper.py).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import ApiError, NotSent
 from .batches import Batch
 from .batchkeeper import BatchKeeper, NotOurs
 from .batchrequests import SentJob
@@ -103,6 +105,9 @@ class Sending:
             await self._keeper.save(batch, confirm=True)
         except NotOurs:
             return False
+        except asyncio.CancelledError:
+            self._changed(batch, batch.unsend(job))  # the engine stops: whoever goes on sends it
+            raise
         except ApiError as fault:
             self._changed(batch, batch.unsend(job))
             return self.again(driven, fault)
@@ -137,6 +142,9 @@ class Sending:
         batch, call, places = driven.batch, driven.batch.calls[job.call], dict(job.places)
         try:
             started = await self._salt.publish(session, call, list(places), mark(batch, job))
+        except NotSent:
+            self._changed(batch, batch.unsend(job))  # the engine stops; any other way to be canceled leaves it open
+            raise
         except ApiError as fault:
             return self._not_started(driven, job, fault)
         except Exception:

@@ -14,7 +14,7 @@ from typing import Any
 import salt.channel.client
 import salt.utils.network
 
-from ..errors import ApiError
+from ..errors import ApiError, NotSent
 from .lane import Lane
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Channels:
     async def request(self, load: dict[str, Any], *, wheel: bool = False, seconds: float | None = None) -> Any:
         """The master's answer to ``load``, sent once and never again, for it may have run.
 
-        A caller that is canceled loses only the answer.
+        A caller that is canceled loses only the answer, unless it still waited for its turn: then it is ``NotSent``.
 
         :param wheel: the answer comes when the call has run: wait for it up to :attr:`wheel_seconds`, as long as the
             master answers a ping in between
@@ -77,7 +77,10 @@ class Channels:
             raise ApiError("too_many", "Too many requests are waiting for the master.", {"limit": "channels"})
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
-        entered = await lane.enter(limit)
+        try:
+            entered = await lane.enter(limit)
+        except asyncio.CancelledError:
+            raise NotSent from None
         if entered and (self._closed or deadline - loop.time() < min(LEAST_SECONDS, limit / 4)):
             lane.leave()
             entered = False

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("salt")
 
-from websocket_api.errors import ApiError
+from websocket_api.errors import ApiError, NotSent
 from websocket_api.master.channels import Channels
 
 from tests.functional.waiting import until
@@ -144,6 +144,27 @@ async def test_a_canceled_caller_leaves_the_channel_to_its_answer(monkeypatch: p
     first.cancel()
     assert await channels.request({"n": 2}) == 2
     assert len(master.opened) == 1
+    channels.close()
+
+
+async def test_a_canceled_caller_learns_whether_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who still waited in line is told that it was not; for the other it is open."""
+    master = Master(never)
+    channels = channels_to(master, monkeypatch, size=1, seconds=5)
+
+    async def told(number: int) -> type[BaseException] | None:
+        try:
+            await channels.request({"n": number})
+        except asyncio.CancelledError as canceled:
+            return type(canceled)
+        return None
+
+    asking = [asyncio.ensure_future(told(number)) for number in range(2)]
+    await asyncio.sleep(0.01)
+    for one in asking:
+        one.cancel()
+    assert await asyncio.gather(*asking) == [asyncio.CancelledError, NotSent]
+    assert [load["n"] for load in master.sent] == [0]
     channels.close()
 
 

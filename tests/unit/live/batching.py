@@ -301,6 +301,14 @@ class Masters:
         if ticking is not None:
             ticking.cancel()
 
+    async def stop(self, master: Master) -> None:
+        """Stop an engine as the master does that is stopped (upkeep.py)."""
+        ticking = self.all.pop(master)
+        if ticking is not None:
+            ticking.cancel()
+        await master.dispatch.stop()
+        await asyncio.wait([asyncio.ensure_future(master.keeper.close())], timeout=0.5)
+
     async def pass_(self, seconds: float) -> None:
         """Let time pass, a quarter of a second at a time, with every engine's ticks."""
         for step in range(int(seconds * 4)):

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from websocket_api.errors import ApiError
+from websocket_api.errors import ApiError, NotSent
 from websocket_api.live.batches import Batch
 from websocket_api.live.jobs import Job
 
@@ -65,6 +65,86 @@ async def test_an_engine_killed_between_storing_and_publishing_does_not_send_aga
     assert statuses(after) == ["error", "sent"]
     assert after.at(0).result["error"] == "outcome_unknown"
     assert again.sent == [["b"]]
+
+
+@pytest.mark.parametrize("where", ["being written", "waiting for a channel"])
+async def test_an_engine_that_is_stopped_before_it_sent_takes_back_what_it_noted(where: str) -> None:
+    """A graceful restart in the middle: it is sent after it."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    write, writes, begun, written = one.access.write, 0, asyncio.Event(), asyncio.Event()
+
+    async def slow(*what: Any) -> None:
+        """The second write is that of the request as sent; it goes on in its thread, whoever is canceled."""
+        nonlocal writes
+        writes += 1
+        if writes == 2:
+            begun.set()
+            await written.wait()
+        await write(*what)
+
+    async def waiting(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise NotSent from None
+
+    if where == "being written":
+        one.access.write = slow  # type: ignore[method-assign]
+    else:
+        one.salt.publish = waiting  # type: ignore[method-assign,assignment]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(0.5)
+    assert begun.is_set()
+    assert statuses(batch) == ["sent", "pending"]
+    stopping = asyncio.ensure_future(masters.stop(one))
+    await settle()
+    written.set()
+    await stopping
+    again = await masters.start("one", "2")
+    await masters.pass_(5)
+    assert (one.sent, again.sent) == ([], [["a"]])
+    assert statuses(of(again, batch)) == ["sent", "pending"]
+
+
+async def test_an_engine_that_is_stopped_while_the_master_is_asked_leaves_it_open() -> None:
+    """It may have been sent: it is looked for, and not sent again."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+
+    async def asking(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    one.salt.publish = asking  # type: ignore[method-assign,assignment]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(0.5)
+    await masters.stop(one)
+    again = await masters.start("one", "2")
+    await masters.pass_(25)
+    after = of(again, batch)
+    assert again.sent == [["b"]]
+    assert after.at(0).result["error"] == "outcome_unknown"
+
+
+async def test_what_one_batch_cannot_write_at_the_end_keeps_no_other_from_being_written() -> None:
+    """A stop has half a second for all of them."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(2)
+    one.returns(one.salt.published[0][0], "a")
+    one.returns(one.salt.published[1][0], "b")
+    write = one.access.write
+
+    async def fails(id_: int, *what: Any) -> None:
+        if id_ == first.id:
+            raise ApiError("master_unavailable", "it fails")
+        await write(id_, *what)
+
+    one.access.write = fails  # type: ignore[method-assign]
+    await masters.stop(one)
+    assert masters.store.batches[second.id]["status"] == "resolved"
 
 
 async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_mark() -> None:
