@@ -101,6 +101,7 @@ async def test_orders_are_left_read_and_taken_away(opts: dict[str, Any], pool: P
     assert await store.orders() == {}
     await store.order(4096, {"forget": True})
     assert await store.orders() == {4096: {"forget": True}}
+    assert (await store.ordering(4096), await store.ordering(8192)) == ({"forget": True}, None)
     await store.ordered(4096)
     assert await store.orders() == {}
 
