@@ -36,7 +36,7 @@ class Engine:
             views=self.world.views,
             history=self.world.history,
             watcher=SimpleNamespace(tick=self._wait),
-            dispatch=SimpleNamespace(tick=self._wait, close=lambda: None),
+            dispatch=SimpleNamespace(tick=self._wait, stop=self._nothing),
             batch_keeper=SimpleNamespace(tick=self._wait, close=self._nothing),
             wall=self.world.time,
             book=self.world.book,
