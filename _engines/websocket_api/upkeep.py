@@ -77,9 +77,12 @@ class Upkeep:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._services.dispatch.stop()
         # Whatever is not written within this is found out when the engine is back, from the job cache.
-        await asyncio.wait([asyncio.ensure_future(self._services.batch_keeper.close())], timeout=LAST_SECONDS)
+        await asyncio.wait([asyncio.ensure_future(self._write_batches())], timeout=LAST_SECONDS)
+
+    async def _write_batches(self) -> None:
+        await self._services.dispatch.stop()
+        await self._services.batch_keeper.close()
 
     async def _read_bus(self) -> None:
         """Follow the bus; this returns only by a fault, and an engine that reads no more must not look healthy."""
