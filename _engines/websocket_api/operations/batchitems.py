@@ -14,7 +14,7 @@ from ..live.returns import NO_KEY
 from .commands import STATE_FUNCTIONS
 from .faults import Fault, summary
 from .registry import Call
-from .targets import target
+from .targets import asked_about, target
 
 NO_MINIONS = "matches no minion that this master knows"
 
@@ -113,6 +113,7 @@ async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
     Of a list only those are looked for whose key is not known to be accepted: Salt reads a file for each, which takes
     seconds for some thousands.
     """
+    tgt, _ = asked_about(call.services.fleet, tgt, tgt_type)
     if tgt_type != "list":
         return await call.services.match(tgt, tgt_type)
     known = {name: call.services.fleet.get(name) for name in tgt}

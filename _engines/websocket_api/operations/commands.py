@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import ApiError
 from ..live.jobs import Job
 from .registry import Call, operation
-from .targets import target
+from .targets import asked_about, target
 
 STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})
 """They take ``state_events``, which makes each state report itself; another function would fail on it."""
@@ -55,8 +55,9 @@ async def publish(
     call.noted["tgt"] = tgt
     note(call, fun, arg, kwarg)
     need_bus(call)
+    asked, unknown = asked_about(services.fleet, tgt, tgt_type)
     started = await services.commands.publish(
-        session.token, session.user, fun, arg, kwarg, tgt, tgt_type, extra, parse=parse
+        session.token, session.user, fun, arg, kwarg, asked, tgt_type, extra, parse=parse
     )
     call.noted["jid"] = started["jid"]
     load = {
@@ -65,7 +66,7 @@ async def publish(
         "tgt": tgt,
         "tgt_type": tgt_type,
         "minions": started["minions"],
-        "missing": started.get("missing", []),
+        "missing": [*started.get("missing", []), *unknown],
     }
     if "metadata" in extra:
         load["metadata"] = extra["metadata"]

@@ -11,7 +11,7 @@ from ..live.fleet import Grains
 from ..live.jobs import RETURNED, Job
 from .commands import delimiter, need_client, publish
 from .registry import Call, operation
-from .targets import target
+from .targets import asked_about, target
 
 
 @operation("match")
@@ -20,7 +20,7 @@ async def match(call: Call) -> list[str]:
     fun = call.get("fun", "test.ping")
     if "fun" in call.message and not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"you may not run {fun} on any minion")
-    found = await call.services.match(*target(call.message), **delimiter(call))
+    found = await _match(call)
     return [name for name in found if call.permissions.may_run(fun, (), name)]
 
 
@@ -58,6 +58,12 @@ async def signature(call: Call) -> dict[str, Any]:
     return _described(spec, doc)
 
 
+async def _match(call: Call) -> list[str]:
+    tgt, tgt_type = target(call.message)
+    asked, _ = asked_about(call.services.fleet, tgt, tgt_type)
+    return await call.services.match(asked, tgt_type, **delimiter(call))
+
+
 @operation("list_minions")
 async def list_minions(call: Call) -> list[dict[str, Any]]:
     """Return the minions that the master knows, as far as the user may see them; nobody is sent a command."""
@@ -79,7 +85,7 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
     need_client(call, "local", "local_async")
     if not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"this needs the permission to run {fun}")
-    matched = await call.services.match(*target(call.message))
+    matched = await _match(call)
     found = [name for name in matched if call.permissions.may_run(fun, arg, name)]
     if not found:
         raise ApiError("no_minions", "the target matches no minion that you may ask")

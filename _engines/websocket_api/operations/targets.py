@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ApiError
+from ..live.fleet import Fleet
 
 MOST_NAMES = 10_000  # as many as a list may have (schemas/common.json)
+MOST_LOOKS = 40_000  # minions times unknown ids that the master is asked about at once: some ten seconds
+FEW = 10  # unknown ids that it is always asked about
 _MINION_ID = re.compile(r"[^/\\\0-\x1f]{1,255}")
 NO_NAMES = f"must be the ids of minions, {MOST_NAMES} at most, with commas between them"
 
@@ -32,3 +35,31 @@ def target(message: Mapping[str, Any]) -> tuple[Any, str]:
     if not 0 < len(found) <= MOST_NAMES or not all(map(_MINION_ID.fullmatch, found)):
         raise ApiError("bad_message", f"/tgt {NO_NAMES}", [{"path": "/tgt", "message": NO_NAMES}])
     return found, tgt_type
+
+
+def asked_about(fleet: Fleet, tgt: Any, tgt_type: str) -> tuple[Any, list[str]]:
+    """Return a target without the ids that nobody knows, where there are many, and those ids.
+
+    For each of them the master looks through the data of all minions (``salt.utils.minions``, 3008): with two thousand
+    minions that takes half a second, so some hundreds of wrong names would stop a worker for minutes. A few are left to
+    it, for a key may have been accepted just now.
+    """
+    if tgt_type == "list":
+        dropped = _too_many(fleet, tgt)
+        return ([name for name in tgt if name not in dropped] if dropped else tgt), sorted(dropped)
+    if tgt_type != "compound":
+        return tgt, []
+    words = tgt.split() if isinstance(tgt, str) else list(tgt)
+    lists = {word: names(word[2:]) for word in words if word.startswith("L@")}
+    dropped = _too_many(fleet, [name for found in lists.values() for name in found])
+    if not dropped:
+        return tgt, []
+    left = {word: ",".join(name for name in found if name not in dropped) for word, found in lists.items()}
+    kept = {word: "L@" + (found or ",") for word, found in left.items()}  # a comma alone is nobody
+    return " ".join(kept.get(word, word) for word in words), sorted(dropped)
+
+
+def _too_many(fleet: Fleet, named: list[str]) -> set[str]:
+    known = fleet.all()
+    unknown = [name for name in named if (minion := known.get(name)) is None or minion.key != "accepted"]
+    return set(unknown[max(FEW, MOST_LOOKS // max(1, len(known))) :])

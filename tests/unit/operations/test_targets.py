@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from websocket_api.errors import ApiError
-from websocket_api.operations.targets import MOST_NAMES, target
+from websocket_api.live.fleet import Fleet
+from websocket_api.operations.targets import MOST_NAMES, asked_about, target
 
 from tests.unit.operations.engine import Engine, Refused
 from tests.unit.operations.test_batches import run, started
@@ -66,3 +67,55 @@ async def test_cmd_match_and_event_read_it_so() -> None:
     await ann.ask("event", tag="a/b", body={}, **named)
     assert [sent["tgt"] for sent in engine.commands.published] == [["web1", "db"], ["web1", "db"]]
     assert sorted(await ann.ask("match", **named)) == ["db", "web1"]
+
+
+def fleet(number: int, **others: str) -> Fleet:
+    """Return a fleet of so many minions with an accepted key, and others with other ones."""
+    made = Fleet(lambda: 0.0)
+    made.read_keys({f"m{n}": "accepted" for n in range(number)} | others)
+    return made
+
+
+def test_many_ids_that_nobody_knows_are_not_asked_about() -> None:
+    """The master looks for each of them for long; a few may have been accepted just now."""
+    named = ["m0", *(f"x{n:05}" for n in range(10_000)), "pending", "m1"]
+    asked, dropped = asked_about(fleet(2000, pending="pending"), named, "list")
+    assert asked == ["m0", *(f"x{n:05}" for n in range(19)), "m1"]
+    assert dropped == sorted(["pending", *(f"x{n:05}" for n in range(19, 10_000))])
+
+
+@pytest.mark.parametrize(
+    ("minions", "tgt", "tgt_type"),
+    [
+        (2000, ["m0", "nobody"], "list"),
+        (2000, [f"m{n}" for n in range(2000)], "list"),
+        (2, [f"x{n}" for n in range(10_000)], "list"),
+        (0, [f"x{n}" for n in range(10_000)], "list"),
+        (2000, "m* and not L@nobody,m1", "compound"),
+        (2000, "x" * 300, "glob"),
+    ],
+)
+def test_all_else_is_asked_about_as_it_is(minions: int, tgt: Any, tgt_type: str) -> None:
+    """Small fleets answer quickly, and what is known costs little."""
+    assert asked_about(fleet(minions), tgt, tgt_type) == (tgt, [])
+
+
+def test_lists_in_a_compound_target_are_read_too() -> None:
+    """All of them together."""
+    words = ["L@" + ",".join(f"x{n}" for n in range(15)), "or", "L@" + ",".join(f"y{n}" for n in range(15)) + ",m1"]
+    asked, dropped = asked_about(fleet(2000), " ".join([*words, "and", "L@" + "z1,z2"]), "compound")
+    assert asked == f"{words[0]} or L@y0,y1,y2,y3,y4,m1 and L@,"
+    assert len(dropped) == 12
+
+
+async def test_what_was_not_asked_about_is_missing() -> None:
+    """As the master says it of the others."""
+    engine = Engine()
+    engine.world.fleet.read_keys({f"m{n}": "accepted" for n in range(20_000)} | {"web1": "accepted"})
+    talker = await engine.user()
+    unknown = [f"x{n:02}" for n in range(30)]
+    engine.sets["*"] = ["web1"]
+    job = await talker.ask("cmd", fun="test.ping", tgt=["web1", *unknown])
+    assert engine.commands.published[0]["tgt"] == ["web1", *unknown[:10]]
+    view = await talker.ask("get_job", jid=job["jid"])
+    assert {name for name, part in view["minions"].items() if part["state"] == "missing"} >= set(unknown[10:])
