@@ -468,6 +468,19 @@ def come_to_be_closed(house: House, number: int, token: str) -> Callable[[], Non
     return leave
 
 
+def come_and_leave_something_unread(house: House, number: int, token: str) -> Callable[[], None]:
+    """The system tells the engine by a reset."""
+    client = house.client()
+    follow(client, tag=f"own/{number}")
+
+    def leave() -> None:
+        client.send({"type": "ping", "id": "unread"})
+        client.ws.sock.recv(1, socket.MSG_PEEK)
+        client.ws.sock.close()
+
+    return leave
+
+
 def come_for_all_events(house: House, number: int, token: str) -> Callable[[], None]:
     """Listen as saltnado's clients do."""
     client = house.engine.client(path=f"all_events/{token}")
@@ -492,7 +505,15 @@ def come_for_server_sent_events(house: House, number: int, token: str) -> Callab
 
 
 @pytest.mark.parametrize(
-    "come", [come_natively, come_to_be_closed, come_for_all_events, come_for_a_rebar, come_for_server_sent_events]
+    "come",
+    [
+        come_natively,
+        come_to_be_closed,
+        come_and_leave_something_unread,
+        come_for_all_events,
+        come_for_a_rebar,
+        come_for_server_sent_events,
+    ],
 )
 def test_who_has_gone_is_freed_without_the_collector(
     house: House, come: Callable[[House, int, str], Callable[[], None]]

@@ -156,6 +156,9 @@ class StreamTransport:
     def forget(self) -> None:
         """Call nobody any more: the stream is gone."""
         self.drained = lambda: None
+        if self._stream.error is not None:
+            # The reset of a peer that had not read everything: it holds the frames that read, and they hold the stream.
+            self._stream.error.__traceback__ = None
 
     def busy(self) -> bool:
         """Tell whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.
