@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
+import threading
 from typing import Any
 
 import pytest
@@ -208,3 +209,23 @@ async def test_a_target_is_matched_with_the_delimiter_it_was_judged_with(monkeyp
     assert await store.match("os:(?:debian|ubuntu)", "grain_pcre") == ["web1", "web2"]
     with pytest.raises(ApiError, match="too long"):
         await store.match("os|(?:a|a)*$:x", "grain_pcre", "|")
+
+
+@pytest.mark.parametrize(("tgt", "tgt_type"), [("E@web.* or P@os:a:b", "compound"), ("os:(a|b):c", "grain_pcre")])
+async def test_expressions_are_judged_in_a_thread(monkeypatch: pytest.MonkeyPatch, tgt: str, tgt_type: str) -> None:
+    """To judge all that Salt may find in a target takes up to a tenth of a second: the loop must not wait for it."""
+    judged: list[bool] = []
+
+    def judge(*args: Any, **kw: Any) -> None:
+        judged.append(threading.current_thread() is threading.main_thread())
+        raise ApiError("bad_message", "judged")
+
+    monkeypatch.setattr(targets, "check", judge)
+    commands = Commands({}, None, Pool(1, "test"))  # type: ignore[arg-type]
+    for asked in (
+        commands.publish("0" * 64, "ann", "test.ping", [], {}, tgt, tgt_type),
+        MinionStore({}, Pool(1, "test")).match(tgt, tgt_type),
+    ):
+        with pytest.raises(ApiError, match="judged"):
+            await asked
+    assert judged == [False, False]

@@ -92,11 +92,8 @@ class Commands:
         if taboo := _CREDENTIALS & extra.keys():
             raise ValueError(f"not for a publish: {sorted(taboo)}")
         _check_arguments(arg, kwarg, parse)
-        targets.check(self._opts, tgt, tgt_type, extra.get("delimiter", targets.DELIMITER))
-        if tgt_type == "range":
-            tgt, tgt_type = await self._pool.run(targets.resolve, self._opts, tgt, tgt_type)
-        else:
-            tgt, tgt_type = targets.resolve(self._opts, tgt, tgt_type)
+        read = self._opts, tgt, tgt_type, extra.get("delimiter", targets.DELIMITER)
+        tgt, tgt_type = targets.read(*read) if tgt_type in targets.PLAIN else await self._pool.run(targets.read, *read)
         returners = [name for name in (extra.pop("ret", ""), self._opts.get("ext_job_cache")) if name]
         load = {
             "cmd": "publish",

@@ -50,8 +50,7 @@ class MinionStore:
         :param trusted: the operator wrote it, not a client
         :raises ApiError: ``bad_message`` for an expression that cannot be matched
         """
-        targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
-        return await self._pool.run(self._match, tgt, tgt_type, delimiter)
+        return await self._pool.run(self._match, tgt, tgt_type, delimiter, trusted)
 
     # What follows runs in the pool's threads.
 
@@ -85,6 +84,7 @@ class MinionStore:
                 found[name] = plain(grains)
         return found
 
-    def _match(self, tgt: str | list[str], tgt_type: str, delimiter: str) -> list[str]:
+    def _match(self, tgt: str | list[str], tgt_type: str, delimiter: str, trusted: bool) -> list[str]:
+        targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
         checker = self._one("checker", salt.utils.minions.CkMinions)
         return sorted({str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]})
