@@ -69,7 +69,7 @@ class Upkeep:
         self._tasks = [asyncio.ensure_future(one) for one in work]
 
     def leave(self) -> None:
-        """Take it as said that the bus goes: the whole master is being stopped, and clients are told for 2 s."""
+        """Take it as said that the bus goes: the whole master is being stopped, while clients are told."""
         self._leaving = True
 
     async def stop(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from .calls import function_of
 from .encoding import decode, encode
 from .redaction import PEM_MARK, redact, redact_private_keys
-from .tags import Topic, topic
+from .tags import MINIONS_MARK, Topic, topic
 
 FRAME_BYTES = 200  # the Python objects around an event's body, counted so that small events are bounded too
 
@@ -54,7 +54,7 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
     :param now: seconds since the epoch
     """
     about = topic(tag, data)
-    wrapped = data.get("cmd") == "_minion_event"
+    wrapped = data.get("cmd") == MINIONS_MARK
     if not wrapped:
         data = redact(data)
     body = _body(seq, tag, data, wrapped)

@@ -95,7 +95,7 @@ class Filter:
         return body
 
 
-def make(message: Mapping[str, Any], allowance: Allowance | None = None) -> Filter:
+def make(message: Mapping[str, Any], allowance: Allowance) -> Filter:
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
 
     :param allowance: of the user who asks, for regular expressions
@@ -104,7 +104,7 @@ def make(message: Mapping[str, Any], allowance: Allowance | None = None) -> Filt
     """
     match_type = message.get("match_type", "startswith")
     tags = _several(message.get("tag"))
-    if match_type == "regex" and allowance is not None:
+    if match_type == "regex":
         for place, pattern in enumerate(tags):
             path = f"/tag/{place}" if isinstance(message.get("tag"), list) else "/tag"
             expressions.check(pattern, path, allowance)

@@ -9,7 +9,7 @@ from typing import Any
 from .encoding import encode
 from .events import Event
 from .jobs import timestamp
-from .tags import Kind
+from .tags import MINIONS_MARK, Kind
 
 _KEY_STATES = {
     "accept": "accepted",
@@ -141,7 +141,7 @@ class Fleet:
     @staticmethod
     def _is_sign_of_life(event: Event, data: Mapping[str, Any]) -> bool:
         # The id in these envelopes was checked by the master against the minion's key; a tag alone proves nothing.
-        return data.get("cmd") in ("_return", "_minion_event") and data.get("id") == event.topic.minion
+        return data.get("cmd") in ("_return", MINIONS_MARK) and data.get("id") == event.topic.minion
 
     def _alive(self, name: str, *, always_tell: bool) -> None:
         minion = self._minions.get(name)

@@ -46,7 +46,7 @@ class Session:
         self.viewer = viewer
         self.ended: ApiError | None = None
         self.held = 0
-        """How many connections and subscriptions rest on it."""
+        """How many connections, subscriptions and requests rest on it."""
         self.used = 0.0
 
     @property

@@ -44,6 +44,9 @@ class Topic:
     """False for what a minion sent itself (``cmd: _minion_event``): shown, but it changes nothing in the engine."""
 
 
+MINIONS_MARK = "_minion_event"
+"""What ``cmd`` says in an event that a minion sent, whose ``id`` the master has checked."""
+
 _OTHER = Topic(Kind.OTHER)
 _CONTROL = Topic(Kind.CONTROL)
 _KEY = Topic(Kind.KEY)
@@ -64,7 +67,7 @@ def topic(tag: str, data: Mapping[str, Any]) -> Topic:
     :param tag: the tag as it stood on the bus
     :param data: the event's data as it stood on the bus, still wrapped where a minion sent it
     """
-    if data.get("cmd") == "_minion_event":
+    if data.get("cmd") == MINIONS_MARK:
         return _sent_by_minion(tag, str(data.get("id", "")))
     about = _by_master(tag)
     return _CONTROL if about is _OTHER and _is_failed_state(tag, data) else about

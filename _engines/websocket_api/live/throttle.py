@@ -41,13 +41,20 @@ class LoginThrottle:
 
     def check(self, address: str, name: str) -> None:
         """Raise ``too_many``, with the seconds to wait, for who failed too often."""
+        fault = self.fault(address, name)
+        if fault is not None:
+            raise fault
+
+    def fault(self, address: str, name: str) -> ApiError | None:
+        """Return what :meth:`check` raises."""
         now = self._clock()
         for key in ((address, name), (address,)):
             failures = self._recent(key, now)
             if len(failures) >= self._most[len(key)]:
                 wait = round(failures[0] + WINDOW_SECONDS - now, 1)
                 limit = "login_failures_per_minute" if len(key) == 2 else "login_failures_per_address_per_minute"
-                raise ApiError("too_many", "too many failed logins", {"limit": limit, "retry_after": wait})
+                return ApiError("too_many", "too many failed logins", {"limit": limit, "retry_after": wait})
+        return None
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
@@ -62,14 +69,6 @@ class LoginThrottle:
             place = self._places[address] = asyncio.Semaphore(self._each)
         async with place, self._at_once:
             yield
-
-    def over(self, address: str, name: str) -> bool:
-        """Tell whether :meth:`check` would raise."""
-        try:
-            self.check(address, name)
-        except ApiError:
-            return True
-        return False
 
     def delay(self, name: str) -> float:
         """Return how many seconds a login of this name has to wait, wherever it comes from: guessing from many

@@ -12,7 +12,7 @@ from ..live.encoding import decode
 from ..live.events import Event
 from ..live.filters import Filter, make
 from ..live.history import Hole
-from ..live.tags import is_reserved, travels_whole
+from ..live.tags import MINIONS_MARK, is_reserved, travels_whole
 from .commands import need_client, publish
 from .registry import Call, operation, who
 from .subscriptions import position
@@ -23,9 +23,6 @@ SLICE_SECONDS = 0.005
 
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
 """Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
-
-MINIONS_MARK = "_minion_event"
-"""What ``cmd`` says in an event that a minion sent, whose ``id`` the master has checked."""
 
 HOOK_TAG = "salt/netapi/hook"
 """salt-api's: reactors are written for it, and know that anybody outside may have sent it."""

@@ -43,7 +43,7 @@ async def take_up(services: Services, address: str, token: str) -> Session:
     """
     throttle = services.throttle
     try:
-        if services.sessions.knows(token) or not throttle.over(address, TOKENS):
+        if services.sessions.knows(token) or throttle.fault(address, TOKENS) is None:
             return await services.sessions.of(token)
         async with throttle.suspects:
             return await services.sessions.of(token)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from websocket_api.live import filters
 from websocket_api.live.connection import Connection
+from websocket_api.live.expressions import Allowance
 from websocket_api.live.fleet import Fleet
 from websocket_api.live.history import History
 from websocket_api.live.hub import Hub
@@ -23,6 +25,11 @@ from websocket_api.live.views import Views
 from websocket_api.live.visibility import Viewer, Visibility
 
 JID = "20261123120000000001"
+
+
+def filter_of(message: Mapping[str, Any], allowance: Allowance | None = None) -> filters.Filter:
+    """Return the filter of a message of a user who has used none of the time for regular expressions."""
+    return filters.make(message, allowance or Allowance("ann", Time()))
 
 
 class Time:

@@ -12,7 +12,7 @@ from websocket_api.live import expressions, filters
 from websocket_api.live.events import Event, make
 from websocket_api.live.expressions import Allowance
 
-from tests.unit.live.support import JID, Time
+from tests.unit.live.support import JID, Time, filter_of
 
 TAG = f"salt/job/{JID}/ret/web1"
 
@@ -27,7 +27,7 @@ def asked(filter_: filters.Filter, tried: Event) -> bool:
 
 
 def expression(*patterns: str, allowance: Allowance | None = None) -> filters.Filter:
-    return filters.make({"tag": list(patterns), "match_type": "regex"}, allowance or Allowance("ann", Time()))
+    return filter_of({"tag": list(patterns), "match_type": "regex"}, allowance)
 
 
 TAGS: list[tuple[Any, str | None, bool]] = [
@@ -75,23 +75,23 @@ def test_tags(tag: Any, match_type: str | None, wanted: bool) -> None:
 )
 def test_the_other_parts(message: dict[str, Any], wanted: bool) -> None:
     """Minions, functions and jobs each narrow what is wanted; all that are given must fit."""
-    assert filters.make(message).wants(event()) is wanted
+    assert filter_of(message).wants(event()) is wanted
 
 
 def test_a_new_job_is_about_each_of_its_minions() -> None:
     """A filter on a minion finds the jobs that are published to it, and those that miss it."""
     new = event(f"salt/job/{JID}/new", minions=["web1"], missing=["web2"])
-    assert [filters.make({"minions": [name]}).wants(new) for name in ("web1", "web2", "db")] == [True, True, False]
+    assert [filter_of({"minions": [name]}).wants(new) for name in ("web1", "web2", "db")] == [True, True, False]
 
 
 def test_an_event_without_a_function_fits_no_function() -> None:
     """Who asks for functions is not sent what has none."""
-    assert not filters.make({"fun": "*"}).wants(make(1, "my/tag", {}, 0.0)[0])
+    assert not filter_of({"fun": "*"}).wants(make(1, "my/tag", {}, 0.0)[0])
 
 
 def test_equal_messages_make_equal_filters() -> None:
     """Equal filters are equal values, so that their subscribers share one decision."""
-    one, other = filters.make({"minions": ["a", "b"]}), filters.make({"minions": ["b", "a"], "tag": ""})
+    one, other = filter_of({"minions": ["a", "b"]}), filter_of({"minions": ["b", "a"], "tag": ""})
     assert one == other
     assert hash(one) == hash(other)
 
@@ -237,9 +237,7 @@ def test_expressions_are_tried_on_what_may_be_seen_only() -> None:
 
 def test_many_globs_are_compiled_once() -> None:
     """More patterns than the standard library keeps compiled must not be compiled at every event."""
-    wanted = [
-        filters.make({"tag": [f"[ab]*{n}/{m}*?x" for m in range(64)], "match_type": "fnmatch"}) for n in range(40)
-    ]
+    wanted = [filter_of({"tag": [f"[ab]*{n}/{m}*?x" for m in range(64)], "match_type": "fnmatch"}) for n in range(40)]
     tried = event()
     began = time.thread_time()
     for _ in range(20):

@@ -6,11 +6,10 @@ import itertools
 from typing import Any
 
 import pytest
-from websocket_api.live import filters
 from websocket_api.live.sessions import Session
 from websocket_api.live.streams import EventSubscription
 
-from tests.unit.live.support import JID, Client, World
+from tests.unit.live.support import JID, Client, World, filter_of
 
 ALL = ".*"
 
@@ -25,7 +24,7 @@ def follow(
         connection,
         connection.next_number(),
         session or world.session(ALL),
-        filters.make(message),
+        filter_of(message),
         bundle=message.get("bundle", False),
         drop=message.get("overflow") == "drop",
     )
@@ -554,7 +553,7 @@ def test_a_replay_of_what_may_not_be_seen_goes_in_turns() -> None:
     session = world.session("@events")
     ticking = itertools.count()
     world.hub.clock = lambda: next(ticking) * 0.002
-    subscription = EventSubscription(world.hub, client.connection, 1, session, filters.make({}))
+    subscription = EventSubscription(world.hub, client.connection, 1, session, filter_of({}))
     subscription.start(0)
     first = [frame["data"]["n"] for frame in client.got]
     assert 0 < len(first) < 20

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from websocket_api.live import filters
 from websocket_api.live.groups import BUNDLE_SECONDS, MOST_SECONDS, SHARE
 from websocket_api.live.streams import EventSubscription
 
-from tests.unit.live.support import Client, Socket, World
+from tests.unit.live.support import Client, Socket, World, filter_of
 
 
 class Slow(Socket):
@@ -31,7 +30,7 @@ def follower(world: World, seconds: float, *, bundle: bool = False) -> Client:
     client = Client()
     client.socket = client.outbox._transport = Slow(world, seconds)
     session = world.session(".*")
-    EventSubscription(world.hub, client.connection, 1, session, filters.make({}), bundle=bundle).start(None)
+    EventSubscription(world.hub, client.connection, 1, session, filter_of({}), bundle=bundle).start(None)
     return client
 
 

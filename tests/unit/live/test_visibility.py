@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from websocket_api.live import filters
 from websocket_api.live.events import Event, make
 from websocket_api.live.jobs import Job
 from websocket_api.live.visibility import Viewer
 
-from tests.unit.live.support import JID, World
+from tests.unit.live.support import JID, World, filter_of
 
 OTHER_JID = "20261123120000000009"
 KW = {"__kwarg__": True, "name": "nginx"}
@@ -208,8 +207,8 @@ def test_a_filter_on_hidden_minions_tells_nothing() -> None:
     on = world()
     session = on.session(*VIEWERS["web"])
     job(on, "web1", "db")
-    assert on.hub.view(filters.make({"minions": ["web1"]}), session.viewer, newest(on)) is not None
-    assert on.hub.view(filters.make({"minions": ["db"]}), session.viewer, newest(on)) is None
+    assert on.hub.view(filter_of({"minions": ["web1"]}), session.viewer, newest(on)) is not None
+    assert on.hub.view(filter_of({"minions": ["db"]}), session.viewer, newest(on)) is None
 
 
 # Owners
