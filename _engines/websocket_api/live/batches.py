@@ -118,17 +118,7 @@ class Batch:
         return {
             "id": request_id(self.id, place),
             **self.calls[request.call].shown(),
-            "__request": {
-                "destination": request.minion,
-                "createdAt": iso(self.created),
-                "finishedAt": iso(request.finished),
-                "status": request.status,
-                "progress": int(request.progress),
-                "result": request.result if request.status in ENDED else {},
-                "retcode": request.retcode,
-                "message": request.message,
-                "jid": request.jid,
-            },
+            "__request": {"createdAt": iso(self.created), **request.shown()},
         }
 
     def weigh(self, place: int) -> int:
@@ -206,8 +196,9 @@ class Batch:
         request = self.at(place)
         if request.status != "sent" or (percent, message) == (request.progress, request.message):
             return False
-        self.weight += _hundredths(percent) - _hundredths(request.progress)
+        self.weight -= request.hundredths
         request.progress, request.message = percent, message
+        self.weight += request.hundredths
         return True
 
     def end(
@@ -233,7 +224,7 @@ class Batch:
             self.errors -= 1
         elif request.status == "sent":
             self.running -= 1
-            self.weight -= _hundredths(request.progress)
+            self.weight -= request.hundredths
         self._count(status, 1)
         request.status, request.finished, request.retcode = status, now, retcode
         if size > RESULT_BYTES:
@@ -284,7 +275,7 @@ class Batch:
         for request in self.requests:
             if request.status == "sent":
                 self.running += 1
-                self.weight += _hundredths(request.progress)
+                self.weight += request.hundredths
             else:
                 self._count(request.status, 1)
 
@@ -300,8 +291,3 @@ class Batch:
             self.errors += by
         elif status == "canceled":
             self.canceled += by
-
-
-def _hundredths(percent: float) -> int:
-    """Return a part of the whole in a form whose sums are exact."""
-    return int(percent * 100)

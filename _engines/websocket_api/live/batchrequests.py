@@ -54,6 +54,24 @@ class Request:
     """Bytes of the result as it came, or as JSON; -1: not measured yet. It is not stored."""
 
     @property
+    def hundredths(self) -> int:
+        """Its progress in hundredths of a percent, whose sums are exact."""
+        return int(self.progress * 100)
+
+    def shown(self) -> dict[str, Any]:
+        """Return what came of it as the puppetmaster's clients see it."""
+        return {
+            "destination": self.minion,
+            "finishedAt": iso(self.finished),
+            "status": self.status,
+            "progress": int(self.progress),
+            "result": self.result if self.status in ENDED else {},
+            "retcode": self.retcode,
+            "message": self.message,
+            "jid": self.jid,
+        }
+
+    @property
     def bytes(self) -> int:
         """About how large its result and message are as JSON. What came with a size is not measured, the rest once."""
         if self.size < 0 and self.status in ENDED:
