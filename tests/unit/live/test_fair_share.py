@@ -1,0 +1,214 @@
+"""Users have turns, not requests: however much one of them asks for, the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from websocket_api.live.fair_share import (
+    ENGINE,
+    RECENT_SECONDS,
+    FairQueue,
+    FairShare,
+    FairTurns,
+    Share,
+    asker,
+    on_behalf_of,
+)
+
+from tests.unit.live.support import Time
+
+ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
+
+
+def taken(places: FairShare[str]) -> list[str]:
+    """Take all that may begin now."""
+    found = []
+    while (one := places.take()) is not None:
+        found.append(one[1])
+    return found
+
+
+def test_users_have_turns_whatever_each_of_them_asks_for() -> None:
+    """Bob's one thing is next, behind no more than one of Ann's."""
+    queue: FairQueue[str] = FairQueue()
+    for number in range(5):
+        queue.put(ANN, f"a{number}")
+    queue.put(BOB, "b0")
+    queue.put(BOB, "b1")
+    order = []
+    while (one := queue.take()) is not None:
+        order.append(one[1])
+    assert order == ["a0", "b0", "a1", "b1", "a2", "a3", "a4"]
+    assert not len(queue)
+    assert not queue.shares
+
+
+def test_who_may_not_have_a_turn_keeps_the_place_and_holds_up_nobody() -> None:
+    """A user without a free place is passed over, and comes first once there is one."""
+    queue: FairQueue[str] = FairQueue()
+    queue.put(ANN, "a")
+    queue.put(BOB, "b")
+    assert queue.take(lambda share: share != ANN) == (BOB, "b")
+    queue.put(BOB, "b")
+    assert queue.take() == (ANN, "a")
+
+
+def test_what_need_not_wait_any_more_is_taken_out() -> None:
+    """The others stay, and taking it out again says that it is gone."""
+    queue: FairQueue[str] = FairQueue()
+    queue.put(ANN, "a0")
+    queue.put(ANN, "a1")
+    assert queue.remove(ANN, "a0")
+    assert not queue.remove(ANN, "a0")
+    assert not queue.remove(BOB, "a1")
+    assert queue.count(ANN) == len(queue) == 1
+    assert queue.clear() == ["a1"]
+    assert queue.take() is None
+
+
+def test_who_asks_alone_may_have_every_place() -> None:
+    """The engine's own work beside takes no part away."""
+    places: FairShare[str] = FairShare(4, 100, Time())
+    places.put(ENGINE, "tick")
+    assert taken(places) == ["tick"]
+    places.leave(ENGINE)
+    for number in range(6):
+        places.put(ANN, f"a{number}")
+    assert taken(places) == ["a0", "a1", "a2", "a3"]
+
+
+def test_of_two_who_ask_each_has_half_of_the_places() -> None:
+    """What has begun goes on; what ends goes to who has less than an equal part."""
+    places: FairShare[str] = FairShare(4, 100, Time())
+    for number in range(9):
+        places.put(ANN, f"a{number}")
+    assert len(taken(places)) == 4
+    for number in range(9):
+        places.put(BOB, f"b{number}")
+    assert taken(places) == []
+    for free in ("b0", "b1"):
+        places.leave(ANN)
+        assert taken(places) == [free]
+    places.leave(ANN)
+    assert taken(places) == ["a4"]
+    places.leave(BOB)
+    assert taken(places) == ["b2"]
+
+
+def test_a_place_stays_free_for_who_asked_lately() -> None:
+    """Bob, who waits for each answer before he asks again, finds one; when he is gone Ann may have all again."""
+    time = Time()
+    places: FairShare[str] = FairShare(4, 100, time)
+    places.put(BOB, "b")
+    assert taken(places) == ["b"]
+    places.leave(BOB)
+    for number in range(9):
+        places.put(ANN, f"a{number}")
+    assert len(taken(places)) == 2
+    places.put(BOB, "b")
+    assert taken(places) == ["b"]
+    places.leave(BOB)
+    time.now += RECENT_SECONDS + 1
+    places.put(ANN, "a9")
+    assert len(taken(places)) == 2
+
+
+def test_more_users_than_places_have_one_each_in_turn() -> None:
+    """Nobody's part is none."""
+    places: FairShare[str] = FairShare(2, 100, Time())
+    users = [Share(f"u{number}", "pam") for number in range(5)]
+    for user in users * 2:
+        places.put(user, user.user)
+    order = taken(places)
+    while len(places.waiting):
+        places.leave(Share(order[-2], "pam"))
+        order += taken(places)
+    assert order == [f"u{number}" for number in range(5)] * 2
+
+
+def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
+    """Their part of it is theirs; the engine's own work always waits."""
+    places: FairShare[str] = FairShare(1, 10, Time())
+    assert sum(places.put(ANN, "a") for _ in range(50)) == 10
+    assert sum(places.put(BOB, "b") for _ in range(50)) == 5
+    assert places.put(ENGINE, "tick")
+    assert not places.put(ANN, "a")
+
+
+def test_all_strangers_together_have_one_users_part() -> None:
+    """Addresses cost nothing: a hundred of them leave Ann half of all, and have turns among each other."""
+    places: FairShare[str] = FairShare(4, 40, Time())
+    for number in range(100):
+        places.put(Share("", f"192.0.2.{number}"), f"s{number}")
+        places.put(ANN, f"a{number}")
+    assert len(places.waiting) == 40
+    assert sorted(name[0] for name in taken(places)) == ["a", "a", "s", "s"]
+
+
+def test_what_is_begun_on_behalf_of_somebody_counts_for_him_beyond_that() -> None:
+    """Tasks take the share along; what is outside keeps its own."""
+
+    async def both() -> tuple[Share, Share]:
+        with on_behalf_of(ANN):
+            inner = asyncio.ensure_future(whose())
+        return await inner, asker()
+
+    async def whose() -> Share:
+        await asyncio.sleep(0)
+        return asker()
+
+    assert asyncio.run(both()) == (ANN, ENGINE)
+
+
+async def test_turns_come_round_robin() -> None:
+    """Bob is served next though Ann asked for more before."""
+    turns, order = FairTurns(1, 100, Time()), []
+    assert await turns.enter(ANN)
+
+    async def ask(share: Share) -> None:
+        assert await turns.enter(share)
+        order.append(share.user)
+        turns.leave(share)
+
+    asking = [asyncio.ensure_future(ask(share)) for share in (ANN, ANN, ANN, BOB)]
+    await asyncio.sleep(0)
+    turns.leave(ANN)
+    await asyncio.gather(*asking)
+    assert order == ["ann", "bob", "ann", "ann"]
+    assert turns.shares.held == 0
+
+
+async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
+    """And the place in the line with it; where the line is too long nobody waits."""
+    turns = FairTurns(1, 1, Time())
+    assert await turns.enter(ANN)
+    assert await turns.enter(ANN, 0.01) is False
+    assert not len(turns.shares.waiting)
+    waits = asyncio.ensure_future(turns.enter(ANN))
+    await asyncio.sleep(0)
+    assert await turns.enter(ANN) is None
+    turns.close()
+    assert await waits is False
+    turns.leave(ANN)
+    assert await turns.enter(ANN, 0)
+
+
+@pytest.mark.parametrize("given", [False, True])
+async def test_a_canceled_asker_passes_the_turn_on(given: bool) -> None:
+    """Also when the turn and the cancellation come in the same moment."""
+    turns = FairTurns(1, 100, Time())
+    assert await turns.enter(ANN)
+    canceled = asyncio.ensure_future(turns.enter(ANN, 5))
+    patient = asyncio.ensure_future(turns.enter(BOB, 5))
+    await asyncio.sleep(0)
+    if given:
+        turns.leave(ANN)
+    canceled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await canceled
+    if not given:
+        turns.leave(ANN)
+    assert await asyncio.wait_for(patient, 1)
+    turns.leave(BOB)
+    assert turns.shares.held == 0
