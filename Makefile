@@ -31,6 +31,10 @@ demo: .venv/.made ## Run a throwaway Salt master and minions with the engine (PO
 .PHONY: test
 test: $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run all tests; ARGS are passed on to pytest
 
+.PHONY: test-fast
+test-fast: .venv/.made ## Run the unit tests only: no Salt master, under a minute
+	@$(PY) -m pytest tests/unit -n $(JOBS) $(ARGS)
+
 # The unit tests need no Salt, so they also run on other Pythons, where those are installed.
 .PHONY: $(OTHER_PYTHONS:%=test-unit-%)
 $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
@@ -70,7 +74,10 @@ test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones
 	@$(PY) -m pytest $(AT_ONCE) -m "not costly" $(ARGS)
 
 # The browser of tests/browser, the proxy of tests/functional/test_nginx.py, the store that several masters share.
-.PHONY: chromium nginx redis
+.PHONY: chromium nginx redis examples
+examples:
+	@tools/need.sh tests 'command -v curl && command -v jq' curl jq
+	@tools/need.sh tests 'command -v node' nodejs
 redis:
 	@tools/need.sh tests 'command -v redis-server' redis-server
 chromium:

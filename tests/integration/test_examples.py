@@ -1,0 +1,142 @@
+"""The programs in ``examples/``, run as their README says, on a real master with two minions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.client import PATIENCE, Client
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROGRAMS = {".py": [sys.executable], ".mjs": ["node"], ".sh": ["bash"]}
+
+
+@pytest.fixture
+def environment(engine_url: str, engine_port: int) -> dict[str, str]:
+    """The environment that examples/README.md describes."""
+    account = {"SALT_USER": "demo", "SALT_PASSWORD": "demo", "SALT_EAUTH": "sharedsecret"}
+    return os.environ | account | {"SALT_URL": f"http://127.0.0.1:{engine_port}"}
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run an example to its end: ``run("run_command.py", "*", "test.ping")``."""
+
+    def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [*PROGRAMS[Path(name).suffix], str(EXAMPLES / name), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+
+    return run
+
+
+@contextmanager
+def following(name: str, environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run an example that ends only when it is stopped."""
+    command = [*PROGRAMS[Path(name).suffix], str(EXAMPLES / name), *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_every_program_of_the_readme_exists_and_every_program_is_in_it() -> None:
+    """And the helper module, which is no program, is not."""
+    readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in PROGRAMS} - {"salt_connection.py"}
+    assert programs == {name for name in programs if f"[{name}]({name})" in readme}
+    assert len(programs) == 5
+
+
+def test_run_command_prints_what_each_minion_returned(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """And exits with 1 where a minion failed."""
+    ran = run("run_command.py", "minion-*", "test.echo", "hello")
+    assert (ran.stdout, ran.returncode) == ('minion-1: returned: "hello"\nminion-2: returned: "hello"\n', 0), ran.stderr
+    assert run("run_command.py", "minion-1", "test.no_such_function").returncode == 1
+
+
+def test_run_command_prints_the_error_of_a_refused_command(
+    run: Callable[..., subprocess.CompletedProcess[str]], environment: dict[str, str]
+) -> None:
+    """With its code."""
+    environment["SALT_USER"] = "viewer"
+    ran = run("run_command.py", "*", "cmd.run", "id")
+    assert ran.stderr.startswith("forbidden: ")
+    assert ran.returncode == 1
+
+
+def test_follow_job_prints_each_minion_and_the_end(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    """The last line names the state of the whole job."""
+    ran = run("follow_job.py", "minion-*", "test.sleep", "1")
+    assert {"minion-1: returned", "minion-2: returned"} <= set(ran.stdout.splitlines()), ran
+    assert ran.stdout.splitlines()[-1].endswith(": complete")
+    assert ran.returncode == 0
+
+
+def test_follow_events_prints_events_of_a_tag(environment: dict[str, str], demo: Client) -> None:
+    """One line an event; nothing of other tags."""
+    with following("follow_events.py", environment, "example/") as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        # The program says nothing when it has subscribed: fire until the first event arrives.
+        for number in range(int(PATIENCE) * 5):
+            demo.ask("event", tag="other/tag", body={})
+            demo.ask("event", tag="example/tag", body={"number": number})
+            if _readable(process, 0.2):
+                lines.append(process.stdout.readline())
+                break
+        assert lines
+        assert lines[0].startswith("example/tag {")
+
+
+def test_events_over_http_ends_after_the_count_that_it_is_given(environment: dict[str, str], demo: Client) -> None:
+    """Node.js reads the stream of server-sent events."""
+    with following("events.mjs", environment, "3") as process:
+        for _ in range(int(PATIENCE) * 5):
+            demo.ask("event", tag="example/http", body={"one": 1})
+            try:
+                process.wait(0.2)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        output, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, errors
+        assert len(output.splitlines()) == 3
+        assert any(line.startswith("example/http {") for line in output.splitlines())
+
+
+def test_rolling_restart_reports_progress_until_the_batch_has_ended(
+    run: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    """0 where every request succeeded, 1 where one failed."""
+    ran = run("rolling_restart.sh", "minion-*", "test.ping")
+    assert ran.stdout.splitlines()[-1:] == ["100 % resolved"], ran
+    assert ran.returncode == 0
+    assert run("rolling_restart.sh", "minion-1", "test.no_such_function").returncode == 1
+
+
+def test_a_program_that_follows_ends_at_control_c(environment: dict[str, str]) -> None:
+    """Without a traceback."""
+    with following("follow_events.py", environment, "example/") as process:
+        _readable(process, 1.0)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def _readable(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Tell whether the program prints something within this time."""
+    import select
+
+    return bool(select.select([process.stdout], [], [], seconds)[0])
