@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from .live.answers import Answers
 from .live.batchbook import BatchBook
 from .live.batchkeeper import BatchKeeper
 from .live.batchreader import BatchReader
@@ -160,6 +161,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         batch_keeper=keeper,
         dispatch=dispatch,
         commands=commands_,
+        answers=Answers(book=book, fleet=minions_seen, clock=clock),
         functions=functions,
         store=store,
         match=minions.match,

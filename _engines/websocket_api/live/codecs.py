@@ -36,6 +36,13 @@ class Codec(Protocol):
         """Return what a client sent; raises ValueError for what is no message of this format."""
         ...
 
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        """Return the reply of a request, as ``frames.result`` and :meth:`encode` would make it.
+
+        :param encoded: the result in this format
+        """
+        ...
+
     def body(self, event: Event, body: bytes) -> bytes:
         """Return an event's body in this format, made once for all of ``event.cuts``' life.
 
@@ -52,6 +59,21 @@ class Codec(Protocol):
         ...
 
 
+class Prepared:
+    """A result that is the same for everybody, encoded once for each format."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._encoded: dict[str, bytes] = {}
+
+    def encoded(self, codec: Codec) -> bytes:
+        """Return the value in a format."""
+        found = self._encoded.get(codec.name)
+        if found is None:
+            found = self._encoded[codec.name] = codec.encode(self.value)
+        return found
+
+
 class OneByOne:
     """What codecs have in common that send every message by itself."""
 
@@ -63,6 +85,10 @@ class OneByOne:
         """Return messages one by one."""
         return [self.encode(message) for message in messages]
 
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        """Return a reply; formats other than the native ones have no requests with an id."""
+        return encoded
+
 
 class _Json(OneByOne):
     name = "salt.v1.json"
@@ -70,6 +96,11 @@ class _Json(OneByOne):
 
     def encode(self, value: Any) -> bytes:
         return encoding.encode(value)
+
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        if request_id is None:
+            return encoded
+        return b'{"id":%b,"type":"result","result":%b}' % (self.encode(request_id), encoded)
 
     def decode(self, data: str | bytes) -> Any:
         if isinstance(data, bytes):
@@ -95,6 +126,12 @@ class _Msgpack(OneByOne):
 
     def encode(self, value: Any) -> bytes:
         return self._pack(encoding.plain(value))
+
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        if request_id is None:
+            return encoded
+        head = b"".join(map(self.encode, ("id", request_id, "type", "result", "result")))
+        return b"\x83" + head + encoded
 
     def decode(self, data: str | bytes) -> Any:
         if isinstance(data, str):

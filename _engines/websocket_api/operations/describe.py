@@ -6,17 +6,25 @@ import dataclasses
 from typing import Any
 
 from ..errors import CLOSE_CODES, ERRORS
-from ..live.codecs import CODECS
+from ..live.codecs import CODECS, Prepared
 from .registry import Call, operation
+from .services import Services
 
 SUBPROTOCOLS = list(CODECS)
 SUBSCRIPTIONS = ["event", "job", "minions", "batch"]
 
 
 @operation("describe")
-async def describe(call: Call) -> dict[str, Any]:
-    """Return what is enabled, the limits, and every operation's schema."""
+async def describe(call: Call) -> Prepared:
+    """Return what is enabled, the limits, and every operation's schema: the same for everybody, so encoded once."""
     services = call.services
+    prepared = services.prepared.get("describe")
+    if prepared is None:
+        prepared = services.prepared["describe"] = Prepared(_described(services))
+    return prepared
+
+
+def _described(services: Services) -> dict[str, Any]:
     return {
         "version": services.version,
         "epoch": services.history.epoch,

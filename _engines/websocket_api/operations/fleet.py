@@ -8,8 +8,8 @@ from typing import Any
 
 from ..errors import ApiError
 from ..live.fleet import Grains
-from ..live.jobs import RETURNED, Job
-from .commands import delimiter, need_client, publish
+from .asking import argument, ask
+from .commands import delimiter, need_client
 from .registry import Call, operation
 from .targets import asked_about, target
 
@@ -32,9 +32,9 @@ async def functions(call: Call) -> list[str]:
         names = await call.services.functions.names(client)
         return [name for name in names if call.permissions.may_call(client, name)]
     minion = await _one_minion(call, "sys.list_functions", [])
-    names = await _ask(call, minion, "sys.list_functions", [])
+    names = await ask(call, minion, "sys.list_functions", [])
     if not isinstance(names, list):
-        raise ApiError("internal", "the minion did not answer with a list of functions")
+        raise ApiError("unknown_function", "the minion's answer is not a list of functions", {"minion": minion})
     return sorted(str(name) for name in names if call.permissions.may_run_somehow(str(name), minion))
 
 
@@ -51,9 +51,9 @@ async def signature(call: Call) -> dict[str, Any]:
     else:
         minion = await _one_minion(call, "sys.argspec", [fun])
         # Each takes the minion up to a second, and both at once hardly longer.
-        specs, doc = await asyncio.gather(_ask(call, minion, "sys.argspec", [fun]), _doc(call, minion, fun))
-        spec = (specs or {}).get(fun)
-    if not spec:
+        specs, doc = await asyncio.gather(ask(call, minion, "sys.argspec", [fun]), _doc(call, minion, fun))
+        spec = specs.get(fun) if isinstance(specs, Mapping) else None
+    if not isinstance(spec, Mapping) or not spec:
         raise ApiError("unknown_function", "there is no such function there")
     return _described(spec, doc)
 
@@ -78,9 +78,9 @@ def grains_wanted(call: Call) -> Grains:
 
 
 async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
-    """Choose one minion of the target: one that is connected, if that is known of any, and last heard of.
+    """Choose one minion of the target: one whose answer is known, else one that is connected and was seen last.
 
-    Others than those whom the user may ask are none: who may not ask must not learn whom a target means.
+    Minions that the user may not ask are left out: users who may not ask must not learn what a target matches.
     """
     need_client(call, "local", "local_async")
     if not call.permissions.may_run_somehow(fun):
@@ -89,49 +89,40 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
     found = [name for name in matched if call.permissions.may_run(fun, arg, name)]
     if not found:
         raise ApiError("no_minions", "the target matches no minion that you may ask")
+    known = call.services.answers.known_by(fun, argument(arg))
 
-    def liveliness(name: str) -> tuple[int, float]:
+    def liveliness(name: str) -> tuple[bool, int, float]:
         minion = call.services.fleet.get(name)
         if minion is None:
-            return 1, 0.0
-        return {True: 2, None: 1, False: 0}[minion.connected], minion.seen or 0.0
+            return name in known, 1, 0.0
+        return name in known, {True: 2, None: 1, False: 0}[minion.connected], minion.seen or 0.0
 
     return max(found, key=liveliness)
 
 
-async def _ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
-    """Run a function on one minion with the client's token, and return what it returned."""
-    job = await publish(call, fun, arg, {}, [minion], "list")
-    await call.services.watcher.ended(job, call.get("timeout", 10), call.connection)
-    return _return(job, minion)
-
-
-def _return(job: Job, minion: str) -> Any:
-    part = job.parts[minion]
-    if part.state not in RETURNED:
-        raise ApiError("timeout", "the minion did not answer in time", {"minion": minion, "jid": job.jid})
-    if part.state == "failed":
-        raise ApiError("internal", "the minion could not answer", {"minion": minion, "jid": job.jid})
-    return part.value
-
-
 async def _doc(call: Call, minion: str, fun: str) -> str | None:
-    """Return the documentation, or None for who may not read it."""
+    """Return the documentation, or None if the user may not read it or it does not come."""
+    if not call.permissions.may_run("sys.doc", [fun], minion):
+        return None
     try:
-        text = (await _ask(call, minion, "sys.doc", [fun]) or {}).get(fun)
+        texts = await ask(call, minion, "sys.doc", [fun])
     except ApiError as fault:
-        if fault.code in ("forbidden", "timeout"):
+        if fault.code in ("forbidden", "timeout", "unknown_function"):
             return None
         raise
+    text = texts.get(fun) if isinstance(texts, Mapping) else None
     return text if isinstance(text, str) else None
 
 
 def _described(spec: Mapping[str, Any], doc: str | None) -> dict[str, Any]:
-    """Salt's argspec, and a JSON Schema of an object that holds the arguments by name."""
-    args = [str(name) for name in spec.get("args") or ()]
-    defaults = list(spec.get("defaults") or ())
-    varargs, keywords = spec.get("varargs"), spec.get("kwargs", spec.get("keywords"))
-    with_default = dict(zip(args[len(args) - len(defaults) :], defaults, strict=True)) if defaults else {}
+    """Return Salt's argspec, and a JSON Schema of an object that holds the arguments by name.
+
+    The argspec is a minion's word, so it may be anything.
+    """
+    args, defaults = [str(name) for name in _list(spec.get("args"))], _list(spec.get("defaults"))
+    defaults = defaults[-len(args) :] if args else []
+    varargs, keywords = _named(spec.get("varargs")), _named(spec.get("kwargs", spec.get("keywords")))
+    with_default = dict(zip(args[len(args) - len(defaults) :], defaults, strict=True))
     properties = {name: {"default": with_default[name]} if name in with_default else {} for name in args}
     schema = {
         "type": "object",
@@ -142,8 +133,17 @@ def _described(spec: Mapping[str, Any], doc: str | None) -> dict[str, Any]:
     return {
         "args": args,
         "defaults": defaults or None,
-        "varargs": varargs or None,
-        "keywords": keywords or None,
+        "varargs": varargs,
+        "keywords": keywords,
         "doc": doc,
         "schema": schema,
     }
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _named(value: Any) -> str | bool | None:
+    """Return the name after ``*`` or ``**``, or True where the minion tells only that there is one."""
+    return value or None if isinstance(value, (str, bool)) else None

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import ApiError
 from ..live import frames
+from ..live.codecs import Prepared
 from ..live.connection import Connection
 from ..live.permissions import Permissions
 from ..live.sessions import Session
@@ -143,7 +144,7 @@ class Dispatcher:
         counters.requests[message["type"]] += 1
         call = Call(self._services, connection, _in_salts_words(message))
         try:
-            reply = connection.frame(frames.result(request_id, await self._result(call)))
+            reply = _reply(connection, request_id, await self._result(call))
             if len(reply) > self._services.settings.limits.outbox_bytes:
                 raise ApiError("too_large", "the answer is larger than `outbox_bytes`")
         except ApiError as fault:
@@ -182,7 +183,7 @@ class Dispatcher:
             counters.errors[fault.code] += 1
             raise
         call.replied()
-        return result
+        return result.value if isinstance(result, Prepared) else result
 
     def _admit(self, connection: Connection, message: dict[str, Any], request_id: int | str | None) -> None:
         if self._closing:
@@ -225,6 +226,12 @@ class Dispatcher:
                 asker.held -= 1
             if known.audited:
                 audit(call.current, call.connection.address, known.name, outcome, call.noted)
+
+
+def _reply(connection: Connection, request_id: int | str | None, result: Any) -> bytes:
+    if isinstance(result, Prepared):
+        return connection.wrap(connection.codec.result(request_id, result.encoded(connection.codec)))
+    return connection.frame(frames.result(request_id, result))
 
 
 async def who(call: Call) -> Session:

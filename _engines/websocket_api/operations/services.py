@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..live.answers import Answers
 from ..live.batchbook import BatchBook
 from ..live.batchkeeper import BatchKeeper
 from ..live.batchviews import BatchViews
+from ..live.codecs import Prepared
 from ..live.dispatch import Dispatch
 from ..live.expressions import Allowances
 from ..live.fleet import Fleet
@@ -129,6 +131,7 @@ class Services:
     batch_keeper: BatchKeeper
     dispatch: Dispatch
     commands: Commands
+    answers: Answers
     functions: MasterFunctions
     store: JobStore
     match: Match
@@ -136,3 +139,5 @@ class Services:
     wall: Callable[[], float]
     bus_up: Callable[[], bool] = lambda: True
     """Whether the master's bus is heard: without it nobody could be told how a command went."""
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    """Results that stay the same while the engine runs, by operation."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgpack
 import pytest
-from websocket_api.live.codecs import CODECS, JSON, MSGPACK, Codec
+from websocket_api.live import frames
+from websocket_api.live.codecs import CODECS, JSON, MSGPACK, Codec, Prepared
 from websocket_api.live.events import Event, body, make
 
 READ: dict[str, Any] = {JSON.name: json.loads, MSGPACK.name: lambda data: msgpack.unpackb(data, strict_map_key=False)}
@@ -30,6 +31,15 @@ def test_an_event_is_the_same_in_every_format(codec: Codec, minion: str | None) 
         "subscription": 300,
         "events": [wanted, wanted],
     }
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+@pytest.mark.parametrize("request_id", [None, 0, 2**53, "a", 'ä\u2028"\\'], ids=repr)
+def test_a_prepared_result_is_the_reply_that_is_encoded_whole(codec: Codec, request_id: Any) -> None:
+    """Byte by byte, and made once for all who ask."""
+    prepared = Prepared({"a": [1, None, "ä"]})
+    assert codec.result(request_id, prepared.encoded(codec)) == codec.encode(frames.result(request_id, prepared.value))
+    assert prepared.encoded(codec) is prepared.encoded(codec)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from websocket_api.errors import ApiError
+from websocket_api.live.answers import Answers
 from websocket_api.live.batchbook import BatchBook
 from websocket_api.live.batchkeeper import BatchKeeper
 from websocket_api.live.batchreader import BatchReader
@@ -256,6 +257,7 @@ class Engine:
             batch_keeper=keeper,
             dispatch=dispatch,
             commands=self.commands,
+            answers=Answers(book=world.book, fleet=world.fleet, clock=world.time),
             functions=Functions(),
             store=self.store,
             match=self.match,
@@ -268,7 +270,7 @@ class Engine:
     def set(self, **options: Any) -> None:
         """Change options of the engine."""
         settings = dataclasses.replace(self.services.settings, **options)
-        self.services = dataclasses.replace(self.services, settings=settings)
+        self.services = dataclasses.replace(self.services, settings=settings, prepared={})
         self.dispatcher = Dispatcher(self.services)
 
     async def match(self, tgt: Any, tgt_type: str, delimiter: str = ":") -> list[str]:

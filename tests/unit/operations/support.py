@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from websocket_api.live.answers import Answers
 from websocket_api.live.expressions import Allowances
 from websocket_api.operations.registry import Call
 from websocket_api.settings import Settings
@@ -33,6 +34,7 @@ class Asking:
             "fleet": world.fleet,
             "views": world.views,
             "visibility": world.visibility,
+            "answers": Answers(book=world.book, fleet=world.fleet, clock=world.time),
             "fire": self._fire,
             "wall": world.time,
             **given,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from websocket_api.errors import CLOSE_CODES, ERRORS
+from websocket_api.live.codecs import JSON
 from websocket_api.operations.registry import OPERATIONS
 
 from tests.unit.operations.engine import Engine, Refused, Talker
@@ -122,3 +123,13 @@ async def test_describe_tells_what_there_is() -> None:
     assert set(described["errors"]) == set(ERRORS)
     assert set(described["close_codes"]) == {str(code) for code in CLOSE_CODES}
     assert described["limits"]["commands_per_connection"] == 32
+
+
+async def test_describe_is_encoded_once_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks in a loop costs the sending of bytes, not the making of them."""
+    engine, made = Engine(ann=[".*"], bob=["test.ping"]), []
+    encode = JSON.encode
+    monkeypatch.setattr(type(JSON), "encode", lambda self, value: made.append(value) or encode(value))
+    described = [await (await engine.user(name)).ask("describe") for name in ("ann", "bob", "ann")]
+    assert described[0] == described[1] == described[2]
+    assert sum("close_codes" in value for value in made if isinstance(value, dict)) == 1
