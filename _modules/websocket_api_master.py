@@ -9,6 +9,7 @@ import filecmp
 import http.client
 import os
 import pwd
+import re
 import shutil
 import ssl
 import subprocess
@@ -54,6 +55,9 @@ COMPLAINT = "websocket_api cannot run: "
 
 # What an engine that listens everywhere is reached by from here.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
+
+# Printable for Python, and yet without width: fillers, variation selectors and what joins.
+FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 def user(settings: dict[str, Any]) -> pwd.struct_passwd:
@@ -150,7 +154,12 @@ def complaint(settings: dict[str, Any], since: int = 0) -> str | None:
     except OSError:
         return None
     said = [line.partition(COMPLAINT)[2] for line in lines if COMPLAINT in line]
-    return said[-1] if said else None
+    return _visible(said[-1]) if said else None
+
+
+def _visible(text: str) -> str:
+    """Return text of another machine with escapes for what could act on a terminal or hide in it."""
+    return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 
 def _extension_modules(settings: dict[str, Any]) -> Path:
@@ -206,6 +215,6 @@ def _look(options: dict[str, Any]) -> str | None:
         sound = status == 200 or (status == 403 and options.get("allow_from"))
         return None if sound else f"/healthz on {host}:{port} answers {status}"
     except (OSError, http.client.HTTPException) as error:
-        return f"nothing healthy on {host}:{port}: {error}"
+        return f"nothing healthy on {host}:{port}: {_visible(str(error))}"
     finally:
         connection.close()

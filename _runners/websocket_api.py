@@ -35,6 +35,9 @@ SUBPROTOCOL = "salt.v1.json"
 # What an engine that says to listen everywhere is reached by from here.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
+# Printable for Python, and yet without width: fillers, variation selectors and what joins.
+FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
 
 def status() -> dict[str, Any]:
     """Say whether the engine of this master listens, as it is configured in the master config.
@@ -95,11 +98,11 @@ def serves(
             return f"{url} is healthy and takes the login of {username}"
         except _LoginRefused as refused:
             # Not asked again: the answer would be the same, and accounts are locked after so many wrong passwords.
-            raise CommandExecutionError(f"{url} does not serve: {refused}") from None
+            raise CommandExecutionError(f"{url} does not serve: {_visible(str(refused))}") from None
         except (OSError, http.client.HTTPException, asyncio.TimeoutError, CommandExecutionError) as error:
             fault = str(error) or type(error).__name__
         time.sleep(1)
-    raise CommandExecutionError(f"{url} does not serve: {fault}")
+    raise CommandExecutionError(f"{url} does not serve: {_visible(fault)}")
 
 
 class _LoginRefused(Exception):
@@ -203,7 +206,12 @@ def _look(host: str, port: int, tls: bool) -> dict[str, Any]:
         connection.close()
     if response.status == 101 and response.getheader("Sec-WebSocket-Protocol") == SUBPROTOCOL:
         return {"listening": True, "engine": True, "error": None}
-    return {"listening": True, "engine": False, "error": f"it answered {response.status} {response.reason}"}
+    return {"listening": True, "engine": False, "error": f"it answered {response.status} {_visible(response.reason)}"}
+
+
+def _visible(text: str) -> str:
+    """Return text of another machine with escapes for what could act on a terminal or hide in it."""
+    return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 
 def _version() -> str | None:

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 import websocket
 from children import Children
-from demo_root import DEMO, PASSWORD, USERS, DemoError, lay_out, only_one, short_root, tail
+from demo_root import DEMO, PASSWORD, USERS, DemoError, lay_out, only_one, short_root, tail, visible
 
 READY_SECONDS = 120  # a master takes about 10 s; what is not there after this long will not come
 PING_SECONDS = 5  # how long one round of test.ping waits; minions that come later get the next
@@ -32,8 +32,8 @@ class Stopped(Exception):
 
 
 def say(text: str) -> None:
-    """Print a line at once, whatever stdout is."""
-    print(text, flush=True)
+    """Print text at once, whatever stdout is; logs hold what minions sent."""
+    print(visible(text), flush=True)
 
 
 def number(name: str, default: int, lowest: int, highest: int) -> int:
@@ -161,7 +161,7 @@ def main() -> int:
     except Stopped:
         return 0
     except DemoError as fault:
-        print(f"demo: {fault}", file=sys.stderr, flush=True)
+        print(visible(f"demo: {fault}"), file=sys.stderr, flush=True)
         return 1
 
 

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pwd
+import re
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ USERS: dict[str, list[str]] = {
 CLIENTS = ["local", "local_async", "local_subset", "local_batch", "runner", "runner_async", "wheel", "wheel_async"]
 SOCKET_PATH_BYTES = 107  # the kernel's limit for the path of a unix socket
 SOCKET_NAME_BYTES = 50  # room for the longest name that Salt puts below its root: run/minion_event_<hash>_pub.ipc
+
+# Printable for Python, and yet without width: fillers, variation selectors and what joins.
+FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 class DemoError(Exception):
@@ -159,6 +163,11 @@ def lay_out(root: Path, port: int, minions: list[str]) -> None:
     for path, options in configs.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(options, indent=2) + "\n")  # JSON is YAML
+
+
+def visible(text: str) -> str:
+    """Return text of another machine with escapes for what could act on a terminal or hide in it."""
+    return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 
 def tail(name: str) -> str:

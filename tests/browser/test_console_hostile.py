@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def test_odd_tags_are_shown_and_looked_into(console: Any, stage: Stage) -> None:
         client.ask("event", tag=ODD_TAG, body={SCRIPT: [SCRIPT, None, -0.5, 10**15]})
     row(console, "odd/<b onclick").get_by_role("button").click()
     side = console.get_by_role("complementary", name="Event")
-    expect(side.get_by_role("heading")).to_have_text(ODD_TAG)
+    expect(side.get_by_role("heading")).to_have_text(ODD_TAG.replace("\u202e", "\\u202e"))
     expect(side).to_contain_text("onerror")
 
 
@@ -155,6 +155,57 @@ def test_a_thousand_events_a_second_do_not_freeze_the_page(console: Any, stage: 
     expect(row(console, marks.TAG)).to_be_visible()
     assert console.get_by_role("row").count() < 100, "only rows in view exist"
     assert console.evaluate("window.longest") < 1000 * STALL_SECONDS
+
+
+HIDDEN = "a\u202eb\u200bc\x1b[31md\u2066\U000e0041"
+SHOWN = "a\\u202eb\\u200bc\\u001b[31md\\u2066\\udb40\\udc41"
+ANYWHERE = r"""() => {
+    const hidden = /(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
+    const walker = document.createTreeWalker(document, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+    const found = hidden.test(document.title) ? [document.title] : [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        const texts = node.nodeType === 3 ? [node.data] : [...node.attributes].map((one) => one.value);
+        found.push(...texts.filter((text) => hidden.test(text)));
+    }
+    return found;
+}"""
+"""Every text and attribute of the page that holds a hidden character."""
+
+
+def test_hidden_characters_are_shown_wherever_text_of_a_minion_stands(pages: Callable[..., Any], stage: Stage) -> None:
+    """Returns, arguments, states, keys, tags, tooltips, names for screen readers, faults; and in the clipboard."""
+    page = log_in(pages(permissions=["clipboard-read", "clipboard-write"]))
+    state = {f"test_|-{HIDDEN}_|-{HIDDEN}_|-nop": {"result": False, "comment": HIDDEN, "changes": {HIDDEN: HIDDEN}}}
+    for value in (HIDDEN, {HIDDEN: [HIDDEN]}, state):
+        start(page, stage, "test.arg", FIRST, value, metadata={HIDDEN: HIDDEN})
+        expect(job(page)).to_contain_text("1 of 1 returned")
+        expect(job(page)).to_contain_text(SHOWN)
+        assert page.evaluate(ANYWHERE) == []
+    start(page, stage, "test.echo", FIRST, HIDDEN)
+    expect(page.get_by_label(f"return of {FIRST}", exact=True)).to_have_text(SHOWN)
+    page.get_by_role("button", name=f"Copy return of {FIRST}").click()
+    expect(page.get_by_role("button", name=f"Copied return of {FIRST}")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == SHOWN
+    view(page, "Jobs")
+    expect(row(page, SHOWN)).to_be_visible()
+    assert page.evaluate(ANYWHERE) == []
+    pki = Path(stage.master.config["pki_dir"])
+    named = "hidden\u202e\u200bname"
+    view(page, "Events")
+    with stage.client() as client:
+        client.ask("event", tag="hidden/\u202e\u200b/tag", body={HIDDEN: HIDDEN})
+    row(page, "hidden/").get_by_role("button").click()
+    expect(page.get_by_role("complementary", name="Event")).to_contain_text(SHOWN)
+    assert page.evaluate(ANYWHERE) == []
+    shutil.copy(pki / "minions" / FIRST, pki / "minions_pre" / named)
+    try:
+        view(page, "Fleet")
+        with stage.client() as client:
+            client.ask("wheel", method="key.reject_dict", kwargs={"match": {"minions_pre": ["nobody"]}}, mode="sync")
+        expect(page.get_by_role("main")).to_contain_text("hidden\\u202e\\u200bname", timeout=90_000)
+        assert page.evaluate(ANYWHERE) == []
+    finally:
+        (pki / "minions_pre" / named).unlink(missing_ok=True)
 
 
 LONGEST_STALL = """() => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -112,3 +113,34 @@ def test_only_a_highstate_is_taken_for_one(call: Any) -> None:
     ]
     for other in ({}, [], None, "text", ["Rendering SLS failed"], {"a": 1}, {"test_|-a_|-a_|-nop": None, "b": {}}):
         assert call("stores/job.js", "statesOf", other) is None
+
+
+SHOWN_AS_THEY_ARE = ["plain", "line\nand\ttab", "from Windows\r\n", "äß 漢字 🚀 e\u0301", "a\u00a0b\u3000c", "\\u202e"]
+ESCAPED = {
+    "bidirectional override": ("a\u202eb", "a\\u202eb"),
+    "isolates": ("\u2066\u2067\u2068\u2069", "\\u2066\\u2067\\u2068\\u2069"),
+    "marks of direction": ("\u200e\u200f\u061c", "\\u200e\\u200f\\u061c"),
+    "zero width": ("\u200b\u200c\u200d\u2060\ufeff", "\\u200b\\u200c\\u200d\\u2060\\ufeff"),
+    "escape sequence": ("\x1b[31mred\x1b[0m", "\\u001b[31mred\\u001b[0m"),
+    "C0 and C1": ("\x00\x07\x08\x7f\x9b", "\\u0000\\u0007\\u0008\\u007f\\u009b"),
+    "carriage return": ("safe\rrm", "safe\\u000drm"),
+    "soft hyphen": ("\u00ad", "\\u00ad"),
+    "separators": ("\u2028\u2029", "\\u2028\\u2029"),
+    "tags": ("\U000e0041", "\\udb40\\udc41"),
+    "variation selectors": ("\ufe0f\U000e0100", "\\ufe0f\\udb40\\udd00"),
+    "fillers": ("\u115f\u1160\u3164\uffa0\u034f", "\\u115f\\u1160\\u3164\\uffa0\\u034f"),
+}
+
+
+@pytest.mark.parametrize("text", SHOWN_AS_THEY_ARE, ids=ascii)
+def test_what_can_be_seen_is_shown_as_it_is(call: Any, text: str) -> None:
+    """Whatever its script."""
+    assert call("lib/visible.js", "visible", text) == text
+
+
+@pytest.mark.parametrize(("text", "shown"), ESCAPED.values(), ids=ESCAPED)
+def test_what_cannot_be_seen_is_shown_as_an_escape(call: Any, text: str, shown: str) -> None:
+    """One that JSON reads as the same character; and a second pass changes nothing."""
+    assert call("lib/visible.js", "visible", text) == shown
+    assert call("lib/visible.js", "visible", shown) == shown
+    assert json.loads(f'"{shown}"') == text

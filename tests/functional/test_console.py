@@ -126,3 +126,22 @@ def test_the_page_is_of_own_scripts_and_styles_only() -> None:
         assert not re.search(r"\beval\(|new Function|innerHTML|document\.write|insertAdjacentHTML", text), path
         assert not re.search(r"(?:from|import|src=|href=)\s*\(?[\"'](?:https?:)?//", text), path
         assert not re.search(r"<script(?![^>]*src)|\sstyle=\"|\son\w+=\"", text), path
+
+
+def test_all_that_is_drawn_passes_the_function_that_shows_hidden_characters() -> None:
+    """One module draws, and the clipboard gets what it shows; nothing else puts text anywhere."""
+    sinks = re.compile(r"vendor/htm-preact|document\.title|textContent|innerText|setAttribute|writeText|\.value = ")
+    found = {
+        (name, sink)
+        for name in FILES
+        if name.endswith(".js") and "vendor" not in name
+        for sink in sinks.findall((CONSOLE / name).read_text(encoding="utf-8"))
+    }
+    assert found == {
+        ("lib/html.js", "vendor/htm-preact"),
+        ("app.js", "document.title"),  # the name of a view
+        ("parts/copy.js", "writeText"),
+        ("parts/copy.js", ".value = "),
+        ("parts/login.js", ".value = "),  # to empty the password
+    }
+    assert "toClipboard(visible(text()))" in (CONSOLE / "parts/copy.js").read_text(encoding="utf-8")

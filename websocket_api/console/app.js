@@ -1,6 +1,6 @@
 // The frame of the page: who is logged in, how the connection is, and the view that the address names.
 
-import { html, render, useEffect, useMemo, useState } from "./vendor/htm-preact.js";
+import { html, render, useEffect, useMemo, useState } from "./lib/html.js";
 import { to, useRoute } from "./lib/route.js";
 import { useStore } from "./lib/store.js";
 import { Login } from "./parts/login.js";
@@ -64,7 +64,7 @@ function Inside({ session, connection, behind }) {
   const view = VIEWS[route.view] && (route.view !== "batches" || stores.batches) ? route.view : "fleet";
   const [title, View] = VIEWS[view];
   useEffect(() => {
-    document.title = `${title} · Salt console`;
+    document.title = `${title} · Salt console`; // our own words
     toTheMiddle(document.querySelector("nav"), document.querySelector("nav [aria-current]"));
   }, [title]);
   return html`<div class="page" inert=${behind ? true : undefined} aria-hidden=${behind ? "true" : undefined}>

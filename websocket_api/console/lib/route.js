@@ -1,6 +1,6 @@
 // Where in the console the user is: behind the # of the address, so that links, back and reload work. No secret is there.
 
-import { useEffect, useState } from "../vendor/htm-preact.js";
+import { useEffect, useState } from "./html.js";
 
 /** Read `#/jobs/2026?state=failed` as {view: "jobs", rest: "2026", query: URLSearchParams}. */
 export function read(hash) {

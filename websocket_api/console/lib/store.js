@@ -1,6 +1,6 @@
 // What a view shows lives in a store: it takes frames as fast as they come, and views draw it as often as eyes need.
 
-import { useEffect, useState } from "../vendor/htm-preact.js";
+import { useEffect, useState } from "./html.js";
 
 /** Something that changes, and tells whoever listens. */
 export class Store {

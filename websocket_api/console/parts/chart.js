@@ -1,6 +1,6 @@
 // Events per second of the last minute, stacked by the beginning of their tags.
 
-import { html } from "../vendor/htm-preact.js";
+import { html } from "../lib/html.js";
 import { useClock } from "../lib/store.js";
 import { SECONDS } from "../stores/rates.js";
 

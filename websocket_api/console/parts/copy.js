@@ -1,14 +1,15 @@
 // To the clipboard.
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useState } from "../lib/html.js";
+import { visible } from "../lib/visible.js";
 
 const SAID = 2000; // milliseconds
 
-/** A button that copies what `text()` returns. */
+/** A button that copies what `text()` returns, as it is shown: hidden characters would act in a terminal. */
 export function Copy({ text, what }) {
   const [said, say] = useState("Copy");
   const copy = async () => {
-    say((await toClipboard(text())) ? "Copied" : "Cannot copy");
+    say((await toClipboard(visible(text()))) ? "Copied" : "Cannot copy");
     setTimeout(() => say("Copy"), SAID);
   };
   return html`<button type="button" class="small" onClick=${copy} aria-label="${said} ${what}">${said}</button>`;

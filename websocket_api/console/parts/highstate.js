@@ -1,6 +1,6 @@
 // A highstate's return: its states, failed and changed ones first, each folded.
 
-import { html } from "../vendor/htm-preact.js";
+import { html } from "../lib/html.js";
 import { count } from "../lib/format.js";
 import { brief } from "../lib/text.js";
 import { Value } from "./value.js";

@@ -1,6 +1,6 @@
 // The login: over the page while nobody is logged in. What was at work behind it stays as it is.
 
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { Fault } from "./marks.js";
 
 export function Login({ session, reason, again }) {

@@ -1,6 +1,6 @@
 // Small things that many views show: states, bars, faults.
 
-import { html } from "../vendor/htm-preact.js";
+import { html } from "../lib/html.js";
 
 const SIGNS = {
   up: "●", down: "○", unknown: "?",

@@ -1,6 +1,6 @@
 // What stands beside a table: one of its rows, looked into. On a phone it lies over the table.
 
-import { html, useEffect, useRef } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef } from "../lib/html.js";
 
 /**
  * @param label its name, for screen readers

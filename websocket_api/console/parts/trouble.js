@@ -1,6 +1,6 @@
 // A word about a connection that is lost or refused, above every view: what is shown below is of before.
 
-import { html } from "../vendor/htm-preact.js";
+import { html } from "../lib/html.js";
 
 export function Trouble({ connection }) {
   const { state, reason } = connection;

@@ -1,6 +1,6 @@
 // What a minion returned, or an event's data: as text.
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useState } from "../lib/html.js";
 import { SHOWN, readable, whole } from "../lib/text.js";
 import { Copy } from "./copy.js";
 

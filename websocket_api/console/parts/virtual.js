@@ -1,6 +1,6 @@
 // A table of any length of which only the rows in view exist.
 
-import { html, useLayoutEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../lib/html.js";
 
 const BEYOND = 6; // rows drawn above and below what is in view, so that scrolling shows no holes
 

@@ -1,6 +1,6 @@
 // Batches: all of them, or one with its requests.
 
-import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { clock, count } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";

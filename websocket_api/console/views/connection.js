@@ -1,6 +1,6 @@
 // Who is logged in, what they may do, how the connection is, and what the server bears.
 
-import { html, useEffect } from "../vendor/htm-preact.js";
+import { html, useEffect } from "../lib/html.js";
 import { clock, span } from "../lib/format.js";
 import { useClock } from "../lib/store.js";
 import { brief } from "../lib/text.js";

@@ -1,6 +1,6 @@
 // The live stream of events.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { clock, count } from "../lib/format.js";
 import { useSettled, useStore } from "../lib/store.js";
 import { brief } from "../lib/text.js";

@@ -1,6 +1,6 @@
 // The fleet: every minion that the user may see, live.
 
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { ago, count } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useSettled, useStore } from "../lib/store.js";

@@ -1,8 +1,9 @@
 // Which function to run: completion from what the user may run, and a form from its signature.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { fieldsOf } from "../lib/arguments.js";
 import { useSettled } from "../lib/store.js";
+import { visible } from "../lib/visible.js";
 import { targetOf } from "./target.js";
 
 const PATIENCE = 30; // seconds that a busy minion may take to tell of a function
@@ -33,7 +34,7 @@ export function FunctionName({ form, change, connection }) {
   };
   useEffect(() => {
     const word = form.fun.toLowerCase();
-    const all = form.names ?? [];
+    const all = (form.names ?? []).filter((name) => visible(name) === name); // a name goes into the form as it is
     const begins = all.filter((name) => name.startsWith(word));
     const holds = all.filter((name) => !name.startsWith(word) && name.includes(word));
     offer([...begins, ...holds].slice(0, OFFERED));

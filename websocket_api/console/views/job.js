@@ -1,6 +1,6 @@
 // One job's page: how it stands, and what each minion returned.
 
-import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/store.js";

@@ -1,6 +1,6 @@
 // The jobs, newest first, live; or the page of one.
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useSettled, useStore } from "../lib/store.js";

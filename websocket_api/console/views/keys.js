@@ -1,6 +1,6 @@
 // Keys that wait for somebody to decide.
 
-import { html, useState } from "../vendor/htm-preact.js";
+import { html, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
 import { Fault } from "../parts/marks.js";
 

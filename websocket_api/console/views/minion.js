@@ -1,6 +1,6 @@
 // One minion: everything that the master knows of it.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { ago } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { Fault, State } from "../parts/marks.js";

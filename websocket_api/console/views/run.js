@@ -1,6 +1,6 @@
 // Run something, and watch the answer come in.
 
-import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { callOf, fieldsOf } from "../lib/arguments.js";
 import { to } from "../lib/route.js";
 import { Choice, Fault } from "../parts/marks.js";

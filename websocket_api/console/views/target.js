@@ -1,6 +1,6 @@
 // Whom a command is for, and who that would be.
 
-import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
 import { useSettled } from "../lib/store.js";
 
