@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ApiError
+from ..fair_share import Share, on_behalf_of
 from ..live.counters import Counters
 from .clients import Clients
 from .http import Base, client_address, handshake_token, may_connect, refuse
@@ -72,7 +73,8 @@ class MetricsHandler(Machine):
     async def _check(self) -> None:
         token, _ = handshake_token(self.request)
         if token is not None:
-            session = await self.clients.services.sessions.of(token)
+            with on_behalf_of(Share.of_stranger(client_address(self.request, ()))):
+                session = await self.clients.services.sessions.of(token)
             if not session.permissions.everything:
                 raise ApiError("forbidden", "metrics are for who has .*")
             return

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from ..errors import ApiError
+from ..fair_share import Share
 from .permissions import Permissions, permission_key
 from .targets import TargetSets
 from .visibility import Viewer
@@ -53,6 +54,11 @@ class Session:
     def permissions(self) -> Permissions:
         """What the user may do, as of the last look."""
         return self.viewer.permissions
+
+    @property
+    def share(self) -> Share:
+        """For whom what is done in its name counts."""
+        return Share(self.user, self.eauth)
 
     def shown(self) -> dict[str, Any]:
         """Return the reply to a login."""

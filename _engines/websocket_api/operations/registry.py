@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ApiError
+from ..fair_share import Share, on_behalf_of
 from ..live import frames
 from ..live.codecs import Prepared
 from ..live.connection import Connection
@@ -208,7 +209,8 @@ class Dispatcher:
                 asker = call.current = await who(call)
                 # A token that came with this message only is looked at as others are, for as long as this takes.
                 asker.held += 1
-            result = await known.handler(call)
+            with on_behalf_of(asker.share if asker else Share.of_stranger(call.connection.address)):
+                result = await known.handler(call)
             outcome = "ok"
             return result
         except ApiError as fault:
@@ -241,7 +243,8 @@ async def who(call: Call) -> Session:
     """
     sessions, token = call.services.sessions, call.message.get("token")
     if token is not None:
-        session = await sessions.of(token)
+        with on_behalf_of(Share.of_stranger(call.connection.address)):
+            session = await sessions.of(token)
         call.connection.proved = True
         return session
     if call.connection.session is None:

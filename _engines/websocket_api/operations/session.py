@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from ..errors import ApiError
+from ..fair_share import Share, on_behalf_of
 from ..live.sessions import Session
 from .audit import audit
 from .registry import Call, operation
@@ -43,10 +44,11 @@ async def take_up(services: Services, address: str, token: str) -> Session:
     """
     throttle = services.throttle
     try:
-        if services.sessions.knows(token) or throttle.fault(address, TOKENS) is None:
-            return await services.sessions.of(token)
-        async with throttle.suspects:
-            return await services.sessions.of(token)
+        with on_behalf_of(Share.of_stranger(address)):
+            if services.sessions.knows(token) or throttle.fault(address, TOKENS) is None:
+                return await services.sessions.of(token)
+            async with throttle.suspects:
+                return await services.sessions.of(token)
     except ApiError as fault:
         if fault.code != "unauthenticated":
             raise
@@ -66,7 +68,8 @@ async def log_in(services: Services, address: str, username: str, password: str,
     async with services.throttle.turn(address):
         services.throttle.check(address, username)
         try:
-            return await services.sessions.login(username, password, eauth)
+            with on_behalf_of(Share.of_stranger(address)):
+                return await services.sessions.login(username, password, eauth)
         except ApiError as fault:
             if fault.code == "unauthenticated":
                 services.throttle.failed(address, username)
@@ -81,9 +84,10 @@ async def give_back(services: Services, address: str, lent: Session | str) -> No
     """
     session, outcome = None if isinstance(lent, str) else lent, "ok"
     try:
-        session = session or await services.sessions.of(str(lent))
-        # What rests on it is ending already.
-        await services.sessions.revoke(session, then=lambda end: None)
+        with on_behalf_of(Share.of_stranger(address)):
+            session = session or await services.sessions.of(str(lent))
+            # What rests on it is ending already.
+            await services.sessions.revoke(session, then=lambda end: None)
     except ApiError as fault:
         if session is None and fault.code in ("unauthenticated", "token_expired"):
             return  # it has ended by itself

@@ -10,8 +10,9 @@ from ..errors import ApiError
 from ..live.fleet import Fleet
 
 MOST_NAMES = 10_000  # as many as a list may have (schemas/common.json)
-MOST_LOOKS = 40_000  # minions times unknown ids that the master is asked about at once: some ten seconds
-FEW = 10  # unknown ids that it is always asked about
+MAX_UNKNOWN = 20  # unknown ids that the master is asked about at once: each takes it 2 ms even with few minions
+MAX_LOOKS = 4_000  # minions times those ids: about a second
+MIN_UNKNOWN = 2  # unknown ids that it is always asked about
 _MINION_ID = re.compile(r"[^/\\\0-\x1f]{1,255}")
 NO_NAMES = f"must be the ids of minions, {MOST_NAMES} at most, with commas between them"
 
@@ -41,8 +42,8 @@ def asked_about(fleet: Fleet, tgt: Any, tgt_type: str) -> tuple[Any, list[str]]:
     """Return a target without the ids that nobody knows, where there are many, and those ids.
 
     For each of them the master looks through the data of all minions (``salt.utils.minions``, 3008): with two thousand
-    minions that takes half a second, so some hundreds of wrong names would stop a worker for minutes. A few are left to
-    it, for a key may have been accepted just now.
+    minions that takes half a second, so some hundreds of wrong names would stop a worker for minutes, and whoever sends
+    them again and again keeps everybody from working. A few are left to it, for a key may have been accepted just now.
     """
     if tgt_type == "list":
         dropped = _too_many(fleet, tgt)
@@ -62,4 +63,4 @@ def asked_about(fleet: Fleet, tgt: Any, tgt_type: str) -> tuple[Any, list[str]]:
 def _too_many(fleet: Fleet, named: list[str]) -> set[str]:
     known = fleet.all()
     unknown = [name for name in named if (minion := known.get(name)) is None or minion.key != "accepted"]
-    return set(unknown[max(FEW, MOST_LOOKS // max(1, len(known))) :])
+    return set(unknown[max(MIN_UNKNOWN, min(MAX_UNKNOWN, MAX_LOOKS // max(1, len(known)))) :])

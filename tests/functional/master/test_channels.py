@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("salt")
 
 from websocket_api.errors import ApiError, NotSent
+from websocket_api.fair_share import Share, on_behalf_of
 from websocket_api.master.channels import Channels
 
 from tests.functional.waiting import until
@@ -182,6 +183,59 @@ async def test_a_failing_channel_is_replaced(monkeypatch: pytest.MonkeyPatch) ->
     master.answer = soon
     assert await channels.request({"n": 2}) == 2
     assert len(master.sent) == 2
+    channels.close()
+
+
+ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
+
+
+def asked(channels: Channels, share: Share, load: dict[str, Any], **options: Any) -> asyncio.Future[Any]:
+    """Send a request for somebody."""
+    with on_behalf_of(share):
+        return asyncio.ensure_future(channels.request(load, **options))
+
+
+async def test_users_have_turns_at_the_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob's request is sent next, however many of Ann's wait, and hers do not fill the queue for him."""
+    master = Master(soon)
+    channels = channels_to(master, monkeypatch, size=1, seconds=60)
+    hers = [asked(channels, ANN, {"n": number}) for number in range(1100)]
+    await asyncio.sleep(0.001)
+    assert await asked(channels, BOB, {"n": "bob"}) == "bob"
+    assert len(master.sent) <= 3
+    for request in hers:
+        request.cancel()
+    refused = [one for one in await asyncio.gather(*hers, return_exceptions=True) if isinstance(one, ApiError)]
+    assert {one.code for one in refused} == {"too_many"}
+    channels.close()
+
+
+@pytest.mark.parametrize(
+    ("load", "options"),
+    [
+        ({"cmd": "wheel"}, {"wheel": True}),
+        ({"tgt": [f"m{number}" for number in range(101)]}, {}),
+        ({"tgt": "m1 or L@" + ",".join(f"m{number}" for number in range(102)), "tgt_type": "compound"}, {}),
+    ],
+)
+async def test_what_takes_long_leaves_a_channel_to_the_next_user_and_holds_up_nothing_else(
+    load: dict[str, Any], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ann's first one runs, her second waits for it, and Bob's runs beside; what is short has channels of its own."""
+    sent = list[str]()
+
+    async def answer(load: dict[str, Any]) -> Any:
+        sent.append(load["n"])
+        if load["n"] != "short":
+            await asyncio.Event().wait()
+        return "done"
+
+    channels = channels_to(Master(answer), monkeypatch, seconds=60)
+    asked(channels, ANN, {**load, "n": "ann"}, **options)
+    asked(channels, ANN, {**load, "n": "ann too"}, **options)
+    asked(channels, BOB, {**load, "n": "bob"}, **options)
+    assert await asked(channels, ANN, {"n": "short", "tgt": ["m1"]}) == "done"
+    assert sent == ["ann", "bob", "short"]
     channels.close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from websocket_api.errors import ApiError
+from websocket_api.fair_share import ENGINE, Share, on_behalf_of
 from websocket_api.master.pool import Pool
 
 ENGINES = Path(__file__).resolve().parents[3] / "_engines"
@@ -56,6 +57,40 @@ async def test_one_call_more_than_may_wait_is_refused_as_too_many(pool: Pool) ->
     gate.set()
     assert await asyncio.gather(*calls) == [True] * 3
     assert await pool.run(abs, -2) == 2
+
+
+async def test_users_have_turns_at_the_threads() -> None:
+    """Bob's call is next, though Ann has asked for many before; the engine's own one is, too."""
+    pool, gate, ran = Pool(1, "test"), threading.Event(), list[str]()
+    first = asyncio.ensure_future(pool.run(gate.wait))
+    calls = []
+    for share, name in [(Share("ann", "pam"), "ann")] * 5 + [(Share("bob", "pam"), "bob"), (ENGINE, "engine")]:
+        with on_behalf_of(share):
+            calls.append(asyncio.ensure_future(pool.run(ran.append, name)))
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(first, *calls)
+    pool.close()
+    assert ran == ["ann", "bob", "engine", "ann", "ann", "ann", "ann"]
+
+
+async def test_a_user_has_the_threads_that_nobody_else_asks_for() -> None:
+    """All of them alone, and half of them while another one asks."""
+    pool, gate, began = Pool(4, "test"), threading.Event(), threading.Semaphore(0)
+
+    def call() -> None:
+        began.release()
+        gate.wait()
+
+    with on_behalf_of(Share("ann", "pam")):
+        calls = [asyncio.ensure_future(pool.run(call)) for _ in range(9)]
+    await asyncio.to_thread(lambda: [began.acquire(timeout=10) for _ in range(4)])
+    with on_behalf_of(Share("bob", "pam")):
+        calls += [asyncio.ensure_future(pool.run(abs, -1)) for _ in range(3)]
+    gate.set()
+    await asyncio.gather(*calls)
+    pool.close()
+    assert pool.shares.part(4) == 2
 
 
 async def test_a_canceled_caller_takes_its_waiting_call_out(pool: Pool) -> None:

@@ -4,7 +4,7 @@ Whoever asks alone may have every place. As soon as others ask, or asked within 
 most an equal part of the places. Nothing that has begun is interrupted, so the part must shrink before the next user
 comes back, or each of their requests would wait for the long ones of the first.
 
-The engine's own work has a turn like a user, but no bound: what it does is needed by all.
+The engine's own work has a turn like a user, but is not held to a part: what it does is needed by all.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ class Share(NamedTuple):
     user: str
     where: str
     """The user's ``eauth``, or the stranger's address."""
+
+    @classmethod
+    def of_stranger(cls, address: str) -> Share:
+        """Return the share of somebody of whom only the address is known yet."""
+        return cls("", address or "?")
 
 
 ENGINE = Share("", "")
@@ -115,10 +120,12 @@ class FairShare(Generic[T]):
     :param size: places
     :param longest: things that may wait; of several users as many as their part
     :param clock: seconds, monotonic
+    :param spare: places that no single user gets: for what takes so long that the next user cannot wait for its end
     """
 
-    def __init__(self, size: int, longest: int, clock: Callable[[], float]) -> None:
+    def __init__(self, size: int, longest: int, clock: Callable[[], float], *, spare: int = 0) -> None:
         self.size = max(1, size)
+        self._most = max(1, size - spare)
         self.waiting: FairQueue[T] = FairQueue()
         self._longest = longest
         self._clock = clock
@@ -135,7 +142,8 @@ class FairShare(Generic[T]):
     def put(self, share: Share, thing: T) -> bool:
         """Have something wait for a place; return False where as much waits as may."""
         self._note(share)
-        if share != ENGINE and self._wait(share) >= self._part(self._longest):
+        longest = self._longest if share == ENGINE else self.part(self._longest)
+        if self._wait(share) >= longest + self.size - self._out:
             return False
         self.waiting.put(share, thing)
         return True
@@ -144,7 +152,7 @@ class FairShare(Generic[T]):
         """Give the next one a place, if one is free and somebody may have it."""
         if self._out >= self.size or not len(self.waiting):
             return None
-        part = self._part(self.size)
+        part = min(self._most, self.part(self.size))
         taken = self.waiting.take(lambda share: share == ENGINE or self._held[_one(share)] < part)
         if taken is not None:
             self._held[_one(taken[0])] += 1
@@ -160,20 +168,20 @@ class FairShare(Generic[T]):
             del self._held[one]
 
     def _note(self, share: Share) -> None:
-        now = self._clock()
         if share.user:
-            self._asked[share] = now
+            self._asked[share] = self._clock()
             self._asked.move_to_end(share)
-        while self._asked and next(iter(self._asked.values())) < now - RECENT_SECONDS:
-            self._asked.popitem(last=False)
 
-    def _part(self, whole: int) -> int:
+    def part(self, whole: int) -> int:
         """Return one user's part of so many."""
+        until = self._clock() - RECENT_SECONDS
+        while self._asked and next(iter(self._asked.values())) < until:
+            self._asked.popitem(last=False)
         asking = {*self._held, *map(_one, self.waiting.shares), *self._asked} - {ENGINE}
         return max(1, whole // max(1, len(asking)))
 
     def _wait(self, share: Share) -> int:
-        if share.user:
+        if _one(share) == share:
             return self.waiting.count(share)
         return sum(self.waiting.count(one) for one in self.waiting.shares if _one(one) == STRANGERS)
 
@@ -188,10 +196,11 @@ class FairTurns:
     :param size: places
     :param longest: tasks that may wait
     :param clock: seconds, monotonic
+    :param spare: places that no single user gets
     """
 
-    def __init__(self, size: int, longest: int, clock: Callable[[], float]) -> None:
-        self.shares: FairShare[asyncio.Future[None]] = FairShare(size, longest, clock)
+    def __init__(self, size: int, longest: int, clock: Callable[[], float], *, spare: int = 0) -> None:
+        self.shares: FairShare[asyncio.Future[None]] = FairShare(size, longest, clock, spare=spare)
 
     async def enter(self, share: Share, seconds: float | None = None) -> bool | None:
         """Wait for a place; False when none came within ``seconds``, None where too many wait."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from websocket_api.live.fair_share import (
+from websocket_api.fair_share import (
     ENGINE,
     RECENT_SECONDS,
     FairQueue,
@@ -130,6 +130,8 @@ def test_more_users_than_places_have_one_each_in_turn() -> None:
 def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
     """Their part of it is theirs; the engine's own work always waits."""
     places: FairShare[str] = FairShare(1, 10, Time())
+    places.put(ENGINE, "tick")
+    taken(places)
     assert sum(places.put(ANN, "a") for _ in range(50)) == 10
     assert sum(places.put(BOB, "b") for _ in range(50)) == 5
     assert places.put(ENGINE, "tick")
@@ -142,7 +144,7 @@ def test_all_strangers_together_have_one_users_part() -> None:
     for number in range(100):
         places.put(Share("", f"192.0.2.{number}"), f"s{number}")
         places.put(ANN, f"a{number}")
-    assert len(places.waiting) == 40
+    assert len(places.waiting) == 48
     assert sorted(name[0] for name in taken(places)) == ["a", "a", "s", "s"]
 
 
@@ -159,6 +161,16 @@ def test_what_is_begun_on_behalf_of_somebody_counts_for_him_beyond_that() -> Non
         return asker()
 
     assert asyncio.run(both()) == (ANN, ENGINE)
+
+
+def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
+    """Who asks alone has all but one: Bob could not wait for the end of Ann's."""
+    places: FairShare[str] = FairShare(3, 100, Time(), spare=1)
+    for number in range(9):
+        places.put(ANN, f"a{number}")
+    assert taken(places) == ["a0", "a1"]
+    places.put(BOB, "b")
+    assert taken(places) == ["b"]
 
 
 async def test_turns_come_round_robin() -> None:
