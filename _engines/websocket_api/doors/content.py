@@ -4,51 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 import yaml
 
 from ..errors import ApiError
-from ..live.encoding import decode, encode, plain
+from ..live.decoding import MAX_DIGITS, check, read_json
+from ..live.encoding import encode, plain
+from ..master import yaml_documents
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
-MOST_NODES = 200_000  # values in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
-MOST_MERGED = 20_000  # pairs that merge keys (<<) add up to: most PyYAMLs copy an alias of an alias of ... each time
-MOST_DIGITS = 1000  # of a number in YAML: what longer ones take grows with the square, and nobody can send them
-LARGE = 4096  # bytes of YAML beyond which it is read in a thread: a quarter of a megabyte takes half a second
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MAX_VALUES = 200_000  # in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
+STRANGERS_YAML = (
+    4096  # bytes of YAML that are read for nobody who is known: a quarter of a megabyte takes half a second
+)
+LARGE = 1024  # bytes of YAML or a form beyond which it is read in a thread
+MAX_FIELDS = 1000  # of a form: each argument is a YAML document of its own
+CHARSETS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "iso-8859-15": "iso8859-15",
+    "windows-1252": "cp1252",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+}
+"""Python's codecs by the names of charsets that a body may have. Others, such as idna, take more than linear time."""
+_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="websocket_api_body")
+"""Reads large bodies one after another, so that they hold Python's lock no longer than one of them."""
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_NO_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""What PyYAML raises for documents that are none: for ``!!int ""`` or ``!!bool x`` whatever its code runs into."""
-
-
-class _Loader(_SafeLoader):  # type: ignore[misc]
-    """The safe loader, with bounds on what a few bytes can make it do."""
-
-    _merged = 0
-
-    def flatten_mapping(self, node: Any) -> None:
-        """Merge what ``<<`` names, unless it is too much."""
-        for key, value in node.value:
-            if key.tag != "tag:yaml.org,2002:merge":
-                continue
-            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if isinstance(part, yaml.MappingNode):
-                    self.flatten_mapping(part)
-                    self._merged += len(part.value)
-                    if self._merged > MOST_MERGED:
-                        raise yaml.constructor.ConstructorError(None, None, "too much to merge", node.start_mark)
-        super().flatten_mapping(node)
-
-    def construct_yaml_int(self, node: Any) -> Any:
-        """Return an integer of a size that can be sent."""
-        if len(node.value) > MOST_DIGITS:
-            raise yaml.constructor.ConstructorError(None, None, "a number of so many digits", node.start_mark)
-        return super().construct_yaml_int(node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def accepted(header: str | None) -> str:
@@ -78,61 +67,96 @@ def written(value: Any, kind: str) -> bytes:
     return encode(value)
 
 
-async def read(body: bytes, header: str | None) -> Any:
+def media_type(header: str | None) -> str:
+    """Return the type that a Content-Type header names, in lower case; none means JSON."""
+    return (header or JSON).partition(";")[0].strip().lower()
+
+
+async def read(body: bytes, header: str | None, *, known: bool = True) -> Any:
     """Return what a body holds, by its Content-Type; None for an empty one. No type means JSON.
 
     A form is an object; its ``arg`` is a list and ``kwarg`` an object, both read as YAML, as on Salt's command line.
     Plain text is JSON too if it can be: that is how SaltGUI sends it.
 
-    :raises ApiError: bad_json for what is not of its type, with status 406 for an unknown type
+    :param known: whether it is known who sent it; of others large YAML is not read
+    :raises ApiError: bad_json for what is not of its type or charset, with status 406 for an unknown type and 415 for
+        an unknown charset; too_large
     """
-    kind = (header or JSON).partition(";")[0].strip().lower()
+    kind = media_type(header)
     if kind not in _READERS:
         raise ApiError("bad_message", f"a body can be {JSON}, {YAML} or {FORM}", status=406)
+    charset = _charset(header or "")
     if not body:
         return None
+    if len(body) > STRANGERS_YAML and not known and kind in _YAML_TYPES:
+        raise ApiError("too_large", f"YAML of more than {STRANGERS_YAML} bytes without a login")
     try:
-        text = body.decode()
+        text = body.decode(charset)
     except UnicodeDecodeError:
-        raise ApiError("bad_json", "the body is not UTF-8") from None
-    if len(text) > LARGE and kind not in (JSON, "text/plain"):
-        return await asyncio.to_thread(_READERS[kind], text)
-    return _READERS[kind](text)
+        raise ApiError("bad_json", f"the body is not {charset.upper()}") from None
+    reader = _READERS[kind] if kind != FORM else partial(_form, charset=charset)
+    if len(text) > LARGE and kind in (*_YAML_TYPES, FORM):
+        return await asyncio.get_running_loop().run_in_executor(_THREAD, reader, text)
+    return reader(text)
+
+
+def _charset(header: str) -> str:
+    """Return the codec of the charset that a Content-Type header declares; none means UTF-8.
+
+    :raises ApiError: with status 415, for one that is not read here
+    """
+    for parameter in header.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            codec = CHARSETS.get(value.strip().strip('"').lower())
+            if codec is None:
+                raise ApiError("bad_message", f"the charset can be {', '.join(CHARSETS)}", status=415)
+            return codec
+    return "utf-8"
 
 
 def _json(text: str) -> Any:
     try:
-        return decode(text)
+        return read_json(text)
     except ValueError:
-        raise ApiError("bad_json", "the body is not JSON") from None
+        raise ApiError("bad_json", "the body is not JSON, or cannot be read exactly") from None
 
 
 def _yaml(text: str) -> Any:
     try:
-        # Of the safe loader: an object tag constructs nothing.
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506
-    except _NO_YAML:
-        raise ApiError("bad_json", "the body is not YAML, or has tags that are not taken here") from None
-    if not _is_bounded(value):
-        raise ApiError("bad_json", "the YAML stands for too much, or for itself")
-    return plain(value)
+        value = yaml_documents.load(text, MAX_DIGITS)
+        check(value, MAX_VALUES)
+    except ValueError:
+        sentence = "the body is not YAML, stands for too much, or has keys, tags or numbers that are not read here"
+        raise ApiError("bad_json", sentence) from None
+    return value
 
 
 def _plain_text(text: str) -> Any:
     try:
-        return decode(text)
+        return read_json(text)
     except ValueError:
         return text
 
 
-def _form(text: str) -> dict[str, Any]:
+def fields(text: str, charset: str = "utf-8") -> dict[str, list[str]]:
+    """Return the values of each field of a form or query, as sent.
+
+    :raises ApiError: bad_json for what is not in this charset, and for too many fields
+    """
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=10_000)
+        pairs = parse_qsl(text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        raise ApiError("bad_json", "the body is not a form") from None
+        sentence = f"this is not a form in {charset.upper()}, or has more than {MAX_FIELDS} fields"
+        raise ApiError("bad_json", sentence) from None
     gathered: dict[str, list[str]] = {}
     for name, value in pairs:
         gathered.setdefault(name, []).append(value)
+    return gathered
+
+
+def _form(text: str, charset: str = "utf-8") -> dict[str, Any]:
+    gathered = fields(text, charset)
     form: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in gathered.items()}
     if "arg" in gathered:
         form["arg"] = [_argument(value) for value in gathered["arg"]]
@@ -160,21 +184,6 @@ def _weight(wanted: dict[str, float], kind: str) -> float:
     return 0.0
 
 
-def _is_bounded(value: Any) -> bool:
-    """Tell whether a value, all its parts counted as often as they stand in it, is of a size that can be written."""
-    waiting, seen = [value], 0
-    while waiting:
-        seen += 1
-        if seen + len(waiting) > MOST_NODES:
-            return False
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting += [*item.keys(), *item.values()]
-        elif isinstance(item, (list, tuple, set)):
-            waiting += item
-    return True
-
-
 _READERS: dict[str, Callable[[str], Any]] = {
     JSON: _json,
     YAML: _yaml,
@@ -182,3 +191,4 @@ _READERS: dict[str, Callable[[str], Any]] = {
     FORM: _form,
     "text/plain": _plain_text,
 }
+_YAML_TYPES = frozenset(kind for kind, reader in _READERS.items() if reader is _yaml)

@@ -11,7 +11,8 @@ from ..errors import FORBIDDEN, OWN_FAULT, TOKEN_ENDED, ApiError
 from ..live.batchids import request_id
 from ..live.codecs import Codec, OneByOne
 from ..live.connection import Connection
-from ..live.encoding import decode, encode
+from ..live.decoding import read_json
+from ..live.encoding import encode
 from ..live.events import Event
 from ..live.sessions import Session
 from .clients import Clients
@@ -134,7 +135,7 @@ class BatchCodec(OneByOne):
 
     def decode(self, data: str | bytes) -> Any:
         """Return what a client sent."""
-        return decode(data)
+        return read_json(data) if isinstance(data, str) else None
 
     def body(self, event: Event, body: bytes) -> bytes:
         """Return nothing: events are not sent here."""

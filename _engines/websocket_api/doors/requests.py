@@ -71,6 +71,7 @@ class ApiHandler(Base):
             self.let_pages_read()
             if self.request.method == "OPTIONS":
                 return
+            self._refuse_coded_body()
             self.came()
             if self.clients.closing:
                 raise ApiError("master_unavailable", GOODBYE)
@@ -159,6 +160,16 @@ class ApiHandler(Base):
     def brought(self) -> tuple[str | None, bool]:
         """Return the token that the request carries, and whether it is only the cookie's."""
         return handshake_token(self.request)
+
+    def _refuse_coded_body(self) -> None:
+        """Refuse a body that is compressed: nothing here unpacks it, and a few bytes can stand for very many.
+
+        :raises ApiError: with status 415 (RFC 9110 section 15.5.16)
+        """
+        codings = self.request.headers.get("Content-Encoding", "").lower().replace(",", " ").split()
+        if any(coding != "identity" for coding in codings):
+            self.set_header("Accept-Encoding", "identity")
+            raise ApiError("bad_message", "send the body without Content-Encoding", status=415)
 
     async def _log_in(self) -> None:
         limits = self.settings_.limits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import tarfile
@@ -10,6 +11,7 @@ from typing import Any
 from tornado.web import HTTPError
 
 from ..errors import ApiError
+from . import content
 from .lowstate import check_client
 from .salt_api import SaltHandler
 from .saltly import job_info, job_list
@@ -115,22 +117,39 @@ class HookHandler(SaltHandler):
         if self.public:
             self.most_body = self.settings_.limits.message_bytes
 
+    def prepared(self) -> None:
+        """Count a stranger's webhook before its body is received and read."""
+        super().prepared()
+        if self.request.method == "POST" and self.session is None and self.connection is not None:
+            self.clients.services.hooks.take(self.address)
+            self.connection.hook_counted = True
+
     async def post(self, hook: str = "") -> None:
-        """Fire the event."""
-        # A webhook can be of any type; what is none of ours is handed on as it came.
-        post: Any = {}
-        text = self.body.decode("utf-8", "replace")
-        try:
-            post = await self.sent() or {}
-        except ApiError as fault:
-            if fault.status != 406:
-                raise
+        """Fire the event, with the body as it came: somebody may check a signature of its bytes."""
+        body = self.body
         headers = {name: value for name, value in self.request.headers.items() if name not in self.KEPT_BACK}
-        # As saltnado has it: a list where a name came several times.
-        given = {name: self.get_query_arguments(name) for name in self.request.query_arguments}
-        arguments = {name: values[0] if len(values) == 1 else values for name, values in given.items()}
-        fired = await self.ask("hook", hook=hook, post=post, get=arguments, headers=headers, body=text)
-        self.reply({"success": fired})
+        fields: dict[str, Any] = {"post": await self._posted(body), "get": self._query(), "headers": headers}
+        try:
+            fields["body"] = body.decode()
+        except UnicodeDecodeError:
+            fields |= {"body": base64.b64encode(body).decode(), "body_encoding": "base64"}
+        self.reply({"success": await self.ask("hook", hook=hook, **fields)})
+
+    async def _posted(self, body: bytes) -> Any:
+        """Return what was posted; of a type that is not read here, and of text that is not, nothing."""
+        header = self.request.headers.get("Content-Type")
+        try:
+            return await content.read(body, header, known=self.session is not None) or {}
+        except ApiError as fault:
+            as_it_came = header is None or content.media_type(header) == "text/plain"
+            if fault.status == 406 or (fault.code == "bad_json" and as_it_came):
+                return {}
+            raise
+
+    def _query(self) -> dict[str, Any]:
+        """Return the query's parameters: a list where a name came several times, as saltnado has it."""
+        found = content.fields(self.request.query)
+        return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 class StatsHandler(SaltHandler):

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgpack  # type: ignore[import-untyped]
 
 from . import encoding
+from .decoding import decode, read_json, read_msgpack
 from .events import Event
 
 
@@ -105,7 +106,7 @@ class _Json(OneByOne):
     def decode(self, data: str | bytes) -> Any:
         if isinstance(data, bytes):
             raise ValueError("binary in a text protocol")
-        return encoding.decode(data)
+        return read_json(data)
 
     def body(self, event: Event, body: bytes) -> bytes:
         return body
@@ -136,16 +137,13 @@ class _Msgpack(OneByOne):
     def decode(self, data: str | bytes) -> Any:
         if isinstance(data, str):
             raise ValueError("text in a binary protocol")
-        try:
-            return msgpack.unpackb(data, raw=False, strict_map_key=True, object_hook=_with_text_keys)
-        except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
-            raise ValueError(type(error).__name__) from None
+        return read_msgpack(data)
 
     def body(self, event: Event, body: bytes) -> bytes:
         key = (self.name, body)
         packed = event.cuts.get(key)
         if packed is None:
-            packed = event.cuts[key] = self._pack(encoding.decode(b"{" + body + b"}"))
+            packed = event.cuts[key] = self._pack(decode(b"{" + body + b"}"))
         return packed
 
     def event(self, number: int, body: bytes) -> bytes:
@@ -162,13 +160,6 @@ class _Msgpack(OneByOne):
             return bytes(msgpack.packb(value))
         except (OverflowError, ValueError):
             return bytes(msgpack.packb(_small(value)))
-
-
-def _with_text_keys(value: dict[Any, Any]) -> dict[Any, Any]:
-    """Refuse keys of bytes, which msgpack lets pass and nobody else expects."""
-    if not all(isinstance(key, str) for key in value):
-        raise ValueError("a key is no text")
-    return value
 
 
 @cache

@@ -74,6 +74,8 @@ class Connection:
         self.open = True
         self.proved = False
         """Whether some message brought a valid token of its own: that meets the auth deadline."""
+        self.hook_counted = False
+        """Whether the protocol has counted a stranger's webhook already, before it read its body."""
         self._numbers = count(1)
 
     def send(self, *messages: Any) -> None:

@@ -34,20 +34,6 @@ def encode(value: Any) -> bytes:
     return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
-def decode(text: str | bytes) -> Any:
-    """Return the value of a JSON text; raises ValueError for what is no JSON (NaN and Infinity included)."""
-    if orjson is not None:
-        return orjson.loads(text)
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if isinstance(text, str) and "\\u" in text:
-        # Half a character by its escape is text for Python and for nobody else: it could be sent nowhere.
-        json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
 def plain(value: Any, depth: int = 0) -> Any:
     """Return ``value`` made of dicts with string keys, lists, clean strings, finite numbers, booleans and None."""
     if value is None or value is True or value is False:
@@ -106,10 +92,6 @@ def _key(key: Any) -> str:
     if isinstance(key, (bytes, bytearray)):
         return bytes(key).decode("utf-8", "replace")
     return _text(str(key))
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 _OPTIONS = 0

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .calls import function_of
-from .encoding import decode, encode
+from .decoding import decode
+from .encoding import encode
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import MINIONS_MARK, Topic, topic
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from . import expressions
-from .encoding import decode, encode
+from .decoding import decode
+from .encoding import encode
 from .events import Event, minions_of
 from .expressions import Allowance, Expressions
 

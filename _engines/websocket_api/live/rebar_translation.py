@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .encoding import decode
+from .decoding import decode
 from .events import Event
 from .jobbook import INTERNAL
 from .rebar_frames import MASTER, Frame, Said, frame, minion, user

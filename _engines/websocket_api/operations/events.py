@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ApiError
-from ..live.encoding import decode
+from ..live.decoding import decode
 from ..live.events import Event
 from ..live.filters import Filter, make
 from ..live.history import Hole
@@ -28,6 +28,8 @@ HOOK_TAG = "salt/netapi/hook"
 """salt-api's: reactors are written for it, and know that anybody outside may have sent it."""
 
 HOOK_FIELDS: dict[str, Any] = {"post": {}, "get": {}, "headers": {}, "body": ""}
+BODY_ENCODING = "body_encoding"
+"""Beside a body that is not text; without it, the UTF-8 of the body is its bytes."""
 
 
 @operation("get_event")
@@ -150,9 +152,12 @@ async def hook(call: Call) -> bool:
     call.noted["tag"] = tag
     if call.get("token") is not None or call.connection.session is not None or not settings.webhook_disable_auth:
         call.current = await who(call)
-    else:
+    elif not call.connection.hook_counted:
         services.hooks.take(call.connection.address)
     if not travels_whole(tag):
         raise ApiError("bad_message", "/hook must not hold control characters")
-    await services.fire(tag, {name: call.get(name, other) for name, other in HOOK_FIELDS.items()})
+    data = {name: call.get(name, other) for name, other in HOOK_FIELDS.items()}
+    if BODY_ENCODING in call.message:
+        data[BODY_ENCODING] = call.message[BODY_ENCODING]
+    await services.fire(tag, data)
     return True

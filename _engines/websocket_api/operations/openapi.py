@@ -27,7 +27,12 @@ _EVERYBODY = ("forbidden", "too_many", "internal", "master_unavailable")
 _KNOWN = ("unauthenticated", "token_expired")
 """Those that a request with a token can."""
 _WITH_BODY = ("bad_json", "bad_message", "too_large")
-_NO_TYPE = "406"
+_NO_TYPE, _CODED = "406", "415"
+_MEANINGS = {
+    _NO_TYPE: "The request accepts no type that the reply can have, or its body has one that is not taken.",
+    _CODED: "The body has a `Content-Encoding`, or a charset that is not read here.",
+}
+"""Of statuses that no error of the table has by itself."""
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A Salt token."},
     "header": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "The same; it comes first."},
@@ -54,7 +59,7 @@ def document(schemas: Schemas) -> dict[str, Any]:
     # What no request refers to would be a type that no client ever meets.
     named = {"error", *re.findall(r'"#/components/\w+/(\w+)"', json.dumps(paths))}
     components = {**schemas.http, "error": _with_codes(schemas.http["error"])}
-    refusals = {_shared(status): _refusal(status) for status in (*_statuses(ERRORS), _NO_TYPE)}
+    refusals = {_shared(status): _refusal(status) for status in (*_statuses(ERRORS), *_MEANINGS)}
     return {
         "openapi": VERSION,
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -109,6 +114,8 @@ def _responses(request: Mapping[str, Any]) -> dict[str, Any]:
         for reply in request["replies"].values()
     ):
         refusals[_NO_TYPE] = _reference("responses", _shared(_NO_TYPE))
+    if "body" in request:
+        refusals[_CODED] = _reference("responses", _shared(_CODED))
     return dict(sorted({**refusals, **replies}.items()))
 
 
@@ -128,8 +135,7 @@ def _refusal(status: str) -> dict[str, Any]:
     kinds = [kind for kind in ERRORS.values() if str(kind.status) == status]
     meaning = "\n".join(f"* `{kind.code}`: {kind.meaning}" for kind in kinds)
     response: dict[str, Any] = {
-        "description": meaning
-        or "The request accepts no type that the reply can have, or its body has one that is not taken.",
+        "description": meaning or _MEANINGS[status],
         "content": _content(REPLY_TYPES[:1], "error"),
     }
     if any(kind.code == "too_many" for kind in kinds):

@@ -1,0 +1,217 @@
+"""Bodies over HTTP: what a webhook brought reaches reactors byte by byte, and what cannot be read is refused."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import msgpack
+import pytest
+
+pytest.importorskip("salt")
+
+from tests.functional.running import Engine
+
+pytestmark = [pytest.mark.both_lines]
+
+RunEngine = Callable[..., Engine]
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+RAW = b"\xff\x00\xfe signed"
+PATHS = ["/", "/run", "/login", "/logout", "/token", "/minions", "/minions/web", "/jobs", "/keys", "/hook", "/batches"]
+"""All that take a body."""
+YAML = "application/x-yaml"
+
+
+class Pull:
+    """The socket on which the engine fires events, in place of the master's."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._events: list[tuple[str, dict[str, Any]]] = []
+        self._more = threading.Condition()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def next(self) -> tuple[str, dict[str, Any]]:
+        """Return the next event: its tag and data."""
+        with self._more:
+            assert self._more.wait_for(lambda: self._events, 20), "no event was fired"
+            return self._events.pop(0)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing was fired that nobody has looked at."""
+        return not self._events
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._read, args=[connection], daemon=True).start()
+
+    def _read(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        while head := stream.read(4):
+            frame = msgpack.unpackb(stream.read(int.from_bytes(head, "big")), raw=False, strict_map_key=False)
+            tag, _, data = bytes(frame["body"]).partition(b"\n\n")
+            with self._more:
+                self._events.append((tag.decode(), msgpack.unpackb(data, raw=False, strict_map_key=False)))
+                self._more.notify_all()
+
+
+def _with_bus(engine: Engine) -> Iterator[tuple[Engine, Pull]]:
+    bus = Pull(engine.sock_dir / "master_event_pull.ipc")
+    yield engine, bus
+    assert bus.quiet
+    bus.close()
+
+
+@pytest.fixture(scope="module")
+def served(run_engine: RunEngine) -> Iterator[tuple[Engine, Pull, str]]:
+    """An engine, what it fires, and a token."""
+    for engine, bus in _with_bus(run_engine({"clients": ["local", "runner", "wheel"]})):
+        yield engine, bus, engine.token()
+
+
+@pytest.fixture(scope="module")
+def public(run_engine: RunEngine) -> Iterator[tuple[Engine, Pull]]:
+    """An engine that takes webhooks of strangers, and what it fires."""
+    yield from _with_bus(run_engine({"webhook_disable_auth": True}, constants={"parts.HOOKS_PER_SECOND": 1}))
+
+
+def send(engine: Engine, path: str, body: bytes, **headers: str) -> tuple[int, bytes, http.client.HTTPMessage]:
+    """Send a body as it is."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
+    try:
+        connection.request("POST", path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return response.status, response.read(), response.headers
+    finally:
+        connection.close()
+
+
+HOOKS: dict[str, tuple[bytes, str | None, Any]] = {
+    "bytes of an unknown type": (RAW, "application/octet-stream", {}),
+    "bytes without a type": (RAW, None, {}),
+    "bytes as plain text": (RAW, "text/plain", {}),
+    "bytes in another charset": (b"caf\xe9", "text/plain; charset=iso-8859-1", "café"),
+    "compressed bytes as a type of their own": (gzip.compress(b"x", mtime=0), "application/gzip", {}),
+    "JSON in another charset": ('{"a": "é"}'.encode("utf-16"), "application/json; charset=UTF-16", {"a": "é"}),
+    "a form in another charset": (b"a=%e9", f'{FORM}; charset="windows-1252"', {"a": "é"}),
+    "a form with bytes": (b"a=\xe9", f"{FORM};charset=ISO-8859-1", {"a": "é"}),
+    "JSON": (b'{"a":  1}\n', JSON, {"a": 1}),
+    "JSON with a charset": ('{"a": "é"}'.encode(), "application/json; charset=utf-8", {"a": "é"}),
+    "text": ("naïve\r\n\0".encode(), "text/plain", "naïve\r\n\0"),
+    "XML": (b"<a/>", "application/xml", {}),
+    "parts": (b"--x\r\n\r\n\xff\r\n--x--\r\n", "multipart/form-data; boundary=x", {}),
+    "no body": (b"", JSON, {}),
+}
+
+
+@pytest.mark.parametrize(("body", "kind", "post"), HOOKS.values(), ids=HOOKS)
+def test_a_webhook_keeps_its_bytes(served: tuple[Engine, Pull, str], body: bytes, kind: str | None, post: Any) -> None:
+    """What was posted is decoded by its type and charset; beside it the body has the very bytes that came."""
+    engine, bus, token = served
+    status, answer, _ = send(engine, "/hook/x", body, X_Auth_Token=token, **({"Content_Type": kind} if kind else {}))
+    assert status == 200, answer
+    tag, data = bus.next()
+    assert (tag, data["post"]) == ("salt/netapi/hook/x", post)
+    is_text = "body_encoding" not in data
+    assert is_text or data["body_encoding"] == "base64"
+    assert (data["body"].encode() if is_text else base64.b64decode(data["body"])) == body
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        assert not is_text
+    else:
+        assert is_text
+
+
+BROKEN = {
+    "JSON that is not": (b"{", JSON, 400),
+    "JSON that is not UTF-8": (b'"\xff"', JSON, 400),
+    "JSON that is not of its charset": (b'"\xff"', "application/json; charset=us-ascii", 400),
+    "an unknown charset": (b'{"a": 1}', "application/json; charset=x-none", 415),
+    "a slow charset": (b'{"a": 1}', "application/json; charset=idna", 415),
+    "a charset that is code": (b'{"a": 1}', "application/json; charset=unicode_escape", 415),
+    "YAML that is not UTF-8": (b"\xff", YAML, 400),
+}
+
+
+@pytest.mark.parametrize("path", ["/hook/x", "/login", "/"])
+@pytest.mark.parametrize(("body", "kind", "status"), BROKEN.values(), ids=BROKEN)
+def test_a_body_that_is_not_what_it_says_is_refused(
+    served: tuple[Engine, Pull, str], path: str, body: bytes, kind: str, status: int
+) -> None:
+    """Nothing is replaced, and no charset is guessed."""
+    engine, _, token = served
+    assert send(engine, path, body, Content_Type=kind, X_Auth_Token=token)[0] == status
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "identity, gzip", "x-unknown"])
+def test_a_compressed_body_is_415_on_every_path(served: tuple[Engine, Pull, str], path: str, coding: str) -> None:
+    """It is neither taken for what it is not nor unpacked."""
+    engine, _, token = served
+    body = gzip.compress(b'{"username": "demo", "password": "demo"}')
+    headers = {"Content_Type": JSON, "Content_Encoding": coding, "X_Auth_Token": token}
+    status, answer, given = send(engine, path, body, **headers)
+    assert (status, given["Accept-Encoding"]) == (415, "identity"), answer
+
+
+def test_identity_is_no_coding(served: tuple[Engine, Pull, str]) -> None:
+    """A body that says so is read."""
+    engine, bus, token = served
+    headers = {"Content_Type": JSON, "Content_Encoding": "identity", "X_Auth_Token": token}
+    assert send(engine, "/hook", b'{"a": 1}', **headers)[0] == 200
+    assert bus.next()[1]["post"] == {"a": 1}
+
+
+def test_a_charset_counts_on_every_path(served: tuple[Engine, Pull, str]) -> None:
+    """A login in another charset is a login."""
+    engine, _, _ = served
+    body = '{"username": "demo", "password": "demo"}'.encode("utf-16-le")
+    assert send(engine, "/login", body, Content_Type="application/json; charset=utf-16le")[0] == 200
+
+
+def test_a_webhooks_query_is_handed_on_as_sent(served: tuple[Engine, Pull, str]) -> None:
+    """White space and control characters included: a signature may be made of it."""
+    engine, bus, token = served
+    text = " a\tb\n\x01 "
+    path = f"/hook?x={quote(text)}&y=1&y=%C3%A9&z="
+    assert send(engine, path, b"", X_Auth_Token=token)[0] == 200
+    assert bus.next()[1]["get"] == {"x": text, "y": ["1", "é"], "z": ""}
+
+
+def test_large_integers_reach_a_reactor_as_their_digits(served: tuple[Engine, Pull, str]) -> None:
+    """Salt's bus has no place for them as numbers."""
+    engine, bus, token = served
+    body = b'{"a": [340282366920938463463374607431768211455, 18446744073709551615]}'
+    assert send(engine, "/hook", body, Content_Type=JSON, X_Auth_Token=token)[0] == 200
+    assert bus.next()[1]["post"] == {"a": ["340282366920938463463374607431768211455", 18446744073709551615]}
+
+
+def test_a_strangers_webhooks_are_counted_before_they_are_read(public: tuple[Engine, Pull]) -> None:
+    """Of many at once some are one too many, whatever they hold; and a large one in YAML is not read at all."""
+    engine, _ = public
+    large = b"a: " + b"x" * 5000
+    assert send(engine, "/hook", large, Content_Type=YAML)[0] == 413
+    answers = {send(engine, "/hook", b"{", Content_Type=JSON)[0] for _ in range(60)}
+    assert 429 in answers
+    assert answers <= {400, 429}
