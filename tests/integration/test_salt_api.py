@@ -386,10 +386,11 @@ def test_a_job_started_by_minions_is_found_under_its_link(demo: Web) -> None:
 
 
 def test_a_job_below_a_minions_path_is_for_that_minion(demo: Web) -> None:
-    """Whatever its low names."""
+    """A low that states another target is refused: it runs on nobody."""
     answer = demo.form("/minions/minion-1", {"fun": "test.ping"})
     assert (answer.status, answer.returned["minions"]) == (202, ["minion-1"])
-    assert demo.form("/minions/minion-1", {"tgt": "*", "fun": "test.ping"}).returned["minions"] == ["minion-1"]
+    assert demo.form("/minions/minion-1", {"tgt": "minion-1", "fun": "test.ping"}).returned["minions"] == ["minion-1"]
+    assert demo.form("/minions/minion-1", {"tgt": "*", "fun": "test.ping"}).status == 400
 
 
 def test_jobs_of_others_are_not_there(demo: Web, viewer: Web) -> None:

@@ -67,6 +67,22 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
     return [await _on_master(client, low, ask)]
 
 
+def settled(low: Low, fields: Low) -> dict[str, Any]:
+    """Return a low with what its path says.
+
+    ``local`` is what ``local_async`` is short for there, as in rest_cherrypy: both run the same, and the path says when
+    the answer comes.
+
+    :raises ApiError: bad_message where the low states something else
+    """
+    for name, value in fields.items():
+        stated = low.get(name)
+        if stated not in (None, "", value) and (name, stated) != ("client", "local"):
+            fault = {"path": f"/{name}", "message": "differs from what the path says"}
+            raise ApiError("bad_message", f"{name} {fault['message']}", [fault])
+    return {**low, **fields}
+
+
 def check_client(client: Any, enabled: tuple[str, ...]) -> str:
     """Return a client that is enabled; refuse others in Salt's words.
 
@@ -101,12 +117,7 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
 
 def _call(low: Low) -> dict[str, Any]:
     """Return the fields of ``cmd`` that a low means."""
-    tgt, tgt_type = low.get("tgt"), low.get("tgt_type") or low.get("expr_form") or "glob"
-    if tgt is None:
-        raise ApiError("bad_message", "a low for minions needs tgt", [{"path": "/tgt", "message": "is required"}])
-    if tgt_type == "list" and isinstance(tgt, str):
-        tgt = names(tgt)
-    call: dict[str, Any] = {"fun": low["fun"], "tgt": tgt, "tgt_type": "list" if isinstance(tgt, list) else tgt_type}
+    call: dict[str, Any] = {"fun": low["fun"], **_target(low)}
     call["arg"], call["kwarg"] = _arguments(low)
     call["parse"] = True
     call |= {name: low[name] for name in ("metadata", "delimiter", "ret") if low.get(name) is not None}
@@ -115,6 +126,21 @@ def _call(low: Low) -> dict[str, Any]:
     if low.get("state_events"):
         call["progress"] = True
     return call
+
+
+def _target(low: Low) -> dict[str, Any]:
+    """Return the target of a low and its kind, which the operation refuses where they do not fit.
+
+    :raises ApiError: bad_message where there is no target, or where the old and the new name state different kinds
+    """
+    tgt, kinds = low.get("tgt"), [low[name] for name in ("tgt_type", "expr_form") if low.get(name)]
+    if tgt is None:
+        raise ApiError("bad_message", "a low for minions needs tgt", [{"path": "/tgt", "message": "is required"}])
+    if len(kinds) > 1 and kinds[0] != kinds[1]:
+        fault = {"path": "/expr_form", "message": "states another kind than tgt_type"}
+        raise ApiError("bad_message", f"expr_form {fault['message']}", [fault])
+    tgt_type = kinds[0] if kinds else "list" if isinstance(tgt, list) else "glob"
+    return {"tgt": names(tgt) if tgt_type == "list" and isinstance(tgt, str) else tgt, "tgt_type": tgt_type}
 
 
 async def _subset(call: Mapping[str, Any], low: Low, ask: Ask) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from . import content
 from .clients import Clients
 from .console import WHERE, Console
 from .http import COOKIE, is_tls
-from .lowstate import Askers, run
+from .lowstate import Askers, run, settled
 from .requests import ApiHandler
 
 UNKNOWN = {"unauthenticated", "token_expired"}
@@ -86,14 +86,14 @@ class SaltHandler(ApiHandler):
         One that fails alone fails the request, as do several of which none says who it is for. Else it is answered in
         its place, and the others run: what one of them has started must be told.
 
-        :param fields: what all of them hold, whatever they name
+        :param fields: what the path says of all of them; a low that states another value is refused
         """
         lows, answers, faults = await self.lows(), [], []
         askers = self.askers(self.by_session and self.session is not None)
         try:
             for low in lows:
                 try:
-                    named = {**low, **fields} if isinstance(low, dict) else low
+                    named = settled(low, fields) if isinstance(low, dict) else low
                     answers += await run(named, await askers.of(named), self.settings_.clients)
                 except ApiError as fault:
                     if len(lows) == 1:

@@ -34,7 +34,7 @@ class MinionsHandler(SaltHandler):
         self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
 
     async def post(self, minion: str | None = None) -> None:
-        """Start jobs; below a minion's id on that minion, whatever target a low names."""
+        """Start jobs; below a minion's id on that minion: a low that states another target is refused."""
         on: dict[str, Any] = {} if minion is None else {"tgt": minion, "tgt_type": "glob"}
         started = await self.run_lows(client="local_async", **on)
         jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]

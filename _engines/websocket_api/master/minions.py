@@ -86,5 +86,7 @@ class MinionStore:
 
     def _match(self, tgt: str | list[str], tgt_type: str, delimiter: str, trusted: bool) -> list[str]:
         targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
+        if not trusted:  # what Salt's own check makes of an auth list is left to it
+            tgt, tgt_type = targets.resolve(self._opts, tgt, tgt_type)
         checker = self._one("checker", salt.utils.minions.CkMinions)
         return sorted({str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]})

@@ -10,7 +10,7 @@ from typing import Any
 import salt.utils.minions
 
 from ..errors import ApiError
-from . import patterns, targetbounds
+from . import globs, patterns, targetbounds
 
 try:
     _range: Any = importlib.import_module("seco.range")
@@ -42,6 +42,8 @@ _COMPOUND = {
 _DATA = frozenset(("grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"))
 # Only data in trees has a delimiter of its own, one character before the @ (salt.utils.minions.parse_target).
 _WORD = re.compile(r"([EGPIJLSNR])((?<=[GPIJ]).)?@(.+)")
+# How any word begins that Salt does not read as a glob (salt.utils.minions.TARGET_REX, 3008's included).
+_ENGINE = re.compile(r"[GPIJLNSREMT](?:(?<=[GPIJ]).)?@")
 #: What separates the levels of a grain or pillar where nothing else is given.
 DELIMITER = ":"
 # Where Salt lets a part stand for any key, and then looks in all that is below, it takes no other delimiter.
@@ -155,21 +157,32 @@ def read(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, delimiter: s
 def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[str | list[str], str]:
     """The target as ``LocalClient`` sends it: nodegroups and ranges are resolved here, minions know neither. Blocks.
 
+    Globs with commas become regular expressions, for the master and the minions differ about them (``globs.py``).
+
     :raises ApiError: ``bad_message`` for a nodegroup that does not exist, ``master_unavailable`` without a range server
     """
+    if tgt_type == "glob" and isinstance(tgt, str):
+        expression = globs.with_comma(tgt)
+        return (tgt, tgt_type) if expression is None else (expression, "pcre")
     if tgt_type == "nodegroup":
-        return " ".join(_nodegroup(opts, str(tgt))), "compound"
+        return " ".join(map(_word, _nodegroup(opts, str(tgt)))), "compound"
     if tgt_type == "compound":
         words: list[str] = []
         for word in tgt.split() if isinstance(tgt, str) else tgt:
             words += _nodegroup(opts, word[2:]) if word.startswith("N@") and len(word) > 2 else [word]
-        return " ".join(words), "compound"
+        return " ".join(map(_word, words)), "compound"
     if tgt_type == "range" and _range is not None:
         try:
             return list(_range.Range(opts["range_server"]).expand(tgt)), "list"
         except _range.RangeException:
             raise ApiError("master_unavailable", "The range server cannot expand the target.") from None
     return tgt, tgt_type
+
+
+def _word(word: str) -> str:
+    """A word of a compound target; a glob with a comma as the regular expression that means the same."""
+    expression = None if _ENGINE.match(word) else globs.with_comma(word)
+    return word if expression is None else f"E@{expression}"
 
 
 def _nodegroup(opts: dict[str, Any], name: str) -> list[str]:

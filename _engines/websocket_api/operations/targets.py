@@ -14,6 +14,7 @@ MAX_UNKNOWN = 20  # unknown ids that the master is asked about at once: each tak
 MAX_LOOKS = 4_000  # minions times those ids: about a second
 MIN_UNKNOWN = 2  # unknown ids that it is always asked about
 _MINION_ID = re.compile(r"[^/\\\0-\x1f]{1,255}")
+NO_LIST = "is a list: its kind can only be list or compound"
 NO_NAMES = f"must be the ids of minions, {MOST_NAMES} at most, with commas between them"
 
 
@@ -25,13 +26,20 @@ def names(text: str) -> list[str]:
 def target(message: Mapping[str, Any]) -> tuple[Any, str]:
     """Return the target of a message, or of a part of one, and its kind; one of the kind ``list`` is always a list.
 
-    :raises ApiError: bad_message for a string that the kind ``list`` cannot be
+    A list is of the kind ``list`` where no kind is stated. One of the kind ``compound`` holds the words of the
+    expression, as in ``LocalClient``.
+
+    :raises ApiError: bad_message for a list of another kind, and for a string that the kind ``list`` cannot be
     """
-    tgt, tgt_type = message["tgt"], message.get("tgt_type", "glob")
+    tgt, tgt_type = message["tgt"], message.get("tgt_type")
     if isinstance(tgt, list):
+        if tgt_type == "compound":
+            return " ".join(tgt), tgt_type
+        if tgt_type not in (None, "list"):
+            raise ApiError("bad_message", f"/tgt {NO_LIST}", [{"path": "/tgt", "message": NO_LIST}])
         return tgt, "list"
     if tgt_type != "list":
-        return tgt, tgt_type
+        return tgt, tgt_type or "glob"
     found = names(tgt)
     if not 0 < len(found) <= MOST_NAMES or not all(map(_MINION_ID.fullmatch, found)):
         raise ApiError("bad_message", f"/tgt {NO_NAMES}", [{"path": "/tgt", "message": NO_NAMES}])

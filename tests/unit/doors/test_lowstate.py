@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.doors.lowstate import CLIENTS, Askers, run
+from websocket_api.doors.lowstate import CLIENTS, Askers, run, settled
 from websocket_api.doors.saltly import job_info, job_list
 from websocket_api.errors import ApiError
 
@@ -55,7 +55,10 @@ class Engine:
         ({"tgt": "*"}, {"tgt": "*", "tgt_type": "glob"}),
         ({"tgt": "a,b", "tgt_type": "list"}, {"tgt": ["a", "b"], "tgt_type": "list"}),
         ({"tgt": ["a"]}, {"tgt": ["a"], "tgt_type": "list"}),
+        ({"tgt": ["G@os:*"], "tgt_type": "compound"}, {"tgt": ["G@os:*"], "tgt_type": "compound"}),
+        ({"tgt": ["a", "b"], "tgt_type": "grain"}, {"tgt": ["a", "b"], "tgt_type": "grain"}),
         ({"tgt": "os:*", "expr_form": "grain"}, {"tgt": "os:*", "tgt_type": "grain"}),
+        ({"tgt": "os:*", "expr_form": "grain", "tgt_type": "grain"}, {"tgt": "os:*", "tgt_type": "grain"}),
         ({"tgt": "*", "arg": "x", "kwarg": {"a": 1}}, {"arg": ["x"], "kwarg": {"a": 1}}),
         ({"tgt": "*", "arg": ["x", {"__kwarg__": True, "a": 1}]}, {"arg": ["x"], "kwarg": {"a": 1}}),
         (
@@ -76,6 +79,22 @@ async def test_a_low_for_minions_is_a_cmd(low: dict[str, Any], fields: dict[str,
     ((operation, sent),) = engine.asked
     assert (operation, sent["mode"], sent["parse"]) == ("cmd", "async", True)
     assert fields.items() <= sent.items()
+
+
+ON_ONE = {"client": "local_async", "tgt": "m1", "tgt_type": "glob"}
+
+
+@pytest.mark.parametrize("low", [{}, {"client": "local"}, {"client": "local_async"}, {"tgt": "m1"}, {"tgt_type": ""}])
+def test_what_a_path_says_need_not_be_stated(low: dict[str, Any]) -> None:
+    """It may be, in the same words."""
+    assert settled(low, ON_ONE) == ON_ONE
+
+
+@pytest.mark.parametrize("low", [{"client": "runner"}, {"client": "local_batch"}, {"tgt": "*"}, {"tgt_type": "pcre"}])
+def test_what_contradicts_the_path_is_refused(low: dict[str, Any]) -> None:
+    """Neither of both is left out in silence."""
+    with pytest.raises(ApiError, match="differs from what the path says"):
+        settled(low, ON_ONE)
 
 
 async def test_who_did_not_return_is_not_taken_for_a_false() -> None:
@@ -164,6 +183,7 @@ async def test_a_wheel_is_always_told_whole_and_a_runner_where_it_is_asked_for(c
         {"client": "local", "tgt": "*"},
         {"client": "local", "fun": 5, "tgt": "*"},
         {"client": "local", "fun": "test.ping"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "tgt_type": "glob", "expr_form": "pcre"},
         {"client": "local", "fun": "test.ping", "tgt": "*", "kwarg": "x"},
         {"client": "local", "fun": "test.ping", "tgt": "*", "user": "root"},
         {"client": "local", "fun": "test.ping", "tgt": "*", "auth_list": [".*"]},

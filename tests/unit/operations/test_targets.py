@@ -37,6 +37,57 @@ def test_what_could_be_no_list_of_ids_is_no_string_of_them(text: str) -> None:
     assert (refused.value.code, refused.value.details[0]["path"]) == ("bad_message", "/tgt")
 
 
+WITH_TARGET: list[tuple[str, dict[str, Any]]] = [
+    ("cmd", {"fun": "test.ping"}),
+    ("match", {}),
+    ("event", {"tag": "a/b", "body": {}}),
+    ("signature", {"module": "test.ping"}),
+    ("functions", {}),
+    ("batch", {"fun": "test.ping"}),
+]
+"""Every operation that takes a target, with what else it needs; of a batch an item of its list."""
+
+
+async def asked(engine: Engine, kind: str, fields: dict[str, Any]) -> Any:
+    """Ask for an operation with a target."""
+    ann = await engine.user()
+    return await ann.ask(kind, **({"batch": [fields]} if kind == "batch" else fields))
+
+
+@pytest.mark.parametrize("tgt_type", ["glob", "pcre", "grain", "grain_pcre", "pillar", "nodegroup", "range", "ipcidr"])
+@pytest.mark.parametrize(("kind", "fields"), WITH_TARGET, ids=[kind for kind, _ in WITH_TARGET])
+async def test_a_list_of_another_kind_is_refused(kind: str, fields: dict[str, Any], tgt_type: str) -> None:
+    """What a client states is honoured or refused: such a list means nobody to Salt."""
+    engine = await started()
+    with pytest.raises(Refused, match="can only be list or compound") as refused:
+        await asked(engine, kind, {**fields, "tgt": ["web1", "db"], "tgt_type": tgt_type})
+    assert refused.value.code == "bad_message"
+    assert engine.commands.published == []
+
+
+@pytest.mark.parametrize(("kind", "fields"), [pair for pair in WITH_TARGET if pair[0] in ("cmd", "match", "event")])
+async def test_a_list_of_the_kind_compound_holds_words(kind: str, fields: dict[str, Any]) -> None:
+    """Whatever letters are in them; no operation takes them for ids."""
+    engine = Engine()
+    engine.sets["G@roles:web/a and not db"] = ["web1"]
+    words = {"tgt": ["G@roles:web/a", "and", "not", "db"], "tgt_type": "compound"}
+    answer = await asked(engine, kind, {**fields, **words})
+    if kind == "match":
+        assert answer == ["web1"]
+    else:
+        assert [(sent["tgt"], sent["tgt_type"]) for sent in engine.commands.published] == [
+            ("G@roles:web/a and not db", "compound")
+        ]
+
+
+async def test_a_batch_takes_a_list_of_the_kind_compound_too() -> None:
+    """Each minion that the words mean becomes a request."""
+    engine = await started()
+    engine.sets["web1 or db"] = ["web1", "db"]
+    made = await asked(engine, "batch", {"fun": "test.ping", "tgt": ["web1", "or", "db"], "tgt_type": "compound"})
+    assert made["totalCount"] == 2
+
+
 async def test_a_batch_reads_it_so() -> None:
     """And not letter by letter."""
     engine = await started()
