@@ -1,8 +1,8 @@
 """Fair shares: a few places that all users want, handed out round robin between users.
 
-Whoever asks alone may have every place. As soon as others ask, or asked within :data:`RECENT_SECONDS`, each user has at
-most an equal part of the places. Nothing that has begun is interrupted, so the part must shrink before the next user
-comes back, or each of their requests would wait for the long ones of the first.
+Whoever asks alone may have every place. As soon as others have or want places, each user has at most an equal part.
+Those who only asked within :data:`RECENT_SECONDS` have one part together: nothing that has begun is interrupted, so
+without a free place each of their next requests would wait for the long ones of the first.
 
 The engine's own work has a turn like a user, but is not held to a part: what it does is needed by all.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Generic, NamedTuple, TypeVar
@@ -71,6 +71,11 @@ class FairQueue(Generic[T]):
         """Who waits, in the order of their turns."""
         return list(self._waiting)
 
+    @property
+    def users(self) -> int:
+        """How many users wait."""
+        return len(self._waiting)
+
     def count(self, share: Share) -> int:
         """Return how many things of one user wait."""
         return len(self._waiting.get(share, ()))
@@ -114,25 +119,47 @@ class FairQueue(Generic[T]):
         return things
 
 
+class Askers:
+    """Who asked lately, whatever for: somebody who runs commands now wants the minions free of others' batches, too.
+
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._asked: OrderedDict[Share, float] = OrderedDict()
+        """When each user asked last, the latest last."""
+
+    def note(self, share: Share) -> None:
+        """Note that somebody asks."""
+        self._asked[share] = self._clock()
+        self._asked.move_to_end(share)
+
+    def others(self, than: Collection[Share]) -> bool:
+        """Tell whether somebody else asked lately."""
+        until = self._clock() - RECENT_SECONDS
+        while self._asked and next(iter(self._asked.values())) < until:
+            self._asked.popitem(last=False)
+        return any(share not in than for share in self._asked)
+
+
 class FairShare(Generic[T]):
     """Places, who has them, and what waits for one. Neither waits nor blocks itself.
 
     :param size: places
     :param longest: things that may wait; of several users as many as their part
-    :param clock: seconds, monotonic
+    :param askers: who asks for these places, or for others that belong to them
     :param spare: places that no single user gets: for what takes so long that the next user cannot wait for its end
     """
 
-    def __init__(self, size: int, longest: int, clock: Callable[[], float], *, spare: int = 0) -> None:
+    def __init__(self, size: int, longest: int, askers: Askers, *, spare: int = 0) -> None:
         self.size = max(1, size)
         self._most = max(1, size - spare)
         self.waiting: FairQueue[T] = FairQueue()
         self._longest = longest
-        self._clock = clock
+        self._askers = askers
         self._held: Counter[Share] = Counter()
         self._out = 0
-        self._asked: OrderedDict[Share, float] = OrderedDict()
-        """When each user asked last, the latest last."""
 
     @property
     def held(self) -> int:
@@ -141,7 +168,8 @@ class FairShare(Generic[T]):
 
     def put(self, share: Share, thing: T) -> bool:
         """Have something wait for a place; return False where as much waits as may."""
-        self._note(share)
+        if share.user:
+            self._askers.note(share)
         longest = self._longest if share == ENGINE else self.part(self._longest)
         if self._wait(share) >= longest + self.size - self._out:
             return False
@@ -167,18 +195,10 @@ class FairShare(Generic[T]):
         if not self._held[one]:
             del self._held[one]
 
-    def _note(self, share: Share) -> None:
-        if share.user:
-            self._asked[share] = self._clock()
-            self._asked.move_to_end(share)
-
     def part(self, whole: int) -> int:
         """Return one user's part of so many."""
-        until = self._clock() - RECENT_SECONDS
-        while self._asked and next(iter(self._asked.values())) < until:
-            self._asked.popitem(last=False)
-        asking = {*self._held, *map(_one, self.waiting.shares), *self._asked} - {ENGINE}
-        return max(1, whole // max(1, len(asking)))
+        asking = {*self._held, *map(_one, self.waiting.shares)} - {ENGINE}
+        return max(1, whole // max(1, len(asking) + self._askers.others(asking)))
 
     def _wait(self, share: Share) -> int:
         if _one(share) == share:
@@ -195,12 +215,12 @@ class FairTurns:
 
     :param size: places
     :param longest: tasks that may wait
-    :param clock: seconds, monotonic
+    :param askers: who asks for these places, or for others that belong to them
     :param spare: places that no single user gets
     """
 
-    def __init__(self, size: int, longest: int, clock: Callable[[], float], *, spare: int = 0) -> None:
-        self.shares: FairShare[asyncio.Future[None]] = FairShare(size, longest, clock, spare=spare)
+    def __init__(self, size: int, longest: int, askers: Askers, *, spare: int = 0) -> None:
+        self.shares: FairShare[asyncio.Future[None]] = FairShare(size, longest, askers, spare=spare)
 
     async def enter(self, share: Share, seconds: float | None = None) -> bool | None:
         """Wait for a place; False when none came within ``seconds``, None where too many wait."""

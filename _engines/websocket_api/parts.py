@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from .fair_share import Askers
 from .live.answers import Answers
 from .live.batchbook import BatchBook
 from .live.batchkeeper import BatchKeeper
@@ -18,6 +19,7 @@ from .live.expressions import Allowances
 from .live.fleet import Fleet
 from .live.history import History
 from .live.hub import Hub
+from .live.in_flight import JobsInFlight
 from .live.jobbook import JobBook
 from .live.rebar import Rebar
 from .live.rebar_batches import RebarBatches
@@ -53,6 +55,8 @@ from .settings import Settings
 
 DAY_SECONDS = 86_400
 HOOKS_PER_SECOND = 10  # webhooks of one address that need no token: reactors run as the master's user
+JOB_SECONDS = 5.0  # for which a job counts as in flight at most; so long a client waits for its next one
+BATCH_JOB_SECONDS = 60.0  # for which a job of a batch does: a batch waits
 
 
 @dataclass
@@ -79,8 +83,9 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     """Return the parts, not yet working. Needs the running loop."""
     limits, later, clock, wall = settings.limits, asyncio.get_running_loop().call_later, time.monotonic, time.time
     # A wrong PAM password takes seconds: logins wait in threads of their own.
-    pool, login_pool = Pool(limits.threads, "salt"), Pool(limits.login_threads, "login")
-    channels = Channels(opts, limits.channels, limits.master_seconds)
+    askers = Askers(clock)
+    pool, login_pool = Pool(limits.threads, "salt", askers=askers), Pool(limits.login_threads, "login")
+    channels = Channels(opts, limits.channels, limits.master_seconds, askers)
     minions, store = MinionStore(opts, pool), JobStore(opts, pool)
     bus = Bus(opts)
     targets = TargetSets(lambda expression: minions.match(expression, "compound", trusted=True), clock)
@@ -125,6 +130,10 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         clock=clock,
         wall=wall,
     )
+    in_flight = {
+        limit: JobsInFlight(getattr(limits, limit), seconds=seconds, limit=limit, askers=askers, book=book, clock=clock)
+        for limit, seconds in (("jobs_in_flight", JOB_SECONDS), ("batch_jobs_in_flight", BATCH_JOB_SECONDS))
+    }
     dispatch = Dispatch(
         jobs=book,
         batches=batch_book,
@@ -134,6 +143,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         later=later,
         clock=clock,
         wall=wall,
+        in_flight=in_flight["batch_jobs_in_flight"],
     )
     services = Services(
         version=version,
@@ -160,6 +170,15 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         batch_views=BatchViews(book=batch_book, history=history, later=later, clock=clock),
         batch_keeper=keeper,
         dispatch=dispatch,
+        jobs_in_flight=in_flight["jobs_in_flight"],
+        shares={
+            "threads": pool.shares,
+            "login_threads": login_pool.shares,
+            "channels": channels.publishes.shares,
+            "wheel_channels": channels.wheels.shares,
+            "long_list_channels": channels.long_lists.shares,
+            **{name: one.turns.shares for name, one in in_flight.items()},
+        },
         commands=commands_,
         answers=Answers(book=book, fleet=minions_seen, clock=clock),
         functions=functions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import resource
@@ -65,8 +66,12 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        parts = build(settings, self._schemas, self._opts, self._version)
-        clients = Clients(parts.services, Dispatcher(parts.services), self._most_connections())
+        most = self._most_connections()
+        # Half of what there may be, whatever the option says: the others must be able to come.
+        per_user = min(settings.limits.connections_per_user, max(1, most // 2))
+        limits = dataclasses.replace(settings.limits, connections_per_user=per_user)
+        parts = build(dataclasses.replace(settings, limits=limits), self._schemas, self._opts, self._version)
+        clients = Clients(parts.services, Dispatcher(parts.services), most)
         collector = Collector()
         upkeep = Upkeep(parts, clients.all, collector)
         server = listening.Server(

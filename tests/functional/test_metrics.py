@@ -19,6 +19,7 @@ from tests.functional.running import Engine, wait_until  # noqa: E402
 pytestmark = [pytest.mark.both_lines]
 
 Metrics = dict[str, float]
+SHARED = ("threads", "login_threads", "channels", "wheel_channels", "jobs_in_flight", "batch_jobs_in_flight")
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,7 @@ def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) ->
         *("history_events", "history_bytes", "history_oldest_seconds"),
         *("events_read_total", "events_delivered_total", "events_dropped_total", "bus_losses_total"),
         "login_failures_total",
+        *(f"share_{what}{{{of}}}" for what in ("places", "held", "waiting", "users_waiting") for of in SHARED),
     }
 
 

@@ -8,6 +8,7 @@ import pytest
 from websocket_api.fair_share import (
     ENGINE,
     RECENT_SECONDS,
+    Askers,
     FairQueue,
     FairShare,
     FairTurns,
@@ -69,7 +70,7 @@ def test_what_need_not_wait_any_more_is_taken_out() -> None:
 
 def test_who_asks_alone_may_have_every_place() -> None:
     """The engine's own work beside takes no part away."""
-    places: FairShare[str] = FairShare(4, 100, Time())
+    places: FairShare[str] = FairShare(4, 100, Askers(Time()))
     places.put(ENGINE, "tick")
     assert taken(places) == ["tick"]
     places.leave(ENGINE)
@@ -80,7 +81,7 @@ def test_who_asks_alone_may_have_every_place() -> None:
 
 def test_of_two_who_ask_each_has_half_of_the_places() -> None:
     """What has begun goes on; what ends goes to who has less than an equal part."""
-    places: FairShare[str] = FairShare(4, 100, Time())
+    places: FairShare[str] = FairShare(4, 100, Askers(Time()))
     for number in range(9):
         places.put(ANN, f"a{number}")
     assert len(taken(places)) == 4
@@ -99,7 +100,7 @@ def test_of_two_who_ask_each_has_half_of_the_places() -> None:
 def test_a_place_stays_free_for_who_asked_lately() -> None:
     """Bob, who waits for each answer before he asks again, finds one; when he is gone Ann may have all again."""
     time = Time()
-    places: FairShare[str] = FairShare(4, 100, time)
+    places: FairShare[str] = FairShare(4, 100, Askers(time))
     places.put(BOB, "b")
     assert taken(places) == ["b"]
     places.leave(BOB)
@@ -114,9 +115,31 @@ def test_a_place_stays_free_for_who_asked_lately() -> None:
     assert len(taken(places)) == 2
 
 
+def test_who_asked_lately_is_one_user_together() -> None:
+    """Twenty who look in now and then take half of the places from Ann, not all but one."""
+    askers = Askers(Time())
+    places: FairShare[str] = FairShare(8, 100, askers)
+    for number in range(20):
+        askers.note(Share(f"u{number}", "pam"))
+    for number in range(9):
+        places.put(ANN, f"a{number}")
+    assert len(taken(places)) == 4
+
+
+def test_who_asks_for_one_thing_leaves_less_of_another() -> None:
+    """Bob runs commands: Ann's batch leaves the minions some time for them."""
+    askers = Askers(Time())
+    channels: FairShare[str] = FairShare(8, 100, askers)
+    jobs: FairShare[str] = FairShare(8, 100, askers)
+    channels.put(BOB, "b")
+    for number in range(9):
+        jobs.put(ANN, f"a{number}")
+    assert len(taken(jobs)) == 4
+
+
 def test_more_users_than_places_have_one_each_in_turn() -> None:
     """Nobody's part is none."""
-    places: FairShare[str] = FairShare(2, 100, Time())
+    places: FairShare[str] = FairShare(2, 100, Askers(Time()))
     users = [Share(f"u{number}", "pam") for number in range(5)]
     for user in users * 2:
         places.put(user, user.user)
@@ -129,7 +152,7 @@ def test_more_users_than_places_have_one_each_in_turn() -> None:
 
 def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
     """Their part of it is theirs; the engine's own work always waits."""
-    places: FairShare[str] = FairShare(1, 10, Time())
+    places: FairShare[str] = FairShare(1, 10, Askers(Time()))
     places.put(ENGINE, "tick")
     taken(places)
     assert sum(places.put(ANN, "a") for _ in range(50)) == 10
@@ -140,7 +163,7 @@ def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
 
 def test_all_strangers_together_have_one_users_part() -> None:
     """Addresses cost nothing: a hundred of them leave Ann half of all, and have turns among each other."""
-    places: FairShare[str] = FairShare(4, 40, Time())
+    places: FairShare[str] = FairShare(4, 40, Askers(Time()))
     for number in range(100):
         places.put(Share("", f"192.0.2.{number}"), f"s{number}")
         places.put(ANN, f"a{number}")
@@ -165,7 +188,7 @@ def test_what_is_begun_on_behalf_of_somebody_counts_for_him_beyond_that() -> Non
 
 def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
     """Who asks alone has all but one: Bob could not wait for the end of Ann's."""
-    places: FairShare[str] = FairShare(3, 100, Time(), spare=1)
+    places: FairShare[str] = FairShare(3, 100, Askers(Time()), spare=1)
     for number in range(9):
         places.put(ANN, f"a{number}")
     assert taken(places) == ["a0", "a1"]
@@ -175,7 +198,7 @@ def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
 
 async def test_turns_come_round_robin() -> None:
     """Bob is served next though Ann asked for more before."""
-    turns, order = FairTurns(1, 100, Time()), []
+    turns, order = FairTurns(1, 100, Askers(Time())), []
     assert await turns.enter(ANN)
 
     async def ask(share: Share) -> None:
@@ -193,7 +216,7 @@ async def test_turns_come_round_robin() -> None:
 
 async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
     """And the place in the line with it; where the line is too long nobody waits."""
-    turns = FairTurns(1, 1, Time())
+    turns = FairTurns(1, 1, Askers(Time()))
     assert await turns.enter(ANN)
     assert await turns.enter(ANN, 0.01) is False
     assert not len(turns.shares.waiting)
@@ -209,7 +232,7 @@ async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
 @pytest.mark.parametrize("given", [False, True])
 async def test_a_canceled_asker_passes_the_turn_on(given: bool) -> None:
     """Also when the turn and the cancellation come in the same moment."""
-    turns = FairTurns(1, 100, Time())
+    turns = FairTurns(1, 100, Askers(Time()))
     assert await turns.enter(ANN)
     canceled = asyncio.ensure_future(turns.enter(ANN, 5))
     patient = asyncio.ensure_future(turns.enter(BOB, 5))

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import RESTART
 from ..live.connection import Connection
+from ..live.sessions import Session
 from ..operations.registry import Dispatcher
 from ..operations.services import Services
 
@@ -44,11 +45,17 @@ class Clients:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def admit(self, address: str, known: bool) -> str | None:
-        """Count a connection in, or return the name of the limit that forbids it."""
+    def admit(self, address: str, session: Session | None) -> str | None:
+        """Count a connection in, or return the name of the limit that forbids it.
+
+        :param session: who has logged in already
+        """
+        limits = self.services.settings.limits
         if len(self._connections) >= self._most:
             return "connections"
-        if not known and self._strangers[address] >= self.services.settings.limits.unauthenticated_per_address:
+        if session is not None and session.holdings.connections >= limits.connections_per_user:
+            return "connections_per_user"
+        if session is None and self._strangers[address] >= limits.unauthenticated_per_address:
             return "unauthenticated_per_address"
         return None
 

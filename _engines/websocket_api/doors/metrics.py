@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import ApiError
-from ..fair_share import Share, on_behalf_of
+from ..fair_share import FairShare, Share, on_behalf_of
 from ..live.counters import Counters
 from .clients import Clients
 from .http import Base, client_address, handshake_token, may_connect, refuse
@@ -20,6 +20,13 @@ except ImportError:
     prometheus_client = None  # type: ignore[assignment]
 
 PREFIX = "websocket_api"
+# Of what users have fair shares of. Who they are is nobody's business who may see these.
+_SHARES: tuple[tuple[str, str, Callable[[FairShare[Any]], int]], ...] = (
+    ("share_places", "Places of what users have fair shares of.", lambda share: share.size),
+    ("share_held", "Places that are taken.", lambda share: share.held),
+    ("share_waiting", "What waits for a place.", lambda share: len(share.waiting)),
+    ("share_users_waiting", "Users who wait for a place.", lambda share: share.waiting.users),
+)
 
 
 class Machine(Base):
@@ -116,6 +123,11 @@ class Collector:
         }
         for name, (text, value) in counts.items():
             yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
+        for name, text, value_of in _SHARES:
+            family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["resource"])
+            for resource, share in services.shares.items():
+                family.add_metric([resource], value_of(share))
+            yield family
         yield _labelled("requests", "Requests by operation.", "operation", counters.requests)
         yield _labelled("errors", "Error replies by code.", "code", counters.errors)
         yield _labelled("closes", "Connections that the engine ended, by close code.", "code", counters.closes)

@@ -190,7 +190,7 @@ class ApiHandler(Base):
             fault = ApiError("unauthenticated", "log in first: no token was sent")
         if fault is not None and not self.public:
             raise fault
-        full = self.clients.admit(self.address, self.session is not None)
+        full = self.clients.admit(self.address, self.session)
         if full is not None:
             raise ApiError("too_many", f"limit reached: {full}", {"limit": full})
         self.connection = self.new_connection()

@@ -114,15 +114,19 @@ class Connection:
         if not self.open:
             return  # it went while the password was being checked: nobody would ever let go of the session
         session.held += 1
+        session.holdings.connections += 1
         old, self.session = self.session, session
         if old is None:
             return
         old.held -= 1
+        old.holdings.connections -= 1
         if (old.user, old.eauth) == (session.user, session.eauth):
             for subscription in list(self.subscriptions.values()):
                 if subscription.session is old:
                     old.held -= 1
+                    old.holdings.subscriptions -= 1
                     session.held += 1
+                    session.holdings.subscriptions += 1
                     subscription.session = session
                     subscription.regroup()
 
@@ -131,6 +135,7 @@ class Connection:
         if not self.open:
             return
         subscription.session.held += 1
+        subscription.session.holdings.subscriptions += 1
         self.subscriptions[subscription.number] = subscription
 
     def remove(self, number: int) -> bool:
@@ -140,6 +145,7 @@ class Connection:
             return False
         subscription.stop()
         subscription.session.held -= 1
+        subscription.session.holdings.subscriptions -= 1
         return True
 
     def session_ended(self, session: Session) -> None:
@@ -158,6 +164,7 @@ class Connection:
             self.remove(number)
         if self.session is not None:
             self.session.held -= 1
+            self.session.holdings.connections -= 1
             self.session = None
         for future in self.waits:
             if not future.done():

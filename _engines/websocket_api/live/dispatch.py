@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
 from ..errors import ApiError
+from ..fair_share import on_behalf_of
 from .batchbook import BatchBook
 from .batches import Batch
 from .batchkeeper import BatchKeeper
 from .batchrequests import SentJob
+from .in_flight import JobsInFlight
 from .jobbook import JobBook
 from .lostjobs import LostJobs, Salt
 from .pacing import Later, Pacer
@@ -33,6 +35,7 @@ class Dispatch:
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
+    :param in_flight: places for the jobs of batches
     """
 
     def __init__(
@@ -46,10 +49,12 @@ class Dispatch:
         later: Later,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        in_flight: JobsInFlight,
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._jobs = jobs
         self._batches = batches
+        self._in_flight = in_flight
         self._keeper = keeper
         self._sessions = sessions
         self._later = later
@@ -130,6 +135,7 @@ class Dispatch:
     async def tick(self) -> None:
         """End what is out of time, go on with what is being stopped; called every second."""
         now = self._wall()
+        self._in_flight.tick()
         for driven in list(self._driven.values()):
             batch = driven.batch
             self._stopping.tick(driven)
@@ -145,19 +151,36 @@ class Dispatch:
         return driven
 
     async def _pump(self, batch: Batch) -> None:
-        """Send all that may go now, job after job."""
+        """Send all that may go now, job after job, unless that is being done."""
         driven = self._driven.get(batch.id)
         if driven is None:
             return
-        async with driven.lock:
-            try:
-                while self._driven.get(batch.id) is driven and batch.final is None and not batch.ended and batch.next():
-                    if not await self._sending.send(driven):
-                        return
-            except Exception:
-                # Whatever nobody foresaw must not leave a batch standing for ever.
-                log.exception("batch %d could not be sent", batch.id)
-                self._sending.again(driven, None)
+        if driven.sending:
+            driven.poked = True
+            return
+        driven.sending, driven.poked = True, False
+        try:
+            with on_behalf_of(driven.share):
+                while self._has_more(driven) and await self._send_one(driven):
+                    pass
+        except Exception:
+            # Whatever nobody foresaw must not leave a batch standing for ever.
+            log.exception("batch %d could not be sent", batch.id)
+            self._sending.again(driven, None)
+        finally:
+            driven.sending = False
+        if driven.poked:
+            driven.pacer.poke()
+
+    def _has_more(self, driven: Driven) -> bool:
+        batch = driven.batch
+        return self._driven.get(batch.id) is driven and batch.final is None and not batch.ended and bool(batch.next())
+
+    async def _send_one(self, driven: Driven) -> bool:
+        """Send one job when there is a place for it; return False where it is to be tried again later."""
+        # Without the lock: while a batch waits for a place it can be canceled, and drops what was not published yet.
+        async with self._in_flight.place() as place, driven.lock:
+            return self._has_more(driven) and await self._sending.send(driven, place)
 
     def _session_ended(self, session: Session) -> None:
         for driven in list(self._driven.values()):

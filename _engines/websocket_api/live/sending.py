@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ApiError, NotSent
+from ..fair_share import Share
 from .batches import Batch
 from .batchkeeper import BatchKeeper, NotOurs
 from .batchrequests import SentJob
+from .in_flight import Place
 from .jobbook import JobBook
 from .lostjobs import LostJobs, Salt, mark
 from .pacing import Later, Pacer
@@ -42,6 +44,15 @@ class Driven:
     session: Session | None = None
     waits: str = ""
     """Why nothing can be sent now, as the log was told."""
+    sending: bool = False
+    """Whether its jobs are being sent, or wait for a place."""
+    poked: bool = False
+    """Whether something changed meanwhile."""
+
+    @property
+    def share(self) -> Share:
+        """For whom what is done for it counts."""
+        return Share(self.batch.user, self.batch.eauth)
 
     def hold(self, session: Session) -> None:
         """Send in the name of this session from now on."""
@@ -89,8 +100,11 @@ class Sending:
         self._changed = changed
         self._spawn = spawn
 
-    async def send(self, driven: Driven) -> bool:
-        """Send one job; return False where it is to be tried again later."""
+    async def send(self, driven: Driven, place: Place) -> bool:
+        """Send one job; return False where it is to be tried again later.
+
+        :param place: the job keeps it until it ends
+        """
         batch = driven.batch
         try:
             session = await self._session(driven)
@@ -116,7 +130,7 @@ class Sending:
             # It was canceled or stopped meanwhile; or the write took so long that somebody else may have taken over.
             self._changed(batch, batch.unsend(job))
             return self.again(driven, None)
-        return await self._publish(driven, session, job)
+        return await self._publish(driven, session, job, place)
 
     def again(self, driven: Driven, fault: ApiError | None) -> bool:
         """Try again later, and tell the log why, once; return False."""
@@ -138,7 +152,7 @@ class Sending:
         except (ApiError, NotOurs):
             log.debug("batch %d could not be written now", batch.id)
 
-    async def _publish(self, driven: Driven, session: Session, job: SentJob) -> bool:
+    async def _publish(self, driven: Driven, session: Session, job: SentJob, place: Place) -> bool:
         batch, call, places = driven.batch, driven.batch.calls[job.call], dict(job.places)
         try:
             started = await self._salt.publish(session, call, list(places), mark(batch, job))
@@ -155,13 +169,14 @@ class Sending:
         if batch.ended:
             return False  # its time was up meanwhile
         batch.told(job, str(started["jid"]))
-        for place in places.values():
-            batch.at(place).jid = job.jid
+        for number in places.values():
+            batch.at(number).jid = job.jid
         load = {"fun": call.fun, "arg": [*call.arg], "tgt": list(places), "tgt_type": "list", **started}
         if call.kwarg:
             load["arg"].append({"__kwarg__": True, **call.kwarg})
         load["metadata"] = mark(batch, job)
-        self._returns.follow(batch, job, self._jobs.started(str(started["jid"]), load, batch.user, batch.eauth))
+        place.job = self._jobs.started(str(started["jid"]), load, batch.user, batch.eauth)
+        self._returns.follow(batch, job, place.job)
         self._keeper.touch(batch, places.values())
         await self.save_soon(batch)
         return True

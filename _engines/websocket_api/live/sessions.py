@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -35,10 +36,33 @@ class SaltAuth(Protocol):
         ...
 
 
-class Session:
-    """One token that is valid, or was: ``ended`` then says why not."""
+@dataclass(eq=False)
+class Holdings:
+    """What one user has of the engine, all tokens and connections together."""
 
-    def __init__(self, info: Mapping[str, Any], viewer: Viewer) -> None:
+    connections: int = 0
+    subscriptions: int = 0
+    commands: int = 0
+    """Requests that have no reply yet."""
+
+    def need(self, name: str, most: int) -> None:
+        """Refuse one more of something where the user has as much as may be.
+
+        :param name: the field's
+        :raises ApiError: too_many
+        """
+        if getattr(self, name) >= most:
+            raise ApiError("too_many", f"you have {most} {name}", {"limit": f"{name}_per_user"})
+
+
+class Session:
+    """One token that is valid, or was: ``ended`` then says why not.
+
+    :param holdings: what its user has
+    """
+
+    def __init__(self, info: Mapping[str, Any], viewer: Viewer, holdings: Holdings | None = None) -> None:
+        self.holdings = holdings or Holdings()
         self.token: str = info["token"]
         self.user: str = info["name"]
         self.eauth: str = info["eauth"]
@@ -90,6 +114,7 @@ class Sessions:
         self._expired: dict[str, None] = {}
         """Tokens that have expired, the latest last: Salt removes them, and then takes them for any wrong one."""
         self._permissions: WeakValueDictionary[str, Permissions] = WeakValueDictionary()
+        self._holdings: WeakValueDictionary[Share, Holdings] = WeakValueDictionary()
         self._on_end: list[Callable[[Session], None]] = []
         self._on_change: list[Callable[[Session], None]] = []
 
@@ -223,7 +248,8 @@ class Sessions:
         permissions = self._shared(info["perms"])
         # The sets are there before the first question: "not yet known" would hide what may be seen.
         await self._targets.ensure(permissions.expressions)
-        session = Session(info, Viewer(info["name"], info["eauth"], permissions))
+        holdings = self._holdings.setdefault(Share(info["name"], info["eauth"]), Holdings())
+        session = Session(info, Viewer(info["name"], info["eauth"], permissions), holdings)
         session.used = self._clock()
         return self._sessions.setdefault(session.token, session)
 

@@ -17,7 +17,7 @@ import salt.channel.client
 import salt.utils.network
 
 from ..errors import ApiError, NotSent
-from ..fair_share import FairTurns, Share, asker
+from ..fair_share import Askers, FairTurns, Share, asker
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 WHEEL_SECONDS = 300.0
 #: Wheel calls at once: each holds one of the master's worker threads for as long as it runs.
 WHEEL_CHANNELS = 2
-#: Minions from which on a list is long. The master deals requests to its workers in turn, busy or not: if long lists kept
-#: several of them busy, everybody's requests would wait.
+#: Minions from which on a list is long. The master deals requests to its workers in turn, busy or not: if long lists
+#: kept several of them busy, everybody's requests would wait.
 LONG_LIST = 100
 #: Requests with long lists at once, one for each user.
 LONG_LIST_CHANNELS = 2
@@ -49,19 +49,21 @@ class Channels:
 
     :param size: open channels for publishes and runners; the lower of it and the master's ``worker_threads`` counts
     :param seconds: how long an answer may take, from the moment of asking
+    :param askers: who asks the master, in whatever way
     """
 
-    def __init__(self, opts: dict[str, Any], size: int, seconds: float) -> None:
+    def __init__(self, opts: dict[str, Any], size: int, seconds: float, askers: Askers | None = None) -> None:
+        askers = askers or Askers(time.monotonic)
         self.seconds = seconds
         self.wheel_seconds = WHEEL_SECONDS
         # A copy: Salt's factory writes into the opts that it gets.
         self._opts = dict(opts)
         self._opts["master_uri"] = _master_uri(opts)
         self._workers = max(1, int(opts.get("worker_threads") or 1))
-        self.publishes = _Lane(min(size, self._workers))
+        self.publishes = _Lane(min(size, self._workers), askers)
         # What takes long leaves a place to the next user, who could not wait for its end.
-        self.wheels = _Lane(WHEEL_CHANNELS, spare=1)
-        self.long_lists = _Lane(min(LONG_LIST_CHANNELS, self._workers), spare=1)
+        self.wheels = _Lane(WHEEL_CHANNELS, askers, spare=1)
+        self.long_lists = _Lane(min(LONG_LIST_CHANNELS, self._workers), askers, spare=1)
         self._closed = False
         # Everything that was opened and not closed yet, and tasks that must not be collected while they run.
         self._open: set[Any] = set()
@@ -245,8 +247,8 @@ class Channels:
 class _Lane(FairTurns):
     """Turns at open channels of one kind."""
 
-    def __init__(self, size: int, *, spare: int = 0) -> None:
-        super().__init__(size, LONGEST_QUEUE, time.monotonic, spare=spare)
+    def __init__(self, size: int, askers: Askers, *, spare: int = 0) -> None:
+        super().__init__(size, LONGEST_QUEUE, askers, spare=spare)
         # Kept channels that nobody uses; the one used last goes first, it is the surest to be alive.
         self.idle: list[Any] = []
 

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ..errors import ApiError
-from ..fair_share import FairShare, asker
+from ..fair_share import Askers, FairShare, asker
 
 T = TypeVar("T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
@@ -25,11 +25,12 @@ class Pool:
     :param threads: calls that run at once
     :param name: what the threads are called in a stack dump
     :param queue: calls that may wait; one more is refused
+    :param askers: who asks the master, in whatever way
     """
 
-    def __init__(self, threads: int, name: str, queue: int = 1000) -> None:
+    def __init__(self, threads: int, name: str, queue: int = 1000, askers: Askers | None = None) -> None:
         self._name = name
-        self.shares: FairShare[_Job] = FairShare(threads, queue, time.monotonic)
+        self.shares: FairShare[_Job] = FairShare(threads, queue, askers or Askers(time.monotonic))
         # Held while the shares change: the loop puts calls in, threads take them out.
         self._changed = threading.Condition()
         # Threads started so far, and how many of them wait for a call.

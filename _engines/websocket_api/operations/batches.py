@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from ..errors import ApiError
+from ..fair_share import Share
 from ..live.batches import Batch
 from .batchitems import Plan, plan
 from .commands import need_bus, need_client
@@ -82,12 +84,16 @@ async def cancel_batch(call: Call) -> dict[str, Any] | None:
 
 
 def _bound(call: Call, planned: Plan) -> None:
-    """Refuse what is too large.
+    """Refuse what is too much: all requests that are under way, of several users the part of each.
 
-    :raises ApiError: too_large for one batch, too_many for all that run
+    :raises ApiError: too_many
     """
-    most, wanted = call.services.settings.limits.batch_requests, len(planned.requests)
-    running = sum(one.total for one in call.services.batches.known() if not one.ended)
-    if running + wanted > 10 * most:
-        sentence = f"{running} requests of batches are under way, and at most {10 * most} may be"
+    most, wanted, own = 10 * call.services.settings.limits.batch_requests, len(planned.requests), call.session.share
+    running: Counter[Share] = Counter()
+    for one in call.services.batches.known():
+        if not one.ended:
+            running[Share(one.user, one.eauth)] += one.total
+    part = most // len(running.keys() | {own})
+    if running[own] + wanted > part:
+        sentence = f"{running[own]} requests of your batches are under way, and at most {part} may be now"
         raise ApiError("too_many", sentence, {"limit": "batch_requests"})

@@ -56,21 +56,23 @@ async def publish(
     note(call, fun, arg, kwarg)
     need_bus(call)
     asked, unknown = asked_about(services.fleet, tgt, tgt_type)
-    started = await services.commands.publish(
-        session.token, session.user, fun, arg, kwarg, asked, tgt_type, extra, parse=parse
-    )
-    call.noted["jid"] = started["jid"]
-    load = {
-        "fun": fun,
-        "arg": [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg),
-        "tgt": tgt,
-        "tgt_type": tgt_type,
-        "minions": started["minions"],
-        "missing": [*started.get("missing", []), *unknown],
-    }
-    if "metadata" in extra:
-        load["metadata"] = extra["metadata"]
-    return services.book.started(started["jid"], load, session.user, session.eauth)
+    async with services.jobs_in_flight.place(services.settings.limits.master_seconds) as place:
+        started = await services.commands.publish(
+            session.token, session.user, fun, arg, kwarg, asked, tgt_type, extra, parse=parse
+        )
+        call.noted["jid"] = started["jid"]
+        load = {
+            "fun": fun,
+            "arg": [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg),
+            "tgt": tgt,
+            "tgt_type": tgt_type,
+            "minions": started["minions"],
+            "missing": [*started.get("missing", []), *unknown],
+        }
+        if "metadata" in extra:
+            load["metadata"] = extra["metadata"]
+        place.job = services.book.started(started["jid"], load, session.user, session.eauth)
+        return place.job
 
 
 def delimiter(call: Call) -> dict[str, str]:

@@ -203,12 +203,15 @@ class Dispatcher:
 
     async def _result(self, call: Call) -> Any:
         known = OPERATIONS[call.message["type"]]
-        outcome, asker = "internal", None
+        outcome, asker, counted = "internal", None, False
         try:
             if not known.public:
                 asker = call.current = await who(call)
+                asker.holdings.need("commands", self._services.settings.limits.commands_per_user)
                 # A token that came with this message only is looked at as others are, for as long as this takes.
                 asker.held += 1
+                asker.holdings.commands += 1
+                counted = True
             with on_behalf_of(asker.share if asker else Share.of_stranger(call.connection.address)):
                 result = await known.handler(call)
             outcome = "ok"
@@ -224,8 +227,9 @@ class Dispatcher:
             log.exception("the operation %s failed", known.name)
             raise ApiError("internal", "a fault of this server; its log says more") from None
         finally:
-            if asker is not None:
+            if asker is not None and counted:
                 asker.held -= 1
+                asker.holdings.commands -= 1
             if known.audited:
                 audit(call.current, call.connection.address, known.name, outcome, call.noted)
 

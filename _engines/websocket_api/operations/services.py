@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..fair_share import FairShare
 from ..live.answers import Answers
 from ..live.batchbook import BatchBook
 from ..live.batchkeeper import BatchKeeper
@@ -16,6 +17,7 @@ from ..live.expressions import Allowances
 from ..live.fleet import Fleet
 from ..live.history import History
 from ..live.hub import Hub
+from ..live.in_flight import JobsInFlight
 from ..live.jobbook import JobBook
 from ..live.rebar import Rebar
 from ..live.sessions import Sessions
@@ -130,6 +132,9 @@ class Services:
     batch_views: BatchViews
     batch_keeper: BatchKeeper
     dispatch: Dispatch
+    jobs_in_flight: JobsInFlight
+    shares: Mapping[str, FairShare[Any]]
+    """What users have fair shares of, by name: for /metrics."""
     commands: Commands
     answers: Answers
     functions: MasterFunctions

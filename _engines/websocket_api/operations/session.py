@@ -29,6 +29,9 @@ async def auth(call: Call) -> dict[str, Any]:
         call.noted.update(user=username, eauth=eauth)
         session = await log_in(call.services, call.connection.address, username, call.message["password"], eauth)
     call.current = session
+    before = call.connection.session
+    if before is None or before.share != session.share:
+        session.holdings.need("connections", call.services.settings.limits.connections_per_user)
     call.connection.become(session)
     return session.shown()
 

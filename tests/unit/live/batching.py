@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from websocket_api.errors import ApiError
+from websocket_api.fair_share import Askers
 from websocket_api.live.batchbook import BatchBook
 from websocket_api.live.batches import Batch
 from websocket_api.live.batchkeeper import BatchKeeper
@@ -16,6 +17,7 @@ from websocket_api.live.batchreader import BatchReader
 from websocket_api.live.batchrequests import Call, Request
 from websocket_api.live.batchviews import BatchViews
 from websocket_api.live.dispatch import Dispatch
+from websocket_api.live.in_flight import JobsInFlight
 from websocket_api.live.jobs import Job
 from websocket_api.live.sessions import Session
 
@@ -198,9 +200,12 @@ class Master:
     """One engine on one master.
 
     :param time: all masters' clock
+    :param places: for jobs of batches that have not ended
     """
 
-    def __init__(self, store: Store, accounts: Accounts, time: Time, identity: str, run: str = "1") -> None:
+    def __init__(
+        self, store: Store, accounts: Accounts, time: Time, identity: str, run: str = "1", places: int = 1000
+    ) -> None:
         self.world = World(time)
         self.time = time
         self.accounts = accounts
@@ -220,6 +225,9 @@ class Master:
             wall=time,
             sleep=self._sleep,
         )
+        self.in_flight = JobsInFlight(
+            places, seconds=60, limit="batch_jobs_in_flight", askers=Askers(time), book=self.world.book, clock=time
+        )
         self.dispatch = Dispatch(
             jobs=self.world.book,
             batches=self.book,
@@ -229,6 +237,7 @@ class Master:
             later=time.later,
             clock=time,
             wall=time,
+            in_flight=self.in_flight,
             sleep=self._sleep,
         )
         self.views = BatchViews(book=self.book, history=self.world.history, later=time.later, clock=time)
@@ -238,17 +247,22 @@ class Master:
         self.time.later(seconds, lambda: woken.done() or woken.set_result(None))
         await woken
 
-    async def batch(self, *minions: str, call: Call = PING, held: bool = True, **more: Any) -> Batch:
+    async def batch(
+        self, *minions: str, call: Call = PING, held: bool = True, session: Session | None = None, **more: Any
+    ) -> Batch:
         """Make a batch of one call on each minion, and start it.
 
         :param held: somebody follows it, so that it stays in memory
         """
-        fields = {"created": self.time(), "token": self.session.token, **more}
+        owner = session or self.session
+        fields = {"created": self.time(), "token": owner.token, **more}
         requests = [Request(minion, 0) for minion in minions]
-        made = await self.keeper.create(lambda id_: Batch(id_, "ann", "pam", [call], requests, **fields), len(requests))
+        made = await self.keeper.create(
+            lambda id_: Batch(id_, owner.user, "pam", [call], requests, **fields), len(requests)
+        )
         if held:
             self.book.hold(made)
-        self.dispatch.start(made, self.session)
+        self.dispatch.start(made, owner)
         await settle()
         return made
 
@@ -287,9 +301,9 @@ class Masters:
         self.accounts = Accounts()
         self.all: dict[Master, asyncio.Task[None] | None] = {}
 
-    async def start(self, identity: str, run: str = "1") -> Master:
+    async def start(self, identity: str, run: str = "1", places: int = 1000) -> Master:
         """Start a master's engine."""
-        master = Master(self.store, self.accounts, self.time, identity, run)
+        master = Master(self.store, self.accounts, self.time, identity, run, places)
         self.all[master] = asyncio.ensure_future(ticked(master))
         await settle()
         return master

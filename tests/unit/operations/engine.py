@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from websocket_api.errors import ApiError
+from websocket_api.fair_share import Askers
 from websocket_api.live.answers import Answers
 from websocket_api.live.batchbook import BatchBook
 from websocket_api.live.batchkeeper import BatchKeeper
@@ -21,6 +22,7 @@ from websocket_api.live.batchreader import BatchReader
 from websocket_api.live.batchviews import BatchViews
 from websocket_api.live.dispatch import Dispatch
 from websocket_api.live.expressions import Allowances
+from websocket_api.live.in_flight import JobsInFlight
 from websocket_api.live.sessions import Sessions
 from websocket_api.live.targets import TargetSets
 from websocket_api.live.throttle import LoginThrottle, Rate
@@ -225,6 +227,13 @@ class Engine:
             clock=world.time,
             wall=world.time,
         )
+        bounds, askers = Limits(**(limits or {})), Askers(world.time)
+        in_flight = {
+            limit: JobsInFlight(
+                getattr(bounds, limit), seconds=5, limit=limit, askers=askers, book=world.book, clock=world.time
+            )
+            for limit in ("jobs_in_flight", "batch_jobs_in_flight")
+        }
         dispatch = Dispatch(
             jobs=world.book,
             batches=book,
@@ -234,6 +243,7 @@ class Engine:
             later=world.time.later,
             clock=world.time,
             wall=world.time,
+            in_flight=in_flight["batch_jobs_in_flight"],
         )
         views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time)
         self.services = Services(
@@ -256,6 +266,8 @@ class Engine:
             batch_views=views,
             batch_keeper=keeper,
             dispatch=dispatch,
+            jobs_in_flight=in_flight["jobs_in_flight"],
+            shares={name: one.turns.shares for name, one in in_flight.items()},
             commands=self.commands,
             answers=Answers(book=world.book, fleet=world.fleet, clock=world.time),
             functions=Functions(),

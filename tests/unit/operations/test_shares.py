@@ -1,0 +1,125 @@
+"""What one user has is bounded over all connections, and others are not kept from anything by it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from websocket_api.fair_share import Share, asker
+
+from tests.unit.operations.engine import ALL, Engine, Refused
+from tests.unit.operations.test_batches import started
+
+
+def asked_by(engine: Engine, name: str) -> list[Share]:
+    """Return the shares that the engine's master is asked for, from now on."""
+    found: list[Share] = []
+    original = getattr(engine.commands, name)
+
+    async def noted(*args: Any, **kw: Any) -> Any:
+        found.append(asker())
+        return await original(*args, **kw)
+
+    setattr(engine.commands, name, noted)
+    return found
+
+
+async def test_what_a_user_asks_for_counts_for_that_user() -> None:
+    """Whatever it is, on every connection, and the batch that is sent later, too."""
+    engine = await started(ann=ALL, bob=ALL)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    published, runners = asked_by(engine, "publish"), asked_by(engine, "runner")
+    await ann.ask("cmd", fun="test.ping", tgt="db")
+    await bob.ask("runner", fun="manage.up")
+    await bob.ask("cmd", fun="test.ping", tgt="db", token=engine.accounts.give("ann"))
+    await bob.ask("batch", batch=[{"fun": "test.ping", "tgt": "db"}])
+    engine.world.time.pass_(1)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert published == [Share("ann", "pam"), Share("ann", "pam"), Share("bob", "pam")]
+    assert runners == [Share("bob", "pam")]
+    assert asker() == Share("", "")
+
+
+async def test_a_token_that_is_not_known_is_looked_up_for_its_address() -> None:
+    """Nobody knows yet whose it is."""
+    engine, found = Engine(), list[Share]()
+    original = engine.accounts.token
+
+    async def token(token: str) -> Any:
+        found.append(asker())
+        return await original(token)
+
+    engine.accounts.token = token  # type: ignore[method-assign]
+    await engine.user()
+    talker = await engine.user()
+    await talker.ask("ping", token=engine.accounts.give("ann"))
+    address = talker.connection.address
+    assert found == [Share("", address)] * 3
+
+
+@pytest.mark.parametrize("limit", ["commands_per_user", "subscriptions_per_user", "connections_per_user"])
+async def test_all_connections_of_a_user_count_together(limit: str) -> None:
+    """One more is refused; of another user it is not, and when one ends there is room again."""
+    engine = Engine(limits={limit: 2}, ann=ALL, bob=ALL)
+    first = await engine.user("ann")
+    bob = await engine.user("bob")
+    if limit == "connections_per_user":
+        second = await engine.user("ann")
+        await second.ask("auth", token=engine.accounts.give("ann"))  # it is this user's already
+        with pytest.raises(Refused) as refused:
+            await engine.user("ann")
+        await engine.user("bob")
+        second.connection.closed()
+        await engine.user("ann")
+    else:
+        second = await engine.user("ann")
+        asking = {"type": "cmd", "fun": "test.sleep", "tgt": "db", "mode": "sync"}
+        if limit == "subscriptions_per_user":
+            asking = {"type": "subscribe", "subscription": "event"}
+        kind = asking.pop("type")
+        waiting = [one.start(kind, **asking) for one in (first, second)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        with pytest.raises(Refused) as refused:
+            await second.ask(kind, **asking)
+        bob.start(kind, **asking)
+        if limit == "subscriptions_per_user":
+            number = (await waiting[0]())["subscription"]
+            await first.ask("unsubscribe", subscription=number)
+            await second.ask(kind, **asking)
+        else:
+            first.connection.closed()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            second.start(kind, **asking)
+    assert (refused.value.code, refused.value.error["details"]) == ("too_many", {"limit": limit})
+
+
+async def test_a_users_batches_leave_room_for_those_of_others() -> None:
+    """Ann alone may have all that there may be; with Bob each has half."""
+    engine = await started(limits={"batch_requests": 3}, ann=ALL, bob=ALL)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    item = {"fun": "test.ping", "tgt": "*"}
+    for _ in range(10):
+        await ann.ask("batch", batch=[item])
+    with pytest.raises(Refused) as refused:
+        await ann.ask("batch", batch=[item])
+    assert refused.value.error["details"] == {"limit": "batch_requests"}
+    for _ in range(5):
+        await bob.ask("batch", batch=[item])
+    with pytest.raises(Refused):
+        await bob.ask("batch", batch=[item])
+
+
+async def test_jobs_that_have_not_ended_are_bounded() -> None:
+    """The next one waits until one ends, or is refused in time; another user's is not."""
+    engine = Engine(limits={"jobs_in_flight": 2, "master_seconds": 0.05}, ann=ALL, bob=ALL)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    jids = [(await ann.ask("cmd", fun="test.ping", tgt="db"))["jid"] for _ in range(2)]
+    with pytest.raises(Refused) as refused:
+        await ann.ask("cmd", fun="test.ping", tgt="db")
+    assert refused.value.error["details"] == {"limit": "jobs_in_flight"}
+    engine.returns(jids[0], "db", True)
+    await bob.ask("cmd", fun="test.ping", tgt="db")
