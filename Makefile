@@ -29,11 +29,15 @@ demo: .venv/.made ## Run a throwaway Salt master and minions with the engine (PO
 	@exec $(PY) tools/demo.py
 
 .PHONY: test
-test: $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run all tests; ARGS are passed on to pytest
+test: test-javascript $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run all tests; ARGS are passed on to pytest
 
-.PHONY: test-fast
-test-fast: .venv/.made ## Run the unit tests only: no Salt master, under a minute
+.PHONY: test-fast test-javascript
+test-fast: test-javascript .venv/.made ## Run the unit and JavaScript tests only: no Salt master, under a minute
 	@$(PY) -m pytest tests/unit -n $(JOBS) $(ARGS)
+
+test-javascript: nodejs ## Run the tests of the console's modules, in Node.js
+	@echo "== JavaScript"
+	@node --test tests/javascript/
 
 # The unit tests need no Salt, so they also run on other Pythons, where those are installed.
 .PHONY: $(OTHER_PYTHONS:%=test-unit-%)
@@ -75,10 +79,11 @@ test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones
 	@$(PY) -m pytest $(AT_ONCE) -m "not costly" $(ARGS)
 
 # The browser of tests/browser, the proxy of tests/functional/test_nginx.py, the store that several masters share.
-.PHONY: chromium nginx redis examples
-examples:
+.PHONY: chromium nginx redis nodejs examples
+examples: nodejs
 	@tools/need.sh tests 'command -v curl && command -v jq' curl jq
-	@tools/need.sh tests 'command -v node' nodejs
+nodejs:
+	@tools/need.sh tests 'command -v node && command -v npm' nodejs npm
 redis:
 	@tools/need.sh tests 'command -v redis-server' redis-server
 chromium:
@@ -87,7 +92,7 @@ nginx:
 	@tools/need.sh tests 'test -x /usr/sbin/nginx' nginx-light
 
 .PHONY: lint
-lint: .venv/.made ## Check style, types, the direction of imports, and that docs/ fits the schemas
+lint: .venv/.made node_modules/.made ## Check style, types, the direction of imports, and that docs/ fits the schemas
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy _engines/websocket_api
@@ -98,6 +103,8 @@ lint: .venv/.made ## Check style, types, the direction of imports, and that docs
 	$(PY) tools/docs.py --check
 	$(PY) -m yamllint --strict .
 	.venv/bin/salt-lint websocket_api/*.sls
+	node_modules/.bin/biome lint --error-on-warnings
+	node_modules/.bin/tsc -p .
 
 .PHONY: format
 format: .venv/.made ## Lay out the Python files as lint wants them
@@ -139,12 +146,18 @@ venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
 clean: ## Delete all that make has made here
-	rm -rf .venv .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv node_modules .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built again when its requirement files change, and only then.
 .venv/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt dev.txt)
 	@tools/venv.sh .venv 3.11 requirements/dev.txt
+
+# The linter and the type checker of the console's JavaScript; nothing of it is shipped.
+node_modules/.made: package.json package-lock.json
+	@$(MAKE) -s --no-print-directory nodejs
+	@npm ci --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .venv-3007/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt salt-3007.txt)
 	@tools/venv.sh .venv-3007 3.11 requirements/salt-3007.txt

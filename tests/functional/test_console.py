@@ -14,8 +14,8 @@ from tests.functional.running import CHECKOUT, Engine
 from tests.functional.test_self_description import ask
 
 CONSOLE = CHECKOUT / "websocket_api" / "console"
-FILES = sorted(path.relative_to(CONSOLE).as_posix() for path in CONSOLE.rglob("*") if path.is_file())
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "txt": "text/plain"}
+FILES = sorted(path.relative_to(CONSOLE).as_posix() for path in CONSOLE.rglob("*.*") if path.suffix[1:] in TYPES)
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
@@ -39,6 +39,12 @@ def test_a_file_of_the_console_is_served_with_its_type(engine: Engine, name: str
     assert (response.getheader("Content-Type") or "").partition(";")[0] == TYPES[name.rpartition(".")[2]]
     assert response.getheader("X-Content-Type-Options") == "nosniff"
     assert body == (CONSOLE / name).read_bytes()
+
+
+def test_a_file_that_only_tools_read_is_not_served(engine: Engine) -> None:
+    """The type checker's declarations are no part of the page."""
+    response, _ = ask(engine, "/console/vendor/htm-preact.d.ts")
+    assert response.status == 404
 
 
 def test_the_page_may_load_and_reach_its_own_server_only(engine: Engine) -> None:

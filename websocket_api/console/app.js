@@ -1,3 +1,4 @@
+// @ts-check
 // The frame of the page: who is logged in, how the connection is, and the view that the address names.
 
 import { html, render, useEffect, useMemo, useState } from "./lib/html.js";

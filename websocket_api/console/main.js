@@ -1,3 +1,4 @@
+// @ts-check
 // Where the page begins: who stays logged in is connected while the rest of the page is still on its way.
 
 import { Connection } from "./lib/connection.js";

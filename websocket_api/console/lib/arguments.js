@@ -1,3 +1,4 @@
+// @ts-check
 // What is typed into a form made from a function's signature, as arguments of a call.
 
 const TOO_LONG = /^-?\d{16,}$/; // a job id as a number would be another one: doubles hold 15 digits for certain

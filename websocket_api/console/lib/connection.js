@@ -1,3 +1,4 @@
+// @ts-check
 // The native websocket (docs/protocol.md): requests with an id, subscriptions, and coming back by itself.
 
 import { Follows, LOGIN_ENDED } from "./follow.js";
@@ -41,9 +42,10 @@ export class Connection extends Store {
   /**
    * Log in with `{username, password, eauth}` or `{token}`; resolves with what is known of the token.
    *
-   * @param entered called with that before anything is followed again
+   * @param {object} credentials
+   * @param {(token: object) => void} entered called with that before anything is followed again
    */
-  logIn(credentials, entered = () => {}) {
+  logIn(credentials, entered = (_token) => {}) {
     this.#drop();
     [this.#first, this.#entered] = [true, entered];
     return new Promise((resolve, reject) => this.#open(credentials, resolve, reject));
@@ -104,7 +106,7 @@ export class Connection extends Store {
     this.notes = [...this.notes.slice(1 - KEPT_NOTES), { time: Date.now(), text }];
   }
 
-  #open(credentials, resolve = () => {}, reject = () => {}) {
+  #open(credentials, resolve = (_token) => {}, reject = (_fault) => {}) {
     clearTimeout(this.#timer);
     this.#become("connecting", this.reason);
     const wire = (this.#wire = new Wire(this.url, {
@@ -187,7 +189,7 @@ export class Connection extends Store {
   }
 
   #untilOpen() {
-    return new Promise((resolve) => {
+    return /** @type {Promise<void>} */ (new Promise((resolve) => {
       if (this.state === "open") return resolve();
       const stop = this.listen(() => {
         if (this.state === "open" || this.state === "refused") {
@@ -195,6 +197,6 @@ export class Connection extends Store {
           resolve();
         }
       });
-    });
+    }));
   }
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // A subscription that outlives its connection: it is made again on each new one, events from where they were.
 
 /** Errors that say no more than that somebody has to log in again. */

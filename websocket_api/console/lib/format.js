@@ -1,3 +1,4 @@
+// @ts-check
 // Times, counts and Salt's arguments in words for people.
 
 import { brief } from "./text.js";

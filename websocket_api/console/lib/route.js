@@ -1,3 +1,4 @@
+// @ts-check
 // Where in the console the user is: behind the # of the address, so that links, back and reload work. No secret is there.
 
 import { useEffect, useState } from "./html.js";

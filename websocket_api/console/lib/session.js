@@ -1,3 +1,4 @@
+// @ts-check
 // Who is logged in, what the server offers, and where the token is kept: in memory, unless the user asks for more.
 
 import { Store } from "./store.js";

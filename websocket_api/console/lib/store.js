@@ -1,3 +1,4 @@
+// @ts-check
 // What a view shows lives in a store: it takes frames as fast as they come, and views draw it as often as eyes need.
 
 import { useEffect, useState } from "./html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Values from minions as text. They are other machines' words: shown, never run, and never more at once than a page bears.
 
 export const SHOWN = 20000; // characters at first; more on demand
@@ -6,6 +7,8 @@ const DEEPEST = 40; // levels; what is below is told, not shown
 /**
  * Return a value as readable text of at most about `most` characters, and whether that is all of it.
  * Nothing here follows a value deeper than DEEPEST, so that no nesting can exhaust the stack.
+ *
+ * @returns {[string, boolean]}
  */
 export function readable(value, most = SHOWN) {
   if (typeof value === "string") return value.length > most ? [value.slice(0, most), false] : [value, true];

@@ -1,3 +1,4 @@
+// @ts-check
 // Text from other machines, so that what is seen is what is there.
 
 /**

@@ -1,3 +1,4 @@
+// @ts-check
 // One socket of the native door: requests that are told apart by an id, and frames (docs/protocol.md).
 
 const SUBPROTOCOL = "salt.v1.json";
@@ -24,7 +25,7 @@ export function decoded(text) {
   return LONG_NUMBER.test(text) ? JSON.parse(text, exact) : JSON.parse(text);
 }
 
-function exact(key, value, context) {
+function exact(_key, value, context) {
   const rounded = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
   return rounded && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context.source) : value;
 }

@@ -1,3 +1,4 @@
+// @ts-check
 // Events per second of the last minute, stacked by the beginning of their tags.
 
 import { html } from "../lib/html.js";

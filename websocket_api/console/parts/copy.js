@@ -1,3 +1,4 @@
+// @ts-check
 // To the clipboard.
 
 import { html, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // A highstate's return: its states, failed and changed ones first, each folded.
 
 import { html } from "../lib/html.js";

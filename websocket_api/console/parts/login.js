@@ -1,3 +1,4 @@
+// @ts-check
 // The login: over the page while nobody is logged in. What was at work behind it stays as it is.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Small things that many views show: states, bars, faults.
 
 import { html } from "../lib/html.js";

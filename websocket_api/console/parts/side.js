@@ -1,3 +1,4 @@
+// @ts-check
 // What stands beside a table: one of its rows, looked into. On a phone it lies over the table.
 
 import { html, useEffect, useRef } from "../lib/html.js";
@@ -11,7 +12,7 @@ export function Side({ label, title, close, children }) {
   const element = useRef(null);
   useEffect(() => {
     // Who chose by keyboard goes on here, and comes back to where the choice was made.
-    const before = document.activeElement;
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
     element.current.focus({ preventScroll: true });
     return () => before?.isConnected && before.focus({ preventScroll: true });
   }, []);

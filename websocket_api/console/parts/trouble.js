@@ -1,3 +1,4 @@
+// @ts-check
 // A word about a connection that is lost or refused, above every view: what is shown below is of before.
 
 import { html } from "../lib/html.js";

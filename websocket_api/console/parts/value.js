@@ -1,3 +1,4 @@
+// @ts-check
 // What a minion returned, or an event's data: as text.
 
 import { html, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // A table of any length of which only the rows in view exist.
 
 import { html, useLayoutEffect, useRef, useState } from "../lib/html.js";

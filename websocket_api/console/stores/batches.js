@@ -1,3 +1,4 @@
+// @ts-check
 // Batches, live: all of them without their requests, and one with them.
 
 import { Store } from "../lib/store.js";

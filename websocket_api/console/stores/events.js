@@ -1,3 +1,4 @@
+// @ts-check
 // The newest events, and how many there were each second.
 
 import { Store } from "../lib/store.js";

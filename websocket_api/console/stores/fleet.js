@@ -1,3 +1,4 @@
+// @ts-check
 // The minions, as the server tells of them.
 
 import { Store } from "../lib/store.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Jobs that nobody asked for by name: Salt, the engine and this page run them to know about others.
 
 const HELPERS = new Set([

@@ -1,3 +1,4 @@
+// @ts-check
 // One job with all its minions, live.
 
 import { Store } from "../lib/store.js";

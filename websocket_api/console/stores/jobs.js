@@ -1,3 +1,4 @@
+// @ts-check
 // The newest jobs, live: the list once, then each new one from its announcement, and those that run from their pictures.
 
 import { Store } from "../lib/store.js";

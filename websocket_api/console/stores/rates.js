@@ -1,3 +1,4 @@
+// @ts-check
 // Events per second by the beginning of their tags, for the last minute.
 
 export const SECONDS = 60;

@@ -1,3 +1,4 @@
+// @ts-check
 // Batches: all of them, or one with its requests.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";

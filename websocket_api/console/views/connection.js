@@ -1,3 +1,4 @@
+// @ts-check
 // Who is logged in, what they may do, how the connection is, and what the server bears.
 
 import { html, useEffect } from "../lib/html.js";

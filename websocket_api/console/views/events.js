@@ -1,3 +1,4 @@
+// @ts-check
 // The live stream of events.
 
 import { html, useEffect, useState } from "../lib/html.js";

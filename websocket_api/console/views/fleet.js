@@ -1,3 +1,4 @@
+// @ts-check
 // The fleet: every minion that the user may see, live.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";

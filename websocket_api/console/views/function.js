@@ -1,3 +1,4 @@
+// @ts-check
 // Which function to run: completion from what the user may run, and a form from its signature.
 
 import { html, useEffect, useState } from "../lib/html.js";
@@ -68,8 +69,16 @@ export function Arguments({ form, change, connection }) {
     say("reading its arguments …");
     connection
       .request("signature", { module: fun, ...asked(form), ...(form.client === "local" ? { timeout: PATIENCE } : {}) })
-      .then((signature) => wanted && (change({ signature, signatureOf: key }), say("")))
-      .catch((fault) => wanted && (say(`its arguments are not known: ${fault.message}`), fail(fault.retryable)));
+      .then((signature) => {
+        if (!wanted) return;
+        change({ signature, signatureOf: key });
+        say("");
+      })
+      .catch((fault) => {
+        if (!wanted) return;
+        say(`its arguments are not known: ${fault.message}`);
+        fail(fault.retryable);
+      });
     return () => {
       wanted = false;
       say("");

@@ -1,3 +1,4 @@
+// @ts-check
 // One job's page: how it stands, and what each minion returned.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // The jobs, newest first, live; or the page of one.
 
 import { html, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Keys that wait for somebody to decide.
 
 import { html, useState } from "../lib/html.js";

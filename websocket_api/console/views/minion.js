@@ -1,3 +1,4 @@
+// @ts-check
 // One minion: everything that the master knows of it.
 
 import { html, useEffect, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Run something, and watch the answer come in.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";

@@ -1,3 +1,4 @@
+// @ts-check
 // Whom a command is for, and who that would be.
 
 import { html, useEffect, useState } from "../lib/html.js";

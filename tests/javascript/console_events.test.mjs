@@ -1,0 +1,57 @@
+// What the console keeps of the event stream: its store, driven by frames.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { EventsStore } from "../../websocket_api/console/stores/events.js";
+
+/** Return a store that has taken these frames, each `[frame, bytes]`. */
+function storeOf(t, frames) {
+  const connection = {
+    follows: { epoch: "e", seq: 0 },
+    follow: (fields) => ({ fields, since: null, stop() {} }),
+  };
+  const events = new EventsStore(connection);
+  events.start();
+  t.after(() => events.stop?.());
+  for (const [frame, size] of frames) events.take(frame, size);
+  return events;
+}
+
+const begin = (seq) => [{ type: "begin", epoch: "e", seq, recovered: null }, 0];
+const event = (seq, data, size = 100) => [{ type: "event", seq, tag: "a/b", data }, size];
+
+test("a replayed event without a time has none", (t) => {
+  // It did not happen when it was replayed; one that arrives live did happen now.
+  const events = storeOf(t, [begin(2), event(1, "text"), event(2, {}), event(3, "text")]);
+  assert.deepEqual(
+    events.rows.map((row) => row.time === null),
+    [true, true, false],
+  );
+});
+
+test("a new filter counts from zero", (t) => {
+  // What it replays was counted before; the chart shows it once.
+  const events = storeOf(t, [begin(0), event(1, {}), event(2, {})]);
+  const counted = () => [events.total, [...events.rates.picture(Date.now() + 1500).sums]];
+  assert.deepEqual(counted(), [2, [2]]);
+  events.want({ tag: "a", match_type: "find" });
+  events.take({ type: "event", seq: 2, tag: "a/b", data: {} });
+  assert.deepEqual(counted(), [1, [1]]);
+});
+
+test("rows of an engine that was restarted are other rows", (t) => {
+  // It counts its events from 1 again: two with one number are not one.
+  const events = storeOf(t, [begin(0), event(1, { of: "before" }), begin(0), event(1, { of: "after" })]);
+  assert.equal(new Set(events.rows.map((row) => row.key)).size, 2);
+});
+
+test("large events are kept as far as there is room", (t) => {
+  // By their bytes: five thousand of a megabyte would take the browser's memory.
+  const large = Array.from({ length: 100 }, (_, index) => event(index + 1, { n: index }, 1024 * 1024));
+  const events = storeOf(t, [begin(0), ...large]);
+  assert.deepEqual([events.rows.length, events.rows.at(-1).seq, events.total], [32, 100, 100]);
+  assert.equal(storeOf(t, [begin(0), event(1, {}, 10 ** 9)]).rows.length, 1);
+  const many = Array.from({ length: 6100 }, (_, index) => event(index + 1, {}));
+  assert.ok(storeOf(t, [begin(0), ...many]).rows.length <= 6000);
+});
