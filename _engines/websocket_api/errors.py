@@ -128,6 +128,11 @@ class ApiError(Exception):
         return ApiError(self.code, self.message, self.details, retryable=self.retryable, status=self.status)
 
 
+def not_permitted() -> ApiError:
+    """Return the answer to a command that the user's rights do not cover; it tells nothing of its target."""
+    return ApiError("forbidden", "Salt does not permit this command.")
+
+
 class NotSent(asyncio.CancelledError):
     """A request to the master that was canceled before it was handed to a channel: it surely did not run."""
 

@@ -174,6 +174,32 @@ def test_functions_on_the_master(master: Salt, auth_list: list[Any], client: str
         assert ours.may_call(client, fun, arg, kwarg) is bool(salts), (fun, arg, kwarg)
 
 
+@pytest.mark.parametrize("auth_list", AUTH_LISTS, ids=repr)
+def test_what_is_refused_before_a_target_is_looked_at(master: Salt, auth_list: list[Any]) -> None:
+    """``may_run_somehow`` refuses nothing that Salt permits; ``may_run_everywhere`` is its answer for all minions."""
+    ours = master.permissions(auth_list)
+    for fun, arg in CALLS:
+        if fun.startswith("tag:"):
+            continue  # no function has such a name, and Salt 3007 permits it on nobody
+        *some, everywhere = (
+            bool(master.minions.auth_check(auth_list, fun, arg, targets, "list", minions=targets))
+            for targets in ([], *([name] for name in GRAINS), list(GRAINS))
+        )
+        assert ours.may_run_everywhere(fun, arg) is everywhere, (fun, arg)
+        assert ours.may_run_somehow(fun) or not any(some), (fun, arg)
+
+
+@pytest.mark.parametrize("auth_list", [entry for entry in AUTH_LISTS if entry != [""]], ids=repr)
+def test_calls_that_are_refused_before_a_function_is_looked_for(master: Salt, auth_list: list[Any]) -> None:
+    """``may_call_somehow`` refuses nothing that Salt permits, and what no entry names."""
+    ours = master.permissions(auth_list)
+    for fun, arg, kwarg in MASTER_CALLS:
+        runner = master.minions.runner_check(auth_list, fun, {"arg": arg, "kwarg": kwarg})
+        assert ours.may_call_somehow("runner", fun) or not runner, (fun, arg)
+        assert ours.may_call_somehow("wheel", fun) or not master.minions.wheel_check(auth_list, fun, {}), (fun, arg)
+    assert not ours.may_call_somehow("runner", "no.such") or "@runner" in str(auth_list)
+
+
 @pytest.mark.parametrize("entry", EVENTS, ids=repr)
 @pytest.mark.parametrize("targets", [["web1"], ["web1", "db"], ["nobody"], []], ids=repr)
 def test_event_entries_grant_no_command(master: Salt, entry: Any, targets: list[str]) -> None:

@@ -73,6 +73,12 @@ class Permissions:
             for target, conditions in self._on
         )
 
+    def may_run_everywhere(self, fun: str, arg: Sequence[Any] | None) -> bool:
+        """Tell whether ``fun`` may run with these arguments on every minion, whatever minions there are."""
+        if self.everything or self._granted_anywhere(fun):
+            return True
+        return any(target == ALL_MINIONS and _allows(conditions, fun, arg) for target, conditions in self._on)
+
     def may_run_somehow(self, fun: str, minion: str | None = None) -> bool:
         """Tell whether ``fun`` may run on this minion, or on any, with some arguments, if not with all."""
         if self.everything or self._granted_anywhere(fun):
@@ -100,6 +106,19 @@ class Permissions:
             if special in (f"@{client}", f"@{client}s") and _allows(conditions, fun, arguments):
                 return True
         return False
+
+    def may_call_somehow(self, client: str, fun: str) -> bool:
+        """Tell whether a runner or wheel function may be called with some arguments, if not with all."""
+        module, _, name = fun.partition(".")
+        if not name or "." in name:
+            return False
+        if self._special & {f"@{module}", f"@{client}", f"@{client}s"}:
+            return True
+        return any(
+            (special == f"@{module}" and _names(conditions, name))
+            or (special in (f"@{client}", f"@{client}s") and _names(conditions, fun))
+            for special, conditions in self._special_on
+        )
 
     def may_see_tag(self, tag: str) -> bool:
         """Tell whether an ``@events`` entry shows this tag."""

@@ -11,7 +11,7 @@ import salt.utils.args
 import salt.utils.files
 import salt.utils.user
 
-from ..errors import ApiError
+from ..errors import ApiError, not_permitted
 from . import targets
 from .channels import Channels
 from .functions import MasterFunctions
@@ -259,13 +259,13 @@ def _ask_error(answer: Any) -> Any:
         error = {"message": error}
     name, message = str(error.get("name", "")), str(error.get("message", ""))
     if name == "AuthorizationError":
-        raise ApiError("forbidden", "Salt does not permit this command.")
+        raise not_permitted()
     if name == "AuthenticationError":
         raise ApiError("unauthenticated", "Salt does not accept the token.")
     if name == "TokenAuthenticationError":
         # For runners and wheels Salt gives both the same name; only a refused command names the user.
         if "for user" in message:
-            raise ApiError("forbidden", "Salt does not permit this command.")
+            raise not_permitted()
         raise ApiError("unauthenticated", "Salt does not accept the token.")
     if name == "SaltInvocationError":
         raise ApiError("bad_message", message)

@@ -11,8 +11,9 @@ from ..live.batchrequests import Call as BatchCall
 from ..live.batchrequests import Request
 from ..live.encoding import encode
 from ..live.returns import NO_KEY
-from .commands import STATE_FUNCTIONS
+from .commands import STATE_FUNCTIONS, loaded
 from .faults import Fault, summary
+from .reach import Reach
 from .registry import Call
 from .targets import asked_about, target
 
@@ -30,51 +31,99 @@ class Plan:
     requests: list[Request] = field(default_factory=list)
 
 
+@dataclass
+class _Item:
+    """One item of a message: a call, its target, and where the user may run it."""
+
+    place: str
+    asked: BatchCall
+    tgt: Any
+    tgt_type: str
+    reach: Reach
+
+
 async def plan(call: Call) -> Plan:
     """Return the requests that a message's items mean.
 
+    The message and the user's rights are checked before any target is looked at.
+
     :raises ApiError: bad_message or no_minions, naming all that is wrong; forbidden; too_large
     """
-    services, wall = call.services, call.services.wall()
-    planned, known, matched = Plan(), dict[bytes, int](), dict[bytes, list[str]]()
-    most, count = services.settings.limits.batch_requests, 0
     wrong: list[Fault] = []
-    nobody: list[Fault] = []
-    for number, item in enumerate(call.message["batch"]):
-        asked, path = _asked(item), f"/batch/{number}"
-        faults = list(_faults(call, asked, path))
-        wrong += faults
-        place = _place(item, path)
-        try:
-            tgt, tgt_type = _target(item)
-            key = encode([tgt, tgt_type])
-            if key not in matched:
-                matched[key] = await _matched(call, tgt, tgt_type)
-        except ApiError as fault:
-            if fault.code != "bad_message":
-                raise
-            wrong.append({"path": place, "message": fault.details[0]["message"] if fault.details else fault.message})
-            continue
-        there = matched[key]
-        named = list(dict.fromkeys(tgt)) if tgt_type == "list" else there
-        if not there:
-            nobody.append({"path": place, "message": NO_MINIONS})
-        count += len(named)
-        if faults or count > most:
-            continue  # counted to the end, to be told
-        _check_rights(call, asked, named)
-        place_of = known.setdefault(encode([asked.fun, asked.arg, asked.kwarg]), len(planned.calls))
-        if place_of == len(planned.calls):
-            planned.calls.append(asked)
-        planned.requests += _requests(place_of, named, set(there), wall)
+    items = list(_items(call, wrong))
+    found = await _found(call, items, wrong)
     if wrong:
         raise ApiError("bad_message", summary(wrong), wrong)
-    if nobody:
-        raise ApiError("no_minions", summary(nobody), nobody)
+    nobody = [item for item, there in zip(items, found, strict=True) if not there]
+    # Ids without a key become requests that failed. An expression without a minion cannot become any request.
+    if len(nobody) == len(items) or any(item.tgt_type != "list" for item in nobody):
+        faults: list[Fault] = [{"path": item.place, "message": NO_MINIONS} for item in nobody]
+        raise ApiError("no_minions", summary(faults), faults)
+    named = [
+        list(dict.fromkeys(item.tgt)) if item.tgt_type == "list" else there
+        for item, there in zip(items, found, strict=True)
+    ]
+    most, count = call.services.settings.limits.batch_requests, sum(map(len, named))
     if count > most:
         sentence = f"a batch may have {most} requests at most, and this one has {count}"
         raise ApiError("too_large", sentence, {"limit": "batch_requests", "most": most, "requests": count})
+    planned, known, wall = Plan(), dict[bytes, int](), call.services.wall()
+    for item, names, there in zip(items, named, found, strict=True):
+        asked = item.asked
+        place_of = known.setdefault(encode([asked.fun, asked.arg, asked.kwarg]), len(planned.calls))
+        if place_of == len(planned.calls):
+            planned.calls.append(asked)
+        planned.requests += _requests(place_of, names, set(there), wall)
     return planned
+
+
+def _items(call: Call, wrong: list[Fault]) -> Iterator[_Item]:
+    """Yield the items that can be read; note what is wrong with the others.
+
+    :raises ApiError: forbidden for what Salt would refuse later, when half of it is done
+    """
+    for number, item in enumerate(call.message["batch"]):
+        asked, path = _asked(item), f"/batch/{number}"
+        reach = Reach(call.permissions, asked.fun, loaded(asked.arg, asked.kwarg))
+        wrong += _faults(call, asked, path)
+        place = _place(item, path)
+        try:
+            tgt, tgt_type = _target(item)
+        except ApiError as fault:
+            wrong.append(_fault_at(place, fault))
+            continue
+        reach.check_names(tgt, tgt_type)
+        yield _Item(place, asked, tgt, tgt_type, reach)
+
+
+async def _found(call: Call, items: list[_Item], wrong: list[Fault]) -> list[list[str]]:
+    """Return for each item the minions that it means; note what is wrong with its target.
+
+    :raises ApiError: forbidden if an item means none of the minions on which the user may run it
+    """
+    matched, found = dict[bytes, list[str]](), list[list[str]]()
+    for item in items:
+        tgt = item.reach.known_names(item.tgt, item.tgt_type)
+        key = encode([tgt, item.tgt_type])
+        try:
+            if key not in matched:
+                matched[key] = await _matched(call, tgt, item.tgt_type)
+        except ApiError as fault:
+            wrong.append(_fault_at(item.place, fault))
+            matched[key] = []
+        there = matched[key]
+        found.append(there if item.tgt_type == "list" or wrong else item.reach.cut(item.tgt_type, there))
+    return found
+
+
+def _fault_at(place: str, fault: ApiError) -> Fault:
+    """Return what is wrong with a target.
+
+    :raises ApiError: the fault, if the sender is not to blame for it
+    """
+    if fault.code != "bad_message":
+        raise fault
+    return {"path": place, "message": fault.details[0]["message"] if fault.details else fault.message}
 
 
 def _asked(item: Mapping[str, Any]) -> BatchCall:
@@ -132,16 +181,6 @@ def _faults(call: Call, asked: BatchCall, path: str) -> Iterator[Fault]:
             if asked.resource:
                 name = name.replace("/arg/", "/data/__args/").replace("/kwarg/", "/data/")
             yield {"path": path + name, "message": one["message"]}
-
-
-def _check_rights(call: Call, asked: BatchCall, minions: list[str]) -> None:
-    """Refuse at once what Salt would refuse later, when half of it is done.
-
-    :raises ApiError: forbidden
-    """
-    arg = [*asked.arg, {"__kwarg__": True, **asked.kwarg}] if asked.kwarg else asked.arg
-    if not all(call.permissions.may_run(asked.fun, arg, minion) for minion in minions):
-        raise ApiError("forbidden", f"you may not run {asked.fun} with these arguments on all of these minions")
 
 
 def _requests(call: int, named: list[str], there: set[str], now: float) -> Iterator[Request]:

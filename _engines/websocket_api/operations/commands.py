@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import ApiError, not_permitted
 from ..live.jobs import Job
+from .reach import Reach, narrowed
 from .registry import Call, operation
 from .targets import asked_about, target
 
@@ -35,6 +36,11 @@ def note(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
         call.noted["arg"] = [*arg, kwarg] if kwarg else arg
 
 
+def loaded(arg: list[Any], kwarg: dict[str, Any]) -> list[Any]:
+    """Return arguments as a publish load carries them."""
+    return [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg)
+
+
 async def publish(
     call: Call,
     fun: str,
@@ -55,15 +61,20 @@ async def publish(
     call.noted["tgt"] = tgt
     note(call, fun, arg, kwarg)
     need_bus(call)
-    asked, unknown = asked_about(services.fleet, tgt, tgt_type)
+    both = loaded(arg, kwarg)
+    reach = Reach(call.permissions, fun, both)
+    named = {"delimiter": extra["delimiter"]} if "delimiter" in extra else {}
+    meant, kind = await narrowed(reach, services.match, tgt, tgt_type, **named)
+    asked, unknown = asked_about(services.fleet, meant, kind)
     async with services.jobs_in_flight.place(services.settings.limits.master_seconds) as place:
-        started = await services.commands.publish(
-            session.token, session.user, fun, arg, kwarg, asked, tgt_type, extra, parse=parse
-        )
+        with reach.one_answer():
+            started = await services.commands.publish(
+                session.token, session.user, fun, arg, kwarg, asked, kind, extra, parse=parse
+            )
         call.noted["jid"] = started["jid"]
         load = {
             "fun": fun,
-            "arg": [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg),
+            "arg": both,
             "tgt": tgt,
             "tgt_type": tgt_type,
             "minions": started["minions"],
@@ -102,12 +113,14 @@ async def cmd(call: Call) -> dict[str, Any]:
 
 @contextmanager
 def only_for_who_may(call: Call, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> Iterator[None]:
-    """Answer ``forbidden`` where Salt would: which functions there are, and what they take, is found before that."""
+    """Answer ``forbidden`` where Salt would, before or after a look at what functions there are and what they take."""
+    if not call.permissions.may_call_somehow(client, fun):
+        raise not_permitted()
     try:
         yield
     except ApiError as fault:
         if fault.code in ("unknown_function", "bad_message") and not call.permissions.may_call(client, fun, arg, kwarg):
-            raise ApiError("forbidden", "Salt does not permit this command.") from None
+            raise not_permitted() from None
         raise
 
 

@@ -10,6 +10,7 @@ from ..errors import ApiError
 from ..live.fleet import Grains
 from .asking import argument, ask
 from .commands import delimiter, need_client
+from .reach import Reach
 from .registry import Call, operation
 from .targets import asked_about, target
 
@@ -18,10 +19,11 @@ from .targets import asked_about, target
 async def match(call: Call) -> list[str]:
     """Return the minions that a target means, cut to those on which the user may run a function, or ping."""
     fun = call.get("fun", "test.ping")
-    if "fun" in call.message and not call.permissions.may_run_somehow(fun):
-        raise ApiError("forbidden", f"you may not run {fun} on any minion")
-    found = await _match(call)
-    return [name for name in found if call.permissions.may_run(fun, (), name)]
+    if not call.permissions.may_run_somehow(fun):
+        if "fun" in call.message:
+            raise ApiError("forbidden", f"you may not run {fun} on any minion")
+        return []
+    return await _match(call, Reach(call.permissions, fun, ()))
 
 
 @operation("functions")
@@ -58,10 +60,11 @@ async def signature(call: Call) -> dict[str, Any]:
     return _described(spec, doc)
 
 
-async def _match(call: Call) -> list[str]:
+async def _match(call: Call, reach: Reach) -> list[str]:
+    """Return the minions of the message's target on which the user may run something; others do not exist here."""
     tgt, tgt_type = target(call.message)
-    asked, _ = asked_about(call.services.fleet, tgt, tgt_type)
-    return await call.services.match(asked, tgt_type, **delimiter(call))
+    asked, _ = asked_about(call.services.fleet, reach.known_names(tgt, tgt_type), tgt_type)
+    return [name for name in await call.services.match(asked, tgt_type, **delimiter(call)) if reach.covers(name)]
 
 
 @operation("list_minions")
@@ -85,8 +88,7 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
     need_client(call, "local", "local_async")
     if not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"this needs the permission to run {fun}")
-    matched = await _match(call)
-    found = [name for name in matched if call.permissions.may_run(fun, arg, name)]
+    found = await _match(call, Reach(call.permissions, fun, arg))
     if not found:
         raise ApiError("no_minions", "the target matches no minion that you may ask")
     known = call.services.answers.known_by(fun, argument(arg))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import ApiError
@@ -59,13 +59,20 @@ def asked_about(fleet: Fleet, tgt: Any, tgt_type: str) -> tuple[Any, list[str]]:
     if tgt_type != "compound":
         return tgt, []
     words = tgt.split() if isinstance(tgt, str) else list(tgt)
-    lists = {word: names(word[2:]) for word in words if word.startswith("L@")}
-    dropped = _too_many(fleet, [name for found in lists.values() for name in found])
-    if not dropped:
-        return tgt, []
-    left = {word: ",".join(name for name in found if name not in dropped) for word, found in lists.items()}
-    kept = {word: "L@" + (found or ",") for word, found in left.items()}  # a comma alone is nobody
-    return " ".join(kept.get(word, word) for word in words), sorted(dropped)
+    dropped = _too_many(fleet, [name for word in words if word.startswith("L@") for name in names(word[2:])])
+    return (keep_names(tgt, tgt_type, lambda name: name not in dropped) if dropped else tgt), sorted(dropped)
+
+
+def keep_names(tgt: Any, tgt_type: str, keep: Callable[[str], bool]) -> Any:
+    """Return a target with only those of the ids in its lists that are to be kept."""
+    if tgt_type == "list":
+        return [name for name in tgt if keep(name)]
+    if tgt_type != "compound":
+        return tgt
+    words = tgt.split() if isinstance(tgt, str) else list(tgt)
+    lists = {word: ",".join(filter(keep, names(word[2:]))) for word in words if word.startswith("L@")}
+    kept = {word: "L@" + (left or ",") for word, left in lists.items()}  # a comma alone is nobody
+    return " ".join(kept.get(word, word) for word in words)
 
 
 def _too_many(fleet: Fleet, named: list[str]) -> set[str]:

@@ -97,9 +97,10 @@ async def test_sync_answers_with_what_there_is_when_the_time_is_up(monkeypatch: 
 
 async def test_a_job_is_its_starters_whatever_they_may_see_otherwise() -> None:
     """Started with a token that may run it, seen by who started it."""
-    engine = Engine(ann=["cmd.run"], bob=["test.ping"])
+    engine = Engine(ann=["test.ping"], bob=["test.ping"])
+    jid = (await (await engine.user("ann")).ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    engine.accounts.users["ann"] = ["cmd.run"]
     ann, bob = await engine.user("ann"), await engine.user("bob")
-    jid = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
     assert (await ann.ask("get_job", jid=jid))["fun"] == "test.ping"
     jid = (await ann.ask("cmd", fun="cmd.run", tgt="*"))["jid"]
     assert (await fails(bob, "get_job", jid=jid)).code == "not_found"

@@ -117,7 +117,7 @@ async def test_who_resumes_across_a_lost_bus_has_not_recovered_everything() -> N
 
 async def test_every_kind_of_frame_is_as_promised() -> None:
     """Events, bundles, jobs, minions, gaps and bookmarks, whole and cut."""
-    engine = Engine(ann=[".*", "@wheel"], bob=WEB)
+    engine = Engine(ann=[".*", "@runner", "@wheel"], bob=WEB)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     for talker in (ann, bob):
         await talker.ask("subscribe", subscription="event")

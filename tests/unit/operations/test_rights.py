@@ -1,0 +1,183 @@
+"""Rights come before targets: no answer, and no work behind it, tells of minions on which a user may run nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from websocket_api.doors.lowstate import run
+from websocket_api.errors import ApiError, not_permitted
+from websocket_api.live.permissions import Permissions
+
+from tests.unit.operations.engine import ALL, Engine, Refused, Talker
+
+MATCHING = {"hit": ["web2"], "miss": [], "own": ["web1"], "both": ["web1", "web2"]}
+"""What a target means, by how it is called here; web1 is the minion on which some users may run something."""
+KINDS = ("glob", "pcre", "grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact", "nodegroup", "compound")
+USERS: dict[str, list[Any]] = {
+    "nothing": ["@events"],
+    "elsewhere": [{"db": ["test.*", "sys.*", "event.*"]}],
+    "one": [{"web1": ["test.*", "sys.*", "event.*"]}],
+    "other": [{"web1": ["cmd.run"]}],
+}
+"""Users who may not run test.ping on web2."""
+
+
+class Salt(Engine):
+    """An engine whose master authorizes as Salt does: it matches, refuses what is not permitted, then looks for nobody.
+
+    ``work`` has each question to the master, with its answer left out.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(**USERS, root=ALL)
+        self.work: list[tuple[str, Any]] = []
+        for kind in KINDS:
+            self.sets |= {f"{kind}:{name}": found for name, found in MATCHING.items()}
+        commands, publish = self.commands, self.commands.publish
+        commands.answers = {"test.ping": True, "sys.list_functions": [], "sys.argspec": {}, "sys.doc": {}}
+
+        async def authorized(
+            token: str, user: str, fun: str, arg: Any, kwarg: Any, tgt: Any, *more: Any, **extra: Any
+        ) -> Any:
+            self.work.append(("publish", tgt))
+            found = await Engine.match(self, tgt, more[0])
+            perms = Permissions(self.accounts.users[user], self.services.sessions._targets)
+            allowed = all(perms.may_run(fun, arg, name) for name in found)
+            if not (allowed and perms.may_run_somehow(fun)):
+                raise not_permitted()
+            if not found:
+                raise ApiError("no_minions", "the target matches no minion")
+            return await publish(token, user, fun, arg, kwarg, tgt, *more, **extra)
+
+        commands.publish = authorized  # type: ignore[method-assign]
+
+    async def match(self, tgt: Any, tgt_type: str, delimiter: str = ":") -> list[str]:
+        if hasattr(self, "work"):
+            self.work.append(("match", tgt))
+        return await super().match(tgt, tgt_type, delimiter)
+
+
+async def low(talker: Talker, client: str, tgt: Any, tgt_type: str) -> Any:
+    """Run a low of salt-api."""
+
+    async def ask(operation: str, **fields: Any) -> Any:
+        try:
+            return await talker.ask(operation, **fields)
+        except Refused as fault:
+            raise ApiError(fault.code, fault.error["message"], fault.error["details"]) from None
+
+    sent = {"client": client, "tgt": tgt, "tgt_type": tgt_type, "fun": "test.ping", "batch": "1", "subset": 1}
+    taken = ("tgt", "tgt_type", "client", "fun", *(("batch",) if client == "local_batch" else ()))
+    return await run({name: sent[name] for name in taken}, ask, tuple(talker.engine.services.settings.clients))
+
+
+def item(tgt: Any, tgt_type: str) -> dict[str, Any]:
+    return {"fun": "test.ping", "tgt": tgt, "tgt_type": tgt_type}
+
+
+ASKED = {
+    "cmd": lambda talker, *tgt: talker.ask("cmd", **item(*tgt)),
+    "cmd, parsed": lambda talker, *tgt: talker.ask("cmd", parse=True, arg=["a=b"], **item(*tgt)),
+    "find_job": lambda talker, *tgt: talker.ask("cmd", **{**item(*tgt), "fun": "saltutil.find_job"}, arg=["1"]),
+    "batch": lambda talker, *tgt: talker.ask("batch", batch=[item(*tgt)]),
+    "batch, no such function": lambda talker, *tgt: talker.ask("batch", batch=[{**item(*tgt), "fun": "no.such"}]),
+    "batch, of two": lambda talker, *tgt: talker.ask("batch", batch=[item("db", "glob"), item(*tgt)]),
+    "match": lambda talker, *tgt: talker.ask("match", tgt=tgt[0], tgt_type=tgt[1]),
+    "match, of a function": lambda talker, *tgt: talker.ask("match", **item(*tgt)),
+    "functions": lambda talker, *tgt: talker.ask("functions", tgt=tgt[0], tgt_type=tgt[1]),
+    "signature": lambda talker, *tgt: talker.ask("signature", module="no.such", tgt=tgt[0], tgt_type=tgt[1]),
+    "event": lambda talker, *tgt: talker.ask("event", tag="a/b", body={}, tgt=tgt[0], tgt_type=tgt[1]),
+    "local_async": lambda talker, *tgt: low(talker, "local_async", *tgt),
+    "local": lambda talker, *tgt: low(talker, "local", *tgt),
+    "local_subset": lambda talker, *tgt: low(talker, "local_subset", *tgt),
+    "local_batch": lambda talker, *tgt: low(talker, "local_batch", *tgt),
+}
+"""Everything that takes a target, and the lows of salt-api, which are made of it."""
+
+
+async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, list[Any]]:
+    """Return what a user is answered, with ids and times left out, and the work that it took."""
+    engine = Salt()
+    await engine.services.batch_keeper.tick()
+    talker = await engine.user(user)
+    engine.work.clear()
+    try:
+        told = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), 10)
+        if isinstance(told, dict):
+            told = {name: value for name, value in told.items() if name not in ("id", "createdAt", "requests")}
+    except Refused as fault:
+        told = fault.error
+    except ApiError as fault:
+        told = [fault.code, fault.message, fault.details]
+    return told, [(what, tgt if isinstance(tgt, list) else "the target") for what, tgt in engine.work]
+
+
+def pairs() -> Iterator[tuple[Any, Any, str]]:
+    """Targets of which one means a minion of others, and the other means nobody."""
+    for kind in KINDS:
+        yield f"{kind}:hit", f"{kind}:miss", kind
+    yield ["web2"], ["gone"], "list"
+    yield "web2", "gone", "list"
+    yield "L@web2", "L@gone", "compound"
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("user", USERS)
+async def test_nothing_matches_and_not_yours_are_one_answer_and_one_work(user: str, asked: str) -> None:
+    """For each kind of target; a user with no right at all is refused before anything is looked at."""
+    for hit, miss, kind in pairs():
+        told, work = await answer(user, asked, hit, kind)
+        nobody, same_work = await answer(user, asked, miss, kind)
+        assert told == nobody, kind
+        assert [what for what, _ in work] == [what for what, _ in same_work], kind
+        if user == "nothing":
+            assert work == []
+
+
+@pytest.mark.parametrize("asked", [name for name in ASKED if "no such" not in name and "two" not in name])
+async def test_minions_of_others_do_not_change_what_data_of_minions_mean(asked: str) -> None:
+    """A target such as ``L@web1 or I@secret:a*`` must not be a question about the pillar of others."""
+    for kind in KINDS:
+        if kind in ("glob", "pcre") and asked not in ("match", "functions", "local_batch"):
+            continue  # ids alone: Salt's own answer, see below
+        told, work = await answer("one", asked, f"{kind}:both", kind)
+        alone, same_work = await answer("one", asked, f"{kind}:own", kind)
+        assert (told, work) == (alone, same_work), kind
+
+
+@pytest.mark.parametrize("asked", ["cmd", "batch", "local_async", "local"])
+@pytest.mark.parametrize("kind", ["glob", "pcre"])
+async def test_a_target_of_ids_that_means_others_too_is_refused_as_in_salt(asked: str, kind: str) -> None:
+    """The whole command, and not a part of it."""
+    told, _ = await answer("one", asked, f"{kind}:both", kind)
+    assert (told["code"] if isinstance(told, dict) else told[0]) == "forbidden"
+
+
+@pytest.mark.parametrize("asked", ["cmd", "batch", "local_async"])
+async def test_a_list_that_names_others_is_refused_whether_or_not_they_exist(asked: str) -> None:
+    """Without a look at them."""
+    for names in (["web1", "web2"], ["web1", "gone"]):
+        told, work = await answer("one", asked, names, "list")
+        assert (told["code"] if isinstance(told, dict) else told[0], work) == ("forbidden", [])
+
+
+@pytest.mark.parametrize("asked", ["cmd", "batch"])
+async def test_users_with_a_function_everywhere_are_told_that_nothing_matches(asked: str) -> None:
+    """To them it tells nothing that they may not know."""
+    told, _ = await answer("root", asked, "glob:miss", "glob")
+    assert told["code"] == "no_minions"
+
+
+@pytest.mark.parametrize("client", ["runner", "wheel"])
+@pytest.mark.parametrize("fun", ["key.accept", "manage.up", "no.such"])
+async def test_which_functions_the_master_has_is_not_looked_up_for_others(client: str, fun: str) -> None:
+    """Neither the answer nor its time tells."""
+    engine = Salt()
+    talker = await engine.user("one")
+    with pytest.raises(Refused) as caught:
+        await talker.ask(client, fun=fun)
+    assert caught.value.error["message"] == not_permitted().message
+    assert engine.commands.called == []
