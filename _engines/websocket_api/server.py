@@ -74,8 +74,10 @@ class Server:
         clients = Clients(parts.services, Dispatcher(parts.services), most)
         collector = Collector()
         upkeep = Upkeep(parts, clients.all, collector)
+        app = application(routes(clients, settings, _console(settings, self._opts)), settings)
         server = listening.Server(
-            application(routes(clients, settings, _console(settings, self._opts)), settings),
+            app,
+            access=app.access,
             ssl_options=certificate.context if certificate else None,
             max_buffer_size=settings.limits.message_bytes * 2,
             max_body_size=DRAIN_BYTES,

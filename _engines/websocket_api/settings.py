@@ -122,8 +122,10 @@ class Settings:
     """Origins that browsers may come from beside our own, or ``("*",)`` for all, then never with the cookie."""
     allow_from: tuple[str, ...] | None = None
     """Networks in CIDR form that may connect; None: all."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, beside addresses and localhost, that requests may have in ``Host``; empty: any."""
     trusted_proxies: tuple[str, ...] = ()
-    """Networks in CIDR form whose X-Forwarded-For is believed; empty: none."""
+    """Networks in CIDR form whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: none."""
     eauth: str = "pam"
     """Backend of a login that names none."""
     clients: tuple[str, ...] = DEFAULT_CLIENTS
@@ -219,6 +221,7 @@ def _normal(options: Mapping[str, Any], opts: Mapping[str, Any]) -> dict[str, An
     values["history"] = History(**options.get("history", {}))
     values["limits"] = Limits(**options.get("limits", {}))
     values["cors_origin"] = _listed(options.get("cors_origin"))
+    values["allowed_hosts"] = _listed(options.get("allowed_hosts"))
     values["trusted_proxies"] = tuple(str(_network(text)) for text in options.get("trusted_proxies") or ())
     allowed = options.get("allow_from")
     values["allow_from"] = None if allowed is None else tuple(str(_network(text)) for text in allowed)

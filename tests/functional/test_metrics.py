@@ -70,7 +70,25 @@ def test_a_loopback_peer_that_speaks_for_itself_may_read_metrics(engine: Engine)
     assert get(engine, "/metrics")[0] == 200
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1", 200), ("localhost:8000", 200), ("[::1]", 200), ("evil.example:8000", 401), ("localhost.evil", 401)],
+)
+def test_a_page_that_leads_its_name_to_loopback_reads_no_metrics(engine: Engine, host: str, status: int) -> None:
+    """DNS rebinding: the browser's request comes from loopback, and only Host tells."""
+    assert get(engine, "/metrics", Host=host)[0] == status
+    token = {"X_Auth_Token": engine.token("demo")}
+    assert get(engine, "/metrics", Host=host, **token)[0] == 200
+
+
+def test_guessing_tokens_at_metrics_is_slowed_down(run_engine: Callable[..., Engine]) -> None:
+    """As everywhere else."""
+    engine = run_engine({"limits": {"login_failures_per_minute": 3}})
+    wrong = [get(engine, "/metrics", X_Auth_Token=f"{number:064x}")[0] for number in range(5)]
+    assert wrong == [401, 401, 401, 429, 429]
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via", "X-Forwarded-Proto"])
 def test_who_comes_by_a_proxy_on_the_master_needs_a_token(engine: Engine, header: str) -> None:
     """The peer is the proxy then, and the client may be anybody."""
     assert get(engine, "/metrics", **{header: "for=10.0.0.1"})[0] == 401

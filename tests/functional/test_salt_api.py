@@ -102,6 +102,56 @@ def test_a_foreign_page_cannot_log_a_browser_in(engine: Engine, headers: dict[st
     assert (response.getheader("Set-Cookie") is not None) is given
 
 
+@pytest.fixture(scope="module")
+def open_hooks(run_engine: RunEngine) -> Engine:
+    """An engine that takes hooks of strangers."""
+    return run_engine({"webhook_disable_auth": True, "cors_origin": [LISTED]})
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        ({}, True),
+        ({"Origin": "{own}"}, True),
+        ({"Origin": LISTED}, True),
+        ({"Origin": "https://evil.example.com"}, False),
+        ({"Origin": "null"}, False),
+        ({"Referer": "https://evil.example.com/"}, False),
+    ],
+)
+def test_a_foreign_page_fires_no_hook_without_a_token(open_hooks: Engine, headers: dict[str, str], taken: bool) -> None:
+    """It could have its visitors' browsers do so, from inside of the network. There is no bus here: 503."""
+    own = f"http://127.0.0.1:{open_hooks.port}"
+    filled = {name: text.format(own=own) for name, text in headers.items()}
+    response, _ = ask(open_hooks, "POST", "/hook/x", {}, filled)
+    assert (response.status != 403) is taken
+
+
+# Behind a proxy that does TLS
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(run_engine: RunEngine) -> Engine:
+    """An engine that believes a proxy on this host."""
+    return run_engine({"trusted_proxies": ["127.0.0.1/32"]})
+
+
+@pytest.mark.parametrize("believed", [True, False])
+@pytest.mark.parametrize(("proto", "secure"), [("https", True), ("http", False), (None, False)])
+def test_a_cookie_is_for_tls_only_where_the_client_uses_it(
+    engine: Engine, behind_proxy: Engine, proto: str | None, secure: bool, believed: bool
+) -> None:
+    """`X-Forwarded-Proto` says so, of a trusted proxy; and pages must be of the same scheme."""
+    asked = behind_proxy if believed else engine
+    headers = {} if proto is None else {"X-Forwarded-Proto": proto}
+    response, _ = ask(asked, "POST", "/login", CREDENTIALS, headers)
+    assert ("secure" in str(response.getheader("Set-Cookie")).lower()) is (secure and believed)
+    for scheme in ("http", "https"):
+        cookie = {"Cookie": f"session_id={asked.token()}", "Origin": f"{scheme}://127.0.0.1:{asked.port}"}
+        response, _ = ask(asked, "POST", "/logout", None, {**headers, **cookie})
+        assert response.status == (200 if (scheme == "https") is (secure and believed) else 403), scheme
+
+
 # What is left behind
 
 
@@ -180,7 +230,7 @@ def test_what_is_no_text_in_a_path_is_the_senders_fault(engine: Engine, path: st
         ("POST", "/keys/minion", "GET, HEAD, OPTIONS"),
         ("PUT", "/batches/1", "DELETE, GET, HEAD, OPTIONS"),
         ("DELETE", "/batches/20260102030405000006", "GET, HEAD, OPTIONS"),
-        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_a_method_that_is_none_of_the_paths_is_told_which_are(

@@ -28,7 +28,7 @@ def test_the_schema_and_the_types_have_the_same_options_and_defaults() -> None:
     assert declared["history"] == dataclasses.asdict(History())
     assert declared["limits"] == dataclasses.asdict(Limits())
     # Lists are tuples here, and what null means is decided when the options are read.
-    read = {"cors_origin": (), "trusted_proxies": (), "clients": ("local", "local_async")}
+    read = {"cors_origin": (), "allowed_hosts": (), "trusted_proxies": (), "clients": ("local", "local_async")}
     for name, value in declared.items():
         if name not in ("history", "limits"):
             assert known[name] == (read[name] if value is None and name in read else value), name
@@ -79,6 +79,8 @@ def test_clients_are_ours_else_the_masters_else_local(given: Any, master: dict[s
         ("cors_origin", None, ()),
         ("allow_from", ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"], ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")),
         ("allow_from", None, None),
+        ("allowed_hosts", ["salt.example.com"], ("salt.example.com",)),
+        ("allowed_hosts", None, ()),
         ("trusted_proxies", ["127.0.0.1"], ("127.0.0.1/32",)),
         ("trusted_proxies", [], ()),
         ("trusted_proxies", None, ()),
@@ -126,6 +128,7 @@ WRONG = [
     ({"cors_origin": ["https://A.example"]}, "cors_origin.0 must be an origin such as"),
     ({"cors_origin": ["*", "https://a.example"]}, "cors_origin is * for all origins or a list of some, not both"),
     ({"allow_from": []}, "allow_from must not be empty"),
+    ({"allowed_hosts": ["salt.example.com:8000"]}, "allowed_hosts.0 must be a host name without a port"),
     ({"allow_from": ["10.0.0.1/8"]}, "allow_from.0 must be a network such as 10.0.0.0/8"),
     ({"trusted_proxies": ["::1", "proxy"]}, "trusted_proxies.1 must be a network"),
     (

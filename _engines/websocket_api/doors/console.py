@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import ApiError
 from .clients import Clients
-from .http import Base, client_address, may_connect, refuse
+from .http import Base, refuse
 
 log = logging.getLogger(__name__)
 
@@ -98,12 +98,6 @@ class ConsoleHandler(Base):
         self.clients = clients
         self.console = console
         self._etag: str | None = None
-
-    def prepare(self) -> None:
-        """Let in whom the option ``allow_from`` lets in, as on every door."""
-        settings = self.clients.services.settings
-        if not may_connect(client_address(self.request, settings.trusted_proxies or ()), settings.allow_from):
-            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
 
     def get(self, path: str | None) -> None:
         """Give one, or 304 to who has it already."""

@@ -32,7 +32,6 @@ class Password(NamedTuple):
 class DigitalRebarHandler(SocketHandler):
     """One client of Digital Rebar's websocket."""
 
-    must_log_in = True
     _lent: Session | None = None
     """The session of a token that was made for this connection alone, and that nobody has when it ends."""
     _subscription: RebarSubscription | None = None

@@ -1,14 +1,11 @@
-"""What all doors share: where a client comes from, which Origins may come, and errors without a traceback."""
+"""What all protocols share: a handler class, an application that no request gets past, errors without a traceback."""
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
-from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
@@ -16,66 +13,15 @@ from tornado.web import Application, HTTPError, RequestHandler, stream_request_b
 from ..errors import ApiError
 from ..settings import Settings
 from . import content
+from .access import Access
 
 log = logging.getLogger(__name__)
 
 COOKIE = "session_id"  # the name that salt-api's clients know
 DRAIN_BYTES = 64 * 1024 * 1024  # of a body that is too large: read away, so that the peer is told so and not cut off
 _TOKEN = re.compile(r"(?<=events/).+|[0-9a-fA-F]{32,}")
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-def client_address(request: HTTPServerRequest, trusted_proxies: Iterable[str]) -> str:
-    """Return where the client comes from, believing ``X-Forwarded-For`` of trusted proxies only.
-
-    Read from the right: each proxy appends the address that it saw, and the first one that is no proxy of ours is
-    the client; anything further left, the client may have invented.
-    """
-    proxies = [ipaddress.ip_network(text, strict=False) for text in trusted_proxies]
-    address = request.remote_ip or "unknown"
-    hops = [hop.strip() for hop in ",".join(request.headers.get_list("X-Forwarded-For")).split(",") if hop.strip()]
-    while hops and _within(address, proxies):
-        address = hops.pop()
-    return address
-
-
-def is_tls(request: HTTPServerRequest, trusted_proxies: Iterable[str]) -> bool:
-    """Tell whether the client's way to us is encrypted, believing ``X-Forwarded-Proto`` of trusted proxies only."""
-    proxies = [ipaddress.ip_network(text, strict=False) for text in trusted_proxies]
-    if _within(request.remote_ip or "", proxies):
-        return request.headers.get("X-Forwarded-Proto", request.protocol).lower() == "https"
-    return bool(request.protocol == "https")
-
-
-def may_connect(address: str, allow_from: Iterable[str] | None) -> bool:
-    """Tell whether the option ``allow_from`` lets this address in."""
-    if allow_from is None:
-        return True
-    return _within(address, [ipaddress.ip_network(text, strict=False) for text in allow_from])
-
-
-def same_origin(origin: str, request: HTTPServerRequest) -> bool:
-    """Tell whether an Origin header names this very server."""
-    parts = _parts(origin)
-    return parts.netloc.lower() == request.host.lower() and parts.scheme in ("http", "https")
-
-
-def origin_allowed(origin: str, request: HTTPServerRequest, settings: Settings, *, by_cookie: bool = False) -> bool:
-    """Tell whether a browser may come from this Origin: our own, or one of ``cors_origin``.
-
-    :param by_cookie: it is the cookie that says who the user is: then ``*`` lets nobody in
-    """
-    listed = settings.cors_origin or ()
-    return same_origin(origin, request) or origin in listed or ("*" in listed and not by_cookie)
-
-
-def from_our_page(request: HTTPServerRequest, settings: Settings) -> bool:
-    """Tell whether a page of ours, or of ``cors_origin``, sent this with its cookie; old browsers send Referer only."""
-    origin = request.headers.get("Origin")
-    if not origin and request.headers.get("Referer"):
-        parts = _parts(request.headers["Referer"])
-        origin = f"{parts.scheme}://{parts.netloc}"
-    return bool(origin) and origin_allowed(str(origin), request, settings, by_cookie=True)
+_HEADER_NAMES = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z, ]+")
+"""A list of header names (RFC 9110 section 5.1): a preflight gets back the ones that it asks for."""
 
 
 def handshake_token(request: HTTPServerRequest) -> tuple[str | None, bool]:
@@ -137,10 +83,32 @@ class Base(RequestHandler):
         else:
             self._chunks.append(chunk)
 
+    @property
+    def access(self) -> Access:
+        """Who may connect."""
+        found: Access = self.application.access  # type: ignore[attr-defined]
+        return found
+
     def set_default_headers(self) -> None:
-        """Name no server, sniff no types."""
+        """Name no server, sniff no types, and let listed pages read the answer, whatever becomes of the request."""
         self.clear_header("Server")
         self.set_header("X-Content-Type-Options", "nosniff")
+        for name, value in self.access.cors_headers(self.request.headers.get("Origin")).items():
+            self.set_header(name, value)
+
+    def options(self, *args: str) -> None:
+        """Answer a browser that asks whether it may (the Fetch standard's preflight), as rest_tornado does.
+
+        The same for every origin: whether its page may is in ``Access-Control-Allow-Origin``.
+        """
+        self.set_status(204)
+        more = [name for name in ("PUT", "PATCH", "DELETE") if name in self._known_methods()]
+        self.set_header("Access-Control-Allow-Methods", ", ".join(["OPTIONS", "GET", "POST", *more]))
+        self.set_header("Access-Control-Expose-Headers", "X-Auth-Token")
+        wanted = self.request.headers.get("Access-Control-Request-Headers", "")
+        if _HEADER_NAMES.fullmatch(wanted):
+            self.set_header("Access-Control-Allow-Headers", wanted)
+        self.finish()
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say what is wrong, never where in the code."""
@@ -157,12 +125,16 @@ class Base(RequestHandler):
 
     def _allowed(self) -> list[str]:
         """Return the methods of this path (RFC 9110 section 10.2.1); one that was refused is none of them."""
-        unknown = RequestHandler.get  # tornado's, as those of all methods that a handler does not have
-        known = {name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not unknown}
+        known = self._known_methods()
         known.discard(str(self.request.method))
-        if type(self).get is unknown:
+        if "GET" not in known:
             known.discard("HEAD")  # which is answered by the other
         return sorted(known)
+
+    def _known_methods(self) -> set[str]:
+        """Return the methods that this handler has."""
+        unknown = RequestHandler.get  # tornado's, as those of all methods that a handler does not have
+        return {name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not unknown}
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
@@ -173,11 +145,42 @@ class Base(RequestHandler):
 
 
 class NotFound(Base):
-    """Everything that no door serves."""
+    """Everything that no protocol serves."""
 
     def prepare(self) -> None:
         """Answer 404 to every method."""
         self.send_error(404)
+
+
+class Refused(Base):
+    """Every request, whatever its path and method, of a client that may not connect."""
+
+    def initialize(self, fault: ApiError) -> None:
+        """Take why."""
+        self.fault = fault
+
+    def prepare(self) -> None:
+        """Answer before anything else is looked at."""
+        refuse(self, self.fault.status, self.fault)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer methods that tornado does not know in the same way."""
+        self.prepare()
+
+
+class Doors(Application):
+    """The application. Whoever may not connect reaches none of its handlers, the one for unknown paths included."""
+
+    def __init__(self, routes: list[Any], access: Access, **settings: Any) -> None:
+        self.access = access
+        super().__init__(routes, **settings)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Return what answers a request."""
+        fault = self.access.refusal(request)
+        if fault is not None:
+            return self.get_handler_delegate(request, Refused, {"fault": fault})
+        return super().find_handler(request, **kwargs)
 
 
 def loggable(path: str) -> str:
@@ -191,28 +194,13 @@ def log_request(handler: RequestHandler) -> None:
     log.debug("%s %s %s %.1f ms", handler.get_status(), request.method, loggable(request.path), spent)
 
 
-def application(routes: list[Any], settings: Settings) -> Application:
+def application(routes: list[Any], settings: Settings) -> Doors:
     """Return the tornado application."""
-    return Application(
+    return Doors(
         routes,
+        Access(settings),
         default_handler_class=NotFound,
         log_function=log_request,
         websocket_ping_interval=settings.limits.ping_seconds,
         websocket_ping_timeout=settings.limits.pong_seconds,
     )
-
-
-def _parts(url: str) -> SplitResult:
-    """Return the parts of an address that anybody may have written; none of one that is none."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
-
-
-def _within(address: str, networks: Iterable[Network]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    return any(parsed in network for network in networks)

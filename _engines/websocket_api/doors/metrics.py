@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import ApiError
-from ..fair_share import FairShare, Share, on_behalf_of
+from ..fair_share import FairShare
 from ..live.counters import Counters
+from ..operations.session import take_up
 from .clients import Clients
-from .http import Base, client_address, handshake_token, may_connect, refuse
+from .http import Base, handshake_token, refuse
 
 try:
     import prometheus_client
@@ -33,14 +33,8 @@ class Machine(Base):
     """What both have in common."""
 
     def initialize(self, clients: Clients) -> None:
-        """Take what the door shares."""
+        """Take what the protocols share."""
         self.clients = clients
-
-    def prepare(self) -> None:
-        """Let in whom the option ``allow_from`` lets in, as on every door."""
-        settings = self.clients.services.settings
-        if not may_connect(client_address(self.request, settings.trusted_proxies or ()), settings.allow_from):
-            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
 
 
 class HealthHandler(Machine):
@@ -62,7 +56,7 @@ class MetricsHandler(Machine):
     """Counters and gauges in Prometheus' text format."""
 
     async def get(self) -> None:
-        """Answer who has ``.*``, and a loopback peer that speaks for nobody else."""
+        """Answer users who have ``.*``, and a loopback peer that speaks for nobody else."""
         if prometheus_client is None:
             fault = ApiError("not_found", "metrics need the Python package prometheus_client on the master")
             refuse(self, 501, fault)
@@ -80,14 +74,10 @@ class MetricsHandler(Machine):
     async def _check(self) -> None:
         token, _ = handshake_token(self.request)
         if token is not None:
-            with on_behalf_of(Share.of_stranger(client_address(self.request, ()))):
-                session = await self.clients.services.sessions.of(token)
+            session = await take_up(self.clients.services, self.access.client(self.request), token)
             if not session.permissions.everything:
-                raise ApiError("forbidden", "metrics are for who has .*")
-            return
-        forwarded = any(name in self.request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-Ip"))
-        address = client_address(self.request, ())
-        if forwarded or not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+                raise ApiError("forbidden", "metrics are for users with .*")
+        elif not self.access.speaks_for_itself(self.request):
             raise ApiError("unauthenticated", "metrics need a token")
 
 

@@ -156,8 +156,6 @@ class BatchSocket(SocketHandler):
     What a client sends is ignored.
     """
 
-    must_log_in = True
-
     def initialize(self, clients: Clients) -> None:
         """Take what all doors share."""
         super().initialize(clients)

@@ -12,7 +12,7 @@ from ..operations.audit import audit
 from ..operations.session import take_up
 from ..settings import Limits
 from .clients import GOODBYE, Clients
-from .http import Base, client_address, from_our_page, handshake_token, may_connect, refuse
+from .http import Base, handshake_token, refuse
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing: a foreign page may make a browser send them, and cannot read the answer."""
@@ -64,13 +64,10 @@ class ApiHandler(Base):
 
     async def prepare(self) -> None:
         """Decide who may come, and how much may be sent."""
-        self.address = client_address(self.request, self.settings_.trusted_proxies or ())
+        self.address = self.access.client(self.request)
+        if self.request.method == "OPTIONS":
+            return
         try:
-            if not may_connect(self.address, self.settings_.allow_from):
-                raise ApiError("forbidden", "this address may not connect")
-            self.let_pages_read()
-            if self.request.method == "OPTIONS":
-                return
             self._refuse_coded_body()
             self.came()
             if self.clients.closing:
@@ -106,43 +103,9 @@ class ApiHandler(Base):
             raise ApiError("timeout", "the connection is gone")
         return await self.clients.ask(self.connection, {"type": operation, **fields})
 
-    def options(self, *args: str) -> None:
-        """Answer a browser that asks whether it may (the Fetch standard's preflight)."""
-        self.set_status(204)
-        if "Access-Control-Allow-Origin" in self._headers:
-            asked = self.request.headers.get("Access-Control-Request-Headers")
-            self.set_header("Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS")
-            if asked:
-                self.set_header("Access-Control-Allow-Headers", asked)
-        self.finish()
-
-    def let_pages_read(self) -> None:
-        """Let scripts of listed pages read the answer; with ``*`` never by cookie, so never with credentials."""
-        origin, listed = self.request.headers.get("Origin"), self.settings_.cors_origin
-        if origin is None or not listed:
-            return
-        self.add_header("Vary", "Origin")
-        if origin in listed:
-            self.set_header("Access-Control-Allow-Origin", origin)
-            self.set_header("Access-Control-Allow-Credentials", "true")
-        elif "*" in listed:
-            self.set_header("Access-Control-Allow-Origin", "*")
-        else:
-            return
-        self.set_header("Access-Control-Expose-Headers", "X-Auth-Token, Retry-After")
-
     def from_our_page(self) -> bool:
         """Tell whether a page of ours, or of ``cors_origin``, sent this."""
-        return from_our_page(self.request, self.settings_)
-
-    def from_foreign_page(self) -> bool:
-        """Tell whether a page that is not ours sent this; what names no page is a program's."""
-        return not {"Origin", "Referer"}.isdisjoint(self.request.headers) and not self.from_our_page()
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say what is wrong, to pages too that may read the answer."""
-        self.let_pages_read()
-        super().write_error(status_code, **kwargs)
+        return self.access.from_our_page(self.request)
 
     def on_connection_close(self) -> None:
         """Wait for nothing any more: the client has gone."""

@@ -12,7 +12,7 @@ from ..operations.session import give_back
 from . import content
 from .clients import Clients
 from .console import WHERE, Console
-from .http import COOKIE, is_tls
+from .http import COOKIE
 from .lowstate import Askers, run, settled
 from .requests import ApiHandler
 
@@ -185,8 +185,8 @@ class LoginHandler(SaltHandler):
         token = told["token"]
         self.set_header("X-Auth-Token", token)
         seconds = max(1, int(told["expire"] - time.time()))
-        secure = is_tls(self.request, self.settings_.trusted_proxies)
-        if not self.from_foreign_page():  # which could have a browser work on in its own name
+        secure = self.access.is_tls(self.request)
+        if not self.access.from_foreign_page(self.request):  # which could have a browser work on in its own name
             self.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
         shown = {name: told[name] for name in ("token", "expire", "start", "user", "eauth", "perms")}
         # In Salt's order: names sorted, then what is granted on some minions only.

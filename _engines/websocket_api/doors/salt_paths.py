@@ -118,9 +118,14 @@ class HookHandler(SaltHandler):
             self.most_body = self.settings_.limits.message_bytes
 
     def prepared(self) -> None:
-        """Count a stranger's webhook before its body is received and read."""
+        """Count a stranger's webhook before its body is received and read, and take none of a foreign page.
+
+        Such a page could have its visitors' browsers fire events, from inside of the network.
+        """
         super().prepared()
         if self.request.method == "POST" and self.session is None and self.connection is not None:
+            if self.access.from_foreign_page(self.request, by_cookie=False):
+                raise ApiError("forbidden", "without a token hooks are taken from programs and from our own pages only")
             self.clients.services.hooks.take(self.address)
             self.connection.hook_counted = True
 

@@ -84,7 +84,6 @@ class EventsHandler(ApiHandler):
 class AllEventsHandler(SocketHandler):
     """``/all_events/TOKEN``: all events that the user may see, once the client says that it is ready."""
 
-    must_log_in = True
     wanted: tuple[dict[str, Any], ...] = ({"subscription": "event"},)
     """What is subscribed to, in this order."""
     form: Codec = ALL_EVENTS

@@ -18,12 +18,16 @@ from ..operations.audit import audit
 from ..operations.session import take_up
 from .clients import GOODBYE, Clients
 from .framing import Protocol, StreamTransport, binary_frame, text_frame
-from .http import Base, client_address, from_our_page, handshake_token, may_connect, origin_allowed, refuse
+from .http import Base, handshake_token, refuse
 
 log = logging.getLogger(__name__)
 
 VERSION = "13"  # of the protocol (RFC 6455 section 4.1)
 NO_HEADERS = HTTPHeaders()
+FOREIGN = (
+    "pages of this origin may not connect: it is neither in cors_origin nor this server's own scheme, host and port; "
+    "a proxy that does TLS must be in trusted_proxies and send X-Forwarded-Proto"
+)
 REASON_BYTES = 123  # of a close frame's text (RFC 6455 section 5.5)
 
 
@@ -32,10 +36,10 @@ class SocketHandler(Base, WebSocketHandler):
 
     A door overrides :meth:`codec` and perhaps :meth:`framing`, the format of its messages, :meth:`began`, what happens
     once the client is admitted, and :meth:`took`, what happens with a message. Where a token travels otherwise than in
-    headers it overrides :meth:`who`; where nobody may come without one, ``must_log_in`` is True.
+    headers it overrides :meth:`who`; where clients may come without one, ``must_log_in`` is False.
     """
 
-    must_log_in = False
+    must_log_in = True
 
     def initialize(self, clients: Clients) -> None:
         """Take what all doors share."""
@@ -68,12 +72,11 @@ class SocketHandler(Base, WebSocketHandler):
 
         :raises ApiError: what was brought is refused
         """
-        settings = self.clients.services.settings
         token, by_cookie = handshake_token(self.request)
         if token is None:
             return None
         # A browser sends the cookie wherever the page comes from; only the Origin, or the Referer, tells.
-        if by_cookie and not from_our_page(self.request, settings):
+        if by_cookie and not self.access.from_our_page(self.request):
             raise ApiError("forbidden", "a session cookie is accepted from our own pages only")
         return await take_up(self.clients.services, self.address, token)
 
@@ -85,15 +88,13 @@ class SocketHandler(Base, WebSocketHandler):
 
     async def prepare(self) -> None:
         """Decide who may come at all; whoever brings a token with the handshake is logged in by it."""
-        settings = self.clients.services.settings
-        self.address = client_address(self.request, settings.trusted_proxies or ())
-        if not may_connect(self.address, settings.allow_from):
-            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
+        self.address = self.access.client(self.request)
+        if self.request.method == "OPTIONS":
             return
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             # Before any token is looked at; tornado would say so only afterwards, and not as an error of our table.
-            refuse(self, 403, ApiError("forbidden", "pages of this Origin may not connect"))
+            refuse(self, 403, ApiError("forbidden", FOREIGN))
             return
         if (broken := _broken(self.request)) is not None:
             self.set_header("Sec-WebSocket-Version", VERSION)
@@ -113,7 +114,7 @@ class SocketHandler(Base, WebSocketHandler):
 
     def check_origin(self, origin: str) -> bool:
         """Let browsers in from our own pages and those of ``cors_origin``."""
-        return origin_allowed(origin, self.request, self.clients.services.settings)
+        return self.access.admits_origin(origin, self.request)
 
     def get_websocket_protocol(self) -> Any:
         """Use tornado's protocol as we mended it."""

@@ -7,9 +7,8 @@ from typing import Any
 
 from tornado.web import HTTPError, StaticFileHandler
 
-from ..errors import ApiError
 from .clients import Clients
-from .http import Base, client_address, may_connect, refuse
+from .http import Base
 
 
 class FilesHandler(Base, StaticFileHandler):
@@ -22,12 +21,6 @@ class FilesHandler(Base, StaticFileHandler):
         """Take the directory, and the file that stands for it."""
         self.clients = clients
         super().initialize(path, default_filename)
-
-    def prepare(self) -> None:
-        """Let in whom the option ``allow_from`` lets in, as on every door."""
-        settings = self.clients.services.settings
-        if not may_connect(client_address(self.request, settings.trusted_proxies or ()), settings.allow_from):
-            refuse(self, 403, ApiError("forbidden", "this address may not connect"))
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         """Return the path of a file that there is."""

@@ -20,6 +20,7 @@ IN_ORDER = frozenset({"auth", "logout"})
 class NativeHandler(SocketHandler):
     """One client of the native door, who may log in by a message as well."""
 
+    must_log_in = False
     _deadline: asyncio.TimerHandle | None = None
     """Ends the connection on which nobody logs in."""
     _strange = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from websocket_api.doors.http import Base, application
-
-LIMITS = SimpleNamespace(ping_seconds=25, pong_seconds=10)
+from websocket_api.settings import Settings
 
 
 class Broken(Base):
@@ -29,7 +27,7 @@ class Broken(Base):
 async def test_an_unforeseen_fault_is_told_without_the_inside_and_logged_without_the_query(caplog: Any) -> None:
     """The stranger gets the error `internal`; the operator gets the traceback and the path, never a token."""
     caplog.set_level(logging.DEBUG)
-    settings: Any = SimpleNamespace(limits=LIMITS)
+    settings = Settings()
     server = HTTPServer(application([("/broken", Broken)], settings))
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
