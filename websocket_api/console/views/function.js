@@ -7,7 +7,7 @@ import { useSettled } from "../lib/store.js";
 import { visible } from "../lib/visible.js";
 import { targetOf } from "./target.js";
 
-const PATIENCE = 30; // seconds that a busy minion may take to tell of a function
+const PATIENCE = 300; // seconds that a busy minion may take to describe a function
 const OFFERED = 50; // names offered at a time: a list of two thousand slows the browser's own box
 
 /** Whom to ask about functions: one of the minions of the target, or the master. */
