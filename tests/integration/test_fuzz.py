@@ -13,7 +13,6 @@ from typing import Any
 import msgpack
 import pytest
 import websocket
-from websocket_api.operations.registry import OPERATIONS
 from websocket_api.operations.validation import Schemas
 
 from tests.fuzzing import Fuzz
@@ -112,7 +111,7 @@ def send_all(stage: Stage, seed: int, number: int, until: float) -> int:
     schemas, sent = Schemas(SCHEMAS).operations, 0
     for form in SUBPROTOCOLS:
         fuzz = Fuzz(seed, schemas, POOLS, binary=form == "msgpack")
-        for operation in sorted(OPERATIONS.keys() - LEFT_OUT):
+        for operation in sorted(schemas.keys() - LEFT_OUT):
             with contextlib.closing(Speaker(stage, form)) as speaker:
                 for message in fuzz.messages(operation, number):
                     if time.monotonic() > until:
