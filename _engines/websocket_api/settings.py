@@ -64,6 +64,10 @@ class Limits:
     """Subscriptions: each costs a decision at every event."""
     commands_per_connection: int = 32
     """Requests in flight, so that one client does not keep all threads from the others."""
+    control_frames_per_second: int = 10
+    """Pings, pongs and small parts of messages of one connection that are read a second: each costs as a message."""
+    control_frames_per_second_per_user: int = 500
+    """The same of all connections of one user: at most 1 % of the engine's time."""
     connections: int = 10_000
     """Connections at once; lowered to the limit of open files less 200."""
     unauthenticated_per_address: int = 500

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..errors import RESTART
 from ..live.connection import Connection
 from ..live.sessions import Session
+from ..live.throttle import Pace
 from ..operations.registry import Dispatcher
 from ..operations.services import Services
 
@@ -21,6 +24,7 @@ GOODBYE = f"the engine stops: retry in {RETRY_SECONDS} s"
 FINISH_SECONDS = 0.5  # for what clients leave to be done when they go
 FAREWELL_SECONDS = 1.5  # over which the close frames are spread at most, so that not all come back at once
 LATE_SECONDS = 0.3  # for who was shaking hands when the stop began, to be told as well
+BURST_SECONDS = 10  # of small frames that one connection may send at once
 APART_SECONDS = 0.01  # between two at most: a few that come back together are no load, and everybody waits for the end
 
 
@@ -38,6 +42,8 @@ class Clients:
         """With whether somebody has logged in there."""
         self._strangers: Counter[str] = Counter()
         """Connections by address on which nobody has logged in yet."""
+        self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
+        """Of small frames, by user and eauth, as long as one of the user's connections sends some."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self.closing = False
         """Whether the engine stops: who comes now is sent away at once."""
@@ -74,6 +80,24 @@ class Clients:
         """Forget a connection."""
         if self._connections.pop(connection, True) is False:
             self._one_stranger_less(connection.address)
+
+    def small_frame(self, connection: Connection) -> float:
+        """Count a frame that ends no message; return the seconds until the connection's next one may be read.
+
+        A connection has a bound of its own, so that one of a user's does not use up what all of them share.
+        """
+        limits = self.services.settings.limits
+        if connection.pace is None:
+            most = limits.control_frames_per_second
+            connection.pace = Pace(most, BURST_SECONDS * most, time.monotonic)
+        waits = [connection.pace.wait()]
+        if connection.session is not None:
+            user = (connection.session.user, connection.session.eauth)
+            most = limits.control_frames_per_second_per_user
+            shared = self._paces.get(user) or Pace(most, most, time.monotonic)
+            self._paces[user] = connection.shared_pace = shared
+            waits.append(shared.wait())
+        return max(waits)
 
     def all(self) -> list[Connection]:
         """Return the connections."""

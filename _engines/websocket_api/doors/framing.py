@@ -19,7 +19,9 @@ from tornado.websocket import WebSocketProtocol13
 from ..errors import INVALID_TEXT, PROTOCOL_ERROR, TOO_BIG
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode 1 or 2 (RFC 6455 section 5.2)
-CLOSE = 0x8
+CLOSE, PONG = 0x8, 0xA
+SMALL_BYTES = 1024  # of a part of a message: larger ones are bounded by the size of the message
+MAX_AFTER_CLOSE = 200  # frames that are parsed after our close frame, in search of the peer's; then all is read away
 DISCARD_SECONDS = 2.0  # how long is read away what still comes after a close frame of ours
 CHUNK = 65536
 
@@ -76,6 +78,12 @@ class Protocol(WebSocketProtocol13):
     """Reads away what the peer still sends after our close frame."""
     _too_big = False
     """Whether that close frame said 1009."""
+    _handled: int | None = None
+    """The opcode of the last frame, if it was handled: a message's, at its end, or a control frame's."""
+    _pinged = False
+    """Whether the peer owes us a pong."""
+    _after_close = 0
+    """Frames since our close frame."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -83,8 +91,35 @@ class Protocol(WebSocketProtocol13):
         """Called before the close frame is written, behind which nothing may be sent (RFC 6455 section 5.5.1)."""
         self.unanswered: Callable[[], None] = lambda: None
         """Called when a ping was not answered in time; it is to close the connection."""
+        self.small_frame: Callable[[], float] = lambda: 0.0
+        """Called for each frame that costs work and ends no message; returns the seconds until the next is read."""
+
+    def write_ping(self, data: bytes) -> None:
+        """Send a ping."""
+        self._pinged = True
+        super().write_ping(data)
+
+    async def _receive_frame(self) -> None:
+        """Read a frame; what is small and ends no message is read as slowly as :attr:`small_frame` says."""
+        self._handled, before = None, len(self._fragmented_message_buffer or b"")
+        await super()._receive_frame()
+        if self.client_terminated:
+            return
+        if self.server_terminated:
+            self._after_close += 1
+            if self._after_close > MAX_AFTER_CLOSE:
+                self._read_away()
+            return
+        grown = len(self._fragmented_message_buffer or b"") - before
+        if self._handled == PONG and self._pinged:
+            self._pinged = False
+        elif (self._handled is None and grown < SMALL_BYTES) or (self._handled is not None and self._handled >= CLOSE):
+            wait = self.small_frame()
+            if wait > 0:
+                await asyncio.sleep(wait)
 
     def _handle_message(self, opcode: int, data: bytes) -> Any:
+        self._handled = opcode
         if opcode == CLOSE and not valid_close(data):
             self.client_terminated = True
             self.close(PROTOCOL_ERROR)
@@ -93,6 +128,8 @@ class Protocol(WebSocketProtocol13):
             self.fault = INVALID_TEXT
             self._abort()
             return None
+        if self.server_terminated and opcode != CLOSE:
+            return None  # it comes too late (RFC 6455 section 1.4)
         return super()._handle_message(opcode, data)
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
@@ -113,6 +150,10 @@ class Protocol(WebSocketProtocol13):
             super()._abort()
             return
         self.close(self.fault)  # nothing, where 1009 has been sent
+        self._read_away()
+
+    def _read_away(self) -> None:
+        """Parse no more frames, and close the socket when the peer has had time to read our close frame."""
         self.client_terminated = True  # ends tornado's own reading
         self._linger = asyncio.ensure_future(self._discard(self.stream))
         self._linger.add_done_callback(lambda _: WebSocketProtocol13._abort(self))

@@ -159,6 +159,7 @@ class SocketHandler(Base, WebSocketHandler):
         transport.drained = outbox.pump
         protocol.before_close = outbox.flush
         protocol.unanswered = lambda: self.end(FELL_BEHIND, "a ping was not answered: resume with since")
+        protocol.small_frame = self.small_frame
         connection = self.connection = Connection(self.address, outbox, self.framing(codec), self.end, codec)
         self.clients.add(connection)
         if self.session is not None:
@@ -169,6 +170,10 @@ class SocketHandler(Base, WebSocketHandler):
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
         """Hand a message to the door."""
         return None if self.connection is None else self.took(self.connection, message)
+
+    def small_frame(self) -> float:
+        """Count a frame that ends no message; return the seconds until the next one is read."""
+        return 0.0 if self.connection is None else self.clients.small_frame(self.connection)
 
     def let_in(self) -> None:
         """Whoever is known may send larger messages, and counts as no stranger any more."""

@@ -12,7 +12,7 @@ from ..live.connection import Connection
 from .sockets import SocketHandler
 
 MOST_STRANGE = 200
-"""Messages of a connection on which nobody is known: more than any client needs for it, and no load."""
+"""Messages, pings and parts of messages of a connection on which nobody is known: more than any client needs."""
 IN_ORDER = frozenset({"auth", "logout"})
 """Nothing that was sent after one of these is looked at before it is done: it may depend on who the user is."""
 
@@ -24,7 +24,7 @@ class NativeHandler(SocketHandler):
     _deadline: asyncio.TimerHandle | None = None
     """Ends the connection on which nobody logs in."""
     _strange = 0
-    """Messages that came before anybody was known."""
+    """What came before anybody was known."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
         """Choose the first of the client's that we speak; none offered means the first of ours.
@@ -50,11 +50,8 @@ class NativeHandler(SocketHandler):
 
     def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
         """Run a message; only a login holds up what comes behind it."""
-        if connection.session is None and not connection.proved:
-            self._strange += 1
-            if self._strange > MOST_STRANGE:
-                self.end(TOO_MANY, "so many messages, and nobody has logged in")
-                return None
+        if self._is_stranger(connection) and not self._count_stranger():
+            return None
         asked = self.clients.dispatcher.read(connection, message)
         if asked is None:
             return None
@@ -64,11 +61,30 @@ class NativeHandler(SocketHandler):
             self._pause(self._deadline, task)
         return asyncio.wait([task]) if asked["type"] in IN_ORDER else None  # type: ignore[return-value]
 
+    def small_frame(self) -> float:
+        """Count a frame that ends no message: a stranger's as a message."""
+        if self.connection is not None and self._is_stranger(self.connection):
+            self._count_stranger()
+            return 0.0
+        return super().small_frame()
+
     def on_close(self) -> None:
         """Let go of everything."""
         if self._deadline is not None:
             self._deadline.cancel()
         super().on_close()
+
+    @staticmethod
+    def _is_stranger(connection: Connection) -> bool:
+        """Tell whether nobody has logged in or sent a valid token."""
+        return connection.session is None and not connection.proved
+
+    def _count_stranger(self) -> bool:
+        """Count a frame of somebody unknown; return whether it is to be looked at, or end the connection."""
+        self._strange += 1
+        if self._strange == MOST_STRANGE + 1:
+            self.end(TOO_MANY, "so many messages, and nobody has logged in")
+        return self._strange <= MOST_STRANGE
 
     def _wait_for_login(self, seconds: float) -> None:
         self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, AUTH_TOO_LATE, "log in sooner")

@@ -12,6 +12,7 @@ from ..errors import TOKEN_ENDED, ApiError
 from .codecs import JSON, Codec
 from .outbox import Outbox
 from .sessions import Session
+from .throttle import Pace
 
 
 class Subscription(Protocol):
@@ -74,6 +75,10 @@ class Connection:
         self.open = True
         self.proved = False
         """Whether some message brought a valid token of its own: that meets the auth deadline."""
+        self.pace: Pace | None = None
+        """Of frames that end no message, once there is one."""
+        self.shared_pace: Pace | None = None
+        """That of all connections of the user; each keeps it."""
         self.hook_counted = False
         """Whether the protocol has counted a stranger's webhook already, before it read its body."""
         self._numbers = count(1)

@@ -93,6 +93,27 @@ class LoginThrottle:
         return failures
 
 
+class Pace:
+    """So many acts a second on average, and some more at once: what is beyond waits for its turn.
+
+    :param per_second: acts
+    :param burst: acts that need not wait after a pause
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, per_second: float, burst: float, clock: Callable[[], float]) -> None:
+        self._step = 1 / per_second
+        self._burst_seconds = burst / per_second
+        self._clock = clock
+        self._next = float("-inf")
+
+    def wait(self) -> float:
+        """Count an act, and return the seconds after which the next one has its turn."""
+        now = self._clock()
+        self._next = max(self._next, now - self._burst_seconds) + self._step
+        return max(0.0, self._next - now)
+
+
 class Rate:
     """So many acts a second for each address, and not more at once.
 
