@@ -14,6 +14,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+MAX_FAULTS = 100
+"""Faults that are looked for and named: a message of 10,000 surplus fields must not be answered with a larger one."""
+
+MAX_NAME = 64
+"""Characters of a name that are repeated to the sender."""
+
 
 @dataclass(frozen=True)
 class ErrorKind:

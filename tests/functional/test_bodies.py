@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -215,3 +216,13 @@ def test_a_strangers_webhooks_are_counted_before_they_are_read(public: tuple[Eng
     answers = {send(engine, "/hook", b"{", Content_Type=JSON)[0] for _ in range(60)}
     assert 429 in answers
     assert answers <= {400, 429}
+
+
+@pytest.mark.parametrize("path", ["/", "/run", "/minions", "/token", "/login", "/keys"])
+def test_a_request_has_so_many_lows(served: tuple[Engine, Pull, str], path: str) -> None:
+    """One more is refused before any is looked at."""
+    engine, _, token = served
+    for many, refused in ((1000, False), (1001, True)):
+        body = json.dumps([0] * many).encode()
+        status, answer, _ = send(engine, path, body, Content_Type=JSON, X_Auth_Token=token)
+        assert (status == 413) == refused, answer

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import MAX_FAULTS, ApiError
 from ..operations.targets import names
 
 Ask = Callable[..., Awaitable[Any]]
@@ -98,7 +98,9 @@ def check_client(client: Any, enabled: tuple[str, ...]) -> str:
 
 async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
     if unknown := [name for name in low if name not in PUBLISHED]:
-        faults = [{"path": f"/{_shown(name)}", "message": "does not travel with a command"} for name in unknown]
+        faults = [
+            {"path": f"/{_shown(name)}", "message": "does not travel with a command"} for name in unknown[:MAX_FAULTS]
+        ]
         raise ApiError("bad_message", f"{_shown(unknown[0])} does not travel with a command", faults)
     call = _call(low)
     try:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..errors import FORBIDDEN, OWN_FAULT, TOKEN_ENDED, ApiError
+from ..errors import FORBIDDEN, MAX_FAULTS, OWN_FAULT, TOKEN_ENDED, ApiError
 from ..live.batchids import request_id
 from ..live.codecs import Codec, OneByOne
 from ..live.connection import Connection
@@ -45,7 +45,7 @@ class BatchHandler(SaltHandler):
             raise ApiError("bad_message", "a batch is an object", [{"path": "", "message": "must be an object"}])
         wrong = [name for name in sent if name not in ("batch", "timeout", "concurrency", "on_error")]
         if wrong:
-            faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:100]]
+            faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:MAX_FAULTS]]
             raise ApiError("bad_message", f"{faults[0]['path']} is not a field of a batch", faults)
         self.reply(await self.ask("batch", **sent))
 

@@ -19,6 +19,8 @@ from .requests import ApiHandler
 UNKNOWN = {"unauthenticated", "token_expired"}
 """Faults that say that nobody knows for whom to run a low."""
 
+MAX_LOWS = 1000  # of one request: each that is refused costs an answer, without anything that could be waited for
+
 
 class SaltHandler(ApiHandler):
     """What all paths have in common: types of bodies and answers, and the cookie."""
@@ -78,6 +80,9 @@ class SaltHandler(ApiHandler):
             return [sent]
         if not isinstance(sent, list):
             raise ApiError("bad_message", "Lowstates must be a list")
+        if len(sent) > MAX_LOWS:
+            limit = {"limit": "lows", "most": MAX_LOWS}
+            raise ApiError("too_large", f"a request has at most {MAX_LOWS} lows", limit)
         return sent
 
     async def run_lows(self, **fields: Any) -> list[Any]:

@@ -20,6 +20,7 @@ from .rebar_translation import TYPES, Translation
 from .sessions import Session
 from .streams import EventSubscription
 
+_EVERY_TYPE: frozenset[str] = frozenset().union(*TYPES.values())
 KEY_CHARACTERS = 256  # of a client's own text that an error repeats
 
 
@@ -34,7 +35,9 @@ class Registered:
     def __post_init__(self) -> None:
         """Gather the types that are asked for, None for any: most events are told apart by them."""
         types = [one.types for one in self.patterns]
-        every = None if None in types else frozenset(name for some in types if some is not None for name in some)
+        # Only of those that there are: a client may name thousands that nothing ever has.
+        named = [_EVERY_TYPE & some for some in types if some is not None]
+        every = None if None in types else frozenset[str]().union(*named)
         object.__setattr__(self, "_types", every)
 
     def wants(self, event: Event) -> bool:

@@ -11,7 +11,7 @@ import salt.utils.args
 import salt.utils.files
 import salt.utils.user
 
-from ..errors import ApiError, not_permitted
+from ..errors import MAX_FAULTS, MAX_NAME, ApiError, not_permitted
 from . import targets
 from .channels import Channels
 from .functions import MasterFunctions
@@ -211,21 +211,24 @@ class Commands:
 
 
 def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None:
-    faults = []
+    faults: list[dict[str, str]] = []
     for number, value in enumerate(arg):
+        if len(faults) == MAX_FAULTS:
+            break
         # The same test that the minion makes (salt.minion.load_args_and_kwargs).
         if isinstance(value, str) and not parse and (name := salt.utils.args.parse_kwarg(value)[0]):
+            name = name[:MAX_NAME]
             message = f"Salt takes a string that begins with '{name}=' for a keyword argument: give it in kwargs"
             faults.append({"path": f"/args/{number}", "message": message})
         elif isinstance(value, dict) and value.get("__kwarg__") is True:
             faults.append({"path": f"/args/{number}", "message": "__kwarg__ is Salt's own mark"})
     faults += [
-        {"path": f"/kwargs/{name}", "message": "is one of Salt's own names"}
+        {"path": f"/kwargs/{name[:MAX_NAME]}", "message": "is one of Salt's own names"}
         for name in kwarg
         if name == "__kwarg__" or name.startswith("__pub_")
     ]
     if faults:
-        raise ApiError("bad_message", "Salt cannot pass these arguments as they are.", faults)
+        raise ApiError("bad_message", "Salt cannot pass these arguments as they are.", faults[:MAX_FAULTS])
 
 
 def _bind(fun: str, spec: dict[str, Any], arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:

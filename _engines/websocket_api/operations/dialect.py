@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonschema
@@ -48,9 +48,46 @@ def _of_fields(keyword: str, wanted: int) -> Any:
     return check
 
 
+def _items(validator: Any, value: Any, instance: Any, schema: Schema) -> Iterator[ValidationError]:
+    # Before any entry is looked at: a list that is too long is refused for that alone.
+    if isinstance(instance, list) and len(instance) > schema.get("maxItems", math.inf):
+        return
+    if isinstance(instance, list) and (fits := _plain_text(value)) is not None:
+        for place, entry in enumerate(instance):
+            if not fits(entry):
+                yield from validator.descend(entry, value, path=place)
+        return
+    yield from _DRAFT.VALIDATORS["items"](validator, value, instance, schema) or ()
+
+
+_TEXT_RULES = frozenset({"type", "minLength", "maxLength", "pattern", "description", "x-fault", "title"})
+_TEXTS: dict[int, tuple[Any, Callable[[Any], bool] | None]] = {}
+"""By the address of a schema, which is kept with it."""
+
+
+def _plain_text(schema: Any) -> Callable[[Any], bool] | None:
+    """Return what tells whether an entry is good, for lists of text; jsonschema takes 6 µs for each entry.
+
+    It may say no of a good entry, and then jsonschema decides.
+    """
+    if id(schema) not in _TEXTS:
+        fits = None
+        if isinstance(schema, dict) and schema.get("type") == "string" and schema.keys() <= _TEXT_RULES:
+            form = re.compile(schema.get("pattern", ""))
+            least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+
+            def fits(entry: Any) -> bool:
+                if type(entry) is not str or not least <= len(entry) <= most:
+                    return False
+                return form.pattern == "" or form.fullmatch(entry) is not None
+
+        _TEXTS[id(schema)] = (schema, fits)
+    return _TEXTS[id(schema)][1]
+
+
 Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     _DRAFT,
-    validators={"pattern": _pattern, "oneOf": _of_fields("oneOf", 1), "not": _of_fields("not", 0)},
+    validators={"items": _items, "pattern": _pattern, "oneOf": _of_fields("oneOf", 1), "not": _of_fields("not", 0)},
     type_checker=_DRAFT.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
 )
 

@@ -13,14 +13,10 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from ..errors import MAX_FAULTS, MAX_NAME
+
 Fault = dict[str, str]
 """``{"path": JSON Pointer (RFC 6901) into the message, "message": what is wrong there}``."""
-
-MAX_FAULTS = 100
-"""Faults named at once: a message of 10,000 surplus fields must not be answered with a larger one."""
-
-MAX_NAME = 64
-"""Characters of a name that are repeated to the sender."""
 
 MAX_IN_SUMMARY = 3
 """Faults in the sentence for a person; the list beside it holds all."""
