@@ -96,14 +96,13 @@ class Limits:
     """Requests of one batch; ten times as many of all batches that run."""
     channels: int = 8
     """Request channels to the master that are kept open; never more than the master's ``worker_threads``."""
-    jobs_in_flight: int = 200
-    """Jobs of all users, those of batches apart, that were started within 5 s and have not ended; others wait."""
+    jobs_in_flight: int = 1000
+    """Jobs of all users, those of batches apart, that were started within 5 s and have not ended; others wait. More than
+    a master publishes in that time."""
     batch_jobs_in_flight: int = 50
     """Jobs of all users' batches that have not ended; what has no place is not published, and a cancel drops it."""
     commands_per_user: int = 1000
     """Requests in flight of one user, all connections together."""
-    subscriptions_per_user: int = 10_000
-    """Subscriptions of one user, all connections together."""
     connections_per_user: int = 5000
     """Connections of one user; never more than half of ``connections``, so that the others can come."""
 

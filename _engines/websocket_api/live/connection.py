@@ -129,9 +129,7 @@ class Connection:
             for subscription in list(self.subscriptions.values()):
                 if subscription.session is old:
                     old.held -= 1
-                    old.holdings.subscriptions -= 1
                     session.held += 1
-                    session.holdings.subscriptions += 1
                     subscription.session = session
                     subscription.regroup()
 
@@ -140,7 +138,6 @@ class Connection:
         if not self.open:
             return
         subscription.session.held += 1
-        subscription.session.holdings.subscriptions += 1
         self.subscriptions[subscription.number] = subscription
 
     def remove(self, number: int) -> bool:
@@ -150,7 +147,6 @@ class Connection:
             return False
         subscription.stop()
         subscription.session.held -= 1
-        subscription.session.holdings.subscriptions -= 1
         return True
 
     def session_ended(self, session: Session) -> None:

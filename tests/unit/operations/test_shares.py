@@ -59,7 +59,7 @@ async def test_a_token_that_is_not_known_is_looked_up_for_its_address() -> None:
     assert found == [Share("", address)] * 3
 
 
-@pytest.mark.parametrize("limit", ["commands_per_user", "subscriptions_per_user", "connections_per_user"])
+@pytest.mark.parametrize("limit", ["commands_per_user", "connections_per_user"])
 async def test_all_connections_of_a_user_count_together(limit: str) -> None:
     """One more is refused; of another user it is not, and when one ends there is room again."""
     engine = Engine(limits={limit: 2}, ann=ALL, bob=ALL)
@@ -75,25 +75,18 @@ async def test_all_connections_of_a_user_count_together(limit: str) -> None:
         await engine.user("ann")
     else:
         second = await engine.user("ann")
-        asking = {"type": "cmd", "fun": "test.sleep", "tgt": "db", "mode": "sync"}
-        if limit == "subscriptions_per_user":
-            asking = {"type": "subscribe", "subscription": "event"}
-        kind = asking.pop("type")
-        waiting = [one.start(kind, **asking) for one in (first, second)]
+        asking = {"fun": "test.sleep", "tgt": "db", "mode": "sync"}
+        for one in (first, second):
+            one.start("cmd", **asking)
         for _ in range(20):
             await asyncio.sleep(0)
         with pytest.raises(Refused) as refused:
-            await second.ask(kind, **asking)
-        bob.start(kind, **asking)
-        if limit == "subscriptions_per_user":
-            number = (await waiting[0]())["subscription"]
-            await first.ask("unsubscribe", subscription=number)
-            await second.ask(kind, **asking)
-        else:
-            first.connection.closed()
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            second.start(kind, **asking)
+            await second.ask("cmd", **asking)
+        bob.start("cmd", **asking)
+        first.connection.closed()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        second.start("cmd", **asking)
     assert (refused.value.code, refused.value.error["details"]) == ("too_many", {"limit": limit})
 
 
