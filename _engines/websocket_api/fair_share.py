@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Generic, NamedTuple, TypeVar
@@ -117,6 +117,15 @@ class FairQueue(Generic[T]):
         self._waiting.clear()
         self._length = 0
         return things
+
+
+def in_turns(things: Iterable[T], share_of: Callable[[T], Share]) -> Iterator[T]:
+    """Yield things that are looked at one after the other, round robin between the users whose they are."""
+    queue: FairQueue[T] = FairQueue()
+    for thing in things:
+        queue.put(share_of(thing), thing)
+    while (taken := queue.take()) is not None:
+        yield taken[1]
 
 
 class Askers:

@@ -97,8 +97,8 @@ class Limits:
     channels: int = 8
     """Request channels to the master that are kept open; never more than the master's ``worker_threads``."""
     jobs_in_flight: int = 1000
-    """Jobs of all users, those of batches apart, that were started within 5 s and have not ended; others wait. More than
-    a master publishes in that time."""
+    """Jobs of all users, those of batches apart, that were started within 5 s and have not ended; others wait. It is
+    more than a master publishes in that time."""
     batch_jobs_in_flight: int = 50
     """Jobs of all users' batches that have not ended; what has no place is not published, and a cancel drops it."""
     commands_per_user: int = 1000

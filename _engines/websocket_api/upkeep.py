@@ -107,6 +107,7 @@ class Upkeep:
         """Do what must happen in time: nothing here may wait for the master, or ended tokens would live on."""
         self._look_at_bus()
         self._services.sessions.expire()
+        self._services.jobs_in_flight.tick()
         self._services.history.forget(self._services.wall())
 
     def _look_at_bus(self) -> None:

@@ -25,12 +25,14 @@ class Engine:
     def __init__(self) -> None:
         self.world = World()
         self.expired = 0
+        self.given_back = 0
         self.bus_reads = 0
         nothing = SimpleNamespace(on_end=lambda call: None, on_change=lambda call: None, all=list)
         sessions = SimpleNamespace(**vars(nothing), expire=self._expire, look_again=self._wait)
         services = SimpleNamespace(
             settings=Settings(),
             sessions=sessions,
+            jobs_in_flight=SimpleNamespace(tick=self._give_back),
             fleet=self.world.fleet,
             hub=self.world.hub,
             views=self.world.views,
@@ -48,6 +50,9 @@ class Engine:
             minions=SimpleNamespace(keys=self._wait, grains=self._fail),
             store=SimpleNamespace(recent=self._wait),
         )
+
+    def _give_back(self) -> None:
+        self.given_back += 1
 
     def _expire(self) -> None:
         self.expired += 1

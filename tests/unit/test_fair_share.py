@@ -14,6 +14,7 @@ from websocket_api.fair_share import (
     FairTurns,
     Share,
     asker,
+    in_turns,
     on_behalf_of,
 )
 
@@ -194,6 +195,12 @@ def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
     assert taken(places) == ["a0", "a1"]
     places.put(BOB, "b")
     assert taken(places) == ["b"]
+
+
+def test_what_is_looked_at_one_after_the_other_is_so_in_turns() -> None:
+    """Bob's batch is the second that is written, not the hundredth."""
+    whose = {"a0": ANN, "a1": ANN, "a2": ANN, "b": BOB}
+    assert list(in_turns(whose, whose.__getitem__)) == ["a0", "b", "a1", "a2"]
 
 
 async def test_turns_come_round_robin() -> None:

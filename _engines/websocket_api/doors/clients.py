@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 from ..errors import RESTART
 from ..live.connection import Connection
+from ..live.message_turns import MessageTurns
 from ..live.sessions import Session
 from ..live.throttle import Pace
 from ..operations.registry import Dispatcher
@@ -45,6 +46,8 @@ class Clients:
         self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
         """Of small frames, by user and eauth, as long as one of the user's connections sends some."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.messages = MessageTurns(lambda call: asyncio.get_running_loop().call_soon(call))
+        """Turns to read messages of websockets."""
         self.closing = False
         """Whether the engine stops: who comes now is sent away at once."""
 

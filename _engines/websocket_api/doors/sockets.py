@@ -10,6 +10,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.websocket import WebSocketHandler
 
 from ..errors import FELL_BEHIND, OWN_FAULT, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
+from ..fair_share import Share
 from ..live.codecs import CODECS, Codec
 from ..live.connection import Connection
 from ..live.outbox import Outbox
@@ -168,8 +169,16 @@ class SocketHandler(Base, WebSocketHandler):
         self.began(connection)
 
     def on_message(self, message: str | bytes) -> Awaitable[None] | None:
-        """Hand a message to the door."""
-        return None if self.connection is None else self.took(self.connection, message)
+        """Hand a message to the door, when it is its user's turn."""
+        if self.connection is None:
+            return None
+        session = self.connection.session
+        share = Share.of_stranger(self.address) if session is None else session.share
+        return self.clients.messages.take(share, lambda: self._read(message))
+
+    def _read(self, message: str | bytes) -> Awaitable[None] | None:
+        gone = self.connection is None or not self.connection.open
+        return None if gone else self.took(cast(Connection, self.connection), message)
 
     def small_frame(self) -> float:
         """Count a frame that ends no message; return the seconds until the next one is read."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..fair_share import Share
 from .batchids import request_id
 from .batchrequests import ENDED, FAILED, Call, Request, SentJob, iso
 
@@ -68,6 +69,11 @@ class Batch:
         self.count()
 
     # What is to be known
+
+    @property
+    def share(self) -> Share:
+        """For whom what is done for it counts."""
+        return Share(self.user, self.eauth)
 
     @property
     def ended(self) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from ..errors import ApiError
+from ..fair_share import in_turns
 from .batchbook import BatchBook
 from .batches import Batch
 from .batchids import MASTERS, Ids
@@ -156,7 +157,8 @@ class BatchKeeper:
         try:
             if self._lease is None:
                 self._lease = await self._begin()
-            for kept in list(self._kept.values()):
+            # In turns between users: of one of them there may be a thousand, and each takes the store a while.
+            for kept in in_turns(list(self._kept.values()), lambda kept: kept.batch.share):
                 due = self._clock() - kept.written >= RENEW_SECONDS
                 if (kept.dirty or due) and not kept.lock.locked():
                     await self._save_quietly(kept.batch, due)

@@ -160,7 +160,7 @@ class Dispatch:
             return
         driven.sending, driven.poked = True, False
         try:
-            with on_behalf_of(driven.share):
+            with on_behalf_of(batch.share):
                 while self._has_more(driven) and await self._send_one(driven):
                     pass
         except Exception:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ApiError, NotSent
-from ..fair_share import Share
 from .batches import Batch
 from .batchkeeper import BatchKeeper, NotOurs
 from .batchrequests import SentJob
@@ -48,11 +47,6 @@ class Driven:
     """Whether its jobs are being sent, or wait for a place."""
     poked: bool = False
     """Whether something changed meanwhile."""
-
-    @property
-    def share(self) -> Share:
-        """For whom what is done for it counts."""
-        return Share(self.batch.user, self.batch.eauth)
 
     def hold(self, session: Session) -> None:
         """Send in the name of this session from now on."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from ..errors import ApiError
-from ..fair_share import Share
+from ..fair_share import Share, in_turns
 from .permissions import Permissions, permission_key
 from .targets import TargetSets
 from .visibility import Viewer
@@ -190,7 +190,7 @@ class Sessions:
 
     async def look_again(self) -> None:
         """Ask Salt about every session that is in use; called every ``token_check`` seconds."""
-        for session in list(self._sessions.values()):
+        for session in in_turns(list(self._sessions.values()), lambda session: session.share):
             if not session.held and self._clock() - session.used > UNUSED_SECONDS:
                 self._sessions.pop(session.token, None)
                 continue

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ApiError
+from ..fair_share import Share, in_turns
 from .connection import Connection
 from .fleet import Fleet
 from .jobbook import JobBook
@@ -109,9 +110,10 @@ class JobWatcher:
                 self._give_up(question.about, silent)
         watched = {*self._watched(), *self._waiters}
         asked_about = {question.about for question in self._questions.values()}
-        for jid in watched - asked_about:
-            job = self._book.get(jid)
-            if job is None or job.kind != "job" or job.ended or not job.waiting:
+        jobs = [job for jid in sorted(watched - asked_about) if (job := self._book.get(jid)) is not None]
+        for job in in_turns(jobs, lambda job: Share(job.user or "", job.eauth or "")):
+            jid = job.jid
+            if job.kind != "job" or job.ended or not job.waiting:
                 continue
             if now - self._news_at.setdefault(jid, now) >= QUIET_SECONDS:
                 self._news_at[jid] = now

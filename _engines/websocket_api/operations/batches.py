@@ -92,7 +92,7 @@ def _bound(call: Call, planned: Plan) -> None:
     running: Counter[Share] = Counter()
     for one in call.services.batches.known():
         if not one.ended:
-            running[Share(one.user, one.eauth)] += one.total
+            running[one.share] += one.total
     part = most // len(running.keys() | {own})
     if running[own] + wanted > part:
         sentence = f"{running[own]} requests of your batches are under way, and at most {part} may be now"
