@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import multiprocessing
+import os
 import threading
 import time
 from collections import Counter
@@ -74,6 +75,7 @@ ALL = "all together"
 
 def _flood(url: str, token: str, kinds: list[str], stop: Any, answered: Any) -> None:
     """Keep requests of these kinds in flight until told to stop; runs in a process of its own."""
+    os.nice(19)  # a real one has a machine of its own
     counts: Counter[str] = Counter()
 
     def connection(place: int) -> None:
@@ -148,7 +150,8 @@ def measure(stage: Stage, samples: int, seconds: float, only: list[str]) -> Sect
     section.say(
         f"One user floods on {CONNECTIONS} connections with {DEPTH} requests in flight on each; another one runs `cmd` "
         "and waits for each reply. The figures are those of the other one: the median time to the reply alone and "
-        "during the flood, one after the other, and their ratio. Flooder, minions and master share the machine."
+        "during the flood, one after the other, and their ratio. All share the machine; the one who floods has the "
+        "lowest priority, for a real one would have a machine of their own."
     )
     rows, worst = [], 0.0
     with ExitStack() as stack:
