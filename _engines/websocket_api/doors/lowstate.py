@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..errors import MAX_FAULTS, ApiError
+from ..live.calls import redact_call
 from ..operations.targets import names
 
 Ask = Callable[..., Awaitable[Any]]
@@ -202,7 +203,8 @@ async def _on_master(client: str, low: Low, ask: Ask) -> Any:
     data = {**whole, "success": ran["success"], "user": (await ask("whoami"))["user"]}
     if kind == "wheel":
         return {"tag": ran["tag"], "data": data}
-    arguments = fields["arg"] + ([fields["kwarg"]] if fields["kwarg"] else [])
+    arg, kwarg = redact_call(fields["arg"], fields["kwarg"])
+    arguments = [*arg, kwarg] if kwarg else arg
     return {"tag": f"{ran['tag']}/ret", "data": {**data, "fun_args": arguments}}
 
 

@@ -55,7 +55,8 @@ def record(batch: Batch) -> Record:
 def calls(batch: Batch) -> list[dict[str, Any]]:
     """Return what is written once, when the batch is made."""
     # Not asdict(): arguments may be nested deeper than it can follow.
-    return [{one.name: getattr(call, one.name) for one in fields(Call)} for call in batch.calls]
+    values = ({one.name: getattr(call, one.name) for one in fields(Call)} for call in batch.calls)
+    return [{name: value for name, value in one.items() if value is not None} for one in values]
 
 
 def chunk(batch: Batch, number: int) -> list[Row]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .calls import redact_call
 from .encoding import encode
 
 ENDED = frozenset({"resolved", "error", "timeout", "canceled"})
@@ -22,6 +23,8 @@ class Call:
     kwarg: dict[str, Any]
     method: str = "post"
     resource: str = ""
+    tunnel: str | None = None
+    """A field of the puppetmaster's messages: kept and shown, and without a meaning here."""
 
     @cached_property
     def bytes(self) -> int:
@@ -30,9 +33,15 @@ class Call:
 
     def shown(self) -> dict[str, Any]:
         """Return it in the words of the puppetmaster's clients."""
-        data = {**self.kwarg, "__args": self.arg} if self.arg else dict(self.kwarg)
         resource = self.resource or "/" + self.fun.replace(".", "/")
-        return {"method": self.method, "resource": resource, "data": data, "fun": self.fun}
+        shown = {"method": self.method, "resource": resource, "data": dict(self._data), "fun": self.fun}
+        return shown if self.tunnel is None else {**shown, "tunnel": self.tunnel}
+
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        """The arguments without their secrets: as in a job, and once for all requests that share the call."""
+        arg, kwarg = redact_call(self.arg, self.kwarg)
+        return {**kwarg, "__args": arg} if arg else kwarg
 
 
 @dataclass(slots=True)

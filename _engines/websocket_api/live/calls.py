@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .encoding import encode
+from .redaction import PEM_MARK, redact, redact_arguments, redact_private_keys
 
 COMPOUND = ","  # between the functions of a compound command; no function has it in its name
 
@@ -35,3 +38,18 @@ def each(value: Any) -> list[Any]:
     if isinstance(value, Mapping):
         return list(value.values())
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def redact_call(arg: Sequence[Any], kwarg: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a call as they may be shown: without what job objects and events hide of them."""
+    *positional, named = redact_arguments([*arg, {"__kwarg__": True, **kwarg}])
+    shown = positional, {name: value for name, value in named.items() if name in kwarg}
+    return redact_private_keys(shown) if PEM_MARK in encode(shown) else shown
+
+
+def redact_load(load: dict[str, Any]) -> dict[str, Any]:
+    """Return a publish load without its secrets; a private key may stand anywhere in its arguments."""
+    clean = redact(load)
+    if PEM_MARK in encode(clean.get("arg")):
+        clean = {**clean, "arg": redact_private_keys(clean["arg"])}
+    return clean

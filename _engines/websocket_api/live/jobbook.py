@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from .calls import call_of
+from .calls import call_of, redact_load
 from .events import Event
 from .jobs import RETURNED, Job, Part, is_made_at, start_time
-from .redaction import redact
 from .retention import Needed, Retention
 from .tags import Kind
 
@@ -106,7 +105,7 @@ class JobBook:
     def started(self, jid: str, load: Mapping[str, Any], user: str, eauth: str) -> Job:
         """Note a job that was started here; its owner is this user of this eauth."""
         job = self._open(jid)
-        self._describe(job, redact(dict(load)))
+        self._describe(job, redact_load(dict(load)))
         job.user, job.eauth, job.said_by = user, eauth, None
         job.expect(load.get("minions", ()), load.get("missing", ()), self._clock())
         self._tell(job)

@@ -13,6 +13,8 @@ from typing import Any
 REDACTED = "(redacted)"
 SECRET_NAMES = frozenset({"token", "password", "key", "eauth_token", "auth_list", "sharedsecret"})
 PEM_MARK = b"PRIVATE KEY-----"
+_NAMED = re.compile(r"([^\W\d][\w.-]*)=(?!=)")
+"""How a string begins that a minion takes for a keyword argument (``salt.utils.args.parse_kwarg``)."""
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 
@@ -36,6 +38,11 @@ def redact(data: dict[str, Any]) -> dict[str, Any]:
     return clean
 
 
+def redact_arguments(arg: Sequence[Any]) -> list[Any]:
+    """Return the arguments of a publish load without the secrets that have a name."""
+    return list(_arguments("arg", arg))
+
+
 def redact_private_keys(value: Any) -> Any:
     """Return a copy of ``value``, however deep, with every PEM private key replaced."""
     if isinstance(value, str):
@@ -55,6 +62,8 @@ def _arguments(name: str, arguments: Sequence[Any], depth: int = 1) -> Sequence[
     for item in arguments:
         if isinstance(item, Mapping):
             items.append(_without_secrets(item) if _is_keywords(name, item) else item)
+        elif isinstance(item, str):
+            items.append(_without_named_secret(item) if "=" in item else item)
         else:
             items.append(_arguments("arg", item, 0) if depth and isinstance(item, (list, tuple)) else item)
     return items if any(item is not old for item, old in zip(items, arguments, strict=True)) else arguments
@@ -65,8 +74,18 @@ def _is_keywords(name: str, item: Any) -> bool:
     return isinstance(item, Mapping) and (name == "fun_args" or "__kwarg__" in item)
 
 
+def _without_named_secret(text: str) -> str:
+    """Return ``password=(redacted)`` for ``password=...``; the same object for other text."""
+    named = _NAMED.match(text)
+    return f"{named[1]}={REDACTED}" if named is not None and _is_secret(named[1]) else text
+
+
+def _is_secret(name: Any) -> bool:
+    return isinstance(name, str) and (name in SECRET_NAMES or name.startswith("__pub_"))
+
+
 def _without_secrets(data: Mapping[Any, Any]) -> dict[Any, Any]:
-    secrets = [name for name in data if isinstance(name, str) and (name in SECRET_NAMES or name.startswith("__pub_"))]
+    secrets = [name for name in data if _is_secret(name)]
     if not secrets:
         return data  # type: ignore[return-value]  # unchanged, whatever mapping it is
     return {**data, **dict.fromkeys(secrets, REDACTED)}

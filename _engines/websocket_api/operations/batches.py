@@ -18,7 +18,7 @@ async def batch(call: Call) -> dict[str, Any]:
     """Make a batch."""
     need_client(call, "local_async", "local")
     need_bus(call)
-    services, session = call.services, call.session
+    services, session, timeout = call.services, call.session, call.get("timeout")
     planned = await plan(call)
     call.noted["fun"] = sorted({one.fun for one in planned.calls})
     _bound(call, planned)
@@ -31,7 +31,7 @@ async def batch(call: Call) -> dict[str, Any]:
             planned.calls,
             planned.requests,
             created=services.wall(),
-            timeout=call.get("timeout"),
+            timeout=None if timeout == "infinity" else timeout,
             concurrency=call.get("concurrency", 0),
             stop=call.get("on_error", "continue") == "stop",
             token=session.token,

@@ -70,7 +70,7 @@ async def plan(call: Call) -> Plan:
     planned, known, wall = Plan(), dict[bytes, int](), call.services.wall()
     for item, names, there in zip(items, named, found, strict=True):
         asked = item.asked
-        place_of = known.setdefault(encode([asked.fun, asked.arg, asked.kwarg]), len(planned.calls))
+        place_of = known.setdefault(_key(asked), len(planned.calls))
         if place_of == len(planned.calls):
             planned.calls.append(asked)
         planned.requests += _requests(place_of, names, set(there), wall)
@@ -132,8 +132,12 @@ def _asked(item: Mapping[str, Any]) -> BatchCall:
     else:
         data, resource = dict(item.get("data", {})), item["resource"]
         fun = resource.strip("/").replace("/", ".")
-        asked = BatchCall(fun, list(data.pop("__args", [])), data, item["method"], resource)
+        asked = BatchCall(fun, list(data.pop("__args", [])), data, item["method"], resource, item.get("tunnel"))
     return asked
+
+
+def _key(asked: BatchCall) -> bytes:
+    return encode([asked.fun, asked.arg, asked.kwarg, asked.method, asked.resource, asked.tunnel])
 
 
 def _place(item: Mapping[str, Any], path: str) -> str:

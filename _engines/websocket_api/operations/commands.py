@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import ApiError, not_permitted
+from ..live.calls import redact_call
 from ..live.jobs import Job
 from .reach import Reach, narrowed
 from .registry import Call, operation
@@ -33,7 +34,8 @@ def note(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
     """Note for the audit line what runs; arguments only where the operator asked for that."""
     call.noted["fun"] = fun
     if call.services.settings.audit_args:
-        call.noted["arg"] = [*arg, kwarg] if kwarg else arg
+        shown, named = redact_call(arg, kwarg)
+        call.noted["arg"] = [*shown, named] if named else shown
 
 
 def loaded(arg: list[Any], kwarg: dict[str, Any]) -> list[Any]:

@@ -28,7 +28,7 @@ async def subscribe(call: Call) -> dict[str, Any]:
         most = limits.subscriptions_per_connection
         raise ApiError("too_many", f"{most} subscriptions are open", {"limit": "subscriptions_per_connection"})
     kind = call.message["subscription"]
-    if kind == "job":
+    if kind in ("job", "jobs"):
         recovered = None
         number = await _follow_jobs(call)
     elif kind == "minions":
@@ -84,7 +84,7 @@ def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> 
 
 async def _follow_jobs(call: Call) -> int:
     services, connection, session = call.services, call.connection, call.session
-    wanted, only = call.message["jid"], call.get("minions", ())
+    wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
     without_return = call.get("without_return", False)
     if wanted == ALL_JOBS:
         number = connection.next_number()

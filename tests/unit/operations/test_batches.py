@@ -252,6 +252,8 @@ async def test_a_canceled_batch_says_so_and_a_second_time_is_a_conflict() -> Non
         ({"batch": [post(data={"__args": ["a=b"]})]}, ["/batch/0/data/__args/0"]),
         ({"batch": [{"fun": "a.b", "arg": ["a=b"], "tgt": "*"}, {"fun": "a.b", "arg": ["c=d"], "tgt": "*"}]}, None),
         ({"batch": [post()], "timeout": 0}, ["/timeout"]),
+        ({"batch": [post()], "timeout": "Infinity"}, ["/timeout"]),
+        ({"batch": [{"fun": "test.ping", "tgt": "*", "tunnel": "/remote"}]}, ["/batch/0/resource"]),
         ({"batch": [post()], "timeout": "9", "concurrency": -1, "on_error": "panic"}, None),
         ({"batch": [post()], "concurrency": 1.5}, ["/concurrency"]),
     ],
@@ -278,6 +280,36 @@ async def test_a_destination_that_matches_nobody_is_named() -> None:
     assert caught.value.code == "no_minions"
     assert [one["path"] for one in caught.value.error["details"]] == ["/batch/1/__request/destination", "/batch/2/tgt"]
     assert await ann.ask("list_batches") == []
+
+
+async def test_a_batch_with_some_unknown_destinations_is_made() -> None:
+    """Each of them is a request that ended as an error; without any known one nothing is made."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", batch=[post(), post(to="gone"), post("/test/echo", ["lost", "web2"])])
+    assert (made["totalCount"], made["errorCount"]) == (4, 2)
+    whole = await ann.ask("get_batch", batch=made["id"], collection=True)
+    told = {one["__request"]["destination"]: one["__request"]["status"] for one in whole["requests"]}
+    assert told == {"web1": "pending", "gone": "error", "lost": "error", "web2": "pending"}
+    assert whole["requests"][1]["__request"]["result"]["error"] == "no_minions"
+    with pytest.raises(Refused, match="no_minions"):
+        await ann.ask("batch", batch=[post(to="gone"), post("/test/echo", ["lost"])])
+
+
+async def test_the_fields_of_the_puppetmaster_are_kept() -> None:
+    """``tunnel`` and ``method`` of each item, also where the function is the same; a timeout may be ``infinity``."""
+    engine = await started()
+    ann = await engine.user()
+    items = [post(tunnel="/remote"), post(to="web2"), post(to="db", method="get")]
+    made = await ann.ask("batch", batch=items, timeout="infinity")
+    assert made["timeout"] is None
+    whole = await ann.ask("get_batch", batch=made["id"], collection=True)
+    assert [(one.get("tunnel"), one["method"]) for one in whole["requests"]] == [
+        ("/remote", "post"),
+        (None, "post"),
+        (None, "get"),
+    ]
+    assert [one.get("tunnel") for one in engine.batches.whats[made["id"]]] == ["/remote", None, None]
 
 
 async def test_too_many_requests_are_refused_with_limit_and_number() -> None:

@@ -145,13 +145,26 @@ async def test_every_kind_of_frame_is_as_promised() -> None:
     assert set(types(bob.frames)) == seen
 
 
-async def test_all_jobs_are_followed_by_a_star() -> None:
+async def test_some_jobs_are_followed_by_the_other_word_too() -> None:
+    """``jobs`` is what the first document calls the stream."""
+    engine = Engine(ann=[".*"])
+    ann = await engine.user("ann")
+    first, second = [(await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"] for _ in range(2)]
+    await ann.ask("subscribe", subscription="jobs", jid=second)
+    engine.world.time.pass_(1)
+    assert {frame["job"]["jid"] for frame in ann.frames if frame["type"] == "job"} == {second} != {first}
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"subscription": "job", "jid": "*"}, {"subscription": "job"}, {"subscription": "jobs"}], ids=repr
+)
+async def test_all_jobs_are_followed_by_a_star_or_without_jid(wanted: dict[str, str]) -> None:
     """Those that are known, whole, and those that come; each cut to what the user may see."""
     engine = Engine(ann=[".*"], bob=WEB)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     first = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
     await ann.ask("cmd", fun="cmd.run", tgt="db", args=["x"])
-    await bob.ask("subscribe", subscription="job", jid="*", without_return=True)
+    await bob.ask("subscribe", **wanted, without_return=True)
     second = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
     engine.world.time.pass_(1)
     engine.returns(first, "web1", "long")

@@ -108,7 +108,7 @@ FAULTY = [
     ({"type": "auth", "username": "a", "password": ""}, {"/password": "must not be empty"}),
     ({"type": "signature", "module": "test.ping"}, {"": "needs tgt or client"}),
     ({"type": "event", "tag": "a", "body": {}, "tgt_type": "list"}, {"/tgt": "is required beside tgt_type"}),
-    (subscribe("job"), {"/jid": "is required to follow a job"}),
+    (subscribe("jobs", fun="a.b"), {"/fun": "goes with the subscription event only"}),
     (subscribe("job", jid=JID, tag="salt/"), {"/tag": "goes with the subscription event only"}),
     (subscribe("job", jid="**"), {"/jid": "does not have the form"}),
     (subscribe("job", jid=["*"]), {"/jid/0": "does not have the form"}),
@@ -121,7 +121,7 @@ FAULTY = [
         },
     ),
     (subscribe("minions", jid=JID), {"/jid": "goes with the subscriptions event and job only"}),
-    (subscribe("runner"), {"/subscription": "must be one of: event, job, minions, batch"}),
+    (subscribe("runner"), {"/subscription": "must be one of: event, job, minions, batch, jobs"}),
     (subscribe("event", match_type="regex", tag="x" * 257), {"/tag": "must be at most 256 characters"}),
     (subscribe("event", match_type="regex", tag=["x" * 257]), {"/tag/0": "must be at most 256 characters"}),
 ]

@@ -1,0 +1,128 @@
+"""Secrets among the arguments of a command are hidden in every shape in which arguments are shown or logged."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from websocket_api.doors.lowstate import run
+from websocket_api.live.batchrequests import Call
+from websocket_api.live.calls import redact_call
+from websocket_api.live.rebar_batches import RebarBatches
+from websocket_api.live.redaction import REDACTED, SECRET_NAMES
+
+from tests.unit.live.batching import settle
+from tests.unit.live.test_rebar import RebarClient
+from tests.unit.operations.engine import Engine, Talker
+
+CANARY = "correct-horse"
+PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"
+KWARG = {**dict.fromkeys(sorted(SECRET_NAMES), CANARY), "key_file": PEM, "name": "shown"}
+ARG = ["shown", PEM]
+
+
+async def started() -> tuple[Engine, Talker]:
+    """An engine whose operator asked for arguments in the audit log, and somebody who may do everything."""
+    engine = Engine(ann=[".*", "@runner", "@wheel"])
+    engine.set(audit_args=True)
+    await engine.services.batch_keeper.tick()
+    return engine, await engine.user()
+
+
+def item(form: str) -> dict[str, Any]:
+    """One request in each of the two forms."""
+    if form == "fun":
+        return {"fun": "mysql.query", "arg": ARG, "kwarg": KWARG, "tgt": "web1"}
+    data = {**KWARG, "__args": ARG}
+    return {"method": "post", "resource": "/mysql/query", "data": data, "__request": {"destination": "web1"}}
+
+
+def assert_hidden(shown: dict[str, Any]) -> None:
+    """Fail where a secret is shown, and where the arguments are not shown at all."""
+    for name, value in shown.items():
+        text = json.dumps(value)
+        assert CANARY not in text, name
+        assert {REDACTED in text, "shown" in text} == {True}, f"{name} shows no arguments: this test shows nothing"
+
+
+@pytest.mark.parametrize("form", ["fun", "resource"])
+async def test_a_batch_shows_its_arguments_as_a_job_does(form: str) -> None:
+    """In every reply, frame and event that holds a request."""
+    engine, ann = await started()
+    world = engine.world
+    RebarBatches(rebar=world.rebar, book=engine.services.batches, later=world.hub.later, clock=world.time)
+    rebar = RebarClient(world)
+    rebar.register("requests.*.*")
+    made = await ann.ask("batch", batch=[item(form)])
+    await ann.ask("subscribe", subscription="batch", batch=made["id"], collection=True)
+    for _ in range(4):
+        world.time.pass_(0.25)
+        await settle()
+    (sent,) = engine.commands.published
+    assert (sent["arg"], {**KWARG, **sent["kwarg"]}) == (ARG, sent["kwarg"])
+    assert_hidden(
+        {
+            "collection": await ann.ask("get_batch", batch=made["id"], collection=True),
+            "request": await ann.ask("get_batch", request=made["requests"][0]),
+            "frames": [frame for frame in ann.frames if frame.get("requests")],
+            "digital rebar": [frame["Object"] for frame in rebar.got],
+            "job": await ann.ask("get_job", jid=sent["jid"]),
+        }
+    )
+
+
+async def test_a_job_hides_private_keys_before_its_event_is_read() -> None:
+    """The engine knows a job from its own call first."""
+    engine, ann = await started()
+    jid = (await ann.ask("cmd", fun="mysql.query", tgt="*", args=ARG, kwargs=KWARG))["jid"]
+    await ann.ask("subscribe", subscription="job", jid=jid)
+    engine.world.time.pass_(1)
+    assert_hidden(
+        {
+            "get_job": await ann.ask("get_job", jid=jid),
+            "list_jobs": await ann.ask("list_jobs"),
+            "frames": [frame for frame in ann.frames if frame["type"] == "job"],
+        }
+    )
+
+
+async def test_a_secret_in_a_string_that_names_it_is_hidden() -> None:
+    """Minions take such a string for a keyword argument, and salt-api's clients mean it so."""
+    _, ann = await started()
+    await ann.ask("cmd", fun="mysql.query", tgt="*", args=[f"password={CANARY}", "name=shown"], parse=True)
+    assert_hidden({"list_jobs": await ann.ask("list_jobs")})
+
+
+@pytest.mark.parametrize("kind", ["cmd", "runner", "wheel"])
+async def test_the_audit_log_hides_them_too(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Though its operator asked for arguments."""
+    caplog.set_level("INFO", "websocket_api.audit")
+    _, ann = await started()
+    fun, target = ("key.accept" if kind == "wheel" else "manage.up"), ({"tgt": "*"} if kind == "cmd" else {})
+    await ann.ask(kind, fun=fun, kwarg={"name": "shown", "password": CANARY}, **target)
+    assert_hidden({"audit": caplog.records[-1].getMessage()})
+
+
+async def test_the_full_return_of_a_runner_hides_them() -> None:
+    """As the event of the same name does."""
+    engine, ann = await started()
+    engine.commands.answers = {"manage.up": True}
+    low = {"client": "runner", "fun": "manage.up", "arg": ["shown"], "kwarg": {"token": CANARY}}
+    (told,) = await run({**low, "full_return": True}, ann.ask, tuple(engine.services.settings.clients))
+    assert_hidden({"full_return": told["data"]["fun_args"]})
+
+
+def test_what_is_sent_keeps_them() -> None:
+    """The copy for clients is another one, made once."""
+    call = Call("a.b", ARG, KWARG)
+    assert CANARY not in json.dumps(call.shown())
+    assert dataclasses.asdict(call)["kwarg"] == KWARG
+    assert call.shown() == call.shown()
+
+
+def test_arguments_without_secrets_are_shown_as_they_are() -> None:
+    """Positional objects and keywords that only look like secrets too."""
+    arg, kwarg = [{"password": "a positional object"}, "a=b", "==", None], {"tokens": 1, "my_key": [2]}
+    assert redact_call(arg, kwarg) == (arg, kwarg)
