@@ -55,7 +55,7 @@ $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 CONTRACT_3007 := tests/integration/test_loader.py tests/integration/master tests/functional/master \
     tests/functional/test_permissions_like_salt.py tests/integration/test_visibility_table.py \
     tests/integration/test_canaries.py tests/integration/test_changed_rights.py tests/integration/test_faults.py \
-    tests/functional/test_targets_like_salt.py
+    tests/functional/test_targets_like_salt.py tests/functional/test_arguments_like_salt.py
 
 .PHONY: test-3006 test-3007 test-all
 test-3006: .venv/.made .venv-3006/.made ## Run what Salt 3006 is told, which is refused

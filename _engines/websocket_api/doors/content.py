@@ -14,7 +14,7 @@ import yaml
 from ..errors import ApiError
 from ..live.decoding import MAX_DIGITS, check, read_json
 from ..live.encoding import encode, plain
-from ..master import yaml_documents
+from ..master import arguments, yaml_documents
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
 MAX_VALUES = 200_000  # in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
@@ -75,7 +75,7 @@ def media_type(header: str | None) -> str:
 async def read(body: bytes, header: str | None, *, known: bool = True) -> Any:
     """Return what a body holds, by its Content-Type; None for an empty one. No type means JSON.
 
-    A form is an object; its ``arg`` is a list and ``kwarg`` an object, both read as YAML, as on Salt's command line.
+    A form is an object; its ``arg`` is a list and ``kwarg`` an object, both read as Salt's command line reads them.
     Plain text is JSON too if it can be: that is how SaltGUI sends it.
 
     :param known: whether it is known who sent it; of others large YAML is not read
@@ -157,24 +157,24 @@ def fields(text: str, charset: str = "utf-8") -> dict[str, list[str]]:
 
 def _form(text: str, charset: str = "utf-8") -> dict[str, Any]:
     gathered = fields(text, charset)
+    arg, kwarg = gathered.pop("arg", None), gathered.pop("kwarg", None)
     form: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in gathered.items()}
-    if "arg" in gathered:
-        form["arg"] = [_argument(value) for value in gathered["arg"]]
-    if "kwarg" in gathered:
-        form["kwarg"] = _argument(gathered["kwarg"][-1])
+    if arg is not None:
+        form["arg"] = [arguments.read(value) for value in arg]
+    if kwarg is not None:
+        form |= _keywords(kwarg)
     return form
 
 
-def _argument(text: str) -> Any:
-    """Return a form's argument as Salt's command line reads it: what is no YAML, or more than one line, is text."""
-    if not text.strip() or "\n" in text:
-        return text
-    try:
-        value = _yaml(text)
-    except ApiError:
-        return text
-    # A comment alone is null for YAML, and text for who typed it; so it is on the command line.
-    return text if value is None and text.strip().lower() not in ("null", "~", "none") else value
+def _keywords(values: list[str]) -> dict[str, Any]:
+    """Return the field ``kwarg`` of a form; nothing for an empty one.
+
+    :raises ApiError: bad_message where it is there twice: which of them is meant cannot be known
+    """
+    if len(values) > 1:
+        fault = {"path": "/kwarg", "message": "must not be there twice"}
+        raise ApiError("bad_message", f"kwarg {fault['message']}", [fault])
+    return {"kwarg": arguments.read(values[0])} if values[0] else {}
 
 
 def _weight(wanted: dict[str, float], kind: str) -> float:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..errors import MAX_FAULTS, ApiError
-from ..live.calls import redact_call
-from ..operations.targets import names
+from .lowfields import (
+    LONGEST_SECONDS,
+    Low,
+    arguments,
+    batch_size,
+    keywords,
+    number,
+    positional,
+    seconds,
+    shown,
+    target,
+    truth,
+)
 
 Ask = Callable[..., Awaitable[Any]]
 """``await ask(operation, **fields)``."""
-Low = Mapping[str, Any]
 
 CLIENTS = (
     *("local", "local_async", "local_subset", "local_batch"),
@@ -23,18 +34,22 @@ CLIENTS = (
 )
 CREDENTIALS = ("token", "username", "password", "eauth")
 _TOKEN = re.compile(r"[0-9a-fA-F]{32,128}")
-LONGEST_SECONDS = 3600  # that a synchronous low waits; nearly always it ends sooner, when its job does
 PUBLISHED = frozenset(
     (
         *("client", "fun", "tgt", "tgt_type", "expr_form", "arg", "kwarg", *CREDENTIALS),
         *("ret", "metadata", "delimiter", "full_return", "state_events"),
-        *("timeout", "gather_job_timeout", "batch", "batch_wait", "subset", "sub"),
+        *("timeout", "gather_job_timeout", "batch", "batch_wait", "failhard", "subset", "sub"),
     )
 )
 """What may stand in a low for minions. ``timeout`` and ``gather_job_timeout`` tell Salt's own client when to ask
 whether minions still run a job; the engine asks once for all who watch."""
+BELONGS_TO = {
+    **dict.fromkeys(("batch", "batch_wait", "failhard"), "local_batch"),
+    **dict.fromkeys(("subset", "sub"), "local_subset"),
+}
+"""Fields that one client alone obeys. Salt runs any other on the whole target at once, without a word."""
+BATCH = "10%"  # of the minions at once, where a low names no number: as in Salt's client
 ENDED = ("returned", "failed")
-MARK = "__kwarg__"
 LIST_OF_FUNCTIONS = {"path": "/fun", "message": "must be a string"}
 NO_RETURN = """\
 Minion did not return. [No response]
@@ -43,8 +58,15 @@ return data for this job later, run the following command:
 
 salt-run jobs.lookup_jid {jid}"""
 """What LocalClient of Salt 3008 says; clients look for its beginning."""
-MASTER_ONLY = frozenset(("client", "fun", "arg", "kwarg", "timeout", "full_return", *CREDENTIALS))
+MASTER_ONLY = frozenset(("client", "fun", "arg", "kwarg", *CREDENTIALS))
 """What is no keyword argument of the function in a low for the master, where they stand flat."""
+NOT_PASSED = {
+    "runner": MASTER_ONLY | {"timeout", "full_return"},
+    "runner_async": MASTER_ONLY,
+    "wheel": MASTER_ONLY | {"full_return"},
+    "wheel_async": MASTER_ONLY | {"full_return"},
+}
+"""The same by client: ``timeout`` is the function's where nobody waits. Of a wheel everything is always told."""
 
 
 async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
@@ -68,29 +90,13 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
     return [await _on_master(client, low, ask)]
 
 
-def settled(low: Low, fields: Low) -> dict[str, Any]:
-    """Return a low with what its path says.
-
-    ``local`` is what ``local_async`` is short for there, as in rest_cherrypy: both run the same, and the path says when
-    the answer comes.
-
-    :raises ApiError: bad_message where the low states something else
-    """
-    for name, value in fields.items():
-        stated = low.get(name)
-        if stated not in (None, "", value) and (name, stated) != ("client", "local"):
-            fault = {"path": f"/{name}", "message": "differs from what the path says"}
-            raise ApiError("bad_message", f"{name} {fault['message']}", [fault])
-    return {**low, **fields}
-
-
 def check_client(client: Any, enabled: tuple[str, ...]) -> str:
     """Return a client that is enabled; refuse others in Salt's words.
 
     :raises ApiError: bad_message
     """
     if client not in (*CLIENTS, "ssh"):
-        raise ApiError("bad_message", f"Invalid client specified: '{_shown(client)}'")
+        raise ApiError("bad_message", f"Invalid client specified: '{shown(client)}'")
     if client == "ssh" or client not in enabled:
         how = "Add to 'netapi_enable_clients' master config option to enable."
         raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
@@ -100,10 +106,14 @@ def check_client(client: Any, enabled: tuple[str, ...]) -> str:
 async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
     if unknown := [name for name in low if name not in PUBLISHED]:
         faults = [
-            {"path": f"/{_shown(name)}", "message": "does not travel with a command"} for name in unknown[:MAX_FAULTS]
+            {"path": f"/{shown(name)}", "message": "does not travel with a command"} for name in unknown[:MAX_FAULTS]
         ]
-        raise ApiError("bad_message", f"{_shown(unknown[0])} does not travel with a command", faults)
-    call = _call(low)
+        raise ApiError("bad_message", f"{shown(unknown[0])} does not travel with a command", faults)
+    for name, owner in BELONGS_TO.items():
+        if owner != client and low.get(name) not in (None, "", False):
+            fault = {"path": f"/{name}", "message": f"goes with the client {owner} only"}
+            raise ApiError("bad_message", f"{name} {fault['message']}", [fault])
+    call, full = _call(low), truth(low, "full_return")
     try:
         if client == "local_async":
             return [await ask("cmd", mode="async", **call)]
@@ -111,7 +121,7 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
             return await _in_batches(call, low, ask)
         if client == "local_subset":
             call |= await _subset(call, low, ask)
-        return [_returns(await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call), bool(low.get("full_return")))]
+        return [_returns(await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call), full)]
     except ApiError as fault:
         if fault.code != "no_minions":
             raise
@@ -120,42 +130,29 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
 
 def _call(low: Low) -> dict[str, Any]:
     """Return the fields of ``cmd`` that a low means."""
-    call: dict[str, Any] = {"fun": low["fun"], **_target(low)}
-    call["arg"], call["kwarg"] = _arguments(low)
+    call: dict[str, Any] = {"fun": low["fun"], **target(low)}
+    call["arg"], call["kwarg"] = arguments(low)
     call["parse"] = True
     call |= {name: low[name] for name in ("metadata", "delimiter", "ret") if low.get(name) is not None}
     if isinstance(call.get("ret"), list):
         call["ret"] = ",".join(map(str, call["ret"]))
-    if low.get("state_events"):
+    if truth(low, "state_events"):
         call["progress"] = True
     return call
 
 
-def _target(low: Low) -> dict[str, Any]:
-    """Return the target of a low and its kind, which the operation refuses where they do not fit.
-
-    :raises ApiError: bad_message where there is no target, or where the old and the new name state different kinds
-    """
-    tgt, kinds = low.get("tgt"), [low[name] for name in ("tgt_type", "expr_form") if low.get(name)]
-    if tgt is None:
-        raise ApiError("bad_message", "a low for minions needs tgt", [{"path": "/tgt", "message": "is required"}])
-    if len(kinds) > 1 and kinds[0] != kinds[1]:
-        fault = {"path": "/expr_form", "message": "states another kind than tgt_type"}
-        raise ApiError("bad_message", f"expr_form {fault['message']}", [fault])
-    tgt_type = kinds[0] if kinds else "list" if isinstance(tgt, list) else "glob"
-    return {"tgt": names(tgt) if tgt_type == "list" and isinstance(tgt, str) else tgt, "tgt_type": tgt_type}
-
-
 async def _subset(call: Mapping[str, Any], low: Low, ask: Ask) -> dict[str, Any]:
     """Return the target that is so many of the minions, by chance."""
-    wanted = _number(low, "subset" if "subset" in low else "sub", 3)
+    wanted = number(low, "sub" if low.get("sub") not in (None, "") else "subset", 3)
     found = await _matched(call, ask)
-    return {"tgt": random.sample(found, min(len(found), max(1, int(wanted)))), "tgt_type": "list"}
+    return {"tgt": random.sample(found, min(len(found), max(1, math.ceil(wanted)))), "tgt_type": "list"}
 
 
 async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
-    found, full = await _matched(call, ask), bool(low.get("full_return"))
-    size, pause = _size(low.get("batch", "100%"), len(found)), _number(low, "batch_wait", 0)
+    stated, pause, failhard = low.get("batch"), number(low, "batch_wait", 0), truth(low, "failhard")
+    batch_size(stated := BATCH if stated in (None, "") else stated, 0)
+    found, full = await _matched(call, ask), truth(low, "full_return")
+    size = batch_size(stated, len(found))
     answers: list[Any] = []
     for start in range(0, len(found), size):
         if start and pause:
@@ -163,6 +160,8 @@ async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
         call |= {"tgt": found[start : start + size], "tgt_type": "list"}
         ended = await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call)
         answers += [{minion: value} for minion, value in _returns(ended, full, with_missing=False).items()]
+        if failhard and any((part["retcode"] or 0) > 0 for part in ended["minions"].values()):
+            break
     return answers
 
 
@@ -191,21 +190,24 @@ def _returns(job: Mapping[str, Any], full: bool, *, with_missing: bool = True) -
 
 async def _on_master(client: str, low: Low, ask: Ask) -> Any:
     kind, fun = client.removesuffix("_async"), low["fun"]
-    flat = {name: value for name, value in low.items() if name not in MASTER_ONLY}
-    fields = {"fun": fun, "arg": _list(low.get("arg")), "kwarg": {**flat, **_object(low)}}
+    flat = {name: value for name, value in low.items() if name not in NOT_PASSED[client]}
+    fields = {"fun": fun, "arg": positional(low), "kwarg": {**keywords(low), **flat}}
     if client.endswith("_async"):
         return await ask(kind, mode="async", **fields)
-    timeout = _number(low, "timeout", LONGEST_SECONDS) if kind == "runner" else LONGEST_SECONDS
-    ran = await ask(kind, mode="sync", full=True, timeout=min(LONGEST_SECONDS, max(1, timeout)), **fields)
-    if kind == "runner" and not low.get("full_return"):
+    timeout = seconds(low) if kind == "runner" else LONGEST_SECONDS
+    full = truth(low, "full_return")
+    if timeout <= 0:
+        started = await ask(kind, mode="async", **fields)
+        raise ApiError("timeout", "the runner is still running", {"jid": started["jid"]})
+    ran = await ask(kind, mode="sync", full=True, timeout=timeout, **fields)
+    if kind == "runner" and not full:
         return ran["return"]
     whole = {"jid": ran["jid"], "tag": ran["tag"], "fun": f"{kind}.{fun}", "return": ran["return"]}
     data = {**whole, "success": ran["success"], "user": (await ask("whoami"))["user"]}
     if kind == "wheel":
         return {"tag": ran["tag"], "data": data}
-    arg, kwarg = redact_call(fields["arg"], fields["kwarg"])
-    arguments = [*arg, kwarg] if kwarg else arg
-    return {"tag": f"{ran['tag']}/ret", "data": {**data, "fun_args": arguments}}
+    as_read = (await ask("get_job", jid=ran["jid"])).get("arg") or []  # without secrets
+    return {"tag": f"{ran['tag']}/ret", "data": {**data, "fun_args": as_read}}
 
 
 class Askers:
@@ -267,53 +269,3 @@ class Askers:
         if key not in self._tokens:
             self._tokens[key] = await self._log_in(**fields)
         return self._tokens[key]
-
-
-def _arguments(low: Low) -> tuple[list[Any], dict[str, Any]]:
-    """Return ``arg`` and ``kwarg``. Who sends again what Salt's job lists show has keyword arguments among ``arg``,
-    with Salt's mark on them; of a name that is there twice the last counts, as on a minion."""
-    arg, kwarg = [], {}
-    for value in [*_list(low.get("arg")), {**_object(low), MARK: True}]:
-        if isinstance(value, dict) and value.get(MARK) is True:
-            kwarg.update(value)
-        else:
-            arg.append(value)
-    kwarg.pop(MARK)
-    return arg, kwarg
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _object(low: Low) -> dict[str, Any]:
-    value = low.get("kwarg")
-    if value is not None and not isinstance(value, dict):
-        raise ApiError("bad_message", "kwarg must be an object", [{"path": "/kwarg", "message": "must be an object"}])
-    return value or {}
-
-
-def _number(low: Low, name: str, default: float) -> float:
-    value = low.get(name)
-    if value is None or value == "":
-        return default
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if not 0 <= number <= 1_000_000:
-        raise ApiError("bad_message", f"{name} must be a number", [{"path": f"/{name}", "message": "must be a number"}])
-    return number
-
-
-def _size(text: Any, total: int) -> int:
-    """Return how many minions a batch has: a number, or a percentage of all."""
-    share, percent, rest = str(text).strip().partition("%")
-    if rest or not share.isascii() or not share.isdigit() or not int(share[:9]):
-        sentence = "must be a number above 0 or a percentage"
-        raise ApiError("bad_message", f"batch {sentence}", [{"path": "/batch", "message": sentence}])
-    return max(1, total * int(share[:9]) // 100 if percent else int(share[:9]))
-
-
-def _shown(name: Any) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in str(name)[:64])

@@ -8,12 +8,14 @@ import time
 from typing import Any
 
 from ..errors import ERRORS, ApiError
+from ..live.connection import Connection
 from ..operations.session import give_back
 from . import content
 from .clients import Clients
 from .console import WHERE, Console
 from .http import COOKIE
-from .lowstate import Askers, run, settled
+from .lowfields import settled
+from .lowstate import Askers, run
 from .requests import ApiHandler
 
 UNKNOWN = {"unauthenticated", "token_expired"}
@@ -110,6 +112,12 @@ class SaltHandler(ApiHandler):
         if faults and len(faults) == len(lows) and {fault.code for fault in faults} <= UNKNOWN:
             raise faults[0]
         return answers
+
+    def new_connection(self) -> Connection:
+        """Return a connection whose arguments are read as Salt's own clients read them."""
+        connection = super().new_connection()
+        connection.reads_like_salt = True
+        return connection
 
     def askers(self, has_session: bool) -> Askers:
         """Return who the lows of this request run for."""

@@ -72,6 +72,8 @@ class Connection:
         """For ``get_event``: the last number looked at, by filter."""
         self.waits: set[asyncio.Future[Any]] = set()
         """What requests of this connection wait for; nobody waits any more when it is gone."""
+        self.reads_like_salt = False
+        """Whether arguments mean what Salt's own clients make of them, as on salt-api's protocol, or are exact."""
         self.open = True
         self.proved = False
         """Whether some message brought a valid token of its own: that meets the auth deadline."""

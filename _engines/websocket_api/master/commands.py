@@ -12,7 +12,7 @@ import salt.utils.files
 import salt.utils.user
 
 from ..errors import MAX_FAULTS, MAX_NAME, ApiError, not_permitted
-from . import targets
+from . import arguments, targets
 from .channels import Channels
 from .functions import MasterFunctions
 from .opts import plain
@@ -81,7 +81,9 @@ class Commands:
         * A positional string of the form ``name=value`` is taken for a keyword argument by every minion. It is
           refused here, because it would arrive as something else; by its name in ``kwarg`` it passes unchanged. With
           ``parse`` it is sent as it is: that is what clients of salt-api mean by it.
-        * A positional object with ``"__kwarg__": true`` is the wire form of keyword arguments: refused likewise.
+        * A positional object with the key ``__kwarg__`` is refused: with ``true`` it is the wire form of keyword
+          arguments, and with any other value the master takes it for them when it checks rights, and a minion takes the
+          key away. With ``parse`` it is sent as Salt's own client sends it, unless the value is ``true``.
         * An integer outside 64 bits arrives as a string.
 
         :param user: the name behind the token, for the master's blacklist; the job's user is taken from the token
@@ -133,6 +135,15 @@ class Commands:
         log.info("%s as the master on %d minions: jid %s", fun, len(answer["minions"]), answer["jid"])
         return {"jid": answer["jid"], "minions": answer["minions"]}
 
+    async def read_for_runner(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments that Salt's ``RunnerClient`` makes of those of a low, for :meth:`runner`.
+
+        :raises ApiError: ``unknown_function``, ``bad_message`` for what cannot be read
+        """
+        return await self._functions.read_for_runner(fun, arg, kwarg)
+
     async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
         """Start a runner: ``{"jid", "tag"}``. Its return comes on the bus, as ``<tag>/ret``.
 
@@ -147,24 +158,29 @@ class Commands:
         if misfit := await self._functions.misfit("runner", fun, arg, kwarg):
             raise ApiError("unknown_function", f"{fun} does not take these arguments: {misfit}.")
         # Nested so, for the master drops an `arg` at the top, and Salt's permission check looks for both in here.
-        arguments = {"arg": list(arg), "kwarg": dict(kwarg)}
-        load = {"cmd": "runner", "fun": fun, "kwarg": arguments, "token": token, **self._whose(token)}
+        nested = {"arg": list(arg), "kwarg": dict(kwarg)}
+        load = {"cmd": "runner", "fun": fun, "kwarg": nested, "token": token, **self._whose(token)}
         answer = _ask_error(await self._channels.request(load))
         if not isinstance(answer, dict) or "jid" not in answer:
             raise _strange(answer)
         return {"jid": str(answer["jid"]), "tag": str(answer["tag"])}
 
-    async def wheel(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+    async def wheel(
+        self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any], *, parse: bool = False
+    ) -> dict[str, Any]:
         """Run a wheel function and wait for it: ``{"jid", "tag", "return", "success"}``.
 
         Salt takes a wheel's arguments by name only: positional ones are bound to the names of its signature.
 
+        :param parse: leave out ``match`` where the function has no such argument, as Salt does for its own client
         :raises ApiError: ``unknown_function`` (also for arguments that it does not take), ``bad_message`` for names
             that Salt keeps for itself, ``unauthenticated``, ``forbidden``, ``timeout``, ``master_unavailable``
         """
         spec = await self._functions.signature("wheel", fun)
         if spec is None:
             raise ApiError("unknown_function", f"There is no wheel function {fun}.")
+        if parse and "match" not in spec["args"]:
+            kwarg = {name: value for name, value in kwarg.items() if name != "match"}
         # Without print_event 3007 prints the return on the master's standard output.
         bound = _bind(fun, spec, arg, kwarg)
         load = {"cmd": "wheel", "fun": fun, "token": token, **self._whose(token), "print_event": False, **bound}
@@ -220,12 +236,12 @@ def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None
             name = name[:MAX_NAME]
             message = f"Salt takes a string that begins with '{name}=' for a keyword argument: give it in kwargs"
             faults.append({"path": f"/args/{number}", "message": message})
-        elif isinstance(value, dict) and value.get("__kwarg__") is True:
+        elif isinstance(value, dict) and "__kwarg__" in value and (not parse or value["__kwarg__"] is True):
             faults.append({"path": f"/args/{number}", "message": "__kwarg__ is Salt's own mark"})
     faults += [
-        {"path": f"/kwargs/{name[:MAX_NAME]}", "message": "is one of Salt's own names"}
+        {"path": f"/kwargs/{str(name)[:MAX_NAME]}", "message": "is one of Salt's own names"}
         for name in kwarg
-        if name == "__kwarg__" or name.startswith("__pub_")
+        if not isinstance(name, str) or name == "__kwarg__" or name.startswith("__pub_")
     ]
     if faults:
         raise ApiError("bad_message", "Salt cannot pass these arguments as they are.", faults[:MAX_FAULTS])
@@ -235,6 +251,7 @@ def _bind(fun: str, spec: dict[str, Any], arg: list[Any], kwarg: dict[str, Any])
     names = spec["args"]
     if len(arg) > len(names):
         raise ApiError("unknown_function", f"{fun} takes at most {len(names)} positional arguments.")
+    arguments.check_names(kwarg)
     bound = dict(zip(names, arg, strict=False))
     for name, value in kwarg.items():
         if name in bound:

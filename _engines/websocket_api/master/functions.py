@@ -10,6 +10,8 @@ from typing import Any
 import salt.loader
 import salt.utils.args
 
+from ..errors import ApiError
+from . import arguments
 from .opts import plain
 from .pool import Pool
 
@@ -44,6 +46,15 @@ class MasterFunctions:
         """
         return await self._pool.run(self._inspect, client, fun)
 
+    async def read_for_runner(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments that ``RunnerClient`` sends for those of a low.
+
+        :raises ApiError: ``unknown_function``, ``bad_message``
+        """
+        return await self._pool.run(self._read_for_runner, fun, arg, kwarg)
+
     async def misfit(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
         """Why a function that there is does not take these arguments, in Python's words; None when it does."""
         return await self._pool.run(self._bind, client, fun, arg, kwarg)
@@ -76,6 +87,14 @@ class MasterFunctions:
         except TypeError as fault:
             return str(fault)
         return None
+
+    def _read_for_runner(self, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        with self._lock:
+            loader = self._loader("runner")
+            function = loader[fun] if "." in fun and fun in loader else None
+        if function is None:
+            raise ApiError("unknown_function", f"There is no runner {fun}.")
+        return arguments.read_for_runner(function, fun, arg, kwarg)
 
     def _inspect(self, client: str, fun: str) -> dict[str, Any] | None:
         with self._lock:

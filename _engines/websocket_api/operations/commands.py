@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import ApiError, not_permitted
+from ..errors import MAX_FAULTS, ApiError, not_permitted
 from ..live.calls import redact_call
 from ..live.jobs import Job
 from .reach import Reach, narrowed
@@ -106,11 +106,27 @@ async def cmd(call: Call) -> dict[str, Any]:
         fault = {"path": "/ret", "message": "returners may not be named on this master (option allow_ret)"}
         raise ApiError("forbidden", fault["message"], [fault], status=400)
     parse, (tgt, tgt_type) = call.get("parse", False), target(call.message)
+    if parse and not call.connection.reads_like_salt:
+        refuse_marks(call.get("arg", []))
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
     await call.services.watcher.ended(job, call.get("timeout", 60), call.connection)
     return _job_view(call, job)
+
+
+def refuse_marks(arg: list[Any]) -> None:
+    """Refuse positional objects with Salt's mark of keyword arguments, whatever value it has.
+
+    The master takes such an object for keyword arguments when it checks rights, where a minion does not.
+
+    :raises ApiError: bad_message
+    """
+    message = "__kwarg__ is Salt's own mark: give keyword arguments in kwargs"
+    places = [number for number, value in enumerate(arg) if isinstance(value, dict) and "__kwarg__" in value]
+    if places:
+        faults = [{"path": f"/args/{number}", "message": message} for number in places[:MAX_FAULTS]]
+        raise ApiError("bad_message", f"/args/{places[0]} {message}", faults)
 
 
 @contextmanager
@@ -135,6 +151,9 @@ async def runner(call: Call) -> Any:
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note(call, fun, arg, kwarg)
     need_bus(call)
+    if call.connection.reads_like_salt:
+        with only_for_who_may(call, "runner", fun, arg, kwarg):
+            arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
     with only_for_who_may(call, "runner", fun, arg, kwarg):
         started = await services.commands.runner(session.token, fun, arg, kwarg)
     call.noted["jid"] = started["jid"]
@@ -155,7 +174,8 @@ async def wheel(call: Call) -> Any:
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note(call, fun, arg, kwarg)
     with only_for_who_may(call, "wheel", fun, arg, kwarg):
-        ran = await services.commands.wheel(session.token, fun, arg, kwarg)
+        parse = {"parse": True} if call.connection.reads_like_salt else {}
+        ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
     call.noted["jid"] = ran["jid"]
     services.book.called_here("wheel", ran["jid"], fun, session.user, session.eauth)
     if sync:

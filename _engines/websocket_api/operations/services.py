@@ -51,11 +51,19 @@ class Commands(Protocol):
         """Start a job; return ``{jid, minions, missing}``."""
         ...
 
+    async def read_for_runner(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments that Salt's own client sends to a runner for these."""
+        ...
+
     async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
         """Start a runner; return ``{jid, tag}``."""
         ...
 
-    async def wheel(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+    async def wheel(
+        self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any], *, parse: bool = False
+    ) -> dict[str, Any]:
         """Run a wheel; return ``{jid, tag, return, success}``."""
         ...
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.doors.lowstate import CLIENTS, Askers, run, settled
+from websocket_api.doors.lowfields import settled
+from websocket_api.doors.lowstate import CLIENTS, Askers, run
 from websocket_api.doors.saltly import job_info, job_list
 from websocket_api.errors import ApiError
 
@@ -24,6 +25,7 @@ class Engine:
         self.minions = minions
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.silent: set[str] = set()
+        self.failing: dict[str, int] = {}
         self.fault: ApiError | None = None
 
     async def ask(self, operation: str, **fields: Any) -> Any:
@@ -39,7 +41,8 @@ class Engine:
             return {
                 "jid": JID,
                 "minions": {
-                    one: part("missing") if one in self.silent else part("returned", False, 0) for one in named
+                    one: part("missing") if one in self.silent else part("returned", False, self.failing.get(one, 0))
+                    for one in named
                 },
             }
         started = {"jid": JID, "tag": f"salt/run/{JID}"}
@@ -124,14 +127,102 @@ async def test_a_target_that_matches_nobody_is_an_empty_object(client: str) -> N
     assert await engine.low(client=client, tgt="x", fun="test.ping") == [{}]
 
 
-@pytest.mark.parametrize(("batch", "sizes"), [("2", [2, 1]), (3, [3]), ("34%", [1, 1, 1]), ("100%", [3]), (None, [3])])
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [("2", [2, 1]), (3, [3]), ("34%", [1, 1, 1]), ("100%", [3]), (None, [1, 1, 1]), ("67.5%", [2, 1])],
+)
 async def test_a_batch_runs_so_many_at_a_time_and_answers_for_each_minion(batch: Any, sizes: list[int]) -> None:
-    """A number or a percentage; one that is left out means all."""
+    """A number or a percentage; one that is left out is a tenth, as in Salt's client."""
     engine = Engine()
     low = {} if batch is None else {"batch": batch}
     answers = await engine.low(client="local_batch", tgt="*", fun="test.ping", **low)
     assert answers == [{"m1": False}, {"m2": False}, {"m3": False}]
     assert [len(fields["tgt"]) for operation, fields in engine.asked if operation == "cmd"] == sizes
+
+
+@pytest.mark.parametrize(
+    ("failhard", "failing", "silent", "ran"),
+    [
+        (True, {"m1": 1}, set(), ["m1"]),
+        ("true", {"m2": 2}, set(), ["m1", "m2"]),
+        (True, {"m3": 1}, set(), ["m1", "m2", "m3"]),
+        (True, {}, {"m1"}, ["m1", "m2", "m3"]),
+        (False, {"m1": 1}, set(), ["m1", "m2", "m3"]),
+        ("false", {"m1": 1}, set(), ["m1", "m2", "m3"]),
+        (None, {"m1": 1}, set(), ["m1", "m2", "m3"]),
+    ],
+)
+async def test_a_batch_with_failhard_ends_behind_the_first_that_failed(
+    failhard: Any, failing: dict[str, int], silent: set[str], ran: list[str]
+) -> None:
+    """By its return code, as in Salt; one that did not return has none. What it returned is told."""
+    engine = Engine()
+    engine.failing, engine.silent = failing, silent
+    answers = await engine.low(client="local_batch", tgt="*", fun="x.y", batch=1, failhard=failhard)
+    assert [name for operation, fields in engine.asked if operation == "cmd" for name in fields["tgt"]] == ran
+    assert answers == [{name: False} for name in ran if name not in silent]
+
+
+@pytest.mark.parametrize("client", ["local", "local_async", "local_subset", "local_batch"])
+async def test_what_pepper_leaves_empty_is_not_stated(client: str) -> None:
+    """It sends `batch` with every command."""
+    engine = Engine()
+    assert await engine.low(client=client, tgt="*", fun="test.ping", batch=None, failhard=False, subset="")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waits"),
+    [
+        (None, 3600),
+        ("", 3600),
+        (0, 3600),
+        ("0", 3600),
+        (1e7, 3600),
+        ("inf", 3600),
+        (5, 5),
+        ("2.5", 2.5),
+        (0.2, 1),
+        (-1, None),
+        ("-0.5", None),
+        ("nan", None),
+    ],
+)
+async def test_a_runner_is_waited_for_as_long_as_salt_would(timeout: Any, waits: float | None) -> None:
+    """For ever means an hour here. Below zero Salt starts it, and then waits for nothing."""
+    engine = Engine()
+    if waits is None:
+        with pytest.raises(ApiError) as refused:
+            await engine.low(client="runner", fun="x.y", timeout=timeout)
+        assert (refused.value.code, refused.value.details) == ("timeout", {"jid": JID})
+        assert [fields["mode"] for _, fields in engine.asked] == ["async"]
+    else:
+        assert await engine.low(client="runner", fun="x.y", timeout=timeout) == [42]
+        assert engine.asked[0][1]["timeout"] == waits
+
+
+@pytest.mark.parametrize(
+    ("low", "passed"),
+    [
+        ({"client": "runner", "timeout": 5, "full_return": False}, {}),
+        ({"client": "runner_async", "timeout": 5, "full_return": False}, {"timeout": 5, "full_return": False}),
+        ({"client": "wheel", "timeout": 5, "full_return": True}, {"timeout": 5}),
+        ({"client": "wheel_async", "match": "*"}, {"match": "*"}),
+        ({"client": "runner", "a": 2, "kwarg": {"a": 1, "b": 1}}, {"a": 2, "b": 1}),
+    ],
+)
+async def test_what_nobody_else_obeys_is_the_functions(low: dict[str, Any], passed: dict[str, Any]) -> None:
+    """A field is obeyed by the client, or is an argument; one that stands flat counts more than one in `kwarg`."""
+    engine = Engine()
+    await engine.low(fun="x.y", **low)
+    assert engine.asked[0][1]["kwarg"] == passed
+
+
+async def test_a_null_is_an_argument() -> None:
+    """As in rest_cherrypy, which makes a list of whatever is none."""
+    engine = Engine()
+    await engine.low(client="local_async", tgt="*", fun="test.ping", arg=None)
+    await engine.low(client="runner", fun="x.y", arg=None)
+    assert [fields["arg"] for _, fields in engine.asked] == [[None], [None]]
 
 
 async def test_a_subset_is_so_many_of_those_on_which_it_may_run() -> None:
@@ -188,7 +279,16 @@ async def test_a_wheel_is_always_told_whole_and_a_runner_where_it_is_asked_for(c
         {"client": "local", "fun": "test.ping", "tgt": "*", "user": "root"},
         {"client": "local", "fun": "test.ping", "tgt": "*", "auth_list": [".*"]},
         {"client": "local", "fun": "test.ping", "tgt": "*", "key": "x"},
-        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "0"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "5%0"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": ["1"]},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "failhard": "perhaps"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "subset": 1},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "batch": "1"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "failhard": True},
+        {"client": "local_async", "fun": "test.ping", "tgt": "*", "batch_wait": 5},
+        {"client": "local_subset", "fun": "test.ping", "tgt": "*", "batch": "1"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "sub": 1},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "full_return": "perhaps"},
         {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "x%"},
         {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "9" * 400},
         {"client": "local_subset", "fun": "test.ping", "tgt": "*", "subset": "many"},

@@ -97,6 +97,8 @@ class Commands:
         self.as_master: list[tuple[str, list[Any], list[str]]] = []
         self.called: list[tuple[str, str, list[Any], dict[str, Any]]] = []
         self.fault: Exception | None = None
+        self.unknown: set[str] = set()
+        """Runners that there are not."""
         self.answers: dict[str, Any] = {}
         """What minions, runners and wheels return, by function; without one they do not answer."""
         self._numbers = itertools.count(1)
@@ -147,18 +149,28 @@ class Commands:
         self.as_master.append((fun, arg, minions))
         return {"jid": self._start(fun, arg, minions, "root"), "minions": minions}
 
+    async def read_for_runner(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        if fun in self.unknown:
+            raise ApiError("unknown_function", f"There is no runner {fun}.")
+        return [f"read {value}" for value in arg], kwarg
+
     async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
         jid, fire = self._jid(), self.engine.world.fire
         self.called.append(("runner", fun, arg, kwarg))
-        fire(f"salt/run/{jid}/new", fun=f"runner.{fun}", user="ann", jid=jid, fun_args=arg)
+        fun_args = [*arg, kwarg] if kwarg else arg
+        fire(f"salt/run/{jid}/new", fun=f"runner.{fun}", user="ann", jid=jid, fun_args=fun_args)
         if fun in self.answers:
             done = {"fun": f"runner.{fun}", "user": "ann", "jid": jid, "return": self.answers[fun], "success": True}
             asyncio.get_running_loop().call_soon(lambda: fire(f"salt/run/{jid}/ret", **done))
         return {"jid": jid, "tag": f"salt/run/{jid}"}
 
-    async def wheel(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
+    async def wheel(
+        self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any], *, parse: bool = False
+    ) -> dict[str, Any]:
         jid = self._jid()
-        self.called.append(("wheel", fun, arg, kwarg))
+        self.called.append(("wheel", fun, arg, {**kwarg, "parse": True} if parse else kwarg))
         return {"jid": jid, "tag": f"salt/wheel/{jid}", "return": self.answers.get(fun), "success": True}
 
 

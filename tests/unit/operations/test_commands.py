@@ -278,3 +278,46 @@ async def test_full_tells_the_run_beside_its_return(kind: str) -> None:
     assert set(ran) == {"jid", "tag", "return", "success"}
     assert ran["return"] == {}
     assert ran["success"] is True
+
+
+@pytest.mark.parametrize("mark", [True, 1, "x", None])
+async def test_an_object_with_salts_mark_is_refused(mark: Any) -> None:
+    """With `parse` too. Without it the master's side refuses it (tests/functional/test_arguments_like_salt.py)."""
+    engine = Engine()
+    arg = ["x", {"__kwarg__": mark, "a": 1}]
+    fault = await fails(await engine.user(), "cmd", fun="test.arg", tgt="*", arg=arg, parse=True)
+    assert (fault.code, fault.error["details"][0]["path"]) == ("bad_message", "/args/1")
+    assert engine.commands.published == []
+
+
+async def test_where_salts_clients_come_arguments_are_read_as_they_read_them() -> None:
+    """On salt-api's protocol; the native one stays exact."""
+    engine = Engine()
+    talker = await engine.user()
+    await talker.ask("runner", fun="state.orchestrate", arg=["a=1"])
+    await talker.ask("wheel", fun="key.list_all", kwarg={"match": "*"})
+    talker.connection.reads_like_salt = True
+    await talker.ask("runner", fun="state.orchestrate", arg=["a=1"])
+    await talker.ask("wheel", fun="key.list_all", kwarg={"match": "*"})
+    await talker.ask("cmd", fun="test.arg", tgt="*", arg=[{"__kwarg__": 1}], parse=True)
+    assert engine.commands.called == [
+        ("runner", "state.orchestrate", ["a=1"], {}),
+        ("wheel", "key.list_all", [], {"match": "*"}),
+        ("runner", "state.orchestrate", ["read a=1"], {}),
+        ("wheel", "key.list_all", [], {"match": "*", "parse": True}),
+    ]
+    assert engine.commands.published[0]["arg"] == [{"__kwarg__": 1}]
+
+
+async def test_who_may_run_no_runner_learns_of_none() -> None:
+    """Whether there is one is found before Salt is asked."""
+    engine = Engine(ann=["test.ping"])
+    engine.commands.unknown = {"no.such"}
+    talker = await engine.user()
+    talker.connection.reads_like_salt = True
+    assert (await fails(talker, "runner", fun="no.such")).code == "forbidden"
+    engine = Engine()
+    engine.commands.unknown = {"no.such"}
+    talker = await engine.user()
+    talker.connection.reads_like_salt = True
+    assert (await fails(talker, "runner", fun="no.such")).code == "unknown_function"
