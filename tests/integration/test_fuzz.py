@@ -50,7 +50,7 @@ POOLS: dict[str, list[Any]] = {
     "mode": ["async", "sync"],
     "jid": ["*"],
 }
-OTHERS_SECONDS = 20  # that a message may wait for a busy minion
+OTHERS_SECONDS = 60  # that a message may wait for a busy minion, and for the master
 LEFT_OUT = frozenset({"logout"})  # ends the connection; the tests without a master have it
 SUBPROTOCOLS = {"json": "salt.v1.json", "msgpack": "salt.v1.msgpack"}
 GROWTH_BYTES = 32 * 1024 * 1024
@@ -83,7 +83,10 @@ class Speaker:
         else:
             self._ws.send(json.dumps(message))
         while True:
-            data = self._ws.recv()
+            try:
+                data = self._ws.recv()
+            except websocket.WebSocketException as fault:
+                raise AssertionError(f"{fault!r} for {self.form} {message!r}") from None
             found: dict[str, Any] = msgpack.unpackb(data) if isinstance(data, bytes) else json.loads(data)
             if "subscription" not in found or "type" not in found:
                 return found
