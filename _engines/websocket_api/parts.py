@@ -26,6 +26,8 @@ from .live.rebar_batches import RebarBatches
 from .live.sessions import Sessions
 from .live.targets import TargetSets
 from .live.throttle import LoginThrottle, Rate
+from .live.turns import Turns
+from .live.user_limits import UserLimits
 from .live.views import Views
 from .live.visibility import Visibility
 from .live.watch import JobWatcher
@@ -100,7 +102,13 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     )
     book, minions_seen = JobBook(most=limits.jobs, clock=wall, syndics=bool(opts.get("order_masters"))), Fleet(wall)
     visibility = Visibility(book.get, opts.get("user", "root"))
+    turns = Turns(later, clock)
     hub = Hub(
+        turns=turns,
+        limits=UserLimits(
+            look_back_events_per_user=limits.look_back_events_per_user,
+            patterns_per_user=limits.patterns_per_user,
+        ),
         history=history,
         book=book,
         fleet=minions_seen,
@@ -109,7 +117,15 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         clock=clock,
         wall=wall,
     )
-    views = Views(history=history, book=book, fleet=minions_seen, visibility=visibility, later=later, clock=clock)
+    views = Views(
+        history=history,
+        book=book,
+        fleet=minions_seen,
+        visibility=visibility,
+        later=later,
+        clock=clock,
+        turns=turns,
+    )
     rebar = Rebar(hub=hub, book=book, views=views, most=limits.subscriptions_per_connection, wall=wall)
     watcher = JobWatcher(
         book=book,
@@ -120,7 +136,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         clock=clock,
     )
     batch_store, batch_book = BatchStore(opts, pool), BatchBook()
-    RebarBatches(rebar=rebar, book=batch_book, later=later, clock=clock)
+    RebarBatches(rebar=rebar, book=batch_book, later=later, clock=clock, turns=turns)
     keeper = BatchKeeper(
         store=batch_store,
         book=batch_book,
@@ -167,7 +183,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         watcher=watcher,
         rebar=rebar,
         batches=batch_book,
-        batch_views=BatchViews(book=batch_book, history=history, later=later, clock=clock),
+        batch_views=BatchViews(book=batch_book, history=history, later=later, clock=clock, turns=turns),
         batch_keeper=keeper,
         dispatch=dispatch,
         jobs_in_flight=in_flight["jobs_in_flight"],

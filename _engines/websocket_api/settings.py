@@ -68,6 +68,12 @@ class Limits:
     """Pings, pongs and small parts of messages of one connection that are read a second: each costs as a message."""
     control_frames_per_second_per_user: int = 500
     """The same of all connections of one user: at most 1 % of the engine's time."""
+    subscriptions_per_user: int = 5000
+    """Subscriptions of one user, all connections together: each costs a write at every event that it wants."""
+    patterns_per_user: int = 2000
+    """Patterns in different filters of one user: at worst each is tried at every event, for half a microsecond."""
+    look_back_events_per_user: int = 10_000_000
+    """Events that look-backs of one user are still to look at: about ten seconds of the loop, in turns."""
     connections: int = 10_000
     """Connections at once; lowered to the limit of open files less 200."""
     unauthenticated_per_address: int = 500

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tornado.httputil import HTTPServerRequest
 
-from ..errors import TOKEN_ENDED, ApiError
+from ..errors import TOKEN_ENDED, TOO_MANY, ApiError
 from ..live.codecs import Codec
 from ..live.connection import Connection
 from ..live.rebar_streams import RebarSubscription
@@ -68,7 +68,10 @@ class DigitalRebarHandler(SocketHandler):
         if session is None or session.ended is not None:
             self.end(TOKEN_ENDED, "the token has ended")
             return
-        self._subscription = self.clients.services.rebar.follow(connection, session)
+        try:
+            self._subscription = self.clients.services.rebar.follow(connection, session)
+        except ApiError as fault:
+            self.end(TOO_MANY, fault.message)
 
     def took(self, connection: Connection, message: str | bytes) -> None:
         """Register or deregister."""

@@ -12,10 +12,11 @@ from .batchbook import BatchBook, may_see
 from .batches import Batch
 from .connection import Connection
 from .history import History
-from .pacing import Later, Pacer, Turns
+from .pacing import Later, Pacer
 from .pictures import CHANGE_SECONDS, Picture
 from .pieces import Piece, Shared, change, cut
 from .sessions import Session
+from .turns import Turns
 from .views import Clock
 
 
@@ -26,9 +27,9 @@ class BatchViews:
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, *, book: BatchBook, history: History, later: Later, clock: Clock) -> None:
+    def __init__(self, *, book: BatchBook, history: History, later: Later, clock: Clock, turns: Turns) -> None:
         self.book = book
-        self.turns = Turns(later, clock)
+        self.turns = turns
         self._history = history
         self._later = later
         self._clock = clock

@@ -131,7 +131,9 @@ class Connection:
             for subscription in list(self.subscriptions.values()):
                 if subscription.session is old:
                     old.held -= 1
+                    old.holdings.subscriptions -= 1
                     session.held += 1
+                    session.holdings.subscriptions += 1
                     subscription.session = session
                     subscription.regroup()
 
@@ -140,6 +142,7 @@ class Connection:
         if not self.open:
             return
         subscription.session.held += 1
+        subscription.session.holdings.subscriptions += 1
         self.subscriptions[subscription.number] = subscription
 
     def remove(self, number: int) -> bool:
@@ -149,6 +152,7 @@ class Connection:
             return False
         subscription.stop()
         subscription.session.held -= 1
+        subscription.session.holdings.subscriptions -= 1
         return True
 
     def session_ended(self, session: Session) -> None:

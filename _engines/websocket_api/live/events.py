@@ -37,6 +37,16 @@ class Event:
     the event is being handed out, then emptied."""
 
     @property
+    def minion_set(self) -> frozenset[str]:
+        """The minions as a set; of many it is made once for all who ask."""
+        if len(self.minions) < 2:
+            return frozenset(self.minions)
+        made: frozenset[str] | None = self.cuts.get("minions")
+        if made is None:
+            made = self.cuts["minions"] = frozenset(self.minions)
+        return made
+
+    @property
     def size(self) -> int:
         """Bytes that this event is counted with in the history."""
         return len(self.body) + FRAME_BYTES

@@ -13,6 +13,8 @@ from .decoding import decode
 from .encoding import encode
 from .events import Event, minions_of
 from .expressions import Allowance, Expressions
+from .filter_index import Key
+from .user_limits import weight
 
 Fits = Callable[[str], bool]
 
@@ -23,8 +25,26 @@ _PLAIN: dict[str, Callable[[str, str], bool]] = {
 }
 
 
+_WILD = re.compile(r"[*?\[\]]")
+"""What may mean more than itself in a glob."""
+
+
 class Wanted(Protocol):
     """What one subscription asks for; equal ones are equal values and hash alike, so that they share what is made."""
+
+    def __hash__(self) -> int:
+        """Hash alike, whoever asks for it."""
+        ...
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """By what the events that it may want are found; nothing where every event must be looked at."""
+        ...
+
+    @property
+    def weight(self) -> int:
+        """For how many patterns it counts, of those that its user may have."""
+        ...
 
     def wants(self, event: Event) -> bool:
         """Tell whether something of the event may be asked for; this is asked before anything costs much."""
@@ -68,13 +88,32 @@ class Filter:
         object.__setattr__(self, "_tag_fits", _matcher(self.tags, self.match_type))
         object.__setattr__(self, "_fun_fits", _matcher(self.funs, "fnmatch"))
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """By what the events that it may want are found; nothing where every event must be looked at."""
+        if self.jids:
+            return tuple(Key("jid", jid) for jid in sorted(self.jids))
+        if self.tags:
+            keys = [_key(tag, self.match_type) for tag in self.tags]
+            if None not in keys:
+                return tuple(key for key in keys if key is not None)
+        if any(_WILD.search(fun) for fun in self.funs):
+            return ()
+        return tuple(Key("fun", fun) for fun in self.funs)
+
+    @property
+    def weight(self) -> int:
+        """For how many patterns it counts, of those that its user may have."""
+        return weight(len(self.tags) + len(self.funs), len(self.minions) + len(self.jids))
+
     def wants(self, event: Event) -> bool:
         """Tell whether the event may be asked for; an empty part of the filter asks for everything."""
         if self.tags and not self._tag_fits(event.tag):
             return False
         if self.jids and event.topic.jid not in self.jids:
             return False
-        if self.minions and self.minions.isdisjoint(event.minions):
+        # Of two sets the smaller one is gone through: either may be thousands.
+        if self.minions and self.minions.isdisjoint(event.minion_set):
             return False
         if self.funs:
             return event.fun is not None and self._fun_fits(event.fun)
@@ -85,10 +124,8 @@ class Filter:
 
         Regular expressions are tried on what may be seen only: an end for their slowness must not tell of the rest.
         """
-        if body is not event.body and self.minions:
-            left = minions_of(event.topic, decode(b"{" + body + b"}")["data"])
-            if self.minions.isdisjoint(left):
-                return None  # what was cut away must not be found by asking for it
+        if body is not event.body and self.minions and self.minions.isdisjoint(_minions_left(event, body)):
+            return None  # what was cut away must not be found by asking for it
         if self._expressions is not None and not self._expressions.fit(event.tag):
             return None
         if self.without_return and event.has_return:
@@ -121,6 +158,16 @@ def make(message: Mapping[str, Any], allowance: Allowance) -> Filter:
     )
 
 
+def _minions_left(event: Event, body: bytes) -> frozenset[str]:
+    """Return the minions that a cut body is about, found once for all filters that ask for some."""
+    key = ("minions", body)
+    left: frozenset[str] | None = event.cuts.get(key)
+    if left is None:
+        left = frozenset(minions_of(event.topic, decode(b"{" + body + b"}")["data"]))
+        event.cuts[key] = left
+    return left
+
+
 def _without_return(event: Event, body: bytes) -> bytes:
     key = ("without_return", body)
     made: bytes | None = event.cuts.get(key)
@@ -135,6 +182,21 @@ def _several(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _key(tag: str, match_type: str) -> Key | None:
+    """Return what an event's tag must have for a pattern to fit, if that can be told."""
+    if match_type == "startswith":
+        return Key("prefix", tag)
+    if match_type == "endswith":
+        return Key("suffix", tag)
+    if match_type != "fnmatch":
+        return None
+    wild = [match.start() for match in _WILD.finditer(tag)]
+    if not wild or wild[0] > 0:
+        return Key("prefix", tag[: wild[0]] if wild else tag)
+    tail = tag[wild[-1] + 1 :]
+    return Key("suffix", tail) if tail else None
 
 
 def _matcher(patterns: tuple[str, ...], match_type: str) -> Fits:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .events import Event
+
+SLACK = 1024  # forgotten places before the list is cut: cutting moves all that follow
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class History:
         self._most_events = events
         self._most_bytes = size
         self._most_seconds = seconds
-        self._ring: deque[Event | Hole] = deque()
+        self._kept: list[Event | Hole | None] = []
+        """What is kept, behind places that were forgotten: unlike in a deque, any place is found at once."""
+        self._start = 0
+        """Where the oldest one is."""
 
     def next_seq(self) -> int:
         """Return the number of the next event or hole; it counts once that is kept, so that no number is left out."""
@@ -50,7 +54,7 @@ class History:
     def append(self, event: Event) -> None:
         """Keep an event whose number came from :meth:`next_seq`."""
         self.seq = event.seq
-        self._ring.append(event)
+        self._kept.append(event)
         self.bytes += event.size
         self.forget(event.time)
 
@@ -58,30 +62,34 @@ class History:
         """Mark that events may be missing here, and return the mark."""
         hole = Hole(self.next_seq(), now)
         self.seq = self.last_hole = hole.seq
-        self._ring.append(hole)
+        self._kept.append(hole)
         self.forget(now)
         return hole
 
     def forget(self, now: float) -> None:
         """Drop what is over a bound. Called at each event, and from time to time while there are none."""
-        ring = self._ring
-        oldest = now - self._most_seconds
-        while ring:
-            first = ring[0]
-            if len(ring) <= self._most_events and self.bytes <= self._most_bytes and first.time >= oldest:
-                return
+        kept, oldest = self._kept, now - self._most_seconds
+        while self._start < len(kept):
+            first = kept[self._start]
+            within = len(kept) - self._start <= self._most_events and self.bytes <= self._most_bytes
+            if first is None or (within and first.time >= oldest):
+                break
             self.bytes -= first.size
-            ring.popleft()
+            kept[self._start] = None
+            self._start += 1
+        if self._start >= SLACK and self._start * 2 >= len(kept):
+            del kept[: self._start]
+            self._start = 0
 
     @property
     def oldest(self) -> int:
         """The oldest number that can still be had; ``seq + 1`` when there is none."""
-        return self._ring[0].seq if self._ring else self.seq + 1
+        return self.seq + 1 - (len(self._kept) - self._start)
 
     @property
     def oldest_time(self) -> float | None:
         """When the oldest event came, in seconds since the epoch; None when there is none."""
-        return next((entry.time for entry in self._ring if isinstance(entry, Event)), None)
+        return next((entry.time for entry in self.after(0) if isinstance(entry, Event)), None)
 
     def has_all_after(self, seq: int) -> bool:
         """Tell whether everything after ``seq`` that was ever read is still here."""
@@ -91,11 +99,16 @@ class History:
         """Tell whether nothing after ``seq`` is missing: neither forgotten nor lost with the bus."""
         return self.has_all_after(seq) and self.last_hole <= seq
 
+    def count_after(self, seq: int) -> int:
+        """Return how much is kept of everything after ``seq``."""
+        return self.seq - max(seq, self.oldest - 1)
+
     def after(self, seq: int) -> Iterator[Event | Hole]:
         """Yield what is kept of everything after ``seq``, oldest first."""
-        ring = self._ring
-        if not ring or seq >= self.seq:
-            return
-        # Numbers in the ring are consecutive, so a position is a subtraction and not a search.
-        for index in range(max(0, seq + 1 - ring[0].seq), len(ring)):
-            yield ring[index]
+        # Numbers are consecutive, so a place is a subtraction and not a search.
+        place = self._start + max(0, seq + 1 - self.oldest)
+        while place < len(self._kept):
+            entry = self._kept[place]
+            if entry is not None:
+                yield entry
+            place += 1

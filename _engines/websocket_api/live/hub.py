@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import ApiError
 from .counters import Counters
 from .events import Event, make
+from .filter_index import FilterIndex
 from .filters import Wanted
 from .fleet import Fleet
 from .groups import Group, GroupKey
@@ -20,7 +21,10 @@ from .history import History, Hole
 from .jobbook import JobBook
 from .pacing import Later
 from .streams import EventSubscription
+from .turns import Turns
+from .user_limits import UserLimits
 from .visibility import Viewer, Visibility
+from .waits import Waits
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 class Hub:
     """Takes what the bus brings and hands it out.
 
+    :param turns: look-backs through the history take turns there
+    :param limits: what each user may have at once
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
@@ -43,8 +49,13 @@ class Hub:
         later: Later,
         clock: Callable[[], float],
         wall: Callable[[], float],
+        turns: Turns,
+        limits: UserLimits,
     ) -> None:
         self.history = history
+        self.turns = turns
+        self.limits = limits
+        self.waits = Waits()
         self.counters = Counters()
         self._book = book
         self._fleet = fleet
@@ -53,7 +64,8 @@ class Hub:
         self.clock = clock
         self._wall = wall
         self._groups: dict[GroupKey, Group] = {}
-        self._waiters: dict[object, Callable[[Event | Hole], None]] = {}
+        self._index: FilterIndex[Group] = FilterIndex()
+        """The groups, by what they ask for."""
 
     def take(self, tag: str, data: dict[str, Any]) -> None:
         """Take one event from the bus."""
@@ -69,7 +81,7 @@ class Hub:
             except Exception:
                 # What a picture cannot digest is an event all the same, kept and handed out like the others.
                 log.exception("an event could not be taken into a picture, its tag is %.200r", tag)
-        for group in list(self._groups.values()):
+        for group in self._index.of(event):
             try:
                 body = self.view(group.filter, group.viewer, event)
             except ApiError as why:
@@ -77,8 +89,7 @@ class Hub:
                 continue
             if body is not None:
                 group.deliver(event, body)
-        for waiter in list(self._waiters.values()):
-            waiter(event)
+        self.waits.take(event, self.view)
         event.cuts.clear()
 
     def broke(self) -> Hole:
@@ -117,6 +128,7 @@ class Hub:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
+            self._index.add(group, group.filter.keys)
         group.flush()
         group.members[subscription] = None
         return group
@@ -126,9 +138,5 @@ class Hub:
         group.members.pop(subscription, None)
         if not group.members:
             self._groups.pop(group.key, None)
+            self._index.remove(group, group.filter.keys)
             group.end()
-
-    def wait(self, key: object, call: Callable[[Event | Hole], None]) -> Callable[[], None]:
-        """Call for each event from now on; return what ends it."""
-        self._waiters[key] = call
-        return lambda: self._waiters.pop(key, None) and None

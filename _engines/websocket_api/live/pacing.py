@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-
-TURN_SECONDS = 0.005  # of long work for one client, after which the others have their turn
 
 Later = Callable[[float, Callable[[], None]], object]
 """``later(seconds, call)`` calls once after so many seconds, as ``loop.call_later`` does."""
@@ -51,40 +48,3 @@ class Pacer:
         self._asked = False
         self._flushed = self._clock()
         self._flush()
-
-
-class Turns:
-    """Long work of many clients, a slice of one of them in each turn of the loop: what is live comes in between.
-
-    :param later: calls in a later turn of the loop
-    :param clock: seconds, monotonic
-    """
-
-    def __init__(self, later: Later, clock: Callable[[], float]) -> None:
-        self._later = later
-        self._clock = clock
-        self._waiting: deque[Callable[[], None]] = deque()
-
-    def begin(self) -> Callable[[], bool]:
-        """Begin a turn; what is returned tells whether it has lasted :data:`TURN_SECONDS`."""
-        end = self._clock() + TURN_SECONDS
-        return lambda: self._clock() > end
-
-    def soon(self, work: Callable[[], None]) -> None:
-        """Begin with some work: at once where nobody waits for a turn."""
-        if self._waiting:
-            self.again(work)
-        else:
-            work()
-
-    def again(self, work: Callable[[], None]) -> None:
-        """Go on with some work when all that waits had a turn."""
-        self._waiting.append(work)
-        if len(self._waiting) == 1:
-            self._later(0.0, self._next)
-
-    def _next(self) -> None:
-        work = self._waiting.popleft()
-        if self._waiting:
-            self._later(0.0, self._next)
-        work()

@@ -16,9 +16,9 @@ from . import frames
 from .connection import Connection
 from .fleet import Grains
 from .jobs import Job, Part
-from .pacing import Turns
 from .pieces import Drawing, Piece, Shared, most_bytes
 from .sessions import Session
+from .turns import Turns
 
 if TYPE_CHECKING:
     from .views import Views
@@ -90,8 +90,8 @@ class Picture(ABC):
     def _deliver(self, pieces: Iterator[bytes]) -> None:
         if self._drawing is not None:
             self._drawing.stop()
-        self._drawing = Drawing(self.connection.outbox, pieces, self._drawn, self._source.turns)
-        self._source.turns.soon(self._drawing.go)
+        self._drawing = Drawing(self.connection.outbox, pieces, self._drawn, self._source.turns, self.session.share)
+        self._drawing.go()
 
     def _drawn(self) -> None:
         self._drawing = None

@@ -7,10 +7,11 @@ from copy import copy
 from itertools import chain, islice, tee
 from typing import Generic, TypeVar
 
+from ..fair_share import Share
 from . import frames
 from .connection import Connection
 from .outbox import Outbox
-from .pacing import Turns
+from .turns import Turns
 
 PIECE = 500  # minions or requests in one frame
 PIECE_BYTES = 1024 * 1024  # about so much of what they returned; a single one may have more
@@ -69,9 +70,13 @@ class Drawing:
     :param pieces: makes a piece, as it travels, when it is asked for it and not earlier
     :param done: called when all have been sent
     :param turns: gives the others their turn while this takes long
+    :param share: the user whose turns it has
     """
 
-    def __init__(self, outbox: Outbox, pieces: Iterator[bytes], done: Callable[[], None], turns: Turns) -> None:
+    def __init__(
+        self, outbox: Outbox, pieces: Iterator[bytes], done: Callable[[], None], turns: Turns, share: Share
+    ) -> None:
+        self._share = share
         self._outbox = outbox
         self._pieces = pieces
         self._done = done
@@ -81,15 +86,19 @@ class Drawing:
         self._stopped = False
 
     def go(self) -> None:
+        """Begin, or go on when there is room: at once, or when it is the user's turn."""
+        self._turns.soon(self._share, self._send)
+
+    def _send(self) -> None:
         """Send as much as the outbox takes, for a while; go on when it has room, or after the others' turn."""
-        outbox, is_over = self._outbox, self._turns.begin()
+        outbox, turns = self._outbox, self._turns
         while not self._stopped and not outbox.closed:
             if self._piece is None:
                 if outbox.full:
                     outbox.when_drained(self.go)
                     return
-                if is_over():
-                    self._turns.again(self.go)
+                if turns.is_over:
+                    turns.again(self._share, self._send)
                     return
                 self._piece = next(self._pieces, None)
                 if self._piece is None:
@@ -104,3 +113,4 @@ class Drawing:
     def stop(self) -> None:
         """Send nothing more of it."""
         self._stopped = True
+        self._turns.drop(self._share, self._send)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,10 @@ class Rebar:
         book.needed_by(lambda jid: any(job.jid == jid for job in self._ended))
 
     def follow(self, connection: Connection, session: Session) -> RebarSubscription:
-        """Return the subscription of a client that has just come; it has not registered for anything yet."""
+        """Return the subscription of a client that has just come; it has not registered for anything yet.
+
+        :raises ApiError: its user has too many patterns
+        """
         client = RebarSubscription(
             self._hub,
             connection,
@@ -95,13 +98,17 @@ class Rebar:
         for jid in [jid for jid in self._running if self._book.get(jid) is None]:
             del self._running[jid]
         newest = list(self._running)[-WATCHED_JOBS:] if groups else []
-        return [jid for jid in newest if any(self._awaits(group, asked, jid) for group, asked in groups.items())]
+        # Whether a viewer sees a job may cost a look at each of its minions: it is found out once, whatever is asked.
+        asked: dict[Viewer, dict[Registered, None]] = {}
+        for group, registered in groups.items():
+            asked.setdefault(group.viewer, {})[registered] = None
+        return [jid for jid in newest if any(self._awaits(viewer, those, jid) for viewer, those in asked.items())]
 
-    def _awaits(self, group: Group, asked: Registered, jid: str) -> bool:
+    def _awaits(self, viewer: Viewer, asked: Iterable[Registered], jid: str) -> bool:
         job = self._book.get(jid)
-        if job is None or not asked.fits("jobs", "save", jid):
+        if job is None or not any(registered.fits("jobs", "save", jid) for registered in asked):
             return False
-        return self._views.job_view(job, group.viewer, parts=False) is not None
+        return self._views.sees_job(job, viewer)
 
     def _groups(self) -> dict[Group, Registered]:
         return {client.group: client.filter for client in self._clients if client.group is not None}

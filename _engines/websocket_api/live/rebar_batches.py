@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Any
 
+from ..fair_share import Share
 from .batchbook import BatchBook, may_see
 from .batches import Batch
 from .batchids import request_id
 from .batchrequests import ENDED
-from .pacing import Later, Pacer, Turns
+from .pacing import Later, Pacer
 from .pictures import CHANGE_SECONDS
 from .rebar import Rebar
+from .turns import Turns
 from .visibility import Viewer
 
 
@@ -26,16 +29,18 @@ class RebarBatches:
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, *, rebar: Rebar, book: BatchBook, later: Later, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, *, rebar: Rebar, book: BatchBook, later: Later, clock: Callable[[], float], turns: Turns
+    ) -> None:
         self._rebar = rebar
         self._book = book
         self._later = later
         self._clock = clock
         self._pacers: dict[int, Pacer] = {}
         self._changed: dict[int, set[int]] = {}
-        self._turns = Turns(later, clock)
-        self._waiting: deque[tuple[Batch, Iterator[None]]] = deque()
-        """What is still to be told, of batches that are kept in memory until it is."""
+        self._turns = turns
+        self._waiting: dict[Share, deque[tuple[Batch, Iterator[None]]]] = {}
+        """What is still to be told by the batches' owners, of batches that are kept in memory until it is."""
         book.on_change(self._batch_changed)
 
     def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
@@ -65,20 +70,23 @@ class RebarBatches:
     def _tell(self, batch: Batch, telling: Iterator[None]) -> None:
         """Tell something in its turn: a batch of a hundred thousand requests is not told in one go."""
         self._book.hold(batch)
-        self._waiting.append((batch, telling))
-        if len(self._waiting) == 1:
-            self._turns.soon(self._go)
+        share = Share(batch.user, batch.eauth)
+        waiting = self._waiting.setdefault(share, deque())
+        waiting.append((batch, telling))
+        if len(waiting) == 1:
+            self._turns.soon(share, partial(self._go, share))
 
-    def _go(self) -> None:
-        is_over = self._turns.begin()
-        while self._waiting:
-            batch, telling = self._waiting[0]
+    def _go(self, share: Share) -> None:
+        waiting = self._waiting[share]
+        while waiting:
+            batch, telling = waiting[0]
             for _ in telling if self._rebar.has_clients else ():
-                if is_over():
-                    self._turns.again(self._go)
+                if self._turns.is_over:
+                    self._turns.again(share, partial(self._go, share))
                     return
-            self._waiting.popleft()
+            waiting.popleft()
             self._book.let_go(batch)
+        del self._waiting[share]
 
     def _created(self, batch: Batch) -> Iterator[None]:
         self._say(batch, "create")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..errors import ApiError
 from .connection import Connection
 from .events import Event
+from .filter_index import Key
 from .frames import error_object
 from .groups import Group
 from .hub import Hub
@@ -19,6 +20,7 @@ from .rebar_patterns import REGISTER, Pattern, Request, read
 from .rebar_translation import TYPES, Translation
 from .sessions import Session
 from .streams import EventSubscription
+from .user_limits import weight
 
 _EVERY_TYPE: frozenset[str] = frozenset().union(*TYPES.values())
 KEY_CHARACTERS = 256  # of a client's own text that an error repeats
@@ -39,6 +41,17 @@ class Registered:
         named = [_EVERY_TYPE & some for some in types if some is not None]
         every = None if None in types else frozenset[str]().union(*named)
         object.__setattr__(self, "_types", every)
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Nothing: an event is told apart by what it becomes."""
+        return ()
+
+    @property
+    def weight(self) -> int:
+        """For how many patterns it counts, of those that its user may have."""
+        ids = sum(len(one.keys) for one in self.patterns if one.keys is not None)
+        return weight(len(self.patterns), ids)
 
     def wants(self, event: Event) -> bool:
         """Tell whether the event can become something of a type that is asked for."""
@@ -129,10 +142,25 @@ class RebarSubscription(EventSubscription):
             patterns -= {request.pattern}
         else:
             raise ApiError("not_found", "this filter is not registered")
+        wanted = Registered(patterns, self.filter.translation)
+        self._count(wanted)
         self._leave()
-        self.filter = Registered(patterns, self.filter.translation)
+        self.filter = wanted
         if patterns and not self._stopped:
             self._join()
+
+    def _count(self, wanted: Registered) -> None:
+        """Count another filter in place of the present one.
+
+        :raises ApiError: its user has too many patterns
+        """
+        limit, share = self._hub.limits.patterns, self.session.share
+        self._patterns.end()
+        try:
+            self._patterns = limit.take(share, wanted.weight, wanted)
+        except ApiError:
+            self._patterns = limit.take(share, self.filter.weight, self.filter)
+            raise
 
     def _tell(self, action: str, key: str, value: object, principal: str | None = None) -> None:
         said = Said("websocket", action, key, principal or user(self.session.user), value)

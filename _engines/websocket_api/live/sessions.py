@@ -41,6 +41,7 @@ class Holdings:
     """What one user has of the engine, all tokens and connections together."""
 
     connections: int = 0
+    subscriptions: int = 0
     commands: int = 0
     """Requests that have no reply yet."""
 

@@ -12,11 +12,11 @@ from .filters import Wanted
 from .groups import BUNDLE_EVENTS, Form, Group
 from .history import Hole
 from .sessions import Session
+from .user_limits import Hold
 
 if TYPE_CHECKING:
     from .hub import Hub
 
-SLICE_SECONDS = 0.005  # of replaying for one client, after which the others have their turn
 REPLAY_BYTES = 64 * 1024  # in a bundle of a replay: how full the outbox is shall be known in time
 
 
@@ -25,6 +25,7 @@ class EventSubscription:
 
     :param bundle: several events may share a frame
     :param drop: events may be dropped, and counted, when the client reads too slowly
+    :raises ApiError: its user has too many patterns
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class EventSubscription:
         self.drop = drop
         self.position = hub.history.seq
         self._hub = hub
+        self._patterns = hub.limits.patterns.take(session.share, filter_.weight, filter_)
+        self._look_back: Hold | None = None
         self._group: Group | None = None
         self._stopped = False
         self._lost: tuple[int, int, int] | None = None
@@ -53,21 +56,33 @@ class EventSubscription:
         """Bodies of a replay that are gathered for a bundle; none is left between two turns."""
         self._replayed_bytes = 0
 
+    def reserve(self, since: int) -> None:
+        """Hold what a replay of all after ``since`` counts for.
+
+        :raises ApiError: its user looks back at too many events
+        """
+        events = self._hub.history.count_after(since)
+        if events:
+            self._look_back = self._hub.limits.look_backs.take(self.session.share, events)
+
     def start(self, since: int | None) -> None:
         """Begin, after ``since`` where that is asked for; the replay precedes what is live."""
         if since is not None:
             self.position = since
-            self.catch_up()
+            self._go_on()
         else:
             self._join()
+
+    def _go_on(self) -> None:
+        """Replay at once, or when it is the user's turn."""
+        self._hub.turns.soon(self.session.share, self.catch_up)
 
     def catch_up(self) -> None:
         """Replay as much as the outbox takes; go on when it has drained; join the others at the head.
 
         A long history is gone through in turns: who may see little of it is not held back by its outbox.
         """
-        hub = self._hub
-        until = hub.clock() + SLICE_SECONDS
+        hub, turns = self._hub, self._hub.turns
         while not self._stopped and self.position < hub.history.seq:
             if not hub.history.has_all_after(self.position):
                 self.tell_gap("history", self.position + 1, hub.history.oldest - 1)
@@ -75,11 +90,11 @@ class EventSubscription:
             for entry in hub.history.after(self.position):
                 if self.connection.outbox.full:
                     self._send_replayed()
-                    self.connection.outbox.when_drained(self.catch_up)
+                    self.connection.outbox.when_drained(self._go_on)
                     return
-                if hub.clock() > until:
+                if turns.is_over:
                     self._send_replayed()
-                    hub.later(0.0, self.catch_up)
+                    turns.again(self.session.share, self.catch_up)
                     return
                 self.position = entry.seq
                 if isinstance(entry, Hole):
@@ -145,6 +160,10 @@ class EventSubscription:
     def stop(self) -> None:
         """Send nothing more."""
         self._stopped = True
+        self._hub.turns.drop(self.session.share, self.catch_up)
+        self._patterns.end()
+        if self._look_back is not None:
+            self._look_back.end()
         self._leave()
 
     def _replay(self, event: Event) -> None:
@@ -163,6 +182,8 @@ class EventSubscription:
             self.connection.outbox.put(self.form.write(self.number, bodies))
 
     def _join(self) -> None:
+        if self._look_back is not None:
+            self._look_back.end()
         self._group = self._hub.join(self)
 
     def _leave(self) -> None:

@@ -11,9 +11,10 @@ from .fleet import Fleet, Grains
 from .history import History, Hole
 from .jobbook import JobBook
 from .jobs import Job, shown
-from .pacing import Later, Pacer, Turns
+from .pacing import Later, Pacer
 from .pictures import CHANGE_SECONDS, JobSubscription, MinionsSubscription
 from .pieces import Piece, Shared, change, cut
+from .turns import Turns
 from .visibility import Viewer, Visibility
 
 Clock = Callable[[], float]
@@ -31,6 +32,7 @@ class Views:
         visibility: Visibility,
         later: Later,
         clock: Callable[[], float],
+        turns: Turns,
     ) -> None:
         self._history = history
         self._book = book
@@ -38,7 +40,7 @@ class Views:
         self._visibility = visibility
         self._later = later
         self._clock = clock
-        self.turns = Turns(later, clock)
+        self.turns = turns
         self.all_jobs = AllJobs(self, book, later, clock)
         """Who follows every job there is, and not some that it knows of."""
         self._jobs: dict[str, dict[JobSubscription, None]] = {}
@@ -66,6 +68,10 @@ class Views:
         if seen is False:
             return None
         return shown(job, parts=parts) if seen is True else shown(job, seen, hide_call=True, parts=parts)
+
+    def sees_job(self, job: Job, viewer: Viewer) -> bool:
+        """Tell whether the viewer may see anything of a job."""
+        return self._visibility.sees_job(viewer, job) is not False
 
     def fleet_view(self, viewer: Viewer, only: Iterable[str] | None = None, *, grains: Grains = True) -> dict[str, Any]:
         """Return the minions that the viewer may see, by id."""

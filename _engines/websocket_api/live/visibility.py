@@ -67,11 +67,15 @@ class Visibility:
     def view(self, viewer: Viewer, event: Event) -> bytes | None:
         """Return the body of the event as the viewer may see it, or None where it may not be seen."""
         kind = event.topic.kind
-        if kind is Kind.JOB_NEW:
-            return self._new(viewer, event)
-        if kind is Kind.PRESENCE:
-            return self._presence(viewer, event)
-        return event.body if self._rows[kind](viewer, event) else None
+        if kind not in (Kind.JOB_NEW, Kind.PRESENCE):
+            return event.body if self._rows[kind](viewer, event) else None
+        # Each minion is looked at, of which there may be thousands: once for all subscriptions of a viewer.
+        if viewer in event.cuts:
+            known: bytes | None = event.cuts[viewer]
+            return known
+        seen = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
+        event.cuts[viewer] = seen
+        return seen
 
     # Jobs
 

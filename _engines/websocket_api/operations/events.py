@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
 from typing import Any
 
 from ..errors import ApiError
 from ..live.decoding import decode
-from ..live.events import Event
-from ..live.filters import Filter, make
-from ..live.history import Hole
+from ..live.filters import make
 from ..live.tags import MINIONS_MARK, is_reserved, travels_whole
+from ..live.waits import Wait
 from .commands import need_client, publish
 from .registry import Call, operation, who
 from .subscriptions import position
 from .targets import target
-
-SLICE_SECONDS = 0.005
-"""Seconds of looking through the history after which the others have their turn."""
 
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
 """Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
@@ -36,19 +29,25 @@ BODY_ENCODING = "body_encoding"
 async def get_event(call: Call) -> Any:
     """Wait for the next matching event after the last one that this connection got in this way."""
     filter_ = make(call.message, call.services.expressions.of(call.session.user, call.session.eauth))
-    history = call.services.history
+    history, places = call.services.history, call.connection.read_until
     since = call.get("since")
     if since is not None:
         start, _ = position(call, since)
         if start is None or not history.has_all_after(start):
             raise _no_longer_there(history.oldest)
     else:
-        read_until = call.connection.read_until
-        start = read_until.get(filter_, history.seq)
+        start = places.get(filter_, history.seq)
         if not history.has_all_after(start):
-            read_until[filter_] = history.oldest - 1  # the next call goes on from there
+            places[filter_] = history.oldest - 1  # the next call goes on from there
             raise _no_longer_there(history.oldest)
-    body = await _next_event(call, filter_, start, call.get("wait", 5))
+    if len(places) > call.services.settings.limits.subscriptions_per_connection:
+        places.pop(next(iter(places)))
+    places[filter_] = start
+    wait = Wait(call.services.hub, filter_, call.session, start)
+    try:
+        body = await wait.first(call.get("wait", 5), call.connection)
+    finally:
+        places[filter_] = wait.position
     if body is None:
         return None
     shown = decode(b"{" + body + b"}")
@@ -57,63 +56,6 @@ async def get_event(call: Call) -> Any:
 
 def _no_longer_there(oldest: int) -> ApiError:
     return ApiError("gap", "what was asked for is no longer in the history", {"oldest": oldest})
-
-
-async def _next_event(call: Call, filter_: Filter, start: int, seconds: float) -> bytes | None:
-    """Return the body of the first match after ``start``, or None when the time is up."""
-    services, read_until = call.services, call.connection.read_until
-    found: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def look(entry: Event | Hole) -> None:
-        if found.done():
-            return
-        if call.session.ended is not None:
-            # Its connection may live on: the token may have come with this message only.
-            found.set_exception(call.session.ended.anew())
-            return
-        read_until[filter_] = entry.seq
-        if isinstance(entry, Hole):
-            lost = "the master's bus was not heard for a while: events may be missing"
-            found.set_exception(ApiError("gap", lost, {"oldest": services.history.oldest}))
-            return
-        try:
-            body = services.hub.view(filter_, call.viewer, entry)
-        except ApiError as why:
-            found.set_exception(why)
-            return
-        if body is not None:
-            found.set_result(body)
-
-    if len(read_until) > services.settings.limits.subscriptions_per_connection:
-        read_until.pop(next(iter(read_until)))
-    read_until[filter_] = start
-    await _look_back(call, start, look, found)
-    stop = services.hub.wait(found, look)
-    try:
-        with call.connection.waiting(found):
-            return await asyncio.wait_for(found, seconds)
-    except asyncio.TimeoutError:
-        return None
-    finally:
-        stop()
-
-
-async def _look_back(
-    call: Call, start: int, look: Callable[[Event | Hole], None], found: asyncio.Future[bytes]
-) -> None:
-    """Look at what is in the history after ``start``, up to its head, and let others have their turn meanwhile."""
-    history, seen = call.services.history, start
-    while seen < history.seq and not found.done():
-        until = time.monotonic() + SLICE_SECONDS
-        # What was forgotten since the last turn is passed over.
-        for entry in history.after(max(seen, history.oldest - 1)):
-            seen = entry.seq
-            look(entry)
-            if found.done() or time.monotonic() > until:
-                break
-        else:
-            return
-        await asyncio.sleep(0)
 
 
 @operation("event", audited=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import ApiError
@@ -70,8 +70,29 @@ async def _match(call: Call, reach: Reach) -> list[str]:
 @operation("list_minions")
 async def list_minions(call: Call) -> list[dict[str, Any]]:
     """Return the minions that the master knows, as far as the user may see them; nobody is sent a command."""
-    seen = call.services.views.fleet_view(call.viewer, call.get("minions"), grains=grains_wanted(call))
-    return list(seen.values())
+    found: list[dict[str, Any]] = []
+    await call.in_turns(_seen(call, found))
+    return found
+
+
+def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
+    """Add the minions that are asked for to ``found``, a look at one in each step.
+
+    :raises ApiError: too_large
+    """
+    services, grains, size = call.services, grains_wanted(call), 0
+    known, only = services.fleet.all(), call.get("minions")
+    for name in sorted(known) if only is None else dict.fromkeys(only):
+        yield
+        view = services.views.fleet_view(call.viewer, [name], grains=grains).get(name)
+        if view is None:
+            continue
+        found.append(view)
+        if grains is True and view["grains"] is not None:
+            # Found before it is encoded, which would hold everybody up.
+            size += known[name].grains_bytes
+            if size > services.settings.limits.outbox_bytes:
+                raise ApiError("too_large", "the answer is larger than `outbox_bytes`: ask for some minions or grains")
 
 
 def grains_wanted(call: Call) -> Grains:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
-import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..errors import ApiError
@@ -17,8 +15,6 @@ from .commands import need_client, publish
 from .registry import Call, operation
 from .services import Services
 
-SLICE_SECONDS = 0.005
-"""Seconds of going through the jobs after which the others have their turn."""
 SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 
 
@@ -81,10 +77,40 @@ def _without_call_secrets(data: Mapping[str, Any]) -> Mapping[str, Any]:
 async def visible(call: Call, jid: str) -> tuple[Job, dict[str, Any]]:
     """Return a job and the client's view of it; ``not_found`` where there is none or it may not be seen."""
     job = await find(call.services, jid)
-    view = None if job is None else call.services.views.job_view(job, call.viewer)
+    view: dict[str, Any] | None = None
+
+    def look() -> Iterator[None]:
+        nonlocal view
+        if job is not None:
+            view = call.services.views.job_view(job, call.viewer)
+        yield
+
+    await call.in_turns(look())
     if job is None or view is None:
-        raise ApiError("not_found", "there is no such job, or you may not see it")
+        raise no_job()
     return job, view
+
+
+async def visible_jobs(call: Call, jids: Iterable[str]) -> list[Job]:
+    """Return jobs of which the client may see something; ``not_found`` where one is not there or may not be seen."""
+    found = [await find(call.services, jid) for jid in dict.fromkeys(jids)]
+    jobs = [job for job in found if job is not None]
+
+    def look() -> Iterator[None]:
+        for job in jobs:
+            if not call.services.views.sees_job(job, call.viewer):
+                raise no_job()
+            yield
+
+    if len(jobs) < len(found):
+        raise no_job()
+    await call.in_turns(look())
+    return jobs
+
+
+def no_job() -> ApiError:
+    """Return the answer for a job that is not there, or that may not be seen."""
+    return ApiError("not_found", "there is no such job, or you may not see it")
 
 
 @operation("get_job")
@@ -97,13 +123,17 @@ async def get_job(call: Call) -> dict[str, Any]:
 @operation("list_jobs")
 async def list_jobs(call: Call) -> list[dict[str, Any]]:
     """Return jobs, newest first, without their minions."""
-    most, before, since, found = call.get("limit", 100), call.get("before"), call.get("since"), []
-    until = time.monotonic() + SLICE_SECONDS
+    found: list[dict[str, Any]] = []
+    # Who may see few of ten thousand jobs has every part of each looked at.
+    await call.in_turns(_listed(call, found))
+    return found
+
+
+def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
+    """Add the jobs that are asked for to ``found``, a look at one job in each step."""
+    most, before, since = call.get("limit", 100), call.get("before"), call.get("since")
     for job in call.services.book.newest_first():
-        if time.monotonic() > until:
-            # Who may see few of ten thousand jobs has every part of each looked at.
-            await asyncio.sleep(0)
-            until = time.monotonic() + SLICE_SECONDS
+        yield
         if before is not None and job.jid >= before:
             continue
         if since is not None and job.jid <= since:
@@ -116,7 +146,6 @@ async def list_jobs(call: Call) -> list[dict[str, Any]]:
         found.append(view)
         if len(found) == most:
             break
-    return found
 
 
 def _wanted(message: Mapping[str, Any], job: Job) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +63,13 @@ class Call:
     def permissions(self) -> Permissions:
         """What the user may do."""
         return self.session.permissions
+
+    async def in_turns(self, steps: Iterable[None]) -> None:
+        """Do what may take long, shared fairly with all others who ask for such; it ends with the connection.
+
+        :param steps: each is short
+        """
+        await self.services.hub.turns.finish(self.session.share, steps, self.connection)
 
     def replied(self) -> None:
         """Do what had to wait for the reply."""

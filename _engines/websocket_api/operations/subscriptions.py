@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ..errors import ApiError
@@ -13,11 +13,14 @@ from ..live.filters import make
 from ..live.pictures import JobSubscription, MinionsSubscription
 from ..live.streams import EventSubscription
 from .fleet import grains_wanted
-from .jobs import visible
+from .jobs import visible_jobs
 from .registry import Call, operation
 
 ALL_JOBS = "*"
 """For ``jid``: whatever jobs there are and come."""
+
+Followed = tuple[Subscription, bool | None]
+"""A new subscription, and whether a replay will miss nothing."""
 
 
 @operation("subscribe")
@@ -27,37 +30,34 @@ async def subscribe(call: Call) -> dict[str, Any]:
     if len(connection.subscriptions) >= limits.subscriptions_per_connection:
         most = limits.subscriptions_per_connection
         raise ApiError("too_many", f"{most} subscriptions are open", {"limit": "subscriptions_per_connection"})
-    kind = call.message["subscription"]
-    if kind in ("job", "jobs"):
-        recovered = None
-        number = await _follow_jobs(call)
-    elif kind == "minions":
-        recovered = None
-        number = _follow_minions(call)
-    elif kind == "batch":
-        recovered = None
-        number = await _follow_batches(call)
-    else:
-        number, recovered = _follow_events(call)
-    history = call.services.history
+    call.session.holdings.need("subscriptions", limits.subscriptions_per_user)
+    subscription, recovered = await FOLLOW[call.message["subscription"]](call)
+    if not connection.open:
+        subscription.stop()
+    number, history = subscription.number, call.services.history
     return {"subscription": number, "epoch": history.epoch, "seq": history.seq, "recovered": recovered}
 
 
-def _follow_events(call: Call) -> tuple[int, bool | None]:
+async def _follow_events(call: Call) -> Followed:
     services, connection, session = call.services, call.connection, call.session
     filter_ = make(call.message, services.expressions.of(session.user, session.eauth))
-    number = connection.next_number()
+    since = call.get("since")
+    start, recovered = position(call, since)
     subscription = EventSubscription(
         services.hub,
         connection,
-        number,
+        connection.next_number(),
         session,
         filter_,
         bundle=call.get("bundle", False),
         drop=call.get("overflow", "close") == "drop",
     )
-    since = call.get("since")
-    start, recovered = position(call, since)
+    if start is not None:
+        try:
+            subscription.reserve(start)
+        except ApiError:
+            subscription.stop()
+            raise
 
     def begin() -> None:
         if since is not None and start is None:
@@ -65,7 +65,7 @@ def _follow_events(call: Call) -> tuple[int, bool | None]:
         subscription.start(start)
 
     _keep(call, subscription, begin)
-    return number, recovered
+    return subscription, recovered
 
 
 def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> None:
@@ -82,49 +82,42 @@ def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> 
     call.after_reply.append(after_reply)
 
 
-async def _follow_jobs(call: Call) -> int:
+async def _follow_jobs(call: Call) -> Followed:
     services, connection, session = call.services, call.connection, call.session
     wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
     without_return = call.get("without_return", False)
+    subscription: JobSubscription
     if wanted == ALL_JOBS:
         number = connection.next_number()
-        all_jobs = AllJobsSubscription(
+        subscription = AllJobsSubscription(
             services.views, connection, number, session, only=only, without_return=without_return
         )
-        _keep(call, all_jobs, all_jobs.start)
-        return number
-    jobs = [(await visible(call, jid))[0] for jid in ([wanted] if isinstance(wanted, str) else dict.fromkeys(wanted))]
-    number = connection.next_number()
-    subscription = JobSubscription(
-        services.views,
-        connection,
-        number,
-        session,
-        jobs,
-        only=only,
-        without_return=without_return,
-    )
+    else:
+        jobs = await visible_jobs(call, [wanted] if isinstance(wanted, str) else wanted)
+        number = connection.next_number()
+        subscription = JobSubscription(
+            services.views, connection, number, session, jobs, only=only, without_return=without_return
+        )
     _keep(call, subscription, subscription.start)
-    return number
+    return subscription, None
 
 
-def _follow_minions(call: Call) -> int:
+async def _follow_minions(call: Call) -> Followed:
     connection, session = call.connection, call.session
-    number = connection.next_number()
     subscription = MinionsSubscription(
         call.services.views,
         connection,
-        number,
+        connection.next_number(),
         session,
         call.get("minions", ()),
         connected=call.get("connected", False),
         grains=grains_wanted(call),
     )
     _keep(call, subscription, subscription.start)
-    return number
+    return subscription, None
 
 
-async def _follow_batches(call: Call) -> int:
+async def _follow_batches(call: Call) -> Followed:
     services, connection, session = call.services, call.connection, call.session
     batch, collection = None, call.get("collection", True)
     if "batch" in call.message:
@@ -140,9 +133,16 @@ async def _follow_batches(call: Call) -> int:
             subscription.stop()
             raise
     _keep(call, subscription, subscription.start)
-    if not connection.open:
-        subscription.stop()
-    return number
+    return subscription, None
+
+
+FOLLOW: dict[str, Callable[[Call], Awaitable[Followed]]] = {
+    "event": _follow_events,
+    "job": _follow_jobs,
+    "jobs": _follow_jobs,
+    "minions": _follow_minions,
+    "batch": _follow_batches,
+}
 
 
 @operation("unsubscribe")

@@ -240,7 +240,9 @@ class Master:
             in_flight=self.in_flight,
             sleep=self._sleep,
         )
-        self.views = BatchViews(book=self.book, history=self.world.history, later=time.later, clock=time)
+        self.views = BatchViews(
+            book=self.book, history=self.world.history, later=time.later, clock=time, turns=self.world.turns
+        )
 
     async def _sleep(self, seconds: float) -> None:
         woken = asyncio.get_running_loop().create_future()

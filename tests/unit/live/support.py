@@ -21,6 +21,8 @@ from websocket_api.live.permissions import Permissions
 from websocket_api.live.rebar import Rebar
 from websocket_api.live.sessions import Session
 from websocket_api.live.tags import topic
+from websocket_api.live.turns import Turns
+from websocket_api.live.user_limits import UserLimits
 from websocket_api.live.views import Views
 from websocket_api.live.visibility import Viewer, Visibility
 
@@ -52,6 +54,17 @@ class Time:
             self.now, _, call = heapq.heappop(self._calls)
             call()
         self.now = end
+
+
+def ticks(world: World, seconds: float) -> None:
+    """Have the clock move with every look at it: work takes time."""
+
+    class Busy(type(world.time)):  # type: ignore[misc]
+        def __call__(self) -> float:
+            self.now += seconds
+            return float(self.now)
+
+    world.time.__class__ = Busy
 
 
 class Socket:
@@ -109,7 +122,7 @@ class Client:
 class World:
     """Everything between the bus and the clients."""
 
-    def __init__(self, time: Time | None = None, **history: Any) -> None:
+    def __init__(self, time: Time | None = None, limits: UserLimits | None = None, **history: Any) -> None:
         self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
@@ -117,8 +130,11 @@ class World:
         self.fleet = Fleet(self.time)
         self.visibility = Visibility(self.book.get, "root")
         parts = {"history": self.history, "book": self.book, "fleet": self.fleet, "visibility": self.visibility}
-        self.hub = Hub(**parts, later=self.time.later, clock=self.time, wall=self.time)
-        self.views = Views(**parts, later=self.time.later, clock=self.time)
+        self.turns = Turns(self.time.later, self.time)
+        self.limits = limits or UserLimits()
+        timing = {"later": self.time.later, "clock": self.time, "turns": self.turns}
+        self.hub = Hub(**parts, **timing, wall=self.time, limits=self.limits)
+        self.views = Views(**parts, **timing)
         self.rebar = Rebar(hub=self.hub, book=self.book, views=self.views, most=5, wall=self.time)
 
     def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:

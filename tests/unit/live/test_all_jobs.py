@@ -9,11 +9,11 @@ import pytest
 from websocket_api.live import alljobs
 from websocket_api.live.alljobs import AllJobsSubscription
 from websocket_api.live.jobs import Job, Part
-from websocket_api.live.pacing import TURN_SECONDS
 from websocket_api.live.pictures import JobSubscription, MinionsSubscription
 from websocket_api.live.sessions import Session
+from websocket_api.live.turns import TURN_SECONDS
 
-from tests.unit.live.support import Client, World
+from tests.unit.live.support import Client, World, ticks
 
 
 def jid(number: int) -> str:
@@ -208,16 +208,7 @@ def test_others_have_their_turn_while_a_snapshot_is_drawn() -> None:
     world.book._retention._most = 2000
     for number in range(1, 1001):
         publish(world, number, "a")
-    tick = TURN_SECONDS / 4
-
-    class Busy(type(world.time)):  # type: ignore[misc]
-        """A clock that moves with every look at it."""
-
-        def __call__(self) -> float:
-            self.now += tick
-            return float(self.now)
-
-    world.time.__class__ = Busy
+    ticks(world, TURN_SECONDS / 4)
     for client in clients:
         follow(world, client)
     assert all(len(numbers(client.got)) < 1000 for client in clients)

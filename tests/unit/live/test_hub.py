@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from websocket_api.live.sessions import Session
 from websocket_api.live.streams import EventSubscription
+from websocket_api.live.turns import TURN_SECONDS
 
-from tests.unit.live.support import JID, Client, World, filter_of
+from tests.unit.live.support import JID, Client, World, filter_of, ticks
 
 ALL = ".*"
 
@@ -520,20 +521,6 @@ def test_resuming_from_a_bookmark_loses_nothing() -> None:
     assert seqs(again.got) == [4, 5]
 
 
-# Waiting for one event
-
-
-def test_waiters_see_every_event_until_they_stop() -> None:
-    """Who waits for an event is called for each, and no more when it stopped."""
-    world = World()
-    seen: list[int] = []
-    stop = world.hub.wait(object(), lambda entry: seen.append(entry.seq))
-    noise(world, 2)
-    stop()
-    noise(world, 1)
-    assert seen == [1, 2]
-
-
 def test_a_jobs_events_are_seen_by_its_function_as_the_master_told_it() -> None:
     """The book takes an event before it is shown: the very first return is decided by ``new``."""
     world, client = World(), Client()
@@ -551,8 +538,7 @@ def test_a_replay_of_what_may_not_be_seen_goes_in_turns() -> None:
     for number in range(20):
         world.fire("my/x", n=number)
     session = world.session("@events")
-    ticking = itertools.count()
-    world.hub.clock = lambda: next(ticking) * 0.002
+    ticks(world, TURN_SECONDS / 4)
     subscription = EventSubscription(world.hub, client.connection, 1, session, filter_of({}))
     subscription.start(0)
     first = [frame["data"]["n"] for frame in client.got]

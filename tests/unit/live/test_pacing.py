@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from websocket_api.live.pacing import TURN_SECONDS, Pacer, Turns
+from websocket_api.live.pacing import Pacer
 
 from tests.unit.live.support import Time
 
@@ -51,26 +51,3 @@ def test_after_a_pause_a_change_is_told_at_once_again() -> None:
     pacer.poke()
     time.pass_(0.0)
     assert told == [0.0, 5.0]
-
-
-def test_long_work_is_done_in_turns() -> None:
-    """Each turn of the loop does a slice of one, in the order in which they asked."""
-    time, done = Time(), []
-    turns = Turns(time.later, time)
-
-    def work(name: str, slices: int) -> None:
-        is_over = turns.begin()
-        assert not is_over()
-        time.now += 2 * TURN_SECONDS
-        assert is_over()
-        done.append(name)
-        if slices > 1:
-            turns.again(lambda: work(name, slices - 1))
-
-    turns.soon(lambda: work("a", 3))
-    turns.soon(lambda: work("b", 2))
-    assert done == ["a"]
-    time.pass_(1)
-    assert done == ["a", "a", "b", "a", "b"]
-    turns.soon(lambda: done.append("c"))
-    assert done[-1] == "c"

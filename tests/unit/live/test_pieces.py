@@ -86,7 +86,7 @@ def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) ->
     requests = [Request(minion, 0, "resolved", 100.0, "x" * size) for minion in minions]
     batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], requests, created=0.0)
     book = BatchBook()
-    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time)
+    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
     book.add(batch)
     reader.follow(BatchSubscription, views, batch)
 
@@ -94,7 +94,7 @@ def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) ->
 def follow_batch_of_a_large_call(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     batch = Batch(4096, "ann", "pam", [Call("x.y", ["x" * size], {})], [Request(m, 0) for m in minions], created=0.0)
     book = BatchBook()
-    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time)
+    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
     book.add(batch)
     reader.follow(BatchSubscription, views, batch)
 

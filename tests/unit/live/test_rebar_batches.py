@@ -10,6 +10,7 @@ from websocket_api.live.batches import Batch
 from websocket_api.live.batchids import request_id
 from websocket_api.live.batchrequests import Call, Request
 from websocket_api.live.rebar_batches import RebarBatches
+from websocket_api.live.turns import Turns
 
 from tests.unit.live.support import World
 from tests.unit.live.test_rebar import RebarClient
@@ -27,7 +28,7 @@ def a_batch(world: World, book: BatchBook, minions: int = 2) -> Batch:
 
 def make(world: World) -> BatchBook:
     book = BatchBook()
-    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time)
+    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=world.turns)
     return book
 
 
@@ -91,7 +92,8 @@ def test_a_large_batch_is_told_in_turns_and_stays_in_memory_until_it_is() -> Non
     """Its requests come one after the other, and others have their turn in between."""
     world = World()
     book, seconds = BatchBook(), count(step=0.001)
-    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=lambda: next(seconds))
+    turns = Turns(world.time.later, lambda: next(seconds))
+    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=turns)
     client = RebarClient(world, most_frames=10_000)
     client.register("batches.*.*", "requests.*.*")
     unloaded: list[int] = []
@@ -99,6 +101,7 @@ def test_a_large_batch_is_told_in_turns_and_stays_in_memory_until_it_is() -> Non
     batch = a_batch(world, book, minions=100)
     end(batch, book, world)
     assert (book.held(batch), unloaded) == (True, [])
+    world.time.pass_(10)
     heard = client.heard
     assert heard[0] == ("batches", "create", str(ID))
     assert [type_ for type_, _, _ in heard[1:]] == ["requests"] * 200 + ["batches"]

@@ -26,6 +26,7 @@ from websocket_api.live.in_flight import JobsInFlight
 from websocket_api.live.sessions import Sessions
 from websocket_api.live.targets import TargetSets
 from websocket_api.live.throttle import LoginThrottle, Rate
+from websocket_api.live.user_limits import UserLimits
 from websocket_api.live.watch import JobWatcher
 from websocket_api.operations import (  # noqa: F401 - registers them
     batches,
@@ -207,7 +208,9 @@ class Engine:
     """
 
     def __init__(self, *, limits: dict[str, Any] | None = None, **users: list[Any]) -> None:
-        self.world = world = World()
+        names = ("patterns_per_user", "look_back_events_per_user")
+        per_user = {name: limits[name] for name in names if limits and name in limits}
+        self.world = world = World(limits=UserLimits(**per_user))
         self.accounts = Accounts(world)
         self.accounts.users = users or {"ann": ALL}
         self.sets = {"*": list(MINIONS), "web*": ["web1", "web2"], "nobody*": []}
@@ -257,7 +260,9 @@ class Engine:
             wall=world.time,
             in_flight=in_flight["batch_jobs_in_flight"],
         )
-        views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time)
+        views = BatchViews(
+            book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns
+        )
         self.services = Services(
             version="0.1.0",
             settings=Settings(clients=CLIENTS, limits=Limits(**(limits or {}))),

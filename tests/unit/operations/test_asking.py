@@ -7,24 +7,46 @@ from typing import Any
 
 import pytest
 from websocket_api.errors import ApiError
+from websocket_api.live.turns import TURN_SECONDS
 from websocket_api.operations import fleet, jobs
 
-from tests.unit.live.support import World
+from tests.unit.live.support import World, ticks
 from tests.unit.operations.support import Asking
 
 
-async def test_a_long_list_of_jobs_is_gone_through_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten thousand jobs that may not be seen hold nobody else up."""
-    monkeypatch.setattr(jobs, "SLICE_SECONDS", 0.0)
-    world, turns = World(), 0
-    for number in range(50):
+@pytest.mark.parametrize("listed", [jobs.list_jobs, fleet.list_minions])
+async def test_a_long_list_is_gone_through_in_turns(listed: Any) -> None:
+    """Thousands of jobs or minions that may not be seen hold nobody else up; a client that leaves ends it."""
+    world = World()
+    for number in range(500):
         jid = str(20261123120000000000 + number)
         world.fire(f"salt/job/{jid}/new", fun="cmd.run", arg=[], minions=["a"], missing=[], user="root")
-    listing = asyncio.ensure_future(jobs.list_jobs(Asking(world, "test.ping").call()))
+    world.fleet.read_keys({f"m{number}": "accepted" for number in range(500)})
+    ticks(world, TURN_SECONDS / 20)
+    asking, leaving = Asking(world, "sys.doc"), Asking(world, "sys.doc")
+    listing, gone = (asyncio.ensure_future(listed(one.call())) for one in (asking, leaving))
+    await asyncio.sleep(0)
+    assert (listing.done(), len(world.turns)) == (False, 2)
+    leaving.client.connection.closed()
+    with pytest.raises(ApiError, match="gone"):
+        await gone
+    assert len(world.turns) == 1
     while not listing.done():
+        world.time.pass_(TURN_SECONDS)
         await asyncio.sleep(0)
-        turns += 1
-    assert (await listing, turns > 40) == ([], True)
+    assert (await listing, len(world.turns)) == ([], 0)
+
+
+async def test_a_list_that_is_too_large_is_refused_before_it_is_made() -> None:
+    """To encode the grains of thousands of minions would hold everybody up."""
+    world = World()
+    world.fleet.read_keys({f"m{number}": "accepted" for number in range(100)})
+    world.fleet.read_grains({f"m{number}": {"x": "y" * 100_000} for number in range(100)})
+    asking = Asking(world, ".*")
+    with pytest.raises(ApiError, match="larger than"):
+        await fleet.list_minions(asking.call())
+    assert len(await fleet.list_minions(asking.call(minions=["m1", "m1", "m2"]))) == 2
+    assert len(await fleet.list_minions(asking.call(grains=False))) == 100
 
 
 async def matched(*_: Any) -> list[str]:

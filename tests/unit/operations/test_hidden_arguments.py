@@ -52,7 +52,9 @@ async def test_a_batch_shows_its_arguments_as_a_job_does(form: str) -> None:
     """In every reply, frame and event that holds a request."""
     engine, ann = await started()
     world = engine.world
-    RebarBatches(rebar=world.rebar, book=engine.services.batches, later=world.hub.later, clock=world.time)
+    RebarBatches(
+        rebar=world.rebar, book=engine.services.batches, later=world.hub.later, clock=world.time, turns=world.turns
+    )
     rebar = RebarClient(world)
     rebar.register("requests.*.*")
     made = await ann.ask("batch", batch=[item(form)])
