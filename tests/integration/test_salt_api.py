@@ -15,7 +15,7 @@ import pytest
 import salt.client
 import yaml
 
-from tests.client import Client
+from tests.client import Client, Refused
 from tests.integration.conftest import wait_until
 from tests.integration.web import Web
 
@@ -272,6 +272,109 @@ def test_forms_and_yaml_say_the_same_as_json(demo: Web) -> None:
     assert answer.headers["Content-Type"] == "application/x-yaml"
     by_yaml = yaml.safe_load(answer.body)["return"][0]["minion-1"]
     assert by_yaml["args"] == by_form["args"]
+
+
+def passed(answer: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments that test.arg or a runner like it was called with."""
+    return answer["args"], {name: value for name, value in answer["kwargs"].items() if not name.startswith("__")}
+
+
+def test_arguments_of_a_form_are_read_as_by_salt(demo: Web) -> None:
+    """A comment is text, a leading zero says nothing, and an object stands in braces."""
+    texts = [
+        "echo 'issue #12 done'",
+        "echo key: v",
+        "0644",
+        "1_000",
+        "None",
+        "{a: 0644}",
+        "2020-01-01",
+        "- a",
+        "a=0644",
+    ]
+    form = {"client": "local", "tgt": "minion-1", "fun": "test.arg", "arg": texts}
+    args, kwargs = passed(demo.form("/", form).returned["minion-1"])
+    assert args == ["echo 'issue #12 done'", "echo key: v", 644, "1_000", None, {"a": 644}, "2020-01-01", "- a"]
+    assert kwargs == {"a": 644}
+    assert demo.form("/", {**form, "kwarg": "a: 1"}).status == 400
+
+
+def test_arguments_of_a_runner_are_read_as_by_salts_client(demo: Web, viewer: Web) -> None:
+    """Strings are YAML or `name=value`, and objects with Salt's mark are keyword arguments."""
+    arg = ["1", 'pillar={"target": "x"}', {"__kwarg__": True, "b": "c=d"}, {"__kwarg__": 1, "e": 1}]
+    low = {"client": "runner", "fun": "test.arg", "arg": arg, "f": "2"}
+    assert passed(demo.low(**low)) == ([1, {"e": 1}], {"pillar": {"target": "x"}, "b": "c=d", "f": "2"})
+    full = demo.low(**low, full_return=True)["data"]
+    assert full["fun_args"] == [1, {"e": 1}, {"pillar": {"target": "x"}, "b": "c=d", "f": "2"}]
+    assert demo.low(client="runner", fun="manage.up", nonsense=1) == demo.low(client="runner", fun="manage.up")
+    assert viewer.post("/", {"client": "runner", "fun": "no.such", "arg": ["a=1"]}).status == 401
+
+
+def test_a_wheel_leaves_out_a_match_that_it_does_not_take(demo: Web) -> None:
+    """SaltGUI sends it with every wheel."""
+    listed = demo.low(client="wheel", fun="key.list_all", match="*")["data"]
+    assert (listed["success"], listed["return"]["minions"]) == (True, ["minion-1", "minion-2"])
+    assert demo.post("/", {"client": "wheel", "fun": "key.list_all", "nonsense": 1}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("tgt", "tgt_type", "meant"),
+    [
+        (["minion-1"], "compound", ["minion-1"]),
+        (["minion-*", "and", "not", "E@.*1"], "compound", ["minion-2"]),
+        ("not minion-1,minion-2", "compound", ["minion-1", "minion-2"]),
+        (["minion-1", "minion-2"], "list", ["minion-1", "minion-2"]),
+        ("minion-1,minion-2", "glob", []),
+        ("minion-1,*", "glob", []),
+        ("minion-[1,2]", "glob", ["minion-1", "minion-2"]),
+    ],
+)
+def test_a_target_means_one_thing_to_every_client(
+    demo: Web, engine_url: str, tgt: Any, tgt_type: str, meant: list[str]
+) -> None:
+    """What `match` promises is what runs, whoever runs it, on both protocols."""
+    low = {"tgt": tgt, "tgt_type": tgt_type, "fun": "test.ping"}
+    pings = dict.fromkeys(meant, True)
+    assert demo.low(client="local", **low) == pings
+    assert demo.low(client="local_subset", subset=9, **low) == pings
+    batch = demo.post("/", {"client": "local_batch", "batch": "50.5%", **low}).value["return"]
+    assert {name: value for answer in batch for name, value in answer.items()} == pings
+    native = Client(engine_url)
+    native.ask("auth", **CREDENTIALS)
+    assert native.ask("match", tgt=tgt, tgt_type=tgt_type) == meant
+    item = {"fun": "test.ping", "tgt": tgt, "tgt_type": tgt_type}
+    if meant:
+        assert sorted(native.ask("cmd", **item)["minions"]) == meant
+        assert native.ask("batch", batch=[item])["totalCount"] == len(meant)
+    else:
+        for kind, fields in (("cmd", item), ("batch", {"batch": [item]})):
+            with pytest.raises(Refused) as refused:
+                native.ask(kind, **fields)
+            assert refused.value.code == "no_minions"
+
+
+@pytest.mark.parametrize("client", ["local", "local_async", "local_subset", "local_batch"])
+def test_a_list_of_another_kind_runs_on_nobody(demo: Web, client: str) -> None:
+    """The client said what it meant, and it means nothing."""
+    low = {"client": client, "tgt": ["minion-1", "minion-2"], "tgt_type": "grain", "fun": "test.ping"}
+    assert demo.post("/", low).value["error"] == "bad_message"
+    assert demo.post("/minions", {**low, "client": "local_async"}).status == 400
+
+
+def test_a_rolling_restart_stops_where_one_fails(demo: Web) -> None:
+    """`failhard` of a batch: the minion that failed is told, and no further one is sent anything."""
+    low = {"client": "local_batch", "tgt": "*", "batch": 1, "fun": "test.retcode", "arg": [3]}
+    assert len(demo.post("/", low).value["return"]) == 2
+    assert len(demo.post("/", {**low, "failhard": True}).value["return"]) == 1
+
+
+def test_a_runner_is_waited_for_as_salt_waits(demo: Web) -> None:
+    """Nothing is for ever, and less than nothing is not at all."""
+    low = {"client": "runner", "fun": "test.sleep", "s_time": 2}
+    assert demo.low(**low, timeout=0) is True
+    assert demo.low(**low, timeout=1e7) is True
+    answer = demo.post("/", {**low, "timeout": -1})
+    assert (answer.status, answer.value["error"]) == (504, "timeout")
 
 
 def test_credentials_in_each_low_need_no_session_and_leave_no_token(
