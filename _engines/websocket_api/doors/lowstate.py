@@ -133,7 +133,9 @@ def _call(low: Low) -> dict[str, Any]:
     call: dict[str, Any] = {"fun": low["fun"], **target(low)}
     call["arg"], call["kwarg"] = arguments(low)
     call["parse"] = True
-    call |= {name: low[name] for name in ("metadata", "delimiter", "ret") if low.get(name) is not None}
+    call |= {name: low[name] for name in ("metadata", "delimiter") if low.get(name) is not None}
+    if low.get("ret"):  # an empty text is what Salt's client has where none is named
+        call["ret"] = low["ret"]
     if isinstance(call.get("ret"), list):
         call["ret"] = ",".join(map(str, call["ret"]))
     if truth(low, "state_events"):

@@ -12,6 +12,7 @@ from tornado.web import HTTPError
 
 from ..errors import ApiError
 from . import content
+from .lowfields import truth
 from .lowstate import check_client
 from .salt_api import SaltHandler
 from .saltly import job_info, job_list
@@ -88,7 +89,7 @@ class KeysHandler(SaltHandler):
         askers = self.askers(self.session is not None)
         try:
             ask = await askers.of(low)
-            kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": _is_true(low.get("force"))}
+            kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": truth(low, "force")}
             pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
         finally:
             await askers.end()
@@ -174,11 +175,6 @@ def _key_bits(value: Any) -> int:
         fault = {"path": "/keysize", "message": f"must be a number of bits, at most {KEY_BITS[1]}"}
         raise ApiError("bad_message", f"keysize {fault['message']}", [fault])
     return max(bits, KEY_BITS[0])
-
-
-def _is_true(value: Any) -> bool:
-    """Return a truth, which is text in a form."""
-    return value.lower() == "true" if isinstance(value, str) else bool(value)
 
 
 def _tar(files: dict[str, str]) -> bytes:

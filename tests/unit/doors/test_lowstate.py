@@ -217,6 +217,14 @@ async def test_what_nobody_else_obeys_is_the_functions(low: dict[str, Any], pass
     assert engine.asked[0][1]["kwarg"] == passed
 
 
+@pytest.mark.parametrize("ret", ["", None, []])
+async def test_an_empty_returner_is_none(ret: Any) -> None:
+    """Salt's own client has an empty text where none is named."""
+    engine = Engine()
+    await engine.low(client="local_async", tgt="*", fun="test.ping", ret=ret)
+    assert "ret" not in engine.asked[0][1]
+
+
 async def test_a_null_is_an_argument() -> None:
     """As in rest_cherrypy, which makes a list of whatever is none."""
     engine = Engine()
