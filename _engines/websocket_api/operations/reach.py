@@ -73,10 +73,13 @@ class Reach:
 async def narrowed(reach: Reach, match: Match, tgt: Any, tgt_type: str, **delimiter: str) -> tuple[Any, str]:
     """Return the target to publish; one that depends on data of minions becomes a list of those that are covered.
 
+    What is not covered is refused here. The master would put its refusal on the bus, and nothing for a target without
+    minions: the numbers of events that a user sees would tell the two apart.
+
     :raises ApiError: as :class:`Reach`, and what matching raises
     """
     reach.check_names(tgt, tgt_type)
-    if reach.everywhere or tgt_type == "list" or tgt_type in NAMING:
-        return tgt, tgt_type  # the master decides, see :meth:`Reach.one_answer`
-    found = await match(reach.known_names(tgt, tgt_type), tgt_type, **delimiter)
-    return reach.cut(tgt_type, found), "list"
+    if reach.everywhere or tgt_type == "list":
+        return tgt, tgt_type
+    found = reach.cut(tgt_type, await match(reach.known_names(tgt, tgt_type), tgt_type, **delimiter))
+    return (tgt, tgt_type) if tgt_type in NAMING else (found, "list")

@@ -133,6 +133,7 @@ async def test_nothing_matches_and_not_yours_are_one_answer_and_one_work(user: s
         nobody, same_work = await answer(user, asked, miss, kind)
         assert told == nobody, kind
         assert [what for what, _ in work] == [what for what, _ in same_work], kind
+        assert "publish" not in dict(work), f"{kind}: the master's refusal would be an event"
         if user == "nothing":
             assert work == []
 
