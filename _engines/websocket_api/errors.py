@@ -55,7 +55,13 @@ ERRORS = _errors(
     ErrorKind("id_in_use", 400, False, "A request with this `id` is still in flight on this connection."),
     ErrorKind("unauthenticated", 401, False, "No token, a wrong or revoked token, or a refused login."),
     ErrorKind("token_expired", 401, False, "The token was valid and has ended: log in again."),
-    ErrorKind("forbidden", 403, False, "Salt's permissions, or an option of this master, deny it."),
+    ErrorKind(
+        "forbidden",
+        403,
+        False,
+        "Salt's permissions, or an option of this master, deny it; also a target that matches nothing, if you may run "
+        "the function on some minions only.",
+    ),
     ErrorKind("not_found", 404, False, "The job, minion or subscription does not exist, or may not be seen by you."),
     ErrorKind("no_minions", 404, False, "The target matches no minion that this master knows."),
     ErrorKind("unknown_function", 400, False, "There is no such function, or it does not take these arguments."),
