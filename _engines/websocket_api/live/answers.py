@@ -7,6 +7,7 @@ answer tells which of the two it describes. The minion's Salt version is part of
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,13 +35,13 @@ Asker = tuple[str, str, str]
 
 @dataclass
 class Answer:
-    """What a minion answered, when, and which users the master let ask for it."""
+    """What a minion answered, when, and when the master last let each user ask for it."""
 
     minion: Minion | None
     value: Any
     at: float
     size: int
-    askers: dict[Asker, None] = field(default_factory=dict)
+    askers: dict[Asker, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ class Answers:
         return self._minions.get((fun, arg), ())
 
     def settles(self, answer: Answer, asker: Asker) -> bool:
-        """Tell whether this answer needs no question: it is fresh, and the master let this user ask before."""
-        return asker in answer.askers and self._clock() - answer.at <= FRESH_SECONDS
+        """Tell whether this answer needs no question: it is fresh, and so is the master's leave for this user."""
+        oldest = min(answer.at, answer.askers.get(asker, -math.inf))
+        return self._clock() - oldest <= FRESH_SECONDS
 
     def sent(self, key: Key, asker: Asker) -> asyncio.Future[Job] | None:
         """Return the job of the same user's question that has no answer yet, so that no second one is sent."""
@@ -119,7 +121,7 @@ class Answers:
         """Note that the master let a question pass; the answer is kept when it comes, whoever still waits for it."""
         answer = self._answers.get(key)
         if answer is not None:
-            _admit(answer, asker)
+            self._admit(answer, asker)
         if len(self._questions) >= MAX_QUESTIONS:
             self._drop(next(iter(self._questions)))
         self._questions[job.jid] = _Question(key, asker, self._fleet.get(key[0]))
@@ -148,7 +150,7 @@ class Answers:
             self._forget(key)
         size = len(encode(value))
         answer = Answer(question.minion, value, self._clock(), size, askers)
-        _admit(answer, question.asker)
+        self._admit(answer, question.asker)
         self._answers[key] = answer
         self._minions.setdefault(key[2:], {})[key[0]] = None
         self._bytes += size
@@ -166,9 +168,8 @@ class Answers:
         if not minions:
             self._minions.pop(key[2:], None)
 
-
-def _admit(answer: Answer, asker: Asker) -> None:
-    answer.askers.pop(asker, None)
-    answer.askers[asker] = None
-    while len(answer.askers) > MAX_USERS:
-        del answer.askers[next(iter(answer.askers))]
+    def _admit(self, answer: Answer, asker: Asker) -> None:
+        answer.askers.pop(asker, None)
+        answer.askers[asker] = self._clock()
+        while len(answer.askers) > MAX_USERS:
+            del answer.askers[next(iter(answer.askers))]

@@ -24,7 +24,7 @@ async def ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
     """Return what a function returns on one minion, at most an hour old.
 
     The caller has checked that the user may run the function there. Salt itself decides it too: a user gets a known
-    answer only after the master accepted the same question of this user, with the permissions that count now.
+    answer only if the master accepted this user's same question within the last minute, with the same permissions.
 
     :param arg: one argument or none
     :raises ApiError: the master refuses the question, or the minion does not answer in time

@@ -150,6 +150,20 @@ async def test_salt_itself_is_asked_for_each_user_before_a_known_answer_is_given
     assert await bob.ask(kind, **fields), "the master accepted the question, so the known answer is given"
 
 
+async def test_salt_is_asked_again_though_others_keep_the_answer_fresh() -> None:
+    """What it says of a user counts for a minute, as the answer does."""
+    engine = answering(ann=[".*"], bob=[".*"])
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    await bob.ask("functions", tgt="db")
+    engine.world.time.pass_(OLD)
+    await ann.ask("functions", tgt="db")
+    await asyncio.sleep(0)
+    await ann.ask("functions", tgt="db")
+    engine.commands.fault = ApiError("forbidden", "Salt does not permit this command.")
+    assert await ann.ask("functions", tgt="db")
+    assert await code(bob, "functions", tgt="db") == "forbidden"
+
+
 async def test_documentation_needs_its_own_permission() -> None:
     """Whoever asked before."""
     engine = answering(ann=[".*"], bob=["sys.argspec"])
