@@ -57,8 +57,8 @@ from .settings import Settings
 
 DAY_SECONDS = 86_400
 HOOKS_PER_SECOND = 10  # webhooks of one address that need no token: reactors run as the master's user
-JOB_SECONDS = 5.0  # for which a job counts as in flight at most; so long a client waits for its next one
-BATCH_JOB_SECONDS = 60.0  # for which a job of a batch does: a batch waits
+IN_FLIGHT_SECONDS = {"jobs_in_flight": 5.0, "runners_in_flight": 5.0, "batch_jobs_in_flight": 60.0}
+"""For how long a job counts as in flight at most: a client waits for its next one no longer, a batch may."""
 
 
 @dataclass
@@ -148,7 +148,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     )
     in_flight = {
         limit: JobsInFlight(getattr(limits, limit), seconds=seconds, limit=limit, askers=askers, book=book, clock=clock)
-        for limit, seconds in (("jobs_in_flight", JOB_SECONDS), ("batch_jobs_in_flight", BATCH_JOB_SECONDS))
+        for limit, seconds in IN_FLIGHT_SECONDS.items()
     }
     dispatch = Dispatch(
         jobs=book,
@@ -187,6 +187,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         batch_keeper=keeper,
         dispatch=dispatch,
         jobs_in_flight=in_flight["jobs_in_flight"],
+        runners_in_flight=in_flight["runners_in_flight"],
         shares={
             "threads": pool.shares,
             "login_threads": login_pool.shares,

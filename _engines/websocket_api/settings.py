@@ -105,6 +105,8 @@ class Limits:
     jobs_in_flight: int = 1000
     """Jobs of all users, those of batches apart, that were started within 5 s and have not ended; others wait. It is
     more than a master publishes in that time."""
+    runners_in_flight: int = 20
+    """Runners of all users that were started within 5 s and have not ended: each is a process of the master."""
     batch_jobs_in_flight: int = 50
     """Jobs of all users' batches that have not ended; what has no place is not published, and a cancel drops it."""
     commands_per_user: int = 1000

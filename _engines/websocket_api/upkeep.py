@@ -108,6 +108,7 @@ class Upkeep:
         self._look_at_bus()
         self._services.sessions.expire()
         self._services.jobs_in_flight.tick()
+        self._services.runners_in_flight.tick()
         self._services.history.forget(self._services.wall())
 
     def _look_at_bus(self) -> None:

@@ -19,7 +19,10 @@ from tests.functional.running import Engine, wait_until  # noqa: E402
 pytestmark = [pytest.mark.both_lines]
 
 Metrics = dict[str, float]
-SHARED = ("threads", "login_threads", "channels", "wheel_channels", "jobs_in_flight", "batch_jobs_in_flight")
+SHARED = (
+    *("threads", "login_threads", "channels", "wheel_channels", "long_list_channels"),
+    *("jobs_in_flight", "runners_in_flight", "batch_jobs_in_flight"),
+)
 
 
 @pytest.fixture(scope="module")

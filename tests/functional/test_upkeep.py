@@ -33,6 +33,7 @@ class Engine:
             settings=Settings(),
             sessions=sessions,
             jobs_in_flight=SimpleNamespace(tick=self._give_back),
+            runners_in_flight=SimpleNamespace(tick=self._give_back),
             fleet=self.world.fleet,
             hub=self.world.hub,
             views=self.world.views,

@@ -154,10 +154,11 @@ async def runner(call: Call) -> Any:
     if call.connection.reads_like_salt:
         with only_for_who_may(call, "runner", fun, arg, kwarg):
             arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
-    with only_for_who_may(call, "runner", fun, arg, kwarg):
-        started = await services.commands.runner(session.token, fun, arg, kwarg)
-    call.noted["jid"] = started["jid"]
-    job = services.book.called_here("runner", started["jid"], fun, session.user, session.eauth)
+    async with services.runners_in_flight.place(services.settings.limits.master_seconds) as place:
+        with only_for_who_may(call, "runner", fun, arg, kwarg):
+            started = await services.commands.runner(session.token, fun, arg, kwarg)
+        call.noted["jid"] = started["jid"]
+        job = place.job = services.book.called_here("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
         return started
     if not await services.watcher.ended(job, call.get("timeout", 60), call.connection):

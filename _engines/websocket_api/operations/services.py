@@ -141,6 +141,7 @@ class Services:
     batch_keeper: BatchKeeper
     dispatch: Dispatch
     jobs_in_flight: JobsInFlight
+    runners_in_flight: JobsInFlight
     shares: Mapping[str, FairShare[Any]]
     """What users have fair shares of, by name: for /metrics."""
     commands: Commands

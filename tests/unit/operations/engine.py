@@ -247,7 +247,7 @@ class Engine:
             limit: JobsInFlight(
                 getattr(bounds, limit), seconds=5, limit=limit, askers=askers, book=world.book, clock=world.time
             )
-            for limit in ("jobs_in_flight", "batch_jobs_in_flight")
+            for limit in ("jobs_in_flight", "runners_in_flight", "batch_jobs_in_flight")
         }
         dispatch = Dispatch(
             jobs=world.book,
@@ -284,6 +284,7 @@ class Engine:
             batch_keeper=keeper,
             dispatch=dispatch,
             jobs_in_flight=in_flight["jobs_in_flight"],
+            runners_in_flight=in_flight["runners_in_flight"],
             shares={name: one.turns.shares for name, one in in_flight.items()},
             commands=self.commands,
             answers=Answers(book=world.book, fleet=world.fleet, clock=world.time),

@@ -106,13 +106,24 @@ async def test_a_users_batches_leave_room_for_those_of_others() -> None:
         await bob.ask("batch", batch=[item])
 
 
-async def test_jobs_that_have_not_ended_are_bounded() -> None:
+@pytest.mark.parametrize(
+    ("limit", "kind", "what"),
+    [
+        ("jobs_in_flight", "cmd", {"fun": "test.ping", "tgt": "db"}),
+        ("runners_in_flight", "runner", {"fun": "manage.up"}),
+    ],
+)
+async def test_what_has_not_ended_is_bounded(limit: str, kind: str, what: dict[str, Any]) -> None:
     """The next one waits until one ends, or is refused in time; another user's is not."""
-    engine = Engine(limits={"jobs_in_flight": 2, "master_seconds": 0.05}, ann=ALL, bob=ALL)
+    engine = Engine(limits={limit: 2, "master_seconds": 0.05}, ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")
-    jids = [(await ann.ask("cmd", fun="test.ping", tgt="db"))["jid"] for _ in range(2)]
+    jids = [(await ann.ask(kind, **what))["jid"] for _ in range(2)]
     with pytest.raises(Refused) as refused:
-        await ann.ask("cmd", fun="test.ping", tgt="db")
-    assert refused.value.error["details"] == {"limit": "jobs_in_flight"}
-    engine.returns(jids[0], "db", True)
-    await bob.ask("cmd", fun="test.ping", tgt="db")
+        await ann.ask(kind, **what)
+    assert refused.value.error["details"] == {"limit": limit}
+    if kind == "cmd":
+        engine.returns(jids[0], "db", True)
+    else:
+        ended = {"fun": "runner.manage.up", "user": "ann", "jid": jids[0], "return": [], "success": True}
+        engine.world.fire(f"salt/run/{jids[0]}/ret", **ended)
+    await bob.ask(kind, **what)
