@@ -21,6 +21,7 @@ from .live.history import History
 from .live.hub import Hub
 from .live.in_flight import JobsInFlight
 from .live.jobbook import JobBook
+from .live.loop_time import LoopTime
 from .live.rebar import Rebar
 from .live.rebar_batches import RebarBatches
 from .live.sessions import Sessions
@@ -188,6 +189,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         dispatch=dispatch,
         jobs_in_flight=in_flight["jobs_in_flight"],
         runners_in_flight=in_flight["runners_in_flight"],
+        loop_time=LoopTime(time.perf_counter),
         shares={
             "threads": pool.shares,
             "login_threads": login_pool.shares,

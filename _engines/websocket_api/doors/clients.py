@@ -46,7 +46,9 @@ class Clients:
         self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
         """Of small frames, by user and eauth, as long as one of the user's connections sends some."""
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.messages = MessageTurns(lambda call: asyncio.get_running_loop().call_soon(call))
+        self.messages = MessageTurns(
+            lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call), services.loop_time
+        )
         """Turns to read messages of websockets."""
         self.closing = False
         """Whether the engine stops: who comes now is sent away at once."""

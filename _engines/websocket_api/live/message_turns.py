@@ -8,10 +8,11 @@ before anybody else is.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 
 from ..fair_share import FairQueue, Share
+from .loop_time import LoopTime
+from .pacing import Later
 
 TURN_SECONDS = 0.005  # of reading messages in one turn of the loop, after which everything else has its turn
 
@@ -22,34 +23,42 @@ Read = Callable[[], "Awaitable[None] | None"]
 class MessageTurns:
     """Reads messages round robin between users, and for a short time in each turn of the loop.
 
-    :param soon: calls in the next turn of the loop
-    :param clock: seconds
+    Who has taken more than their part of the loop's time, with operations too, waits while others ask.
+
+    :param later: ``later(seconds, call)``
+    :param loop_time: what each user has taken
     """
 
-    def __init__(
-        self, soon: Callable[[Callable[[], None]], object], clock: Callable[[], float] = time.perf_counter
-    ) -> None:
-        self._soon = soon
-        self._clock = clock
+    def __init__(self, later: Later, loop_time: LoopTime) -> None:
+        self._later = later
+        self._loop_time = loop_time
         self.waiting: FairQueue[tuple[Read, asyncio.Future[Awaitable[None] | None]]] = FairQueue()
         self._left = TURN_SECONDS
         self._planned = False
 
     def take(self, share: Share, read: Read) -> Awaitable[None] | None:
         """Read a message, at once if there is time left; the connection's next one waits for what is returned."""
-        if not len(self.waiting) and self._left > 0:
-            began = self._clock()
-            try:
-                return read()
-            finally:
-                self._left -= self._clock() - began
-                self._plan()
-        return self._wait(share, read)
+        self._loop_time.note(share)
+        if len(self.waiting) or self._left <= 0 or not self._loop_time.may(share):
+            return self._wait(share, read)
+        try:
+            return self._read(share, read)
+        finally:
+            self._plan(0.0)
+
+    def _read(self, share: Share, read: Read) -> Awaitable[None] | None:
+        began = self._loop_time.time()
+        try:
+            return read()
+        finally:
+            took = self._loop_time.time() - began
+            self._left -= took
+            self._loop_time.charge(share, took)
 
     async def _wait(self, share: Share, read: Read) -> None:
         turn: asyncio.Future[Awaitable[None] | None] = asyncio.get_running_loop().create_future()
         self.waiting.put(share, (read, turn))
-        self._plan()
+        self._plan(0.0)
         try:
             then = await turn
         finally:
@@ -57,22 +66,22 @@ class MessageTurns:
         if then is not None:
             await then
 
-    def _plan(self) -> None:
+    def _plan(self, seconds: float) -> None:
         if not self._planned:
             self._planned = True
-            self._soon(self._next)
+            self._later(seconds, self._next)
 
     def _next(self) -> None:
         self._planned = False
-        self._left, began = TURN_SECONDS, self._clock()
-        while self._left > 0 and (taken := self.waiting.take()) is not None:
-            _, (read, turn) = taken
+        self._left = TURN_SECONDS
+        while self._left > 0 and (taken := self.waiting.take(self._loop_time.may)) is not None:
+            share, (read, turn) = taken
             if turn.done():
                 continue  # the connection has gone
             try:
-                turn.set_result(read())
+                turn.set_result(self._read(share, read))
             except Exception as fault:  # noqa: BLE001 - whoever waits raises it
                 turn.set_exception(fault)
-            self._left = TURN_SECONDS - (self._clock() - began)
         if len(self.waiting):
-            self._plan()
+            # Time left means that those who wait may not yet.
+            self._plan(0.0 if self._left <= 0 else TURN_SECONDS)

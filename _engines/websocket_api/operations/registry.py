@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,7 +82,7 @@ class Call:
         return self.message.get(name, default)
 
 
-Handler = Callable[[Call], Awaitable[Any]]
+Handler = Callable[[Call], Coroutine[Any, Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -219,8 +219,9 @@ class Dispatcher:
                 asker.held += 1
                 asker.holdings.commands += 1
                 counted = True
-            with on_behalf_of(asker.share if asker else Share.of_stranger(call.connection.address)):
-                result = await known.handler(call)
+            share = asker.share if asker else Share.of_stranger(call.connection.address)
+            with on_behalf_of(share):
+                result = await self._services.loop_time.charged(share, known.handler(call))
             outcome = "ok"
             return result
         except ApiError as fault:

@@ -19,6 +19,7 @@ from ..live.history import History
 from ..live.hub import Hub
 from ..live.in_flight import JobsInFlight
 from ..live.jobbook import JobBook
+from ..live.loop_time import LoopTime
 from ..live.rebar import Rebar
 from ..live.sessions import Sessions
 from ..live.throttle import LoginThrottle, Rate
@@ -142,6 +143,7 @@ class Services:
     dispatch: Dispatch
     jobs_in_flight: JobsInFlight
     runners_in_flight: JobsInFlight
+    loop_time: LoopTime
     shares: Mapping[str, FairShare[Any]]
     """What users have fair shares of, by name: for /metrics."""
     commands: Commands

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from websocket_api.live.batchviews import BatchViews
 from websocket_api.live.dispatch import Dispatch
 from websocket_api.live.expressions import Allowances
 from websocket_api.live.in_flight import JobsInFlight
+from websocket_api.live.loop_time import LoopTime
 from websocket_api.live.sessions import Sessions
 from websocket_api.live.targets import TargetSets
 from websocket_api.live.throttle import LoginThrottle, Rate
@@ -285,6 +287,7 @@ class Engine:
             dispatch=dispatch,
             jobs_in_flight=in_flight["jobs_in_flight"],
             runners_in_flight=in_flight["runners_in_flight"],
+            loop_time=LoopTime(time.perf_counter),
             shares={name: one.turns.shares for name, one in in_flight.items()},
             commands=self.commands,
             answers=Answers(book=world.book, fleet=world.fleet, clock=world.time),
