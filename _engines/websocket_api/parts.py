@@ -86,8 +86,9 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     """Return the parts, not yet working. Needs the running loop."""
     limits, later, clock, wall = settings.limits, asyncio.get_running_loop().call_later, time.monotonic, time.time
     # A wrong PAM password takes seconds: logins wait in threads of their own.
-    askers = Askers(clock)
-    pool, login_pool = Pool(limits.threads, "salt", askers=askers), Pool(limits.login_threads, "login")
+    askers, loop_time = Askers(clock), LoopTime(time.perf_counter)
+    pool = Pool(limits.threads, "salt", askers=askers, charge=loop_time.charge)
+    login_pool = Pool(limits.login_threads, "login")
     channels = Channels(opts, limits.channels, limits.master_seconds, askers)
     minions, store = MinionStore(opts, pool), JobStore(opts, pool)
     bus = Bus(opts)
@@ -189,7 +190,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         dispatch=dispatch,
         jobs_in_flight=in_flight["jobs_in_flight"],
         runners_in_flight=in_flight["runners_in_flight"],
-        loop_time=LoopTime(time.perf_counter),
+        loop_time=loop_time,
         shares={
             "threads": pool.shares,
             "login_threads": login_pool.shares,

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # a gitfs remote may still be fetched when the engine starts; up to 20 s were measured
 LOOK_SECONDS = 1.0  # how soon the end of the master is noticed
+SWITCH_SECONDS = 0.0005  # after which a thread that computes lets the event loop go on; Python's own 5 ms add up
 CERTIFICATE_SECONDS = 10.0  # how soon a renewed certificate is
 
 
@@ -63,6 +65,7 @@ class Server:
         settings = self._settings
         certificate = Certificate(settings.ssl_crt, settings.ssl_key) if settings.ssl_crt else None
         sockets = self._bind()
+        sys.setswitchinterval(SWITCH_SECONDS)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)

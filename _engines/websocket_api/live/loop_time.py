@@ -1,17 +1,20 @@
-"""The time of the event loop that each user takes, so that nobody takes it from the others."""
+"""The time of the event loop that each user takes, so that nobody takes it from the others.
+
+What threads compute counts too: they and the loop share the interpreter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-from ..fair_share import Askers, Share
+from ..fair_share import ENGINE, Askers, Share
 
 T = TypeVar("T")
 
 PART = 0.25  # of the loop's time that one user may take while others ask; a reply to them needs several of its turns
 AT_ONCE_SECONDS = 0.02  # that a user may take at once: usual requests take less than a millisecond
-MAX_DEBT_SECONDS = 0.1  # that is waited for later: what a user took alone was taken from nobody
+MAX_DEBT_SECONDS = 0.5  # that is waited for later: what a user took alone was taken from nobody
 MAX_DEBTS = 1000  # users whose debts are kept; who has none is forgotten
 
 
@@ -37,6 +40,8 @@ class LoopTime:
 
     def charge(self, share: Share, seconds: float) -> None:
         """Count time that was taken."""
+        if share == ENGINE:
+            return
         if len(self._debts) >= MAX_DEBTS:
             self._debts = {one: debt for one, debt in self._debts.items() if self._debt(one) > 0}
         self._debts[share] = min(self._debt(share) + seconds, max(MAX_DEBT_SECONDS, seconds)), self._clock()

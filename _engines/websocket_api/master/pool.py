@@ -10,10 +10,11 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ..errors import ApiError
-from ..fair_share import Askers, FairShare, asker
+from ..fair_share import Askers, FairShare, Share, asker
 
 T = TypeVar("T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
+Charge = Callable[[Share, float], None]
 
 
 class Pool:
@@ -26,9 +27,18 @@ class Pool:
     :param name: what the threads are called in a stack dump
     :param queue: calls that may wait; one more is refused
     :param askers: who asks the master, in whatever way
+    :param charge: takes the seconds that each user's calls compute: time of the interpreter, which the loop lacks
     """
 
-    def __init__(self, threads: int, name: str, queue: int = 1000, askers: Askers | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        name: str,
+        queue: int = 1000,
+        askers: Askers | None = None,
+        charge: Charge = lambda share, seconds: None,
+    ) -> None:
+        self._charge = charge
         self._name = name
         self.shares: FairShare[_Job] = FairShare(threads, queue, askers or Askers(time.monotonic))
         # Held while the shares change: the loop puts calls in, threads take them out.
@@ -46,7 +56,8 @@ class Pool:
             ``master_unavailable`` after :meth:`close`
         """
         share, future = asker(), Future[T]()
-        job = future, lambda: fn(*args, **kw)
+        spent = [0.0]
+        job = future, lambda: _timed(spent, fn, args, kw)
         with self._changed:
             if self._closed:
                 raise ApiError("master_unavailable", "The engine is stopping.")
@@ -62,6 +73,8 @@ class Pool:
             with self._changed:
                 self.shares.waiting.remove(share, job)
             raise
+        finally:
+            self._charge(share, spent[0])
 
     def close(self) -> None:
         """Cancel what waits and take nothing new; return at once, whatever still runs."""
@@ -95,3 +108,11 @@ class Pool:
             del future, call, taken
             with self._changed:
                 self.shares.leave(share)
+
+
+def _timed(spent: list[float], fn: Callable[..., T], args: Any, kw: Any) -> T:
+    began = time.thread_time()
+    try:
+        return fn(*args, **kw)
+    finally:
+        spent[0] = time.thread_time() - began

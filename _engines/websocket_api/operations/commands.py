@@ -66,8 +66,8 @@ async def publish(
     both = loaded(arg, kwarg)
     reach = Reach(call.permissions, fun, both)
     named = {"delimiter": extra["delimiter"]} if "delimiter" in extra else {}
-    meant, kind = await narrowed(reach, services.match, tgt, tgt_type, **named)
-    asked, unknown = asked_about(services.fleet, meant, kind)
+    asked, unknown = asked_about(services.fleet, tgt, tgt_type)
+    asked, kind = await narrowed(reach, services.match, asked, tgt_type, **named)
     async with services.jobs_in_flight.place(services.settings.limits.master_seconds) as place:
         with reach.one_answer():
             started = await services.commands.publish(

@@ -92,6 +92,25 @@ async def test_a_user_has_the_threads_that_nobody_else_asks_for() -> None:
     pool.close()
 
 
+async def test_what_a_users_calls_compute_is_charged() -> None:
+    """Whatever becomes of them; waiting costs nothing."""
+    charged: list[tuple[Share, float]] = []
+    pool = Pool(1, "test", charge=lambda share, seconds: charged.append((share, seconds)))
+
+    def fail() -> None:
+        sum(range(100_000))
+        raise KeyError("x")
+
+    with on_behalf_of(Share("ann", "pam")):
+        await pool.run(time.sleep, 0.02)
+        with pytest.raises(KeyError):
+            await pool.run(fail)
+    pool.close()
+    assert [share.user for share, _ in charged] == ["ann", "ann"]
+    assert charged[0][1] < 0.02
+    assert charged[1][1] > 0
+
+
 async def test_a_canceled_caller_takes_its_waiting_call_out(pool: Pool) -> None:
     """Who went away must not have work done that nobody will see."""
     gate, ran = threading.Event(), []

@@ -113,7 +113,7 @@ async def test_a_users_batches_leave_room_for_those_of_others() -> None:
         ("runners_in_flight", "runner", {"fun": "manage.up"}),
     ],
 )
-async def test_what_has_not_ended_is_bounded(limit: str, kind: str, what: dict[str, Any]) -> None:
+async def test_jobs_that_have_not_ended_are_bounded(limit: str, kind: str, what: dict[str, Any]) -> None:
     """The next one waits until one ends, or is refused in time; another user's is not."""
     engine = Engine(limits={limit: 2, "master_seconds": 0.05}, ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")

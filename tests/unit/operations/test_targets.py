@@ -22,6 +22,8 @@ from tests.unit.operations.test_batches import run, started
         ({"tgt": "web1,db", "tgt_type": "list"}, (["web1", "db"], "list")),
         ({"tgt": " web1, db,", "tgt_type": "list"}, (["web1", "db"], "list")),
         ({"tgt": "db", "tgt_type": "list"}, (["db"], "list")),
+        ({"tgt": ["db", "web1", "db"]}, (["db", "web1"], "list")),
+        ({"tgt": "db,web1,db", "tgt_type": "list"}, (["db", "web1"], "list")),
     ],
 )
 def test_a_string_of_the_kind_list_holds_ids_with_commas(message: dict[str, Any], read: tuple[Any, str]) -> None:
