@@ -35,6 +35,7 @@ from .upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # a gitfs remote may still be fetched when the engine starts; up to 20 s were measured
+MAX_HEADER_BYTES = 16 * 1024  # of a request's head, query and cookies included: 64 KiB take 50 ms to read
 LOOK_SECONDS = 1.0  # how soon the end of the master is noticed
 SWITCH_SECONDS = 0.0005  # after which a thread that computes lets the event loop go on; Python's own 5 ms add up
 CERTIFICATE_SECONDS = 10.0  # how soon a renewed certificate is
@@ -83,6 +84,7 @@ class Server:
             access=app.access,
             ssl_options=certificate.context if certificate else None,
             max_buffer_size=settings.limits.message_bytes * 2,
+            max_header_size=MAX_HEADER_BYTES,
             max_body_size=DRAIN_BYTES,
             # Tornado waits an hour for the rest of a request: strangers could hold all files that may be open.
             idle_connection_timeout=settings.limits.auth_seconds,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import http.client
 import json
@@ -226,3 +227,42 @@ def test_a_request_has_so_many_lows(served: tuple[Engine, Pull, str], path: str)
         body = json.dumps([0] * many).encode()
         status, answer, _ = send(engine, path, body, Content_Type=JSON, X_Auth_Token=token)
         assert (status == 413) == refused, answer
+
+
+HEADS = {
+    "a header": {"X-Long": "x" * 17_000},
+    "a header again and again": {f"X-{number}": "x" * 10 for number in range(1000)},
+    "cookies": {"Cookie": "a=1; " * 4000},
+    "types that it accepts": {"Accept": "a/b," * 5000},
+}
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_a_head_has_a_bound(served: tuple[Engine, Pull, str], head: dict[str, str]) -> None:
+    """What is read of a stranger's before anything is known of it; a query is part of it."""
+    engine, _, _ = served
+    for path, headers in (("/", head), ("/healthz?" + "a&" * 8500, {})):
+        connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", path, headers=headers)
+                assert connection.getresponse().status in (400, 413, 431)
+            except (ConnectionError, http.client.HTTPException):
+                pass  # closed before it was read to its end
+    assert send(engine, "/login", b'{"username": "demo", "password": "demo"}', Content_Type=JSON)[0] == 200
+
+
+def test_parts_of_a_body_are_never_taken_apart(served: tuple[Engine, Pull, str]) -> None:
+    """A body of several parts is refused by its type, however it is made."""
+    engine, _, token = served
+    body = b"--x\r\nContent-Disposition: form-data; name=a" + b";a=b" * 20_000 + b"\r\n\r\n1\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x"
+    for path in ("/", "/login", "/run"):
+        assert send(engine, path, body[:4000], Content_Type=kind, X_Auth_Token=token)[0] == 406
+    assert send(engine, "/hook", body, Content_Type=kind, X_Auth_Token=token)[0] == 200
+    assert bus_body(served) == body
+
+
+def bus_body(served: tuple[Engine, Pull, str]) -> bytes:
+    """Return the body of the next event."""
+    return str(served[1].next()[1]["body"]).encode()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import MAX_FAULTS, ApiError
 from ..live.batchrequests import Call as BatchCall
 from ..live.batchrequests import Request
 from ..live.encoding import encode
@@ -17,6 +18,7 @@ from .reach import Reach
 from .registry import Call
 from .targets import asked_about, target
 
+ITEMS_PER_TURN = 100  # a few milliseconds
 NO_MINIONS = "matches no minion that this master knows"
 
 
@@ -50,14 +52,14 @@ async def plan(call: Call) -> Plan:
     :raises ApiError: bad_message or no_minions, naming all that is wrong; forbidden; too_large
     """
     wrong: list[Fault] = []
-    items = list(_items(call, wrong))
+    items = await _items(call, wrong)
     found = await _found(call, items, wrong)
     if wrong:
-        raise ApiError("bad_message", summary(wrong), wrong)
+        raise ApiError("bad_message", summary(wrong), wrong[:MAX_FAULTS])
     nobody = [item for item, there in zip(items, found, strict=True) if not there]
     # Ids without a key become requests that failed. An expression without a minion cannot become any request.
     if len(nobody) == len(items) or any(item.tgt_type != "list" for item in nobody):
-        faults: list[Fault] = [{"path": item.place, "message": NO_MINIONS} for item in nobody]
+        faults: list[Fault] = [{"path": item.place, "message": NO_MINIONS} for item in nobody[:MAX_FAULTS]]
         raise ApiError("no_minions", summary(faults), faults)
     named = [
         list(dict.fromkeys(item.tgt)) if item.tgt_type == "list" else there
@@ -68,7 +70,8 @@ async def plan(call: Call) -> Plan:
         sentence = f"a batch may have {most} requests at most, and this one has {count}"
         raise ApiError("too_large", sentence, {"limit": "batch_requests", "most": most, "requests": count})
     planned, known, wall = Plan(), dict[bytes, int](), call.services.wall()
-    for item, names, there in zip(items, named, found, strict=True):
+    for number, (item, names, there) in enumerate(zip(items, named, found, strict=True)):
+        await _turn(number)
         asked = item.asked
         place_of = known.setdefault(_key(asked), len(planned.calls))
         if place_of == len(planned.calls):
@@ -77,12 +80,22 @@ async def plan(call: Call) -> Plan:
     return planned
 
 
-def _items(call: Call, wrong: list[Fault]) -> Iterator[_Item]:
-    """Yield the items that can be read; note what is wrong with the others.
+async def _turn(number: int) -> None:
+    """Give others a turn: thousands of items take a good part of a second."""
+    if number % ITEMS_PER_TURN == ITEMS_PER_TURN - 1:
+        await asyncio.sleep(0)
+
+
+async def _items(call: Call, wrong: list[Fault]) -> list[_Item]:
+    """Return the items that can be read; note what is wrong with the others, as far as it is told.
 
     :raises ApiError: forbidden for what Salt would refuse later, when half of it is done
     """
+    items: list[_Item] = []
     for number, item in enumerate(call.message["batch"]):
+        if len(wrong) >= MAX_FAULTS:
+            break
+        await _turn(number)
         asked, path = _asked(item), f"/batch/{number}"
         reach = Reach(call.permissions, asked.fun, loaded(asked.arg, asked.kwarg))
         wrong += _faults(call, asked, path)
@@ -93,7 +106,8 @@ def _items(call: Call, wrong: list[Fault]) -> Iterator[_Item]:
             wrong.append(_fault_at(place, fault))
             continue
         reach.check_names(tgt, tgt_type)
-        yield _Item(place, asked, tgt, tgt_type, reach)
+        items.append(_Item(place, asked, tgt, tgt_type, reach))
+    return items
 
 
 async def _found(call: Call, items: list[_Item], wrong: list[Fault]) -> list[list[str]]:
@@ -102,7 +116,10 @@ async def _found(call: Call, items: list[_Item], wrong: list[Fault]) -> list[lis
     :raises ApiError: forbidden if an item means none of the minions on which the user may run it
     """
     matched, found = dict[bytes, list[str]](), list[list[str]]()
-    for item in items:
+    for number, item in enumerate(items):
+        if len(wrong) >= MAX_FAULTS:
+            break
+        await _turn(number)
         tgt = item.reach.known_names(item.tgt, item.tgt_type)
         key = encode([tgt, item.tgt_type])
         try:

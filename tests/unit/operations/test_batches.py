@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 
 import pytest
+from websocket_api.errors import MAX_FAULTS
+from websocket_api.operations.batchitems import ITEMS_PER_TURN
 from websocket_api.operations.registry import Dispatcher
 
 from tests.unit.live.batching import settle
@@ -382,3 +385,48 @@ async def test_a_batch_leaves_an_audit_line_for_itself_and_for_each_job(caplog: 
     assert "fun=cmd.run" in second
     assert engine.commands.published[0]["jid"] in second
     assert "hush" not in first + second
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"fun": "test.ping", "tgt": "web1", "arg": ["a=1"]},
+        {"fun": "test.ping", "tgt": ["web1"], "arg": ["a=1"] * 20},
+        {"fun": "test.ping", "tgt": "nobody*"},
+        {"fun": "test.ping", "tgt": "web1(", "tgt_type": "pcre"},
+        post(data={"__args": ["a=1"]}),
+    ],
+    ids=["an argument", "many arguments", "no minions", "no expression", "the other form"],
+)
+async def test_no_more_faults_of_a_batch_are_named_than_a_bound(item: dict[str, Any]) -> None:
+    """Of ten thousand items that are all wrong."""
+    ann = await (await started()).user()
+    named = range(10_000) if "fun" in item else [None] * 10_000
+    batch = [item if number is None else {**item, "fun": f"test.f{number}"} for number in named]
+    with pytest.raises(Refused) as caught:
+        await ann.ask("batch", batch=batch)
+    assert 1 <= len(caught.value.error["details"]) <= MAX_FAULTS
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_others_have_their_turn_while_a_batch_is_planned(good: bool) -> None:
+    """Thousands of items are looked at a hundred at a time."""
+    ann = await (await started()).user()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.ensure_future(count())
+    batch = [post(to="web1") for _ in range(5000)] + ([] if good else [post(to="web1", data={"__args": ["a=1"]})])
+    try:
+        await ann.ask("batch", batch=batch)
+        assert good
+    except Refused:
+        assert not good
+    finally:
+        counting.cancel()
+    assert turns >= 5000 / ITEMS_PER_TURN
