@@ -35,7 +35,7 @@ from .upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # a gitfs remote may still be fetched when the engine starts; up to 20 s were measured
-MAX_HEADER_BYTES = 16 * 1024  # of a request's head, query and cookies included: 64 KiB take 50 ms to read
+MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: each KiB takes 0.7 ms to read
 LOOK_SECONDS = 1.0  # how soon the end of the master is noticed
 SWITCH_SECONDS = 0.0005  # after which a thread that computes lets the event loop go on; Python's own 5 ms add up
 CERTIFICATE_SECONDS = 10.0  # how soon a renewed certificate is

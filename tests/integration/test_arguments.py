@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.client import Client, Refused
+from tests.integration.web import Web
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +88,37 @@ def test_a_positional_argument_that_salt_would_take_for_a_keyword_is_refused(dem
     assert caught.value.code == "bad_message"
     job = demo.ask("cmd", fun="cmd.run", tgt="minion-1", kwargs={"cmd": "A=1 env | grep ^A="}, mode="sync")
     assert job["minions"]["minion-1"]["return"] == "A=1"
+
+
+LARGE = 340282366920938463463374607431768211455
+"""An integer of 128 bits; Salt's own salt-api hands its digits on as text."""
+LOW = f'"tgt":"minion-1","fun":"steps.echo","arg":[{LARGE},[{-LARGE}]],"kwarg":{{"k":{{"a":{2**64}}}}}'
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("/", "application/json", f'{{"client":"local",{LOW}}}'),
+        ("/", "text/plain", f'[{{"client":"local",{LOW}}}]'),
+        ("/", "application/x-yaml", f'{{"client": "local", {LOW.replace(":", ": ")}}}'),
+        ("", "salt.v1.json", f'{{"type":"cmd","id":1,"mode":"sync",{LOW}}}'),
+    ],
+    ids=["JSON", "plain text", "YAML", "native JSON"],
+)
+def test_integers_outside_64_bits_arrive_as_their_digits(
+    demo: Client, connect: Callable[..., Client], engine_port: int, path: str, kind: str, body: str
+) -> None:
+    """Whatever carries them here, none is rounded."""
+    token = demo.ask("auth", username="demo", password="demo")["token"]
+    expected: dict[str, Any] = {"args": [str(LARGE), [str(-LARGE)]], "kwargs": {"k": {"a": str(2**64)}}}
+    if path:
+        answer = Web(engine_port, token).request("POST", path, body.encode(), Content_Type=kind)
+        assert answer.returned["minion-1"] == expected
+        return
+    with connect(subprotocols=[kind], headers={"X-Auth-Token": token}) as client:
+        client.ws.send(body)
+        job = client.answer(1)
+        assert job["minions"]["minion-1"]["return"] == expected
 
 
 @pytest.mark.parametrize("client", ["runner", "wheel"])
