@@ -151,16 +151,18 @@ class Views:
 
     def draw_fleet(self, subscription: MinionsSubscription) -> Iterator[Piece]:
         """Yield the fleet whole, in pieces, each as it is when it is asked for; null for what is not to be seen now."""
-        seen = subscription.told.union(self.fleet_view(subscription.session.viewer, grains=False))
-        return self.draw_minions(subscription, sorted(seen))
+        # Whether each may be seen is found out piece by piece: to look at thousands at once would hold others up.
+        return self.draw_minions(subscription, sorted(subscription.told.union(self._fleet.all())))
 
     def draw_minions(self, subscription: MinionsSubscription, names: Iterable[str]) -> Iterator[Piece]:
-        """Yield those of these minions that are asked for, in pieces; null for what is not to be seen now."""
+        """Yield those of these minions that are asked for, in pieces; null for what is not to be seen now.
+
+        A piece may be empty: others have their turn after it all the same.
+        """
         viewer, wanted = subscription.session.viewer, filter(subscription.wants, names)
         for views in self._minions_views(wanted, viewer, subscription.grains, subscription.piece_bytes):
             news = subscription.news(views)
-            if news is not None:
-                yield [news]
+            yield [] if news is None else [news]
 
     def minions_view(self, viewer: Viewer, names: Iterable[str], grains: Grains = True) -> dict[str, Any]:
         """Return these minions as the viewer may see them, with None for those that may not be seen."""

@@ -8,8 +8,9 @@ import pytest
 from websocket_api.live.jobs import Job
 from websocket_api.live.pictures import JobSubscription, MinionsSubscription
 from websocket_api.live.sessions import Session
+from websocket_api.live.turns import TURN_SECONDS
 
-from tests.unit.live.support import JID, Client, World
+from tests.unit.live.support import JID, Client, World, ticks
 
 
 def delete_key(world: World, name: str) -> None:
@@ -458,3 +459,15 @@ def test_fleet_view_lists_what_was_asked_for_and_is_there() -> None:
     viewer = world.session(".*").viewer
     assert list(world.views.fleet_view(viewer)) == ["a", "b"]
     assert list(world.views.fleet_view(viewer, ["b", "stranger"])) == ["b"]
+
+
+def test_a_fleet_that_may_not_be_seen_is_looked_at_in_turns() -> None:
+    """Thousands of minions of which nothing is shown hold nobody up, and the snapshot ends all the same."""
+    world, client = World(), Client()
+    world.fleet.read_keys({f"m{number}": "accepted" for number in range(5000)})
+    ticks(world, TURN_SECONDS / 3)
+    MinionsSubscription(world.views, client.connection, 1, world.session("sys.doc")).start()
+    assert (client.got, len(world.turns)) == ([], 1)
+    while len(world.turns):
+        world.time.pass_(TURN_SECONDS)
+    assert [message["type"] for message in client.got] == ["live"]
