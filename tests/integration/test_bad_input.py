@@ -135,7 +135,7 @@ BAD_MESSAGES: list[tuple[str, dict[str, Any]]] = [
     ("list_minions", {"minions": ["../minion-1"]}),
     ("list_minions", {"minions": ["a\\b"]}),
     ("subscribe", {"subscription": "everything"}),
-    ("subscribe", {"subscription": "job"}),
+    ("subscribe", {"subscription": "jobs", "tag": "salt/"}),
     ("subscribe", {"subscription": "job", "jid": "../x"}),
     ("subscribe", {"subscription": "minions", "minions": ["a/b"]}),
     ("subscribe", {"subscription": "event", "tag": "(", "match_type": "regex"}),
