@@ -129,5 +129,6 @@ def _error(what: str, node: Any) -> ConstructorError:
 
 
 _Loader.add_constructor(f"{_PREFIX}int", _Loader.construct_yaml_int)
+_Loader.add_constructor(f"{_PREFIX}binary", _Loader.construct_yaml_binary)  # which Salt 3007 leaves to PyYAML
 for _kind in ("set", "omap", "pairs"):
     _Loader.add_constructor(_PREFIX + _kind, _Loader.refuse)
