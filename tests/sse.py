@@ -31,6 +31,7 @@ class Stream:
     """A request for a stream, and what came of it.
 
     :param port: on 127.0.0.1
+    :ivar raw: all that followed the head, as it came
     :param receive_buffer: bytes that the system keeps of what was not read yet; as many as it likes by default
     """
 
@@ -44,7 +45,8 @@ class Stream:
         self.comments: list[str] = []
         self.retry: list[int] = []
         self.last_event_id = ""
-        self._got = b""
+        self._got = self.raw = b""
+        self._chunks: bytes | None = None
         self.socket: socket.socket = socket.socket()
         if self.receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_buffer)
@@ -63,6 +65,10 @@ class Stream:
         while line := self._line():
             name, _, value = line.partition(":")
             self.answered[name.lower()] = value.strip()
+        if self.answered.get("transfer-encoding") == "chunked":
+            self._chunks, self._got = self._got, b""
+            self._unpack()
+        self.raw = self._got
 
     def __enter__(self) -> Stream:
         return self
@@ -138,4 +144,23 @@ class Stream:
             raise Ended(str(error)) from None
         if not chunk:
             raise Ended("the stream has ended")
-        self._got += chunk
+        if self._chunks is None:
+            self._got += chunk
+            self.raw += chunk
+        else:
+            self._chunks += chunk
+            self.raw += self._unpack()
+
+    def _unpack(self) -> bytes:
+        """Move whole chunks to what is read, and return them."""
+        found = b""
+        while self._chunks:
+            size, end, rest = self._chunks.partition(b"\r\n")
+            length = int(size, 16) if end else 0
+            if not end or len(rest) < length + 2:
+                break
+            assert rest[length : length + 2] == b"\r\n"
+            found += rest[:length]
+            self._chunks = rest[length + 2 :]
+        self._got += found
+        return found

@@ -42,7 +42,7 @@ PATHS = (
 )
 SOCKETS = (
     *("/", "/ws", "/jobs/ws", "/jobs/ws/961155434991616", "/batches/961155434991616/ws", "/api/v3/ws"),
-    *("/all_events", f"/all_events/{TOKEN}", f"/formatted_events/{TOKEN}"),
+    *("/all_events", f"/all_events/{TOKEN}", f"/formatted_events/{TOKEN}", f"/ws/{TOKEN}", "/ws?format_events"),
 )
 UPGRADE = {
     "Upgrade": "websocket",

@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import re
+import shutil
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +26,7 @@ import salt.config  # noqa: E402
 from tests.client import Client, Closed  # noqa: E402
 from tests.functional.publisher import Publisher, stamp  # noqa: E402
 from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.goldens import files  # noqa: E402
 from tests.sse import Stream  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
@@ -117,33 +122,104 @@ def house(run_engine: RunEngine) -> Iterator[House]:
 
 
 def test_the_stream_is_as_salt_api_s(house: House) -> None:
-    """`retry: 400` first; then id, tag and data of each event, and no `event:`, which a browser would not hand out."""
+    """`retry: 400` first; then tag, data and id of each event, and no `event:`, which a browser would not hand out."""
     with house.stream() as stream:
         assert stream.status == 200
         assert stream.answered["content-type"] == "text/event-stream;charset=utf-8"
         assert stream.answered["cache-control"] == "no-cache"
         assert stream.answered["x-accel-buffering"] == "no"
-        assert not {"server", "transfer-encoding", "content-length"} & set(stream.answered)
+        assert stream.answered["transfer-encoding"] == "chunked"
+        assert not {"server", "content-length"} & set(stream.answered)
         house.bus.send(("my/tag", {"a": ["ä", 1, None]}))
         (sent,) = stream.until("my/tag")
-        assert list(sent.fields) == ["retry", "id", "tag", "data"]
-        assert (sent.fields["retry"], sent.fields["tag"]) == ("400", "my/tag")
+        assert list(sent.fields) == ["tag", "data", "id"]
+        assert (stream.retry, sent.fields["tag"]) == ([400], "my/tag")
         assert sent.data == {"tag": "my/tag", "data": {"a": ["ä", 1, None]}}
         assert re.fullmatch("[0-9a-z]+-[0-9]+", sent.id)
 
 
-@pytest.mark.parametrize("accept", [None, "text/event-stream", "*/*", "text/*;q=0.5, application/json"])
-def test_a_stream_is_had_by_who_takes_one(house: House, accept: str | None) -> None:
-    """A missing Accept takes anything."""
-    headers = {"X-Auth-Token": house.token, **({"Accept": accept} if accept else {})}
+@pytest.mark.parametrize(
+    "accept",
+    [
+        None,
+        "",
+        "text/event-stream",
+        "*/*",
+        "text/*;q=0.5, application/json",
+        "application/json",
+        "image/png",
+        "nonsense",
+    ],
+)
+def test_accept_is_ignored(house: House, accept: str | None) -> None:
+    """As rest_cherrypy does: pepper asks for JSON, and gets the stream."""
+    headers = {"X-Auth-Token": house.token, **({} if accept is None else {"Accept": accept})}
     with house.stream(headers=headers) as stream:
-        assert stream.status == 200
+        assert (stream.status, stream.answered["content-type"]) == (200, "text/event-stream;charset=utf-8")
 
 
-def test_who_takes_something_else_is_told_406(house: House) -> None:
-    """It would not know what to do with a stream."""
-    with house.stream(headers={"X-Auth-Token": house.token, "Accept": "application/json"}) as stream:
-        assert (stream.status, stream.body()["error"]) == (406, "bad_message")
+AWK = """
+    BEGIN { RS=""; FS="\\n" }
+    $1 ~ /^tag: salt\\/job\\/[0-9]+\\/new$/ { print $0; fflush() }
+"""
+"""What Salt documents for /events, but for the flush: awk would keep what it prints until there is much of it."""
+
+
+@pytest.mark.parametrize("awk", [name for name in ("mawk", "gawk", "original-awk") if shutil.which(name)])
+def test_salts_own_recipe_prints_events(house: House, awk: str) -> None:
+    """curl and awk, the first event included: each record begins with its tag and ends with an empty line."""
+    command = f"curl -NsS -H 'X-Auth-Token: {house.token}' localhost:{house.engine.port}/events"
+    command += f" --resolve localhost:{house.engine.port}:127.0.0.1 | {awk} '{AWK}'"
+    before = connections(house.engine)
+    process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert process.stdout is not None
+        wait_until(lambda: connections(house.engine) > before, "curl's stream")
+        jids = [house.jid() for _ in range(2)]
+        house.publish("web1", jid=jids[0])
+        house.returns("web1", jid=jids[0])
+        house.bus.send(("my/tag", {"tag": f"tag: salt/job/{jids[0]}/new"}))
+        house.publish("web1", jid=jids[1])
+        for jid in jids:
+            lines = [process.stdout.readline().decode() for _ in range(3)]
+            tag = f"salt/job/{jid}/new"
+            assert lines[0] == f"tag: {tag}\n"
+            assert json.loads(lines[1].removeprefix("data: "))["tag"] == tag
+            assert lines[2].startswith("id: ")
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def test_peppers_stream_yields_events(house: House) -> None:
+    """pepper's own `req_stream`, as its documentation calls it."""
+    pepper = pytest.importorskip("pepper.libpepper")
+    pytest.importorskip("requests")
+    api = pepper.Pepper(house.own)
+    api.login("demo", "demo", "sharedsecret")
+    with contextlib.closing(api.req_stream("/events")) as response:
+        assert response.status_code == 200
+        lines = response.iter_lines(decode_unicode=True)
+        assert [next(lines), next(lines)] == ["retry: 400", ""]
+        for _ in range(3):  # each as it happens, however short it is
+            tag = house.mark()
+            record = [next(lines) for _ in range(4)]
+            assert record[0] == f"tag: {tag}"
+            assert json.loads(record[1].removeprefix("data: ")) == {"tag": tag, "data": {}}
+            assert (record[2].partition(":")[0], record[3]) == ("id", "")
+
+
+def test_a_client_of_http_1_0_gets_no_chunks(house: House) -> None:
+    """It does not know them; the stream ends with its connection."""
+    head = f"GET /events HTTP/1.0\r\nX-Auth-Token: {house.token}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", house.engine.port), timeout=20) as peer:
+        peer.sendall(head.encode())
+        got = b""
+        while b"retry: 400\n\n" not in got:
+            got += peer.recv(1 << 16)
+    assert b"transfer-encoding" not in got.lower()
+    assert got.endswith(b"\r\n\r\nretry: 400\n\n")
 
 
 @pytest.mark.parametrize("query", ["token={token}", "salt_token=x", "x"])
@@ -293,12 +369,13 @@ def strict(run_engine: RunEngine) -> Engine:
 
 
 def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
-    """By comments, without empty lines: some libraries would take such for an event without data."""
+    """By comments, each with an empty line behind it, as every record has."""
     with Stream(strict.port, headers={"X-Auth-Token": strict.token()}) as stream:
         with pytest.raises(TimeoutError):
             stream.read(timeout=4 * PING_SECONDS)
         assert 1 <= len(stream.comments) <= 4
         assert set(stream.comments) == {""}
+        assert stream.raw == b"retry: 400\n\n" + len(stream.comments) * b":\n\n"
 
 
 def test_streams_are_counted_and_let_go_of(house: House) -> None:
@@ -449,7 +526,7 @@ def test_ping_and_close_work_at_any_time(house: House, path: str) -> None:
         assert closed(ws)[0] == 1000
 
 
-@pytest.mark.parametrize("path", ["all_events", "formatted_events"])
+@pytest.mark.parametrize("path", ["all_events", "formatted_events", "ws"])
 @pytest.mark.parametrize(
     ("token", "headers", "status"),
     [
@@ -504,6 +581,66 @@ def test_a_lost_bus_is_told(run_engine: RunEngine) -> None:
             while not stream.comments:
                 stream.read(timeout=1)
         assert json.loads(stream.comments[0].removeprefix("gap "))["reason"] == "bus"
+
+
+# /ws/TOKEN
+
+
+def answered(ws: Any) -> bool:
+    """Return whether rest_cherrypy's answer to a message is next."""
+    return bool(ws.recv() == "server received message")
+
+
+def test_rest_cherrypys_websocket_is_served(house: House) -> None:
+    """Nothing before the client is ready, an answer to each of its messages, events as rest_cherrypy frames them."""
+    with contextlib.closing(house.socket("ws")) as ws:
+        ws.send("something else")
+        assert answered(ws)
+        house.bus.send(("my/early", {}))
+        ws.send_binary(READY.encode())
+        assert answered(ws)
+        frames = []
+        ws.settimeout(0.3)
+        while not frames:
+            house.bus.send(("my/tag", {"a": "ä"}))
+            with contextlib.suppress(websocket.WebSocketTimeoutException):
+                frames.append(ws.recv())
+        ws.settimeout(20)
+        golden = files.load("rest_cherrypy")["rest_cherrypy's websocket"]["answer"]["frames"]["event"]
+        assert golden["text"] == "data: <json>\n\n"
+        text = frames[0].removeprefix("data: ").removesuffix("\n\n")
+        assert frames[0] == f"data: {text}\n\n"
+        assert json.loads(text) == {"tag": "my/tag", "data": {"a": "ä"}}
+        ws.send(READY)
+        while ws.recv() != "server received message":
+            pass
+
+
+@pytest.mark.parametrize("path", ["ws/{token}?format_events", "ws/?format_events=", "ws?format_events=1"])
+def test_rest_cherrypys_websocket_formats_events(house: House, path: str) -> None:
+    """Minions in a list, jobs by their ids, each frame one JSON object; without a token in the path by a header."""
+    jid = house.jid()
+    house.publish("web1", jid=jid)
+    url = f"ws://127.0.0.1:{house.engine.port}/{path.format(token=house.token)}"
+    with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20)) as ws:
+        ws.send(READY)
+        assert answered(ws)
+        texts = [ws.recv()]
+        while jid not in texts[-1]:
+            texts.append(ws.recv())
+        frames = [json.loads(text) for text in texts]
+        assert [text for text in texts if text.endswith("\n")] == []
+        assert {(*frame,) for frame in frames} == {("minions",), ("jobs",)}
+        assert [one["id"] for frame in frames for one in frame.get("minions", ())] == ["web1", "web2"]
+        assert frames[-1]["jobs"][jid]["minions"] == {"web1": {"success": False}}
+
+
+def test_ws_without_more_is_the_native_protocol(house: House) -> None:
+    """Whoever brings a token to it by a header, as rest_cherrypy's clients may, is not among its clients."""
+    url = f"ws://127.0.0.1:{house.engine.port}/ws"
+    with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20)) as ws:
+        ws.send(READY)
+        assert json.loads(ws.recv())["error"]["code"] == "bad_json"
 
 
 # /formatted_events
@@ -694,13 +831,14 @@ def test_a_logout_ends_the_stream(house: House) -> None:
 def test_tokens_are_never_logged(house: House) -> None:
     """Wherever in the path, whatever becomes of the request, and at every level of the log."""
     canary = "c0ffee-" * 6
-    for path in (f"all_events/{canary}", f"formatted_events/{canary}", f"all_events/{canary}%ff", f"events/{canary}"):
+    paths = (*(f"{name}/{canary}" for name in ("all_events", "formatted_events", "ws", "events")), f"ws/{canary}%ff")
+    for path in (*paths, f"all_events/{canary}%ff", f"ws/{canary}?format_events"):
         for headers in ({}, {"X-Auth-Token": house.token}):
             with house.stream(path=f"/{path}", headers=headers) as stream:
                 assert stream.status in (400, 401, 404)
         with contextlib.suppress(websocket.WebSocketBadStatusException):
             house.socket(path, "").close()
-    for path in ("all_events", "formatted_events"):
+    for path in ("all_events", "formatted_events", "ws"):
         with contextlib.closing(house.socket(path)) as ws:
             ws.send(READY)
         with house.stream(path=f"/{path}/{house.token}", headers={}) as stream:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.goldens import files
+from tests.goldens.differences import TORNADO
 from tests.goldens.frames import kind_of
 from tests.goldens.request import Request, as_yaml, form
 from tests.goldens.requests import REQUESTS
@@ -19,6 +21,8 @@ from tests.goldens.shape import shape
 PEERS = ("rest_cherrypy", "rest_tornado")
 JID = "20260102030405678901"
 KNOWN = {"<known jid>": JID}
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "salt-api.md"
 
 UNWANTED = (
     r"/(?:tmp|home|root|usr|opt|var|work)/",
@@ -147,3 +151,19 @@ def test_a_frame_keeps_the_text_around_its_json() -> None:
 def test_an_answer_that_never_came_is_told_as_such() -> None:
     """There is nothing else to compare."""
     assert shape(Answer(None, fault="no answer"), KNOWN) == {"status": None, "fault": "no answer"}
+
+
+def test_whatever_rest_tornado_does_otherwise_is_told_to_users() -> None:
+    """Each answer that differs from rest_cherrypy's, which is ours, has a row; and each row some such answer."""
+    theirs, ours = files.load("rest_tornado"), files.load("rest_cherrypy")
+
+    def seen(answer: dict[str, Any]) -> Any:
+        status = answer["status"]
+        return status, None if status is None or status >= 400 else answer.get("body")
+
+    differ = {name for name in ours if seen(ours[name]["answer"]) != seen(theirs[name]["answer"])}
+    rows = {row: {name for name in differ if re.fullmatch(names, name)} for row, names in TORNADO.items()}
+    assert sorted(differ.difference(*rows.values())) == []
+    assert [row for row, names in rows.items() if not names] == []
+    told = {line.split("|")[1].strip() for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if "|" in line[1:]}
+    assert sorted(set(TORNADO) - told) == []

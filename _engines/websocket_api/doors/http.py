@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 COOKIE = "session_id"  # the name that salt-api's clients know
 DRAIN_BYTES = 64 * 1024 * 1024  # of a body that is too large: read away, so that the peer is told so and not cut off
-_TOKEN = re.compile(r"(?<=events/).+|[0-9a-fA-F]{32,}")
+_TOKEN = re.compile(r"(?<=events/).+|(?<=^/ws/).+|[0-9a-fA-F]{32,}")
 _HEADER_NAMES = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z, ]+")
 """A list of header names (RFC 9110 section 5.1): a preflight gets back the ones that it asks for."""
 

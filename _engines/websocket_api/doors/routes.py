@@ -23,7 +23,7 @@ from .puppetmaster import (
 )
 from .salt_api import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
 from .salt_paths import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
-from .salt_streams import AllEventsHandler, EventsHandler, FormattedEventsHandler
+from .salt_streams import AllEventsHandler, CherryPyHandler, EventsHandler, FormattedEventsHandler
 from .schemas import SchemasHandler
 from .static import AppHandler, FilesHandler
 from .websocket import NativeHandler
@@ -37,10 +37,20 @@ class Upgrades(PathMatches):
         return super().match(request) if request.headers.get("Upgrade", "").lower() == "websocket" else None
 
 
+class FormatsEvents(Upgrades):
+    """Matches rest_cherrypy's websocket where it has the path of the native protocol."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Return the path's groups, or None."""
+        return super().match(request) if "format_events" in request.query_arguments else None
+
+
 def routes(clients: Clients, settings: Settings, console: Console) -> list[Any]:
     """Return the rules of all doors; the first that matches counts."""
     shared, published = {"clients": clients}, Published(clients.services.schemas)
     rules: list[tuple[str | Matcher, type[Any]]] = [
+        (FormatsEvents(r"/ws$"), CherryPyHandler),
+        (Upgrades(r"/ws/([^/]*)$"), CherryPyHandler),
         (Upgrades(r"/(?:ws)?$"), NativeHandler),
         (r"/login/?", LoginHandler),
         (r"/logout/?", LogoutHandler),

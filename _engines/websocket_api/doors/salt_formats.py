@@ -15,12 +15,17 @@ from ..live.encoding import encode
 from ..live.events import Event
 from ..live.jobs import RETURNED
 
-BEAT = b":\n"
+BEAT = b":\n\n"
 """A comment of a stream of server-sent events, to show that both ends are there.
 
-No empty line follows a comment here: some libraries take each for the end of an event, and hand out one without data.
+An empty line ends every record, comments too: Salt documents that records are separated so, and shell scripts that
+split at empty lines would otherwise take a comment for the beginning of the next event.
 """
 GAP_TAG = "websocket_api/gap"
+ANSWER = b"server received message"
+"""What rest_cherrypy's websocket answers to each message."""
+RECEIVED = "received"
+"""The type of a message that answers a client's, in the formats of rest_cherrypy's websocket alone."""
 _BREAKS = re.compile("[\r\n]")
 _ID = re.compile("([0-9a-z]{1,64})-([0-9]{1,15})")
 
@@ -72,6 +77,19 @@ class _AllEvents(_Stream):
         return encode({"tag": GAP_TAG, "data": told})
 
 
+class _CherryPyEvents(_AllEvents):
+    """The same as a record of server-sent events without its tag, which is how rest_cherrypy's websocket sends it."""
+
+    def encode(self, value: Any) -> bytes:
+        if value.get("type") == RECEIVED:
+            return ANSWER
+        text = super().encode(value)
+        return b"data: %b\n\n" % text if text else b""
+
+    def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
+        return b"data: %b\n\n" % super().write(event, tag, data)
+
+
 class _ServerSent(_Stream):
     """Server-sent events (the HTML standard, section 9.2). What is no event of Salt's is a comment.
 
@@ -86,15 +104,16 @@ class _ServerSent(_Stream):
         kind = value.get("type")
         if kind == "gap":
             told = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
-            return b": gap %b\n" % encode(told)
+            return b": gap %b\n\n" % encode(told)
         if kind == "ended":
-            return b": ended %b\n" % encode(value["error"])
+            return b": ended %b\n\n" % encode(value["error"])
         return b""
 
     def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
-        # A line break within a tag would begin a field of its own; the whole tag is in the data.
+        # The tag comes first, as Salt documents it: scripts look for it in a record's first line. A line break within
+        # a tag would begin a field of its own; the whole tag is in the data.
         line = _BREAKS.sub(" ", event.tag).encode("utf-8", "replace")
-        return b'id: %b-%d\ntag: %b\ndata: {"tag":%b,"data":%b}\n\n' % (self._epoch, event.seq, line, tag, data)
+        return b'tag: %b\ndata: {"tag":%b,"data":%b}\nid: %b-%d\n\n' % (line, tag, data, self._epoch, event.seq)
 
 
 class _FormattedEvents(_Stream):
@@ -118,9 +137,20 @@ class _FormattedEvents(_Stream):
     def encode(self, value: Any) -> bytes:
         return b"".join(self.pack([value]))
 
-    @staticmethod
-    def _text(name: str, told: dict[str, Any]) -> bytes:
+    def _text(self, name: str, told: dict[str, Any]) -> bytes:
         return encode({name: told}) + b"\n\n"
+
+
+class _CherryPyFormatted(_FormattedEvents):
+    """The same as rest_cherrypy has it: minions are a list, and no empty line follows."""
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        if messages and messages[0].get("type") == RECEIVED:  # which is sent alone
+            return [ANSWER]
+        return super().pack(messages)
+
+    def _text(self, name: str, told: dict[str, Any]) -> bytes:
+        return encode({name: [*told.values()] if name == "minions" else told})
 
 
 def _minion(name: str, view: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -159,6 +189,8 @@ def _tag_and_data(event: Event, body: bytes) -> tuple[bytes, bytes]:
 
 ALL_EVENTS = _AllEvents("all_events")
 FORMATTED_EVENTS = _FormattedEvents("formatted_events")
+CHERRYPY_EVENTS = _CherryPyEvents("ws")
+CHERRYPY_FORMATTED = _CherryPyFormatted("ws?format_events")
 server_sent: Callable[[str], _ServerSent] = cache(_ServerSent)
 """The format of a run of the engine, by its epoch."""
 

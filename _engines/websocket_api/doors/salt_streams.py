@@ -1,6 +1,6 @@
-"""salt-api's streams: ``/events``, ``/all_events`` and ``/formatted_events`` (docs/salt-api.md).
+"""salt-api's streams: ``/events``, ``/all_events``, ``/formatted_events`` and ``/ws/TOKEN`` (docs/salt-api.md).
 
-All three are subscriptions like those of the native door, in the formats of doors/salt_formats.py.
+All are subscriptions like those of the native door, in the formats of doors/salt_formats.py.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..live.connection import Connection
 from ..live.sessions import Session
 from ..operations.audit import audit
 from ..operations.session import take_up
-from .http import refuse
+from .clients import Clients
 from .requests import ApiHandler
-from .salt_formats import ALL_EVENTS, FORMATTED_EVENTS, position
+from .salt_formats import ALL_EVENTS, CHERRYPY_EVENTS, CHERRYPY_FORMATTED, FORMATTED_EVENTS, RECEIVED, position
 from .server_sent import Listener
 from .sockets import NO_HEADERS, SocketHandler
 
@@ -26,7 +26,6 @@ NO_QUERY = (
     "The /events endpoint takes no query parameters; in particular no token, which would end up in logs. "
     "Send the X-Auth-Token header, or the cookie that /login sets"
 )
-ANY_STREAM = frozenset({"*/*", "text/*", "text/event-stream"})
 
 
 class EventsHandler(ApiHandler):
@@ -54,25 +53,28 @@ class EventsHandler(ApiHandler):
         return super().from_our_page()
 
     async def get(self) -> None:
-        """Begin the stream, or go on where ``Last-Event-ID`` says."""
-        if not _takes_stream(self.request.headers.get("Accept", "")):
-            refuse(self, 406, ApiError("bad_message", "this is text/event-stream, which Accept does not name"))
-            return
+        """Begin the stream, or go on where ``Last-Event-ID`` says.
+
+        Whatever ``Accept`` names, as rest_cherrypy does: pepper asks for JSON.
+        """
         session, clients = self.session, self.clients
         assert session is not None  # noqa: S101 - prepare() found one, or ended the request
         clients.services.sessions.check(session)
         since = position(self.request.headers.get("Last-Event-ID"))
-        head = self._head()
+        chunked = self.request.version == "HTTP/1.1"
+        head = self._head(chunked)
         audit(session, self.address, "auth", "ok", {})
         self._log()
         self.request.headers = NO_HEADERS  # they hold the token, and nobody asks for them any more
         self.on_finish()  # as a request; the stream has a connection of its own
-        listener = Listener(clients, self.address, self.detach(), session, head)
+        listener = Listener(clients, self.address, self.detach(), session, head, chunked=chunked)
         self.ui.clear()  # it holds us; of who finishes tornado takes care
         await listener.follow(since)
 
-    def _head(self) -> bytes:
+    def _head(self, chunked: bool) -> bytes:
         """Return the head of the answer, whose body lasts until one side closes (RFC 9112 section 6.3)."""
+        if chunked:
+            self.set_header("Transfer-Encoding", "chunked")
         self.set_header("Content-Type", "text/event-stream;charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
         self.set_header("X-Accel-Buffering", "no")  # nginx would gather events otherwise
@@ -123,7 +125,25 @@ class FormattedEventsHandler(AllEventsHandler):
     form = FORMATTED_EVENTS
 
 
-def _takes_stream(accept: str) -> bool:
-    """Tell whether an ``Accept`` header takes a stream; none takes anything (RFC 9110 section 12.5.1)."""
-    named = (item.partition(";")[0].strip().lower() for item in accept.split(","))
-    return not accept.strip() or any(name in ANY_STREAM for name in named)
+class CherryPyHandler(AllEventsHandler):
+    """``/ws/TOKEN``: rest_cherrypy's websocket, which answers each message of its client.
+
+    With ``format_events`` in the query it sends minions and jobs as ``/formatted_events`` does.
+    """
+
+    def initialize(self, clients: Clients) -> None:
+        """Choose what is sent, and how."""
+        super().initialize(clients)
+        self._formatted = "format_events" in self.request.query_arguments
+        if self._formatted:
+            self.wanted = FormattedEventsHandler.wanted
+
+    def codec(self) -> Codec:
+        """Return the format of the events."""
+        return CHERRYPY_FORMATTED if self._formatted else CHERRYPY_EVENTS
+
+    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Answer, and begin at the first word that the client is ready, in text or not."""
+        connection.send({"type": RECEIVED})
+        text = message.decode(errors="replace") if isinstance(message, bytes) else message
+        return super().took(connection, text)

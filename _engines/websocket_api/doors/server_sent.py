@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from tornado.iostream import IOStream, StreamClosedError
@@ -17,8 +18,14 @@ from .clients import RETRY_SECONDS, Clients
 from .framing import CHUNK, StreamTransport
 from .salt_formats import BEAT, server_sent
 
-RETRY = b"retry: 400\n"  # milliseconds after which a client comes again, as salt-api says
+RETRY = b"retry: 400\n\n"  # milliseconds after which a client comes again, as salt-api says
 GOODBYE_SECONDS = 1.0  # for what still waits when the stream ends
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    """Return data as a chunk of a body (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 class Listener:
@@ -27,9 +34,13 @@ class Listener:
     :param stream: the request's stream, which nobody else uses any more
     :param session: who listens
     :param head: the head of the answer
+    :param chunked: whether it says that the body comes in chunks, as rest_cherrypy's does. Libraries such as requests
+        hand out each chunk at once, but wait for some hundred bytes of a body that only ends with its connection.
     """
 
-    def __init__(self, clients: Clients, address: str, stream: IOStream, session: Session, head: bytes) -> None:
+    def __init__(
+        self, clients: Clients, address: str, stream: IOStream, session: Session, head: bytes, *, chunked: bool
+    ) -> None:
         self._clients = clients
         self._stream = stream
         self._ending = False
@@ -43,14 +54,16 @@ class Listener:
         )
         transport.drained = outbox.pump
         codec = server_sent(clients.services.history.epoch)
-        self.connection = Connection(address, outbox, bytes, self.end, codec)
+        self._wrap: Callable[[bytes], bytes] = chunk if chunked else bytes
+        self._last = LAST_CHUNK if chunked else b""
+        self.connection = Connection(address, outbox, self._wrap, self.end, codec)
         clients.add(self.connection)
         self.connection.become(session)
         clients.proved(self.connection)
         self._beat_seconds = limits.ping_seconds
         _keep_watch(stream, limits.ping_seconds + limits.pong_seconds)
         stream.set_close_callback(self._gone)
-        outbox.put(head + RETRY)
+        outbox.put(head + self._wrap(RETRY))
         self._beating = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
         self._reading = asyncio.ensure_future(self._read())
 
@@ -74,7 +87,7 @@ class Listener:
             stream.close()
             return
         again = b"retry: %d\n" % (RETRY_SECONDS * 1000) if code == RESTART else b""
-        outbox.put(b"%b: %d %b\n" % (again, code, reason.encode()))
+        outbox.put(self._wrap(b"%b: %d %b\n\n" % (again, code, reason.encode())) + self._last)
         outbox.flush()
         if not stream.writing():
             stream.close()
@@ -91,7 +104,7 @@ class Listener:
     def _beat(self) -> None:
         """Show that the stream is alive, to the client and to the proxies between that close quiet ones."""
         if self.connection.outbox.idle:
-            self.connection.outbox.put(BEAT)
+            self.connection.outbox.put(self._wrap(BEAT))
         self._beating = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
 
     async def _read(self) -> None:

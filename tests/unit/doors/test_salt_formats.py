@@ -6,7 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from websocket_api.doors.salt_formats import ALL_EVENTS, FORMATTED_EVENTS, position, server_sent
+from websocket_api.doors.salt_formats import (
+    ALL_EVENTS,
+    CHERRYPY_EVENTS,
+    CHERRYPY_FORMATTED,
+    FORMATTED_EVENTS,
+    position,
+    server_sent,
+)
 from websocket_api.errors import ApiError
 from websocket_api.live import encoding, frames
 from websocket_api.live.codecs import Codec
@@ -58,9 +65,10 @@ def test_an_event_is_its_tag_and_data(tag: str, data: dict[str, Any]) -> None:
     wanted = {"tag": shown_["tag"], "data": shown_["data"]}
     assert json.loads(written(ALL_EVENTS, one)) == wanted
     lines = written(SENT, one).split(b"\n")
-    assert [line.partition(b":")[0] for line in lines] == [b"id", b"tag", b"data", b"", b""]
-    assert (lines[0], b"\r" in b"".join(lines)) == (b"id: epoch1-7", False)
-    assert json.loads(lines[2].removeprefix(b"data: ")) == wanted
+    assert [line.partition(b":")[0] for line in lines] == [b"tag", b"data", b"id", b"", b""]
+    assert (lines[2], b"\r" in b"".join(lines)) == (b"id: epoch1-7", False)
+    assert json.loads(lines[1].removeprefix(b"data: ")) == wanted
+    assert written(CHERRYPY_EVENTS, one) == b"data: %b\n\n" % written(ALL_EVENTS, one)
 
 
 @pytest.mark.parametrize("data", ["text", None, {"minion": "x", "data": {"a": 1}}, {"bytes": b"\xff"}], ids=repr)
@@ -73,7 +81,7 @@ def test_what_a_minion_sent_is_wrapped(data: Any, sender: str) -> None:
     assert json.loads(written(ALL_EVENTS, one)) == {"tag": "my/tag", "data": wanted}
 
 
-@pytest.mark.parametrize("codec", [ALL_EVENTS, SENT])
+@pytest.mark.parametrize("codec", [ALL_EVENTS, CHERRYPY_EVENTS, SENT])
 def test_an_event_is_written_once_for_all(codec: Codec) -> None:
     """A hundred clients share the bytes; a cut of the event is other bytes."""
     one = event("my/tag", a=1)
@@ -98,10 +106,11 @@ def test_what_went_missing_is_told() -> None:
     told = {"reason": "history", "count": 3, "from": 5, "to": 7, "oldest": 8}
     comment = SENT.encode(GAP)
     assert comment.startswith(b": gap ")
-    assert comment.endswith(b"}\n")
+    assert comment.endswith(b"}\n\n")
     assert json.loads(comment.removeprefix(b": gap ")) == told
     assert json.loads(ALL_EVENTS.encode(GAP)) == {"tag": "websocket_api/gap", "data": told}
-    assert FORMATTED_EVENTS.pack([GAP]) == []
+    assert CHERRYPY_EVENTS.encode(GAP) == b"data: %b\n\n" % ALL_EVENTS.encode(GAP)
+    assert FORMATTED_EVENTS.pack([GAP]) == CHERRYPY_FORMATTED.pack([GAP]) == []
 
 
 @pytest.mark.parametrize("message", OTHERS, ids=lambda message: str(message["type"]))
@@ -109,10 +118,12 @@ def test_there_is_no_word_for_what_salt_api_does_not_know(message: dict[str, Any
     """Its clients would take it for an event; a comment is none."""
     assert ALL_EVENTS.encode(message) == FORMATTED_EVENTS.encode(message) == b""
     comment = SENT.encode(message)
-    assert not comment or (comment.startswith(b": ended {") and comment.count(b"\n") == 1)
+    assert not comment or (
+        comment.startswith(b": ended {") and comment.endswith(b"}\n\n") and comment.count(b"\n") == 2
+    )
 
 
-@pytest.mark.parametrize("codec", [ALL_EVENTS, SENT, FORMATTED_EVENTS])
+@pytest.mark.parametrize("codec", [ALL_EVENTS, SENT, FORMATTED_EVENTS, CHERRYPY_EVENTS, CHERRYPY_FORMATTED])
 def test_nothing_is_taken(codec: Codec) -> None:
     """These formats are for sending."""
     with pytest.raises(ValueError, match="nothing"):
