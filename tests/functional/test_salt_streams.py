@@ -180,6 +180,7 @@ def test_salts_own_recipe_prints_events(house: House, awk: str) -> None:
         house.returns("web1", jid=jids[0])
         house.bus.send(("my/tag", {"tag": f"tag: salt/job/{jids[0]}/new"}))
         house.publish("web1", jid=jids[1])
+        house.bus.send(*[("my/filler", {"fill": "f" * 1000}) for _ in range(20)])  # awk reads some kilobytes at a time
         for jid in jids:
             lines = [process.stdout.readline().decode() for _ in range(3)]
             tag = f"salt/job/{jid}/new"
