@@ -127,8 +127,8 @@ def send_all(stage: Stage, seed: int, number: int, until: float) -> int:
 
 
 def faults(stage: Stage) -> list[str]:
-    """The lines of the master's log that tell of a fault of the engine."""
-    return [line for line in stage.log.splitlines() if "websocket_api" in line and "ERROR" in line]
+    """The lines of the master's log in which the engine's own loggers tell of a fault."""
+    return [line for line in stage.log.splitlines() if "[websocket_api" in line and "[ERROR" in line]
 
 
 def test_whatever_is_sent_a_real_master_answers_by_the_schemas(stage: Stage) -> None:
