@@ -111,8 +111,8 @@ format: .venv/.made ## Lay out the Python files as lint wants them
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
 
-.PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-console
-bench: bench-commands bench-events bench-batches bench-fairness bench-console ## Measure on a real master; ARGS=--help tells what can be chosen
+.PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-console
+bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-console ## Measure on a real master; ARGS=--help tells what can be chosen
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
@@ -133,6 +133,9 @@ goldens: .venv/.made ## Record anew what Salt's own salt-api answers, into tests
 
 bench-batches: .venv/.made
 	@$(PY) -m tests.benchmarks.batches $(filter --quick --write --help,$(ARGS))
+
+bench-lookbacks: .venv/.made
+	@$(PY) -m tests.benchmarks.lookbacks $(filter --quick --write --help,$(ARGS))
 
 bench-fairness: .venv/.made
 	@$(PY) -m tests.benchmarks.fairness $(filter --quick --write --help,$(ARGS))
