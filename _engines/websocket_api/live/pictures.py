@@ -56,6 +56,7 @@ class Picture(ABC):
         self._source = source
         self._drawing: Drawing | None = None
         self._live = False
+        self._stopped = False
 
     @property
     def drawing(self) -> bool:
@@ -78,6 +79,9 @@ class Picture(ABC):
         """Send nothing more."""
         if self._drawing is not None:
             self._drawing.stop()
+            self._drawing = None
+        self._stopped = True
+        self.behind.clear()
 
     def tell_ended(self, why: ApiError) -> None:
         """Say that nothing comes any more."""
@@ -88,6 +92,8 @@ class Picture(ABC):
         """Send what changed meanwhile."""
 
     def _deliver(self, pieces: Iterator[bytes]) -> None:
+        if self._stopped:
+            return  # its connection went while others of the same connection were sent the same
         if self._drawing is not None:
             self._drawing.stop()
         self._drawing = Drawing(self.connection.outbox, pieces, self._drawn, self._source.turns, self.session.share)

@@ -111,6 +111,13 @@ class Drawing:
             outbox.put(piece)
 
     def stop(self) -> None:
-        """Send nothing more of it."""
+        """Send nothing more of it, and let go of what it would be made from: that holds the subscription, and so us."""
         self._stopped = True
         self._turns.drop(self._share, self._send)
+        self._pieces = iter(())
+        self._piece = None
+        self._done = _nothing
+
+
+def _nothing() -> None:
+    """Do nothing, in place of what a drawing that was stopped would do at its end."""
