@@ -145,6 +145,16 @@ def not_permitted() -> ApiError:
     return ApiError("forbidden", "Salt does not permit this command.")
 
 
+def forget_frames(error: BaseException) -> None:
+    """Break the cycles of an error that was handled.
+
+    An error holds the frames that it passed, and errors that were handled there hold others. A frame that holds the
+    error too, in a variable or by a future, keeps all of them alive until Python's collector looks for cycles: the
+    connection, its stream and what was received. Call this where an error was answered, or is kept.
+    """
+    error.__traceback__ = error.__context__ = None
+
+
 class NotSent(asyncio.CancelledError):
     """A request to the master that was canceled before it was handed to a channel: it surely did not run."""
 

@@ -21,8 +21,6 @@ from .collector import Collector
 from .doors import listening
 from .doors.clients import Clients
 from .doors.console import Console
-from .doors.http import DRAIN_BYTES, application
-from .doors.routes import routes
 from .doors.tls import Certificate
 from .errors import CannotRun
 from .master import files
@@ -35,7 +33,6 @@ from .upkeep import Upkeep
 log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # a gitfs remote may still be fetched when the engine starts; up to 20 s were measured
-MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: each KiB takes 0.7 ms to read
 LOOK_SECONDS = 1.0  # how soon the end of the master is noticed
 SWITCH_SECONDS = 0.0005  # after which a thread that computes lets the event loop go on; Python's own 5 ms add up
 CERTIFICATE_SECONDS = 10.0  # how soon a renewed certificate is
@@ -78,18 +75,8 @@ class Server:
         clients = Clients(parts.services, Dispatcher(parts.services), most)
         collector = Collector()
         upkeep = Upkeep(parts, clients.all, collector)
-        app = application(routes(clients, settings, _console(settings, self._opts)), settings)
-        server = listening.Server(
-            app,
-            access=app.access,
-            ssl_options=certificate.context if certificate else None,
-            max_buffer_size=settings.limits.message_bytes * 2,
-            max_header_size=MAX_HEADER_BYTES,
-            max_body_size=DRAIN_BYTES,
-            # Tornado waits an hour for the rest of a request: strangers could hold all files that may be open.
-            idle_connection_timeout=settings.limits.auth_seconds,
-            body_timeout=settings.limits.auth_seconds,
-        )
+        console = _console(settings, self._opts)
+        server = listening.serve(clients, settings, console, certificate.context if certificate else None)
         upkeep.start()
         collector.start()
         server.add_sockets(sockets)

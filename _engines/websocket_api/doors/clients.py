@@ -120,7 +120,10 @@ class Clients:
         task = asyncio.ensure_future(self.dispatcher.ask(connection, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await task
+        try:
+            return await task
+        finally:
+            del task  # it holds its error, which holds this frame
 
     def finish(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something though its client may have gone, and be done with it before the engine is."""

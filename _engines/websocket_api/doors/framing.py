@@ -16,7 +16,7 @@ from typing import Any
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketProtocol13
 
-from ..errors import INVALID_TEXT, PROTOCOL_ERROR, TOO_BIG
+from ..errors import INVALID_TEXT, PROTOCOL_ERROR, TOO_BIG, forget_frames
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode 1 or 2 (RFC 6455 section 5.2)
 CLOSE, PONG = 0x8, 0xA
@@ -156,7 +156,11 @@ class Protocol(WebSocketProtocol13):
         """Parse no more frames, and close the socket when the peer has had time to read our close frame."""
         self.client_terminated = True  # ends tornado's own reading
         self._linger = asyncio.ensure_future(self._discard(self.stream))
-        self._linger.add_done_callback(lambda _: WebSocketProtocol13._abort(self))
+        self._linger.add_done_callback(self._discarded)
+
+    def _discarded(self, _: asyncio.Task[None]) -> None:
+        super()._abort()
+        forget_error(self.stream)
 
     @staticmethod
     async def _discard(stream: IOStream) -> None:
@@ -172,6 +176,15 @@ class Protocol(WebSocketProtocol13):
         # In vain, if it sends more than anybody needs to read.
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(read(), DISCARD_SECONDS)
+
+
+def forget_error(stream: IOStream) -> None:
+    """Break the cycle of a stream that ended with an error, such as a reset by its peer.
+
+    The error holds the frames that read from the stream, and they hold the stream.
+    """
+    if stream.error is not None:
+        forget_frames(stream.error)
 
 
 def _is_text(data: bytes) -> bool:
@@ -197,9 +210,6 @@ class StreamTransport:
     def forget(self) -> None:
         """Call nobody any more: the stream is gone."""
         self.drained = lambda: None
-        if self._stream.error is not None:
-            # The reset of a peer that had not read everything: it holds the frames that read, and they hold the stream.
-            self._stream.error.__traceback__ = None
 
     def busy(self) -> bool:
         """Tell whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.

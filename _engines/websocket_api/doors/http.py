@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from types import TracebackType
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
+from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from ..errors import ApiError
+from ..errors import ApiError, forget_frames
 from ..settings import Settings
 from . import content
 from .access import Access
@@ -45,6 +47,7 @@ def refuse(handler: Base, status: int, fault: ApiError) -> None:
         handler.set_header("Retry-After", str(max(1, round(fault.details["retry_after"]))))
     answer = {"error": fault.code, "message": fault.message, "details": fault.details}
     handler.finish(content.written(answer, handler.kind))
+    forget_frames(fault)
 
 
 @stream_request_body
@@ -89,6 +92,25 @@ class Base(RequestHandler):
         found: Access = self.application.access  # type: ignore[attr-defined]
         return found
 
+    def on_connection_close(self) -> None:
+        """Let go of a request whose client left before it was complete."""
+        body = self.request._body_future
+        incomplete = not body.done()
+        super().on_connection_close()
+        if not incomplete:
+            return  # whoever answers it finishes it, and tornado then takes it apart
+        if not body.done():  # of a websocket's handshake, which tornado would leave waiting for ever
+            body.set_exception(StreamClosedError())
+            body.exception()
+        # Nobody finishes this request: break the cycles that finish() breaks, and drop what was received.
+        # The errors would hold the frames that wait for the body, and with them this handler.
+        reading = sys.exc_info()[1]
+        if reading is not None:
+            forget_frames(reading)
+        self.request._body_future = None  # type: ignore[assignment]
+        self._chunks.clear()
+        self._break_cycles()
+
     def set_default_headers(self) -> None:
         """Name no server, sniff no types, and let listed pages read the answer, whatever becomes of the request."""
         self.clear_header("Server")
@@ -122,6 +144,11 @@ class Base(RequestHandler):
         if status_code == 405:
             self.set_header("Allow", ", ".join(self._allowed()))
         refuse(self, status_code, fault)
+
+    def _handle_request_exception(self, e: BaseException) -> None:
+        """Answer an error, and then let go of what it passed."""
+        super()._handle_request_exception(e)
+        forget_frames(e)
 
     def _allowed(self) -> list[str]:
         """Return the methods of this path (RFC 9110 section 10.2.1); one that was refused is none of them."""

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import resource
 import socket
+import ssl
 import time
 from typing import Any
 
@@ -15,10 +16,17 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, Unsatisfi
 
 from ..errors import ApiError
 from ..live.encoding import encode
+from ..settings import Settings
 from .access import REFUSED, Access
+from .clients import Clients
+from .console import Console
+from .framing import forget_error
+from .http import DRAIN_BYTES, application
+from .routes import routes
 
 log = logging.getLogger(__name__)
 
+MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: each KiB takes 0.7 ms to read
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 TOLD_SECONDS = 60.0  # between two lines of the log about the same trouble
 HEAD_BYTES = 64 * 1024  # of a request's head, as tornado takes it
@@ -60,12 +68,18 @@ class Server(HTTPServer):
             return
         super().handle_stream(stream, address)
 
+    def on_close(self, server_conn: Any) -> None:
+        """Leave nothing of a connection that only the collector of cycles would find."""
+        super().on_close(server_conn)
+        forget_error(server_conn.stream)
+
 
 async def _turn_away(stream: IOStream) -> None:
     """Answer whatever a client that may not connect sends, and close."""
     with contextlib.suppress(StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
         await asyncio.wait_for(_refuse(stream), TURN_AWAY_SECONDS)
     stream.close()
+    forget_error(stream)
 
 
 async def _refuse(stream: IOStream) -> None:
@@ -87,3 +101,23 @@ async def _refuse(stream: IOStream) -> None:
             stream.socket.shutdown(socket.SHUT_WR)  # nothing follows, and the client need not wait for it
     while True:  # a body that was left unread would have the system cut off the answer
         await stream.read_bytes(HEAD_BYTES, partial=True)
+
+
+def serve(clients: Clients, settings: Settings, console: Console, context: ssl.SSLContext | None) -> Server:
+    """Return the server of all protocols, which has no sockets yet.
+
+    :param context: the certificate, or None for a server without TLS
+    """
+    limits = settings.limits
+    app = application(routes(clients, settings, console), settings)
+    return Server(
+        app,
+        access=app.access,
+        ssl_options=context,
+        max_buffer_size=limits.message_bytes * 2,
+        max_header_size=MAX_HEADER_BYTES,
+        max_body_size=DRAIN_BYTES,
+        # Tornado waits an hour for the rest of a request: strangers could hold all files that may be open.
+        idle_connection_timeout=limits.auth_seconds,
+        body_timeout=limits.auth_seconds,
+    )

@@ -114,6 +114,10 @@ class BatchCodec(OneByOne):
         self._known: set[int] = set()
         """Batches whose ids this client has."""
 
+    def forget(self) -> None:
+        """Call nobody any more: the client is gone."""
+        self._over = lambda error: None
+
     def encode(self, value: Any) -> bytes:
         """Return the object of a batch frame, and nothing for anything else."""
         if not isinstance(value, dict) or "subscription" not in value:
@@ -153,11 +157,12 @@ class BatchSocket(SocketHandler):
     What a client sends is ignored.
     """
 
+    _codec: BatchCodec | None = None
+
     def initialize(self, clients: Clients) -> None:
         """Take what all doors share."""
         super().initialize(clients)
         self._fields: dict[str, Any] = {}
-        self._codec: Codec = BatchCodec(self._over)
 
     async def prepare(self) -> None:
         """Refuse who may not come, and ids that are none."""
@@ -176,7 +181,14 @@ class BatchSocket(SocketHandler):
 
     def codec(self) -> Codec:
         """Return the format of this client's messages."""
+        self._codec = BatchCodec(self._over)
         return self._codec
+
+    def on_close(self) -> None:
+        """Let go of everything."""
+        super().on_close()
+        if self._codec is not None:
+            self._codec.forget()
 
     def began(self, connection: Connection) -> None:
         """Follow."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import ApiError, forget_frames
 from ..live.connection import Connection
 from ..live.outbox import Outbox
 from ..live.sessions import Session
@@ -76,6 +76,7 @@ class ApiHandler(Base):
             self.prepared()
         except ApiError as fault:
             self.refused(fault)
+            forget_frames(fault)
 
     def came(self) -> None:
         """Look at what a request's head says before any token is looked at.
@@ -149,6 +150,7 @@ class ApiHandler(Base):
             except ApiError as refused:
                 audit(None, self.address, "auth", refused.code, {})
                 fault = refused
+                forget_frames(fault)
         elif not self.public:
             fault = ApiError("unauthenticated", "log in first: no token was sent")
         if fault is not None and not self.public:

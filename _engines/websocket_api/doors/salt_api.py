@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import Any
 
-from ..errors import ERRORS, ApiError
+from ..errors import ERRORS, ApiError, forget_frames
 from ..live.connection import Connection
 from ..operations.session import give_back
 from . import content
@@ -106,6 +106,7 @@ class SaltHandler(ApiHandler):
                     if len(lows) == 1:
                         raise
                     faults.append(fault)
+                    forget_frames(fault)
                     answers.append({"error": fault.code, "message": fault.message, "details": fault.details})
         finally:
             await askers.end()

@@ -67,8 +67,11 @@ class EventsHandler(ApiHandler):
         self._log()
         self.request.headers = NO_HEADERS  # they hold the token, and nobody asks for them any more
         self.on_finish()  # as a request; the stream has a connection of its own
-        listener = Listener(clients, self.address, self.detach(), session, head, chunked=chunked)
-        self.ui.clear()  # it holds us; of who finishes tornado takes care
+        stream = self.detach()
+        self._break_cycles()  # as finish() does, which is never called here
+        if stream.closed():
+            return  # the client left before it was answered
+        listener = Listener(clients, self.address, stream, session, head, chunked=chunked)
         await listener.follow(since)
 
     def _head(self, chunked: bool) -> bytes:

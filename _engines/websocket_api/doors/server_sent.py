@@ -15,7 +15,7 @@ from ..live.connection import Connection
 from ..live.outbox import Outbox
 from ..live.sessions import Session
 from .clients import RETRY_SECONDS, Clients
-from .framing import CHUNK, StreamTransport
+from .framing import CHUNK, StreamTransport, forget_error
 from .salt_formats import BEAT, server_sent
 
 RETRY = b"retry: 400\n\n"  # milliseconds after which a client comes again, as salt-api says
@@ -100,6 +100,7 @@ class Listener:
         self._clients.remove(self.connection)
         self.connection.closed()
         self._transport.forget()
+        forget_error(self._stream)
 
     def _beat(self) -> None:
         """Show that the stream is alive, to the client and to the proxies between that close quiet ones."""

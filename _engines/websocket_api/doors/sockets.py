@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
 from ..errors import FELL_BEHIND, OWN_FAULT, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
@@ -18,7 +19,7 @@ from ..live.sessions import Session
 from ..operations.audit import audit
 from ..operations.session import take_up
 from .clients import GOODBYE, Clients
-from .framing import Protocol, StreamTransport, binary_frame, text_frame
+from .framing import Protocol, StreamTransport, binary_frame, forget_error, text_frame
 from .http import Base, handshake_token, refuse
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class SocketHandler(Base, WebSocketHandler):
     """
 
     must_log_in = True
+    _stream: IOStream | None = None
+    """What the websocket travels on, once the handshake is done."""
 
     def initialize(self, clients: Clients) -> None:
         """Take what all doors share."""
@@ -136,6 +139,8 @@ class SocketHandler(Base, WebSocketHandler):
         """Begin: no compression, no delay, and one outbox."""
         limits = self.clients.services.settings.limits
         self.set_nodelay(True)
+        protocol = cast(Protocol, self.ws_connection)
+        self._stream = protocol.stream
         codec = self.codec()
         # Nobody asks for headers any more. They are a tenth of what an idle connection takes, and hold its token.
         self.request.headers = self._headers = NO_HEADERS
@@ -149,7 +154,6 @@ class SocketHandler(Base, WebSocketHandler):
         if full is not None:
             self.end(TOO_MANY, f"limit reached: {full}")
             return
-        protocol = cast(Protocol, self.ws_connection)
         transport = self._transport = StreamTransport(protocol.stream)
         outbox = Outbox(
             transport,
@@ -210,6 +214,8 @@ class SocketHandler(Base, WebSocketHandler):
             # All this holds each other. Taken apart it is freed at once; left to Python's collector of cycles, it would
             # hold up the loop for as long as it takes to look at all connections.
             self._transport.forget()
+        if self._stream is not None:
+            forget_error(self._stream)
 
 
 def _broken(request: HTTPServerRequest) -> ApiError | None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ApiError
+from ..errors import ApiError, forget_frames
 from ..fair_share import Share, on_behalf_of
 from ..live import frames
 from ..live.codecs import Prepared
@@ -138,6 +138,7 @@ class Dispatcher:
             self._admit(connection, message, request_id)
         except ApiError as fault:
             self._services.hub.counters.errors[fault.code] += 1
+            forget_frames(fault)
             connection.send(frames.error(request_id, fault))
             return None
         if request_id is not None:
@@ -157,6 +158,7 @@ class Dispatcher:
                 raise ApiError("too_large", "the answer is larger than `outbox_bytes`")
         except ApiError as fault:
             counters.errors[fault.code] += 1
+            forget_frames(fault)
             reply = connection.frame(frames.error(request_id, fault))
             call.after_reply.clear()
         except asyncio.CancelledError:

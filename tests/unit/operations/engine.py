@@ -47,7 +47,7 @@ from websocket_api.operations.validation import Schemas
 from websocket_api.settings import CLIENTS, Limits, Settings
 
 from tests.unit.live import batching
-from tests.unit.live.support import Client, World
+from tests.unit.live.support import Client, Time, World
 
 SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
 MINIONS = ("web1", "web2", "db")
@@ -207,12 +207,13 @@ class Engine:
     """All of it.
 
     :param users: auth lists by name
+    :param time: its clock, which moves when told unless another one is given
     """
 
-    def __init__(self, *, limits: dict[str, Any] | None = None, **users: list[Any]) -> None:
+    def __init__(self, *, limits: dict[str, Any] | None = None, time: Time | None = None, **users: list[Any]) -> None:
         names = ("patterns_per_user", "look_back_events_per_user")
         per_user = {name: limits[name] for name in names if limits and name in limits}
-        self.world = world = World(limits=UserLimits(**per_user))
+        self.world = world = World(time, limits=UserLimits(**per_user))
         self.accounts = Accounts(world)
         self.accounts.users = users or {"ann": ALL}
         self.sets = {"*": list(MINIONS), "web*": ["web1", "web2"], "nobody*": []}
