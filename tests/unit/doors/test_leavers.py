@@ -26,7 +26,12 @@ Client = Callable[[House], Awaitable[Peer]]
 Moment = Callable[[House], object]
 
 KEPT_BYTES = 12_000  # of a job or session that the engine keeps
-JOB = ("websocket_api.live.jobs.", "websocket_api.live.events.", "websocket_api.live.tags.")
+JOB = (
+    "websocket_api.fair_share.Share",
+    "websocket_api.live.jobs.",
+    "websocket_api.live.events.",
+    "websocket_api.live.tags.",
+)
 SESSION = ("websocket_api.live.sessions.Session", "websocket_api.live.visibility.Viewer")
 MINIONS, RETURN_BYTES = 100, 9000
 OUTBOX_BYTES = 262_144  # less than the snapshots and the history
