@@ -74,7 +74,7 @@ class Server:
         parts = build(dataclasses.replace(settings, limits=limits), self._schemas, self._opts, self._version)
         clients = Clients(parts.services, Dispatcher(parts.services), most)
         collector = Collector()
-        upkeep = Upkeep(parts, clients.all, collector)
+        upkeep = Upkeep(parts, clients.all)
         console = _console(settings, self._opts)
         server = listening.serve(clients, settings, console, certificate.context if certificate else None)
         upkeep.start()

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from .collector import Collector
 from .errors import ApiError
 from .live.sessions import Session
 from .operations.jobs import from_store
@@ -23,7 +22,6 @@ RENEW_SECONDS = 5.0  # how often is looked which target sets are due
 FIRST_BUS_SECONDS = 15.0  # for the publisher to come up
 AWAY_SECONDS = 1.0  # a bus that is back sooner was no trouble for anybody but who was told of a gap
 LAST_SECONDS = 0.5  # for writing batches at the end: Salt kills 5 s after it asked to stop
-GARBAGE_SECONDS = 600.0  # to count 600,000 objects, what 5,000 connections hold, takes 5 ms
 KEYS_SECONDS = 60.0  # keys that were changed behind Salt's back, by a hand on the disk
 RECENT_JOBS = 200  # read from the job cache at the start
 
@@ -32,11 +30,9 @@ class Upkeep:
     """The engine's own tasks.
 
     :param connections: all connections that there are
-    :param collector: what it has set aside is looked at from time to time
     """
 
-    def __init__(self, parts: Parts, connections: Callable[[], list[Any]], collector: Collector) -> None:
-        self._collector = collector
+    def __init__(self, parts: Parts, connections: Callable[[], list[Any]]) -> None:
         self._parts = parts
         self._services = parts.services
         self._connections = connections
@@ -63,7 +59,6 @@ class Upkeep:
             every(RENEW_SECONDS, self._renew_targets),
             every(FLEET_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
-            every(GARBAGE_SECONDS, self._collector.look_at_all),
             self._once(self._read_recent_jobs),
         ]
         self._tasks = [asyncio.ensure_future(one) for one in work]
