@@ -264,7 +264,7 @@ def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
 @contextlib.asynccontextmanager
 async def listening_house(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[House]:
     """Serve all protocols."""
-    engine = Engine(limits=limits, time=LoopTime())
+    engine = Engine(limits=limits, clock=LoopTime())
     clients = Clients(engine.services, engine.dispatcher, 1000)
     server = listening.serve(clients, engine.services.settings, Console(None), context)
     (sock,) = bind_sockets(0, "127.0.0.1")

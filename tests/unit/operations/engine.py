@@ -207,13 +207,13 @@ class Engine:
     """All of it.
 
     :param users: auth lists by name
-    :param time: its clock, which moves when told unless another one is given
+    :param clock: what time it is, which moves when told unless another one is given
     """
 
-    def __init__(self, *, limits: dict[str, Any] | None = None, time: Time | None = None, **users: list[Any]) -> None:
+    def __init__(self, *, limits: dict[str, Any] | None = None, clock: Time | None = None, **users: list[Any]) -> None:
         names = ("patterns_per_user", "look_back_events_per_user")
         per_user = {name: limits[name] for name in names if limits and name in limits}
-        self.world = world = World(time, limits=UserLimits(**per_user))
+        self.world = world = World(clock, limits=UserLimits(**per_user))
         self.accounts = Accounts(world)
         self.accounts.users = users or {"ann": ALL}
         self.sets = {"*": list(MINIONS), "web*": ["web1", "web2"], "nobody*": []}
