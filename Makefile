@@ -111,14 +111,17 @@ format: .venv/.made ## Lay out the Python files as lint wants them
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
 
-.PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-console
-bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-console ## Measure on a real master; ARGS=--help tells what can be chosen
+.PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
+bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console ## Measure on a real master; ARGS=--help tells what can be chosen
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
 
 bench-events: .venv/.made
 	@$(PY) -m tests.benchmarks.events $(filter --quick --write --help,$(ARGS))
+
+bench-leavers: .venv/.made
+	@$(PY) -m tests.benchmarks.leavers $(filter --quick --write --help,$(ARGS))
 
 bench-console: .venv/.made chromium
 	@$(PY) -m tests.benchmarks.console $(filter --write --help,$(ARGS))

@@ -99,8 +99,9 @@ def measure(stage: Stage, clients: int) -> Section:
         resident.append(memory)
         rows.append([str(number), str(number * clients), f"{memory / MIB:.1f}", f"{time.monotonic() - began:.0f}"])
     section.say(
-        "Clients of all protocols connect, ask, subscribe or send half a request, read nothing, and leave after at most "
-        f"{1000 * MOST_SECONDS:.0f} ms, half of them by a reset. What the engine holds does not grow with their number."
+        "Clients of all protocols connect, ask, subscribe or send half a request, read nothing, and leave after "
+        f"at most {1000 * MOST_SECONDS:.0f} ms, half of them by a reset. What the engine "
+        "holds does not grow with their number."
     )
     section.add(table(["round", "clients so far", "resident MiB", "seconds"], rows))
     grown = resident[-1] - resident[0]
