@@ -14,7 +14,7 @@ JOBS ?= 2
 # fails at once, wherever it runs; so does what takes one host from test to test, for a second try finds it changed.
 RERUNS ?= 0
 SECOND_TRY = --rerun-show-tracebacks --reruns $(RERUNS) --max-suite-reruns 3 $(NEVER_TWICE:%=--rerun-exclude-path=%)
-NEVER_TWICE := tests/unit tests/functional/test_allow_from.py tests/functional/test_door.py \
+NEVER_TWICE := tests/unit tests/functional/test_allow_from.py tests/functional/test_native.py \
     tests/functional/test_permissions_like_salt.py tests/functional/test_tokens.py tests/integration/test_canaries.py \
     tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
     tests/integration/test_visibility_table.py tests/integration/formula
@@ -52,7 +52,7 @@ $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 
 # What Salt promises the engine: loading it, the way to the master, permissions and what they show, what it puts on
 # its bus, and what becomes of the bus in trouble. test-all runs the rest there as well.
-CONTRACT_3007 := tests/integration/test_loader.py tests/integration/master tests/functional/master \
+CONTRACT_3007 := tests/integration/test_loader.py tests/integration/salt_master tests/functional/salt_master \
     tests/functional/test_permissions_like_salt.py tests/integration/test_visibility_table.py \
     tests/integration/test_canaries.py tests/integration/test_changed_rights.py tests/integration/test_faults.py \
     tests/functional/test_targets_like_salt.py tests/functional/test_arguments_like_salt.py

@@ -22,9 +22,9 @@ for folder in ("_engines", "tools"):
         sys.path.insert(0, str(ROOT / folder))
 
 import docs_markdown as markdown  # noqa: E402
+from websocket_api.contract.schemas import Schemas  # noqa: E402
 from websocket_api.errors import CLOSE_CODES, ERRORS, ApiError  # noqa: E402
 from websocket_api.operations.describe import SUBPROTOCOLS  # noqa: E402
-from websocket_api.operations.validation import Schemas  # noqa: E402
 
 NOTE = "<!-- Made by `make docs` from schemas/ and tools/templates/: change those. -->\n\n"
 

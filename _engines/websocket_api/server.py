@@ -17,18 +17,18 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from .collector import Collector
-from .doors import listening
-from .doors.clients import Clients
-from .doors.console import Console
-from .doors.tls import Certificate
+from .background import Upkeep
+from .contract.schemas import Schemas
 from .errors import CannotRun
-from .master import files
-from .operations.registry import Dispatcher
-from .operations.validation import Schemas
-from .parts import build
+from .gc_tuning import Collector
+from .operations.dispatcher import Dispatcher
+from .protocols import http_server as listening
+from .protocols.connections import Clients
+from .protocols.http.console import Console
+from .protocols.tls import Certificate
+from .salt_master import files
 from .settings import Settings
-from .upkeep import Upkeep
+from .wiring import build
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ Fault = dict[str, str]
 
 
 class SettingsSchema(Protocol):
-    """What checks options against ``schemas/settings.json`` (operations/validation.py)."""
+    """What checks options against ``schemas/settings.json`` (contract/schemas.py)."""
 
     def validate_settings(self, options: Mapping[str, Any]) -> list[Fault]:
         """Return all faults as ``{"path", "message"}``, without values."""

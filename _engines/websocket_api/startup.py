@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from .errors import CannotRun
-from .master import ground
+from .salt_master import requirements as ground
 
 log = logging.getLogger(__name__)
 

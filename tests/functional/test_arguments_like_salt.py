@@ -19,15 +19,15 @@ import salt.netapi.rest_cherrypy.app
 import salt.runner
 import salt.utils.args
 import salt.wheel.key
-from websocket_api.doors import content
-from websocket_api.doors.lowfields import arguments as read_low
-from websocket_api.doors.lowfields import batch_size
-from websocket_api.doors.lowstate import CLIENTS, run
 from websocket_api.errors import ApiError
-from websocket_api.master import arguments
-from websocket_api.master.commands import Commands
-from websocket_api.master.functions import MasterFunctions
-from websocket_api.master.pool import Pool
+from websocket_api.protocols.http import content
+from websocket_api.protocols.salt_api.low_fields import arguments as read_low
+from websocket_api.protocols.salt_api.low_fields import batch_size
+from websocket_api.protocols.salt_api.lowstate import CLIENTS, run
+from websocket_api.salt_master import arguments
+from websocket_api.salt_master.commands import Commands
+from websocket_api.salt_master.functions import MasterFunctions
+from websocket_api.salt_master.pool import Pool
 
 pytestmark = pytest.mark.both_lines
 

@@ -1,6 +1,6 @@
 """What holds for every request, whatever its path and method: allow_from, allowed_hosts, logins, CORS.
 
-The paths are held against the rules of doors/routes.py, so that a new one cannot be left out.
+The paths are held against the rules of protocols/routes.py, so that a new one cannot be left out.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import pytest
 pytest.importorskip("salt")
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
-from websocket_api.doors.console import Console
-from websocket_api.doors.routes import routes
-from websocket_api.operations.validation import Schemas
+from websocket_api.contract.schemas import Schemas
+from websocket_api.protocols.http.console import Console
+from websocket_api.protocols.routes import routes
 from websocket_api.settings import Settings
 
 from tests.functional.running import CHECKOUT, Engine
@@ -132,7 +132,7 @@ def answers(engine: Engine, **more: str) -> Iterator[tuple[tuple[str, str], Answ
 
 
 def test_the_table_has_every_route() -> None:
-    """Whatever is added to doors/routes.py needs a line here."""
+    """Whatever is added to protocols/routes.py needs a line here."""
     clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=Schemas(CHECKOUT / "schemas")))
     settings = Settings(metrics=True, app="/srv/app/index.html", static="/srv/app")
     left = routes(clients, settings, Console(None))

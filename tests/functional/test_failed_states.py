@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("salt")
 
 import salt.utils.event
-from websocket_api.live.tags import Kind, topic
+from websocket_api.core.events.tags import Kind, topic
 
 pytestmark = pytest.mark.both_lines
 

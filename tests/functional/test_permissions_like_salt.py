@@ -16,11 +16,11 @@ pytest.importorskip("salt")
 import salt.cache
 import salt.config
 import salt.utils.minions
-from websocket_api.live.permissions import Permissions
-from websocket_api.live.targets import TargetSets
-from websocket_api.master.minions import MinionStore
-from websocket_api.master.opts import SALT_LINE
-from websocket_api.master.pool import Pool
+from websocket_api.core.access.permissions import Permissions
+from websocket_api.core.access.target_sets import TargetSets
+from websocket_api.salt_master.minions import MinionStore
+from websocket_api.salt_master.pool import Pool
+from websocket_api.salt_master.salt_compat import SALT_LINE
 
 pytestmark = pytest.mark.both_lines
 

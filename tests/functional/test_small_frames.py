@@ -18,7 +18,7 @@ from tests.functional.running import Engine
 pytestmark = [pytest.mark.both_lines]
 
 FRAME = websocket.ABNF
-MOST_STRANGE = 200  # doors/websocket.py
+MOST_STRANGE = 200  # protocols/websocket/native.py
 PING, PONG = (FRAME.create_frame(b"x" * 125, opcode).format() for opcode in (FRAME.OPCODE_PING, FRAME.OPCODE_PONG))
 FIRST = FRAME.create_frame(b"", FRAME.OPCODE_TEXT, 0).format()
 EMPTY = FRAME.create_frame(b"", FRAME.OPCODE_CONT, 0).format()

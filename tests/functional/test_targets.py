@@ -11,11 +11,11 @@ import pytest
 import salt.utils.data
 import salt.utils.minions
 from websocket_api.errors import ApiError
-from websocket_api.master import targets
-from websocket_api.master.commands import Commands
-from websocket_api.master.minions import MinionStore
-from websocket_api.master.pool import Pool
-from websocket_api.master.targetbounds import (
+from websocket_api.salt_master import targets
+from websocket_api.salt_master.commands import Commands
+from websocket_api.salt_master.minions import MinionStore
+from websocket_api.salt_master.pool import Pool
+from websocket_api.salt_master.target_limits import (
     MOST_EXPRESSIONS,
     MOST_NESTED,
     MOST_TERMS,

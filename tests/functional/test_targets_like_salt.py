@@ -15,10 +15,10 @@ import salt.key
 import salt.loader
 import salt.utils.minions
 from websocket_api.errors import ApiError
-from websocket_api.master import globs, targets
-from websocket_api.master.minions import MinionStore
-from websocket_api.master.pool import Pool
 from websocket_api.operations.targets import target
+from websocket_api.salt_master import globs, targets
+from websocket_api.salt_master.minions import MinionStore
+from websocket_api.salt_master.pool import Pool
 
 pytestmark = pytest.mark.both_lines
 

@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("tornado")
 pytest.importorskip("cryptography")
 
-from tests.unit.doors.leaving import House, listening_house, turns
-from tests.unit.doors.leftovers import counted, left_behind
+from tests.unit.protocols.leaving import House, listening_house, turns
+from tests.unit.protocols.leftovers import counted, left_behind
 
 LOOKED = 30  # turns of the loop in which the engine reads what was sent
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # the beginning of a handshake

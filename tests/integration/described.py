@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator
-from websocket_api.operations import openapi
-from websocket_api.operations.validation import Schemas
+from websocket_api.contract import openapi
+from websocket_api.contract.schemas import Schemas
 
 from tests.integration.checked import SCHEMAS
 

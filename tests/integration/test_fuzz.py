@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 import pytest
 import websocket
-from websocket_api.operations.validation import Schemas
+from websocket_api.contract.schemas import Schemas
 
 from tests.fuzzing import Fuzz
 from tests.integration.checked import SCHEMAS, check

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import salt.cache
-from websocket_api.master.opts import SALT_LINE
+from websocket_api.salt_master.salt_compat import SALT_LINE
 
 from tests.client import Client, Refused
 from tests.integration.conftest import wait_until

@@ -9,8 +9,8 @@ import re
 from types import ModuleType
 
 import pytest
+from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import CLOSE_CODES, ERRORS
-from websocket_api.operations.validation import Schemas
 
 ROOT = pathlib.Path(__file__).parents[2]
 SCHEMAS = Schemas(ROOT / "schemas")

@@ -18,7 +18,7 @@ from websocket_api.fair_share import (
     on_behalf_of,
 )
 
-from tests.unit.live.support import Time
+from tests.unit.core.support import Time
 
 ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from websocket_api.operations.validation import Schemas
+from websocket_api.contract.schemas import Schemas
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "pillar.example").read_text(encoding="utf-8")

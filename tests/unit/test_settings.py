@@ -7,8 +7,8 @@ import pathlib
 from typing import Any
 
 import pytest
+from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import CannotRun
-from websocket_api.operations.validation import Schemas
 from websocket_api.settings import CLIENTS, History, Limits, Settings
 
 SCHEMAS = Schemas(pathlib.Path(__file__).parents[2] / "schemas")

@@ -1,6 +1,6 @@
 """Questions to one minion about its functions: asked with the client's token, answered from memory where that is known.
 
-A busy minion needs minutes for what takes it a second when it is idle. So an answer is kept (live/answers.py), and a
+A busy minion needs minutes for what takes it a second when it is idle. So an answer is kept (core/minions/answers.py), and a
 known one is returned at once. When it is older than a minute the question is sent again, and the answer to that is for
 the next call.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from ..core.jobs.job import RETURNED, Job
+from ..core.minions.answers import Asker, Key
 from ..errors import ApiError
-from ..live.answers import Asker, Key
-from ..live.jobs import RETURNED, Job
 from .commands import publish
-from .registry import Call
+from .dispatcher import Call
 
 MAY_BE_EMPTY = frozenset({"sys.doc"})
 """Functions without a docstring have an empty ``sys.doc``. Other empty answers mean "unknown", and are asked again."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..live.sessions import Session
+from ..core.access.sessions import Session
 
 log = logging.getLogger("websocket_api.audit")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from ..core.batches.batch import Batch
 from ..errors import ApiError
 from ..fair_share import Share
-from ..live.batches import Batch
-from .batchitems import Plan, plan
+from .batch_items import Plan, plan
 from .commands import need_bus, need_client
-from .registry import Call, operation
+from .dispatcher import Call, operation
 
 
 @operation("batch", audited=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..core.jobs.call import redact_call
+from ..core.jobs.job import Job
 from ..errors import MAX_FAULTS, ApiError, not_permitted
-from ..live.calls import redact_call
-from ..live.jobs import Job
+from .dispatcher import Call, operation
 from .reach import Reach, narrowed
-from .registry import Call, operation
 from .targets import asked_about, target
 
 STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ..core.delivery.codecs import CODECS, Prepared
 from ..errors import CLOSE_CODES, ERRORS
-from ..live.codecs import CODECS, Prepared
-from .registry import Call, operation
+from .dispatcher import Call, operation
 from .services import Services
 
 SUBPROTOCOLS = list(CODECS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.delivery.decoding import decode
+from ..core.events.tags import MINIONS_MARK, is_reserved, travels_whole
+from ..core.subscriptions.filters import make
+from ..core.subscriptions.waits import Wait
 from ..errors import ApiError
-from ..live.decoding import decode
-from ..live.filters import make
-from ..live.tags import MINIONS_MARK, is_reserved, travels_whole
-from ..live.waits import Wait
 from .commands import need_client, publish
-from .registry import Call, operation, who
+from .dispatcher import Call, operation, who
 from .subscriptions import position
 from .targets import target
 

@@ -6,13 +6,13 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..core.events.encoding import encode
+from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
+from ..core.jobs.call import call_of, function_of
+from ..core.jobs.job import Job, start_time
 from ..errors import ApiError
-from ..live.calls import call_of, function_of
-from ..live.encoding import encode
-from ..live.jobs import Job, start_time
-from ..live.redaction import PEM_MARK, redact, redact_private_keys
 from .commands import need_client, publish
-from .registry import Call, operation
+from .dispatcher import Call, operation
 from .services import Services
 
 SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..core.access.permissions import Permissions
 from ..errors import ApiError, not_permitted
-from ..live.permissions import Permissions
 from .services import Match
 from .targets import keep_names
 

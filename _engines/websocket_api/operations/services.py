@@ -6,31 +6,31 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..core.access.in_flight import JobsInFlight
+from ..core.access.loop_time import LoopTime
+from ..core.access.sessions import Sessions
+from ..core.access.throttle import LoginThrottle, Rate
+from ..core.access.visibility import Visibility
+from ..core.batches.registry import BatchBook
+from ..core.batches.runner import Dispatch
+from ..core.batches.subscriptions import BatchViews
+from ..core.batches.writer import BatchKeeper
+from ..core.delivery.codecs import Prepared
+from ..core.events.history import History
+from ..core.jobs.registry import JobBook
+from ..core.minions.answers import Answers
+from ..core.minions.registry import Fleet
+from ..core.subscriptions.hub import Hub
+from ..core.subscriptions.job_watcher import JobWatcher
+from ..core.subscriptions.regex import Allowances
+from ..core.subscriptions.snapshot_feeds import Views
 from ..fair_share import FairShare
-from ..live.answers import Answers
-from ..live.batchbook import BatchBook
-from ..live.batchkeeper import BatchKeeper
-from ..live.batchviews import BatchViews
-from ..live.codecs import Prepared
-from ..live.dispatch import Dispatch
-from ..live.expressions import Allowances
-from ..live.fleet import Fleet
-from ..live.history import History
-from ..live.hub import Hub
-from ..live.in_flight import JobsInFlight
-from ..live.jobbook import JobBook
-from ..live.loop_time import LoopTime
-from ..live.rebar import Rebar
-from ..live.sessions import Sessions
-from ..live.throttle import LoginThrottle, Rate
-from ..live.views import Views
-from ..live.visibility import Visibility
-from ..live.watch import JobWatcher
+from ..protocols.digital_rebar.clients import Rebar
 from ..settings import Settings
 
 
 class Commands(Protocol):
-    """Runs things on the master; it authorizes each by the client's token (master/commands.py)."""
+    """Runs things on the master; it authorizes each by the client's token (salt_master/commands.py)."""
 
     def check_arguments(self, arg: list[Any], kwarg: dict[str, Any]) -> None:
         """Raise ``bad_message`` for arguments that Salt cannot pass on as they are."""
@@ -76,7 +76,7 @@ class Commands(Protocol):
 
 
 class MasterFunctions(Protocol):
-    """What runners and wheels there are (master/functions.py)."""
+    """What runners and wheels there are (salt_master/functions.py)."""
 
     async def names(self, client: str) -> list[str]:
         """Return the names of all functions; ``client`` is runner or wheel."""
@@ -88,7 +88,7 @@ class MasterFunctions(Protocol):
 
 
 class JobStore(Protocol):
-    """The master's job cache (master/store.py)."""
+    """The master's job cache (salt_master/job_cache.py)."""
 
     async def job(self, jid: str) -> dict[str, Any] | None:
         """Return ``{kind, said_by, load, returns}``."""
@@ -100,7 +100,7 @@ Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 class Schemas(Protocol):
-    """The schema files (operations/validation.py)."""
+    """The schema files (contract/schemas.py)."""
 
     version: str
     files: dict[str, bytes]

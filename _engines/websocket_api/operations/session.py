@@ -6,11 +6,11 @@ import asyncio
 import logging
 from typing import Any
 
+from ..core.access.sessions import Session
 from ..errors import ApiError
 from ..fair_share import Share, on_behalf_of
-from ..live.sessions import Session
 from .audit import audit
-from .registry import Call, operation
+from .dispatcher import Call, operation
 from .services import Services
 
 log = logging.getLogger(__name__)

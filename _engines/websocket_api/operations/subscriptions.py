@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from ..core.batches.subscriptions import BatchSubscription
+from ..core.delivery.connection import Subscription
+from ..core.subscriptions.all_jobs import AllJobsSubscription
+from ..core.subscriptions.events import EventSubscription
+from ..core.subscriptions.filters import make
+from ..core.subscriptions.snapshots import JobSubscription, MinionsSubscription
 from ..errors import ApiError
-from ..live.alljobs import AllJobsSubscription
-from ..live.batchviews import BatchSubscription
-from ..live.connection import Subscription
-from ..live.filters import make
-from ..live.pictures import JobSubscription, MinionsSubscription
-from ..live.streams import EventSubscription
-from .fleet import grains_wanted
+from .dispatcher import Call, operation
 from .jobs import visible_jobs
-from .registry import Call, operation
+from .minions import grains_wanted
 
 ALL_JOBS = "*"
 """For ``jid``: whatever jobs there are and come."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..core.minions.registry import Fleet
 from ..errors import ApiError
-from ..live.fleet import Fleet
 
 MOST_NAMES = 10_000  # as many as a list may have (schemas/common.json)
 MAX_UNKNOWN = 20  # unknown ids that the master is asked about at once: each takes it 2 ms even with few minions

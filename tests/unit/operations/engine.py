@@ -14,40 +14,31 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from websocket_api.contract.schemas import Schemas
+from websocket_api.core.access.in_flight import JobsInFlight
+from websocket_api.core.access.loop_time import LoopTime
+from websocket_api.core.access.sessions import Sessions
+from websocket_api.core.access.target_sets import TargetSets
+from websocket_api.core.access.throttle import LoginThrottle, Rate
+from websocket_api.core.access.user_limits import UserLimits
+from websocket_api.core.batches.reader import BatchReader
+from websocket_api.core.batches.registry import BatchBook
+from websocket_api.core.batches.runner import Dispatch
+from websocket_api.core.batches.subscriptions import BatchViews
+from websocket_api.core.batches.writer import BatchKeeper
+from websocket_api.core.minions.answers import Answers
+from websocket_api.core.subscriptions.job_watcher import JobWatcher
+from websocket_api.core.subscriptions.regex import Allowances
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import Askers
-from websocket_api.live.answers import Answers
-from websocket_api.live.batchbook import BatchBook
-from websocket_api.live.batchkeeper import BatchKeeper
-from websocket_api.live.batchreader import BatchReader
-from websocket_api.live.batchviews import BatchViews
-from websocket_api.live.dispatch import Dispatch
-from websocket_api.live.expressions import Allowances
-from websocket_api.live.in_flight import JobsInFlight
-from websocket_api.live.loop_time import LoopTime
-from websocket_api.live.sessions import Sessions
-from websocket_api.live.targets import TargetSets
-from websocket_api.live.throttle import LoginThrottle, Rate
-from websocket_api.live.user_limits import UserLimits
-from websocket_api.live.watch import JobWatcher
-from websocket_api.operations import (  # noqa: F401 - registers them
-    batches,
-    commands,
-    describe,
-    events,
-    fleet,
-    jobs,
-    session,
-    subscriptions,
-)
-from websocket_api.operations.batchjobs import BatchJobs
-from websocket_api.operations.registry import Dispatcher
+from websocket_api.operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers them
+from websocket_api.operations.batch_jobs import BatchJobs
+from websocket_api.operations.dispatcher import Dispatcher
 from websocket_api.operations.services import Services
-from websocket_api.operations.validation import Schemas
 from websocket_api.settings import CLIENTS, Limits, Settings
 
-from tests.unit.live import batching
-from tests.unit.live.support import Client, Time, World
+from tests.unit.core.batches import support as batching
+from tests.unit.core.support import Client, Time, World
 
 SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
 MINIONS = ("web1", "web2", "db")

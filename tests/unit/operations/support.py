@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from websocket_api.live.answers import Answers
-from websocket_api.live.expressions import Allowances
-from websocket_api.operations.registry import Call
+from websocket_api.core.minions.answers import Answers
+from websocket_api.core.subscriptions.regex import Allowances
+from websocket_api.operations.dispatcher import Call
 from websocket_api.settings import Settings
 
-from tests.unit.live.support import Client, World
+from tests.unit.core.support import Client, World
 
 
 class Asking:

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from websocket_api.core.minions import answers
 from websocket_api.errors import ApiError
-from websocket_api.live import answers
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from websocket_api.errors import MAX_FAULTS
-from websocket_api.operations.batchitems import ITEMS_PER_TURN
-from websocket_api.operations.registry import Dispatcher
+from websocket_api.operations.batch_items import ITEMS_PER_TURN
+from websocket_api.operations.dispatcher import Dispatcher
 
-from tests.unit.live.batching import settle
+from tests.unit.core.batches.support import settle
 from tests.unit.operations.engine import Engine, Refused, Talker
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import MAX_FAULTS, ApiError
-from websocket_api.operations.validation import Schemas
 
 SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
 Path = tuple[str, ...]

@@ -6,7 +6,7 @@ import pytest
 from websocket_api.errors import ApiError
 from websocket_api.operations.events import event
 
-from tests.unit.live.support import World
+from tests.unit.core.support import World
 from tests.unit.operations.support import Asking
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from websocket_api.live.sessions import UNUSED_SECONDS
+from websocket_api.core.access.sessions import UNUSED_SECONDS
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import msgpack
 import pytest
+from websocket_api.core.delivery.codecs import CODECS, MSGPACK, Codec
+from websocket_api.core.delivery.connection import Connection
+from websocket_api.core.delivery.outbox import Outbox
 from websocket_api.errors import ERRORS
-from websocket_api.live.codecs import CODECS, MSGPACK, Codec
-from websocket_api.live.connection import Connection
-from websocket_api.live.outbox import Outbox
-from websocket_api.operations.registry import OPERATIONS
+from websocket_api.operations.dispatcher import OPERATIONS
 
 from tests.fuzzing import JUNK, Fuzz
-from tests.unit.live.support import Socket
+from tests.unit.core.support import Socket
 from tests.unit.operations.engine import ALL, MINIONS, SCHEMAS, Engine
 
 NUMBER = 100  # messages to each operation in each format

@@ -7,15 +7,15 @@ import json
 from typing import Any
 
 import pytest
-from websocket_api.doors.lowstate import run
-from websocket_api.live.batchrequests import Call
-from websocket_api.live.calls import redact_call
-from websocket_api.live.rebar_batches import RebarBatches
-from websocket_api.live.redaction import REDACTED, SECRET_NAMES
+from websocket_api.core.batches.request import Call
+from websocket_api.core.events.redaction import REDACTED, SECRET_NAMES
+from websocket_api.core.jobs.call import redact_call
+from websocket_api.protocols.digital_rebar.batches import RebarBatches
+from websocket_api.protocols.salt_api.lowstate import run
 
-from tests.unit.live.batching import settle
-from tests.unit.live.test_rebar import RebarClient
+from tests.unit.core.batches.support import settle
 from tests.unit.operations.engine import Engine, Talker
+from tests.unit.protocols.digital_rebar.test_clients import RebarClient
 
 CANARY = "correct-horse"
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----"

@@ -6,7 +6,7 @@ from typing import Any
 
 from websocket_api.operations.jobs import from_store
 
-from tests.unit.live.support import JID
+from tests.unit.core.support import JID
 
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from websocket_api.doors.lowstate import run
+from websocket_api.core.access.permissions import Permissions
 from websocket_api.errors import ApiError, not_permitted
-from websocket_api.live.permissions import Permissions
+from websocket_api.protocols.salt_api.lowstate import run
 
 from tests.unit.operations.engine import ALL, Engine, Refused, Talker
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from websocket_api.core.delivery.codecs import JSON
 from websocket_api.errors import CLOSE_CODES, ERRORS
-from websocket_api.live.codecs import JSON
-from websocket_api.operations.registry import OPERATIONS
+from websocket_api.operations.dispatcher import OPERATIONS
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 

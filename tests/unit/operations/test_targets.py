@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from websocket_api.core.minions.registry import Fleet
 from websocket_api.errors import ApiError
-from websocket_api.live.fleet import Fleet
 from websocket_api.operations.targets import MOST_NAMES, asked_about, target
 
 from tests.unit.operations.engine import Engine, Refused

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from websocket_api.live.turns import TURN_SECONDS
+from websocket_api.core.access.turns import TURN_SECONDS
 
-from tests.unit.live.support import JID, Time, World, ticks
+from tests.unit.core.support import JID, Time, World, ticks
 from tests.unit.operations.engine import ALL, Engine, Refused, Talker
 
 USERS = {"ann": ALL, "bob": ALL}

@@ -1,0 +1,234 @@
+"""What one auth list allows, read as Salt reads it.
+
+Mirrors ``CkMinions.auth_check``, ``runner_check`` and ``wheel_check`` (salt/utils/minions.py) for a single minion at a
+time; a test compares the two over a table of entries. Salt expands every minion target from disk at each call
+(up to 388 ms measured); here the expansions are sets that are kept (core/access/target_sets.py).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from ..jobs.call import COMPOUND
+
+ALL_MINIONS = "*"  # Salt takes this target for everything without looking
+TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function
+
+
+class Targets(Protocol):
+    """Which minions a target expression of an auth list means."""
+
+    def means(self, expression: str, minion: str) -> bool:
+        """Tell whether it means this minion, as far as is known; unknown is no."""
+        ...
+
+
+class Permissions:
+    """An auth list, ready to be asked. Immutable; equal lists share one object (see :class:`live.sessions.Sessions`).
+
+    :param auth_list: as ``LoadAuth.get_auth_list`` gives it: strings and ``{target: [functions]}``
+    :param targets: expansions of the targets
+    """
+
+    def __init__(self, auth_list: Sequence[Any], targets: Targets) -> None:
+        self.auth_list = list(auth_list)
+        self.key = permission_key(auth_list)
+        self._targets = targets
+        strings = [entry for entry in auth_list if isinstance(entry, str)]
+        single = [next(iter(entry.items())) for entry in auth_list if isinstance(entry, Mapping) and len(entry) == 1]
+        pairs = [(target, funs) for target, funs in single if isinstance(target, str)]
+        self._anywhere = tuple(entry for entry in strings if not entry.startswith("@"))
+        self._on = tuple((target, _conditions(funs)) for target, funs in pairs if not target.startswith("@"))
+        self._special = {entry for entry in strings if entry.startswith("@")}
+        self._special_on = tuple((name, _conditions(funs)) for name, funs in pairs if name.startswith("@"))
+        self.everything = ".*" in self._anywhere
+        self._granted: dict[str, bool] = {}
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The target expressions that have to be expanded before these permissions can be asked."""
+        return tuple(target for target, _ in self._on if target != ALL_MINIONS)
+
+    def may_run(self, fun: str, arg: Sequence[Any] | None, minion: str) -> bool:
+        """Tell whether Salt would let ``fun`` run with these arguments on this minion.
+
+        :param arg: as a publish load carries it, keywords last as ``{"__kwarg__": True, ...}``; None when unknown
+        """
+        if self.everything:
+            return True
+        if COMPOUND in fun:
+            # Salt lets all of them run where one may; what that shows is shown to whom may run each.
+            funs, given = fun.split(COMPOUND), list(arg or ())
+            known = [one if isinstance(one, (list, tuple)) else None for one in given] + [None] * len(funs)
+            return all(self.may_run(one, its, minion) for one, its in zip(funs, known, strict=False))
+        if self._granted_anywhere(fun):
+            return True
+        return any(
+            _allows(conditions, fun, arg) and (target == ALL_MINIONS or self._targets.means(target, minion))
+            for target, conditions in self._on
+        )
+
+    def may_run_everywhere(self, fun: str, arg: Sequence[Any] | None) -> bool:
+        """Tell whether ``fun`` may run with these arguments on every minion, whatever minions there are."""
+        if self.everything or self._granted_anywhere(fun):
+            return True
+        return any(target == ALL_MINIONS and _allows(conditions, fun, arg) for target, conditions in self._on)
+
+    def may_run_somehow(self, fun: str, minion: str | None = None) -> bool:
+        """Tell whether ``fun`` may run on this minion, or on any, with some arguments, if not with all."""
+        if self.everything or self._granted_anywhere(fun):
+            return True
+        return any(
+            _names(conditions, fun) and (minion is None or target == ALL_MINIONS or self._targets.means(target, minion))
+            for target, conditions in self._on
+        )
+
+    def may_call(self, client: str, fun: str, arg: Sequence[Any] = (), kwarg: Mapping[str, Any] | None = None) -> bool:
+        """Tell whether a runner or wheel function may be called.
+
+        :param client: ``runner`` or ``wheel``
+        """
+        module, _, name = fun.partition(".")
+        if not name or "." in name:
+            return False
+        if self._special & {f"@{module}", f"@{client}", f"@{client}s"}:
+            return True
+        # The master looks for a wheel's arguments where they never are: no condition on one is ever met.
+        arguments = [*arg, {"__kwarg__": True, **(kwarg or {})}] if client == "runner" else []
+        for special, conditions in self._special_on:
+            if special == f"@{module}" and _allows(conditions, name, arguments):
+                return True
+            if special in (f"@{client}", f"@{client}s") and _allows(conditions, fun, arguments):
+                return True
+        return False
+
+    def may_call_somehow(self, client: str, fun: str) -> bool:
+        """Tell whether a runner or wheel function may be called with some arguments, if not with all."""
+        module, _, name = fun.partition(".")
+        if not name or "." in name:
+            return False
+        if self._special & {f"@{module}", f"@{client}", f"@{client}s"}:
+            return True
+        return any(
+            (special == f"@{module}" and _names(conditions, name))
+            or (special in (f"@{client}", f"@{client}s") and _names(conditions, fun))
+            for special, conditions in self._special_on
+        )
+
+    def may_see_tag(self, tag: str) -> bool:
+        """Tell whether an ``@events`` entry shows this tag."""
+        return self._tag_allowed("@events", tag)
+
+    def may_fire(self, tag: str) -> bool:
+        """Tell whether events of this tag may be fired: ``@fire``, or ``.*`` together with ``@runner``."""
+        if self.everything and self._special & {"@runner", "@runners"}:
+            return True
+        return self._tag_allowed("@fire", tag)
+
+    def tags(self, entry: str) -> bool | list[str]:
+        """Return what ``@events`` or ``@fire`` allows: True for all tags, else the patterns, else False."""
+        if entry == "@fire" and self.everything and self._special & {"@runner", "@runners"}:
+            return True
+        if entry in self._special or (entry == "@events" and self.everything):
+            return True
+        found = [pattern for name, patterns in self._special_on if name == entry for pattern in _tag_patterns(patterns)]
+        return found or False
+
+    def _tag_allowed(self, entry: str, tag: str) -> bool:
+        allowed = self.tags(entry)
+        if isinstance(allowed, bool):
+            return allowed
+        return any(fnmatch.fnmatchcase(tag, pattern) for pattern in allowed)
+
+    def _granted_anywhere(self, fun: str) -> bool:
+        answer = self._granted.get(fun)
+        if answer is None:
+            if len(self._granted) > 10_000:
+                self._granted.clear()  # function names come from the bus: bounded, for ever
+            answer = self._granted[fun] = any(matches(pattern, fun) for pattern in self._anywhere)
+        return answer
+
+
+def permission_key(auth_list: Sequence[Any]) -> str:
+    """Return one text for an auth list, the same for equal lists."""
+    try:
+        return json.dumps(auth_list, sort_keys=True, default=str)
+    except TypeError:  # names of several types have no order
+        return repr(auth_list)
+
+
+@lru_cache(maxsize=4096)
+def matches(pattern: str, text: str) -> bool:
+    """Match as ``CkMinions.match_check``: a regular expression at the text's start; a wrong one matches nothing."""
+    return _fits(pattern, text)
+
+
+def _fits(pattern: Any, text: str) -> bool:
+    try:
+        return re.match(pattern, text) is not None
+    except (re.error, TypeError, RecursionError, OverflowError):
+        return False
+
+
+def _conditions(funs: Any) -> tuple[Any, ...]:
+    return tuple(funs) if isinstance(funs, (list, tuple)) else (funs,)
+
+
+def _names(conditions: tuple[Any, ...], fun: str) -> bool:
+    for condition in conditions:
+        name = next(iter(condition)) if isinstance(condition, Mapping) and len(condition) == 1 else condition
+        if isinstance(name, str) and matches(name, fun):
+            return True
+    return False
+
+
+def _allows(conditions: tuple[Any, ...], fun: str, arg: Sequence[Any] | None) -> bool:
+    for condition in conditions:
+        if isinstance(condition, str):
+            if matches(condition, fun):
+                return True
+        elif isinstance(condition, Mapping) and len(condition) == 1:
+            pattern, arguments = next(iter(condition.items()))
+            if isinstance(pattern, str) and matches(pattern, fun) and _arguments_fit(arguments, arg):
+                return True
+    return False
+
+
+def _arguments_fit(wanted: Any, arg: Sequence[Any] | None) -> bool:
+    """As Salt's ``__args_check``: one of the conditions must hold for every argument it names."""
+    if arg is None:
+        return False  # unknown arguments fit no condition
+    positional, keywords = split_arguments(arg)
+    for condition in wanted if isinstance(wanted, list) else [wanted]:
+        if not isinstance(condition, Mapping):
+            continue
+        by_place = condition.get("args", [])
+        by_name = condition.get("kwargs", {})
+        if not isinstance(by_place, (list, tuple)) or not isinstance(by_name, Mapping):
+            continue  # Salt refuses the whole command
+        if len(positional) < len(by_place) or any(name not in keywords for name in by_name):
+            continue
+        pairs = [*zip(by_place, positional, strict=False)]
+        pairs += [(pattern, keywords[name]) for name, pattern in by_name.items()]
+        # Not by ``matches``, which keeps what it was asked: arguments are long, and may be secrets.
+        if all(pattern is None or _fits(pattern, str(value)) for pattern, value in pairs):
+            return True
+    return False
+
+
+def split_arguments(arg: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional and the keyword arguments of a publish load's ``arg``."""
+    values = list(arg)
+    if values and isinstance(values[-1], Mapping) and "__kwarg__" in values[-1]:
+        keywords = {str(name): value for name, value in values.pop().items() if name != "__kwarg__"}
+        return values, keywords
+    return values, {}
+
+
+def _tag_patterns(conditions: tuple[Any, ...]) -> list[str]:
+    return [text[len(TAG_PREFIX) :] for text in conditions if isinstance(text, str) and text.startswith(TAG_PREFIX)]

@@ -1,0 +1,274 @@
+"""Authenticated clients: one session per token, kept true to what Salt says of the token now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+from ...errors import ApiError
+from ...fair_share import Share, in_turns
+from .permissions import Permissions, permission_key
+from .target_sets import TargetSets
+from .visibility import Viewer
+
+log = logging.getLogger(__name__)
+
+UNUSED_SECONDS = 60.0  # a session that no connection holds is forgotten after this
+MOST_EXPIRED = 10_000  # expired tokens of which is still known that they were valid once; about 150 bytes each
+
+
+class SaltAuth(Protocol):
+    """Salt's accounts; what salt_master/auth.py gives."""
+
+    def login(self, username: str, password: str, eauth: str) -> Awaitable[Mapping[str, Any] | None]:
+        """Return a new token with ``perms``, or None when refused."""
+        ...
+
+    def token(self, token: str) -> Awaitable[Mapping[str, Any] | None]:
+        """Return the token with its present ``perms``, or None when it is not valid; raise ``token_expired``."""
+        ...
+
+    def revoke(self, token: str) -> Awaitable[None]:
+        """End the token in Salt."""
+        ...
+
+
+@dataclass(eq=False)
+class Holdings:
+    """What one user has of the engine, all tokens and connections together."""
+
+    connections: int = 0
+    subscriptions: int = 0
+    commands: int = 0
+    """Requests that have no reply yet."""
+
+    def need(self, name: str, most: int) -> None:
+        """Refuse one more of something where the user has as much as may be.
+
+        :param name: the field's
+        :raises ApiError: too_many
+        """
+        if getattr(self, name) >= most:
+            raise ApiError("too_many", f"you have {most} {name}", {"limit": f"{name}_per_user"})
+
+
+class Session:
+    """One token that is valid, or was: ``ended`` then says why not.
+
+    :param holdings: what its user has
+    """
+
+    def __init__(self, info: Mapping[str, Any], viewer: Viewer, holdings: Holdings | None = None) -> None:
+        self.holdings = holdings or Holdings()
+        self.token: str = info["token"]
+        self.user: str = info["name"]
+        self.eauth: str = info["eauth"]
+        self.start: float = info["start"]
+        self.expire: float = info["expire"]
+        self.viewer = viewer
+        self.ended: ApiError | None = None
+        self.held = 0
+        """How many connections, subscriptions and requests rest on it."""
+        self.used = 0.0
+
+    @property
+    def permissions(self) -> Permissions:
+        """What the user may do, as of the last look."""
+        return self.viewer.permissions
+
+    @property
+    def share(self) -> Share:
+        """For whom what is done in its name counts."""
+        return Share(self.user, self.eauth)
+
+    def shown(self) -> dict[str, Any]:
+        """Return the reply to a login."""
+        return {
+            "token": self.token,
+            "start": self.start,
+            "expire": self.expire,
+            "name": self.user,
+            "user": self.user,
+            "username": self.user,
+            "eauth": self.eauth,
+            "perms": self.permissions.auth_list,
+        }
+
+
+class Sessions:
+    """All sessions, by token.
+
+    :param auth: Salt's accounts
+    :param targets: expansions of the targets in auth lists
+    :param clock: seconds since the epoch, as in a token's ``expire``
+    """
+
+    def __init__(self, auth: SaltAuth, targets: TargetSets, clock: Callable[[], float]) -> None:
+        self._auth = auth
+        self._targets = targets
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._expired: dict[str, None] = {}
+        """Tokens that have expired, the latest last: Salt removes them, and then takes them for any wrong one."""
+        self._permissions: WeakValueDictionary[str, Permissions] = WeakValueDictionary()
+        self._holdings: WeakValueDictionary[Share, Holdings] = WeakValueDictionary()
+        self._on_end: list[Callable[[Session], None]] = []
+        self._on_change: list[Callable[[Session], None]] = []
+
+    def on_end(self, call: Callable[[Session], None]) -> None:
+        """Call when a session ended; ``session.ended`` says why."""
+        self._on_end.append(call)
+
+    def on_change(self, call: Callable[[Session], None]) -> None:
+        """Call when a session's permissions are others than before."""
+        self._on_change.append(call)
+
+    async def login(self, username: str, password: str, eauth: str) -> Session:
+        """Log in with Salt's own accounts.
+
+        :raises ApiError: unauthenticated; forbidden for an account that may do nothing
+        """
+        info = await self._auth.login(username, password, eauth)
+        if info is None:
+            raise ApiError("unauthenticated", "the login was refused")
+        if not info["perms"]:
+            await self._auth.revoke(info["token"])
+            raise ApiError("forbidden", "this account may do nothing on this master")
+        return await self._take(info)
+
+    async def of(self, token: str) -> Session:
+        """Return the session of a token.
+
+        :raises ApiError: unauthenticated, token_expired, forbidden, master_unavailable
+        """
+        session = self._sessions.get(token)
+        if session is None:
+            info = await self._ask(token)
+            if not info["perms"]:
+                raise ApiError("forbidden", "this account may do nothing on this master")
+            session = await self._take(info)
+        self.check(session)
+        session.used = self._clock()
+        return session
+
+    def knows(self, token: str) -> bool:
+        """Tell whether the token is one that was found valid before, and has not ended since."""
+        return token in self._sessions
+
+    def whose(self, token: str) -> dict[str, str]:
+        """Return the ``eauth`` and ``username`` of a token that is known, else nothing."""
+        session = self._sessions.get(token)
+        return {} if session is None else {"eauth": session.eauth, "username": session.user}
+
+    def check(self, session: Session) -> None:
+        """Raise the error that a session's use meets now, if any."""
+        if session.ended is None and session.expire <= self._clock():
+            self._end(session, _expired())
+        if session.ended is not None:
+            raise session.ended.anew()
+
+    async def revoke(self, session: Session, then: Callable[[Callable[[], None]], None] | None = None) -> None:
+        """End a session and its token in Salt.
+
+        :param then: takes the call that ends what rests on the session, to be made once the reply is sent
+        """
+        await self._auth.revoke(session.token)
+        why = ApiError("unauthenticated", "the token was revoked by a logout")
+        if then is None:
+            self._end(session, why)
+        else:
+            self._sessions.pop(session.token, None)  # nobody can use it any more, from now on
+            then(lambda: self._end(session, why))
+
+    def expire(self) -> None:
+        """End what has expired; called every second."""
+        now = self._clock()
+        for session in [session for session in self._sessions.values() if session.expire <= now]:
+            self._end(session, _expired())
+
+    async def look_again(self) -> None:
+        """Ask Salt about every session that is in use; called every ``token_check`` seconds."""
+        for session in in_turns(list(self._sessions.values()), lambda session: session.share):
+            if not session.held and self._clock() - session.used > UNUSED_SECONDS:
+                self._sessions.pop(session.token, None)
+                continue
+            try:
+                info = await self._auth.token(session.token)
+            except ApiError as error:
+                if error.code == "token_expired":
+                    self._end(session, error)
+                    continue
+                # A store that fails is no answer about the token; the next look may tell.
+                log.warning("a token could not be checked: %s", error.message)
+                continue
+            if session.ended is not None:
+                continue
+            if info is None:
+                over = session.expire <= self._clock()
+                self._end(session, _expired() if over else ApiError("unauthenticated", "the token was revoked"))
+            elif not info["perms"]:
+                self._end(session, ApiError("forbidden", "this account may do nothing on this master any more"))
+            else:
+                await self._renew(session, info)
+
+    def all(self) -> list[Session]:
+        """Return the sessions that are known."""
+        return list(self._sessions.values())
+
+    async def _ask(self, token: str) -> Mapping[str, Any]:
+        """Return what Salt says of a token that is valid; one that was is told from one that never was."""
+        try:
+            info = await self._auth.token(token)
+        except ApiError as fault:
+            if fault.code == "token_expired":
+                self._note_expired(token)
+            raise
+        if info is not None:
+            return info
+        raise _expired() if token in self._expired else ApiError("unauthenticated", "this token is not valid")
+
+    def _note_expired(self, token: str) -> None:
+        self._expired[token] = None
+        if len(self._expired) > MOST_EXPIRED:
+            del self._expired[next(iter(self._expired))]
+
+    async def _renew(self, session: Session, info: Mapping[str, Any]) -> None:
+        session.expire = info["expire"]
+        permissions = self._shared(info["perms"])
+        await self._targets.ensure(permissions.expressions)
+        if permissions.key != session.permissions.key:
+            session.viewer = Viewer(session.user, session.eauth, permissions)
+            for call in self._on_change:
+                call(session)
+
+    async def _take(self, info: Mapping[str, Any]) -> Session:
+        permissions = self._shared(info["perms"])
+        # The sets are there before the first question: "not yet known" would hide what may be seen.
+        await self._targets.ensure(permissions.expressions)
+        holdings = self._holdings.setdefault(Share(info["name"], info["eauth"]), Holdings())
+        session = Session(info, Viewer(info["name"], info["eauth"], permissions), holdings)
+        session.used = self._clock()
+        return self._sessions.setdefault(session.token, session)
+
+    def _shared(self, auth_list: list[Any]) -> Permissions:
+        key = permission_key(auth_list)
+        permissions = self._permissions.get(key)
+        if permissions is None:
+            permissions = self._permissions[key] = Permissions(auth_list, self._targets)
+        return permissions
+
+    def _end(self, session: Session, why: ApiError) -> None:
+        self._sessions.pop(session.token, None)
+        if why.code == "token_expired":
+            self._note_expired(session.token)
+        if session.ended is None:
+            session.ended = why
+            for call in self._on_end:
+                call(session)
+
+
+def _expired() -> ApiError:
+    return ApiError("token_expired", "the token has expired: log in again")

@@ -1,0 +1,96 @@
+"""What one user may have at once, over all connections: each of these costs time at every event, or for long."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+
+from ...errors import ApiError
+from ...fair_share import Share
+
+MINIONS_IN_PATTERN = 100  # minions or jobs that a filter names by id count as one pattern: to look them up is cheap
+
+
+class Hold:
+    """A part of a limit, held until :meth:`end`."""
+
+    def __init__(self, quota: Quota, share: Share, count: int, key: Hashable = None) -> None:
+        self._quota: Quota | None = quota
+        self._share = share
+        self._count = count
+        self._key = key
+
+    def end(self) -> None:
+        """Give it back; further calls do nothing."""
+        quota, self._quota = self._quota, None
+        if quota is not None:
+            quota.give_back(self._share, self._count, self._key)
+
+
+class Quota:
+    """How much of one kind each user has.
+
+    :param limit: the option
+    :param most: for one user
+    :param what: for the message
+    """
+
+    def __init__(self, limit: str, most: int, what: str) -> None:
+        self._limit = limit
+        self._most = most
+        self._what = what
+        self._held: Counter[Share] = Counter()
+        self._keys: Counter[tuple[Share, Hashable]] = Counter()
+
+    def held(self, share: Share) -> int:
+        """Return how much a user has."""
+        return self._held[share]
+
+    def take(self, share: Share, count: int = 1, key: Hashable = None) -> Hold:
+        """Hold some more; one thing by itself may be of any size.
+
+        :param key: what is held under an equal key already counts once
+        :raises ApiError: too_many
+        """
+        counted = key is None or not self._keys[share, key]
+        if counted and self._held[share] and self._held[share] + count > self._most:
+            sentence = f"you have {self._held[share]} of at most {self._most} {self._what} at once"
+            raise ApiError("too_many", sentence, {"limit": self._limit})
+        if counted:
+            self._held[share] += count
+        if key is not None:
+            self._keys[share, key] += 1
+        return Hold(self, share, count, key)
+
+    def give_back(self, share: Share, count: int, key: Hashable) -> None:
+        """Hold that much less; what is held under an equal key elsewhere stays."""
+        if key is not None:
+            self._keys[share, key] -= 1
+            if self._keys[share, key]:
+                return
+            del self._keys[share, key]
+        self._held[share] -= count
+        if not self._held[share]:
+            del self._held[share]
+
+
+class UserLimits:
+    """The limits of every user; the options of the same names say more."""
+
+    def __init__(
+        self,
+        *,
+        look_back_events_per_user: int = 10_000_000,
+        patterns_per_user: int = 2000,
+    ) -> None:
+        self.look_backs = Quota("look_back_events_per_user", look_back_events_per_user, "events to look back at")
+        self.patterns = Quota("patterns_per_user", patterns_per_user, "patterns in filters")
+
+
+def weight(texts: int, ids: int = 0) -> int:
+    """Return for how many patterns a filter counts.
+
+    :param texts: tags and function patterns
+    :param ids: minions and jobs
+    """
+    return max(1, texts) + ids // MINIONS_IN_PATTERN

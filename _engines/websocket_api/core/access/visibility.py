@@ -1,0 +1,190 @@
+"""Who may see what: the table of docs/security.md, one function per row, all through ``may_run``.
+
+An event is shown to whom Salt would show the same by a command. What cannot be decided is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..events.event import Event, body
+from ..events.tags import Kind
+from ..jobs.job import Job
+from .permissions import Permissions
+
+NOBODY = frozenset({"root", "salt"})
+"""Names that own nothing: Salt writes them for whoever works on the master itself."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who looks: equal viewers see the same, and share the decision and the bytes."""
+
+    user: str
+    eauth: str
+    permissions: Permissions
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Viewer) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What makes two viewers equal."""
+        return self.user, self.eauth, self.permissions.key
+
+
+JobOf = Callable[[str], "Job | None"]
+
+
+class Visibility:
+    """Decides what a viewer may see.
+
+    :param job_of: the job of a jid, as the engine knows it (never as a minion tells it)
+    :param master_user: the user whom the master runs as, who owns nothing
+    """
+
+    def __init__(self, job_of: JobOf, master_user: str) -> None:
+        self._job_of = job_of
+        self._nobody = NOBODY | {master_user}
+        self._rows: dict[Kind, Callable[[Viewer, Event], bool]] = {
+            Kind.JOB_MINION: self._job_minion,
+            Kind.CONTROL: self._everything,
+            Kind.RUN: self._call,
+            Kind.WHEEL: self._call,
+            Kind.KEY: self._keys,
+            Kind.MINION: self._minion("test.ping"),
+            Kind.REFRESH: self._minion("grains.items"),
+            Kind.BEACON: self._minion("beacons.list"),
+            Kind.CUSTOM: self._custom,
+            Kind.OTHER: self._other,
+        }
+
+    def view(self, viewer: Viewer, event: Event) -> bytes | None:
+        """Return the body of the event as the viewer may see it, or None where it may not be seen."""
+        kind = event.topic.kind
+        if kind not in (Kind.JOB_NEW, Kind.PRESENCE):
+            return event.body if self._rows[kind](viewer, event) else None
+        # Each minion is looked at, of which there may be thousands: once for all subscriptions of a viewer.
+        if viewer in event.cuts:
+            known: bytes | None = event.cuts[viewer]
+            return known
+        seen = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
+        event.cuts[viewer] = seen
+        return seen
+
+    # Jobs
+
+    def owns(self, viewer: Viewer, job: Job) -> bool:
+        """Tell whether the viewer started the job."""
+        user = job.user
+        if user is None or user != viewer.user:
+            return False
+        if job.eauth is not None:
+            return job.eauth == viewer.eauth
+        return user not in self._nobody and not user.startswith("sudo_")
+
+    def sees_all_jobs(self, viewer: Viewer) -> bool:
+        """Tell whether the viewer may look up any job: ``@runner`` and ``@jobs`` entries."""
+        return viewer.permissions.may_call("runner", "jobs.lookup_jid")
+
+    def sees_part(self, viewer: Viewer, job: Job | None, minion: str) -> bool:
+        """Tell whether the viewer may see one minion's part of a job."""
+        if self.sees_all_jobs(viewer) or viewer.permissions.everything:
+            return True
+        if job is None or job.fun is None:
+            return False
+        if self.owns(viewer, job):
+            return True
+        return job.said_by in (None, minion) and viewer.permissions.may_run(job.fun, job.arg, minion)
+
+    def sees_job(self, viewer: Viewer, job: Job) -> frozenset[str] | bool:
+        """Return True for the whole job, the minions whose part may be seen, or False for nothing."""
+        if self.sees_all_jobs(viewer) or self.owns(viewer, job):
+            return True
+        if job.kind == "job" and viewer.permissions.everything:
+            return True
+        if job.fun is None:
+            return False
+        if job.kind != "job":
+            arguments, keywords = _call_arguments(job.arg)
+            return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)
+        told = job.parts if job.said_by is None else {job.said_by} & job.parts.keys()
+        seen = frozenset(name for name in told if viewer.permissions.may_run(job.fun, job.arg, name))
+        return True if seen and len(seen) == len(job.parts) else seen or False
+
+    def _job_minion(self, viewer: Viewer, event: Event) -> bool:
+        job, minion = self._job_of(event.topic.jid or ""), event.topic.minion or ""
+        if not event.topic.believed and (job is None or minion not in job.parts):
+            # Only its own part of a job that targets it: else it is just something that a minion sent.
+            return self._custom(viewer, event)
+        return self.sees_part(viewer, job, minion)
+
+    def _new(self, viewer: Viewer, event: Event) -> bytes | None:
+        job = self._job_of(event.topic.jid or "")
+        if job is None:
+            return event.body if viewer.permissions.everything or self.sees_all_jobs(viewer) else None
+        seen = self.sees_job(viewer, job)
+        if isinstance(seen, bool):
+            return event.body if seen else None
+        return _cut(event, seen, ("minions", "missing"), hide=("tgt", "arg"))
+
+    def _call(self, viewer: Viewer, event: Event) -> bool:
+        job = self._job_of(event.topic.jid or "")
+        # ``.*`` is for functions on minions: what runs on the master needs its own entries.
+        return self.sees_all_jobs(viewer) if job is None else self.sees_job(viewer, job) is True
+
+    # Minions, keys and the rest
+
+    def _presence(self, viewer: Viewer, event: Event) -> bytes | None:
+        if viewer.permissions.everything:
+            return event.body
+        seen = frozenset(name for name in event.minions if viewer.permissions.may_run("test.ping", (), name))
+        return _cut(event, seen, ("present", "new", "lost")) if seen else None
+
+    @staticmethod
+    def _minion(fun: str) -> Callable[[Viewer, Event], bool]:
+        return lambda viewer, event: viewer.permissions.may_run(fun, (), event.topic.minion or "")
+
+    @staticmethod
+    def _everything(viewer: Viewer, event: Event) -> bool:
+        return viewer.permissions.everything
+
+    @staticmethod
+    def _keys(viewer: Viewer, event: Event) -> bool:
+        return viewer.permissions.may_call("wheel", "key.list_all")
+
+    @staticmethod
+    def _custom(viewer: Viewer, event: Event) -> bool:
+        minion = event.topic.minion or ""
+        return viewer.permissions.may_run("event.send", None, minion) or viewer.permissions.may_see_tag(event.tag)
+
+    @staticmethod
+    def _other(viewer: Viewer, event: Event) -> bool:
+        return viewer.permissions.everything or viewer.permissions.may_see_tag(event.tag)
+
+
+def _cut(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple[str, ...] = ()) -> bytes:
+    """Return the event's body with its lists of minions cut to the visible ones."""
+    key = (seen, hide)
+    made = event.cuts.get(key)
+    if made is None:
+        shown = event.shown()
+        data: dict[str, Any] = {name: value for name, value in shown["data"].items() if name not in hide}
+        for name in lists:
+            if isinstance(data.get(name), list):
+                data[name] = [minion for minion in data[name] if minion in seen]
+        made = event.cuts[key] = body(shown["seq"], shown["tag"], data, shown.get("minion"))
+    return made
+
+
+def _call_arguments(arg: list[Any] | None) -> tuple[list[Any], dict[str, Any]]:
+    """Split a runner's or wheel's ``fun_args``: keywords stand in a last object without Salt's mark."""
+    values = list(arg or [])
+    if values and isinstance(values[-1], Mapping):
+        return values[:-1], dict(values[-1])
+    return values, {}

@@ -1,0 +1,183 @@
+"""The two formats of the native door. A message means the same in both; events are put together from encoded parts.
+
+An event's body is encoded once per format, whoever and however many get it: a frame is a short head and that body.
+Other doors have formats of their own (protocols/salt_api/formats.py), which may lack a word for what the native door says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
+
+import msgpack  # type: ignore[import-untyped]
+
+from ..events import encoding
+from ..events.event import Event
+from .decoding import decode, read_json, read_msgpack
+
+
+class Codec(Protocol):
+    """A format. Two connections of one codec and one subscription number can share frames."""
+
+    name: str
+    """The websocket subprotocol."""
+    binary: bool
+    """Whether messages travel in binary websocket frames."""
+
+    def encode(self, value: Any) -> bytes:
+        """Return a whole message; nothing where this format has no word for it."""
+        ...
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        """Return messages that leave together: one by one, or several in one where this format can."""
+        ...
+
+    def decode(self, data: str | bytes) -> Any:
+        """Return what a client sent; raises ValueError for what is no message of this format."""
+        ...
+
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        """Return the reply of a request, as ``frames.result`` and :meth:`encode` would make it.
+
+        :param encoded: the result in this format
+        """
+        ...
+
+    def body(self, event: Event, body: bytes) -> bytes:
+        """Return an event's body in this format, made once for all of ``event.cuts``' life.
+
+        :param body: :attr:`Event.body` or a cut of it
+        """
+        ...
+
+    def event(self, number: int, body: bytes) -> bytes:
+        """Return an ``event`` frame of a body of this format."""
+        ...
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        """Return an ``events`` frame."""
+        ...
+
+
+class Prepared:
+    """A result that is the same for everybody, encoded once for each format."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self._encoded: dict[str, bytes] = {}
+
+    def encoded(self, codec: Codec) -> bytes:
+        """Return the value in a format."""
+        found = self._encoded.get(codec.name)
+        if found is None:
+            found = self._encoded[codec.name] = codec.encode(self.value)
+        return found
+
+
+class OneByOne:
+    """What codecs have in common that send every message by itself."""
+
+    def encode(self, value: Any) -> bytes:
+        """Return a whole message."""
+        raise NotImplementedError
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        """Return messages one by one."""
+        return [self.encode(message) for message in messages]
+
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        """Return a reply; formats other than the native ones have no requests with an id."""
+        return encoded
+
+
+class _Json(OneByOne):
+    name = "salt.v1.json"
+    binary = False
+
+    def encode(self, value: Any) -> bytes:
+        return encoding.encode(value)
+
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        if request_id is None:
+            return encoded
+        return b'{"id":%b,"type":"result","result":%b}' % (self.encode(request_id), encoded)
+
+    def decode(self, data: str | bytes) -> Any:
+        if isinstance(data, bytes):
+            raise ValueError("binary in a text protocol")
+        return read_json(data)
+
+    def body(self, event: Event, body: bytes) -> bytes:
+        return body
+
+    def event(self, number: int, body: bytes) -> bytes:
+        return b'{"type":"event","subscription":%d,%b}' % (number, body)
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        return b'{"type":"events","subscription":%d,"events":[{%b}]}' % (number, b"},{".join(bodies))
+
+
+class _Msgpack(OneByOne):
+    """The values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so that clients need not
+    know by which format something came."""
+
+    name = "salt.v1.msgpack"
+    binary = True
+
+    def encode(self, value: Any) -> bytes:
+        return self._pack(encoding.plain(value))
+
+    def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
+        if request_id is None:
+            return encoded
+        head = b"".join(map(self.encode, ("id", request_id, "type", "result", "result")))
+        return b"\x83" + head + encoded
+
+    def decode(self, data: str | bytes) -> Any:
+        if isinstance(data, str):
+            raise ValueError("text in a binary protocol")
+        return read_msgpack(data)
+
+    def body(self, event: Event, body: bytes) -> bytes:
+        key = (self.name, body)
+        packed = event.cuts.get(key)
+        if packed is None:
+            packed = event.cuts[key] = self._pack(decode(b"{" + body + b"}"))
+        return packed
+
+    def event(self, number: int, body: bytes) -> bytes:
+        # One map of the two fields of every frame and those of the body, whose own head (a fixmap) is one byte.
+        return bytes([body[0] + 2]) + _head("event") + self._pack(number) + body[1:]
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        length = bytes(msgpack.Packer().pack_array_header(len(bodies)))
+        return b"\x83" + _head("events") + self._pack(number) + self._pack("events") + length + b"".join(bodies)
+
+    @staticmethod
+    def _pack(value: Any) -> bytes:
+        try:
+            return bytes(msgpack.packb(value))
+        except (OverflowError, ValueError):
+            return bytes(msgpack.packb(_small(value)))
+
+
+@cache
+def _head(kind: str) -> bytes:
+    """Return the first field of a frame and the name of the second."""
+    return b"".join(bytes(msgpack.packb(text)) for text in ("type", kind, "subscription"))
+
+
+def _small(value: Any) -> Any:
+    """Write integers that msgpack has no place for as text."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _small(item) for key, item in value.items()}
+    return [_small(item) for item in value] if isinstance(value, list) else value
+
+
+JSON: Codec = _Json()
+MSGPACK: Codec = _Msgpack()
+CODECS = {codec.name: codec for codec in (JSON, MSGPACK)}
+"""By subprotocol; the first is what who offers none gets."""

@@ -1,0 +1,55 @@
+"""What a publish load runs: one function, or Salt's compound command, which is several in one job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..events.encoding import encode
+from ..events.redaction import PEM_MARK, redact, redact_arguments, redact_private_keys
+
+COMPOUND = ","  # between the functions of a compound command; no function has it in its name
+
+
+def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
+    """Return the function and the arguments of a publish load.
+
+    Salt's compound command has a list of functions, and of each its list of arguments. The functions are named here as
+    on Salt's command line, ``test.ping,test.echo``; the arguments stay a list for each.
+    """
+    fun, arg = load.get("fun"), load.get("arg")
+    arguments = list(arg) if isinstance(arg, (list, tuple)) else []
+    is_one_of_a_list = isinstance(fun, (list, tuple)) and len(fun) == 1
+    if is_one_of_a_list and arguments and isinstance(arguments[0], (list, tuple)):
+        arguments = list(arguments[0])
+    return function_of(load), arguments
+
+
+def function_of(load: Mapping[str, Any]) -> str | None:
+    """Return the function alone, as :func:`call_of` names it: of every event this is asked."""
+    fun = load.get("fun")
+    if isinstance(fun, (list, tuple)) and fun and all(isinstance(name, str) for name in fun):
+        return COMPOUND.join(fun)
+    return fun if isinstance(fun, str) else None
+
+
+def each(value: Any) -> list[Any]:
+    """Return what a compound command's return says of each function, or the one thing that others say."""
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def redact_call(arg: Sequence[Any], kwarg: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a call as they may be shown: without what job objects and events hide of them."""
+    *positional, named = redact_arguments([*arg, {"__kwarg__": True, **kwarg}])
+    shown = positional, {name: value for name, value in named.items() if name in kwarg}
+    return redact_private_keys(shown) if PEM_MARK in encode(shown) else shown
+
+
+def redact_load(load: dict[str, Any]) -> dict[str, Any]:
+    """Return a publish load without its secrets; a private key may stand anywhere in its arguments."""
+    clean = redact(load)
+    if PEM_MARK in encode(clean.get("arg")):
+        clean = {**clean, "arg": redact_private_keys(clean["arg"])}
+    return clean

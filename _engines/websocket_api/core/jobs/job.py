@@ -1,0 +1,291 @@
+"""One job object for everything that runs: published jobs, runners and wheels (design: the job object).
+
+A :class:`Job` changes only by what the master itself put on the bus, by the engine's own acts, and, for progress
+alone, by what a minion says about its own part.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .call import each
+
+ENDED = frozenset({"returned", "failed", "missing", "canceled"})
+RETURNED = frozenset({"returned", "failed"})
+
+
+@dataclass
+class Part:
+    """One minion's part of a job. States: pending, running, returned, failed, missing, canceled."""
+
+    state: str = "pending"
+    value: Any = None
+    retcode: int | None = None
+    success: bool | None = None
+    progress: float = 0.0
+    message: str | None = None
+    size: int = 0
+
+    def shown(self) -> dict[str, Any]:
+        """Return it as clients see it."""
+        return {
+            "state": self.state,
+            "return": self.value,
+            "retcode": self.retcode,
+            "success": self.success,
+            "progress": round(self.progress, 1),
+            "message": self.message,
+        }
+
+
+@dataclass
+class Job:
+    """A job as far as it is known.
+
+    ``arg`` is what Salt's publish load holds: positional arguments, then keywords as ``{"__kwarg__": true, ...}``.
+    """
+
+    jid: str
+    kind: str = "job"
+    fun: str | None = None
+    arg: list[Any] | None = None
+    tgt: Any = None
+    tgt_type: str | None = None
+    user: str | None = None
+    eauth: str | None = None
+    """Set for jobs started here: then the owner is this user of this eauth, not just anybody of that name."""
+    said_by: str | None = None
+    """Set where nothing but this minion's return tells what ran: its word is taken for its own part only."""
+    start_time: str | None = None
+    end_time: str | None = None
+    metadata: Any = None
+    parts: dict[str, Part] = field(default_factory=dict)
+    ended: bool = False
+    certain: bool = True
+    """False for a job of the job cache of which nobody knows whether minions still run it."""
+    value: Any = None
+    success: bool | None = None
+    """``value`` and ``success`` are a runner's or wheel's; a published job's are in its parts."""
+    size: int = 0
+    end_told: bool = False
+    """Whether its end was told: a return that comes later does not end it anew."""
+    _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Minions that have not ended, kept as parts change: to look for them at each return costs the square of a job."""
+
+    def __post_init__(self) -> None:
+        """Look once who has not ended."""
+        self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
+
+    @property
+    def total(self) -> int:
+        """How many minions are expected to return."""
+        return len(self.parts)
+
+    def count(self, *states: str) -> int:
+        """Return how many parts are in one of the states."""
+        return sum(part.state in states for part in self.parts.values())
+
+    @property
+    def waiting(self) -> list[str]:
+        """The minions that have not ended."""
+        return list(self._waiting)
+
+    @property
+    def state(self) -> str:
+        """running, complete, failed, partial, canceled or unknown."""
+        if self.fun is None or not (self.ended or self.certain):
+            return "unknown"
+        if not self.ended:
+            return "running"
+        if self.kind != "job":
+            return "complete" if self.success else "failed"
+        return state_of({part.state for part in self.parts.values()})
+
+    def expect(self, minions: Iterable[str], missing: Iterable[str] = (), now: float | None = None) -> None:
+        """Note who should return, and who was asked for by name but has no key.
+
+        :param now: when this was learned; the job may turn out to be over
+        """
+        for minion in map(str, minions):
+            self._part(minion)
+        for minion in map(str, missing):
+            part = self._part(minion)
+            if part.state == "pending":
+                part.state = "missing"
+                self._waiting.pop(minion, None)
+        self._look_whether_ended(now)
+
+    def returned(self, minion: str, data: Mapping[str, Any], size: int, now: float) -> None:
+        """Take a minion's return, however late."""
+        part = self._part(minion)
+        self._waiting.pop(minion, None)
+        self.size += size - part.size
+        # Of a compound command both hold one for each function: it succeeded when all did.
+        retcodes, successes = each(data.get("retcode")), each(data.get("success"))
+        # True and False are integers too.
+        part.retcode = max((int(one) for one in retcodes if isinstance(one, int)), key=abs, default=None)
+        success = None if None in successes else all(successes)
+        # A syndic's or a custom return may lack both; Salt's own clients then take it for a success.
+        part.success = bool(success) if success is not None else not part.retcode
+        part.state = "returned" if part.success and not part.retcode else "failed"
+        part.value, part.size, part.progress = data.get("return"), size, 100.0
+        self._look_whether_ended(now)
+
+    def take(self, minion: str, part: Part, now: float) -> None:
+        """Take a minion's part as the job cache has it."""
+        self.put(minion, part)
+        self._look_whether_ended(now)
+
+    def put(self, minion: str, part: Part) -> None:
+        """Set a minion's part; whether the job has ended by it is not looked at."""
+        self.parts[minion] = part
+        if part.state in ENDED:
+            self._waiting.pop(minion, None)
+        else:
+            self._waiting[minion] = None
+
+    def report(self, minion: str, percent: float, message: str | None) -> bool:
+        """Take a progress report, of a minion that this job targets and that has not ended. Never falls back."""
+        part = self.parts.get(minion)
+        if part is None or part.state in ENDED:
+            return False
+        part.state = "running"
+        self.certain = True
+        part.progress = max(part.progress, min(100.0, max(0.0, percent)))
+        if message is not None:
+            part.message = message
+        return True
+
+    def give_up(self, minions: Iterable[str], state: str, now: float) -> list[str]:
+        """End the parts of minions that will not return as ``missing`` or ``canceled``; return whose ended."""
+        changed = [minion for minion in dict.fromkeys(minions) if minion in self._waiting]
+        for minion in changed:
+            self.parts[minion].state = state
+            del self._waiting[minion]
+        self._look_whether_ended(now)
+        return changed
+
+    def finish(self, value: Any, success: bool, size: int, now: float) -> None:
+        """End a runner or wheel."""
+        self.value, self.success = value, success
+        self.size += size
+        self.ended = True
+        self.end_time = timestamp(now)
+
+    def _part(self, minion: str) -> Part:
+        part = self.parts.get(minion)
+        if part is None:
+            part = Part()
+            self.put(minion, part)
+        return part
+
+    def _look_whether_ended(self, now: float | None = None) -> None:
+        # A return can come before the job is known; who else is expected is told only later.
+        if self.kind != "job" or not self.parts or self.fun is None:
+            return
+        self.ended = not self._waiting
+        if not self.ended:
+            self.end_time = None
+        elif now is not None and self.end_time is None:
+            self.end_time = timestamp(now)
+
+
+def state_of(states: Collection[str]) -> str:
+    """Return the state of an ended job, or of the part of it that somebody may see, by the states of its parts."""
+    if "pending" in states or "running" in states:
+        return "running"
+    if "canceled" in states:
+        return "canceled"
+    if "missing" in states:
+        return "partial"
+    return "failed" if "failed" in states else "complete"
+
+
+def shown(
+    job: Job,
+    minions: Iterable[str] | None = None,
+    *,
+    hide_call: bool = False,
+    parts: bool | Container[str] = True,
+) -> dict[str, Any]:
+    """Return the job object that a client sees.
+
+    :param minions: only these minions exist for the client; None for all
+    :param hide_call: leave out target and arguments, which may tell of other minions
+    :param parts: whether to include the minions' parts, or of which minions; the counts are those of all
+    """
+    seen = job.parts if minions is None else {name: job.parts[name] for name in minions if name in job.parts}
+    # Of a large job this is done for each piece of it: one pass, and a second only while some run.
+    states, total = Counter(part.state for part in seen.values()), len(seen)
+    done = sum(states[state] for state in ENDED)
+    if job.kind == "job":
+        running = sum(part.progress for part in seen.values() if part.state not in ENDED) if done < total else 0.0
+        progress = round((100.0 * done + running) / total, 1) if total else (100.0 if job.ended else 0.0)
+        # Who sees a part of it is told the state of that part, unless nobody knows whether it still runs.
+        own = job.ended and job.fun is not None if minions is None else job.ended or job.certain
+        state = state_of(states) if own else job.state
+    else:
+        progress = 100.0 if job.ended else 0.0
+        state = job.state
+    value: dict[str, Any] = {
+        "kind": job.kind,
+        "jid": job.jid,
+        "fun": job.fun,
+        "arg": None if hide_call else job.arg,
+        "tgt": None if hide_call else job.tgt,
+        "tgt_type": job.tgt_type,
+        "user": job.user,
+        "start_time": job.start_time,
+        "end_time": job.end_time,
+        "metadata": job.metadata,
+        "state": state,
+        "total": total,
+        "done": done,
+        "failed": states["failed"],
+        "missing": states["missing"],
+        "progress": progress,
+    }
+    if job.kind != "job":
+        value["return"], value["success"] = job.value, job.success
+    if parts is not False:
+        if isinstance(parts, Collection) and len(parts) < total:
+            wanted = [name for name in parts if name in seen]
+        else:
+            wanted = [name for name in seen if parts is True or name in parts]
+        value["minions"] = {name: seen[name].shown() for name in wanted}
+    return value
+
+
+def timestamp(seconds: float) -> str:
+    """Return seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
+
+
+def start_time(jid: str) -> str | None:
+    """Return when a jid was made, as Salt writes it into the jid itself, in UTC."""
+    made = _made(jid)
+    return None if made is None else made.isoformat()
+
+
+def is_made_at(jid: str, stamp: str, within: float) -> bool:
+    """Tell whether a jid was made within so many seconds of a ``_stamp``, before or after it."""
+    made = _made(jid)
+    try:
+        told = datetime.datetime.fromisoformat(stamp)
+    except ValueError:
+        return False
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=datetime.timezone.utc)  # so Salt 3007 writes it
+    return made is not None and abs((told - made).total_seconds()) <= within
+
+
+def _made(jid: str) -> datetime.datetime | None:
+    try:
+        made = datetime.datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - a jid names no zone
+    except ValueError:
+        return None
+    return made.replace(tzinfo=datetime.timezone.utc)

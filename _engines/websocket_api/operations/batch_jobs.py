@@ -1,0 +1,80 @@
+"""The master, as far as batches need it: jobs in an owner's name, each with its line in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from ..core.access.sessions import Session
+from ..core.batches.request import Call
+from ..core.jobs.job import Job
+from ..core.subscriptions.job_watcher import JobWatcher
+from ..errors import ApiError
+from .audit import audit
+from .batch_items import with_progress
+from .jobs import from_store
+from .services import Commands, JobStore
+
+
+class MarkedJobs(JobStore, Protocol):
+    """A job cache in which jobs can be found by their metadata."""
+
+    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
+        """Return the jid of a job with these metadata that was published at about this time."""
+        ...
+
+
+class BatchJobs:
+    """Publishes, stops and looks up jobs for batches (core/batches/publisher.py)."""
+
+    def __init__(self, commands: Commands, store: MarkedJobs, watcher: JobWatcher) -> None:
+        self._commands = commands
+        self._store = store
+        self._watcher = watcher
+
+    async def publish(
+        self, session: Session, call: Call, minions: list[str], metadata: dict[str, Any]
+    ) -> Mapping[str, Any]:
+        """Start a job with the owner's token; return ``{jid, minions, missing}``.
+
+        :raises ApiError: what Salt answers; ``master_unavailable`` with ``details.sent`` telling whether it may run
+        """
+        noted = {"fun": call.fun, "tgt": minions, "batch": metadata["batch"]}
+        outcome = "internal"
+        try:
+            started = await self._commands.publish(
+                session.token,
+                session.user,
+                call.fun,
+                call.arg,
+                with_progress(call),
+                minions,
+                "list",
+                {"metadata": metadata},
+            )
+            outcome, noted["jid"] = "ok", started["jid"]
+            return started
+        except ApiError as fault:
+            outcome = fault.code
+            raise
+        finally:
+            audit(session, "engine", "batch", outcome, noted)
+
+    async def stop(self, job: Job, minions: list[str]) -> None:
+        """End a job on these minions with the master's own key, as ``cancel`` does for a job's owner."""
+        try:
+            asked = await self._commands.publish_as_master("saltutil.term_job", [job.jid], {}, minions)
+        except ApiError as fault:
+            if fault.code != "no_minions":
+                raise
+            return  # nobody is left who could run it
+        self._watcher.canceling(asked["jid"], job.jid)
+
+    async def job(self, jid: str) -> Job | None:
+        """Return a job as the job cache has it."""
+        stored = await self._store.job(jid)
+        return None if stored is None else from_store(jid, stored)
+
+    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
+        """Return the jid of the job with these metadata that was published at about this time."""
+        return await self._store.marked(metadata, at)

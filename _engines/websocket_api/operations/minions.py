@@ -1,0 +1,172 @@
+"""What there is to work with: functions and their signatures, targets, minions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..core.minions.registry import Grains
+from ..errors import ApiError
+from .asking import argument, ask
+from .commands import delimiter, need_client
+from .dispatcher import Call, operation
+from .reach import Reach
+from .targets import asked_about, target
+
+
+@operation("match")
+async def match(call: Call) -> list[str]:
+    """Return the minions that a target means, cut to those on which the user may run a function, or ping."""
+    fun = call.get("fun", "test.ping")
+    if not call.permissions.may_run_somehow(fun):
+        if "fun" in call.message:
+            raise ApiError("forbidden", f"you may not run {fun} on any minion")
+        return []
+    return await _match(call, Reach(call.permissions, fun, ()))
+
+
+@operation("functions")
+async def functions(call: Call) -> list[str]:
+    """Return the names of the functions that the user may run there."""
+    client = call.get("client")
+    if client is not None:
+        names = await call.services.functions.names(client)
+        return [name for name in names if call.permissions.may_call(client, name)]
+    minion = await _one_minion(call, "sys.list_functions", [])
+    names = await ask(call, minion, "sys.list_functions", [])
+    if not isinstance(names, list):
+        raise ApiError("unknown_function", "the minion's answer is not a list of functions", {"minion": minion})
+    return sorted(str(name) for name in names if call.permissions.may_run_somehow(str(name), minion))
+
+
+@operation("signature")
+async def signature(call: Call) -> dict[str, Any]:
+    """Return what arguments a function takes, with a JSON Schema of them."""
+    fun, client = call.message["module"], call.get("client")
+    call.noted["fun"] = fun
+    if client is not None:
+        if not call.permissions.may_call(client, fun) and not call.permissions.may_run("sys.argspec", [fun], ""):
+            raise ApiError("forbidden", f"you may not run this {client}")
+        spec = await call.services.functions.signature(client, fun)
+        doc = None if spec is None else spec.get("doc")
+    else:
+        minion = await _one_minion(call, "sys.argspec", [fun])
+        # Each takes the minion up to a second, and both at once hardly longer.
+        specs, doc = await asyncio.gather(ask(call, minion, "sys.argspec", [fun]), _doc(call, minion, fun))
+        spec = specs.get(fun) if isinstance(specs, Mapping) else None
+    if not isinstance(spec, Mapping) or not spec:
+        raise ApiError("unknown_function", "there is no such function there")
+    return _described(spec, doc)
+
+
+async def _match(call: Call, reach: Reach) -> list[str]:
+    """Return the minions of the message's target on which the user may run something; others do not exist here."""
+    tgt, tgt_type = target(call.message)
+    asked, _ = asked_about(call.services.fleet, reach.known_names(tgt, tgt_type), tgt_type)
+    return [name for name in await call.services.match(asked, tgt_type, **delimiter(call)) if reach.covers(name)]
+
+
+@operation("list_minions")
+async def list_minions(call: Call) -> list[dict[str, Any]]:
+    """Return the minions that the master knows, as far as the user may see them; nobody is sent a command."""
+    found: list[dict[str, Any]] = []
+    await call.in_turns(_seen(call, found))
+    return found
+
+
+def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
+    """Add the minions that are asked for to ``found``, a look at one in each step.
+
+    :raises ApiError: too_large
+    """
+    services, grains, size = call.services, grains_wanted(call), 0
+    known, only = services.fleet.all(), call.get("minions")
+    for name in sorted(known) if only is None else dict.fromkeys(only):
+        yield
+        view = services.views.fleet_view(call.viewer, [name], grains=grains).get(name)
+        if view is None:
+            continue
+        found.append(view)
+        if grains is True and view["grains"] is not None:
+            # Found before it is encoded, which would hold everybody up.
+            size += known[name].grains_bytes
+            if size > services.settings.limits.outbox_bytes:
+                raise ApiError("too_large", "the answer is larger than `outbox_bytes`: ask for some minions or grains")
+
+
+def grains_wanted(call: Call) -> Grains:
+    """Return which grains were asked for: all where nothing is said."""
+    wanted = call.get("grains", True)
+    return wanted if isinstance(wanted, bool) else tuple(dict.fromkeys(wanted))
+
+
+async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
+    """Choose one minion of the target: one whose answer is known, else one that is connected and was seen last.
+
+    Minions that the user may not ask are left out: users who may not ask must not learn what a target matches.
+    """
+    need_client(call, "local", "local_async")
+    if not call.permissions.may_run_somehow(fun):
+        raise ApiError("forbidden", f"this needs the permission to run {fun}")
+    found = await _match(call, Reach(call.permissions, fun, arg))
+    if not found:
+        raise ApiError("no_minions", "the target matches no minion that you may ask")
+    known = call.services.answers.known_by(fun, argument(arg))
+
+    def liveliness(name: str) -> tuple[bool, int, float]:
+        minion = call.services.fleet.get(name)
+        if minion is None:
+            return name in known, 1, 0.0
+        return name in known, {True: 2, None: 1, False: 0}[minion.connected], minion.seen or 0.0
+
+    return max(found, key=liveliness)
+
+
+async def _doc(call: Call, minion: str, fun: str) -> str | None:
+    """Return the documentation, or None if the user may not read it or it does not come."""
+    if not call.permissions.may_run("sys.doc", [fun], minion):
+        return None
+    try:
+        texts = await ask(call, minion, "sys.doc", [fun])
+    except ApiError as fault:
+        if fault.code in ("forbidden", "timeout", "unknown_function"):
+            return None
+        raise
+    text = texts.get(fun) if isinstance(texts, Mapping) else None
+    return text if isinstance(text, str) else None
+
+
+def _described(spec: Mapping[str, Any], doc: str | None) -> dict[str, Any]:
+    """Return Salt's argspec, and a JSON Schema of an object that holds the arguments by name.
+
+    The argspec is a minion's word, so it may be anything.
+    """
+    args, defaults = [str(name) for name in _list(spec.get("args"))], _list(spec.get("defaults"))
+    defaults = defaults[-len(args) :] if args else []
+    varargs, keywords = _named(spec.get("varargs")), _named(spec.get("kwargs", spec.get("keywords")))
+    with_default = dict(zip(args[len(args) - len(defaults) :], defaults, strict=True))
+    properties = {name: {"default": with_default[name]} if name in with_default else {} for name in args}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in args if name not in with_default],
+        "additionalProperties": bool(keywords),
+    }
+    return {
+        "args": args,
+        "defaults": defaults or None,
+        "varargs": varargs,
+        "keywords": keywords,
+        "doc": doc,
+        "schema": schema,
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def _named(value: Any) -> str | bool | None:
+    """Return the name after ``*`` or ``**``, or True where the minion tells only that there is one."""
+    return value or None if isinstance(value, (str, bool)) else None

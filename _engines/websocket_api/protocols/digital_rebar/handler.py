@@ -1,0 +1,141 @@
+"""Digital Rebar's clients, unmodified: websockets on ``/api/v3/ws`` (docs/digital-rebar.md)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tornado.httputil import HTTPServerRequest
+
+from ...core.access.sessions import Session
+from ...core.delivery.codecs import Codec
+from ...core.delivery.connection import Connection
+from ...errors import TOKEN_ENDED, TOO_MANY, ApiError
+from ...operations.session import give_back, log_in, take_up
+from ..websocket.handler import SocketHandler
+from ..websocket.transport import text_frames
+from .subscription import RebarSubscription
+
+QUERY_NAMES = ("token", "Token")  # both stand in Digital Rebar's documentation
+MOST_CHARACTERS = 1024  # of a token, or of a name and a password: these come before anybody is known
+
+
+class Password(NamedTuple):
+    """What somebody logs in with who brings no token."""
+
+    username: str
+    password: str
+
+
+class DigitalRebarHandler(SocketHandler):
+    """One client of Digital Rebar's websocket."""
+
+    _lent: Session | None = None
+    """The session of a token that was made for this connection alone, and that nobody has when it ends."""
+    _subscription: RebarSubscription | None = None
+
+    async def who(self) -> Session:
+        """Return whom the query or the header ``Authorization`` proves."""
+        origin = self.request.headers.get("Origin")
+        if origin and not self.check_origin(origin):
+            # Before anything is tried: foreign pages shall not let their visitors' browsers guess passwords.
+            raise ApiError("forbidden", "pages of this origin may not connect")
+        services, proof = self.clients.services, credentials(self.request)
+        if isinstance(proof, str):
+            return await take_up(services, self.address, proof)
+        eauth = services.settings.eauth
+        self.noted.update(user=proof.username, eauth=eauth)
+        self._lent = await log_in(services, self.address, *proof, eauth)
+        return self._lent
+
+    def refusal(self, fault: ApiError) -> int:
+        """Return 403, as Digital Rebar does, for whoever cannot prove who he is."""
+        return 403 if fault.status == 401 else fault.status
+
+    def codec(self) -> Codec:
+        """Return the only format."""
+        return self.clients.services.rebar.codec
+
+    def framing(self, codec: Codec) -> Callable[[bytes], bytes]:
+        """Return what makes a frame of each event."""
+        return text_frames
+
+    def began(self, connection: Connection) -> None:
+        """Wait for what the client registers for."""
+        session = self.session
+        if session is None or session.ended is not None:
+            self.end(TOKEN_ENDED, "the token has ended")
+            return
+        try:
+            self._subscription = self.clients.services.rebar.follow(connection, session)
+        except ApiError as fault:
+            self.end(TOO_MANY, fault.message)
+
+    def took(self, connection: Connection, message: str | bytes) -> None:
+        """Register or deregister."""
+        if self._subscription is not None:
+            self._subscription.take(message)
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        super().end(code, reason)
+        self._give_back()
+
+    def on_close(self) -> None:
+        """Let go of everything."""
+        super().on_close()
+        self._give_back()
+
+    def on_finish(self) -> None:
+        """Let go of what a handshake made that came to nothing."""
+        if self.get_status() != 101:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        session, self._lent = self._lent, None
+        if session is not None:
+            self.clients.finish(give_back(self.clients.services, self.address, session))
+
+
+def credentials(request: HTTPServerRequest) -> str | Password:
+    """Return the token, or the name and password, of a request; what its query holds comes first.
+
+    :raises ApiError: unauthenticated, without a word of what was sent
+    """
+    for name in QUERY_NAMES:
+        for value in request.query_arguments.get(name, ()):
+            if value:
+                text = _text(value)
+                return _password(text) if ":" in text else text
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and sent.strip():
+        return _text(sent.strip().encode("latin-1"))
+    if scheme.lower() == "basic":
+        try:
+            return _password(_text(base64.b64decode(sent.strip(), validate=True)))
+        except (binascii.Error, ValueError):
+            raise _unreadable() from None
+    raise ApiError("unauthenticated", "send a token: ?token=..., or Authorization: Bearer ...")
+
+
+def _text(value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise _unreadable() from None
+    if len(text) > MOST_CHARACTERS:
+        raise _unreadable()
+    return text
+
+
+def _password(text: str) -> Password:
+    username, _, password = text.partition(":")
+    if not username or not password:
+        raise _unreadable()
+    return Password(username, password)
+
+
+def _unreadable() -> ApiError:
+    return ApiError("unauthenticated", "the token, or the name and the password, cannot be read")

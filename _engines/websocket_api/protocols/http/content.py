@@ -1,0 +1,194 @@
+"""What salt-api's clients send and get: JSON, YAML and forms, by Content-Type and Accept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+import yaml
+
+from ...core.delivery.decoding import MAX_DIGITS, check, read_json
+from ...core.events.encoding import encode, plain
+from ...errors import ApiError
+from ...salt_master import arguments, yaml_documents
+
+JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
+MAX_VALUES = 200_000  # in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
+STRANGERS_YAML = (
+    4096  # bytes of YAML that are read for nobody who is known: a quarter of a megabyte takes half a second
+)
+LARGE = 1024  # bytes of YAML or a form beyond which it is read in a thread
+MAX_FIELDS = 1000  # of a form: each argument is a YAML document of its own
+CHARSETS = {
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
+    "us-ascii": "ascii",
+    "iso-8859-1": "latin-1",
+    "iso-8859-15": "iso8859-15",
+    "windows-1252": "cp1252",
+    "utf-16": "utf-16",
+    "utf-16le": "utf-16-le",
+    "utf-16be": "utf-16-be",
+}
+"""Python's codecs by the names of charsets that a body may have. Others, such as idna, take more than linear time."""
+_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="websocket_api_body")
+"""Reads large bodies one after another, so that they hold Python's lock no longer than one of them."""
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def accepted(header: str | None) -> str:
+    """Return which of our two types an Accept header prefers (RFC 9110 section 12.5.1); none means JSON.
+
+    :raises ApiError: with status 406, where it takes neither
+    """
+    wanted: dict[str, float] = {}
+    for entry in (header or "*/*").split(","):
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        weights = [text[2:] for text in parameters if text.startswith("q=")]
+        try:
+            wanted[name] = float(weights[0]) if weights else 1.0
+        except ValueError:
+            wanted[name] = 0.0
+    found = {kind: _weight(wanted, kind) for kind in (JSON, YAML)}
+    best = max(found, key=lambda kind: found[kind])
+    if found[best] <= 0:
+        raise ApiError("bad_message", f"the answer can be {JSON} or {YAML}", status=406)
+    return best
+
+
+def written(value: Any, kind: str) -> bytes:
+    """Return a value as a document of this type."""
+    if kind == YAML:
+        return bytes(yaml.dump(plain(value), Dumper=_Dumper, default_flow_style=False, encoding="utf-8"))
+    return encode(value)
+
+
+def media_type(header: str | None) -> str:
+    """Return the type that a Content-Type header names, in lower case; none means JSON."""
+    return (header or JSON).partition(";")[0].strip().lower()
+
+
+async def read(body: bytes, header: str | None, *, known: bool = True) -> Any:
+    """Return what a body holds, by its Content-Type; None for an empty one. No type means JSON.
+
+    A form is an object; its ``arg`` is a list and ``kwarg`` an object, both read as Salt's command line reads them.
+    Plain text is JSON too if it can be: that is how SaltGUI sends it.
+
+    :param known: whether it is known who sent it; of others large YAML is not read
+    :raises ApiError: bad_json for what is not of its type or charset, with status 406 for an unknown type and 415 for
+        an unknown charset; too_large
+    """
+    kind = media_type(header)
+    if kind not in _READERS:
+        raise ApiError("bad_message", f"a body can be {JSON}, {YAML} or {FORM}", status=406)
+    charset = _charset(header or "")
+    if not body:
+        return None
+    if len(body) > STRANGERS_YAML and not known and kind in _YAML_TYPES:
+        raise ApiError("too_large", f"YAML of more than {STRANGERS_YAML} bytes without a login")
+    try:
+        text = body.decode(charset)
+    except UnicodeDecodeError:
+        raise ApiError("bad_json", f"the body is not {charset.upper()}") from None
+    reader = _READERS[kind] if kind != FORM else partial(_form, charset=charset)
+    if len(text) > LARGE and kind in (*_YAML_TYPES, FORM):
+        return await asyncio.get_running_loop().run_in_executor(_THREAD, reader, text)
+    return reader(text)
+
+
+def _charset(header: str) -> str:
+    """Return the codec of the charset that a Content-Type header declares; none means UTF-8.
+
+    :raises ApiError: with status 415, for one that is not read here
+    """
+    for parameter in header.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            codec = CHARSETS.get(value.strip().strip('"').lower())
+            if codec is None:
+                raise ApiError("bad_message", f"the charset can be {', '.join(CHARSETS)}", status=415)
+            return codec
+    return "utf-8"
+
+
+def _json(text: str) -> Any:
+    try:
+        return read_json(text)
+    except ValueError:
+        raise ApiError("bad_json", "the body is not JSON, or cannot be read exactly") from None
+
+
+def _yaml(text: str) -> Any:
+    try:
+        value = yaml_documents.load(text, MAX_DIGITS)
+        check(value, MAX_VALUES)
+    except ValueError:
+        sentence = "the body is not YAML, stands for too much, or has keys, tags or numbers that are not read here"
+        raise ApiError("bad_json", sentence) from None
+    return value
+
+
+def _plain_text(text: str) -> Any:
+    try:
+        return read_json(text)
+    except ValueError:
+        return text
+
+
+def fields(text: str, charset: str = "utf-8") -> dict[str, list[str]]:
+    """Return the values of each field of a form or query, as sent.
+
+    :raises ApiError: bad_json for what is not in this charset, and for too many fields
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        sentence = f"this is not a form in {charset.upper()}, or has more than {MAX_FIELDS} fields"
+        raise ApiError("bad_json", sentence) from None
+    gathered: dict[str, list[str]] = {}
+    for name, value in pairs:
+        gathered.setdefault(name, []).append(value)
+    return gathered
+
+
+def _form(text: str, charset: str = "utf-8") -> dict[str, Any]:
+    gathered = fields(text, charset)
+    arg, kwarg = gathered.pop("arg", None), gathered.pop("kwarg", None)
+    form: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in gathered.items()}
+    if arg is not None:
+        form["arg"] = [arguments.read(value) for value in arg]
+    if kwarg is not None:
+        form |= _keywords(kwarg)
+    return form
+
+
+def _keywords(values: list[str]) -> dict[str, Any]:
+    """Return the field ``kwarg`` of a form; nothing for an empty one.
+
+    :raises ApiError: bad_message where it is there twice: which of them is meant cannot be known
+    """
+    if len(values) > 1:
+        fault = {"path": "/kwarg", "message": "must not be there twice"}
+        raise ApiError("bad_message", f"kwarg {fault['message']}", [fault])
+    return {"kwarg": arguments.read(values[0])} if values[0] else {}
+
+
+def _weight(wanted: dict[str, float], kind: str) -> float:
+    for name in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
+        if name in wanted:
+            return wanted[name]
+    return 0.0
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    JSON: _json,
+    YAML: _yaml,
+    "text/yaml": _yaml,
+    FORM: _form,
+    "text/plain": _plain_text,
+}
+_YAML_TYPES = frozenset(kind for kind, reader in _READERS.items() if reader is _yaml)

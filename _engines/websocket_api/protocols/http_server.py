@@ -1,0 +1,123 @@
+"""Takes connections, as many as there are files for, of addresses that may connect."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+import socket
+import ssl
+import time
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
+
+from ..core.events.encoding import encode
+from ..errors import ApiError
+from ..settings import Settings
+from .connections import Clients
+from .http.access import REFUSED, Access
+from .http.base import DRAIN_BYTES, application
+from .http.console import Console
+from .routes import routes
+from .websocket.transport import forget_error
+
+log = logging.getLogger(__name__)
+
+MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: each KiB takes 0.7 ms to read
+SPARE_FILES = 200  # file descriptors left for Salt's own work
+TOLD_SECONDS = 60.0  # between two lines of the log about the same trouble
+HEAD_BYTES = 64 * 1024  # of a request's head, as tornado takes it
+TURN_AWAY_SECONDS = 2.0  # for a client that may not connect to send a request and to read the answer
+
+
+class Server(HTTPServer):
+    """Tornado's server, which keeps some file descriptors free whoever connects and says nothing.
+
+    Clients are counted when they have said what they want (protocols/connections.py), and nobody's silence lasts longer than
+    ``auth_seconds``. But where connections took all files until then, the master's caches could not be read, and
+    accepting would fail in a tight loop, with a traceback each time.
+
+    A connection that ``allow_from`` forbids gets one answer to whatever it sends: no request of it is even parsed.
+    Requests of a trusted proxy are parsed, since its client decides (:class:`.http.Doors`).
+    """
+
+    def initialize(self, *args: Any, access: Access, **kwargs: Any) -> None:  # type: ignore[override]
+        """Take tornado's arguments, and who may connect."""
+        super().initialize(*args, **kwargs)
+        self._access = access
+        self._turned_away: set[asyncio.Task[None]] = set()
+        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES // 2
+        self._told = -TOLD_SECONDS
+
+    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
+        """Serve a connection, unless it has one of the last files: the system gives the lowest that is free."""
+        if stream.socket.fileno() >= self._most:
+            stream.close()
+            now = time.monotonic()
+            if now - self._told >= TOLD_SECONDS:
+                self._told = now
+                log.warning("connections are refused: %d files are open, and the others are kept free", self._most)
+            return
+        if not self._access.admits_peer(address[0]):
+            task = asyncio.ensure_future(_turn_away(stream))
+            self._turned_away.add(task)
+            task.add_done_callback(self._turned_away.discard)
+            return
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: Any) -> None:
+        """Leave nothing of a connection that only the collector of cycles would find."""
+        super().on_close(server_conn)
+        forget_error(server_conn.stream)
+
+
+async def _turn_away(stream: IOStream) -> None:
+    """Answer whatever a client that may not connect sends, and close."""
+    with contextlib.suppress(StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
+        await asyncio.wait_for(_refuse(stream), TURN_AWAY_SECONDS)
+    stream.close()
+    forget_error(stream)
+
+
+async def _refuse(stream: IOStream) -> None:
+    head = await stream.read_until_regex(b"\r?\n\r?\n", max_bytes=HEAD_BYTES)
+    fault = ApiError("forbidden", REFUSED)
+    body = encode({"error": fault.code, "message": fault.message, "details": fault.details})
+    lines = [
+        "HTTP/1.1 403 Forbidden",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: private, no-store",
+        "X-Content-Type-Options: nosniff",
+        "Connection: close",
+    ]
+    answer = "\r\n".join([*lines, "", ""]).encode()
+    await stream.write(answer if head.startswith(b"HEAD ") else answer + body)
+    if not isinstance(stream, SSLIOStream):
+        with contextlib.suppress(OSError):
+            stream.socket.shutdown(socket.SHUT_WR)  # nothing follows, and the client need not wait for it
+    while True:  # a body that was left unread would have the system cut off the answer
+        await stream.read_bytes(HEAD_BYTES, partial=True)
+
+
+def serve(clients: Clients, settings: Settings, console: Console, context: ssl.SSLContext | None) -> Server:
+    """Return the server of all protocols, which has no sockets yet.
+
+    :param context: the certificate, or None for a server without TLS
+    """
+    limits = settings.limits
+    app = application(routes(clients, settings, console), settings)
+    return Server(
+        app,
+        access=app.access,
+        ssl_options=context,
+        max_buffer_size=limits.message_bytes * 2,
+        max_header_size=MAX_HEADER_BYTES,
+        max_body_size=DRAIN_BYTES,
+        # Tornado waits an hour for the rest of a request: strangers could hold all files that may be open.
+        idle_connection_timeout=limits.auth_seconds,
+        body_timeout=limits.auth_seconds,
+    )

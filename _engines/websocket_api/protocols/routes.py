@@ -1,0 +1,99 @@
+"""Which path leads to which door."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import Matcher, PathMatches, Rule
+
+from ..contract.published import Published
+from ..settings import Settings
+from .connections import Clients
+from .digital_rebar.handler import DigitalRebarHandler
+from .http.console import Console, ConsoleHandler
+from .http.schemas import SchemasHandler
+from .http.static import AppHandler, FilesHandler
+from .metrics import HealthHandler, MetricsHandler
+from .puppetmaster.handlers import (
+    BatchesHandler,
+    BatchSocket,
+    JobsOrBatchesHandler,
+    OneBatchHandler,
+    RequestHandler,
+)
+from .salt_api.handlers import LoginHandler, LogoutHandler, RootHandler, RunHandler, TokenHandler
+from .salt_api.resources import HookHandler, JobsHandler, KeysHandler, MinionsHandler, StatsHandler
+from .salt_api.streams import AllEventsHandler, CherryPyHandler, EventsHandler, FormattedEventsHandler
+from .websocket.native import NativeHandler
+
+
+class Upgrades(PathMatches):
+    """Matches requests for a websocket under a path, which other requests lead elsewhere."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Return the path's groups, or None."""
+        return super().match(request) if request.headers.get("Upgrade", "").lower() == "websocket" else None
+
+
+class FormatsEvents(Upgrades):
+    """Matches rest_cherrypy's websocket where it has the path of the native protocol."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Return the path's groups, or None."""
+        return super().match(request) if "format_events" in request.query_arguments else None
+
+
+def routes(clients: Clients, settings: Settings, console: Console) -> list[Any]:
+    """Return the rules of all doors; the first that matches counts."""
+    shared, published = {"clients": clients}, Published(clients.services.schemas)
+    rules: list[tuple[str | Matcher, type[Any]]] = [
+        (FormatsEvents(r"/ws$"), CherryPyHandler),
+        (Upgrades(r"/ws/([^/]*)$"), CherryPyHandler),
+        (Upgrades(r"/(?:ws)?$"), NativeHandler),
+        (r"/login/?", LoginHandler),
+        (r"/logout/?", LogoutHandler),
+        (r"/token/?", TokenHandler),
+        (r"/run/?", RunHandler),
+        (r"/minions/?", MinionsHandler),
+        (r"/minions/([^/]+)/?", MinionsHandler),
+        (r"/jobs/?", JobsOrBatchesHandler),
+        (Upgrades(r"/(?:jobs|batches)/ws(?:/([^/]+))?/?$"), BatchSocket),
+        (Upgrades(r"/(?:jobs|batches)/([^/]+)/ws/?$"), BatchSocket),
+        (r"/jobs/([0-9]{20}(?:_[0-9]+)?)/?", JobsHandler),
+        (r"/(?:jobs|batches)/([^/]+)/?", OneBatchHandler),
+        (r"/batches/?", BatchesHandler),
+        (r"/requests?/([^/]+)/?", RequestHandler),
+        (r"/keys/?", KeysHandler),
+        (r"/keys/([^/]+)/?", KeysHandler),
+        (r"/hook/?", HookHandler),
+        (r"/hook/(.+)", HookHandler),
+        (r"/stats/?", StatsHandler),
+        (r"/events/?", EventsHandler),
+        (Upgrades(r"/all_events(?:/([^/]*))?$"), AllEventsHandler),
+        (Upgrades(r"/formatted_events(?:/([^/]*))?$"), FormattedEventsHandler),
+        (Upgrades(r"/api/v3/ws$"), DigitalRebarHandler),
+        (r"/healthz", HealthHandler),
+    ]
+    if settings.metrics:
+        rules.append((r"/metrics", MetricsHandler))
+    made = [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
+    with_console = {**shared, "console": console}
+    pages = [
+        Rule(PathMatches(r"/(?:ws)?$"), RootHandler, with_console),
+        Rule(PathMatches(r"/console(?:/(.*))?$"), ConsoleHandler, with_console),
+        Rule(PathMatches(r"/schemas/(.*)$"), SchemasHandler, {**shared, "published": published}),
+    ]
+    return [*made, *pages, *_web_app(shared, settings)]
+
+
+def _web_app(shared: dict[str, Any], settings: Settings) -> list[Rule]:
+    rules = []
+    if settings.static:
+        where = re.escape((settings.static_path or "/static").rstrip("/"))
+        rules.append(Rule(PathMatches(f"{where}/(.+)$"), FilesHandler, {**shared, "path": settings.static}))
+    if settings.app:
+        where = re.escape((settings.app_path or "/app").rstrip("/"))
+        rules.append(Rule(PathMatches(f"{where}(?:/.*)?$"), AppHandler, {**shared, "path": settings.app}))
+    return rules

@@ -1,0 +1,201 @@
+"""The formats of salt-api's streams: the same events and pictures as everywhere, in the words that its clients know.
+
+Each is made once for all who are sent the same (core/subscriptions/fanout.py); one object of each format serves all connections.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from ...core.delivery.codecs import OneByOne
+from ...core.events.encoding import encode
+from ...core.events.event import Event
+from ...core.jobs.job import RETURNED
+
+BEAT = b":\n\n"
+"""A comment of a stream of server-sent events, to show that both ends are there.
+
+An empty line ends every record, comments too: Salt documents that records are separated so, and shell scripts that
+split at empty lines would otherwise take a comment for the beginning of the next event.
+"""
+GAP_TAG = "websocket_api/gap"
+ANSWER = b"server received message"
+"""What rest_cherrypy's websocket answers to each message."""
+RECEIVED = "received"
+"""The type of a message that answers a client's, in the formats of rest_cherrypy's websocket alone."""
+_BREAKS = re.compile("[\r\n]")
+_ID = re.compile("([0-9a-z]{1,64})-([0-9]{1,15})")
+
+
+class _Stream(OneByOne):
+    """What the formats have in common: they are made for sending only."""
+
+    binary = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def encode(self, value: Any) -> bytes:
+        """Return a message; nothing for what salt-api's clients do not know."""
+        return b""
+
+    def decode(self, data: str | bytes) -> Any:
+        """Refuse: nothing that is sent here is a message."""
+        raise ValueError("nothing is taken here")
+
+    def body(self, event: Event, body: bytes) -> bytes:
+        """Return an event whole, as all get it."""
+        key = (self.name, body)
+        made = event.cuts.get(key)
+        if made is None:
+            made = event.cuts[key] = self.write(event, *_tag_and_data(event, body))
+        return made
+
+    def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
+        """Return an event from the JSON texts of its tag and data."""
+        return b'{"tag":%b,"data":%b}' % (tag, data)
+
+    def event(self, number: int, body: bytes) -> bytes:
+        """Return an event: subscriptions have no numbers here."""
+        return body
+
+    def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
+        """Return several events one after the other."""
+        return b"".join(bodies)
+
+
+class _AllEvents(_Stream):
+    """``{"tag", "data"}`` for each event. What went missing is told as an event of the engine's own."""
+
+    def encode(self, value: Any) -> bytes:
+        if value.get("type") != "gap":
+            return b""
+        told = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
+        return encode({"tag": GAP_TAG, "data": told})
+
+
+class _CherryPyEvents(_AllEvents):
+    """The same as a record of server-sent events without its tag, which is how rest_cherrypy's websocket sends it."""
+
+    def encode(self, value: Any) -> bytes:
+        if value.get("type") == RECEIVED:
+            return ANSWER
+        text = super().encode(value)
+        return b"data: %b\n\n" % text if text else b""
+
+    def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
+        return b"data: %b\n\n" % super().write(event, tag, data)
+
+
+class _ServerSent(_Stream):
+    """Server-sent events (the HTML standard, section 9.2). What is no event of Salt's is a comment.
+
+    :param epoch: names this run of the engine in the events' ids
+    """
+
+    def __init__(self, epoch: str) -> None:
+        super().__init__("text/event-stream")
+        self._epoch = epoch.encode()
+
+    def encode(self, value: Any) -> bytes:
+        kind = value.get("type")
+        if kind == "gap":
+            told = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
+            return b": gap %b\n\n" % encode(told)
+        if kind == "ended":
+            return b": ended %b\n\n" % encode(value["error"])
+        return b""
+
+    def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
+        # The tag comes first, as Salt documents it: scripts look for it in a record's first line. A line break within
+        # a tag would begin a field of its own; the whole tag is in the data.
+        line = _BREAKS.sub(" ", event.tag).encode("utf-8", "replace")
+        return b'tag: %b\ndata: {"tag":%b,"data":%b}\nid: %b-%d\n\n' % (line, tag, data, self._epoch, event.seq)
+
+
+class _FormattedEvents(_Stream):
+    """``{"minions": ...}`` and ``{"jobs": ...}``, each followed by an empty line (docs/salt-api.md)."""
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        jobs: dict[str, Any] = {}
+        minions: dict[str, Any] = {}
+        packed = []
+        for message in messages:
+            if message.get("type") == "minions":
+                minions.update({name: _minion(name, view) for name, view in message["minions"].items()})
+            elif message.get("type") == "job" and message["job"]["kind"] == "job":
+                if message["jid"] in jobs:  # the next piece of a large job
+                    packed.append(self._text("jobs", jobs))
+                    jobs = {}
+                jobs[message["jid"]] = _job(message["job"], message["minions"])
+        packed += [self._text(name, told) for name, told in (("minions", minions), ("jobs", jobs)) if told]
+        return packed
+
+    def encode(self, value: Any) -> bytes:
+        return b"".join(self.pack([value]))
+
+    def _text(self, name: str, told: dict[str, Any]) -> bytes:
+        return encode({name: told}) + b"\n\n"
+
+
+class _CherryPyFormatted(_FormattedEvents):
+    """The same as rest_cherrypy has it: minions are a list, and no empty line follows."""
+
+    def pack(self, messages: Sequence[Any]) -> list[bytes]:
+        if messages and messages[0].get("type") == RECEIVED:  # which is sent alone
+            return [ANSWER]
+        return super().pack(messages)
+
+    def _text(self, name: str, told: dict[str, Any]) -> bytes:
+        return encode({name: [*told.values()] if name == "minions" else told})
+
+
+def _minion(name: str, view: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a minion as saltnado tells of it; one that went is an object too: clients look into each."""
+    if view is None:
+        return {"id": name, "grains": {}, "gone": True}
+    return {"id": name, "grains": view["grains"] or {}}
+
+
+def _job(view: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job as saltnado tells of it, with some of its minions."""
+    told = {name: view[name] for name in ("jid", "fun", "tgt", "tgt_type", "start_time", "state")}
+    return {**told, "minions": {name: _part(part) for name, part in parts.items()}}
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part["state"] not in RETURNED:
+        return {"success": False}  # saltnado's word for a minion that has not returned
+    return {name: part[name] for name in ("return", "retcode", "success")}
+
+
+def _tag_and_data(event: Event, body: bytes) -> tuple[bytes, bytes]:
+    """Return the JSON texts of an event's tag and of its data as Salt has it on its bus.
+
+    What a minion sent is wrapped there; salt-api passes it on so, and its clients look for ``data`` and ``id`` inside.
+    """
+    tag = encode(event.tag)
+    data = body.removeprefix(b'"seq":%d,"tag":%b,"data":' % (event.seq, tag))
+    if event.topic.believed:
+        return tag, data
+    minion = encode(event.topic.minion or "")
+    data = data.removesuffix(b',"minion":%b' % minion)
+    stamp = encode(event.stamp)
+    return tag, b'{"id":%b,"tag":%b,"data":%b,"cmd":"_minion_event","_stamp":%b}' % (minion, tag, data, stamp)
+
+
+ALL_EVENTS = _AllEvents("all_events")
+FORMATTED_EVENTS = _FormattedEvents("formatted_events")
+CHERRYPY_EVENTS = _CherryPyEvents("ws")
+CHERRYPY_FORMATTED = _CherryPyFormatted("ws?format_events")
+server_sent: Callable[[str], _ServerSent] = cache(_ServerSent)
+"""The format of a run of the engine, by its epoch."""
+
+
+def position(last_event_id: str | None) -> dict[str, Any] | None:
+    """Return ``since`` for a ``Last-Event-ID``; None where there is none, or none of any engine's."""
+    found = _ID.fullmatch(last_event_id or "")
+    return {"epoch": found[1], "seq": int(found[2])} if found else None

@@ -1,0 +1,187 @@
+"""What salt-api's clients see of minions, jobs, keys and webhooks (docs/salt-api.md)."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import tarfile
+from typing import Any
+
+from tornado.web import HTTPError
+
+from ...errors import ApiError
+from ..http import content
+from .handlers import SaltHandler
+from .job_formats import job_info, job_list
+from .low_fields import truth
+from .lowstate import check_client
+
+MINION_ID = re.compile(r"(?!\.)[\w.@+-]{1,255}")
+"""What names a new minion: part of a path and of a header, so stricter than Salt's own rule."""
+KEY_BITS = 2048, 8192
+"""Of a new key, at least and at most: twice the bits take some ten times as long, of a worker of the master."""
+
+
+class MinionsHandler(SaltHandler):
+    """``/minions``: the fleet as the master knows it, and jobs."""
+
+    async def get(self, minion: str | None = None) -> None:
+        """Tell grains, from the master's cache: no minion is asked."""
+        only = {}
+        if minion is not None:
+            only["minions"] = await self.ask("match", tgt=minion, fun="grains.items")
+        fleet = await self.ask("list_minions", **only) if minion is None or only["minions"] else []
+        self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
+
+    async def post(self, minion: str | None = None) -> None:
+        """Start jobs; below a minion's id on that minion: a low that states another target is refused."""
+        on: dict[str, Any] = {} if minion is None else {"tgt": minion, "tgt_type": "glob"}
+        started = await self.run_lows(client="local_async", **on)
+        jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
+        self.set_status(202)
+        self.reply({"return": started, "_links": {"jobs": jobs}})
+
+
+class JobsHandler(SaltHandler):
+    """``/jobs``."""
+
+    async def get(self, jid: str | None = None) -> None:
+        """Tell of jobs, in the words of the runner ``jobs``."""
+        if jid is None:
+            self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
+            return
+        info = job_info(await self.ask("get_job", jid=jid))
+        returns = {minion: result["return"] for minion, result in info["Result"].items()}
+        self.reply({"info": [info], "return": [returns]})
+
+
+class KeysHandler(SaltHandler):
+    """``/keys``."""
+
+    @property
+    def public(self) -> bool:  # type: ignore[override]
+        """Whether a session is not needed: who wants a new pair may name their credentials in the request."""
+        return self.request.method == "POST"
+
+    async def get(self, minion: str | None = None) -> None:
+        """Tell of minions' keys."""
+        check_client("wheel", self.settings_.clients)
+        fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
+        self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
+
+    def prepared(self) -> None:
+        """Take who takes an archive, for that is what a new pair comes as."""
+        if self.request.method != "POST" or "application/x-tar" not in self.request.headers.get("Accept", ""):
+            super().prepared()
+
+    async def post(self, minion: str | None = None) -> None:
+        """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
+        if minion is not None:
+            raise HTTPError(405)
+        lows = await self.lows()
+        check_client("wheel", self.settings_.clients)
+        low = lows[0] if lows and isinstance(lows[0], dict) else {}
+        if not isinstance(low.get("mid"), str) or not MINION_ID.fullmatch(low["mid"]):
+            # Salt makes a file of this name: `../x` would do as well, for it.
+            fault = {"path": "/mid", "message": "must be the id of a minion"}
+            raise ApiError("bad_message", "mid must be the id of a minion", [fault])
+        askers = self.askers(self.session is not None)
+        try:
+            ask = await askers.of(low)
+            kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": truth(low, "force")}
+            pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
+        finally:
+            await askers.end()
+        if not isinstance(pair, dict) or not pair.get("priv"):
+            raise ApiError("conflict", "no key was made: this minion may have one (force replaces it)")
+        self.set_header("Content-Type", "application/x-tar")
+        self.set_header("Content-Disposition", f'attachment; filename="saltkeys-{low["mid"]}.tar"')
+        self.set_header("Cache-Control", "no-store")
+        self.finish(_tar({"minion.pub": pair["pub"], "minion.pem": pair["priv"]}))
+
+
+class HookHandler(SaltHandler):
+    """``/hook``: webhooks."""
+
+    KEPT_BACK = frozenset(("X-Auth-Token", "Authorization", "Cookie"))
+    """Credentials of this API: an event is seen by others."""
+
+    @property
+    def public(self) -> bool:  # type: ignore[override]
+        """Whether strangers may."""
+        return bool(self.settings_.webhook_disable_auth)
+
+    async def prepare(self) -> None:
+        """Take as much of strangers as of others, where they may come at all."""
+        await super().prepare()
+        if self.public:
+            self.most_body = self.settings_.limits.message_bytes
+
+    def prepared(self) -> None:
+        """Count a stranger's webhook before its body is received and read, and take none of a foreign page.
+
+        Such a page could have its visitors' browsers fire events, from inside of the network.
+        """
+        super().prepared()
+        if self.request.method == "POST" and self.session is None and self.connection is not None:
+            if self.access.from_foreign_page(self.request, by_cookie=False):
+                raise ApiError("forbidden", "without a token hooks are taken from programs and from our own pages only")
+            self.clients.services.hooks.take(self.address)
+            self.connection.hook_counted = True
+
+    async def post(self, hook: str = "") -> None:
+        """Fire the event, with the body as it came: somebody may check a signature of its bytes."""
+        body = self.body
+        headers = {name: value for name, value in self.request.headers.items() if name not in self.KEPT_BACK}
+        fields: dict[str, Any] = {"post": await self._posted(body), "get": self._query(), "headers": headers}
+        try:
+            fields["body"] = body.decode()
+        except UnicodeDecodeError:
+            fields |= {"body": base64.b64encode(body).decode(), "body_encoding": "base64"}
+        self.reply({"success": await self.ask("hook", hook=hook, **fields)})
+
+    async def _posted(self, body: bytes) -> Any:
+        """Return what was posted; of a type that is not read here, and of text that is not, nothing."""
+        header = self.request.headers.get("Content-Type")
+        try:
+            return await content.read(body, header, known=self.session is not None) or {}
+        except ApiError as fault:
+            as_it_came = header is None or content.media_type(header) == "text/plain"
+            if fault.status == 406 or (fault.code == "bad_json" and as_it_came):
+                return {}
+            raise
+
+    def _query(self) -> dict[str, Any]:
+        """Return the query's parameters: a list where a name came several times, as saltnado has it."""
+        found = content.fields(self.request.query)
+        return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+class StatsHandler(SaltHandler):
+    """``/stats``: what happened since the start."""
+
+    async def get(self) -> None:
+        """Tell the counters."""
+        self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
+
+
+def _key_bits(value: Any) -> int:
+    """Return how long a key shall be; short ones are lengthened, as Salt says that it does."""
+    bits = KEY_BITS[0] if value is None else value
+    if isinstance(bits, str) and bits.isascii() and bits.isdigit():
+        bits = int(bits[:9])  # of a form, whose fields are text
+    if not isinstance(bits, int) or isinstance(bits, bool) or not 0 < bits <= KEY_BITS[1]:
+        fault = {"path": "/keysize", "message": f"must be a number of bits, at most {KEY_BITS[1]}"}
+        raise ApiError("bad_message", f"keysize {fault['message']}", [fault])
+    return max(bits, KEY_BITS[0])
+
+
+def _tar(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in files.items():
+            entry, data = tarfile.TarInfo(name), text.encode()
+            entry.size, entry.mode = len(data), 0o600
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,123 @@
+"""One client of a stream of server-sent events, for as long as the stream lasts (the HTML standard, section 9.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from tornado.iostream import IOStream, StreamClosedError
+
+from ...core.access.sessions import Session
+from ...core.delivery.connection import Connection
+from ...core.delivery.outbox import Outbox
+from ...errors import FELL_BEHIND, RESTART, ApiError
+from ..connections import RETRY_SECONDS, Clients
+from ..websocket.transport import CHUNK, StreamTransport, forget_error
+from .formats import BEAT, server_sent
+
+RETRY = b"retry: 400\n\n"  # milliseconds after which a client comes again, as salt-api says
+GOODBYE_SECONDS = 1.0  # for what still waits when the stream ends
+LAST_CHUNK = b"0\r\n\r\n"
+
+
+def chunk(data: bytes) -> bytes:
+    """Return data as a chunk of a body (RFC 9112 section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class Listener:
+    """Who listens, over the stream of a request that has been answered with a head.
+
+    :param stream: the request's stream, which nobody else uses any more
+    :param session: who listens
+    :param head: the head of the answer
+    :param chunked: whether it says that the body comes in chunks, as rest_cherrypy's does. Libraries such as requests
+        hand out each chunk at once, but wait for some hundred bytes of a body that only ends with its connection.
+    """
+
+    def __init__(
+        self, clients: Clients, address: str, stream: IOStream, session: Session, head: bytes, *, chunked: bool
+    ) -> None:
+        self._clients = clients
+        self._stream = stream
+        self._ending = False
+        limits = clients.services.settings.limits
+        self._transport = transport = StreamTransport(stream)
+        outbox = Outbox(
+            transport,
+            most_bytes=limits.outbox_bytes,
+            most_frames=limits.outbox_frames,
+            on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with Last-Event-ID"),
+        )
+        transport.drained = outbox.pump
+        codec = server_sent(clients.services.history.epoch)
+        self._wrap: Callable[[bytes], bytes] = chunk if chunked else bytes
+        self._last = LAST_CHUNK if chunked else b""
+        self.connection = Connection(address, outbox, self._wrap, self.end, codec)
+        clients.add(self.connection)
+        self.connection.become(session)
+        clients.proved(self.connection)
+        self._beat_seconds = limits.ping_seconds
+        _keep_watch(stream, limits.ping_seconds + limits.pong_seconds)
+        stream.set_close_callback(self._gone)
+        outbox.put(head + self._wrap(RETRY))
+        self._beating = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def follow(self, since: dict[str, Any] | None) -> None:
+        """Send events from now on, and before them what came after ``since`` where that is given."""
+        resume = {} if since is None else {"since": since}
+        try:
+            await self._clients.ask(self.connection, {"type": "subscribe", "subscription": "event", **resume})
+        except ApiError as fault:
+            if self.connection.open:  # else the client, or its token, has gone meanwhile
+                self.end(RESTART, fault.message)
+
+    def end(self, code: int, reason: str) -> None:
+        """End the stream. The code is for the counters: a stream has none, and tells its reader by a comment."""
+        if self._ending:
+            return
+        self._ending = True
+        self._clients.services.hub.counters.closes[code] += 1
+        outbox, stream = self.connection.outbox, self._stream
+        if outbox.closed:  # it is full: whoever does not read is told nothing
+            stream.close()
+            return
+        again = b"retry: %d\n" % (RETRY_SECONDS * 1000) if code == RESTART else b""
+        outbox.put(self._wrap(b"%b: %d %b\n\n" % (again, code, reason.encode())) + self._last)
+        outbox.flush()
+        if not stream.writing():
+            stream.close()
+            return
+        self._transport.drained = stream.close
+        asyncio.get_running_loop().call_later(GOODBYE_SECONDS, stream.close)
+
+    def _gone(self) -> None:
+        self._beating.cancel()
+        self._clients.remove(self.connection)
+        self.connection.closed()
+        self._transport.forget()
+        forget_error(self._stream)
+
+    def _beat(self) -> None:
+        """Show that the stream is alive, to the client and to the proxies between that close quiet ones."""
+        if self.connection.outbox.idle:
+            self.connection.outbox.put(self._wrap(BEAT))
+        self._beating = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
+
+    async def _read(self) -> None:
+        """Notice when the client goes; what it sends means nothing."""
+        with contextlib.suppress(StreamClosedError):
+            while True:
+                await self._stream.read_bytes(CHUNK, partial=True)
+
+
+def _keep_watch(stream: IOStream, seconds: float) -> None:
+    """Have the system close the stream when the peer takes nothing for so long, as a websocket without its pongs is."""
+    stream.set_nodelay(True)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        with contextlib.suppress(OSError):  # not of this kind of socket
+            stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -1,0 +1,152 @@
+"""salt-api's streams: ``/events``, ``/all_events``, ``/formatted_events`` and ``/ws/TOKEN`` (docs/salt-api.md).
+
+All are subscriptions like those of the native door, in the formats of protocols/salt_api/formats.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from ...core.access.sessions import Session
+from ...core.delivery.codecs import Codec
+from ...core.delivery.connection import Connection
+from ...errors import OWN_FAULT, RESTART, ApiError
+from ...operations.audit import audit
+from ...operations.session import take_up
+from ..connections import Clients
+from ..http.api import ApiHandler
+from ..websocket.handler import NO_HEADERS, SocketHandler
+from .formats import ALL_EVENTS, CHERRYPY_EVENTS, CHERRYPY_FORMATTED, FORMATTED_EVENTS, RECEIVED, position
+from .sse import Listener
+
+READY = "websocket client ready"
+"""What a client of the websockets sends to get anything."""
+NO_QUERY = (
+    "The /events endpoint takes no query parameters; in particular no token, which would end up in logs. "
+    "Send the X-Auth-Token header, or the cookie that /login sets"
+)
+
+
+class EventsHandler(ApiHandler):
+    """``/events``: all events that the user may see, as server-sent events.
+
+    Security: a foreign page can have a browser open this with the user's cookie. It cannot read what comes, but each
+    such stream costs a connection. So by cookie the request must come from a page of ours or of ``cors_origin``: its
+    ``Origin`` says so, or its ``Referer``. A browser sends no Origin along with a GET to the page's own server, and no
+    Referer where the page wants none sent: then ``Sec-Fetch-Site: same-origin`` says the same, a header that no page
+    can set. Without any of them the answer is 403.
+    """
+
+    from_anywhere = frozenset({"OPTIONS"})
+
+    def came(self) -> None:
+        """Refuse query parameters before any token: one in a query was valid once, and deserves the explanation."""
+        if self.request.query:
+            raise ApiError("bad_message", NO_QUERY)
+
+    def from_our_page(self) -> bool:
+        """Tell whether a page of ours, or of ``cors_origin``, opened this."""
+        headers = self.request.headers
+        if "Origin" not in headers and "Referer" not in headers:
+            return headers.get("Sec-Fetch-Site") == "same-origin"
+        return super().from_our_page()
+
+    async def get(self) -> None:
+        """Begin the stream, or go on where ``Last-Event-ID`` says.
+
+        Whatever ``Accept`` names, as rest_cherrypy does: pepper asks for JSON.
+        """
+        session, clients = self.session, self.clients
+        assert session is not None  # noqa: S101 - prepare() found one, or ended the request
+        clients.services.sessions.check(session)
+        since = position(self.request.headers.get("Last-Event-ID"))
+        chunked = self.request.version == "HTTP/1.1"
+        head = self._head(chunked)
+        audit(session, self.address, "auth", "ok", {})
+        self._log()
+        self.request.headers = NO_HEADERS  # they hold the token, and nobody asks for them any more
+        self.on_finish()  # as a request; the stream has a connection of its own
+        stream = self.detach()
+        self._break_cycles()  # as finish() does, which is never called here
+        if stream.closed():
+            return  # the client left before it was answered
+        listener = Listener(clients, self.address, stream, session, head, chunked=chunked)
+        await listener.follow(since)
+
+    def _head(self, chunked: bool) -> bytes:
+        """Return the head of the answer, whose body lasts until one side closes (RFC 9112 section 6.3)."""
+        if chunked:
+            self.set_header("Transfer-Encoding", "chunked")
+        self.set_header("Content-Type", "text/event-stream;charset=utf-8")
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("X-Accel-Buffering", "no")  # nginx would gather events otherwise
+        self.set_header("Connection", "close")
+        lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
+        return f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
+
+
+class AllEventsHandler(SocketHandler):
+    """``/all_events/TOKEN``: all events that the user may see, once the client says that it is ready."""
+
+    wanted: tuple[dict[str, Any], ...] = ({"subscription": "event"},)
+    """What is subscribed to, in this order."""
+    form: Codec = ALL_EVENTS
+    _ready = False
+
+    def codec(self) -> Codec:
+        """Return the format of the events."""
+        return self.form
+
+    async def who(self) -> Session | None:
+        """Return whom the token in the path proves; without one, that of a header or of the cookie."""
+        token = self.path_args[0] if self.path_args else None
+        if token:
+            return await take_up(self.clients.services, self.address, token)
+        return await super().who()
+
+    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Begin at the first word that the client is ready; whatever else it sends means nothing."""
+        if self._ready or message != READY:
+            return None
+        self._ready = True
+        return self._follow(connection)
+
+    async def _follow(self, connection: Connection) -> None:
+        try:
+            for fields in self.wanted:
+                await self.clients.ask(connection, {"type": "subscribe", **fields})
+        except ApiError as fault:
+            if connection.open:  # else the client has gone meanwhile
+                self.end(RESTART if self.clients.closing else OWN_FAULT, fault.message)
+
+
+class FormattedEventsHandler(AllEventsHandler):
+    """``/formatted_events/TOKEN``: a picture of the minions that are there and of all jobs, then what changes."""
+
+    wanted = ({"subscription": "minions", "connected": True}, {"subscription": "job", "jid": "*"})
+    form = FORMATTED_EVENTS
+
+
+class CherryPyHandler(AllEventsHandler):
+    """``/ws/TOKEN``: rest_cherrypy's websocket, which answers each message of its client.
+
+    With ``format_events`` in the query it sends minions and jobs as ``/formatted_events`` does.
+    """
+
+    def initialize(self, clients: Clients) -> None:
+        """Choose what is sent, and how."""
+        super().initialize(clients)
+        self._formatted = "format_events" in self.request.query_arguments
+        if self._formatted:
+            self.wanted = FormattedEventsHandler.wanted
+
+    def codec(self) -> Codec:
+        """Return the format of the events."""
+        return CHERRYPY_FORMATTED if self._formatted else CHERRYPY_EVENTS
+
+    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Answer, and begin at the first word that the client is ready, in text or not."""
+        connection.send({"type": RECEIVED})
+        text = message.decode(errors="replace") if isinstance(message, bytes) else message
+        return super().took(connection, text)

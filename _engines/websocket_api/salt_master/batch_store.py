@@ -1,0 +1,211 @@
+"""Batches in Salt's own cache, by the driver that the master uses: nothing to set up, and shared where that is shared.
+
+Banks, all below ``websocket_api/``:
+
+    batches      id -> the record of a batch's state (core/batches/records.py), with its driver
+    requests/ID  number of a chunk -> requests; ``calls`` -> what they ask for
+    orders       id -> what another master than the driver was asked to do with a batch
+    masters      number -> {identity, last}: who gives out ids with this number, and up to where
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import salt.cache
+import salt.exceptions
+
+from ..errors import ApiError
+from .pool import Pool
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BATCHES, REQUESTS, ORDERS, MASTERS = (f"websocket_api/{name}" for name in ("batches", "requests", "orders", "masters"))
+CALLS = "calls"
+LOCAL_DRIVERS = frozenset({"localfs", "localfs_key", "mmap_cache"})
+"""Drivers that keep data on this host: no other master writes there."""
+IDENTITY_FILE = "websocket_api_identity"
+
+
+class BatchStore:
+    """Reads and writes; every method raises ``master_unavailable`` when the store fails.
+
+    :param opts: the master's configuration
+    """
+
+    def __init__(self, opts: Mapping[str, Any], pool: Pool) -> None:
+        self._driver = str(opts.get("cache") or "localfs")
+        # By name in the options: 3007 ignores the argument ``driver``. Its memory cache would hide what others write.
+        self._opts = {**opts, "cache": self._driver, "memcache_expire_seconds": 0}
+        self._pool = pool
+        self._damaged: set[tuple[str, str]] = set()
+        """What cannot be read, and was said so of."""
+        # The cache carries one of Salt's loaders, which are not thread safe: one in every thread.
+        self._local = threading.local()
+
+    @property
+    def shared(self) -> bool:
+        """Whether other masters may write to the same store."""
+        return self._driver not in LOCAL_DRIVERS
+
+    async def identity(self) -> str:
+        """Return who this master is, for as long as its cache directory lives: no other has the same.
+
+        The master's ``id`` will not do: nothing keeps two masters from having the same one. The host's name is part of
+        it for the case that they share the directory.
+        """
+        return await self._pool.run(self._answer, self._identity)
+
+    async def ids(self) -> list[int]:
+        """Return the ids of all batches."""
+        return await self._pool.run(self._answer, lambda: self._ids(BATCHES))
+
+    async def record(self, id_: int) -> dict[str, Any] | None:
+        """Return the record of a batch, or None."""
+        return await self._pool.run(self._answer, lambda: self._fetch(BATCHES, str(id_)))
+
+    async def records(self, ids: list[int]) -> dict[int, dict[str, Any]]:
+        """Return the records of these batches, as far as they are there."""
+        return await self._pool.run(self._answer, lambda: self._records(ids))
+
+    async def requests(self, id_: int, numbers: list[int]) -> list[list[Any]]:
+        """Return chunks of a batch's requests, in this order."""
+        bank = f"{REQUESTS}/{id_}"
+        return await self._pool.run(self._answer, lambda: [self._fetch(bank, str(one)) or [] for one in numbers])
+
+    async def calls(self, id_: int) -> list[dict[str, Any]]:
+        """Return what a batch's requests ask for."""
+        return await self._pool.run(self._answer, lambda: self._fetch(f"{REQUESTS}/{id_}", CALLS) or [])
+
+    async def write(
+        self,
+        id_: int,
+        record: Mapping[str, Any],
+        chunks: Mapping[int, list[Any]],
+        calls: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """Write chunks, and then the record that tells of them."""
+        await self._pool.run(self._answer, lambda: self._write(id_, record, chunks, calls))
+
+    async def remove(self, id_: int) -> None:
+        """Remove a batch; one that is not there is none."""
+        await self._pool.run(self._answer, lambda: self._remove(id_))
+
+    async def order(self, id_: int, what: Mapping[str, Any]) -> None:
+        """Leave an order for whoever drives a batch."""
+        await self._pool.run(self._answer, lambda: self._cache().store(ORDERS, str(id_), dict(what)))
+
+    async def orders(self) -> dict[int, dict[str, Any]]:
+        """Return the orders by batch."""
+        return await self._pool.run(self._answer, self._orders)
+
+    async def ordering(self, id_: int) -> dict[str, Any] | None:
+        """Return the order for a batch, or None."""
+        return await self._pool.run(self._answer, lambda: self._fetch(ORDERS, str(id_)))
+
+    async def ordered(self, id_: int) -> None:
+        """Remove an order that was carried out."""
+        await self._pool.run(self._answer, lambda: self._cache().flush(ORDERS, str(id_)))
+
+    async def number(self, identity: str, most: int) -> tuple[int, int]:
+        """Return this master's number below ``most``, taking a free one the first time, and its last moment."""
+        return await self._pool.run(self._answer, lambda: self._number(identity, most))
+
+    async def given(self, identity: str, number: int, last: int) -> None:
+        """Note up to which moment ids have been given out."""
+        value = {"identity": identity, "last": last}
+        await self._pool.run(self._answer, lambda: self._cache().store(MASTERS, str(number), value))
+
+    # What follows runs in the pool's threads.
+
+    def _cache(self) -> Any:
+        if not hasattr(self._local, "cache"):
+            self._local.cache = salt.cache.factory(self._opts)
+        return self._local.cache
+
+    @staticmethod
+    def _answer(call: Callable[[], T]) -> T:
+        with _failing():
+            return call()
+
+    def _fetch(self, bank: str, key: str) -> Any:
+        try:
+            return self._cache().fetch(bank, key) or None
+        except salt.exceptions.SaltDeserializationError:
+            # A file that a crash of the machine left half written must not keep all other batches from being read.
+            if (bank, key) not in self._damaged:
+                self._damaged.add((bank, key))
+                log.error("%s/%s in the store of batches is damaged: what it held is lost", bank, key)
+            return None
+
+    def _ids(self, bank: str) -> list[int]:
+        return [int(key) for key in self._cache().list(bank) if str(key).isascii() and str(key).isdigit()]
+
+    def _records(self, ids: list[int]) -> dict[int, dict[str, Any]]:
+        found = {id_: self._fetch(BATCHES, str(id_)) for id_ in ids}
+        return {id_: record for id_, record in found.items() if record is not None}
+
+    def _write(
+        self, id_: int, record: Mapping[str, Any], chunks: Mapping[int, list[Any]], calls: list[dict[str, Any]] | None
+    ) -> None:
+        cache, bank = self._cache(), f"{REQUESTS}/{id_}"
+        if calls is not None:
+            cache.store(bank, CALLS, calls)
+        for number, rows in chunks.items():
+            cache.store(bank, str(number), rows)
+        cache.store(BATCHES, str(id_), dict(record))
+
+    def _remove(self, id_: int) -> None:
+        cache = self._cache()
+        # The record first: what is left of a batch without one is found by nobody.
+        cache.flush(BATCHES, str(id_))
+        cache.flush(f"{REQUESTS}/{id_}")
+
+    def _orders(self) -> dict[int, dict[str, Any]]:
+        found = {id_: self._fetch(ORDERS, str(id_)) for id_ in self._ids(ORDERS)}
+        return {id_: order for id_, order in found.items() if order is not None}
+
+    def _number(self, identity: str, most: int) -> tuple[int, int]:
+        first = int(hashlib.sha256(identity.encode()).hexdigest(), 16) % most
+        for step in range(most):
+            number = (first + step) % most
+            known = self._fetch(MASTERS, str(number))
+            if known is None:
+                self._cache().store(MASTERS, str(number), {"identity": identity, "last": 0})
+                return number, 0
+            if known["identity"] == identity:
+                return number, int(known["last"])
+        raise ApiError("master_unavailable", f"{most} masters share this store: there are no numbers left")
+
+    def _identity(self) -> str:
+        path = os.path.join(self._opts["cachedir"], IDENTITY_FILE)
+        try:
+            with open(path, encoding="ascii") as file:
+                own = file.read().strip()
+        except FileNotFoundError:
+            own = uuid.uuid4().hex
+            with open(path, "w", encoding="ascii") as file:
+                file.write(own)
+        return hashlib.sha256(f"{own} {platform.node()}".encode()).hexdigest()[:24]
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    """Turn what a driver raises into one error; who asks again and again says it once (core/batches/writer.py)."""
+    try:
+        yield
+    except ApiError:
+        raise
+    except Exception as exc:
+        log.debug("the batch store fails", exc_info=True)
+        sentence = f"The store of batches (Salt's cache) fails: {type(exc).__name__}."
+        raise ApiError("master_unavailable", sentence) from None

@@ -1,0 +1,113 @@
+"""What runners and wheels this master has, and what arguments they take."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from typing import Any
+
+import salt.loader
+import salt.utils.args
+
+from ..errors import ApiError
+from . import arguments
+from .pool import Pool
+from .salt_compat import plain
+
+#: Seconds after which the loaders are made anew, so that a runner that was just synced is found.
+KEEP_SECONDS = 60.0
+
+
+class MasterFunctions:
+    """The master's own functions; ``client`` is ``"runner"`` or ``"wheel"`` throughout."""
+
+    def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
+        self._opts = opts
+        self._pool = pool
+        # Salt's loader is not thread safe, and loading everything twice at once helps nobody: one thread at a time.
+        self._lock = threading.Lock()
+        # client -> (when it was made, Salt's loader), and the names, which cost a second to find the first time.
+        self._loaders: dict[str, tuple[float, Any]] = {}
+        self._names: dict[str, tuple[float, list[str]]] = {}
+
+    async def names(self, client: str) -> list[str]:
+        """Every function's name, sorted; at most :data:`KEEP_SECONDS` old."""
+        known = self._names.get(client)
+        if known and time.monotonic() - known[0] < KEEP_SECONDS:
+            return known[1]
+        return await self._pool.run(self._list, client)
+
+    async def signature(self, client: str, fun: str) -> dict[str, Any] | None:
+        """``{"args", "defaults", "varargs", "keywords", "doc"}`` of one function, None when there is none of this name.
+
+        ``args`` is a list of names, ``defaults`` the values of the last of them or null, ``varargs`` and ``keywords``
+        the names after ``*`` and ``**`` or null, ``doc`` the docstring or null.
+        """
+        return await self._pool.run(self._inspect, client, fun)
+
+    async def read_for_runner(
+        self, fun: str, arg: list[Any], kwarg: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments that ``RunnerClient`` sends for those of a low.
+
+        :raises ApiError: ``unknown_function``, ``bad_message``
+        """
+        return await self._pool.run(self._read_for_runner, fun, arg, kwarg)
+
+    async def misfit(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
+        """Why a function that there is does not take these arguments, in Python's words; None when it does."""
+        return await self._pool.run(self._bind, client, fun, arg, kwarg)
+
+    # What follows runs in the pool's threads.
+
+    def _loader(self, client: str) -> Any:
+        made, loader = self._loaders.get(client, (0.0, None))
+        if loader is None or time.monotonic() - made > KEEP_SECONDS:
+            if client == "runner":
+                loader = salt.loader.runner(self._opts, utils=salt.loader.utils(self._opts), context={})
+            elif client == "wheel":
+                loader = salt.loader.wheels(self._opts, context={})
+            else:
+                raise ValueError(f"client is {client!r}, not runner or wheel")
+            self._loaders[client] = (time.monotonic(), loader)
+        return loader
+
+    def _list(self, client: str) -> list[str]:
+        with self._lock:
+            names = sorted(str(name) for name in self._loader(client) if "." in name)
+            self._names[client] = (time.monotonic(), names)
+        return names
+
+    def _bind(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
+        with self._lock:
+            signature = inspect.signature(self._loader(client)[fun])
+        try:
+            signature.bind(*arg, **kwarg)
+        except TypeError as fault:
+            return str(fault)
+        return None
+
+    def _read_for_runner(self, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        with self._lock:
+            loader = self._loader("runner")
+            function = loader[fun] if "." in fun and fun in loader else None
+        if function is None:
+            raise ApiError("unknown_function", f"There is no runner {fun}.")
+        return arguments.read_for_runner(function, fun, arg, kwarg)
+
+    def _inspect(self, client: str, fun: str) -> dict[str, Any] | None:
+        with self._lock:
+            loader = self._loader(client)
+            if "." not in fun or fun not in loader:
+                return None
+            function = loader[fun]
+            spec = salt.utils.args.get_function_argspec(function)
+            doc = inspect.getdoc(function)
+        return {
+            "args": list(spec.args),
+            "defaults": plain(spec.defaults) if spec.defaults else None,
+            "varargs": spec.varargs or None,
+            "keywords": spec.keywords or None,
+            "doc": doc or None,
+        }

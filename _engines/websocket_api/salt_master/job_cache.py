@@ -1,0 +1,270 @@
+"""Jobs in the master's job cache."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import salt.cache
+import salt.exceptions
+import salt.loader
+import salt.payload
+import salt.utils.jid
+
+from .pool import Pool
+from .salt_compat import plain
+from .store_errors import answering
+
+log = logging.getLogger(__name__)
+
+#: Salt's job ids: 20 digits of the time in UTC to the microsecond, and the process id with ``unique_jid``.
+JID = re.compile(r"[0-9]{20}(_[0-9]+)?\Z")
+#: Most job directories that :meth:`JobStore.recent` looks at; a day of a busy master has tens of thousands.
+MOST_DIRECTORIES = 200_000
+#: How often, and seconds apart, a load is read whose minions are not written yet.
+MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
+#: Not shown: Salt's clients and this engine ask after jobs with it all the time.
+_HIDDEN = "saltutil.find_job"
+#: Seconds around a moment in which a job is looked for: masters' clocks, and a master that is slow to publish.
+MARK_SECONDS = 60.0
+#: Most jobs that are looked at for one.
+MOST_MARKED = 5000
+
+
+class JobStore:
+    """Reads the returner that ``ext_job_cache``, else ``master_job_cache`` names, as jobs.lookup_jid does."""
+
+    def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
+        self._opts = opts
+        self._pool = pool
+        self._returner = str(opts.get("ext_job_cache") or opts["master_job_cache"])
+        # Salt's loader is not thread safe: every thread has its own returners.
+        self._local = threading.local()
+
+    async def job(self, jid: str) -> dict[str, Any] | None:
+        """``{"kind", "said_by", "load", "returns": {minion: {"return", "retcode", "success"}}}``, or None if unknown.
+
+        ``kind`` is job, runner or wheel. ``said_by`` is null where the master itself stored what ran; else the minion
+        whose return is all that tells of it, and who could have named any function.
+
+        ``load`` holds jid, fun, arg, tgt, tgt_type, user, start_time (ISO 8601, UTC), minions (ids or null) and
+        metadata where the job has some. ``arg`` is in the form that ``salt/job/JID/new`` has: keyword arguments are a
+        last object with ``"__kwarg__": true``. Runners and wheels have ``runner.`` or ``wheel.`` before fun, and one
+        return, the master's own. Where a minion says what ran there is no user.
+
+        :raises ApiError: ``master_unavailable``
+        """
+        if not JID.match(jid):
+            return None
+        return await self._pool.run(self._job, jid)
+
+    async def recent(self, limit: int) -> list[dict[str, Any]]:
+        """The loads of the newest ``limit`` jobs, newest first, without returns; find_job is left out.
+
+        The amount of work is bounded by ``limit`` and :data:`MOST_DIRECTORIES` with the default cache. Other returners
+        are asked with ``get_jids_filter`` where they have it.
+
+        :raises ApiError: ``master_unavailable``
+        """
+        return await self._pool.run(self._recent, limit)
+
+    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
+        """The jid of the job with these metadata that was published at about ``at`` (seconds since the epoch).
+
+        :raises ApiError: ``master_unavailable``
+        """
+        return await self._pool.run(self._marked, dict(metadata), at)
+
+    # What follows runs in the pool's threads.
+
+    def _returners(self) -> Any:
+        if not hasattr(self._local, "returners"):
+            functions = salt.loader.minion_mods(self._opts, utils=salt.loader.utils(self._opts))
+            self._local.returners = salt.loader.returners(self._opts, functions)
+        return self._local.returners
+
+    def _job(self, jid: str) -> dict[str, Any] | None:
+        with answering("the job cache"):
+            stored = self._stored(jid)
+            returned = self._returners()[f"{self._returner}.get_jid"](jid)
+        if not stored and not returned:
+            return None
+        stored, returned = stored or {}, returned or {}
+        call = self._call(jid, stored, returned)
+        return {
+            "kind": "job" if call is None else call["fun"].partition(".")[0],
+            "said_by": str(stored.get("id", "")) if call is None and "return" in stored else None,
+            "load": self._load(jid, stored, call),
+            "returns": {str(minion): _outcome(data, call) for minion, data in returned.items()},
+        }
+
+    def _call(self, jid: str, stored: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any] | None:
+        """The whole ``ret`` event of a runner or wheel, which Salt stores as a return of the master; None for a job.
+
+        Salt stores it without a load of its own (salt.client.mixins, salt.utils.job), so the return stands in the load.
+        A job that was published has another load, and a minion's return always has a ``cmd``: neither is such a call,
+        whatever a minion returns and whatever it is called.
+        """
+        inner, master = stored.get("return"), self._opts["id"]
+        if "cmd" in stored or stored.get("id") != master or any(minion != master for minion in returned):
+            return None
+        if not isinstance(inner, dict) or inner.get("jid") != jid or inner.get("fun") != stored.get("fun"):
+            return None
+        return inner if str(inner["fun"]).startswith(("runner.", "wheel.")) else None
+
+    def _stored(self, jid: str) -> dict[str, Any] | None:
+        """The load as it was published; a few tries, for local_cache raises between writing it and its minions."""
+        for _ in range(MINIONS_TRIES):
+            try:
+                stored: dict[str, Any] | None = self._returners()[f"{self._returner}.get_load"](jid)
+            except salt.exceptions.CommandExecutionError:
+                time.sleep(MINIONS_SECONDS)
+            else:
+                return stored
+        if self._returner != "local_cache":
+            return None
+        # A job that a minion stored by itself has no list of minions, ever.
+        folder = salt.utils.jid.jid_dir(jid, os.path.join(self._opts["cachedir"], "jobs"), self._opts["hash_type"])
+        with open(os.path.join(folder, ".load.p"), "rb") as file:
+            found: dict[str, Any] | None = salt.payload.load(file)
+        return found
+
+    def _load(self, jid: str, stored: dict[str, Any], call: dict[str, Any] | None = None) -> dict[str, Any]:
+        # Only the master knows who asked: in what a minion stored, any name may stand.
+        user = stored.get("user") if call is None and "return" not in stored else (call or {}).get("user")
+        load = {
+            "jid": jid,
+            "fun": stored.get("fun") or "",
+            "arg": plain(stored.get("arg") or (call or stored).get("fun_args") or []),
+            "tgt": plain(stored.get("tgt", "")),
+            "tgt_type": str(stored.get("tgt_type") or "glob"),
+            "user": str(user or ""),
+            "minions": plain(stored["Minions"]) if stored.get("Minions") else None,
+            "start_time": self.start_time(jid),
+        }
+        metadata = stored.get("metadata") or (stored.get("kwargs") or {}).get("metadata")
+        if metadata:
+            load["metadata"] = plain(metadata)
+        return load
+
+    def start_time(self, jid: str) -> str | None:
+        """When a job began by its jid, as ISO 8601 in UTC; null when the digits are no time."""
+        try:
+            began = datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - a jid names no zone
+        except ValueError:
+            return None
+        return began.replace(tzinfo=timezone.utc).isoformat()  # salt.utils.jid.gen_jid
+
+    def _recent(self, limit: int) -> list[dict[str, Any]]:
+        with answering("the job cache"):
+            return self._recent_files(limit) if self._returner == "local_cache" else self._recent_listed(limit)
+
+    def _recent_listed(self, limit: int) -> list[dict[str, Any]]:
+        returners = self._returners()
+        if f"{self._returner}.get_jids_filter" in returners:
+            listed = returners[f"{self._returner}.get_jids_filter"](limit, True) or []
+            rows = [(row.get("JobId"), row) for row in listed]
+        else:
+            rows = list((returners[f"{self._returner}.get_jids"]() or {}).items())
+        rows = [(jid, row) for jid, row in rows if isinstance(jid, str) and JID.match(jid)]
+        rows = [(jid, row) for jid, row in rows if isinstance(row, dict) and row.get("Function") != _HIDDEN]
+        return [self._listed(jid, row) for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0])]
+
+    def _marked(self, metadata: dict[str, Any], at: float) -> str | None:
+        with answering("the job cache"):
+            for load in self._around(at):
+                known = load.get("metadata")
+                if isinstance(known, dict) and all(known.get(name) == value for name, value in metadata.items()):
+                    return str(load["jid"])
+        return None
+
+    def _around(self, at: float) -> Iterator[dict[str, Any]]:
+        """The jobs that were published within a minute of a moment."""
+        if self._returner == "local_cache":
+            files = [(made, path) for made, path in self._job_files() if abs(made - at) <= MARK_SECONDS]
+            yield from self._loads(heapq.nsmallest(MOST_MARKED, files, key=lambda file: abs(file[0] - at)))
+        elif self._returner == "salt_cache":
+            # Its own listing reads every load; a jid tells when it was made (salt.returners.salt_cache, "Bank layout").
+            for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
+                if JID.match(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
+                    yield self._load(jid, self._stored(jid) or {})
+        else:
+            yield from self._recent_listed(MOST_MARKED)
+
+    def _made(self, jid: str) -> float:
+        began = self.start_time(jid)
+        return datetime.fromisoformat(began).timestamp() if began else 0.0
+
+    def _listed(self, jid: str, row: dict[str, Any]) -> dict[str, Any]:
+        """A row as Salt formats it for people (salt.utils.jid.format_jid_instance), in our names."""
+        salts = {
+            "fun": row.get("Function"),
+            "arg": row.get("Arguments"),
+            "tgt": row.get("Target"),
+            "tgt_type": row.get("Target-type"),
+            "user": row.get("User"),
+            "metadata": row.get("Metadata"),
+            "Minions": row.get("Minions"),
+        }
+        return self._load(jid, {key: value for key, value in salts.items() if value is not None})
+
+    def _recent_files(self, limit: int) -> list[dict[str, Any]]:
+        """The default cache by its directories: Salt's own listing reads every job's load, which takes minutes."""
+        loads = list(self._loads(heapq.nlargest(limit * 2, self._job_files())))
+        return sorted(loads, key=lambda load: str(load["jid"]), reverse=True)[:limit]
+
+    def _loads(self, files: list[tuple[float, str]]) -> Iterator[dict[str, Any]]:
+        for _, path in files:
+            try:
+                with open(path, "rb") as file:
+                    stored = salt.payload.load(file)
+                jid = str(stored["jid"])
+            except Exception as exc:  # noqa: BLE001 - half written, cleaned up in this moment, or not a job at all
+                log.debug("skipping %s: %s", path, type(exc).__name__)
+                continue
+            if JID.match(jid) and stored.get("fun") != _HIDDEN:
+                yield self._load(jid, stored)
+
+    def _job_files(self) -> Iterator[tuple[float, str]]:
+        """``(time of publishing, path of the load)`` of each job: jobs/<2 hex digits>/<the other digits>/.load.p."""
+        root = os.path.join(self._opts["cachedir"], "jobs")
+        seen = 0
+        for top in _directories(root):
+            for job in _directories(top):
+                seen += 1
+                if seen > MOST_DIRECTORIES:
+                    log.warning("more than %d jobs in the cache: the recent ones may lack some", MOST_DIRECTORIES)
+                    return
+                path = os.path.join(job, ".load.p")
+                try:
+                    yield os.stat(path).st_mtime, path
+                except OSError:
+                    continue  # published this moment, or being cleaned up
+
+
+def _directories(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _outcome(data: Any, call: dict[str, Any] | None) -> dict[str, Any]:
+    """One minion's part; ``success`` and ``retcode`` are null where the minion, a syndic or a returner omits them."""
+    if not isinstance(data, dict) or "return" not in data:
+        return {"return": plain(data), "retcode": None, "success": None}
+    if call is not None:
+        data = {**data, **{key: call[key] for key in ("return", "retcode", "success") if key in call}}
+    retcode = data.get("retcode")
+    success = data.get("success")
+    if success is None and retcode is not None:
+        success = retcode == 0
+    return {"return": plain(data["return"]), "retcode": plain(retcode), "success": success}

@@ -1,0 +1,194 @@
+"""Target expressions: what Salt's own clients do to them before they are sent, and which of them mean nothing."""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import re
+from typing import Any
+
+import salt.utils.minions
+
+from ..errors import ApiError
+from . import globs, patterns
+from . import target_limits as targetbounds
+
+try:
+    _range: Any = importlib.import_module("seco.range")
+except ImportError:
+    _range = None
+
+#: Longest regular expression in a target, in characters: ``re`` has no time-out and holds the interpreter's lock.
+REGEX_CHARACTERS = 256
+TYPES = frozenset(
+    (
+        *("glob", "pcre", "list", "nodegroup", "range", "compound", "ipcidr"),
+        *("grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"),
+    )
+)
+#: Kinds in which there is nothing to judge or to look up, nearly all that are sent: these need no thread.
+PLAIN = frozenset(("glob", "list"))
+# In a compound target a word of the form X@... is matched as this type.
+_COMPOUND = {
+    "E": "pcre",
+    "G": "grain",
+    "P": "grain_pcre",
+    "I": "pillar",
+    "J": "pillar_pcre",
+    "L": "list",
+    "S": "ipcidr",
+    "N": "nodegroup",
+    "R": "range",
+}
+_DATA = frozenset(("grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"))
+# Only data in trees has a delimiter of its own, one character before the @ (salt.utils.minions.parse_target).
+_WORD = re.compile(r"([EGPIJLSNR])((?<=[GPIJ]).)?@(.+)")
+# How any word begins that Salt does not read as a glob (salt.utils.minions.TARGET_REX, 3008's included).
+_ENGINE = re.compile(r"[GPIJLNSREMT](?:(?<=[GPIJ]).)?@")
+#: What separates the levels of a grain or pillar where nothing else is given.
+DELIMITER = ":"
+# Where Salt lets a part stand for any key, and then looks in all that is below, it takes no other delimiter.
+_ANY_KEY = "*:"
+
+
+def check(
+    opts: dict[str, Any],
+    tgt: str | list[str],
+    tgt_type: str,
+    delimiter: str = DELIMITER,
+    *,
+    trusted: bool = False,
+) -> None:
+    """Nothing for an expression that can be matched, and soon.
+
+    Salt itself logs a traceback for a wrong one and answers that no minion matches.
+
+    :param delimiter: what Salt is given beside the target; the words of a compound target have their own
+    :param trusted: the operator wrote it, in external_auth: it may be as long, and take as long, as it likes
+    :raises ApiError: ``bad_message`` with what is wrong
+    """
+    if tgt_type not in TYPES:
+        raise ApiError("bad_message", f"There is no target type {tgt_type!r}.")
+    if tgt_type == "list":
+        return
+    if not isinstance(tgt, str):
+        if tgt_type != "compound":
+            raise ApiError("bad_message", f"A target of type {tgt_type} is one string.")
+        tgt = " ".join(tgt)
+    if tgt_type == "compound":
+        words = tgt.split()
+        if words.count("(") != words.count(")"):
+            raise ApiError("bad_message", "The parentheses of the compound target do not match.")
+        if not trusted:
+            targetbounds.check_words(words, lambda name: _nodegroup(opts, name))
+        for word in words:
+            match = _WORD.match(word)
+            kind, own, rest = match.groups() if match else ("", "", word)
+            _check_one(opts, rest, _COMPOUND.get(kind, "glob"), own or DELIMITER, trusted)
+        return
+    _check_one(opts, tgt, tgt_type, delimiter, trusted)
+
+
+def _check_one(opts: dict[str, Any], tgt: str, tgt_type: str, delimiter: str, trusted: bool) -> None:
+    if not trusted and tgt_type not in ("list", "range"):
+        targetbounds.check_term(tgt, comma=tgt_type == "glob")
+    if not trusted and tgt_type in _DATA:
+        targetbounds.check_levels(tgt, delimiter)
+    if tgt_type == "pcre":
+        _check_regex(tgt, [tgt], patterns.ID_LETTERS, trusted)
+    elif tgt_type in ("grain_pcre", "pillar_pcre"):
+        _check_regex(tgt, _value_patterns(tgt, delimiter), patterns.VALUE_LETTERS, trusted)
+    elif tgt_type == "ipcidr":
+        try:
+            ipaddress.ip_network(tgt, strict=False)
+        except ValueError:
+            raise ApiError("bad_message", f"The target {tgt!r} is not an address or network.") from None
+    elif tgt_type == "nodegroup":
+        if tgt not in (opts.get("nodegroups") or {}):
+            raise ApiError("bad_message", f"There is no nodegroup {tgt!r}.")
+    elif tgt_type == "range" and _range is None:
+        raise ApiError("bad_message", "This master has no range support (seco.range).")
+
+
+def _value_patterns(tgt: str, delimiter: str) -> list[str]:
+    r"""What Salt may take for the regular expression in a grain or pillar target, the longest first.
+
+    That is what follows any of its delimiters, whichever keys there are (``salt.utils.data.subdict_match``), in small
+    letters as Salt compiles it: ``\S`` becomes ``\s``.
+
+    :raises ApiError: ``bad_message`` for a target without a delimiter, which matches nothing
+    """
+    before, found, whole = tgt.partition(delimiter)
+    if not found:
+        raise ApiError("bad_message", f"The target {tgt!r} has no {delimiter!r} after the name of a grain or pillar.")
+    if before == "*":
+        whole = tgt  # Salt hands it on as it is
+    while whole.startswith(_ANY_KEY):
+        whole = whole.removeprefix(_ANY_KEY)
+    # In data below a key that it found Salt goes on with its own delimiter.
+    delimiters = (delimiter, DELIMITER)
+    ends = {place + len(one) for one in delimiters for place in range(len(whole)) if whole.startswith(one, place)}
+    return [whole[end:].lower() for end in (0, *sorted(ends))]
+
+
+def _check_regex(tgt: str, candidates: list[str], letters: int, trusted: bool) -> None:
+    """Nothing where the first compiles, and all that do are harmless: which of them Salt tries is up to its data.
+
+    The first, for Salt tries it on every key below a wildcard: one that does not compile takes a log line for each.
+    """
+    try:
+        if len(candidates[0]) > REGEX_CHARACTERS and not trusted:
+            raise ApiError("bad_message", f"A regular expression has at most {REGEX_CHARACTERS} characters.")
+        if not trusted and any(patterns.takes_too_long(one, letters) for one in candidates):
+            raise ApiError("bad_message", "The regular expression may take too long: it repeats too much.")
+        re.compile(candidates[0])
+    except (re.error, RecursionError, OverflowError):
+        raise ApiError("bad_message", f"The target {tgt!r} is not a regular expression.") from None
+
+
+def read(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, delimiter: str) -> tuple[str | list[str], str]:
+    """A client's target, checked, as it is sent. Unless it is one of :data:`PLAIN` this may take a tenth of a second.
+
+    :raises ApiError: as :func:`check` and :func:`resolve`
+    """
+    check(opts, tgt, tgt_type, delimiter)
+    return resolve(opts, tgt, tgt_type)
+
+
+def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[str | list[str], str]:
+    """The target as ``LocalClient`` sends it: nodegroups and ranges are resolved here, minions know neither. Blocks.
+
+    Globs with commas become regular expressions, for the master and the minions differ about them (``globs.py``).
+
+    :raises ApiError: ``bad_message`` for a nodegroup that does not exist, ``master_unavailable`` without a range server
+    """
+    if tgt_type == "glob" and isinstance(tgt, str):
+        expression = globs.with_comma(tgt)
+        return (tgt, tgt_type) if expression is None else (expression, "pcre")
+    if tgt_type == "nodegroup":
+        return " ".join(map(_word, _nodegroup(opts, str(tgt)))), "compound"
+    if tgt_type == "compound":
+        words: list[str] = []
+        for word in tgt.split() if isinstance(tgt, str) else tgt:
+            words += _nodegroup(opts, word[2:]) if word.startswith("N@") and len(word) > 2 else [word]
+        return " ".join(map(_word, words)), "compound"
+    if tgt_type == "range" and _range is not None:
+        try:
+            return list(_range.Range(opts["range_server"]).expand(tgt)), "list"
+        except _range.RangeException:
+            raise ApiError("master_unavailable", "The range server cannot expand the target.") from None
+    return tgt, tgt_type
+
+
+def _word(word: str) -> str:
+    """A word of a compound target; a glob with a comma as the regular expression that means the same."""
+    expression = None if _ENGINE.match(word) else globs.with_comma(word)
+    return word if expression is None else f"E@{expression}"
+
+
+def _nodegroup(opts: dict[str, Any], name: str) -> list[str]:
+    groups = opts.get("nodegroups") or {}
+    if name not in groups:
+        raise ApiError("bad_message", f"There is no nodegroup {name!r}.")
+    words = salt.utils.minions.nodegroup_comp(name, groups)
+    return [str(word) for word in (words.split() if isinstance(words, str) else words)]

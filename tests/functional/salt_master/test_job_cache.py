@@ -1,0 +1,142 @@
+"""Whom the job cache is believed: what the master stored, and not what a minion returns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+
+import salt.config
+import salt.exceptions
+import salt.loader
+import salt.utils.job
+from websocket_api.core.jobs.job import Job
+from websocket_api.operations.jobs import from_store
+from websocket_api.salt_master.job_cache import JobStore
+from websocket_api.salt_master.pool import Pool
+from websocket_api.salt_master.salt_compat import SALT_LINE
+
+from tests.unit.core.support import World
+
+pytestmark = pytest.mark.both_lines
+
+JID = "20261123120000000001"
+CACHES = ["local_cache", "salt_cache"] if SALT_LINE >= 3008 else ["local_cache"]
+FORGED = {"fun": "runner.test.arg", "jid": JID, "user": "viewer", "return": "x", "success": True}
+
+
+class Master:
+    """A job cache, written as Salt's master writes it."""
+
+    def __init__(self, root: Path, cache: str, pool: Pool) -> None:
+        (root / "var/cache/salt/master").mkdir(parents=True)
+        (root / "master").write_text(f"root_dir: {root}\nid: salt_master\nmaster_job_cache: {cache}\n")
+        self.opts: dict[str, Any] = salt.config.master_config(str(root / "master"))
+        self._cache = cache
+        self._returners = salt.loader.returners(self.opts, salt.loader.minion_mods(self.opts))
+        self.returners = self._returners  # what store_job looks for in a MasterMinion
+        self.store = JobStore(self.opts, pool)
+
+    def publish(self, *minions: str, fun: str, user: str = "root") -> None:
+        self._returners[f"{self._cache}.prep_jid"](passed_jid=JID)
+        load = {"cmd": "publish", "jid": JID, "fun": fun, "tgt": list(minions), "tgt_type": "list", "arg": []}
+        self._returners[f"{self._cache}.save_load"](JID, {**load, "user": user, "ret": ""}, list(minions))
+
+    def take(self, minion: str, value: Any, **more: Any) -> None:
+        """As ``AESFuncs._return``."""
+        load = {"cmd": "_return", "id": minion, "jid": JID, "return": value, "retcode": 0, "success": True, **more}
+        try:
+            salt.utils.job.store_job(self.opts, load, mminion=self)
+        except salt.exceptions.CommandExecutionError:
+            # Where a minion's return is the load, local_cache has no list of minions, and Salt fails at the next one.
+            self._returners[f"{self._cache}.returner"](load)
+
+    def call(self, **data: Any) -> None:
+        """As runners and wheels do (``SyncClientMixin._low``)."""
+        load = {"id": self.opts["id"], "tgt": self.opts["id"], "jid": JID, "return": {"jid": JID, **data}}
+        salt.utils.job.store_job(self.opts, load, mminion=self)
+
+    async def job(self) -> Job:
+        stored = await self.store.job(JID)
+        assert stored is not None
+        return from_store(JID, stored)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made = Pool(2, "salt")
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=CACHES)
+def master(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> Master:
+    return Master(tmp_path, request.param, pool)
+
+
+@pytest.mark.parametrize("kind", ["runner", "wheel"])
+async def test_what_ran_on_the_master_is_a_runner_or_wheel(master: Master, kind: str) -> None:
+    """With its user, arguments and return."""
+    master.call(fun=f"{kind}.test.arg", fun_args=["x"], user="ann", success=True, **{"return": ["x"]})
+    job = await master.job()
+    assert (job.kind, job.fun, job.user, job.arg, job.value, job.success, job.said_by) == (
+        kind,
+        "test.arg",
+        "ann",
+        ["x"],
+        ["x"],
+        True,
+        None,
+    )
+
+
+@pytest.mark.parametrize("hostile", ["hostile", "salt_master"])
+async def test_a_return_makes_no_runner_of_a_published_job(master: Master, hostile: str) -> None:
+    """Neither does it change whose job it is, whatever the minion is called."""
+    master.publish("good", hostile, fun="state.apply")
+    master.take("good", "secret", fun="state.apply")
+    master.take(hostile, FORGED, fun="state.apply", user="viewer")
+    job = await master.job()
+    assert (job.kind, job.fun, job.parts["good"].value) == ("job", "state.apply", "secret")
+    assert job.user in (("root",) if master.opts["master_job_cache"] == "local_cache" else ("",))
+    world = World()
+    for session in (world.session("test.ping", user="viewer"), world.session({"@runner": ["test.*"]}, user="viewer")):
+        assert world.visibility.sees_job(session.viewer, job) is False
+        assert world.views.job_view(job, session.viewer) is None
+
+
+@pytest.mark.parametrize("hostile", ["hostile", "salt_master"])
+async def test_a_return_without_a_job_makes_no_runner(master: Master, hostile: str) -> None:
+    """Of a job that is not in the job cache any more the first return becomes the load."""
+    for minion in (hostile, "good", hostile) if master.opts["master_job_cache"] == "local_cache" else ("good", hostile):
+        if minion == "good":
+            master.take(minion, "secret", fun="state.apply")
+        else:
+            master.take(minion, FORGED, fun="runner.test.arg", user="viewer")
+    job = await master.job()
+    assert (job.kind, job.fun, job.user, set(job.parts)) == ("job", "runner.test.arg", "", {"good", hostile})
+    world = World()
+    viewer = world.session("runner.test.arg", user="viewer").viewer
+    assert world.visibility.sees_job(viewer, job) == {hostile}
+    assert world.visibility.sees_part(viewer, job, "good") is False
+
+
+async def test_a_call_stored_in_the_masters_name_is_of_that_jid_alone(master: Master) -> None:
+    """And of nobody else: with another's return beside it, it is no runner."""
+    master.call(fun="runner.test.arg", fun_args=[], user="viewer", success=True, **{"return": 1})
+    master.take("good", "secret", fun="state.apply")
+    job = await master.job()
+    assert (job.kind, job.user, job.parts["good"].value) == ("job", "", "secret")
+    assert job.said_by is not None
+
+
+async def test_a_job_that_a_minion_started_is_shown_by_its_own_word(master: Master) -> None:
+    """``salt-call`` and the minion's scheduler publish nothing: there is only their return."""
+    master.take("m1", True, fun="test.ping", fun_args=["x"])
+    job = await master.job()
+    assert (job.kind, job.fun, job.arg, job.user, job.said_by) == ("job", "test.ping", ["x"], "", "m1")
+    assert World().visibility.sees_job(World().session("test.ping").viewer, job) is True

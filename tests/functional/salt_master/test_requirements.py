@@ -1,0 +1,66 @@
+"""What the engine needs to run is named, with the mend; and Salt's containers become plain data."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import OrderedDict, UserDict
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")
+
+from websocket_api.errors import CannotRun
+from websocket_api.salt_master import requirements as ground
+from websocket_api.salt_master.salt_compat import plain
+
+pytestmark = pytest.mark.both_lines
+
+
+def test_here_it_can_run() -> None:
+    """Nothing is said then."""
+    ground.check({})
+
+
+def test_salt_3006_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It puts its own tornado in tornado's place."""
+    monkeypatch.setattr(ground, "SALT_LINE", 3006)
+    with pytest.raises(CannotRun, match=r"3006.*3007 or newer"):
+        ground.check({})
+
+
+@pytest.mark.parametrize("package", ["tornado", "jsonschema"])
+@pytest.mark.parametrize("version", [None, "3.2.0"])
+def test_a_package_that_is_missing_or_too_old_is_named_with_the_mend(
+    package: str, version: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator reads it once, in the log."""
+    real = importlib.metadata.version
+
+    def version_of(name: str) -> str:
+        if name != package:
+            return real(name)
+        if version is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(importlib.metadata, "version", version_of)
+    with pytest.raises(CannotRun, match=f"{package}.*salt-pip install"):
+        ground.check({})
+
+
+@pytest.mark.parametrize(
+    ("salts", "ours"),
+    [
+        (OrderedDict(a=[OrderedDict(b=1)]), {"a": [{"b": 1}]}),
+        (UserDict({1: (2, 3)}), {1: [2, 3]}),
+        ({"a": {1}, ("t",): None}, {"a": [1], "('t',)": None}),
+        ([b"x", 1.5, True, "s"], [b"x", 1.5, True, "s"]),
+        (1j, "1j"),
+    ],
+)
+def test_salts_containers_become_plain_data(salts: Any, ours: Any) -> None:
+    """Dictionaries and lists by their exact types, for encoders that look at these."""
+    result = plain(salts)
+    assert result == ours
+    assert type(result) in (dict, list, str)

@@ -1,0 +1,144 @@
+"""The engine's own tasks go on, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("salt")  # not asked for anything here, but the engine's parts are put together with it
+
+from websocket_api import background as upkeep
+from websocket_api.background import Upkeep
+from websocket_api.settings import Settings
+
+from tests.functional.waiting import until
+from tests.unit.core.support import World
+
+
+class Engine:
+    """Parts that do what a test tells them."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.expired = 0
+        self.given_back = 0
+        self.bus_reads = 0
+        nothing = SimpleNamespace(on_end=lambda call: None, on_change=lambda call: None, all=list)
+        sessions = SimpleNamespace(**vars(nothing), expire=self._expire, look_again=self._wait)
+        services = SimpleNamespace(
+            settings=Settings(),
+            sessions=sessions,
+            jobs_in_flight=SimpleNamespace(tick=self._give_back),
+            runners_in_flight=SimpleNamespace(tick=self._give_back),
+            fleet=self.world.fleet,
+            hub=self.world.hub,
+            views=self.world.views,
+            history=self.world.history,
+            watcher=SimpleNamespace(tick=self._wait),
+            dispatch=SimpleNamespace(tick=self._wait, stop=self._nothing),
+            batch_keeper=SimpleNamespace(tick=self._wait, close=self._nothing),
+            wall=self.world.time,
+            book=self.world.book,
+        )
+        self.parts: Any = SimpleNamespace(
+            services=services,
+            bus=SimpleNamespace(read=self._read, connected=True),
+            targets=SimpleNamespace(invalidate=lambda: None, want=lambda names: None, renew=self._wait),
+            minions=SimpleNamespace(keys=self._wait, grains=self._fail),
+            store=SimpleNamespace(recent=self._wait),
+        )
+
+    def _give_back(self) -> None:
+        self.given_back += 1
+
+    def _expire(self) -> None:
+        self.expired += 1
+
+    async def _wait(self, *args: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def _nothing(self) -> None:
+        pass
+
+    async def _fail(self, *args: Any) -> None:
+        raise RuntimeError("the cache is gone")
+
+    async def _read(self, *args: Any) -> None:
+        self.bus_reads += 1
+        if self.bus_reads == 1:
+            raise RuntimeError("nobody foresaw this")
+        await self._wait()
+
+
+@pytest.fixture
+async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name in ("TICK_SECONDS", "BUS_SECONDS", "FLEET_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 0.001)
+    made = Engine()
+    work = Upkeep(made.parts, list)
+    work.start()
+    yield made
+    await work.stop()
+
+
+async def test_tokens_end_though_the_master_does_not_answer(engine: Engine) -> None:
+    """Asking the master about jobs holds nothing else up: an expired token is one that may see nothing."""
+    await until(lambda: engine.expired > 3 and engine.given_back > 3)
+
+
+async def test_a_reader_of_the_bus_that_failed_reads_again(engine: Engine) -> None:
+    """And subscribers are told that something may be missing."""
+    await until(lambda: engine.bus_reads == 2)
+    assert engine.world.hub.counters.bus_losses == 1
+
+
+async def test_a_bus_that_goes_right_after_the_start_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only one that was never there yet has the time that a publisher takes to come up."""
+    for name in ("TICK_SECONDS", "BUS_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 0.001)
+    engine = Engine()
+    engine.parts.bus.connected = False
+    work = Upkeep(engine.parts, list)
+    work.start()
+
+    def told() -> bool:
+        return any(one.levelname == "CRITICAL" for one in caplog.records if one.name == upkeep.__name__)
+
+    await until(lambda: engine.bus_reads == 2 and engine.expired > 3)
+    assert not told()
+    engine.world.time.now += upkeep.AWAY_SECONDS
+    await until(told)
+    await work.stop()
+
+
+async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The master stops its publisher together with its engines: nobody is to be woken up for that."""
+    for name in ("TICK_SECONDS", "BUS_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 0.001)
+    engine = Engine()
+    work = Upkeep(engine.parts, list)
+    work.start()
+    await until(lambda: engine.expired > 3 and engine.given_back > 3)
+    work.leave()
+    engine.parts.bus.connected = False
+    for _ in range(3):
+        engine.world.time.now += 2 * upkeep.AWAY_SECONDS
+        seen = engine.expired
+        await until(lambda seen=seen: engine.expired > seen + 3)  # type: ignore[misc]
+    await work.stop()
+    assert not [one for one in caplog.records if one.levelname == "CRITICAL"]
+
+
+async def test_grains_that_could_not_be_read_are_read_again(engine: Engine) -> None:
+    """A fault of the cache does not make old grains count as new ones."""
+    engine.world.fleet.stale.add("web1")
+    for _ in range(3):
+        await asyncio.sleep(0.005)
+        assert engine.world.fleet.stale == {"web1"}

@@ -1,0 +1,100 @@
+"""The HTTP door as OpenAPI publishes how to describe it."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from websocket_api.contract import openapi
+from websocket_api.contract.schemas import Schemas
+from websocket_api.errors import ERRORS
+
+SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
+DOCUMENT = openapi.document(SCHEMAS)
+OPERATIONS: dict[str, Any] = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def test_it_is_as_the_published_schema_wants_it() -> None:
+    """And so are its schemas, references, paths and names, which the package of this schema looks at too."""
+    validator = pytest.importorskip("openapi_spec_validator").OpenAPIV31SpecValidator
+    assert [error.message for error in validator(DOCUMENT).iter_errors()] == []
+    broken = {**DOCUMENT, "paths": {"/jobs/{jid}": {"get": {"responses": {}}}}}
+    assert [error.message for error in validator(broken).iter_errors()]
+
+
+def test_every_request_is_there_under_a_name_of_its_own() -> None:
+    """Generated clients call their functions by these names."""
+    assert set(OPERATIONS) == set(SCHEMAS.requests)
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(names)) == len(names)
+    assert OPERATIONS["GET /jobs/{jid}"]["operationId"] == "get_jobs_jid"
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMAS.requests))
+def test_each_part_of_a_path_each_header_and_each_field_of_a_query_is_a_parameter(name: str) -> None:
+    """Parts of a path are required, headers are not."""
+    given = {(one["name"], one["in"], one["required"]) for one in OPERATIONS[name].get("parameters", ())}
+    wanted = {(part, "path", True) for part in re.findall(r"{(\w+)}", name)}
+    wanted |= {(header, "header", False) for header in SCHEMAS.requests[name].get("headers", ())}
+    wanted |= {(field, "query", False) for field in SCHEMAS.requests[name].get("query", ())}
+    assert given == wanted
+
+
+def test_components_are_schemas_whose_examples_hold() -> None:
+    """Each is complete in itself."""
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+        for example in schema.get("examples", ()):
+            assert list(Draft202012Validator(schema).iter_errors(example)) == []
+
+
+def test_a_token_is_wanted_where_the_door_wants_one() -> None:
+    """In one of three places; `/login` is for everybody, and a password in the body is enough for commands and keys."""
+    schemes = [{name: []} for name in DOCUMENT["components"]["securitySchemes"]]
+    assert len(schemes) == 3
+    assert OPERATIONS["GET /minions"]["security"] == schemes
+    assert OPERATIONS["POST /login"]["security"] == []
+    assert OPERATIONS["POST /keys"]["security"] == [{}, *schemes]
+    assert OPERATIONS["POST /"]["security"] == [{}, *schemes]
+
+
+def test_replies_are_json_or_yaml_unless_they_are_something_else() -> None:
+    """As the request's Accept says; a stream or an archive only for who accepts one, a page for everybody."""
+    minions, events = OPERATIONS["GET /minions"]["responses"], OPERATIONS["GET /events"]["responses"]
+    assert list(minions["200"]["content"]) == ["application/json", "application/x-yaml"]
+    assert "406" in minions
+    assert list(events["200"]["content"]) == ["text/event-stream"]
+    assert {"400", "406"} <= set(events)  # a query is refused, and who takes no stream
+    assert "406" in OPERATIONS["POST /keys"]["responses"]
+    assert "406" not in OPERATIONS["GET /healthz"]["responses"]
+    assert "application/x-www-form-urlencoded" in OPERATIONS["POST /login"]["requestBody"]["content"]
+
+
+def test_refusals_follow_from_the_table_of_errors() -> None:
+    """A status says which codes it may mean; who needs no token is never told that it has expired."""
+    refusals = DOCUMENT["components"]["responses"]
+    used = {reference["$ref"].rpartition("/")[2] for one in OPERATIONS.values() for reference in _refusals(one)}
+    assert set(refusals) == used
+    assert f"`token_expired`: {ERRORS['token_expired'].meaning}" in refusals["refused_401"]["description"]
+    assert "Retry-After" in refusals["refused_429"]["headers"]
+    assert "401" in OPERATIONS["GET /jobs"]["responses"]
+    assert "401" not in OPERATIONS["GET /healthz"]["responses"]
+    assert {"400", "413"} <= set(OPERATIONS["POST /run"]["responses"])
+    assert "413" not in OPERATIONS["GET /jobs"]["responses"]
+    assert DOCUMENT["components"]["schemas"]["error"]["properties"]["error"]["enum"] == list(ERRORS)
+
+
+def test_it_is_of_the_release_of_its_schemas() -> None:
+    """A document names what it describes."""
+    assert DOCUMENT["info"]["version"] == SCHEMAS.version
+
+
+def _refusals(operation: dict[str, Any]) -> list[dict[str, str]]:
+    return [response for response in operation["responses"].values() if "$ref" in response]

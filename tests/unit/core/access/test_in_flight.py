@@ -1,0 +1,137 @@
+"""Jobs that have not ended are bounded, and shared fairly between users."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from websocket_api.core.access.in_flight import JobsInFlight
+from websocket_api.errors import ApiError
+from websocket_api.fair_share import Askers, Share, on_behalf_of
+
+from tests.unit.core.batches.support import Masters, settle, statuses
+from tests.unit.core.support import JID, World
+
+ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
+
+
+def in_flight(world: World, size: int) -> JobsInFlight:
+    return JobsInFlight(
+        size, seconds=5, limit="jobs_in_flight", askers=Askers(world.time), book=world.book, clock=world.time
+    )
+
+
+async def start(world: World, jobs: JobsInFlight, jid: str) -> None:
+    """Start a job on web1."""
+    async with jobs.place(0) as place:
+        place.job = world.book.started(jid, {"fun": "test.ping", "minions": ["web1"]}, "ann", "pam")
+
+
+async def test_a_job_keeps_its_place_until_it_ends() -> None:
+    """Whoever has as many as may be waits, and is refused where none ends in time."""
+    world = World()
+    jobs = in_flight(world, 1)
+    await start(world, jobs, JID)
+    with pytest.raises(ApiError) as refused:
+        async with jobs.place(0.01):
+            pass
+    assert (refused.value.code, refused.value.details) == ("too_many", {"limit": "jobs_in_flight"})
+    world.fire(f"salt/job/{JID}/ret/web1", cmd="_return", id="web1", jid=JID, retcode=0, success=True)
+    assert jobs.turns.shares.held == 0
+
+
+async def test_a_job_that_runs_for_long_is_no_load() -> None:
+    """Its minions may even be gone, and nobody asks them."""
+    world = World()
+    jobs = in_flight(world, 1)
+    await start(world, jobs, JID)
+    world.time.now += 4
+    jobs.tick()
+    assert jobs.turns.shares.held == 1
+    world.time.now += 1
+    jobs.tick()
+    assert jobs.turns.shares.held == 0
+
+
+async def test_what_was_not_started_takes_no_place() -> None:
+    """Whatever became of it."""
+    world = World()
+    jobs = in_flight(world, 1)
+    for fault in (ApiError("forbidden", "no"), asyncio.CancelledError()):
+        with pytest.raises(type(fault)):
+            async with jobs.place(0):
+                raise fault
+    assert jobs.turns.shares.held == 0
+
+
+async def test_a_batch_is_published_as_its_jobs_end() -> None:
+    """Five thousand jobs at once would keep the minions busy for minutes."""
+    masters = Masters()
+    one = await masters.start("one", places=3)
+    batch = await one.batch(*["a"] * 10)  # the same minion: each request is a job of its own
+    await masters.pass_(3)
+    assert len(one.sent) == 3
+    one.returns(one.last, "a")
+    await masters.pass_(3)
+    assert len(one.sent) == 4
+    for jid, _, _ in list(one.salt.published):
+        one.returns(jid, "a")
+    await masters.pass_(3)
+    assert len(one.sent) == 7
+    assert statuses(batch).count("pending") == 3
+
+
+async def test_canceling_drops_what_was_not_published() -> None:
+    """A batch that waits for a place is canceled at once, and nothing of it is published any more."""
+    masters = Masters()
+    one = await masters.start("one", places=2)
+    batch = await one.batch(*["a"] * 10)
+    await masters.pass_(3)
+    sent = len(one.sent)
+    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    await settle()
+    assert statuses(batch).count("canceled") == 10
+    await masters.pass_(5)
+    await canceling
+    assert len(one.sent) == sent == 2
+    assert [jid for jid, _ in one.salt.stopped] == [jid for jid, _, _ in one.salt.published]
+
+
+async def test_batches_of_two_users_are_published_in_turns() -> None:
+    """Bob's ten jobs do not wait for the end of Ann's hundred."""
+    masters = Masters()
+    one = await masters.start("one", places=4)
+    hers = await one.batch(*["a"] * 100)
+    await masters.pass_(1)
+    bob = one.world.session(".*", user="bob")
+    masters.accounts.sessions[bob.token] = bob
+    his = await one.batch(*["b"] * 10, session=bob)
+    for _ in range(20):
+        jid, minions, _ = next(row for row in one.salt.published if row[0] in {*open_jobs(one)})
+        one.returns(jid, *minions)
+        await masters.pass_(1)
+    assert statuses(his).count("resolved") >= 8
+    assert statuses(hers).count("pending") > 80
+
+
+def open_jobs(master: object) -> list[str]:
+    """Return the jobs that have not ended, the oldest first."""
+    return [jid for jid, job in master.salt.cache.items() if not job.ended]  # type: ignore[attr-defined]
+
+
+async def test_a_user_waits_behind_the_own_jobs_only() -> None:
+    """Ann has all places; Bob has the next one, before the many that she waits for."""
+    world = World()
+    jobs, order = in_flight(world, 1), list[str]()
+
+    async def ask(share: Share) -> None:
+        with on_behalf_of(share):
+            async with jobs.place():
+                order.append(share.user)
+
+    await start(world, jobs, JID)
+    asking = [asyncio.ensure_future(ask(share)) for share in (ANN, ANN, ANN, BOB)]
+    await asyncio.sleep(0)
+    world.fire(f"salt/job/{JID}/ret/web1", cmd="_return", id="web1", jid=JID, retcode=0, success=True)
+    await asyncio.gather(*asking)
+    assert order == ["ann", "bob", "ann", "ann"]

@@ -1,0 +1,170 @@
+"""Messages are read in turns between users, and leave the loop to others in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from websocket_api.core.access.loop_time import AT_ONCE_SECONDS, PART, LoopTime
+from websocket_api.core.access.message_turns import TURN_SECONDS, MessageTurns
+from websocket_api.fair_share import Share
+
+from tests.unit.core.support import Time
+
+ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
+
+
+class Loop:
+    """Turns of a loop, one after the other, and a clock that reading a message moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.calls: list[tuple[float, Callable[[], None]]] = []
+        self.read: list[str] = []
+        self.loop_time = LoopTime(lambda: self.now)
+        self.turns = MessageTurns(self.later, self.loop_time)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        self.calls.append((self.now + seconds, call))
+
+    def send(self, share: Share, name: str, seconds: float = 2 * TURN_SECONDS) -> asyncio.Future[None] | None:
+        """Let a message of somebody arrive that takes so long to be read."""
+
+        def read() -> None:
+            self.now += seconds
+            self.read.append(name)
+
+        then = self.turns.take(share, read)
+        return None if then is None else asyncio.ensure_future(then)
+
+    async def turn(self) -> list[str]:
+        """Go on with the next turn, and return what was read in it."""
+        await asyncio.sleep(0)
+        before = len(self.read)
+        due = [call for call in self.calls if call[0] <= self.now]
+        for one in due:
+            self.calls.remove(one)
+            one[1]()
+        await asyncio.sleep(0)
+        return self.read[before:]
+
+
+async def test_a_small_message_is_read_at_once() -> None:
+    """Nothing waits, and nothing is left to be done."""
+    loop = Loop()
+    assert loop.send(ANN, "a", 0.00001) is None
+    assert loop.read == ["a"]
+    assert await loop.turn() == []
+
+
+async def test_the_next_user_is_served_next_whatever_lies_there() -> None:
+    """Ann's twenty connections have sent a large message each; Bob's is read after one of them."""
+    loop = Loop()
+    waits = [loop.send(ANN, f"a{number}") for number in range(20)]
+    assert loop.read == ["a0"]
+    assert await loop.turn() == ["a1"]
+    bob = loop.send(BOB, "b", 0.0001)
+    assert await loop.turn() == ["a2"]
+    assert await loop.turn() == ["b"]
+    assert bob is not None
+    await bob
+    for _ in range(200):
+        loop.now += TURN_SECONDS
+        await loop.turn()
+    assert loop.read[-1] == "a19"
+    await asyncio.gather(*[one for one in waits if one is not None])
+
+
+async def test_small_messages_share_a_turn() -> None:
+    """A turn of the loop for each would cost more than reading them."""
+    loop = Loop()
+    loop.send(ANN, "large")
+    for number in range(40):
+        loop.send(ANN, f"a{number}", TURN_SECONDS / 20)
+    assert 18 <= len(await loop.turn()) <= 22
+
+
+async def test_what_the_reader_returns_is_waited_for_and_what_it_raises_is_raised() -> None:
+    """As if it had been read at once: a login holds up what comes behind it."""
+    loop = Loop()
+    loop.send(ANN, "large")
+
+    def broken() -> None:
+        raise RuntimeError
+
+    gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    login = asyncio.ensure_future(loop.turns.take(ANN, lambda: gate))  # type: ignore[arg-type]
+    wrong = asyncio.ensure_future(loop.turns.take(ANN, broken))
+    await loop.turn()
+    assert not login.done()
+    gate.set_result(None)
+    await login
+    with pytest.raises(RuntimeError):
+        await wrong
+
+
+async def test_a_connection_that_goes_takes_its_message_along() -> None:
+    """It is not read for nobody."""
+    loop = Loop()
+    loop.send(ANN, "large")
+    gone = loop.send(ANN, "gone")
+    await asyncio.sleep(0)
+    assert gone is not None
+    gone.cancel()
+    await asyncio.sleep(0)
+    assert await loop.turn() == []
+    assert loop.read == ["large"]
+
+
+async def test_who_takes_the_loop_for_long_waits_while_others_ask() -> None:
+    """Ann alone may have all of it; from when Bob asks she has her part."""
+    loop = Loop()
+    for number in range(40):
+        loop.send(ANN, f"a{number}", AT_ONCE_SECONDS)
+    for _ in range(10):
+        assert len(await loop.turn()) == 1
+    loop.send(BOB, "b", 0.0001)
+    assert "b" in await loop.turn()
+    before, began = len(loop.read), loop.now
+    for _ in range(1000):
+        loop.now += TURN_SECONDS
+        loop.send(BOB, "b", 0.0001)
+        await loop.turn()
+    hers = [name for name in loop.read[before:] if name != "b"]
+    assert 0 < len(hers) * AT_ONCE_SECONDS <= PART * (loop.now - began)
+    assert len(loop.read) - before - len(hers) == 1000
+
+
+async def test_the_steps_of_an_operation_are_counted_and_its_waiting_is_not() -> None:
+    """What it returns, raises and is thrown passes as without."""
+    time = Time()
+    loop_time = LoopTime(time)
+    gate: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def work() -> str:
+        time.now += AT_ONCE_SECONDS / 2
+        try:
+            said = await gate
+        except asyncio.CancelledError:
+            said = "canceled"
+        time.now += AT_ONCE_SECONDS / 2
+        await asyncio.sleep(0)
+        if said == "fail":
+            raise KeyError(said)
+        return said
+
+    loop_time.note(BOB)
+    task = asyncio.ensure_future(loop_time.charged(ANN, work()))
+    await asyncio.sleep(0)
+    time.now += 10
+    loop_time.note(BOB)
+    task.cancel()
+    assert await task == "canceled"
+    assert loop_time.may(ANN)
+    loop_time.charge(ANN, AT_ONCE_SECONDS / 2 + 0.001)
+    assert not loop_time.may(ANN)
+    gate = asyncio.get_running_loop().create_future()
+    gate.set_result("fail")
+    with pytest.raises(KeyError):
+        await loop_time.charged(ANN, work())

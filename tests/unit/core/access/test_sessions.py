@@ -1,0 +1,387 @@
+"""Who is logged in, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from websocket_api.core.access.sessions import UNUSED_SECONDS, Session, Sessions
+from websocket_api.core.access.target_sets import TargetSets
+from websocket_api.errors import ApiError
+
+from tests.unit.core.support import Client, Time
+
+TOKEN = "a" * 64
+
+
+class Salt:
+    """Salt's accounts: one user, and tokens that can be changed behind the engine's back."""
+
+    def __init__(self, time: Time) -> None:
+        self.time = time
+        self.tokens: dict[str, dict[str, Any]] = {}
+        self.perms: list[Any] = ["test.ping"]
+        self.revoked: list[str] = []
+        self.asked = 0
+        self.fails = False
+        self.over = False
+
+    def give(self, token: str = TOKEN, *, seconds: float = 1000, perms: list[Any] | None = None) -> dict[str, Any]:
+        times = {"start": self.time.now, "expire": self.time.now + seconds}
+        info = {"token": token, "name": "ann", "eauth": "pam", **times, "perms": self.perms if perms is None else perms}
+        self.tokens[token] = info
+        return info
+
+    async def login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:
+        return self.give() if (username, password, eauth) == ("ann", "right", "pam") else None
+
+    async def token(self, token: str) -> dict[str, Any] | None:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.over:
+            raise ApiError("token_expired", "the token has expired")
+        if self.fails:
+            raise ApiError("master_unavailable", "the token store fails")
+        return self.tokens.get(token)
+
+    async def revoke(self, token: str) -> None:
+        self.revoked.append(token)
+        self.tokens.pop(token, None)
+
+
+class House:
+    """Sessions, and what became of them."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self.salt = Salt(self.time)
+        self.sets: dict[str, list[str]] = {"web*": ["web1"]}
+        self.targets = TargetSets(self.match, self.time)
+        self.sessions = Sessions(self.salt, self.targets, self.time)
+        self.ended: list[Session] = []
+        self.changed: list[Session] = []
+        self.sessions.on_end(self.ended.append)
+        self.sessions.on_change(self.changed.append)
+
+    async def match(self, expression: str) -> list[str]:
+        return self.sets[expression]
+
+    async def fault(self, token: str = TOKEN) -> str:
+        with pytest.raises(ApiError) as caught:
+            await self.sessions.of(token)
+        return caught.value.code
+
+
+async def test_a_login_gives_a_session() -> None:
+    """Its reply has the token and whose it is, under all three names."""
+    house = House()
+    session = await house.sessions.login("ann", "right", "pam")
+    assert session.shown() == {
+        "token": TOKEN,
+        "start": house.time.now,
+        "expire": house.time.now + 1000,
+        "name": "ann",
+        "user": "ann",
+        "username": "ann",
+        "eauth": "pam",
+        "perms": ["test.ping"],
+    }
+    assert house.sessions.all() == [session]
+
+
+async def test_a_wrong_password_is_refused() -> None:
+    """Nothing is kept of it."""
+    house = House()
+    with pytest.raises(ApiError) as caught:
+        await house.sessions.login("ann", "wrong", "pam")
+    assert (caught.value.code, house.sessions.all()) == ("unauthenticated", [])
+
+
+async def test_an_account_that_may_do_nothing_is_refused_and_its_token_revoked() -> None:
+    """Salt gave it a token, which must not lie about."""
+    house = House()
+    house.salt.perms = []
+    with pytest.raises(ApiError) as caught:
+        await house.sessions.login("ann", "right", "pam")
+    assert (caught.value.code, house.salt.revoked, house.sessions.all()) == ("forbidden", [TOKEN], [])
+
+
+async def test_a_token_of_salt_is_a_session() -> None:
+    """It is looked up once, and known from then on."""
+    house = House()
+    house.salt.give()
+    first = await house.sessions.of(TOKEN)
+    assert await house.sessions.of(TOKEN) is first
+    assert house.salt.asked == 1
+
+
+async def test_two_who_come_at_once_share_the_session() -> None:
+    """One token is one session, however its uses race."""
+    house = House()
+    house.salt.give()
+    one, other = await asyncio.gather(house.sessions.of(TOKEN), house.sessions.of(TOKEN))
+    assert one is other
+
+
+@pytest.mark.parametrize(("perms", "code"), [(None, "unauthenticated"), ([], "forbidden")])
+async def test_other_tokens_are_refused(perms: list[Any] | None, code: str) -> None:
+    """One that Salt does not know, and one of an account that may do nothing."""
+    house = House()
+    if perms is not None:
+        house.salt.give(perms=perms)
+    assert await house.fault() == code
+
+
+async def test_target_sets_are_there_before_the_first_question() -> None:
+    """Not yet known would hide what may be seen."""
+    house = House()
+    house.salt.give(perms=[{"web*": ["test.*"]}])
+    session = await house.sessions.of(TOKEN)
+    assert session.permissions.may_run("test.ping", (), "web1")
+
+
+async def test_equal_permissions_are_one_object() -> None:
+    """A thousand users of one group cost one auth list."""
+    house = House()
+    house.salt.give()
+    house.salt.give("b" * 64)
+    one, other = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
+    assert one.permissions is other.permissions
+
+
+async def test_an_expired_token_is_refused_at_once() -> None:
+    """To the second, though nobody has looked meanwhile."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    assert await house.fault() == "token_expired"
+    assert house.ended == [session]
+
+
+async def test_expiry_ends_sessions_by_itself() -> None:
+    """Within the second in which it is looked; each is told once."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.time.pass_(9)
+    house.sessions.expire()
+    assert house.ended == []
+    house.time.pass_(1)
+    house.sessions.expire()
+    house.sessions.expire()
+    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
+
+
+async def test_why_a_session_ended_gathers_nothing() -> None:
+    """However often it is refused: an error that is raised keeps the frames it went through."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    for _ in range(2):
+        with pytest.raises(ApiError) as refused:
+            house.sessions.check(session)
+        assert refused.value.code == "token_expired"
+    assert session.ended is not None
+    assert session.ended.__traceback__ is None
+
+
+async def test_a_token_that_has_expired_stays_an_expired_one() -> None:
+    """Salt removes it and then takes it for any wrong token, but its owner must learn that a new login helps."""
+    house = House()
+    house.salt.give(seconds=10)
+    await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    house.sessions.expire()
+    del house.salt.tokens[TOKEN]
+    assert [await house.fault(), await house.fault(), await house.fault("b" * 64)] == [
+        "token_expired",
+        "token_expired",
+        "unauthenticated",
+    ]
+
+
+async def test_a_token_that_had_expired_before_it_came_is_remembered_too() -> None:
+    """Salt tells it once, when it removes it."""
+    house = House()
+    house.salt.over = True
+    assert await house.fault() == "token_expired"
+    house.salt.over = False
+    assert await house.fault() == "token_expired"
+
+
+async def test_only_the_latest_expired_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What strangers or years bring must not fill the memory."""
+    monkeypatch.setattr("websocket_api.core.access.sessions.MOST_EXPIRED", 2)
+    house = House()
+    house.salt.over = True
+    for letter in "abc":
+        await house.fault(letter * 64)
+    house.salt.over = False
+    assert [await house.fault(letter * 64) for letter in "abc"] == ["unauthenticated", "token_expired", "token_expired"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_look_that_finds_an_expired_token_says_so(told: bool) -> None:
+    """Whether Salt says it or has removed it already."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.time.pass_(10)
+    house.salt.over = told
+    del house.salt.tokens[TOKEN]
+    await house.sessions.look_again()
+    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
+
+
+async def test_a_revoked_token_is_found_by_the_next_look() -> None:
+    """Somebody removed it in Salt."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    del house.salt.tokens[TOKEN]
+    await house.sessions.look_again()
+    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "unauthenticated")
+
+
+async def test_an_account_that_lost_everything_is_found_by_the_next_look() -> None:
+    """An auth list that became empty ends the session."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    house.salt.tokens[TOKEN]["perms"] = []
+    await house.sessions.look_again()
+    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "forbidden")
+
+
+async def test_changed_permissions_are_taken_and_told() -> None:
+    """Those who rest on the session are told once, and only when something changed."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    await house.sessions.look_again()
+    assert house.changed == []
+    house.salt.tokens[TOKEN] = {**house.salt.tokens[TOKEN], "perms": [{"web*": ["cmd.run"]}]}
+    await house.sessions.look_again()
+    assert (house.changed, house.ended) == ([session], [])
+    assert session.permissions.may_run("cmd.run", (), "web1")
+    assert not session.permissions.may_run("test.ping", (), "web1")
+
+
+async def test_a_prolonged_token_lives_on() -> None:
+    """Its new end counts."""
+    house = House()
+    house.salt.give(seconds=10)
+    session = await house.sessions.of(TOKEN)
+    house.salt.give(seconds=1000)
+    await house.sessions.look_again()
+    house.time.pass_(500)
+    house.sessions.expire()
+    assert session.ended is None
+
+
+async def test_a_store_that_fails_keeps_sessions() -> None:
+    """No answer is no answer about the token: the next look may tell."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    house.salt.fails = True
+    await house.sessions.look_again()
+    assert (session.ended, house.sessions.all()) == (None, [session])
+
+
+async def test_a_logout_ends_the_token_in_salt_and_what_rests_on_it() -> None:
+    """The token is useless everywhere at once; what rests on the session ends after the reply."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    after: list[Any] = []
+    await house.sessions.revoke(session, after.append)
+    assert house.salt.revoked == [TOKEN]
+    assert await house.fault() == "unauthenticated"
+    assert house.ended == []
+    after[0]()
+    assert house.ended == [session]
+
+
+async def test_a_session_that_nobody_uses_is_forgotten() -> None:
+    """A token that was sent once is not looked after for ever; one that is held is."""
+    house = House()
+    house.salt.give()
+    house.salt.give("b" * 64)
+    held, used = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
+    held.held = 1
+    house.time.pass_(UNUSED_SECONDS + 1)
+    await house.sessions.look_again()
+    assert house.sessions.all() == [held]
+    assert used.ended is None
+
+
+# What rests on a session
+
+
+async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> None:
+    """Subscriptions say so first; then the connection is closed with 4401."""
+    house, client = House(), Client()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    client.connection.become(session)
+    stopped: list[int] = []
+    client.connection.add(Sub(1, session, stopped, client))
+    session.ended = ApiError("token_expired", "over")
+    client.connection.session_ended(session)
+    assert client.got == [{"ended": 1, "why": "token_expired"}]
+    assert (stopped, [code for code, _ in client.closed_with]) == ([1], [4401])
+
+
+async def test_a_subscription_of_another_token_ends_alone() -> None:
+    """The connection belongs to somebody else, and lives on."""
+    house, client = House(), Client()
+    house.salt.give()
+    house.salt.give("b" * 64)
+    own, other = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
+    client.connection.become(own)
+    stopped: list[int] = []
+    client.connection.add(Sub(1, own, stopped))
+    client.connection.add(Sub(2, other, stopped, client))
+    other.ended = ApiError("unauthenticated", "revoked")
+    client.connection.session_ended(other)
+    assert (stopped, client.closed_with, list(client.connection.subscriptions)) == ([2], [], [1])
+    assert client.got == [{"ended": 2, "why": "unauthenticated"}]
+
+
+async def test_holds_are_given_back() -> None:
+    """Whatever a connection held it lets go of when it closes, also what comes too late to be of use."""
+    house, client = House(), Client()
+    house.salt.give()
+    session = await house.sessions.of(TOKEN)
+    client.connection.become(session)
+    client.connection.become(session)
+    client.connection.add(Sub(1, session, []))
+    assert session.held == 2
+    client.connection.closed()
+    client.connection.become(session)
+    client.connection.add(Sub(2, session, []))
+    assert session.held == 0
+
+
+class Sub:
+    """A subscription that does nothing."""
+
+    def __init__(self, number: int, session: Session, stopped: list[int], client: Client | None = None) -> None:
+        self.client = client
+        self.number = number
+        self.session = session
+        self.stopped = stopped
+
+    def regroup(self) -> None:
+        """See the same."""
+
+    def stop(self) -> None:
+        self.stopped.append(self.number)
+
+    def tell_ended(self, why: ApiError) -> None:
+        if self.client is not None:
+            self.client.connection.send({"ended": self.number, "why": why.code})

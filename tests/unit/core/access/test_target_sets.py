@@ -1,0 +1,122 @@
+"""Which minions the targets of auth lists mean, kept and renewed."""
+
+from __future__ import annotations
+
+import asyncio
+
+from websocket_api.core.access.target_sets import FORGET_SECONDS, RENEW_SECONDS, TargetSets
+from websocket_api.errors import ApiError
+
+from tests.unit.core.support import Time
+
+
+class Matcher:
+    """A master that counts what it is asked."""
+
+    def __init__(self, **sets: list[str]) -> None:
+        self.sets = sets
+        self.asked: list[str] = []
+        self.gate: asyncio.Event | None = None
+
+    async def __call__(self, expression: str) -> list[str]:
+        self.asked.append(expression)
+        found = self.sets.get(expression)
+        if self.gate is not None:
+            await self.gate.wait()
+        if found is None:
+            raise ApiError("master_unavailable", "the store fails")
+        return list(found)
+
+
+async def test_until_it_is_known_the_answer_is_no() -> None:
+    """An expression that was never expanded means nobody."""
+    targets = TargetSets(Matcher(web=["w1"]), Time())
+    assert not targets.means("web", "w1")
+    await targets.ensure(["web"])
+    assert targets.means("web", "w1")
+    assert not targets.means("web", "db")
+
+
+async def test_an_expression_is_expanded_once_for_all() -> None:
+    """Asking again within the time costs nothing."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    for _ in range(3):
+        await targets.ensure(["web"])
+        await targets.renew()
+    time.pass_(RENEW_SECONDS - 1)
+    await targets.ensure(["web"])
+    assert match.asked == ["web"]
+
+
+async def test_sets_are_renewed_in_time() -> None:
+    """A grain that changed counts after the renewal, which tells that something changed."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web"])
+    match.sets["web"] = ["w2"]
+    time.pass_(RENEW_SECONDS)
+    assert await targets.renew() is True
+    assert (targets.means("web", "w1"), targets.means("web", "w2")) == (False, True)
+    time.pass_(RENEW_SECONDS)
+    assert await targets.renew() is False
+
+
+async def test_a_changed_key_renews_at_once() -> None:
+    """After keys or grains changed the next look reads anew."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web"])
+    time.pass_(1)
+    targets.invalidate()
+    time.pass_(1)
+    assert targets.means("web", "w1")  # the old set counts until the new one is there
+    await targets.renew()
+    assert match.asked == ["web", "web"]
+
+
+async def test_a_change_during_an_expansion_is_not_overlooked() -> None:
+    """What was read before the change is read again, though it arrived after it."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    match.gate = asyncio.Event()
+    reading = asyncio.ensure_future(targets.ensure(["web"]))
+    await asyncio.sleep(0)
+    time.pass_(1)
+    targets.invalidate()
+    match.gate.set()
+    await reading
+    await targets.renew()
+    assert match.asked == ["web", "web"]
+
+
+async def test_what_cannot_be_expanded_means_nobody() -> None:
+    """A wrong expression or a failing store allows nothing."""
+    targets = TargetSets(Matcher(), Time())
+    await targets.ensure(["web"])
+    assert not targets.means("web", "w1")
+
+
+async def test_what_nobody_wants_is_forgotten() -> None:
+    """An expression that no permissions hold any more is no longer expanded."""
+    match, time = Matcher(web=["w1"], db=["d1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web", "db"])
+    for _ in range(2):
+        time.pass_(FORGET_SECONDS / 2 + 1)
+        targets.want(["db"])
+    await targets.renew()
+    assert (targets.means("web", "w1"), targets.means("db", "d1")) == (False, True)
+
+
+async def test_a_fault_of_one_expression_leaves_the_others_true() -> None:
+    """Salt's matching can fail in any way: that expression means nobody, the others are renewed."""
+
+    async def match(expression: str) -> list[str]:
+        if expression == "bad":
+            raise TypeError("nobody foresaw this")
+        return ["a"]
+
+    sets = TargetSets(match, Time())
+    await sets.ensure(["bad", "good"])
+    assert (sets.means("bad", "a"), sets.means("good", "a")) == (False, True)

@@ -1,0 +1,151 @@
+"""Long work is done in slices: others are served in between, users take turns, and who leaves leaves no work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from websocket_api.core.access.turns import EARNED, TURN_SECONDS, Turns
+from websocket_api.errors import ApiError
+from websocket_api.fair_share import Share
+
+from tests.unit.core.support import Client, Time
+
+ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
+
+
+class Worker:
+    """Works that each take so many whole slices, and in which order their slices came."""
+
+    def __init__(self) -> None:
+        self.time = Time()
+        self.turns = Turns(self.time.later, self.time)
+        self.done: list[str] = []
+
+    def begin(self, share: Share, name: str, slices: int) -> None:
+        left = slices
+
+        def work() -> None:
+            nonlocal left
+            assert not self.turns.is_over
+            self.time.now += 2 * TURN_SECONDS
+            assert self.turns.is_over
+            self.done.append(name)
+            left -= 1
+            if left:
+                self.turns.again(share, work)
+
+        self.turns.soon(share, work)
+
+
+def test_each_turn_of_the_loop_does_one_slice_of_one_work() -> None:
+    """However many works wait; the others of the loop are served in between."""
+    worker = Worker()
+    for name in "abcd":
+        worker.begin(ANN, name, 2)
+    assert worker.done == ["a"]
+    while len(worker.done) < 8:
+        before = len(worker.done)
+        worker.time.pass_(TURN_SECONDS / EARNED)
+        assert len(worker.done) <= before + 1
+    assert sorted(worker.done[:4]) == [*"aabc"]  # the first one asked for its second slice before the last one came
+    assert sorted(worker.done) == [*"aabbccdd"]
+
+
+def test_after_a_slice_the_loop_rests_for_as_long() -> None:
+    """What is not long work, and threads, have half of the time even while long work waits."""
+    worker = Worker()
+    worker.begin(ANN, "a", 2)
+    worker.time.pass_(2 * TURN_SECONDS / EARNED - 0.0001)
+    assert worker.done == ["a"]
+    worker.time.pass_(0.0002)
+    assert worker.done == ["a", "a"]
+
+
+def test_users_take_turns_however_much_one_asks_for() -> None:
+    """Of a hundred works of one user and one of another, the other one is done with the second slice."""
+    worker = Worker()
+    for number in range(100):
+        worker.begin(ANN, str(number), 2)
+    worker.begin(BOB, "bob", 1)
+    worker.time.pass_(6 * TURN_SECONDS / EARNED)
+    assert "bob" in worker.done[:3]
+
+
+def test_short_works_share_a_slice() -> None:
+    """Many at once are done at once, until together they have taken a slice."""
+    worker = Worker()
+
+    def short() -> None:
+        worker.time.now += TURN_SECONDS / 4
+        worker.done.append("short")
+
+    for _ in range(10):
+        worker.turns.soon(ANN, short)
+    assert 4 <= len(worker.done) < 10
+    before = len(worker.done)
+    worker.time.pass_(2 * TURN_SECONDS / EARNED)
+    assert before < len(worker.done) <= before + 5
+    worker.time.pass_(1)
+    assert len(worker.done) == 10
+
+
+def test_work_that_is_dropped_is_not_done() -> None:
+    """Who asked for it has gone."""
+    worker = Worker()
+    worker.begin(ANN, "a", 1)
+
+    def work() -> None:
+        worker.done.append("dropped")
+
+    worker.turns.soon(BOB, work)
+    worker.turns.drop(BOB, work)
+    worker.turns.drop(BOB, work)
+    worker.time.pass_(1)
+    assert (worker.done, len(worker.turns)) == (["a"], 0)
+
+
+def test_what_a_work_begins_is_a_part_of_it() -> None:
+    """It shares the slice, and is counted once."""
+    worker = Worker()
+
+    def outer() -> None:
+        worker.turns.soon(ANN, lambda: worker.done.append("inner"))
+        worker.done.append("outer")
+
+    worker.turns.soon(ANN, outer)
+    assert worker.done == ["inner", "outer"]
+
+
+async def test_steps_end_with_their_connection() -> None:
+    """Nothing is left that waits, and the request learns why."""
+    worker, client, seen = Worker(), Client(), []
+
+    def steps() -> Iterator[None]:
+        for number in range(100):
+            seen.append(number)
+            worker.time.now += TURN_SECONDS
+            yield
+
+    finishing = asyncio.ensure_future(worker.turns.finish(ANN, steps(), client.connection))
+    await asyncio.sleep(0)
+    assert (len(worker.turns), 0 < len(seen) < 10) == (1, True)
+    client.connection.closed()
+    with pytest.raises(ApiError, match="gone"):
+        await finishing
+    assert len(worker.turns) == 0
+
+
+async def test_a_fault_in_a_step_is_the_requests() -> None:
+    """Others go on."""
+    worker, client = Worker(), Client()
+
+    def steps() -> Iterator[None]:
+        yield
+        raise ApiError("too_large", "too much")
+
+    with pytest.raises(ApiError, match="too much"):
+        await worker.turns.finish(ANN, steps(), client.connection)
+    worker.begin(ANN, "a", 1)
+    assert worker.done == ["a"]

@@ -1,0 +1,356 @@
+"""Masters that share a store, without Salt: a store that is a few dicts, minions that answer when told."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from websocket_api.core.access.in_flight import JobsInFlight
+from websocket_api.core.access.sessions import Session
+from websocket_api.core.batches.batch import Batch
+from websocket_api.core.batches.reader import BatchReader
+from websocket_api.core.batches.registry import BatchBook
+from websocket_api.core.batches.request import Call, Request
+from websocket_api.core.batches.runner import Dispatch
+from websocket_api.core.batches.subscriptions import BatchViews
+from websocket_api.core.batches.writer import BatchKeeper
+from websocket_api.core.jobs.job import Job
+from websocket_api.errors import ApiError
+from websocket_api.fair_share import Askers
+
+from tests.unit.core.support import Time, World
+
+PING = Call("test.ping", [], {})
+
+
+class Store:
+    """What masters share: everything goes in and comes out as copies, as from a disk."""
+
+    def __init__(self, shared: bool = True) -> None:
+        self.shared = shared
+        self.batches: dict[int, dict[str, Any]] = {}
+        self.chunks: dict[tuple[int, int], list[Any]] = {}
+        self.whats: dict[int, list[dict[str, Any]]] = {}
+        self.ordering: dict[int, dict[str, Any]] = {}
+        self.masters: dict[int, tuple[str, int]] = {}
+        self.fails = False
+        self.writes = 0
+        self.written_chunks = 0
+
+
+class Access:
+    """One master's way to the store."""
+
+    def __init__(self, store: Store, identity: str) -> None:
+        self._store = store
+        self._identity = identity
+        self.stuck: asyncio.Event | None = None
+        """Set, a write waits for this."""
+
+    @property
+    def shared(self) -> bool:
+        return self._store.shared
+
+    async def _open(self) -> Store:
+        await asyncio.sleep(0)
+        if self._store.fails:
+            raise ApiError("master_unavailable", "The store of batches (Salt's cache) fails: OSError.")
+        return self._store
+
+    async def identity(self) -> str:
+        return self._identity
+
+    async def ids(self) -> list[int]:
+        return list((await self._open()).batches)
+
+    async def record(self, id_: int) -> dict[str, Any] | None:
+        return copy.deepcopy((await self._open()).batches.get(id_))
+
+    async def records(self, ids: list[int]) -> dict[int, dict[str, Any]]:
+        store = await self._open()
+        return {id_: copy.deepcopy(store.batches[id_]) for id_ in ids if id_ in store.batches}
+
+    async def requests(self, id_: int, numbers: list[int]) -> list[list[Any]]:
+        store = await self._open()
+        return [copy.deepcopy(store.chunks.get((id_, number), [])) for number in numbers]
+
+    async def calls(self, id_: int) -> list[dict[str, Any]]:
+        return copy.deepcopy((await self._open()).whats.get(id_, []))
+
+    async def write(
+        self,
+        id_: int,
+        record: Mapping[str, Any],
+        chunks: Mapping[int, list[Any]],
+        calls: list[dict[str, Any]] | None = None,
+    ) -> None:
+        record, chunks = copy.deepcopy(dict(record)), copy.deepcopy(dict(chunks))
+        if self.stuck is not None:
+            await self.stuck.wait()
+        store = await self._open()
+        store.writes += 1
+        store.written_chunks += len(chunks)
+        if calls is not None:
+            store.whats[id_] = copy.deepcopy(calls)
+        store.chunks.update({(id_, number): rows for number, rows in chunks.items()})
+        store.batches[id_] = record
+
+    async def remove(self, id_: int) -> None:
+        store = await self._open()
+        store.batches.pop(id_, None)
+        store.whats.pop(id_, None)
+        for key in [key for key in store.chunks if key[0] == id_]:
+            del store.chunks[key]
+
+    async def order(self, id_: int, what: Mapping[str, Any]) -> None:
+        (await self._open()).ordering[id_] = dict(what)
+
+    async def orders(self) -> dict[int, dict[str, Any]]:
+        return dict((await self._open()).ordering)
+
+    async def ordering(self, id_: int) -> dict[str, Any] | None:
+        return (await self._open()).ordering.get(id_)
+
+    async def ordered(self, id_: int) -> None:
+        (await self._open()).ordering.pop(id_, None)
+
+    async def number(self, identity: str, most: int) -> tuple[int, int]:
+        masters = (await self._open()).masters
+        for number, (known, last) in masters.items():
+            if known == identity:
+                return number, last
+        masters[len(masters)] = identity, 0
+        return len(masters) - 1, 0
+
+    async def given(self, identity: str, number: int, last: int) -> None:
+        (await self._open()).masters[number] = identity, last
+
+
+class Salt:
+    """A master that publishes; what it published is in its job cache, and what its minions returned."""
+
+    jids = itertools.count(1)
+
+    def __init__(self, master: Master) -> None:
+        self.master = master
+        self.published: list[tuple[str, list[str], dict[str, Any]]] = []
+        self.stopped: list[tuple[str, list[str]]] = []
+        self.cache: dict[str, Job] = {}
+        self.fault: ApiError | None = None
+        self.published_before_fault = False
+        self.cache_fault: ApiError | None = None
+
+    async def publish(
+        self, session: Session, call: Call, minions: list[str], metadata: dict[str, Any]
+    ) -> Mapping[str, Any]:
+        await asyncio.sleep(0)
+        if self.fault is not None and not self.published_before_fault:
+            raise self.fault
+        jid = f"20261123150000{next(self.jids):06}"
+        self.published.append((jid, minions, metadata))
+        job = self.cache[jid] = Job(jid, fun=call.fun, arg=[], metadata=metadata, user=session.user)
+        job.expect(minions)
+        job.certain = False
+        if self.fault is not None:
+            raise self.fault
+        return {"jid": jid, "minions": minions, "missing": []}
+
+    async def stop(self, job: Job, minions: list[str]) -> None:
+        self.stopped.append((job.jid, sorted(minions)))
+
+    async def job(self, jid: str) -> Job | None:
+        if self.cache_fault is not None:
+            raise self.cache_fault
+        return copy.deepcopy(self.cache.get(jid))
+
+    async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
+        return next((jid for jid, job in self.cache.items() if job.metadata == metadata), None)
+
+
+class Accounts:
+    """Salt's tokens, which all masters share."""
+
+    def __init__(self) -> None:
+        self.fault: ApiError | None = None
+        self.sessions: dict[str, Session] = {}
+        self.listeners: list[Any] = []
+
+    def on_end(self, call: Any) -> None:
+        self.listeners.append(call)
+
+    async def of(self, token: str) -> Session:
+        if self.fault is not None:
+            raise self.fault
+        return self.sessions[token]
+
+    def check(self, session: Session) -> None:
+        if session.ended is not None:
+            raise session.ended
+
+    def end(self, session: Session, why: ApiError) -> None:
+        session.ended = self.fault = why
+        for call in self.listeners:
+            call(session)
+
+
+class Master:
+    """One engine on one master.
+
+    :param time: all masters' clock
+    :param places: for jobs of batches that have not ended
+    """
+
+    def __init__(
+        self, store: Store, accounts: Accounts, time: Time, identity: str, run: str = "1", places: int = 1000
+    ) -> None:
+        self.world = World(time)
+        self.time = time
+        self.accounts = accounts
+        self.store = store
+        self.access = Access(store, identity)
+        self.book = BatchBook()
+        self.session = self.world.session(".*", user="ann")
+        accounts.sessions[self.session.token] = self.session
+        self.salt = Salt(self)
+        self.keeper = BatchKeeper(
+            store=self.access,
+            book=self.book,
+            reader=BatchReader(self.access, self.book),
+            run=run,
+            keep_seconds=7 * 86_400,
+            clock=time,
+            wall=time,
+            sleep=self._sleep,
+        )
+        self.in_flight = JobsInFlight(
+            places, seconds=60, limit="batch_jobs_in_flight", askers=Askers(time), book=self.world.book, clock=time
+        )
+        self.dispatch = Dispatch(
+            jobs=self.world.book,
+            batches=self.book,
+            keeper=self.keeper,
+            sessions=accounts,  # type: ignore[arg-type]
+            salt=self.salt,
+            later=time.later,
+            clock=time,
+            wall=time,
+            in_flight=self.in_flight,
+            sleep=self._sleep,
+        )
+        self.views = BatchViews(
+            book=self.book, history=self.world.history, later=time.later, clock=time, turns=self.world.turns
+        )
+
+    async def _sleep(self, seconds: float) -> None:
+        woken = asyncio.get_running_loop().create_future()
+        self.time.later(seconds, lambda: woken.done() or woken.set_result(None))
+        await woken
+
+    async def batch(
+        self, *minions: str, call: Call = PING, held: bool = True, session: Session | None = None, **more: Any
+    ) -> Batch:
+        """Make a batch of one call on each minion, and start it.
+
+        :param held: somebody follows it, so that it stays in memory
+        """
+        owner = session or self.session
+        fields = {"created": self.time(), "token": owner.token, **more}
+        requests = [Request(minion, 0) for minion in minions]
+        made = await self.keeper.create(
+            lambda id_: Batch(id_, owner.user, "pam", [call], requests, **fields), len(requests)
+        )
+        if held:
+            self.book.hold(made)
+        self.dispatch.start(made, owner)
+        await settle()
+        return made
+
+    def returns(self, jid: str, *minions: str, value: Any = True, retcode: int = 0, heard: bool = True) -> None:
+        """Let minions return; ``heard``: on the bus as well as in the job cache."""
+        for minion in minions:
+            data = {"cmd": "_return", "id": minion, "jid": jid, "return": value, "retcode": retcode}
+            data["success"] = retcode == 0
+            self.salt.cache[jid].returned(minion, data, 10, self.time())
+            if heard:
+                self.world.fire(f"salt/job/{jid}/ret/{minion}", **data)
+
+    def silent(self, jid: str, *minions: str) -> None:
+        """Find out that minions do not run a job."""
+        job = self.world.book.get(jid)
+        assert job is not None
+        self.world.book.give_up(job, list(minions), "missing")
+
+    @property
+    def sent(self) -> list[list[str]]:
+        """The minions of each job that was published."""
+        return [minions for _, minions, _ in self.salt.published]
+
+    @property
+    def last(self) -> str:
+        """The jid that was published last."""
+        return self.salt.published[-1][0]
+
+
+class Masters:
+    """Several masters, one store, one clock."""
+
+    def __init__(self, *, shared: bool = True) -> None:
+        self.time = Time()
+        self.store = Store(shared)
+        self.accounts = Accounts()
+        self.all: dict[Master, asyncio.Task[None] | None] = {}
+
+    async def start(self, identity: str, run: str = "1", places: int = 1000) -> Master:
+        """Start a master's engine."""
+        master = Master(self.store, self.accounts, self.time, identity, run, places)
+        self.all[master] = asyncio.ensure_future(ticked(master))
+        await settle()
+        return master
+
+    def kill(self, master: Master) -> None:
+        """Let an engine be gone, in the middle of whatever it does."""
+        master.dispatch.close()
+        ticking = self.all.pop(master)
+        if ticking is not None:
+            ticking.cancel()
+
+    async def stop(self, master: Master) -> None:
+        """Stop an engine as the master does that is stopped (background.py)."""
+        ticking = self.all.pop(master)
+        if ticking is not None:
+            ticking.cancel()
+        await master.dispatch.stop()
+        await asyncio.wait([asyncio.ensure_future(master.keeper.close())], timeout=0.5)
+
+    async def pass_(self, seconds: float) -> None:
+        """Let time pass, a quarter of a second at a time, with every engine's ticks."""
+        for step in range(int(seconds * 4)):
+            self.time.pass_(0.25)
+            await settle()
+            for master, ticking in list(self.all.items()) if step % 4 == 3 else ():
+                if ticking is None or ticking.done():
+                    self.all[master] = asyncio.ensure_future(ticked(master))
+            await settle()
+            for ticking in self.all.values():
+                if ticking is not None and ticking.done():
+                    ticking.result()
+
+
+async def ticked(master: Master) -> None:
+    """Let one engine do what it does every second."""
+    await master.keeper.tick()
+    await master.dispatch.tick()
+
+
+async def settle() -> None:
+    """Let everything happen that can happen now."""
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+def statuses(batch: Batch) -> list[str]:
+    """Return the statuses of a batch's requests."""
+    return [batch.at(place).status for place in range(batch.total)]

@@ -1,0 +1,210 @@
+"""The batch and its requests: states, counts, and who is next."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from websocket_api.core.batches.batch import RESULT_BYTES, Batch
+from websocket_api.core.batches.request import Call, Request
+
+PING, SLEEP = Call("test.ping", [], {}), Call("test.sleep", [1], {})
+NOW = 1_324_308_526.493
+
+
+def batch(*requests: tuple[str, int], **options: object) -> Batch:
+    """A batch of these (minion, call)."""
+    made = [Request(minion, call) for minion, call in requests]
+    return Batch(4096, "ann", "pam", [PING, SLEEP], made, created=NOW, **options)  # type: ignore[arg-type]
+
+
+def test_a_batch_is_shown_as_the_puppetmasters_document_prints_it() -> None:
+    """Names, and times with milliseconds and a Z."""
+    shown = batch(("a", 0), ("b", 0), timeout=36000).shown(ids=True)
+    assert shown["createdAt"] == "2011-12-19T15:28:46.493Z"
+    assert shown["finishedAt"] is None
+    assert (shown["timeout"], shown["status"], shown["progress"]) == (36000, "pending", 0)
+    assert (shown["totalCount"], shown["doneCount"], shown["finishCount"], shown["errorCount"]) == (2, 0, 0, 0)
+    assert shown["requests"] == [8192, 12288]
+
+
+def test_a_request_is_shown_as_the_puppetmasters_document_prints_it() -> None:
+    """A function is a resource, its arguments are data; an empty result while there is none."""
+    shown = batch(("a", 1)).request_shown(0)
+    assert (shown["method"], shown["resource"], shown["data"]) == ("post", "/test/sleep", {"__args": [1]})
+    assert shown["__request"] == {
+        "destination": "a",
+        "createdAt": "2011-12-19T15:28:46.493Z",
+        "finishedAt": None,
+        "status": "pending",
+        "progress": 0,
+        "result": {},
+        "retcode": None,
+        "message": None,
+        "jid": None,
+    }
+    json.dumps(shown)
+
+
+def test_equal_calls_go_together_and_no_minion_twice_in_one_job() -> None:
+    """A return is told by job and minion, so that one job has each minion once."""
+    one = batch(("a", 0), ("b", 0), ("a", 0), ("c", 1))
+    sent = []
+    while places := one.next():
+        sent.append(places)
+        one.send(places, NOW)
+    assert sent == [[0, 1], [2], [3]]
+
+
+def test_without_concurrency_equal_calls_share_a_job_wherever_they_stand() -> None:
+    """All run at once anyway, so that their order says nothing."""
+    one = batch(("a", 0), ("a", 1), ("b", 0), ("b", 1))
+    assert one.next() == [0, 2]
+
+
+def test_with_concurrency_requests_go_in_their_order() -> None:
+    """For a rolling restart: this one, then that one."""
+    one = batch(("a", 0), ("a", 1), ("b", 0), ("b", 1), concurrency=3)
+    assert one.next() == [0]
+    one.send([0], NOW)
+    assert one.next() == [1]
+
+
+def test_no_more_run_at_once_than_concurrency_says() -> None:
+    """Room is made by those that end."""
+    one = batch(*((f"m{number}", 0) for number in range(5)), concurrency=2)
+    one.send(one.next(), NOW)
+    assert one.next() == []
+    one.end(0, "resolved", NOW)
+    assert one.next() == [2]
+
+
+def test_what_was_not_sent_goes_again_in_its_old_place() -> None:
+    """A publish that surely did not happen is undone."""
+    one = batch(("a", 0), ("b", 0), ("c", 0), concurrency=2)
+    job = one.send(one.next(), NOW)
+    one.unsend(job)
+    assert one.next() == [0, 1]
+    assert one.jobs == {}
+    assert one.running == 0
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "done", "errors"),
+    [
+        (["resolved", "resolved"], "resolved", 2, 0),
+        (["resolved", "error"], "error", 1, 1),
+        (["error", "error"], "error", 0, 2),
+        (["resolved", "canceled"], "error", 1, 0),
+    ],
+)
+def test_the_end_of_a_batch_is_that_of_its_requests(ends: list[str], status: str, done: int, errors: int) -> None:
+    """Counts and the moment of the end."""
+    one = batch(("a", 0), ("b", 0))
+    one.send(one.next(), NOW)
+    for place, end in enumerate(ends):
+        assert not one.ended
+        one.end(place, end, NOW + place)
+        one.look_whether_ended(NOW + place)
+    assert (one.status, one.done, one.errors, one.finished) == (status, done, errors, NOW + 1)
+
+
+@pytest.mark.parametrize("final", ["canceled", "timeout"])
+def test_a_batch_that_was_ended_says_how_whatever_its_requests_came_to(final: str) -> None:
+    """Also where nothing was left to do."""
+    one = batch(("a", 0))
+    one.final = final
+    one.end_all({"pending"}, final, NOW, {})
+    assert one.look_whether_ended(NOW)
+    assert one.status == final
+    assert not one.look_whether_ended(NOW)
+
+
+def test_what_is_not_sent_any_more_is_not_kept_to_be_sent() -> None:
+    """With ``concurrency`` all of it was gone through at each change, and kept for as long as the batch."""
+    one = batch(*((f"m{number}", 0) for number in range(100)), concurrency=2)
+    job = one.send(one.next(), NOW)
+    assert one.waiting == 98
+    one.end_all({"pending"}, "canceled", NOW, {})
+    assert (one.waiting, list(one._pending), one.next()) == (0, [], [])
+    one.unsend(job)
+    assert (one.waiting, one.next()) == (2, [0, 1])
+
+
+def test_what_ended_before_it_was_sent_is_gone_through_once() -> None:
+    """Such as a request of a minion without key."""
+    one = batch(*((f"m{number}", 0) for number in range(10)), concurrency=2)
+    for place in range(9):
+        one.end(place, "error", NOW)
+    assert one.next() == [9]
+    assert list(one._pending) == [9]
+
+
+def test_progress_counts_ended_requests_and_the_part_that_running_ones_report() -> None:
+    """One of two done, the other half way: three quarters."""
+    one = batch(("a", 0), ("b", 0))
+    one.send(one.next(), NOW)
+    one.end(0, "error", NOW)
+    assert one.progress == 50
+    assert one.report(1, 50.0, "half way")
+    assert one.progress == 75
+    assert not one.report(1, 50.0, "half way")
+    assert not one.report(0, 10.0, None)
+    one.end(1, "resolved", NOW)
+    assert one.progress == 100
+
+
+@pytest.mark.parametrize("steps", [3, 7, 13])
+def test_progress_is_exact_whatever_was_reported(steps: int) -> None:
+    """A sum of fractions drifts: a batch whose requests have all ended must not stand at 99."""
+    one = batch(*((f"m{number}", 0) for number in range(200)))
+    one.send(one.next(), NOW)
+    for step in range(steps):
+        for place in range(200):
+            one.report(place, 100.0 * (step + (place % 2 or step == 0)) / steps, None)
+    for place in range(200):
+        one.end(place, "resolved", NOW)
+        assert one.progress >= (place + 1) // 2
+    assert (one.progress, one.weight) == (100, 0)
+
+
+def test_an_end_counts_once() -> None:
+    """A second return changes nothing."""
+    one = batch(("a", 0))
+    one.send(one.next(), NOW)
+    assert one.end(0, "resolved", NOW, result=1)
+    assert not one.end(0, "error", NOW, result=2)
+    assert one.at(0).result == 1
+    assert (one.done, one.errors, one.running) == (1, 0, 0)
+
+
+def test_a_late_return_of_a_silent_minion_counts_while_the_batch_runs() -> None:
+    """It did answer, after all."""
+    one = batch(("a", 0), ("b", 0))
+    one.send(one.next(), NOW)
+    one.end(0, "error", NOW, result={"error": "missing"})
+    assert one.end(0, "resolved", NOW + 1, result=True, late=True)
+    assert (one.done, one.errors) == (1, 0)
+    one.end(1, "error", NOW)
+    one.look_whether_ended(NOW)
+    assert not one.end(1, "resolved", NOW, late=True)
+
+
+def test_a_large_return_stays_in_its_job() -> None:
+    """A batch is written again and again: it must not carry what the job cache has."""
+    one = batch(("a", 0))
+    job = one.send(one.next(), NOW)
+    one.told(job, "20111219152846512345")
+    one.end(0, "resolved", NOW, result="x" * RESULT_BYTES, size=RESULT_BYTES + 2)
+    assert one.at(0).result["jid"] == "20111219152846512345"
+    assert one.at(0).result["bytes"] == RESULT_BYTES + 2
+
+
+def test_the_token_is_forgotten_at_the_end() -> None:
+    """It is kept for sending, and for nothing else."""
+    one = batch(("a", 0), token="b" * 64)
+    one.send(one.next(), NOW)
+    one.end(0, "resolved", NOW)
+    one.look_whether_ended(NOW)
+    assert one.token is None
+    assert "token" not in one.shown()

@@ -1,0 +1,95 @@
+"""Batches as they are stored."""
+
+from __future__ import annotations
+
+from websocket_api.core.batches import records
+from websocket_api.core.batches.batch import Batch
+from websocket_api.core.batches.request import Call, Request
+
+NOW = 1_324_308_526.0
+CALLS = [Call("test.sleep", [1], {"x": {"y": 2}}, "POST", "/test/sleep")]
+
+
+def made(count: int) -> Batch:
+    requests = [Request(f"m{number}", 0) for number in range(count)]
+    return Batch(4096, "ann", "pam", CALLS, requests, created=NOW, concurrency=3, token="a" * 64)
+
+
+def stored(batch: Batch) -> Batch:
+    """The batch that is read from what was written."""
+    head = records.head(records.record(batch))
+    numbers = sorted(records.chunks_of(range(batch.total)))
+    records.fill(head, records.calls(batch), [records.chunk(batch, number) for number in numbers])
+    return head
+
+
+def test_what_is_read_is_what_was_written() -> None:
+    """In any state that a request can be in."""
+    batch = made(1200)
+    job = batch.send(batch.next(), NOW)
+    batch.told(job, "20111219152846512345")
+    batch.report(0, 40.0, "busy")
+    batch.end(1, "error", NOW, result={"a": [1]}, retcode=3)
+    again = stored(batch)
+    assert again.shown(ids=True) == batch.shown(ids=True)
+    assert [again.request_shown(place) for place in range(5)] == [batch.request_shown(place) for place in range(5)]
+    assert again.next() == batch.next() == [3]
+    assert again.jobs[1].places == {"m0": 0, "m2": 2}
+    assert again.jobs[1].jid == "20111219152846512345"
+
+
+def test_arguments_may_be_nested_as_deep_as_a_message_may() -> None:
+    """A client's odd argument is no fault of ours."""
+    arg: list[object] = []
+    for _ in range(900):
+        arg = [arg]
+    batch = Batch(4096, "ann", "pam", [Call("test.echo", arg, {})], [Request("a", 0)], created=NOW)
+    assert records.calls(batch)[0]["arg"] is arg
+
+
+def test_what_the_store_lost_is_noticed() -> None:
+    """Requests or what they ask for: nothing is made of a part."""
+    batch = made(1200)
+    calls, chunks = records.calls(batch), [records.chunk(batch, number) for number in range(3)]
+    assert records.complete(batch, calls, chunks)
+    assert not records.complete(batch, calls, [chunks[0], [], chunks[2]])
+    assert not records.complete(batch, [], chunks)
+
+
+def test_requests_are_written_in_chunks() -> None:
+    """What changes in one does not cost the others."""
+    batch = made(1200)
+    assert records.chunks_of([3, 499, 1100]) == {0, 2}
+    assert [len(records.chunk(batch, number)) for number in range(3)] == [500, 500, 200]
+
+
+def test_a_head_can_be_shown_without_its_requests() -> None:
+    """A list of batches reads one record each."""
+    batch = made(700)
+    batch.send(batch.next(), NOW)
+    batch.end(0, "resolved", NOW)
+    head = records.head(records.record(batch))
+    assert head.requests is None
+    assert head.shown(ids=True) == batch.shown(ids=True)
+
+
+def test_sent_without_a_record_of_the_job_is_pending_still() -> None:
+    """The chunk was written, then the engine died: the job is published only when its record is written too."""
+    batch = made(3)
+    before = records.record(batch)
+    batch.send(batch.next(), NOW)
+    again = records.head(before)
+    records.fill(again, records.calls(batch), [records.chunk(batch, 0)])
+    assert [again.at(place).status for place in range(3)] == ["pending"] * 3
+
+
+def test_sent_with_a_job_that_is_recorded_no_more_is_never_sent_again() -> None:
+    """Whatever came of it: it may have run."""
+    batch = made(3)
+    batch.send(batch.next(), NOW)
+    after = {**records.record(batch), "jobs": []}
+    again = records.head(after)
+    records.fill(again, records.calls(batch), [records.chunk(batch, 0)])
+    assert [again.at(place).status for place in range(3)] == ["error"] * 3
+    assert again.at(0).result["error"] == "outcome_unknown"
+    assert again.next() == []

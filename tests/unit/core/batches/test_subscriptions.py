@@ -1,0 +1,32 @@
+"""Live pictures of batches: what is kept for those who follow."""
+
+from __future__ import annotations
+
+from websocket_api.core.batches.subscriptions import BatchSubscription
+
+from tests.unit.core.batches.support import Masters
+from tests.unit.core.support import Client
+
+
+async def test_nothing_is_kept_of_a_batch_whose_followers_left_before_its_end() -> None:
+    """Neither the pacer of its changes, nor by it the batch; who comes later is told as usual."""
+    masters = Masters()
+    one = await masters.start("one")
+    client, later = Client(), Client()
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    first = BatchSubscription(one.views, client.connection, 1, one.session, batch)
+    client.connection.add(first)
+    first.start()
+    await masters.pass_(1)
+    one.returns(one.last, "a")
+    client.connection.closed()
+    await masters.pass_(1)
+    assert (dict(one.views._pacers), dict(one.views._changed)) == ({}, {})
+    second = BatchSubscription(one.views, later.connection, 1, one.session, batch)
+    later.connection.add(second)
+    second.start()
+    for minion in ("b", "c"):
+        one.returns(one.last, minion)
+        await masters.pass_(1)
+    assert later.got[-1]["batch"]["status"] == "resolved"
+    assert (dict(one.views._pacers), dict(one.views._changed)) == ({}, {})

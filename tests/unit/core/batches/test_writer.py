@@ -1,0 +1,840 @@
+"""Batches outlive the engine, the master, and the store's bad moments."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from websocket_api.core.batches.batch import Batch
+from websocket_api.core.jobs.job import Job
+from websocket_api.errors import ApiError, NotSent
+
+from tests.unit.core.batches.support import Master, Masters, settle, statuses
+
+
+def of(master: Master, batch: Batch) -> Batch:
+    """Another master's view of a batch."""
+    found = master.book.get(batch.id)
+    assert found is not None
+    return found
+
+
+async def whole(master: Master, batch: Batch) -> Batch:
+    """The same, with the requests."""
+    return await master.book.whole(await master.book.visible(batch.id, master.session.viewer))
+
+
+async def test_a_restarted_engine_goes_on_at_once_and_sends_nothing_twice() -> None:
+    """Returns that came meanwhile are in the job cache."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", "c", concurrency=2)
+    await masters.pass_(1)
+    jid = one.last
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    again.returns(jid, "a", heard=False)
+    await masters.pass_(4)
+    after = of(again, batch)
+    assert again.sent == [["c"]]
+    assert statuses(after) == ["resolved", "sent", "sent"]
+    again.returns(jid, "b")
+    again.returns(again.last, "c")
+    assert after.status == "resolved"
+
+
+async def test_an_engine_killed_between_storing_and_publishing_does_not_send_again() -> None:
+    """It is looked for, and where nobody knows of it its outcome is unknown."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    blocked = asyncio.Event()
+
+    async def never(*_: object) -> None:
+        await blocked.wait()
+
+    one.salt.publish = never  # type: ignore[method-assign,assignment]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(1)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    await masters.pass_(25)
+    after = of(again, batch)
+    assert statuses(after) == ["error", "sent"]
+    assert after.at(0).result["error"] == "outcome_unknown"
+    assert again.sent == [["b"]]
+
+
+@pytest.mark.parametrize("where", ["being written", "waiting for a channel"])
+async def test_an_engine_that_is_stopped_before_it_sent_takes_back_what_it_noted(where: str) -> None:
+    """A graceful restart in the middle: it is sent after it."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    write, writes, begun, written = one.access.write, 0, asyncio.Event(), asyncio.Event()
+
+    async def slow(*what: Any) -> None:
+        """The second write is that of the request as sent; it goes on in its thread, whoever is canceled."""
+        nonlocal writes
+        writes += 1
+        if writes == 2:
+            begun.set()
+            await written.wait()
+        await write(*what)
+
+    async def waiting(*_: object) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise NotSent from None
+
+    if where == "being written":
+        one.access.write = slow  # type: ignore[method-assign]
+    else:
+        one.salt.publish = waiting  # type: ignore[method-assign,assignment]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(0.5)
+    assert begun.is_set()
+    assert statuses(batch) == ["sent", "pending"]
+    stopping = asyncio.ensure_future(masters.stop(one))
+    await settle()
+    written.set()
+    await stopping
+    again = await masters.start("one", "2")
+    await masters.pass_(5)
+    assert (one.sent, again.sent) == ([], [["a"]])
+    assert statuses(of(again, batch)) == ["sent", "pending"]
+
+
+async def test_an_engine_that_is_stopped_while_the_master_is_asked_leaves_it_open() -> None:
+    """It may have been sent: it is looked for, and not sent again."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+
+    async def asking(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    one.salt.publish = asking  # type: ignore[method-assign,assignment]
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(0.5)
+    await masters.stop(one)
+    again = await masters.start("one", "2")
+    await masters.pass_(25)
+    after = of(again, batch)
+    assert again.sent == [["b"]]
+    assert after.at(0).result["error"] == "outcome_unknown"
+
+
+async def test_what_one_batch_cannot_write_at_the_end_keeps_no_other_from_being_written() -> None:
+    """A stop has half a second for all of them."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(2)
+    one.returns(one.salt.published[0][0], "a")
+    one.returns(one.salt.published[1][0], "b")
+    write = one.access.write
+
+    async def fails(id_: int, *what: Any) -> None:
+        if id_ == first.id:
+            raise ApiError("master_unavailable", "it fails")
+        await write(id_, *what)
+
+    one.access.write = fails  # type: ignore[method-assign]
+    await masters.stop(one)
+    assert masters.store.batches[second.id]["status"] == "resolved"
+
+
+async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_mark() -> None:
+    """The job cache has batch and number as its metadata."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a")
+    publish = one.salt.publish
+
+    async def published_and_died(*args: object) -> object:
+        await publish(*args)  # type: ignore[arg-type]
+        await asyncio.Event().wait()
+        return {}
+
+    one.salt.publish = published_and_died  # type: ignore[method-assign,assignment]
+    await masters.pass_(1)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    again.returns(one.last, "a", heard=False)
+    await masters.pass_(10)
+    assert again.sent == []
+    assert of(again, batch).status == "resolved"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_cancel_that_a_restart_breaks_off_goes_on_after_it(answers: bool) -> None:
+    """Where the master does not answer then either, what runs is watched to its end."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", "c", concurrency=2)
+    await masters.pass_(3)
+
+    async def never(job: Job, minions: list[str]) -> None:
+        await asyncio.Event().wait()
+
+    async def failing(job: Job, minions: list[str]) -> None:
+        raise ApiError("master_unavailable", "the master does not answer")
+
+    one.salt.stop = never  # type: ignore[method-assign]
+    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    await masters.pass_(3)
+    masters.kill(one)
+    with pytest.raises(ApiError):
+        await asyncio.wait_for(canceling, 5)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    if not answers:
+        again.salt.stop = failing  # type: ignore[method-assign]
+    await masters.pass_(8)
+    after = of(again, batch)
+    if not answers:
+        assert again.dispatch.watched() == [one.last]
+        again.silent(one.last, "a", "b")
+        await masters.pass_(2)
+    else:
+        assert again.salt.stopped == [(one.last, ["a", "b"])]
+    assert (after.status, after.canceled, again.sent) == ("canceled", 3, [])
+    assert masters.store.batches[batch.id]["status"] == "canceled"
+
+
+async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
+    """By reading the store; it does not touch it."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b")
+    await masters.pass_(2)
+    seen = await whole(two, batch)
+    assert statuses(seen) == ["sent", "sent"]
+    one.returns(one.last, "a")
+    await masters.pass_(2)
+    assert statuses(await whole(two, batch)) == ["resolved", "sent"]
+    assert seen.shown() == batch.shown()
+    await masters.pass_(60)
+    assert (one.sent, two.sent) == ([["a", "b"]], [])
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.2, 2.5, 4.0])
+async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_state(seconds: float) -> None:
+    """However long the reading takes, and also where the batch ends meanwhile: nobody reads it again then."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", "c")
+    await masters.pass_(7)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    assert seen.requests is None
+    requests, told = two.access.requests, []
+    two.book.on_change(lambda of_, places, what: told.append(what))
+
+    async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
+        rows = await requests(id_, numbers)
+        await two._sleep(seconds)
+        return rows
+
+    two.access.requests = slow  # type: ignore[method-assign]
+    two.book.hold(seen)
+    reading = asyncio.ensure_future(two.book.whole(seen))
+    for minions in ("a", "bc"):
+        await masters.pass_(0.5)
+        one.returns(one.last, *minions)
+    assert batch.ended
+    await masters.pass_(12)
+    assert reading.done()
+    assert statuses(seen) == ["resolved"] * 3
+    assert seen.shown() == batch.shown()
+    assert told.count("save") == 1
+
+
+async def test_of_two_who_follow_at_once_the_slower_does_not_bring_back_what_is_older() -> None:
+    """A client's question beside the look of every second."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b")
+    await masters.pass_(7)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    two.book.hold(seen)
+    await two.book.whole(seen)
+    one.returns(one.last, "a")
+    await masters.pass_(0.75)
+    await one.keeper.save(batch)
+    requests, answers = two.access.requests, asyncio.Event()
+
+    async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
+        rows = await requests(id_, numbers)
+        await answers.wait()
+        return rows
+
+    two.access.requests = slow  # type: ignore[method-assign]
+    asking = asyncio.ensure_future(two.book.visible(batch.id, two.session.viewer))
+    await settle()
+    two.access.requests = requests  # type: ignore[method-assign]
+    one.returns(one.last, "b")
+    await masters.pass_(3)
+    assert seen.status == "resolved"
+    answers.set()
+    await asking
+    assert (seen.status, statuses(seen)) == ("resolved", ["resolved"] * 2)
+
+
+async def test_another_master_takes_over_when_the_driver_is_gone_for_twenty_seconds() -> None:
+    """What was sent by the one that is gone is not sent again, what was not is."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    await masters.pass_(15)
+    assert two.sent == []
+    await masters.pass_(20)
+    after = of(two, batch)
+    assert statuses(after) == ["sent", "pending", "pending"]
+    two.silent(one.last, "a")
+    await masters.pass_(1)
+    assert after.at(0).result["error"] == "outcome_unknown"
+    assert two.sent == [["b"]]
+    two.returns(two.last, "b")
+    await masters.pass_(1)
+    two.returns(two.last, "c")
+    assert (after.status, after.done, after.errors) == ("error", 2, 1)
+
+
+async def test_with_a_shared_job_cache_a_return_to_the_one_that_is_gone_counts() -> None:
+    """It came before that master died, and is read from there."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    two.salt.cache = one.salt.cache
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    one.returns(one.last, "a", value="done", heard=False)
+    await masters.pass_(35)
+    assert of(two, batch).at(0).result == "done"
+    assert two.sent == [["b"]]
+
+
+async def test_of_two_who_take_over_at_once_one_drives() -> None:
+    """Both write, both wait, and both read the name of the last."""
+    masters = Masters()
+    one = await masters.start("one")
+    two, three = await masters.start("two"), await masters.start("three")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(7)
+    masters.kill(one)
+    await masters.pass_(40)
+    for master in (two, three):
+        if master.world.book.get(one.last) is not None:
+            master.silent(one.last, "a")
+    await masters.pass_(5)
+    assert sorted(two.sent + three.sent) == [["b"]]
+    assert batch.id
+
+
+async def test_a_driver_that_stood_still_finds_another_name_and_sends_nothing() -> None:
+    """A stopped process that comes back: its memory is a minute old."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    await masters.pass_(2)
+    stopped = masters.all.pop(one)
+    assert stopped is not None
+    await masters.pass_(40)
+    two.silent(one.last, "a")
+    await masters.pass_(1)
+    assert two.sent == [["b"]]
+    masters.all[one] = None
+    one.returns(one.last, "a")  # makes room, in its old picture
+    await masters.pass_(5)
+    assert one.sent == [["a"]]
+    assert statuses(await whole(one, batch)) == statuses(of(two, batch))
+    two.returns(two.last, "b")
+    await masters.pass_(1)
+    assert two.sent == [["b"], ["c"]]
+
+
+async def test_a_write_that_hangs_for_too_long_is_followed_by_no_publish() -> None:
+    """Meanwhile somebody may have taken over."""
+    masters = Masters()
+    one = await masters.start("one")
+    await one.batch("a")
+    one.access.stuck = asyncio.Event()
+    await masters.pass_(15)
+    one.access.stuck.set()
+    one.access.stuck = None
+    await settle()
+    assert one.sent == []
+    await masters.pass_(5)
+    assert one.sent == [["a"]]
+
+
+async def test_a_store_that_fails_makes_no_batch() -> None:
+    """And says so; nothing is half there."""
+    masters = Masters()
+    one = await masters.start("one")
+    masters.store.fails = True
+    with pytest.raises(ApiError) as caught:
+        await one.batch("a")
+    assert caught.value.code == "master_unavailable"
+    assert "not made" in caught.value.message
+    masters.store.fails = False
+    await masters.pass_(3)
+    assert (list(one.book.known()), masters.store.batches, one.sent) == ([], {}, [])
+
+
+async def test_a_store_that_fails_loses_no_running_batch(caplog: pytest.LogCaptureFixture) -> None:
+    """What runs is followed in memory, what was not sent waits; the log says it once."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(1)
+    masters.store.fails = True
+    with caplog.at_level(logging.WARNING):
+        one.returns(one.last, "a")
+        await masters.pass_(30)
+        assert statuses(batch) == ["resolved", "pending"]
+        assert one.sent == [["a"]]
+        masters.store.fails = False
+        await masters.pass_(5)
+    assert one.sent == [["a"], ["b"]]
+    one.returns(one.last, "b")
+    await masters.pass_(2)
+    assert masters.store.batches[batch.id]["status"] == "resolved"
+    said = [record.levelname for record in caplog.records if record.name.startswith("websocket_api.core")]
+    assert sorted(said) == ["ERROR", "WARNING", "WARNING"], (
+        "the store, that it is well again, and that this batch waits"
+    )
+
+
+async def test_writes_are_few_and_touch_what_changed() -> None:
+    """A thousand returns in a moment are one write of two chunks."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    names = [f"m{number}" for number in range(2000)]
+    await one.batch(*names)
+    await masters.pass_(2)
+    writes, chunks = masters.store.writes, masters.store.written_chunks
+    for jid, minions, _ in one.salt.published[:2]:
+        one.returns(jid, *minions)
+    await masters.pass_(2)
+    assert masters.store.writes - writes <= 2
+    assert masters.store.written_chunks - chunks == 2
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("forget", [True, False])
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0, 2.5, 3.0])
+async def test_an_order_between_a_start_and_the_taking_over_is_carried_out(
+    shared: bool, forget: bool, seconds: float
+) -> None:
+    """Whenever it comes: nothing more is sent, and what an earlier run sent is stopped."""
+    masters = Masters(shared=shared)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", "c", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+    again.salt.cache = one.salt.cache
+    told: list[str] = []
+    again.book.on_change(lambda of_, places, what: told.append(what))
+    await masters.pass_(seconds)
+    seen = await again.book.visible(batch.id, again.session.viewer)
+    await again.keeper.orders.cancel(seen, forget=forget)
+    if forget:
+        assert again.book.get(batch.id) is None
+        told.clear()
+    one.returns(one.last, "a", heard=False)  # makes room
+    await masters.pass_(20)
+    assert again.sent == []
+    if forget:
+        assert (list(again.book.known()), told) == ([], [])
+        assert (masters.store.batches, masters.store.chunks) == ({}, {})
+    else:
+        assert seen.status == masters.store.batches[batch.id]["status"] == "canceled"
+    assert masters.store.ordering == {}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_an_order_that_a_restart_left_is_carried_out_after_the_next(shared: bool) -> None:
+    """The client was told that the batch is gone: it is not shown meanwhile."""
+    masters = Masters(shared=shared)
+    one = await masters.start("one", "1")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(2)
+    masters.kill(one)
+    two = await masters.start("one", "2")
+    await two.keeper.orders.cancel(of(two, batch), forget=True)
+    masters.kill(two)
+    three = await masters.start("one", "3")
+    three.salt.cache = one.salt.cache
+    with pytest.raises(ApiError, match="Can't find batch id"):
+        await three.book.visible(batch.id, three.session.viewer)
+    await masters.pass_(15)
+    assert (two.sent, three.sent, three.salt.stopped) == ([], [], [(one.last, ["a"])])
+    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+
+
+async def test_an_order_for_a_batch_whose_driver_is_gone_is_carried_out_by_who_takes_it_over() -> None:
+    """Also by the one that shows it no more."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    two.salt.cache = one.salt.cache
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(6)
+    masters.kill(one)
+    await two.keeper.orders.cancel(await two.book.visible(batch.id, two.session.viewer), forget=True)
+    await masters.pass_(40)
+    assert (two.sent, two.salt.stopped) == ([], [(one.last, ["a"])])
+    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+
+
+async def test_an_order_reaches_the_driver_through_the_store() -> None:
+    """DELETE on one master, of a batch that another drives."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(3)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    await two.keeper.orders.cancel(seen, forget=True)
+    with pytest.raises(ApiError, match="Can't find batch id"):
+        await two.book.visible(batch.id, two.session.viewer)
+    await masters.pass_(4)
+    assert one.salt.stopped == [(one.last, ["a"])]
+    assert list(one.book.known()) == list(two.book.known()) == []
+    assert (masters.store.batches, masters.store.chunks, masters.store.ordering) == ({}, {}, {})
+
+
+async def test_an_order_whose_jobs_do_not_stop_costs_no_other_batch_its_lease() -> None:
+    """However long the master takes to answer; the order is carried out once."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    stopped, going_on = await one.batch("a"), await one.batch("b")
+    await masters.pass_(3)
+    answers, stop = asyncio.Event(), one.salt.stop
+
+    async def slow(job: Job, minions: list[str]) -> None:
+        await answers.wait()
+        await stop(job, minions)
+
+    one.salt.stop = slow  # type: ignore[method-assign]
+    await two.keeper.orders.cancel(await two.book.visible(stopped.id, two.session.viewer), forget=False)
+    await masters.pass_(40)
+    assert not two.keeper.drives(going_on)
+    assert not two.keeper.drives(stopped)
+    answers.set()
+    await masters.pass_(2)
+    assert [minions for _, minions in one.salt.stopped] == [["a"]]
+    assert (stopped.status, masters.store.ordering) == ("canceled", {})
+
+
+async def test_an_order_that_cannot_be_carried_out_now_is_told_once_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is the master that does not answer: nothing is said of the store."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a")
+    await masters.pass_(3)
+    fault, stop = ApiError("master_unavailable", "the master does not answer"), one.salt.stop
+
+    async def failing(job: Job, minions: list[str]) -> None:
+        raise fault
+
+    one.salt.stop = failing  # type: ignore[method-assign]
+    await two.keeper.orders.cancel(await two.book.visible(batch.id, two.session.viewer), forget=False)
+    with caplog.at_level(logging.WARNING):
+        await masters.pass_(10)
+    assert caplog.messages == [f"the order to stop batch {batch.id} waits: the master does not answer"]
+    one.salt.stop = stop  # type: ignore[method-assign]
+    await masters.pass_(2)
+    assert (batch.status, masters.store.ordering) == ("canceled", {})
+
+
+async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() -> None:
+    """Its driver drives it no more, and reads no orders for it: whoever finds the order does it."""
+    masters = Masters()
+    one, two = await masters.start("one"), await masters.start("two")
+    batch = await one.batch("a", held=False)
+    await masters.pass_(3)
+    seen = await two.book.visible(batch.id, two.session.viewer)
+    one.returns(one.last, "a")
+    await settle()
+    await two.keeper.orders.cancel(seen, forget=True)
+    await masters.pass_(15)
+    assert list(one.book.known()) == list(two.book.known()) == []
+    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+
+
+async def test_a_batch_that_two_forget_at_once_is_removed_once() -> None:
+    """Who comes second waits for the first, and nobody hears of a store that fails."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    remove, at_once = one.access.remove, [0, 0]
+
+    async def counted(id_: int) -> None:
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await settle()
+        await remove(id_)
+        at_once[0] -= 1
+
+    one.access.remove = counted  # type: ignore[method-assign]
+    forgetting = [asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True)) for _ in range(4)]
+    await asyncio.gather(*forgetting)
+    assert (at_once, masters.store.batches) == ([0, 1], {})
+
+
+async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_turn() -> None:
+    """A slow write, and behind it the removal and the write of the end."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    stuck = one.access.stuck = asyncio.Event()
+    one.keeper.touch(batch, [0])
+    await masters.pass_(1)
+    forgetting = asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True))
+    await masters.pass_(2)
+    stuck.set()
+    await masters.pass_(2)
+    assert forgetting.done()
+    assert (masters.store.batches, masters.store.chunks) == ({}, {})
+
+
+async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_masters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says that only where it is so."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(2)
+    stuck, write = asyncio.Event(), one.access.write
+
+    async def slow(id_: int, *what: Any) -> None:
+        if id_ == first.id:
+            await stuck.wait()
+        await write(id_, *what)
+
+    one.access.write = slow  # type: ignore[method-assign]
+    one.keeper.touch(first)
+    one.keeper.touch(second)
+    await masters.pass_(1)
+    await one.dispatch.cancel(second)
+    await one.keeper.orders.cancel(second, forget=True)
+    stuck.set()
+    await masters.pass_(2)
+    assert list(masters.store.batches) == [first.id]
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+async def test_a_batch_whose_making_is_broken_off_is_not_made() -> None:
+    """The engine stops, and asks the client to send it again: it must not run twice then."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    stuck, write = asyncio.Event(), one.access.write
+    one.access.stuck = stuck
+
+    async def in_a_thread(*args: Any) -> None:
+        await asyncio.shield(asyncio.ensure_future(write(*args)))  # who stops waiting does not stop it
+
+    one.access.write = in_a_thread  # type: ignore[method-assign]
+    making = asyncio.ensure_future(one.batch("a"))
+    await settle()
+    making.cancel()
+    await settle()
+    stuck.set()
+    await settle()
+    assert making.cancelled()
+    assert (masters.store.batches, masters.store.chunks) == ({}, {})
+
+
+async def test_jobs_that_are_slow_to_be_read_hold_up_no_lease() -> None:
+    """A job cache that hangs: who took the batch over goes on renewing it."""
+    masters = Masters()
+    one = await masters.start("one", "1")
+    batch = await one.batch("a")
+    await masters.pass_(2)
+    masters.kill(one)
+    again = await masters.start("one", "2")
+
+    async def hangs(_: str) -> None:
+        await asyncio.Event().wait()
+
+    again.salt.job = hangs  # type: ignore[method-assign]
+    await masters.pass_(5)
+    beat = masters.store.batches[batch.id]["driver"]["beat"]
+    await masters.pass_(12)
+    assert masters.store.batches[batch.id]["driver"]["beat"] > beat
+    masters.kill(again)
+
+
+async def test_one_that_cannot_be_read_lets_no_other_be_taken_over_twice() -> None:
+    """What is on its way when the first fails is waited for, and nothing of it is sent a second time."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    first = await one.batch("x", "y", concurrency=1)
+    await one.batch(*[f"m{number}" for number in range(1500)], held=False)
+    masters.kill(one)
+    one.salt.published.clear()
+    again = Master(masters.store, masters.accounts, masters.time, "one", "2")
+    record, requests, taken, faults = again.access.record, again.access.requests, [], [ApiError("too_many", "busy")]
+
+    async def fails_once(id_: int) -> dict[str, Any] | None:
+        if id_ == first.id and faults:
+            raise faults.pop()
+        return await record(id_)
+
+    async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
+        rows = await requests(id_, numbers)
+        await again._sleep(0.5)
+        return rows
+
+    async def adopted(batch: Batch) -> None:
+        taken.append(batch.id)
+        await adopt(batch)
+
+    again.access.record, again.access.requests = fails_once, slow  # type: ignore[method-assign]
+    adopt = again.dispatch.adopt
+    again.dispatch.adopt = adopted  # type: ignore[method-assign]
+    masters.all[again] = None
+    await masters.pass_(15)
+    assert sorted(taken) == sorted(batch.id for batch in again.book.known())
+    assert len(taken) == 2
+    minions = [minion for job in again.sent for minion in job]
+    assert len(minions) == len(set(minions))
+
+
+async def test_many_are_taken_over_a_few_dozen_at_a_time() -> None:
+    """A master may leave thousands, and more calls than may wait are refused."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    for _ in range(200):
+        await one.batch("a", held=False)
+    masters.kill(one)
+    again = Master(masters.store, masters.accounts, masters.time, "one", "2")
+    record, at_once, most = again.access.record, 0, 0
+
+    async def counted(id_: int) -> dict[str, Any] | None:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        stored = await record(id_)
+        at_once -= 1
+        return stored
+
+    again.access.record = counted  # type: ignore[method-assign]
+    masters.all[again] = None
+    await masters.pass_(6)
+    assert sum(map(again.keeper.drives, again.book.known())) == 200
+    assert most <= 32
+
+
+async def test_what_nobody_foresaw_at_one_keeps_no_other_from_going_on(caplog: pytest.LogCaptureFixture) -> None:
+    """It is in the log with its traceback, and tried again."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    first, second = await one.batch("a"), await one.batch("b")
+    await masters.pass_(1)
+    masters.kill(one)
+    again = Master(masters.store, masters.accounts, masters.time, "one", "2")
+    record, faults = again.access.record, [RuntimeError("nobody foresaw this")]
+
+    async def stumbles(id_: int) -> dict[str, Any] | None:
+        if id_ == first.id and faults:
+            raise faults.pop()
+        return await record(id_)
+
+    again.access.record = stumbles  # type: ignore[method-assign]
+    masters.all[again] = None
+    await masters.pass_(4)
+    assert (again.keeper.drives(of(again, first)), again.keeper.drives(of(again, second))) == (False, True)
+    assert f"batch {first.id} could not be taken over" in caplog.messages
+    await masters.pass_(6)
+    assert again.keeper.drives(of(again, first))
+
+
+async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It can never end: it is told in the log, and shown no more."""
+    masters = Masters(shared=False)
+    one = await masters.start("one", "1")
+    lost, whole_ = await one.batch("a", "b", concurrency=1), await one.batch("c", "d", concurrency=1)
+    await masters.pass_(1)
+    masters.kill(one)
+    del masters.store.chunks[lost.id, 0]
+    again = await masters.start("one", "2")
+    await masters.pass_(5)
+    assert [batch.id for batch in again.book.known()] == [whole_.id]
+    assert [record.levelname for record in caplog.records if "cannot go on" in record.message] == ["ERROR"]
+
+
+async def test_the_requests_that_the_store_lost_are_not_found() -> None:
+    """Of a batch that has ended: its head is there, and nobody fails over the rest."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a", held=False)
+    await masters.pass_(1)
+    one.returns(one.last, "a")
+    await masters.pass_(2)
+    del masters.store.chunks[batch.id, 0]
+    with pytest.raises(ApiError) as caught:
+        await one.book.whole(batch)
+    assert caught.value.code == "not_found"
+
+
+async def test_old_batches_are_forgotten_and_running_ones_never() -> None:
+    """After the days of batch_keep."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    old, running = await one.batch("a"), await one.batch("b")
+    await masters.pass_(1)
+    one.returns(one.salt.published[0][0], "a")
+    await masters.pass_(2)
+    assert old.ended
+    masters.time.now += 6 * 86_400
+    await masters.pass_(12)
+    assert len(one.book) == 2
+    masters.time.now += 86_400
+    await masters.pass_(12)
+    assert [batch.id for batch in one.book.known()] == [running.id]
+    assert list(masters.store.batches) == [running.id]
+
+
+async def test_an_ended_batch_leaves_the_memory_and_is_read_when_asked_for() -> None:
+    """Its head stays, its requests are in the store; the token is nowhere."""
+    masters = Masters(shared=False)
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", held=False)
+    await masters.pass_(1)
+    one.returns(one.last, "a", "b", value=7)
+    await masters.pass_(2)
+    assert batch.requests is None
+    assert masters.store.batches[batch.id]["token"] is None
+    with one.book.holding(batch):
+        await one.book.whole(batch)
+        assert [batch.at(place).result for place in range(2)] == [7, 7]
+    assert batch.requests is None
+
+
+async def test_a_batch_is_its_owners_and_of_who_may_do_everything() -> None:
+    """For all others there is none."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a")
+    assert await one.book.visible(batch.id, one.world.session("test.ping", user="ann").viewer) is batch
+    assert await one.book.visible(batch.id, one.world.session(".*", user="bob").viewer) is batch
+    for stranger in (one.world.session("test.*", user="bob"), one.world.session("test.*", user="ann", eauth="ldap")):
+        with pytest.raises(ApiError) as caught:
+            await one.book.visible(batch.id, stranger.viewer)
+        assert caught.value.message == f"Can't find batch id: {batch.id}"
+        assert await one.book.listed(stranger.viewer) == []

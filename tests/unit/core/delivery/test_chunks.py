@@ -1,0 +1,272 @@
+"""Pictures that are larger than what may wait for a client: whoever reads gets them, however large they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from websocket_api.core.batches import records as batchrecords
+from websocket_api.core.batches import request as batchrequests
+from websocket_api.core.batches.batch import Batch
+from websocket_api.core.batches.registry import BatchBook
+from websocket_api.core.batches.request import Call, Request
+from websocket_api.core.batches.subscriptions import BatchSubscription, BatchViews
+from websocket_api.core.delivery.chunks import PIECE, PIECE_BYTES, cut, most_bytes
+from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
+from websocket_api.core.subscriptions.all_jobs import AllJobsSubscription
+from websocket_api.core.subscriptions.snapshots import JobSubscription, MinionsSubscription, Picture
+
+from tests.unit.core.support import JID, Client, Socket, World
+
+MIB = 1024 * 1024
+NAMES = [f"m{number:04}" for number in range(1200)]
+FEW = NAMES[:3]
+
+
+class Line(Socket):
+    """A transport of a client that reads, as fast as its line is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = 0
+
+    def busy(self) -> bool:
+        return self.waiting > 0
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        self.waiting += len(data)
+
+
+class Reader(Client):
+    """A client that reads a mebibyte in a tenth of a second."""
+
+    def __init__(self, world: World, *, most_bytes: int = 8 * MIB) -> None:
+        super().__init__(most_bytes=most_bytes)
+        self.socket = self.outbox._transport = Line()
+        self._world = world
+
+    def read(self) -> list[dict[str, Any]]:
+        """Read until nothing comes any more; return all of it."""
+        got = self.got
+        while self.socket.waiting:
+            self.socket.waiting = max(0, self.socket.waiting - MIB)
+            if not self.socket.busy():
+                self.outbox.pump()
+            self._world.time.pass_(0.1)
+            got += self.got
+        return got
+
+    def follow(self, make: Callable[..., Picture], source: Any, *what: Any, **more: Any) -> Picture:
+        session = self._world.session(".*", "@wheel")
+        picture = make(source, self.connection, self.connection.next_number(), session, *what, **more)
+        self.connection.add(picture)
+        picture.start()
+        return picture
+
+
+def job_of(world: World, minions: list[str], size: int) -> None:
+    world.publish(*minions)
+    for minion in minions:
+        world.answer(minion, "x" * size)
+
+
+def follow_job(world: World, reader: Reader, size: int, minions: list[str], **more: Any) -> None:
+    job_of(world, minions, size)
+    reader.follow(JobSubscription, world.views, [world.book.get(JID)], **more)
+
+
+def follow_all_jobs(world: World, reader: Reader, size: int, minions: list[str]) -> None:
+    job_of(world, minions, size)
+    reader.follow(AllJobsSubscription, world.views)
+
+
+def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) -> None:
+    requests = [Request(minion, 0, "resolved", 100.0, "x" * size) for minion in minions]
+    batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], requests, created=0.0)
+    book = BatchBook()
+    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
+    book.add(batch)
+    reader.follow(BatchSubscription, views, batch)
+
+
+def follow_batch_of_a_large_call(world: World, reader: Reader, size: int, minions: list[str]) -> None:
+    batch = Batch(4096, "ann", "pam", [Call("x.y", ["x" * size], {})], [Request(m, 0) for m in minions], created=0.0)
+    book = BatchBook()
+    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
+    book.add(batch)
+    reader.follow(BatchSubscription, views, batch)
+
+
+def follow_fleet(world: World, reader: Reader, size: int, minions: list[str]) -> None:
+    world.fleet.read_keys(dict.fromkeys(minions, "accepted"))
+    world.fleet.read_grains({minion: {"text": "x" * size} for minion in minions})
+    reader.follow(MinionsSubscription, world.views)
+
+
+FOLLOW = [follow_job, follow_all_jobs, follow_batch, follow_batch_of_a_large_call, follow_fleet]
+
+
+def names_in(got: list[dict[str, Any]]) -> list[str]:
+    found: list[str] = []
+    for message in got:
+        found += message.get("minions", ())
+        found += [request["__request"]["destination"] for request in message.get("requests", ())]
+    return found
+
+
+@pytest.mark.parametrize("follow", FOLLOW)
+def test_who_reads_gets_a_snapshot_of_any_size(follow: Callable[..., None]) -> None:
+    """24 MB through an outbox of 8 MiB: in pieces of a mebibyte, each when there is room, and all of it once."""
+    world = World()
+    reader = Reader(world)
+    follow(world, reader, 20_000, NAMES)
+    waited = reader.outbox.bytes
+    got = reader.read()
+    assert reader.closed_with == []
+    assert sorted(names_in(got)) == NAMES
+    assert [message["type"] for message in got].index("live") == len(got) - 1
+    assert max(len(json.dumps(message)) for message in got) < 1.1 * PIECE_BYTES
+    assert waited <= 4 * MIB, "there is room for what else comes"
+
+
+@pytest.mark.parametrize("follow", FOLLOW)
+def test_a_part_that_is_larger_than_the_outbox_waits_until_nothing_else_does(follow: Callable[..., None]) -> None:
+    """The transport takes a frame of any size once it has written all before it."""
+    world = World(size=8 * MIB)
+    reader = Reader(world, most_bytes=64 * 1024)
+    reader.connection.send({"type": "reply"})
+    follow(world, reader, 100_000, FEW)
+    got = reader.read()
+    assert reader.closed_with == []
+    assert [names for message in got if (names := names_in([message]))] == [[name] for name in FEW]
+
+
+def test_a_change_that_is_larger_than_the_outbox_is_sent_like_a_snapshot_and_made_once() -> None:
+    """A thousand minions that return within a tenth of a second; what changes meanwhile follows."""
+    world = World()
+    readers = [Reader(world), Reader(world)]
+    world.publish(*NAMES)
+    for reader in readers:
+        reader.follow(JobSubscription, world.views, [world.book.get(JID)])
+        reader.read()
+    job_of(world, NAMES, 20_000)
+    world.time.pass_(0.1)
+    world.answer(NAMES[-1], "last")
+    world.time.pass_(0.1)
+    frames = [list(reader.socket.written) for reader in readers]
+    assert frames[0][0] is frames[1][0]
+    for got in [reader.read() for reader in readers]:
+        told: dict[str, Any] = {}
+        for message in got:
+            told |= message["minions"]
+        assert {part["state"] for part in told.values()} == {"returned"}
+        assert (len(told), told[NAMES[-1]]["return"]) == (len(NAMES), "last")
+        assert max(len(json.dumps(message)) for message in got) < 1.1 * PIECE_BYTES
+    assert [reader.closed_with for reader in readers] == [[], []]
+
+
+def test_who_shares_a_large_change_does_not_share_what_another_may_see_later() -> None:
+    """Pieces are made when somebody has room for them, and perhaps after his permissions changed."""
+    world = World()
+    world.targets.sets["half"] = set(NAMES[:600])
+    readers = [Reader(world), Reader(world)]
+    world.publish(*NAMES)
+    pictures = [reader.follow(JobSubscription, world.views, [world.book.get(JID)]) for reader in readers]
+    for picture, reader in zip(pictures, readers, strict=True):
+        picture.session.viewer = world.session({"half": ["test.*"]}).viewer
+        picture.regroup()
+        reader.read()
+    assert pictures[0].session.viewer == pictures[1].session.viewer
+    for minion in NAMES:
+        world.answer(minion, "x" * 20_000)
+    world.time.pass_(0.1)
+    pictures[0].session.viewer = world.session(".*").viewer
+    pictures[0].regroup()
+    got = readers[1].read()
+    assert set(names_in(got)) == set(NAMES[:600])
+    assert {(message["job"]["tgt"], message["job"]["total"]) for message in got} == {(None, 600)}
+    assert set(names_in(readers[0].read())) == set(NAMES)
+
+
+def test_all_jobs_tell_a_large_change_in_pieces() -> None:
+    """Of ``jid: *`` too."""
+    world = World()
+    reader = Reader(world)
+    world.publish(*NAMES)
+    reader.follow(AllJobsSubscription, world.views)
+    reader.read()
+    job_of(world, NAMES, 20_000)
+    world.time.pass_(0.1)
+    assert set(names_in(reader.read())) == set(NAMES)
+    assert reader.closed_with == []
+
+
+def test_a_change_of_the_grains_of_many_comes_in_pieces() -> None:
+    """A refresh of all of them."""
+    world = World()
+    reader = Reader(world)
+    follow_fleet(world, reader, 10, NAMES)
+    reader.read()
+    world.fleet.read_grains({minion: {"text": "y" * 20_000} for minion in NAMES})
+    world.time.pass_(0.1)
+    got = reader.read()
+    assert (reader.closed_with, set(names_in(got))) == ([], set(NAMES))
+    assert max(len(json.dumps(message)) for message in got) < 1.1 * PIECE_BYTES
+
+
+def test_returns_that_are_left_out_do_not_count() -> None:
+    """What a client does not get makes its pieces no smaller."""
+    world = World()
+    reader = Reader(world)
+    follow_job(world, reader, 20_000, NAMES, without_return=True)
+    assert [len(message.get("minions", ())) for message in reader.read()] == [500, 500, 200, 0]
+
+
+def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that came with a size have one; those that were read from the store are measured when first sent."""
+    measured: list[Any] = []
+    monkeypatch.setattr(batchrequests, "encode", lambda value: measured.append(value) or b"12345")
+    batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], [Request(name, 0) for name in FEW], created=0.0)
+    batch.send(batch.next(), 0.0)
+    batch.end(0, "resolved", 0.0, result="came", size=600)
+    batch.end(1, "error", 0.0, result={"error": "missing"})
+    for _ in range(2):
+        assert [batch.weigh(place) for place in range(3)] == [605, 10, 5]
+    assert measured == [[[], {}], {"error": "missing"}]
+    assert batchrecords.calls(batch) == [{"fun": "test.ping", "arg": [], "kwarg": {}, "method": "post", "resource": ""}]
+    assert len(batchrecords.chunk(batch, 0)[0]) == 10, "sizes are not stored"
+
+
+def test_what_is_cut() -> None:
+    """By number and by bytes; one that is too large by itself; nothing is one empty piece."""
+    assert [len(piece) for piece in cut(range(1200), lambda _: 0, MIB)] == [PIECE, PIECE, 200]
+    sizes = [100, 5000, 100, 100, 700, 300]
+    assert list(cut(sizes, int, 1000)) == [[100], [5000], [100, 100], [700], [300]]
+    assert list(cut([], int, 1000)) == [[]]
+
+
+def test_a_piece_is_small_beside_the_outbox() -> None:
+    """An eighth of it, and a mebibyte at most."""
+    assert [most_bytes(Client(most_bytes=bound).outbox) for bound in (64 * 1024, 64 * MIB)] == [8192, MIB]
+
+
+def test_a_piece_that_has_no_room_waits_for_it() -> None:
+    """Half of the bound is left to what else comes; what needs more waits until nothing else does."""
+    socket, called = Socket(), list[str]()
+    outbox = Outbox(socket, most_bytes=4 * TRANSPORT_BYTES, most_frames=10, on_overflow=lambda: called.append("over"))
+    assert outbox.has_room(100 * TRANSPORT_BYTES), "nothing waits"
+    socket.stuck = True
+    outbox.put(b"x" * TRANSPORT_BYTES)
+    assert (outbox.has_room(TRANSPORT_BYTES), outbox.has_room(TRANSPORT_BYTES + 1)) == (True, False)
+    outbox.when_room(TRANSPORT_BYTES + 1, lambda: called.append("half"))
+    outbox.when_room(3 * TRANSPORT_BYTES, lambda: called.append("all"))
+    socket.stuck = False
+    socket.write = lambda data: setattr(socket, "stuck", True)  # type: ignore[method-assign]
+    outbox.pump()
+    assert called == ["half"]
+    socket.stuck = False
+    outbox.pump()
+    assert called == ["half", "all"]

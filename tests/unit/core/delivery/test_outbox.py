@@ -1,0 +1,200 @@
+"""What waits for a slow client: in order, bounded, and nobody else's trouble."""
+
+from __future__ import annotations
+
+from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
+
+from tests.unit.core.support import Socket
+
+
+class Stream:
+    """A subscription that would rather lose events than the connection."""
+
+    def __init__(self) -> None:
+        self.dropped: list[tuple[int, int, int]] = []
+
+    def lost(self, first: int, last: int, count: int) -> None:
+        self.dropped.append((first, last, count))
+
+    def gap(self) -> bytes | None:
+        if not self.dropped:
+            return None
+        told = b"<gap %d-%d>" % (self.dropped[0][0], self.dropped[-1][1])
+        self.dropped.clear()
+        return told
+
+
+class Slow:
+    """An outbox whose client does not read until told to."""
+
+    def __init__(self, *, most_bytes: int = 100, most_frames: int = 10) -> None:
+        self.socket = Socket()
+        self.socket.stuck = True
+        self.overflows: list[None] = []
+        self.outbox = Outbox(
+            self.socket, most_bytes=most_bytes, most_frames=most_frames, on_overflow=lambda: self.overflows.append(None)
+        )
+
+    def read(self) -> bytes:
+        """Let the client read everything; return what it got."""
+        self.socket.stuck = False
+        self.outbox.pump()
+        got = b"".join(self.socket.written)
+        self.socket.written.clear()
+        return got
+
+
+def test_an_idle_connection_gets_a_frame_at_once() -> None:
+    """Nothing is held back from who reads."""
+    slow = Slow()
+    slow.socket.stuck = False
+    slow.outbox.put(b"a")
+    assert slow.socket.written == [b"a"]
+    assert slow.outbox.idle
+
+
+def test_frames_wait_in_order() -> None:
+    """What waits goes out in the order it came, when the client reads again."""
+    slow = Slow()
+    for number in range(5):
+        slow.outbox.put(b"%d" % number)
+    assert slow.socket.written == []
+    assert (slow.outbox.bytes, slow.outbox.idle) == (5, False)
+    assert slow.read() == b"01234"
+    assert (slow.outbox.bytes, slow.outbox.idle) == (0, True)
+
+
+def test_a_frame_does_not_overtake_what_waits() -> None:
+    """A transport that has written does not let a new frame pass those that have not been pumped yet."""
+    slow = Slow()
+    slow.outbox.put(b"a")
+    slow.socket.stuck = False
+    slow.outbox.put(b"b")
+    assert slow.read() == b"ab"
+
+
+def test_pump_hands_out_a_portion_at_a_time() -> None:
+    """The transport gets no more than it should hold; the rest waits here, where it can be bounded."""
+    slow = Slow(most_bytes=10 * TRANSPORT_BYTES)
+    for _ in range(6):
+        slow.outbox.put(b"x" * (TRANSPORT_BYTES // 2))
+    slow.socket.stuck = False
+    slow.socket.write = lambda data: (slow.socket.written.append(data), setattr(slow.socket, "stuck", True))  # type: ignore[assignment]
+    slow.outbox.pump()
+    assert [len(data) for data in slow.socket.written] == [TRANSPORT_BYTES]
+    assert slow.outbox.bytes == 2 * TRANSPORT_BYTES
+
+
+def test_bytes_are_bounded() -> None:
+    """A frame that does not fit ends the connection, once, and frees what waited."""
+    slow = Slow(most_bytes=10)
+    slow.outbox.put(b"x" * 10)
+    assert slow.overflows == []
+    slow.outbox.put(b"y")
+    slow.outbox.put(b"z")
+    assert (len(slow.overflows), slow.outbox.bytes, slow.outbox.closed) == (1, 0, True)
+    assert slow.read() == b""
+
+
+def test_frames_are_bounded() -> None:
+    """Small frames are counted too."""
+    slow = Slow(most_frames=3)
+    for _ in range(3):
+        slow.outbox.put(b"x")
+    assert slow.overflows == []
+    slow.outbox.put(b"x")
+    assert len(slow.overflows) == 1
+
+
+def test_a_frame_larger_than_the_bound_passes_when_nothing_waits() -> None:
+    """The bound is on what waits, not on what is said."""
+    slow = Slow(most_bytes=10)
+    slow.socket.stuck = False
+    slow.outbox.put(b"x" * 100)
+    assert slow.read() == b"x" * 100
+
+
+def test_nothing_is_sent_after_close() -> None:
+    """A connection that is gone costs nothing."""
+    slow = Slow()
+    slow.outbox.put(b"a")
+    slow.outbox.close()
+    slow.outbox.put(b"b")
+    assert (slow.read(), slow.outbox.bytes) == (b"", 0)
+
+
+def test_when_drained_calls_once_below_half() -> None:
+    """A replay that paused goes on when there is room again, and is called once for each time it asked."""
+    slow = Slow(most_frames=4)
+    calls: list[None] = []
+    for _ in range(3):
+        slow.outbox.put(b"x")
+    assert slow.outbox.full
+    slow.outbox.when_drained(lambda: calls.append(None))
+    slow.outbox.pump()  # the transport is still busy
+    assert calls == []
+    slow.read()
+    slow.read()
+    assert len(calls) == 1
+
+
+def test_who_asks_again_in_the_call_is_called_again() -> None:
+    """A replay of several steps asks anew at each."""
+    slow = Slow()
+    calls: list[int] = []
+
+    def step() -> None:
+        calls.append(len(calls))
+        if len(calls) < 3:
+            slow.outbox.when_drained(step)
+
+    slow.outbox.when_drained(step)
+    for _ in range(5):
+        slow.read()
+    assert calls == [0, 1, 2]
+
+
+def test_the_oldest_that_may_be_dropped_makes_room() -> None:
+    """For who asked for that, old events go, a quarter at once; the gap is told where they are missing."""
+    slow, stream = Slow(most_frames=8), Stream()
+    for number in range(1, 10):
+        slow.outbox.put(b"%d" % number, stream, number, number, 1)
+    assert slow.overflows == []
+    assert slow.read() == b"<gap 1-3>456789"
+
+
+def test_other_frames_are_kept() -> None:
+    """Replies and the frames of others stay, in their order."""
+    slow, stream = Slow(most_frames=8), Stream()
+    for number in range(1, 5):
+        slow.outbox.put(b"R%d" % number)
+        slow.outbox.put(b"%d" % number, stream, number, number, 1)
+    slow.outbox.put(b"R5")
+    assert slow.read() == b"R1R2R3R4<gap 1-3>4R5"
+
+
+def test_a_gap_is_told_though_nothing_of_its_stream_is_left() -> None:
+    """Whose frames were all dropped learns it after the others' frames."""
+    slow, stream = Slow(most_frames=2), Stream()
+    slow.outbox.put(b"1", stream, 1, 1, 1)
+    slow.outbox.put(b"A")
+    slow.outbox.put(b"B")
+    assert slow.read() == b"AB<gap 1-1>"
+
+
+def test_room_is_made_in_bytes_too() -> None:
+    """A large frame pushes out as many small ones as it needs, and no more."""
+    slow, stream = Slow(most_bytes=20), Stream()
+    for number in range(1, 6):
+        slow.outbox.put(b"%d" % number * 4, stream, number, number, 1)
+    slow.outbox.put(b"abc")
+    assert slow.read() == b"<gap 1-2>333344445555abc"
+
+
+def test_where_dropping_does_not_help_the_connection_ends() -> None:
+    """What may not be dropped still counts against the bound."""
+    slow, stream = Slow(most_frames=2), Stream()
+    slow.outbox.put(b"A")
+    slow.outbox.put(b"B")
+    slow.outbox.put(b"1", stream, 1, 1, 1)
+    assert len(slow.overflows) == 1

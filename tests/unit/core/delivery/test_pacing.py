@@ -1,0 +1,53 @@
+"""Changes are told at most so often, and the last one always."""
+
+from __future__ import annotations
+
+from websocket_api.core.delivery.pacing import Pacer
+
+from tests.unit.core.support import Time
+
+
+def paced(time: Time) -> tuple[Pacer, list[float]]:
+    told: list[float] = []
+    start = time.now
+    return Pacer(0.1, lambda: told.append(round(time.now - start, 3)), time.later, time), told
+
+
+def test_the_first_change_is_told_at_once() -> None:
+    """Nothing waits when nothing was told lately."""
+    time = Time()
+    pacer, told = paced(time)
+    pacer.poke()
+    time.pass_(0.0)
+    assert told == [0.0]
+
+
+def test_many_changes_are_told_together() -> None:
+    """What changes within the interval is told once, at its end."""
+    time = Time()
+    pacer, told = paced(time)
+    for _ in range(50):
+        pacer.poke()
+        time.pass_(0.01)
+    time.pass_(1.0)
+    assert told == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_nothing_is_told_without_a_change() -> None:
+    """One change is told once."""
+    time = Time()
+    pacer, told = paced(time)
+    pacer.poke()
+    time.pass_(10.0)
+    assert told == [0.0]
+
+
+def test_after_a_pause_a_change_is_told_at_once_again() -> None:
+    """The interval counts from the last telling."""
+    time = Time()
+    pacer, told = paced(time)
+    pacer.poke()
+    time.pass_(5.0)
+    pacer.poke()
+    time.pass_(0.0)
+    assert told == [0.0, 5.0]

@@ -1,0 +1,75 @@
+"""One encoding for everything, whichever JSON library is installed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+from websocket_api.core.delivery import decoding
+from websocket_api.core.events import encoding
+
+ODD = {
+    "text bytes": (b"abc", "abc"),
+    "other bytes": (b"\xff\x00", {"base64": "/wA="}),
+    "not a number": (float("nan"), None),
+    "infinity": ([float("inf")], [None]),
+    "a huge integer": (10**40, 10**40),
+    "a lone surrogate": ("a\ud800b", "a?b"),
+    "a number as key": ({1: 2}, {"1": 2}),
+    "None and True as keys": ({None: 1, True: 2}, {"null": 1, "true": 2}),
+    "bytes as key": ({b"k": 1}, {"k": 1}),
+    "a tuple as key": ({(1, 2): 1}, {"(1, 2)": 1}),
+    "a set": ({3}, [3]),
+    "a tuple": ((1, 2), [1, 2]),
+    "a date": (datetime.date(2026, 1, 2), "2026-01-02"),
+}
+
+
+@pytest.fixture(params=["orjson", "json"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encode with each of the two libraries."""
+    if request.param == "json":
+        monkeypatch.setattr(encoding, "orjson", None)
+        monkeypatch.setattr(decoding, "orjson", None)
+    elif encoding.orjson is None:
+        pytest.skip("orjson is not installed here")
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("value", "parsed"), ODD.values(), ids=ODD)
+def test_odd_values_parse_to_the_same(value: Any, parsed: Any) -> None:
+    """Any value that Salt can put on its bus gets a JSON text, and both libraries' texts mean the same."""
+    assert json.loads(encoding.encode({"v": value, "rest": 1})) == {"v": parsed, "rest": 1}
+
+
+@pytest.mark.usefixtures("library")
+def test_deep_nesting_costs_only_the_deep_part() -> None:
+    """A value that is nested beyond the limit is cut there; what stands beside it is untouched."""
+    deep: Any = "bottom"
+    for _ in range(5000):
+        deep = [deep]
+    value = json.loads(encoding.encode({"deep": deep, "beside": 1}))
+    assert value["beside"] == 1
+    assert encoding.TOO_DEEP in str(value["deep"])
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "{", "", "nul"])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    """NaN and Infinity are no JSON, though Python's own parser takes them."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the two libraries word it differently
+        decoding.decode(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 100_000, '{"a": ' * 50_000, '"\\ud800"', '{"\\udfff": 1}', "NaN", "", "1 2"],
+    ids=lambda text: text[:9],
+)
+@pytest.mark.usefixtures("library")
+def test_what_is_no_json_is_a_value_error(text: str) -> None:
+    """Nothing that a client sends raises anything else, whichever library reads it."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the libraries' own words differ
+        decoding.decode(text)

@@ -1,0 +1,111 @@
+"""What is taken out of events before anybody sees them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from websocket_api.core.events.event import make
+from websocket_api.core.events.redaction import REDACTED, SECRET_NAMES, redact, redact_private_keys
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"
+MARK = {"__kwarg__": True}
+
+PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "at the top": ({"token": "s"}, {"token": REDACTED}),
+    "what Salt adds to a publish": ({"__pub_ret": "s"}, {"__pub_ret": REDACTED}),
+    "in kwargs": ({"kwargs": {"password": "s"}}, {"kwargs": {"password": REDACTED}}),
+    "in kwarg": ({"kwarg": {"password": "s"}}, {"kwarg": {"password": REDACTED}}),
+    "in a runner's keywords": ({"fun_args": [1, {"token": "s"}]}, {"fun_args": [1, {"token": REDACTED}]}),
+    "in a minion's keywords": (
+        {"fun_args": ["a", {**MARK, "password": "s"}]},
+        {"fun_args": ["a", {**MARK, "password": REDACTED}]},
+    ),
+    "in a publish load's keywords": ({"arg": [{**MARK, "key": "s"}]}, {"arg": [{**MARK, "key": REDACTED}]}),
+    "in the keywords of one function of several": (
+        {"arg": [["a", {**MARK, "password": "s"}], []], "fun_args": [[], [{**MARK, "token": "s"}]]},
+        {"arg": [["a", {**MARK, "password": REDACTED}], []], "fun_args": [[], [{**MARK, "token": REDACTED}]]},
+    ),
+    "a whole object": ({"key": {"deep": ["s"]}}, {"key": REDACTED}),
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "a name that only contains one": {"tokens": 1, "my_key": 2},
+    "deeper inside a return": {"return": {"token": "not ours to know"}},
+    "a positional object of a minion's function": {"arg": [{"key": "a value"}]},
+    "a list among the arguments": {"arg": [["a", {"key": "a value"}], [[{**MARK, "key": "too deep"}]]], "fun_args": []},
+    "names that are no text": {1: "a", None: "b"},
+    "keywords without secrets": {"kwargs": {"name": "nginx"}, "fun_args": [{"name": "nginx"}]},
+}
+
+
+@pytest.mark.parametrize(("data", "clean"), PLACES.values(), ids=PLACES)
+def test_secrets_are_replaced(data: dict[str, Any], clean: dict[str, Any]) -> None:
+    """The values of secret names are replaced at the top, in keywords, and nowhere else."""
+    assert redact({**data, "id": "web"}) == {**clean, "id": "web"}
+
+
+@pytest.mark.parametrize("name", sorted(SECRET_NAMES))
+def test_every_secret_name(name: str) -> None:
+    """Each of the names counts."""
+    assert redact({name: "s"}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
+def test_the_rest_is_the_same_object(data: dict[str, Any]) -> None:
+    """An event without secrets is not copied."""
+    assert redact(data) is data
+
+
+def test_the_original_stays_as_it_was() -> None:
+    """Redaction makes a copy: what the bus holds is not ours to change."""
+    data = {"kwargs": {"token": "s"}, "token": "s"}
+    redact(data)
+    assert data == {"kwargs": {"token": "s"}, "token": "s"}
+
+
+@pytest.mark.parametrize(
+    ("value", "clean"),
+    [
+        (PEM, REDACTED),
+        (f"before {PEM} after", f"before {REDACTED} after"),
+        (f"{PEM}{PEM}", REDACTED * 2),
+        ("-----BEGIN PRIVATE KEY-----\ncut off", REDACTED),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----x-----END OPENSSH PRIVATE KEY-----", REDACTED),
+        ("-----BEGIN PUBLIC KEY-----x-----END PUBLIC KEY-----", "-----BEGIN PUBLIC KEY-----x-----END PUBLIC KEY-----"),
+        ({"a": [{"b": (PEM,)}]}, {"a": [{"b": [REDACTED]}]}),
+        ({PEM: 1}, {REDACTED: 1}),
+        (PEM.encode(), REDACTED),
+        (b"plain", b"plain"),
+        (17, 17),
+    ],
+)
+def test_private_keys_go_wherever_they_are(value: Any, clean: Any) -> None:
+    """A PEM private key is replaced at any depth, also one that was cut off."""
+    assert redact_private_keys(value) == clean
+
+
+def test_a_private_key_in_a_return_reaches_nobody() -> None:
+    """Neither the body that clients get nor the data that the views get holds the key."""
+    event, data = make(1, "salt/wheel/20261123120000000001/ret", {"return": {"priv": PEM}}, 0.0)
+    assert b"MIIE" not in event.body
+    assert data == {"return": {"priv": REDACTED}}
+
+
+def test_a_private_key_that_a_minion_sends_reaches_nobody() -> None:
+    """What a minion sends itself is searched for private keys too."""
+    event, _ = make(1, "my/tag", {"cmd": "_minion_event", "id": "web", "data": {"x": PEM}}, 0.0)
+    assert event.shown() == {"seq": 1, "tag": "my/tag", "data": {"x": REDACTED}, "minion": "web"}
+
+
+@pytest.mark.parametrize("value", [PEM.encode(), b"\xff\x00" + PEM.encode(), bytearray(b"\xfe" + PEM.encode())])
+def test_a_private_key_among_bytes_is_not_hidden_in_base64(value: bytes) -> None:
+    """Bytes that are no text travel as base64, in which nobody would find the key but who looks for it."""
+    event, data = make(1, "salt/wheel/20261123120000000001/ret", {"return": value}, 0.0)
+    assert event.shown()["data"]["return"].endswith(REDACTED)
+    assert "MIIE" not in str(data)
+
+
+def test_what_a_minion_sends_keeps_its_own_names() -> None:
+    """A minion's own field that happens to be called key is its own business; it is shown unwrapped."""
+    event, _ = make(1, "my/tag", {"cmd": "_minion_event", "id": "web", "data": {"key": "value"}}, 0.0)
+    assert event.shown()["data"] == {"key": "value"}

@@ -1,0 +1,269 @@
+"""The job object: states, counts and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from websocket_api.core.jobs.job import Job, Part, shown, start_time, state_of
+
+from tests.unit.core.support import JID
+
+NOW = 1_000_000.0
+DONE = {"return": True, "retcode": 0, "success": True}
+BAD = {"return": "no", "retcode": 1, "success": False}
+
+
+def job(*minions: str) -> Job:
+    made = Job(JID, fun="test.ping", arg=[], tgt="*", tgt_type="glob", user="ann")
+    made.expect(minions)
+    return made
+
+
+def give_up(state: str, *minions: str) -> Callable[[Job], Any]:
+    return lambda one: one.give_up(minions, state, NOW)
+
+
+def back(*minions: str, **data: Any) -> Callable[[Job], Any]:
+    def act(one: Job) -> None:
+        for minion in minions:
+            one.returned(minion, {**DONE, **data}, 10, NOW)
+
+    return act
+
+
+STATES: dict[str, tuple[list[Callable[[Job], Any]], str]] = {
+    "nobody returned": ([], "running"),
+    "some returned": ([back("a")], "running"),
+    "all returned": ([back("a", "b")], "complete"),
+    "one failed": ([back("a"), back("b", **BAD)], "failed"),
+    "all failed": ([back("a", "b", **BAD)], "failed"),
+    "one is missing": ([back("a"), give_up("missing", "b")], "partial"),
+    "one failed, one is missing": ([back("a", **BAD), give_up("missing", "b")], "partial"),
+    "one was canceled": ([back("a"), give_up("canceled", "b")], "canceled"),
+    "missing, then back late": ([back("a"), give_up("missing", "b"), back("b")], "complete"),
+    "canceled, then back late": ([back("a"), give_up("canceled", "b"), back("b")], "complete"),
+    "given up what has returned": ([back("a", "b"), give_up("missing", "a", "b")], "complete"),
+    "returned twice": ([back("a", "b"), back("a", **BAD)], "failed"),
+}
+
+
+@pytest.mark.parametrize(("acts", "state"), STATES.values(), ids=STATES)
+def test_states(acts: list[Callable[[Job], Any]], state: str) -> None:
+    """A job's state follows from those of its minions."""
+    one = job("a", "b")
+    for act in acts:
+        act(one)
+    assert one.state == shown(one)["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("data", "state", "success"),
+    [
+        ({"retcode": 0, "success": True}, "returned", True),
+        ({"retcode": 1, "success": True}, "failed", True),
+        ({"retcode": 0, "success": False}, "failed", False),
+        ({"retcode": 2}, "failed", False),
+        ({"retcode": 0}, "returned", True),
+        ({}, "returned", True),
+        ({"retcode": "odd"}, "returned", True),
+        ({"retcode": True}, "failed", False),
+        ({"retcode": False}, "returned", True),
+    ],
+)
+def test_success_of_a_return(data: dict[str, Any], state: str, success: bool) -> None:
+    """A return code or a plain failure makes it failed; what says neither counts as success, as in Salt."""
+    one = job("a")
+    one.returned("a", data, 0, NOW)
+    assert (one.parts["a"].state, one.parts["a"].success) == (state, success)
+    assert type(one.parts["a"].retcode) in (int, type(None))
+
+
+def test_counts() -> None:
+    """Total counts all, done who ended in any way, failed and missing their own."""
+    one = job("a", "b", "c", "d", "e")
+    back("a")(one)
+    back("b", **BAD)(one)
+    one.give_up(["c"], "missing", NOW)
+    one.give_up(["d"], "canceled", NOW)
+    view = shown(one)
+    assert {name: view[name] for name in ("total", "done", "failed", "missing", "progress")} == {
+        "total": 5,
+        "done": 4,
+        "failed": 1,
+        "missing": 1,
+        "progress": 80.0,
+    }
+
+
+def test_the_end_has_a_time() -> None:
+    """The end is when the last expected minion ended; a late return does not move it."""
+    one = job("a", "b")
+    one.returned("a", DONE, 0, NOW)
+    assert (one.ended, one.end_time) == (False, None)
+    one.give_up(["b"], "missing", NOW + 1)
+    assert (one.ended, one.end_time) == (True, "1970-01-12T13:46:41+00:00")
+    one.returned("b", DONE, 0, NOW + 50)
+    assert one.end_time == "1970-01-12T13:46:41+00:00"
+
+
+def test_a_return_may_come_before_the_job_is_known() -> None:
+    """What came first is kept, and the job has not ended before everybody who is expected returned."""
+    one = Job(JID)
+    one.returned("a", DONE, 0, NOW)
+    assert (one.state, one.ended) == ("unknown", False)
+    one.fun = "test.ping"
+    one.expect(["a", "b"], now=NOW)
+    assert (one.state, one.parts["a"].state, one.parts["b"].state) == ("running", "returned", "pending")
+
+
+def test_a_job_whose_only_return_came_first_has_ended_with_a_time() -> None:
+    """A job that turns out to be over is over, with a time."""
+    one = Job(JID)
+    one.returned("a", DONE, 0, NOW)
+    one.fun = "test.ping"
+    one.expect(["a"], now=NOW + 1)
+    assert (one.state, one.end_time) == ("complete", "1970-01-12T13:46:41+00:00")
+
+
+def test_minions_without_a_key_are_missing_from_the_start() -> None:
+    """Who was asked for by name and has no key is not waited for."""
+    one = Job(JID, fun="test.ping")
+    one.expect(["a"], ["gone"])
+    back("a")(one)
+    assert (one.state, one.parts["gone"].state) == ("partial", "missing")
+
+
+def test_a_job_of_the_cache_is_unknown_until_somebody_says_more() -> None:
+    """Nobody knows whether those who did not return still run it."""
+    one = job("a", "b")
+    one.certain = False
+    assert one.state == "unknown"
+    assert one.report("a", 10, None)
+    assert one.state == "running"
+
+
+def test_progress_never_falls() -> None:
+    """A report below an earlier one changes nothing, and none leaves 0 to 100."""
+    one = job("a")
+    reported = []
+    for percent in (10, 50, 30, -5, 400):
+        one.report("a", percent, None)
+        reported.append(one.parts["a"].progress)
+    assert reported == [10, 50, 50, 50, 100]
+
+
+def test_progress_tells_a_message_and_that_it_runs() -> None:
+    """The last message stays until there is another."""
+    one = job("a")
+    one.report("a", 10, "unpacking")
+    one.report("a", 20, None)
+    part = one.parts["a"].shown()
+    assert (part["state"], part["progress"], part["message"]) == ("running", 20.0, "unpacking")
+
+
+@pytest.mark.parametrize("minion", ["stranger", "ended"])
+def test_progress_of_who_is_not_running_it_is_refused(minion: str) -> None:
+    """Only a minion that the job targets and that has not ended can report."""
+    one = job("ended", "other")
+    back("ended")(one)
+    assert not one.report(minion, 10, "x")
+    assert "stranger" not in one.parts
+
+
+def test_the_whole_progress_is_the_mean() -> None:
+    """Whoever ended counts in full, the others as they report."""
+    one = job("a", "b", "c", "d")
+    back("a")(one)
+    one.report("b", 33.333, None)
+    assert shown(one)["progress"] == 33.3
+
+
+def test_give_up_names_whose_part_ended() -> None:
+    """Those who had ended, and those who are unknown, are left as they are."""
+    one = job("a", "b")
+    back("a")(one)
+    assert one.give_up(["a", "b", "stranger"], "missing", NOW) == ["b"]
+    assert set(one.parts) == {"a", "b"}
+
+
+def test_the_size_follows_the_last_return() -> None:
+    """A second return replaces the first, also in what is counted."""
+    one = job("a")
+    one.returned("a", DONE, 100, NOW)
+    one.returned("a", DONE, 30, NOW)
+    assert one.size == 30
+
+
+def test_a_cut_view_knows_only_its_minions() -> None:
+    """Minions, counts and the state of an ended job are those of the visible ones; call and target are hidden."""
+    one = job("a", "b", "c")
+    one.arg = ["x"]
+    back("a")(one)
+    back("b", **BAD)(one)
+    one.give_up(["c"], "missing", NOW)
+    view = shown(one, ["a"], hide_call=True)
+    assert (set(view["minions"]), view["total"], view["failed"], view["missing"]) == ({"a"}, 1, 0, 0)
+    assert (view["state"], view["arg"], view["tgt"]) == ("complete", None, None)
+    assert shown(one)["state"] == "partial"
+
+
+def test_a_view_without_parts_has_the_counts() -> None:
+    """A list of jobs needs no minions."""
+    view = shown(job("a"), parts=False)
+    assert "minions" not in view
+    assert view["total"] == 1
+
+
+@pytest.mark.parametrize(("success", "state"), [(True, "complete"), (False, "failed")])
+def test_a_runner_ends_with_its_return(success: bool, state: str) -> None:
+    """A runner has no minions: its return and success are its own."""
+    one = Job(JID, kind="runner", fun="manage.up")
+    assert (one.state, shown(one)["progress"]) == ("running", 0.0)
+    one.finish(["a"], success, 5, NOW)
+    view = shown(one)
+    assert (view["state"], view["return"], view["success"], view["progress"]) == (state, ["a"], success, 100.0)
+    assert view["minions"] == {}
+
+
+def test_state_of_no_parts_is_complete() -> None:
+    """A job for nobody lacks nobody."""
+    assert state_of([]) == "complete"
+
+
+@pytest.mark.parametrize(("jid", "known"), [(JID, True), (f"{JID}_77", True), ("2" * 20, False), ("", False)])
+def test_a_jid_tells_when_it_was_made(jid: str, known: bool) -> None:
+    """The time is in the jid; one that holds none tells nothing."""
+    assert (start_time(jid) is not None) is known
+
+
+def test_a_return_costs_the_same_however_many_minions_a_job_has() -> None:
+    """Nothing goes through all parts for one of them."""
+
+    class Parts(dict[str, Part]):
+        """Parts that nobody may go through."""
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all parts were looked at")
+
+        items = values = keys = __iter__  # type: ignore[assignment]
+
+    one = job("a", "b", "c", "d")
+    one.parts = Parts(one.parts)
+    one.report("a", 10, None)
+    back("a")(one)
+    back("d", **BAD)(one)
+    assert (one.waiting, one.ended) == (["b", "c"], False)
+    one.give_up(["b", "b"], "missing", NOW)
+    one.expect((), ["c", "gone"])
+    assert (one.waiting, one.ended) == ([], True)
+
+
+def test_who_is_waited_for_follows_from_the_parts() -> None:
+    """Whatever a job is made of."""
+    one = Job(JID, fun="test.ping", parts={"a": Part(), "b": Part("returned"), "c": Part("running")})
+    assert one.waiting == ["a", "c"]
+    one.put("a", Part("returned"))
+    one.take("b", Part(), NOW)
+    assert one.waiting == ["c", "b"]

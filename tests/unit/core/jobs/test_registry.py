@@ -1,0 +1,409 @@
+"""All jobs, as the bus tells of them; what nobody should believe changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from websocket_api.core.events.event import make
+from websocket_api.core.jobs.job import Job, start_time
+from websocket_api.core.jobs.registry import JobBook
+from websocket_api.core.jobs.retention import QUIET_SECONDS
+
+from tests.unit.core.support import JID, World
+
+RUN = f"salt/run/{JID}"
+DONE = {"cmd": "_return", "jid": JID, "fun": "test.ping", "return": True, "retcode": 0, "success": True}
+
+
+def job(world: World, jid: str = JID) -> Job:
+    found = world.book.get(jid)
+    assert found is not None
+    return found
+
+
+def states(world: World) -> dict[str, str]:
+    return {name: part.state for name, part in job(world).parts.items()}
+
+
+def progress(world: World, minion: str, percent: Any, *, sender: str | None = None, message: Any = "") -> None:
+    """What ``websocket_api.progress`` fires from a minion."""
+    tag = f"salt/job/{JID}/prog/{minion}/websocket_api"
+    data = {"percent": percent, "message": message}
+    world.fire(tag, cmd="_minion_event", id=sender or minion, tag=tag, data=data)
+
+
+def state_event(world: World, minion: str, number: Any, length: Any) -> None:
+    """What Salt fires with ``state_events``: counted from 0, and wrapped once more."""
+    tag = f"salt/job/{JID}/prog/{minion}/{number}"
+    data = {"data": {"len": length, "ret": {"name": "nginx", "result": True}}}
+    world.fire(tag, cmd="_minion_event", id=minion, tag=tag, data=data)
+
+
+def test_a_published_job_is_known_with_its_minions() -> None:
+    """``new`` tells what runs, who started it, and who is expected to return."""
+    world = World()
+    world.publish("a", "b", fun="state.apply", arg=("nginx", {"__kwarg__": True, "test": True}), user="ann")
+    one = job(world)
+    assert (one.kind, one.fun, one.user, one.tgt, one.state) == ("job", "state.apply", "ann", "*", "running")
+    assert one.arg == ["nginx", {"__kwarg__": True, "test": True}]
+    assert states(world) == {"a": "pending", "b": "pending"}
+
+
+def test_a_minion_without_a_key_is_missing() -> None:
+    """``new`` names who was asked for and is not there."""
+    world = World()
+    world.fire(f"salt/job/{JID}/new", fun="test.ping", arg=[], minions=["a"], missing=["gone"], user="root")
+    assert states(world) == {"a": "pending", "gone": "missing"}
+
+
+def test_metadata_is_kept() -> None:
+    """What was given with the job is found beside it."""
+    world = World()
+    world.fire(f"salt/job/{JID}/new", fun="test.ping", arg=[], minions=["a"], metadata={"ticket": "OPS-17"})
+    assert job(world).metadata == {"ticket": "OPS-17"}
+
+
+def test_returns_end_the_job() -> None:
+    """When all have returned the job is complete, with a time."""
+    world = World()
+    world.publish("a", "b")
+    world.answer("a")
+    world.answer("b", "broken", retcode=1)
+    assert states(world) == {"a": "returned", "b": "failed"}
+    assert (job(world).state, job(world).end_time is None) == ("failed", False)
+
+
+@pytest.mark.parametrize(
+    ("success", "retcode", "state"),
+    [
+        ({"test.ping": True, "cmd.run": True}, {"test.ping": 0, "cmd.run": 0}, "complete"),
+        ({"test.ping": True, "cmd.run": False}, {"test.ping": 0, "cmd.run": 3}, "failed"),
+        ({"test.ping": True, "cmd.run": False}, {"test.ping": 0}, "failed"),  # it raised
+        ([True, False], [0, None], "failed"),  # with multifunc_ordered
+        ([True, True], [0, 0], "complete"),
+    ],
+)
+def test_a_compound_command_is_one_job(success: Any, retcode: Any, state: str) -> None:
+    """Named as on Salt's command line; it failed where one of its functions did."""
+    world = World()
+    new = {"fun": ["test.ping", "cmd.run"], "arg": [[], ["id"]], "tgt": "*", "tgt_type": "glob", "user": "root"}
+    world.fire(f"salt/job/{JID}/new", minions=["a"], missing=[], **new)
+    assert (job(world).fun, job(world).arg, job(world).state) == ("test.ping,cmd.run", [[], ["id"]], "running")
+    world.answer("a", {"test.ping": True, "cmd.run": "x"}, success=success, retcode=retcode, fun=new["fun"])
+    assert (job(world).state, job(world).ended) == (state, True)
+
+
+def test_a_list_of_one_function_is_that_function() -> None:
+    """With its own arguments."""
+    world = World()
+    world.fire(f"salt/job/{JID}/new", minions=["a"], fun=["cmd.run"], arg=[["id"]], tgt="*", tgt_type="glob")
+    assert (job(world).fun, job(world).arg) == ("cmd.run", ["id"])
+
+
+@pytest.mark.parametrize("fun", [[], [5], {}, None, ["test.ping", None]])
+def test_a_function_of_no_form_is_unknown(fun: Any) -> None:
+    """Whatever fired it."""
+    world = World()
+    world.fire(f"salt/job/{JID}/new", minions=["a"], fun=fun, arg=[[]], tgt="*", tgt_type="glob")
+    assert (job(world).fun, job(world).state) == (None, "unknown")
+
+
+def test_a_return_before_new_is_kept() -> None:
+    """A quick minion may answer before the master says that it was asked."""
+    world = World()
+    world.answer("a")
+    assert job(world).state == "unknown"
+    world.publish("a", "b")
+    assert states(world) == {"a": "returned", "b": "pending"}
+    assert job(world).state == "running"
+
+
+def test_the_function_of_a_return_is_not_believed() -> None:
+    """What runs is told by the master alone: a minion could name any function."""
+    world = World()
+    world.answer("a", fun="test.ping")
+    assert job(world).fun is None
+    world.publish("a", fun="cmd.run")
+    world.answer("a", fun="test.ping")
+    assert job(world).fun == "cmd.run"
+
+
+FORGED: dict[str, tuple[str, dict[str, Any]]] = {
+    "a return in another's name": (f"salt/job/{JID}/ret/b", {**DONE, "id": "a"}),
+    "a return that a minion fired as an event": (
+        f"salt/job/{JID}/ret/a",
+        {"cmd": "_minion_event", "id": "a", "data": DONE},
+    ),
+    "a return that nobody checked": (f"salt/job/{JID}/ret/a", {**DONE, "id": "a", "cmd": "other"}),
+    "a job that a minion announces": (
+        f"salt/job/{JID}/new",
+        {"cmd": "_minion_event", "id": "a", "data": {"fun": "cmd.run", "minions": ["a"], "user": "root"}},
+    ),
+    "progress in another's name": (
+        f"salt/job/{JID}/prog/b/websocket_api",
+        {"cmd": "_minion_event", "id": "a", "data": {"percent": 50}},
+    ),
+    "progress of a minion that the job does not target": (
+        f"salt/job/{JID}/prog/stranger/websocket_api",
+        {"cmd": "_minion_event", "id": "stranger", "data": {"percent": 50}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("tag", "data"), FORGED.values(), ids=FORGED)
+def test_forged_events_change_nothing(tag: str, data: dict[str, Any]) -> None:
+    """A minion can fire any tag; nothing that it says about others or as the master changes a job."""
+    world = World()
+    world.publish("a", "b")
+    changes: list[Any] = []
+    world.book.on_change(lambda one, minions: changes.append(minions))
+    world.fire(tag, **data)
+    assert states(world) == {"a": "pending", "b": "pending"}
+    assert (job(world).fun, job(world).user, changes) == ("test.ping", "root", [])
+
+
+def test_forged_runners_change_nothing() -> None:
+    """A runner that a minion announces or ends is none."""
+    world = World()
+    world.fire(f"{RUN}/new", fun="runner.manage.up", user="ann", jid=JID)
+    world.fire(f"{RUN}/ret", cmd="_minion_event", id="a", data={"fun": "runner.x.y", "return": 1, "success": True})
+    assert (job(world).fun, job(world).state) == ("manage.up", "running")
+
+
+def test_progress_by_the_minions_own_word() -> None:
+    """A minion tells how far its own part is, and what it does."""
+    world = World()
+    world.publish("a", "b")
+    progress(world, "a", 40, message="unpacking")
+    part = job(world).parts["a"]
+    assert (part.state, part.progress, part.message) == ("running", 40.0, "unpacking")
+
+
+def test_progress_by_state_events() -> None:
+    """States count from 0 of their number; the name of the last one is the message."""
+    world = World()
+    world.publish("a")
+    state_event(world, "a", 2, 4)
+    part = job(world).parts["a"]
+    assert (part.progress, part.message) == (75.0, "nginx")
+
+
+@pytest.mark.parametrize(
+    ("number", "length"),
+    [("x", 4), ("", 4), (1, 0), (1, "4"), (1, None), ("²", 4), ("9" * 5000, 4), ("9" * 400, 4), (1, True)],
+)
+def test_odd_state_events_change_nothing_and_break_nothing(number: Any, length: Any) -> None:
+    """Whatever a minion writes there, the next event is handled as ever."""
+    world = World()
+    world.publish("a")
+    state_event(world, "a", number, length)
+    assert job(world).parts["a"].progress in (0.0, 100.0)
+    world.answer("a")
+    assert job(world).state == "complete"
+
+
+@pytest.mark.parametrize("percent", [None, "50", [50], {}, float("nan"), True])
+def test_odd_progress_breaks_nothing(percent: Any) -> None:
+    """Only numbers count."""
+    world = World()
+    world.publish("a")
+    progress(world, "a", percent, message=17)
+    assert job(world).parts["a"].progress in (0.0, 1.0)
+    assert job(world).parts["a"].message is None
+
+
+def test_a_runner_is_followed_from_start_to_end() -> None:
+    """A runner is a job without minions; its function is shown without the client's name."""
+    world = World()
+    world.fire(f"{RUN}/new", fun="runner.manage.up", fun_args=["x", {"timeout": 5}], user="ann", jid=JID)
+    one = job(world)
+    assert (one.kind, one.fun, one.user, one.state) == ("runner", "manage.up", "ann", "running")
+    assert one.arg == ["x", {"timeout": 5}]
+    world.fire(f"{RUN}/ret", fun="runner.manage.up", user="ann", **{"return": ["a"]}, success=True, jid=JID)
+    assert (one.state, one.value) == ("complete", ["a"])
+
+
+def test_a_wheel_that_fails_has_failed() -> None:
+    """A wheel's own word about its success counts."""
+    world = World()
+    world.fire(f"salt/wheel/{JID}/ret", fun="wheel.key.accept", user="ann", **{"return": "no"}, success=False, jid=JID)
+    assert (job(world).kind, job(world).fun, job(world).state) == ("wheel", "key.accept", "failed")
+
+
+def test_listeners_learn_whose_part_changed() -> None:
+    """Each change is told once, with the minions that it concerns."""
+    world = World()
+    told: list[tuple[str, ...]] = []
+    world.book.on_change(lambda one, minions: told.append(minions))
+    world.publish("a", "b")
+    world.answer("a")
+    progress(world, "b", 10)
+    world.book.give_up(job(world), ["a", "b"], "missing")
+    world.book.give_up(job(world), ["a", "b"], "missing")
+    assert told == [(), ("a",), ("b",), ("b",)]
+
+
+@pytest.mark.parametrize("first", ["bus", "reply"])
+def test_a_job_started_here_is_owned_by_who_started_it(first: str) -> None:
+    """Whether the bus or the reply comes first, user and eauth are those of the session."""
+    world = World()
+    load = {"fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "minions": ["a"], "missing": ["gone"]}
+    if first == "bus":
+        world.publish("a", user="somebody")
+        world.answer("a")
+    world.book.started(JID, load, "ann", "ldap")
+    if first == "reply":
+        world.publish("a", user="somebody")
+        world.answer("a")
+    assert (job(world).user, job(world).eauth) == ("ann", "ldap")
+    assert states(world) == {"a": "returned", "gone": "missing"}
+    assert job(world).ended
+
+
+def test_a_job_of_the_cache_is_remembered() -> None:
+    """What was read from the job cache is kept for the next who asks."""
+    world = World()
+    old = Job(JID, fun="test.ping")
+    assert world.book.remember(old) is old
+    assert world.book.get(JID) is old
+
+
+def test_the_bus_knows_better_than_the_cache() -> None:
+    """A job that the bus told of meanwhile is not replaced by an older record."""
+    world = World()
+    world.publish("a")
+    assert world.book.remember(Job(JID, fun="test.ping")) is job(world)
+    assert states(world) == {"a": "pending"}
+
+
+def test_returns_without_a_job_are_completed_from_the_cache() -> None:
+    """Of a job that began before the engine only returns were seen: the record replaces them, also in the count."""
+    world = World()
+    world.answer("a")
+    known = Job(JID, fun="test.ping", size=7)
+    assert world.book.remember(known) is known
+    assert world.book._bytes == 7
+
+
+def test_jobs_are_listed_newest_first_without_salts_own() -> None:
+    """Salt's own questions about jobs are no jobs that anybody looks for."""
+    world = World()
+    jids = [f"2026112312000000000{number}" for number in (2, 1, 3)]
+    for jid, fun in zip(jids, ("test.ping", "saltutil.find_job", "cmd.run"), strict=True):
+        world.fire(f"salt/job/{jid}/new", fun=fun, arg=[], minions=["a"])
+    assert [one.fun for one in world.book.newest_first()] == ["cmd.run", "test.ping"]
+
+
+def jid_of(number: int) -> str:
+    return f"20261123{number:012d}"
+
+
+def end(book: JobBook, number: int) -> None:
+    """What the bus says when a runner of that number ends."""
+    done = {"fun": "runner.manage.up", "return": None, "success": True}
+    book.take(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
+
+
+def numbers(book: JobBook) -> list[int]:
+    """Which jobs are known."""
+    return [number for number in range(1000) if book.get(jid_of(number))]
+
+
+def test_ended_jobs_are_forgotten_first() -> None:
+    """Over the bound the oldest ended ones go; those that run stay."""
+    world = World()
+    book = JobBook(most=3, clock=world.time)
+    for number in range(6):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        if number in (1, 3, 4):
+            end(book, number)
+    assert [jid for jid in map(jid_of, range(6)) if book.get(jid)] == [jid_of(number) for number in (0, 2, 5)]
+
+
+def test_jobs_that_never_end_are_bounded_too() -> None:
+    """At twice the bound even running ones go."""
+    world = World()
+    book = JobBook(most=3, clock=world.time)
+    for number in range(50):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+    assert len(book) <= 6
+    assert book.get(jid_of(49)) is not None
+
+
+def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
+    """They take their share of the book, and no more: a quarter is for those that end."""
+    world = World()
+    book = JobBook(most=40, clock=world.time)
+    for number in range(40):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+    for number in range(40, 100):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        end(book, number)
+    assert numbers(book) == [*range(40), *range(90, 100)]
+
+
+def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> None:
+    """Where others would have to go that are looked for; those of which there is news stay."""
+    world = World()
+    book = JobBook(most=40, clock=world.time)
+    for number in range(40):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+    world.time.pass_(QUIET_SECONDS + 1)
+    book.called_here("runner", jid_of(3), "manage.up", "ann", "pam")
+    for number in range(40, 70):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        end(book, number)
+    assert numbers(book) == [3, *range(11, 40), *range(60, 70)]
+
+
+def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
+    """Whether it has ended or never will, and however many jobs come after it."""
+    world = World()
+    book = JobBook(most=3, clock=world.time)
+    book.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
+    for number in range(200):
+        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        if number % 3:
+            end(book, number)
+    assert {0, 1, 199} <= set(numbers(book))
+    assert len(book) <= 8
+
+
+def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
+    """A minion that is gone never answers them, and nobody asks what became of that."""
+    world = World()
+    book = JobBook(most=10, clock=world.time)
+    for number in range(100):
+        fun = "test.ping" if number < 8 else "saltutil.find_job"
+        jid = jid_of(number)
+        stamp = start_time(jid)
+        book.take(*make(1, f"salt/job/{jid}/new", {"fun": fun, "arg": [], "minions": ["gone"], "_stamp": stamp}, 0.0))
+    assert numbers(book) == [*range(8), 98, 99]
+
+
+def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large returns push out old jobs, also of jobs that nobody announced."""
+    monkeypatch.setattr("websocket_api.core.jobs.registry.MOST_BYTES", 10_000)
+    world = World()
+    for number in range(100):
+        jid = jid_of(number)
+        data = {**DONE, "jid": jid, "id": "a", "return": "x" * 1000}
+        world.fire(f"salt/job/{jid}/ret/a", **data)
+    assert world.book._bytes <= 25_000
+    assert world.book._bytes == sum(one.size for one in world.book._jobs.values())
+
+
+def test_a_return_of_a_minion_that_the_job_does_not_target_changes_nothing() -> None:
+    """Any minion can return for any jid; only behind a syndic are there minions that the master did not name."""
+    world = World()
+    jid = world.publish("web1")
+    world.answer("stranger", False, retcode=1)
+    job = world.book.get(jid)
+    assert job is not None
+    assert set(job.parts) == {"web1"}
+    below = JobBook(most=10, clock=world.time, syndics=True)
+    world.book, world.hub._book = below, below
+    world.publish("web1")
+    world.answer("behind-a-syndic")
+    assert set(world.book.get(jid).parts) == {"web1", "behind-a-syndic"}  # type: ignore[union-attr]

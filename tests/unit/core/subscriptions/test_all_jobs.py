@@ -1,0 +1,333 @@
+"""All jobs followed at once: a snapshot, ``live``, then what changed, at a cost that knows no number of jobs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from websocket_api.core.access.sessions import Session
+from websocket_api.core.access.turns import TURN_SECONDS
+from websocket_api.core.jobs.job import Job, Part
+from websocket_api.core.subscriptions import all_jobs as alljobs
+from websocket_api.core.subscriptions.all_jobs import AllJobsSubscription
+from websocket_api.core.subscriptions.snapshots import JobSubscription, MinionsSubscription
+
+from tests.unit.core.support import Client, World, ticks
+
+
+def jid(number: int) -> str:
+    return f"20261123120000{number:06}"
+
+
+def publish(world: World, number: int, *minions: str, fun: str = "test.ping", user: str = "root") -> str:
+    """Put a job on the bus."""
+    new = {"tgt": "*", "tgt_type": "glob", "missing": [], "jid": jid(number), "arg": [], "user": user}
+    world.fire(f"salt/job/{jid(number)}/new", fun=fun, minions=list(minions), **new)
+    return jid(number)
+
+
+def answer(world: World, number: int, minion: str, value: Any = True) -> None:
+    """Put a minion's return on the bus."""
+    data = {"cmd": "_return", "id": minion, "jid": jid(number), "fun": "test.ping", "return": value, "retcode": 0}
+    world.fire(f"salt/job/{jid(number)}/ret/{minion}", success=True, **data)
+
+
+def follow(world: World, client: Client, session: Session | None = None, **more: Any) -> AllJobsSubscription:
+    connection = client.connection
+    session = session or world.session(".*")
+    subscription = AllJobsSubscription(world.views, connection, connection.next_number(), session, **more)
+    connection.add(subscription)
+    subscription.start()
+    return subscription
+
+
+def numbers(messages: list[dict[str, Any]]) -> list[int]:
+    """The numbers of the jobs that these frames tell of."""
+    return [int(message["jid"][-6:]) for message in messages if message["type"] == "job"]
+
+
+def test_the_snapshot_has_all_jobs_newest_first() -> None:
+    """Each whole, then ``live``; what Salt asks minions about jobs is none that anybody looks for."""
+    world, client = World(), Client()
+    for number in (1, 2, 3):
+        publish(world, number, "a", "b")
+    publish(world, 4, "a", fun="saltutil.find_job")
+    answer(world, 2, "a", 17)
+    follow(world, client)
+    *jobs, live = client.got
+    assert (numbers(jobs), live["type"]) == ([3, 2, 1], "live")
+    assert {name: part["state"] for name, part in jobs[1]["minions"].items()} == {"a": "returned", "b": "pending"}
+
+
+def test_new_jobs_and_changes_follow() -> None:
+    """A job that comes is told whole, one that changes with what changed of it."""
+    world, client = World(), Client()
+    publish(world, 1, "a", "b")
+    follow(world, client)
+    client.got  # noqa: B018 - forget the snapshot
+    publish(world, 2, "a", "b")
+    world.time.pass_(1)
+    answer(world, 1, "b")
+    world.time.pass_(1)
+    new, changed = client.got
+    assert (new["jid"], set(new["minions"]), new["job"]["state"]) == (jid(2), {"a", "b"}, "running")
+    assert (changed["jid"], set(changed["minions"]), changed["job"]["done"]) == (jid(1), {"b"}, 1)
+
+
+def test_a_change_costs_the_same_however_many_jobs_there_are() -> None:
+    """What is sent for one return is as long with a thousand jobs as with one."""
+    sizes = []
+    for jobs in (1, 1000):
+        world, client = World(events=5000), Client()
+        world.book._retention._most = 2000
+        for number in range(1, jobs + 1):
+            publish(world, number, "a", "b")
+        follow(world, client)
+        world.time.pass_(1)
+        client.socket.written.clear()
+        answer(world, 1, "a")
+        world.time.pass_(1)
+        (change,) = client.got
+        sizes.append(len(json.dumps({**change, "seq": 0})))
+    assert sizes[0] == sizes[1]
+
+
+def test_changes_are_told_at_most_ten_times_a_second() -> None:
+    """Many returns of a job share a frame, and its last state always comes."""
+    world, client = World(), Client()
+    minions = [f"m{number}" for number in range(500)]
+    for number in (1, 2):
+        publish(world, number, *minions)
+    follow(world, client)
+    client.got  # noqa: B018
+    for minion in minions:
+        answer(world, 1, minion)
+        answer(world, 2, minion)
+        world.time.pass_(0.002)
+    world.time.pass_(1)
+    got = client.got
+    for number in (1, 2):
+        changes = [message for message in got if message["jid"] == jid(number)]
+        assert 10 <= len(changes) <= 12
+        assert changes[-1]["job"]["state"] == "complete"
+
+
+def test_who_sees_the_same_shares_the_bytes() -> None:
+    """A change is worded once for all viewers who are equal, whatever their number."""
+    world, clients = World(), [Client() for _ in range(3)]
+    world.targets.sets["a"] = {"a"}
+    for client in clients:
+        follow(world, client)
+    follow(world, other := Client(), world.session({"a": ["test.ping"]}, user="bob"))
+    publish(world, 1, "a", "b")
+    world.time.pass_(1)
+    written = [client.socket.written[-1] for client in clients]
+    assert written[0] is written[1] is written[2]
+    assert set(other.got[-1]["minions"]) == {"a"}
+
+
+def test_only_what_may_be_seen_is_told() -> None:
+    """Somebody else's job is cut to the minions on which the viewer could run it, or not told at all."""
+    world, client = World(), Client()
+    world.targets.sets["a"] = {"a"}
+    publish(world, 1, "a", "b")
+    publish(world, 2, "a", fun="cmd.run")
+    follow(world, client, world.session({"a": ["test.ping"]}, user="bob"))
+    publish(world, 3, "b")
+    answer(world, 2, "a", "secret")
+    answer(world, 1, "b", "secret")
+    world.time.pass_(1)
+    got = client.got
+    assert numbers(got) == [1, 1]
+    assert all(set(message["minions"]) <= {"a"} and message["job"]["tgt"] is None for message in got[:1])
+    assert "secret" not in str(got)
+
+
+def test_a_job_that_is_not_known_yet_is_told_when_it_is() -> None:
+    """A return may come before the word of the job it is of."""
+    world, client = World(), Client()
+    follow(world, client)
+    answer(world, 1, "a")
+    world.time.pass_(1)
+    assert numbers(client.got) == []
+    publish(world, 1, "a", "b")
+    world.time.pass_(1)
+    (job,) = client.got
+    assert {name: part["state"] for name, part in job["minions"].items()} == {"a": "returned", "b": "pending"}
+
+
+def test_a_runner_is_told_too() -> None:
+    """It has no minions, and is told when it begins and when it ends."""
+    world, client = World(), Client()
+    follow(world, client, world.session(".*", "@runner"))
+    client.got  # noqa: B018
+    for action in ("new", "ret"):
+        world.fire(f"salt/run/{jid(1)}/{action}", fun="runner.manage.up", user="ann", **{"return": ["a"]})
+        world.time.pass_(1)
+    assert [message["job"]["state"] for message in client.got] == ["running", "complete"]
+
+
+def test_what_is_read_from_the_job_cache_is_told() -> None:
+    """The picture is what is in memory, wherever it came from: after a restart that is filled up."""
+    world, client = World(), Client()
+    follow(world, client)
+    client.got  # noqa: B018
+    world.book.remember(Job(jid(1), fun="test.ping", arg=[], parts={"a": Part("returned")}))
+    world.time.pass_(1)
+    assert numbers(client.got) == [1]
+
+
+def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
+    """However slowly a client reads: nothing is lost, and nothing comes before it."""
+    world, client = World(), Client(most_frames=8)
+    world.book._retention._most = 2000
+    for number in range(1, 1001):
+        publish(world, number, "a")
+    client.socket.stuck = True
+    client.connection.send({"type": "reply"})
+    follow(world, client)
+    answer(world, 1, "a")
+    publish(world, 1001, "a")
+    world.fire(f"salt/run/{jid(5000)}/new", fun="runner.manage.up", user="ann")
+    world.time.pass_(1)
+    client.socket.stuck = False
+    client.outbox.pump()
+    world.time.pass_(1)
+    got = client.got[1:]
+    assert client.closed_with == []
+    live = [message["type"] for message in got].index("live")
+    told = {message["jid"]: message["job"]["state"] for message in got if message["type"] == "job"}
+    assert numbers(got[:live]) == list(range(1000, 0, -1))
+    assert (told[jid(1)], told[jid(1001)], told[jid(5000)]) == ("complete", "running", "running")
+
+
+def test_others_have_their_turn_while_a_snapshot_is_drawn() -> None:
+    """A long picture is drawn in slices, one in each turn of the loop, however many clients wait for theirs."""
+    world, clients = World(), [Client(), Client()]
+    world.book._retention._most = 2000
+    for number in range(1, 1001):
+        publish(world, number, "a")
+    ticks(world, TURN_SECONDS / 4)
+    for client in clients:
+        follow(world, client)
+    assert all(len(numbers(client.got)) < 1000 for client in clients)
+    world.time.pass_(60)
+    for client in clients:
+        assert client.got[-1]["type"] == "live"
+
+
+def test_changed_permissions_draw_the_picture_anew() -> None:
+    """What may be seen now is told; the subscription lives on when that is nothing."""
+    world, client = World(), Client()
+    publish(world, 1, "a")
+    subscription = follow(world, client, world.session("sys.doc", user="bob"))
+    assert numbers(client.got) == []
+    subscription.session = world.session("test.*", user="bob")
+    subscription.regroup()
+    assert numbers(client.got) == [1]
+
+
+def test_nothing_follows_the_end() -> None:
+    """Who has unsubscribed gets nothing, and nothing is kept for anybody."""
+    world, client = World(), Client()
+    subscription = follow(world, client)
+    publish(world, 1, "a")
+    client.connection.remove(subscription.number)
+    world.time.pass_(1)
+    publish(world, 2, "a")
+    world.time.pass_(1)
+    assert numbers(client.got) == []
+    assert (world.views.all_jobs._changed, world.views.all_jobs.followers) == ({}, {})
+
+
+def test_a_lost_bus_is_told() -> None:
+    """The picture may be behind what really is."""
+    world, client = World(), Client()
+    follow(world, client)
+    world.views.broke(world.hub.broke())
+    assert [message["type"] for message in client.got] == ["live", "gap"]
+
+
+def test_returns_are_left_out_on_demand() -> None:
+    """They are the bulk of most pictures."""
+    world, client = World(), Client()
+    publish(world, 1, "a", "b")
+    answer(world, 1, "a", "long")
+    follow(world, client, without_return=True)
+    answer(world, 1, "b", "long")
+    world.time.pass_(1)
+    assert "return" not in str([message.get("minions") for message in client.got]).replace("returned", "")
+
+
+def test_large_jobs_come_in_pieces() -> None:
+    """At most 500 minions, 100 jobs or 256 KiB of returns leave together: the outbox knows in time how full it is."""
+    world = World(events=9000)
+    world.book._retention._most = 2000
+    for number in range(1, 250):
+        publish(world, number, "a")
+    publish(world, 300, *[f"m{number}" for number in range(1200)])
+    for number in (250, 251, 252):
+        publish(world, number, "a")
+        answer(world, number, "a", "x" * 200_000)
+    subscription = follow(world, Client())
+    pieces = list(world.views.all_jobs.draw(subscription))
+    assert [len(piece) for piece in pieces[:4]] == [1, 1, 2, 1]
+    assert all(sum(len(message["minions"]) for message in piece) <= 500 for piece in pieces)
+    assert max(len(piece) for piece in pieces) == alljobs.PIECE_JOBS
+    assert sum(len(piece) for piece in pieces) == 252 + 3
+
+
+def test_only_the_newest_unfinished_jobs_are_asked_about() -> None:
+    """While somebody follows: to find out the end of each of thousands would cost the master more than it tells."""
+    world, client = World(), Client()
+    for number in range(1, 60):
+        publish(world, number, "a")
+    answer(world, 59, "a")
+    assert world.views.followed_jobs() == []
+    follow(world, client)
+    assert world.views.followed_jobs() == [jid(number) for number in range(58, 58 - alljobs.MOST_WATCHED, -1)]
+
+
+def test_connected_minions_only() -> None:
+    """Whose key is not accepted, or who is known to be away, is none; who goes is null, and may come back."""
+    world, client = World(), Client()
+    world.fleet.read_keys({"a": "accepted", "b": "accepted", "stranger": "pending"})
+    world.fleet.absent(["b"])
+    session = world.session(".*", "@wheel")
+    subscription = MinionsSubscription(world.views, client.connection, 1, session, connected=True)
+    client.connection.add(subscription)
+    subscription.start()
+    first, live = client.got
+    assert (set(first["minions"]), live["type"]) == ({"a"}, "live")
+    for change in ({"lost": ["a"], "new": ["b"]}, {"lost": [], "new": ["a"]}):
+        world.fire("salt/presence/change", **change)
+        world.time.pass_(1)
+    away, back = client.got
+    assert (away["minions"]["a"], away["minions"]["b"]["id"], back["minions"]["a"]["id"]) == (None, "b", "a")
+    world.fleet.read_keys({"a": "accepted", "b": "rejected", "stranger": "pending"})
+    world.time.pass_(1)
+    assert [message["minions"] for message in client.got] == [{"b": None}]
+
+
+@pytest.mark.parametrize("one", [False, True])
+def test_followers_see_the_end_of_a_job_in_a_full_book(one: bool) -> None:
+    """It is told a moment after it came, and the job must be there still, though it is full of jobs that never end."""
+    world, client = World(), Client()
+    for number in range(150):
+        publish(world, number, "gone")
+    if one:
+        job = world.book.get(jid(149))
+        assert job is not None
+        session, number = world.session(".*"), client.connection.next_number()
+        JobSubscription(world.views, client.connection, number, session, [job]).start()
+    else:
+        follow(world, client)
+    world.time.pass_(1)
+    client.got  # noqa: B018 - forget the snapshot
+    answer(world, 149, "gone")
+    for number in range(200, 240):
+        publish(world, number, "a")
+        answer(world, number, "a")
+    world.time.pass_(1)
+    assert [frame["job"]["state"] for frame in client.got if frame["jid"] == jid(149)] == ["complete"]

@@ -1,0 +1,307 @@
+"""When a watched job has ended: everybody returned, or Salt says that the rest are not running it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from websocket_api.core.jobs.job import Job
+from websocket_api.core.subscriptions.job_watcher import JobWatcher
+from websocket_api.errors import ApiError
+
+from tests.unit.core.support import JID, Client, World
+
+ANSWER_SECONDS = 10
+ANSWER = {"cmd": "_return", "fun": "saltutil.find_job", "retcode": 0, "success": True}
+
+
+class Watched:
+    """A world with a watcher, and a master that notes what it is asked to publish."""
+
+    def __init__(self, *minions: str) -> None:
+        self.world = World()
+        self.following = [JID]
+        self.asked: list[tuple[str, list[Any], list[str]]] = []
+        self.fault: ApiError | None = None
+        self.before_reply: Callable[[str], None] = lambda jid: None
+        self.watcher = JobWatcher(
+            book=self.world.book,
+            fleet=self.world.fleet,
+            watched=lambda: self.following,
+            publish=self.publish,
+            answer_seconds=ANSWER_SECONDS,
+            clock=self.world.time,
+        )
+        self.world.fleet.read_keys(dict.fromkeys(minions, "accepted"))
+        self.world.publish(*minions)
+
+    async def publish(self, fun: str, arg: list[Any], minions: list[str]) -> dict[str, Any]:
+        self.asked.append((fun, arg, minions))
+        if self.fault is not None:
+            raise self.fault
+        jid = f"20261123130000{len(self.asked):06}"
+        self.world.fire(f"salt/job/{jid}/new", fun=fun, arg=arg, minions=minions, user="root")
+        self.before_reply(jid)
+        return {"jid": jid, "minions": minions}
+
+    @property
+    def question(self) -> str:
+        """The jid of the last question."""
+        return f"20261123130000{len(self.asked):06}"
+
+    def answers(self, minion: str, value: Any, jid: str | None = None) -> None:
+        jid = jid or self.question
+        self.world.fire(f"salt/job/{jid}/ret/{minion}", **ANSWER, id=minion, jid=jid, **{"return": value})
+
+    async def passes(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.world.time.pass_(1)
+            await self.watcher.tick()
+
+    @property
+    def job(self) -> Job:
+        job = self.world.book.get(JID)
+        assert job is not None
+        return job
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {name: part.state for name, part in self.job.parts.items()}
+
+
+async def test_a_quiet_job_is_asked_about() -> None:
+    """Without news for five seconds, those who have not returned are asked."""
+    on = Watched("a", "b")
+    on.world.answer("a")
+    await on.passes(5)
+    assert on.asked == []
+    await on.passes(1)
+    assert on.asked == [("saltutil.find_job", [JID], ["b"])]
+
+
+async def test_news_put_the_question_off() -> None:
+    """A job that returns one by one is not asked about."""
+    minions = [f"m{number}" for number in range(6)]
+    on = Watched(*minions)
+    for minion in minions[:-1]:
+        await on.passes(4)
+        on.world.answer(minion)
+    assert on.asked == []
+
+
+async def test_a_job_is_asked_about_once_however_many_watch() -> None:
+    """Waiting requests and subscriptions share the question."""
+    on = Watched("a")
+    waits = [asyncio.ensure_future(on.watcher.ended(on.job, 100, Client().connection)) for _ in range(5)]
+    await asyncio.sleep(0)
+    await on.passes(8)
+    assert len(on.asked) == 1
+    on.world.answer("a")
+    assert await asyncio.gather(*waits) == [True] * 5
+
+
+async def test_a_job_that_nobody_watches_is_not_asked_about() -> None:
+    """Only while somebody watches is the fleet bothered."""
+    on = Watched("a")
+    on.following = []
+    await on.passes(60)
+    assert on.asked == []
+    on.following = [JID]
+    await on.passes(8)
+    assert len(on.asked) == 1
+    on.following = []
+    await on.passes(60)
+    assert len(on.asked) == 1
+
+
+@pytest.mark.parametrize("ended", ["job", "runner", "unknown"])
+async def test_what_cannot_be_found_is_not_asked_about(ended: str) -> None:
+    """An ended job, a runner and a jid that nobody knows."""
+    on = Watched("a")
+    if ended == "job":
+        on.world.answer("a")
+    else:
+        on.following = ["20261123120000000009"]
+    if ended == "runner":
+        on.world.book.called_here("runner", on.following[0], "manage.up", "ann", "pam")
+    await on.passes(60)
+    assert on.asked == []
+
+
+async def test_who_says_that_it_runs_the_job_is_running() -> None:
+    """The answer is told to who follows the job, and the next question comes only after a while."""
+    on = Watched("a")
+    told: list[str] = []
+    on.world.book.on_change(lambda job, minions: told.append(job.jid))
+    await on.passes(6)
+    on.answers("a", {"jid": JID, "pid": 17})
+    assert on.states == {"a": "running"}
+    assert JID in told
+    await on.passes(ANSWER_SECONDS - 1)
+    assert len(on.asked) == 1
+    await on.passes(ANSWER_SECONDS)
+    assert len(on.asked) == 2
+    assert not on.job.ended
+
+
+async def test_who_says_that_it_does_not_run_the_job_is_missing_after_a_moment() -> None:
+    """A return may be on its way: it has two seconds to arrive."""
+    on = Watched("a", "b")
+    await on.passes(6)
+    on.answers("a", {})
+    on.answers("b", {})
+    await on.passes(1)
+    assert on.states == {"a": "pending", "b": "pending"}
+    on.world.answer("a")
+    await on.passes(1)
+    assert on.states == {"a": "returned", "b": "missing"}
+    assert (on.job.state, on.job.ended) == ("partial", True)
+
+
+async def test_who_does_not_answer_is_missing_and_absent() -> None:
+    """After the time that Salt grants for an answer; the fleet then knows that it is not there."""
+    on = Watched("a")
+    await on.passes(6 + ANSWER_SECONDS - 1)
+    assert on.states == {"a": "pending"}
+    await on.passes(1)
+    assert on.states == {"a": "missing"}
+    minion = on.world.fleet.get("a")
+    assert minion is not None
+    assert minion.connected is False
+
+
+async def test_a_late_return_is_taken() -> None:
+    """Given up is not refused."""
+    on = Watched("a")
+    await on.passes(30)
+    on.world.answer("a")
+    assert on.job.state == "complete"
+
+
+async def test_answers_may_come_before_the_reply() -> None:
+    """A quick minion answers the question before the engine learns the question's jid."""
+    on = Watched("a", "b")
+
+    def quick(jid: str) -> None:
+        on.answers("a", {}, jid)
+        on.answers("b", {"jid": JID}, jid)
+
+    on.before_reply = quick
+    await on.passes(6)
+    assert on.states == {"a": "pending", "b": "running"}
+    await on.passes(2)
+    assert on.states == {"a": "missing", "b": "running"}
+
+
+async def test_a_second_answer_changes_nothing() -> None:
+    """What a minion said first counts."""
+    on = Watched("a")
+    await on.passes(6)
+    on.answers("a", {"jid": JID})
+    on.answers("a", {})
+    await on.passes(5)
+    assert on.states == {"a": "running"}
+
+
+async def test_minions_that_are_gone_are_missing() -> None:
+    """When none of those who are waited for has a key any more, there is nobody left to ask."""
+    on = Watched("a")
+    on.fault = ApiError("no_minions", "the target matches no minion")
+    await on.passes(6)
+    assert (on.states, on.job.ended) == ({"a": "missing"}, True)
+
+
+async def test_a_master_that_does_not_answer_ends_nothing() -> None:
+    """The question is asked again later."""
+    on = Watched("a")
+    on.fault = ApiError("master_unavailable", "no answer")
+    await on.passes(20)
+    assert on.states == {"a": "pending"}
+    assert 2 <= len(on.asked) <= 4
+
+
+async def test_waiting_ends_with_the_job() -> None:
+    """At once when it has ended already, else when the last return comes."""
+    on = Watched("a")
+    connection = Client().connection
+    waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, connection))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    on.world.answer("a")
+    assert await waiting is True
+    assert await on.watcher.ended(on.job, 100, connection) is True
+    assert connection.waits == set()
+
+
+async def test_waiting_ends_when_a_runner_returned() -> None:
+    """Runners have no minions, and end all the same."""
+    on = Watched()
+    job = on.world.book.called_here("runner", "20261123120000000009", "manage.up", "ann", "pam")
+    waiting = asyncio.ensure_future(on.watcher.ended(job, 100, Client().connection))
+    await asyncio.sleep(0)
+    on.world.fire(f"salt/run/{job.jid}/ret", fun="runner.manage.up", user="ann", success=True, **{"return": []})
+    assert await waiting is True
+
+
+async def test_waiting_ends_when_the_time_is_up() -> None:
+    """The answer is then that it has not ended; nothing is left behind."""
+    on = Watched("a")
+    connection = Client().connection
+    assert await on.watcher.ended(on.job, 0.01, connection) is False
+    assert (connection.waits, on.watcher._waiters) == (set(), {})
+
+
+async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
+    """What a request waits for fails when its client has left."""
+    on = Watched("a")
+    connection = Client().connection
+    waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, connection))
+    await asyncio.sleep(0)
+    connection.closed()
+    with pytest.raises(ApiError):
+        await waiting
+    assert on.watcher._waiters == {}
+
+
+CANCEL = "20261123140000000001"
+
+
+def cancel(on: Watched) -> None:
+    minions = on.job.waiting
+    on.world.fire(f"salt/job/{CANCEL}/new", fun="saltutil.term_job", arg=[JID], minions=minions, user="root")
+
+
+async def test_a_canceled_minion_is_canceled_when_it_says_so() -> None:
+    """A killed job sends no return: the answer to the signal is what tells; who did not run it is left to others."""
+    on = Watched("a", "b", "c")
+    cancel(on)
+    on.watcher.canceling(CANCEL, JID)
+    on.answers("a", "Signal 15 sent to job", CANCEL)
+    on.answers("b", "", CANCEL)
+    assert on.states == {"a": "canceled", "b": "pending", "c": "pending"}
+    on.answers("c", "Signal 15 sent to job", CANCEL)
+    on.world.answer("b")
+    assert on.job.state == "canceled"
+    assert on.watcher._cancels == {}
+
+
+async def test_the_signal_may_be_answered_before_the_reply() -> None:
+    """What came before the engine knew the cancel's jid counts too."""
+    on = Watched("a")
+    cancel(on)
+    on.answers("a", "Signal 15 sent to job", CANCEL)
+    on.watcher.canceling(CANCEL, JID)
+    assert (on.states, on.job.state) == ({"a": "canceled"}, "canceled")
+
+
+async def test_a_canceled_job_wakes_who_waits_for_it() -> None:
+    """A sync request of a job that somebody canceled is answered."""
+    on = Watched("a")
+    waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, Client().connection))
+    await asyncio.sleep(0)
+    cancel(on)
+    on.watcher.canceling(CANCEL, JID)
+    on.answers("a", "Signal 9 sent to job", CANCEL)
+    assert await waiting is True

@@ -1,0 +1,160 @@
+"""A hub without master or network: a bus that is a function call, a clock that is set, and a list of what was sent."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from websocket_api.core.access.permissions import Permissions
+from websocket_api.core.access.sessions import Session
+from websocket_api.core.access.turns import Turns
+from websocket_api.core.access.user_limits import UserLimits
+from websocket_api.core.access.visibility import Viewer, Visibility
+from websocket_api.core.delivery.connection import Connection
+from websocket_api.core.delivery.outbox import Outbox
+from websocket_api.core.events.history import History
+from websocket_api.core.events.tags import topic
+from websocket_api.core.jobs.job import start_time
+from websocket_api.core.jobs.registry import ANNOUNCING, JobBook
+from websocket_api.core.minions.registry import Fleet
+from websocket_api.core.subscriptions import filters
+from websocket_api.core.subscriptions.hub import Hub
+from websocket_api.core.subscriptions.regex import Allowance
+from websocket_api.core.subscriptions.snapshot_feeds import Views
+from websocket_api.protocols.digital_rebar.clients import Rebar
+
+JID = "20261123120000000001"
+
+
+def filter_of(message: Mapping[str, Any], allowance: Allowance | None = None) -> filters.Filter:
+    """Return the filter of a message of a user who has used none of the time for regular expressions."""
+    return filters.make(message, allowance or Allowance("ann", Time()))
+
+
+class Time:
+    """A clock that moves when told, and calls what was put off until then."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self._calls: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        heapq.heappush(self._calls, (self.now + seconds, next(self._order), call))
+
+    def pass_(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._calls and self._calls[0][0] <= end:
+            self.now, _, call = heapq.heappop(self._calls)
+            call()
+        self.now = end
+
+
+def ticks(world: World, seconds: float) -> None:
+    """Have the clock move with every look at it: work takes time."""
+
+    class Busy(type(world.time)):  # type: ignore[misc]
+        def __call__(self) -> float:
+            self.now += seconds
+            return float(self.now)
+
+    world.time.__class__ = Busy
+
+
+class Socket:
+    """A transport that keeps what was written; ``stuck`` plays a client who does not read."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.stuck = False
+
+    def busy(self) -> bool:
+        return self.stuck
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+class Known:
+    """Target sets that are known beforehand."""
+
+    def __init__(self, **sets: set[str]) -> None:
+        self.sets = sets
+
+    def means(self, expression: str, minion: str) -> bool:
+        return minion in self.sets.get(expression, ())
+
+
+class Client:
+    """One connection and what it got."""
+
+    def __init__(self, *, most_bytes: int = 1 << 20, most_frames: int = 1000) -> None:
+        self.socket = Socket()
+        self.closed_with: list[tuple[int, str]] = []
+        self.outbox = Outbox(
+            self.socket,
+            most_bytes=most_bytes,
+            most_frames=most_frames,
+            on_overflow=lambda: self.closed_with.append((4410, "overflow")),
+        )
+        self.connection = Connection(
+            "127.0.0.1", self.outbox, bytes, lambda code, reason: self.closed_with.append((code, reason))
+        )
+
+    @property
+    def got(self) -> list[dict[str, Any]]:
+        """Every message so far, and forget them."""
+        text = b"".join(self.socket.written).decode()
+        self.socket.written.clear()
+        decoder, messages, place = json.JSONDecoder(), [], 0
+        while place < len(text):
+            message, place = decoder.raw_decode(text, place)
+            messages.append(message)
+        return messages
+
+
+class World:
+    """Everything between the bus and the clients."""
+
+    def __init__(self, time: Time | None = None, limits: UserLimits | None = None, **history: Any) -> None:
+        self.time = time or Time()
+        self.targets = Known()
+        self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
+        self.book = JobBook(most=100, clock=self.time)
+        self.fleet = Fleet(self.time)
+        self.visibility = Visibility(self.book.get, "root")
+        parts = {"history": self.history, "book": self.book, "fleet": self.fleet, "visibility": self.visibility}
+        self.turns = Turns(self.time.later, self.time)
+        self.limits = limits or UserLimits()
+        timing = {"later": self.time.later, "clock": self.time, "turns": self.turns}
+        self.hub = Hub(**parts, **timing, wall=self.time, limits=self.limits)
+        self.views = Views(**parts, **timing)
+        self.rebar = Rebar(hub=self.hub, book=self.book, views=self.views, most=5, wall=self.time)
+
+    def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:
+        """A session of somebody with this auth list."""
+        info = {"token": "a" * 64, "name": user, "eauth": eauth, "start": 0.0, "expire": self.time.now + 1000}
+        return Session(info, Viewer(user, eauth, Permissions(list(auth_list), self.targets)))
+
+    def fire(self, tag: str, /, **data: Any) -> None:
+        """Put an event on the bus; what tells of a job that begins is stamped with the time of its jid, as by Salt."""
+        about = topic(tag, data)
+        made = start_time(about.jid) if about.jid and about.kind in ANNOUNCING else None
+        self.hub.take(tag, data if made is None else {"_stamp": made, **data})
+
+    def publish(self, *minions: str, fun: str = "test.ping", arg: tuple[Any, ...] = (), user: str = "root") -> str:
+        """Put a job on the bus."""
+        new = {"tgt": "*", "tgt_type": "glob", "missing": [], "jid": JID}
+        self.fire(f"salt/job/{JID}/new", fun=fun, arg=list(arg), minions=list(minions), user=user, **new)
+        return JID
+
+    def answer(self, minion: str, value: Any = True, retcode: int = 0, **more: Any) -> None:
+        """Put a minion's return on the bus."""
+        data = {"cmd": "_return", "id": minion, "jid": JID, "fun": "test.ping", "return": value, "retcode": retcode}
+        self.fire(f"salt/job/{JID}/ret/{minion}", **{**data, "success": retcode == 0, **more})

@@ -1,0 +1,99 @@
+"""What clients of Digital Rebar may send, and what they are told of the rest."""
+
+from __future__ import annotations
+
+import pytest
+from websocket_api.errors import ApiError
+from websocket_api.protocols.digital_rebar.patterns import MOST_CHARACTERS, Pattern, parse, read
+
+
+def of(*fields: str | None) -> Pattern:
+    """A pattern of values that are parted by spaces; None is any."""
+    return Pattern(*[None if field is None else frozenset(field.split(" ")) for field in fields])
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        ("*.*.*", of(None, None, None)),
+        ("jobs.*.*", of("jobs", None, None)),
+        ("jobs,runs.save.*", of("jobs runs", "save", None)),
+        ("jobs.create,save.1", of("jobs", "create save", "1")),
+        ("jobs.create,*.1", of("jobs", None, "1")),
+        ("minions.*.web1.example.com", of("minions", None, "web1.example.com")),
+        ("minions.*.a.b,c.d", of("minions", None, "a.b c.d")),
+        (r"events.v1\12.app/v1\12", of("events", "v1.2", "app/v1.2")),
+        (r"events.*.a\2b,c", of("events", None, "a,b c")),
+        (r"events.*.a\3", of("events", None, "a*")),
+        (r"events.*.\3", of("events", None, "*")),
+        (r"events.*.c:\dir\4", of("events", None, r"c:\dir\4")),
+        ("events.*.my/tag/", of("events", None, "my/tag/")),
+        ("profiles.*.*", of("profiles", None, None)),
+    ],
+)
+def test_a_filter_is_read(text: str, pattern: Pattern) -> None:
+    """Each field is a star, a value, or several; a dot, comma or star in a value is written with a backslash."""
+    assert parse(text) == pattern
+
+
+def test_equal_filters_are_equal() -> None:
+    """However they are written: so that one can be deregistered in another order."""
+    assert parse("jobs.save,create.*") == parse("jobs.create,save,save.*")
+    assert hash(parse("jobs.save,create.*")) == hash(parse("jobs.create,save.*"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fields", "fits"),
+    [
+        ("*.*.*", ("jobs", "save", "1"), True),
+        ("jobs.*.*", ("jobs", "save", "1"), True),
+        ("jobs.*.*", ("runs", "save", "1"), False),
+        ("jobs.create,save.*", ("jobs", "save", "1"), True),
+        ("jobs.create,save.*", ("jobs", "update", "1"), False),
+        ("minions.*.a.b", ("minions", "create", "a.b"), True),
+        ("minions.*.a.b", ("minions", "create", "a"), False),
+        (r"events.*.my/\3", ("events", "*", "my/*"), True),
+        (r"events.*.my/\3", ("events", "x", "my/x"), False),
+    ],
+)
+def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -> None:
+    """All three fields must fit; a star in a value is a star, no wildcard."""
+    assert parse(pattern).fits(*fields) is fits
+
+
+@pytest.mark.parametrize(
+    ("frame", "code", "says"),
+    [
+        ("", "bad_message", "register or deregister"),
+        ("   ", "bad_message", "register or deregister"),
+        ("hello", "bad_message", "register or deregister"),
+        ('{"type": "ping"}', "bad_message", "register or deregister"),
+        ("Register *.*.*", "bad_message", "register or deregister"),
+        ("register", "bad_message", "one filter"),
+        ("deregister ", "bad_message", "one filter"),
+        ("register jobs.*.* runs.*.*", "bad_message", "one filter"),
+        ("register jobs", "bad_message", "three fields"),
+        ("register jobs.create", "bad_message", "three fields"),
+        ("register ..", "bad_message", "type is empty"),
+        ("register jobs..*", "bad_message", "action is empty"),
+        ("register jobs.*.", "bad_message", "key is empty"),
+        ("register jobs.create,.*", "bad_message", "action is empty"),
+        ("register minions.*.web*", "bad_message", "stands alone"),
+        ("register jobs.*." + "1" * 10_000, "too_large", "characters"),
+        ("register " + "x" * 1_000_000, "too_large", "characters"),
+        (b"register *.*.*", "bad_message", "text frames"),
+        (b"\xff", "bad_message", "text frames"),
+    ],
+)
+def test_a_malformed_frame_is_told_what_is_wrong(frame: str | bytes, code: str, says: str) -> None:
+    """One sentence, from which the author of the client can mend it."""
+    with pytest.raises(ApiError) as fault:
+        read(frame)
+    assert (fault.value.code, says in fault.value.message) == (code, True), fault.value.message
+
+
+def test_the_longest_filter() -> None:
+    """It may fill the limit."""
+    text = "jobs.*." + "1" * (MOST_CHARACTERS - 7)
+    request = read(f"deregister {text}")
+    assert (request.verb, request.text, request.pattern) == ("deregister", text, of("jobs", None, text[7:]))

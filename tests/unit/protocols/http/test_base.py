@@ -1,0 +1,46 @@
+"""What all handlers share: a fault of ours tells a stranger nothing, and the log no secret."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tornado")
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+from websocket_api.protocols.http.base import Base, application
+from websocket_api.settings import Settings
+
+
+class Broken(Base):
+    """A handler with a fault that nobody foresaw."""
+
+    def get(self) -> None:
+        """Fail."""
+        raise RuntimeError("the inside")
+
+
+async def test_an_unforeseen_fault_is_told_without_the_inside_and_logged_without_the_query(caplog: Any) -> None:
+    """The stranger gets the error `internal`; the operator gets the traceback and the path, never a token."""
+    caplog.set_level(logging.DEBUG)
+    settings = Settings()
+    server = HTTPServer(application([("/broken", Broken)], settings))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    try:
+        url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/broken?token=canary"
+        client = SimpleAsyncHTTPClient(force_instance=True)
+        response = await client.fetch(url, headers={"Cookie": "session_id=canary"}, raise_error=False)
+        client.close()
+    finally:
+        server.stop()
+    assert response.code == 500
+    assert b'"internal"' in response.body
+    assert b"inside" not in response.body
+    assert "the inside" in caplog.text
+    assert "/broken failed" in caplog.text
+    assert "canary" not in caplog.text

@@ -1,0 +1,130 @@
+"""What salt-api's clients send and get: nothing odd in it does more than cost its sender an error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+pytest.importorskip("yaml")
+
+import yaml
+from websocket_api.errors import ApiError
+from websocket_api.protocols.http import content
+
+JSON, YAML, FORM = content.JSON, content.YAML, content.FORM
+DOUBLED = [
+    f"{letter}: &{letter} [{','.join([f'*{before}'] * 8)}]"
+    for before, letter in zip("abcdefgh", "bcdefghi", strict=True)
+]
+BOMB = "\n".join(["a: &a [x]", *DOUBLED]).encode()
+"""A few hundred bytes that stand for some twenty million values."""
+MERGED = f"a: &a {{{','.join(f'k{i}: 1' for i in range(200))}}}\nb: {{<<: [{','.join(['*a'] * 150)}]}}".encode()
+"""A merge of far more pairs than are sent; most PyYAMLs copy them, and those again where this is merged."""
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        (None, JSON),
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("application/x-yaml", YAML),
+        ("application/*", JSON),
+        ("application/json;q=0.5, application/x-yaml", YAML),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", JSON),
+        ("application/json;q=0, */*;q=0.1", YAML),
+        ("Application/JSON; charset=utf-8", JSON),
+    ],
+)
+def test_the_type_that_is_preferred_is_answered(header: str | None, kind: str) -> None:
+    """Accept, as RFC 9110 reads it; without one it is JSON."""
+    assert content.accepted(header) == kind
+
+
+@pytest.mark.parametrize("header", ["image/png", "text/html", "application/json;q=0", "application/json;q=x"])
+def test_who_takes_neither_type_is_told(header: str) -> None:
+    """406, and nothing is done."""
+    with pytest.raises(ApiError) as refused:
+        content.accepted(header)
+    assert refused.value.status == 406
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "value"),
+    [
+        (b'{"a": [1, null]}', "application/json; charset=UTF-8", {"a": [1, None]}),
+        (b'[{"client": "local"}]', "text/plain;charset=UTF-8", [{"client": "local"}]),
+        (b"just text", "text/plain", "just text"),
+        (b'{"a": 1}', None, {"a": 1}),
+        (b"a: [1, two]\nb: {c: true}\n", YAML, {"a": [1, "two"], "b": {"c": True}}),
+        (b"- x\n", "text/yaml", ["x"]),
+        (b"", JSON, None),
+        (b"client=local&tgt=%2A&fun=test.ping", FORM, {"client": "local", "tgt": "*", "fun": "test.ping"}),
+        (b"arg=1&arg=two&arg=true", FORM, {"arg": [1, "two", True]}),
+        (b"arg=%5B1%2C2%5D&kwarg=%7Ba%3A%201%7D", FORM, {"arg": [[1, 2]], "kwarg": {"a": 1}}),
+        (b"arg=a%3A%20b%3A&x=", FORM, {"arg": ["a: b:"], "x": ""}),
+        (b"arg=%23%20no+comment&arg=null&arg=", FORM, {"arg": ["# no comment", None, ""]}),
+        (b"mods=a&mods=b", FORM, {"mods": ["a", "b"]}),
+        (b"d: 2020-01-02\n1: x\n", YAML, {"d": "2020-01-02", "1": "x"}),
+        (b"a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n", YAML, {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}),
+        (b"n: 1:30\nh: 0x1F", YAML, {"n": 90, "h": 31}),
+        (
+            b"arg=!!int+%22%22&arg=!!bool+x&arg=0x" + b"f" * 2000,
+            FORM,
+            {"arg": ['!!int ""', "!!bool x", "0x" + "f" * 2000]},
+        ),
+    ],
+)
+async def test_a_body_is_read_by_its_type(body: bytes, header: str | None, value: Any) -> None:
+    """JSON, YAML, forms whose arguments are YAML, and plain text that is JSON if it can be."""
+    assert await content.read(body, header) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "header"),
+    [
+        (b'{"a": ', JSON),
+        (b"\xff\xfe", JSON),
+        (b"NaN", JSON),
+        (b"a: [", YAML),
+        (b"!!python/object/apply:os.system ['touch /nowhere']", YAML),
+        (b"!!python/name:os.system", YAML),
+        (b"- " * 5000, YAML),
+        (b"[" * 100_000, YAML),
+        (b"&a [*a]", YAML),
+        (BOMB, YAML),
+        (MERGED, YAML),
+        (b"&a {<<: *a}", YAML),
+        (b'!!int ""', YAML),
+        (b'!!float ""', YAML),
+        (b"!!bool maybe", YAML),
+        (b"1" + b":1" * 500 + b".5", YAML),
+        (b"0x" + b"f" * 4000, YAML),
+        (b"1" + b":1" * 100_000, YAML),
+        (b"a=%ff", FORM),
+        (b"&".join(b"a=1" for _ in range(10_001)), FORM),
+    ],
+)
+async def test_what_is_not_of_its_type_is_refused(body: bytes, header: str) -> None:
+    """One error; object tags construct nothing, and aliases cannot stand for more than a document may hold."""
+    with pytest.raises(ApiError) as refused:
+        await content.read(body, header)
+    assert (refused.value.code, refused.value.status) == ("bad_json", 400)
+
+
+async def test_an_unknown_type_is_refused() -> None:
+    """406, as rest_cherrypy answers."""
+    with pytest.raises(ApiError) as refused:
+        await content.read(b"x", "application/pdf")
+    assert refused.value.status == 406
+
+
+def test_an_answer_in_yaml_holds_the_same_as_one_in_json() -> None:
+    """Whatever Salt returned."""
+    value = {"a": [1, None, float("nan")], "b": b"\xff", 3: {"c": "ä"}, "t": (1,)}
+    as_json = json.loads(content.written(value, JSON))
+    assert yaml.safe_load(content.written(value, YAML)) == as_json
+    assert as_json["b"] == {"base64": "/w=="}

@@ -1,0 +1,387 @@
+"""Lows: which operations they mean, and how their answers are shaped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from websocket_api.errors import ApiError
+from websocket_api.protocols.salt_api.job_formats import job_info, job_list
+from websocket_api.protocols.salt_api.low_fields import settled
+from websocket_api.protocols.salt_api.lowstate import CLIENTS, Askers, run
+
+JID = "20141103073312975821"
+TOKEN = "a" * 64
+
+
+def part(state: str, value: Any = None, retcode: int | None = None) -> dict[str, Any]:
+    return {"state": state, "return": value, "retcode": retcode, "success": state == "returned"}
+
+
+class Engine:
+    """Answers operations, and notes them."""
+
+    def __init__(self, minions: tuple[str, ...] = ("m1", "m2", "m3")) -> None:
+        self.minions = minions
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.silent: set[str] = set()
+        self.failing: dict[str, int] = {}
+        self.fault: ApiError | None = None
+
+    async def ask(self, operation: str, **fields: Any) -> Any:
+        self.asked.append((operation, fields))
+        if self.fault is not None:
+            raise self.fault
+        if operation == "match":
+            return list(self.minions)
+        if operation == "whoami":
+            return {"user": "ann"}
+        if operation == "cmd" and fields["mode"] == "sync":
+            named = fields["tgt"] if isinstance(fields["tgt"], list) else self.minions
+            return {
+                "jid": JID,
+                "minions": {
+                    one: part("missing") if one in self.silent else part("returned", False, self.failing.get(one, 0))
+                    for one in named
+                },
+            }
+        started = {"jid": JID, "tag": f"salt/run/{JID}"}
+        return {**started, "return": 42, "success": True} if fields.get("mode") == "sync" else started
+
+    async def low(self, **low: Any) -> list[Any]:
+        return await run(low, self.ask, CLIENTS)
+
+
+@pytest.mark.parametrize(
+    ("low", "fields"),
+    [
+        ({"tgt": "*"}, {"tgt": "*", "tgt_type": "glob"}),
+        ({"tgt": "a,b", "tgt_type": "list"}, {"tgt": ["a", "b"], "tgt_type": "list"}),
+        ({"tgt": ["a"]}, {"tgt": ["a"], "tgt_type": "list"}),
+        ({"tgt": ["G@os:*"], "tgt_type": "compound"}, {"tgt": ["G@os:*"], "tgt_type": "compound"}),
+        ({"tgt": ["a", "b"], "tgt_type": "grain"}, {"tgt": ["a", "b"], "tgt_type": "grain"}),
+        ({"tgt": "os:*", "expr_form": "grain"}, {"tgt": "os:*", "tgt_type": "grain"}),
+        ({"tgt": "os:*", "expr_form": "grain", "tgt_type": "grain"}, {"tgt": "os:*", "tgt_type": "grain"}),
+        ({"tgt": "*", "arg": "x", "kwarg": {"a": 1}}, {"arg": ["x"], "kwarg": {"a": 1}}),
+        ({"tgt": "*", "arg": ["x", {"__kwarg__": True, "a": 1}]}, {"arg": ["x"], "kwarg": {"a": 1}}),
+        (
+            {"tgt": "*", "arg": {"__kwarg__": True, "a": 1, "b": 1}, "kwarg": {"a": 2}},
+            {"arg": [], "kwarg": {"a": 2, "b": 1}},
+        ),
+        ({"tgt": "*", "kwarg": {"__kwarg__": True, "a": 1}}, {"arg": [], "kwarg": {"a": 1}}),
+        ({"tgt": "*", "arg": [{"__kwarg__": 1}]}, {"arg": [{"__kwarg__": 1}], "kwarg": {}}),
+        ({"tgt": "*", "metadata": {"t": 1}, "delimiter": "|"}, {"metadata": {"t": 1}, "delimiter": "|"}),
+        ({"tgt": "*", "ret": ["redis", "syslog"]}, {"ret": "redis,syslog"}),
+        ({"tgt": "*", "state_events": True}, {"progress": True}),
+    ],
+)
+async def test_a_low_for_minions_is_a_cmd(low: dict[str, Any], fields: dict[str, Any]) -> None:
+    """In the words of both generations of clients."""
+    engine = Engine()
+    assert await engine.low(client="local_async", fun="test.ping", **low) == [{"jid": JID, "tag": f"salt/run/{JID}"}]
+    ((operation, sent),) = engine.asked
+    assert (operation, sent["mode"], sent["parse"]) == ("cmd", "async", True)
+    assert fields.items() <= sent.items()
+
+
+ON_ONE = {"client": "local_async", "tgt": "m1", "tgt_type": "glob"}
+
+
+@pytest.mark.parametrize("low", [{}, {"client": "local"}, {"client": "local_async"}, {"tgt": "m1"}, {"tgt_type": ""}])
+def test_what_a_path_says_need_not_be_stated(low: dict[str, Any]) -> None:
+    """It may be, in the same words."""
+    assert settled(low, ON_ONE) == ON_ONE
+
+
+@pytest.mark.parametrize("low", [{"client": "runner"}, {"client": "local_batch"}, {"tgt": "*"}, {"tgt_type": "pcre"}])
+def test_what_contradicts_the_path_is_refused(low: dict[str, Any]) -> None:
+    """Neither of both is left out in silence."""
+    with pytest.raises(ApiError, match="differs from what the path says"):
+        settled(low, ON_ONE)
+
+
+async def test_who_did_not_return_is_not_taken_for_a_false() -> None:
+    """For a minion that is missing Salt's own sentence stands; clients know it."""
+    engine = Engine()
+    engine.silent = {"m2"}
+    (answer,) = await engine.low(client="local", tgt="*", fun="test.false")
+    assert (answer["m1"], answer["m3"]) == (False, False)
+    assert answer["m2"].startswith("Minion did not return. [No response]")
+    assert answer["m2"].endswith(f"salt-run jobs.lookup_jid {JID}")
+    (full,) = await engine.low(client="local", tgt="*", fun="test.false", full_return=True)
+    assert full["m2"] == {"out": "no_return", "ret": answer["m2"], "retcode": 1}
+
+
+async def test_a_full_return_tells_retcode_and_jid() -> None:
+    """Of each minion."""
+    engine = Engine(("m1",))
+    answer = await engine.low(client="local", tgt="*", fun="test.false", full_return=True)
+    assert answer == [{"m1": {"ret": False, "retcode": 0, "jid": JID}}]
+
+
+@pytest.mark.parametrize("client", ["local", "local_async", "local_subset"])
+async def test_a_target_that_matches_nobody_is_an_empty_object(client: str) -> None:
+    """Not an error, for these clients."""
+    engine = Engine()
+    engine.fault = ApiError("no_minions", "nobody")
+    assert await engine.low(client=client, tgt="x", fun="test.ping") == [{}]
+
+
+@pytest.mark.parametrize(
+    ("batch", "sizes"),
+    [("2", [2, 1]), (3, [3]), ("34%", [1, 1, 1]), ("100%", [3]), (None, [1, 1, 1]), ("67.5%", [2, 1])],
+)
+async def test_a_batch_runs_so_many_at_a_time_and_answers_for_each_minion(batch: Any, sizes: list[int]) -> None:
+    """A number or a percentage; one that is left out is a tenth, as in Salt's client."""
+    engine = Engine()
+    low = {} if batch is None else {"batch": batch}
+    answers = await engine.low(client="local_batch", tgt="*", fun="test.ping", **low)
+    assert answers == [{"m1": False}, {"m2": False}, {"m3": False}]
+    assert [len(fields["tgt"]) for operation, fields in engine.asked if operation == "cmd"] == sizes
+
+
+@pytest.mark.parametrize(
+    ("failhard", "failing", "silent", "ran"),
+    [
+        (True, {"m1": 1}, set(), ["m1"]),
+        ("true", {"m2": 2}, set(), ["m1", "m2"]),
+        (True, {"m3": 1}, set(), ["m1", "m2", "m3"]),
+        (True, {}, {"m1"}, ["m1", "m2", "m3"]),
+        (False, {"m1": 1}, set(), ["m1", "m2", "m3"]),
+        ("false", {"m1": 1}, set(), ["m1", "m2", "m3"]),
+        (None, {"m1": 1}, set(), ["m1", "m2", "m3"]),
+    ],
+)
+async def test_a_batch_with_failhard_ends_behind_the_first_that_failed(
+    failhard: Any, failing: dict[str, int], silent: set[str], ran: list[str]
+) -> None:
+    """By its return code, as in Salt; one that did not return has none. What it returned is told."""
+    engine = Engine()
+    engine.failing, engine.silent = failing, silent
+    answers = await engine.low(client="local_batch", tgt="*", fun="x.y", batch=1, failhard=failhard)
+    assert [name for operation, fields in engine.asked if operation == "cmd" for name in fields["tgt"]] == ran
+    assert answers == [{name: False} for name in ran if name not in silent]
+
+
+@pytest.mark.parametrize("client", ["local", "local_async", "local_subset", "local_batch"])
+async def test_what_pepper_leaves_empty_is_not_stated(client: str) -> None:
+    """It sends `batch` with every command."""
+    engine = Engine()
+    assert await engine.low(client=client, tgt="*", fun="test.ping", batch=None, failhard=False, subset="")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waits"),
+    [
+        (None, 3600),
+        ("", 3600),
+        (0, 3600),
+        ("0", 3600),
+        (1e7, 3600),
+        ("inf", 3600),
+        (5, 5),
+        ("2.5", 2.5),
+        (0.2, 1),
+        (-1, None),
+        ("-0.5", None),
+        ("nan", None),
+    ],
+)
+async def test_a_runner_is_waited_for_as_long_as_salt_would(timeout: Any, waits: float | None) -> None:
+    """For ever means an hour here. Below zero Salt starts it, and then waits for nothing."""
+    engine = Engine()
+    if waits is None:
+        with pytest.raises(ApiError) as refused:
+            await engine.low(client="runner", fun="x.y", timeout=timeout)
+        assert (refused.value.code, refused.value.details) == ("timeout", {"jid": JID})
+        assert [fields["mode"] for _, fields in engine.asked] == ["async"]
+    else:
+        assert await engine.low(client="runner", fun="x.y", timeout=timeout) == [42]
+        assert engine.asked[0][1]["timeout"] == waits
+
+
+@pytest.mark.parametrize(
+    ("low", "passed"),
+    [
+        ({"client": "runner", "timeout": 5, "full_return": False}, {}),
+        ({"client": "runner_async", "timeout": 5, "full_return": False}, {"timeout": 5, "full_return": False}),
+        ({"client": "wheel", "timeout": 5, "full_return": True}, {"timeout": 5}),
+        ({"client": "wheel_async", "match": "*"}, {"match": "*"}),
+        ({"client": "runner", "a": 2, "kwarg": {"a": 1, "b": 1}}, {"a": 2, "b": 1}),
+    ],
+)
+async def test_what_nobody_else_obeys_is_the_functions(low: dict[str, Any], passed: dict[str, Any]) -> None:
+    """A field is obeyed by the client, or is an argument; one that stands flat counts more than one in `kwarg`."""
+    engine = Engine()
+    await engine.low(fun="x.y", **low)
+    assert engine.asked[0][1]["kwarg"] == passed
+
+
+@pytest.mark.parametrize("ret", ["", None, []])
+async def test_an_empty_returner_is_none(ret: Any) -> None:
+    """Salt's own client has an empty text where none is named."""
+    engine = Engine()
+    await engine.low(client="local_async", tgt="*", fun="test.ping", ret=ret)
+    assert "ret" not in engine.asked[0][1]
+
+
+async def test_a_null_is_an_argument() -> None:
+    """As in rest_cherrypy, which makes a list of whatever is none."""
+    engine = Engine()
+    await engine.low(client="local_async", tgt="*", fun="test.ping", arg=None)
+    await engine.low(client="runner", fun="x.y", arg=None)
+    assert [fields["arg"] for _, fields in engine.asked] == [[None], [None]]
+
+
+async def test_a_subset_is_so_many_of_those_on_which_it_may_run() -> None:
+    """Chosen by chance, by name."""
+    engine = Engine()
+    (answer,) = await engine.low(client="local_subset", tgt="*", fun="test.ping", subset=2)
+    assert len(answer) == 2
+    assert engine.asked[0] == ("match", {"tgt": "*", "tgt_type": "glob", "fun": "test.ping"})
+
+
+@pytest.mark.parametrize("client", ["local_subset", "local_batch"])
+async def test_whom_a_target_means_is_asked_with_its_delimiter(client: str) -> None:
+    """Divided at colons it would mean nobody."""
+    engine = Engine()
+    await engine.low(client=client, tgt="os|Debian", tgt_type="grain", delimiter="|", fun="test.ping")
+    matched = {"tgt": "os|Debian", "tgt_type": "grain", "delimiter": "|", "fun": "test.ping"}
+    assert engine.asked[0] == ("match", matched)
+
+
+async def test_keyword_arguments_of_the_masters_functions_stand_flat() -> None:
+    """Beside `arg` and `kwarg`; credentials are none of them."""
+    engine = Engine()
+    low = {"fun": "jobs.list_job", "jid": JID, "kwarg": {"a": 1}, "arg": ["b"], "token": TOKEN, "username": "x"}
+    assert await engine.low(client="runner", **low) == [42]
+    assert engine.asked[0][1]["kwarg"] == {"jid": JID, "a": 1}
+    assert engine.asked[0][1]["arg"] == ["b"]
+
+
+@pytest.mark.parametrize("client", ["wheel", "runner"])
+async def test_a_wheel_is_always_told_whole_and_a_runner_where_it_is_asked_for(client: str) -> None:
+    """Tag and data, as salt-api's clients read them."""
+    full = {} if client == "wheel" else {"full_return": True}
+    (answer,) = await Engine().low(client=client, fun="key.list_all", **full)
+    told = {"jid": JID, "tag": f"salt/run/{JID}", "fun": f"{client}.key.list_all", "return": 42}
+    told |= {} if client == "wheel" else {"fun_args": []}
+    tag = f"salt/run/{JID}" if client == "wheel" else f"salt/run/{JID}/ret"
+    assert answer == {"tag": tag, "data": {**told, "success": True, "user": "ann"}}
+
+
+@pytest.mark.parametrize(
+    "low",
+    [
+        "x",
+        None,
+        {},
+        {"client": "ssh", "fun": "x.y"},
+        {"client": "_run", "fun": "x.y"},
+        {"client": ["local"], "fun": "x.y", "tgt": "*"},
+        {"client": "local", "tgt": "*"},
+        {"client": "local", "fun": 5, "tgt": "*"},
+        {"client": "local", "fun": "test.ping"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "tgt_type": "glob", "expr_form": "pcre"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "kwarg": "x"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "user": "root"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "auth_list": [".*"]},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "key": "x"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "5%0"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": ["1"]},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "failhard": "perhaps"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "subset": 1},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "batch": "1"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "failhard": True},
+        {"client": "local_async", "fun": "test.ping", "tgt": "*", "batch_wait": 5},
+        {"client": "local_subset", "fun": "test.ping", "tgt": "*", "batch": "1"},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "sub": 1},
+        {"client": "local", "fun": "test.ping", "tgt": "*", "full_return": "perhaps"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "x%"},
+        {"client": "local_batch", "fun": "test.ping", "tgt": "*", "batch": "9" * 400},
+        {"client": "local_subset", "fun": "test.ping", "tgt": "*", "subset": "many"},
+        {"client": "runner", "fun": "x.y", "timeout": "soon"},
+    ],
+)
+async def test_a_wrong_low_is_refused_and_nothing_runs(low: Any) -> None:
+    """Each names what is wrong with it."""
+    engine = Engine()
+    if isinstance(low, dict) and low.get("batch") == "9" * 400:
+        assert await run(low, engine.ask, CLIENTS)  # more than there are is all
+        return
+    with pytest.raises(ApiError) as refused:
+        await run(low, engine.ask, CLIENTS)
+    assert refused.value.code == "bad_message"
+    assert [operation for operation, _ in engine.asked if operation != "match"] == []
+
+
+async def test_a_client_that_is_not_enabled_is_refused_with_salts_sentence() -> None:
+    """Operators search for it."""
+    with pytest.raises(ApiError) as refused:
+        await run({"client": "runner", "fun": "x.y"}, Engine().ask, ("local",))
+    known = "Client disabled: 'runner'. Add to 'netapi_enable_clients' master config option to enable."
+    assert refused.value.message == known
+
+
+class Logins:
+    """Sells tokens, and takes them back."""
+
+    def __init__(self) -> None:
+        self.sold: list[dict[str, Any]] = []
+        self.taken_back: list[str] = []
+
+    async def __call__(self, **credentials: Any) -> str:
+        self.sold.append(credentials)
+        return f"{len(self.sold):064x}"
+
+    async def give_back(self, token: str) -> None:
+        self.taken_back.append(token)
+
+
+async def test_credentials_in_a_low_buy_one_token_which_ends_with_the_request() -> None:
+    """However many lows have the same; the session's own is not touched."""
+    engine, logins = Engine(), Logins()
+    askers = Askers(engine.ask, logins, logins.give_back, has_session=True)
+    low = {"username": "bob", "password": "x", "eauth": "pam"}
+    for _ in range(2):
+        await (await askers.of(low))("ping")
+    await (await askers.of({"token": TOKEN}))("ping")
+    await (await askers.of({}))("ping")
+    await askers.end()
+    assert logins.sold == [low]
+    bought = f"{1:064x}"
+    assert [fields.get("token") for _, fields in engine.asked] == [bought, bought, TOKEN, None]
+    assert logins.taken_back == [bought]
+
+
+@pytest.mark.parametrize("low", [{}, "x", {"token": "../../x"}, {"token": 5}, {"token": "zz" * 32}])
+async def test_without_a_session_each_low_must_say_who_it_is_for(low: Any) -> None:
+    """A token must look like one before anybody looks it up."""
+    with pytest.raises(ApiError) as refused:
+        await Askers(Engine().ask, Logins(), Logins().give_back, has_session=False).of(low)
+    assert refused.value.code == "unauthenticated"
+
+
+def test_a_job_is_told_in_the_words_of_the_runner_jobs() -> None:
+    """Function, Target and so on; only who returned has a Result."""
+    job = {"jid": JID, "kind": "job", "fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "ann"}
+    job |= {"metadata": None, "state": "partial", "minions": {"b": part("missing"), "a": part("failed", "no", 1)}}
+    summary = {"Function": "test.ping", "Arguments": [], "Target": "*", "Target-type": "glob", "User": "ann"}
+    summary["StartTime"] = "2014, Nov 03 07:33:12.975821"
+    assert job_list([job]) == {JID: summary}
+    info = job_info(job)
+    assert info == {
+        "jid": JID,
+        **summary,
+        "Minions": ["a", "b"],
+        "Result": {"a": {"return": "no", "retcode": 1, "success": False}},
+    }
+
+
+def test_a_runner_that_ended_has_one_result() -> None:
+    """Its function is named as Salt names it in the job cache."""
+    job = {"jid": JID, "kind": "runner", "fun": "manage.up", "arg": [], "tgt": None, "tgt_type": None, "user": None}
+    job |= {"metadata": {"t": 1}, "state": "complete", "return": ["a"], "success": True}
+    info = job_info(job)
+    assert (info["Function"], info["Metadata"]) == ("runner.manage.up", {"t": 1})
+    assert info["Result"] == {"master": {"return": ["a"], "success": True}}

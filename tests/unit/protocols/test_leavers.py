@@ -1,0 +1,363 @@
+"""A client that leaves leaves nothing behind: no object, no byte, whatever it did, on every protocol, at any moment.
+
+What is left in a cycle is found by Python's collector only, which may not run for a long time; so it is switched off
+here, and what it would find counts as left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tornado")
+
+from websocket_api.protocols.websocket import transport as framing
+
+from tests.unit.core.support import JID
+from tests.unit.protocols.leaving import RECEIVE_BYTES, House, Peer, frame, listening_house, turns
+from tests.unit.protocols.leftovers import ROUNDS, counted, left_behind
+
+Client = Callable[[House], Awaitable[Peer]]
+"""Connects and does something; whoever called it leaves."""
+Moment = Callable[[House], object]
+
+KEPT_BYTES = 12_000  # of a job or session that the engine keeps
+JOB = (
+    "websocket_api.fair_share.Share",
+    "websocket_api.core.jobs.job.",
+    "websocket_api.core.events.event.",
+    "websocket_api.core.events.tags.",
+)
+SESSION = ("websocket_api.core.access.sessions.Session", "websocket_api.core.access.visibility.Viewer")
+MINIONS, RETURN_BYTES = 100, 9000
+OUTBOX_BYTES = 262_144  # less than the snapshots and the history
+LOOKED = 30  # turns of the loop in which the engine reads what was sent
+BODY = b"x" * 1000
+LONG = "Content-Length: 300000"
+UPGRADE = [
+    *("Upgrade: websocket", "Connection: Upgrade"),
+    *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"),
+]
+STRANGER = {"known": False}
+SINCE = {"epoch": "epoch1", "seq": 0}
+FORM = ["Content-Type: application/x-www-form-urlencoded"]
+
+
+# Moments
+
+
+def drawing(house: House) -> bool:
+    """A snapshot waits until its client reads."""
+    return any(getattr(one, "drawing", False) for one in subscriptions(house))
+
+
+def replaying(house: House) -> bool:
+    """A replay waits until its client reads."""
+    head = house.engine.world.history.seq
+    return any(0 < getattr(one, "position", head) < head for one in subscriptions(house))
+
+
+def following(house: House) -> bool:
+    """Somebody has subscribed."""
+    return bool(subscriptions(house))
+
+
+def waiting(house: House) -> bool:
+    """A request waits for something to happen."""
+    return any(connection.waits for connection in house.clients.all())
+
+
+def stuck(house: House) -> bool:
+    """Something waits until its client reads."""
+    return any(not connection.outbox.idle for connection in house.clients.all())
+
+
+def held(house: House) -> bool:
+    """A request waits for the master."""
+    return house.held > 0
+
+
+def closing(house: House) -> bool:
+    """Somebody is sent away, and does not read that."""
+    return any(connection.outbox.closed for connection in house.clients.all())
+
+
+def nobody(house: House) -> bool:
+    """The engine has ended the connection."""
+    return len(house.clients) == 0
+
+
+def subscriptions(house: House) -> list[Any]:
+    return [one for connection in house.clients.all() for one in connection.subscriptions.values()]
+
+
+# What clients do
+
+
+def raw(*data: bytes) -> Client:
+    async def come(house: House) -> Peer:
+        peer = await house.peer()
+        for one in data:
+            await peer.send(one)
+        return peer
+
+    return come
+
+
+def http(
+    method: str, path: str, *head: str, body: bytes = b"", known: bool = True, receive_bytes: int | None = None
+) -> Client:
+    async def come(house: House) -> Peer:
+        peer = await house.peer(receive_bytes=receive_bytes)
+        token = house.token if known else None
+        await peer.request(method, path.format(batch=house.batch), token=token, head=list(head), body=body)
+        return peer
+
+    return come
+
+
+def low(**fields: Any) -> dict[str, Any]:
+    return {"body": json.dumps([{"tgt": "web1", **fields}]).encode()}
+
+
+def native(*messages: Any, frames: bytes = b"", path: str = "/", known: bool = True) -> Client:
+    """Return a client that sends messages and does not read what comes."""
+
+    async def come(house: House) -> Peer:
+        named = path.format(token=house.token, batch=house.batch)
+        peer = await house.websocket(named, login=known, receive_bytes=RECEIVE_BYTES)
+        for message in messages:
+            text = message if isinstance(message, str) else json.dumps(message)
+            await peer.say(text.replace('"BATCH"', str(house.batch)))
+        await peer.send(frames)
+        return peer
+
+    return come
+
+
+def follow(subscription: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "subscribe", "subscription": subscription, **fields}
+
+
+async def changing(house: House) -> Peer:
+    """Follow all that there is, of which much changes while it waits for what is not read."""
+    kinds = (
+        *(follow("job", jid="*"), follow("job", jid=JID), follow("minions")),
+        *(follow("batch"), follow("batch", batch="BATCH")),
+    )
+    peer = await native(*kinds)(house)
+    await peer.say(follow("event", overflow="drop"))
+    await house.until(lambda: len(subscriptions(house)) == len(kinds) + 1)
+    house.answer_again()
+    await house.until(lambda: any(getattr(one, "behind", None) for one in subscriptions(house)))
+    return peer
+
+
+async def overflowing(house: House) -> Peer:
+    """Do not read more than may wait."""
+    peer = await native(follow("job", jid="*"), follow("event"))(house)
+    await house.until(lambda: len(subscriptions(house)) == 2)
+    house.answer_again()
+    return peer
+
+
+LOGIN = b"username=ann&password=right&eauth=pam"
+WRONG = b"username=ann&password=wrong&eauth=pam"
+ASK_JOB = {"type": "get_job", "id": 1, "jid": "20200101000000000000"}
+
+CLIENTS: dict[str, tuple[Client, Moment | None]] = {
+    # A request that does not end
+    "connect": (raw(), None),
+    "mid-head": (raw(b"GET / HTT"), None),
+    "head that is none": (raw(b"\x00\xff\r\n\r\n"), nobody),
+    "head that is too long": (raw(b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000), nobody),
+    "mid-body": (http("POST", "/", LONG, body=BODY * 100), None),
+    "mid-body of a stranger": (http("POST", "/login", LONG, body=BODY, **STRANGER), None),
+    "mid-body, nowhere": (http("POST", "/nowhere", LONG, body=BODY), None),
+    "mid-body of a method that is refused": (http("PATCH", "/login", LONG, body=BODY), None),
+    "mid-body without a token": (http("POST", "/minions", LONG, body=BODY, **STRANGER), None),
+    "mid-body of a stream": (http("GET", "/events", LONG, body=BODY), None),
+    "mid-body of a handshake": (http("GET", "/", *UPGRADE, LONG, body=BODY), None),
+    "mid-body of a handshake by POST": (http("POST", "/ws", *UPGRADE, LONG, body=BODY), None),
+    "mid-chunk": (http("POST", "/login", "Transfer-Encoding: chunked", body=b"3e8\r\n" + BODY[:500]), None),
+    "between chunks": (http("POST", "/", "Transfer-Encoding: chunked", body=b"3e8\r\n" + BODY + b"\r\n"), None),
+    "chunk that is none": (http("POST", "/login", "Transfer-Encoding: chunked", body=b"zzz\r\n"), None),
+    "two lengths": (http("POST", "/login", "Transfer-Encoding: chunked", "Content-Length: 5", body=b"zzz\r\n"), None),
+    "expecting to go on": (http("POST", "/login", "Expect: 100-continue", LONG), None),
+    "mid-413": (http("POST", "/login", "Content-Length: 3000000", body=BODY * 2000, **STRANGER), None),
+    "413": (http("POST", "/login", body=BODY * 2000, **STRANGER), None),
+    "larger than is read away": (http("POST", "/login", "Content-Length: 300000000", body=BODY, **STRANGER), None),
+    "pipeline": (
+        raw(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n" * 20 + b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"),
+        None,
+    ),
+    # An answer that is not read
+    "GET": (http("GET", "/"), None),
+    "HEAD": (http("HEAD", "/"), None),
+    "OPTIONS": (http("OPTIONS", "/", "Origin: http://other"), None),
+    "404": (http("GET", "/nowhere"), None),
+    "405": (http("BREW", "/login"), None),
+    "401": (http("GET", "/minions", **STRANGER), None),
+    "stale token": (http("GET", "/", "Cookie: session_id=" + "f" * 64, **STRANGER), None),
+    "body that is none": (http("POST", "/", body=b"nonsense"), None),
+    "lows that are refused": (http("POST", "/", body=json.dumps([{"client": "x"}, {}]).encode()), None),
+    "mid-response": (http("GET", f"/jobs/{JID}", receive_bytes=RECEIVE_BYTES), None),
+    "batch": (http("GET", "/batches/{batch}?collection=true", receive_bytes=RECEIVE_BYTES), None),
+    "login that is refused": (http("POST", "/login", *FORM, body=WRONG, **STRANGER), None),
+    # A stream of server-sent events
+    "SSE": (http("GET", "/events"), following),
+    "SSE in mid-replay": (http("GET", "/events", "Last-Event-ID: epoch1-0", receive_bytes=RECEIVE_BYTES), replaying),
+    "SSE that is refused": (http("GET", "/events?token=1"), None),
+    # A handshake that comes to nothing
+    "Origin": (http("GET", "/", *UPGRADE, "Origin: http://other"), None),
+    "version": (http("GET", "/", *UPGRADE[:3], "Sec-WebSocket-Version: 8"), None),
+    "subprotocol": (http("GET", "/", *UPGRADE, "Sec-WebSocket-Protocol: nonsense"), None),
+    "wrong token": (http("GET", "/", *UPGRADE, f"X-Auth-Token: {'f' * 64}", **STRANGER), None),
+    "wrong token of /all_events": (http("GET", "/all_events/" + "f" * 64, *UPGRADE, **STRANGER), None),
+    "Digital Rebar without a token": (http("GET", "/api/v3/ws", *UPGRADE, **STRANGER), None),
+    "Digital Rebar with a wrong password": (http("GET", "/api/v3/ws?token=ann:wrong", *UPGRADE, **STRANGER), None),
+    "batch that is not there": (http("GET", "/batches/961155434991616/ws", *UPGRADE), None),
+    # A websocket that breaks the protocol, or is quiet
+    "native": (native(), None),
+    "stranger": (native(known=False), None),
+    "not JSON": (native("nonsense"), None),
+    "unknown operation": (native({"type": "nonsense"}), None),
+    "not allowed for strangers": (native({"type": "whoami"}, known=False), None),
+    "wrong password": (native({"type": "auth", "username": "ann", "password": "wrong"}, known=False), None),
+    "message that is too large": (native(frames=frame(1, BODY * 2000)), nobody),
+    "text that is none": (native(frames=frame(1, b"\xff\xff")), nobody),
+    "unknown opcode": (native(frames=frame(7, BODY[:100])), nobody),
+    "close": (native(frames=frame(8, struct.pack("!H", 1000))), nobody),
+    "close code that is none": (native(frames=frame(8, struct.pack("!H", 1))), nobody),
+    "mid-frame": (native(frames=frame(1, BODY)[:500]), None),
+    "mid-message": (native(frames=frame(1, BODY[:100], final=False)), None),
+    # Subscriptions
+    "all jobs, in mid-snapshot": (native(follow("job", jid="*")), drawing),
+    "one job, in mid-snapshot": (native(follow("job", jid=JID)), drawing),
+    "minions": (native(follow("minions")), following),
+    "minions with grains, in mid-snapshot": (native(follow("minions", grains=True)), drawing),
+    "batches": (native(follow("batch")), following),
+    "batch, in mid-snapshot": (native(follow("batch", batch="BATCH")), drawing),
+    "events": (native(follow("event")), following),
+    "events, in mid-replay": (native(follow("event", since=SINCE)), replaying),
+    "bundles, in mid-replay": (native(follow("event", since=SINCE, bundle=True)), replaying),
+    "events that may be dropped, in mid-replay": (native(follow("event", since=SINCE, overflow="drop")), replaying),
+    "subscription that is refused": (native(follow("job", jid="20200101000000000000")), None),
+    "subscription that ends": (native(follow("event"), {"type": "unsubscribe", "subscription": 1}), None),
+    "/all_events": (native("websocket client ready", path="/all_events/{token}", known=False), following),
+    "/formatted_events, in mid-snapshot": (
+        native("websocket client ready", path="/formatted_events/{token}", known=False),
+        drawing,
+    ),
+    "Digital Rebar": (native("register jobs.*.*", path="/api/v3/ws?token={token}", known=False), following),
+    "Digital Rebar, an error": (native("nonsense", path="/api/v3/ws?token={token}", known=False), following),
+    "puppetmaster": (native(path="/batches/ws"), following),
+    "puppetmaster, in mid-snapshot": (native(path="/batches/{batch}/ws?collection=true"), drawing),
+    "changes behind what is not read": (changing, stuck),
+    "more than may wait": (overflowing, closing),
+    # Requests that wait for an event
+    "get_event": (native({"type": "get_event", "tag": "never/", "wait": 60}), waiting),
+    "get_event after a look back": (native({"type": "get_event", "tag": "no/", "wait": 60, "since": SINCE}), waiting),
+}
+
+KEEPING: dict[str, tuple[Client, Moment | None]] = {
+    "cmd": (native({"type": "cmd", "id": 1, "fun": "x.y", "tgt": "web1", "mode": "sync"}), waiting),
+    "runner": (native({"type": "runner", "id": 1, "fun": "manage.up", "mode": "sync"}), waiting),
+    "lows": (http("POST", "/", **low(client="local", fun="x.y")), waiting),
+    "runner of a low": (http("POST", "/", **low(client="runner", fun="manage.up")), waiting),
+    "low with a password": (
+        http(
+            "POST", "/run", **low(client="local", fun="x.y", username="ann", password="right", eauth="pam"), **STRANGER
+        ),
+        waiting,
+    ),
+    "login": (http("POST", "/login", *FORM, body=LOGIN, **STRANGER), None),
+    "auth": (native({"type": "auth", "username": "ann", "password": "right"}, known=False), None),
+    "Digital Rebar with a password": (http("GET", "/api/v3/ws?token=ann:right", *UPGRADE, **STRANGER), following),
+}
+"""Who leaves a job or a session, which the engine keeps for others to see."""
+
+GATED: dict[str, Client] = {
+    "get_job": native(ASK_JOB),
+    "job of a subscription": native(follow("job", jid=ASK_JOB["jid"])),
+    "cmd before it is published": native({"type": "cmd", "id": 1, "fun": "x.y", "tgt": "web1"}),
+    "lows before they are published": http("POST", "/", **low(client="local", fun="x.y")),
+    "runner before it begins": native({"type": "runner", "id": 1, "fun": "manage.up"}),
+    "password of /login": http("POST", "/login", *FORM, body=LOGIN, **STRANGER),
+    "password of /login, mid-pipeline": http(
+        "POST", "/login", *FORM, "Content-Length: 37", body=LOGIN + b"GET / HTTP/1.1"
+    ),
+    "password of auth": native({"type": "auth", "username": "ann", "password": "right"}, known=False),
+    "password of Digital Rebar": http("GET", "/api/v3/ws?token=ann:right", *UPGRADE, **STRANGER),
+    "token of a request": http("GET", "/minions", f"X-Auth-Token: {'e' * 64}", **STRANGER),
+    "token of a request with a body": http("POST", "/", f"X-Auth-Token: {'e' * 64}", LONG, body=BODY, **STRANGER),
+    "token of a stream": http("GET", "/events", f"X-Auth-Token: {'e' * 64}", **STRANGER),
+    "token of a handshake": http("GET", "/", *UPGRADE, f"X-Auth-Token: {'e' * 64}", **STRANGER),
+    "token of /all_events": http("GET", "/all_events/" + "e" * 64, *UPGRADE, **STRANGER),
+}
+"""Who leaves while the master is asked."""
+
+
+@pytest.fixture(autouse=True)
+def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Count without the collector; what pytest and the modules hold is passed over."""
+    monkeypatch.setattr(framing, "DISCARD_SECONDS", 0.05)
+    with counted():
+        yield
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """An engine with a job, a batch and a fleet that are larger than what may wait for one client."""
+    async with listening_house(outbox_bytes=OUTBOX_BYTES) as made:
+        made.fill(MINIONS, RETURN_BYTES)
+        await made.make_batch()
+        yield made
+
+
+async def leave(house: House, client: Client, moment: Moment | None) -> None:
+    """Come and leave in every way: before the engine has looked, politely, and by a reset."""
+    at_once = await client(house)
+    at_once.close()
+    for way in (Peer.close, Peer.reset):
+        peer = await client(house)
+        await (turns(LOOKED) if moment is None else house.until(lambda: moment(house)))
+        way(peer)
+        await house.alone()
+
+
+async def leave_behind_gate(house: House, client: Client) -> None:
+    """Leave while the master is asked."""
+    for way in (Peer.close, Peer.reset):
+        with house.gate():
+            peer = await client(house)
+            await house.until(lambda: held(house))
+            way(peer)
+            await turns(LOOKED)
+        await house.alone()
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_who_leaves_leaves_nothing_behind(house: House, name: str) -> None:
+    """Neither an object nor a byte, without the collector of cycles."""
+    client, moment = CLIENTS[name]
+    assert not await left_behind(lambda: leave(house, client, moment), kept=SESSION)
+
+
+@pytest.mark.parametrize("name", KEEPING)
+async def test_who_leaves_leaves_only_what_the_engine_keeps(house: House, name: str) -> None:
+    """A job that runs, or a session that has not expired: others may see it."""
+    client, moment = KEEPING[name]
+    kept = ROUNDS * 3 * KEPT_BYTES
+    assert not await left_behind(lambda: leave(house, client, moment), spare=kept, kept=(*JOB, *SESSION))
+
+
+@pytest.mark.parametrize("name", GATED)
+async def test_who_leaves_while_the_master_is_asked_leaves_nothing_behind(house: House, name: str) -> None:
+    """Whatever the answer then is: nobody waits for it any more."""
+    client, kept = GATED[name], ROUNDS * 2 * KEPT_BYTES
+    assert not await left_behind(lambda: leave_behind_gate(house, client), spare=kept, kept=(*JOB, *SESSION))

@@ -1,0 +1,93 @@
+"""Which requests the doors over HTTP take, and that all of them are described (schemas/http.json)."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("tornado")
+
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.routing import Rule
+from tornado.web import RequestHandler
+from websocket_api.contract.schemas import Schemas
+from websocket_api.protocols.http.console import Console
+from websocket_api.protocols.routes import Upgrades, routes
+from websocket_api.settings import Settings
+
+SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
+VALUES = {
+    "minion": "web1",
+    "jid": "20141103073312975821",
+    "path": "myco/disk",
+    "batch": "961155434991616",
+    "request": "961155434995712",
+}
+"""What stands in a path for a part that varies."""
+
+
+def rules() -> list[Rule]:
+    """Return the rules for what is no handshake of a websocket."""
+    clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=SCHEMAS))
+    found = routes(clients, Settings(metrics=True), Console(None))
+    return [rule for rule in found if not isinstance(rule.matcher, Upgrades)]
+
+
+def serving(path: str, among: list[Rule]) -> Rule | None:
+    """Return the rule that a path leads to."""
+    sample = re.sub(r"{(\w+)}", lambda part: VALUES[part[1]], path)
+    line, headers = RequestStartLine("GET", sample, "HTTP/1.1"), HTTPHeaders({"Host": "master"})
+    connection = SimpleNamespace(context=None)
+    request = HTTPServerRequest(start_line=line, headers=headers, connection=connection)  # type: ignore[arg-type]
+    return next((rule for rule in among if rule.matcher.match(request) is not None), None)
+
+
+def methods(handler: Any) -> set[str]:
+    """Return the methods that a handler takes, but for HEAD and OPTIONS, which describe others."""
+    return {
+        name
+        for name in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if getattr(handler, name.lower()) is not getattr(RequestHandler, name.lower())
+    }
+
+
+def test_every_described_request_is_served() -> None:
+    """By a handler that takes this method on this path."""
+    among, missing = rules(), set()
+    for name in SCHEMAS.requests:
+        method, path = name.split(" ")
+        rule = serving(path, among)
+        if rule is None or method not in methods(rule.target):
+            missing.add(name)
+    assert missing == set()
+
+
+def test_every_served_request_is_described() -> None:
+    """Each rule by some path, each method of its handler on some path that leads to the handler."""
+    among = rules()
+    unused, undescribed = list(among), {rule.target: methods(rule.target) for rule in among}
+    for name in SCHEMAS.requests:
+        method, path = name.split(" ")
+        rule = serving(path, among)
+        if rule is not None:
+            unused = [other for other in unused if other is not rule]
+            undescribed[rule.target].discard(method)
+    assert [getattr(rule.matcher, "regex", rule.matcher) for rule in unused] == []
+    assert {handler.__name__: names for handler, names in undescribed.items() if names} == {}
+
+
+def test_a_handler_takes_the_parts_of_its_path_with_each_of_its_methods() -> None:
+    """One that did not would be a fault of ours to whoever tries that method there."""
+    for rule in rules():
+        parts = [""] * rule.matcher.regex.groups  # type: ignore[attr-defined]
+        for method in methods(rule.target):
+            function = getattr(rule.target, method.lower())
+            try:
+                inspect.signature(function).bind(None, *parts)
+            except TypeError as error:
+                raise AssertionError(f"{method} {rule.matcher.regex.pattern}: {error}") from error  # type: ignore[attr-defined]
