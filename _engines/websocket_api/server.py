@@ -76,7 +76,7 @@ class Server:
         collector = Collector()
         upkeep = Upkeep(parts, clients.all)
         console = _console(settings, self._opts)
-        server = listening.serve(clients, settings, console, certificate.context if certificate else None)
+        server = listening.serve(clients, parts.rebar, settings, console, certificate.context if certificate else None)
         upkeep.start()
         collector.start()
         server.add_sockets(sockets)

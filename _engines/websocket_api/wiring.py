@@ -58,6 +58,7 @@ class Parts:
     """What the server looks after."""
 
     services: Services
+    rebar: Rebar
     bus: Bus
     targets: TargetSets
     minions: MinionStore
@@ -174,7 +175,6 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         views=views,
         visibility=visibility,
         watcher=watcher,
-        rebar=rebar,
         batches=batch_book,
         batch_views=BatchViews(book=batch_book, history=history, later=later, clock=clock, turns=turns),
         batch_keeper=keeper,
@@ -199,4 +199,4 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         wall=wall,
         bus_up=lambda: bus.connected,
     )
-    return Parts(services, bus, targets, minions, store, channels, (pool, login_pool))
+    return Parts(services, rebar, bus, targets, minions, store, channels, (pool, login_pool))

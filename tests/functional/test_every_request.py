@@ -133,9 +133,10 @@ def answers(engine: Engine, **more: str) -> Iterator[tuple[tuple[str, str], Answ
 
 def test_the_table_has_every_route() -> None:
     """Whatever is added to protocols/routes.py needs a line here."""
+    rebar: Any = None
     clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=Schemas(CHECKOUT / "schemas")))
     settings = Settings(metrics=True, app="/srv/app/index.html", static="/srv/app")
-    left = routes(clients, settings, Console(None))
+    left = routes(clients, rebar, settings, Console(None))
     for _, path, headers in REQUESTS:
         line = RequestStartLine("GET", path, "HTTP/1.1")
         connection: Any = SimpleNamespace(context=None)

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..core.delivery.codecs import CODECS
 from ..errors import CLOSE_CODES, ERRORS
-from ..operations.services import Schemas
 from .dialect import Schema
+from .schemas import Schemas
 
 VERSION = "3.0.0"
 CHANNEL = "native"

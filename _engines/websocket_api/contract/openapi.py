@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import ERRORS
-from ..operations.services import Schemas
+from .schemas import Schemas
 
 VERSION = "3.1.0"
 REPLY_TYPES = ("application/json", "application/x-yaml")

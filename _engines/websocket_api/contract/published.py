@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.events.encoding import encode
-from ..operations.services import Schemas
 from . import asyncapi, openapi
+from .schemas import Schemas
 
 JSON = "application/json"
 SCHEMA = "application/schema+json"

@@ -1,1 +1,4 @@
-"""What clients can ask for, whatever the door: one function and one schema per operation."""
+"""What clients can ask for, whatever the protocol: one function and one schema file per operation.
+
+May import ``contract`` and ``core``.
+"""

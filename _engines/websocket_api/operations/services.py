@@ -25,7 +25,6 @@ from ..core.subscriptions.job_watcher import JobWatcher
 from ..core.subscriptions.regex import Allowances
 from ..core.subscriptions.snapshot_feeds import Views
 from ..fair_share import FairShare
-from ..protocols.digital_rebar.clients import Rebar
 from ..settings import Settings
 
 
@@ -136,7 +135,6 @@ class Services:
     views: Views
     visibility: Visibility
     watcher: JobWatcher
-    rebar: Rebar
     batches: BatchBook
     batch_views: BatchViews
     batch_keeper: BatchKeeper

@@ -18,6 +18,7 @@ from ..core.events.encoding import encode
 from ..errors import ApiError
 from ..settings import Settings
 from .connections import Clients
+from .digital_rebar.clients import Rebar
 from .http.access import REFUSED, Access
 from .http.base import DRAIN_BYTES, application
 from .http.console import Console
@@ -36,7 +37,7 @@ TURN_AWAY_SECONDS = 2.0  # for a client that may not connect to send a request a
 class Server(HTTPServer):
     """Tornado's server, which keeps some file descriptors free whoever connects and says nothing.
 
-    Clients are counted when they have said what they want (protocols/connections.py), and nobody's silence lasts longer than
+    Clients are counted once their request is read (connections.py), and none may stay silent for longer than
     ``auth_seconds``. But where connections took all files until then, the master's caches could not be read, and
     accepting would fail in a tight loop, with a traceback each time.
 
@@ -103,13 +104,15 @@ async def _refuse(stream: IOStream) -> None:
         await stream.read_bytes(HEAD_BYTES, partial=True)
 
 
-def serve(clients: Clients, settings: Settings, console: Console, context: ssl.SSLContext | None) -> Server:
+def serve(
+    clients: Clients, rebar: Rebar, settings: Settings, console: Console, context: ssl.SSLContext | None
+) -> Server:
     """Return the server of all protocols, which has no sockets yet.
 
     :param context: the certificate, or None for a server without TLS
     """
     limits = settings.limits
-    app = application(routes(clients, settings, console), settings)
+    app = application(routes(clients, rebar, settings, console), settings)
     return Server(
         app,
         access=app.access,

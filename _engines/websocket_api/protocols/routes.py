@@ -1,4 +1,4 @@
-"""Which path leads to which door."""
+"""Which path leads to which protocol."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tornado.routing import Matcher, PathMatches, Rule
 from ..contract.published import Published
 from ..settings import Settings
 from .connections import Clients
+from .digital_rebar.clients import Rebar
 from .digital_rebar.handler import DigitalRebarHandler
 from .http.console import Console, ConsoleHandler
 from .http.schemas import SchemasHandler
@@ -45,8 +46,8 @@ class FormatsEvents(Upgrades):
         return super().match(request) if "format_events" in request.query_arguments else None
 
 
-def routes(clients: Clients, settings: Settings, console: Console) -> list[Any]:
-    """Return the rules of all doors; the first that matches counts."""
+def routes(clients: Clients, rebar: Rebar, settings: Settings, console: Console) -> list[Any]:
+    """Return the rules of all protocols; the first that matches counts."""
     shared, published = {"clients": clients}, Published(clients.services.schemas)
     rules: list[tuple[str | Matcher, type[Any]]] = [
         (FormatsEvents(r"/ws$"), CherryPyHandler),
@@ -73,7 +74,6 @@ def routes(clients: Clients, settings: Settings, console: Console) -> list[Any]:
         (r"/events/?", EventsHandler),
         (Upgrades(r"/all_events(?:/([^/]*))?$"), AllEventsHandler),
         (Upgrades(r"/formatted_events(?:/([^/]*))?$"), FormattedEventsHandler),
-        (Upgrades(r"/api/v3/ws$"), DigitalRebarHandler),
         (r"/healthz", HealthHandler),
     ]
     if settings.metrics:
@@ -81,6 +81,7 @@ def routes(clients: Clients, settings: Settings, console: Console) -> list[Any]:
     made = [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
     with_console = {**shared, "console": console}
     pages = [
+        Rule(Upgrades(r"/api/v3/ws$"), DigitalRebarHandler, {**shared, "rebar": rebar}),
         Rule(PathMatches(r"/(?:ws)?$"), RootHandler, with_console),
         Rule(PathMatches(r"/console(?:/(.*))?$"), ConsoleHandler, with_console),
         Rule(PathMatches(r"/schemas/(.*)$"), SchemasHandler, {**shared, "published": published}),

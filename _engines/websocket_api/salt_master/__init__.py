@@ -1,5 +1,4 @@
-"""The Salt master as the rest of the engine sees it: the only code of the engine that imports Salt.
+"""The Salt master as the rest of the engine sees it: the only code that imports Salt.
 
-Every class takes the master's ``opts`` and hands back plain data, so that ``live/``, ``operations/`` and their tests
-need no Salt. Errors that a client may see are :class:`~..errors.ApiError`.
+Calls that block run in threads (pool.py). May import ``settings``, ``errors`` and ``fair_share``.
 """

@@ -257,6 +257,7 @@ class Engine:
         views = BatchViews(
             book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns
         )
+        self.rebar = world.rebar
         self.services = Services(
             version="0.1.0",
             settings=Settings(clients=CLIENTS, limits=Limits(**(limits or {}))),
@@ -271,7 +272,6 @@ class Engine:
             fleet=world.fleet,
             views=world.views,
             visibility=world.visibility,
-            rebar=world.rebar,
             watcher=watcher,
             batches=book,
             batch_views=views,

@@ -266,7 +266,7 @@ async def listening_house(context: ssl.SSLContext | None = None, **limits: Any) 
     """Serve all protocols."""
     engine = Engine(limits=limits, clock=LoopTime())
     clients = Clients(engine.services, engine.dispatcher, 1000)
-    server = listening.serve(clients, engine.services.settings, Console(None), context)
+    server = listening.serve(clients, engine.rebar, engine.services.settings, Console(None), context)
     (sock,) = bind_sockets(0, "127.0.0.1")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BYTES)
     server.add_sockets([sock])

@@ -33,8 +33,9 @@ VALUES = {
 
 def rules() -> list[Rule]:
     """Return the rules for what is no handshake of a websocket."""
+    rebar: Any = None
     clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=SCHEMAS))
-    found = routes(clients, Settings(metrics=True), Console(None))
+    found = routes(clients, rebar, Settings(metrics=True), Console(None))
     return [rule for rule in found if not isinstance(rule.matcher, Upgrades)]
 
 

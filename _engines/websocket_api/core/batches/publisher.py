@@ -5,7 +5,7 @@ what came of them instead of sending them again. The master makes the job's id w
 along would be put on the bus, token and all, if it were refused (docs/decisions.md). A job whose id was not stored in
 time is found in the job cache by its metadata, which name batch and job.
 
-When the engine stops, what was certainly not handed to the master is taken back, and stored so (core/batches/writer.py).
+When the engine stops, requests that certainly did not reach the master are pending again and stored as such.
 """
 
 from __future__ import annotations

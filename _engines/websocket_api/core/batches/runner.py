@@ -1,4 +1,4 @@
-"""Drives batches: who is next, what follows from a change, and their ends (core/batches/publisher.py sends each job)."""
+"""Run batches: choose the next requests, react to changes, end batches. publisher.py sends each job."""
 
 from __future__ import annotations
 

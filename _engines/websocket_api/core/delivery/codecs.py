@@ -1,7 +1,7 @@
 """The two formats of the native door. A message means the same in both; events are put together from encoded parts.
 
 An event's body is encoded once per format, whoever and however many get it: a frame is a short head and that body.
-Other doors have formats of their own (protocols/salt_api/formats.py), which may lack a word for what the native door says.
+Other protocols have formats of their own (protocols/salt_api/formats.py); some native messages have no form there.
 """
 
 from __future__ import annotations

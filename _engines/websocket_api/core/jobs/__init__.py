@@ -1,1 +1,1 @@
-"""."""
+"""Jobs, runners and wheels as the bus and the job cache describe them."""

@@ -1,4 +1,4 @@
-"""Live pictures of jobs and of the fleet: who follows which (core/subscriptions/snapshots.py), and what each may see of it."""
+"""Feeds of job and minion snapshots: who follows which, and what each may see (snapshots.py has the subscriptions)."""
 
 from __future__ import annotations
 

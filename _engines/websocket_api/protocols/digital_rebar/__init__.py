@@ -1,1 +1,1 @@
-"""."""
+"""Digital Rebar's websocket clients, unmodified."""

@@ -74,7 +74,7 @@ def minion(name: str) -> str:
 
 
 class RebarCodec(OneByOne):
-    """The format of this door: events are ready when they come here, one a line (protocols/digital_rebar/translation.py)."""
+    """The format of this protocol: translation.py made the events, one a line."""
 
     name = "digital rebar"
     binary = False

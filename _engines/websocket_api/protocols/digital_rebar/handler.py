@@ -14,8 +14,10 @@ from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
 from ...errors import TOKEN_ENDED, TOO_MANY, ApiError
 from ...operations.session import give_back, log_in, take_up
+from ..connections import Clients
 from ..websocket.handler import SocketHandler
 from ..websocket.transport import text_frames
+from .clients import Rebar
 from .subscription import RebarSubscription
 
 QUERY_NAMES = ("token", "Token")  # both stand in Digital Rebar's documentation
@@ -35,6 +37,11 @@ class DigitalRebarHandler(SocketHandler):
     _lent: Session | None = None
     """The session of a token that was made for this connection alone, and that nobody has when it ends."""
     _subscription: RebarSubscription | None = None
+
+    def initialize(self, clients: Clients, rebar: Rebar) -> None:
+        """Take what all protocols share, and what clients of this one follow."""
+        super().initialize(clients)
+        self.rebar = rebar
 
     async def who(self) -> Session:
         """Return whom the query or the header ``Authorization`` proves."""
@@ -56,7 +63,7 @@ class DigitalRebarHandler(SocketHandler):
 
     def codec(self) -> Codec:
         """Return the only format."""
-        return self.clients.services.rebar.codec
+        return self.rebar.codec
 
     def framing(self, codec: Codec) -> Callable[[bytes], bytes]:
         """Return what makes a frame of each event."""
@@ -69,7 +76,7 @@ class DigitalRebarHandler(SocketHandler):
             self.end(TOKEN_ENDED, "the token has ended")
             return
         try:
-            self._subscription = self.clients.services.rebar.follow(connection, session)
+            self._subscription = self.rebar.follow(connection, session)
         except ApiError as fault:
             self.end(TOO_MANY, fault.message)
 

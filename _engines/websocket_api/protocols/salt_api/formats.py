@@ -1,6 +1,6 @@
 """The formats of salt-api's streams: the same events and pictures as everywhere, in the words that its clients know.
 
-Each is made once for all who are sent the same (core/subscriptions/fanout.py); one object of each format serves all connections.
+Each frame is made once for a group that sees the same (core/subscriptions/fanout.py); all connections share one format object.
 """
 
 from __future__ import annotations
