@@ -1,8 +1,8 @@
 """Questions to one minion about its functions: asked with the client's token, answered from memory where that is known.
 
 A busy minion needs minutes for what takes it a second when it is idle. So an answer is kept
-(core/minions/answers.py), and a known one is returned at once. When it is older than a minute the question is sent again, and the answer to that is for
-the next call.
+(core/minions/answers.py), and a known one is returned at once. When it is older than a minute the question is sent
+again, and the answer to that is for the next call.
 """
 
 from __future__ import annotations

@@ -174,8 +174,8 @@ class Auth:
             return True
 
     def _describe(self, auth: _LoadAuth, tdata: dict[str, Any]) -> dict[str, Any]:
-        # The same load as in a command (commands.py), so that Salt finds the same list for both: it asks a backend that has
-        # an ``acl`` of its own only where the load names the backend and the user.
+        # The same load as in a command (commands.py), so that Salt finds the same list for both: it asks
+        # a backend that has an ``acl`` of its own only where the load names the backend and the user.
         load = {"token": tdata["token"], "eauth": tdata["eauth"], "username": tdata["name"]}
         perms = auth.get_auth_list(load, token=tdata)
         login: dict[str, Any] = {key: plain(tdata[key]) for key in _TOLD if key in tdata}

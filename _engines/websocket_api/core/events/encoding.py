@@ -60,7 +60,7 @@ def _default(value: Any) -> Any:
             return bytes(value).decode()
         except UnicodeDecodeError:
             if PEM_MARK in value:
-                # As text, so that core/events/event.py finds keys in it; base64 would hide them only from the redaction.
+                # As text, so that core/events/event.py finds keys in it; base64 would hide them from redaction.
                 return bytes(value).decode("utf-8", "replace")
             return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, Mapping):

@@ -1,1 +1,4 @@
-"""What clients follow: every event passes the hub, filters choose, groups share frames, snapshots show jobs and minions."""
+"""What clients follow: every event passes the hub, filters choose, groups share frames.
+
+Snapshots show jobs and minions.
+"""

@@ -1,6 +1,6 @@
 """The formats of salt-api's streams: the same events and pictures as everywhere, in the words that its clients know.
 
-Each frame is made once for a group that sees the same (core/subscriptions/fanout.py); all connections share one format object.
+Each frame is made once for a group that sees the same (core/subscriptions/fanout.py). All connections share one format.
 """
 
 from __future__ import annotations
