@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..contract.schemas import Schemas
 from ..core.access.in_flight import JobsInFlight
 from ..core.access.loop_time import LoopTime
 from ..core.access.sessions import Sessions
@@ -96,21 +97,6 @@ class JobStore(Protocol):
 
 Match = Callable[..., Awaitable[list[str]]]
 Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
-
-
-class Schemas(Protocol):
-    """The schema files (contract/schemas.py)."""
-
-    version: str
-    files: dict[str, bytes]
-    operations: dict[str, dict[str, Any]]
-    frames: dict[str, dict[str, Any]]
-    http: dict[str, dict[str, Any]]
-    requests: dict[str, dict[str, Any]]
-
-    def validate(self, name: str, message: Any) -> None:
-        """Raise ``bad_message`` naming every fault."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class DigitalRebarHandler(SocketHandler):
     """The session of a token that was made for this connection alone, and that nobody has when it ends."""
     _subscription: RebarSubscription | None = None
 
-    def initialize(self, clients: Clients, rebar: Rebar) -> None:
+    def initialize(self, clients: Clients, rebar: Rebar) -> None:  # type: ignore[override]
         """Take what all protocols share, and what clients of this one follow."""
         super().initialize(clients)
         self.rebar = rebar
