@@ -26,7 +26,7 @@ KEYS_SECONDS = 60.0  # keys that were changed behind Salt's back, by a hand on t
 RECENT_JOBS = 200  # read from the job cache at the start
 
 
-class Upkeep:
+class BackgroundTasks:
     """The engine's own tasks.
 
     :param connections: all connections that there are

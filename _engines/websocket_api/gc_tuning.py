@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 
 
-class Collector:
+class GcTuning:
     """Passes over what was made before :meth:`start`, until :meth:`stop`."""
 
     def start(self) -> None:

@@ -17,13 +17,13 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from .background import Upkeep
+from .background import BackgroundTasks
 from .contract.schemas import Schemas
 from .errors import CannotRun
-from .gc_tuning import Collector
+from .gc_tuning import GcTuning
 from .operations.dispatcher import Dispatcher
 from .protocols import http_server as listening
-from .protocols.connections import Clients
+from .protocols.connections import Connections
 from .protocols.http.console import Console
 from .protocols.tls import Certificate
 from .salt_master import files
@@ -72,9 +72,9 @@ class Server:
         per_user = min(settings.limits.connections_per_user, max(1, most // 2))
         limits = dataclasses.replace(settings.limits, connections_per_user=per_user)
         parts = build(dataclasses.replace(settings, limits=limits), self._schemas, self._opts, self._version)
-        clients = Clients(parts.services, Dispatcher(parts.services), most)
-        collector = Collector()
-        upkeep = Upkeep(parts, clients.all)
+        clients = Connections(parts.services, Dispatcher(parts.services), most)
+        collector = GcTuning()
+        upkeep = BackgroundTasks(parts, clients.all)
         console = _console(settings, self._opts)
         server = listening.serve(clients, parts.rebar, settings, console, certificate.context if certificate else None)
         upkeep.start()

@@ -18,14 +18,14 @@ from .core.access.turns import Turns
 from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
 from .core.batches.reader import BatchReader
-from .core.batches.registry import BatchBook
-from .core.batches.runner import Dispatch
+from .core.batches.registry import BatchRegistry
+from .core.batches.runner import BatchRunner
 from .core.batches.subscriptions import BatchViews
-from .core.batches.writer import BatchKeeper
+from .core.batches.writer import BatchWriter
 from .core.events.history import History
-from .core.jobs.registry import JobBook
+from .core.jobs.registry import JobRegistry
 from .core.minions.answers import Answers
-from .core.minions.registry import Fleet
+from .core.minions.registry import MinionRegistry
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
 from .core.subscriptions.regex import Allowances
@@ -34,15 +34,15 @@ from .fair_share import Askers
 from .operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers the operations
 from .operations.batch_jobs import BatchJobs
 from .operations.services import Services
-from .protocols.digital_rebar.batches import RebarBatches
-from .protocols.digital_rebar.clients import Rebar
+from .protocols.digital_rebar.batches import RebarBatchEvents
+from .protocols.digital_rebar.clients import RebarClients
 from .salt_master.auth import Auth
 from .salt_master.batch_store import BatchStore
 from .salt_master.bus import Bus
 from .salt_master.channels import Channels
 from .salt_master.commands import Commands
 from .salt_master.functions import MasterFunctions
-from .salt_master.job_cache import JobStore
+from .salt_master.job_cache import JobCache
 from .salt_master.minions import MinionStore
 from .salt_master.pool import Pool
 from .settings import Settings
@@ -58,11 +58,11 @@ class Parts:
     """What the server looks after."""
 
     services: Services
-    rebar: Rebar
+    rebar: RebarClients
     bus: Bus
     targets: TargetSets
     minions: MinionStore
-    store: JobStore
+    store: JobCache
     channels: Channels
     pools: tuple[Pool, ...]
 
@@ -82,7 +82,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     pool = Pool(limits.threads, "salt", askers=askers, charge=loop_time.charge)
     login_pool = Pool(limits.login_threads, "login")
     channels = Channels(opts, limits.channels, limits.master_seconds, askers)
-    minions, store = MinionStore(opts, pool), JobStore(opts, pool)
+    minions, store = MinionStore(opts, pool), JobCache(opts, pool)
     bus = Bus(opts)
     targets = TargetSets(lambda expression: minions.match(expression, "compound", trusted=True), clock)
     sessions = Sessions(Auth(opts, pool, login_pool), targets, wall)
@@ -94,7 +94,10 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         size=settings.history.bytes,
         seconds=settings.history.seconds,
     )
-    book, minions_seen = JobBook(most=limits.jobs, clock=wall, syndics=bool(opts.get("order_masters"))), Fleet(wall)
+    book, minions_seen = (
+        JobRegistry(most=limits.jobs, clock=wall, syndics=bool(opts.get("order_masters"))),
+        MinionRegistry(wall),
+    )
     visibility = Visibility(book.get, opts.get("user", "root"))
     turns = Turns(later, clock)
     hub = Hub(
@@ -120,7 +123,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         clock=clock,
         turns=turns,
     )
-    rebar = Rebar(hub=hub, book=book, views=views, most=limits.subscriptions_per_connection, wall=wall)
+    rebar = RebarClients(hub=hub, book=book, views=views, most=limits.subscriptions_per_connection, wall=wall)
     watcher = JobWatcher(
         book=book,
         fleet=minions_seen,
@@ -129,9 +132,9 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         answer_seconds=opts.get("gather_job_timeout", 10),
         clock=clock,
     )
-    batch_store, batch_book = BatchStore(opts, pool), BatchBook()
-    RebarBatches(rebar=rebar, book=batch_book, later=later, clock=clock, turns=turns)
-    keeper = BatchKeeper(
+    batch_store, batch_book = BatchStore(opts, pool), BatchRegistry()
+    RebarBatchEvents(rebar=rebar, book=batch_book, later=later, clock=clock, turns=turns)
+    keeper = BatchWriter(
         store=batch_store,
         book=batch_book,
         reader=BatchReader(batch_store, batch_book),
@@ -144,7 +147,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         limit: JobsInFlight(getattr(limits, limit), seconds=seconds, limit=limit, askers=askers, book=book, clock=clock)
         for limit, seconds in IN_FLIGHT_SECONDS.items()
     }
-    dispatch = Dispatch(
+    dispatch = BatchRunner(
         jobs=book,
         batches=batch_book,
         keeper=keeper,

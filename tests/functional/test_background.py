@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("salt")  # not asked for anything here, but the engine's parts are put together with it
 
 from websocket_api import background as upkeep
-from websocket_api.background import Upkeep
+from websocket_api.background import BackgroundTasks
 from websocket_api.settings import Settings
 
 from tests.functional.waiting import until
@@ -78,7 +78,7 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("TICK_SECONDS", "BUS_SECONDS", "FLEET_SECONDS"):
         monkeypatch.setattr(upkeep, name, 0.001)
     made = Engine()
-    work = Upkeep(made.parts, list)
+    work = BackgroundTasks(made.parts, list)
     work.start()
     yield made
     await work.stop()
@@ -103,7 +103,7 @@ async def test_a_bus_that_goes_right_after_the_start_is_told(
         monkeypatch.setattr(upkeep, name, 0.001)
     engine = Engine()
     engine.parts.bus.connected = False
-    work = Upkeep(engine.parts, list)
+    work = BackgroundTasks(engine.parts, list)
     work.start()
 
     def told() -> bool:
@@ -123,7 +123,7 @@ async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
         monkeypatch.setattr(upkeep, name, 0.001)
     engine = Engine()
-    work = Upkeep(engine.parts, list)
+    work = BackgroundTasks(engine.parts, list)
     work.start()
     await until(lambda: engine.expired > 3 and engine.given_back > 3)
     work.leave()

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from websocket_api.gc_tuning import Collector
+from websocket_api.gc_tuning import GcTuning
 
 
 class Node:
@@ -18,10 +18,10 @@ class Node:
 
 
 @pytest.fixture
-def collector() -> Iterator[Collector]:
+def collector() -> Iterator[GcTuning]:
     """A collector that runs, and leaves no trace behind."""
     before = gc.get_threshold(), list(gc.callbacks)
-    made = Collector()
+    made = GcTuning()
     made.start()
     yield made
     made.stop()
@@ -29,13 +29,13 @@ def collector() -> Iterator[Collector]:
     assert gc.get_freeze_count() == 0
 
 
-def test_what_the_start_has_made_is_not_looked_at_again(collector: Collector) -> None:
+def test_what_the_start_has_made_is_not_looked_at_again(collector: GcTuning) -> None:
     """All that was there is frozen."""
     assert gc.get_freeze_count() > 1000
     assert len(gc.get_objects()) < 1000
 
 
-def test_what_was_made_since_is_never_frozen(collector: Collector) -> None:
+def test_what_was_made_since_is_never_frozen(collector: GcTuning) -> None:
     """A collection finds every cycle, also one that has survived others."""
     frozen, node = gc.get_freeze_count(), Node()
     gone = weakref.ref(node)
@@ -53,7 +53,7 @@ def test_what_nobody_holds_is_freed_though_it_was_frozen() -> None:
     node = Node()
     node.me = None
     gone = weakref.ref(node)
-    made = Collector()
+    made = GcTuning()
     made.start()
     try:
         del node

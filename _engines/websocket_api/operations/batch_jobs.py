@@ -13,10 +13,10 @@ from ..errors import ApiError
 from .audit import audit
 from .batch_items import with_progress
 from .jobs import from_store
-from .services import Commands, JobStore
+from .services import Commands, JobCache
 
 
-class MarkedJobs(JobStore, Protocol):
+class MarkedJobs(JobCache, Protocol):
     """A job cache in which jobs can be found by their metadata."""
 
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:

@@ -12,15 +12,15 @@ from ..core.access.loop_time import LoopTime
 from ..core.access.sessions import Sessions
 from ..core.access.throttle import LoginThrottle, Rate
 from ..core.access.visibility import Visibility
-from ..core.batches.registry import BatchBook
-from ..core.batches.runner import Dispatch
+from ..core.batches.registry import BatchRegistry
+from ..core.batches.runner import BatchRunner
 from ..core.batches.subscriptions import BatchViews
-from ..core.batches.writer import BatchKeeper
+from ..core.batches.writer import BatchWriter
 from ..core.delivery.codecs import Prepared
 from ..core.events.history import History
-from ..core.jobs.registry import JobBook
+from ..core.jobs.registry import JobRegistry
 from ..core.minions.answers import Answers
-from ..core.minions.registry import Fleet
+from ..core.minions.registry import MinionRegistry
 from ..core.subscriptions.hub import Hub
 from ..core.subscriptions.job_watcher import JobWatcher
 from ..core.subscriptions.regex import Allowances
@@ -87,7 +87,7 @@ class MasterFunctions(Protocol):
         ...
 
 
-class JobStore(Protocol):
+class JobCache(Protocol):
     """The master's job cache (salt_master/job_cache.py)."""
 
     async def job(self, jid: str) -> dict[str, Any] | None:
@@ -116,15 +116,15 @@ class Services:
     expressions: Allowances
     history: History
     hub: Hub
-    book: JobBook
-    fleet: Fleet
+    book: JobRegistry
+    fleet: MinionRegistry
     views: Views
     visibility: Visibility
     watcher: JobWatcher
-    batches: BatchBook
+    batches: BatchRegistry
     batch_views: BatchViews
-    batch_keeper: BatchKeeper
-    dispatch: Dispatch
+    batch_keeper: BatchWriter
+    dispatch: BatchRunner
     jobs_in_flight: JobsInFlight
     runners_in_flight: JobsInFlight
     loop_time: LoopTime
@@ -133,7 +133,7 @@ class Services:
     commands: Commands
     answers: Answers
     functions: MasterFunctions
-    store: JobStore
+    store: JobCache
     match: Match
     fire: Fire
     wall: Callable[[], float]

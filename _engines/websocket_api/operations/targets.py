@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.minions.registry import Fleet
+from ..core.minions.registry import MinionRegistry
 from ..errors import ApiError
 
 MOST_NAMES = 10_000  # as many as a list may have (schemas/common.json)
@@ -46,7 +46,7 @@ def target(message: Mapping[str, Any]) -> tuple[Any, str]:
     return list(dict.fromkeys(found)), tgt_type
 
 
-def asked_about(fleet: Fleet, tgt: Any, tgt_type: str) -> tuple[Any, list[str]]:
+def asked_about(fleet: MinionRegistry, tgt: Any, tgt_type: str) -> tuple[Any, list[str]]:
     """Return a target without the ids that nobody knows, where there are many, and those ids.
 
     For each of them the master looks through the data of all minions (``salt.utils.minions``, 3008): with two thousand
@@ -75,7 +75,7 @@ def keep_names(tgt: Any, tgt_type: str, keep: Callable[[str], bool]) -> Any:
     return " ".join(kept.get(word, word) for word in words)
 
 
-def _too_many(fleet: Fleet, named: list[str]) -> set[str]:
+def _too_many(fleet: MinionRegistry, named: list[str]) -> set[str]:
     known = fleet.all()
     unknown = [name for name in named if (minion := known.get(name)) is None or minion.key != "accepted"]
     return set(unknown[max(MIN_UNKNOWN, min(MAX_UNKNOWN, MAX_LOOKS // max(1, len(known)))) :])

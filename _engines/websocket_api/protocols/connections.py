@@ -29,7 +29,7 @@ BURST_SECONDS = 10  # of small frames that one connection may send at once
 APART_SECONDS = 0.01  # between two at most: a few that come back together are no load, and everybody waits for the end
 
 
-class Clients:
+class Connections:
     """Who is connected.
 
     :param most: connections at once, already lowered to what the system allows

@@ -17,8 +17,8 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, Unsatisfi
 from ..core.events.encoding import encode
 from ..errors import ApiError
 from ..settings import Settings
-from .connections import Clients
-from .digital_rebar.clients import Rebar
+from .connections import Connections
+from .digital_rebar.clients import RebarClients
 from .http.access import REFUSED, Access
 from .http.base import DRAIN_BYTES, application
 from .http.console import Console
@@ -105,7 +105,7 @@ async def _refuse(stream: IOStream) -> None:
 
 
 def serve(
-    clients: Clients, rebar: Rebar, settings: Settings, console: Console, context: ssl.SSLContext | None
+    clients: Connections, rebar: RebarClients, settings: Settings, console: Console, context: ssl.SSLContext | None
 ) -> Server:
     """Return the server of all protocols, which has no sockets yet.
 

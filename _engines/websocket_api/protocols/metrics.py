@@ -10,7 +10,7 @@ from ..core.counters import Counters
 from ..errors import ApiError
 from ..fair_share import FairShare
 from ..operations.session import take_up
-from .connections import Clients
+from .connections import Connections
 from .http.base import Base, handshake_token, refuse
 
 try:
@@ -32,7 +32,7 @@ _SHARES: tuple[tuple[str, str, Callable[[FairShare[Any]], int]], ...] = (
 class Machine(Base):
     """What both have in common."""
 
-    def initialize(self, clients: Clients) -> None:
+    def initialize(self, clients: Connections) -> None:
         """Take what the protocols share."""
         self.clients = clients
 
@@ -67,7 +67,7 @@ class MetricsHandler(Machine):
             refuse(self, fault.status, fault)
             return
         registry = prometheus_client.CollectorRegistry()
-        registry.register(Collector(self.clients))
+        registry.register(GcTuning(self.clients))
         self.set_header("Content-Type", prometheus_client.CONTENT_TYPE_LATEST)
         self.finish(prometheus_client.generate_latest(registry))
 
@@ -81,10 +81,10 @@ class MetricsHandler(Machine):
             raise ApiError("unauthenticated", "metrics need a token")
 
 
-class Collector:
+class GcTuning:
     """Reads the engine's numbers at the moment of asking."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Connections) -> None:
         self._clients = clients
 
     def collect(self) -> Iterator[Any]:

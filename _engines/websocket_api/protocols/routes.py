@@ -10,8 +10,8 @@ from tornado.routing import Matcher, PathMatches, Rule
 
 from ..contract.published import Published
 from ..settings import Settings
-from .connections import Clients
-from .digital_rebar.clients import Rebar
+from .connections import Connections
+from .digital_rebar.clients import RebarClients
 from .digital_rebar.handler import DigitalRebarHandler
 from .http.console import Console, ConsoleHandler
 from .http.schemas import SchemasHandler
@@ -46,7 +46,7 @@ class FormatsEvents(Upgrades):
         return super().match(request) if "format_events" in request.query_arguments else None
 
 
-def routes(clients: Clients, rebar: Rebar, settings: Settings, console: Console) -> list[Any]:
+def routes(clients: Connections, rebar: RebarClients, settings: Settings, console: Console) -> list[Any]:
     """Return the rules of all protocols; the first that matches counts."""
     shared, published = {"clients": clients}, Published(clients.services.schemas)
     rules: list[tuple[str | Matcher, type[Any]]] = [

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 #: Salt's job ids: 20 digits of the time in UTC to the microsecond, and the process id with ``unique_jid``.
 JID = re.compile(r"[0-9]{20}(_[0-9]+)?\Z")
-#: Most job directories that :meth:`JobStore.recent` looks at; a day of a busy master has tens of thousands.
+#: Most job directories that :meth:`JobCache.recent` looks at; a day of a busy master has tens of thousands.
 MOST_DIRECTORIES = 200_000
 #: How often, and seconds apart, a load is read whose minions are not written yet.
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
@@ -38,7 +38,7 @@ MARK_SECONDS = 60.0
 MOST_MARKED = 5000
 
 
-class JobStore:
+class JobCache:
     """Reads the returner that ``ext_job_cache``, else ``master_job_cache`` names, as jobs.lookup_jid does."""
 
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:

@@ -20,7 +20,7 @@ import salt.config
 import salt.loader
 from websocket_api.errors import ApiError
 from websocket_api.salt_master.batch_store import BatchStore
-from websocket_api.salt_master.job_cache import JobStore
+from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
@@ -185,7 +185,7 @@ async def test_a_job_is_found_by_its_metadata(cache: str, tmp_path: Path, pool: 
         load["kwargs"] = {"token": "a" * 64, "metadata": {"batch": 4096, "batch_job": number}}
         returners[f"{cache}.save_load"](jid, load, ["m1"])
         jids.append(jid)
-    store, now = JobStore(opts, pool), time.time()
+    store, now = JobCache(opts, pool), time.time()
     for number in range(3):
         assert await store.marked({"batch": 4096, "batch_job": number}, now) == jids[number]
     assert await store.marked({"batch": 4096, "batch_job": 7}, now) is None

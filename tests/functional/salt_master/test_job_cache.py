@@ -16,7 +16,7 @@ import salt.loader
 import salt.utils.job
 from websocket_api.core.jobs.job import Job
 from websocket_api.operations.jobs import from_store
-from websocket_api.salt_master.job_cache import JobStore
+from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
@@ -39,7 +39,7 @@ class Master:
         self._cache = cache
         self._returners = salt.loader.returners(self.opts, salt.loader.minion_mods(self.opts))
         self.returners = self._returners  # what store_job looks for in a MasterMinion
-        self.store = JobStore(self.opts, pool)
+        self.store = JobCache(self.opts, pool)
 
     def publish(self, *minions: str, fun: str, user: str = "root") -> None:
         self._returners[f"{self._cache}.prep_jid"](passed_jid=JID)

@@ -23,7 +23,7 @@ NAMES = ("master-a", "master-b")
 RECONNECT_SECONDS = 5
 
 
-class Fleet(NamedTuple):
+class MinionRegistry(NamedTuple):
     """A master that runs the orchestration, and two that it takes to a new release."""
 
     control: Host
@@ -50,7 +50,7 @@ class Fleet(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinionRegistry]:
     """Three masters; two have a minion of the third on their host, which is to install the engine there."""
     release = tmp_path_factory.mktemp("release")
     for name in FORMULA:
@@ -75,7 +75,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             return False
 
         wait_until(known, "both minions", timeout=180, every=2)
-        yield Fleet(control, masters, release)
+        yield MinionRegistry(control, masters, release)
 
 
 class Wanderer:
@@ -126,7 +126,7 @@ def release_of(one: Host) -> str:
         return str(client.ask("ping")["version"])
 
 
-def bring(fleet: Fleet, version: str, schemas: str) -> None:
+def bring(fleet: MinionRegistry, version: str, schemas: str) -> None:
     """Put another release on the file servers of all."""
     package = fleet.release / "_engines" / "websocket_api" / "__init__.py"
     lines = package.read_text().splitlines()
@@ -136,7 +136,7 @@ def bring(fleet: Fleet, version: str, schemas: str) -> None:
     (fleet.release / "schemas" / "VERSION").write_text(f"{schemas}\n")
 
 
-def test_a_rollout_installs_one_master_after_the_other(fleet: Fleet) -> None:
+def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) -> None:
     """From nothing: both masters serve afterwards, each checked by a login before the next was begun."""
     steps = fleet.rollout()
     assert {name: step["comment"] for name, step in steps.items() if step["result"] is not True} == {}
@@ -151,7 +151,7 @@ def test_a_rollout_installs_one_master_after_the_other(fleet: Fleet) -> None:
     assert len({release_of(one) for one in fleet.masters}) == 1
 
 
-def test_a_client_goes_on_while_masters_are_upgraded(fleet: Fleet) -> None:
+def test_a_client_goes_on_while_masters_are_upgraded(fleet: MinionRegistry) -> None:
     """A client that knows both addresses is on the other within 5 s, and is told the gap with reason epoch."""
     bring(fleet, "9.0.0", "9.0.0")
     with Wanderer([one.url for one in fleet.masters]) as client:
@@ -162,7 +162,7 @@ def test_a_client_goes_on_while_masters_are_upgraded(fleet: Fleet) -> None:
     assert all(seconds < RECONNECT_SECONDS and reason == "epoch" for seconds, reason in client.moves), client.moves
 
 
-def test_a_rollout_stops_at_the_first_master_that_fails(fleet: Fleet) -> None:
+def test_a_rollout_stops_at_the_first_master_that_fails(fleet: MinionRegistry) -> None:
     """A release that is not whole is refused on the first master of those meant, and the second is not touched."""
     bring(fleet, "9.0.2", "9.0.1")
     before = [one.master_pid for one in fleet.masters]

@@ -12,7 +12,7 @@ from websocket_api.salt_master.bus import Bus
 from websocket_api.salt_master.channels import Channels
 from websocket_api.salt_master.commands import Commands
 from websocket_api.salt_master.functions import MasterFunctions
-from websocket_api.salt_master.job_cache import JobStore
+from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.minions import MinionStore
 from websocket_api.salt_master.pool import Pool
 
@@ -62,9 +62,9 @@ async def commands(opts: dict[str, Any], pool: Pool) -> AsyncIterator[Commands]:
 
 
 @pytest.fixture
-def store(opts: dict[str, Any], pool: Pool) -> JobStore:
+def store(opts: dict[str, Any], pool: Pool) -> JobCache:
     """The job cache."""
-    return JobStore(opts, pool)
+    return JobCache(opts, pool)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from websocket_api.errors import ApiError
 from websocket_api.salt_master.commands import Commands
-from websocket_api.salt_master.job_cache import JobStore
+from websocket_api.salt_master.job_cache import JobCache
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 
@@ -19,7 +19,7 @@ WRONG_TOKEN = "f" * 64
 RETURN_SECONDS = 90  # that a minion may take on a loaded machine; half a second is usual
 
 
-async def returned(store: JobStore, jid: str, count: int = 1) -> dict[str, Any]:
+async def returned(store: JobCache, jid: str, count: int = 1) -> dict[str, Any]:
     """Return what ``count`` minions returned."""
     deadline = time.monotonic() + RETURN_SECONDS
     while time.monotonic() < deadline:
@@ -35,7 +35,7 @@ EXACT += [["1", "a=b"], {"k": "a=b"}, -1, 2**63 - 1, "\N{SNOWMAN}", "yes", "1_00
 
 
 async def test_arguments_arrive_at_a_minion_exactly_as_they_were_given(
-    commands: Commands, token: Token, store: JobStore
+    commands: Commands, token: Token, store: JobCache
 ) -> None:
     """Salt's command line would read YAML into half of these."""
     keywords = {"a": "1", "b": "x=y", "c": 1, "d": None, "e": ["1"], "f": "yes"}
@@ -46,7 +46,7 @@ async def test_arguments_arrive_at_a_minion_exactly_as_they_were_given(
 
 
 async def test_arguments_arrive_at_a_runner_exactly_as_they_were_given(
-    commands: Commands, token: Token, store: JobStore
+    commands: Commands, token: Token, store: JobCache
 ) -> None:
     """Among them the strings that a minion would take for keyword arguments."""
     positional, keywords = [*EXACT, "a=b"], {"a": "1", "b": "x=y"}
@@ -75,7 +75,7 @@ async def test_what_salt_would_turn_into_something_else_is_refused_and_named(
 
 
 async def test_strings_are_parsed_as_salt_api_does_where_that_is_asked_for(
-    commands: Commands, token: Token, store: JobStore
+    commands: Commands, token: Token, store: JobCache
 ) -> None:
     """Its clients say ``a=b`` and mean a keyword argument."""
     job = await commands.publish(
@@ -106,7 +106,7 @@ async def test_a_publish_tells_the_minions_that_are_meant(
     assert len(job["jid"]) == 20
 
 
-async def test_metadata_travels_with_the_job(commands: Commands, token: Token, store: JobStore) -> None:
+async def test_metadata_travels_with_the_job(commands: Commands, token: Token, store: JobCache) -> None:
     """And is found in the job cache again; the token that travels too is not shown."""
     demo = await token("demo")
     job = await commands.publish(demo, "demo", "test.ping", [], {}, "minion-1", "glob", {"metadata": {"ticket": 7}})
@@ -188,7 +188,7 @@ async def test_arguments_that_a_wheel_does_not_take_are_refused(
     assert refused.value.code == code
 
 
-async def test_the_masters_own_key_serves_for_jobs_only(commands: Commands, store: JobStore) -> None:
+async def test_the_masters_own_key_serves_for_jobs_only(commands: Commands, store: JobCache) -> None:
     """To ask after one and to end one; whoever asks for more has a bug."""
     asked = await commands.publish_as_master(
         "saltutil.find_job", ["20200101000000000000"], {}, ["minion-1", "minion-2"]

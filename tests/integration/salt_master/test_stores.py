@@ -15,7 +15,7 @@ from websocket_api.salt_master import files
 from websocket_api.salt_master.bus import Bus
 from websocket_api.salt_master.commands import Commands
 from websocket_api.salt_master.functions import MasterFunctions
-from websocket_api.salt_master.job_cache import JobStore
+from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.minions import MinionStore
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
@@ -37,7 +37,7 @@ async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     raise AssertionError("it did not come to be")
 
 
-async def test_a_job_of_minions_is_read_with_its_returns(commands: Commands, token: Token, store: JobStore) -> None:
+async def test_a_job_of_minions_is_read_with_its_returns(commands: Commands, token: Token, store: JobCache) -> None:
     """In the form that its event has, and in UTC."""
     sent = await commands.publish(await token("demo"), "demo", "test.arg", ["x"], {"y": 1}, "minion-*", "glob")
 
@@ -61,7 +61,7 @@ async def test_a_job_of_minions_is_read_with_its_returns(commands: Commands, tok
     assert (job["returns"]["minion-2"]["retcode"], job["returns"]["minion-2"]["success"]) == (0, True)
 
 
-async def test_a_failed_return_is_read_as_failed(commands: Commands, token: Token, store: JobStore) -> None:
+async def test_a_failed_return_is_read_as_failed(commands: Commands, token: Token, store: JobCache) -> None:
     """By its retcode."""
     sent = await commands.publish(await token("demo"), "demo", "cmd.run", ["false"], {}, "minion-1", "glob")
 
@@ -74,7 +74,7 @@ async def test_a_failed_return_is_read_as_failed(commands: Commands, token: Toke
 
 
 async def test_a_runner_is_read_as_what_it_was_called_and_returned(
-    commands: Commands, token: Token, store: JobStore
+    commands: Commands, token: Token, store: JobCache
 ) -> None:
     """Salt stores its whole return event as the return of a minion that is the master."""
     sent = await commands.runner(await token("demo"), "test.arg", ["x"], {"y": 1})
@@ -91,13 +91,13 @@ async def test_a_runner_is_read_as_what_it_was_called_and_returned(
 
 
 @pytest.mark.parametrize("jid", ["20200101000000000000", "", "..", "../../../etc", "2020010100000000000", "*" * 20])
-async def test_a_job_that_is_not_there_is_none(store: JobStore, jid: str) -> None:
+async def test_a_job_that_is_not_there_is_none(store: JobCache, jid: str) -> None:
     """And what is no jid is no path either."""
     assert await store.job(jid) is None
 
 
 async def test_the_newest_jobs_come_first_and_without_find_job(
-    commands: Commands, token: Token, store: JobStore
+    commands: Commands, token: Token, store: JobCache
 ) -> None:
     """Which this engine itself sends all the time."""
     demo = await token("demo")
@@ -118,7 +118,7 @@ async def test_other_job_caches_are_read_by_their_own_functions(
     row = {"Function": "test.ping", "Arguments": [], "Target": "*", "Target-type": "glob", "User": "demo"}
     rows = {"20260101000000000001": row, "20260101000000000002": {**row, "Function": "saltutil.find_job"}}
     rows["20260101000000000003"] = {**row, "Metadata": {"a": 1}}
-    store = JobStore({**opts, "master_job_cache": "other"}, pool)
+    store = JobCache({**opts, "master_job_cache": "other"}, pool)
     monkeypatch.setattr(store, "_returners", lambda: {"other.get_jids": lambda: rows})
     recent = await store.recent(5)
     assert [(load["jid"][-1], load["fun"], load.get("metadata")) for load in recent] == [

@@ -18,13 +18,13 @@ from websocket_api.core.delivery.outbox import Outbox
 from websocket_api.core.events.history import History
 from websocket_api.core.events.tags import topic
 from websocket_api.core.jobs.job import start_time
-from websocket_api.core.jobs.registry import ANNOUNCING, JobBook
-from websocket_api.core.minions.registry import Fleet
+from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
+from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.core.subscriptions import filters
 from websocket_api.core.subscriptions.hub import Hub
 from websocket_api.core.subscriptions.regex import Allowance
 from websocket_api.core.subscriptions.snapshot_feeds import Views
-from websocket_api.protocols.digital_rebar.clients import Rebar
+from websocket_api.protocols.digital_rebar.clients import RebarClients
 
 JID = "20261123120000000001"
 
@@ -126,8 +126,8 @@ class World:
         self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
-        self.book = JobBook(most=100, clock=self.time)
-        self.fleet = Fleet(self.time)
+        self.book = JobRegistry(most=100, clock=self.time)
+        self.fleet = MinionRegistry(self.time)
         self.visibility = Visibility(self.book.get, "root")
         parts = {"history": self.history, "book": self.book, "fleet": self.fleet, "visibility": self.visibility}
         self.turns = Turns(self.time.later, self.time)
@@ -135,7 +135,7 @@ class World:
         timing = {"later": self.time.later, "clock": self.time, "turns": self.turns}
         self.hub = Hub(**parts, **timing, wall=self.time, limits=self.limits)
         self.views = Views(**parts, **timing)
-        self.rebar = Rebar(hub=self.hub, book=self.book, views=self.views, most=5, wall=self.time)
+        self.rebar = RebarClients(hub=self.hub, book=self.book, views=self.views, most=5, wall=self.time)
 
     def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:
         """A session of somebody with this auth list."""

@@ -22,10 +22,10 @@ from websocket_api.core.access.target_sets import TargetSets
 from websocket_api.core.access.throttle import LoginThrottle, Rate
 from websocket_api.core.access.user_limits import UserLimits
 from websocket_api.core.batches.reader import BatchReader
-from websocket_api.core.batches.registry import BatchBook
-from websocket_api.core.batches.runner import Dispatch
+from websocket_api.core.batches.registry import BatchRegistry
+from websocket_api.core.batches.runner import BatchRunner
 from websocket_api.core.batches.subscriptions import BatchViews
-from websocket_api.core.batches.writer import BatchKeeper
+from websocket_api.core.batches.writer import BatchWriter
 from websocket_api.core.minions.answers import Answers
 from websocket_api.core.subscriptions.job_watcher import JobWatcher
 from websocket_api.core.subscriptions.regex import Allowances
@@ -226,8 +226,8 @@ class Engine:
         )
         sessions = Sessions(self.accounts, targets, world.time)
         self.batches = batching.Store(shared=False)
-        access, book = batching.Access(self.batches, "one"), BatchBook()
-        keeper = BatchKeeper(
+        access, book = batching.Access(self.batches, "one"), BatchRegistry()
+        keeper = BatchWriter(
             store=access,
             book=book,
             reader=BatchReader(access, book),
@@ -243,7 +243,7 @@ class Engine:
             )
             for limit in ("jobs_in_flight", "runners_in_flight", "batch_jobs_in_flight")
         }
-        dispatch = Dispatch(
+        dispatch = BatchRunner(
             jobs=world.book,
             batches=book,
             keeper=keeper,

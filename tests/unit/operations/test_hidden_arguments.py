@@ -10,7 +10,7 @@ import pytest
 from websocket_api.core.batches.request import Call
 from websocket_api.core.events.redaction import REDACTED, SECRET_NAMES
 from websocket_api.core.jobs.call import redact_call
-from websocket_api.protocols.digital_rebar.batches import RebarBatches
+from websocket_api.protocols.digital_rebar.batches import RebarBatchEvents
 from websocket_api.protocols.salt_api.lowstate import run
 
 from tests.unit.core.batches.support import settle
@@ -52,7 +52,7 @@ async def test_a_batch_shows_its_arguments_as_a_job_does(form: str) -> None:
     """In every reply, frame and event that holds a request."""
     engine, ann = await started()
     world = engine.world
-    RebarBatches(
+    RebarBatchEvents(
         rebar=world.rebar, book=engine.services.batches, later=world.hub.later, clock=world.time, turns=world.turns
     )
     rebar = RebarClient(world)

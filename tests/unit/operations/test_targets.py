@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.core.minions.registry import Fleet
+from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.errors import ApiError
 from websocket_api.operations.targets import MOST_NAMES, asked_about, target
 
@@ -122,9 +122,9 @@ async def test_cmd_match_and_event_read_it_so() -> None:
     assert sorted(await ann.ask("match", **named)) == ["db", "web1"]
 
 
-def fleet(number: int, **others: str) -> Fleet:
+def fleet(number: int, **others: str) -> MinionRegistry:
     """Return a fleet of so many minions with an accepted key, and others with other ones."""
-    made = Fleet(lambda: 0.0)
+    made = MinionRegistry(lambda: 0.0)
     made.read_keys({f"m{n}": "accepted" for n in range(number)} | others)
     return made
 

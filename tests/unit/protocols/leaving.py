@@ -15,7 +15,7 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 from websocket_api.protocols import http_server as listening
-from websocket_api.protocols.connections import Clients
+from websocket_api.protocols.connections import Connections
 from websocket_api.protocols.http.console import Console
 
 from tests.unit.core.support import Time
@@ -48,7 +48,7 @@ class LoopTime(Time):
 class House:
     """An engine that listens."""
 
-    def __init__(self, engine: Engine, clients: Clients, server: listening.Server, port: int) -> None:
+    def __init__(self, engine: Engine, clients: Connections, server: listening.Server, port: int) -> None:
         self.engine = engine
         self.clients = clients
         self.server = server
@@ -265,7 +265,7 @@ def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
 async def listening_house(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[House]:
     """Serve all protocols."""
     engine = Engine(limits=limits, clock=LoopTime())
-    clients = Clients(engine.services, engine.dispatcher, 1000)
+    clients = Connections(engine.services, engine.dispatcher, 1000)
     server = listening.serve(clients, engine.rebar, engine.services.settings, Console(None), context)
     (sock,) = bind_sockets(0, "127.0.0.1")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BYTES)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from ...errors import ApiError
 from ...fair_share import Askers, FairTurns, Share, asker
 from ..jobs.job import Job
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 
 LONGEST_QUEUE = 1_000_000  # requests of batches that may be under way: more cannot wait
 
@@ -41,7 +41,7 @@ class JobsInFlight:
         seconds: float,
         limit: str,
         askers: Askers,
-        book: JobBook,
+        book: JobRegistry,
         clock: Callable[[], float],
     ) -> None:
         self.turns = FairTurns(size, LONGEST_QUEUE, askers)

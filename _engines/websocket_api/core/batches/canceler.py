@@ -12,13 +12,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...errors import ApiError
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 from .batch import Batch
 from .publisher import AGAIN_SECONDS, Driven
-from .recovery import LostJobs, Salt
+from .recovery import JobRecovery, Salt
 from .request import SentJob
 from .returns import Changed
-from .writer import BatchKeeper
+from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ YOUNG_SECONDS = 1.0  # a job published just now may not have begun: nothing woul
 CANCELED = {"error": "canceled", "message": "the batch was canceled"}
 
 
-class Stopping:
+class BatchCanceler:
     """Stops batches.
 
     :param clock: seconds, monotonic
@@ -37,10 +37,10 @@ class Stopping:
     def __init__(
         self,
         *,
-        jobs: JobBook,
-        keeper: BatchKeeper,
+        jobs: JobRegistry,
+        keeper: BatchWriter,
         salt: Salt,
-        lost: LostJobs,
+        lost: JobRecovery,
         clock: Callable[[], float],
         wall: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]],

@@ -20,12 +20,12 @@ from ...errors import ApiError, NotSent
 from ..access.in_flight import Place
 from ..access.sessions import Session, Sessions
 from ..delivery.pacing import Later, Pacer
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 from .batch import Batch
-from .recovery import LostJobs, Salt, mark
+from .recovery import JobRecovery, Salt, mark
 from .request import SentJob
 from .returns import Changed, Returns
-from .writer import BatchKeeper, NotOurs
+from .writer import BatchWriter, NotOurs
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Driven:
             self.session = None
 
 
-class Sending:
+class BatchPublisher:
     """Sends the jobs of batches.
 
     :param later: ``later(seconds, call)``
@@ -72,12 +72,12 @@ class Sending:
     def __init__(
         self,
         *,
-        jobs: JobBook,
-        keeper: BatchKeeper,
+        jobs: JobRegistry,
+        keeper: BatchWriter,
         sessions: Sessions,
         salt: Salt,
         returns: Returns,
-        lost: LostJobs,
+        lost: JobRecovery,
         later: Later,
         wall: Callable[[], float],
         changed: Changed,

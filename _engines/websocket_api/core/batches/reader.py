@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ...errors import ApiError
 from . import records
 from .batch import Batch
-from .registry import BatchBook
+from .registry import BatchRegistry
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class BatchReader:
     What the keeper drives (core/batches/writer.py) is never read over: memory is newer.
     """
 
-    def __init__(self, store: Store, book: BatchBook) -> None:
+    def __init__(self, store: Store, book: BatchRegistry) -> None:
         self._store = store
         self._book = book
         self.driven: set[int] = set()

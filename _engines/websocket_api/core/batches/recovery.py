@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from ...errors import ApiError
 from ..access.sessions import Session
 from ..jobs.job import Job
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 from .batch import Batch
 from .records import UNKNOWN
 from .request import Call, SentJob
 from .returns import Changed, Returns
-from .writer import BatchKeeper
+from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Salt(Protocol):
         ...
 
 
-class LostJobs:
+class JobRecovery:
     """Finds what became of such jobs.
 
     :param changed: called with the requests that changed
@@ -57,8 +57,8 @@ class LostJobs:
     def __init__(
         self,
         *,
-        jobs: JobBook,
-        keeper: BatchKeeper,
+        jobs: JobRegistry,
+        keeper: BatchWriter,
         salt: Salt,
         returns: Returns,
         wall: Callable[[], float],

@@ -43,7 +43,7 @@ class Reader(Protocol):
         ...
 
 
-class BatchBook:
+class BatchRegistry:
     """Batches by id."""
 
     def __init__(self) -> None:

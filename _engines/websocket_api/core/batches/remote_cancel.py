@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from ...errors import ApiError
 from .batch import Batch
 from .reader import BatchReader, Store
-from .registry import BatchBook
+from .registry import BatchRegistry
 from .request import ENDED
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ SWEEP_SECONDS = 10.0  # between two looks for batches that are too old
 Act = Callable[[Batch], Awaitable[None]]
 
 
-class BatchOrders:
+class RemoteCancel:
     """Leaves orders, and carries out those that others left.
 
     :param keep_seconds: how long batches that have ended are kept
@@ -36,7 +36,7 @@ class BatchOrders:
         self,
         *,
         store: Store,
-        book: BatchBook,
+        book: BatchRegistry,
         reader: BatchReader,
         keep_seconds: float,
         clock: Callable[[], float],

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import ApiError
 from ..jobs.job import RETURNED, Job, Part
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 from .batch import Batch
 from .records import UNKNOWN
 from .request import SentJob
@@ -33,7 +33,7 @@ class Returns:
     def __init__(
         self,
         *,
-        jobs: JobBook,
+        jobs: JobRegistry,
         wall: Callable[[], float],
         stored: Callable[[str], Awaitable[Job | None]],
         changed: Changed,

@@ -12,15 +12,15 @@ from ...fair_share import on_behalf_of
 from ..access.in_flight import JobsInFlight
 from ..access.sessions import Session, Sessions
 from ..delivery.pacing import Later, Pacer
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 from .batch import Batch
-from .canceler import Stopping
-from .publisher import Driven, Sending
-from .recovery import LostJobs, Salt
-from .registry import BatchBook
+from .canceler import BatchCanceler
+from .publisher import BatchPublisher, Driven
+from .recovery import JobRecovery, Salt
+from .registry import BatchRegistry
 from .request import SentJob
 from .returns import Returns
-from .writer import BatchKeeper
+from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ STOPPED = {"error": "stopped", "message": "not sent: a request before it failed,
 TIMEOUT = {"error": "timeout", "message": "the time of the batch was up; the function may still run"}
 
 
-class Dispatch:
+class BatchRunner:
     """Drives batches.
 
     :param later: ``later(seconds, call)``
@@ -41,9 +41,9 @@ class Dispatch:
     def __init__(
         self,
         *,
-        jobs: JobBook,
-        batches: BatchBook,
-        keeper: BatchKeeper,
+        jobs: JobRegistry,
+        batches: BatchRegistry,
+        keeper: BatchWriter,
         sessions: Sessions,
         salt: Salt,
         later: Later,
@@ -63,10 +63,10 @@ class Dispatch:
         self._driven: dict[int, Driven] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._returns = Returns(jobs=jobs, wall=wall, stored=salt.job, changed=self._changed, spawn=self._spawn)
-        self._lost = LostJobs(
+        self._lost = JobRecovery(
             jobs=jobs, keeper=keeper, salt=salt, returns=self._returns, wall=wall, sleep=sleep, changed=self._changed
         )
-        self._sending = Sending(
+        self._sending = BatchPublisher(
             jobs=jobs,
             keeper=keeper,
             sessions=sessions,
@@ -78,7 +78,7 @@ class Dispatch:
             changed=self._changed,
             spawn=self._spawn,
         )
-        self._stopping = Stopping(
+        self._stopping = BatchCanceler(
             jobs=jobs,
             keeper=keeper,
             salt=salt,

@@ -17,7 +17,7 @@ from ..events.history import History
 from ..subscriptions.snapshot_feeds import Clock
 from ..subscriptions.snapshots import CHANGE_SECONDS, Picture
 from .batch import Batch
-from .registry import BatchBook, may_see
+from .registry import BatchRegistry, may_see
 
 
 class BatchViews:
@@ -27,7 +27,7 @@ class BatchViews:
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, *, book: BatchBook, history: History, later: Later, clock: Clock, turns: Turns) -> None:
+    def __init__(self, *, book: BatchRegistry, history: History, later: Later, clock: Clock, turns: Turns) -> None:
         self.book = book
         self.turns = turns
         self._history = history

@@ -11,7 +11,7 @@ from ...errors import ApiError
 from .batch import Batch
 from .lease import QUICK_SECONDS, SETTLE_SECONDS, Lease
 from .reader import BatchReader, Store
-from .registry import BatchBook
+from .registry import BatchRegistry
 from .request import ENDED
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ Then = Callable[[Batch, Mapping[str, Any], float, bool], Awaitable[None]]
 """``await then(batch, record, when the record was read, whether it was ordered to be stopped)``."""
 
 
-class TakeOver:
+class Takeover:
     """Looks after the batches that others drive.
 
     :param then: called with a batch that is this engine's now
@@ -35,7 +35,7 @@ class TakeOver:
         self,
         *,
         store: Store,
-        book: BatchBook,
+        book: BatchRegistry,
         reader: BatchReader,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]],

@@ -13,7 +13,7 @@ from .reader import Store
 
 
 @dataclass
-class Kept:
+class PendingWrites:
     """A batch that this engine drives, and what of it is not written yet."""
 
     batch: Batch
@@ -30,7 +30,7 @@ class Kept:
     """In which write each chunk was written last: so that others read only what changed."""
 
     @classmethod
-    def new(cls, batch: Batch, now: float) -> Kept:
+    def new(cls, batch: Batch, now: float) -> PendingWrites:
         """Return a batch of which the store has nothing yet."""
         chunks = records.chunks_of(range(batch.total))
         return cls(batch, now, now, chunks=chunks, whole=True, revs=[0] * len(chunks))

@@ -18,10 +18,10 @@ from .batch import Batch
 from .ids import MASTERS, Ids
 from .lease import RENEW_SECONDS, SURE_SECONDS, Lease
 from .reader import BatchReader, Store
-from .registry import BatchBook
-from .remote_cancel import BatchOrders
-from .takeover import TakeOver
-from .unwritten import Kept
+from .registry import BatchRegistry
+from .remote_cancel import RemoteCancel
+from .takeover import Takeover
+from .unwritten import PendingWrites
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class NotOurs(Exception):
     """Another master drives the batch now."""
 
 
-class BatchKeeper:
+class BatchWriter:
     """Batches in the store.
 
     :param reader: what this engine does not drive
@@ -60,7 +60,7 @@ class BatchKeeper:
         self,
         *,
         store: Store,
-        book: BatchBook,
+        book: BatchRegistry,
         reader: BatchReader,
         run: str,
         keep_seconds: float,
@@ -77,10 +77,10 @@ class BatchKeeper:
         self.driver: Driver | None = None
         self._lease: Lease | None = None
         self._ids: Ids | None = None
-        self._kept: dict[int, Kept] = {}
+        self._kept: dict[int, PendingWrites] = {}
         self._failed = False
         self._saving: set[asyncio.Task[None]] = set()
-        self.orders = BatchOrders(
+        self.orders = RemoteCancel(
             store=store,
             book=book,
             reader=reader,
@@ -90,7 +90,7 @@ class BatchKeeper:
             stop=self._stop,
             release=self._release,
         )
-        self._takeover = TakeOver(store=store, book=book, reader=reader, clock=clock, sleep=sleep, then=self._took_over)
+        self._takeover = Takeover(store=store, book=book, reader=reader, clock=clock, sleep=sleep, then=self._took_over)
 
     # For who drives
 
@@ -103,7 +103,7 @@ class BatchKeeper:
         if self._ids is None or self._lease is None:
             raise ApiError("master_unavailable", "the store of batches has not answered yet: try again")
         batch = make(self._ids.take(requests))
-        kept = Kept.new(batch, self._clock())
+        kept = PendingWrites.new(batch, self._clock())
         writing = asyncio.ensure_future(self._write_first(kept, self._lease.master, self._ids))
         try:
             await asyncio.shield(writing)
@@ -196,7 +196,7 @@ class BatchKeeper:
         self._ids = Ids(number, last, self._wall)
         return Lease(identity, self._run, self._clock, self._wall)
 
-    async def _save(self, kept: Kept, confirm: bool) -> None:
+    async def _save(self, kept: PendingWrites, confirm: bool) -> None:
         batch = kept.batch
         async with kept.lock:
             if self._kept.get(batch.id) is not kept:
@@ -226,11 +226,11 @@ class BatchKeeper:
             async with kept.lock:  # or what is being written would come after the removal
                 self._let_go(kept)
 
-    async def _write_first(self, kept: Kept, identity: str, ids: Ids) -> None:
+    async def _write_first(self, kept: PendingWrites, identity: str, ids: Ids) -> None:
         await self._store.given(identity, ids.master, ids.last)
         await self._write(kept)
 
-    async def _confirm(self, kept: Kept) -> None:
+    async def _confirm(self, kept: PendingWrites) -> None:
         began = self._clock()
         stored = await self._store.record(kept.batch.id)
         if stored is not None and self._lease is not None and not self._lease.ours(stored):
@@ -245,12 +245,14 @@ class BatchKeeper:
             kept.lost()
         kept.confirmed = began
 
-    async def _write(self, kept: Kept) -> None:
+    async def _write(self, kept: PendingWrites) -> None:
         assert self._lease is not None  # noqa: S101 - nothing is kept before that
         await kept.write(self._store, self._lease.driver(), self._clock)
 
     async def _took_over(self, batch: Batch, stored: Mapping[str, Any], confirmed: float, ordered: bool) -> None:
-        self._keep(Kept(batch, confirmed, confirmed, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True))
+        self._keep(
+            PendingWrites(batch, confirmed, confirmed, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True)
+        )
         if ordered or self.orders.left(batch):
             # Before anything of it is sent. What else the order says is done with the next tick.
             batch.final = batch.final or "canceled"
@@ -258,11 +260,11 @@ class BatchKeeper:
         if self.driver is not None:
             await self.driver.adopt(batch)
 
-    def _keep(self, kept: Kept) -> None:
+    def _keep(self, kept: PendingWrites) -> None:
         self._kept[kept.batch.id] = kept
         self._reader.driven.add(kept.batch.id)
 
-    def _let_go(self, kept: Kept) -> None:
+    def _let_go(self, kept: PendingWrites) -> None:
         batch = kept.batch
         self._kept.pop(batch.id, None)
         self._reader.driven.discard(batch.id)

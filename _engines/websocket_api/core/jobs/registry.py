@@ -23,7 +23,7 @@ ANNOUNCING = frozenset({Kind.JOB_NEW, Kind.RUN, Kind.WHEEL})
 ANNOUNCED_SECONDS = 120.0  # between a jid and its announcement: a slow master, or another's clock behind a syndic
 
 
-class JobBook:
+class JobRegistry:
     """Jobs by jid, newest last.
 
     :param most: so many jobs are kept (core/jobs/retention.py)

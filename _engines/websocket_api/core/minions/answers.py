@@ -14,8 +14,8 @@ from typing import Any
 
 from ..events.encoding import encode
 from ..jobs.job import Job
-from ..jobs.registry import JobBook
-from .registry import Fleet, Minion
+from ..jobs.registry import JobRegistry
+from .registry import Minion, MinionRegistry
 
 FRESH_SECONDS = 60.0
 """Younger answers are not asked for again; a module that was just synced is described wrongly for this long at most."""
@@ -57,7 +57,7 @@ class Answers:
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, *, book: JobBook, fleet: Fleet, clock: Callable[[], float]) -> None:
+    def __init__(self, *, book: JobRegistry, fleet: MinionRegistry, clock: Callable[[], float]) -> None:
         self._fleet = fleet
         self._clock = clock
         self._answers: dict[Key, Answer] = {}

@@ -69,7 +69,7 @@ class Minion:
         return {name: self.grains[name] for name in wanted if name in self.grains}
 
 
-class Fleet:
+class MinionRegistry:
     """Minions by id.
 
     :param clock: seconds since the epoch

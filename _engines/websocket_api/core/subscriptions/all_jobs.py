@@ -16,7 +16,7 @@ from ..delivery.chunks import PART_BYTES, PIECE, Piece, Shared, change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Later, Pacer
 from ..jobs.job import Job
-from ..jobs.registry import JobBook
+from ..jobs.registry import JobRegistry
 from .snapshots import CHANGE_SECONDS, JobSubscription, by_job
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ MOST_WATCHED = 20  # of unfinished jobs: to ask minions about each of thousands 
 class AllJobs:
     """Who follows all jobs; ``views`` words a job for each of them."""
 
-    def __init__(self, views: Views, book: JobBook, later: Later, clock: Callable[[], float]) -> None:
+    def __init__(self, views: Views, book: JobRegistry, later: Later, clock: Callable[[], float]) -> None:
         self._views = views
         self._book = book
         self._pacer = Pacer(CHANGE_SECONDS, self._flush, later, clock)

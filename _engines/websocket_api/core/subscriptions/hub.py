@@ -18,8 +18,8 @@ from ..counters import Counters
 from ..delivery.pacing import Later
 from ..events.event import Event, make
 from ..events.history import History, Hole
-from ..jobs.registry import JobBook
-from ..minions.registry import Fleet
+from ..jobs.registry import JobRegistry
+from ..minions.registry import MinionRegistry
 from .events import EventSubscription
 from .fanout import Group, GroupKey
 from .filter_index import FilterIndex
@@ -43,8 +43,8 @@ class Hub:
         self,
         *,
         history: History,
-        book: JobBook,
-        fleet: Fleet,
+        book: JobRegistry,
+        fleet: MinionRegistry,
         visibility: Visibility,
         later: Later,
         clock: Callable[[], float],

@@ -17,8 +17,8 @@ from ...errors import ApiError
 from ...fair_share import Share, in_turns
 from ..delivery.connection import Connection
 from ..jobs.job import RETURNED, Job
-from ..jobs.registry import JobBook
-from ..minions.registry import Fleet
+from ..jobs.registry import JobRegistry
+from ..minions.registry import MinionRegistry
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class JobWatcher:
     def __init__(
         self,
         *,
-        book: JobBook,
-        fleet: Fleet,
+        book: JobRegistry,
+        fleet: MinionRegistry,
         watched: Callable[[], list[str]],
         publish: Publish,
         answer_seconds: float,

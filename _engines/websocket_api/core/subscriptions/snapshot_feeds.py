@@ -12,8 +12,8 @@ from ..delivery.chunks import Piece, Shared, change, cut
 from ..delivery.pacing import Later, Pacer
 from ..events.history import History, Hole
 from ..jobs.job import Job, shown
-from ..jobs.registry import JobBook
-from ..minions.registry import Fleet, Grains
+from ..jobs.registry import JobRegistry
+from ..minions.registry import Grains, MinionRegistry
 from .all_jobs import AllJobs
 from .snapshots import CHANGE_SECONDS, JobSubscription, MinionsSubscription
 
@@ -27,8 +27,8 @@ class Views:
         self,
         *,
         history: History,
-        book: JobBook,
-        fleet: Fleet,
+        book: JobRegistry,
+        fleet: MinionRegistry,
         visibility: Visibility,
         later: Later,
         clock: Callable[[], float],

@@ -11,15 +11,15 @@ from ...core.access.turns import Turns
 from ...core.access.visibility import Viewer
 from ...core.batches.batch import Batch
 from ...core.batches.ids import request_id
-from ...core.batches.registry import BatchBook, may_see
+from ...core.batches.registry import BatchRegistry, may_see
 from ...core.batches.request import ENDED
 from ...core.delivery.pacing import Later, Pacer
 from ...core.subscriptions.snapshots import CHANGE_SECONDS
 from ...fair_share import Share
-from .clients import Rebar
+from .clients import RebarClients
 
 
-class RebarBatches:
+class RebarBatchEvents:
     """Follows all batches for these clients: each change at most ten times a second, the last state always.
 
     A batch is created, updated, saved (it ended) and destroyed (it was forgotten); so is each of its requests, but for
@@ -30,7 +30,7 @@ class RebarBatches:
     """
 
     def __init__(
-        self, *, rebar: Rebar, book: BatchBook, later: Later, clock: Callable[[], float], turns: Turns
+        self, *, rebar: RebarClients, book: BatchRegistry, later: Later, clock: Callable[[], float], turns: Turns
     ) -> None:
         self._rebar = rebar
         self._book = book

@@ -10,7 +10,7 @@ from ...core.access.sessions import Session
 from ...core.access.visibility import Viewer
 from ...core.delivery.connection import Connection
 from ...core.jobs.job import Job
-from ...core.jobs.registry import INTERNAL, JobBook
+from ...core.jobs.registry import INTERNAL, JobRegistry
 from ...core.subscriptions.fanout import Group
 from ...core.subscriptions.hub import Hub
 from ...core.subscriptions.snapshot_feeds import Views
@@ -22,14 +22,14 @@ WATCHED_JOBS = 100  # of those that run, the newest: each may cost a question to
 OBJECT_BYTES = 1024 * 1024  # a larger job object is sent without returns, which an outbox might not hold
 
 
-class Rebar:
+class RebarClients:
     """All clients of Digital Rebar together, and what they are told that is no event of the bus.
 
     :param most: filters that one client may have registered
     :param wall: seconds since the epoch
     """
 
-    def __init__(self, *, hub: Hub, book: JobBook, views: Views, most: int, wall: Callable[[], float]) -> None:
+    def __init__(self, *, hub: Hub, book: JobRegistry, views: Views, most: int, wall: Callable[[], float]) -> None:
         self.codec = RebarCodec()
         self._translation = Translation(book.get)
         self._most = most

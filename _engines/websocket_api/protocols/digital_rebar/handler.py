@@ -14,10 +14,10 @@ from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
 from ...errors import TOKEN_ENDED, TOO_MANY, ApiError
 from ...operations.session import give_back, log_in, take_up
-from ..connections import Clients
+from ..connections import Connections
 from ..websocket.handler import SocketHandler
 from ..websocket.transport import text_frames
-from .clients import Rebar
+from .clients import RebarClients
 from .subscription import RebarSubscription
 
 QUERY_NAMES = ("token", "Token")  # both stand in Digital Rebar's documentation
@@ -38,7 +38,7 @@ class DigitalRebarHandler(SocketHandler):
     """The session of a token that was made for this connection alone, and that nobody has when it ends."""
     _subscription: RebarSubscription | None = None
 
-    def initialize(self, clients: Clients, rebar: Rebar) -> None:  # type: ignore[override]
+    def initialize(self, clients: Connections, rebar: RebarClients) -> None:  # type: ignore[override]
         """Take what all protocols share, and what clients of this one follow."""
         super().initialize(clients)
         self.rebar = rebar

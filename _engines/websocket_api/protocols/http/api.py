@@ -11,7 +11,7 @@ from ...errors import ApiError, forget_frames
 from ...operations.audit import audit
 from ...operations.session import take_up
 from ...settings import Limits
-from ..connections import GOODBYE, Clients
+from ..connections import GOODBYE, Connections
 from .base import Base, handshake_token, refuse
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,7 +50,7 @@ class ApiHandler(Base):
     from_anywhere = READING
     """Methods that are taken by cookie from whatever page."""
 
-    def initialize(self, clients: Clients) -> None:
+    def initialize(self, clients: Connections) -> None:
         """Take what all doors share."""
         self.clients = clients
         self.session: Session | None = None

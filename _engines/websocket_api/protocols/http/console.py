@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import ApiError
-from ..connections import Clients
+from ..connections import Connections
 from .base import Base, refuse
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _read(directory: Path) -> list[tuple[str, File]]:
 class ConsoleHandler(Base):
     """The console's files, to whomever may connect: the page holds no secrets, what it asks for does."""
 
-    def initialize(self, clients: Clients, console: Console) -> None:
+    def initialize(self, clients: Connections, console: Console) -> None:
         """Take the files."""
         self.clients = clients
         self.console = console

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...contract.published import Published
 from ...errors import ApiError
-from ..connections import Clients
+from ..connections import Connections
 from .api import ApiHandler
 
 
@@ -13,7 +13,7 @@ class SchemasHandler(ApiHandler):
 
     public = True
 
-    def initialize(self, clients: Clients, published: Published) -> None:  # type: ignore[override]
+    def initialize(self, clients: Connections, published: Published) -> None:  # type: ignore[override]
         """Take what there is to be read."""
         super().initialize(clients)
         self._published = published

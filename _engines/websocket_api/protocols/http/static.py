@@ -7,7 +7,7 @@ from typing import Any
 
 from tornado.web import HTTPError, StaticFileHandler
 
-from ..connections import Clients
+from ..connections import Connections
 from .base import Base
 
 
@@ -17,7 +17,7 @@ class FilesHandler(Base, StaticFileHandler):
     tornado's handler refuses what lies outside of the directory, whatever the path looks like.
     """
 
-    def initialize(self, clients: Clients, path: str, default_filename: str | None = None) -> None:  # type: ignore[override]
+    def initialize(self, clients: Connections, path: str, default_filename: str | None = None) -> None:  # type: ignore[override]
         """Take the directory, and the file that stands for it."""
         self.clients = clients
         super().initialize(path, default_filename)
@@ -39,7 +39,7 @@ class FilesHandler(Base, StaticFileHandler):
 class AppHandler(FilesHandler):
     """One HTML file, under whatever path below its own: apps make up paths for their views."""
 
-    def initialize(self, clients: Clients, path: str) -> None:  # type: ignore[override]
+    def initialize(self, clients: Connections, path: str) -> None:  # type: ignore[override]
         """Take the file."""
         self.file = Path(path)
         super().initialize(clients, str(self.file.parent))

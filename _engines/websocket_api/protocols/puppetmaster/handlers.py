@@ -15,7 +15,7 @@ from ...core.delivery.decoding import read_json
 from ...core.events.encoding import encode
 from ...core.events.event import Event
 from ...errors import FORBIDDEN, MAX_FAULTS, OWN_FAULT, TOKEN_ENDED, ApiError
-from ..connections import Clients
+from ..connections import Connections
 from ..http.api import detached
 from ..http.base import refuse
 from ..salt_api.handlers import SaltHandler
@@ -159,7 +159,7 @@ class BatchSocket(SocketHandler):
 
     _codec: BatchCodec | None = None
 
-    def initialize(self, clients: Clients) -> None:
+    def initialize(self, clients: Connections) -> None:
         """Take what all doors share."""
         super().initialize(clients)
         self._fields: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from ...core.delivery.connection import Connection
 from ...errors import ERRORS, ApiError, forget_frames
 from ...operations.session import give_back
-from ..connections import Clients
+from ..connections import Connections
 from ..http import content
 from ..http.api import ApiHandler
 from ..http.base import COOKIE
@@ -147,7 +147,7 @@ class RootHandler(SaltHandler):
 
     public = True
 
-    def initialize(self, clients: Clients, console: Console) -> None:  # type: ignore[override]
+    def initialize(self, clients: Connections, console: Console) -> None:  # type: ignore[override]
         """Take what all doors share, and the console."""
         super().initialize(clients)
         self.console = console

@@ -14,7 +14,7 @@ from ...core.access.sessions import Session
 from ...core.delivery.connection import Connection
 from ...core.delivery.outbox import Outbox
 from ...errors import FELL_BEHIND, RESTART, ApiError
-from ..connections import RETRY_SECONDS, Clients
+from ..connections import RETRY_SECONDS, Connections
 from ..websocket.transport import CHUNK, StreamTransport, forget_error
 from .formats import BEAT, server_sent
 
@@ -39,7 +39,7 @@ class Listener:
     """
 
     def __init__(
-        self, clients: Clients, address: str, stream: IOStream, session: Session, head: bytes, *, chunked: bool
+        self, clients: Connections, address: str, stream: IOStream, session: Session, head: bytes, *, chunked: bool
     ) -> None:
         self._clients = clients
         self._stream = stream

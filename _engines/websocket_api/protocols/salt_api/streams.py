@@ -14,7 +14,7 @@ from ...core.delivery.connection import Connection
 from ...errors import OWN_FAULT, RESTART, ApiError
 from ...operations.audit import audit
 from ...operations.session import take_up
-from ..connections import Clients
+from ..connections import Connections
 from ..http.api import ApiHandler
 from ..websocket.handler import NO_HEADERS, SocketHandler
 from .formats import ALL_EVENTS, CHERRYPY_EVENTS, CHERRYPY_FORMATTED, FORMATTED_EVENTS, RECEIVED, position
@@ -134,7 +134,7 @@ class CherryPyHandler(AllEventsHandler):
     With ``format_events`` in the query it sends minions and jobs as ``/formatted_events`` does.
     """
 
-    def initialize(self, clients: Clients) -> None:
+    def initialize(self, clients: Connections) -> None:
         """Choose what is sent, and how."""
         super().initialize(clients)
         self._formatted = "format_events" in self.request.query_arguments

@@ -18,7 +18,7 @@ from ...errors import FELL_BEHIND, OWN_FAULT, RESTART, SUBPROTOCOL, TOO_MANY, Ap
 from ...fair_share import Share
 from ...operations.audit import audit
 from ...operations.session import take_up
-from ..connections import GOODBYE, Clients
+from ..connections import GOODBYE, Connections
 from ..http.base import Base, handshake_token, refuse
 from .transport import Protocol, StreamTransport, binary_frame, forget_error, text_frame
 
@@ -45,7 +45,7 @@ class SocketHandler(Base, WebSocketHandler):
     _stream: IOStream | None = None
     """What the websocket travels on, once the handshake is done."""
 
-    def initialize(self, clients: Clients) -> None:
+    def initialize(self, clients: Connections) -> None:
         """Take what all doors share."""
         self.clients = clients
         self.connection: Connection | None = None

@@ -12,11 +12,11 @@ from websocket_api.core.access.in_flight import JobsInFlight
 from websocket_api.core.access.sessions import Session
 from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.reader import BatchReader
-from websocket_api.core.batches.registry import BatchBook
+from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
-from websocket_api.core.batches.runner import Dispatch
+from websocket_api.core.batches.runner import BatchRunner
 from websocket_api.core.batches.subscriptions import BatchViews
-from websocket_api.core.batches.writer import BatchKeeper
+from websocket_api.core.batches.writer import BatchWriter
 from websocket_api.core.jobs.job import Job
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import Askers
@@ -211,11 +211,11 @@ class Master:
         self.accounts = accounts
         self.store = store
         self.access = Access(store, identity)
-        self.book = BatchBook()
+        self.book = BatchRegistry()
         self.session = self.world.session(".*", user="ann")
         accounts.sessions[self.session.token] = self.session
         self.salt = Salt(self)
-        self.keeper = BatchKeeper(
+        self.keeper = BatchWriter(
             store=self.access,
             book=self.book,
             reader=BatchReader(self.access, self.book),
@@ -228,7 +228,7 @@ class Master:
         self.in_flight = JobsInFlight(
             places, seconds=60, limit="batch_jobs_in_flight", askers=Askers(time), book=self.world.book, clock=time
         )
-        self.dispatch = Dispatch(
+        self.dispatch = BatchRunner(
             jobs=self.world.book,
             batches=self.book,
             keeper=self.keeper,

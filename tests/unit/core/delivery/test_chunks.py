@@ -10,7 +10,7 @@ import pytest
 from websocket_api.core.batches import records as batchrecords
 from websocket_api.core.batches import request as batchrequests
 from websocket_api.core.batches.batch import Batch
-from websocket_api.core.batches.registry import BatchBook
+from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
 from websocket_api.core.batches.subscriptions import BatchSubscription, BatchViews
 from websocket_api.core.delivery.chunks import PIECE, PIECE_BYTES, cut, most_bytes
@@ -86,7 +86,7 @@ def follow_all_jobs(world: World, reader: Reader, size: int, minions: list[str])
 def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     requests = [Request(minion, 0, "resolved", 100.0, "x" * size) for minion in minions]
     batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], requests, created=0.0)
-    book = BatchBook()
+    book = BatchRegistry()
     views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
     book.add(batch)
     reader.follow(BatchSubscription, views, batch)
@@ -94,7 +94,7 @@ def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) ->
 
 def follow_batch_of_a_large_call(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     batch = Batch(4096, "ann", "pam", [Call("x.y", ["x" * size], {})], [Request(m, 0) for m in minions], created=0.0)
-    book = BatchBook()
+    book = BatchRegistry()
     views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
     book.add(batch)
     reader.follow(BatchSubscription, views, batch)

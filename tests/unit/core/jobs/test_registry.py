@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websocket_api.core.events.event import make
 from websocket_api.core.jobs.job import Job, start_time
-from websocket_api.core.jobs.registry import JobBook
+from websocket_api.core.jobs.registry import JobRegistry
 from websocket_api.core.jobs.retention import QUIET_SECONDS
 
 from tests.unit.core.support import JID, World
@@ -299,13 +299,13 @@ def jid_of(number: int) -> str:
     return f"20261123{number:012d}"
 
 
-def end(book: JobBook, number: int) -> None:
+def end(book: JobRegistry, number: int) -> None:
     """What the bus says when a runner of that number ends."""
     done = {"fun": "runner.manage.up", "return": None, "success": True}
     book.take(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
 
 
-def numbers(book: JobBook) -> list[int]:
+def numbers(book: JobRegistry) -> list[int]:
     """Which jobs are known."""
     return [number for number in range(1000) if book.get(jid_of(number))]
 
@@ -313,7 +313,7 @@ def numbers(book: JobBook) -> list[int]:
 def test_ended_jobs_are_forgotten_first() -> None:
     """Over the bound the oldest ended ones go; those that run stay."""
     world = World()
-    book = JobBook(most=3, clock=world.time)
+    book = JobRegistry(most=3, clock=world.time)
     for number in range(6):
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
         if number in (1, 3, 4):
@@ -324,7 +324,7 @@ def test_ended_jobs_are_forgotten_first() -> None:
 def test_jobs_that_never_end_are_bounded_too() -> None:
     """At twice the bound even running ones go."""
     world = World()
-    book = JobBook(most=3, clock=world.time)
+    book = JobRegistry(most=3, clock=world.time)
     for number in range(50):
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
     assert len(book) <= 6
@@ -334,7 +334,7 @@ def test_jobs_that_never_end_are_bounded_too() -> None:
 def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
     """They take their share of the book, and no more: a quarter is for those that end."""
     world = World()
-    book = JobBook(most=40, clock=world.time)
+    book = JobRegistry(most=40, clock=world.time)
     for number in range(40):
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
     for number in range(40, 100):
@@ -346,7 +346,7 @@ def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
 def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> None:
     """Where others would have to go that are looked for; those of which there is news stay."""
     world = World()
-    book = JobBook(most=40, clock=world.time)
+    book = JobRegistry(most=40, clock=world.time)
     for number in range(40):
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
     world.time.pass_(QUIET_SECONDS + 1)
@@ -360,7 +360,7 @@ def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> No
 def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
     """Whether it has ended or never will, and however many jobs come after it."""
     world = World()
-    book = JobBook(most=3, clock=world.time)
+    book = JobRegistry(most=3, clock=world.time)
     book.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
     for number in range(200):
         book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
@@ -373,7 +373,7 @@ def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
 def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
     """A minion that is gone never answers them, and nobody asks what became of that."""
     world = World()
-    book = JobBook(most=10, clock=world.time)
+    book = JobRegistry(most=10, clock=world.time)
     for number in range(100):
         fun = "test.ping" if number < 8 else "saltutil.find_job"
         jid = jid_of(number)
@@ -402,7 +402,7 @@ def test_a_return_of_a_minion_that_the_job_does_not_target_changes_nothing() -> 
     job = world.book.get(jid)
     assert job is not None
     assert set(job.parts) == {"web1"}
-    below = JobBook(most=10, clock=world.time, syndics=True)
+    below = JobRegistry(most=10, clock=world.time, syndics=True)
     world.book, world.hub._book = below, below
     world.publish("web1")
     world.answer("behind-a-syndic")

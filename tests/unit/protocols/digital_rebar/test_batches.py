@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from websocket_api.core.access.turns import Turns
 from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.ids import request_id
-from websocket_api.core.batches.registry import BatchBook
+from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
-from websocket_api.protocols.digital_rebar.batches import RebarBatches
+from websocket_api.protocols.digital_rebar.batches import RebarBatchEvents
 
 from tests.unit.core.support import World
 from tests.unit.protocols.digital_rebar.test_clients import RebarClient
@@ -18,7 +18,7 @@ from tests.unit.protocols.digital_rebar.test_clients import RebarClient
 ID = 4096
 
 
-def a_batch(world: World, book: BatchBook, minions: int = 2) -> Batch:
+def a_batch(world: World, book: BatchRegistry, minions: int = 2) -> Batch:
     """Return a batch of ann's that was just created."""
     requests = [Request(f"web{number}", 0) for number in range(minions)]
     batch = Batch(ID, "ann", "pam", [Call("test.ping", [], {})], requests, created=world.time.now)
@@ -26,13 +26,13 @@ def a_batch(world: World, book: BatchBook, minions: int = 2) -> Batch:
     return batch
 
 
-def make(world: World) -> BatchBook:
-    book = BatchBook()
-    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=world.turns)
+def make(world: World) -> BatchRegistry:
+    book = BatchRegistry()
+    RebarBatchEvents(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=world.turns)
     return book
 
 
-def end(batch: Batch, book: BatchBook, world: World) -> None:
+def end(batch: Batch, book: BatchRegistry, world: World) -> None:
     """End all its requests, and so the batch."""
     for place in range(batch.total):
         batch.at(place).status, batch.at(place).finished = "resolved", world.time.now
@@ -91,9 +91,9 @@ def test_a_batch_that_was_read_from_the_store_is_no_news() -> None:
 def test_a_large_batch_is_told_in_turns_and_stays_in_memory_until_it_is() -> None:
     """Its requests come one after the other, and others have their turn in between."""
     world = World()
-    book, seconds = BatchBook(), count(step=0.001)
+    book, seconds = BatchRegistry(), count(step=0.001)
     turns = Turns(world.time.later, lambda: next(seconds))
-    RebarBatches(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=turns)
+    RebarBatchEvents(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=turns)
     client = RebarClient(world, most_frames=10_000)
     client.register("batches.*.*", "requests.*.*")
     unloaded: list[int] = []
