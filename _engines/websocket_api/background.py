@@ -38,7 +38,7 @@ class BackgroundTasks:
         self._connections = connections
         self._services.sessions.on_end(self._session_ended)
         self._services.sessions.on_change(self._session_changed)
-        self._services.fleet.on_change(lambda minion: parts.targets.invalidate())
+        self._services.minions.on_change(lambda minion: parts.targets.invalidate())
         self._bus_lost_at: float | None = parts.services.wall() + FIRST_BUS_SECONDS
         """Since when the bus is missed; 0 once that was said. An engine starts before the publisher does."""
         self._leaving = False
@@ -51,9 +51,9 @@ class BackgroundTasks:
         work: list[Coroutine[Any, Any, None]] = [
             every(BUS_SECONDS, self._read_bus),
             every(TICK_SECONDS, self._tick),
-            every(TICK_SECONDS, self._services.watcher.tick),
-            every(TICK_SECONDS, self._services.dispatch.tick),
-            every(TICK_SECONDS, self._services.batch_keeper.tick),
+            every(TICK_SECONDS, self._services.job_watcher.tick),
+            every(TICK_SECONDS, self._services.batch_runner.tick),
+            every(TICK_SECONDS, self._services.batch_writer.tick),
             every(settings.token_check, self._services.sessions.look_again),
             every(BOOKMARK_SECONDS, self._bookmark),
             every(RENEW_SECONDS, self._renew_targets),
@@ -76,8 +76,8 @@ class BackgroundTasks:
         await asyncio.wait([asyncio.ensure_future(self._write_batches())], timeout=LAST_SECONDS)
 
     async def _write_batches(self) -> None:
-        await self._services.dispatch.stop()
-        await self._services.batch_keeper.close()
+        await self._services.batch_runner.stop()
+        await self._services.batch_writer.close()
 
     async def _read_bus(self) -> None:
         """Follow the bus; this returns only by a fault, and an engine that reads no more must not look healthy."""
@@ -96,7 +96,7 @@ class BackgroundTasks:
 
     def _broke(self) -> None:
         self._services.views.broke(self._services.hub.broke())
-        self._services.fleet.keys_stale = True
+        self._services.minions.keys_stale = True
 
     async def _tick(self) -> None:
         """Do what must happen in time: nothing here may wait for the master, or ended tokens would live on."""
@@ -135,7 +135,7 @@ class BackgroundTasks:
                         subscription.regroup()
 
     async def _read_changes(self) -> None:
-        fleet = self._services.fleet
+        fleet = self._services.minions
         if fleet.keys_stale:
             await self._read_keys()
         if fleet.stale:
@@ -148,7 +148,7 @@ class BackgroundTasks:
                 raise
 
     async def _read_keys(self) -> None:
-        fleet = self._services.fleet
+        fleet = self._services.minions
         before = set(fleet.all())
         fleet.read_keys(await self._parts.minions.keys())
         fleet.stale |= set(fleet.all()) - before
@@ -157,10 +157,10 @@ class BackgroundTasks:
         """Fill the book with what ran before this start; what the bus tells meanwhile is newer and stays."""
         for load in await self._parts.store.recent(RECENT_JOBS):
             jid = load["jid"]
-            if self._services.book.get(jid) is None:
+            if self._services.jobs.get(jid) is None:
                 stored = await self._parts.store.job(jid)
                 if stored is not None:
-                    self._services.book.remember(from_store(jid, stored))
+                    self._services.jobs.remember(from_store(jid, stored))
 
     def _session_ended(self, session: Session) -> None:
         for connection in self._connections():

@@ -183,10 +183,10 @@ async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
     Of a list only those are looked for whose key is not known to be accepted: Salt reads a file for each, which takes
     seconds for some thousands.
     """
-    tgt, _ = asked_about(call.services.fleet, tgt, tgt_type)
+    tgt, _ = asked_about(call.services.minions, tgt, tgt_type)
     if tgt_type != "list":
         return await call.services.match(tgt, tgt_type)
-    known = {name: call.services.fleet.get(name) for name in tgt}
+    known = {name: call.services.minions.get(name) for name in tgt}
     there = [name for name, minion in known.items() if minion is not None and minion.key == "accepted"]
     unknown = sorted(known.keys() - set(there))
     return there + (await call.services.match(unknown, "list") if unknown else [])

@@ -37,9 +37,9 @@ async def batch(call: Call) -> dict[str, Any]:
             token=session.token,
         )
 
-    made = await services.batch_keeper.create(make, len(planned.requests))
+    made = await services.batch_writer.create(make, len(planned.requests))
     call.noted["batch"] = made.id
-    services.dispatch.start(made, session)
+    services.batch_runner.start(made, session)
     return made.shown(ids=True)
 
 
@@ -79,7 +79,7 @@ async def cancel_batch(call: Call) -> dict[str, Any] | None:
     found = await services.batches.visible(call.message["batch"], call.viewer)
     if found.ended and not forget:
         raise ApiError("conflict", "the batch has ended")
-    await services.batch_keeper.orders.cancel(found, forget=forget)
+    await services.batch_writer.orders.cancel(found, forget=forget)
     return None if forget else found.shown()
 
 

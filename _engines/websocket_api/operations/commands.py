@@ -26,7 +26,7 @@ def need_client(call: Call, *names: str) -> None:
 
 def need_bus(call: Call) -> None:
     """Refuse to start what nobody could follow: without the bus, returns are not seen, and publishes fail in Salt."""
-    if not call.services.bus_up():
+    if not call.services.bus_connected():
         raise ApiError("master_unavailable", "the master's event bus is gone; it may need a restart")
 
 
@@ -66,7 +66,7 @@ async def publish(
     both = loaded(arg, kwarg)
     reach = Reach(call.permissions, fun, both)
     named = {"delimiter": extra["delimiter"]} if "delimiter" in extra else {}
-    asked, unknown = asked_about(services.fleet, tgt, tgt_type)
+    asked, unknown = asked_about(services.minions, tgt, tgt_type)
     asked, kind = await narrowed(reach, services.match, asked, tgt_type, **named)
     async with services.jobs_in_flight.place(services.settings.limits.master_seconds) as place:
         with reach.one_answer():
@@ -84,7 +84,7 @@ async def publish(
         }
         if "metadata" in extra:
             load["metadata"] = extra["metadata"]
-        place.job = services.book.started(started["jid"], load, session.user, session.eauth)
+        place.job = services.jobs.started(started["jid"], load, session.user, session.eauth)
         return place.job
 
 
@@ -111,7 +111,7 @@ async def cmd(call: Call) -> dict[str, Any]:
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
-    await call.services.watcher.ended(job, call.get("timeout", 60), call.connection)
+    await call.services.job_watcher.ended(job, call.get("timeout", 60), call.connection)
     return _job_view(call, job)
 
 
@@ -158,10 +158,10 @@ async def runner(call: Call) -> Any:
         with only_for_who_may(call, "runner", fun, arg, kwarg):
             started = await services.commands.runner(session.token, fun, arg, kwarg)
         call.noted["jid"] = started["jid"]
-        job = place.job = services.book.called_here("runner", started["jid"], fun, session.user, session.eauth)
+        job = place.job = services.jobs.called_here("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
         return started
-    if not await services.watcher.ended(job, call.get("timeout", 60), call.connection):
+    if not await services.job_watcher.ended(job, call.get("timeout", 60), call.connection):
         raise ApiError("timeout", "the runner is still running", {"jid": job.jid})
     return {**started, "return": job.value, "success": bool(job.success)} if call.get("full") else job.value
 
@@ -178,7 +178,7 @@ async def wheel(call: Call) -> Any:
         parse = {"parse": True} if call.connection.reads_like_salt else {}
         ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
     call.noted["jid"] = ran["jid"]
-    services.book.called_here("wheel", ran["jid"], fun, session.user, session.eauth)
+    services.jobs.called_here("wheel", ran["jid"], fun, session.user, session.eauth)
     if sync:
         return ran if call.get("full") else ran["return"]
     return {"jid": ran["jid"], "tag": ran["tag"]}

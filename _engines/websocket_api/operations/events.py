@@ -28,7 +28,7 @@ BODY_ENCODING = "body_encoding"
 @operation("get_event")
 async def get_event(call: Call) -> Any:
     """Wait for the next matching event after the last one that this connection got in this way."""
-    filter_ = make(call.message, call.services.expressions.of(call.session.user, call.session.eauth))
+    filter_ = make(call.message, call.services.regex_allowances.of(call.session.user, call.session.eauth))
     history, places = call.services.history, call.connection.read_until
     since = call.get("since")
     if since is not None:
@@ -95,7 +95,7 @@ async def hook(call: Call) -> bool:
     if call.get("token") is not None or call.connection.session is not None or not settings.webhook_disable_auth:
         call.current = await who(call)
     elif not call.connection.hook_counted:
-        services.hooks.take(call.connection.address)
+        services.webhook_rate.take(call.connection.address)
     if not travels_whole(tag):
         raise ApiError("bad_message", "/hook must not hold control characters")
     data = {name: call.get(name, other) for name, other in HOOK_FIELDS.items()}

@@ -20,13 +20,13 @@ SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 
 async def find(services: Services, jid: str) -> Job | None:
     """Return a job, from memory or else from the master's job cache."""
-    job = services.book.get(jid)
+    job = services.jobs.get(jid)
     if job is not None and job.fun is not None:
         return job
-    stored = await services.store.job(jid)
+    stored = await services.job_cache.job(jid)
     if stored is None:
         return None
-    return services.book.remember(from_store(jid, stored))
+    return services.jobs.remember(from_store(jid, stored))
 
 
 def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
@@ -132,7 +132,7 @@ async def list_jobs(call: Call) -> list[dict[str, Any]]:
 def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
     """Add the jobs that are asked for to ``found``, a look at one job in each step."""
     most, before, since = call.get("limit", 100), call.get("before"), call.get("since")
-    for job in call.services.book.newest_first():
+    for job in call.services.jobs.newest_first():
         yield
         if before is not None and job.jid >= before:
             continue
@@ -183,5 +183,5 @@ async def cancel(call: Call) -> dict[str, Any]:
         started = await publish(call, stop, [jid], {}, waiting, "list")
         canceling = started.jid
         call.noted["jid"] = jid
-    services.watcher.canceling(canceling, jid)
+    services.job_watcher.canceling(canceling, jid)
     return {"jid": jid, "minions": waiting}

@@ -63,7 +63,7 @@ async def signature(call: Call) -> dict[str, Any]:
 async def _match(call: Call, reach: Reach) -> list[str]:
     """Return the minions of the message's target on which the user may run something; others do not exist here."""
     tgt, tgt_type = target(call.message)
-    asked, _ = asked_about(call.services.fleet, reach.known_names(tgt, tgt_type), tgt_type)
+    asked, _ = asked_about(call.services.minions, reach.known_names(tgt, tgt_type), tgt_type)
     return [name for name in await call.services.match(asked, tgt_type, **delimiter(call)) if reach.covers(name)]
 
 
@@ -81,7 +81,7 @@ def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
     :raises ApiError: too_large
     """
     services, grains, size = call.services, grains_wanted(call), 0
-    known, only = services.fleet.all(), call.get("minions")
+    known, only = services.minions.all(), call.get("minions")
     for name in sorted(known) if only is None else dict.fromkeys(only):
         yield
         view = services.views.fleet_view(call.viewer, [name], grains=grains).get(name)
@@ -115,7 +115,7 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
     known = call.services.answers.known_by(fun, argument(arg))
 
     def liveliness(name: str) -> tuple[bool, int, float]:
-        minion = call.services.fleet.get(name)
+        minion = call.services.minions.get(name)
         if minion is None:
             return name in known, 1, 0.0
         return name in known, {True: 2, None: 1, False: 0}[minion.connected], minion.seen or 0.0

@@ -112,32 +112,32 @@ class Services:
     schemas: Schemas
     sessions: Sessions
     throttle: LoginThrottle
-    hooks: Rate
-    expressions: Allowances
+    webhook_rate: Rate
+    regex_allowances: Allowances
     history: History
     hub: Hub
-    book: JobRegistry
-    fleet: MinionRegistry
+    jobs: JobRegistry
+    minions: MinionRegistry
     views: Views
     visibility: Visibility
-    watcher: JobWatcher
+    job_watcher: JobWatcher
     batches: BatchRegistry
     batch_views: BatchViews
-    batch_keeper: BatchWriter
-    dispatch: BatchRunner
+    batch_writer: BatchWriter
+    batch_runner: BatchRunner
     jobs_in_flight: JobsInFlight
     runners_in_flight: JobsInFlight
     loop_time: LoopTime
-    shares: Mapping[str, FairShare[Any]]
+    fair_shares: Mapping[str, FairShare[Any]]
     """What users have fair shares of, by name: for /metrics."""
     commands: Commands
     answers: Answers
     functions: MasterFunctions
-    store: JobCache
+    job_cache: JobCache
     match: Match
     fire: Fire
     wall: Callable[[], float]
-    bus_up: Callable[[], bool] = lambda: True
+    bus_connected: Callable[[], bool] = lambda: True
     """Whether the master's bus is heard: without it nobody could be told how a command went."""
     prepared: dict[str, Prepared] = field(default_factory=dict)
     """Results that stay the same while the engine runs, by operation."""

@@ -42,7 +42,7 @@ class HealthHandler(Machine):
 
     def get(self) -> None:
         """Say ok or not."""
-        ok = self.clients.services.bus_up()
+        ok = self.clients.services.bus_connected()
         self.set_status(200 if ok else 503)
         self.set_header("Content-Type", "text/plain")
         self.finish("ok\n" if ok else "not ok\n")
@@ -98,9 +98,9 @@ class GcTuning:
             "history_events": ("Events that can be resumed from.", history.seq + 1 - history.oldest),
             "history_bytes": ("Bytes of the history.", history.bytes),
             "history_oldest_seconds": ("Age of the oldest event in the history.", self._oldest()),
-            "bus_up": ("Whether the master's event bus is heard.", int(services.bus_up())),
+            "bus_up": ("Whether the master's event bus is heard.", int(services.bus_connected())),
             "bus_lag_seconds": ("How old the newest event was when it was read.", lag(counters)),
-            "jobs": ("Jobs in memory.", len(services.book)),
+            "jobs": ("Jobs in memory.", len(services.jobs)),
         }
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
@@ -115,7 +115,7 @@ class GcTuning:
             yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
         for name, text, value_of in _SHARES:
             family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["resource"])
-            for resource, share in services.shares.items():
+            for resource, share in services.fair_shares.items():
                 family.add_metric([resource], value_of(share))
             yield family
         yield _labelled("requests", "Requests by operation.", "operation", counters.requests)

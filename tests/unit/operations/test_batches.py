@@ -18,7 +18,7 @@ from tests.unit.operations.engine import Engine, Refused, Talker
 async def started(*, limits: dict[str, Any] | None = None, **users: list[Any]) -> Engine:
     """An engine whose store of batches has answered."""
     engine = Engine(limits=limits, **users)
-    await engine.services.batch_keeper.tick()
+    await engine.services.batch_writer.tick()
     return engine
 
 

@@ -46,7 +46,7 @@ def test_a_login_that_comes_too_late_holds_no_session() -> None:
 async def test_a_subscription_of_a_connection_that_went_is_not_kept() -> None:
     """It went while the job was looked up."""
     asking = Asking(World(), "test.ping")
-    asking.services.store = Store(asking.client.connection.closed)
+    asking.services.job_cache = Store(asking.client.connection.closed)
     call = asking.call(subscription="job", jid=JID)
     with pytest.raises(ApiError, match="gone"):
         await subscriptions.subscribe(call)
@@ -62,7 +62,7 @@ async def test_a_subscription_whose_token_ended_meanwhile_is_told_so() -> None:
     def revoke() -> None:
         asking.session.ended = OVER
 
-    asking.services.store = Store(revoke)
+    asking.services.job_cache = Store(revoke)
     call = asking.call(subscription="job", jid=JID)
     await subscriptions.subscribe(call)
     for then in call.after_reply:

@@ -27,7 +27,7 @@ async def started() -> tuple[Engine, Talker]:
     """An engine whose operator asked for arguments in the audit log, and somebody who may do everything."""
     engine = Engine(ann=[".*", "@runner", "@wheel"])
     engine.set(audit_args=True)
-    await engine.services.batch_keeper.tick()
+    await engine.services.batch_writer.tick()
     return engine, await engine.user()
 
 

@@ -101,7 +101,7 @@ ASKED = {
 async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, list[Any]]:
     """Return what a user is answered, with ids and times left out, and the work that it took."""
     engine = Salt()
-    await engine.services.batch_keeper.tick()
+    await engine.services.batch_writer.tick()
     talker = await engine.user(user)
     engine.work.clear()
     try:

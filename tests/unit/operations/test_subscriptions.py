@@ -267,7 +267,7 @@ async def test_who_used_the_time_up_waits_for_it() -> None:
     """To ask again, on another connection or with get_event, brings no new time; without expressions all goes on."""
     engine = Engine(ann=[".*"], bob=[".*"])
     talker = await engine.user()
-    engine.services.expressions.of("ann", "pam").charge(1.0)
+    engine.services.regex_allowances.of("ann", "pam").charge(1.0)
     for who in (talker, await engine.user()):
         for asked in ({"kind": "subscribe", "subscription": "event"}, {"kind": "get_event"}):
             fault = await fails(who, **asked, tag="a", match_type="regex")

@@ -127,7 +127,7 @@ class HookHandler(SaltHandler):
         if self.request.method == "POST" and self.session is None and self.connection is not None:
             if self.access.from_foreign_page(self.request, by_cookie=False):
                 raise ApiError("forbidden", "without a token hooks are taken from programs and from our own pages only")
-            self.clients.services.hooks.take(self.address)
+            self.clients.services.webhook_rate.take(self.address)
             self.connection.hook_counted = True
 
     async def post(self, hook: str = "") -> None:
