@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.delivery.decoding import decode
+from ..core.events.encoding import decode
 from ..core.events.tags import MINIONS_MARK, is_reserved, travels_whole
 from ..core.subscriptions.filters import make
 from ..core.subscriptions.waits import Wait

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..core.events.encoding import encode
+from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
-from ..core.jobs.call import call_of, function_of
-from ..core.jobs.job import Job, start_time
+from ..core.jobs.call import call_of
+from ..core.jobs.job import Job
 from ..errors import ApiError
+from ..jids import start_time
 from .commands import need_client, publish
 from .dispatcher import Call, operation
 from .services import Services

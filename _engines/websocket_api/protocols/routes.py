@@ -9,6 +9,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, PathMatches, Rule
 
 from ..contract.published import Published
+from ..jids import JID
 from ..settings import Settings
 from .connections import Connections
 from .digital_rebar.clients import RebarClients
@@ -62,7 +63,7 @@ def routes(clients: Connections, rebar: RebarClients, settings: Settings, consol
         (r"/jobs/?", JobsOrBatchesHandler),
         (Upgrades(r"/(?:jobs|batches)/ws(?:/([^/]+))?/?$"), BatchSocket),
         (Upgrades(r"/(?:jobs|batches)/([^/]+)/ws/?$"), BatchSocket),
-        (r"/jobs/([0-9]{20}(?:_[0-9]+)?)/?", JobsHandler),
+        (rf"/jobs/({JID})/?", JobsHandler),
         (r"/(?:jobs|batches)/([^/]+)/?", OneBatchHandler),
         (r"/batches/?", BatchesHandler),
         (r"/requests?/([^/]+)/?", RequestHandler),

@@ -5,11 +5,9 @@ from __future__ import annotations
 import heapq
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 import salt.cache
@@ -18,14 +16,13 @@ import salt.loader
 import salt.payload
 import salt.utils.jid
 
+from ..jids import is_jid, made_at, start_time
 from .pool import Pool
 from .salt_compat import plain
 from .store_errors import answering
 
 log = logging.getLogger(__name__)
 
-#: Salt's job ids: 20 digits of the time in UTC to the microsecond, and the process id with ``unique_jid``.
-JID = re.compile(r"[0-9]{20}(_[0-9]+)?\Z")
 #: Most job directories that :meth:`JobCache.recent` looks at; a day of a busy master has tens of thousands.
 MOST_DIRECTORIES = 200_000
 #: How often, and seconds apart, a load is read whose minions are not written yet.
@@ -61,7 +58,7 @@ class JobCache:
 
         :raises ApiError: ``master_unavailable``
         """
-        if not JID.match(jid):
+        if not is_jid(jid):
             return None
         return await self._pool.run(self._job, jid)
 
@@ -147,20 +144,12 @@ class JobCache:
             "tgt_type": str(stored.get("tgt_type") or "glob"),
             "user": str(user or ""),
             "minions": plain(stored["Minions"]) if stored.get("Minions") else None,
-            "start_time": self.start_time(jid),
+            "start_time": start_time(jid),
         }
         metadata = stored.get("metadata") or (stored.get("kwargs") or {}).get("metadata")
         if metadata:
             load["metadata"] = plain(metadata)
         return load
-
-    def start_time(self, jid: str) -> str | None:
-        """When a job began by its jid, as ISO 8601 in UTC; null when the digits are no time."""
-        try:
-            began = datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - a jid names no zone
-        except ValueError:
-            return None
-        return began.replace(tzinfo=timezone.utc).isoformat()  # salt.utils.jid.gen_jid
 
     def _recent(self, limit: int) -> list[dict[str, Any]]:
         with answering("the job cache"):
@@ -173,7 +162,7 @@ class JobCache:
             rows = [(row.get("JobId"), row) for row in listed]
         else:
             rows = list((returners[f"{self._returner}.get_jids"]() or {}).items())
-        rows = [(jid, row) for jid, row in rows if isinstance(jid, str) and JID.match(jid)]
+        rows = [(jid, row) for jid, row in rows if isinstance(jid, str) and is_jid(jid)]
         rows = [(jid, row) for jid, row in rows if isinstance(row, dict) and row.get("Function") != _HIDDEN]
         return [self._listed(jid, row) for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0])]
 
@@ -193,14 +182,14 @@ class JobCache:
         elif self._returner == "salt_cache":
             # Its own listing reads every load; a jid tells when it was made (salt.returners.salt_cache, "Bank layout").
             for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
-                if JID.match(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
+                if is_jid(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
                     yield self._load(jid, self._stored(jid) or {})
         else:
             yield from self._recent_listed(MOST_MARKED)
 
     def _made(self, jid: str) -> float:
-        began = self.start_time(jid)
-        return datetime.fromisoformat(began).timestamp() if began else 0.0
+        made = made_at(jid)
+        return made.timestamp() if made else 0.0
 
     def _listed(self, jid: str, row: dict[str, Any]) -> dict[str, Any]:
         """A row as Salt formats it for people (salt.utils.jid.format_jid_instance), in our names."""
@@ -229,7 +218,7 @@ class JobCache:
             except Exception as exc:  # noqa: BLE001 - half written, cleaned up in this moment, or not a job at all
                 log.debug("skipping %s: %s", path, type(exc).__name__)
                 continue
-            if JID.match(jid) and stored.get("fun") != _HIDDEN:
+            if is_jid(jid) and stored.get("fun") != _HIDDEN:
                 yield self._load(jid, stored)
 
     def _job_files(self) -> Iterator[tuple[float, str]]:

@@ -17,13 +17,13 @@ from websocket_api.core.delivery.connection import Connection
 from websocket_api.core.delivery.outbox import Outbox
 from websocket_api.core.events.history import History
 from websocket_api.core.events.tags import topic
-from websocket_api.core.jobs.job import start_time
 from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
 from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.core.subscriptions import filters
 from websocket_api.core.subscriptions.hub import Hub
 from websocket_api.core.subscriptions.regex import Allowance
 from websocket_api.core.subscriptions.snapshot_feeds import Views
+from websocket_api.jids import start_time
 from websocket_api.protocols.digital_rebar.clients import RebarClients
 
 JID = "20261123120000000001"

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ...fair_share import FairQueue, Share
-from ..delivery.pacing import Later
+from ..timing import Later
 from .loop_time import LoopTime
 
 TURN_SECONDS = 0.005  # of reading messages in one turn of the loop, after which everything else has its turn

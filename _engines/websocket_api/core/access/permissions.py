@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-from ..jobs.call import COMPOUND
+from ..events.function import COMPOUND
 
 ALL_MINIONS = "*"  # Salt takes this target for everything without looking
 TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function

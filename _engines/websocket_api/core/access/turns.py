@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from ...fair_share import FairQueue, Share
-from ..delivery.connection import Connection
-from ..delivery.pacing import Later
+from ..timing import Later
 
 TURN_SECONDS = 0.005  # of long work, after which everybody else is served
 LEAST_SECONDS = TURN_SECONDS / 5  # of a slice, so that work goes on even if little time was left
 EARNED = 1.0  # seconds of work that a second of rest allows: long work takes at most half of the loop's time
 
 Work = Callable[[], None]
+
+
+class Waiting(Protocol):
+    """A caller for whom a request waits."""
+
+    def waiting(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
+        """Fail the future if the caller goes meanwhile, or has gone already."""
+        ...
 
 
 class Turns:
@@ -67,7 +76,7 @@ class Turns:
         """Forget work that waits: whoever asked for it has gone."""
         self._waiting.remove(share, work)
 
-    async def finish(self, share: Share, steps: Iterable[None], connection: Connection) -> None:
+    async def finish(self, share: Share, steps: Iterable[None], connection: Waiting) -> None:
         """Do all steps of some work, and return when it is done.
 
         :param steps: each is short

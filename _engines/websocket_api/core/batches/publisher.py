@@ -19,8 +19,9 @@ from typing import Any
 from ...errors import ApiError, NotSent
 from ..access.in_flight import Place
 from ..access.sessions import Session, Sessions
-from ..delivery.pacing import Later, Pacer
+from ..delivery.pacing import Pacer
 from ..jobs.registry import JobRegistry
+from ..timing import Later
 from .batch import Batch
 from .recovery import JobRecovery, Salt, mark
 from .request import SentJob

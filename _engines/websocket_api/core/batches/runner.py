@@ -11,8 +11,9 @@ from ...errors import ApiError
 from ...fair_share import on_behalf_of
 from ..access.in_flight import JobsInFlight
 from ..access.sessions import Session, Sessions
-from ..delivery.pacing import Later, Pacer
+from ..delivery.pacing import Pacer
 from ..jobs.registry import JobRegistry
+from ..timing import Later
 from .batch import Batch
 from .canceler import BatchCanceler
 from .publisher import BatchPublisher, Driven

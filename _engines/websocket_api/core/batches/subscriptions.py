@@ -12,10 +12,11 @@ from ..access.turns import Turns
 from ..delivery import frames
 from ..delivery.chunks import Piece, Shared, change, cut
 from ..delivery.connection import Connection
-from ..delivery.pacing import Later, Pacer
+from ..delivery.pacing import Pacer
 from ..events.history import History
 from ..subscriptions.snapshot_feeds import Clock
 from ..subscriptions.snapshots import CHANGE_SECONDS, Picture
+from ..timing import Later
 from .batch import Batch
 from .registry import BatchRegistry, may_see
 

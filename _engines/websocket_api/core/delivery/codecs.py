@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import msgpack  # type: ignore[import-untyped]
 
-from ..events import encoding
+from ..events.encoding import decode, encode, plain
 from ..events.event import Event
-from .decoding import decode, read_json, read_msgpack
+from .decoding import read_json, read_msgpack
 
 
 class Codec(Protocol):
@@ -96,7 +96,7 @@ class _Json(OneByOne):
     binary = False
 
     def encode(self, value: Any) -> bytes:
-        return encoding.encode(value)
+        return encode(value)
 
     def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
         if request_id is None:
@@ -126,7 +126,7 @@ class _Msgpack(OneByOne):
     binary = True
 
     def encode(self, value: Any) -> bytes:
-        return self._pack(encoding.plain(value))
+        return self._pack(plain(value))
 
     def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
         if request_id is None:

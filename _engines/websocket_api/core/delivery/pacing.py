@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-Later = Callable[[float, Callable[[], None]], object]
-"""``later(seconds, call)`` calls once after so many seconds, as ``loop.call_later`` does."""
+from ..timing import Later
 
 
 def _nothing() -> None:

@@ -1,8 +1,8 @@
-"""JSON for everything that leaves the engine: any value that Salt can put on its bus gets a text.
+"""JSON as the engine writes it and reads it back. Any value that Salt can put on its bus can be written.
 
-orjson is used where it is installed and falls short of nothing: what it refuses (integers over 64 bit, lone
-surrogates, deep nesting, odd keys) is made plain first and written by the standard library. Both ways parse to
-the same value: bytes become UTF-8 text or ``{"base64": ...}``, NaN and infinities null, odd keys strings.
+orjson is used if it is installed. What it refuses (integers over 64 bit, lone surrogates, deep nesting, unusual keys)
+is made plain first and written by the standard library. Both ways parse to the same value: bytes become UTF-8 text or
+``{"base64": ...}``, NaN and infinities become null, other keys become strings.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +21,15 @@ try:
 except ImportError:
     orjson = None  # type: ignore[assignment]
 
-MAX_DEPTH = 200  # below orjson's own 254, and far below the interpreter's recursion limit
+MAX_DEPTH = 200
+"""Levels that are written: below orjson's own 254, and far below the interpreter's recursion limit."""
+MAX_DIGITS = 1000
+"""Digits of an integer that is read: the time to read one grows with the square of its digits."""
 TOO_DEEP = "(nested too deeply)"
+
+_LONG = re.compile(r"(?:^|[\s:,\[])-?[0-9]{19}")
+"""Matches the start of an integer that may exceed 64 bits, which orjson reads as a float. Looks at each digit once."""
+_LONG_BYTES = re.compile(_LONG.pattern.encode())
 
 
 def encode(value: Any) -> bytes:
@@ -53,8 +61,47 @@ def plain(value: Any, depth: int = 0) -> Any:
     return plain(_default(value), depth + 1)
 
 
+def decode(text: str | bytes) -> Any:
+    """Return the value of a JSON text, with integers of any size.
+
+    :raises ValueError: the text is not JSON
+    """
+    if orjson is not None and not (_LONG if isinstance(text, str) else _LONG_BYTES).search(text):  # type: ignore[arg-type]
+        return orjson.loads(text)
+    return decode_with_hooks(text)
+
+
+def decode_with_hooks(text: str | bytes, **hooks: Any) -> Any:
+    """Return the value of a JSON text as the standard library reads it, but for numbers that JSON cannot hold.
+
+    :param hooks: further arguments of ``json.loads``
+    :raises ValueError: the text is not JSON, is nested too deeply, or has half a surrogate pair
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_number, **hooks)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if "\\u" in text if isinstance(text, str) else b"\\u" in text:
+        # Python accepts half a surrogate pair as text, but nothing can encode it.
+        encode_exactly(value)
+    return value
+
+
+def encode_exactly(value: Any) -> bytes:
+    """Return a value that was read from JSON as JSON again, with nothing replaced.
+
+    :raises ValueError: the value has half a surrogate pair
+    """
+    if orjson is not None:
+        try:
+            return orjson.dumps(value)
+        except TypeError:
+            pass  # integers outside 64 bits; the next line refuses half a surrogate pair too
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
 def _default(value: Any) -> Any:
-    """Stand in for a value that JSON does not know; a value that nothing fits costs only itself."""
+    """Return a JSON value for one that JSON does not have."""
     if isinstance(value, (bytes, bytearray)):
         try:
             return bytes(value).decode()
@@ -94,7 +141,24 @@ def _key(key: Any) -> str:
     return _text(str(key))
 
 
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"an integer has more than {MAX_DIGITS} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is outside the range of a double")
+    return number
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
 _OPTIONS = 0
 if orjson is not None:
-    # Dates and the like are written as the standard library would be told to: by _default.
+    # Dates and data classes go to _default, as with the standard library.
     _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..delivery.decoding import decode
-from ..jobs.call import function_of
-from .encoding import encode
+from .encoding import decode, encode
+from .function import function_of
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import MINIONS_MARK, Topic, topic
 

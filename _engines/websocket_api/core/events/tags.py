@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-JID = re.compile(r"[0-9]{20}(?:_[0-9]+)?")
+from ...jids import is_jid
 
 
 class Kind(enum.Enum):
@@ -94,7 +94,7 @@ def _by_master(tag: str) -> Topic:
     if second == "job":
         return _job(parts)
     if second in ("run", "wheel"):
-        if len(parts) >= 4 and JID.fullmatch(parts[2]):
+        if len(parts) >= 4 and is_jid(parts[2]):
             return Topic(Kind.RUN if second == "run" else Kind.WHEEL, jid=parts[2], action=parts[3])
         return _CONTROL
     if second in ("auth", "key"):
@@ -113,7 +113,7 @@ def _by_master(tag: str) -> Topic:
 
 
 def _job(parts: list[str]) -> Topic:
-    if len(parts) < 4 or not JID.fullmatch(parts[2]):
+    if len(parts) < 4 or not is_jid(parts[2]):
         return _CONTROL
     jid, action = parts[2], parts[3]
     if action == "new" and len(parts) == 4:

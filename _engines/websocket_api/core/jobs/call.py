@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..events.encoding import encode
+from ..events.function import function_of
 from ..events.redaction import PEM_MARK, redact, redact_arguments, redact_private_keys
-
-COMPOUND = ","  # between the functions of a compound command; no function has it in its name
 
 
 def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
@@ -23,14 +22,6 @@ def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
     if is_one_of_a_list and arguments and isinstance(arguments[0], (list, tuple)):
         arguments = list(arguments[0])
     return function_of(load), arguments
-
-
-def function_of(load: Mapping[str, Any]) -> str | None:
-    """Return the function alone, as :func:`call_of` names it: of every event this is asked."""
-    fun = load.get("fun")
-    if isinstance(fun, (list, tuple)) and fun and all(isinstance(name, str) for name in fun):
-        return COMPOUND.join(fun)
-    return fun if isinstance(fun, str) else None
 
 
 def each(value: Any) -> list[Any]:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...jids import made_at
 from .call import each
 
 ENDED = frozenset({"returned", "failed", "missing", "canceled"})
@@ -265,15 +266,9 @@ def timestamp(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).isoformat()
 
 
-def start_time(jid: str) -> str | None:
-    """Return when a jid was made, as Salt writes it into the jid itself, in UTC."""
-    made = _made(jid)
-    return None if made is None else made.isoformat()
-
-
 def is_made_at(jid: str, stamp: str, within: float) -> bool:
     """Tell whether a jid was made within so many seconds of a ``_stamp``, before or after it."""
-    made = _made(jid)
+    made = made_at(jid)
     try:
         told = datetime.datetime.fromisoformat(stamp)
     except ValueError:
@@ -281,11 +276,3 @@ def is_made_at(jid: str, stamp: str, within: float) -> bool:
     if told.tzinfo is None:
         told = told.replace(tzinfo=datetime.timezone.utc)  # so Salt 3007 writes it
     return made is not None and abs((told - made).total_seconds()) <= within
-
-
-def _made(jid: str) -> datetime.datetime | None:
-    try:
-        made = datetime.datetime.strptime(jid[:20], "%Y%m%d%H%M%S%f")  # noqa: DTZ007 - a jid names no zone
-    except ValueError:
-        return None
-    return made.replace(tzinfo=datetime.timezone.utc)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from ...jids import start_time
 from ..events.event import Event
 from ..events.tags import Kind
 from .call import call_of, redact_load
-from .job import RETURNED, Job, Part, is_made_at, start_time
+from .job import RETURNED, Job, Part, is_made_at
 from .retention import Needed, Retention
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,10 @@ from ..access.sessions import Session
 from ..delivery import frames
 from ..delivery.chunks import PART_BYTES, PIECE, Piece, Shared, change
 from ..delivery.connection import Connection
-from ..delivery.pacing import Later, Pacer
+from ..delivery.pacing import Pacer
 from ..jobs.job import Job
 from ..jobs.registry import JobRegistry
+from ..timing import Later
 from .snapshots import CHANGE_SECONDS, JobSubscription, by_job
 
 if TYPE_CHECKING:

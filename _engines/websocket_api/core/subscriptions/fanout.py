@@ -9,8 +9,9 @@ from ...errors import ApiError
 from ..access.visibility import Viewer
 from ..counters import Counters
 from ..delivery.codecs import Codec
-from ..delivery.pacing import Later, Pacer
+from ..delivery.pacing import Pacer
 from ..events.event import Event
+from ..timing import Later
 from .filters import Wanted
 
 if TYPE_CHECKING:

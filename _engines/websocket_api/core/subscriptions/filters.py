@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..access.user_limits import weight
-from ..delivery.decoding import decode
-from ..events.encoding import encode
+from ..events.encoding import decode, encode
 from ..events.event import Event, minions_of
 from . import regex as expressions
 from .filter_index import Key

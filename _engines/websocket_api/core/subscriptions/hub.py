@@ -15,11 +15,11 @@ from ..access.turns import Turns
 from ..access.user_limits import UserLimits
 from ..access.visibility import Viewer, Visibility
 from ..counters import Counters
-from ..delivery.pacing import Later
 from ..events.event import Event, make
 from ..events.history import History, Hole
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
+from ..timing import Later
 from .events import EventSubscription
 from .fanout import Group, GroupKey
 from .filter_index import FilterIndex

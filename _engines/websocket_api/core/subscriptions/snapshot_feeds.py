@@ -9,11 +9,12 @@ from ..access.turns import Turns
 from ..access.visibility import Viewer, Visibility
 from ..delivery import frames
 from ..delivery.chunks import Piece, Shared, change, cut
-from ..delivery.pacing import Later, Pacer
+from ..delivery.pacing import Pacer
 from ..events.history import History, Hole
 from ..jobs.job import Job, shown
 from ..jobs.registry import JobRegistry
 from ..minions.registry import Grains, MinionRegistry
+from ..timing import Later
 from .all_jobs import AllJobs
 from .snapshots import CHANGE_SECONDS, JobSubscription, MinionsSubscription
 

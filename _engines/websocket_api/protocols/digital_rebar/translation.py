@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...core.access.visibility import JobOf
-from ...core.delivery.decoding import decode
+from ...core.events.encoding import decode
 from ...core.events.event import Event
 from ...core.events.tags import Kind
 from ...core.jobs.registry import INTERNAL

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 import yaml
 
-from ...core.delivery.decoding import MAX_DIGITS, check, read_json
-from ...core.events.encoding import encode, plain
+from ...core.delivery.decoding import check, read_json
+from ...core.events.encoding import MAX_DIGITS, encode, plain
 from ...errors import ApiError
 from ...salt_master import arguments, yaml_documents
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from websocket_api.core.jobs.job import start_time
+from websocket_api.jids import start_time
 
 from tests.unit.core.support import JID, World
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from websocket_api.core.events.event import make
-from websocket_api.core.jobs.job import Job, start_time
+from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.registry import JobRegistry
 from websocket_api.core.jobs.retention import QUIET_SECONDS
+from websocket_api.jids import start_time
 
 from tests.unit.core.support import JID, World
 

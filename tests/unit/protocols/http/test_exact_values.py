@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import msgpack
 import pytest
-from websocket_api.core.delivery import decoding
 from websocket_api.core.delivery.codecs import JSON, MSGPACK
+from websocket_api.core.events import encoding
 from websocket_api.errors import ApiError
 from websocket_api.protocols.http import content
 
@@ -85,8 +85,8 @@ JSON_VALUES: dict[str, tuple[str, Any]] = {
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read with each of the two libraries."""
     if request.param == "json":
-        monkeypatch.setattr(decoding, "orjson", None)
-    elif decoding.orjson is None:
+        monkeypatch.setattr(encoding, "orjson", None)
+    elif encoding.orjson is None:
         pytest.skip("orjson is not installed here")
 
 
@@ -223,4 +223,4 @@ def test_a_form_holds_text_as_sent() -> None:
 def test_the_engines_own_text_keeps_large_integers() -> None:
     """Events that hold them are the same in every format and after a filter has read them."""
     text = json.dumps({"a": [HUGE, -HUGE, "20261123231443246660", 1.5]}, separators=(",", ":"))
-    assert repr(decoding.decode(text)) == repr(decoding.decode(text.encode())) == repr(json.loads(text))
+    assert repr(encoding.decode(text)) == repr(encoding.decode(text.encode())) == repr(json.loads(text))
