@@ -164,7 +164,7 @@ class BackgroundTasks:
 
     def _session_ended(self, session: Session) -> None:
         for connection in self._connections():
-            connection.session_ended(session)
+            connection.end_session(session)
 
     def _session_changed(self, session: Session) -> None:
         for connection in self._connections():

@@ -106,12 +106,12 @@ async def cmd(call: Call) -> dict[str, Any]:
         fault = {"path": "/ret", "message": "returners may not be named on this master (option allow_ret)"}
         raise ApiError("forbidden", fault["message"], [fault], status=400)
     parse, (tgt, tgt_type) = call.get("parse", False), target(call.message)
-    if parse and not call.connection.reads_like_salt:
+    if parse and not call.caller.reads_like_salt:
         refuse_marks(call.get("arg", []))
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
-    await call.services.job_watcher.ended(job, call.get("timeout", 60), call.connection)
+    await call.services.job_watcher.ended(job, call.get("timeout", 60), call.caller)
     return _job_view(call, job)
 
 
@@ -151,7 +151,7 @@ async def runner(call: Call) -> Any:
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note(call, fun, arg, kwarg)
     need_bus(call)
-    if call.connection.reads_like_salt:
+    if call.caller.reads_like_salt:
         with only_for_who_may(call, "runner", fun, arg, kwarg):
             arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
     async with services.runners_in_flight.place(services.settings.limits.master_seconds) as place:
@@ -161,7 +161,7 @@ async def runner(call: Call) -> Any:
         job = place.job = services.jobs.called_here("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
         return started
-    if not await services.job_watcher.ended(job, call.get("timeout", 60), call.connection):
+    if not await services.job_watcher.ended(job, call.get("timeout", 60), call.caller):
         raise ApiError("timeout", "the runner is still running", {"jid": job.jid})
     return {**started, "return": job.value, "success": bool(job.success)} if call.get("full") else job.value
 
@@ -175,7 +175,7 @@ async def wheel(call: Call) -> Any:
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note(call, fun, arg, kwarg)
     with only_for_who_may(call, "wheel", fun, arg, kwarg):
-        parse = {"parse": True} if call.connection.reads_like_salt else {}
+        parse = {"parse": True} if call.caller.reads_like_salt else {}
         ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
     call.noted["jid"] = ran["jid"]
     services.jobs.called_here("wheel", ran["jid"], fun, session.user, session.eauth)

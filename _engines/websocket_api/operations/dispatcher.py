@@ -21,6 +21,7 @@ from ..core.access.permissions import Permissions
 from ..core.access.sessions import Session
 from ..core.access.visibility import Viewer
 from ..core.delivery import frames
+from ..core.delivery.caller import Caller
 from ..core.delivery.codecs import Prepared
 from ..core.delivery.connection import Connection
 from ..errors import ApiError, forget_frames
@@ -39,7 +40,7 @@ class Call:
     """One request of one client: who asks, for what, and what there is to answer with."""
 
     services: Services
-    connection: Connection
+    caller: Caller
     message: dict[str, Any]
     current: Session | None = None
     after_reply: list[Callable[[], None]] = field(default_factory=list)
@@ -53,6 +54,13 @@ class Call:
         if self.current is None:
             raise ApiError("unauthenticated", "log in first, or send a token")
         return self.current
+
+    @property
+    def connection(self) -> Connection:
+        """The caller as one that can be pushed to; no operation that pushes is offered over plain HTTP."""
+        if not isinstance(self.caller, Connection):
+            raise TypeError("this operation needs a connection that can be pushed to")
+        return self.caller
 
     @property
     def viewer(self) -> Viewer:
@@ -69,7 +77,7 @@ class Call:
 
         :param steps: each is short
         """
-        await self.services.hub.turns.finish(self.session.share, steps, self.connection)
+        await self.services.hub.turns.finish(self.session.share, steps, self.caller)
 
     def replied(self) -> None:
         """Do what had to wait for the reply."""
@@ -135,7 +143,9 @@ class Dispatcher:
                 faults = [{"path": "", "message": "must be an object"}]
                 raise ApiError("bad_message", "a message must be an object", faults)
             request_id = _usable_id(message.get("id"))
-            self._admit(connection, message, request_id)
+            if request_id is not None and request_id in connection.in_flight:
+                raise ApiError("id_in_use", "a request with this id is still in flight")
+            self._admit(connection, message)
         except ApiError as fault:
             self._services.hub.counters.errors[fault.code] += 1
             forget_frames(fault)
@@ -172,41 +182,39 @@ class Dispatcher:
             connection.outbox.put(reply)
         call.replied()
 
-    async def ask(self, connection: Connection, message: dict[str, Any]) -> Any:
+    async def ask(self, caller: Caller, message: dict[str, Any]) -> Any:
         """Run a message of a door that words its replies itself, and return the operation's result.
 
         :raises ApiError: whatever the sender is to be told
         """
         counters = self._services.hub.counters
         try:
-            self._admit(connection, message, None)
+            self._admit(caller, message)
             counters.requests[message["type"]] += 1
-            call = Call(self._services, connection, _in_salts_words(message))
-            connection.commands += 1
+            call = Call(self._services, caller, _in_salts_words(message))
+            caller.commands += 1
             try:
                 result = await self._result(call)
             except asyncio.CancelledError:
                 raise _stopping(call) from None
             finally:
-                connection.commands -= 1
+                caller.commands -= 1
         except ApiError as fault:
             counters.errors[fault.code] += 1
             raise
         call.replied()
         return result.value if isinstance(result, Prepared) else result
 
-    def _admit(self, connection: Connection, message: dict[str, Any], request_id: int | str | None) -> None:
+    def _admit(self, caller: Caller, message: dict[str, Any]) -> None:
         if self._closing:
             raise ApiError("master_unavailable", "the engine is stopping: connect again")
-        if request_id is not None and request_id in connection.in_flight:
-            raise ApiError("id_in_use", "a request with this id is still in flight")
         kind = message.get("type")
         if not isinstance(kind, str) or kind not in OPERATIONS:
             if "type" not in message:
                 raise ApiError("bad_message", "/type is required", [{"path": "/type", "message": "is required"}])
             raise ApiError("unknown_type", "there is no such operation; `describe` names them all")
         most = self._services.settings.limits.commands_per_connection
-        if connection.commands >= most:
+        if caller.commands >= most:
             raise ApiError("too_many", f"{most} requests are in flight", {"limit": "commands_per_connection"})
         self._services.schemas.validate(kind, message)
 
@@ -218,10 +226,9 @@ class Dispatcher:
                 asker = call.current = await who(call)
                 asker.holdings.need("commands", self._services.settings.limits.commands_per_user)
                 # A token that came with this message only is looked at as others are, for as long as this takes.
-                asker.held += 1
-                asker.holdings.commands += 1
+                asker.hold("commands")
                 counted = True
-            share = asker.share if asker else Share.of_stranger(call.connection.address)
+            share = asker.share if asker else Share.of_stranger(call.caller.address)
             with on_behalf_of(share):
                 result = await self._services.loop_time.charged(share, known.handler(call))
             outcome = "ok"
@@ -238,10 +245,9 @@ class Dispatcher:
             raise ApiError("internal", "a fault of this server; its log says more") from None
         finally:
             if asker is not None and counted:
-                asker.held -= 1
-                asker.holdings.commands -= 1
+                asker.release("commands")
             if known.audited:
-                audit(call.current, call.connection.address, known.name, outcome, call.noted)
+                audit(call.current, call.caller.address, known.name, outcome, call.noted)
 
 
 def _reply(connection: Connection, request_id: int | str | None, result: Any) -> bytes:
@@ -257,14 +263,14 @@ async def who(call: Call) -> Session:
     """
     sessions, token = call.services.sessions, call.message.get("token")
     if token is not None:
-        with on_behalf_of(Share.of_stranger(call.connection.address)):
+        with on_behalf_of(Share.of_stranger(call.caller.address)):
             session = await sessions.of(token)
-        call.connection.proved = True
+        call.caller.has_sent_token = True
         return session
-    if call.connection.session is None:
+    if call.caller.session is None:
         raise ApiError("unauthenticated", "log in first, or send a token")
-    sessions.check(call.connection.session)
-    return call.connection.session
+    sessions.check(call.caller.session)
+    return call.caller.session
 
 
 def _stopping(call: Call) -> ApiError:

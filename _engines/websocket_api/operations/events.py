@@ -29,7 +29,7 @@ BODY_ENCODING = "body_encoding"
 async def get_event(call: Call) -> Any:
     """Wait for the next matching event after the last one that this connection got in this way."""
     filter_ = make(call.message, call.services.regex_allowances.of(call.session.user, call.session.eauth))
-    history, places = call.services.history, call.connection.read_until
+    history, places = call.services.history, call.caller.read_until
     since = call.get("since")
     if since is not None:
         start, _ = position(call, since)
@@ -45,7 +45,7 @@ async def get_event(call: Call) -> Any:
     places[filter_] = start
     wait = Wait(call.services.hub, filter_, call.session, start)
     try:
-        body = await wait.first(call.get("wait", 5), call.connection)
+        body = await wait.first(call.get("wait", 5), call.caller)
     finally:
         places[filter_] = wait.position
     if body is None:
@@ -92,10 +92,10 @@ async def hook(call: Call) -> bool:
     services, settings = call.services, call.services.settings
     tag = "/".join([HOOK_TAG, call.get("hook", "").strip("/")]).rstrip("/")
     call.noted["tag"] = tag
-    if call.get("token") is not None or call.connection.session is not None or not settings.webhook_disable_auth:
+    if call.get("token") is not None or call.caller.session is not None or not settings.webhook_disable_auth:
         call.current = await who(call)
-    elif not call.connection.hook_counted:
-        services.webhook_rate.take(call.connection.address)
+    elif not call.caller.hook_counted:
+        services.webhook_rate.take(call.caller.address)
     if not travels_whole(tag):
         raise ApiError("bad_message", "/hook must not hold control characters")
     data = {name: call.get(name, other) for name, other in HOOK_FIELDS.items()}

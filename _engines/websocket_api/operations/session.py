@@ -23,16 +23,16 @@ TOKENS = "\0token"
 async def auth(call: Call) -> dict[str, Any]:
     """Log in, or take up a token; the connection belongs to this user from then on."""
     if "token" in call.message:
-        session = await take_up(call.services, call.connection.address, call.message["token"])
+        session = await take_up(call.services, call.caller.address, call.message["token"])
     else:
         username, eauth = call.message["username"], call.get("eauth") or call.services.settings.eauth
         call.noted.update(user=username, eauth=eauth)
-        session = await log_in(call.services, call.connection.address, username, call.message["password"], eauth)
+        session = await log_in(call.services, call.caller.address, username, call.message["password"], eauth)
     call.current = session
-    before = call.connection.session
+    before = call.caller.session
     if before is None or before.share != session.share:
         session.holdings.need("connections", call.services.settings.limits.connections_per_user)
-    call.connection.become(session)
+    call.caller.set_session(session)
     return session.shown()
 
 

@@ -75,7 +75,7 @@ def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> 
 
     def after_reply() -> None:
         if call.session.ended:
-            connection.session_ended(call.session)
+            connection.end_session(call.session)
         elif connection.open:
             begin()
 

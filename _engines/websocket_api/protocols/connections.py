@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from ..core.access.message_turns import MessageTurns
 from ..core.access.sessions import Session
 from ..core.access.throttle import Pace
+from ..core.delivery.caller import Caller
 from ..core.delivery.connection import Connection
 from ..errors import RESTART
 from ..operations.dispatcher import Dispatcher
@@ -39,8 +40,8 @@ class Connections:
         self.services = services
         self.dispatcher = dispatcher
         self._most = most
-        self._connections: dict[Connection, bool] = {}
-        """With whether somebody has logged in there."""
+        self._callers: dict[Caller, bool] = {}
+        """All callers, HTTP requests included, and whether each has logged in."""
         self._strangers: Counter[str] = Counter()
         """Connections by address on which nobody has logged in yet."""
         self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
@@ -54,7 +55,7 @@ class Connections:
         """Whether the engine stops: who comes now is sent away at once."""
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._callers)
 
     def admit(self, address: str, session: Session | None) -> str | None:
         """Count a connection in, or return the name of the limit that forbids it.
@@ -62,7 +63,7 @@ class Connections:
         :param session: who has logged in already
         """
         limits = self.services.settings.limits
-        if len(self._connections) >= self._most:
+        if len(self._callers) >= self._most:
             return "connections"
         if session is not None and session.holdings.connections >= limits.connections_per_user:
             return "connections_per_user"
@@ -70,21 +71,21 @@ class Connections:
             return "unauthenticated_per_address"
         return None
 
-    def add(self, connection: Connection) -> None:
-        """Keep a connection."""
-        self._connections[connection] = False
-        self._strangers[connection.address] += 1
+    def add(self, caller: Caller) -> None:
+        """Count a caller in."""
+        self._callers[caller] = False
+        self._strangers[caller.address] += 1
 
-    def proved(self, connection: Connection) -> None:
-        """Note that somebody has logged in on it."""
-        if self._connections.get(connection) is False:
-            self._connections[connection] = True
-            self._one_stranger_less(connection.address)
+    def note_login(self, caller: Caller) -> None:
+        """Note that a caller has logged in: the limit for unauthenticated ones counts it no more."""
+        if self._callers.get(caller) is False:
+            self._callers[caller] = True
+            self._one_stranger_less(caller.address)
 
-    def remove(self, connection: Connection) -> None:
-        """Forget a connection."""
-        if self._connections.pop(connection, True) is False:
-            self._one_stranger_less(connection.address)
+    def remove(self, caller: Caller) -> None:
+        """Forget a caller."""
+        if self._callers.pop(caller, True) is False:
+            self._one_stranger_less(caller.address)
 
     def small_frame(self, connection: Connection) -> float:
         """Count a frame that ends no message; return the seconds until the connection's next one may be read.
@@ -104,9 +105,13 @@ class Connections:
             waits.append(shared.wait())
         return max(waits)
 
+    def callers(self) -> list[Caller]:
+        """Return all callers, HTTP requests included."""
+        return list(self._callers)
+
     def all(self) -> list[Connection]:
-        """Return the connections."""
-        return list(self._connections)
+        """Return the connections that can be pushed to; HTTP requests are none of them."""
+        return [caller for caller in self._callers if isinstance(caller, Connection)]
 
     def run(self, connection: Connection, message: dict[str, Any]) -> asyncio.Task[None]:
         """Run one message beside the others."""
@@ -115,9 +120,9 @@ class Connections:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def ask(self, connection: Connection, message: dict[str, Any]) -> Any:
+    async def ask(self, caller: Caller, message: dict[str, Any]) -> Any:
         """Run one message of a door that words its replies itself; see :meth:`Dispatcher.ask`."""
-        task = asyncio.ensure_future(self.dispatcher.ask(connection, message))
+        task = asyncio.ensure_future(self.dispatcher.ask(caller, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:

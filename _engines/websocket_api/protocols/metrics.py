@@ -92,7 +92,7 @@ class GcTuning:
         services, connections = self._clients.services, self._clients.all()
         history, counters = services.history, services.hub.counters
         gauges = {
-            "connections": ("Open connections.", len(connections)),
+            "connections": ("Open connections.", len(self._clients)),
             "subscriptions": ("Open subscriptions.", sum(len(one.subscriptions) for one in connections)),
             "outbox_bytes": ("Bytes that wait for slow clients.", sum(one.outbox.bytes for one in connections)),
             "history_events": ("Events that can be resumed from.", history.seq + 1 - history.oldest),

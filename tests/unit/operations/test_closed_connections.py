@@ -30,7 +30,7 @@ class Store:
 def test_nobody_waits_for_a_connection_that_is_gone() -> None:
     """Who sends a long request and hangs up leaves nothing behind that waits."""
     connection = Asking(World()).client.connection
-    connection.closed()
+    connection.release()
     with pytest.raises(ApiError), connection.waiting(asyncio.Future(loop=asyncio.new_event_loop())):
         pytest.fail("it waits")
 
@@ -38,15 +38,15 @@ def test_nobody_waits_for_a_connection_that_is_gone() -> None:
 def test_a_login_that_comes_too_late_holds_no_session() -> None:
     """The connection went while the password was checked: the session is forgotten like any unused one."""
     asking = Asking(World(), "test.ping")
-    asking.client.connection.closed()
-    asking.client.connection.become(asking.session)
+    asking.client.connection.release()
+    asking.client.connection.set_session(asking.session)
     assert asking.session.held == 0
 
 
 async def test_a_subscription_of_a_connection_that_went_is_not_kept() -> None:
     """It went while the job was looked up."""
     asking = Asking(World(), "test.ping")
-    asking.services.job_cache = Store(asking.client.connection.closed)
+    asking.services.job_cache = Store(asking.client.connection.release)
     call = asking.call(subscription="job", jid=JID)
     with pytest.raises(ApiError, match="gone"):
         await subscriptions.subscribe(call)

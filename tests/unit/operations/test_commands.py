@@ -215,7 +215,7 @@ async def test_a_sync_request_of_a_client_that_left_ends() -> None:
     talker = await engine.user()
     running = talker.send({"type": "cmd", "fun": "test.ping", "tgt": "*", "mode": "sync"})
     await asyncio.sleep(0)
-    talker.connection.closed()
+    talker.connection.release()
     assert running is not None
     await running
     assert talker.client.got == []

@@ -202,9 +202,9 @@ async def test_a_token_of_a_message_meets_the_auth_deadline() -> None:
     talker = Talker(engine)
     with pytest.raises(Refused):
         await talker.ask("ping", token="f" * 64)
-    assert not talker.connection.proved
+    assert not talker.connection.has_sent_token
     await talker.ask("ping", token=engine.accounts.give("ann"))
-    assert (talker.connection.proved, talker.connection.session) == (True, None)
+    assert (talker.connection.has_sent_token, talker.connection.session) == (True, None)
     assert (await refused(talker, "ping")).code == "unauthenticated"
 
 

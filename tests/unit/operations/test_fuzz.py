@@ -113,7 +113,7 @@ async def test_whatever_is_sent_has_an_answer_of_its_schema(operation: str, code
             for number in list(speaker.connection.subscriptions):
                 speaker.connection.remove(number)
     gone = weakref.ref(speaker.connection)
-    speaker.connection.closed()
+    speaker.connection.release()
     del speaker
     gc.collect()
     assert gone() is None

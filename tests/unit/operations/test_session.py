@@ -78,7 +78,7 @@ async def test_logout_revokes_the_token_and_closes_after_the_reply() -> None:
     """The token is useless in Salt too."""
     engine = Engine()
     talker = await engine.user()
-    engine.services.sessions.on_end(talker.connection.session_ended)
+    engine.services.sessions.on_end(talker.connection.end_session)
     await talker.ask("subscribe", subscription="event")
     assert await talker.ask("logout") is True
     assert engine.accounts.tokens == {}

@@ -71,7 +71,7 @@ async def test_all_connections_of_a_user_count_together(limit: str) -> None:
         with pytest.raises(Refused) as refused:
             await engine.user("ann")
         await engine.user("bob")
-        second.connection.closed()
+        second.connection.release()
         await engine.user("ann")
     else:
         second = await engine.user("ann")
@@ -83,7 +83,7 @@ async def test_all_connections_of_a_user_count_together(limit: str) -> None:
         with pytest.raises(Refused) as refused:
             await second.ask("cmd", **asking)
         bob.start("cmd", **asking)
-        first.connection.closed()
+        first.connection.release()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         second.start("cmd", **asking)

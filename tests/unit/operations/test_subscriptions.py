@@ -207,7 +207,7 @@ async def test_a_subscription_belongs_to_the_token_it_was_made_with() -> None:
     """When that ends it ends, and says so; the connection of somebody else lives on."""
     engine = Engine(ann=[".*"], bob=["@events"])
     ann, token = await engine.user("ann"), engine.accounts.give("bob")
-    engine.services.sessions.on_end(ann.connection.session_ended)
+    engine.services.sessions.on_end(ann.connection.end_session)
     await ann.ask("subscribe", subscription="event", token=token)
     await ann.ask("logout", token=token)
     engine.world.fire("my/x")

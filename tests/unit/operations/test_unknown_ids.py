@@ -28,7 +28,7 @@ async def test_a_long_list_is_gone_through_in_turns(listed: Any) -> None:
     listing, gone = (asyncio.ensure_future(listed(one.call())) for one in (asking, leaving))
     await asyncio.sleep(0)
     assert (listing.done(), len(world.turns)) == (False, 2)
-    leaving.client.connection.closed()
+    leaving.client.connection.release()
     with pytest.raises(ApiError, match="gone"):
         await gone
     assert len(world.turns) == 1

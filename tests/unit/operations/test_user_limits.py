@@ -43,7 +43,7 @@ def held(world: World, user: str = "ann") -> list[int]:
 
 async def leave(*talkers: Talker) -> None:
     for talker in talkers:
-        talker.connection.closed()
+        talker.connection.release()
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -164,7 +164,7 @@ async def test_equal_waits_share_one_decision(monkeypatch: pytest.MonkeyPatch) -
     engine = Engine(**USERS)
     talkers = [await engine.user() for _ in range(5)]
     for talker in talkers:
-        talker.connection.become(talkers[0].connection.session)
+        talker.connection.set_session(talkers[0].connection.session)
     later = [talker.start("get_event", tag="my/", wait=5) for talker in talkers]
     await asyncio.sleep(0)
     looked = []

@@ -68,7 +68,7 @@ def following(house: House) -> bool:
 
 def waiting(house: House) -> bool:
     """A request waits for something to happen."""
-    return any(connection.waits for connection in house.clients.all())
+    return any(caller.waits for caller in house.clients.callers())
 
 
 def stuck(house: House) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -71,7 +72,7 @@ class Session:
         self.viewer = viewer
         self.ended: ApiError | None = None
         self.held = 0
-        """How many connections, subscriptions and requests rest on it."""
+        """Connections, subscriptions, requests and batches that use it: :meth:`hold` and :meth:`release` count."""
         self.used = 0.0
 
     @property
@@ -83,6 +84,30 @@ class Session:
     def share(self) -> Share:
         """For whom what is done in its name counts."""
         return Share(self.user, self.eauth)
+
+    def hold(self, kind: str | None = None) -> None:
+        """Keep the session in use, so that its token is checked from time to time.
+
+        :param kind: the field of :class:`Holdings` that counts this for the user; None for what has no such limit
+        """
+        self.held += 1
+        if kind is not None:
+            setattr(self.holdings, kind, getattr(self.holdings, kind) + 1)
+
+    def release(self, kind: str | None = None) -> None:
+        """Undo one :meth:`hold` of the same kind."""
+        self.held -= 1
+        if kind is not None:
+            setattr(self.holdings, kind, getattr(self.holdings, kind) - 1)
+
+    @contextmanager
+    def holding(self, kind: str | None = None) -> Iterator[None]:
+        """Hold the session during a block."""
+        self.hold(kind)
+        try:
+            yield
+        finally:
+            self.release(kind)
 
     def shown(self) -> dict[str, Any]:
         """Return the reply to a login."""

@@ -76,16 +76,16 @@ class Turns:
         """Forget work that waits: whoever asked for it has gone."""
         self._waiting.remove(share, work)
 
-    async def finish(self, share: Share, steps: Iterable[None], connection: Waiting) -> None:
+    async def finish(self, share: Share, steps: Iterable[None], caller: Waiting) -> None:
         """Do all steps of some work, and return when it is done.
 
         :param steps: each is short
-        :param connection: the client's; the work ends with it
+        :param caller: the client; the work ends with it
         :raises ApiError: the connection is gone
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         work = _Steps(self, share, iter(steps), done)
-        with connection.waiting(done):
+        with caller.waiting(done):
             try:
                 self.soon(share, work)
                 await done

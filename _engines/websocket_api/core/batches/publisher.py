@@ -51,13 +51,13 @@ class Driven:
 
     def hold(self, session: Session) -> None:
         """Send in the name of this session from now on."""
-        session.held += 1
+        session.hold()
         self.session = session
 
     def let_go(self) -> None:
         """Send in nobody's name any more."""
         if self.session is not None:
-            self.session.held -= 1
+            self.session.release()
             self.session = None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import ApiError
 from ...fair_share import Share, in_turns
-from ..delivery.connection import Connection
+from ..delivery.caller import Caller
 from ..jobs.job import RETURNED, Job
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
@@ -72,12 +72,12 @@ class JobWatcher:
         book.on_change(self._changed)
         book.needed_by(self._needs)
 
-    async def ended(self, job: Job, seconds: float, connection: Connection) -> bool:
+    async def ended(self, job: Job, seconds: float, caller: Caller) -> bool:
         """Wait for a client until the job has ended; return False when the time is up."""
         if job.ended:
             return True
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        with self._waiting(job.jid, future), connection.waiting(future):
+        with self._waiting(job.jid, future), caller.waiting(future):
             try:
                 await asyncio.wait_for(future, seconds)
             except asyncio.TimeoutError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ...errors import ApiError
 from ..access.sessions import Session
 from ..access.visibility import Viewer
-from ..delivery.connection import Connection
+from ..delivery.caller import Caller
 from ..events.event import Event
 from ..events.history import Hole
 from .filter_index import FilterIndex
@@ -44,23 +44,23 @@ class Wait:
         self._found: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._live = False
 
-    async def first(self, seconds: float, connection: Connection) -> bytes | None:
+    async def first(self, seconds: float, caller: Caller) -> bytes | None:
         """Return the body of the first event that fits, or None when none came within the time.
 
         :param seconds: to wait for events that come; to look through the history takes what it takes
-        :param connection: the client's; nobody looks or waits any more when it is gone
+        :param caller: the client; nobody looks or waits any more when it is gone
         :raises ApiError: too_many, gap, or the end of the session or of the connection
         """
         hub, share = self._hub, self.session.share
         with ExitStack() as held:
             held.callback(self._heard)
             held.callback(hub.limits.patterns.take(share, self.filter.weight, self.filter).end)
-            held.enter_context(connection.waiting(self._found))
+            held.enter_context(caller.waiting(self._found))
             held.callback(self.stop)
             if self.position < hub.history.seq:
                 hold = hub.limits.look_backs.take(share, hub.history.count_after(self.position))
                 held.callback(hold.end)
-                await hub.turns.finish(share, self._look_back(), connection)
+                await hub.turns.finish(share, self._look_back(), caller)
                 hold.end()
             else:
                 self._wait()

@@ -5,36 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.access.sessions import Session
-from ...core.delivery.connection import Connection
-from ...core.delivery.outbox import Outbox
+from ...core.delivery.caller import Caller
 from ...errors import ApiError, forget_frames
 from ...operations.audit import audit
 from ...operations.session import take_up
-from ...settings import Limits
 from ..connections import GOODBYE, Connections
 from .base import Base, handshake_token, refuse
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing: a foreign page may make a browser send them, and cannot read the answer."""
-
-
-class Nowhere:
-    """The transport of a client that is answered by HTTP: nothing is pushed to it."""
-
-    def busy(self) -> bool:
-        """Tell that nothing waits."""
-        return False
-
-    def write(self, data: bytes) -> None:
-        """Drop it."""
-
-
-def detached(address: str, limits: Limits) -> Connection:
-    """Return a connection that asks and is never pushed to."""
-    outbox = Outbox(
-        Nowhere(), most_bytes=limits.outbox_bytes, most_frames=limits.outbox_frames, on_overflow=lambda: None
-    )
-    return Connection(address, outbox, bytes, lambda code, reason: None)
 
 
 class ApiHandler(Base):
@@ -55,7 +34,7 @@ class ApiHandler(Base):
         self.clients = clients
         self.session: Session | None = None
         self.address = "unknown"
-        self.connection: Connection | None = None
+        self.caller: Caller | None = None
 
     @property
     def settings_(self) -> Any:
@@ -99,10 +78,10 @@ class ApiHandler(Base):
 
         :raises ApiError: whatever the sender is to be told
         """
-        assert self.connection is not None  # noqa: S101 - prepare() made it, or ended the request
-        if not self.connection.open:
+        assert self.caller is not None  # noqa: S101 - prepare() made it, or ended the request
+        if not self.caller.open:
             raise ApiError("timeout", "the connection is gone")
-        return await self.clients.ask(self.connection, {"type": operation, **fields})
+        return await self.clients.ask(self.caller, {"type": operation, **fields})
 
     def from_our_page(self) -> bool:
         """Tell whether a page of ours, or of ``cors_origin``, sent this."""
@@ -117,9 +96,9 @@ class ApiHandler(Base):
         """Let go of everything."""
         self._let_go()
 
-    def new_connection(self) -> Connection:
-        """Return a connection that asks and is never pushed to."""
-        return detached(self.address, self.settings_.limits)
+    def new_caller(self) -> Caller:
+        """Return who sends this request."""
+        return Caller(self.address)
 
     def brought(self) -> tuple[str | None, bool]:
         """Return the token that the request carries, and whether it is only the cookie's."""
@@ -158,14 +137,14 @@ class ApiHandler(Base):
         full = self.clients.admit(self.address, self.session)
         if full is not None:
             raise ApiError("too_many", f"limit reached: {full}", {"limit": full})
-        self.connection = self.new_connection()
-        self.clients.add(self.connection)
+        self.caller = self.new_caller()
+        self.clients.add(self.caller)
         if self.session is not None:
-            self.connection.become(self.session)
-            self.clients.proved(self.connection)
+            self.caller.set_session(self.session)
+            self.clients.note_login(self.caller)
         self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
 
     def _let_go(self) -> None:
-        if self.connection is not None:
-            self.clients.remove(self.connection)
-            self.connection.closed()
+        if self.caller is not None:
+            self.clients.remove(self.caller)
+            self.caller.release()

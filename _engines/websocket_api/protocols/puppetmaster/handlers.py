@@ -9,6 +9,7 @@ from typing import Any
 
 from ...core.access.sessions import Session
 from ...core.batches.ids import request_id
+from ...core.delivery.caller import Caller
 from ...core.delivery.codecs import Codec, OneByOne
 from ...core.delivery.connection import Connection
 from ...core.delivery.decoding import read_json
@@ -16,7 +17,6 @@ from ...core.events.encoding import encode
 from ...core.events.event import Event
 from ...errors import FORBIDDEN, MAX_FAULTS, OWN_FAULT, TOKEN_ENDED, ApiError
 from ..connections import Connections
-from ..http.api import detached
 from ..http.base import refuse
 from ..salt_api.handlers import SaltHandler
 from ..salt_api.resources import JobsHandler
@@ -209,12 +209,12 @@ class BatchSocket(SocketHandler):
         self.end(CLOSES.get(error["code"], OWN_FAULT), error["message"])
 
     async def _once(self, session: Session, operation: str, **fields: Any) -> Any:
-        apart = detached(self.address, self.clients.services.settings.limits)
-        apart.become(session)
+        apart = Caller(self.address)
+        apart.set_session(session)
         try:
             return await self.clients.ask(apart, {"type": operation, **fields})
         finally:
-            apart.closed()
+            apart.release()
 
 
 def number(text: str) -> Any:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import Any
 
-from ...core.delivery.connection import Connection
+from ...core.delivery.caller import Caller
 from ...errors import ERRORS, ApiError, forget_frames
 from ...operations.session import give_back
 from ..connections import Connections
@@ -114,11 +114,11 @@ class SaltHandler(ApiHandler):
             raise faults[0]
         return answers
 
-    def new_connection(self) -> Connection:
-        """Return a connection whose arguments are read as Salt's own clients read them."""
-        connection = super().new_connection()
-        connection.reads_like_salt = True
-        return connection
+    def new_caller(self) -> Caller:
+        """Return a caller whose arguments are parsed as Salt's own clients parse them."""
+        caller = super().new_caller()
+        caller.reads_like_salt = True
+        return caller
 
     def askers(self, has_session: bool) -> Askers:
         """Return who the lows of this request run for."""
@@ -134,12 +134,12 @@ class SaltHandler(ApiHandler):
 
     async def login(self, **credentials: Any) -> dict[str, Any]:
         """Return a new token with what is known of it."""
-        apart = self.new_connection()
+        apart = self.new_caller()
         try:
             answer: dict[str, Any] = await self.clients.ask(apart, {"type": "auth", **credentials})
             return answer
         finally:
-            apart.closed()
+            apart.release()
 
 
 class RootHandler(SaltHandler):

@@ -124,11 +124,11 @@ class HookHandler(SaltHandler):
         Such a page could have its visitors' browsers fire events, from inside of the network.
         """
         super().prepared()
-        if self.request.method == "POST" and self.session is None and self.connection is not None:
+        if self.request.method == "POST" and self.session is None and self.caller is not None:
             if self.access.from_foreign_page(self.request, by_cookie=False):
                 raise ApiError("forbidden", "without a token hooks are taken from programs and from our own pages only")
             self.clients.services.webhook_rate.take(self.address)
-            self.connection.hook_counted = True
+            self.caller.hook_counted = True
 
     async def post(self, hook: str = "") -> None:
         """Fire the event, with the body as it came: somebody may check a signature of its bytes."""

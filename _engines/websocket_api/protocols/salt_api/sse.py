@@ -58,8 +58,8 @@ class Listener:
         self._last = LAST_CHUNK if chunked else b""
         self.connection = Connection(address, outbox, self._wrap, self.end, codec)
         clients.add(self.connection)
-        self.connection.become(session)
-        clients.proved(self.connection)
+        self.connection.set_session(session)
+        clients.note_login(self.connection)
         self._beat_seconds = limits.ping_seconds
         _keep_watch(stream, limits.ping_seconds + limits.pong_seconds)
         stream.set_close_callback(self._gone)
@@ -98,7 +98,7 @@ class Listener:
     def _gone(self) -> None:
         self._beating.cancel()
         self._clients.remove(self.connection)
-        self.connection.closed()
+        self.connection.release()
         self._transport.forget()
         forget_error(self._stream)
 

@@ -168,7 +168,7 @@ class SocketHandler(Base, WebSocketHandler):
         connection = self.connection = Connection(self.address, outbox, self.framing(codec), self.end, codec)
         self.clients.add(connection)
         if self.session is not None:
-            connection.become(self.session)
+            connection.set_session(self.session)
             self.let_in()
         self.began(connection)
 
@@ -191,7 +191,7 @@ class SocketHandler(Base, WebSocketHandler):
     def let_in(self) -> None:
         """Whoever is known may send larger messages, and counts as no stranger any more."""
         if self.connection is not None:
-            self.clients.proved(self.connection)
+            self.clients.note_login(self.connection)
             if self._protocol is not None:
                 self._protocol.params.max_message_size = self.clients.services.settings.limits.message_bytes
 
@@ -210,7 +210,7 @@ class SocketHandler(Base, WebSocketHandler):
         """Let go of everything."""
         if self.connection is not None:
             self.clients.remove(self.connection)
-            self.connection.closed()
+            self.connection.release()
             # All this holds each other. Taken apart it is freed at once; left to Python's collector of cycles, it would
             # hold up the loop for as long as it takes to look at all connections.
             self._transport.forget()

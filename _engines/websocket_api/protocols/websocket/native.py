@@ -77,7 +77,7 @@ class NativeHandler(SocketHandler):
     @staticmethod
     def _is_stranger(connection: Connection) -> bool:
         """Tell whether nobody has logged in or sent a valid token."""
-        return connection.session is None and not connection.proved
+        return connection.session is None and not connection.has_sent_token
 
     def _count_stranger(self) -> bool:
         """Count a frame of somebody unknown; return whether it is to be looked at, or end the connection."""
@@ -103,7 +103,7 @@ class NativeHandler(SocketHandler):
     def _look_who_came(self, _: Any) -> None:
         """Wait for nobody any more who is known by now."""
         connection = self.connection
-        if connection is None or not (connection.session is not None or connection.proved):
+        if connection is None or not (connection.session is not None or connection.has_sent_token):
             return
         if self._deadline is not None:
             self._deadline.cancel()

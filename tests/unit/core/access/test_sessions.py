@@ -312,7 +312,7 @@ async def test_a_session_that_nobody_uses_is_forgotten() -> None:
     house.salt.give()
     house.salt.give("b" * 64)
     held, used = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
-    held.held = 1
+    held.hold()
     house.time.pass_(UNUSED_SECONDS + 1)
     await house.sessions.look_again()
     assert house.sessions.all() == [held]
@@ -327,11 +327,11 @@ async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> N
     house, client = House(), Client()
     house.salt.give()
     session = await house.sessions.of(TOKEN)
-    client.connection.become(session)
+    client.connection.set_session(session)
     stopped: list[int] = []
     client.connection.add(Sub(1, session, stopped, client))
     session.ended = ApiError("token_expired", "over")
-    client.connection.session_ended(session)
+    client.connection.end_session(session)
     assert client.got == [{"ended": 1, "why": "token_expired"}]
     assert (stopped, [code for code, _ in client.closed_with]) == ([1], [4401])
 
@@ -342,12 +342,12 @@ async def test_a_subscription_of_another_token_ends_alone() -> None:
     house.salt.give()
     house.salt.give("b" * 64)
     own, other = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
-    client.connection.become(own)
+    client.connection.set_session(own)
     stopped: list[int] = []
     client.connection.add(Sub(1, own, stopped))
     client.connection.add(Sub(2, other, stopped, client))
     other.ended = ApiError("unauthenticated", "revoked")
-    client.connection.session_ended(other)
+    client.connection.end_session(other)
     assert (stopped, client.closed_with, list(client.connection.subscriptions)) == ([2], [], [1])
     assert client.got == [{"ended": 2, "why": "unauthenticated"}]
 
@@ -357,12 +357,12 @@ async def test_holds_are_given_back() -> None:
     house, client = House(), Client()
     house.salt.give()
     session = await house.sessions.of(TOKEN)
-    client.connection.become(session)
-    client.connection.become(session)
+    client.connection.set_session(session)
+    client.connection.set_session(session)
     client.connection.add(Sub(1, session, []))
     assert session.held == 2
-    client.connection.closed()
-    client.connection.become(session)
+    client.connection.release()
+    client.connection.set_session(session)
     client.connection.add(Sub(2, session, []))
     assert session.held == 0
 

@@ -131,7 +131,7 @@ async def test_steps_end_with_their_connection() -> None:
     finishing = asyncio.ensure_future(worker.turns.finish(ANN, steps(), client.connection))
     await asyncio.sleep(0)
     assert (len(worker.turns), 0 < len(seen) < 10) == (1, True)
-    client.connection.closed()
+    client.connection.release()
     with pytest.raises(ApiError, match="gone"):
         await finishing
     assert len(worker.turns) == 0

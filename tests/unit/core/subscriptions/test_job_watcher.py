@@ -259,7 +259,7 @@ async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
     connection = Client().connection
     waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, connection))
     await asyncio.sleep(0)
-    connection.closed()
+    connection.release()
     with pytest.raises(ApiError):
         await waiting
     assert on.watcher._waiters == {}

@@ -31,7 +31,7 @@ class RebarClient(Client):
 
         self.connection = Connection("127.0.0.1", self.outbox, one_after_the_other, close, world.rebar.codec)
         self.session = world.session(*(auth_list or ALL), user=user)
-        self.connection.become(self.session)
+        self.connection.set_session(self.session)
         self.subscription: RebarSubscription = world.rebar.follow(self.connection, self.session)
         self._world = world
 
@@ -315,7 +315,7 @@ def test_silent_minions_are_asked_about_while_somebody_waits_for_the_end() -> No
     assert world.rebar.followed_jobs() == []
     ends.register("jobs.*.*")
     assert world.rebar.followed_jobs() == [JID]
-    ends.connection.closed()
+    ends.connection.release()
     assert world.rebar.followed_jobs() == []
 
 
@@ -362,7 +362,7 @@ def test_an_ended_token_ends_it() -> None:
     client = RebarClient(world)
     client.register("events.*.*")
     client.session.ended = ApiError("token_expired", "the token has expired: log in again")
-    client.connection.session_ended(client.session)
+    client.connection.end_session(client.session)
     (fault,) = client.got
     assert (fault["Action"], fault["Object"]["code"]) == ("error", "token_expired")
     assert [code for code, _ in client.closed_with] == [4401]
