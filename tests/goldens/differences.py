@@ -25,7 +25,6 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     ),
     "flat keyword arguments of a function on minions": ("local with flat arguments",),
     "`expr_form`": ("local by expr_form",),
-    "`full_return` of a function that failed": ("local that fails, in full", "local of an unknown function, in full"),
     "`fun` as a list of functions": ("local with a list of functions",),
     "a runner's `full_return`": ("runner in full", "runner that fails, in full"),
     "a function that does not exist, of runners and wheels": (

@@ -24,18 +24,24 @@ PEPPER = Path(sys.executable).with_name("pepper")
 
 
 @pytest.fixture
-def pepper(engine_url: str, engine_port: int, tmp_path: Path) -> Any:
-    """Run salt-pepper, the command-line client of salt-api, and return what it prints."""
+def printed_by_pepper(engine_url: str, engine_port: int, tmp_path: Path) -> Any:
+    """Run salt-pepper, the command-line client of salt-api, and return the text that it prints."""
     login = {"URL": f"http://127.0.0.1:{engine_port}", "USER": "demo", "PASS": "demo", "EAUTH": "sharedsecret"}
     environment = os.environ | {f"SALTAPI_{name}": value for name, value in login.items()} | {"HOME": str(tmp_path)}
 
-    def run(*arguments: str, status: int = 0) -> Any:
-        command = [str(PEPPER), "--out=json", *arguments]
+    def run(*arguments: str, status: int = 0) -> str:
+        command = [str(PEPPER), *arguments]
         ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
         assert ran.returncode == status, ran
-        return documents(ran.stdout)
+        return ran.stdout
 
     return run
+
+
+@pytest.fixture
+def pepper(printed_by_pepper: Any) -> Any:
+    """Run salt-pepper and return the documents that it prints as JSON."""
+    return lambda *arguments, **wanted: documents(printed_by_pepper("--out=json", *arguments, **wanted))
 
 
 def documents(text: str) -> Any:
@@ -61,6 +67,13 @@ def test_pepper_runs_functions_on_minions(pepper: Any) -> None:
     assert told["args"] == ["1", "two"]
     assert (told["kwargs"]["a"], told["kwargs"]["c"]) == ("b", [3])
     assert pepper("nobody", "test.ping") in (None, {})
+
+
+def test_pepper_prints_states_as_states(printed_by_pepper: Any) -> None:
+    """By the outputter that the minion names; without it a dictionary is printed."""
+    printed = printed_by_pepper("minion-1", "state.single", "test.nop", "name=nothing")
+    assert "Summary for minion-1" in printed
+    assert "Succeeded: 1" in printed
 
 
 def test_pepper_follows_an_asynchronous_job(pepper: Any) -> None:

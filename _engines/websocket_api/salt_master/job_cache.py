@@ -256,4 +256,5 @@ def _outcome(data: Any, call: dict[str, Any] | None) -> dict[str, Any]:
     success = data.get("success")
     if success is None and retcode is not None:
         success = retcode == 0
-    return {"return": plain(data["return"]), "retcode": plain(retcode), "success": success}
+    out = {"out": plain(data["out"])} if "out" in data else {}
+    return {"return": plain(data["return"]), "retcode": plain(retcode), "success": success, **out}

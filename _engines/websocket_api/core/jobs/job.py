@@ -17,6 +17,7 @@ from .call import each
 
 ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
+OUT_CHARACTERS = 64  # names of Salt's outputters are far shorter; what is longer is none
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Part:
     value: Any = None
     retcode: int | None = None
     success: bool | None = None
+    out: str | None = None
+    """The outputter that the minion names for its return, such as ``highstate``."""
     progress: float = 0.0
     message: str | None = None
     size: int = 0
@@ -38,6 +41,7 @@ class Part:
             "return": self.value,
             "retcode": self.retcode,
             "success": self.success,
+            **({"out": self.out} if self.out else {}),
             "progress": round(self.progress, 1),
             "message": self.message,
         }
@@ -134,6 +138,7 @@ class Job:
         part.success = bool(success) if success is not None else not part.retcode
         part.state = "returned" if part.success and not part.retcode else "failed"
         part.value, part.size, part.progress = data.get("return"), size, 100.0
+        part.out = out if isinstance(out := data.get("out"), str) and len(out) <= OUT_CHARACTERS else None
         self._look_whether_ended(now)
 
     def take(self, minion: str, part: Part, now: float) -> None:

@@ -182,6 +182,8 @@ def _returns(job: Mapping[str, Any], full: bool, *, with_missing: bool = True) -
     for name, part in job["minions"].items():
         if part["state"] in ENDED:
             whole = {"ret": part["return"], "retcode": part["retcode"] or 0, "jid": jid}
+            if "out" in part:  # by it a client such as pepper chooses how it prints the return
+                whole["out"] = part["out"]
         elif with_missing:
             whole = {"out": "no_return", "ret": NO_RETURN.format(jid=jid), "retcode": 1}
         else:

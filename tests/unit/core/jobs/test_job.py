@@ -268,3 +268,14 @@ def test_who_is_waited_for_follows_from_the_parts() -> None:
     one.put("a", Part("returned"))
     one.take("b", Part(), NOW)
     assert one.waiting == ["c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("out", "kept"), [("highstate", "highstate"), ("x" * 65, None), ("", None), ({"0": "nested"}, None), (None, None)]
+)
+def test_the_outputter_of_a_return(out: Any, kept: str | None) -> None:
+    """A minion names how its return is printed; what is no name of an outputter is left out."""
+    one = job("a")
+    one.returned("a", {**DONE, "out": out}, 10, NOW)
+    assert one.parts["a"].shown().get("out") == kept
+    assert ("out" in one.parts["a"].shown()) == (kept is not None)

@@ -26,6 +26,7 @@ class Engine:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.silent: set[str] = set()
         self.failing: dict[str, int] = {}
+        self.out: dict[str, Any] = {}
         self.fault: ApiError | None = None
 
     async def ask(self, operation: str, **fields: Any) -> Any:
@@ -41,7 +42,9 @@ class Engine:
             return {
                 "jid": JID,
                 "minions": {
-                    one: part("missing") if one in self.silent else part("returned", False, self.failing.get(one, 0))
+                    one: part("missing")
+                    if one in self.silent
+                    else {**part("returned", False, self.failing.get(one, 0)), **self.out}
                     for one in named
                 },
             }
@@ -117,6 +120,16 @@ async def test_a_full_return_tells_retcode_and_jid() -> None:
     engine = Engine(("m1",))
     answer = await engine.low(client="local", tgt="*", fun="test.false", full_return=True)
     assert answer == [{"m1": {"ret": False, "retcode": 0, "jid": JID}}]
+
+
+async def test_a_full_return_names_the_outputter() -> None:
+    """Where the minion does: pepper prints states by it."""
+    engine = Engine(("m1",))
+    engine.out = {"out": "highstate"}
+    for client in ("local", "local_subset"):
+        answer = await engine.low(client=client, tgt="*", fun="state.apply", full_return=True)
+        assert answer == [{"m1": {"ret": False, "retcode": 0, "jid": JID, "out": "highstate"}}]
+    assert await engine.low(client="local", tgt="*", fun="state.apply") == [{"m1": False}]
 
 
 @pytest.mark.parametrize("client", ["local", "local_async", "local_subset"])
