@@ -145,7 +145,10 @@ def _call(low: Low) -> dict[str, Any]:
 
 async def _subset(call: Mapping[str, Any], low: Low, ask: Ask) -> dict[str, Any]:
     """Return the target that is so many of the minions, by chance."""
-    wanted = number(low, "sub" if low.get("sub") not in (None, "") else "subset", 3)
+    stated = [number(low, name, 3) for name in ("sub", "subset") if low.get(name) not in (None, "")]
+    if len(set(stated)) > 1:
+        raise ApiError("bad_message", "sub and subset differ", [{"path": "/subset", "message": "differs from sub"}])
+    wanted = stated[0] if stated else 3
     found = await _matched(call, ask)
     return {"tgt": random.sample(found, min(len(found), max(1, math.ceil(wanted)))), "tgt_type": "list"}
 

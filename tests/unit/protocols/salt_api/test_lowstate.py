@@ -132,6 +132,15 @@ async def test_a_full_return_names_the_outputter() -> None:
     assert await engine.low(client="local", tgt="*", fun="state.apply") == [{"m1": False}]
 
 
+async def test_sub_and_subset_that_differ_are_refused() -> None:
+    """Neither is left out in silence; equal ones, and one that is empty, are fine."""
+    with pytest.raises(ApiError, match="sub and subset differ"):
+        await Engine().low(client="local_subset", tgt="*", fun="test.ping", sub=1, subset=2)
+    for fields in ({"sub": 1, "subset": "1"}, {"sub": "", "subset": 1}, {"sub": 1, "subset": None}):
+        (answer,) = await Engine().low(client="local_subset", tgt="*", fun="test.ping", **fields)
+        assert len(answer) == 1
+
+
 @pytest.mark.parametrize("client", ["local", "local_async", "local_subset"])
 async def test_a_target_that_matches_nobody_is_an_empty_object(client: str) -> None:
     """Not an error, for these clients."""
