@@ -85,7 +85,7 @@ class Server:
         log.info("websocket_api stops: %d connections are asked to come again", len(clients))
         server.stop()
         upkeep.leave()
-        await clients.farewell()
+        await clients.close()
         await upkeep.stop()
         collector.stop()
         parts.close()

@@ -17,7 +17,7 @@ from websocket_api import operations
 from websocket_api.contract.dialect import Validator
 from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import ERRORS
-from websocket_api.operations.dispatcher import OPERATIONS
+from websocket_api.operations.call import OPERATIONS
 
 DIRECTORY = pathlib.Path(__file__).parents[2] / "schemas"
 FILES = sorted(path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.json"))

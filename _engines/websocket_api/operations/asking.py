@@ -13,8 +13,8 @@ from typing import Any
 from ..core.jobs.job import RETURNED, Job
 from ..core.minions.answers import Asker, Key
 from ..errors import ApiError
+from .call import Call
 from .commands import publish
-from .dispatcher import Call
 
 MAY_BE_EMPTY = frozenset({"sys.doc"})
 """Functions without a docstring have an empty ``sys.doc``. Other empty answers mean "unknown", and are asked again."""

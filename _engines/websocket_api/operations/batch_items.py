@@ -13,8 +13,8 @@ from ..core.batches.request import Request
 from ..core.batches.returns import NO_KEY
 from ..core.events.encoding import encode
 from ..errors import MAX_FAULTS, ApiError
+from .call import Call
 from .commands import STATE_FUNCTIONS, loaded
-from .dispatcher import Call
 from .reach import Reach
 from .targets import asked_about, target
 

@@ -9,8 +9,8 @@ from ..core.batches.batch import Batch
 from ..errors import ApiError
 from ..fair_share import Share
 from .batch_items import Plan, plan
+from .call import Call, operation
 from .commands import need_bus, need_client
-from .dispatcher import Call, operation
 
 
 @operation("batch", audited=True)

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.jobs.call import redact_call
 from ..core.jobs.job import Job
 from ..errors import MAX_FAULTS, ApiError, not_permitted
-from .dispatcher import Call, operation
+from .call import Call, operation
 from .reach import Reach, narrowed
 from .targets import asked_about, target
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.delivery.codecs import CODECS, Prepared
 from ..errors import CLOSE_CODES, ERRORS
-from .dispatcher import Call, operation
+from .call import Call, operation
 from .services import Services
 
 SUBPROTOCOLS = list(CODECS)

@@ -9,8 +9,8 @@ from ..core.events.tags import MINIONS_MARK, is_reserved, travels_whole
 from ..core.subscriptions.filters import make
 from ..core.subscriptions.waits import Wait
 from ..errors import ApiError
+from .call import Call, operation
 from .commands import need_client, publish
-from .dispatcher import Call, operation, who
 from .subscriptions import position
 from .targets import target
 
@@ -93,7 +93,7 @@ async def hook(call: Call) -> bool:
     tag = "/".join([HOOK_TAG, call.get("hook", "").strip("/")]).rstrip("/")
     call.noted["tag"] = tag
     if call.get("token") is not None or call.caller.session is not None or not settings.webhook_disable_auth:
-        call.current = await who(call)
+        call.current = await call.authenticate()
     elif not call.caller.hook_counted:
         services.webhook_rate.take(call.caller.address)
     if not travels_whole(tag):

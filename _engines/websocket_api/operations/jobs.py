@@ -13,8 +13,8 @@ from ..core.jobs.call import call_of
 from ..core.jobs.job import Job
 from ..errors import ApiError
 from ..jids import start_time
+from .call import Call, operation
 from .commands import need_client, publish
-from .dispatcher import Call, operation
 from .services import Services
 
 SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}

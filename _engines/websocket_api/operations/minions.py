@@ -9,8 +9,8 @@ from typing import Any
 from ..core.minions.registry import Grains
 from ..errors import ApiError
 from .asking import argument, ask
+from .call import Call, operation
 from .commands import delimiter, need_client
-from .dispatcher import Call, operation
 from .reach import Reach
 from .targets import asked_about, target
 

@@ -10,7 +10,7 @@ from ..core.access.sessions import Session
 from ..errors import ApiError
 from ..fair_share import Share, on_behalf_of
 from .audit import audit
-from .dispatcher import Call, operation
+from .call import Call, operation
 from .services import Services
 
 log = logging.getLogger(__name__)

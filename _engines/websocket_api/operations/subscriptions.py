@@ -12,7 +12,7 @@ from ..core.subscriptions.events import EventSubscription
 from ..core.subscriptions.filters import make
 from ..core.subscriptions.snapshots import JobSubscription, MinionsSubscription
 from ..errors import ApiError
-from .dispatcher import Call, operation
+from .call import Call, operation
 from .jobs import visible_jobs
 from .minions import grains_wanted
 

@@ -1,13 +1,10 @@
-"""All connections of all doors: counted, run for, and ended together."""
+"""All clients of all protocols: counted against the limits, and asked to come again when the engine stops."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine
-from typing import Any
 from weakref import WeakValueDictionary
 
 from ..core.access.message_turns import MessageTurns
@@ -19,21 +16,20 @@ from ..errors import RESTART
 from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
-log = logging.getLogger(__name__)
-
 RETRY_SECONDS = 2  # after which clients are asked to come again when the engine restarts
 GOODBYE = f"the engine stops: retry in {RETRY_SECONDS} s"
-FINISH_SECONDS = 0.5  # for what clients leave to be done when they go
-FAREWELL_SECONDS = 1.5  # over which the close frames are spread at most, so that not all come back at once
-LATE_SECONDS = 0.3  # for who was shaking hands when the stop began, to be told as well
+FINISH_SECONDS = 0.5  # for work that leaving clients started, such as revoking a token
+FAREWELL_SECONDS = 1.5  # over which the close frames are spread at most, so that clients do not return all at once
+APART_SECONDS = 0.01  # between two close frames at most: few clients are no load, and the end waits for all of them
+LEAST_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, since each sleep costs a loop turn
+LATE_SECONDS = 0.3  # for clients in their handshake when the stop began, which get a close frame too
 BURST_SECONDS = 10  # of small frames that one connection may send at once
-APART_SECONDS = 0.01  # between two at most: a few that come back together are no load, and everybody waits for the end
 
 
 class Connections:
     """Who is connected.
 
-    :param most: connections at once, already lowered to what the system allows
+    :param most: maximum number of callers at once, already lowered to what the system allows
     """
 
     def __init__(self, services: Services, dispatcher: Dispatcher, most: int) -> None:
@@ -42,55 +38,66 @@ class Connections:
         self._most = most
         self._callers: dict[Caller, bool] = {}
         """All callers, HTTP requests included, and whether each has logged in."""
-        self._strangers: Counter[str] = Counter()
-        """Connections by address on which nobody has logged in yet."""
+        self._unauthenticated: Counter[str] = Counter()
+        """Callers that have not logged in, by address."""
         self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
-        """Of small frames, by user and eauth, as long as one of the user's connections sends some."""
-        self._tasks: set[asyncio.Task[Any]] = set()
+        """The rate of small frames, by user and eauth, as long as one of the user's connections sends some."""
         self.messages = MessageTurns(
             lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call), services.loop_time
         )
-        """Turns to read messages of websockets."""
-        self.closing = False
-        """Whether the engine stops: who comes now is sent away at once."""
 
     def __len__(self) -> int:
         return len(self._callers)
 
-    def admit(self, address: str, session: Session | None) -> str | None:
-        """Count a connection in, or return the name of the limit that forbids it.
+    @property
+    def closing(self) -> bool:
+        """Whether the engine stops: new clients are sent away at once."""
+        return self.dispatcher.stopping
 
-        :param session: who has logged in already
+    def exceeded(self, address: str, session: Session | None) -> str | None:
+        """Return the name of the limit that forbids one more caller; None if there is room.
+
+        :param session: the caller's, if it has logged in already
         """
         limits = self.services.settings.limits
         if len(self._callers) >= self._most:
             return "connections"
         if session is not None and session.holdings.connections >= limits.connections_per_user:
             return "connections_per_user"
-        if session is None and self._strangers[address] >= limits.unauthenticated_per_address:
+        if session is None and self._unauthenticated[address] >= limits.unauthenticated_per_address:
             return "unauthenticated_per_address"
         return None
 
     def add(self, caller: Caller) -> None:
         """Count a caller in."""
         self._callers[caller] = False
-        self._strangers[caller.address] += 1
+        self._unauthenticated[caller.address] += 1
 
     def note_login(self, caller: Caller) -> None:
-        """Note that a caller has logged in: the limit for unauthenticated ones counts it no more."""
+        """Note that a caller has logged in: it no longer counts as unauthenticated."""
         if self._callers.get(caller) is False:
             self._callers[caller] = True
-            self._one_stranger_less(caller.address)
+            self._discount(caller.address)
 
     def remove(self, caller: Caller) -> None:
         """Forget a caller."""
         if self._callers.pop(caller, True) is False:
-            self._one_stranger_less(caller.address)
+            self._discount(caller.address)
+
+    def callers(self) -> list[Caller]:
+        """Return all callers, HTTP requests included."""
+        return list(self._callers)
+
+    def all(self) -> list[Connection]:
+        """Return the connections that can be pushed to."""
+        return [caller for caller in self._callers if isinstance(caller, Connection)]
 
     def small_frame(self, connection: Connection) -> float:
-        """Count a frame that ends no message; return the seconds until the connection's next one may be read.
+        """Count a frame that ends no message.
 
-        A connection has a bound of its own, so that one of a user's does not use up what all of them share.
+        A connection has a limit of its own, so that one of a user's connections does not use up the shared one.
+
+        :return: seconds until the connection's next frame may be read
         """
         limits = self.services.settings.limits
         if connection.pace is None:
@@ -105,61 +112,22 @@ class Connections:
             waits.append(shared.wait())
         return max(waits)
 
-    def callers(self) -> list[Caller]:
-        """Return all callers, HTTP requests included."""
-        return list(self._callers)
-
-    def all(self) -> list[Connection]:
-        """Return the connections that can be pushed to; HTTP requests are none of them."""
-        return [caller for caller in self._callers if isinstance(caller, Connection)]
-
-    def run(self, connection: Connection, message: dict[str, Any]) -> asyncio.Task[None]:
-        """Run one message beside the others."""
-        task = asyncio.ensure_future(self.dispatcher.run(connection, message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def ask(self, caller: Caller, message: dict[str, Any]) -> Any:
-        """Run one message of a door that words its replies itself; see :meth:`Dispatcher.ask`."""
-        task = asyncio.ensure_future(self.dispatcher.ask(caller, message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        try:
-            return await task
-        finally:
-            del task  # it holds its error, which holds this frame
-
-    def finish(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something though its client may have gone, and be done with it before the engine is."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    async def farewell(self) -> None:
-        """Answer what is in flight, and end all connections: come again."""
-        self.closing = True
-        self.dispatcher.close()
-        running = list(self._tasks)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=1.0)
+    async def close(self) -> None:
+        """Answer what is in flight, and close all connections with the advice to come again."""
+        await self.dispatcher.stop()
         connections = self.all()
         pause = min(APART_SECONDS, FAREWELL_SECONDS / max(1, len(connections)))
         behind = 0.0
         for connection in connections:
             connection.close(RESTART, GOODBYE)
             behind += pause
-            if behind >= 0.02:
+            if behind >= LEAST_SLEEP_SECONDS:
                 await asyncio.sleep(behind)
                 behind = 0.0
         await asyncio.sleep(LATE_SECONDS)
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=FINISH_SECONDS)
+        await self.dispatcher.drain(FINISH_SECONDS)
 
-    def _one_stranger_less(self, address: str) -> None:
-        self._strangers[address] -= 1
-        if self._strangers[address] <= 0:
-            del self._strangers[address]
+    def _discount(self, address: str) -> None:
+        self._unauthenticated[address] -= 1
+        if self._unauthenticated[address] <= 0:
+            del self._unauthenticated[address]

@@ -334,8 +334,8 @@ class Talker:
     def send(self, message: Any) -> asyncio.Task[None] | None:
         """Send a message, or a text that may be none; return what runs it."""
         text = message if isinstance(message, (str, bytes)) else json.dumps(message)
-        asked = self.engine.dispatcher.read(self.connection, text)
-        return None if asked is None else asyncio.ensure_future(self.engine.dispatcher.run(self.connection, asked))
+        started = self.engine.dispatcher.handle(self.connection, text)
+        return None if started is None else started.task
 
     async def raw(self, message: Any) -> Any:
         """Send a message and return its reply, just as it comes."""

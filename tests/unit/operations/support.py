@@ -7,7 +7,7 @@ from typing import Any
 
 from websocket_api.core.minions.answers import Answers
 from websocket_api.core.subscriptions.regex import Allowances
-from websocket_api.operations.dispatcher import Call
+from websocket_api.operations.call import Call
 from websocket_api.settings import Settings
 
 from tests.unit.core.support import Client, World

@@ -160,10 +160,9 @@ async def test_at_the_end_what_is_in_flight_is_answered() -> None:
     talker = await engine.user()
     running = talker.send({"type": "get_event", "id": 7, "wait": 100})
     await asyncio.sleep(0)
-    engine.dispatcher.close()
+    await engine.dispatcher.stop()
     assert running is not None
-    running.cancel()
-    await running
+    assert running.done()
     (reply,) = talker.client.got
     assert (reply["id"], reply["error"]["code"], reply["error"]["retryable"]) == (7, "master_unavailable", True)
     assert talker.connection.commands == 0

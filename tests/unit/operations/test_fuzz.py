@@ -14,7 +14,7 @@ from websocket_api.core.delivery.codecs import CODECS, MSGPACK, Codec
 from websocket_api.core.delivery.connection import Connection
 from websocket_api.core.delivery.outbox import Outbox
 from websocket_api.errors import ERRORS
-from websocket_api.operations.dispatcher import OPERATIONS
+from websocket_api.operations.call import OPERATIONS
 
 from tests.fuzzing import JUNK, Fuzz
 from tests.unit.core.support import Socket
@@ -55,9 +55,9 @@ class Speaker:
 
     async def send(self, data: str | bytes) -> list[Any]:
         """Send a message and return what came back."""
-        message = self.engine.dispatcher.read(self.connection, data)
-        if message is not None:
-            task = asyncio.ensure_future(self.engine.dispatcher.run(self.connection, message))
+        started = self.engine.dispatcher.handle(self.connection, data)
+        if started is not None:
+            task = started.task
             await asyncio.wait([task], timeout=SECONDS)
             if not task.done():
                 task.cancel()

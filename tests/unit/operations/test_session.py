@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websocket_api.core.delivery.codecs import JSON
 from websocket_api.errors import CLOSE_CODES, ERRORS
-from websocket_api.operations.dispatcher import OPERATIONS
+from websocket_api.operations.call import OPERATIONS
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 

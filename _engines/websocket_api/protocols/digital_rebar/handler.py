@@ -103,7 +103,7 @@ class DigitalRebarHandler(SocketHandler):
     def _give_back(self) -> None:
         session, self._lent = self._lent, None
         if session is not None:
-            self.clients.finish(give_back(self.clients.services, self.address, session))
+            self.clients.dispatcher.spawn(give_back(self.clients.services, self.address, session))
 
 
 def credentials(request: HTTPServerRequest) -> str | Password:

@@ -79,9 +79,7 @@ class ApiHandler(Base):
         :raises ApiError: whatever the sender is to be told
         """
         assert self.caller is not None  # noqa: S101 - prepare() made it, or ended the request
-        if not self.caller.open:
-            raise ApiError("timeout", "the connection is gone")
-        return await self.clients.ask(self.caller, {"type": operation, **fields})
+        return await self.clients.dispatcher.call(self.caller, operation, **fields)
 
     def from_our_page(self) -> bool:
         """Tell whether a page of ours, or of ``cors_origin``, sent this."""
@@ -134,7 +132,7 @@ class ApiHandler(Base):
             fault = ApiError("unauthenticated", "log in first: no token was sent")
         if fault is not None and not self.public:
             raise fault
-        full = self.clients.admit(self.address, self.session)
+        full = self.clients.exceeded(self.address, self.session)
         if full is not None:
             raise ApiError("too_many", f"limit reached: {full}", {"limit": full})
         self.caller = self.new_caller()

@@ -200,7 +200,7 @@ class BatchSocket(SocketHandler):
 
     async def _follow(self, connection: Connection) -> None:
         try:
-            await self.clients.ask(connection, {"type": "subscribe", "subscription": "batch", **self._fields})
+            await self.clients.dispatcher.call(connection, "subscribe", subscription="batch", **self._fields)
         except ApiError as fault:
             self._over({"code": fault.code, "message": fault.message})
 
@@ -212,7 +212,7 @@ class BatchSocket(SocketHandler):
         apart = Caller(self.address)
         apart.set_session(session)
         try:
-            return await self.clients.ask(apart, {"type": operation, **fields})
+            return await self.clients.dispatcher.call(apart, operation, **fields)
         finally:
             apart.release()
 

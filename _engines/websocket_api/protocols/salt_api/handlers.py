@@ -126,7 +126,7 @@ class SaltHandler(ApiHandler):
 
     async def give_back(self, token: str) -> None:
         """Revoke a token of :meth:`log_in_apart`; not as this client, who may have gone while its low ran."""
-        await asyncio.wait([self.clients.finish(give_back(self.clients.services, self.address, token))])
+        await asyncio.wait([self.clients.dispatcher.spawn(give_back(self.clients.services, self.address, token))])
 
     async def log_in_apart(self, **credentials: Any) -> str:
         """Return a token for credentials, on a connection of its own: the session's stays whose it is."""
@@ -136,7 +136,7 @@ class SaltHandler(ApiHandler):
         """Return a new token with what is known of it."""
         apart = self.new_caller()
         try:
-            answer: dict[str, Any] = await self.clients.ask(apart, {"type": "auth", **credentials})
+            answer: dict[str, Any] = await self.clients.dispatcher.call(apart, "auth", **credentials)
             return answer
         finally:
             apart.release()

@@ -71,7 +71,7 @@ class Listener:
         """Send events from now on, and before them what came after ``since`` where that is given."""
         resume = {} if since is None else {"since": since}
         try:
-            await self._clients.ask(self.connection, {"type": "subscribe", "subscription": "event", **resume})
+            await self._clients.dispatcher.call(self.connection, "subscribe", subscription="event", **resume)
         except ApiError as fault:
             if self.connection.open:  # else the client, or its token, has gone meanwhile
                 self.end(RESTART, fault.message)

@@ -115,7 +115,7 @@ class AllEventsHandler(SocketHandler):
     async def _follow(self, connection: Connection) -> None:
         try:
             for fields in self.wanted:
-                await self.clients.ask(connection, {"type": "subscribe", **fields})
+                await self.clients.dispatcher.call(connection, "subscribe", **fields)
         except ApiError as fault:
             if connection.open:  # else the client has gone meanwhile
                 self.end(RESTART if self.clients.closing else OWN_FAULT, fault.message)

@@ -150,7 +150,7 @@ class SocketHandler(Base, WebSocketHandler):
         if self.clients.closing:
             self.end(RESTART, GOODBYE)
             return
-        full = self.clients.admit(self.address, self.session)
+        full = self.clients.exceeded(self.address, self.session)
         if full is not None:
             self.end(TOO_MANY, f"limit reached: {full}")
             return

@@ -52,14 +52,13 @@ class NativeHandler(SocketHandler):
         """Run a message; only a login holds up what comes behind it."""
         if self._is_stranger(connection) and not self._count_stranger():
             return None
-        asked = self.clients.dispatcher.read(connection, message)
-        if asked is None:
+        started = self.clients.dispatcher.handle(connection, message)
+        if started is None:
             return None
-        task = self.clients.run(connection, asked)
-        task.add_done_callback(self._look_who_came)
-        if asked["type"] == "auth" and self._deadline is not None:
-            self._pause(self._deadline, task)
-        return asyncio.wait([task]) if asked["type"] in IN_ORDER else None  # type: ignore[return-value]
+        started.task.add_done_callback(self._look_who_came)
+        if started.operation == "auth" and self._deadline is not None:
+            self._pause(self._deadline, started.task)
+        return asyncio.wait([started.task]) if started.operation in IN_ORDER else None  # type: ignore[return-value]
 
     def small_frame(self) -> float:
         """Count a frame that ends no message: a stranger's as a message."""
