@@ -137,7 +137,11 @@ class ApiError(Exception):
 
     def anew(self) -> ApiError:
         """Return an equal error to raise: each time that this one is raised it comes to hold more frames."""
-        return ApiError(self.code, self.message, self.details, retryable=self.retryable, status=self.status)
+        return self.with_status(self.status)
+
+    def with_status(self, status: int) -> ApiError:
+        """Return an equal error that is answered with another HTTP status."""
+        return ApiError(self.code, self.message, self.details, retryable=self.retryable, status=status)
 
 
 def not_permitted() -> ApiError:

@@ -18,7 +18,7 @@ from tests.functional.running import Engine
 pytestmark = [pytest.mark.both_lines]
 
 FRAME = websocket.ABNF
-MOST_STRANGE = 200  # protocols/websocket/native.py
+MAX_UNAUTHENTICATED = 200  # protocols/websocket/native.py
 PING, PONG = (FRAME.create_frame(b"x" * 125, opcode).format() for opcode in (FRAME.OPCODE_PING, FRAME.OPCODE_PONG))
 FIRST = FRAME.create_frame(b"", FRAME.OPCODE_TEXT, 0).format()
 EMPTY = FRAME.create_frame(b"", FRAME.OPCODE_CONT, 0).format()
@@ -44,13 +44,13 @@ def pongs(client: Client) -> int:
 
 
 @pytest.mark.parametrize("frame", KINDS.values(), ids=KINDS)
-@pytest.mark.parametrize("many", [MOST_STRANGE + 1, 20_000])
+@pytest.mark.parametrize("many", [MAX_UNAUTHENTICATED + 1, 20_000])
 def test_a_strangers_frames_are_counted_as_messages(engine: Engine, frame: bytes, many: int) -> None:
     """More of them than messages end the connection, and no more of them are answered."""
     with engine.client() as client:
         with contextlib.suppress(ConnectionError):  # it may have been closed before all was sent
             client.ws.sock.sendall(FIRST + frame * many)
-        assert pongs(client) <= MOST_STRANGE
+        assert pongs(client) <= MAX_UNAUTHENTICATED
     with engine.client("demo") as other:
         assert other.ask("ping")
 

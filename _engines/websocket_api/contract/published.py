@@ -38,12 +38,12 @@ class Published:
         self._made: dict[str, Document] = {}
         """What has been asked for once: making the two large documents takes some milliseconds."""
         self._makers: dict[str, Callable[[], Document]] = {
-            name: lambda text=text: _document(text, SCHEMA)  # type: ignore[misc]
+            name: lambda text=text: document(text, SCHEMA)  # type: ignore[misc]
             for name, text in schemas.files.items()
         }
-        self._makers[ASYNCAPI] = lambda: _document(encode(asyncapi.document(schemas)), JSON)
-        self._makers[OPENAPI] = lambda: _document(encode(openapi.document(schemas)), JSON)
-        self._makers[""] = lambda: _document(encode(_index(schemas)), JSON)
+        self._makers[ASYNCAPI] = lambda: document(encode(asyncapi.document(schemas)), JSON)
+        self._makers[OPENAPI] = lambda: document(encode(openapi.document(schemas)), JSON)
+        self._makers[""] = lambda: document(encode(_index(schemas)), JSON)
 
     def get(self, path: str) -> Document | None:
         """Return a document, or None where there is none."""
@@ -54,7 +54,11 @@ class Published:
         return self._made[path]
 
 
-def _document(body: bytes, kind: str) -> Document:
+def document(body: bytes, kind: str) -> Document:
+    """Return a document with its entity tag.
+
+    :param kind: its media type
+    """
     return Document(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 

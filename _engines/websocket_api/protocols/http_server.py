@@ -20,8 +20,9 @@ from ..settings import Settings
 from .connections import Connections
 from .digital_rebar.clients import RebarClients
 from .http.access import REFUSED, Access
-from .http.base import DRAIN_BYTES, application
+from .http.application import application
 from .http.console import Console
+from .http.responder import DRAIN_BYTES
 from .routes import routes
 from .websocket.transport import forget_error
 
@@ -42,7 +43,7 @@ class Server(HTTPServer):
     accepting would fail in a tight loop, with a traceback each time.
 
     A connection that ``allow_from`` forbids gets one answer to whatever it sends: no request of it is even parsed.
-    Requests of a trusted proxy are parsed, since its client decides (:class:`.http.Doors`).
+    Requests of a trusted proxy are parsed, since its client decides (http/application.py).
     """
 
     def initialize(self, *args: Any, access: Access, **kwargs: Any) -> None:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""For machines that watch: ``/healthz`` for anybody, ``/metrics`` for who may."""
+"""For monitoring: ``/healthz`` for everybody, ``/metrics`` for users with ``.*``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import datetime
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..core.access.sessions import Session
 from ..core.counters import Counters
 from ..errors import ApiError
 from ..fair_share import FairShare
-from ..operations.session import take_up
 from .connections import Connections
-from .http.base import Base, handshake_token, refuse
+from .http.base import BaseHandler, OpenHandler
 
 try:
     import prometheus_client
@@ -20,7 +20,7 @@ except ImportError:
     prometheus_client = None  # type: ignore[assignment]
 
 PREFIX = "websocket_api"
-# Of what users have fair shares of. Who they are is nobody's business who may see these.
+# Of what users have fair shares of. The metrics name no users.
 _SHARES: tuple[tuple[str, str, Callable[[FairShare[Any]], int]], ...] = (
     ("share_places", "Places of what users have fair shares of.", lambda share: share.size),
     ("share_held", "Places that are taken.", lambda share: share.held),
@@ -29,60 +29,54 @@ _SHARES: tuple[tuple[str, str, Callable[[FairShare[Any]], int]], ...] = (
 )
 
 
-class Machine(Base):
-    """What both have in common."""
-
-    def initialize(self, clients: Connections) -> None:
-        """Take what the protocols share."""
-        self.clients = clients
-
-
-class HealthHandler(Machine):
-    """200 while the engine hears the master's bus, 503 otherwise, and nothing else that a stranger could use."""
+class HealthHandler(OpenHandler):
+    """200 while the engine reads the master's event bus, 503 otherwise, and nothing else."""
 
     def get(self) -> None:
-        """Say ok or not."""
+        """Answer whether the bus is connected."""
         ok = self.clients.services.bus_connected()
         self.set_status(200 if ok else 503)
         self.set_header("Content-Type", "text/plain")
         self.finish("ok\n" if ok else "not ok\n")
 
     def head(self) -> None:
-        """Answer as to GET, as load balancers ask; tornado leaves the body out."""
+        """Answer load balancers as GET does; tornado leaves the body out."""
         self.get()
 
 
-class MetricsHandler(Machine):
-    """Counters and gauges in Prometheus' text format."""
+class MetricsHandler(BaseHandler):
+    """Counters and gauges in Prometheus' text format, for users with ``.*`` and for programs on this host."""
 
-    async def get(self) -> None:
-        """Answer users who have ``.*``, and a loopback peer that speaks for nobody else."""
+    public = True
+
+    def on_request(self) -> None:
+        """Refuse where the library is missing."""
         if prometheus_client is None:
-            fault = ApiError("not_found", "metrics need the Python package prometheus_client on the master")
-            refuse(self, 501, fault)
-            return
-        try:
-            await self._check()
-        except ApiError as fault:
-            refuse(self, fault.status, fault)
-            return
+            raise ApiError("not_found", "metrics need the Python package prometheus_client on the master", status=501)
+
+    async def authenticate(self) -> Session | None:
+        """Return the session of a user with ``.*``; None for a loopback peer that speaks for itself."""
+        session = await super().authenticate()
+        if session is None and not self.access.speaks_for_itself(self.request):
+            raise ApiError("unauthenticated", "metrics need a token")
+        if session is not None and not session.permissions.everything:
+            raise ApiError("forbidden", "metrics are for users with .*")
+        return session
+
+    def accepts_cookie(self) -> bool:
+        """Accept the cookie whichever page made the request: a foreign page cannot read the answer."""
+        return True
+
+    def get(self) -> None:
+        """Answer with the present numbers."""
         registry = prometheus_client.CollectorRegistry()
-        registry.register(GcTuning(self.clients))
+        registry.register(EngineCollector(self.clients))
         self.set_header("Content-Type", prometheus_client.CONTENT_TYPE_LATEST)
         self.finish(prometheus_client.generate_latest(registry))
 
-    async def _check(self) -> None:
-        token, _ = handshake_token(self.request)
-        if token is not None:
-            session = await take_up(self.clients.services, self.access.client(self.request), token)
-            if not session.permissions.everything:
-                raise ApiError("forbidden", "metrics are for users with .*")
-        elif not self.access.speaks_for_itself(self.request):
-            raise ApiError("unauthenticated", "metrics need a token")
 
-
-class GcTuning:
-    """Reads the engine's numbers at the moment of asking."""
+class EngineCollector:
+    """Reads the engine's numbers when Prometheus scrapes them."""
 
     def __init__(self, clients: Connections) -> None:
         self._clients = clients

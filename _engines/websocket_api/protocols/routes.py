@@ -15,8 +15,7 @@ from .connections import Connections
 from .digital_rebar.clients import RebarClients
 from .digital_rebar.handler import DigitalRebarHandler
 from .http.console import Console, ConsoleHandler
-from .http.schemas import SchemasHandler
-from .http.static import AppHandler, FilesHandler
+from .http.files import AppHandler, FilesHandler, SchemasHandler
 from .metrics import HealthHandler, MetricsHandler
 from .puppetmaster.handlers import (
     BatchesHandler,
@@ -79,7 +78,9 @@ def routes(clients: Connections, rebar: RebarClients, settings: Settings, consol
     ]
     if settings.metrics:
         rules.append((r"/metrics", MetricsHandler))
-    made = [Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, door, shared) for path, door in rules]
+    made = [
+        Rule(PathMatches(f"{path}$") if isinstance(path, str) else path, handler, shared) for path, handler in rules
+    ]
     with_console = {**shared, "console": console}
     pages = [
         Rule(Upgrades(r"/api/v3/ws$"), DigitalRebarHandler, {**shared, "rebar": rebar}),

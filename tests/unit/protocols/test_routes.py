@@ -16,6 +16,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.routing import Rule
 from tornado.web import RequestHandler
 from websocket_api.contract.schemas import Schemas
+from websocket_api.protocols.http.base import BaseHandler
 from websocket_api.protocols.http.console import Console
 from websocket_api.protocols.routes import Upgrades, routes
 from websocket_api.settings import Settings
@@ -31,12 +32,43 @@ VALUES = {
 """What stands in a path for a part that varies."""
 
 
-def rules() -> list[Rule]:
-    """Return the rules for what is no handshake of a websocket."""
+PUBLIC = {
+    *("RootHandler", "RunHandler", "LoginHandler", "TokenHandler", "KeysHandler", "HookHandler", "NativeHandler"),
+    *("MetricsHandler", "HealthHandler", "ConsoleHandler", "SchemasHandler", "FilesHandler", "AppHandler"),
+}
+"""Handlers that may serve clients without a login."""
+
+
+def all_rules() -> list[Rule]:
+    """Return the rules of all protocols."""
     rebar: Any = None
     clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=SCHEMAS))
-    found = routes(clients, rebar, Settings(metrics=True), Console(None))
-    return [rule for rule in found if not isinstance(rule.matcher, Upgrades)]
+    settings = Settings(metrics=True, static="/srv/static", app="/srv/app.html")
+    return routes(clients, rebar, settings, Console(None))
+
+
+def rules() -> list[Rule]:
+    """Return the rules for requests that are no websocket handshakes, but for the operator's own web app."""
+    own = ("FilesHandler", "AppHandler")
+    return [
+        rule
+        for rule in all_rules()
+        if not isinstance(rule.matcher, Upgrades) and getattr(rule.target, "__name__", "") not in own
+    ]
+
+
+def test_every_path_needs_a_login_unless_it_is_listed_as_public() -> None:
+    """All handlers share one base, which answers 401 without a valid token."""
+    handlers: set[Any] = {rule.target for rule in all_rules()}
+    assert [handler for handler in handlers if not issubclass(handler, BaseHandler)] == []
+    assert {handler.__name__ for handler in handlers if handler.public is not False} == PUBLIC
+
+
+def test_no_handler_skips_the_login_of_the_base() -> None:
+    """Handlers extend the hooks; only the base decides in which order they are called."""
+    extended = {"HookHandler", "BatchSocket"}  # both call the base first
+    handlers: set[Any] = {rule.target for rule in all_rules()}
+    assert {one.__name__ for one in handlers if one.prepare is not BaseHandler.prepare} == extended
 
 
 def serving(path: str, among: list[Rule]) -> Rule | None:

@@ -43,7 +43,7 @@ class DigitalRebarHandler(SocketHandler):
         super().initialize(clients)
         self.rebar = rebar
 
-    async def who(self) -> Session:
+    async def authenticate(self) -> Session:
         """Return whom the query or the header ``Authorization`` proves."""
         origin = self.request.headers.get("Origin")
         if origin and not self.check_origin(origin):
@@ -57,9 +57,9 @@ class DigitalRebarHandler(SocketHandler):
         self._lent = await log_in(services, self.address, *proof, eauth)
         return self._lent
 
-    def refusal(self, fault: ApiError) -> int:
+    def refusal_status(self, error: ApiError) -> int:
         """Return 403, as Digital Rebar does, for whoever cannot prove who he is."""
-        return 403 if fault.status == 401 else fault.status
+        return 403 if error.status == 401 else error.status
 
     def codec(self) -> Codec:
         """Return the only format."""
@@ -69,7 +69,7 @@ class DigitalRebarHandler(SocketHandler):
         """Return what makes a frame of each event."""
         return text_frames
 
-    def began(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         """Wait for what the client registers for."""
         session = self.session
         if session is None or session.ended is not None:
@@ -80,7 +80,7 @@ class DigitalRebarHandler(SocketHandler):
         except ApiError as fault:
             self.end(TOO_MANY, fault.message)
 
-    def took(self, connection: Connection, message: str | bytes) -> None:
+    def handle(self, connection: Connection, message: str | bytes) -> None:
         """Register or deregister."""
         if self._subscription is not None:
             self._subscription.take(message)

@@ -60,7 +60,7 @@ def accepted(header: str | None) -> str:
     return best
 
 
-def written(value: Any, kind: str) -> bytes:
+def encoded(value: Any, kind: str) -> bytes:
     """Return a value as a document of this type."""
     if kind == YAML:
         return bytes(yaml.dump(plain(value), Dumper=_Dumper, default_flow_style=False, encoding="utf-8"))

@@ -17,7 +17,6 @@ from ...core.events.encoding import encode
 from ...core.events.event import Event
 from ...errors import FORBIDDEN, MAX_FAULTS, OWN_FAULT, TOKEN_ENDED, ApiError
 from ..connections import Connections
-from ..http.base import refuse
 from ..salt_api.handlers import SaltHandler
 from ..salt_api.resources import JobsHandler
 from ..websocket.handler import SocketHandler
@@ -177,7 +176,7 @@ class BatchSocket(SocketHandler):
             self._fields["batch"] = known_id(id_, "batch")
             await self._once(self.session, "get_batch", batch=self._fields["batch"])
         except ApiError as fault:
-            refuse(self, fault.status, fault)
+            self.refuse(fault)
 
     def codec(self) -> Codec:
         """Return the format of this client's messages."""
@@ -190,11 +189,11 @@ class BatchSocket(SocketHandler):
         if self._codec is not None:
             self._codec.forget()
 
-    def began(self, connection: Connection) -> None:
+    def on_open(self, connection: Connection) -> None:
         """Follow."""
         self._following = asyncio.ensure_future(self._follow(connection))
 
-    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+    def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
         """Ignore it."""
         return None
 

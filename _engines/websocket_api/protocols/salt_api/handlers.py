@@ -27,24 +27,25 @@ MAX_LOWS = 1000  # of one request: each that is refused costs an answer, without
 class SaltHandler(ApiHandler):
     """What all paths have in common: types of bodies and answers, and the cookie."""
 
-    def came(self) -> None:
-        """Answer in the type that the client prefers, errors too; who takes none of ours is refused later."""
+    def on_request(self) -> None:
+        """Answer in the type that the client prefers, errors too; a client that accepts neither is refused later."""
         with contextlib.suppress(ApiError):
             self.kind = content.accepted(self.request.headers.get("Accept"))
+        super().on_request()
 
-    def prepared(self) -> None:
-        """Refuse who takes nothing that we send, before anything is done for it."""
+    def on_authenticated(self) -> None:
+        """Refuse clients that accept none of our types, before anything runs."""
         content.accepted(self.request.headers.get("Accept"))
 
-    def refused(self, fault: ApiError) -> None:
-        """Lead a browser to the login, and tell others what is wrong."""
-        if fault.status == 401 and self.wants_page():
+    def on_refused(self, error: ApiError) -> None:
+        """Redirect a browser to the login, and answer programs with the error."""
+        if error.status == 401 and self.wants_page():
             self.redirect(self.settings_.app_path or "/app" if self.settings_.app else "/login")
         else:
-            super().refused(fault)
+            super().on_refused(error)
 
     def wants_page(self) -> bool:
-        """Tell whether a browser asks for a page, and not a program for data."""
+        """Return whether a browser requests a page, and not a program data."""
         return self.request.method in ("GET", "HEAD") and "text/html" in self.request.headers.get("Accept", "").lower()
 
     async def ask(self, operation: str, **fields: Any) -> Any:
@@ -54,10 +55,10 @@ class SaltHandler(ApiHandler):
         """
         try:
             return await super().ask(operation, **fields)
-        except ApiError as fault:
-            if fault.code == "forbidden" and fault.status == ERRORS["forbidden"].status:
-                fault.status = 401
-            raise
+        except ApiError as error:
+            if error.code != "forbidden" or error.status != ERRORS["forbidden"].status:
+                raise
+            raise error.with_status(401) from None
 
     async def head(self, *args: str) -> None:
         """Answer as to GET; tornado leaves the body out."""
@@ -69,7 +70,7 @@ class SaltHandler(ApiHandler):
         """Answer with a value."""
         self.set_header("Content-Type", self.kind)
         self.set_header("Cache-Control", "private, no-store")
-        self.finish(content.written(value, self.kind))
+        self.finish(content.encoded(value, self.kind))
 
     async def sent(self) -> Any:
         """Return what the body holds."""
@@ -152,14 +153,14 @@ class RootHandler(SaltHandler):
         super().initialize(clients)
         self.console = console
 
-    def prepared(self) -> None:
-        """Lead browsers to the web app that the operator named, else to the console."""
+    def on_authenticated(self) -> None:
+        """Redirect browsers to the web app that the operator named, else to the console."""
         if self.settings_.app and self.wants_page():
             self.redirect(self.settings_.app_path or "/app")
         elif self.console and self.wants_page():
             self.redirect(WHERE)
         else:
-            super().prepared()
+            super().on_authenticated()
 
     def get(self) -> None:
         """Say who is here."""

@@ -70,10 +70,10 @@ class KeysHandler(SaltHandler):
         fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
         self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
 
-    def prepared(self) -> None:
+    def on_authenticated(self) -> None:
         """Take who takes an archive, for that is what a new pair comes as."""
         if self.request.method != "POST" or "application/x-tar" not in self.request.headers.get("Accept", ""):
-            super().prepared()
+            super().on_authenticated()
 
     async def post(self, minion: str | None = None) -> None:
         """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
@@ -118,12 +118,12 @@ class HookHandler(SaltHandler):
         if self.public:
             self.most_body = self.settings_.limits.message_bytes
 
-    def prepared(self) -> None:
+    def on_authenticated(self) -> None:
         """Count a stranger's webhook before its body is received and read, and take none of a foreign page.
 
         Such a page could have its visitors' browsers fire events, from inside of the network.
         """
-        super().prepared()
+        super().on_authenticated()
         if self.request.method == "POST" and self.session is None and self.caller is not None:
             if self.access.from_foreign_page(self.request, by_cookie=False):
                 raise ApiError("forbidden", "without a token hooks are taken from programs and from our own pages only")

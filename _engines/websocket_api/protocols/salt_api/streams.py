@@ -38,12 +38,13 @@ class EventsHandler(ApiHandler):
     can set. Without any of them the answer is 403.
     """
 
-    from_anywhere = frozenset({"OPTIONS"})
+    cookie_from_anywhere = frozenset({"OPTIONS"})
 
-    def came(self) -> None:
-        """Refuse query parameters before any token: one in a query was valid once, and deserves the explanation."""
+    def on_request(self) -> None:
+        """Refuse query parameters before any token: a client that puts its token there deserves the explanation."""
         if self.request.query:
             raise ApiError("bad_message", NO_QUERY)
+        super().on_request()
 
     def from_our_page(self) -> bool:
         """Tell whether a page of ours, or of ``cors_origin``, opened this."""
@@ -98,14 +99,14 @@ class AllEventsHandler(SocketHandler):
         """Return the format of the events."""
         return self.form
 
-    async def who(self) -> Session | None:
+    async def authenticate(self) -> Session | None:
         """Return whom the token in the path proves; without one, that of a header or of the cookie."""
         token = self.path_args[0] if self.path_args else None
         if token:
             return await take_up(self.clients.services, self.address, token)
-        return await super().who()
+        return await super().authenticate()
 
-    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+    def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
         """Begin at the first word that the client is ready; whatever else it sends means nothing."""
         if self._ready or message != READY:
             return None
@@ -145,8 +146,8 @@ class CherryPyHandler(AllEventsHandler):
         """Return the format of the events."""
         return CHERRYPY_FORMATTED if self._formatted else CHERRYPY_EVENTS
 
-    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+    def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
         """Answer, and begin at the first word that the client is ready, in text or not."""
         connection.send({"type": RECEIVED})
         text = message.decode(errors="replace") if isinstance(message, bytes) else message
-        return super().took(connection, text)
+        return super().handle(connection, text)

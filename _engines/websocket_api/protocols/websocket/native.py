@@ -1,4 +1,4 @@
-"""The native door: websockets on ``/`` and ``/ws`` (docs/protocol.md)."""
+"""The native protocol: websockets on ``/`` and ``/ws`` (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from ...core.delivery.connection import Connection
 from ...errors import AUTH_TOO_LATE, TOO_MANY, ApiError
 from .handler import SocketHandler
 
-MOST_STRANGE = 200
-"""Messages, pings and parts of messages of a connection on which nobody is known: more than any client needs."""
+MAX_UNAUTHENTICATED = 200
+"""Messages, pings and parts of messages before anybody has logged in: more than any client needs."""
 IN_ORDER = frozenset({"auth", "logout"})
-"""Nothing that was sent after one of these is looked at before it is done: it may depend on who the user is."""
+"""Nothing sent after one of these is handled before it is done: it may depend on who the user is."""
 
 
 class NativeHandler(SocketHandler):
-    """One client of the native door, who may log in by a message as well."""
+    """One client of the native protocol, which may also log in by a message."""
 
-    must_log_in = False
+    public = True
     _deadline: asyncio.TimerHandle | None = None
-    """Ends the connection on which nobody logs in."""
-    _strange = 0
-    """What came before anybody was known."""
+    """Closes the connection if nobody logs in."""
+    _unauthenticated = 0
+    """Frames received before anybody had logged in."""
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """Choose the first of the client's that we speak; none offered means the first of ours.
+        """Choose the first of the client's subprotocols that we speak; no offer means our first one.
 
-        Where we speak none of them we repeat one all the same, and close: browsers and most libraries take a handshake
-        without it for broken, and would never see the close code.
+        If we speak none of them we repeat one all the same, and close. Browsers and most libraries treat a handshake
+        without a subprotocol as broken, and would never see the close code.
         """
         offered = [name for name in subprotocols if name]
         return next((name for name in offered if name in CODECS), offered[0] if offered else None)
@@ -39,72 +39,75 @@ class NativeHandler(SocketHandler):
         """Return the format of the subprotocol."""
         return CODECS.get(self.selected_subprotocol or JSON.name)
 
-    def refusal(self, fault: ApiError) -> int:
-        """Return what the first clients of this door know: an error that no client can mend is 503."""
-        return fault.status if fault.status in (401, 403, 429) else 503
+    def refusal_status(self, error: ApiError) -> int:
+        """Return the statuses that the first clients of this protocol know: 503 for what no client can fix."""
+        return error.status if error.status in (401, 403, 429) else 503
 
-    def began(self, connection: Connection) -> None:
-        """Give a stranger a deadline."""
+    def on_open(self, connection: Connection) -> None:
+        """Give a client without a login a deadline."""
         if self.session is None:
-            self._wait_for_login(self.clients.services.settings.limits.auth_seconds)
+            self._wait_for_login(self.settings_.limits.auth_seconds)
 
-    def took(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
-        """Run a message; only a login holds up what comes behind it."""
-        if self._is_stranger(connection) and not self._count_stranger():
+    def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
+        """Run a request; only a login or logout delays the next one."""
+        if not self._is_known(connection) and not self._count_unauthenticated():
             return None
         started = self.clients.dispatcher.handle(connection, message)
         if started is None:
             return None
-        started.task.add_done_callback(self._look_who_came)
+        started.task.add_done_callback(self._meet_deadline)
         if started.operation == "auth" and self._deadline is not None:
-            self._pause(self._deadline, started.task)
+            self._pause_deadline(self._deadline, started.task)
         return asyncio.wait([started.task]) if started.operation in IN_ORDER else None  # type: ignore[return-value]
 
     def small_frame(self) -> float:
-        """Count a frame that ends no message: a stranger's as a message."""
-        if self.connection is not None and self._is_stranger(self.connection):
-            self._count_stranger()
+        """Count a frame that ends no message: before a login as a message."""
+        if self.connection is not None and not self._is_known(self.connection):
+            self._count_unauthenticated()
             return 0.0
         return super().small_frame()
 
     def on_close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         if self._deadline is not None:
             self._deadline.cancel()
         super().on_close()
 
     @staticmethod
-    def _is_stranger(connection: Connection) -> bool:
-        """Tell whether nobody has logged in or sent a valid token."""
-        return connection.session is None and not connection.has_sent_token
+    def _is_known(connection: Connection) -> bool:
+        """Return whether the client has logged in or sent a valid token."""
+        return connection.session is not None or connection.has_sent_token
 
-    def _count_stranger(self) -> bool:
-        """Count a frame of somebody unknown; return whether it is to be looked at, or end the connection."""
-        self._strange += 1
-        if self._strange == MOST_STRANGE + 1:
+    def _count_unauthenticated(self) -> bool:
+        """Count a frame of a client without a login.
+
+        :return: whether the frame may be handled; else the connection is closed
+        """
+        self._unauthenticated += 1
+        if self._unauthenticated == MAX_UNAUTHENTICATED + 1:
             self.end(TOO_MANY, "so many messages, and nobody has logged in")
-        return self._strange <= MOST_STRANGE
+        return self._unauthenticated <= MAX_UNAUTHENTICATED
 
     def _wait_for_login(self, seconds: float) -> None:
         self._deadline = asyncio.get_running_loop().call_later(seconds, self.end, AUTH_TOO_LATE, "log in sooner")
 
-    def _pause(self, deadline: asyncio.TimerHandle, login: asyncio.Task[None]) -> None:
-        """Let the deadline stand still while a password is checked: how long that takes is not up to the client."""
+    def _pause_deadline(self, deadline: asyncio.TimerHandle, login: asyncio.Task[None]) -> None:
+        """Stop the deadline while a password is checked: the client cannot make that faster."""
         left = deadline.when() - asyncio.get_running_loop().time()
         deadline.cancel()
 
-        def go_on(_: Any) -> None:
+        def resume(_: Any) -> None:
             if self._deadline is deadline and self.connection is not None and self.connection.open:
                 self._wait_for_login(left)
 
-        login.add_done_callback(go_on)
+        login.add_done_callback(resume)
 
-    def _look_who_came(self, _: Any) -> None:
-        """Wait for nobody any more who is known by now."""
+    def _meet_deadline(self, _: Any) -> None:
+        """Cancel the deadline and raise the limits once the client is known."""
         connection = self.connection
-        if connection is None or not (connection.session is not None or connection.has_sent_token):
+        if connection is None or not self._is_known(connection):
             return
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-        self.let_in()
+        self.note_login()

@@ -12,11 +12,12 @@ pytest.importorskip("tornado")
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
-from websocket_api.protocols.http.base import Base, application
+from websocket_api.protocols.http.application import application
+from websocket_api.protocols.http.responder import Responder
 from websocket_api.settings import Settings
 
 
-class Broken(Base):
+class Broken(Responder):
     """A handler with a fault that nobody foresaw."""
 
     def get(self) -> None:

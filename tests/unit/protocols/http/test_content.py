@@ -125,6 +125,6 @@ async def test_an_unknown_type_is_refused() -> None:
 def test_an_answer_in_yaml_holds_the_same_as_one_in_json() -> None:
     """Whatever Salt returned."""
     value = {"a": [1, None, float("nan")], "b": b"\xff", 3: {"c": "ä"}, "t": (1,)}
-    as_json = json.loads(content.written(value, JSON))
-    assert yaml.safe_load(content.written(value, YAML)) == as_json
+    as_json = json.loads(content.encoded(value, JSON))
+    assert yaml.safe_load(content.encoded(value, YAML)) == as_json
     assert as_json["b"] == {"base64": "/w=="}
