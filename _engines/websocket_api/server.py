@@ -123,7 +123,7 @@ class Server:
                 return
             if certificate is not None and time.monotonic() - looked > CERTIFICATE_SECONDS:
                 looked = time.monotonic()
-                certificate.look_again()
+                certificate.reload_if_changed()
 
 
 def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:

@@ -1,4 +1,4 @@
-"""Takes connections, as many as there are files for, of addresses that may connect."""
+"""Accepts connections of permitted addresses, as many as there are file descriptors for."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ log = logging.getLogger(__name__)
 
 MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: each KiB takes 0.7 ms to read
 SPARE_FILES = 200  # file descriptors left for Salt's own work
-TOLD_SECONDS = 60.0  # between two lines of the log about the same trouble
-HEAD_BYTES = 64 * 1024  # of a request's head, as tornado takes it
-TURN_AWAY_SECONDS = 2.0  # for a client that may not connect to send a request and to read the answer
+LOG_SECONDS = 60.0  # between two log lines about the same problem
+HEAD_BYTES = 64 * 1024  # of a request's head, as in tornado
+TURN_AWAY_SECONDS = 2.0  # for a client that may not connect to send a request and read the answer
 
 
 class Server(HTTPServer):
-    """Tornado's server, which keeps some file descriptors free whoever connects and says nothing.
+    """Tornado's server, which keeps some file descriptors free even if many silent clients connect.
 
-    Clients are counted once their request is read (connections.py), and none may stay silent for longer than
-    ``auth_seconds``. But where connections took all files until then, the master's caches could not be read, and
+    Clients are counted once their request is parsed (connections.py), and none may stay silent for longer than
+    ``auth_seconds``. If connections used up all file descriptors until then, the master's caches could not be read, and
     accepting would fail in a tight loop, with a traceback each time.
 
-    A connection that ``allow_from`` forbids gets one answer to whatever it sends: no request of it is even parsed.
-    Requests of a trusted proxy are parsed, since its client decides (http/application.py).
+    A connection that ``allow_from`` forbids gets one answer, and its request is not even parsed. Requests of a trusted
+    proxy are parsed, since its client is checked (http/application.py).
     """
 
     def initialize(self, *args: Any, access: Access, **kwargs: Any) -> None:  # type: ignore[override]
-        """Take tornado's arguments, and who may connect."""
+        """Keep tornado's arguments, and the rules for addresses."""
         super().initialize(*args, **kwargs)
         self._access = access
         self._turned_away: set[asyncio.Task[None]] = set()
         self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES // 2
-        self._told = -TOLD_SECONDS
+        self._logged = -LOG_SECONDS
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        """Serve a connection, unless it has one of the last files: the system gives the lowest that is free."""
+        """Serve a connection, unless its file descriptor is one of the last: the system assigns the lowest free one."""
         if stream.socket.fileno() >= self._most:
             stream.close()
             now = time.monotonic()
-            if now - self._told >= TOLD_SECONDS:
-                self._told = now
+            if now - self._logged >= LOG_SECONDS:
+                self._logged = now
                 log.warning("connections are refused: %d files are open, and the others are kept free", self._most)
             return
         if not self._access.admits_peer(address[0]):
@@ -71,13 +71,13 @@ class Server(HTTPServer):
         super().handle_stream(stream, address)
 
     def on_close(self, server_conn: Any) -> None:
-        """Leave nothing of a connection that only the collector of cycles would find."""
+        """Free a closed connection at once, without the garbage collector."""
         super().on_close(server_conn)
         forget_error(server_conn.stream)
 
 
 async def _turn_away(stream: IOStream) -> None:
-    """Answer whatever a client that may not connect sends, and close."""
+    """Answer a client that may not connect, and close."""
     with contextlib.suppress(StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
         await asyncio.wait_for(_refuse(stream), TURN_AWAY_SECONDS)
     stream.close()
@@ -100,17 +100,17 @@ async def _refuse(stream: IOStream) -> None:
     await stream.write(answer if head.startswith(b"HEAD ") else answer + body)
     if not isinstance(stream, SSLIOStream):
         with contextlib.suppress(OSError):
-            stream.socket.shutdown(socket.SHUT_WR)  # nothing follows, and the client need not wait for it
-    while True:  # a body that was left unread would have the system cut off the answer
+            stream.socket.shutdown(socket.SHUT_WR)  # nothing follows, so the client need not wait
+    while True:  # an unread body would make the system drop the answer
         await stream.read_bytes(HEAD_BYTES, partial=True)
 
 
 def serve(
     clients: Connections, rebar: RebarClients, settings: Settings, console: Console, context: ssl.SSLContext | None
 ) -> Server:
-    """Return the server of all protocols, which has no sockets yet.
+    """Return the server of all protocols, without sockets.
 
-    :param context: the certificate, or None for a server without TLS
+    :param context: the TLS context with the certificate; None for a server without TLS
     """
     limits = settings.limits
     app = application(routes(clients, rebar, settings, console), settings)
@@ -121,7 +121,7 @@ def serve(
         max_buffer_size=limits.message_bytes * 2,
         max_header_size=MAX_HEADER_BYTES,
         max_body_size=DRAIN_BYTES,
-        # Tornado waits an hour for the rest of a request: strangers could hold all files that may be open.
+        # Tornado waits an hour for the rest of a request: clients without a login could use up all file descriptors.
         idle_connection_timeout=limits.auth_seconds,
         body_timeout=limits.auth_seconds,
     )

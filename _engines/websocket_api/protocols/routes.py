@@ -1,4 +1,4 @@
-"""Which path leads to which protocol."""
+"""The paths of all protocols."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .websocket.native import NativeHandler
 
 
 class Upgrades(PathMatches):
-    """Matches requests for a websocket under a path, which other requests lead elsewhere."""
+    """Matches websocket requests on a path; other requests on it go to another handler."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the path's groups, or None."""
@@ -39,7 +39,7 @@ class Upgrades(PathMatches):
 
 
 class FormatsEvents(Upgrades):
-    """Matches rest_cherrypy's websocket where it has the path of the native protocol."""
+    """Matches rest_cherrypy's websocket on the path that it shares with the native protocol."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the path's groups, or None."""
@@ -47,7 +47,7 @@ class FormatsEvents(Upgrades):
 
 
 def routes(clients: Connections, rebar: RebarClients, settings: Settings, console: Console) -> list[Any]:
-    """Return the rules of all protocols; the first that matches counts."""
+    """Return the rules of all protocols; the first match counts."""
     shared, published = {"clients": clients}, Published(clients.services.schemas)
     rules: list[tuple[str | Matcher, type[Any]]] = [
         (FormatsEvents(r"/ws$"), CherryPyHandler),

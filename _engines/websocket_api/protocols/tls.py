@@ -1,4 +1,4 @@
-"""TLS 1.2 or newer, with certificates that may be renewed while the engine runs."""
+"""TLS 1.2 or newer, with a certificate that can be renewed while the engine runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 class Certificate:
-    """A certificate and its key, read again when their files change.
+    """A certificate and its key, reloaded when their files change.
 
     :param crt: path of the certificate chain, PEM
-    :param key: path of the private key, PEM; None where it stands in the same file
+    :param key: path of the private key, PEM; None if it is in the same file
     """
 
     def __init__(self, crt: str, key: str | None) -> None:
@@ -26,11 +26,11 @@ class Certificate:
         try:
             self._load()
         except (OSError, ssl.SSLError) as error:
-            # Not str(error) alone: Python names no file for what OpenSSL could not read.
+            # str(error) alone is not enough: Python names no file that OpenSSL could not read.
             raise CannotRun(f"ssl_crt {crt} or ssl_key {key} cannot be used by this user: {error}") from None
 
-    def look_again(self) -> None:
-        """Take changed files for all further connections; a broken pair leaves the old one in use."""
+    def reload_if_changed(self) -> None:
+        """Use changed files for all further connections; an unusable pair leaves the old one in use."""
         try:
             if self._stamps() != self._read:
                 self._load()
@@ -41,8 +41,8 @@ class Certificate:
 
     def _load(self) -> None:
         self._read = self._stamps()
-        # A pair that does not fit together must not replace one that does, so it is tried on a context of its own.
-        # The empty password keeps OpenSSL from asking a terminal for that of a locked key.
+        # Try the pair on a context of its own: a mismatched pair must not replace a working one. The empty password
+        # keeps OpenSSL from asking for one on a terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files, password="")
         self.context.load_cert_chain(*self._files, password="")
 

@@ -1,7 +1,7 @@
-"""Who may connect, and whose web pages may: addresses, host names and origins of a request, judged by the options.
+"""The rules for addresses, host names and origins: which clients may connect, and which web pages.
 
 One object decides for every protocol. ``allow_from`` and ``allowed_hosts`` are checked before a request is routed
-(http.py), and ``allow_from`` before it is even parsed (listening.py), so no handler can forget them.
+(application.py), and ``allow_from`` before it is even parsed (http_server.py), so no handler can forget them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Origin = tuple[str, str, int]
 
 PORTS = {"http": 80, "https": 443}
-"""The ports that an origin and a ``Host`` header leave out (RFC 6454 section 4)."""
+"""Default ports, which an origin and a ``Host`` header leave out (RFC 6454 section 4)."""
 PROXY_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip")
-"""What proxies add: who sends one of these speaks for somebody else."""
+"""Headers that proxies add: a request with one of these comes from another client."""
 REFUSED = "this address may not connect"
 
 
 class Access:
-    """What the options say about where a request may come from."""
+    """Decides by the options whether a request may be served."""
 
     def __init__(self, settings: Settings) -> None:
         allowed = settings.allow_from
@@ -38,18 +38,18 @@ class Access:
     # Addresses
 
     def admits(self, address: str) -> bool:
-        """Tell whether a client of this address may connect."""
+        """Return whether a client of this address may connect."""
         return self._allowed is None or _within(address, self._allowed)
 
     def admits_peer(self, address: str) -> bool:
-        """Tell whether a connection of this address may send a request; a proxy may, since its client decides."""
+        """Return whether a connection of this address may send requests; a proxy may, since its client is checked."""
         return self.admits(address) or _within(address, self._proxies)
 
     def client(self, request: HTTPServerRequest) -> str:
-        """Return the client's address, believing ``X-Forwarded-For`` of trusted proxies only.
+        """Return the client's address; ``X-Forwarded-For`` counts from trusted proxies only.
 
-        Read from the right: each proxy appends the address that it saw. The first one that is no proxy of ours is the
-        client; it may have invented anything further left.
+        It is read from the right, since each proxy appends the address that it saw. The first address that is no
+        trusted proxy is the client, which may have invented everything further left.
         """
         address = request.remote_ip or "unknown"
         hops = [hop.strip() for hop in ",".join(request.headers.get_list("X-Forwarded-For")).split(",") if hop.strip()]
@@ -58,7 +58,7 @@ class Access:
         return address
 
     def refusal(self, request: HTTPServerRequest) -> ApiError | None:
-        """Return why this request is refused, whatever it asks for; None if it is not."""
+        """Return why this request is refused whatever its path; None if it may be served."""
         if not self.admits(self.client(request)):
             return ApiError("forbidden", REFUSED)
         if self._hosts and not self._is_known_host(request):
@@ -66,10 +66,10 @@ class Access:
         return None
 
     def speaks_for_itself(self, request: HTTPServerRequest) -> bool:
-        """Tell whether a program on this host sent this: no proxy, and no web page by a name that leads here.
+        """Return whether a program on this host sent the request: no proxy, and no web page.
 
-        A page can make the name of its own server lead to 127.0.0.1 (DNS rebinding). Its requests then come from
-        loopback and look as if they came from a page of ours, but ``Host`` still has that name.
+        A page can make its own server's name resolve to 127.0.0.1 (DNS rebinding). Its requests then come from
+        loopback and look like those of our own pages, but ``Host`` still has that name.
         """
         peer = _address(request.remote_ip or "")
         if peer is None or not peer.is_loopback or any(name in request.headers for name in PROXY_HEADERS):
@@ -77,39 +77,39 @@ class Access:
         return self._is_known_host(request)
 
     def _is_known_host(self, request: HTTPServerRequest) -> bool:
-        """Tell whether ``Host`` is an address, localhost, or listed: no name that somebody else leads here."""
+        """Return whether ``Host`` is an address, localhost or listed, and not a name that an attacker controls."""
         name = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
         return name == "localhost" or name.endswith(".localhost") or name in self._hosts or _address(name) is not None
 
     # Origins
 
     def is_tls(self, request: HTTPServerRequest) -> bool:
-        """Tell whether the client uses TLS, believing ``X-Forwarded-Proto`` of trusted proxies only."""
+        """Return whether the client uses TLS; ``X-Forwarded-Proto`` counts from trusted proxies only."""
         if _within(request.remote_ip or "", self._proxies):
-            # Where several proxies have appended to it, the first is what the client used.
+            # If several proxies have appended to it, the first value is the client's.
             forwarded = request.headers.get("X-Forwarded-Proto", request.protocol)
             return forwarded.partition(",")[0].strip().lower() == "https"
         return bool(request.protocol == "https")
 
     def same_origin(self, origin: str, request: HTTPServerRequest) -> bool:
-        """Tell whether an origin names this very server: scheme, host and port (RFC 6454 section 5)."""
+        """Return whether an origin is this server: scheme, host and port (RFC 6454 section 5)."""
         scheme = "https" if self.is_tls(request) else "http"
         own = _origin(f"{scheme}://{request.host}")
         return own is not None and _origin(origin) == own
 
     def is_listed(self, origin: str | None, *, by_cookie: bool = False) -> bool:
-        """Tell whether ``cors_origin`` names this origin.
+        """Return whether ``cors_origin`` lists this origin.
 
-        :param by_cookie: the cookie tells who the user is: then ``*`` lists none
+        :param by_cookie: whether the cookie is the login; then ``*`` lists no origin
         """
         return origin in self._origins or ("*" in self._origins and not by_cookie)
 
     def admits_origin(self, origin: str, request: HTTPServerRequest, *, by_cookie: bool = False) -> bool:
-        """Tell whether a page of this origin may connect: our own, or one of ``cors_origin``."""
+        """Return whether a page of this origin may connect: our own, or one in ``cors_origin``."""
         return self.same_origin(origin, request) or self.is_listed(origin, by_cookie=by_cookie)
 
     def from_our_page(self, request: HTTPServerRequest, *, by_cookie: bool = True) -> bool:
-        """Tell whether a page of ours, or of ``cors_origin``, sent this; old browsers send ``Referer`` only."""
+        """Return whether our own page, or one in ``cors_origin``, sent this; old browsers send ``Referer`` only."""
         origin = request.headers.get("Origin")
         if not origin and request.headers.get("Referer"):
             parts = _parts(request.headers["Referer"])
@@ -117,14 +117,14 @@ class Access:
         return bool(origin) and self.admits_origin(str(origin), request, by_cookie=by_cookie)
 
     def from_foreign_page(self, request: HTTPServerRequest, *, by_cookie: bool = True) -> bool:
-        """Tell whether a page that is not ours sent this; without ``Origin`` and ``Referer`` it is a program's."""
+        """Return whether a foreign page sent this; without ``Origin`` and ``Referer`` a program did."""
         named = not {"Origin", "Referer"}.isdisjoint(request.headers)
         return named and not self.from_our_page(request, by_cookie=by_cookie)
 
     def cors_headers(self, origin: str | None) -> dict[str, str]:
-        """Return the headers that let scripts of listed pages read an answer; with ``*`` never by cookie.
+        """Return the headers that let scripts of listed pages read an answer; with ``*`` never with a cookie.
 
-        As rest_tornado has them: with ``*`` whether there is an ``Origin`` or not.
+        As in rest_tornado, ``*`` is answered even without an ``Origin``.
         """
         if not self._origins:
             return {}
@@ -138,7 +138,7 @@ class Access:
 
 
 def _origin(text: str) -> Origin | None:
-    """Return scheme, host and port of an origin; None if it is not one of HTTP's."""
+    """Return scheme, host and port of an origin; None if it is not an HTTP origin."""
     parts = _parts(text)
     try:
         port = parts.port
@@ -150,7 +150,7 @@ def _origin(text: str) -> Origin | None:
 
 
 def _parts(url: str) -> SplitResult:
-    """Return the parts of an address that anybody may have written; empty if it is invalid."""
+    """Return the parts of an untrusted URL; empty if it is invalid."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -162,7 +162,7 @@ def _networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an IP address, an IPv4 one also where a proxy writes it as ``::ffff:10.0.0.1``; None if invalid."""
+    """Return an IP address, with IPv4 addresses like ``::ffff:10.0.0.1`` unmapped; None if it is invalid."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

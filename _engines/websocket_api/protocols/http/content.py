@@ -1,4 +1,4 @@
-"""What salt-api's clients send and get: JSON, YAML and forms, by Content-Type and Accept."""
+"""Content negotiation: parses and encodes JSON, YAML and forms, by Content-Type and Accept."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from ...errors import ApiError
 from ...salt_master import arguments, yaml_documents
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
-MAX_VALUES = 200_000  # in one YAML document: an alias of an alias of ... would stand for more than fits anywhere
-STRANGERS_YAML = (
-    4096  # bytes of YAML that are read for nobody who is known: a quarter of a megabyte takes half a second
-)
-LARGE = 1024  # bytes of YAML or a form beyond which it is read in a thread
-MAX_FIELDS = 1000  # of a form: each argument is a YAML document of its own
+MAX_VALUES = 200_000  # in one YAML document: nested aliases can stand for more than fits into memory
+MAX_YAML_BEFORE_AUTH = 4096  # bytes of YAML without a login: a quarter of a megabyte takes half a second
+LARGE = 1024  # characters of YAML or a form beyond which it is parsed in a thread
+MAX_FIELDS = 1000  # of a form: each argument is parsed as a YAML document
 CHARSETS = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -34,16 +32,16 @@ CHARSETS = {
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
 }
-"""Python's codecs by the names of charsets that a body may have. Others, such as idna, take more than linear time."""
+"""Python's codecs by charset. Others are refused, since some, such as idna, need more than linear time."""
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="websocket_api_body")
-"""Reads large bodies one after another, so that they hold Python's lock no longer than one of them."""
+"""Parses large bodies one after another, so that they hold Python's lock no longer than one of them."""
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def accepted(header: str | None) -> str:
-    """Return which of our two types an Accept header prefers (RFC 9110 section 12.5.1); none means JSON.
+    """Return the one of our two types that an Accept header prefers (RFC 9110 section 12.5.1); no header means JSON.
 
-    :raises ApiError: with status 406, where it takes neither
+    :raises ApiError: with status 406, if it accepts neither
     """
     wanted: dict[str, float] = {}
     for entry in (header or "*/*").split(","):
@@ -61,26 +59,26 @@ def accepted(header: str | None) -> str:
 
 
 def encoded(value: Any, kind: str) -> bytes:
-    """Return a value as a document of this type."""
+    """Return a value encoded as this type."""
     if kind == YAML:
         return bytes(yaml.dump(plain(value), Dumper=_Dumper, default_flow_style=False, encoding="utf-8"))
     return encode(value)
 
 
 def media_type(header: str | None) -> str:
-    """Return the type that a Content-Type header names, in lower case; none means JSON."""
+    """Return the type in a Content-Type header, in lower case; no header means JSON."""
     return (header or JSON).partition(";")[0].strip().lower()
 
 
 async def read(body: bytes, header: str | None, *, known: bool = True) -> Any:
-    """Return what a body holds, by its Content-Type; None for an empty one. No type means JSON.
+    """Parse a body by its Content-Type; None for an empty body. No type means JSON.
 
-    A form is an object; its ``arg`` is a list and ``kwarg`` an object, both read as Salt's command line reads them.
-    Plain text is JSON too if it can be: that is how SaltGUI sends it.
+    A form is an object; its ``arg`` is a list and ``kwarg`` an object, both parsed as Salt's command line does. Plain
+    text is parsed as JSON if possible, since SaltGUI sends JSON like that.
 
-    :param known: whether it is known who sent it; of others large YAML is not read
-    :raises ApiError: bad_json for what is not of its type or charset, with status 406 for an unknown type and 415 for
-        an unknown charset; too_large
+    :param known: whether the sender has logged in; large YAML of others is refused
+    :raises ApiError: bad_json for a body that is not of its type or charset; bad_message with status 406 for an
+        unknown type and 415 for an unknown charset; too_large
     """
     kind = media_type(header)
     if kind not in _READERS:
@@ -88,8 +86,8 @@ async def read(body: bytes, header: str | None, *, known: bool = True) -> Any:
     charset = _charset(header or "")
     if not body:
         return None
-    if len(body) > STRANGERS_YAML and not known and kind in _YAML_TYPES:
-        raise ApiError("too_large", f"YAML of more than {STRANGERS_YAML} bytes without a login")
+    if len(body) > MAX_YAML_BEFORE_AUTH and not known and kind in _YAML_TYPES:
+        raise ApiError("too_large", f"YAML of more than {MAX_YAML_BEFORE_AUTH} bytes without a login")
     try:
         text = body.decode(charset)
     except UnicodeDecodeError:
@@ -101,9 +99,9 @@ async def read(body: bytes, header: str | None, *, known: bool = True) -> Any:
 
 
 def _charset(header: str) -> str:
-    """Return the codec of the charset that a Content-Type header declares; none means UTF-8.
+    """Return the codec of the charset in a Content-Type header; none means UTF-8.
 
-    :raises ApiError: with status 415, for one that is not read here
+    :raises ApiError: with status 415, for an unknown charset
     """
     for parameter in header.split(";")[1:]:
         name, _, value = parameter.partition("=")
@@ -127,8 +125,8 @@ def _yaml(text: str) -> Any:
         value = yaml_documents.load(text, MAX_DIGITS)
         check(value, MAX_VALUES)
     except ValueError:
-        sentence = "the body is not YAML, stands for too much, or has keys, tags or numbers that are not read here"
-        raise ApiError("bad_json", sentence) from None
+        message = "the body is not YAML, stands for too much, or has keys, tags or numbers that are not read here"
+        raise ApiError("bad_json", message) from None
     return value
 
 
@@ -142,13 +140,13 @@ def _plain_text(text: str) -> Any:
 def fields(text: str, charset: str = "utf-8") -> dict[str, list[str]]:
     """Return the values of each field of a form or query, as sent.
 
-    :raises ApiError: bad_json for what is not in this charset, and for too many fields
+    :raises ApiError: bad_json for another charset, and for too many fields
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        sentence = f"this is not a form in {charset.upper()}, or has more than {MAX_FIELDS} fields"
-        raise ApiError("bad_json", sentence) from None
+        message = f"this is not a form in {charset.upper()}, or has more than {MAX_FIELDS} fields"
+        raise ApiError("bad_json", message) from None
     gathered: dict[str, list[str]] = {}
     for name, value in pairs:
         gathered.setdefault(name, []).append(value)
@@ -167,9 +165,9 @@ def _form(text: str, charset: str = "utf-8") -> dict[str, Any]:
 
 
 def _keywords(values: list[str]) -> dict[str, Any]:
-    """Return the field ``kwarg`` of a form; nothing for an empty one.
+    """Return the field ``kwarg`` of a form; nothing for an empty field.
 
-    :raises ApiError: bad_message where it is there twice: which of them is meant cannot be known
+    :raises ApiError: bad_message if the field occurs twice, which is ambiguous
     """
     if len(values) > 1:
         fault = {"path": "/kwarg", "message": "must not be there twice"}

@@ -38,7 +38,7 @@ class BatchHandler(SaltHandler):
 
     async def create(self) -> None:
         """Make a batch of the body."""
-        sent = await self.sent()
+        sent = await self.body_value()
         if not isinstance(sent, dict):
             raise ApiError("bad_message", "a batch is an object", [{"path": "", "message": "must be an object"}])
         wrong = [name for name in sent if name not in ("batch", "timeout", "concurrency", "on_error")]

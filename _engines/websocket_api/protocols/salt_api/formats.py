@@ -1,6 +1,7 @@
-"""The formats of salt-api's streams: the same events and pictures as everywhere, in the words that its clients know.
+"""The formats of salt-api's streams: events, minions and jobs as its clients know them.
 
-Each frame is made once for a group that sees the same (core/subscriptions/fanout.py). All connections share one format.
+Each frame is made once for a group of subscriptions that see the same (core/subscriptions/fanout.py), and all
+connections share the format objects.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from ...core.events.event import Event
 from ...core.jobs.job import RETURNED
 
 BEAT = b":\n\n"
-"""A comment of a stream of server-sent events, to show that both ends are there.
+"""A comment of a stream of server-sent events, sent to keep a quiet stream open.
 
-An empty line ends every record, comments too: Salt documents that records are separated so, and shell scripts that
-split at empty lines would otherwise take a comment for the beginning of the next event.
+An empty line ends every record, comments too. Salt documents this separator, and shell scripts that split at empty
+lines would otherwise read a comment as the start of the next event.
 """
 GAP_TAG = "websocket_api/gap"
 ANSWER = b"server received message"
-"""What rest_cherrypy's websocket answers to each message."""
+"""rest_cherrypy's answer to each message on its websocket."""
 RECEIVED = "received"
-"""The type of a message that answers a client's, in the formats of rest_cherrypy's websocket alone."""
+"""The type of the message that becomes :data:`ANSWER`, in the formats of rest_cherrypy's websocket only."""
 _BREAKS = re.compile("[\r\n]")
 _ID = re.compile("([0-9a-z]{1,64})-([0-9]{1,15})")
 
 
 class _Stream(OneByOne):
-    """What the formats have in common: they are made for sending only."""
+    """The common part of the formats, which are for sending only."""
 
     binary = False
 
@@ -39,15 +40,15 @@ class _Stream(OneByOne):
         self.name = name
 
     def encode(self, value: Any) -> bytes:
-        """Return a message; nothing for what salt-api's clients do not know."""
+        """Return an encoded message; nothing for types that salt-api's clients do not know."""
         return b""
 
     def decode(self, data: str | bytes) -> Any:
-        """Refuse: nothing that is sent here is a message."""
-        raise ValueError("nothing is taken here")
+        """Refuse every message: clients only receive."""
+        raise ValueError("this format is for sending only")
 
     def body(self, event: Event, body: bytes) -> bytes:
-        """Return an event whole, as all get it."""
+        """Return a complete event, encoded once for all clients."""
         key = (self.name, body)
         made = event.cuts.get(key)
         if made is None:
@@ -59,7 +60,7 @@ class _Stream(OneByOne):
         return b'{"tag":%b,"data":%b}' % (tag, data)
 
     def event(self, number: int, body: bytes) -> bytes:
-        """Return an event: subscriptions have no numbers here."""
+        """Return an event; the format has no subscription numbers."""
         return body
 
     def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
@@ -68,17 +69,17 @@ class _Stream(OneByOne):
 
 
 class _AllEvents(_Stream):
-    """``{"tag", "data"}`` for each event. What went missing is told as an event of the engine's own."""
+    """``{"tag", "data"}`` for each event; a gap is an event of the engine's own."""
 
     def encode(self, value: Any) -> bytes:
         if value.get("type") != "gap":
             return b""
-        told = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
-        return encode({"tag": GAP_TAG, "data": told})
+        fields = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
+        return encode({"tag": GAP_TAG, "data": fields})
 
 
 class _CherryPyEvents(_AllEvents):
-    """The same as a record of server-sent events without its tag, which is how rest_cherrypy's websocket sends it."""
+    """The same as a record of server-sent events without the tag, as rest_cherrypy's websocket sends it."""
 
     def encode(self, value: Any) -> bytes:
         if value.get("type") == RECEIVED:
@@ -91,9 +92,9 @@ class _CherryPyEvents(_AllEvents):
 
 
 class _ServerSent(_Stream):
-    """Server-sent events (the HTML standard, section 9.2). What is no event of Salt's is a comment.
+    """Server-sent events (the HTML standard, section 9.2); everything but Salt's events is a comment.
 
-    :param epoch: names this run of the engine in the events' ids
+    :param epoch: the run of the engine, for the events' ids
     """
 
     def __init__(self, epoch: str) -> None:
@@ -103,15 +104,15 @@ class _ServerSent(_Stream):
     def encode(self, value: Any) -> bytes:
         kind = value.get("type")
         if kind == "gap":
-            told = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
-            return b": gap %b\n\n" % encode(told)
+            fields = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
+            return b": gap %b\n\n" % encode(fields)
         if kind == "ended":
             return b": ended %b\n\n" % encode(value["error"])
         return b""
 
     def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
-        # The tag comes first, as Salt documents it: scripts look for it in a record's first line. A line break within
-        # a tag would begin a field of its own; the whole tag is in the data.
+        # The tag comes first, as Salt documents: scripts search a record's first line for it. A line break in a tag
+        # would start another field, so it becomes a space; the data has the exact tag.
         line = _BREAKS.sub(" ", event.tag).encode("utf-8", "replace")
         return b'tag: %b\ndata: {"tag":%b,"data":%b}\nid: %b-%d\n\n' % (line, tag, data, self._epoch, event.seq)
 
@@ -127,55 +128,55 @@ class _FormattedEvents(_Stream):
             if message.get("type") == "minions":
                 minions.update({name: _minion(name, view) for name, view in message["minions"].items()})
             elif message.get("type") == "job" and message["job"]["kind"] == "job":
-                if message["jid"] in jobs:  # the next piece of a large job
+                if message["jid"] in jobs:  # the next chunk of a large job
                     packed.append(self._text("jobs", jobs))
                     jobs = {}
                 jobs[message["jid"]] = _job(message["job"], message["minions"])
-        packed += [self._text(name, told) for name, told in (("minions", minions), ("jobs", jobs)) if told]
+        packed += [self._text(name, items) for name, items in (("minions", minions), ("jobs", jobs)) if items]
         return packed
 
     def encode(self, value: Any) -> bytes:
         return b"".join(self.pack([value]))
 
-    def _text(self, name: str, told: dict[str, Any]) -> bytes:
-        return encode({name: told}) + b"\n\n"
+    def _text(self, name: str, items: dict[str, Any]) -> bytes:
+        return encode({name: items}) + b"\n\n"
 
 
 class _CherryPyFormatted(_FormattedEvents):
-    """The same as rest_cherrypy has it: minions are a list, and no empty line follows."""
+    """The same as rest_cherrypy sends it: minions are a list, and no empty line follows."""
 
     def pack(self, messages: Sequence[Any]) -> list[bytes]:
-        if messages and messages[0].get("type") == RECEIVED:  # which is sent alone
+        if messages and messages[0].get("type") == RECEIVED:  # it is sent alone
             return [ANSWER]
         return super().pack(messages)
 
-    def _text(self, name: str, told: dict[str, Any]) -> bytes:
-        return encode({name: [*told.values()] if name == "minions" else told})
+    def _text(self, name: str, items: dict[str, Any]) -> bytes:
+        return encode({name: [*items.values()] if name == "minions" else items})
 
 
 def _minion(name: str, view: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a minion as saltnado tells of it; one that went is an object too: clients look into each."""
+    """Return a minion in saltnado's format; a removed one is an object too, since clients read each one's fields."""
     if view is None:
         return {"id": name, "grains": {}, "gone": True}
     return {"id": name, "grains": view["grains"] or {}}
 
 
 def _job(view: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a job as saltnado tells of it, with some of its minions."""
-    told = {name: view[name] for name in ("jid", "fun", "tgt", "tgt_type", "start_time", "state")}
-    return {**told, "minions": {name: _part(part) for name, part in parts.items()}}
+    """Return a job in saltnado's format, with some of its minions."""
+    fields = {name: view[name] for name in ("jid", "fun", "tgt", "tgt_type", "start_time", "state")}
+    return {**fields, "minions": {name: _part(part) for name, part in parts.items()}}
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     if part["state"] not in RETURNED:
-        return {"success": False}  # saltnado's word for a minion that has not returned
+        return {"success": False}  # saltnado's mark of a minion that has not returned
     return {name: part[name] for name in ("return", "retcode", "success")}
 
 
 def _tag_and_data(event: Event, body: bytes) -> tuple[bytes, bytes]:
-    """Return the JSON texts of an event's tag and of its data as Salt has it on its bus.
+    """Return the JSON texts of an event's tag and of its data, as on Salt's own bus.
 
-    What a minion sent is wrapped there; salt-api passes it on so, and its clients look for ``data`` and ``id`` inside.
+    The bus wraps what a minion sent. salt-api passes it on like that, and its clients read ``data`` and ``id`` inside.
     """
     tag = encode(event.tag)
     data = body.removeprefix(b'"seq":%d,"tag":%b,"data":' % (event.seq, tag))
@@ -192,10 +193,10 @@ FORMATTED_EVENTS = _FormattedEvents("formatted_events")
 CHERRYPY_EVENTS = _CherryPyEvents("ws")
 CHERRYPY_FORMATTED = _CherryPyFormatted("ws?format_events")
 server_sent: Callable[[str], _ServerSent] = cache(_ServerSent)
-"""The format of a run of the engine, by its epoch."""
+"""The format of one run of the engine, by its epoch."""
 
 
 def position(last_event_id: str | None) -> dict[str, Any] | None:
-    """Return ``since`` for a ``Last-Event-ID``; None where there is none, or none of any engine's."""
+    """Return ``since`` for a ``Last-Event-ID``; None without one that an engine wrote."""
     found = _ID.fullmatch(last_event_id or "")
     return {"epoch": found[1], "seq": int(found[2])} if found else None

@@ -1,4 +1,4 @@
-"""salt-api's clients, unmodified (docs/salt-api.md): what rest_cherrypy answers, asked of this engine's operations."""
+"""salt-api's paths for logins and lowstate (docs/salt-api.md): unmodified clients get what rest_cherrypy answers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..http import content
 from ..http.api import ApiHandler
 from ..http.base import COOKIE
 from ..http.console import WHERE, Console
-from .low_fields import settled
-from .lowstate import Askers, run
+from .low_fields import with_path_fields
+from .lowstate import LowLogins, run
 
-UNKNOWN = {"unauthenticated", "token_expired"}
-"""Faults that say that nobody knows for whom to run a low."""
+NO_LOGIN = {"unauthenticated", "token_expired"}
+"""Errors of a low that names no valid user."""
 
-MAX_LOWS = 1000  # of one request: each that is refused costs an answer, without anything that could be waited for
+MAX_LOWS = 1000  # of one request: each refused low costs an answer, and nothing slows its sender down
 
 
 class SaltHandler(ApiHandler):
-    """What all paths have in common: types of bodies and answers, and the cookie."""
+    """What all paths share: types of bodies and answers, lowstate, and the cookie."""
 
     def on_request(self) -> None:
         """Answer in the type that the client prefers, errors too; a client that accepts neither is refused later."""
@@ -49,9 +49,9 @@ class SaltHandler(ApiHandler):
         return self.request.method in ("GET", "HEAD") and "text/html" in self.request.headers.get("Accept", "").lower()
 
     async def ask(self, operation: str, **fields: Any) -> Any:
-        """Ask for an operation; what Salt does not permit is 401 to these clients, as rest_cherrypy has it.
+        """Run an operation; what Salt does not permit is 401 for these clients, as in rest_cherrypy.
 
-        Not what an option of this master forbids, which has a status of its own: no other login would help.
+        What an option of this master forbids keeps its own status: no other login would help.
         """
         try:
             return await super().ask(operation, **fields)
@@ -61,7 +61,7 @@ class SaltHandler(ApiHandler):
             raise error.with_status(401) from None
 
     async def head(self, *args: str) -> None:
-        """Answer as to GET; tornado leaves the body out."""
+        """Answer as GET does; tornado leaves the body out."""
         answer = self.get(*args)
         if answer is not None:
             await answer
@@ -72,47 +72,47 @@ class SaltHandler(ApiHandler):
         self.set_header("Cache-Control", "private, no-store")
         self.finish(content.encoded(value, self.kind))
 
-    async def sent(self) -> Any:
+    async def body_value(self) -> Any:
         """Return what the body holds."""
         return await content.read(self.body, self.request.headers.get("Content-Type"))
 
     async def lows(self) -> list[Any]:
-        """Return the lows of the body, which may be one alone."""
-        sent = await self.sent()
-        if isinstance(sent, dict):
-            return [sent]
-        if not isinstance(sent, list):
+        """Return the lows of the body, which may be a single one without a list."""
+        value = await self.body_value()
+        if isinstance(value, dict):
+            return [value]
+        if not isinstance(value, list):
             raise ApiError("bad_message", "Lowstates must be a list")
-        if len(sent) > MAX_LOWS:
+        if len(value) > MAX_LOWS:
             limit = {"limit": "lows", "most": MAX_LOWS}
             raise ApiError("too_large", f"a request has at most {MAX_LOWS} lows", limit)
-        return sent
+        return value
 
     async def run_lows(self, **fields: Any) -> list[Any]:
-        """Run the lows of the body in their order and return their answers.
+        """Run the lows of the body in order, and return their answers.
 
-        One that fails alone fails the request, as do several of which none says who it is for. Else it is answered in
-        its place, and the others run: what one of them has started must be told.
+        A failed low fails the request if it is the only one, or if no low names a valid user. Otherwise its error
+        stands in its place, and the others run: the client must learn what they have started.
 
-        :param fields: what the path says of all of them; a low that states another value is refused
+        :param fields: what the path says of all lows; a low with another value is refused
         """
-        lows, answers, faults = await self.lows(), [], []
-        askers = self.askers(self.by_session and self.session is not None)
+        lows, answers, errors = await self.lows(), [], []
+        logins = self.logins(self.by_session and self.session is not None)
         try:
             for low in lows:
                 try:
-                    named = settled(low, fields) if isinstance(low, dict) else low
-                    answers += await run(named, await askers.of(named), self.settings_.clients)
-                except ApiError as fault:
+                    whole = with_path_fields(low, fields) if isinstance(low, dict) else low
+                    answers += await run(whole, await logins.ask_for(whole), self.settings_.clients)
+                except ApiError as error:
                     if len(lows) == 1:
                         raise
-                    faults.append(fault)
-                    forget_frames(fault)
-                    answers.append({"error": fault.code, "message": fault.message, "details": fault.details})
+                    errors.append(error)
+                    forget_frames(error)
+                    answers.append({"error": error.code, "message": error.message, "details": error.details})
         finally:
-            await askers.end()
-        if faults and len(faults) == len(lows) and {fault.code for fault in faults} <= UNKNOWN:
-            raise faults[0]
+            await logins.end()
+        if errors and len(errors) == len(lows) and {error.code for error in errors} <= NO_LOGIN:
+            raise errors[0]
         return answers
 
     def new_caller(self) -> Caller:
@@ -121,20 +121,20 @@ class SaltHandler(ApiHandler):
         caller.reads_like_salt = True
         return caller
 
-    def askers(self, has_session: bool) -> Askers:
-        """Return who the lows of this request run for."""
-        return Askers(self.ask, self.log_in_apart, self.give_back, has_session)
+    def logins(self, has_session: bool) -> LowLogins:
+        """Return the users that the lows of this request run for."""
+        return LowLogins(self.ask, self.lend_token, self.revoke_token, has_session)
 
-    async def give_back(self, token: str) -> None:
-        """Revoke a token of :meth:`log_in_apart`; not as this client, who may have gone while its low ran."""
+    async def lend_token(self, **credentials: Any) -> str:
+        """Return a token for credentials; the request's own session stays as it is."""
+        return str((await self.log_in_with(**credentials))["token"])
+
+    async def revoke_token(self, token: str) -> None:
+        """Revoke a token of :meth:`lend_token`, even if the client has left while its low ran."""
         await asyncio.wait([self.clients.dispatcher.spawn(give_back(self.clients.services, self.address, token))])
 
-    async def log_in_apart(self, **credentials: Any) -> str:
-        """Return a token for credentials, on a connection of its own: the session's stays whose it is."""
-        return str((await self.login(**credentials))["token"])
-
-    async def login(self, **credentials: Any) -> dict[str, Any]:
-        """Return a new token with what is known of it."""
+    async def log_in_with(self, **credentials: Any) -> dict[str, Any]:
+        """Return a new token with its user, times and permissions."""
         apart = self.new_caller()
         try:
             answer: dict[str, Any] = await self.clients.dispatcher.call(apart, "auth", **credentials)
@@ -144,17 +144,17 @@ class SaltHandler(ApiHandler):
 
 
 class RootHandler(SaltHandler):
-    """``/``: the Welcome, and lowstate."""
+    """``/``: the welcome, and lowstate."""
 
     public = True
 
     def initialize(self, clients: Connections, console: Console) -> None:  # type: ignore[override]
-        """Take what all doors share, and the console."""
+        """Keep what all protocols share, and the console."""
         super().initialize(clients)
         self.console = console
 
     def on_authenticated(self) -> None:
-        """Redirect browsers to the web app that the operator named, else to the console."""
+        """Redirect browsers to the operator's web app, or else to the console."""
         if self.settings_.app and self.wants_page():
             self.redirect(self.settings_.app_path or "/app")
         elif self.console and self.wants_page():
@@ -163,7 +163,7 @@ class RootHandler(SaltHandler):
             super().on_authenticated()
 
     def get(self) -> None:
-        """Say who is here."""
+        """Answer with the enabled clients."""
         self.reply({"return": "Welcome", "clients": list(self.settings_.clients)})
 
     async def post(self) -> None:
@@ -172,7 +172,7 @@ class RootHandler(SaltHandler):
 
 
 class RunHandler(SaltHandler):
-    """``/run``: lowstate without a session; each low names whom it runs for."""
+    """``/run``: lowstate without a session; each low names its user."""
 
     public = True
     by_session = False
@@ -189,32 +189,30 @@ class LoginHandler(SaltHandler):
     by_session = False
 
     def get(self) -> None:
-        """Ask to log in."""
+        """Ask for a login."""
         self.set_header("WWW-Authenticate", "Session")
         self.reply({"status": None, "return": "Please log in"})
 
     async def post(self) -> None:
-        """Give a token: in a header, in a cookie and in the body."""
-        credentials = _credentials((await self.lows())[:1])
-        told = await self.login(**credentials)
-        token = told["token"]
-        self.set_header("X-Auth-Token", token)
-        seconds = max(1, int(told["expire"] - time.time()))
-        secure = self.access.is_tls(self.request)
-        if not self.access.from_foreign_page(self.request):  # which could have a browser work on in its own name
-            self.set_cookie(COOKIE, token, max_age=seconds, httponly=True, samesite="Strict", secure=secure)
-        shown = {name: told[name] for name in ("token", "expire", "start", "user", "eauth", "perms")}
-        # In Salt's order: names sorted, then what is granted on some minions only.
-        names = [entry for entry in told["perms"] if isinstance(entry, str)]
-        shown["perms"] = sorted(names) + [entry for entry in told["perms"] if not isinstance(entry, str)]
-        self.reply({"return": [shown]})
+        """Return a token: in a header, in a cookie and in the body."""
+        login = await self.log_in_with(**_credentials((await self.lows())[:1]))
+        self.set_header("X-Auth-Token", login["token"])
+        if not self.access.from_foreign_page(self.request):  # its user would go on in the name of the page's login
+            seconds = max(1, int(login["expire"] - time.time()))
+            secure = self.access.is_tls(self.request)
+            self.set_cookie(COOKIE, login["token"], max_age=seconds, httponly=True, samesite="Strict", secure=secure)
+        answer = {name: login[name] for name in ("token", "expire", "start", "user", "eauth")}
+        # In Salt's order: sorted names, then what is granted on some minions only.
+        names = sorted(entry for entry in login["perms"] if isinstance(entry, str))
+        answer["perms"] = names + [entry for entry in login["perms"] if not isinstance(entry, str)]
+        self.reply({"return": [answer]})
 
 
 class LogoutHandler(SaltHandler):
     """``/logout``."""
 
     async def post(self) -> None:
-        """Revoke the token, and forget the cookie."""
+        """Revoke the token, and clear the cookie."""
         await self.ask("logout")
         self.clear_cookie(COOKIE, httponly=True, samesite="Strict")
         self.reply({"return": "Your token has been cleared"})
@@ -227,17 +225,18 @@ class TokenHandler(SaltHandler):
     by_session = False
 
     async def post(self) -> None:
-        """Give a token for each of the credentials."""
-        tokens = [await self.login(**_credentials([low])) for low in await self.lows()]
-        self.reply([{name: told[name] for name in ("start", "token", "expire", "name", "eauth")} for told in tokens])
+        """Return a token for each of the credentials."""
+        logins = [await self.log_in_with(**_credentials([low])) for low in await self.lows()]
+        fields = ("start", "token", "expire", "name", "eauth")
+        self.reply([{name: login[name] for name in fields} for login in logins])
 
 
 def _credentials(lows: list[Any]) -> dict[str, Any]:
-    """Return the credentials that a body holds, for the operation ``auth``."""
+    """Return the credentials in a body, for the operation ``auth``."""
     given = lows[0] if lows and isinstance(lows[0], dict) else {}
     credentials = {name: given[name] for name in ("username", "password", "eauth") if given.get(name) is not None}
-    lacking = [name for name in ("username", "password") if name not in credentials]
-    if lacking:
-        faults = [{"path": f"/{name}", "message": "is required"} for name in lacking]
-        raise ApiError("bad_message", f"{' and '.join(lacking)} must be given", faults)
+    missing = [name for name in ("username", "password") if name not in credentials]
+    if missing:
+        faults = [{"path": f"/{name}", "message": "is required"} for name in missing]
+        raise ApiError("bad_message", f"{' and '.join(missing)} must be given", faults)
     return credentials

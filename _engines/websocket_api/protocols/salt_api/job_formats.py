@@ -1,24 +1,25 @@
-"""Jobs in the words of Salt's runner ``jobs``, as salt-api's clients know them."""
+"""Jobs in the format of Salt's runner ``jobs``, as salt-api's clients know it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...core.jobs.job import RETURNED
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-ENDED = ("returned", "failed")
 
 
 def job_list(jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return jobs as ``jobs.list_jobs`` does: by jid."""
+    """Return jobs by jid, as ``jobs.list_jobs`` does."""
     return {job["jid"]: _summary(job) for job in jobs}
 
 
 def job_info(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a job as ``jobs.list_job`` does; a runner's or wheel's return stands under ``master``."""
+    """Return a job as ``jobs.list_job`` does; the return of a runner or wheel is under ``master``."""
     if job["kind"] == "job":
         parts = job["minions"]
-        returned = {name: _result(part) for name, part in parts.items() if part["state"] in ENDED}
+        returned = {name: _result(part) for name, part in parts.items() if part["state"] in RETURNED}
     else:
         parts = {}
         ended = job["state"] in ("complete", "failed")
@@ -43,6 +44,6 @@ def _result(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _start_time(jid: str) -> str:
-    """Return when a jid was made, as Salt writes it: ``2014, Nov 03 07:33:12.975821``."""
+    """Return the time in a jid as Salt formats it: ``2014, Nov 03 07:33:12.975821``."""
     month = MONTHS[min(max(int(jid[4:6]), 1), 12) - 1]
     return f"{jid[:4]}, {month} {jid[6:8]} {jid[8:10]}:{jid[10:12]}:{jid[12:14]}.{jid[14:20]}"

@@ -1,4 +1,4 @@
-"""The fields of a low: what they may be, and what they mean to Salt's own clients."""
+"""Parses the fields of a low as Salt's own clients do."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ...operations.targets import names
 
 Low = Mapping[str, Any]
 TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
-"""Truths as they stand in forms."""
-MARK = "__kwarg__"
-LONGEST_SECONDS = 3600  # that a synchronous low waits; nearly always it ends sooner, when its job does
+"""Truth values in forms, where every field is text."""
+MARK = "__kwarg__"  # Salt's mark on a dictionary of keyword arguments among positional ones
+LONGEST_SECONDS = 3600  # that a synchronous low waits at most; it ends when its job does
 
 
-def settled(low: Low, fields: Low) -> dict[str, Any]:
-    """Return a low with what its path says.
+def with_path_fields(low: Low, fields: Low) -> dict[str, Any]:
+    """Return a low with the fields that its path determines.
 
-    ``local`` is what ``local_async`` is short for there, as in rest_cherrypy: both run the same, and the path says when
-    the answer comes.
+    There ``local`` means ``local_async``, as in rest_cherrypy: both run the same, and the path says when the answer
+    comes.
 
-    :raises ApiError: bad_message where the low states something else
+    :raises ApiError: bad_message if the low states another value
     """
     for name, value in fields.items():
         stated = low.get(name)
@@ -32,9 +32,9 @@ def settled(low: Low, fields: Low) -> dict[str, Any]:
 
 
 def target(low: Low) -> dict[str, Any]:
-    """Return the target of a low and its kind, which the operation refuses where they do not fit.
+    """Return the target of a low and its type; the operation refuses pairs that do not fit.
 
-    :raises ApiError: bad_message where there is no target, or where the old and the new name state different kinds
+    :raises ApiError: bad_message without a target, or if ``tgt_type`` and the older ``expr_form`` differ
     """
     tgt, kinds = low.get("tgt"), [low[name] for name in ("tgt_type", "expr_form") if low.get(name)]
     if tgt is None:
@@ -46,8 +46,11 @@ def target(low: Low) -> dict[str, Any]:
 
 
 def arguments(low: Low) -> tuple[list[Any], dict[str, Any]]:
-    """Return ``arg`` and ``kwarg``. Who sends again what Salt's job lists show has keyword arguments among ``arg``,
-    with Salt's mark on them; of a name that is there twice the last counts, as on a minion."""
+    """Return ``arg`` and ``kwarg``.
+
+    Arguments copied from Salt's job lists have keyword arguments among ``arg``, with Salt's mark. If a name occurs
+    twice, the last value counts, as on a minion.
+    """
     arg, kwarg = [], {}
     for value in [*positional(low), {**keywords(low), MARK: True}]:
         if isinstance(value, dict) and value.get(MARK) is True:
@@ -59,7 +62,7 @@ def arguments(low: Low) -> tuple[list[Any], dict[str, Any]]:
 
 
 def positional(low: Low) -> list[Any]:
-    """Return ``arg``; what is no list is one argument, null too, as in rest_cherrypy."""
+    """Return ``arg`` as a list; any other value, null too, is one argument, as in rest_cherrypy."""
     value = low.get("arg", [])
     return value if isinstance(value, list) else [value]
 
@@ -67,7 +70,7 @@ def positional(low: Low) -> list[Any]:
 def keywords(low: Low) -> dict[str, Any]:
     """Return ``kwarg``.
 
-    :raises ApiError: bad_message where it is no object
+    :raises ApiError: bad_message if it is no object
     """
     value = low.get("kwarg")
     if value is not None and not isinstance(value, dict):
@@ -76,9 +79,9 @@ def keywords(low: Low) -> dict[str, Any]:
 
 
 def number(low: Low, name: str, default: float) -> float:
-    """Return a number that may be text, as in a form; the default where none is stated.
+    """Return a number, which may be text as in a form, or the default without one.
 
-    :raises ApiError: bad_message where it is below zero, above a million or no number
+    :raises ApiError: bad_message for a value below zero, above a million or not a number
     """
     value = low.get(name)
     if value is None or value == "":
@@ -93,11 +96,11 @@ def number(low: Low, name: str, default: float) -> float:
 
 
 def seconds(low: Low) -> float:
-    """Return how long to wait for a runner; nothing for less than zero, at which Salt waits for nothing.
+    """Return how long to wait for a runner; zero for a negative ``timeout``, for which Salt does not wait.
 
-    Salt waits for ever for zero; here that is :data:`LONGEST_SECONDS`. Less than a second is one second.
+    For zero Salt waits for ever; here that is :data:`LONGEST_SECONDS`. Fractions below one second are one second.
 
-    :raises ApiError: bad_message where ``timeout`` is no number
+    :raises ApiError: bad_message if ``timeout`` is no number
     """
     value = low.get("timeout")
     if value is None or value == "":
@@ -108,13 +111,13 @@ def seconds(low: Low) -> float:
         raise _wrong("timeout", "must be a number of seconds") from None
     if found == 0:
         return LONGEST_SECONDS
-    return min(LONGEST_SECONDS, max(1, found)) if found > 0 else 0  # NaN is not waited for either
+    return min(LONGEST_SECONDS, max(1, found)) if found > 0 else 0  # NaN does not wait either
 
 
 def truth(low: Low, name: str) -> bool:
-    """Return whether something is wanted; in a form that is text, which is always true for Salt.
+    """Return a flag. In a form it is text, which Salt itself would always treat as true.
 
-    :raises ApiError: bad_message where it says neither
+    :raises ApiError: bad_message for any other value
     """
     value = low.get(name)
     if isinstance(value, str):
@@ -127,7 +130,7 @@ def truth(low: Low, name: str) -> bool:
 
 
 def batch_size(stated: Any, total: int) -> int:
-    """Return how many minions a batch has, as Salt 3008 reads it: a number, or a percentage of all; at least one.
+    """Return how many minions run at once, as Salt 3008 parses it: a number or a percentage, at least one.
 
     :raises ApiError: bad_message
     """
@@ -140,8 +143,8 @@ def batch_size(stated: Any, total: int) -> int:
         raise _wrong("batch", "must be a number or a percentage") from None
 
 
-def shown(name: Any) -> str:
-    """Return a name from outside, cut and without what is not printed."""
+def printable(name: Any) -> str:
+    """Return a client's name for an error message: cut, and without unprintable characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(name)[:64])
 
 

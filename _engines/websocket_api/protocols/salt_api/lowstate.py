@@ -1,4 +1,4 @@
-"""salt-api's lowstate: each low is one command, said in operations, and its answer shaped as these clients read it."""
+"""salt-api's lowstate: runs each low as operations, and shapes the answer as salt-api's clients expect it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from ...core.jobs.job import RETURNED
 from ...errors import MAX_FAULTS, ApiError
 from .low_fields import (
     LONGEST_SECONDS,
@@ -19,8 +20,8 @@ from .low_fields import (
     keywords,
     number,
     positional,
+    printable,
     seconds,
-    shown,
     target,
     truth,
 )
@@ -41,15 +42,14 @@ PUBLISHED = frozenset(
         *("timeout", "gather_job_timeout", "batch", "batch_wait", "failhard", "subset", "sub"),
     )
 )
-"""What may stand in a low for minions. ``timeout`` and ``gather_job_timeout`` tell Salt's own client when to ask
-whether minions still run a job; the engine asks once for all who watch."""
+"""The fields of a low for minions. ``timeout`` and ``gather_job_timeout`` control when Salt's own client asks minions
+whether they still run a job; the engine asks once for everybody who waits."""
 BELONGS_TO = {
     **dict.fromkeys(("batch", "batch_wait", "failhard"), "local_batch"),
     **dict.fromkeys(("subset", "sub"), "local_subset"),
 }
-"""Fields that one client alone obeys. Salt runs any other on the whole target at once, without a word."""
-BATCH = "10%"  # of the minions at once, where a low names no number: as in Salt's client
-ENDED = ("returned", "failed")
+"""Fields of one client only. Salt ignores them for other clients, and runs on the whole target at once."""
+BATCH = "10%"  # of the minions at once, if a low names no number, as in Salt's client
 LIST_OF_FUNCTIONS = {"path": "/fun", "message": "must be a string"}
 NO_RETURN = """\
 Minion did not return. [No response]
@@ -57,31 +57,31 @@ The minions may not have all finished running and any remaining minions will ret
 return data for this job later, run the following command:
 
 salt-run jobs.lookup_jid {jid}"""
-"""What LocalClient of Salt 3008 says; clients look for its beginning."""
+"""The sentence of Salt 3008's LocalClient; clients search for its beginning."""
 MASTER_ONLY = frozenset(("client", "fun", "arg", "kwarg", *CREDENTIALS))
-"""What is no keyword argument of the function in a low for the master, where they stand flat."""
+"""Fields of a low for the master that are no keyword arguments of the function; all other flat fields are."""
 NOT_PASSED = {
     "runner": MASTER_ONLY | {"timeout", "full_return"},
     "runner_async": MASTER_ONLY,
     "wheel": MASTER_ONLY | {"full_return"},
     "wheel_async": MASTER_ONLY | {"full_return"},
 }
-"""The same by client: ``timeout`` is the function's where nobody waits. Of a wheel everything is always told."""
+"""The same by client. Without waiting, ``timeout`` is the function's own. A wheel's answer is always complete."""
 
 
 async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
-    """Run one low; return its answers: one, but of ``local_batch`` one for each minion.
+    """Run one low and return its answers: one, but for ``local_batch`` one for each minion.
 
     :param low: as the client sent it
-    :param ask: asks for operations in the name of whom the low runs for
+    :param ask: runs operations for the low's user
     :param enabled: the option ``clients``
-    :raises ApiError: whatever the sender is to be told
+    :raises ApiError: for the sender
     """
     if not isinstance(low, dict):
         raise ApiError("bad_message", "a low must be an object")
     client, fun = check_client(low.get("client"), enabled), low.get("fun")
     if isinstance(fun, list):
-        # The master lets all of them run for whom one of them is permitted (CkMinions.auth_check): not by this door.
+        # The master runs all of them for a user with permission for one (CkMinions.auth_check): not through here.
         raise ApiError("bad_message", "one low, one function: send a low for each", [LIST_OF_FUNCTIONS])
     if not isinstance(fun, str) or not fun:
         raise ApiError("bad_message", "a low needs fun, the name of a function")
@@ -91,12 +91,12 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
 
 
 def check_client(client: Any, enabled: tuple[str, ...]) -> str:
-    """Return a client that is enabled; refuse others in Salt's words.
+    """Return an enabled client; refuse others with Salt's error texts.
 
     :raises ApiError: bad_message
     """
     if client not in (*CLIENTS, "ssh"):
-        raise ApiError("bad_message", f"Invalid client specified: '{shown(client)}'")
+        raise ApiError("bad_message", f"Invalid client specified: '{printable(client)}'")
     if client == "ssh" or client not in enabled:
         how = "Add to 'netapi_enable_clients' master config option to enable."
         raise ApiError("bad_message", f"Client disabled: '{client}'. {how}")
@@ -106,9 +106,10 @@ def check_client(client: Any, enabled: tuple[str, ...]) -> str:
 async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
     if unknown := [name for name in low if name not in PUBLISHED]:
         faults = [
-            {"path": f"/{shown(name)}", "message": "does not travel with a command"} for name in unknown[:MAX_FAULTS]
+            {"path": f"/{printable(name)}", "message": "does not travel with a command"}
+            for name in unknown[:MAX_FAULTS]
         ]
-        raise ApiError("bad_message", f"{shown(unknown[0])} does not travel with a command", faults)
+        raise ApiError("bad_message", f"{printable(unknown[0])} does not travel with a command", faults)
     for name, owner in BELONGS_TO.items():
         if owner != client and low.get(name) not in (None, "", False):
             fault = {"path": f"/{name}", "message": f"goes with the client {owner} only"}
@@ -122,19 +123,19 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
         if client == "local_subset":
             call |= await _subset(call, low, ask)
         return [_returns(await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call), full)]
-    except ApiError as fault:
-        if fault.code != "no_minions":
+    except ApiError as error:
+        if error.code != "no_minions":
             raise
         return [] if client == "local_batch" else [{}]
 
 
 def _call(low: Low) -> dict[str, Any]:
-    """Return the fields of ``cmd`` that a low means."""
+    """Return the fields of ``cmd`` for a low."""
     call: dict[str, Any] = {"fun": low["fun"], **target(low)}
     call["arg"], call["kwarg"] = arguments(low)
     call["parse"] = True
     call |= {name: low[name] for name in ("metadata", "delimiter") if low.get(name) is not None}
-    if low.get("ret"):  # an empty text is what Salt's client has where none is named
+    if low.get("ret"):  # Salt's client sends an empty text for no returner
         call["ret"] = low["ret"]
     if isinstance(call.get("ret"), list):
         call["ret"] = ",".join(map(str, call["ret"]))
@@ -144,7 +145,7 @@ def _call(low: Low) -> dict[str, Any]:
 
 
 async def _subset(call: Mapping[str, Any], low: Low, ask: Ask) -> dict[str, Any]:
-    """Return the target that is so many of the minions, by chance."""
+    """Return a target of some of the minions, chosen at random."""
     stated = [number(low, name, 3) for name in ("sub", "subset") if low.get(name) not in (None, "")]
     if len(set(stated)) > 1:
         raise ApiError("bad_message", "sub and subset differ", [{"path": "/subset", "message": "differs from sub"}])
@@ -163,29 +164,29 @@ async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
         if start and pause:
             await asyncio.sleep(pause)
         call |= {"tgt": found[start : start + size], "tgt_type": "list"}
-        ended = await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call)
-        answers += [{minion: value} for minion, value in _returns(ended, full, with_missing=False).items()]
-        if failhard and any((part["retcode"] or 0) > 0 for part in ended["minions"].values()):
+        job = await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call)
+        answers += [{minion: value} for minion, value in _returns(job, full, with_missing=False).items()]
+        if failhard and any((part["retcode"] or 0) > 0 for part in job["minions"].values()):
             break
     return answers
 
 
 async def _matched(call: Mapping[str, Any], ask: Ask) -> list[str]:
-    # A low's delimiter is part of its target: without it Salt would find other minions, or none.
-    named = {name: call[name] for name in ("tgt", "tgt_type", "delimiter", "fun") if name in call}
-    found: list[str] = await ask("match", **named)
+    # The delimiter is part of the target: without it Salt would match other minions, or none.
+    fields = {name: call[name] for name in ("tgt", "tgt_type", "delimiter", "fun") if name in call}
+    found: list[str] = await ask("match", **fields)
     if not found:
         raise ApiError("no_minions", "the target matches no minion on which you may run this")
     return found
 
 
 def _returns(job: Mapping[str, Any], full: bool, *, with_missing: bool = True) -> dict[str, Any]:
-    """Return what the minions returned; for who did not, Salt's own sentence, which nobody takes for an answer."""
+    """Return what minions returned; a silent minion gets Salt's own sentence, which nobody mistakes for a return."""
     jid, answers = job["jid"], {}
     for name, part in job["minions"].items():
-        if part["state"] in ENDED:
+        if part["state"] in RETURNED:
             whole = {"ret": part["return"], "retcode": part["retcode"] or 0, "jid": jid}
-            if "out" in part:  # by it a client such as pepper chooses how it prints the return
+            if "out" in part:  # clients such as pepper choose by it how they print the return
                 whole["out"] = part["out"]
         elif with_missing:
             whole = {"out": "no_return", "ret": NO_RETURN.format(jid=jid), "retcode": 1}
@@ -213,55 +214,55 @@ async def _on_master(client: str, low: Low, ask: Ask) -> Any:
     data = {**whole, "success": ran["success"], "user": (await ask("whoami"))["user"]}
     if kind == "wheel":
         return {"tag": ran["tag"], "data": data}
-    as_read = (await ask("get_job", jid=ran["jid"])).get("arg") or []  # without secrets
-    return {"tag": f"{ran['tag']}/ret", "data": {**data, "fun_args": as_read}}
+    arguments_run = (await ask("get_job", jid=ran["jid"])).get("arg") or []  # redacted
+    return {"tag": f"{ran['tag']}/ret", "data": {**data, "fun_args": arguments_run}}
 
 
-class Askers:
-    """Who the lows of one request run for: the session's user, or whom a low names itself.
+class LowLogins:
+    """The users that the lows of one request run for: the session's, or the one that a low names itself.
 
-    Salt checks a low's own name and password each time. Here they buy a token, which ends with the request; one is
-    enough for all lows with the same.
+    Salt checks a low's own name and password each time. Here they buy a token that ends with the request, and all lows
+    with the same credentials share it.
 
-    :param ask: asks in the name of the session, if there is one
-    :param log_in: ``await log_in(username=, password=, eauth=)`` gives a token, without touching the session
-    :param give_back: ``await give_back(token)`` revokes it, even for a client that has gone meanwhile
+    :param ask: runs operations for the session, if there is one
+    :param log_in: ``await log_in(username=, password=, eauth=)`` returns a token, and leaves the session alone
+    :param revoke: ``await revoke(token)`` ends a token, even if the client has left meanwhile
     """
 
     def __init__(
         self,
         ask: Ask,
         log_in: Callable[..., Awaitable[str]],
-        give_back: Callable[[str], Awaitable[None]],
+        revoke: Callable[[str], Awaitable[None]],
         has_session: bool,
     ) -> None:
         self._ask = ask
         self._log_in = log_in
-        self._give_back = give_back
+        self._revoke = revoke
         self._has_session = has_session
         self._tokens: dict[str, str] = {}
 
-    async def of(self, low: Any) -> Ask:
-        """Return what asks in the name of whom a low runs for.
+    async def ask_for(self, low: Any) -> Ask:
+        """Return what runs operations for a low's user.
 
-        :raises ApiError: unauthenticated, bad_message and what a login meets
+        :raises ApiError: unauthenticated, bad_message and the errors of a login
         """
-        named = low if isinstance(low, dict) else {}
-        if named.get("token"):
-            return self._with(named["token"])
-        if "username" in named or "password" in named:
-            return self._with(await self._bought(named))
+        fields = low if isinstance(low, dict) else {}
+        if fields.get("token"):
+            return self._ask_with(fields["token"])
+        if "username" in fields or "password" in fields:
+            return self._ask_with(await self._token_for(fields))
         if not self._has_session:
             raise ApiError("unauthenticated", "No authentication credentials given")
         return self._ask
 
     async def end(self) -> None:
-        """Give back the tokens that were bought."""
+        """Revoke the tokens that were made for this request."""
         tokens, self._tokens = list(self._tokens.values()), {}
         for token in tokens:
-            await self._give_back(token)
+            await self._revoke(token)
 
-    def _with(self, token: Any) -> Ask:
+    def _ask_with(self, token: Any) -> Ask:
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise ApiError("unauthenticated", "Invalid token")
 
@@ -270,9 +271,9 @@ class Askers:
 
         return ask
 
-    async def _bought(self, named: Low) -> str:
-        fields = {name: named[name] for name in ("username", "password", "eauth") if named.get(name) is not None}
-        key = json.dumps(fields, sort_keys=True)
+    async def _token_for(self, low: Low) -> str:
+        credentials = {name: low[name] for name in ("username", "password", "eauth") if low.get(name) is not None}
+        key = json.dumps(credentials, sort_keys=True)
         if key not in self._tokens:
-            self._tokens[key] = await self._log_in(**fields)
+            self._tokens[key] = await self._log_in(**credentials)
         return self._tokens[key]

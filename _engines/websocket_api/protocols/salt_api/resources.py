@@ -1,4 +1,4 @@
-"""What salt-api's clients see of minions, jobs, keys and webhooks (docs/salt-api.md)."""
+"""salt-api's paths for minions, jobs, keys and webhooks (docs/salt-api.md)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .low_fields import truth
 from .lowstate import check_client
 
 MINION_ID = re.compile(r"(?!\.)[\w.@+-]{1,255}")
-"""What names a new minion: part of a path and of a header, so stricter than Salt's own rule."""
+"""The id of a new minion: part of a path and of a header, so stricter than Salt's own rule."""
 KEY_BITS = 2048, 8192
-"""Of a new key, at least and at most: twice the bits take some ten times as long, of a worker of the master."""
+"""Least and most bits of a new key: twice the bits take ten times as long, in a worker of the master."""
 
 
 class MinionsHandler(SaltHandler):
-    """``/minions``: the fleet as the master knows it, and jobs."""
+    """``/minions``: minions as the master knows them, and new jobs."""
 
     async def get(self, minion: str | None = None) -> None:
-        """Tell grains, from the master's cache: no minion is asked."""
+        """Answer with grains from the master's cache: no minion is asked."""
         only = {}
         if minion is not None:
             only["minions"] = await self.ask("match", tgt=minion, fun="grains.items")
@@ -35,7 +35,7 @@ class MinionsHandler(SaltHandler):
         self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
 
     async def post(self, minion: str | None = None) -> None:
-        """Start jobs; below a minion's id on that minion: a low that states another target is refused."""
+        """Start jobs; below a minion's id only there, and a low with another target is refused."""
         on: dict[str, Any] = {} if minion is None else {"tgt": minion, "tgt_type": "glob"}
         started = await self.run_lows(client="local_async", **on)
         jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
@@ -47,7 +47,7 @@ class JobsHandler(SaltHandler):
     """``/jobs``."""
 
     async def get(self, jid: str | None = None) -> None:
-        """Tell of jobs, in the words of the runner ``jobs``."""
+        """Answer with jobs in the format of the runner ``jobs``."""
         if jid is None:
             self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
             return
@@ -61,40 +61,40 @@ class KeysHandler(SaltHandler):
 
     @property
     def public(self) -> bool:  # type: ignore[override]
-        """Whether a session is not needed: who wants a new pair may name their credentials in the request."""
+        """Whether no session is needed: a request for a new key pair may hold credentials itself."""
         return self.request.method == "POST"
 
     async def get(self, minion: str | None = None) -> None:
-        """Tell of minions' keys."""
+        """Answer with minions' keys."""
         check_client("wheel", self.settings_.clients)
         fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
         self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
 
     def on_authenticated(self) -> None:
-        """Take who takes an archive, for that is what a new pair comes as."""
+        """Accept clients that accept an archive, which a new key pair is sent as."""
         if self.request.method != "POST" or "application/x-tar" not in self.request.headers.get("Accept", ""):
             super().on_authenticated()
 
     async def post(self, minion: str | None = None) -> None:
-        """Make a key pair, accept it, and hand both halves over: the only place where a private key leaves."""
+        """Create and accept a key pair, and answer with both keys: the only place where a private key leaves."""
         if minion is not None:
             raise HTTPError(405)
         lows = await self.lows()
         check_client("wheel", self.settings_.clients)
         low = lows[0] if lows and isinstance(lows[0], dict) else {}
         if not isinstance(low.get("mid"), str) or not MINION_ID.fullmatch(low["mid"]):
-            # Salt makes a file of this name: `../x` would do as well, for it.
+            # Salt creates a file of this name, and would accept `../x`.
             fault = {"path": "/mid", "message": "must be the id of a minion"}
             raise ApiError("bad_message", "mid must be the id of a minion", [fault])
-        askers = self.askers(self.session is not None)
+        logins = self.logins(self.session is not None)
         try:
-            ask = await askers.of(low)
+            ask = await logins.ask_for(low)
             kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": truth(low, "force")}
             pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
         finally:
-            await askers.end()
+            await logins.end()
         if not isinstance(pair, dict) or not pair.get("priv"):
-            raise ApiError("conflict", "no key was made: this minion may have one (force replaces it)")
+            raise ApiError("conflict", "no key was made: this minion may have one; send force to replace it")
         self.set_header("Content-Type", "application/x-tar")
         self.set_header("Content-Disposition", f'attachment; filename="saltkeys-{low["mid"]}.tar"')
         self.set_header("Cache-Control", "no-store")
@@ -104,36 +104,38 @@ class KeysHandler(SaltHandler):
 class HookHandler(SaltHandler):
     """``/hook``: webhooks."""
 
-    KEPT_BACK = frozenset(("X-Auth-Token", "Authorization", "Cookie"))
-    """Credentials of this API: an event is seen by others."""
+    SECRET_HEADERS = frozenset(("X-Auth-Token", "Authorization", "Cookie"))
+    """Credentials of this API: others can see the event."""
 
     @property
     def public(self) -> bool:  # type: ignore[override]
-        """Whether strangers may."""
+        """Whether the options allow webhooks without a login."""
         return bool(self.settings_.webhook_disable_auth)
 
     async def prepare(self) -> None:
-        """Take as much of strangers as of others, where they may come at all."""
+        """Accept bodies of the full size without a login too, if the options allow webhooks without one."""
         await super().prepare()
         if self.public:
             self.most_body = self.settings_.limits.message_bytes
 
     def on_authenticated(self) -> None:
-        """Count a stranger's webhook before its body is received and read, and take none of a foreign page.
+        """Count an unauthenticated webhook before its body is received, and refuse those of foreign pages.
 
-        Such a page could have its visitors' browsers fire events, from inside of the network.
+        Such a page could make its visitors' browsers fire events from inside the network.
         """
         super().on_authenticated()
         if self.request.method == "POST" and self.session is None and self.caller is not None:
             if self.access.from_foreign_page(self.request, by_cookie=False):
-                raise ApiError("forbidden", "without a token hooks are taken from programs and from our own pages only")
+                raise ApiError(
+                    "forbidden", "without a token webhooks are accepted from programs and from our own pages only"
+                )
             self.clients.services.webhook_rate.take(self.address)
             self.caller.hook_counted = True
 
     async def post(self, hook: str = "") -> None:
-        """Fire the event, with the body as it came: somebody may check a signature of its bytes."""
+        """Fire the event with the body as received: a reactor may check a signature of its bytes."""
         body = self.body
-        headers = {name: value for name, value in self.request.headers.items() if name not in self.KEPT_BACK}
+        headers = {name: value for name, value in self.request.headers.items() if name not in self.SECRET_HEADERS}
         fields: dict[str, Any] = {"post": await self._posted(body), "get": self._query(), "headers": headers}
         try:
             fields["body"] = body.decode()
@@ -142,35 +144,35 @@ class HookHandler(SaltHandler):
         self.reply({"success": await self.ask("hook", hook=hook, **fields)})
 
     async def _posted(self, body: bytes) -> Any:
-        """Return what was posted; of a type that is not read here, and of text that is not, nothing."""
+        """Return the parsed body; nothing for an unknown type, and for text that cannot be parsed."""
         header = self.request.headers.get("Content-Type")
         try:
             return await content.read(body, header, known=self.session is not None) or {}
-        except ApiError as fault:
-            as_it_came = header is None or content.media_type(header) == "text/plain"
-            if fault.status == 406 or (fault.code == "bad_json" and as_it_came):
+        except ApiError as error:
+            as_text = header is None or content.media_type(header) == "text/plain"
+            if error.status == 406 or (error.code == "bad_json" and as_text):
                 return {}
             raise
 
     def _query(self) -> dict[str, Any]:
-        """Return the query's parameters: a list where a name came several times, as saltnado has it."""
+        """Return the query's parameters; a name that occurs several times has a list, as in saltnado."""
         found = content.fields(self.request.query)
         return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 class StatsHandler(SaltHandler):
-    """``/stats``: what happened since the start."""
+    """``/stats``: counters since the start."""
 
     async def get(self) -> None:
-        """Tell the counters."""
+        """Answer with the counters."""
         self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
 
 
 def _key_bits(value: Any) -> int:
-    """Return how long a key shall be; short ones are lengthened, as Salt says that it does."""
+    """Return the bits of a new key; a smaller number is raised, as Salt documents."""
     bits = KEY_BITS[0] if value is None else value
     if isinstance(bits, str) and bits.isascii() and bits.isdigit():
-        bits = int(bits[:9])  # of a form, whose fields are text
+        bits = int(bits[:9])  # in a form all fields are text
     if not isinstance(bits, int) or isinstance(bits, bool) or not 0 < bits <= KEY_BITS[1]:
         fault = {"path": "/keysize", "message": f"must be a number of bits, at most {KEY_BITS[1]}"}
         raise ApiError("bad_message", f"keysize {fault['message']}", [fault])

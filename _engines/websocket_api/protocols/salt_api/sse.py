@@ -1,4 +1,4 @@
-"""One client of a stream of server-sent events, for as long as the stream lasts (the HTML standard, section 9.2)."""
+"""One client of a stream of server-sent events, as long as the stream lasts (the HTML standard, section 9.2)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..connections import RETRY_SECONDS, Connections
 from ..websocket.transport import CHUNK, StreamTransport, forget_error
 from .formats import BEAT, server_sent
 
-RETRY = b"retry: 400\n\n"  # milliseconds after which a client comes again, as salt-api says
-GOODBYE_SECONDS = 1.0  # for what still waits when the stream ends
+RETRY = b"retry: 400\n\n"  # milliseconds after which a client reconnects, as salt-api sends it
+GOODBYE_SECONDS = 1.0  # for the client to read what still waits when the stream ends
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -28,14 +28,14 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Listener:
-    """Who listens, over the stream of a request that has been answered with a head.
+class EventStream:
+    """A client that receives events as the endless body of one answer.
 
-    :param stream: the request's stream, which nobody else uses any more
-    :param session: who listens
+    :param stream: the request's stream, which nothing else uses any more
+    :param session: the client's login
     :param head: the head of the answer
-    :param chunked: whether it says that the body comes in chunks, as rest_cherrypy's does. Libraries such as requests
-        hand out each chunk at once, but wait for some hundred bytes of a body that only ends with its connection.
+    :param chunked: whether the body comes in chunks, as rest_cherrypy's does. Libraries such as requests deliver each
+        chunk at once, but wait for some hundred bytes of a body that ends with its connection.
     """
 
     def __init__(
@@ -61,33 +61,39 @@ class Listener:
         self.connection.set_session(session)
         clients.note_login(self.connection)
         self._beat_seconds = limits.ping_seconds
-        _keep_watch(stream, limits.ping_seconds + limits.pong_seconds)
-        stream.set_close_callback(self._gone)
+        _set_timeout(stream, limits.ping_seconds + limits.pong_seconds)
+        stream.set_close_callback(self._on_close)
         outbox.put(head + self._wrap(RETRY))
-        self._beating = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
+        self._heartbeat = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
         self._reading = asyncio.ensure_future(self._read())
 
     async def follow(self, since: dict[str, Any] | None) -> None:
-        """Send events from now on, and before them what came after ``since`` where that is given."""
+        """Send events from now on.
+
+        :param since: the position after which events are replayed first; None for no replay
+        """
         resume = {} if since is None else {"since": since}
         try:
             await self._clients.dispatcher.call(self.connection, "subscribe", subscription="event", **resume)
-        except ApiError as fault:
-            if self.connection.open:  # else the client, or its token, has gone meanwhile
-                self.end(RESTART, fault.message)
+        except ApiError as error:
+            if self.connection.open:  # else the client has left, or its token has ended
+                self.end(RESTART, error.message)
 
     def end(self, code: int, reason: str) -> None:
-        """End the stream. The code is for the counters: a stream has none, and tells its reader by a comment."""
+        """End the stream with a comment.
+
+        :param code: for the counters, since a stream has no close code
+        """
         if self._ending:
             return
         self._ending = True
         self._clients.services.hub.counters.closes[code] += 1
         outbox, stream = self.connection.outbox, self._stream
-        if outbox.closed:  # it is full: whoever does not read is told nothing
+        if outbox.closed:  # it overflowed: the client does not read, so nothing more is sent
             stream.close()
             return
-        again = b"retry: %d\n" % (RETRY_SECONDS * 1000) if code == RESTART else b""
-        outbox.put(self._wrap(b"%b: %d %b\n\n" % (again, code, reason.encode())) + self._last)
+        retry = b"retry: %d\n" % (RETRY_SECONDS * 1000) if code == RESTART else b""
+        outbox.put(self._wrap(b"%b: %d %b\n\n" % (retry, code, reason.encode())) + self._last)
         outbox.flush()
         if not stream.writing():
             stream.close()
@@ -95,29 +101,29 @@ class Listener:
         self._transport.drained = stream.close
         asyncio.get_running_loop().call_later(GOODBYE_SECONDS, stream.close)
 
-    def _gone(self) -> None:
-        self._beating.cancel()
+    def _on_close(self) -> None:
+        self._heartbeat.cancel()
         self._clients.remove(self.connection)
         self.connection.release()
         self._transport.forget()
         forget_error(self._stream)
 
     def _beat(self) -> None:
-        """Show that the stream is alive, to the client and to the proxies between that close quiet ones."""
+        """Send a comment if nothing else waits: proxies close quiet streams."""
         if self.connection.outbox.idle:
             self.connection.outbox.put(self._wrap(BEAT))
-        self._beating = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
+        self._heartbeat = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
 
     async def _read(self) -> None:
-        """Notice when the client goes; what it sends means nothing."""
+        """Notice when the client leaves; ignore what it sends."""
         with contextlib.suppress(StreamClosedError):
             while True:
                 await self._stream.read_bytes(CHUNK, partial=True)
 
 
-def _keep_watch(stream: IOStream, seconds: float) -> None:
-    """Have the system close the stream when the peer takes nothing for so long, as a websocket without its pongs is."""
+def _set_timeout(stream: IOStream, seconds: float) -> None:
+    """Have the system close the stream when the peer reads nothing for so long, like a websocket without pongs."""
     stream.set_nodelay(True)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        with contextlib.suppress(OSError):  # not of this kind of socket
+        with contextlib.suppress(OSError):  # this kind of socket does not have it
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -1,6 +1,6 @@
 """salt-api's streams: ``/events``, ``/all_events``, ``/formatted_events`` and ``/ws/TOKEN`` (docs/salt-api.md).
 
-All are subscriptions like those of the native door, in the formats of protocols/salt_api/formats.py.
+All are subscriptions like those of the native protocol, in the formats of formats.py.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..connections import Connections
 from ..http.api import ApiHandler
 from ..websocket.handler import NO_HEADERS, SocketHandler
 from .formats import ALL_EVENTS, CHERRYPY_EVENTS, CHERRYPY_FORMATTED, FORMATTED_EVENTS, RECEIVED, position
-from .sse import Listener
+from .sse import EventStream
 
 READY = "websocket client ready"
-"""What a client of the websockets sends to get anything."""
+"""What a client of the websockets must send before it receives anything."""
 NO_QUERY = (
     "The /events endpoint takes no query parameters; in particular no token, which would end up in logs. "
     "Send the X-Auth-Token header, or the cookie that /login sets"
@@ -31,11 +31,11 @@ NO_QUERY = (
 class EventsHandler(ApiHandler):
     """``/events``: all events that the user may see, as server-sent events.
 
-    Security: a foreign page can have a browser open this with the user's cookie. It cannot read what comes, but each
-    such stream costs a connection. So by cookie the request must come from a page of ours or of ``cors_origin``: its
-    ``Origin`` says so, or its ``Referer``. A browser sends no Origin along with a GET to the page's own server, and no
-    Referer where the page wants none sent: then ``Sec-Fetch-Site: same-origin`` says the same, a header that no page
-    can set. Without any of them the answer is 403.
+    Security: a foreign page can make a browser open this with the user's cookie. It cannot read the events, but each
+    such stream costs a connection. So with a cookie the request must come from a page of ours or of ``cors_origin``,
+    named by ``Origin`` or ``Referer``. A browser sends no Origin with a GET to the page's own server, and a page can
+    suppress the Referer. Then ``Sec-Fetch-Site: same-origin`` proves the same; no page can set this header. Without
+    any of them the answer is 403.
     """
 
     cookie_from_anywhere = frozenset({"OPTIONS"})
@@ -47,33 +47,33 @@ class EventsHandler(ApiHandler):
         super().on_request()
 
     def from_our_page(self) -> bool:
-        """Tell whether a page of ours, or of ``cors_origin``, opened this."""
+        """Return whether a page of ours, or of ``cors_origin``, opened the stream."""
         headers = self.request.headers
         if "Origin" not in headers and "Referer" not in headers:
             return headers.get("Sec-Fetch-Site") == "same-origin"
         return super().from_our_page()
 
     async def get(self) -> None:
-        """Begin the stream, or go on where ``Last-Event-ID`` says.
+        """Start the stream, or resume it after ``Last-Event-ID``.
 
-        Whatever ``Accept`` names, as rest_cherrypy does: pepper asks for JSON.
+        ``Accept`` is ignored, as in rest_cherrypy: pepper requests JSON.
         """
         session, clients = self.session, self.clients
-        assert session is not None  # noqa: S101 - prepare() found one, or ended the request
+        assert session is not None  # noqa: S101 - log_in() set it, or the request was refused
         clients.services.sessions.check(session)
         since = position(self.request.headers.get("Last-Event-ID"))
         chunked = self.request.version == "HTTP/1.1"
         head = self._head(chunked)
         audit(session, self.address, "auth", "ok", {})
         self._log()
-        self.request.headers = NO_HEADERS  # they hold the token, and nobody asks for them any more
-        self.on_finish()  # as a request; the stream has a connection of its own
+        self.request.headers = NO_HEADERS  # they hold the token, and nothing reads them any more
+        self.on_finish()  # of the request; the stream has a connection of its own
         stream = self.detach()
-        self._break_cycles()  # as finish() does, which is never called here
+        self._break_cycles()  # as finish() does, which is not called here
         if stream.closed():
             return  # the client left before it was answered
-        listener = Listener(clients, self.address, stream, session, head, chunked=chunked)
-        await listener.follow(since)
+        events = EventStream(clients, self.address, stream, session, head, chunked=chunked)
+        await events.follow(since)
 
     def _head(self, chunked: bool) -> bytes:
         """Return the head of the answer, whose body lasts until one side closes (RFC 9112 section 6.3)."""
@@ -81,33 +81,33 @@ class EventsHandler(ApiHandler):
             self.set_header("Transfer-Encoding", "chunked")
         self.set_header("Content-Type", "text/event-stream;charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
-        self.set_header("X-Accel-Buffering", "no")  # nginx would gather events otherwise
+        self.set_header("X-Accel-Buffering", "no")  # else nginx holds events back
         self.set_header("Connection", "close")
         lines = [f"{name}: {value}\r\n" for name, value in self._headers.get_all()]
         return f"HTTP/1.1 200 OK\r\n{''.join(lines)}\r\n".encode("latin-1")
 
 
 class AllEventsHandler(SocketHandler):
-    """``/all_events/TOKEN``: all events that the user may see, once the client says that it is ready."""
+    """``/all_events/TOKEN``: all events that the user may see, once the client has sent that it is ready."""
 
-    wanted: tuple[dict[str, Any], ...] = ({"subscription": "event"},)
-    """What is subscribed to, in this order."""
-    form: Codec = ALL_EVENTS
+    subscriptions: tuple[dict[str, Any], ...] = ({"subscription": "event"},)
+    """The subscriptions that a ready client gets, in this order."""
+    format: Codec = ALL_EVENTS
     _ready = False
 
     def codec(self) -> Codec:
         """Return the format of the events."""
-        return self.form
+        return self.format
 
     async def authenticate(self) -> Session | None:
-        """Return whom the token in the path proves; without one, that of a header or of the cookie."""
+        """Return the session of the token in the path, or else of a header or the cookie."""
         token = self.path_args[0] if self.path_args else None
         if token:
             return await take_up(self.clients.services, self.address, token)
         return await super().authenticate()
 
     def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
-        """Begin at the first word that the client is ready; whatever else it sends means nothing."""
+        """Start when the client first sends that it is ready; ignore everything else."""
         if self._ready or message != READY:
             return None
         self._ready = True
@@ -115,18 +115,18 @@ class AllEventsHandler(SocketHandler):
 
     async def _follow(self, connection: Connection) -> None:
         try:
-            for fields in self.wanted:
+            for fields in self.subscriptions:
                 await self.clients.dispatcher.call(connection, "subscribe", **fields)
-        except ApiError as fault:
-            if connection.open:  # else the client has gone meanwhile
-                self.end(RESTART if self.clients.closing else OWN_FAULT, fault.message)
+        except ApiError as error:
+            if connection.open:  # else the client has left meanwhile
+                self.end(RESTART if self.clients.closing else OWN_FAULT, error.message)
 
 
 class FormattedEventsHandler(AllEventsHandler):
-    """``/formatted_events/TOKEN``: a picture of the minions that are there and of all jobs, then what changes."""
+    """``/formatted_events/TOKEN``: a snapshot of connected minions and of all jobs, then their changes."""
 
-    wanted = ({"subscription": "minions", "connected": True}, {"subscription": "job", "jid": "*"})
-    form = FORMATTED_EVENTS
+    subscriptions = ({"subscription": "minions", "connected": True}, {"subscription": "job", "jid": "*"})
+    format = FORMATTED_EVENTS
 
 
 class CherryPyHandler(AllEventsHandler):
@@ -136,18 +136,18 @@ class CherryPyHandler(AllEventsHandler):
     """
 
     def initialize(self, clients: Connections) -> None:
-        """Choose what is sent, and how."""
+        """Choose the subscriptions and their format."""
         super().initialize(clients)
         self._formatted = "format_events" in self.request.query_arguments
         if self._formatted:
-            self.wanted = FormattedEventsHandler.wanted
+            self.subscriptions = FormattedEventsHandler.subscriptions
 
     def codec(self) -> Codec:
         """Return the format of the events."""
         return CHERRYPY_FORMATTED if self._formatted else CHERRYPY_EVENTS
 
     def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
-        """Answer, and begin at the first word that the client is ready, in text or not."""
+        """Answer each message, and start when the client first sends that it is ready, as text or binary."""
         connection.send({"type": RECEIVED})
         text = message.decode(errors="replace") if isinstance(message, bytes) else message
         return super().handle(connection, text)

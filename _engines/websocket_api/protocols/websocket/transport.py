@@ -1,7 +1,7 @@
-"""Websocket frames as bytes, and the two places where tornado's own protocol is mended.
+"""Websocket frames as bytes, and the fixes to tornado's own protocol.
 
-A frame is built once and written to every client it is for; tornado's ``write_message`` costs a task and two futures
-per client.
+A frame is built once and written to each of its clients. tornado's ``write_message`` costs a task and two futures per
+client.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ...errors import INVALID_TEXT, PROTOCOL_ERROR, TOO_BIG, forget_frames
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode 1 or 2 (RFC 6455 section 5.2)
 CLOSE, PONG = 0x8, 0xA
-SMALL_BYTES = 1024  # of a part of a message: larger ones are bounded by the size of the message
-MAX_AFTER_CLOSE = 200  # frames that are parsed after our close frame, in search of the peer's; then all is read away
-DISCARD_SECONDS = 2.0  # how long is read away what still comes after a close frame of ours
+SMALL_BYTES = 1024  # of a part of a message: larger parts are bounded by the size of the message
+MAX_AFTER_CLOSE = 200  # frames parsed after our close frame, to find the peer's; the rest is discarded
+DISCARD_SECONDS = 2.0  # for which data after our close frame is read and discarded
 CHUNK = 65536
 
 
@@ -51,7 +51,7 @@ def _frame(first: int, payload: bytes) -> bytes:
 
 
 def valid_close(data: bytes) -> bool:
-    """Tell whether the payload of a close frame is one that a peer may send (RFC 6455 section 7.4)."""
+    """Return whether a peer may send a close frame with this payload (RFC 6455 section 7.4)."""
     if not data:
         return True
     if len(data) < 2:
@@ -65,34 +65,34 @@ def valid_close(data: bytes) -> bool:
 
 
 class Protocol(WebSocketProtocol13):
-    """Tornado's protocol, mended where a peer breaks it: he is told how, and is heard out before the socket closes.
+    """Tornado's protocol, which reports a protocol error, drains the socket and then closes it.
 
-    Tornado echoes any close code and drops who breaks the protocol without a word. And after a message that is too
-    big it closes the socket while the rest of the message is still arriving; the kernel then resets the connection
-    and the close frame is lost on the way.
+    Tornado echoes any close code, and drops a peer that breaks the protocol without a close frame. After a message
+    that is too big it closes the socket while the rest still arrives. The kernel then resets the connection, and the
+    close frame is lost.
     """
 
     fault = PROTOCOL_ERROR
-    """The code with which a connection ends that nobody has closed yet."""
+    """The close code, unless the connection was closed before."""
     _linger: asyncio.Task[None] | None = None
-    """Reads away what the peer still sends after our close frame."""
+    """Discards what the peer still sends after our close frame."""
     _too_big = False
-    """Whether that close frame said 1009."""
+    """Whether the code of our close frame was 1009."""
     _handled: int | None = None
-    """The opcode of the last frame, if it was handled: a message's, at its end, or a control frame's."""
+    """The opcode of the last frame if it was a control frame or ended a message."""
     _pinged = False
-    """Whether the peer owes us a pong."""
+    """Whether we wait for a pong."""
     _after_close = 0
     """Frames since our close frame."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.before_close: Callable[[], None] = lambda: None
-        """Called before the close frame is written, behind which nothing may be sent (RFC 6455 section 5.5.1)."""
+        """Called before the close frame is written: nothing may follow that (RFC 6455 section 5.5.1)."""
         self.unanswered: Callable[[], None] = lambda: None
-        """Called when a ping was not answered in time; it is to close the connection."""
+        """Called when a ping was not answered in time; closes the connection."""
         self.small_frame: Callable[[], float] = lambda: 0.0
-        """Called for each frame that costs work and ends no message; returns the seconds until the next is read."""
+        """Called for each frame that costs work and ends no message; returns seconds until the next frame is read."""
 
     def write_ping(self, data: bytes) -> None:
         """Send a ping."""
@@ -100,7 +100,7 @@ class Protocol(WebSocketProtocol13):
         super().write_ping(data)
 
     async def _receive_frame(self) -> None:
-        """Read a frame; what is small and ends no message is read as slowly as :attr:`small_frame` says."""
+        """Read a frame; after a small frame that ends no message, wait as long as :attr:`small_frame` says."""
         self._handled, before = None, len(self._fragmented_message_buffer or b"")
         await super()._receive_frame()
         if self.client_terminated:
@@ -108,7 +108,7 @@ class Protocol(WebSocketProtocol13):
         if self.server_terminated:
             self._after_close += 1
             if self._after_close > MAX_AFTER_CLOSE:
-                self._read_away()
+                self._drain()
             return
         grown = len(self._fragmented_message_buffer or b"") - before
         if self._handled == PONG and self._pinged:
@@ -129,13 +129,13 @@ class Protocol(WebSocketProtocol13):
             self._abort()
             return None
         if self.server_terminated and opcode != CLOSE:
-            return None  # it comes too late (RFC 6455 section 1.4)
+            return None  # too late (RFC 6455 section 1.4)
         return super()._handle_message(opcode, data)
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Close, with a code and a reason."""
         if code is None and reason is not None:
-            # Tornado itself, after a ping: its 1000 would tell who was only away for a while that all is done.
+            # Called by tornado after an unanswered ping: its 1000 would tell a slow client not to reconnect.
             self.unanswered()
             return
         if not self.server_terminated:
@@ -150,30 +150,30 @@ class Protocol(WebSocketProtocol13):
             super()._abort()
             return
         self.close(self.fault)  # nothing, where 1009 has been sent
-        self._read_away()
+        self._drain()
 
-    def _read_away(self) -> None:
-        """Parse no more frames, and close the socket when the peer has had time to read our close frame."""
+    def _drain(self) -> None:
+        """Parse no more frames, and close the socket once the peer has had time to read our close frame."""
         self.client_terminated = True  # ends tornado's own reading
         self._linger = asyncio.ensure_future(self._discard(self.stream))
-        self._linger.add_done_callback(self._discarded)
+        self._linger.add_done_callback(self._on_drained)
 
-    def _discarded(self, _: asyncio.Task[None]) -> None:
+    def _on_drained(self, _: asyncio.Task[None]) -> None:
         super()._abort()
         forget_error(self.stream)
 
     @staticmethod
     async def _discard(stream: IOStream) -> None:
         async def read() -> None:
-            with contextlib.suppress(StreamClosedError):  # caught here: a task and its error hold each other
+            with contextlib.suppress(StreamClosedError):  # caught here, since a task and its error hold each other
                 while True:
                     await stream.read_bytes(CHUNK, partial=True)
 
         if not stream.writing():
-            # The end of what we send lets the peer close at once; of the socket under TLS, which can then still read.
+            # A half-closed socket lets the peer close at once; TLS is bypassed, so that we can still read.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(stream.socket, socket.SHUT_WR)
-        # In vain, if it sends more than anybody needs to read.
+        # Give up on a peer that does not stop sending.
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(read(), DISCARD_SECONDS)
 
@@ -196,25 +196,25 @@ def _is_text(data: bytes) -> bool:
 
 
 class StreamTransport:
-    """Where an outbox writes to: one client's stream.
+    """Writes an outbox's frames to one client's stream.
 
-    :param drained: called when everything that was written has left
+    :param drained: called when all written bytes have left
     """
 
     def __init__(self, stream: IOStream) -> None:
         self._stream = stream
         self._awaited = False
-        """Whether :attr:`drained` will be called."""
+        """Whether :attr:`drained` is going to be called."""
         self.drained: Callable[[], None] = lambda: None
 
     def forget(self) -> None:
-        """Call nobody any more: the stream is gone."""
+        """Stop calling :attr:`drained`: the stream is gone."""
         self.drained = lambda: None
 
     def busy(self) -> bool:
-        """Tell whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.
+        """Return whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.
 
-        They may be none of ours but tornado's, which writes pings and pongs: who waits must hear of their end too.
+        They may be tornado's own pings and pongs; a waiting outbox must be called after those too.
         """
         if not self._stream.writing():
             return False
@@ -223,18 +223,18 @@ class StreamTransport:
         return True
 
     def write(self, data: bytes) -> None:
-        """Write; what the socket does not take at once waits in the stream.
+        """Write to the socket at once; the stream writes what the socket does not accept.
 
-        Nearly always the socket takes all: then the stream, which makes a future for every write, is left out of it.
+        Nearly always the socket accepts everything. Then this saves the future that the stream makes for every write.
         """
         sent = 0 if self._stream.writing() or self._stream.closed() else self._send(data)
         if sent == len(data):
             return
         try:
-            # A view: the rest of a frame is shared by all who have not got it yet.
+            # A view, so that slow clients share the rest of a frame.
             future = self._stream.write(memoryview(data)[sent:])
         except StreamClosedError:
-            return  # tornado tells the handler, which lets go of everything
+            return  # tornado calls the handler, which releases everything
         if self._stream.writing() and not self._awaited:
             self._await(future)
 
@@ -243,11 +243,11 @@ class StreamTransport:
         future.add_done_callback(self._written)
 
     def _send(self, data: bytes) -> int:
-        """Return how many bytes the socket took."""
+        """Return how many bytes the socket accepted."""
         try:
             return self._stream.write_to_fd(memoryview(data))
         except OSError:
-            return 0  # full, or gone: the stream meets the same, and knows what to do
+            return 0  # full or gone: the stream gets the same error, and handles it
 
     def _written(self, future: asyncio.Future[None]) -> None:
         self._awaited = False

@@ -125,9 +125,9 @@ def test_there_is_no_word_for_what_salt_api_does_not_know(message: dict[str, Any
 
 
 @pytest.mark.parametrize("codec", [ALL_EVENTS, SENT, FORMATTED_EVENTS, CHERRYPY_EVENTS, CHERRYPY_FORMATTED])
-def test_nothing_is_taken(codec: Codec) -> None:
-    """These formats are for sending."""
-    with pytest.raises(ValueError, match="nothing"):
+def test_a_format_of_a_stream_decodes_no_message(codec: Codec) -> None:
+    """These formats are for sending only."""
+    with pytest.raises(ValueError, match="for sending only"):
         codec.decode("{}")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from websocket_api.errors import ApiError
 from websocket_api.protocols.salt_api.job_formats import job_info, job_list
-from websocket_api.protocols.salt_api.low_fields import settled
-from websocket_api.protocols.salt_api.lowstate import CLIENTS, Askers, run
+from websocket_api.protocols.salt_api.low_fields import with_path_fields
+from websocket_api.protocols.salt_api.lowstate import CLIENTS, LowLogins, run
 
 JID = "20141103073312975821"
 TOKEN = "a" * 64
@@ -93,14 +93,14 @@ ON_ONE = {"client": "local_async", "tgt": "m1", "tgt_type": "glob"}
 @pytest.mark.parametrize("low", [{}, {"client": "local"}, {"client": "local_async"}, {"tgt": "m1"}, {"tgt_type": ""}])
 def test_what_a_path_says_need_not_be_stated(low: dict[str, Any]) -> None:
     """It may be, in the same words."""
-    assert settled(low, ON_ONE) == ON_ONE
+    assert with_path_fields(low, ON_ONE) == ON_ONE
 
 
 @pytest.mark.parametrize("low", [{"client": "runner"}, {"client": "local_batch"}, {"tgt": "*"}, {"tgt_type": "pcre"}])
 def test_what_contradicts_the_path_is_refused(low: dict[str, Any]) -> None:
     """Neither of both is left out in silence."""
     with pytest.raises(ApiError, match="differs from what the path says"):
-        settled(low, ON_ONE)
+        with_path_fields(low, ON_ONE)
 
 
 async def test_who_did_not_return_is_not_taken_for_a_false() -> None:
@@ -363,13 +363,13 @@ class Logins:
 async def test_credentials_in_a_low_buy_one_token_which_ends_with_the_request() -> None:
     """However many lows have the same; the session's own is not touched."""
     engine, logins = Engine(), Logins()
-    askers = Askers(engine.ask, logins, logins.give_back, has_session=True)
+    users = LowLogins(engine.ask, logins, logins.give_back, has_session=True)
     low = {"username": "bob", "password": "x", "eauth": "pam"}
     for _ in range(2):
-        await (await askers.of(low))("ping")
-    await (await askers.of({"token": TOKEN}))("ping")
-    await (await askers.of({}))("ping")
-    await askers.end()
+        await (await users.ask_for(low))("ping")
+    await (await users.ask_for({"token": TOKEN}))("ping")
+    await (await users.ask_for({}))("ping")
+    await users.end()
     assert logins.sold == [low]
     bought = f"{1:064x}"
     assert [fields.get("token") for _, fields in engine.asked] == [bought, bought, TOKEN, None]
@@ -380,7 +380,7 @@ async def test_credentials_in_a_low_buy_one_token_which_ends_with_the_request() 
 async def test_without_a_session_each_low_must_say_who_it_is_for(low: Any) -> None:
     """A token must look like one before anybody looks it up."""
     with pytest.raises(ApiError) as refused:
-        await Askers(Engine().ask, Logins(), Logins().give_back, has_session=False).of(low)
+        await LowLogins(Engine().ask, Logins(), Logins().give_back, has_session=False).ask_for(low)
     assert refused.value.code == "unauthenticated"
 
 
