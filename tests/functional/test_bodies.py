@@ -94,7 +94,7 @@ def served(run_engine: RunEngine) -> Iterator[tuple[Engine, Pull, str]]:
 @pytest.fixture(scope="module")
 def public(run_engine: RunEngine) -> Iterator[tuple[Engine, Pull]]:
     """An engine that takes webhooks of strangers, and what it fires."""
-    yield from _with_bus(run_engine({"webhook_disable_auth": True}, constants={"parts.HOOKS_PER_SECOND": 1}))
+    yield from _with_bus(run_engine({"webhook_disable_auth": True}, constants={"wiring.HOOKS_PER_SECOND": 1}))
 
 
 def send(engine: Engine, path: str, body: bytes, **headers: str) -> tuple[int, bytes, http.client.HTTPMessage]:

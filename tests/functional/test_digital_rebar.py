@@ -220,7 +220,7 @@ def test_who_leaves_while_the_password_is_looked_at_leaves_nothing(run_engine: R
     """Neither a token nor a connection that counts."""
     limits = {"connections": 1, "login_failures_per_minute": 1}
     engine = run_engine(
-        {"limits": limits, "trusted_proxies": ["127.0.0.1/32"]}, constants={"live.throttle.DELAY_STEP": 3.0}
+        {"limits": limits, "trusted_proxies": ["127.0.0.1/32"]}, constants={"core.access.throttle.DELAY_STEP": 3.0}
     )
     before = tokens(engine)
     for address in ("10.0.0.1", "10.0.0.2"):

@@ -276,7 +276,7 @@ def test_the_deadline_stands_still_while_a_password_is_checked(run_engine: RunEn
             "limits": {"login_failures_per_minute": 1, "auth_seconds": AUTH_SECONDS},
             "trusted_proxies": ["127.0.0.1/32"],
         },
-        constants={"live.throttle.DELAY_STEP": 10.0},
+        constants={"core.access.throttle.DELAY_STEP": 10.0},
     )
     for number in range(2):
         with engine.client(headers={"X-Forwarded-For": f"10.0.0.{number}"}) as client, pytest.raises(Refused):
@@ -296,7 +296,7 @@ def test_silent_connections_leave_files_free(run_engine: RunEngine) -> None:
     """Who connects and says nothing is counted by nobody yet; the log tells it once, and later all is as before."""
     most = 90
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    engine = run_engine(constants={"doors.listening.SPARE_FILES": 2 * (files - most)})
+    engine = run_engine(constants={"protocols.http_server.SPARE_FILES": 2 * (files - most)})
     with contextlib.ExitStack() as stack:
         silent = [
             stack.enter_context(socket.create_connection(("127.0.0.1", engine.port), timeout=10)) for _ in range(most)

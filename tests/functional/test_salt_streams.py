@@ -598,7 +598,9 @@ def test_rest_cherrypys_websocket_is_served(house: House) -> None:
     with contextlib.closing(house.socket("ws")) as ws:
         ws.send("something else")
         assert answered(ws)
-        house.bus.send(("my/early", {}))
+        with house.stream() as stream:
+            house.bus.send(("my/early", {}))
+            stream.until(house.mark())  # the engine has read the early event
         ws.send_binary(READY.encode())
         assert answered(ws)
         frames = []
