@@ -156,7 +156,7 @@ def _option_faults(chosen: dict[str, Any], saltenv: str) -> list[str]:
         _copy("_engines/websocket_api", engines / "websocket_api", saltenv)
         _copy("schemas", schemas, saltenv)
         answer = subprocess.run(
-            [sys.executable, "-m", "websocket_api.check", str(schemas)],
+            [sys.executable, "-m", "websocket_api.check_options", str(schemas)],
             input=json.dumps(chosen),
             env={**os.environ, "PYTHONPATH": str(engines)},
             capture_output=True,

@@ -339,7 +339,7 @@ def test_an_error_before_the_login_comes_in_that_type_too(engine: Engine) -> Non
     assert yaml.safe_load(body)["error"] == "unauthenticated"
 
 
-@pytest.mark.parametrize("id_", ["0", "9007199254740992", "99999999999999999", "1" * 20, "1" * 21])
+@pytest.mark.parametrize("id_", ["0", "9007199254740992", "99999999999999999", "1" * 21])
 @pytest.mark.parametrize(
     ("method", "path", "what"),
     [("GET", "/batches", "batch"), ("DELETE", "/batches", "batch"), ("GET", "/requests", "request")],
@@ -350,9 +350,10 @@ def test_a_number_that_is_no_batch_is_not_found(engine: Engine, id_: str, method
     assert (response.status, json.loads(body)["message"]) == (404, f"Can't find {what} id: {id_}")
 
 
-def test_a_job_cannot_be_deleted(engine: Engine) -> None:
-    """The paths of jobs and batches meet at ``/jobs/ID``: 20 digits are a job's, which is only to be read."""
-    response, _ = ask(engine, "DELETE", f"/jobs/{'1' * 20}", headers={"X-Auth-Token": engine.token()})
+@pytest.mark.parametrize("path", ["/jobs", "/batches"])
+def test_a_job_cannot_be_deleted(engine: Engine, path: str) -> None:
+    """The paths of jobs and batches meet: 20 digits are a job's id, and a job can only be read."""
+    response, _ = ask(engine, "DELETE", f"{path}/{'1' * 20}", headers={"X-Auth-Token": engine.token()})
     assert response.status == 405
 
 

@@ -195,7 +195,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(make_engin
 
 def test_salt_3006_is_refused(make_engine: MakeEngine) -> None:
     """Salt 3006 hides tornado behind an old copy: the engine says which Salt it needs."""
-    engine = make_engine(constants={"master.ground.SALT_LINE": 3006})
+    engine = make_engine(constants={"salt_master.requirements.SALT_LINE": 3006})
     line = start_and_hear(engine)
     assert "Salt 3006" in line
     assert "needs Salt 3007 or newer" in line

@@ -49,7 +49,7 @@ def stage(salt_factories: Any, file_root: Path, tmp_path: Path, moment: Path) ->
     """A master whose engine can be told to kill itself, and a minion."""
     engines = tmp_path / "engines"
     shutil.copytree(CHECKOUT / "_engines", engines, ignore=shutil.ignore_patterns("__pycache__"))
-    with (engines / "websocket_api/operations/batchjobs.py").open("a") as code:
+    with (engines / "websocket_api/operations/batch_jobs.py").open("a") as code:
         code.write(DIES.format(moment=str(moment)))
     config = {"engines_dirs": [str(engines)], "gather_job_timeout": 3}
     with staged(salt_factories, file_root, "killed", minion=True, config=config) as stage:

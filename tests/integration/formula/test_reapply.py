@@ -121,7 +121,7 @@ def test_a_sync_deletes_nothing_of_others(served: Host) -> None:
     others = [master / "runners" / "mine.py", master / "engines" / "mine.py", minion / "modules" / "mine.py"]
     for path in others:
         path.write_text("")
-    left = master / "engines" / "websocket_api" / "live" / "of_an_earlier_release.py"
+    left = master / "engines" / "websocket_api" / "core" / "of_an_earlier_release.py"
     left.write_text("")
     outcomes = served.apply("websocket_api.sync", served.pillar())
     assert not failed(outcomes)

@@ -14,7 +14,6 @@ import yaml
 from ...core.delivery.decoding import check, read_json
 from ...core.events.encoding import MAX_DIGITS, encode, plain
 from ...errors import ApiError
-from ...salt_master import arguments, yaml_documents
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
 MAX_VALUES = 200_000  # in one YAML document: nested aliases can stand for more than fits into memory
@@ -122,6 +121,9 @@ def _json(text: str) -> Any:
 
 def _yaml(text: str) -> Any:
     try:
+        # Imported late, as all of Salt's: these modules load without Salt, which unit tests rely on.
+        from ...salt_master import yaml_documents
+
         value = yaml_documents.load(text, MAX_DIGITS)
         check(value, MAX_VALUES)
     except ValueError:
@@ -137,16 +139,16 @@ def _plain_text(text: str) -> Any:
         return text
 
 
-def fields(text: str, charset: str = "utf-8") -> dict[str, list[str]]:
+def fields(text: str, charset: str = "utf-8", code: str = "bad_message") -> dict[str, list[str]]:
     """Return the values of each field of a form or query, as sent.
 
-    :raises ApiError: bad_json for another charset, and for too many fields
+    :raises ApiError: with this code if the text is not in this charset, or has too many fields
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, encoding=charset, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
-        message = f"this is not a form in {charset.upper()}, or has more than {MAX_FIELDS} fields"
-        raise ApiError("bad_json", message) from None
+        sentence = f"this is not a form in {charset.upper()}, or has more than {MAX_FIELDS} fields"
+        raise ApiError(code, sentence) from None
     gathered: dict[str, list[str]] = {}
     for name, value in pairs:
         gathered.setdefault(name, []).append(value)
@@ -154,10 +156,12 @@ def fields(text: str, charset: str = "utf-8") -> dict[str, list[str]]:
 
 
 def _form(text: str, charset: str = "utf-8") -> dict[str, Any]:
-    gathered = fields(text, charset)
+    gathered = fields(text, charset, "bad_json")
     arg, kwarg = gathered.pop("arg", None), gathered.pop("kwarg", None)
     form: dict[str, Any] = {name: values[0] if len(values) == 1 else values for name, values in gathered.items()}
     if arg is not None:
+        from ...salt_master import arguments
+
         form["arg"] = [arguments.read(value) for value in arg]
     if kwarg is not None:
         form |= _keywords(kwarg)
@@ -172,7 +176,11 @@ def _keywords(values: list[str]) -> dict[str, Any]:
     if len(values) > 1:
         fault = {"path": "/kwarg", "message": "must not be there twice"}
         raise ApiError("bad_message", f"kwarg {fault['message']}", [fault])
-    return {"kwarg": arguments.read(values[0])} if values[0] else {}
+    if not values[0]:
+        return {}
+    from ...salt_master import arguments
+
+    return {"kwarg": arguments.read(values[0])}
 
 
 def _weight(wanted: dict[str, float], kind: str) -> float:

@@ -22,6 +22,7 @@ from ..salt_api.resources import JobsHandler
 from ..websocket.handler import SocketHandler
 
 MOST_IDS = 100  # in every object that a websocket sends; a larger batch has its ids in the first one only
+JID_LENGTH = 20
 NORMAL = 1000  # RFC 6455 section 7.4.1: all is said
 CLOSES = {
     "not_found": NORMAL,
@@ -85,6 +86,8 @@ class OneBatchHandler(BatchHandler):
 
     async def delete(self, id_: str) -> None:
         """Cancel a batch and forget it."""
+        if len(id_) == JID_LENGTH:
+            raise ApiError("bad_message", "a job cannot be deleted; `cancel` stops it", status=405)
         await self.ask("cancel_batch", batch=known_id(id_, "batch"), forget=True)
         self.set_status(204)
         self.clear_header("Content-Type")
