@@ -82,7 +82,7 @@ class BackgroundTasks:
     async def _read_bus(self) -> None:
         """Follow the bus; this returns only by a fault, and an engine that reads no more must not look healthy."""
         try:
-            await self._parts.bus.read(self._services.hub.take, self._lost, self._broke)
+            await self._parts.bus.read(self._services.hub.publish, self._lost, self._broke)
         except Exception:
             self._lost()
             raise
@@ -95,7 +95,9 @@ class BackgroundTasks:
         self._broke()
 
     def _broke(self) -> None:
-        self._services.views.broke(self._services.hub.broke())
+        gap = self._services.hub.append_gap()
+        for feed in (self._services.job_feed, self._services.minion_feed):
+            feed.send_gap(gap)
         self._services.minions.keys_stale = True
 
     async def _tick(self) -> None:
@@ -104,7 +106,7 @@ class BackgroundTasks:
         self._services.sessions.expire()
         self._services.jobs_in_flight.tick()
         self._services.runners_in_flight.tick()
-        self._services.history.forget(self._services.wall())
+        self._services.history.drop_old(self._services.wall())
 
     def _look_at_bus(self) -> None:
         """Say at CRITICAL, once, that the bus stays away: Salt 3008 does not start its publisher again."""
@@ -160,7 +162,7 @@ class BackgroundTasks:
             if self._services.jobs.get(jid) is None:
                 stored = await self._parts.store.job(jid)
                 if stored is not None:
-                    self._services.jobs.remember(from_store(jid, stored))
+                    self._services.jobs.add_cached(from_store(jid, stored))
 
     def _session_ended(self, session: Session) -> None:
         for connection in self._connections():

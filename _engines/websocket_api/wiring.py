@@ -28,8 +28,9 @@ from .core.minions.answers import Answers
 from .core.minions.registry import MinionRegistry
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
+from .core.subscriptions.jobs import JobFeed
+from .core.subscriptions.minions import MinionFeed
 from .core.subscriptions.regex import Allowances
-from .core.subscriptions.snapshot_feeds import Views
 from .fair_share import Askers
 from .operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers the operations
 from .operations.batch_jobs import BatchJobs
@@ -107,27 +108,20 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
             patterns_per_user=limits.patterns_per_user,
         ),
         history=history,
-        book=book,
-        fleet=minions_seen,
+        jobs=book,
+        minions=minions_seen,
         visibility=visibility,
         later=later,
         clock=clock,
         wall=wall,
     )
-    views = Views(
-        history=history,
-        book=book,
-        fleet=minions_seen,
-        visibility=visibility,
-        later=later,
-        clock=clock,
-        turns=turns,
-    )
-    rebar = RebarClients(hub=hub, book=book, views=views, most=limits.subscriptions_per_connection, wall=wall)
+    job_feed = JobFeed(history=history, jobs=book, visibility=visibility, later=later, clock=clock, turns=turns)
+    minion_feed = MinionFeed(history=history, minions=minions_seen, later=later, clock=clock, turns=turns)
+    rebar = RebarClients(hub=hub, jobs=book, job_feed=job_feed, most=limits.subscriptions_per_connection, wall=wall)
     watcher = JobWatcher(
-        book=book,
-        fleet=minions_seen,
-        watched=lambda: [*views.followed_jobs(), *rebar.followed_jobs(), *dispatch.watched()],
+        jobs=book,
+        minions=minions_seen,
+        watched=lambda: [*job_feed.followed_jobs(), *rebar.followed_jobs(), *dispatch.watched()],
         publish=lambda fun, arg, names: commands_.publish_as_master(fun, arg, {}, names),
         answer_seconds=opts.get("gather_job_timeout", 10),
         clock=clock,
@@ -175,7 +169,8 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         hub=hub,
         jobs=book,
         minions=minions_seen,
-        views=views,
+        job_feed=job_feed,
+        minion_feed=minion_feed,
         visibility=visibility,
         job_watcher=watcher,
         batches=batch_book,
@@ -194,7 +189,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
             **{name: one.turns.shares for name, one in in_flight.items()},
         },
         commands=commands_,
-        answers=Answers(book=book, fleet=minions_seen, clock=clock),
+        answers=Answers(jobs=book, minions=minions_seen, clock=clock),
         functions=functions,
         job_cache=store,
         match=minions.match,

@@ -1,4 +1,4 @@
-"""What has happened since the engine started, in numbers; gauges are read when somebody asks (protocols/metrics.py)."""
+"""Counts since the engine started; gauges are read at the time of the request (protocols/metrics.py)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 @dataclass
 class Counters:
-    """Counts that only rise."""
+    """Counts that only increase."""
 
     events_read: int = 0
     events_delivered: int = 0
-    """Events handed to clients: one event to ten clients counts ten."""
+    """Events sent to clients: one event to ten clients counts ten."""
     events_dropped: int = 0
-    """Events not handed to a slow client that asked for ``overflow: drop``."""
+    """Events not sent to slow clients that set ``overflow: drop``."""
     bus_losses: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     """By operation."""
     errors: Counter[str] = field(default_factory=Counter)
     """Error replies, by code."""
     closes: Counter[int] = field(default_factory=Counter)
-    """Connections that the engine ended, by close code."""
+    """Connections that the engine closed, by close code."""
     login_failures: int = 0
     last_stamp: str = ""
-    """``_stamp`` of the newest event, and when it was read: the difference is how far the engine is behind."""
+    """``_stamp`` of the newest event. ``last_read`` is when it was read: the difference is the engine's delay."""
     last_read: float = 0.0
 
-    def shown(self) -> dict[str, Any]:
-        """Return the counts by name, those by operation, code and the like as objects."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts by name; those by operation or code are objects."""
         counts = {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("last_")}
         return {
             name: {str(key): count for key, count in value.items()} if isinstance(value, Counter) else value

@@ -39,7 +39,7 @@ async def ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
     job = await _sent(call, key, asker, arg)
     if known is not None:
         return known.value
-    await call.services.job_watcher.ended(job, call.get("timeout", 60), call.caller)
+    await call.services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller)
     return _returned(job, minion)
 
 

@@ -68,7 +68,7 @@ class BatchJobs:
             if fault.code != "no_minions":
                 raise
             return  # nobody is left who could run it
-        self._watcher.canceling(asked["jid"], job.jid)
+        self._watcher.watch_cancel(asked["jid"], job.jid)
 
     async def job(self, jid: str) -> Job | None:
         """Return a job as the job cache has it."""

@@ -84,7 +84,7 @@ async def publish(
         }
         if "metadata" in extra:
             load["metadata"] = extra["metadata"]
-        place.job = services.jobs.started(started["jid"], load, session.user, session.eauth)
+        place.job = services.jobs.add_started(started["jid"], load, session.user, session.eauth)
         return place.job
 
 
@@ -111,7 +111,7 @@ async def cmd(call: Call) -> dict[str, Any]:
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
-    await call.services.job_watcher.ended(job, call.get("timeout", 60), call.caller)
+    await call.services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller)
     return _job_view(call, job)
 
 
@@ -158,10 +158,10 @@ async def runner(call: Call) -> Any:
         with only_for_who_may(call, "runner", fun, arg, kwarg):
             started = await services.commands.runner(session.token, fun, arg, kwarg)
         call.noted["jid"] = started["jid"]
-        job = place.job = services.jobs.called_here("runner", started["jid"], fun, session.user, session.eauth)
+        job = place.job = services.jobs.add_called("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
         return started
-    if not await services.job_watcher.ended(job, call.get("timeout", 60), call.caller):
+    if not await services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller):
         raise ApiError("timeout", "the runner is still running", {"jid": job.jid})
     return {**started, "return": job.value, "success": bool(job.success)} if call.get("full") else job.value
 
@@ -178,14 +178,14 @@ async def wheel(call: Call) -> Any:
         parse = {"parse": True} if call.caller.reads_like_salt else {}
         ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
     call.noted["jid"] = ran["jid"]
-    services.jobs.called_here("wheel", ran["jid"], fun, session.user, session.eauth)
+    services.jobs.add_called("wheel", ran["jid"], fun, session.user, session.eauth)
     if sync:
         return ran if call.get("full") else ran["return"]
     return {"jid": ran["jid"], "tag": ran["tag"]}
 
 
 def _job_view(call: Call, job: Job) -> dict[str, Any]:
-    view = call.services.views.job_view(job, call.viewer)
+    view = call.services.job_feed.view(job, call.viewer)
     if view is None:
         raise ApiError("not_found", "there is no such job")
     return view

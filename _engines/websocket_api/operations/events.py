@@ -7,7 +7,7 @@ from typing import Any
 from ..core.events.encoding import decode
 from ..core.events.tags import MINIONS_MARK, is_reserved, travels_whole
 from ..core.subscriptions.filters import make
-from ..core.subscriptions.waits import Wait
+from ..core.subscriptions.wait import Wait
 from ..errors import ApiError
 from .call import Call, operation
 from .commands import need_client, publish

@@ -28,7 +28,7 @@ async def find(services: Services, jid: str) -> Job | None:
     stored = await services.job_cache.job(jid)
     if stored is None:
         return None
-    return services.jobs.remember(from_store(jid, stored))
+    return services.jobs.add_cached(from_store(jid, stored))
 
 
 def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
@@ -37,7 +37,7 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
     fun = function_of(load) or ""
     kind = stored["kind"]
     called = kind != "job"
-    if called or stored["said_by"] is not None:
+    if called or stored["reported_by"] is not None:
         load["arg"] = redact({"fun_args": load.get("arg")})["fun_args"]
         returns = {name: _without_call_secrets(data) for name, data in returns.items()}
     if PEM_MARK in encode([load.get("arg"), returns]):
@@ -52,7 +52,7 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
         user=load.get("user"),
         start_time=load.get("start_time") or start_time(jid),
         metadata=load.get("metadata"),
-        said_by=stored["said_by"],
+        reported_by=stored["reported_by"],
     )
     if called:
         for data in returns.values():
@@ -60,7 +60,7 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
             job.size += len(encode(job.value))
         return job
     for minion, data in returns.items():
-        job.returned(minion, data, len(encode(data)), 0.0)
+        job.apply_return(minion, data, len(encode(data)), 0.0)
         job.end_time = None  # the job cache does not say when
     job.expect(load.get("minions") or ())
     # Whether those who did not return still run it, only a question to them would tell.
@@ -84,7 +84,7 @@ async def visible(call: Call, jid: str) -> tuple[Job, dict[str, Any]]:
     def look() -> Iterator[None]:
         nonlocal view
         if job is not None:
-            view = call.services.views.job_view(job, call.viewer)
+            view = call.services.job_feed.view(job, call.viewer)
         yield
 
     await call.in_turns(look())
@@ -100,7 +100,7 @@ async def visible_jobs(call: Call, jids: Iterable[str]) -> list[Job]:
 
     def look() -> Iterator[None]:
         for job in jobs:
-            if not call.services.views.sees_job(job, call.viewer):
+            if not call.services.job_feed.sees_job(job, call.viewer):
                 raise no_job()
             yield
 
@@ -142,7 +142,7 @@ def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
             break
         if not _wanted(call.message, job):
             continue
-        view = call.services.views.job_view(job, call.viewer, parts=False)
+        view = call.services.job_feed.view(job, call.viewer, parts=False)
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
             continue
         found.append(view)
@@ -185,5 +185,5 @@ async def cancel(call: Call) -> dict[str, Any]:
         started = await publish(call, stop, [jid], {}, waiting, "list")
         canceling = started.jid
         call.noted["jid"] = jid
-    services.job_watcher.canceling(canceling, jid)
+    services.job_watcher.watch_cancel(canceling, jid)
     return {"jid": jid, "minions": waiting}

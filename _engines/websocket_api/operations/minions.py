@@ -84,7 +84,7 @@ def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
     known, only = services.minions.all(), call.get("minions")
     for name in sorted(known) if only is None else dict.fromkeys(only):
         yield
-        view = services.views.fleet_view(call.viewer, [name], grains=grains).get(name)
+        view = services.minion_feed.visible(call.viewer, [name], grains=grains).get(name)
         if view is None:
             continue
         found.append(view)

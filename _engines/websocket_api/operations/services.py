@@ -23,8 +23,9 @@ from ..core.minions.answers import Answers
 from ..core.minions.registry import MinionRegistry
 from ..core.subscriptions.hub import Hub
 from ..core.subscriptions.job_watcher import JobWatcher
+from ..core.subscriptions.jobs import JobFeed
+from ..core.subscriptions.minions import MinionFeed
 from ..core.subscriptions.regex import Allowances
-from ..core.subscriptions.snapshot_feeds import Views
 from ..fair_share import FairShare
 from ..settings import Settings
 
@@ -91,7 +92,7 @@ class JobCache(Protocol):
     """The master's job cache (salt_master/job_cache.py)."""
 
     async def job(self, jid: str) -> dict[str, Any] | None:
-        """Return ``{kind, said_by, load, returns}``."""
+        """Return ``{kind, reported_by, load, returns}``."""
         ...
 
 
@@ -118,7 +119,8 @@ class Services:
     hub: Hub
     jobs: JobRegistry
     minions: MinionRegistry
-    views: Views
+    job_feed: JobFeed
+    minion_feed: MinionFeed
     visibility: Visibility
     job_watcher: JobWatcher
     batches: BatchRegistry

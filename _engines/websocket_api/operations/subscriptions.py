@@ -7,10 +7,10 @@ from typing import Any
 
 from ..core.batches.subscriptions import BatchSubscription
 from ..core.delivery.connection import Subscription
-from ..core.subscriptions.all_jobs import AllJobsSubscription
 from ..core.subscriptions.events import EventSubscription
 from ..core.subscriptions.filters import make
-from ..core.subscriptions.snapshots import JobSubscription, MinionsSubscription
+from ..core.subscriptions.jobs import JobSubscription
+from ..core.subscriptions.minions import MinionSubscription
 from ..errors import ApiError
 from .call import Call, operation
 from .jobs import visible_jobs
@@ -61,7 +61,7 @@ async def _follow_events(call: Call) -> Followed:
 
     def begin() -> None:
         if since is not None and start is None:
-            subscription.tell_gap("epoch", None, None)
+            subscription.send_gap("epoch", None, None)
         subscription.start(start)
 
     _keep(call, subscription, begin)
@@ -86,26 +86,19 @@ async def _follow_jobs(call: Call) -> Followed:
     services, connection, session = call.services, call.connection, call.session
     wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
     without_return = call.get("without_return", False)
-    subscription: JobSubscription
-    if wanted == ALL_JOBS:
-        number = connection.next_number()
-        subscription = AllJobsSubscription(
-            services.views, connection, number, session, only=only, without_return=without_return
-        )
-    else:
-        jobs = await visible_jobs(call, [wanted] if isinstance(wanted, str) else wanted)
-        number = connection.next_number()
-        subscription = JobSubscription(
-            services.views, connection, number, session, jobs, only=only, without_return=without_return
-        )
+    jobs = None if wanted == ALL_JOBS else await visible_jobs(call, [wanted] if isinstance(wanted, str) else wanted)
+    number = connection.next_number()
+    subscription = JobSubscription(
+        services.job_feed, connection, number, session, jobs, only=only, without_return=without_return
+    )
     _keep(call, subscription, subscription.start)
     return subscription, None
 
 
 async def _follow_minions(call: Call) -> Followed:
     connection, session = call.connection, call.session
-    subscription = MinionsSubscription(
-        call.services.views,
+    subscription = MinionSubscription(
+        call.services.minion_feed,
         connection,
         connection.next_number(),
         session,

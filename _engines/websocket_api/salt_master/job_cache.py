@@ -46,10 +46,10 @@ class JobCache:
         self._local = threading.local()
 
     async def job(self, jid: str) -> dict[str, Any] | None:
-        """``{"kind", "said_by", "load", "returns": {minion: {"return", "retcode", "success"}}}``, or None if unknown.
+        """Return ``{"kind", "reported_by", "load", "returns": {minion: {"return", "retcode", "success"}}}``, or None.
 
-        ``kind`` is job, runner or wheel. ``said_by`` is null where the master itself stored what ran; else the minion
-        whose return is all that tells of it, and who could have named any function.
+        ``kind`` is job, runner or wheel. ``reported_by`` is None if the master itself stored what ran; else it is the
+        minion whose return is the only source, and which could have named any function.
 
         ``load`` holds jid, fun, arg, tgt, tgt_type, user, start_time (ISO 8601, UTC), minions (ids or null) and
         metadata where the job has some. ``arg`` is in the form that ``salt/job/JID/new`` has: keyword arguments are a
@@ -97,7 +97,7 @@ class JobCache:
         call = self._call(jid, stored, returned)
         return {
             "kind": "job" if call is None else call["fun"].partition(".")[0],
-            "said_by": str(stored.get("id", "")) if call is None and "return" in stored else None,
+            "reported_by": str(stored.get("id", "")) if call is None and "return" in stored else None,
             "load": self._load(jid, stored, call),
             "returns": {str(minion): _outcome(data, call) for minion, data in returned.items()},
         }

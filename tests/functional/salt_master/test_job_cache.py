@@ -83,7 +83,7 @@ async def test_what_ran_on_the_master_is_a_runner_or_wheel(master: Master, kind:
     """With its user, arguments and return."""
     master.call(fun=f"{kind}.test.arg", fun_args=["x"], user="ann", success=True, **{"return": ["x"]})
     job = await master.job()
-    assert (job.kind, job.fun, job.user, job.arg, job.value, job.success, job.said_by) == (
+    assert (job.kind, job.fun, job.user, job.arg, job.value, job.success, job.reported_by) == (
         kind,
         "test.arg",
         "ann",
@@ -106,7 +106,7 @@ async def test_a_return_makes_no_runner_of_a_published_job(master: Master, hosti
     world = World()
     for session in (world.session("test.ping", user="viewer"), world.session({"@runner": ["test.*"]}, user="viewer")):
         assert world.visibility.sees_job(session.viewer, job) is False
-        assert world.views.job_view(job, session.viewer) is None
+        assert world.job_feed.view(job, session.viewer) is None
 
 
 @pytest.mark.parametrize("hostile", ["hostile", "salt_master"])
@@ -131,12 +131,12 @@ async def test_a_call_stored_in_the_masters_name_is_of_that_jid_alone(master: Ma
     master.take("good", "secret", fun="state.apply")
     job = await master.job()
     assert (job.kind, job.user, job.parts["good"].value) == ("job", "", "secret")
-    assert job.said_by is not None
+    assert job.reported_by is not None
 
 
 async def test_a_job_that_a_minion_started_is_shown_by_its_own_word(master: Master) -> None:
     """``salt-call`` and the minion's scheduler publish nothing: there is only their return."""
     master.take("m1", True, fun="test.ping", fun_args=["x"])
     job = await master.job()
-    assert (job.kind, job.fun, job.arg, job.user, job.said_by) == ("job", "test.ping", ["x"], "", "m1")
+    assert (job.kind, job.fun, job.arg, job.user, job.reported_by) == ("job", "test.ping", ["x"], "", "m1")
     assert World().visibility.sees_job(World().session("test.ping").viewer, job) is True

@@ -21,8 +21,9 @@ from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
 from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.core.subscriptions import filters
 from websocket_api.core.subscriptions.hub import Hub
+from websocket_api.core.subscriptions.jobs import JobFeed
+from websocket_api.core.subscriptions.minions import MinionFeed
 from websocket_api.core.subscriptions.regex import Allowance
-from websocket_api.core.subscriptions.snapshot_feeds import Views
 from websocket_api.jids import start_time
 from websocket_api.protocols.digital_rebar.clients import RebarClients
 
@@ -129,13 +130,14 @@ class World:
         self.book = JobRegistry(most=100, clock=self.time)
         self.fleet = MinionRegistry(self.time)
         self.visibility = Visibility(self.book.get, "root")
-        parts = {"history": self.history, "book": self.book, "fleet": self.fleet, "visibility": self.visibility}
         self.turns = Turns(self.time.later, self.time)
         self.limits = limits or UserLimits()
-        timing = {"later": self.time.later, "clock": self.time, "turns": self.turns}
-        self.hub = Hub(**parts, **timing, wall=self.time, limits=self.limits)
-        self.views = Views(**parts, **timing)
-        self.rebar = RebarClients(hub=self.hub, book=self.book, views=self.views, most=5, wall=self.time)
+        common = {"history": self.history, "later": self.time.later, "clock": self.time, "turns": self.turns}
+        jobs = {**common, "jobs": self.book, "visibility": self.visibility}
+        self.hub = Hub(**jobs, minions=self.fleet, wall=self.time, limits=self.limits)
+        self.job_feed = JobFeed(**jobs)
+        self.minion_feed = MinionFeed(**common, minions=self.fleet)
+        self.rebar = RebarClients(hub=self.hub, jobs=self.book, job_feed=self.job_feed, most=5, wall=self.time)
 
     def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:
         """A session of somebody with this auth list."""
@@ -146,7 +148,7 @@ class World:
         """Put an event on the bus; what tells of a job that begins is stamped with the time of its jid, as by Salt."""
         about = topic(tag, data)
         made = start_time(about.jid) if about.jid and about.kind in ANNOUNCING else None
-        self.hub.take(tag, data if made is None else {"_stamp": made, **data})
+        self.hub.publish(tag, data if made is None else {"_stamp": made, **data})
 
     def publish(self, *minions: str, fun: str = "test.ping", arg: tuple[Any, ...] = (), user: str = "root") -> str:
         """Put a job on the bus."""

@@ -217,9 +217,9 @@ class Engine:
         world.fleet.read_keys(dict.fromkeys(MINIONS, "accepted"))
         targets = TargetSets(lambda expression: self.match(expression, "compound"), world.time)
         watcher = JobWatcher(
-            book=world.book,
-            fleet=world.fleet,
-            watched=lambda: [*world.views.followed_jobs(), *dispatch.watched()],
+            jobs=world.book,
+            minions=world.fleet,
+            watched=lambda: [*world.job_feed.followed_jobs(), *dispatch.watched()],
             publish=lambda fun, arg, names: self.commands.publish_as_master(fun, arg, {}, names),
             answer_seconds=10,
             clock=world.time,
@@ -270,7 +270,8 @@ class Engine:
             hub=world.hub,
             jobs=world.book,
             minions=world.fleet,
-            views=world.views,
+            job_feed=world.job_feed,
+            minion_feed=world.minion_feed,
             visibility=world.visibility,
             job_watcher=watcher,
             batches=book,
@@ -282,7 +283,7 @@ class Engine:
             loop_time=LoopTime(time.perf_counter),
             fair_shares={name: one.turns.shares for name, one in in_flight.items()},
             commands=self.commands,
-            answers=Answers(book=world.book, fleet=world.fleet, clock=world.time),
+            answers=Answers(jobs=world.book, minions=world.fleet, clock=world.time),
             functions=Functions(),
             job_cache=self.store,
             match=self.match,

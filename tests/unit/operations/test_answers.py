@@ -77,7 +77,7 @@ async def test_an_answer_of_long_ago_is_not_used(kind: str, fields: dict[str, st
     await ann.ask(kind, **fields)
     engine.world.time.pass_(answers.KEEP_SECONDS + 1)
     engine.commands.answers = {}
-    monkeypatch.setattr(engine.services.job_watcher, "ended", _not_in_time)
+    monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", _not_in_time)
     ann = await engine.user()
     assert await code(ann, kind, **fields) == "timeout"
 
@@ -207,13 +207,13 @@ async def test_an_answer_that_came_too_late_for_its_call_is_kept() -> None:
 async def test_the_wait_is_that_of_a_job(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute, unless the message says otherwise, up to an hour."""
     engine, waits = answering(), []
-    ended = engine.services.job_watcher.ended
+    ended = engine.services.job_watcher.wait_for_end
 
     async def noted(job: Any, seconds: float, connection: Any) -> bool:
         waits.append(seconds)
         return await ended(job, seconds, connection)
 
-    monkeypatch.setattr(engine.services.job_watcher, "ended", noted)
+    monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", noted)
     ann = await engine.user()
     fields = {"module": "pkg.install"} if kind == "signature" else {}
     await ann.ask(kind, tgt="db", **fields)

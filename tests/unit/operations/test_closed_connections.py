@@ -24,7 +24,7 @@ class Store:
     async def job(self, jid: str) -> dict[str, Any]:
         self.meanwhile()
         load = {"fun": "test.ping", "minions": ["a"], "user": "ann"}
-        return {"kind": "job", "said_by": None, "load": load, "returns": {}}
+        return {"kind": "job", "reported_by": None, "load": load, "returns": {}}
 
 
 def test_nobody_waits_for_a_connection_that_is_gone() -> None:

@@ -90,7 +90,7 @@ async def test_sync_answers_with_what_there_is_when_the_time_is_up(monkeypatch: 
     async def at_once(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr(engine.services.job_watcher, "ended", at_once)
+    monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", at_once)
     job = await (await engine.user()).ask("cmd", fun="test.ping", tgt="*", mode="sync", timeout=1)
     assert (job["state"], job["done"]) == ("running", 0)
 
@@ -184,7 +184,7 @@ async def test_a_runner_that_is_too_slow_is_named() -> None:
     async def at_once(*_: Any) -> bool:
         return False
 
-    engine.services.job_watcher.ended = at_once  # type: ignore[method-assign]
+    engine.services.job_watcher.wait_for_end = at_once  # type: ignore[method-assign]
     fault = await fails(talker, "runner", fun="manage.up", mode="sync", timeout=1)
     assert (fault.code, fault.error["details"]) == ("timeout", {"jid": "20261123150000000001"})
 

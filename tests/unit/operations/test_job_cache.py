@@ -11,11 +11,11 @@ from tests.unit.core.support import JID
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n"
 
 
-def stored(fun: str, arg: list[Any], value: Any, said_by: str | None = None) -> dict[str, Any]:
+def stored(fun: str, arg: list[Any], value: Any, reported_by: str | None = None) -> dict[str, Any]:
     load = {"jid": JID, "fun": fun, "arg": arg, "tgt": "*", "user": "ann", "minions": ["a"]}
-    kind = fun.partition(".")[0] if fun.startswith(("runner.", "wheel.")) and said_by is None else "job"
+    kind = fun.partition(".")[0] if fun.startswith(("runner.", "wheel.")) and reported_by is None else "job"
     returns = {"a": {"return": value, "retcode": 0, "success": True}}
-    return {"kind": kind, "said_by": said_by, "load": load, "returns": returns}
+    return {"kind": kind, "reported_by": reported_by, "load": load, "returns": returns}
 
 
 def test_a_private_key_in_a_stored_return_is_hidden() -> None:
@@ -36,7 +36,7 @@ def test_secrets_of_another_masters_runner_are_hidden() -> None:
     """In a shared job cache it is no runner of this master, and its return is its whole event."""
     arguments = [1, {"password": "geheim"}]
     event = {"fun": "runner.x.y", "fun_args": arguments, "return": True}
-    job = from_store(JID, stored("runner.x.y", arguments, event, said_by="a"))
+    job = from_store(JID, stored("runner.x.y", arguments, event, reported_by="a"))
     assert (job.kind, job.arg) == ("job", [1, {"password": "(redacted)"}])
     assert job.parts["a"].value["fun_args"] == [1, {"password": "(redacted)"}]
 

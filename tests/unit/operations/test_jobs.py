@@ -30,11 +30,11 @@ def stored(
     returned: tuple[str, ...] = (),
     fun: str = "test.ping",
     kind: str = "job",
-    said_by: str | None = None,
+    reported_by: str | None = None,
 ) -> None:
     load = {"fun": fun, "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "minions": list(minions)}
     returns = {name: {**DONE, "id": name} for name in returned}
-    engine.store.jobs[OLD] = {"kind": kind, "said_by": said_by, "load": load, "returns": returns}
+    engine.store.jobs[OLD] = {"kind": kind, "reported_by": reported_by, "load": load, "returns": returns}
 
 
 # get_job
@@ -86,7 +86,7 @@ async def test_an_old_job_is_cut_too() -> None:
 async def test_what_a_minion_says_that_ran_shows_its_own_part_only() -> None:
     """The function of a return is the word of who returned it."""
     engine = Engine(ann=[".*"], bob=["test.ping"])
-    stored(engine, "web1", "db", returned=("web1", "db"), said_by="db")
+    stored(engine, "web1", "db", returned=("web1", "db"), reported_by="db")
     assert set((await (await engine.user("ann")).ask("get_job", jid=OLD))["minions"]) == {"web1", "db"}
     assert set((await (await engine.user("bob")).ask("get_job", jid=OLD))["minions"]) == {"db"}
     job, bob = engine.world.book.get(OLD), engine.world.session("test.ping", user="bob").viewer

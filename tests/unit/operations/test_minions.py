@@ -93,7 +93,7 @@ async def test_a_minion_that_does_not_answer_is_named(monkeypatch: pytest.Monkey
     async def at_once(*_: Any) -> bool:
         return False
 
-    monkeypatch.setattr(engine.services.job_watcher, "ended", at_once)
+    monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", at_once)
     fault = await fails(await engine.user(), "functions", tgt="db", timeout=1)
     assert (fault.code, fault.error["details"]["minion"]) == ("timeout", "db")
 

@@ -88,7 +88,7 @@ async def test_what_is_forgotten_is_a_gap() -> None:
     talker = await engine.user()
     for _ in range(3):
         engine.world.fire("my/x")
-    engine.world.history.forget(engine.world.time.now + 1000)
+    engine.world.history.drop_old(engine.world.time.now + 1000)
     reply = await talker.ask("subscribe", subscription="event", since={"epoch": "epoch1", "seq": 1})
     assert reply["recovered"] is False
     (gap,) = talker.frames
@@ -100,7 +100,7 @@ async def test_who_resumes_across_a_lost_bus_has_not_recovered_everything() -> N
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("my/x")
-    engine.world.hub.broke()
+    engine.world.hub.append_gap()
     engine.world.fire("my/y")
     since = {"epoch": "epoch1", "seq": 0}
     reply = await talker.ask("subscribe", subscription="event", since=since)
@@ -137,7 +137,7 @@ async def test_every_kind_of_frame_is_as_promised() -> None:
         engine.returns(jid, minion, {"a": [1, None]}, retcode=minion == "db")
     engine.world.fire(f"salt/run/{runner}/ret", fun="runner.manage.up", user="ann", success=True, **{"return": ["a"]})
     engine.world.time.pass_(1)
-    engine.world.hub.broke()
+    engine.world.hub.append_gap()
     for _ in range(2):
         engine.world.hub.bookmark()
     seen = set(types(ann.frames))

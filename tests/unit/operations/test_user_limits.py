@@ -66,10 +66,10 @@ async def test_waits_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
         await asyncio.sleep(0)
     await refused(two, "patterns_per_user", "get_event", tag="more/")
     assert (held(engine.world), held(engine.world, "bob")) == ([1, 0], [1, 0])
-    assert len(engine.world.hub.waits) == 4
+    assert len(engine.world.hub.waiters) == 4
     await leave(one, two, other)
     assert (held(engine.world), held(engine.world, "bob")) == ([0, 0], [0, 0])
-    assert (len(engine.world.hub.waits), len(engine.world.turns)) == (0, 0)
+    assert (len(engine.world.hub.waiters), len(engine.world.turns)) == (0, 0)
 
 
 @pytest.mark.parametrize("fields", FOLLOWING)

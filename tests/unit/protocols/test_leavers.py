@@ -52,7 +52,7 @@ FORM = ["Content-Type: application/x-www-form-urlencoded"]
 
 def drawing(house: House) -> bool:
     """A snapshot waits until its client reads."""
-    return any(getattr(one, "drawing", False) for one in subscriptions(house))
+    return any(getattr(one, "is_sending", False) for one in subscriptions(house))
 
 
 def replaying(house: House) -> bool:
@@ -153,7 +153,7 @@ async def changing(house: House) -> Peer:
     await peer.say(follow("event", overflow="drop"))
     await house.until(lambda: len(subscriptions(house)) == len(kinds) + 1)
     house.answer_again()
-    await house.until(lambda: any(getattr(one, "behind", None) for one in subscriptions(house)))
+    await house.until(lambda: any(getattr(one, "postponed", None) for one in subscriptions(house)))
     return peer
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..events.event import Event, body
+from ..events.event import Event, encode_body
 from ..events.tags import Kind
 from ..jobs.job import Job
 from .permissions import Permissions
@@ -70,12 +70,10 @@ class Visibility:
         if kind not in (Kind.JOB_NEW, Kind.PRESENCE):
             return event.body if self._rows[kind](viewer, event) else None
         # Each minion is looked at, of which there may be thousands: once for all subscriptions of a viewer.
-        if viewer in event.cuts:
-            known: bytes | None = event.cuts[viewer]
-            return known
-        seen = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
-        event.cuts[viewer] = seen
-        return seen
+        known = event.derived.visible
+        if viewer not in known:
+            known[viewer] = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
+        return known[viewer]
 
     # Jobs
 
@@ -100,7 +98,7 @@ class Visibility:
             return False
         if self.owns(viewer, job):
             return True
-        return job.said_by in (None, minion) and viewer.permissions.may_run(job.fun, job.arg, minion)
+        return job.reported_by in (None, minion) and viewer.permissions.may_run(job.fun, job.arg, minion)
 
     def sees_job(self, viewer: Viewer, job: Job) -> frozenset[str] | bool:
         """Return True for the whole job, the minions whose part may be seen, or False for nothing."""
@@ -113,7 +111,7 @@ class Visibility:
         if job.kind != "job":
             arguments, keywords = _call_arguments(job.arg)
             return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)
-        told = job.parts if job.said_by is None else {job.said_by} & job.parts.keys()
+        told = job.parts if job.reported_by is None else {job.reported_by} & job.parts.keys()
         seen = frozenset(name for name in told if viewer.permissions.may_run(job.fun, job.arg, name))
         return True if seen and len(seen) == len(job.parts) else seen or False
 
@@ -170,15 +168,15 @@ class Visibility:
 
 def _cut(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple[str, ...] = ()) -> bytes:
     """Return the event's body with its lists of minions cut to the visible ones."""
-    key = (seen, hide)
-    made = event.cuts.get(key)
+    known, key = event.derived.cut, (seen, hide)
+    made = known.get(key)
     if made is None:
-        shown = event.shown()
+        shown = event.decoded()
         data: dict[str, Any] = {name: value for name, value in shown["data"].items() if name not in hide}
         for name in lists:
             if isinstance(data.get(name), list):
                 data[name] = [minion for minion in data[name] if minion in seen]
-        made = event.cuts[key] = body(shown["seq"], shown["tag"], data, shown.get("minion"))
+        made = known[key] = encode_body(shown["seq"], shown["tag"], data, shown.get("minion"))
     return made
 
 

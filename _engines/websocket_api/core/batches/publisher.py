@@ -170,7 +170,7 @@ class BatchPublisher:
         if call.kwarg:
             load["arg"].append({"__kwarg__": True, **call.kwarg})
         load["metadata"] = mark(batch, job)
-        place.job = self._jobs.started(str(started["jid"]), load, batch.user, batch.eauth)
+        place.job = self._jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
         self._returns.follow(batch, job, place.job)
         self._keeper.touch(batch, places.values())
         await self.save_soon(batch)

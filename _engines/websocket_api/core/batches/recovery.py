@@ -83,12 +83,12 @@ class JobRecovery:
             except ApiError as fault:
                 log.warning("job %s could not be read: %s", jid, fault.message)
                 stored = None
-            known = None if stored is None else self._jobs.remember(stored)
+            known = None if stored is None else self._jobs.add_cached(stored)
         if known is None:
             # Of another master's job cache: the minions are asked who runs it.
             call = batch.calls[job.call]
             load = {"fun": call.fun, "arg": call.arg, "tgt": list(job.places), "tgt_type": "list"}
-            known = self._jobs.started(jid, {**load, "minions": list(job.places)}, batch.user, batch.eauth)
+            known = self._jobs.add_started(jid, {**load, "minions": list(job.places)}, batch.user, batch.eauth)
         known.user, known.eauth = batch.user, batch.eauth
         self._returns.follow(batch, job, known)
 

@@ -112,7 +112,7 @@ class Returns:
         except ApiError:
             stored, unread = None, True
         if stored is not None:
-            self._jobs.found(job, {name: stored.parts[name] for name in minions if name in stored.parts})
+            self._jobs.add_returns(job, {name: stored.parts[name] for name in minions if name in stored.parts})
         places = []
         for minion in minions:
             place = sent.places.get(minion)

@@ -10,13 +10,12 @@ from ...errors import ApiError
 from ..access.sessions import Session
 from ..access.turns import Turns
 from ..delivery import frames
-from ..delivery.chunks import Piece, Shared, change, cut
+from ..delivery.chunks import Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
+from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
 from ..events.history import History
-from ..subscriptions.snapshot_feeds import Clock
-from ..subscriptions.snapshots import CHANGE_SECONDS, Picture
-from ..timing import Later
+from ..timing import Clock, Later
 from .batch import Batch
 from .registry import BatchRegistry, may_see
 
@@ -84,14 +83,14 @@ class BatchViews:
                 follower.connection.send(*(last[0] if len(last) == 1 else [self.frame(follower, batch, ())]))
                 follower.over(ApiError("not_found", "the batch was forgotten"))
                 continue
-            if follower.drawing:
-                follower.behind.update((str(batch.id), place) for place in changed or (-1,))
+            if follower.is_sending:
+                follower.postponed.update((str(batch.id), place) for place in changed or (-1,))
                 continue
             connection = follower.connection
             key = (follower.number, follower.collection, connection.wrap, connection.codec)
             if key not in made:
-                made[key] = change(connection, follower.pieces(batch, changed))
-            follower.tell(made[key])
+                made[key] = encode_change(connection, follower.pieces(batch, changed))
+            follower.send_change(made[key])
         if batch.ended or gone:
             self._forget(batch)
 
@@ -104,7 +103,7 @@ class BatchViews:
             pacer.end()
 
 
-class BatchSubscription(Picture):
+class BatchSubscription(SnapshotSubscription):
     """One client's view of a batch, or of all that may be seen.
 
     :param batch: None for all
@@ -135,7 +134,7 @@ class BatchSubscription(Picture):
     def start(self) -> None:
         """Follow, and send the snapshot."""
         self._batches.follow(self)
-        self.draw(self._snapshot())
+        self.send_snapshot(self._snapshot())
 
     def regroup(self) -> None:
         """End when the batch may not be seen any more."""
@@ -147,9 +146,9 @@ class BatchSubscription(Picture):
         self.connection.remove(self.number)
         self.connection.send(frames.ended(self.number, fault))
 
-    def catch_up(self, behind: set[tuple[str, Any]]) -> None:
+    def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
         """Send what changed while the snapshot was drawn."""
-        self.draw(self._behind(behind))
+        self.send_snapshot(self._behind(postponed))
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -158,13 +157,13 @@ class BatchSubscription(Picture):
         if self.batch is not None:
             self._batches.book.let_go(self.batch)
 
-    def pieces(self, batch: Batch, places: Iterable[int]) -> Iterator[Piece]:
+    def pieces(self, batch: Batch, places: Iterable[int]) -> Iterator[Chunk]:
         """Draw a batch with these of its requests, a frame's worth at a time."""
         wanted = sorted(places) if self.collection and batch.requests is not None else ()
-        for piece in cut(wanted, batch.weigh, self.piece_bytes):
+        for piece in cut(wanted, batch.weigh, self.chunk_bytes):
             yield [self._batches.frame(self, batch, piece)]
 
-    def _snapshot(self) -> Iterator[Piece]:
+    def _snapshot(self) -> Iterator[Chunk]:
         if self.batch is not None:
             yield from self.pieces(self.batch, range(self.batch.total))
             return
@@ -172,7 +171,7 @@ class BatchSubscription(Picture):
             if not batch.ended and self.wants(batch):
                 yield from self.pieces(batch, ())
 
-    def _behind(self, behind: set[tuple[str, Any]]) -> Iterator[Piece]:
+    def _behind(self, behind: set[tuple[str, Any]]) -> Iterator[Chunk]:
         places: dict[str, list[int]] = {}
         for id_, place in behind:
             changed = places.setdefault(id_, [])

@@ -1,4 +1,4 @@
-"""What is too large for one frame: cut by number and bytes, made once for all who get the same, sent as they read."""
+"""Cut what is too large for one frame into chunks, share them between subscriptions, and send them as clients read."""
 
 from __future__ import annotations
 
@@ -13,111 +13,114 @@ from . import frames
 from .connection import Connection
 from .outbox import Outbox
 
-PIECE = 500  # minions or requests in one frame
-PIECE_BYTES = 1024 * 1024  # about so much of what they returned; a single one may have more
-PART_BYTES = 200  # a minion or request without what it returned, as it travels
+MAX_ITEMS = 500
+"""Minions or requests in one frame."""
+MAX_BYTES = 1024 * 1024
+"""Approximate bytes of returns in one frame; a single return may have more."""
+ITEM_BYTES = 200
+"""Approximate bytes of a minion or request without its return, as sent."""
 
-Piece = Sequence[frames.Message]
-"""Messages of a picture that leave together."""
+Chunk = Sequence[frames.Message]
+"""Messages of a snapshot that are sent together."""
 T = TypeVar("T")
 
 
-def most_bytes(outbox: Outbox) -> int:
-    """Return how large a piece may be: small beside what may wait, so that how full it is shall be known in time."""
-    return min(PIECE_BYTES, outbox.most_bytes // 8)
+def max_chunk_bytes(outbox: Outbox) -> int:
+    """Return the most bytes of a chunk: a small part of the outbox, so that it does not overflow unnoticed."""
+    return min(MAX_BYTES, outbox.most_bytes // 8)
 
 
-def cut(items: Iterable[T], weigh: Callable[[T], int], most: int) -> Iterator[list[T]]:
-    """Yield items in pieces, each weighed when the piece is asked for; nothing makes one empty piece.
+def cut(items: Iterable[T], weigh: Callable[[T], int], max_bytes: int) -> Iterator[list[T]]:
+    """Yield items in lists, each weighed when its list is requested. No items give one empty list.
 
-    :param weigh: bytes of an item, without what every item has
-    :param most: bytes of a piece; an item that has more comes by itself
+    :param weigh: returns the bytes of an item in addition to :data:`ITEM_BYTES`
+    :param max_bytes: most bytes of a list; a larger item gets a list of its own
     """
-    piece: list[T] = []
-    size, began = 0, False
+    chunk: list[T] = []
+    size, has_yielded = 0, False
     for item in items:
-        more = PART_BYTES + weigh(item)
-        if piece and (len(piece) == PIECE or size + more > most):
-            yield piece
-            piece, size, began = [], 0, True
-        piece.append(item)
+        more = ITEM_BYTES + weigh(item)
+        if chunk and (len(chunk) == MAX_ITEMS or size + more > max_bytes):
+            yield chunk
+            chunk, size, has_yielded = [], 0, True
+        chunk.append(item)
         size += more
-    if piece or not began:
-        yield piece
+    if chunk or not has_yielded:
+        yield chunk
 
 
 class Shared(Generic[T]):
-    """What is made once, piece after piece, each when the first who reads has room for it."""
+    """An iterable that makes each value once, when the first reader requests it, for all its readers."""
 
-    def __init__(self, made: Iterator[T]) -> None:
-        first = list(islice(made, 2))
+    def __init__(self, values: Iterator[T]) -> None:
+        first = list(islice(values, 2))
         self.short = len(first) < 2
-        """Whether it is one piece, or none."""
-        (self._made,) = tee(chain(first, made), 1)
+        """Whether there is one value, or none."""
+        (self._values,) = tee(chain(first, values), 1)
 
     def __iter__(self) -> Iterator[T]:
-        return copy(self._made)
+        return copy(self._values)
 
 
-def change(connection: Connection, pieces: Iterator[Piece]) -> Shared[bytes]:
-    """Return a change as it travels to all connections of this format."""
-    return Shared(connection.frame(*piece) for piece in pieces)
+def encode_change(connection: Connection, chunks: Iterator[Chunk]) -> Shared[bytes]:
+    """Return a change as sent to all connections of the same format."""
+    return Shared(connection.frame(*chunk) for chunk in chunks)
 
 
-class Drawing:
-    """A snapshot on its way to one client.
+class ChunkSender:
+    """Sends a snapshot to one client.
 
-    :param pieces: makes a piece, as it travels, when it is asked for it and not earlier
-    :param done: called when all have been sent
-    :param turns: gives the others their turn while this takes long
-    :param share: the user whose turns it has
+    :param chunks: makes an encoded chunk when it is requested, not earlier
+    :param on_sent: called when all chunks were sent
+    :param turns: serves other users while this takes long
+    :param share: the user whose turns are used
     """
 
     def __init__(
-        self, outbox: Outbox, pieces: Iterator[bytes], done: Callable[[], None], turns: Turns, share: Share
+        self, outbox: Outbox, chunks: Iterator[bytes], on_sent: Callable[[], None], turns: Turns, share: Share
     ) -> None:
         self._share = share
         self._outbox = outbox
-        self._pieces = pieces
-        self._done = done
+        self._chunks = chunks
+        self._on_sent = on_sent
         self._turns = turns
-        self._piece: bytes | None = None
-        """Made, and larger than there was room for."""
+        self._chunk: bytes | None = None
+        """A chunk that was made, but was larger than the room for it."""
         self._stopped = False
 
-    def go(self) -> None:
-        """Begin, or go on when there is room: at once, or when it is the user's turn."""
+    def start(self) -> None:
+        """Start or continue: at once, or when it is the user's turn."""
         self._turns.soon(self._share, self._send)
 
     def _send(self) -> None:
-        """Send as much as the outbox takes, for a while; go on when it has room, or after the others' turn."""
+        """Send as much as the outbox takes during this turn. Continue when it has room, or in the next turn."""
         outbox, turns = self._outbox, self._turns
         while not self._stopped and not outbox.closed:
-            if self._piece is None:
+            if self._chunk is None:
                 if outbox.full:
-                    outbox.when_drained(self.go)
+                    outbox.when_drained(self.start)
                     return
                 if turns.is_over:
                     turns.again(self._share, self._send)
                     return
-                self._piece = next(self._pieces, None)
-                if self._piece is None:
-                    self._done()
+                self._chunk = next(self._chunks, None)
+                if self._chunk is None:
+                    self._on_sent()
                     return
-            if not outbox.has_room(len(self._piece)):
-                outbox.when_room(len(self._piece), self.go)
+            if not outbox.has_room(len(self._chunk)):
+                outbox.when_room(len(self._chunk), self.start)
                 return
-            piece, self._piece = self._piece, None
-            outbox.put(piece)
+            chunk, self._chunk = self._chunk, None
+            outbox.put(chunk)
 
     def stop(self) -> None:
-        """Send nothing more of it, and let go of what it would be made from: that holds the subscription, and so us."""
+        """Send nothing more, and release the chunks' source: it refers to the subscription, which refers to us."""
         self._stopped = True
         self._turns.drop(self._share, self._send)
-        self._pieces = iter(())
-        self._piece = None
-        self._done = _nothing
+        self._chunks = iter(())
+        self._chunk = None
+        self._on_sent = _do_nothing
 
 
-def _nothing() -> None:
-    """Do nothing, in place of what a drawing that was stopped would do at its end."""
+def _do_nothing() -> None:
+    """Do nothing, where a stopped sender would report its end."""

@@ -1,7 +1,7 @@
-"""The two formats of the native door. A message means the same in both; events are put together from encoded parts.
+"""The two formats of the native protocol, JSON and msgpack. Every message means the same in both.
 
-An event's body is encoded once per format, whoever and however many get it: a frame is a short head and that body.
-Other protocols have formats of their own (protocols/salt_api/formats.py); some native messages have no form there.
+An event's body is encoded once per format: a frame is a short head and that body. Other protocols have their own
+formats (protocols/salt_api/formats.py); some native messages have no form there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .decoding import read_json, read_msgpack
 
 
 class Codec(Protocol):
-    """A format. Two connections of one codec and one subscription number can share frames."""
+    """A format. Connections with the same codec and subscription number can share frames."""
 
     name: str
     """The websocket subprotocol."""
@@ -26,42 +26,45 @@ class Codec(Protocol):
     """Whether messages travel in binary websocket frames."""
 
     def encode(self, value: Any) -> bytes:
-        """Return a whole message; nothing where this format has no word for it."""
+        """Return a whole message; empty if this format has no form for it."""
         ...
 
     def pack(self, messages: Sequence[Any]) -> list[bytes]:
-        """Return messages that leave together: one by one, or several in one where this format can."""
+        """Return messages that are sent together: one by one, or several in one if this format can."""
         ...
 
     def decode(self, data: str | bytes) -> Any:
-        """Return what a client sent; raises ValueError for what is no message of this format."""
+        """Return what a client sent.
+
+        :raises ValueError: it is not a message of this format
+        """
         ...
 
     def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
-        """Return the reply of a request, as ``frames.result`` and :meth:`encode` would make it.
+        """Return the reply to a request, equal to ``frames.result`` and :meth:`encode`.
 
         :param encoded: the result in this format
         """
         ...
 
     def body(self, event: Event, body: bytes) -> bytes:
-        """Return an event's body in this format, made once for all of ``event.cuts``' life.
+        """Return an event's body in this format.
 
-        :param body: :attr:`Event.body` or a cut of it
+        :param body: :attr:`Event.body` or a part of it
         """
         ...
 
     def event(self, number: int, body: bytes) -> bytes:
-        """Return an ``event`` frame of a body of this format."""
+        """Return an ``event`` frame for a body in this format."""
         ...
 
     def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
-        """Return an ``events`` frame."""
+        """Return an ``events`` frame for bodies in this format."""
         ...
 
 
 class Prepared:
-    """A result that is the same for everybody, encoded once for each format."""
+    """A result that is the same for all users, encoded once for each format."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -76,7 +79,7 @@ class Prepared:
 
 
 class OneByOne:
-    """What codecs have in common that send every message by itself."""
+    """Base of codecs that send each message by itself."""
 
     def encode(self, value: Any) -> bytes:
         """Return a whole message."""
@@ -87,7 +90,7 @@ class OneByOne:
         return [self.encode(message) for message in messages]
 
     def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
-        """Return a reply; formats other than the native ones have no requests with an id."""
+        """Return a reply; only the native formats have requests with an id."""
         return encoded
 
 
@@ -119,8 +122,8 @@ class _Json(OneByOne):
 
 
 class _Msgpack(OneByOne):
-    """The values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so that clients need not
-    know by which format something came."""
+    """Values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so clients can handle both
+    formats the same way."""
 
     name = "salt.v1.msgpack"
     binary = True
@@ -140,14 +143,14 @@ class _Msgpack(OneByOne):
         return read_msgpack(data)
 
     def body(self, event: Event, body: bytes) -> bytes:
-        key = (self.name, body)
-        packed = event.cuts.get(key)
+        known, key = event.derived.encoded, (self.name, body)
+        packed = known.get(key)
         if packed is None:
-            packed = event.cuts[key] = self._pack(decode(b"{" + body + b"}"))
+            packed = known[key] = self._pack(decode(b"{" + body + b"}"))
         return packed
 
     def event(self, number: int, body: bytes) -> bytes:
-        # One map of the two fields of every frame and those of the body, whose own head (a fixmap) is one byte.
+        # One map of the frame's two fields and those of the body; the head of the body (a fixmap) is one byte.
         return bytes([body[0] + 2]) + _head("event") + self._pack(number) + body[1:]
 
     def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
@@ -164,12 +167,12 @@ class _Msgpack(OneByOne):
 
 @cache
 def _head(kind: str) -> bytes:
-    """Return the first field of a frame and the name of the second."""
+    """Return the encoded first field of a frame and the name of the second."""
     return b"".join(bytes(msgpack.packb(text)) for text in ("type", kind, "subscription"))
 
 
 def _small(value: Any) -> Any:
-    """Write integers that msgpack has no place for as text."""
+    """Return the value with integers outside msgpack's range as text."""
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return str(value)
     if isinstance(value, dict):
@@ -180,4 +183,4 @@ def _small(value: Any) -> Any:
 JSON: Codec = _Json()
 MSGPACK: Codec = _Msgpack()
 CODECS = {codec.name: codec for codec in (JSON, MSGPACK)}
-"""By subprotocol; the first is what who offers none gets."""
+"""By subprotocol; clients that offer none get the first."""

@@ -28,7 +28,7 @@ class Subscription(Protocol):
         """Send nothing more and release everything."""
         ...
 
-    def tell_ended(self, why: ApiError) -> None:
+    def send_ended(self, error: ApiError) -> None:
         """Send, after :meth:`stop`, that the subscription has ended."""
         ...
 
@@ -125,7 +125,7 @@ class Connection(Caller):
         why = session.ended or ApiError("token_expired", "the token has ended")
         for subscription in [one for one in self.subscriptions.values() if one.session is session]:
             self.remove(subscription.number)
-            subscription.tell_ended(why)
+            subscription.send_ended(why)
         if self.session is session:
             self.close(TOKEN_ENDED, why.message)
 

@@ -1,4 +1,4 @@
-"""What waits for one connection: bounded, so that a client who does not read costs nobody else anything."""
+"""Frames that wait for one connection: limited, so that a client that does not read costs nobody else anything."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-TRANSPORT_BYTES = 65536  # so much may wait in the transport itself before the outbox begins to hold back
+TRANSPORT_BYTES = 65536
+"""Bytes that are handed to the transport at once; the rest waits in the outbox, where it can be dropped."""
 
 
 class Transport(Protocol):
-    """Where frames go. It calls :meth:`Outbox.pump` whenever what it holds has been written."""
+    """Where frames are written. It calls :meth:`Outbox.pump` when all that it held has been written."""
 
     def busy(self) -> bool:
-        """Tell whether bytes of ours still wait in the transport."""
+        """Return whether bytes of the outbox still wait in the transport."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -22,19 +23,19 @@ class Transport(Protocol):
 
 
 class Droppable(Protocol):
-    """A subscription that would rather lose events than the connection (``overflow: drop``)."""
+    """A subscription that prefers to lose events over losing the connection (``overflow: drop``)."""
 
-    def lost(self, first: int, last: int, count: int) -> None:
-        """Note that so many events, the first and last of these numbers, were dropped."""
+    def count_lost(self, first: int, last: int, count: int) -> None:
+        """Count events that were dropped, with their first and last number."""
         ...
 
-    def gap(self) -> bytes | None:
-        """Return a frame that tells what was lost since the last call; None if nothing was."""
+    def gap_frame(self) -> bytes | None:
+        """Return a frame that reports what was dropped since the last call; None if nothing was."""
         ...
 
 
 class Waiting(NamedTuple):
-    """A frame that waits; with ``owner`` it may be dropped, and stands for these events."""
+    """A frame that waits. If it has an ``owner`` it may be dropped, and holds these events."""
 
     frame: bytes
     owner: Droppable | None
@@ -43,17 +44,17 @@ class Waiting(NamedTuple):
     events: int
 
 
-def _nobody() -> None:
-    """Nobody is called any more."""
+def _do_nothing() -> None:
+    """Do nothing, where a closed outbox would report an overflow."""
 
 
 class Outbox:
     """Frames on their way to one client, in order.
 
     :param transport: writes bytes
-    :param most_bytes: bound of what waits here, in bytes
-    :param most_frames: bound of what waits here, in frames
-    :param on_overflow: called once when a frame does not fit; the connection is then to be closed
+    :param most_bytes: most bytes that wait here
+    :param most_frames: most frames that wait here
+    :param on_overflow: called once when a frame does not fit; the caller then closes the connection
     """
 
     def __init__(
@@ -65,9 +66,9 @@ class Outbox:
         self._on_overflow = on_overflow
         self._waiting: deque[Waiting] = deque()
         self._paused: list[tuple[Callable[[], bool], Callable[[], None]]] = []
-        """Who sends more, and what tells that there is room for it."""
-        self._losers: dict[Droppable, None] = {}
-        """Whose events were dropped and who has not been told yet."""
+        """Senders that wait: what returns whether there is room, and what to call then."""
+        self._unreported: dict[Droppable, None] = {}
+        """Subscriptions with dropped events that were not reported yet."""
         self.bytes = 0
         self.closed = False
 
@@ -78,30 +79,32 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        """Whether half of what may wait does: a replay then pauses until :meth:`when_drained`."""
+        """Whether it is more than half full: a replay then pauses until :meth:`when_drained`."""
         return self.bytes * 2 > self.most_bytes or len(self._waiting) * 2 > self._most_frames
 
     def has_room(self, size: int) -> bool:
-        """Tell whether a piece of something long may follow, which waits until then, by :meth:`when_room`.
+        """Return whether a chunk of a snapshot or reply may follow; if not, use :meth:`when_room`.
 
-        Beside what waits already it may take half of the bound, so that whatever else comes fits too. When nothing
-        waits it may have any size: the transport takes it.
+        Together with what waits it may use half of the limit, so that other frames fit too. If nothing waits it may
+        have any size: the transport takes it.
         """
         fits = (self.bytes + size) * 2 <= self.most_bytes and (len(self._waiting) + 1) * 2 <= self._most_frames
         return fits or self.idle
 
     def put(self, frame: bytes, owner: Droppable | None = None, first: int = 0, last: int = 0, count: int = 0) -> None:
-        """Send a frame, after what waits already; one that does not fit ends the connection.
+        """Send a frame after those that wait; one that does not fit ends the connection.
 
-        :param owner: its frames may be dropped to make room, the oldest first; ``first``, ``last`` and ``count`` say
-            which events this one holds
+        :param owner: its frames may be dropped to make room, oldest first
+        :param first: number of the first event in the frame
+        :param last: number of the last event in the frame
+        :param count: events in the frame
         """
         if self.closed or not frame:
             return
         if not self._waiting and not self._transport.busy():
             self._transport.write(frame)
             return
-        if not self._fits(len(frame)) and not self._made_room(len(frame)):
+        if not self._fits(len(frame)) and not self._make_room(len(frame)):
             overflow = self._on_overflow
             self.close()
             overflow()
@@ -110,16 +113,16 @@ class Outbox:
         self.bytes += len(frame)
 
     def when_drained(self, call: Callable[[], None]) -> None:
-        """Call once as soon as less than half of the bound waits."""
+        """Call once as soon as it is less than half full."""
         self._paused.append((lambda: not self.full, call))
 
     def when_room(self, size: int, call: Callable[[], None]) -> None:
-        """Call once as soon as there is room for a piece of this size."""
+        """Call once as soon as there is room for a chunk of this size."""
         self._paused.append((lambda: self.has_room(size), call))
 
     def pump(self) -> None:
-        """Hand what waits to the transport, a portion at a time. The transport calls this when it has written."""
-        while (self._waiting or self._losers) and not self._transport.busy():
+        """Hand waiting frames to the transport, a portion at a time. The transport calls this when it has written."""
+        while (self._waiting or self._unreported) and not self._transport.busy():
             self._transport.write(b"".join(self._portion()))
         paused, self._paused = self._paused, []
         for has_room, call in paused:
@@ -131,8 +134,8 @@ class Outbox:
                 self._paused.append((has_room, call))
 
     def flush(self) -> None:
-        """Hand over all that waits, and take nothing more: a close frame comes next."""
-        while self._waiting or self._losers:
+        """Hand over all that waits, and accept nothing more: a close frame comes next."""
+        while self._waiting or self._unreported:
             self._transport.write(b"".join(self._portion()))
         self.close()
 
@@ -141,8 +144,8 @@ class Outbox:
         self.closed = True
         self._waiting.clear()
         self._paused.clear()
-        self._losers.clear()
-        self._on_overflow = _nobody  # whoever it calls holds us: without it both are freed as soon as they are done
+        self._unreported.clear()
+        self._on_overflow = _do_nothing  # it refers to us: without it both are freed at once
         self.bytes = 0
 
     def _portion(self) -> list[bytes]:
@@ -151,28 +154,28 @@ class Outbox:
         while self._waiting and size < TRANSPORT_BYTES:
             waiting = self._waiting.popleft()
             self.bytes -= len(waiting.frame)
-            if waiting.owner is not None and waiting.owner in self._losers:
-                self._tell(waiting.owner, portion)
+            if waiting.owner is not None and waiting.owner in self._unreported:
+                self._report(waiting.owner, portion)
             portion.append(waiting.frame)
             size += len(waiting.frame)
         if not self._waiting:
-            for loser in list(self._losers):
-                self._tell(loser, portion)
+            for owner in list(self._unreported):
+                self._report(owner, portion)
         return portion
 
-    def _tell(self, loser: Droppable, portion: list[bytes]) -> None:
-        del self._losers[loser]
-        gap = loser.gap()
+    def _report(self, owner: Droppable, portion: list[bytes]) -> None:
+        del self._unreported[owner]
+        gap = owner.gap_frame()
         if gap is not None:
             portion.append(gap)
 
     def _fits(self, size: int) -> bool:
         return self.bytes + size <= self.most_bytes and len(self._waiting) < self._most_frames
 
-    def _made_room(self, size: int) -> bool:
-        """Drop the oldest frames that may be dropped, until a new one fits.
+    def _make_room(self, size: int) -> bool:
+        """Drop the oldest droppable frames until a new one fits; return whether it does.
 
-        A quarter is freed at once: what is kept is moved, and that must not be done anew for every frame.
+        A quarter is freed at once: the frames that stay are moved, and that must not happen for every new frame.
         """
         kept: deque[Waiting] = deque()
         most_bytes, most_frames = self.most_bytes * 3 // 4, self._most_frames * 3 // 4
@@ -182,8 +185,8 @@ class Outbox:
                 kept.append(waiting)
                 continue
             self.bytes -= len(waiting.frame)
-            waiting.owner.lost(waiting.first, waiting.last, waiting.events)
-            self._losers[waiting.owner] = None
+            waiting.owner.count_lost(waiting.first, waiting.last, waiting.events)
+            self._unreported[waiting.owner] = None
         kept.extend(self._waiting)
         self._waiting = kept
         return self._fits(size)

@@ -1,49 +1,49 @@
-"""Changes gathered and told at most so often, the last state always."""
+"""Collect changes and send them at a limited rate; the last state is always sent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..timing import Later
-
-
-def _nothing() -> None:
-    """Tell nothing."""
+from ..timing import Clock, Later
 
 
 class Pacer:
     """Calls ``flush`` soon after :meth:`poke`, but never twice within ``seconds``.
 
-    :param seconds: the least time between two calls
-    :param flush: tells what has gathered
+    :param seconds: least time between two calls
+    :param flush: sends what was collected
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, seconds: float, flush: Callable[[], None], later: Later, clock: Callable[[], float]) -> None:
+    def __init__(self, seconds: float, flush: Callable[[], None], later: Later, clock: Clock) -> None:
         self.seconds = seconds
         self._flush = flush
         self._later = later
         self._clock = clock
-        self._flushed = clock() - seconds
-        self._asked = False
+        self._flushed_at = clock() - seconds
+        self._scheduled = False
 
     @property
     def rested(self) -> bool:
-        """Whether the time is up and nothing is about to be told."""
-        return not self._asked and self._clock() >= self._flushed + self.seconds
+        """Whether the time is up and no call is scheduled."""
+        return not self._scheduled and self._clock() >= self._flushed_at + self.seconds
 
     def poke(self) -> None:
-        """Note that something changed: told at once when idle, else as soon as the time is up."""
-        if not self._asked:
-            self._asked = True
-            self._later(max(0.0, self._flushed + self.seconds - self._clock()), self.now)
+        """Note a change: flush at once if rested, else as soon as the time is up."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._later(max(0.0, self._flushed_at + self.seconds - self._clock()), self.now)
 
     def end(self) -> None:
-        """Call nothing any more."""
-        self._flush = _nothing
+        """Call nothing more."""
+        self._flush = _do_nothing
 
     def now(self) -> None:
-        """Tell what has gathered, whatever the time."""
-        self._asked = False
-        self._flushed = self._clock()
+        """Flush now, whatever the time."""
+        self._scheduled = False
+        self._flushed_at = self._clock()
         self._flush()
+
+
+def _do_nothing() -> None:
+    """Do nothing, in place of a flush that is no longer needed."""

@@ -1,7 +1,8 @@
-"""One event of the bus as the engine keeps it: numbered, redacted, encoded once."""
+"""One event of the bus as the engine stores it: numbered, redacted, encoded once."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +11,34 @@ from .function import function_of
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import MINIONS_MARK, Topic, topic
 
-FRAME_BYTES = 200  # the Python objects around an event's body, counted so that small events are bounded too
+FRAME_BYTES = 200
+"""Bytes of the Python objects around an event's body: counted so that many small events are limited too."""
+
+
+@dataclass(slots=True)
+class Derived:
+    """What was computed from an event while it is delivered, once for all subscriptions that need the same."""
+
+    minion_set: frozenset[str] | None = None
+    visible: dict[Hashable, bytes | None] = field(default_factory=dict)
+    """Bodies as viewers may see them, None for nothing; by viewer."""
+    cut: dict[tuple[frozenset[str], tuple[str, ...]], bytes] = field(default_factory=dict)
+    """Bodies with some minions only; by those minions and the fields that are hidden."""
+    minions: dict[bytes, frozenset[str]] = field(default_factory=dict)
+    """Minions that a cut body names; by body."""
+    without_return: dict[bytes, bytes] = field(default_factory=dict)
+    """Bodies without the return; by body."""
+    encoded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    """Bodies in other formats; by name of the format and body."""
 
 
 @dataclass(slots=True)
 class Event:
-    """An event as it is shown.
+    """An event as clients may get it.
 
-    ``stamp`` is when the master put it on its bus, as Salt wrote it (``_stamp``). ``body`` is
-    ``"seq":…,"tag":…,"data":…`` and, for what a minion sent, ``"minion":…``: the inside of a JSON object, so that each
-    frame is put together from bytes.
+    ``stamp`` is the time at which the master put the event on its bus, as Salt wrote it (``_stamp``). ``body`` is
+    ``"seq":…,"tag":…,"data":…`` and, if a minion sent the event, ``"minion":…``: the inside of a JSON object, so that
+    frames are concatenated from bytes.
     """
 
     seq: int
@@ -31,33 +50,42 @@ class Event:
     time: float
     stamp: str
     body: bytes
-    cuts: dict[Any, Any] = field(default_factory=dict)
-    """What was made of it for several viewers or forms, such as cut bodies, by what makes the difference: kept while
-    the event is being handed out, then emptied."""
+    _derived: Derived | None = None
+
+    @property
+    def derived(self) -> Derived:
+        """What was computed from this event since :meth:`forget_derived`."""
+        if self._derived is None:
+            self._derived = Derived()
+        return self._derived
+
+    def forget_derived(self) -> None:
+        """Release what was computed: the event has been delivered, and stays in the history."""
+        self._derived = None
 
     @property
     def minion_set(self) -> frozenset[str]:
-        """The minions as a set; of many it is made once for all who ask."""
+        """The minions as a set; computed once if there are several."""
         if len(self.minions) < 2:
             return frozenset(self.minions)
-        made: frozenset[str] | None = self.cuts.get("minions")
-        if made is None:
-            made = self.cuts["minions"] = frozenset(self.minions)
-        return made
+        derived = self.derived
+        if derived.minion_set is None:
+            derived.minion_set = frozenset(self.minions)
+        return derived.minion_set
 
     @property
     def size(self) -> int:
-        """Bytes that this event is counted with in the history."""
+        """Bytes that the history counts for this event."""
         return len(self.body) + FRAME_BYTES
 
-    def shown(self) -> dict[str, Any]:
-        """Return ``{seq, tag, data}``, decoded anew at each call."""
+    def decoded(self) -> dict[str, Any]:
+        """Return ``{seq, tag, data}``; each call decodes the body."""
         value: dict[str, Any] = decode(b"{" + self.body + b"}")
         return value
 
 
 def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, dict[str, Any]]:
-    """Return the event for what was read from the bus, and its redacted data (still wrapped) for the views.
+    """Return the event for what was read from the bus, and its redacted data (still wrapped) for the registries.
 
     :param seq: its number in the history
     :param data: the event's data as Salt put it on the bus
@@ -69,7 +97,7 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
         data = redact(data)
     body = _body(seq, tag, data, wrapped)
     if PEM_MARK in body:
-        # Searching the encoded bytes is cheap; walking every value of every event would not be.
+        # Searching the encoded bytes is cheap; walking every value of every event is not.
         data = redact_private_keys(data)
         body = _body(seq, tag, data, wrapped)
     event = Event(
@@ -86,8 +114,8 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
     return event, data
 
 
-def body(seq: int, tag: str, data: Any, minion: str | None = None) -> bytes:
-    """Return the inside of the JSON object that every event frame carries."""
+def encode_body(seq: int, tag: str, data: Any, minion: str | None = None) -> bytes:
+    """Return the inside of the JSON object that every event frame has."""
     parts: dict[str, Any] = {"seq": seq, "tag": tag, "data": data}
     if minion is not None:
         parts["minion"] = minion
@@ -96,8 +124,8 @@ def body(seq: int, tag: str, data: Any, minion: str | None = None) -> bytes:
 
 def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool) -> bytes:
     if wrapped:
-        return body(seq, tag, data.get("data"), str(data.get("id", "")))
-    return body(seq, tag, data)
+        return encode_body(seq, tag, data.get("data"), str(data.get("id", "")))
+    return encode_body(seq, tag, data)
 
 
 def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What can be resumed from: a numbered ring of events, bounded by count, bytes and age."""
+"""The history that clients resume from: numbered events, limited by count, bytes and age."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from .event import Event
 
-SLACK = 1024  # forgotten places before the list is cut: cutting moves all that follow
+SLACK = 1024
+"""Empty places at the start of the list before it is shortened: that moves all that follow."""
 
 
 @dataclass(frozen=True)
-class Hole:
-    """A number that no event has, because the bus was not heard meanwhile. ``time`` is in seconds since the epoch."""
+class Gap:
+    """A number without an event, because the engine did not read the bus. ``time`` is in seconds since the epoch."""
 
     seq: int
     time: float
@@ -20,95 +21,96 @@ class Hole:
 
     @property
     def size(self) -> int:
-        """Bytes that it is counted with in the history."""
+        """Bytes that the history counts for it."""
         return 0
 
 
 class History:
-    """Events numbered 1, 2, 3 … within one ``epoch``, the oldest forgotten first.
+    """Events numbered 1, 2, 3 … within one ``epoch``; the oldest are dropped first.
 
-    :param epoch: names this run of the engine, so that a number of another run is never mistaken for one of ours
-    :param events: at most so many events are kept
-    :param size: at most so many bytes are kept, as :attr:`Event.size` counts them
-    :param seconds: at most so old they grow
+    :param epoch: names this run of the engine, so that a number of another run is never taken for one of this run
+    :param events: most events that are kept
+    :param size: most bytes that are kept, as :attr:`Event.size` counts them
+    :param seconds: most seconds that an event is kept
     """
 
     def __init__(self, epoch: str, *, events: int, size: int, seconds: float) -> None:
         self.epoch = epoch
-        self.seq = 0  # the newest number given out
+        self.seq = 0
+        """The newest number that was given to an event or a gap."""
         self.bytes = 0
-        self.last_hole = 0
-        """The newest number that is a hole; 0 while there was none."""
-        self._most_events = events
-        self._most_bytes = size
-        self._most_seconds = seconds
-        self._kept: list[Event | Hole | None] = []
-        """What is kept, behind places that were forgotten: unlike in a deque, any place is found at once."""
+        self.last_gap = 0
+        """The newest number that is a gap; 0 if there was none."""
+        self._max_events = events
+        self._max_bytes = size
+        self._max_seconds = seconds
+        self._entries: list[Event | Gap | None] = []
+        """Entries after empty places of dropped ones: unlike in a deque, an index costs the same anywhere."""
         self._start = 0
-        """Where the oldest one is."""
+        """Index of the oldest entry."""
 
     def next_seq(self) -> int:
-        """Return the number of the next event or hole; it counts once that is kept, so that no number is left out."""
+        """Return the number of the next entry. It is used only when that is appended, so no number is left out."""
         return self.seq + 1
 
     def append(self, event: Event) -> None:
-        """Keep an event whose number came from :meth:`next_seq`."""
+        """Add an event whose number came from :meth:`next_seq`."""
         self.seq = event.seq
-        self._kept.append(event)
+        self._entries.append(event)
         self.bytes += event.size
-        self.forget(event.time)
+        self.drop_old(event.time)
 
-    def append_hole(self, now: float) -> Hole:
-        """Mark that events may be missing here, and return the mark."""
-        hole = Hole(self.next_seq(), now)
-        self.seq = self.last_hole = hole.seq
-        self._kept.append(hole)
-        self.forget(now)
-        return hole
+    def append_gap(self, now: float) -> Gap:
+        """Add a gap: events may be missing here. Return it."""
+        gap = Gap(self.next_seq(), now)
+        self.seq = self.last_gap = gap.seq
+        self._entries.append(gap)
+        self.drop_old(now)
+        return gap
 
-    def forget(self, now: float) -> None:
-        """Drop what is over a bound. Called at each event, and from time to time while there are none."""
-        kept, oldest = self._kept, now - self._most_seconds
-        while self._start < len(kept):
-            first = kept[self._start]
-            within = len(kept) - self._start <= self._most_events and self.bytes <= self._most_bytes
+    def drop_old(self, now: float) -> None:
+        """Drop what exceeds a limit. Called for each event, and periodically if there are none."""
+        entries, oldest = self._entries, now - self._max_seconds
+        while self._start < len(entries):
+            first = entries[self._start]
+            within = len(entries) - self._start <= self._max_events and self.bytes <= self._max_bytes
             if first is None or (within and first.time >= oldest):
                 break
             self.bytes -= first.size
-            kept[self._start] = None
+            entries[self._start] = None
             self._start += 1
-        if self._start >= SLACK and self._start * 2 >= len(kept):
-            del kept[: self._start]
+        if self._start >= SLACK and self._start * 2 >= len(entries):
+            del entries[: self._start]
             self._start = 0
 
     @property
     def oldest(self) -> int:
-        """The oldest number that can still be had; ``seq + 1`` when there is none."""
-        return self.seq + 1 - (len(self._kept) - self._start)
+        """The oldest number in the history; ``seq + 1`` if it is empty."""
+        return self.seq + 1 - (len(self._entries) - self._start)
 
     @property
     def oldest_time(self) -> float | None:
-        """When the oldest event came, in seconds since the epoch; None when there is none."""
+        """When the oldest event was read, in seconds since the epoch; None if there is none."""
         return next((entry.time for entry in self.after(0) if isinstance(entry, Event)), None)
 
     def has_all_after(self, seq: int) -> bool:
-        """Tell whether everything after ``seq`` that was ever read is still here."""
+        """Return whether everything after ``seq`` that was ever read is still here."""
         return self.oldest <= seq + 1
 
     def is_whole_after(self, seq: int) -> bool:
-        """Tell whether nothing after ``seq`` is missing: neither forgotten nor lost with the bus."""
-        return self.has_all_after(seq) and self.last_hole <= seq
+        """Return whether nothing after ``seq`` is missing: neither dropped here nor never read from the bus."""
+        return self.has_all_after(seq) and self.last_gap <= seq
 
     def count_after(self, seq: int) -> int:
-        """Return how much is kept of everything after ``seq``."""
+        """Return the number of entries after ``seq``."""
         return self.seq - max(seq, self.oldest - 1)
 
-    def after(self, seq: int) -> Iterator[Event | Hole]:
-        """Yield what is kept of everything after ``seq``, oldest first."""
-        # Numbers are consecutive, so a place is a subtraction and not a search.
-        place = self._start + max(0, seq + 1 - self.oldest)
-        while place < len(self._kept):
-            entry = self._kept[place]
+    def after(self, seq: int) -> Iterator[Event | Gap]:
+        """Yield the entries after ``seq``, oldest first."""
+        # Numbers are consecutive, so an index is computed and not searched.
+        index = self._start + max(0, seq + 1 - self.oldest)
+        while index < len(self._entries):
+            entry = self._entries[index]
             if entry is not None:
                 yield entry
-            place += 1
+            index += 1

@@ -1,7 +1,7 @@
-"""Secrets are taken out of events before anything else sees them: history, views, clients and the log.
+"""Remove secrets from events before anything else gets them: history, registries, clients and the log.
 
-What Salt puts on its bus was measured (docs/salt-notes.md): a refused command brings its whole load, a publish its
-key, ``key.gen_accept`` a minion's private key.
+Salt does put secrets on its bus (docs/salt-notes.md): a refused command has its whole load, a publish its key,
+``key.gen_accept`` a minion's private key.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ REDACTED = "(redacted)"
 SECRET_NAMES = frozenset({"token", "password", "key", "eauth_token", "auth_list", "sharedsecret"})
 PEM_MARK = b"PRIVATE KEY-----"
 _NAMED = re.compile(r"([^\W\d][\w.-]*)=(?!=)")
-"""How a string begins that a minion takes for a keyword argument (``salt.utils.args.parse_kwarg``)."""
+"""Matches the start of a string that minions parse as a keyword argument (``salt.utils.args.parse_kwarg``)."""
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 
 
 def redact(data: dict[str, Any]) -> dict[str, Any]:
-    """Return one of the master's own events without its secrets; the same object when there are none.
+    """Return one of the master's own events without its secrets; the same object if there are none.
 
-    Looked at are the names at the top, in ``kwargs`` and in the keyword arguments of ``fun_args`` and ``arg``, which
-    of a compound command are those of each of its functions.
+    Names are checked at the top level, in ``kwargs``, and in the keyword arguments of ``fun_args`` and ``arg``. A
+    compound command has those of each of its functions.
     """
     clean = _without_secrets(data)
     for name in ("kwargs", "kwarg"):
@@ -39,12 +39,12 @@ def redact(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def redact_arguments(arg: Sequence[Any]) -> list[Any]:
-    """Return the arguments of a publish load without the secrets that have a name."""
+    """Return the arguments of a publish load without its named secrets."""
     return list(_arguments("arg", arg))
 
 
 def redact_private_keys(value: Any) -> Any:
-    """Return a copy of ``value``, however deep, with every PEM private key replaced."""
+    """Return a copy of ``value`` with every PEM private key replaced, at any depth."""
     if isinstance(value, str):
         return _PEM.sub(REDACTED, value) if "PRIVATE KEY-----" in value else value
     if isinstance(value, (bytes, bytearray)):
@@ -57,7 +57,7 @@ def redact_private_keys(value: Any) -> Any:
 
 
 def _arguments(name: str, arguments: Sequence[Any], depth: int = 1) -> Sequence[Any]:
-    """Return arguments without secrets; the same object when there are none."""
+    """Return arguments without secrets; the same object if there are none."""
     items: list[Any] = []
     for item in arguments:
         if isinstance(item, Mapping):
@@ -70,7 +70,7 @@ def _arguments(name: str, arguments: Sequence[Any], depth: int = 1) -> Sequence[
 
 
 def _is_keywords(name: str, item: Any) -> bool:
-    # A runner's or wheel's fun_args hold its keywords as a bare object; a minion's carry Salt's mark.
+    # A runner's or wheel's fun_args have the keywords in a plain object; a minion's have Salt's mark.
     return isinstance(item, Mapping) and (name == "fun_args" or "__kwarg__" in item)
 
 

@@ -1,7 +1,7 @@
-"""What an event's tag says about it. Tags can have any shape; parsing never fails and believes nothing it cannot.
+"""Parse tags of events. Tags can have any form: parsing never fails, and trusts only what the master checked.
 
-Sources: `Salt Master Events <https://docs.saltproject.io/en/latest/topics/event/master_events.html>`_ and what was
-measured on real masters (docs/salt-notes.md).
+Sources: `Salt Master Events <https://docs.saltproject.io/en/latest/topics/event/master_events.html>`_ and measurements
+on real masters (docs/salt-notes.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Kind(enum.Enum):
 
     JOB_NEW = "a job was published"
     JOB_MINION = "a minion's part of a job"
-    CONTROL = "the master's own business"
+    CONTROL = "internal to the master"
     RUN = "a runner"
     WHEEL = "a wheel"
     KEY = "minion keys and authentication"
@@ -34,52 +34,52 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Topic:
-    """What the tag and the envelope of an event say: its kind, and the job, minion and action that it is about."""
+    """What the tag and the envelope of an event tell: its kind, and the job, minion and action that it is about."""
 
     kind: Kind
     jid: str | None = None
     minion: str | None = None
     action: str = ""
     believed: bool = True
-    """False for what a minion sent itself (``cmd: _minion_event``): shown, but it changes nothing in the engine."""
+    """False for an event that a minion sent itself (``cmd: _minion_event``): shown, but it changes nothing here."""
 
 
 MINIONS_MARK = "_minion_event"
-"""What ``cmd`` says in an event that a minion sent, whose ``id`` the master has checked."""
+"""``cmd`` of an event that a minion sent, whose ``id`` the master has checked."""
 
 _OTHER = Topic(Kind.OTHER)
 _CONTROL = Topic(Kind.CONTROL)
 _KEY = Topic(Kind.KEY)
 
 _SALTS_OWN = frozenset({"key", "cluster", "syndic", "__schedule_return"})
-"""First parts of tags that hold what the master does: the last one is what its own schedule ran, return and all."""
+"""First parts of tags about the master's own work; ``__schedule_return`` has what its schedule ran, with returns."""
 
 _SALTS_RECORDS = frozenset({"stats", "cluster", "syndic", "batch", "state_result"})
-"""Second parts, behind ``salt``: batches of Salt 3008, and states of an orchestration with ``fire_event``."""
+"""Second parts after ``salt``: for example batches of Salt 3008, and states of an orchestration with ``fire_event``."""
 
 _LIKE_A_JID = re.compile(r"[0-9]{14}")
-"""How a tag begins that is nothing but a jid: Salt 3007 fires one with the minions of each job that it publishes."""
+"""Matches the start of a tag that is only a jid: Salt 3007 fires one with the minions of each published job."""
 
 
 def topic(tag: str, data: Mapping[str, Any]) -> Topic:
-    """Return what the event is about.
+    """Return what an event is about.
 
-    :param tag: the tag as it stood on the bus
-    :param data: the event's data as it stood on the bus, still wrapped where a minion sent it
+    :param tag: the tag as it was on the bus
+    :param data: the event's data as it was on the bus, still wrapped if a minion sent it
     """
     if data.get("cmd") == MINIONS_MARK:
-        return _sent_by_minion(tag, str(data.get("id", "")))
+        return _by_minion(tag, str(data.get("id", "")))
     about = _by_master(tag)
     return _CONTROL if about is _OTHER and _is_failed_state(tag, data) else about
 
 
 def _is_failed_state(tag: str, data: Mapping[str, Any]) -> bool:
-    """Tell whether this may be Salt's duplicate of a failed state, whose tag is like ``file.managed``.
+    """Return whether this may be Salt's copy of a failed state, with a tag like ``file.managed``.
 
     For each failed state of a ``state.sls`` or ``state.highstate`` the master fires the state's whole result twice
-    (``_fire_ret_load_specific_fun``): as ``salt/job/JID/sub/MINION/error/FUN``, which is judged as part of its job,
-    and before that under the names of the state's module and function, with nothing that tells whose it is. Always
-    ``result`` is False and the minion's ``retcode`` is added; what clients fire here has ``_via``.
+    (``_fire_ret_load_specific_fun``): as ``salt/job/JID/sub/MINION/error/FUN``, which belongs to its job, and before
+    that with the state's module and function as the tag, without the job or minion. ``result`` is always False, and
+    the minion's ``retcode`` is added. Events that clients fire here have ``_via``.
     """
     return data.get("result") is False and "retcode" in data and "." in tag and "_via" not in data
 
@@ -120,11 +120,11 @@ def _job(parts: list[str]) -> Topic:
         return Topic(Kind.JOB_NEW, jid=jid, action=action)
     if len(parts) >= 5 and parts[4]:
         return Topic(Kind.JOB_MINION, jid=jid, minion=parts[4], action=action)
-    return _CONTROL  # error, publish, and whatever is added one day
+    return _CONTROL  # error, publish, and actions of later versions
 
 
-def _sent_by_minion(tag: str, sender: str) -> Topic:
-    """A minion can forge any tag but not its id in the wrapper: only what it says about itself keeps its kind."""
+def _by_minion(tag: str, sender: str) -> Topic:
+    """Return the topic of a minion's event. Minions can forge tags, but not their id."""
     claimed = _by_master(tag)
     own = bool(sender) and claimed.minion == sender
     if own and claimed.kind is Kind.JOB_MINION and claimed.action == "prog":
@@ -134,24 +134,24 @@ def _sent_by_minion(tag: str, sender: str) -> Topic:
     return Topic(Kind.CUSTOM, minion=sender, believed=False)
 
 
-_NEVER_FIRED = re.compile(
+_RESERVED = re.compile(
     r"(?:(?:salt|cluster|syndic|minion)(?:/|\Z)|key\Z|rotate_.*|minion_start\Z|syndic_start\Z|stats|[0-9]{14})",
     re.DOTALL,
 )
 
 
-_OFF_THE_WIRE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def travels_whole(tag: str) -> bool:
-    """Tell whether ``tag`` arrives on the bus as it is.
+    """Return whether ``tag`` arrives on the bus unchanged.
 
-    On the wire a tag ends with an empty line: what follows one inside a tag would be read as the event's data, and
-    ``key`` with an empty line behind it as the master's own ``key``. No control character is of any use in a tag.
+    On the wire a tag ends with an empty line. So text after an empty line inside a tag is read as the event's data, and
+    ``key`` followed by an empty line as the master's own ``key``. No control character is useful in a tag.
     """
-    return _OFF_THE_WIRE.search(tag) is None
+    return _UNSAFE.search(tag) is None
 
 
 def is_reserved(tag: str) -> bool:
-    """Tell whether ``tag`` is one that the master acts on or that engines believe, so that no client may fire it."""
-    return _NEVER_FIRED.match(tag) is not None
+    """Return whether the master or engines act on ``tag``, so that clients must not fire it."""
+    return _RESERVED.match(tag) is not None

@@ -1,4 +1,4 @@
-"""What a publish load runs: one function, or Salt's compound command, which is several in one job."""
+"""The call in a publish load: one function, or Salt's compound command, which runs several in one job."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..events.redaction import PEM_MARK, redact, redact_arguments, redact_privat
 def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
     """Return the function and the arguments of a publish load.
 
-    Salt's compound command has a list of functions, and of each its list of arguments. The functions are named here as
-    on Salt's command line, ``test.ping,test.echo``; the arguments stay a list for each.
+    Salt's compound command has a list of functions, and a list of arguments for each. The functions are returned as on
+    Salt's command line, ``test.ping,test.echo``; the arguments stay one list for each.
     """
     fun, arg = load.get("fun"), load.get("arg")
     arguments = list(arg) if isinstance(arg, (list, tuple)) else []
@@ -25,21 +25,21 @@ def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
 
 
 def each(value: Any) -> list[Any]:
-    """Return what a compound command's return says of each function, or the one thing that others say."""
+    """Return the values of a compound command, one for each function; or the one value of another command."""
     if isinstance(value, Mapping):
         return list(value.values())
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def redact_call(arg: Sequence[Any], kwarg: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments of a call as they may be shown: without what job objects and events hide of them."""
+    """Return the arguments of a call without the secrets that job objects and events hide too."""
     *positional, named = redact_arguments([*arg, {"__kwarg__": True, **kwarg}])
-    shown = positional, {name: value for name, value in named.items() if name in kwarg}
-    return redact_private_keys(shown) if PEM_MARK in encode(shown) else shown
+    clean = positional, {name: value for name, value in named.items() if name in kwarg}
+    return redact_private_keys(clean) if PEM_MARK in encode(clean) else clean
 
 
 def redact_load(load: dict[str, Any]) -> dict[str, Any]:
-    """Return a publish load without its secrets; a private key may stand anywhere in its arguments."""
+    """Return a publish load without its secrets; a private key may be anywhere in its arguments."""
     clean = redact(load)
     if PEM_MARK in encode(clean.get("arg")):
         clean = {**clean, "arg": redact_private_keys(clean["arg"])}

@@ -1,7 +1,7 @@
-"""One job object for everything that runs: published jobs, runners and wheels (design: the job object).
+"""One job object for everything that runs: published jobs, runners and wheels.
 
-A :class:`Job` changes only by what the master itself put on the bus, by the engine's own acts, and, for progress
-alone, by what a minion says about its own part.
+A :class:`Job` changes only by what the master itself put on the bus and by the engine's own actions. A minion can only
+report the progress of its own part.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Part:
     message: str | None = None
     size: int = 0
 
-    def shown(self) -> dict[str, Any]:
-        """Return it as clients see it."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the part as clients get it."""
         return {
             "state": self.state,
             "return": self.value,
@@ -49,9 +49,9 @@ class Part:
 
 @dataclass
 class Job:
-    """A job as far as it is known.
+    """What is known of a job.
 
-    ``arg`` is what Salt's publish load holds: positional arguments, then keywords as ``{"__kwarg__": true, ...}``.
+    ``arg`` is that of Salt's publish load: positional arguments, then keywords as ``{"__kwarg__": true, ...}``.
     """
 
     jid: str
@@ -62,36 +62,36 @@ class Job:
     tgt_type: str | None = None
     user: str | None = None
     eauth: str | None = None
-    """Set for jobs started here: then the owner is this user of this eauth, not just anybody of that name."""
-    said_by: str | None = None
-    """Set where nothing but this minion's return tells what ran: its word is taken for its own part only."""
+    """Set for jobs started here: the owner is the user of this eauth, not any user of that name."""
+    reported_by: str | None = None
+    """Set if only this minion's return tells what ran: it is believed for its own part only."""
     start_time: str | None = None
     end_time: str | None = None
     metadata: Any = None
     parts: dict[str, Part] = field(default_factory=dict)
     ended: bool = False
     certain: bool = True
-    """False for a job of the job cache of which nobody knows whether minions still run it."""
+    """False for a job of the job cache if minions may still run it."""
     value: Any = None
     success: bool | None = None
-    """``value`` and ``success`` are a runner's or wheel's; a published job's are in its parts."""
+    """``value`` and ``success`` are those of a runner or wheel; a published job has them in its parts."""
     size: int = 0
-    end_told: bool = False
-    """Whether its end was told: a return that comes later does not end it anew."""
+    end_reported: bool = False
+    """Whether its end was reported: a late return does not end it a second time."""
     _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Minions that have not ended, kept as parts change: to look for them at each return costs the square of a job."""
+    """Minions that have not ended; updated with each part, because a search at each return takes quadratic time."""
 
     def __post_init__(self) -> None:
-        """Look once who has not ended."""
+        """Find the minions that have not ended."""
         self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
 
     @property
     def total(self) -> int:
-        """How many minions are expected to return."""
+        """Number of minions that should return."""
         return len(self.parts)
 
     def count(self, *states: str) -> int:
-        """Return how many parts are in one of the states."""
+        """Return the number of parts in one of the states."""
         return sum(part.state in states for part in self.parts.values())
 
     @property
@@ -111,9 +111,9 @@ class Job:
         return state_of({part.state for part in self.parts.values()})
 
     def expect(self, minions: Iterable[str], missing: Iterable[str] = (), now: float | None = None) -> None:
-        """Note who should return, and who was asked for by name but has no key.
+        """Add minions that should return, and those that were named but have no key.
 
-        :param now: when this was learned; the job may turn out to be over
+        :param now: the time, in case the job has ended by this
         """
         for minion in map(str, minions):
             self._part(minion)
@@ -122,40 +122,43 @@ class Job:
             if part.state == "pending":
                 part.state = "missing"
                 self._waiting.pop(minion, None)
-        self._look_whether_ended(now)
+        self._update_ended(now)
 
-    def returned(self, minion: str, data: Mapping[str, Any], size: int, now: float) -> None:
-        """Take a minion's return, however late."""
+    def apply_return(self, minion: str, data: Mapping[str, Any], size: int, now: float) -> None:
+        """Apply a minion's return, however late."""
         part = self._part(minion)
         self._waiting.pop(minion, None)
         self.size += size - part.size
-        # Of a compound command both hold one for each function: it succeeded when all did.
+        # A compound command has one of each per function: it succeeded if all did.
         retcodes, successes = each(data.get("retcode")), each(data.get("success"))
         # True and False are integers too.
         part.retcode = max((int(one) for one in retcodes if isinstance(one, int)), key=abs, default=None)
         success = None if None in successes else all(successes)
-        # A syndic's or a custom return may lack both; Salt's own clients then take it for a success.
+        # A syndic's or a custom return may have neither; Salt's own clients then count it as a success.
         part.success = bool(success) if success is not None else not part.retcode
         part.state = "returned" if part.success and not part.retcode else "failed"
         part.value, part.size, part.progress = data.get("return"), size, 100.0
         part.out = out if isinstance(out := data.get("out"), str) and len(out) <= OUT_CHARACTERS else None
-        self._look_whether_ended(now)
+        self._update_ended(now)
 
-    def take(self, minion: str, part: Part, now: float) -> None:
-        """Take a minion's part as the job cache has it."""
-        self.put(minion, part)
-        self._look_whether_ended(now)
+    def restore(self, minion: str, part: Part, now: float) -> None:
+        """Set a minion's part from the job cache."""
+        self.set_part(minion, part)
+        self._update_ended(now)
 
-    def put(self, minion: str, part: Part) -> None:
-        """Set a minion's part; whether the job has ended by it is not looked at."""
+    def set_part(self, minion: str, part: Part) -> None:
+        """Set a minion's part without an update of ``ended``."""
         self.parts[minion] = part
         if part.state in ENDED:
             self._waiting.pop(minion, None)
         else:
             self._waiting[minion] = None
 
-    def report(self, minion: str, percent: float, message: str | None) -> bool:
-        """Take a progress report, of a minion that this job targets and that has not ended. Never falls back."""
+    def apply_progress(self, minion: str, percent: float, message: str | None) -> bool:
+        """Apply a progress report of a minion that has not ended; progress never decreases.
+
+        :return: whether the minion belongs to the job and has not ended
+        """
         part = self.parts.get(minion)
         if part is None or part.state in ENDED:
             return False
@@ -167,12 +170,16 @@ class Job:
         return True
 
     def give_up(self, minions: Iterable[str], state: str, now: float) -> list[str]:
-        """End the parts of minions that will not return as ``missing`` or ``canceled``; return whose ended."""
+        """End the parts of minions that will not return.
+
+        :param state: ``missing`` or ``canceled``
+        :return: the minions whose part ended by this
+        """
         changed = [minion for minion in dict.fromkeys(minions) if minion in self._waiting]
         for minion in changed:
             self.parts[minion].state = state
             del self._waiting[minion]
-        self._look_whether_ended(now)
+        self._update_ended(now)
         return changed
 
     def finish(self, value: Any, success: bool, size: int, now: float) -> None:
@@ -186,11 +193,11 @@ class Job:
         part = self.parts.get(minion)
         if part is None:
             part = Part()
-            self.put(minion, part)
+            self.set_part(minion, part)
         return part
 
-    def _look_whether_ended(self, now: float | None = None) -> None:
-        # A return can come before the job is known; who else is expected is told only later.
+    def _update_ended(self, now: float | None = None) -> None:
+        # A return can come before the job's announcement, which names the other minions.
         if self.kind != "job" or not self.parts or self.fun is None:
             return
         self.ended = not self._waiting
@@ -201,7 +208,7 @@ class Job:
 
 
 def state_of(states: Collection[str]) -> str:
-    """Return the state of an ended job, or of the part of it that somebody may see, by the states of its parts."""
+    """Return the state of an ended job, or of its visible part, from the states of its parts."""
     if "pending" in states or "running" in states:
         return "running"
     if "canceled" in states:
@@ -211,27 +218,27 @@ def state_of(states: Collection[str]) -> str:
     return "failed" if "failed" in states else "complete"
 
 
-def shown(
+def job_object(
     job: Job,
     minions: Iterable[str] | None = None,
     *,
     hide_call: bool = False,
     parts: bool | Container[str] = True,
 ) -> dict[str, Any]:
-    """Return the job object that a client sees.
+    """Return the job object as a client gets it.
 
     :param minions: only these minions exist for the client; None for all
-    :param hide_call: leave out target and arguments, which may tell of other minions
-    :param parts: whether to include the minions' parts, or of which minions; the counts are those of all
+    :param hide_call: leave out target and arguments, which may name other minions
+    :param parts: whether to include the minions' parts, or those of which minions; the counts include all
     """
     seen = job.parts if minions is None else {name: job.parts[name] for name in minions if name in job.parts}
-    # Of a large job this is done for each piece of it: one pass, and a second only while some run.
+    # Called for each chunk of a large job: one pass, and a second only while some minions run.
     states, total = Counter(part.state for part in seen.values()), len(seen)
     done = sum(states[state] for state in ENDED)
     if job.kind == "job":
         running = sum(part.progress for part in seen.values() if part.state not in ENDED) if done < total else 0.0
         progress = round((100.0 * done + running) / total, 1) if total else (100.0 if job.ended else 0.0)
-        # Who sees a part of it is told the state of that part, unless nobody knows whether it still runs.
+        # A viewer of some parts gets the state of those, unless it is unknown whether they still run.
         own = job.ended and job.fun is not None if minions is None else job.ended or job.certain
         state = state_of(states) if own else job.state
     else:
@@ -262,7 +269,7 @@ def shown(
             wanted = [name for name in parts if name in seen]
         else:
             wanted = [name for name in seen if parts is True or name in parts]
-        value["minions"] = {name: seen[name].shown() for name in wanted}
+        value["minions"] = {name: seen[name].to_dict() for name in wanted}
     return value
 
 
@@ -272,12 +279,12 @@ def timestamp(seconds: float) -> str:
 
 
 def is_made_at(jid: str, stamp: str, within: float) -> bool:
-    """Tell whether a jid was made within so many seconds of a ``_stamp``, before or after it."""
+    """Return whether a jid was made within ``within`` seconds before or after a ``_stamp``."""
     made = made_at(jid)
     try:
-        told = datetime.datetime.fromisoformat(stamp)
+        stamped = datetime.datetime.fromisoformat(stamp)
     except ValueError:
         return False
-    if told.tzinfo is None:
-        told = told.replace(tzinfo=datetime.timezone.utc)  # so Salt 3007 writes it
-    return made is not None and abs((told - made).total_seconds()) <= within
+    if stamped.tzinfo is None:
+        stamped = stamped.replace(tzinfo=datetime.timezone.utc)  # Salt 3007 writes no zone
+    return made is not None and abs((stamped - made).total_seconds()) <= within

@@ -1,7 +1,7 @@
-"""Which jobs are forgotten when there are too many, or when what they returned is too much.
+"""Choose which jobs are dropped if there are too many, or their returns are too large.
 
-A change and a choice cost the same however many jobs there are: jobs stand in the order of their last changes, and
-those that must stay go to the end of it when a choice comes upon them.
+Jobs are ordered by their last change. A change and a choice cost the same for any number of jobs: a choice moves jobs
+that must stay to the end.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Callable
 from .job import Job
 
 QUIET_SECONDS = 3600.0
-"""Without news for so long, a job that has not ended is taken for one that never will: its minions are gone."""
+"""Seconds without a change after which a job that has not ended may be dropped: its minions are probably gone."""
 ENDED_SHARE = 4
-"""One part in so many of the jobs may be ended ones, however many never end: what has just ended is looked for."""
-MOST_LOOKS = 100  # at jobs that must stay, in one choice
+"""At least 1/4 of the jobs may be ended ones, however many never end: clients look for jobs that have just ended."""
+MAX_TRIES = 100
+"""Jobs that are tried in one choice."""
 
 Needed = Callable[[str], bool]
-"""Tell whether somebody still needs a job."""
+"""``needed(jid)`` returns whether a job must stay."""
 
 
 class Retention:
-    """The order in which jobs are forgotten.
+    """The order in which jobs are dropped.
 
-    :param most: so many jobs are kept; twice as many while jobs have not ended
+    :param most: jobs that are kept; twice as many while jobs have not ended
     :param clock: seconds since the epoch
     """
 
@@ -36,26 +37,27 @@ class Retention:
         self._needed: list[Needed] = []
 
     def needed_by(self, call: Needed) -> None:
-        """Forget no job of which ``call(jid)`` says that it is needed: it is followed, or its news are not told yet."""
+        """Keep a job while ``call(jid)`` returns True: it is followed, or its changes were not sent yet."""
         self._needed.append(call)
 
-    def changed(self, job: Job, *, spent: bool) -> None:
-        """Note that a job is new or changed.
+    def add(self, job: Job, *, spent: bool) -> None:
+        """Add a job, or move it to the end because it changed.
 
-        :param spent: it has ended, or nobody looks for it
+        :param spent: it has ended, or is not shown
         """
-        self.forgot(job.jid)
+        self.remove(job.jid)
         (self._spent if spent else self._running)[job.jid] = self._clock()
 
-    def forgot(self, jid: str) -> None:
-        """Note that a job is not there any more."""
+    def remove(self, jid: str) -> None:
+        """Remove a job."""
         self._spent.pop(jid, None)
         self._running.pop(jid, None)
 
     def choose(self, size: int, most_size: int, spared: str) -> str | None:
-        """Return the job to forget next, or None when all may stay.
+        """Return the job to drop next, or None if all may stay.
 
-        :param size: of all that the jobs returned
+        :param size: bytes of all returns
+        :param most_size: most bytes of returns
         :param spared: the job that is being handled
         """
         number = len(self._spent) + len(self._running)
@@ -71,7 +73,7 @@ class Retention:
         return chosen
 
     def _oldest(self, jobs: OrderedDict[str, float], spared: str, before: float | None = None) -> str | None:
-        for _ in range(min(len(jobs), MOST_LOOKS)):
+        for _ in range(min(len(jobs), MAX_TRIES)):
             jid, changed = next(iter(jobs.items()))
             if before is not None and changed > before:
                 return None

@@ -1,4 +1,4 @@
-"""All minions that the engine knows: read once from the master's keys and caches, kept by events."""
+"""All minions that the engine knows, from the master's keys and caches and from events."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _KEY_STATES = {
     "deny": "denied",
     "denied": "denied",
 }
-"""Salt says ``accepted``, its documentation ``accept``; so with the others."""
+"""Salt sends ``accepted``, its documentation says ``accept``; the same for the others."""
 
 Grains = bool | tuple[str, ...]
-"""Which grains of a minion a client wants: all, none, or those of these names as far as the minion has them."""
+"""Grains of a minion that a client wants: all, none, or those with these names."""
 
 
 @dataclass
 class Minion:
-    """One minion: its key's state, whether it is connected (None: unknown), when it last gave a sign of life."""
+    """One minion: the state of its key, whether it is connected (None: unknown), and when it was last seen."""
 
     id: str
     key: str | None = None
@@ -40,18 +40,18 @@ class Minion:
 
     @property
     def grains_bytes(self) -> int:
-        """How large its grains are as JSON; measured once, when somebody wants them."""
+        """Bytes of its grains as JSON; measured once, when first needed."""
         if self.grains is None:
             return 0
         if self._measured is None or self._measured[0] is not self.grains:
             self._measured = self.grains, len(encode(self.grains))
         return self._measured[1]
 
-    def shown(self, *, key: bool, grains: Grains) -> dict[str, Any]:
-        """Return it as clients see it.
+    def to_dict(self, *, key: bool, grains: Grains) -> dict[str, Any]:
+        """Return the minion as clients get it.
 
-        :param key: whether the state of its key may be seen
-        :param grains: which of its grains are wanted, and may be seen
+        :param key: whether to include the state of its key
+        :param grains: grains to include
         """
         return {
             "id": self.id,
@@ -80,12 +80,12 @@ class MinionRegistry:
         self._minions: dict[str, Minion] = {}
         self._listeners: list[Callable[[str], None]] = []
         self.stale: set[str] = set()
-        """Minions whose grains changed since they were read."""
+        """Minions whose grains may have changed since they were read."""
         self.keys_stale = False
-        """Whether keys may have changed in a way that events do not tell."""
+        """Whether keys may have changed without a credible event: they must be read again."""
 
     def on_change(self, call: Callable[[str], None]) -> None:
-        """Call ``call(id)`` after each change that a client would see."""
+        """Call ``call(id)`` after each change that clients can see."""
         self._listeners.append(call)
 
     def all(self) -> dict[str, Minion]:
@@ -97,27 +97,27 @@ class MinionRegistry:
         return self._minions.get(minion)
 
     def read_keys(self, keys: Mapping[str, str]) -> None:
-        """Take the state of all keys, as the master's store has it; minions without a key are gone."""
+        """Apply the state of all keys in the master's store; minions without a key are removed."""
         for name in set(self._minions) - set(keys):
             self._remove(name)
         for name, state in keys.items():
             minion = self._minions.setdefault(name, Minion(name))
             if minion.key != state:
                 minion.key = state
-                self._tell(name)
+                self._notify(name)
         self.keys_stale = False
 
     def read_grains(self, grains: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take grains from the master's cache."""
+        """Apply grains from the master's cache."""
         for name, value in grains.items():
             minion = self._minions.get(name)
             if minion is not None and minion.grains != value:
                 minion.grains = value
-                self._tell(name)
+                self._notify(name)
         self.stale -= set(grains)
 
-    def take(self, event: Event, data: Mapping[str, Any]) -> None:
-        """Follow one event of the bus."""
+    def apply(self, event: Event, data: Mapping[str, Any]) -> None:
+        """Apply one event of the bus."""
         topic = event.topic
         if topic.kind is Kind.KEY:
             self._key(data)
@@ -128,30 +128,30 @@ class MinionRegistry:
         elif topic.minion and self._is_sign_of_life(event, data):
             if topic.kind is Kind.MINION and topic.action == "start":
                 self.stale.add(topic.minion)
-            self._alive(topic.minion, always_tell=topic.kind is Kind.MINION)
+            self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
 
     def absent(self, minions: list[str]) -> None:
-        """Note minions that a job waited for in vain."""
+        """Mark minions that did not return as disconnected."""
         for name in minions:
             minion = self._minions.get(name)
             if minion is not None and minion.connected is not False:
                 minion.connected = False
-                self._tell(name)
+                self._notify(name)
 
     @staticmethod
     def _is_sign_of_life(event: Event, data: Mapping[str, Any]) -> bool:
-        # The id in these envelopes was checked by the master against the minion's key; a tag alone proves nothing.
+        # The master checked the id in these envelopes against the minion's key; a tag alone proves nothing.
         return data.get("cmd") in ("_return", MINIONS_MARK) and data.get("id") == event.topic.minion
 
-    def _alive(self, name: str, *, always_tell: bool) -> None:
+    def _alive(self, name: str, *, always_notify: bool) -> None:
         minion = self._minions.get(name)
         if minion is None:
             self.keys_stale = True
             return
         minion.seen = self._clock()
-        if minion.connected is not True or always_tell:
+        if minion.connected is not True or always_notify:
             minion.connected = True
-            self._tell(name)
+            self._notify(name)
 
     def _presence(self, action: str, data: Mapping[str, Any]) -> None:
         if action == "present":
@@ -160,22 +160,22 @@ class MinionRegistry:
         else:
             present, lost = set(_names(data, "new")), _names(data, "lost")
         for name in present:
-            self._alive(name, always_tell=False)
+            self._alive(name, always_notify=False)
         self.absent(lost)
 
     def _key(self, data: Mapping[str, Any]) -> None:
         name, act = data.get("id"), data.get("act")
-        # Only a hint: a minion can have such an event fired (docs/security.md), so the key store is asked. Most of
-        # these events say what is known already, at each minion's reconnect.
+        # A minion can make the master fire such an event (docs/security.md), so the key store is read. Most of these
+        # events repeat the known state, when a minion reconnects.
         known = self._minions.get(name) if isinstance(name, str) else None
         if known is None or not isinstance(act, str) or _KEY_STATES.get(act) != known.key:
             self.keys_stale = True
 
     def _remove(self, name: str) -> None:
         if self._minions.pop(name, None) is not None:
-            self._tell(name)
+            self._notify(name)
 
-    def _tell(self, name: str) -> None:
+    def _notify(self, name: str) -> None:
         for call in self._listeners:
             call(name)
 

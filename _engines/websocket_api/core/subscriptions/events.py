@@ -1,8 +1,6 @@
-"""One client's stream of events: what it missed first, then with the others of its group what is live."""
+"""One client's subscription to events: first those it missed, then live events together with its group."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from ...errors import ApiError
 from ..access.sessions import Session
@@ -10,22 +8,21 @@ from ..access.user_limits import Hold
 from ..delivery import frames
 from ..delivery.connection import Connection
 from ..events.event import Event
-from ..events.history import Hole
+from ..events.history import Gap
 from .fanout import BUNDLE_EVENTS, Form, Group
 from .filters import Wanted
+from .hub import Hub
 
-if TYPE_CHECKING:
-    from .hub import Hub
-
-REPLAY_BYTES = 64 * 1024  # in a bundle of a replay: how full the outbox is shall be known in time
+REPLAY_BYTES = 64 * 1024
+"""Bytes in a bundle of a replay: small, so that a full outbox is noticed in time."""
 
 
 class EventSubscription:
-    """One client's stream of events. ``position`` is the last number that it was looked at for.
+    """One client's subscription to events. ``position`` is the last number that was decided for it.
 
     :param bundle: several events may share a frame
-    :param drop: events may be dropped, and counted, when the client reads too slowly
-    :raises ApiError: its user has too many patterns
+    :param drop: events may be dropped, and counted, if the client reads too slowly
+    :raises ApiError: the user has too many patterns
     """
 
     def __init__(
@@ -52,97 +49,98 @@ class EventSubscription:
         self._group: Group | None = None
         self._stopped = False
         self._lost: tuple[int, int, int] | None = None
+        """First and last number and count of dropped events that were not reported yet."""
         self._replayed: list[bytes] = []
-        """Bodies of a replay that are gathered for a bundle; none is left between two turns."""
+        """Bodies of a replay that wait for a bundle; empty between two turns."""
         self._replayed_bytes = 0
 
     def reserve(self, since: int) -> None:
-        """Hold what a replay of all after ``since`` counts for.
+        """Count the replay of all events after ``since`` for the user.
 
-        :raises ApiError: its user looks back at too many events
+        :raises ApiError: the user replays too many events at once
         """
         events = self._hub.history.count_after(since)
         if events:
             self._look_back = self._hub.limits.look_backs.take(self.session.share, events)
 
     def start(self, since: int | None) -> None:
-        """Begin, after ``since`` where that is asked for; the replay precedes what is live."""
+        """Start with a replay of all events after ``since``, or with live events if it is None."""
         if since is not None:
             self.position = since
-            self._go_on()
+            self._continue()
         else:
             self._join()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         """Replay at once, or when it is the user's turn."""
         self._hub.turns.soon(self.session.share, self.catch_up)
 
     def catch_up(self) -> None:
-        """Replay as much as the outbox takes; go on when it has drained; join the others at the head.
+        """Replay as much as the outbox takes; continue when it has drained; then join the group.
 
-        A long history is gone through in turns: who may see little of it is not held back by its outbox.
+        A long history is replayed in turns: if the user may see little of it, the outbox does not hold the replay back.
         """
         hub, turns = self._hub, self._hub.turns
         while not self._stopped and self.position < hub.history.seq:
             if not hub.history.has_all_after(self.position):
-                self.tell_gap("history", self.position + 1, hub.history.oldest - 1)
+                self.send_gap("history", self.position + 1, hub.history.oldest - 1)
                 self.position = hub.history.oldest - 1
             for entry in hub.history.after(self.position):
                 if self.connection.outbox.full:
                     self._send_replayed()
-                    self.connection.outbox.when_drained(self._go_on)
+                    self.connection.outbox.when_drained(self._continue)
                     return
                 if turns.is_over:
                     self._send_replayed()
                     turns.again(self.session.share, self.catch_up)
                     return
                 self.position = entry.seq
-                if isinstance(entry, Hole):
+                if isinstance(entry, Gap):
                     self._send_replayed()
-                    self.tell_gap(entry.reason, entry.seq, entry.seq)
+                    self.send_gap(entry.reason, entry.seq, entry.seq)
                     continue
                 try:
                     self._replay(entry)
-                except ApiError as why:
+                except ApiError as error:
                     self._send_replayed()
-                    self.refuse(why)
+                    self.end(error)
                     return
             self._send_replayed()
         if not self._stopped:
             self._join()
 
-    def tell_gap(self, reason: str, first: int | None, last: int | None) -> None:
-        """Say that events are missing here."""
+    def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
+        """Report that events are missing."""
         count = None if first is None or last is None or reason == "bus" else last - first + 1
         oldest = self._hub.history.oldest
         self.connection.send(frames.gap(self.number, reason, count=count, first=first, last=last, oldest=oldest))
 
-    def tell_ended(self, why: ApiError) -> None:
-        """Say that nothing comes any more."""
-        self.connection.send(frames.ended(self.number, why))
+    def send_ended(self, error: ApiError) -> None:
+        """Report that the subscription has ended."""
+        self.connection.send(frames.ended(self.number, error))
 
-    def refuse(self, why: ApiError) -> None:
-        """End the subscription, for what it asks for."""
+    def end(self, error: ApiError) -> None:
+        """End the subscription, and send the reason."""
         self.connection.remove(self.number)
-        self.tell_ended(why)
+        self.send_ended(error)
 
     def bookmark(self, epoch: str, seq: int) -> None:
-        """Say how far everything was looked at."""
+        """Send the number up to which all events were decided."""
         self.connection.send(frames.bookmark(self.number, epoch, seq))
 
     @property
     def has_lost(self) -> bool:
-        """Whether events were dropped of which the client was not told yet."""
+        """Whether events were dropped and not reported yet."""
         return self._lost is not None
 
-    def lost(self, first: int, last: int, count: int) -> None:
-        """Note that events were dropped, because the client reads too slowly."""
+    def count_lost(self, first: int, last: int, count: int) -> None:
+        """Count events that were dropped because the client reads too slowly."""
         self._hub.counters.events_dropped += count
         before = self._lost
         self._lost = (first, last, count) if before is None else (before[0], last, before[2] + count)
 
-    def gap(self) -> bytes | None:
-        """Return the frame that tells what was dropped."""
+    def gap_frame(self) -> bytes | None:
+        """Return the frame that reports dropped events, or None if there are none."""
         lost, self._lost = self._lost, None
         if lost is None or self._stopped:
             return None
@@ -152,7 +150,7 @@ class EventSubscription:
         return self.connection.frame(gap)
 
     def regroup(self) -> None:
-        """Move to those who see the same, after the permissions changed."""
+        """Join the group of the present viewer, after the permissions changed."""
         if self._group is not None:
             self._leave()
             self._join()
@@ -171,7 +169,7 @@ class EventSubscription:
         if body is not None:
             self._replayed.append(self.form.codec.body(event, body))
             self._replayed_bytes += len(body)
-        event.cuts.clear()
+        event.forget_derived()
         if not self.form.bundle or len(self._replayed) >= BUNDLE_EVENTS or self._replayed_bytes >= REPLAY_BYTES:
             self._send_replayed()
 

@@ -1,52 +1,85 @@
-"""Who sees the same of the same events, in the same form: decided once, encoded once, written to each."""
+"""Groups of subscriptions that get the same events in the same form: decided once, encoded once, sent to each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from ...errors import ApiError
+from ..access.sessions import Session
 from ..access.visibility import Viewer
 from ..counters import Counters
 from ..delivery.codecs import Codec
+from ..delivery.connection import Connection
+from ..delivery.outbox import Droppable
 from ..delivery.pacing import Pacer
 from ..events.event import Event
-from ..timing import Later
+from ..timing import Clock, Later
 from .filters import Wanted
 
-if TYPE_CHECKING:
-    from .events import EventSubscription
-
-BUNDLE_SECONDS = 0.02  # under load a bundle leaves at most this often
-SHARE = 5  # writing to a group takes at most one part in so many of the time: the rest is others', and what waits grows
-MOST_SECONDS = 0.05  # after which it leaves all the same
-SMOOTH = 8  # writes of which the mean counts: one that was interrupted must not slow the stream down
+BUNDLE_SECONDS = 0.02
+"""Least time between two bundles under load."""
+WRITE_SHARE = 5
+"""Writes to a group use at most 1/5 of the loop's time. More events then share a write."""
+MAX_SECONDS = 0.05
+"""Most time that an event waits for others to share its write."""
+SMOOTHING = 8
+"""Writes whose mean duration counts: one that was interrupted must not slow the stream down."""
 BUNDLE_EVENTS = 256
 BUNDLE_BYTES = 256 * 1024
 
 
 class Form(NamedTuple):
-    """How events travel to a client."""
+    """How events are sent to a client."""
 
     bundle: bool
     codec: Codec
     wrap: Callable[[bytes], bytes]
 
     def write(self, number: int, bodies: Sequence[bytes]) -> bytes:
-        """Return what is written for these bodies, which are in this codec: one bundle, or frame after frame."""
+        """Return the frames for these bodies, which are in this codec: one bundle, or one frame each."""
         if self.bundle:
             return self.wrap(self.codec.events(number, bodies))
         return b"".join([self.wrap(self.codec.event(number, body)) for body in bodies])
+
+
+class Member(Droppable, Protocol):
+    """A subscription to events, as a group sees it."""
+
+    number: int
+    session: Session
+    connection: Connection
+    filter: Wanted
+    form: Form
+    drop: bool
+    """Whether events may be dropped if the client reads too slowly."""
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether events were dropped and not reported yet."""
+        ...
+
+    def bookmark(self, epoch: str, seq: int) -> None:
+        """Send the number up to which all events were decided."""
+        ...
+
+    def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
+        """Report that events are missing."""
+        ...
+
+    def end(self, error: ApiError) -> None:
+        """End the subscription, and send the reason."""
+        ...
 
 
 GroupKey = tuple[Wanted, Viewer, Form]
 
 
 class Group:
-    """Subscribers who see the same of the same filter, in the same form.
+    """Subscriptions with the same filter, viewer and form.
 
-    They share what is written. Under load events share a write too, in bundles or as frames one after the other: to
-    write costs far more than what is written. An event after a pause leaves at once.
+    They share what is written. Under load, events share a write too, in bundles or as frames one after the other:
+    a write costs far more than its bytes. An event after a pause is sent at once.
     """
 
     def __init__(
@@ -55,33 +88,33 @@ class Group:
         viewer: Viewer,
         form: Form,
         later: Later,
-        clock: Callable[[], float],
+        clock: Clock,
         counters: Counters,
     ) -> None:
         self.filter = filter_
         self.viewer = viewer
         self.key: GroupKey = (filter_, viewer, form)
-        self.members: dict[EventSubscription, None] = {}
+        self.members: dict[Member, None] = {}
         self.quiet = True
         """Whether nothing was sent since the last :meth:`bookmark`."""
         self._pending: list[bytes] = []
         self._pending_seqs: list[int] = []
         self._pending_bytes = 0
-        self._took = 0.0
-        """Seconds that a write to all members takes."""
+        self._write_seconds = 0.0
+        """Mean duration of a write to all members."""
         self._counters = counters
         self._clock = clock
         self._form = form
         self._pacer = Pacer(BUNDLE_SECONDS if form.bundle else 0.0, self.flush, later, clock)
 
     def deliver(self, event: Event, body: bytes) -> None:
-        """Send one event to all members, now or with the next ones."""
-        self.add(event.seq, self._form.codec.body(event, body))
+        """Send one event to all members, at once or with the next ones."""
+        self.append(event.seq, self._form.codec.body(event, body))
 
-    def add(self, seq: int, body: bytes) -> None:
-        """Send what is in the form of the members already, behind what waits.
+    def append(self, seq: int, body: bytes) -> None:
+        """Send a body that is in the members' form already, after those that are pending.
 
-        :param seq: how far the history went when this happened
+        :param seq: the newest number of the history at that time
         """
         self.quiet = False
         if self._pending_bytes + len(body) > BUNDLE_BYTES:
@@ -97,35 +130,36 @@ class Group:
             self._pacer.poke()
 
     def flush(self) -> None:
-        """Send what waits; needed before a member comes or goes."""
+        """Send what is pending; needed before a member joins or leaves."""
         if self._pending:
-            began = self._clock()
+            started = self._clock()
             bodies, self._pending, self._pending_bytes = self._pending, [], 0
             seqs, self._pending_seqs = self._pending_seqs, []
-            self._send(bodies, seqs[0], seqs[-1])
-            took = self._clock() - began
-            self._took = self._took + (took - self._took) / SMOOTH if self._took else took
+            self._write(bodies, seqs[0], seqs[-1])
+            seconds = self._clock() - started
+            mean = self._write_seconds
+            self._write_seconds = mean + (seconds - mean) / SMOOTHING if mean else seconds
             least = BUNDLE_SECONDS if self._form.bundle else 0.0
-            self._pacer.seconds = min(MOST_SECONDS, max(least, SHARE * self._took))
+            self._pacer.seconds = min(MAX_SECONDS, max(least, WRITE_SHARE * self._write_seconds))
 
     def bookmark(self, epoch: str, seq: int) -> None:
-        """Tell who got nothing since the last call how far everything was looked at."""
+        """Send members the number up to which all events were decided, if they got none since the last call."""
         if self.quiet:
             for member in list(self.members):
                 if not member.has_lost:  # its gap comes first
                     member.bookmark(epoch, seq)
         self.quiet = True
 
-    def refuse(self, why: ApiError) -> None:
-        """End what all members asked for."""
+    def end(self, error: ApiError) -> None:
+        """End the subscriptions of all members."""
         for member in list(self.members):
-            member.refuse(why)
+            member.end(error)
 
-    def end(self) -> None:
-        """Send nothing any more: nobody is left."""
+    def stop(self) -> None:
+        """Send nothing more: no member is left."""
         self._pacer.end()
 
-    def _send(self, bodies: list[bytes], first: int, last: int) -> None:
+    def _write(self, bodies: list[bytes], first: int, last: int) -> None:
         count = len(bodies)
         self._counters.events_delivered += count * len(self.members)
         made: dict[int, bytes] = {}

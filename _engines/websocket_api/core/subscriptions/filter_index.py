@@ -1,7 +1,7 @@
-"""Finds those of many filters that an event may fit, without asking each of them.
+"""An index that finds the filters that an event may fit, without trying each of them.
 
-An event costs a look-up for each length that a prefix or suffix has, however many filters there are. Filters that say
-nothing of this kind are tried at every event; so their number is bounded (core/access/user_limits.py).
+An event costs one look-up for each length of a prefix or suffix, however many filters there are. Filters without a key
+are tried for every event, so their number is limited (core/access/user_limits.py).
 """
 
 from __future__ import annotations
@@ -16,64 +16,64 @@ T = TypeVar("T")
 
 
 class Key(NamedTuple):
-    """What an event must have, so that a filter may fit it: a tag that begins or ends so, a job, or a function."""
+    """What an event must have to fit a filter: a prefix or suffix of its tag, a jid, or a function."""
 
     how: How
     text: str
 
 
 class FilterIndex(Generic[T]):
-    """Things by what the events that concern them have in common."""
+    """Items, found by the keys of an event."""
 
     def __init__(self) -> None:
         self._any: dict[T, None] = {}
-        """Found for every event."""
-        self._found: dict[How, dict[str, dict[T, None]]] = {"prefix": {}, "suffix": {}, "jid": {}, "fun": {}}
+        """Items without keys: found for every event."""
+        self._items: dict[How, dict[str, dict[T, None]]] = {"prefix": {}, "suffix": {}, "jid": {}, "fun": {}}
         self._lengths: dict[How, dict[int, int]] = {"prefix": {}, "suffix": {}}
-        """How many texts there are of each length, the shortest first."""
+        """Number of texts by length, the shortest first."""
 
-    def add(self, thing: T, keys: Iterable[Key]) -> None:
-        """Find a thing by each of its keys; by every event where it has none."""
-        found = False
+    def add(self, item: T, keys: Iterable[Key]) -> None:
+        """Add an item under each of its keys; an item without keys is found for every event."""
+        has_keys = False
         for how, text in keys:
-            found = True
-            things = self._found[how].get(text)
-            if things is None:
-                things = self._found[how][text] = {}
+            has_keys = True
+            items = self._items[how].get(text)
+            if items is None:
+                items = self._items[how][text] = {}
                 self._count(how, len(text), 1)
-            things[thing] = None
-        if not found:
-            self._any[thing] = None
+            items[item] = None
+        if not has_keys:
+            self._any[item] = None
 
-    def remove(self, thing: T, keys: Iterable[Key]) -> None:
-        """Find it no more."""
-        self._any.pop(thing, None)
+    def remove(self, item: T, keys: Iterable[Key]) -> None:
+        """Remove an item that was added with these keys."""
+        self._any.pop(item, None)
         for how, text in keys:
-            things = self._found[how].get(text)
-            if things is None:
+            items = self._items[how].get(text)
+            if items is None:
                 continue
-            things.pop(thing, None)
-            if not things:
-                del self._found[how][text]
+            items.pop(item, None)
+            if not items:
+                del self._items[how][text]
                 self._count(how, len(text), -1)
 
     def of(self, event: Event) -> list[T]:
-        """Return what an event may concern."""
+        """Return the items that an event may fit."""
         found = dict(self._any)
-        tag, most = event.tag, len(event.tag)
-        prefixes, suffixes = self._found["prefix"], self._found["suffix"]
+        tag, longest = event.tag, len(event.tag)
+        prefixes, suffixes = self._items["prefix"], self._items["suffix"]
         for length in self._lengths["prefix"]:
-            if length > most:
+            if length > longest:
                 break
             found.update(prefixes.get(tag[:length]) or {})
         for length in self._lengths["suffix"]:
-            if length > most:
+            if length > longest:
                 break
-            found.update(suffixes.get(tag[most - length :]) or {})
+            found.update(suffixes.get(tag[longest - length :]) or {})
         if event.topic.jid is not None:
-            found.update(self._found["jid"].get(event.topic.jid) or {})
+            found.update(self._items["jid"].get(event.topic.jid) or {})
         if event.fun is not None:
-            found.update(self._found["fun"].get(event.fun) or {})
+            found.update(self._items["fun"].get(event.fun) or {})
         return list(found)
 
     def _count(self, how: How, length: int, by: int) -> None:
@@ -85,5 +85,5 @@ class FilterIndex(Generic[T]):
             lengths[length] = count
         else:
             del lengths[length]
-        if count == by:  # a new length: the shortest stays first
+        if count == by:  # a new length: sort again
             self._lengths[how] = dict(sorted(lengths.items()))

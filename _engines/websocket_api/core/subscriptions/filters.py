@@ -1,4 +1,4 @@
-"""What one subscription wants to see, decided before anything is encoded for it."""
+"""What a subscription to events asks for, decided before anything is encoded for it."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ _PLAIN: dict[str, Callable[[str, str], bool]] = {
 
 
 _WILD = re.compile(r"[*?\[\]]")
-"""What may mean more than itself in a glob."""
+"""Matches characters with a meaning in a glob."""
 
 
 class Wanted(Protocol):
-    """What one subscription asks for; equal ones are equal values and hash alike, so that they share what is made."""
+    """What one subscription asks for. Equal ones compare and hash as equal, so that they share what is computed."""
 
     def __hash__(self) -> int:
-        """Hash alike, whoever asks for it."""
+        """Return the same for equal filters, whoever's they are."""
         ...
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """By what the events that it may want are found; nothing where every event must be looked at."""
+        """Keys under which events that it may want are found; empty if every event must be tried."""
         ...
 
     @property
     def weight(self) -> int:
-        """For how many patterns it counts, of those that its user may have."""
+        """How much it counts towards its user's limit of patterns."""
         ...
 
     def wants(self, event: Event) -> bool:
-        """Tell whether something of the event may be asked for; this is asked before anything costs much."""
+        """Return whether it may want something of the event; tried first, so it must be cheap."""
         ...
 
-    def asked_for(self, event: Event, body: bytes) -> bytes | None:
-        """Return what is asked for of an event, None for nothing.
+    def select(self, event: Event, body: bytes) -> bytes | None:
+        """Return what it wants of an event, or None for nothing.
 
-        :param body: as much of the event as may be seen
-        :raises ApiError: finding out takes more time than the asking user has; it will not be asked again
+        :param body: what the viewer may see of the event
+        :raises ApiError: the decision takes more time than the user has; the filter is not used again
         """
         ...
 
@@ -62,7 +62,7 @@ class Wanted(Protocol):
 class Filter:
     """A filter on events; equal filters are equal values, so that their subscribers share the decision.
 
-    ``allowance`` is that of the user whose filter it is, for regular expressions; only one user's are ever shared.
+    ``allowance`` is that of the filter's user, for regular expressions; only filters of one user share it.
     """
 
     tags: tuple[str, ...] = ()
@@ -77,19 +77,19 @@ class Filter:
     _fun_fits: Fits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile the patterns once: the caches of fnmatch and re are small, clients would thrash them."""
-        made: Expressions | None = None
+        """Compile the patterns once: the caches of fnmatch and re are too small for many clients."""
+        compiled: Expressions | None = None
         if self.match_type == "regex" and self.tags:
             if self.allowance is None:
-                raise ValueError("regular expressions need the allowance of the user who asks")
-            made = Expressions(self.tags, self.allowance)
-        object.__setattr__(self, "_expressions", made)
+                raise ValueError("regular expressions need the allowance of their user")
+            compiled = Expressions(self.tags, self.allowance)
+        object.__setattr__(self, "_expressions", compiled)
         object.__setattr__(self, "_tag_fits", _matcher(self.tags, self.match_type))
         object.__setattr__(self, "_fun_fits", _matcher(self.funs, "fnmatch"))
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """By what the events that it may want are found; nothing where every event must be looked at."""
+        """Keys under which events that it may want are found; empty if every event must be tried."""
         if self.jids:
             return tuple(Key("jid", jid) for jid in sorted(self.jids))
         if self.tags:
@@ -102,29 +102,29 @@ class Filter:
 
     @property
     def weight(self) -> int:
-        """For how many patterns it counts, of those that its user may have."""
+        """How much it counts towards its user's limit of patterns."""
         return weight(len(self.tags) + len(self.funs), len(self.minions) + len(self.jids))
 
     def wants(self, event: Event) -> bool:
-        """Tell whether the event may be asked for; an empty part of the filter asks for everything."""
+        """Return whether the event fits, but for regular expressions; an empty part of the filter fits everything."""
         if self.tags and not self._tag_fits(event.tag):
             return False
         if self.jids and event.topic.jid not in self.jids:
             return False
-        # Of two sets the smaller one is gone through: either may be thousands.
+        # isdisjoint walks the smaller of two sets: either may have thousands.
         if self.minions and self.minions.isdisjoint(event.minion_set):
             return False
         if self.funs:
             return event.fun is not None and self._fun_fits(event.fun)
         return True
 
-    def asked_for(self, event: Event, body: bytes) -> bytes | None:
-        """Return the body without what was not asked for.
+    def select(self, event: Event, body: bytes) -> bytes | None:
+        """Return the body without what the filter leaves out, or None for nothing.
 
-        Regular expressions are tried on what may be seen only: an end for their slowness must not tell of the rest.
+        Regular expressions are tried on visible events only: their timeout must not reveal anything of the others.
         """
-        if body is not event.body and self.minions and self.minions.isdisjoint(_minions_left(event, body)):
-            return None  # what was cut away must not be found by asking for it
+        if body is not event.body and self.minions and self.minions.isdisjoint(_visible_minions(event, body)):
+            return None  # a filter must not reveal minions that were cut from the body
         if self._expressions is not None and not self._expressions.fit(event.tag):
             return None
         if self.without_return and event.has_return:
@@ -135,56 +135,55 @@ class Filter:
 def make(message: Mapping[str, Any], allowance: Allowance) -> Filter:
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
 
-    :param allowance: of the user who asks, for regular expressions
-    :raises ApiError: a regular expression that is wrong, too long, or not to be had on this master; or the user's
+    :param allowance: of the user, for regular expressions
+    :raises ApiError: a regular expression is invalid, too long, or not supported on this master; or the user's
         expressions took too long before
     """
     match_type = message.get("match_type", "startswith")
-    tags = _several(message.get("tag"))
+    tags = _as_tuple(message.get("tag"))
     if match_type == "regex":
-        for place, pattern in enumerate(tags):
-            path = f"/tag/{place}" if isinstance(message.get("tag"), list) else "/tag"
+        for index, pattern in enumerate(tags):
+            path = f"/tag/{index}" if isinstance(message.get("tag"), list) else "/tag"
             expressions.check(pattern, path, allowance)
     return Filter(
-        # "" is Salt's own way to ask for everything
+        # "" fits everything, as in Salt
         tags=() if "" in tags and match_type in ("startswith", "endswith", "find") else tags,
         match_type=match_type,
-        minions=frozenset(_several(message.get("minions"))),
-        funs=_several(message.get("fun")),
-        jids=frozenset(_several(message.get("jid"))),
+        minions=frozenset(_as_tuple(message.get("minions"))),
+        funs=_as_tuple(message.get("fun")),
+        jids=frozenset(_as_tuple(message.get("jid"))),
         without_return=bool(message.get("without_return", False)),
         allowance=allowance,
     )
 
 
-def _minions_left(event: Event, body: bytes) -> frozenset[str]:
-    """Return the minions that a cut body is about, found once for all filters that ask for some."""
-    key = ("minions", body)
-    left: frozenset[str] | None = event.cuts.get(key)
-    if left is None:
-        left = frozenset(minions_of(event.topic, decode(b"{" + body + b"}")["data"]))
-        event.cuts[key] = left
-    return left
+def _visible_minions(event: Event, body: bytes) -> frozenset[str]:
+    """Return the minions that a cut body is about, computed once for all filters."""
+    known = event.derived.minions
+    found = known.get(body)
+    if found is None:
+        found = known[body] = frozenset(minions_of(event.topic, decode(b"{" + body + b"}")["data"]))
+    return found
 
 
 def _without_return(event: Event, body: bytes) -> bytes:
-    key = ("without_return", body)
-    made: bytes | None = event.cuts.get(key)
+    known = event.derived.without_return
+    made = known.get(body)
     if made is None:
-        shown = decode(b"{" + body + b"}")
-        shown["data"].pop("return", None)
-        made = event.cuts[key] = encode(shown)[1:-1]
+        value = decode(b"{" + body + b"}")
+        value["data"].pop("return", None)
+        made = known[body] = encode(value)[1:-1]
     return made
 
 
-def _several(value: Any) -> tuple[str, ...]:
+def _as_tuple(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _key(tag: str, match_type: str) -> Key | None:
-    """Return what an event's tag must have for a pattern to fit, if that can be told."""
+    """Return what an event's tag must have to fit a pattern, or None if any tag may fit."""
     if match_type == "startswith":
         return Key("prefix", tag)
     if match_type == "endswith":
@@ -205,4 +204,4 @@ def _matcher(patterns: tuple[str, ...], match_type: str) -> Fits:
         globs = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
         return lambda text: any(glob(text) for glob in globs)
     fits = _PLAIN[match_type]
-    return lambda text: any(fits(text, wanted) for wanted in patterns)
+    return lambda text: any(fits(text, pattern) for pattern in patterns)

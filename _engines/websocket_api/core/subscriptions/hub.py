@@ -1,13 +1,12 @@
-"""Every event of the bus goes through here once: numbered, kept, taken into the views, handed out.
+"""Every event of the bus passes here once: numbered, stored, applied to the registries, sent to subscribers.
 
-Subscribers with the same filter and the same view share one decision and the same bytes; nothing is done for one
-client that could be done for all of its kind (core/subscriptions/fanout.py).
+Subscribers with the same filter and viewer share one decision and the same bytes; nothing is done per client that can
+be done once for several (core/subscriptions/fanout.py).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 from ...errors import ApiError
@@ -16,25 +15,23 @@ from ..access.user_limits import UserLimits
 from ..access.visibility import Viewer, Visibility
 from ..counters import Counters
 from ..events.event import Event, make
-from ..events.history import History, Hole
+from ..events.history import Gap, History
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
-from ..timing import Later
-from .events import EventSubscription
-from .fanout import Group, GroupKey
+from ..timing import Clock, Later
+from .fanout import Group, GroupKey, Member
 from .filter_index import FilterIndex
 from .filters import Wanted
-from .waits import Waits
+from .waiters import Waiters
 
 log = logging.getLogger(__name__)
 
 
 class Hub:
-    """Takes what the bus brings and hands it out.
+    """Applies each event of the bus, and delivers it.
 
-    :param turns: look-backs through the history take turns there
-    :param limits: what each user may have at once
-    :param later: ``later(seconds, call)``
+    :param turns: gives look-backs through the history their turns
+    :param limits: the limits of each user
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
     """
@@ -43,67 +40,67 @@ class Hub:
         self,
         *,
         history: History,
-        book: JobRegistry,
-        fleet: MinionRegistry,
+        jobs: JobRegistry,
+        minions: MinionRegistry,
         visibility: Visibility,
         later: Later,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
+        clock: Clock,
+        wall: Clock,
         turns: Turns,
         limits: UserLimits,
     ) -> None:
         self.history = history
         self.turns = turns
         self.limits = limits
-        self.waits = Waits()
+        self.waiters = Waiters()
         self.counters = Counters()
-        self._book = book
-        self._fleet = fleet
+        self._jobs = jobs
+        self._minions = minions
         self._visibility = visibility
         self.later = later
         self.clock = clock
         self._wall = wall
         self._groups: dict[GroupKey, Group] = {}
         self._index: FilterIndex[Group] = FilterIndex()
-        """The groups, by what they ask for."""
+        """The groups, by what their filters ask for."""
 
-    def take(self, tag: str, data: dict[str, Any]) -> None:
-        """Take one event from the bus."""
+    def publish(self, tag: str, data: dict[str, Any]) -> None:
+        """Apply one event of the bus to the registries, and deliver it."""
         now = self._wall()
         event, data = make(self.history.next_seq(), tag, data, now)
         counters = self.counters
         counters.events_read += 1
         counters.last_stamp, counters.last_read = str(data.get("_stamp", "")), now
         self.history.append(event)
-        for picture in (self._fleet, self._book):
+        for registry in (self._minions, self._jobs):
             try:
-                picture.take(event, data)
+                registry.apply(event, data)
             except Exception:
-                # What a picture cannot digest is an event all the same, kept and handed out like the others.
-                log.exception("an event could not be taken into a picture, its tag is %.200r", tag)
+                # The event is stored and delivered all the same.
+                log.exception("cannot apply an event with the tag %.200r to %s", tag, type(registry).__name__)
         for group in self._index.of(event):
             try:
                 body = self.view(group.filter, group.viewer, event)
-            except ApiError as why:
-                group.refuse(why)
+            except ApiError as error:
+                group.end(error)
                 continue
             if body is not None:
                 group.deliver(event, body)
-        self.waits.take(event, self.view)
-        event.cuts.clear()
+        self.waiters.deliver(event, self.view)
+        event.forget_derived()
 
-    def broke(self) -> Hole:
-        """Note that the bus was not heard for a while: events may be missing here, nobody knows how many."""
-        hole = self.history.append_hole(self._wall())
+    def append_gap(self) -> Gap:
+        """Record that the engine did not read the bus for a while, and report it: an unknown number is missing."""
+        gap = self.history.append_gap(self._wall())
         self.counters.bus_losses += 1
         for group in list(self._groups.values()):
             group.flush()
             for member in list(group.members):
-                member.tell_gap(hole.reason, hole.seq, hole.seq)
-        return hole
+                member.send_gap(gap.reason, gap.seq, gap.seq)
+        return gap
 
     def bookmark(self) -> None:
-        """Tell quiet subscriptions how far everything was looked at, so that they need not replay it."""
+        """Send quiet subscriptions the newest number, so that they need not replay all before it."""
         for group in list(self._groups.values()):
             group.bookmark(self.history.epoch, self.history.seq)
 
@@ -117,26 +114,26 @@ class Hub:
         try:
             body = self._visibility.view(viewer, event)
         except Exception:
-            # An odd entry in one user's auth list must not keep the event from all others.
-            log.exception("whether %.200r may see an event could not be decided: not shown", viewer.user)
+            # An invalid entry in one user's auth list must not keep the event from all others.
+            log.exception("cannot decide whether %.200r may see an event; it is not shown", viewer.user)
             return None
-        return None if body is None else filter_.asked_for(event, body)
+        return None if body is None else filter_.select(event, body)
 
-    def join(self, subscription: EventSubscription) -> Group:
-        """Hand live events to a subscription that has seen everything up to the head."""
-        key = (subscription.filter, subscription.session.viewer, subscription.form)
+    def join(self, member: Member) -> Group:
+        """Deliver live events to a subscription that has got everything up to the newest event."""
+        key = (member.filter, member.session.viewer, member.form)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
             self._index.add(group, group.filter.keys)
         group.flush()
-        group.members[subscription] = None
+        group.members[member] = None
         return group
 
-    def leave(self, subscription: EventSubscription, group: Group) -> None:
-        """Hand it nothing more."""
-        group.members.pop(subscription, None)
+    def leave(self, member: Member, group: Group) -> None:
+        """Deliver nothing more to a subscription."""
+        group.members.pop(member, None)
         if not group.members:
             self._groups.pop(group.key, None)
             self._index.remove(group, group.filter.keys)
-            group.end()
+            group.stop()

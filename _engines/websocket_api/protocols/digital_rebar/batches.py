@@ -14,7 +14,7 @@ from ...core.batches.ids import request_id
 from ...core.batches.registry import BatchRegistry, may_see
 from ...core.batches.request import ENDED
 from ...core.delivery.pacing import Pacer
-from ...core.subscriptions.snapshots import CHANGE_SECONDS
+from ...core.delivery.snapshots import CHANGE_SECONDS
 from ...core.timing import Later
 from ...fair_share import Share
 from .clients import RebarClients

@@ -1,6 +1,6 @@
-"""What clients of Digital Rebar get: ``{"Time", "Type", "Action", "Key", "Principal", "Object", "Original"}``.
+"""Frames sent to clients of Digital Rebar: ``{"Time", "Type", "Action", "Key", "Principal", "Object", "Original"}``.
 
-From Digital Rebar's "Websocket Access"; docs/digital-rebar.md is what authors of clients read.
+Source: Digital Rebar's "Websocket Access"; docs/digital-rebar.md describes it for authors of clients.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ...core.events import encoding
 from ...core.events.event import Event
 
 MASTER = "master"
-"""The principal of what the master says by itself, or of somebody unknown who works on it."""
+"""The principal of the master itself, or of an unknown user on the master."""
 
 
-class Said(NamedTuple):
-    """One event as Digital Rebar would say it, not yet encoded."""
+class Notice(NamedTuple):
+    """One event in Digital Rebar's form, not yet encoded."""
 
     type: str
     action: str
@@ -28,7 +28,7 @@ class Said(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One event as it is sent, with what filters ask about."""
+    """One event as sent, with the fields that filters use."""
 
     type: str
     action: str
@@ -36,45 +36,45 @@ class Frame(NamedTuple):
     text: bytes
 
 
-def message(said: Said, seconds: float) -> dict[str, Any]:
-    """Return what is sent.
+def message(notice: Notice, seconds: float) -> dict[str, Any]:
+    """Return the message for an event.
 
-    :param seconds: when it happened, since the epoch
+    :param seconds: time of the event, since the epoch
     """
     return {
         "Time": rfc3339(seconds),
-        "Type": said.type,
-        "Action": said.action,
-        "Key": said.key,
-        "Principal": said.principal,
-        "Object": said.object,
+        "Type": notice.type,
+        "Action": notice.action,
+        "Key": notice.key,
+        "Principal": notice.principal,
+        "Object": notice.object,
         "Original": None,
     }
 
 
-def frame(said: Said, seconds: float) -> Frame:
-    """Return what is sent, encoded; it is one line."""
-    return Frame(said.type, said.action, said.key, encoding.encode(message(said, seconds)))
+def frame(notice: Notice, seconds: float) -> Frame:
+    """Return the encoded message for an event; it is one line."""
+    return Frame(notice.type, notice.action, notice.key, encoding.encode(message(notice, seconds)))
 
 
 def rfc3339(seconds: float) -> str:
-    """Return a time in UTC with nine digits behind the second, as Go writes it; what is known are microseconds."""
+    """Return a time in UTC with nine decimals, as Go writes it; the last three are 0."""
     at = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return at.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 
 
 def user(name: str) -> str:
-    """Return the principal for a user."""
+    """Return the principal of a user."""
     return f"user:{name}"
 
 
 def minion(name: str) -> str:
-    """Return the principal for a minion."""
+    """Return the principal of a minion."""
     return f"minion:{name}"
 
 
 class RebarCodec(OneByOne):
-    """The format of this protocol: translation.py made the events, one a line."""
+    """The format of this protocol. Bodies are ready: translation.py made them, one event a line."""
 
     name = "digital rebar"
     binary = False
@@ -84,17 +84,17 @@ class RebarCodec(OneByOne):
         return encoding.encode(value)
 
     def decode(self, data: str | bytes) -> Any:
-        """Return what a client sent, which is no JSON but a text (protocols/digital_rebar/patterns.py)."""
+        """Return what a client sent: a text, not JSON (protocols/digital_rebar/patterns.py)."""
         return data
 
     def body(self, event: Event, body: bytes) -> bytes:
-        """Return the body, which is ready."""
+        """Return the body unchanged."""
         return body
 
     def event(self, number: int, body: bytes) -> bytes:
-        """Return the body, which is ready: here subscriptions have no numbers."""
+        """Return the body unchanged: subscriptions have no numbers here."""
         return body
 
     def events(self, number: int, bodies: Sequence[bytes]) -> bytes:
-        """Return several, which is never asked for: here every event has a frame of its own."""
+        """Return several events as lines. Not used: each event is a frame of its own here."""
         return b"\n".join(bodies)

@@ -83,7 +83,7 @@ class DigitalRebarHandler(SocketHandler):
     def handle(self, connection: Connection, message: str | bytes) -> None:
         """Register or deregister."""
         if self._subscription is not None:
-            self._subscription.take(message)
+            self._subscription.handle(message)
 
     def end(self, code: int, reason: str) -> None:
         """Close the connection."""

@@ -1,6 +1,6 @@
-"""What clients of Digital Rebar follow: all that one of them registered for is one subscription.
+"""The subscription of a client of Digital Rebar: all its filters are one subscription.
 
-So an event that several filters ask for comes once, and clients with the same filters and permissions share its bytes.
+So an event that several filters match is sent once, and clients with the same filters and permissions share its bytes.
 """
 
 from __future__ import annotations
@@ -18,59 +18,60 @@ from ...core.subscriptions.fanout import Group
 from ...core.subscriptions.filter_index import Key
 from ...core.subscriptions.hub import Hub
 from ...errors import ApiError
-from .frames import MASTER, Said, message, user
-from .patterns import REGISTER, Pattern, Request, read
+from .frames import MASTER, Notice, message, user
+from .patterns import REGISTER, Pattern, Request, parse_request
 from .translation import TYPES, Translation
 
 _EVERY_TYPE: frozenset[str] = frozenset().union(*TYPES.values())
-KEY_CHARACTERS = 256  # of a client's own text that an error repeats
+MAX_ERROR_KEY = 256
+"""Characters of a client's own text that an error repeats."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What a client has registered for."""
+    """The filters that a client has registered."""
 
     patterns: frozenset[Pattern]
     translation: Translation = field(compare=False)
     _types: frozenset[str] | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Gather the types that are asked for, None for any: most events are told apart by them."""
+        """Collect the types of all filters, None for any: they decide most events."""
         types = [one.types for one in self.patterns]
-        # Only of those that there are: a client may name thousands that nothing ever has.
+        # Only types that exist: a client may name thousands of others.
         named = [_EVERY_TYPE & some for some in types if some is not None]
         every = None if None in types else frozenset[str]().union(*named)
         object.__setattr__(self, "_types", every)
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """Nothing: an event is told apart by what it becomes."""
+        """Empty: filters are applied to what an event becomes."""
         return ()
 
     @property
     def weight(self) -> int:
-        """For how many patterns it counts, of those that its user may have."""
+        """How much it counts towards its user's limit of patterns."""
         ids = sum(len(one.keys) for one in self.patterns if one.keys is not None)
         return weight(len(self.patterns), ids)
 
     def wants(self, event: Event) -> bool:
-        """Tell whether the event can become something of a type that is asked for."""
+        """Return whether the event can become a type of these filters."""
         return self._types is None or not self._types.isdisjoint(TYPES[event.topic.kind])
 
-    def asked_for(self, event: Event, body: bytes) -> bytes | None:
-        """Return the frames that are asked for, one a line."""
+    def select(self, event: Event, body: bytes) -> bytes | None:
+        """Return the frames that the filters match, one a line."""
         made = self.translation.frames(event, body)
         return b"\n".join([frame.text for frame in made if self.fits(frame.type, frame.action, frame.key)]) or None
 
     def fits(self, type_: str, action: str, key: str) -> bool:
-        """Tell whether something with these fields is asked for."""
+        """Return whether a filter matches a frame with these fields."""
         return any(one.fits(type_, action, key) for one in self.patterns)
 
 
 class RebarSubscription(EventSubscription):
-    """All that one client has registered for.
+    """All that one client has registered.
 
-    :param most: filters that it may have registered
+    :param most: filters that it may register
     :param wall: seconds since the epoch
     :param on_stop: called when it ends
     """
@@ -95,32 +96,32 @@ class RebarSubscription(EventSubscription):
 
     @property
     def group(self) -> Group | None:
-        """Who gets the same; None while nothing is registered."""
+        """The group of clients that get the same; None while nothing is registered."""
         return self._group
 
-    def take(self, text: str | bytes) -> None:
-        """Do what a client's frame asks for, and acknowledge it or say what is wrong with it."""
+    def handle(self, text: str | bytes) -> None:
+        """Handle a client's frame, and send the acknowledgment or the error."""
         counters = self._hub.counters
         try:
-            request = read(text)
+            request = parse_request(text)
             counters.requests[request.verb] += 1
             self._register(request)
-        except ApiError as fault:
-            counters.errors[fault.code] += 1
-            self._tell("error", text[:KEY_CHARACTERS] if isinstance(text, str) else "", error_object(fault))
+        except ApiError as error:
+            counters.errors[error.code] += 1
+            self._send("error", text[:MAX_ERROR_KEY] if isinstance(text, str) else "", error_object(error))
         else:
-            self._tell(request.verb, request.text, None)
+            self._send(request.verb, request.text, None)
 
-    def tell_gap(self, reason: str, first: int | None, last: int | None) -> None:
-        """Say that events are missing here."""
-        self._tell("gap", reason, {"reason": reason}, MASTER)
+    def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
+        """Report that events are missing."""
+        self._send("gap", reason, {"reason": reason}, MASTER)
 
-    def tell_ended(self, why: ApiError) -> None:
-        """Say that nothing comes any more."""
-        self._tell("error", "", error_object(why))
+    def send_ended(self, error: ApiError) -> None:
+        """Report that the subscription has ended."""
+        self._send("error", "", error_object(error))
 
     def bookmark(self, epoch: str, seq: int) -> None:
-        """Say nothing: these clients do not resume."""
+        """Send nothing: these clients do not resume."""
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -128,7 +129,7 @@ class RebarSubscription(EventSubscription):
         self._on_stop(self)
 
     def _register(self, request: Request) -> None:
-        """Change what is asked for; whatever was sent before stays before the answer.
+        """Change the filters. Events of the earlier ones are sent before the acknowledgment.
 
         :raises ApiError: too_many, not_found
         """
@@ -136,7 +137,12 @@ class RebarSubscription(EventSubscription):
         if request.verb == REGISTER:
             if request.pattern not in patterns and len(patterns) >= self._most:
                 limit = {"limit": "subscriptions_per_connection"}
-                raise ApiError("too_many", f"{self._most} filters are registered", limit, retryable=False)
+                raise ApiError(
+                    "too_many",
+                    f"{self._most} filters are registered: deregister one",
+                    limit,
+                    retryable=False,
+                )
             patterns |= {request.pattern}
         elif request.pattern in patterns:
             patterns -= {request.pattern}
@@ -150,7 +156,7 @@ class RebarSubscription(EventSubscription):
             self._join()
 
     def _count(self, wanted: Registered) -> None:
-        """Count another filter in place of the present one.
+        """Count other filters in place of the present ones.
 
         :raises ApiError: its user has too many patterns
         """
@@ -162,6 +168,6 @@ class RebarSubscription(EventSubscription):
             self._patterns = limit.take(share, self.filter.weight, self.filter)
             raise
 
-    def _tell(self, action: str, key: str, value: object, principal: str | None = None) -> None:
-        said = Said("websocket", action, key, principal or user(self.session.user), value)
-        self.connection.send(message(said, self._wall()))
+    def _send(self, action: str, key: str, value: object, principal: str | None = None) -> None:
+        notice = Notice("websocket", action, key, principal or user(self.session.user), value)
+        self.connection.send(message(notice, self._wall()))

@@ -49,10 +49,10 @@ class _Stream(OneByOne):
 
     def body(self, event: Event, body: bytes) -> bytes:
         """Return a complete event, encoded once for all clients."""
-        key = (self.name, body)
-        made = event.cuts.get(key)
+        known, key = event.derived.encoded, (self.name, body)
+        made = known.get(key)
         if made is None:
-            made = event.cuts[key] = self.write(event, *_tag_and_data(event, body))
+            made = known[key] = self.write(event, *_tag_and_data(event, body))
         return made
 
     def write(self, event: Event, tag: bytes, data: bytes) -> bytes:

@@ -165,7 +165,7 @@ class StatsHandler(SaltHandler):
 
     async def get(self) -> None:
         """Answer with the counters."""
-        self.reply(self.clients.services.hub.counters.shown() | {"connections": len(self.clients)})
+        self.reply(self.clients.services.hub.counters.to_dict() | {"connections": len(self.clients)})
 
 
 def _key_bits(value: Any) -> int:

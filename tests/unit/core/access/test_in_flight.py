@@ -24,7 +24,7 @@ def in_flight(world: World, size: int) -> JobsInFlight:
 async def start(world: World, jobs: JobsInFlight, jid: str) -> None:
     """Start a job on web1."""
     async with jobs.place(0) as place:
-        place.job = world.book.started(jid, {"fun": "test.ping", "minions": ["web1"]}, "ann", "pam")
+        place.job = world.book.add_started(jid, {"fun": "test.ping", "minions": ["web1"]}, "ann", "pam")
 
 
 async def test_a_job_keeps_its_place_until_it_ends() -> None:

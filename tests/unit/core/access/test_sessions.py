@@ -382,6 +382,6 @@ class Sub:
     def stop(self) -> None:
         self.stopped.append(self.number)
 
-    def tell_ended(self, why: ApiError) -> None:
+    def send_ended(self, why: ApiError) -> None:
         if self.client is not None:
             self.client.connection.send({"ended": self.number, "why": why.code})

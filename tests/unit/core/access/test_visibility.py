@@ -60,7 +60,7 @@ def shown(on: World, name: str, **who: str) -> dict[str, Any] | None:
     body = on.visibility.view(viewer(on, name, **who), newest(on))
     if body is None:
         return None
-    data: dict[str, Any] = replace(newest(on), body=body).shown()["data"]
+    data: dict[str, Any] = replace(newest(on), body=body).decoded()["data"]
     return data
 
 
@@ -237,7 +237,7 @@ def test_owners(user: str, eauth: str | None, viewer_user: str, viewer_eauth: st
         job(on, "db", fun="cmd.run", user=user)
     else:
         load = {"fun": "cmd.run", "arg": [], "tgt": "db", "minions": ["db"]}
-        on.book.started(JID, load, user, eauth)
+        on.book.add_started(JID, load, user, eauth)
         job(on, "db", fun="cmd.run", user=user)
     who = {"user": viewer_user, "eauth": viewer_eauth}
     assert (shown(on, "grains", **who) is not None) is owner
@@ -346,7 +346,7 @@ def test_odd_events_break_nothing() -> None:
         for value in odd:
             names = ("minions", "missing", "present", "new", "lost", "fun", "arg", "fun_args", "user", "id", "tgt")
             event, data = make(on.history.next_seq(), tag, dict.fromkeys(names, value), 0.0)
-            on.fleet.take(event, data)
-            on.book.take(event, data)
+            on.fleet.apply(event, data)
+            on.book.apply(event, data)
             for name in VIEWERS:
                 on.visibility.view(viewer(on, name), event)

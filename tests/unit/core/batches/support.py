@@ -273,7 +273,7 @@ class Master:
         for minion in minions:
             data = {"cmd": "_return", "id": minion, "jid": jid, "return": value, "retcode": retcode}
             data["success"] = retcode == 0
-            self.salt.cache[jid].returned(minion, data, 10, self.time())
+            self.salt.cache[jid].apply_return(minion, data, 10, self.time())
             if heard:
                 self.world.fire(f"salt/job/{jid}/ret/{minion}", **data)
 

@@ -13,10 +13,11 @@ from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
 from websocket_api.core.batches.subscriptions import BatchSubscription, BatchViews
-from websocket_api.core.delivery.chunks import PIECE, PIECE_BYTES, cut, most_bytes
+from websocket_api.core.delivery.chunks import MAX_BYTES, MAX_ITEMS, cut, max_chunk_bytes
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
-from websocket_api.core.subscriptions.all_jobs import AllJobsSubscription
-from websocket_api.core.subscriptions.snapshots import JobSubscription, MinionsSubscription, Picture
+from websocket_api.core.delivery.snapshots import SnapshotSubscription
+from websocket_api.core.subscriptions.jobs import JobSubscription
+from websocket_api.core.subscriptions.minions import MinionSubscription
 
 from tests.unit.core.support import JID, Client, Socket, World
 
@@ -59,7 +60,9 @@ class Reader(Client):
             got += self.got
         return got
 
-    def follow(self, make: Callable[..., Picture], source: Any, *what: Any, **more: Any) -> Picture:
+    def follow(
+        self, make: Callable[..., SnapshotSubscription], source: Any, *what: Any, **more: Any
+    ) -> SnapshotSubscription:
         session = self._world.session(".*", "@wheel")
         picture = make(source, self.connection, self.connection.next_number(), session, *what, **more)
         self.connection.add(picture)
@@ -75,12 +78,12 @@ def job_of(world: World, minions: list[str], size: int) -> None:
 
 def follow_job(world: World, reader: Reader, size: int, minions: list[str], **more: Any) -> None:
     job_of(world, minions, size)
-    reader.follow(JobSubscription, world.views, [world.book.get(JID)], **more)
+    reader.follow(JobSubscription, world.job_feed, [world.book.get(JID)], **more)
 
 
 def follow_all_jobs(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     job_of(world, minions, size)
-    reader.follow(AllJobsSubscription, world.views)
+    reader.follow(JobSubscription, world.job_feed, None)
 
 
 def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) -> None:
@@ -103,7 +106,7 @@ def follow_batch_of_a_large_call(world: World, reader: Reader, size: int, minion
 def follow_fleet(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     world.fleet.read_keys(dict.fromkeys(minions, "accepted"))
     world.fleet.read_grains({minion: {"text": "x" * size} for minion in minions})
-    reader.follow(MinionsSubscription, world.views)
+    reader.follow(MinionSubscription, world.minion_feed)
 
 
 FOLLOW = [follow_job, follow_all_jobs, follow_batch, follow_batch_of_a_large_call, follow_fleet]
@@ -128,7 +131,7 @@ def test_who_reads_gets_a_snapshot_of_any_size(follow: Callable[..., None]) -> N
     assert reader.closed_with == []
     assert sorted(names_in(got)) == NAMES
     assert [message["type"] for message in got].index("live") == len(got) - 1
-    assert max(len(json.dumps(message)) for message in got) < 1.1 * PIECE_BYTES
+    assert max(len(json.dumps(message)) for message in got) < 1.1 * MAX_BYTES
     assert waited <= 4 * MIB, "there is room for what else comes"
 
 
@@ -150,7 +153,7 @@ def test_a_change_that_is_larger_than_the_outbox_is_sent_like_a_snapshot_and_mad
     readers = [Reader(world), Reader(world)]
     world.publish(*NAMES)
     for reader in readers:
-        reader.follow(JobSubscription, world.views, [world.book.get(JID)])
+        reader.follow(JobSubscription, world.job_feed, [world.book.get(JID)])
         reader.read()
     job_of(world, NAMES, 20_000)
     world.time.pass_(0.1)
@@ -164,7 +167,7 @@ def test_a_change_that_is_larger_than_the_outbox_is_sent_like_a_snapshot_and_mad
             told |= message["minions"]
         assert {part["state"] for part in told.values()} == {"returned"}
         assert (len(told), told[NAMES[-1]]["return"]) == (len(NAMES), "last")
-        assert max(len(json.dumps(message)) for message in got) < 1.1 * PIECE_BYTES
+        assert max(len(json.dumps(message)) for message in got) < 1.1 * MAX_BYTES
     assert [reader.closed_with for reader in readers] == [[], []]
 
 
@@ -174,7 +177,7 @@ def test_who_shares_a_large_change_does_not_share_what_another_may_see_later() -
     world.targets.sets["half"] = set(NAMES[:600])
     readers = [Reader(world), Reader(world)]
     world.publish(*NAMES)
-    pictures = [reader.follow(JobSubscription, world.views, [world.book.get(JID)]) for reader in readers]
+    pictures = [reader.follow(JobSubscription, world.job_feed, [world.book.get(JID)]) for reader in readers]
     for picture, reader in zip(pictures, readers, strict=True):
         picture.session.viewer = world.session({"half": ["test.*"]}).viewer
         picture.regroup()
@@ -196,7 +199,7 @@ def test_all_jobs_tell_a_large_change_in_pieces() -> None:
     world = World()
     reader = Reader(world)
     world.publish(*NAMES)
-    reader.follow(AllJobsSubscription, world.views)
+    reader.follow(JobSubscription, world.job_feed, None)
     reader.read()
     job_of(world, NAMES, 20_000)
     world.time.pass_(0.1)
@@ -214,7 +217,7 @@ def test_a_change_of_the_grains_of_many_comes_in_pieces() -> None:
     world.time.pass_(0.1)
     got = reader.read()
     assert (reader.closed_with, set(names_in(got))) == ([], set(NAMES))
-    assert max(len(json.dumps(message)) for message in got) < 1.1 * PIECE_BYTES
+    assert max(len(json.dumps(message)) for message in got) < 1.1 * MAX_BYTES
 
 
 def test_returns_that_are_left_out_do_not_count() -> None:
@@ -242,7 +245,7 @@ def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pyt
 
 def test_what_is_cut() -> None:
     """By number and by bytes; one that is too large by itself; nothing is one empty piece."""
-    assert [len(piece) for piece in cut(range(1200), lambda _: 0, MIB)] == [PIECE, PIECE, 200]
+    assert [len(piece) for piece in cut(range(1200), lambda _: 0, MIB)] == [MAX_ITEMS, MAX_ITEMS, 200]
     sizes = [100, 5000, 100, 100, 700, 300]
     assert list(cut(sizes, int, 1000)) == [[100], [5000], [100, 100], [700], [300]]
     assert list(cut([], int, 1000)) == [[]]
@@ -250,7 +253,7 @@ def test_what_is_cut() -> None:
 
 def test_a_piece_is_small_beside_the_outbox() -> None:
     """An eighth of it, and a mebibyte at most."""
-    assert [most_bytes(Client(most_bytes=bound).outbox) for bound in (64 * 1024, 64 * MIB)] == [8192, MIB]
+    assert [max_chunk_bytes(Client(most_bytes=bound).outbox) for bound in (64 * 1024, 64 * MIB)] == [8192, MIB]
 
 
 def test_a_piece_that_has_no_room_waits_for_it() -> None:

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 from websocket_api.core.delivery import frames
 from websocket_api.core.delivery.codecs import CODECS, JSON, MSGPACK, Codec, Prepared
-from websocket_api.core.events.event import Event, body, make
+from websocket_api.core.events.event import Event, encode_body, make
 
 READ: dict[str, Any] = {JSON.name: json.loads, MSGPACK.name: lambda data: msgpack.unpackb(data, strict_map_key=False)}
 VALUES = [{"a": [1, None, True, "ä", 1.5]}, [], True, None, "x", {"bytes": b"\xff"}, {1: 2}, {"nan": float("nan")}]
@@ -23,7 +23,7 @@ def event() -> Event:
 @pytest.mark.parametrize("minion", [None, "web"])
 def test_an_event_is_the_same_in_every_format(codec: Codec, minion: str | None) -> None:
     """A frame that is put together from an encoded body parses to the whole message."""
-    part = codec.body(event(), body(7, "a/b", {"x": ["y", 1]}, minion))
+    part = codec.body(event(), encode_body(7, "a/b", {"x": ["y", 1]}, minion))
     wanted = {"seq": 7, "tag": "a/b", "data": {"x": ["y", 1]}, **({"minion": minion} if minion else {})}
     assert READ[codec.name](codec.event(3, part)) == {"type": "event", "subscription": 3, **wanted}
     assert READ[codec.name](codec.events(300, [part, part])) == {
@@ -56,8 +56,8 @@ def test_integers_beyond_msgpack_are_text() -> None:
 def test_a_body_is_encoded_once_per_format() -> None:
     """Whoever asks again for the same event gets the same bytes."""
     same = event()
-    first = MSGPACK.body(same, body(1, "t", {}))
-    assert MSGPACK.body(same, body(1, "t", {})) is first
+    first = MSGPACK.body(same, encode_body(1, "t", {}))
+    assert MSGPACK.body(same, encode_body(1, "t", {})) is first
 
 
 @pytest.mark.parametrize("value", [{b"x": 1}, {"kwargs": {b"x": 1}}, [{"a": [{b"x": 1}]}]])

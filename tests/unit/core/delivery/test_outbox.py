@@ -13,10 +13,10 @@ class Stream:
     def __init__(self) -> None:
         self.dropped: list[tuple[int, int, int]] = []
 
-    def lost(self, first: int, last: int, count: int) -> None:
+    def count_lost(self, first: int, last: int, count: int) -> None:
         self.dropped.append((first, last, count))
 
-    def gap(self) -> bytes | None:
+    def gap_frame(self) -> bytes | None:
         if not self.dropped:
             return None
         told = b"<gap %d-%d>" % (self.dropped[0][0], self.dropped[-1][1])

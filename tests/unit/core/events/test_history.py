@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from websocket_api.core.events.event import FRAME_BYTES, make
-from websocket_api.core.events.history import History, Hole
+from websocket_api.core.events.history import Gap, History
 
 
 def fill(history: History, count: int, size: int = 10, now: float = 0.0) -> None:
@@ -46,9 +46,9 @@ def test_the_age_bounds_it() -> None:
     history = History("e", events=1000, size=1 << 20, seconds=60)
     fill(history, 2, now=0.0)
     fill(history, 2, now=50.0)
-    history.forget(61.0)
+    history.drop_old(61.0)
     assert seqs(history, 0) == [3, 4]
-    history.forget(200.0)
+    history.drop_old(200.0)
     assert (seqs(history, 0), history.bytes, history.oldest) == ([], 0, 5)
 
 
@@ -56,9 +56,9 @@ def test_a_hole_has_a_number_of_its_own() -> None:
     """A lost bus leaves a mark in its place."""
     history = History("e", events=1000, size=1 << 20, seconds=60)
     fill(history, 1)
-    history.append_hole(0.0)
+    history.append_gap(0.0)
     fill(history, 1)
-    assert [isinstance(entry, Hole) for entry in history.after(0)] == [False, True, False]
+    assert [isinstance(entry, Gap) for entry in history.after(0)] == [False, True, False]
 
 
 def test_a_hole_is_forgotten_as_an_event_is() -> None:
@@ -67,9 +67,9 @@ def test_a_hole_is_forgotten_as_an_event_is() -> None:
     by_bytes = History("e", events=1000, size=10 * (FRAME_BYTES + 1000), seconds=60)
     by_age = History("e", events=1000, size=1 << 20, seconds=60)
     for history in (by_count, by_bytes, by_age):
-        history.append_hole(0.0)
+        history.append_gap(0.0)
         fill(history, 50, size=1000, now=10.0)
-    by_age.forget(71.0)
+    by_age.drop_old(71.0)
     assert seqs(by_count, 0) == [49, 50, 51]
     assert by_bytes.bytes <= 10 * (FRAME_BYTES + 1000)
     assert (seqs(by_age, 0), by_age.bytes) == ([], 0)
@@ -79,7 +79,7 @@ def test_who_missed_a_hole_has_not_got_everything() -> None:
     """All that was read may be there, and something be missing nevertheless."""
     history = History("e", events=3, size=1 << 20, seconds=60)
     fill(history, 1)
-    history.append_hole(0.0)
+    history.append_gap(0.0)
     fill(history, 1)
     assert (history.has_all_after(1), history.is_whole_after(1), history.is_whole_after(2)) == (True, False, True)
     fill(history, 9)

@@ -94,18 +94,18 @@ def test_a_private_key_in_a_return_reaches_nobody() -> None:
 def test_a_private_key_that_a_minion_sends_reaches_nobody() -> None:
     """What a minion sends itself is searched for private keys too."""
     event, _ = make(1, "my/tag", {"cmd": "_minion_event", "id": "web", "data": {"x": PEM}}, 0.0)
-    assert event.shown() == {"seq": 1, "tag": "my/tag", "data": {"x": REDACTED}, "minion": "web"}
+    assert event.decoded() == {"seq": 1, "tag": "my/tag", "data": {"x": REDACTED}, "minion": "web"}
 
 
 @pytest.mark.parametrize("value", [PEM.encode(), b"\xff\x00" + PEM.encode(), bytearray(b"\xfe" + PEM.encode())])
 def test_a_private_key_among_bytes_is_not_hidden_in_base64(value: bytes) -> None:
     """Bytes that are no text travel as base64, in which nobody would find the key but who looks for it."""
     event, data = make(1, "salt/wheel/20261123120000000001/ret", {"return": value}, 0.0)
-    assert event.shown()["data"]["return"].endswith(REDACTED)
+    assert event.decoded()["data"]["return"].endswith(REDACTED)
     assert "MIIE" not in str(data)
 
 
 def test_what_a_minion_sends_keeps_its_own_names() -> None:
     """A minion's own field that happens to be called key is its own business; it is shown unwrapped."""
     event, _ = make(1, "my/tag", {"cmd": "_minion_event", "id": "web", "data": {"key": "value"}}, 0.0)
-    assert event.shown()["data"] == {"key": "value"}
+    assert event.decoded()["data"] == {"key": "value"}

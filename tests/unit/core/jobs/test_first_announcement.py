@@ -20,14 +20,14 @@ def test_a_second_new_shows_the_job_to_nobody_else() -> None:
     job = world.book.get(JID)
     assert job is not None
     assert (job.fun, job.arg, job.user, sorted(job.parts)) == ("cmd.run", ["id"], "root", ["a", "b"])
-    assert world.views.job_view(job, ann.viewer) is None
+    assert world.job_feed.view(job, ann.viewer) is None
 
 
 def test_a_job_started_here_keeps_its_owner() -> None:
     """What the engine itself started is described by the engine, whatever was said before."""
     world = World()
     world.publish("a", fun="test.ping", user="mallory")
-    world.book.started(JID, {"fun": "cmd.run", "arg": ["id"], "minions": ["a"]}, "ann", "pam")
+    world.book.add_started(JID, {"fun": "cmd.run", "arg": ["id"], "minions": ["a"]}, "ann", "pam")
     job = world.book.get(JID)
     assert job is not None
     assert (job.fun, job.user, job.eauth) == ("cmd.run", "ann", "pam")
@@ -57,7 +57,7 @@ def test_secrets_of_a_job_started_here_are_hidden() -> None:
     """The picture of a job that was started here shows no more than the bus told of it."""
     world = World()
     arguments = ["x", {"__kwarg__": True, "password": "geheim", "name": "n"}]
-    job = world.book.started(JID, {"fun": "x.y", "arg": arguments, "minions": ["a"]}, "ann", "pam")
+    job = world.book.add_started(JID, {"fun": "x.y", "arg": arguments, "minions": ["a"]}, "ann", "pam")
     assert job.arg == ["x", {"__kwarg__": True, "password": "(redacted)", "name": "n"}]
     assert arguments[1]["password"] == "geheim"
 
@@ -80,9 +80,9 @@ def test_a_job_is_not_announced_long_after_it_was_made(stamp: str) -> None:
     assert job is not None
     assert (job.fun, job.user, job.kind, job.state) == (None, None, "job", "unknown")
     viewer = world.session("test.ping", {"@runner": ["test.*"]}, user="ann").viewer
-    assert world.views.job_view(job, viewer) is None
+    assert world.job_feed.view(job, viewer) is None
     assert not world.visibility.sees_part(viewer, job, "good")
-    assert world.views.job_view(job, world.session(".*").viewer) is not None
+    assert world.job_feed.view(job, world.session(".*").viewer) is not None
 
 
 @pytest.mark.parametrize("stamp", ["2026-11-23T12:01:59", "2026-11-23T11:58:30+00:00", "2026-11-23T12:00:00.500000"])

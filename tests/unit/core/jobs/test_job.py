@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from websocket_api.core.jobs.job import Job, Part, shown, state_of
+from websocket_api.core.jobs.job import Job, Part, job_object, state_of
 from websocket_api.jids import start_time
 
 from tests.unit.core.support import JID
@@ -29,7 +29,7 @@ def give_up(state: str, *minions: str) -> Callable[[Job], Any]:
 def back(*minions: str, **data: Any) -> Callable[[Job], Any]:
     def act(one: Job) -> None:
         for minion in minions:
-            one.returned(minion, {**DONE, **data}, 10, NOW)
+            one.apply_return(minion, {**DONE, **data}, 10, NOW)
 
     return act
 
@@ -56,7 +56,7 @@ def test_states(acts: list[Callable[[Job], Any]], state: str) -> None:
     one = job("a", "b")
     for act in acts:
         act(one)
-    assert one.state == shown(one)["state"] == state
+    assert one.state == job_object(one)["state"] == state
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_states(acts: list[Callable[[Job], Any]], state: str) -> None:
 def test_success_of_a_return(data: dict[str, Any], state: str, success: bool) -> None:
     """A return code or a plain failure makes it failed; what says neither counts as success, as in Salt."""
     one = job("a")
-    one.returned("a", data, 0, NOW)
+    one.apply_return("a", data, 0, NOW)
     assert (one.parts["a"].state, one.parts["a"].success) == (state, success)
     assert type(one.parts["a"].retcode) in (int, type(None))
 
@@ -88,7 +88,7 @@ def test_counts() -> None:
     back("b", **BAD)(one)
     one.give_up(["c"], "missing", NOW)
     one.give_up(["d"], "canceled", NOW)
-    view = shown(one)
+    view = job_object(one)
     assert {name: view[name] for name in ("total", "done", "failed", "missing", "progress")} == {
         "total": 5,
         "done": 4,
@@ -101,18 +101,18 @@ def test_counts() -> None:
 def test_the_end_has_a_time() -> None:
     """The end is when the last expected minion ended; a late return does not move it."""
     one = job("a", "b")
-    one.returned("a", DONE, 0, NOW)
+    one.apply_return("a", DONE, 0, NOW)
     assert (one.ended, one.end_time) == (False, None)
     one.give_up(["b"], "missing", NOW + 1)
     assert (one.ended, one.end_time) == (True, "1970-01-12T13:46:41+00:00")
-    one.returned("b", DONE, 0, NOW + 50)
+    one.apply_return("b", DONE, 0, NOW + 50)
     assert one.end_time == "1970-01-12T13:46:41+00:00"
 
 
 def test_a_return_may_come_before_the_job_is_known() -> None:
     """What came first is kept, and the job has not ended before everybody who is expected returned."""
     one = Job(JID)
-    one.returned("a", DONE, 0, NOW)
+    one.apply_return("a", DONE, 0, NOW)
     assert (one.state, one.ended) == ("unknown", False)
     one.fun = "test.ping"
     one.expect(["a", "b"], now=NOW)
@@ -122,7 +122,7 @@ def test_a_return_may_come_before_the_job_is_known() -> None:
 def test_a_job_whose_only_return_came_first_has_ended_with_a_time() -> None:
     """A job that turns out to be over is over, with a time."""
     one = Job(JID)
-    one.returned("a", DONE, 0, NOW)
+    one.apply_return("a", DONE, 0, NOW)
     one.fun = "test.ping"
     one.expect(["a"], now=NOW + 1)
     assert (one.state, one.end_time) == ("complete", "1970-01-12T13:46:41+00:00")
@@ -141,7 +141,7 @@ def test_a_job_of_the_cache_is_unknown_until_somebody_says_more() -> None:
     one = job("a", "b")
     one.certain = False
     assert one.state == "unknown"
-    assert one.report("a", 10, None)
+    assert one.apply_progress("a", 10, None)
     assert one.state == "running"
 
 
@@ -150,7 +150,7 @@ def test_progress_never_falls() -> None:
     one = job("a")
     reported = []
     for percent in (10, 50, 30, -5, 400):
-        one.report("a", percent, None)
+        one.apply_progress("a", percent, None)
         reported.append(one.parts["a"].progress)
     assert reported == [10, 50, 50, 50, 100]
 
@@ -158,9 +158,9 @@ def test_progress_never_falls() -> None:
 def test_progress_tells_a_message_and_that_it_runs() -> None:
     """The last message stays until there is another."""
     one = job("a")
-    one.report("a", 10, "unpacking")
-    one.report("a", 20, None)
-    part = one.parts["a"].shown()
+    one.apply_progress("a", 10, "unpacking")
+    one.apply_progress("a", 20, None)
+    part = one.parts["a"].to_dict()
     assert (part["state"], part["progress"], part["message"]) == ("running", 20.0, "unpacking")
 
 
@@ -169,7 +169,7 @@ def test_progress_of_who_is_not_running_it_is_refused(minion: str) -> None:
     """Only a minion that the job targets and that has not ended can report."""
     one = job("ended", "other")
     back("ended")(one)
-    assert not one.report(minion, 10, "x")
+    assert not one.apply_progress(minion, 10, "x")
     assert "stranger" not in one.parts
 
 
@@ -177,8 +177,8 @@ def test_the_whole_progress_is_the_mean() -> None:
     """Whoever ended counts in full, the others as they report."""
     one = job("a", "b", "c", "d")
     back("a")(one)
-    one.report("b", 33.333, None)
-    assert shown(one)["progress"] == 33.3
+    one.apply_progress("b", 33.333, None)
+    assert job_object(one)["progress"] == 33.3
 
 
 def test_give_up_names_whose_part_ended() -> None:
@@ -192,8 +192,8 @@ def test_give_up_names_whose_part_ended() -> None:
 def test_the_size_follows_the_last_return() -> None:
     """A second return replaces the first, also in what is counted."""
     one = job("a")
-    one.returned("a", DONE, 100, NOW)
-    one.returned("a", DONE, 30, NOW)
+    one.apply_return("a", DONE, 100, NOW)
+    one.apply_return("a", DONE, 30, NOW)
     assert one.size == 30
 
 
@@ -204,15 +204,15 @@ def test_a_cut_view_knows_only_its_minions() -> None:
     back("a")(one)
     back("b", **BAD)(one)
     one.give_up(["c"], "missing", NOW)
-    view = shown(one, ["a"], hide_call=True)
+    view = job_object(one, ["a"], hide_call=True)
     assert (set(view["minions"]), view["total"], view["failed"], view["missing"]) == ({"a"}, 1, 0, 0)
     assert (view["state"], view["arg"], view["tgt"]) == ("complete", None, None)
-    assert shown(one)["state"] == "partial"
+    assert job_object(one)["state"] == "partial"
 
 
 def test_a_view_without_parts_has_the_counts() -> None:
     """A list of jobs needs no minions."""
-    view = shown(job("a"), parts=False)
+    view = job_object(job("a"), parts=False)
     assert "minions" not in view
     assert view["total"] == 1
 
@@ -221,9 +221,9 @@ def test_a_view_without_parts_has_the_counts() -> None:
 def test_a_runner_ends_with_its_return(success: bool, state: str) -> None:
     """A runner has no minions: its return and success are its own."""
     one = Job(JID, kind="runner", fun="manage.up")
-    assert (one.state, shown(one)["progress"]) == ("running", 0.0)
+    assert (one.state, job_object(one)["progress"]) == ("running", 0.0)
     one.finish(["a"], success, 5, NOW)
-    view = shown(one)
+    view = job_object(one)
     assert (view["state"], view["return"], view["success"], view["progress"]) == (state, ["a"], success, 100.0)
     assert view["minions"] == {}
 
@@ -252,7 +252,7 @@ def test_a_return_costs_the_same_however_many_minions_a_job_has() -> None:
 
     one = job("a", "b", "c", "d")
     one.parts = Parts(one.parts)
-    one.report("a", 10, None)
+    one.apply_progress("a", 10, None)
     back("a")(one)
     back("d", **BAD)(one)
     assert (one.waiting, one.ended) == (["b", "c"], False)
@@ -265,8 +265,8 @@ def test_who_is_waited_for_follows_from_the_parts() -> None:
     """Whatever a job is made of."""
     one = Job(JID, fun="test.ping", parts={"a": Part(), "b": Part("returned"), "c": Part("running")})
     assert one.waiting == ["a", "c"]
-    one.put("a", Part("returned"))
-    one.take("b", Part(), NOW)
+    one.set_part("a", Part("returned"))
+    one.restore("b", Part(), NOW)
     assert one.waiting == ["c", "b"]
 
 
@@ -276,6 +276,6 @@ def test_who_is_waited_for_follows_from_the_parts() -> None:
 def test_the_outputter_of_a_return(out: Any, kept: str | None) -> None:
     """A minion names how its return is printed; what is no name of an outputter is left out."""
     one = job("a")
-    one.returned("a", {**DONE, "out": out}, 10, NOW)
-    assert one.parts["a"].shown().get("out") == kept
-    assert ("out" in one.parts["a"].shown()) == (kept is not None)
+    one.apply_return("a", {**DONE, "out": out}, 10, NOW)
+    assert one.parts["a"].to_dict().get("out") == kept
+    assert ("out" in one.parts["a"].to_dict()) == (kept is not None)

@@ -253,7 +253,7 @@ def test_a_job_started_here_is_owned_by_who_started_it(first: str) -> None:
     if first == "bus":
         world.publish("a", user="somebody")
         world.answer("a")
-    world.book.started(JID, load, "ann", "ldap")
+    world.book.add_started(JID, load, "ann", "ldap")
     if first == "reply":
         world.publish("a", user="somebody")
         world.answer("a")
@@ -266,7 +266,7 @@ def test_a_job_of_the_cache_is_remembered() -> None:
     """What was read from the job cache is kept for the next who asks."""
     world = World()
     old = Job(JID, fun="test.ping")
-    assert world.book.remember(old) is old
+    assert world.book.add_cached(old) is old
     assert world.book.get(JID) is old
 
 
@@ -274,7 +274,7 @@ def test_the_bus_knows_better_than_the_cache() -> None:
     """A job that the bus told of meanwhile is not replaced by an older record."""
     world = World()
     world.publish("a")
-    assert world.book.remember(Job(JID, fun="test.ping")) is job(world)
+    assert world.book.add_cached(Job(JID, fun="test.ping")) is job(world)
     assert states(world) == {"a": "pending"}
 
 
@@ -283,7 +283,7 @@ def test_returns_without_a_job_are_completed_from_the_cache() -> None:
     world = World()
     world.answer("a")
     known = Job(JID, fun="test.ping", size=7)
-    assert world.book.remember(known) is known
+    assert world.book.add_cached(known) is known
     assert world.book._bytes == 7
 
 
@@ -303,7 +303,7 @@ def jid_of(number: int) -> str:
 def end(book: JobRegistry, number: int) -> None:
     """What the bus says when a runner of that number ends."""
     done = {"fun": "runner.manage.up", "return": None, "success": True}
-    book.take(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
+    book.apply(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
 
 
 def numbers(book: JobRegistry) -> list[int]:
@@ -316,7 +316,7 @@ def test_ended_jobs_are_forgotten_first() -> None:
     world = World()
     book = JobRegistry(most=3, clock=world.time)
     for number in range(6):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
         if number in (1, 3, 4):
             end(book, number)
     assert [jid for jid in map(jid_of, range(6)) if book.get(jid)] == [jid_of(number) for number in (0, 2, 5)]
@@ -327,7 +327,7 @@ def test_jobs_that_never_end_are_bounded_too() -> None:
     world = World()
     book = JobRegistry(most=3, clock=world.time)
     for number in range(50):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
     assert len(book) <= 6
     assert book.get(jid_of(49)) is not None
 
@@ -337,9 +337,9 @@ def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
     world = World()
     book = JobRegistry(most=40, clock=world.time)
     for number in range(40):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
     for number in range(40, 100):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
         end(book, number)
     assert numbers(book) == [*range(40), *range(90, 100)]
 
@@ -349,11 +349,11 @@ def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> No
     world = World()
     book = JobRegistry(most=40, clock=world.time)
     for number in range(40):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
     world.time.pass_(QUIET_SECONDS + 1)
-    book.called_here("runner", jid_of(3), "manage.up", "ann", "pam")
+    book.add_called("runner", jid_of(3), "manage.up", "ann", "pam")
     for number in range(40, 70):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
         end(book, number)
     assert numbers(book) == [3, *range(11, 40), *range(60, 70)]
 
@@ -364,7 +364,7 @@ def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
     book = JobRegistry(most=3, clock=world.time)
     book.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
     for number in range(200):
-        book.called_here("runner", jid_of(number), "manage.up", "ann", "pam")
+        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
         if number % 3:
             end(book, number)
     assert {0, 1, 199} <= set(numbers(book))
@@ -379,13 +379,13 @@ def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
         fun = "test.ping" if number < 8 else "saltutil.find_job"
         jid = jid_of(number)
         stamp = start_time(jid)
-        book.take(*make(1, f"salt/job/{jid}/new", {"fun": fun, "arg": [], "minions": ["gone"], "_stamp": stamp}, 0.0))
+        book.apply(*make(1, f"salt/job/{jid}/new", {"fun": fun, "arg": [], "minions": ["gone"], "_stamp": stamp}, 0.0))
     assert numbers(book) == [*range(8), 98, 99]
 
 
 def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large returns push out old jobs, also of jobs that nobody announced."""
-    monkeypatch.setattr("websocket_api.core.jobs.registry.MOST_BYTES", 10_000)
+    monkeypatch.setattr("websocket_api.core.jobs.registry.MAX_BYTES", 10_000)
     world = World()
     for number in range(100):
         jid = jid_of(number)
@@ -404,7 +404,7 @@ def test_a_return_of_a_minion_that_the_job_does_not_target_changes_nothing() -> 
     assert job is not None
     assert set(job.parts) == {"web1"}
     below = JobRegistry(most=10, clock=world.time, syndics=True)
-    world.book, world.hub._book = below, below
+    world.book, world.hub._jobs = below, below
     world.publish("web1")
     world.answer("behind-a-syndic")
     assert set(world.book.get(jid).parts) == {"web1", "behind-a-syndic"}  # type: ignore[union-attr]

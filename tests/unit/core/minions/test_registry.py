@@ -180,12 +180,12 @@ def test_absent_minions_are_told_once() -> None:
 def test_a_minion_as_it_is_shown() -> None:
     """Times are ISO 8601 in UTC; key and grains are null where they may not be seen."""
     one = Minion("a", key="accepted", connected=True, seen=1_000_000.0, grains={"os": "Debian"})
-    assert one.shown(key=True, grains=True) == {
+    assert one.to_dict(key=True, grains=True) == {
         "id": "a",
         "key": "accepted",
         "connected": True,
         "seen": "1970-01-12T13:46:40+00:00",
         "grains": {"os": "Debian"},
     }
-    hidden = one.shown(key=False, grains=False)
+    hidden = one.to_dict(key=False, grains=False)
     assert (hidden["key"], hidden["grains"]) == (None, None)

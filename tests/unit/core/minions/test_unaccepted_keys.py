@@ -14,9 +14,9 @@ def test_names_without_an_accepted_key_are_for_who_may_list_keys(entry: object) 
     """Anybody on the network can choose such a name: it is shown as ``salt/key`` events are."""
     world = World()
     world.fleet.read_keys(KEYS)
-    assert list(world.views.fleet_view(world.session(entry).viewer)) == ["a"]
+    assert list(world.minion_feed.visible(world.session(entry).viewer)) == ["a"]
     keeper = world.session(entry, {"@wheel": ["key.list_all"]})
-    assert {name: one["key"] for name, one in world.views.fleet_view(keeper.viewer).items()} == KEYS
+    assert {name: one["key"] for name, one in world.minion_feed.visible(keeper.viewer).items()} == KEYS
 
 
 def test_a_minion_whose_key_is_taken_back_is_gone() -> None:
@@ -24,6 +24,6 @@ def test_a_minion_whose_key_is_taken_back_is_gone() -> None:
     world = World()
     world.fleet.read_keys({"a": "accepted"})
     viewer = world.session("test.ping").viewer
-    assert world.views.minions_view(viewer, ["a"])["a"] is not None
+    assert world.minion_feed.views(viewer, ["a"])["a"] is not None
     world.fleet.read_keys({"a": "rejected"})
-    assert world.views.minions_view(viewer, ["a"]) == {"a": None}
+    assert world.minion_feed.views(viewer, ["a"]) == {"a": None}

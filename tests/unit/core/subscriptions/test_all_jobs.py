@@ -9,9 +9,8 @@ import pytest
 from websocket_api.core.access.sessions import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.jobs.job import Job, Part
-from websocket_api.core.subscriptions import all_jobs as alljobs
-from websocket_api.core.subscriptions.all_jobs import AllJobsSubscription
-from websocket_api.core.subscriptions.snapshots import JobSubscription, MinionsSubscription
+from websocket_api.core.subscriptions.jobs import MAX_CHUNK_JOBS, MAX_WATCHED, JobSubscription
+from websocket_api.core.subscriptions.minions import MinionSubscription
 
 from tests.unit.core.support import Client, World, ticks
 
@@ -33,10 +32,10 @@ def answer(world: World, number: int, minion: str, value: Any = True) -> None:
     world.fire(f"salt/job/{jid(number)}/ret/{minion}", success=True, **data)
 
 
-def follow(world: World, client: Client, session: Session | None = None, **more: Any) -> AllJobsSubscription:
+def follow(world: World, client: Client, session: Session | None = None, **more: Any) -> JobSubscription:
     connection = client.connection
     session = session or world.session(".*")
-    subscription = AllJobsSubscription(world.views, connection, connection.next_number(), session, **more)
+    subscription = JobSubscription(world.job_feed, connection, connection.next_number(), session, None, **more)
     connection.add(subscription)
     subscription.start()
     return subscription
@@ -173,7 +172,7 @@ def test_what_is_read_from_the_job_cache_is_told() -> None:
     world, client = World(), Client()
     follow(world, client)
     client.got  # noqa: B018
-    world.book.remember(Job(jid(1), fun="test.ping", arg=[], parts={"a": Part("returned")}))
+    world.book.add_cached(Job(jid(1), fun="test.ping", arg=[], parts={"a": Part("returned")}))
     world.time.pass_(1)
     assert numbers(client.got) == [1]
 
@@ -238,14 +237,14 @@ def test_nothing_follows_the_end() -> None:
     publish(world, 2, "a")
     world.time.pass_(1)
     assert numbers(client.got) == []
-    assert (world.views.all_jobs._changed, world.views.all_jobs.followers) == ({}, {})
+    assert (world.job_feed._all_changed, world.job_feed._all_followers) == ({}, {})
 
 
 def test_a_lost_bus_is_told() -> None:
     """The picture may be behind what really is."""
     world, client = World(), Client()
     follow(world, client)
-    world.views.broke(world.hub.broke())
+    world.job_feed.send_gap(world.hub.append_gap())
     assert [message["type"] for message in client.got] == ["live", "gap"]
 
 
@@ -270,11 +269,11 @@ def test_large_jobs_come_in_pieces() -> None:
     for number in (250, 251, 252):
         publish(world, number, "a")
         answer(world, number, "a", "x" * 200_000)
-    subscription = follow(world, Client())
-    pieces = list(world.views.all_jobs.draw(subscription))
+    subscription = follow(world, Client(most_bytes=1 << 24))
+    pieces = list(world.job_feed.snapshot(subscription))
     assert [len(piece) for piece in pieces[:4]] == [1, 1, 2, 1]
     assert all(sum(len(message["minions"]) for message in piece) <= 500 for piece in pieces)
-    assert max(len(piece) for piece in pieces) == alljobs.PIECE_JOBS
+    assert max(len(piece) for piece in pieces) == MAX_CHUNK_JOBS
     assert sum(len(piece) for piece in pieces) == 252 + 3
 
 
@@ -284,9 +283,9 @@ def test_only_the_newest_unfinished_jobs_are_asked_about() -> None:
     for number in range(1, 60):
         publish(world, number, "a")
     answer(world, 59, "a")
-    assert world.views.followed_jobs() == []
+    assert world.job_feed.followed_jobs() == []
     follow(world, client)
-    assert world.views.followed_jobs() == [jid(number) for number in range(58, 58 - alljobs.MOST_WATCHED, -1)]
+    assert world.job_feed.followed_jobs() == [jid(number) for number in range(58, 58 - MAX_WATCHED, -1)]
 
 
 def test_connected_minions_only() -> None:
@@ -295,7 +294,7 @@ def test_connected_minions_only() -> None:
     world.fleet.read_keys({"a": "accepted", "b": "accepted", "stranger": "pending"})
     world.fleet.absent(["b"])
     session = world.session(".*", "@wheel")
-    subscription = MinionsSubscription(world.views, client.connection, 1, session, connected=True)
+    subscription = MinionSubscription(world.minion_feed, client.connection, 1, session, connected=True)
     client.connection.add(subscription)
     subscription.start()
     first, live = client.got
@@ -320,7 +319,7 @@ def test_followers_see_the_end_of_a_job_in_a_full_book(one: bool) -> None:
         job = world.book.get(jid(149))
         assert job is not None
         session, number = world.session(".*"), client.connection.next_number()
-        JobSubscription(world.views, client.connection, number, session, [job]).start()
+        JobSubscription(world.job_feed, client.connection, number, session, [job]).start()
     else:
         follow(world, client)
     world.time.pass_(1)

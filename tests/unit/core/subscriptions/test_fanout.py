@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from websocket_api.core.subscriptions.events import EventSubscription
-from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, MOST_SECONDS, SHARE
+from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, MAX_SECONDS, WRITE_SHARE
 
 from tests.unit.core.support import Client, Socket, World, filter_of
 
@@ -49,7 +49,7 @@ def test_events_share_a_write_while_the_last_one_is_rested_from() -> None:
     for number in range(10):
         world.fire("my/x", n=number)
     assert len(client.socket.written) == 1
-    world.time.pass_(0.001 * SHARE)
+    world.time.pass_(0.001 * WRITE_SHARE)
     assert len(client.socket.written) == 2
     assert [message["data"]["n"] for message in client.got] == list(range(10))
 
@@ -61,7 +61,7 @@ def test_events_wait_in_proportion_to_a_write_but_never_long(seconds: float) -> 
     client = follower(world, seconds)
     world.fire("my/x", n=0)
     world.fire("my/x", n=1)
-    wait = min(MOST_SECONDS, seconds * SHARE) - seconds
+    wait = min(MAX_SECONDS, seconds * WRITE_SHARE) - seconds
     world.time.pass_(max(0.0, wait - 0.0005))
     assert len(client.socket.written) == (1 if wait > 0 else 2)
     world.time.pass_(0.001)
@@ -75,11 +75,11 @@ def test_bundles_to_many_leave_less_often() -> None:
     for number in range(80):
         world.fire("my/x", n=number)
         world.time.pass_(0.001)
-    world.time.pass_(MOST_SECONDS)
+    world.time.pass_(MAX_SECONDS)
     sizes = [len(message["events"]) for message in client.got]
     assert sum(sizes) == 80
-    assert len(sizes) == 3  # the first at once, the others after SHARE times 0.008 seconds each
-    assert BUNDLE_SECONDS < SHARE * 0.008 < MOST_SECONDS
+    assert len(sizes) == 3  # the first at once, the others after WRITE_SHARE times 0.008 seconds each
+    assert BUNDLE_SECONDS < WRITE_SHARE * 0.008 < MAX_SECONDS
 
 
 def test_one_write_that_was_interrupted_slows_nothing_down() -> None:
@@ -91,7 +91,7 @@ def test_one_write_that_was_interrupted_slows_nothing_down() -> None:
             client.socket.once = 0.02
         world.fire("my/x", n=number)
         world.time.pass_(0.001)
-    world.time.pass_(MOST_SECONDS)
+    world.time.pass_(MAX_SECONDS)
     sizes = [len(message["events"]) for message in client.got]
-    assert SHARE * 0.02 > MOST_SECONDS  # in which 50 events come: they would be written together
+    assert WRITE_SHARE * 0.02 > MAX_SECONDS  # in which 50 events come: they would be written together
     assert max(sizes) <= BUNDLE_SECONDS / 0.001 + 1

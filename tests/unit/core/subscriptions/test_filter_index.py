@@ -100,5 +100,5 @@ def test_nothing_is_kept_of_what_was_removed() -> None:
     for number, filter_ in [*enumerate(filters), (0, filters[0])]:
         index.remove(number, filter_.keys)
     assert (index._any, index._lengths) == ({}, {"prefix": {}, "suffix": {}})
-    assert not any(index._found.values())
+    assert not any(index._items.values())
     assert all(index.of(event) == [] for event in events())

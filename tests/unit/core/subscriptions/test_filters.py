@@ -24,7 +24,7 @@ def event(tag: str = TAG, **data: Any) -> Event:
 
 def asked(filter_: filters.Filter, tried: Event) -> bool:
     """Tell whether a filter asks for an event that may be seen: expressions are tried on nothing else."""
-    return filter_.wants(tried) and filter_.asked_for(tried, tried.body) is not None
+    return filter_.wants(tried) and filter_.select(tried, tried.body) is not None
 
 
 def expression(*patterns: str, allowance: Allowance | None = None) -> filters.Filter:
@@ -205,7 +205,7 @@ def test_the_log_tells_who_it_is_but_not_each_time(caplog: pytest.LogCaptureFixt
     for _ in range(3):
         takes(expression(SLOW, allowance=allowance), "a" * 2000 + "c")
     assert [record.getMessage() for record in caplog.records] == [
-        "the regular expressions of 'ann' take too long: what asks with them ends"
+        "regular expressions of 'ann' take too long; their subscriptions and requests end"
     ]
     clock.now += 61
     takes(expression(SLOW, allowance=allowance), "a" * 2000 + "c")
@@ -217,9 +217,9 @@ def test_allowances_are_bounded_and_outlive_logins() -> None:
     clock = Time()
     allowances = expressions.Allowances(clock)
     allowances.of("ann", "pam").charge(0.05)
-    for number in range(2 * expressions.MOST_ALLOWANCES):
+    for number in range(2 * expressions.MAX_ALLOWANCES):
         allowances.of(f"user{number}", "pam")
-    assert len(allowances) <= expressions.MOST_ALLOWANCES + 1
+    assert len(allowances) <= expressions.MAX_ALLOWANCES + 1
     assert not allowances.of("ann", "pam").full
     assert allowances.of("ann", "ldap").full
 
@@ -233,7 +233,7 @@ def test_expressions_are_tried_on_what_may_be_seen_only() -> None:
         {"tag": LITTLE_SLOW % 1, "match_type": "regex", "minions": ["web1"]}, Allowance("ann", Time())
     )
     assert for_hidden.wants(hidden)
-    assert for_hidden.asked_for(hidden, b'"seq":1,"tag":"x","data":{"minions":[]}') is None
+    assert for_hidden.select(hidden, b'"seq":1,"tag":"x","data":{"minions":[]}') is None
 
 
 def test_many_globs_are_compiled_once() -> None:

@@ -196,9 +196,9 @@ class Broken(Exception):
     """Something that nobody foresaw."""
 
 
-@pytest.mark.parametrize("picture", ["book", "fleet"])
-def test_a_fault_in_a_picture_costs_no_event(picture: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An event that a picture cannot digest is kept and handed out all the same, and numbers stay without holes."""
+@pytest.mark.parametrize("registry", ["book", "fleet"])
+def test_an_event_that_a_registry_cannot_apply_is_delivered(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event is stored and delivered all the same, and no number is left out."""
     world, client = World(), Client()
     follow(world, client)
 
@@ -206,7 +206,7 @@ def test_a_fault_in_a_picture_costs_no_event(picture: str, monkeypatch: pytest.M
         raise Broken
 
     with monkeypatch.context() as broken:
-        broken.setattr(getattr(world, picture), "take", fail)
+        broken.setattr(getattr(world, registry), "apply", fail)
         noise(world, 1)
     noise(world, 2)
     assert seqs(client.got) == [1, 2, 3]
@@ -337,7 +337,7 @@ def test_an_empty_history_is_a_gap_up_to_the_head() -> None:
     """When all that came was forgotten there is nothing to replay."""
     world, client = World(), Client()
     noise(world, 5)
-    world.history.forget(world.time.now + 10_000)
+    world.history.drop_old(world.time.now + 10_000)
     follow(world, client, since=2)
     noise(world, 1)
     gap, event = client.got
@@ -349,7 +349,7 @@ def test_a_lost_bus_is_told_in_its_place() -> None:
     world, client, later = World(), Client(), Client()
     follow(world, client)
     noise(world, 1)
-    world.hub.broke()
+    world.hub.append_gap()
     noise(world, 1)
     follow(world, later, since=0)
     for got in (client.got, later.got):
@@ -439,7 +439,7 @@ def test_a_gap_comes_after_the_bundle_before_it() -> None:
     world, client = World(), Client()
     follow(world, client, bundle=True)
     noise(world, 2)
-    world.hub.broke()
+    world.hub.append_gap()
     noise(world, 1)
     world.time.pass_(1)
     assert kinds(got := client.got) == ["events", "gap", "events"]

@@ -27,8 +27,8 @@ class Watched:
         self.fault: ApiError | None = None
         self.before_reply: Callable[[str], None] = lambda jid: None
         self.watcher = JobWatcher(
-            book=self.world.book,
-            fleet=self.world.fleet,
+            jobs=self.world.book,
+            minions=self.world.fleet,
             watched=lambda: self.following,
             publish=self.publish,
             answer_seconds=ANSWER_SECONDS,
@@ -94,7 +94,7 @@ async def test_news_put_the_question_off() -> None:
 async def test_a_job_is_asked_about_once_however_many_watch() -> None:
     """Waiting requests and subscriptions share the question."""
     on = Watched("a")
-    waits = [asyncio.ensure_future(on.watcher.ended(on.job, 100, Client().connection)) for _ in range(5)]
+    waits = [asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, Client().connection)) for _ in range(5)]
     await asyncio.sleep(0)
     await on.passes(8)
     assert len(on.asked) == 1
@@ -125,7 +125,7 @@ async def test_what_cannot_be_found_is_not_asked_about(ended: str) -> None:
     else:
         on.following = ["20261123120000000009"]
     if ended == "runner":
-        on.world.book.called_here("runner", on.following[0], "manage.up", "ann", "pam")
+        on.world.book.add_called("runner", on.following[0], "manage.up", "ann", "pam")
     await on.passes(60)
     assert on.asked == []
 
@@ -226,20 +226,20 @@ async def test_waiting_ends_with_the_job() -> None:
     """At once when it has ended already, else when the last return comes."""
     on = Watched("a")
     connection = Client().connection
-    waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, connection))
+    waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, connection))
     await asyncio.sleep(0)
     assert not waiting.done()
     on.world.answer("a")
     assert await waiting is True
-    assert await on.watcher.ended(on.job, 100, connection) is True
+    assert await on.watcher.wait_for_end(on.job, 100, connection) is True
     assert connection.waits == set()
 
 
 async def test_waiting_ends_when_a_runner_returned() -> None:
     """Runners have no minions, and end all the same."""
     on = Watched()
-    job = on.world.book.called_here("runner", "20261123120000000009", "manage.up", "ann", "pam")
-    waiting = asyncio.ensure_future(on.watcher.ended(job, 100, Client().connection))
+    job = on.world.book.add_called("runner", "20261123120000000009", "manage.up", "ann", "pam")
+    waiting = asyncio.ensure_future(on.watcher.wait_for_end(job, 100, Client().connection))
     await asyncio.sleep(0)
     on.world.fire(f"salt/run/{job.jid}/ret", fun="runner.manage.up", user="ann", success=True, **{"return": []})
     assert await waiting is True
@@ -249,7 +249,7 @@ async def test_waiting_ends_when_the_time_is_up() -> None:
     """The answer is then that it has not ended; nothing is left behind."""
     on = Watched("a")
     connection = Client().connection
-    assert await on.watcher.ended(on.job, 0.01, connection) is False
+    assert await on.watcher.wait_for_end(on.job, 0.01, connection) is False
     assert (connection.waits, on.watcher._waiters) == (set(), {})
 
 
@@ -257,7 +257,7 @@ async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
     """What a request waits for fails when its client has left."""
     on = Watched("a")
     connection = Client().connection
-    waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, connection))
+    waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, connection))
     await asyncio.sleep(0)
     connection.release()
     with pytest.raises(ApiError):
@@ -277,7 +277,7 @@ async def test_a_canceled_minion_is_canceled_when_it_says_so() -> None:
     """A killed job sends no return: the answer to the signal is what tells; who did not run it is left to others."""
     on = Watched("a", "b", "c")
     cancel(on)
-    on.watcher.canceling(CANCEL, JID)
+    on.watcher.watch_cancel(CANCEL, JID)
     on.answers("a", "Signal 15 sent to job", CANCEL)
     on.answers("b", "", CANCEL)
     assert on.states == {"a": "canceled", "b": "pending", "c": "pending"}
@@ -292,16 +292,16 @@ async def test_the_signal_may_be_answered_before_the_reply() -> None:
     on = Watched("a")
     cancel(on)
     on.answers("a", "Signal 15 sent to job", CANCEL)
-    on.watcher.canceling(CANCEL, JID)
+    on.watcher.watch_cancel(CANCEL, JID)
     assert (on.states, on.job.state) == ({"a": "canceled"}, "canceled")
 
 
 async def test_a_canceled_job_wakes_who_waits_for_it() -> None:
     """A sync request of a job that somebody canceled is answered."""
     on = Watched("a")
-    waiting = asyncio.ensure_future(on.watcher.ended(on.job, 100, Client().connection))
+    waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, Client().connection))
     await asyncio.sleep(0)
     cancel(on)
-    on.watcher.canceling(CANCEL, JID)
+    on.watcher.watch_cancel(CANCEL, JID)
     on.answers("a", "Signal 9 sent to job", CANCEL)
     assert await waiting is True

@@ -8,7 +8,8 @@ import pytest
 from websocket_api.core.access.sessions import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.jobs.job import Job
-from websocket_api.core.subscriptions.snapshots import JobSubscription, MinionsSubscription
+from websocket_api.core.subscriptions.jobs import JobSubscription
+from websocket_api.core.subscriptions.minions import MinionSubscription
 
 from tests.unit.core.support import JID, Client, World, ticks
 
@@ -24,7 +25,7 @@ def follow_job(
     connection = client.connection
     jobs = [world.book.get(jid) or Job(jid) for jid in jids]
     session = session or world.session(".*")
-    subscription = JobSubscription(world.views, connection, connection.next_number(), session, jobs, **more)
+    subscription = JobSubscription(world.job_feed, connection, connection.next_number(), session, jobs, **more)
     connection.add(subscription)
     subscription.start()
     return subscription
@@ -32,10 +33,10 @@ def follow_job(
 
 def follow_fleet(
     world: World, client: Client, session: Session | None = None, only: tuple[str, ...] = (), **more: Any
-) -> MinionsSubscription:
+) -> MinionSubscription:
     connection = client.connection
     session = session or world.session(".*", "@wheel")
-    subscription = MinionsSubscription(world.views, connection, connection.next_number(), session, only, **more)
+    subscription = MinionSubscription(world.minion_feed, connection, connection.next_number(), session, only, **more)
     connection.add(subscription)
     subscription.start()
     return subscription
@@ -196,6 +197,22 @@ def test_without_return_leaves_out_a_runners_too() -> None:
     assert all("return" not in message.get("job", {}) for message in got)
 
 
+def test_a_runner_that_ends_while_its_snapshot_is_sent_is_complete() -> None:
+    """It has no minions whose part could change: the job itself is sent again."""
+    world, client = World(), Client(most_frames=4)
+    world.fire(f"salt/run/{JID}/new", fun="runner.manage.up", user="ann", jid=JID)
+    client.socket.stuck = True
+    for _ in range(2):
+        client.connection.send({"type": "reply"})
+    follow_job(world, client)
+    world.fire(f"salt/run/{JID}/ret", fun="runner.manage.up", user="ann", success=True, jid=JID, **{"return": "big"})
+    world.time.pass_(1)
+    got = reader(client)
+    world.time.pass_(1)
+    states = [message["job"]["state"] for message in [*got, *reader(client)] if message["type"] == "job"]
+    assert states == ["running", "complete"]
+
+
 def test_equal_views_of_a_job_share_the_bytes() -> None:
     """What is drawn for one is drawn for all of its kind."""
     world, clients = World(), [Client(), Client()]
@@ -244,12 +261,12 @@ def test_who_left_a_job_gets_nothing_and_nothing_is_kept() -> None:
     world, client = World(), Client()
     world.publish("a")
     subscription = follow_job(world, client)
-    assert world.views.followed_jobs() == [JID]
+    assert world.job_feed.followed_jobs() == [JID]
     client.connection.remove(subscription.number)
     client.got  # noqa: B018 - forget the snapshot
     world.answer("a")
     world.time.pass_(1)
-    assert (client.got, world.views.followed_jobs()) == ([], [])
+    assert (client.got, world.job_feed.followed_jobs()) == ([], [])
 
 
 # The fleet
@@ -457,8 +474,8 @@ def test_fleet_view_lists_what_was_asked_for_and_is_there() -> None:
     world = World()
     keys(world, "a", "b")
     viewer = world.session(".*").viewer
-    assert list(world.views.fleet_view(viewer)) == ["a", "b"]
-    assert list(world.views.fleet_view(viewer, ["b", "stranger"])) == ["b"]
+    assert list(world.minion_feed.visible(viewer)) == ["a", "b"]
+    assert list(world.minion_feed.visible(viewer, ["b", "stranger"])) == ["b"]
 
 
 def test_a_fleet_that_may_not_be_seen_is_looked_at_in_turns() -> None:
@@ -466,7 +483,7 @@ def test_a_fleet_that_may_not_be_seen_is_looked_at_in_turns() -> None:
     world, client = World(), Client()
     world.fleet.read_keys({f"m{number}": "accepted" for number in range(5000)})
     ticks(world, TURN_SECONDS / 3)
-    MinionsSubscription(world.views, client.connection, 1, world.session("sys.doc")).start()
+    MinionSubscription(world.minion_feed, client.connection, 1, world.session("sys.doc")).start()
     assert (client.got, len(world.turns)) == ([], 1)
     while len(world.turns):
         world.time.pass_(TURN_SECONDS)

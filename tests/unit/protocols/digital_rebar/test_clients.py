@@ -36,7 +36,7 @@ class RebarClient(Client):
         self._world = world
 
     def say(self, text: str | bytes) -> None:
-        self.subscription.take(text)
+        self.subscription.handle(text)
 
     def register(self, *filters: str) -> None:
         """Register, and forget the acknowledgements."""
@@ -230,7 +230,7 @@ def test_a_jobs_end_is_told_once_after_its_last_return() -> None:
     assert (update["Action"], update["Object"]["id"], update["Object"]["return"]) == ("update", "web2", "no")
     assert (save["Action"], save["Key"], save["Principal"]) == ("save", JID, "user:alice")
     job = save["Object"]
-    assert job == world.views.job_view(world.book.get(JID), client.session.viewer)  # type: ignore[arg-type]
+    assert job == world.job_feed.view(world.book.get(JID), client.session.viewer)  # type: ignore[arg-type]
     assert (job["state"], sorted(job["minions"]), job["failed"]) == ("failed", ["web1", "web2"], 1)
     world.answer("web2")
     assert client.heard == [("jobs", "update", JID)]
@@ -275,7 +275,7 @@ def test_a_job_object_is_cut_to_what_may_be_seen() -> None:
 
 def test_a_large_job_object_comes_without_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     """They came one by one, and all of them at once might be more than can wait for a client."""
-    monkeypatch.setattr(rebar, "OBJECT_BYTES", 1000)
+    monkeypatch.setattr(rebar, "MAX_OBJECT_BYTES", 1000)
     world = World()
     client = RebarClient(world)
     client.register("jobs.save.*")
@@ -338,7 +338,7 @@ def test_a_lost_bus_is_told() -> None:
     world = World()
     client = RebarClient(world)
     client.register("jobs.*.*")
-    world.hub.broke()
+    world.hub.append_gap()
     world.hub.bookmark()
     world.hub.bookmark()
     assert client.heard == [("websocket", "gap", "bus")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from websocket_api.errors import ApiError
-from websocket_api.protocols.digital_rebar.patterns import MOST_CHARACTERS, Pattern, parse, read
+from websocket_api.protocols.digital_rebar.patterns import MAX_CHARACTERS, Pattern, parse_pattern, parse_request
 
 
 def of(*fields: str | None) -> Pattern:
@@ -33,13 +33,13 @@ def of(*fields: str | None) -> Pattern:
 )
 def test_a_filter_is_read(text: str, pattern: Pattern) -> None:
     """Each field is a star, a value, or several; a dot, comma or star in a value is written with a backslash."""
-    assert parse(text) == pattern
+    assert parse_pattern(text) == pattern
 
 
 def test_equal_filters_are_equal() -> None:
     """However they are written: so that one can be deregistered in another order."""
-    assert parse("jobs.save,create.*") == parse("jobs.create,save,save.*")
-    assert hash(parse("jobs.save,create.*")) == hash(parse("jobs.create,save.*"))
+    assert parse_pattern("jobs.save,create.*") == parse_pattern("jobs.create,save,save.*")
+    assert hash(parse_pattern("jobs.save,create.*")) == hash(parse_pattern("jobs.create,save.*"))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_equal_filters_are_equal() -> None:
 )
 def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -> None:
     """All three fields must fit; a star in a value is a star, no wildcard."""
-    assert parse(pattern).fits(*fields) is fits
+    assert parse_pattern(pattern).fits(*fields) is fits
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -
         ("register jobs..*", "bad_message", "action is empty"),
         ("register jobs.*.", "bad_message", "key is empty"),
         ("register jobs.create,.*", "bad_message", "action is empty"),
-        ("register minions.*.web*", "bad_message", "stands alone"),
+        ("register minions.*.web*", "bad_message", "beside other text"),
         ("register jobs.*." + "1" * 10_000, "too_large", "characters"),
         ("register " + "x" * 1_000_000, "too_large", "characters"),
         (b"register *.*.*", "bad_message", "text frames"),
@@ -88,12 +88,12 @@ def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -
 def test_a_malformed_frame_is_told_what_is_wrong(frame: str | bytes, code: str, says: str) -> None:
     """One sentence, from which the author of the client can mend it."""
     with pytest.raises(ApiError) as fault:
-        read(frame)
+        parse_request(frame)
     assert (fault.value.code, says in fault.value.message) == (code, True), fault.value.message
 
 
 def test_the_longest_filter() -> None:
     """It may fill the limit."""
-    text = "jobs.*." + "1" * (MOST_CHARACTERS - 7)
-    request = read(f"deregister {text}")
+    text = "jobs.*." + "1" * (MAX_CHARACTERS - 7)
+    request = parse_request(f"deregister {text}")
     assert (request.verb, request.text, request.pattern) == ("deregister", text, of("jobs", None, text[7:]))

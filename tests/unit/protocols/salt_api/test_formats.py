@@ -10,7 +10,7 @@ from websocket_api.core.delivery import frames
 from websocket_api.core.delivery.codecs import Codec
 from websocket_api.core.events import encoding
 from websocket_api.core.events.event import Event, make
-from websocket_api.core.jobs.job import Job, Part, shown
+from websocket_api.core.jobs.job import Job, Part, job_object
 from websocket_api.errors import ApiError
 from websocket_api.protocols.salt_api.formats import (
     ALL_EVENTS,
@@ -136,7 +136,7 @@ def test_a_format_of_a_stream_decodes_no_message(codec: Codec) -> None:
 
 def job(jid: str = JID, **parts: Part) -> dict[str, Any]:
     one = Job(jid, fun="test.ping", tgt="*", tgt_type="glob", start_time=STAMP, arg=["secret"], user="ann", parts=parts)
-    view = shown(one)
+    view = job_object(one)
     return frames.job(2, 7, view, view.pop("minions"))
 
 
@@ -175,7 +175,7 @@ def test_jobs_that_leave_together_are_one_frame() -> None:
 
 def test_a_runner_is_no_job() -> None:
     """saltnado knows none."""
-    view = shown(Job(JID, kind="runner", fun="manage.up"))
+    view = job_object(Job(JID, kind="runner", fun="manage.up"))
     assert told(frames.job(2, 7, view, view.pop("minions"))) == []
 
 

@@ -1,0 +1,298 @@
+"""Subscriptions to some jobs or to all of them, and the feed that sends them what changed.
+
+The cost of a change depends on its size, not on the number of jobs. Subscriptions with the same viewer and format share
+the bytes of a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from ...errors import ApiError
+from ..access.sessions import Session
+from ..access.turns import Turns
+from ..access.visibility import Viewer, Visibility
+from ..delivery import frames
+from ..delivery.chunks import ITEM_BYTES, MAX_ITEMS, Chunk, Shared, cut, encode_change
+from ..delivery.connection import Connection
+from ..delivery.pacing import Pacer
+from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
+from ..events.history import Gap, History
+from ..jobs.job import Job, Part, job_object
+from ..jobs.registry import JobRegistry
+from ..timing import Clock, Later
+
+MAX_CHUNK_JOBS = 100
+"""Jobs that are sent together."""
+MAX_CHUNK_BYTES = 256 * 1024
+"""Bytes of returns of jobs that are sent together; a single job may have more."""
+MAX_WATCHED = 20
+"""Unfinished jobs that are watched for those who follow all jobs: each costs the master a question to minions."""
+
+
+class JobFeed:
+    """Followers of jobs, and what each of them may see.
+
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(
+        self,
+        *,
+        history: History,
+        jobs: JobRegistry,
+        visibility: Visibility,
+        later: Later,
+        clock: Clock,
+        turns: Turns,
+    ) -> None:
+        self._history = history
+        self._jobs = jobs
+        self._visibility = visibility
+        self._later = later
+        self._clock = clock
+        self.turns = turns
+        self._followers: dict[str, dict[JobSubscription, None]] = {}
+        """By jid."""
+        self._changed: dict[str, set[str]] = {}
+        """Minions whose part changed since the last frame, by jid, of followed jobs."""
+        self._pacers: dict[str, Pacer] = {}
+        self._all_followers: dict[JobSubscription, None] = {}
+        """Subscriptions to all jobs."""
+        self._all_changed: dict[str, set[str]] = {}
+        self._all_pacer = Pacer(CHANGE_SECONDS, self._flush_all, later, clock)
+        jobs.on_change(self._on_change)
+        jobs.needed_by(lambda jid: jid in self._followers or jid in self._all_changed)
+
+    @property
+    def seq(self) -> int:
+        """The number of the newest event that the snapshots include."""
+        return self._history.seq
+
+    def followed_jobs(self) -> list[str]:
+        """Return the jobs whose end is looked for: those that are followed, and the newest if all jobs are."""
+        return [*self._followers, *(self._jobs.unfinished(MAX_WATCHED) if self._all_followers else ())]
+
+    def view(self, job: Job, viewer: Viewer, *, parts: bool | Container[str] = True) -> dict[str, Any] | None:
+        """Return the job object as the viewer may see it, or None if nothing of it is visible."""
+        visible = self._visibility.sees_job(viewer, job)
+        if visible is False:
+            return None
+        if visible is True:
+            return job_object(job, parts=parts)
+        return job_object(job, visible, hide_call=True, parts=parts)
+
+    def sees_job(self, job: Job, viewer: Viewer) -> bool:
+        """Return whether the viewer may see anything of a job."""
+        return self._visibility.sees_job(viewer, job) is not False
+
+    def sees_any(self, subscription: JobSubscription) -> bool:
+        """Return whether any job of a subscription is visible. Forgotten jobs count as visible: nobody can tell."""
+        jobs = [self._jobs.get(jid) for jid in subscription.jids or ()]
+        viewer = subscription.session.viewer
+        return subscription.jids is None or any(job is None or self.sees_job(job, viewer) for job in jobs)
+
+    def follow(self, subscription: JobSubscription) -> None:
+        """Send changes of its jobs to a subscription from now on."""
+        if subscription.jids is None:
+            self._all_followers[subscription] = None
+        for jid in subscription.jids or ():
+            self._followers.setdefault(jid, {})[subscription] = None
+
+    def unfollow(self, subscription: JobSubscription) -> None:
+        """Send nothing more to a subscription."""
+        self._all_followers.pop(subscription, None)
+        if not self._all_followers:
+            self._all_changed.clear()
+        for jid in subscription.jids or ():
+            followers = self._followers.get(jid)
+            if followers is None:
+                continue
+            followers.pop(subscription, None)
+            if not followers:
+                del self._followers[jid]
+                self._pacers.pop(jid, None)
+                self._changed.pop(jid, None)
+
+    def send_gap(self, gap: Gap) -> None:
+        """Report to all followers that the engine missed events."""
+        followers = {follower: None for job in self._followers.values() for follower in job}
+        for follower in (*followers, *self._all_followers):
+            follower.send_gap(gap, self._history.oldest)
+
+    def snapshot(self, subscription: JobSubscription) -> Iterator[Chunk]:
+        """Yield all jobs of a subscription in chunks, each with the state at the time it is requested."""
+        jids = subscription.jids
+        if jids is None:
+            jids = [job.jid for job in self._jobs.newest_first() if job.fun is not None]
+        viewer = subscription.session.viewer
+        messages = (message for jid in jids for message in self._messages(jid, subscription, viewer))
+        yield from self._chunks(messages, subscription)
+
+    def changes(self, subscription: JobSubscription, changed: Mapping[str, Container[str]]) -> Iterator[Chunk]:
+        """Yield jobs in chunks, with those of their minions that changed.
+
+        :param changed: names of minions, by jid
+        """
+        # The present viewer: subscriptions that share these chunks must not get what this one may see later.
+        viewer = subscription.session.viewer
+        found = (self._messages(jid, subscription, viewer, names) for jid, names in changed.items())
+        yield from self._chunks(chain.from_iterable(found), subscription)
+
+    def _messages(
+        self, jid: str, subscription: JobSubscription, viewer: Viewer, names: Container[str] | None = None
+    ) -> Iterator[frames.Message]:
+        """Yield a job with the named minions, or with all, in as many messages as :func:`cut` needs.
+
+        Nothing if none of it is visible.
+        """
+        job, whole = self._jobs.get(jid), self._message(jid, subscription, viewer, names)
+        if job is None or whole is None:
+            return
+        minions, parts = list(whole["minions"]), job.parts
+        for chunk in cut(minions, lambda name: subscription.weigh(parts.get(name)), subscription.chunk_bytes):
+            is_whole = len(chunk) == len(minions)
+            message = whole if is_whole else self._message(jid, subscription, viewer, dict.fromkeys(chunk))
+            if message is not None:
+                yield message
+
+    def _message(
+        self, jid: str, subscription: JobSubscription, viewer: Viewer, names: Container[str] | None
+    ) -> frames.Message | None:
+        job = self._jobs.get(jid)
+        view = None if job is None else self.view(job, viewer, parts=True if names is None else names)
+        if view is None:
+            return None
+        view, parts = subscription.select(view)
+        return frames.job(subscription.number, self.seq, view, parts)
+
+    def _chunks(self, messages: Iterable[frames.Message], subscription: JobSubscription) -> Iterator[Chunk]:
+        """Collect messages until they are enough for one chunk."""
+        max_bytes = min(MAX_CHUNK_BYTES, subscription.chunk_bytes)
+        chunk: list[frames.Message] = []
+        items = size = 0
+        for message in messages:
+            more, weight = len(message["minions"]), self._weigh(message, subscription)
+            full = len(chunk) == MAX_CHUNK_JOBS or items + more > MAX_ITEMS or size + weight > max_bytes
+            if chunk and full:
+                yield chunk
+                chunk, items, size = [], 0, 0
+            chunk.append(message)
+            items, size = items + more, size + weight
+        if chunk:
+            yield chunk
+
+    def _weigh(self, message: frames.Message, subscription: JobSubscription) -> int:
+        """Return the approximate bytes of a message, as sent."""
+        job = self._jobs.get(message["jid"])
+        if job is None:
+            return 0
+        # The return of a runner or wheel is in the job object itself.
+        own = job.size if job.kind != "job" and not subscription.without_return else 0
+        return own + sum(ITEM_BYTES + subscription.weigh(job.parts.get(name)) for name in message["minions"])
+
+    def _on_change(self, job: Job, minions: tuple[str, ...]) -> None:
+        changed, jid = minions or job.parts, job.jid
+        if self._all_followers and self._jobs.is_followed(job):
+            self._all_changed.setdefault(jid, set()).update(changed)
+            self._all_pacer.poke()
+        if jid not in self._followers:
+            return
+        self._changed.setdefault(jid, set()).update(changed)
+        pacer = self._pacers.get(jid)
+        if pacer is None:
+            pacer = self._pacers[jid] = Pacer(CHANGE_SECONDS, lambda: self._flush(jid), self._later, self._clock)
+        pacer.poke()
+
+    def _flush(self, jid: str) -> None:
+        changed = {jid: self._changed.pop(jid, set())}
+        self._send_changes(self._followers.get(jid, ()), changed)
+
+    def _flush_all(self) -> None:
+        changed, self._all_changed = self._all_changed, {}
+        self._send_changes(self._all_followers, changed)
+
+    def _send_changes(self, followers: Iterable[JobSubscription], changed: Mapping[str, set[str]]) -> None:
+        made: dict[tuple[object, ...], Shared[bytes]] = {}
+        for subscription in list(followers):
+            if subscription.is_sending:
+                # A job without minions, such as a runner, changes too.
+                subscription.postponed.update((jid, name) for jid, names in changed.items() for name in (names or {""}))
+                continue
+            key = (subscription.session.viewer, subscription.form)
+            if key not in made:
+                made[key] = encode_change(subscription.connection, self.changes(subscription, changed))
+            subscription.send_change(made[key])
+
+
+class JobSubscription(SnapshotSubscription):
+    """One client's subscription to jobs.
+
+    :param jobs: None for all jobs, those that are known and those that start later
+    :param without_return: leave out what the minions returned
+    """
+
+    def __init__(
+        self,
+        feed: JobFeed,
+        connection: Connection,
+        number: int,
+        session: Session,
+        jobs: Iterable[Job] | None,
+        *,
+        only: Iterable[str] = (),
+        without_return: bool = False,
+    ) -> None:
+        super().__init__(feed, connection, number, session, only)
+        self._feed = feed
+        self.without_return = without_return
+        self.jids = None if jobs is None else [job.jid for job in jobs]
+
+    def start(self) -> None:
+        """Follow the jobs, and send the snapshot."""
+        self._feed.follow(self)
+        self.send_snapshot(self._feed.snapshot(self))
+
+    def regroup(self) -> None:
+        """Send a new snapshot, after the permissions changed; end if none of the jobs is visible any more."""
+        if self._feed.sees_any(self):
+            self.send_snapshot(self._feed.snapshot(self))
+            return
+        self.connection.remove(self.number)
+        self.send_ended(ApiError("forbidden", "you may no longer see these jobs"))
+
+    def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
+        """Send the parts that changed while the snapshot was sent."""
+        changed: dict[str, set[str]] = {}
+        for jid, minion in postponed:
+            changed.setdefault(jid, set()).add(minion)
+        self.send_snapshot(self._feed.changes(self, changed))
+
+    def select(self, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return a job object and those of its parts that this client subscribed to."""
+        parts = view.pop("minions")
+        if self.only:
+            parts = {name: part for name, part in parts.items() if name in self.only}
+        if self.without_return:
+            parts = {name: {**part} for name, part in parts.items()}
+            for value in (view, *parts.values()):
+                value.pop("return", None)
+        return view, parts
+
+    def weigh(self, part: Part | None) -> int:
+        """Return the approximate bytes of a part that this client gets, in addition to ``ITEM_BYTES``."""
+        if part is None:
+            return 0
+        return len(part.message or "") + (0 if self.without_return else part.size)
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """Subscriptions with the same form and viewer get the same bytes."""
+        return self.number, self.only, self.without_return, self.connection.codec, self.connection.wrap
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        super().stop()
+        self._feed.unfollow(self)
