@@ -52,8 +52,8 @@ class BackgroundTasks:
             every(BUS_SECONDS, self._read_bus),
             every(TICK_SECONDS, self._tick),
             every(TICK_SECONDS, self._services.job_watcher.tick),
-            every(TICK_SECONDS, self._services.batch_runner.tick),
-            every(TICK_SECONDS, self._services.batch_writer.tick),
+            every(TICK_SECONDS, self._services.batches.tick),
+            every(TICK_SECONDS, self._services.batches.maintenance.tick),
             every(settings.token_check, self._services.sessions.look_again),
             every(BOOKMARK_SECONDS, self._bookmark),
             every(RENEW_SECONDS, self._renew_targets),
@@ -73,11 +73,7 @@ class BackgroundTasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Whatever is not written within this is found out when the engine is back, from the job cache.
-        await asyncio.wait([asyncio.ensure_future(self._write_batches())], timeout=LAST_SECONDS)
-
-    async def _write_batches(self) -> None:
-        await self._services.batch_runner.stop()
-        await self._services.batch_writer.close()
+        await asyncio.wait([asyncio.ensure_future(self._services.batches.stop())], timeout=LAST_SECONDS)
 
     async def _read_bus(self) -> None:
         """Follow the bus; this returns only by a fault, and an engine that reads no more must not look healthy."""

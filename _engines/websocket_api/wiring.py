@@ -17,11 +17,7 @@ from .core.access.throttle import LoginThrottle, Rate
 from .core.access.turns import Turns
 from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
-from .core.batches.reader import BatchReader
-from .core.batches.registry import BatchRegistry
-from .core.batches.runner import BatchRunner
-from .core.batches.subscriptions import BatchViews
-from .core.batches.writer import BatchWriter
+from .core.batches import build as build_batches
 from .core.events.history import History
 from .core.jobs.registry import JobRegistry
 from .core.minions.answers import Answers
@@ -121,37 +117,31 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
     watcher = JobWatcher(
         jobs=book,
         minions=minions_seen,
-        watched=lambda: [*job_feed.followed_jobs(), *rebar.followed_jobs(), *dispatch.watched()],
+        watched=lambda: [*job_feed.followed_jobs(), *rebar.followed_jobs(), *batches_.returns.watched()],
         publish=lambda fun, arg, names: commands_.publish_as_master(fun, arg, {}, names),
         answer_seconds=opts.get("gather_job_timeout", 10),
         clock=clock,
-    )
-    batch_store, batch_book = BatchStore(opts, pool), BatchRegistry()
-    RebarBatchEvents(rebar=rebar, book=batch_book, later=later, clock=clock, turns=turns)
-    keeper = BatchWriter(
-        store=batch_store,
-        book=batch_book,
-        reader=BatchReader(batch_store, batch_book),
-        run=history.epoch,
-        keep_seconds=settings.batch_keep * DAY_SECONDS,
-        clock=clock,
-        wall=wall,
     )
     in_flight = {
         limit: JobsInFlight(getattr(limits, limit), seconds=seconds, limit=limit, askers=askers, book=book, clock=clock)
         for limit, seconds in IN_FLIGHT_SECONDS.items()
     }
-    dispatch = BatchRunner(
-        jobs=book,
-        batches=batch_book,
-        keeper=keeper,
-        sessions=sessions,
+    batches_ = build_batches(
+        store=BatchStore(opts, pool),
         salt=BatchJobs(commands_, store, watcher),
+        jobs=book,
+        sessions=sessions,
+        history=history,
+        in_flight=in_flight["batch_jobs_in_flight"],
+        turns=turns,
+        run=history.epoch,
+        keep_seconds=settings.batch_keep * DAY_SECONDS,
         later=later,
         clock=clock,
         wall=wall,
-        in_flight=in_flight["batch_jobs_in_flight"],
     )
+    rebar_batches = RebarBatchEvents(rebar=rebar, lookup=batches_.lookup, later=later, clock=clock, turns=turns)
+    batches_.registry.on_change(rebar_batches.apply_change)
     services = Services(
         version=version,
         settings=settings,
@@ -173,10 +163,7 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
         minion_feed=minion_feed,
         visibility=visibility,
         job_watcher=watcher,
-        batches=batch_book,
-        batch_views=BatchViews(book=batch_book, history=history, later=later, clock=clock, turns=turns),
-        batch_writer=keeper,
-        batch_runner=dispatch,
+        batches=batches_,
         jobs_in_flight=in_flight["jobs_in_flight"],
         runners_in_flight=in_flight["runners_in_flight"],
         loop_time=loop_time,

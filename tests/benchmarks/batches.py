@@ -84,12 +84,12 @@ def _one(stage: Stage, client: Client, count: int) -> dict[str, float]:
     began = time.monotonic()
     for jid in dict.fromkeys(jids):
         fire(stage.pull, jid, [name for name, of in zip(minions[:-1], jids, strict=False) if of == jid])
-    _frames(client, number, lambda batch: batch["doneCount"] == count - 1)
+    _frames(client, number, lambda batch: batch["done_count"] == count - 1)
     returns = time.monotonic() - began
     memory = (stage.engine_process().memory_info().rss - before) / count
     began = time.monotonic()
     fire(stage.pull, jids[-1], minions[-1:])
-    _frames(client, number, lambda batch: batch["finishedAt"])
+    _frames(client, number, lambda batch: batch["finished_at"])
     end = time.monotonic() - began
     client.ask("unsubscribe", subscription=number)
     return {"creation": creation, "published": published, "returns": returns, "end": end, "memory": memory}
@@ -105,7 +105,7 @@ def _pushes(stage: Stage, client: Client, count: int) -> Pushes:
     for place in range(PUSHES):
         began = time.monotonic()
         fire(stage.pull, jids[place], [stage.accepted[place]])
-        frames = _frames(client, number, lambda batch, place=place: batch["doneCount"] == place + 1)
+        frames = _frames(client, number, lambda batch, place=place: batch["done_count"] == place + 1)
         sizes.append(len(json.dumps(frames[-1], separators=(",", ":"))))
         time.sleep(max(0.0, began + PUSH_SECONDS - time.monotonic()))
     spent = sum(process.cpu_times()[:2]) - used
@@ -131,11 +131,11 @@ def _published(client: Client, made: dict[str, Any]) -> list[str]:
     """Wait until all requests have been sent; return each one's job."""
 
     def last() -> Any:
-        return client.ask("get_batch", request=made["requests"][-1])["__request"]["jid"]
+        return client.ask("get_batch", request=made["requests"][-1])["jid"]
 
     wait_until(last, "the last job", timeout=300, every=0.05)
     whole = client.ask("get_batch", batch=made["id"], collection=True, patience=60)
-    return [one["__request"]["jid"] for one in whole["requests"]]
+    return [one["jid"] for one in whole["requests"]]
 
 
 def _follow(client: Client, made: dict[str, Any]) -> int:

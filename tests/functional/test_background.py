@@ -39,8 +39,7 @@ class Engine:
             minion_feed=self.world.minion_feed,
             history=self.world.history,
             job_watcher=SimpleNamespace(tick=self._wait),
-            batch_runner=SimpleNamespace(tick=self._wait, stop=self._nothing),
-            batch_writer=SimpleNamespace(tick=self._wait, close=self._nothing),
+            batches=SimpleNamespace(tick=self._wait, stop=self._nothing, maintenance=SimpleNamespace(tick=self._wait)),
             wall=self.world.time,
             jobs=self.world.book,
         )

@@ -96,7 +96,7 @@ def ended_batch(client: Client, number: int) -> Any:
 
     def ended() -> Any:
         batch = client.ask("get_batch", batch=number, collection=True)
-        return batch if batch["finishedAt"] else None
+        return batch if batch["finished_at"] else None
 
     return wait_until(ended, "the end of the batch", timeout=60, every=0.3)
 

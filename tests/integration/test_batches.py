@@ -79,24 +79,20 @@ def late(**seconds: float) -> dict[str, Any]:
 
 def parts(batch: dict[str, Any]) -> list[tuple[str, str]]:
     """Each minion's status."""
-    found = [one["__request"] for one in batch["requests"]]
-    return [(one["destination"], one["status"]) for one in found]
+    return [(one["minion"], one["status"]) for one in batch["requests"]]
 
 
 def test_a_batch_runs_one_after_the_other_past_one_that_fails_and_one_that_is_gone(client: Client) -> None:
     """Live, with counts, statuses and times right at every step."""
     made = client.ask("batch", concurrency=1, batch=[late(b1=1.5, b3=1)])
-    assert (made["status"], made["totalCount"], made["finishedAt"]) == ("pending", 3, None)
+    assert (made["status"], made["total_count"], made["finished_at"]) == ("pending", 3, None)
     number = client.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
     frames = client.frames(
-        until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"], subscription=number, timeout=60
+        until=lambda frame: frame["type"] == "batch" and frame["batch"]["finished_at"], subscription=number, timeout=60
     )
     told = [frame for frame in frames if frame["type"] == "batch"]
     steps = [
-        (one["__request"]["destination"], one["__request"]["status"])
-        for frame in told
-        for one in frame["requests"]
-        if one["__request"]["status"] != "pending"
+        (one["minion"], one["status"]) for frame in told for one in frame["requests"] if one["status"] != "pending"
     ]
     assert list(dict.fromkeys(steps)) == [
         *(("b1", "sent"), ("b1", "resolved")),
@@ -105,18 +101,24 @@ def test_a_batch_runs_one_after_the_other_past_one_that_fails_and_one_that_is_go
     ]
     for frame in told:
         batch = frame["batch"]
-        ended = batch["doneCount"] + batch["errorCount"]
+        ended = batch["done_count"] + batch["error_count"]
         assert batch["progress"] == ended * 100 // 3
-        assert (batch["finishedAt"] is None) == (ended < 3)
+        assert (batch["finished_at"] is None) == (ended < 3)
         assert batch["status"] in ("pending", "dispatching") if ended < 3 else batch["status"] == "error"
     after = client.ask("get_batch", batch=made["id"], collection=True)
-    first, second, third = (one["__request"] for one in after["requests"])
+    first, second, third = after["requests"]
     assert (first["result"], first["retcode"], first["progress"]) == ("b1", 0, 100)
     assert "KeyError" in str(second["result"])
     assert second["retcode"] != 0
     assert third["result"]["error"] == "missing"
-    assert (after["doneCount"], after["finishCount"], after["errorCount"]) == (1, 1, 2)
-    assert first["createdAt"] < first["finishedAt"] < second["finishedAt"] < third["finishedAt"] <= after["finishedAt"]
+    assert (after["done_count"], after["error_count"]) == (1, 2)
+    assert (
+        first["created_at"]
+        < first["finished_at"]
+        < second["finished_at"]
+        < third["finished_at"]
+        <= after["finished_at"]
+    )
     job = client.ask("get_job", jid=first["jid"])
     assert (job["fun"], job["metadata"]["batch"], list(job["minions"])) == ("steps.late", made["id"], ["b1"])
 
@@ -127,12 +129,12 @@ def test_requests_report_their_progress_and_the_batch_sums_it_up(client: Client)
     made = client.ask("batch", batch=[item])
     number = client.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
     frames = client.frames(
-        until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"], subscription=number, timeout=60
+        until=lambda frame: frame["type"] == "batch" and frame["batch"]["finished_at"], subscription=number, timeout=60
     )
     progress = [frame["batch"]["progress"] for frame in frames if frame["type"] == "batch"]
     assert progress == sorted(progress)
     assert any(0 < percent < 50 for percent in progress)
-    messages = {one["__request"]["message"] for frame in frames for one in frame.get("requests", ())}
+    messages = {one["message"] for frame in frames for one in frame.get("requests", ())}
     assert {"at 20", "at 60"} <= messages
 
 
@@ -162,11 +164,11 @@ def test_the_paths_of_the_puppetmaster_and_their_other_names(http: Callable[...,
     """A batch by either name; and jobs where ids are those of jobs."""
     item = {"method": "POST", "resource": "/test/ping", "data": {}, "__request": {"destination": "b1"}}
     status, made = http("POST", "/batches", {"batch": [item], "timeout": 60})
-    check("common.json#/$defs/batch", made)
+    check("http.json#/$defs/puppet_batch", made)
     assert (status, made["timeout"]) == (200, 60)
     wait_until(lambda: http("GET", f"/batches/{made['id']}")[1]["finishedAt"], "the end of the batch")
     status, one = http("GET", f"/jobs/{made['id']}?collection=true")
-    check("common.json#/$defs/batch", one)
+    check("http.json#/$defs/puppet_batch", one)
     request = one["requests"][0]
     assert (status, one["status"], request["method"]) == (200, "resolved", "POST")
     assert http("GET", f"/requests/{request['id']}") == http("GET", f"/request/{request['id']}") == (200, request)
@@ -211,7 +213,7 @@ def test_a_websocket_sends_the_batch_at_once_and_then_as_it_changes(stage: Stage
             while not seen[-1]["finishedAt"]:
                 seen.append(json.loads(socket.recv()))
         for one in seen:
-            check("common.json#/$defs/batch", one)
+            check("http.json#/$defs/puppet_batch", one)
         assert all(one["requests"] == made["requests"] for one in seen), path
         assert seen[-1]["status"] == "resolved"
     with contextlib.closing(_open(stage, paths[0], token)) as socket:
@@ -235,8 +237,8 @@ def test_a_batch_goes_on_when_its_engine_was_killed(stage: Stage, client: Client
     made = client.ask("batch", concurrency=1, batch=[item])
 
     def is_published() -> Any:
-        first = client.ask("get_batch", batch=made["id"], collection=True)["requests"][0]["__request"]
-        return (first["destination"], first["status"]) == ("b1", "sent") and first["jid"]
+        first = client.ask("get_batch", batch=made["id"], collection=True)["requests"][0]
+        return (first["minion"], first["status"]) == ("b1", "sent") and first["jid"]
 
     wait_until(is_published, "the first being published")  # what is killed before that is test_batches_killed.py's
     began = time.monotonic()
@@ -246,7 +248,7 @@ def test_a_batch_goes_on_when_its_engine_was_killed(stage: Stage, client: Client
         again.ask("auth", token=token)
         after = ended_batch(again, made["id"])
     assert parts(after) == [("b1", "resolved"), ("b2", "resolved"), ("b3", "error")]
-    assert after["requests"][0]["__request"]["result"] == "b1"
+    assert after["requests"][0]["result"] == "b1"
     assert stage.log.count(f"batch={made['id']}") == 4, "made once, and three jobs"
     assert time.monotonic() - began < 60
 

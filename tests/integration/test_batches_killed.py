@@ -74,8 +74,8 @@ def test_an_engine_that_is_killed_around_a_publish_sends_nothing_twice(
     with CheckedClient(stage.url) as client:
         client.ask("auth", token=token)
         after = ended_batch(client, made["id"])
-    first, second, third = (request["__request"] for request in after["requests"])
+    first, second, third = after["requests"]
     assert (first["status"], first["result"]["error"], first["jid"]) == ("error", "outcome_unknown", None)
     assert (second["status"], third["status"]) == ("resolved", "resolved")
-    assert (after["status"], after["doneCount"], after["errorCount"]) == ("error", 2, 1)
+    assert (after["status"], after["done_count"], after["error_count"]) == ("error", 2, 1)
     assert ran.read_text().split() == ["two", "three"]

@@ -50,14 +50,14 @@ def _goes_on(job_cache: str) -> None:
         before = wait_until(published, "the second being published", 20, 0.1)
         pair.kill(0)
         two.frames(
-            until=lambda frame: frame["type"] == "batch" and frame["batch"]["finishedAt"],
+            until=lambda frame: frame["type"] == "batch" and frame["batch"]["finished_at"],
             subscription=number,
             timeout=150,
         )
         after = two.ask("get_batch", batch=made["id"], collection=True)
         assert [_part(after, place)["status"] for place in range(3)] == ["resolved", "error", "resolved"]
         assert _part(after, 1)["result"]["error"] == "outcome_unknown"
-        assert (after["status"], after["doneCount"], after["errorCount"]) == ("error", 2, 1)
+        assert (after["status"], after["done_count"], after["error_count"]) == ("error", 2, 1)
         assert _part(after, 1)["jid"] == _part(before, 1)["jid"]
         assert "fun=test.sleep" not in pair.log(1)
         assert pair.log(1).count("fun=test.echo") == 1
@@ -66,11 +66,11 @@ def _goes_on(job_cache: str) -> None:
 
 
 def _statuses(frame: dict[str, Any]) -> list[str]:
-    return [one["__request"]["status"] for one in frame.get("requests", ())]
+    return [one["status"] for one in frame.get("requests", ())]
 
 
 def _part(batch: dict[str, Any], place: int) -> dict[str, Any]:
-    part: dict[str, Any] = batch["requests"][place]["__request"]
+    part: dict[str, Any] = batch["requests"][place]
     return part
 
 

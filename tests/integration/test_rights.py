@@ -112,4 +112,4 @@ def test_a_guess_beside_the_own_minion_is_not_answered(watched: None, connect: C
     started = half.ask("cmd", fun="test.ping", tgt=f"minion-1 or {other}", tgt_type="compound", mode="sync")
     assert {name: part["return"] for name, part in started["minions"].items()} == {"minion-1": True}
     batch = half.ask("batch", batch=[{"fun": "test.ping", "tgt": f"L@minion-1 or {other}", "tgt_type": "compound"}])
-    assert batch["totalCount"] == 1
+    assert batch["total_count"] == 1

@@ -345,7 +345,7 @@ def test_a_target_means_one_thing_to_every_client(
     item = {"fun": "test.ping", "tgt": tgt, "tgt_type": tgt_type}
     if meant:
         assert sorted(native.ask("cmd", **item)["minions"]) == meant
-        assert native.ask("batch", batch=[item])["totalCount"] == len(meant)
+        assert native.ask("batch", batch=[item])["total_count"] == len(meant)
     else:
         for kind, fields in (("cmd", item), ("batch", {"batch": [item]})):
             with pytest.raises(Refused) as refused:

@@ -15,13 +15,13 @@ from .commands import need_bus, need_client
 
 @operation("batch", audited=True)
 async def batch(call: Call) -> dict[str, Any]:
-    """Make a batch."""
+    """Create a batch and start it."""
     need_client(call, "local_async", "local")
     need_bus(call)
     services, session, timeout = call.services, call.session, call.get("timeout")
     planned = await plan(call)
     call.noted["fun"] = sorted({one.fun for one in planned.calls})
-    _bound(call, planned)
+    _check_running(call, planned)
 
     def make(id_: int) -> Batch:
         return Batch(
@@ -37,63 +37,63 @@ async def batch(call: Call) -> dict[str, Any]:
             token=session.token,
         )
 
-    made = await services.batch_writer.create(make, len(planned.requests))
-    call.noted["batch"] = made.id
-    services.batch_runner.start(made, session)
-    return made.shown(ids=True)
+    created = await services.batches.writer.create(make, len(planned.requests))
+    call.noted["batch"] = created.id
+    services.batches.runner.start(created, session)
+    return created.as_dict(ids=True)
 
 
 @operation("get_batch")
 async def get_batch(call: Call) -> dict[str, Any]:
-    """Return a batch, or a request."""
-    book = call.services.batches
+    """Return a batch, or one request."""
+    lookup = call.services.batches.lookup
     if "request" in call.message:
-        found, place = await book.request(call.message["request"], call.viewer)
-        with book.holding(found):
-            await book.whole(found)
-            return found.request_shown(place)
-    found = await book.visible(call.message["batch"], call.viewer)
+        found, place = await lookup.request(call.message["request"], call.viewer)
+        with lookup.holding(found):
+            await lookup.load(found)
+            return found.request_as_dict(place)
+    found = await lookup.visible(call.message["batch"], call.viewer)
     if not call.get("collection"):
-        return found.shown(ids=True)
-    with book.holding(found):
-        await book.whole(found)
+        return found.as_dict(ids=True)
+    with lookup.holding(found):
+        await lookup.load(found)
         first = call.get("offset", 0)
         places = range(first, min(found.total, first + call.get("limit", 10_000)))
-        return {**found.shown(), "requests": [found.request_shown(place) for place in places]}
+        return {**found.as_dict(), "requests": [found.request_as_dict(place) for place in places]}
 
 
 @operation("list_batches")
 async def list_batches(call: Call) -> list[dict[str, Any]]:
     """Return batches, newest first."""
-    found = await call.services.batches.listed(call.viewer)
+    found = await call.services.batches.lookup.all_visible(call.viewer)
     wanted = [one for one in found if call.get("status", one.status) == one.status]
-    return [one.shown() for one in wanted[: call.get("limit", 1000)]]
+    return [one.as_dict() for one in wanted[: call.get("limit", 1000)]]
 
 
 @operation("cancel_batch", audited=True)
 async def cancel_batch(call: Call) -> dict[str, Any] | None:
-    """Stop a batch, and forget it where that is wanted."""
-    services, forget = call.services, call.get("forget", False)
+    """Cancel a batch, and forget it if wanted."""
+    batches, forget = call.services.batches, call.get("forget", False)
     call.noted["batch"] = call.message["batch"]
     need_client(call, "local_async", "local")
-    found = await services.batches.visible(call.message["batch"], call.viewer)
+    found = await batches.lookup.visible(call.message["batch"], call.viewer)
     if found.ended and not forget:
         raise ApiError("conflict", "the batch has ended")
-    await services.batch_writer.orders.cancel(found, forget=forget)
-    return None if forget else found.shown()
+    await batches.canceler.cancel(found, forget=forget)
+    return None if forget else found.as_dict()
 
 
-def _bound(call: Call, planned: Plan) -> None:
-    """Refuse what is too much: all requests that are under way, of several users the part of each.
+def _check_running(call: Call, planned: Plan) -> None:
+    """Check the maximum of requests that run at once; with several users, each has an equal part of it.
 
     :raises ApiError: too_many
     """
-    most, wanted, own = 10 * call.services.settings.limits.batch_requests, len(planned.requests), call.session.share
+    maximum, wanted, own = 10 * call.services.settings.limits.batch_requests, len(planned.requests), call.session.share
     running: Counter[Share] = Counter()
-    for one in call.services.batches.known():
+    for one in call.services.batches.registry.known():
         if not one.ended:
             running[one.share] += one.total
-    part = most // len(running.keys() | {own})
+    part = maximum // len(running.keys() | {own})
     if running[own] + wanted > part:
-        sentence = f"{running[own]} requests of your batches are under way, and at most {part} may be now"
+        sentence = f"{running[own]} requests of your batches are running, and the maximum is {part} now"
         raise ApiError("too_many", sentence, {"limit": "batch_requests"})

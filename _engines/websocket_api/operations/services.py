@@ -12,10 +12,7 @@ from ..core.access.loop_time import LoopTime
 from ..core.access.sessions import Sessions
 from ..core.access.throttle import LoginThrottle, Rate
 from ..core.access.visibility import Visibility
-from ..core.batches.registry import BatchRegistry
-from ..core.batches.runner import BatchRunner
-from ..core.batches.subscriptions import BatchViews
-from ..core.batches.writer import BatchWriter
+from ..core.batches import Batches
 from ..core.delivery.codecs import Prepared
 from ..core.events.history import History
 from ..core.jobs.registry import JobRegistry
@@ -123,10 +120,7 @@ class Services:
     minion_feed: MinionFeed
     visibility: Visibility
     job_watcher: JobWatcher
-    batches: BatchRegistry
-    batch_views: BatchViews
-    batch_writer: BatchWriter
-    batch_runner: BatchRunner
+    batches: Batches
     jobs_in_flight: JobsInFlight
     runners_in_flight: JobsInFlight
     loop_time: LoopTime

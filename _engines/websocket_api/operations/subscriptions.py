@@ -114,14 +114,14 @@ async def _follow_batches(call: Call) -> Followed:
     services, connection, session = call.services, call.connection, call.session
     batch, collection = None, call.get("collection", True)
     if "batch" in call.message:
-        batch = await services.batches.visible(call.message["batch"], call.viewer)
+        batch = await services.batches.lookup.visible(call.message["batch"], call.viewer)
     else:
-        await services.batches.listed(call.viewer)  # those of other masters are learned of
+        await services.batches.lookup.all_visible(call.viewer)  # discovers the batches of other masters
     number = connection.next_number()
-    subscription = BatchSubscription(services.batch_views, connection, number, session, batch, collection=collection)
+    subscription = BatchSubscription(services.batches.feed, connection, number, session, batch, collection=collection)
     if batch is not None and subscription.collection:
         try:
-            await services.batches.whole(batch)
+            await services.batches.lookup.load(batch)
         except ApiError:
             subscription.stop()
             raise

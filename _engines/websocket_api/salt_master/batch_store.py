@@ -4,7 +4,7 @@ Banks, all below ``websocket_api/``:
 
     batches      id -> the record of a batch's state (core/batches/records.py), with its driver
     requests/ID  number of a chunk -> requests; ``calls`` -> what they ask for
-    orders       id -> what another master than the driver was asked to do with a batch
+    orders       id -> a cancel request for the master that drives the batch
     masters      number -> {identity, last}: who gives out ids with this number, and up to where
 """
 
@@ -100,28 +100,28 @@ class BatchStore:
         """Remove a batch; one that is not there is none."""
         await self._pool.run(self._answer, lambda: self._remove(id_))
 
-    async def order(self, id_: int, what: Mapping[str, Any]) -> None:
-        """Leave an order for whoever drives a batch."""
-        await self._pool.run(self._answer, lambda: self._cache().store(ORDERS, str(id_), dict(what)))
+    async def write_cancel(self, id_: int, fields: Mapping[str, Any]) -> None:
+        """Write a cancel request for the driver of a batch."""
+        await self._pool.run(self._answer, lambda: self._cache().store(ORDERS, str(id_), dict(fields)))
 
-    async def orders(self) -> dict[int, dict[str, Any]]:
-        """Return the orders by batch."""
-        return await self._pool.run(self._answer, self._orders)
+    async def cancels(self) -> dict[int, dict[str, Any]]:
+        """Return the cancel requests by batch."""
+        return await self._pool.run(self._answer, self._cancels)
 
-    async def ordering(self, id_: int) -> dict[str, Any] | None:
-        """Return the order for a batch, or None."""
+    async def cancel(self, id_: int) -> dict[str, Any] | None:
+        """Return the cancel request for a batch, or None."""
         return await self._pool.run(self._answer, lambda: self._fetch(ORDERS, str(id_)))
 
-    async def ordered(self, id_: int) -> None:
-        """Remove an order that was carried out."""
+    async def remove_cancel(self, id_: int) -> None:
+        """Remove a cancel request that was handled."""
         await self._pool.run(self._answer, lambda: self._cache().flush(ORDERS, str(id_)))
 
-    async def number(self, identity: str, most: int) -> tuple[int, int]:
-        """Return this master's number below ``most``, taking a free one the first time, and its last moment."""
-        return await self._pool.run(self._answer, lambda: self._number(identity, most))
+    async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
+        """Return this master's number below ``maximum``, and its last millisecond; claim a free number if needed."""
+        return await self._pool.run(self._answer, lambda: self._claim_number(identity, maximum))
 
-    async def given(self, identity: str, number: int, last: int) -> None:
-        """Note up to which moment ids have been given out."""
+    async def write_last(self, identity: str, number: int, last: int) -> None:
+        """Write the last millisecond from which an id was allocated."""
         value = {"identity": identity, "last": last}
         await self._pool.run(self._answer, lambda: self._cache().store(MASTERS, str(number), value))
 
@@ -170,21 +170,21 @@ class BatchStore:
         cache.flush(BATCHES, str(id_))
         cache.flush(f"{REQUESTS}/{id_}")
 
-    def _orders(self) -> dict[int, dict[str, Any]]:
+    def _cancels(self) -> dict[int, dict[str, Any]]:
         found = {id_: self._fetch(ORDERS, str(id_)) for id_ in self._ids(ORDERS)}
-        return {id_: order for id_, order in found.items() if order is not None}
+        return {id_: fields for id_, fields in found.items() if fields is not None}
 
-    def _number(self, identity: str, most: int) -> tuple[int, int]:
-        first = int(hashlib.sha256(identity.encode()).hexdigest(), 16) % most
-        for step in range(most):
-            number = (first + step) % most
+    def _claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
+        first = int(hashlib.sha256(identity.encode()).hexdigest(), 16) % maximum
+        for step in range(maximum):
+            number = (first + step) % maximum
             known = self._fetch(MASTERS, str(number))
             if known is None:
                 self._cache().store(MASTERS, str(number), {"identity": identity, "last": 0})
                 return number, 0
             if known["identity"] == identity:
                 return number, int(known["last"])
-        raise ApiError("master_unavailable", f"{most} masters share this store: there are no numbers left")
+        raise ApiError("master_unavailable", f"{maximum} masters share this store: there are no numbers left")
 
     def _identity(self) -> str:
         path = os.path.join(self._opts["cachedir"], IDENTITY_FILE)

@@ -98,24 +98,24 @@ async def test_what_is_read_is_what_was_written(opts: dict[str, Any], pool: Pool
 async def test_orders_are_left_read_and_taken_away(opts: dict[str, Any], pool: Pool) -> None:
     """By batch."""
     store = BatchStore(opts, pool)
-    assert await store.orders() == {}
-    await store.order(4096, {"forget": True})
-    assert await store.orders() == {4096: {"forget": True}}
-    assert (await store.ordering(4096), await store.ordering(8192)) == ({"forget": True}, None)
-    await store.ordered(4096)
-    assert await store.orders() == {}
+    assert await store.cancels() == {}
+    await store.write_cancel(4096, {"forget": True})
+    assert await store.cancels() == {4096: {"forget": True}}
+    assert (await store.cancel(4096), await store.cancel(8192)) == ({"forget": True}, None)
+    await store.remove_cancel(4096)
+    assert await store.cancels() == {}
 
 
 async def test_a_master_keeps_its_number_and_no_two_have_the_same(opts: dict[str, Any], pool: Pool) -> None:
     """Also where their names lead to the same one: there are two numbers, and two masters."""
     store = BatchStore(opts, pool)
-    first, _ = await store.number("one", 2)
-    second, _ = await store.number("two", 2)
+    first, _ = await store.claim_number("one", 2)
+    second, _ = await store.claim_number("two", 2)
     assert {first, second} == {0, 1}
-    await store.given("one", first, 1234)
-    assert await store.number("one", 2) == (first, 1234)
+    await store.write_last("one", first, 1234)
+    assert await store.claim_number("one", 2) == (first, 1234)
     with pytest.raises(ApiError, match="no numbers left"):
-        await store.number("three", 2)
+        await store.claim_number("three", 2)
 
 
 async def test_tokens_in_records_are_for_the_master_alone(tmp_path: Path, pool: Pool) -> None:

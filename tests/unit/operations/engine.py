@@ -21,11 +21,7 @@ from websocket_api.core.access.sessions import Sessions
 from websocket_api.core.access.target_sets import TargetSets
 from websocket_api.core.access.throttle import LoginThrottle, Rate
 from websocket_api.core.access.user_limits import UserLimits
-from websocket_api.core.batches.reader import BatchReader
-from websocket_api.core.batches.registry import BatchRegistry
-from websocket_api.core.batches.runner import BatchRunner
-from websocket_api.core.batches.subscriptions import BatchViews
-from websocket_api.core.batches.writer import BatchWriter
+from websocket_api.core.batches import build as build_batches
 from websocket_api.core.minions.answers import Answers
 from websocket_api.core.subscriptions.job_watcher import JobWatcher
 from websocket_api.core.subscriptions.regex import Allowances
@@ -219,23 +215,13 @@ class Engine:
         watcher = JobWatcher(
             jobs=world.book,
             minions=world.fleet,
-            watched=lambda: [*world.job_feed.followed_jobs(), *dispatch.watched()],
+            watched=lambda: [*world.job_feed.followed_jobs(), *batches_.returns.watched()],
             publish=lambda fun, arg, names: self.commands.publish_as_master(fun, arg, {}, names),
             answer_seconds=10,
             clock=world.time,
         )
         sessions = Sessions(self.accounts, targets, world.time)
         self.batches = batching.Store(shared=False)
-        access, book = batching.Access(self.batches, "one"), BatchRegistry()
-        keeper = BatchWriter(
-            store=access,
-            book=book,
-            reader=BatchReader(access, book),
-            run="1",
-            keep_seconds=604_800,
-            clock=world.time,
-            wall=world.time,
-        )
         bounds, askers = Limits(**(limits or {})), Askers(world.time)
         in_flight = {
             limit: JobsInFlight(
@@ -243,19 +229,19 @@ class Engine:
             )
             for limit in ("jobs_in_flight", "runners_in_flight", "batch_jobs_in_flight")
         }
-        dispatch = BatchRunner(
-            jobs=world.book,
-            batches=book,
-            keeper=keeper,
-            sessions=sessions,
+        batches_ = build_batches(
+            store=batching.Access(self.batches, "one"),
             salt=BatchJobs(self.commands, self.store, watcher),
+            jobs=world.book,
+            sessions=sessions,
+            history=world.history,
+            in_flight=in_flight["batch_jobs_in_flight"],
+            turns=world.turns,
+            run="1",
+            keep_seconds=604_800,
             later=world.time.later,
             clock=world.time,
             wall=world.time,
-            in_flight=in_flight["batch_jobs_in_flight"],
-        )
-        views = BatchViews(
-            book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns
         )
         self.rebar = world.rebar
         self.services = Services(
@@ -274,10 +260,7 @@ class Engine:
             minion_feed=world.minion_feed,
             visibility=world.visibility,
             job_watcher=watcher,
-            batches=book,
-            batch_views=views,
-            batch_writer=keeper,
-            batch_runner=dispatch,
+            batches=batches_,
             jobs_in_flight=in_flight["jobs_in_flight"],
             runners_in_flight=in_flight["runners_in_flight"],
             loop_time=LoopTime(time.perf_counter),

@@ -18,7 +18,7 @@ from tests.unit.operations.engine import Engine, Refused, Talker
 async def started(*, limits: dict[str, Any] | None = None, **users: list[Any]) -> Engine:
     """An engine whose store of batches has answered."""
     engine = Engine(limits=limits, **users)
-    await engine.services.batch_writer.tick()
+    await engine.services.batches.maintenance.tick()
     return engine
 
 
@@ -44,9 +44,10 @@ async def test_the_puppetmasters_form_names_a_function_by_its_path() -> None:
     (sent,) = engine.commands.published
     assert (sent["fun"], sent["arg"], sent["kwarg"]) == ("service.restart", ["nginx"], {"reload": True})
     assert (sent["tgt"], sent["tgt_type"]) == (["web1", "db"], "list")
-    assert len(made["requests"]) == made["totalCount"] == 2
+    assert len(made["requests"]) == made["total_count"] == 2
     one = await ann.ask("get_batch", request=made["requests"][1])
-    assert (one["resource"], one["data"], one["__request"]["destination"]) == ("/service/restart", data, "db")
+    assert (one["resource"], one["minion"]) == ("/service/restart", "db")
+    assert (one["arg"], one["kwarg"]) == (["nginx"], {"reload": True})
 
 
 async def test_minions_that_are_known_by_name_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +74,7 @@ async def test_salts_form_takes_any_target() -> None:
     made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "web*"}, {"fun": "test.ping", "tgt": ["db"]}])
     await run(engine)
     assert [sent["tgt"] for sent in engine.commands.published] == [["web1", "web2", "db"]]
-    assert made["totalCount"] == 3
+    assert made["total_count"] == 3
 
 
 async def test_states_are_sent_so_that_they_report_themselves() -> None:
@@ -83,7 +84,7 @@ async def test_states_are_sent_so_that_they_report_themselves() -> None:
     made = await ann.ask("batch", batch=[{"fun": "state.apply", "arg": ["web"], "tgt": "web*"}])
     await run(engine)
     assert engine.commands.published[0]["kwarg"] == {"state_events": True}
-    assert (await ann.ask("get_batch", request=made["requests"][0]))["data"] == {"__args": ["web"]}
+    assert (await ann.ask("get_batch", request=made["requests"][0]))["arg"] == ["web"]
 
 
 async def test_a_minion_of_a_list_that_is_gone_does_not_keep_the_others() -> None:
@@ -91,11 +92,11 @@ async def test_a_minion_of_a_list_that_is_gone_does_not_keep_the_others() -> Non
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[post(to=["web1", "gone"])])
-    assert made["errorCount"] == 1
+    assert made["error_count"] == 1
     await run(engine)
     shown = await ann.ask("get_batch", batch=made["id"], collection=True)
-    assert [one["__request"]["status"] for one in shown["requests"]] == ["sent", "error"]
-    assert shown["requests"][1]["__request"]["result"]["error"] == "no_minions"
+    assert [one["status"] for one in shown["requests"]] == ["sent", "error"]
+    assert shown["requests"][1]["result"]["error"] == "no_minions"
 
 
 async def test_a_batch_is_read_whole_in_parts_and_as_ids() -> None:
@@ -132,8 +133,8 @@ async def test_a_follower_gets_the_whole_and_then_what_changes() -> None:
     engine.returns(engine.commands.published[0]["jid"], "web2", True)
     await run(engine)
     (change,) = ann.frames
-    assert [one["__request"]["destination"] for one in change["requests"]] == ["web2"]
-    assert change["batch"]["doneCount"] == 1
+    assert [one["minion"] for one in change["requests"]] == ["web2"]
+    assert change["batch"]["done_count"] == 1
 
 
 async def test_a_snapshot_of_a_large_batch_comes_in_pieces() -> None:
@@ -229,7 +230,7 @@ async def test_a_canceled_batch_says_so_and_a_second_time_is_a_conflict() -> Non
     with pytest.raises(Refused, match="conflict"):
         await ann.ask("cancel_batch", batch=made["id"])
     assert await ann.ask("cancel_batch", batch=made["id"], forget=True) is None
-    with pytest.raises(Refused, match="not_found: Can't find batch id"):
+    with pytest.raises(Refused, match="not_found: there is no batch"):
         await ann.ask("cancel_batch", batch=made["id"], forget=True)
 
 
@@ -290,11 +291,11 @@ async def test_a_batch_with_some_unknown_destinations_is_made() -> None:
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[post(), post(to="gone"), post("/test/echo", ["lost", "web2"])])
-    assert (made["totalCount"], made["errorCount"]) == (4, 2)
+    assert (made["total_count"], made["error_count"]) == (4, 2)
     whole = await ann.ask("get_batch", batch=made["id"], collection=True)
-    told = {one["__request"]["destination"]: one["__request"]["status"] for one in whole["requests"]}
+    told = {one["minion"]: one["status"] for one in whole["requests"]}
     assert told == {"web1": "pending", "gone": "error", "lost": "error", "web2": "pending"}
-    assert whole["requests"][1]["__request"]["result"]["error"] == "no_minions"
+    assert whole["requests"][1]["result"]["error"] == "no_minions"
     with pytest.raises(Refused, match="no_minions"):
         await ann.ask("batch", batch=[post(to="gone"), post("/test/echo", ["lost"])])
 
@@ -312,7 +313,7 @@ async def test_the_fields_of_the_puppetmaster_are_kept() -> None:
         (None, "post"),
         (None, "get"),
     ]
-    assert [one.get("tunnel") for one in engine.batches.whats[made["id"]]] == ["/remote", None, None]
+    assert [one.get("tunnel") for one in engine.batches.calls[made["id"]]] == ["/remote", None, None]
 
 
 async def test_too_many_requests_are_refused_with_limit_and_number() -> None:
@@ -342,7 +343,7 @@ async def test_what_salt_would_refuse_is_refused_before_anything_is_made() -> No
     """Not when half of it is done."""
     engine = await started(half=[{"web*": ["test.*"]}])
     half: Talker = await engine.user("half")
-    assert (await half.ask("batch", batch=[post(to="web1")]))["totalCount"] == 1
+    assert (await half.ask("batch", batch=[post(to="web1")]))["total_count"] == 1
     for wrong in (post(to="db"), post("/cmd/run", "web1")):
         with pytest.raises(Refused, match="forbidden"):
             await half.ask("batch", batch=[post(to="web2"), wrong])
@@ -360,7 +361,7 @@ async def test_anothers_batch_and_request_are_none() -> None:
         ("cancel_batch", {"batch": made["id"]}),
         ("subscribe", {"subscription": "batch", "batch": made["id"]}),
     ):
-        with pytest.raises(Refused, match="not_found: Can't find"):
+        with pytest.raises(Refused, match="not_found: there is no"):
             await bob.ask(kind, **fields)
 
 

@@ -27,7 +27,7 @@ async def started() -> tuple[Engine, Talker]:
     """An engine whose operator asked for arguments in the audit log, and somebody who may do everything."""
     engine = Engine(ann=[".*", "@runner", "@wheel"])
     engine.set(audit_args=True)
-    await engine.services.batch_writer.tick()
+    await engine.services.batches.maintenance.tick()
     return engine, await engine.user()
 
 
@@ -52,9 +52,11 @@ async def test_a_batch_shows_its_arguments_as_a_job_does(form: str) -> None:
     """In every reply, frame and event that holds a request."""
     engine, ann = await started()
     world = engine.world
-    RebarBatchEvents(
-        rebar=world.rebar, book=engine.services.batches, later=world.hub.later, clock=world.time, turns=world.turns
+    batches = engine.services.batches
+    events = RebarBatchEvents(
+        rebar=world.rebar, lookup=batches.lookup, later=world.hub.later, clock=world.time, turns=world.turns
     )
+    batches.registry.on_change(events.apply_change)
     rebar = RebarClient(world)
     rebar.register("requests.*.*")
     made = await ann.ask("batch", batch=[item(form)])
@@ -119,9 +121,9 @@ async def test_the_full_return_of_a_runner_hides_them() -> None:
 def test_what_is_sent_keeps_them() -> None:
     """The copy for clients is another one, made once."""
     call = Call("a.b", ARG, KWARG)
-    assert CANARY not in json.dumps(call.shown())
+    assert CANARY not in json.dumps(call.as_dict())
     assert dataclasses.asdict(call)["kwarg"] == KWARG
-    assert call.shown() == call.shown()
+    assert call.as_dict() == call.as_dict()
 
 
 def test_arguments_without_secrets_are_shown_as_they_are() -> None:

@@ -101,13 +101,13 @@ ASKED = {
 async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, list[Any]]:
     """Return what a user is answered, with ids and times left out, and the work that it took."""
     engine = Salt()
-    await engine.services.batch_writer.tick()
+    await engine.services.batches.maintenance.tick()
     talker = await engine.user(user)
     engine.work.clear()
     try:
         told = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), 10)
         if isinstance(told, dict):
-            told = {name: value for name, value in told.items() if name not in ("id", "createdAt", "requests")}
+            told = {name: value for name, value in told.items() if name not in ("id", "created_at", "requests")}
     except Refused as fault:
         told = fault.error
     except ApiError as fault:

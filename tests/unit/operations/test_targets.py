@@ -87,7 +87,7 @@ async def test_a_batch_takes_a_list_of_the_kind_compound_too() -> None:
     engine = await started()
     engine.sets["web1 or db"] = ["web1", "db"]
     made = await asked(engine, "batch", {"fun": "test.ping", "tgt": ["web1", "or", "db"], "tgt_type": "compound"})
-    assert made["totalCount"] == 2
+    assert made["total_count"] == 2
 
 
 async def test_a_batch_reads_it_so() -> None:
@@ -97,7 +97,7 @@ async def test_a_batch_reads_it_so() -> None:
     item = {"fun": "test.ping", "tgt": "web1, db,gone", "tgt_type": "list"}
     made = await ann.ask("batch", batch=[item])
     await run(engine)
-    assert (made["totalCount"], made["errorCount"]) == (3, 1)
+    assert (made["total_count"], made["error_count"]) == (3, 1)
     assert [sent["tgt"] for sent in engine.commands.published] == [["web1", "db"]]
 
 

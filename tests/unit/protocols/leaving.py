@@ -83,7 +83,7 @@ class House:
 
     async def make_batch(self) -> None:
         """Have a batch with many requests, of which one is sent and never answered."""
-        await self.engine.services.batch_writer.tick()
+        await self.engine.services.batches.maintenance.tick()
         with contextlib.closing(await self.websocket()) as peer:
             one = {"fun": "x.y", "tgt": "web*", "arg": ["f" * 1000]}
             await peer.say({"type": "batch", "id": 1, "batch": [one] * 200, "concurrency": 1})

@@ -70,6 +70,6 @@ export class BatchStore extends Store {
   /** The requests: failed first, then running, then waiting, then done. */
   get rows() {
     const rank = { error: 0, timeout: 0, canceled: 1, sent: 2, pending: 3, resolved: 4 };
-    return [...this.requests.values()].sort((a, b) => rank[a.__request.status] - rank[b.__request.status] || a.id - b.id);
+    return [...this.requests.values()].sort((a, b) => rank[a.status] - rank[b.status] || a.id - b.id);
   }
 }

@@ -54,9 +54,9 @@ function BatchesTable({ batches }) {
         html`<${State} state=${batch.status} />`,
         html`<a href=${to("batches", String(batch.id))}>${batch.id}</a>`,
         batch.user,
-        clock(batch.createdAt),
+        clock(batch.created_at),
         html`<${Progress} batch=${batch} />`,
-        batch.errorCount ? html`<span class="bad">${batch.errorCount}</span>` : "",
+        batch.error_count ? html`<span class="bad">${batch.error_count}</span>` : "",
       ]}
       empty=${batches.fault ? "Nothing can be shown." : batches.loaded ? "There is no batch that you may see." : "Reading the batches …"}
     />
@@ -64,7 +64,7 @@ function BatchesTable({ batches }) {
 }
 
 function Progress({ batch }) {
-  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${batch.doneCount + batch.errorCount} of ${batch.totalCount} done</span></span>`;
+  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${batch.done_count + batch.error_count} of ${batch.total_count} done</span></span>`;
 }
 
 function Batch({ id, connection }) {
@@ -82,11 +82,11 @@ function Batch({ id, connection }) {
     html`<dl class="facts">
         <div><dt>Status</dt><dd><${State} state=${batch.status} /></dd></div>
         <div><dt>User</dt><dd>${batch.user}</dd></div>
-        <div><dt>Started</dt><dd>${clock(batch.createdAt)}</dd></div>
+        <div><dt>Started</dt><dd>${clock(batch.created_at)}</dd></div>
         <div><dt>At a time</dt><dd>${batch.concurrency || "all"}</dd></div>
         <div><dt>On an error</dt><dd>${batch.on_error}</dd></div>
       </dl>
-      <p class="job-progress" role="status"><${Progress} batch=${batch} /> ${batch.errorCount > 0 && html`<span class="bad">${count(batch.errorCount, "error")}</span>`}</p>
+      <p class="job-progress" role="status"><${Progress} batch=${batch} /> ${batch.error_count > 0 && html`<span class="bad">${count(batch.error_count, "error")}</span>`}</p>
       <div class="beside">
         <${VirtualTable}
           label="Requests"
@@ -104,13 +104,14 @@ function Batch({ id, connection }) {
   </div>`;
 }
 
-function requestCells({ id, fun, __request: state }, choose) {
+function requestCells(request, choose) {
+  const { id, minion, fun, status, progress, message } = request;
   return [
-    html`<${State} state=${state.status} />`,
-    html`<button type="button" class="plain" onClick=${() => choose(id)}>${state.destination}</button>`,
+    html`<${State} state=${status} />`,
+    html`<button type="button" class="plain" onClick=${() => choose(id)}>${minion}</button>`,
     fun,
-    html`<${Bar} value=${state.progress} state=${state.status} label=${`Progress on ${state.destination}`} />`,
-    state.finishedAt ? resultOf(state) : (state.message ?? ""),
+    html`<${Bar} value=${progress} state=${status} label=${`Progress on ${minion}`} />`,
+    request.finished_at ? resultOf(request) : (message ?? ""),
   ];
 }
 
@@ -120,11 +121,11 @@ function resultOf({ result, retcode, message }) {
 }
 
 function Request({ request, close }) {
-  const state = request.__request;
-  return html`<${Side} key=${request.id} label=${`Request to ${state.destination}`} title=${state.destination} close=${close}>
-    <p><${State} state=${state.status} /> ${state.jid && html`<a href=${to("jobs", state.jid)}>its job</a>`} ${state.retcode ? html`<span class="bad">return code ${state.retcode}</span>` : ""}</p>
-    ${state.message && html`<p>${state.message}</p>`}
-    <${Value} key=${request.id} value=${state.result} label=${`result of ${state.destination}`} />
+  const { id, minion, status, jid, retcode, message, result } = request;
+  return html`<${Side} key=${id} label=${`Request to ${minion}`} title=${minion} close=${close}>
+    <p><${State} state=${status} /> ${jid && html`<a href=${to("jobs", jid)}>its job</a>`} ${retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}</p>
+    ${message && html`<p>${message}</p>`}
+    <${Value} key=${id} value=${result} label=${`result of ${minion}`} />
   </${Side}>`;
 }
 

@@ -1,1 +1,186 @@
-"""Batches: many requests to many minions, tracked as one, stored, and taken over when their master is gone."""
+"""Batches: many requests to many minions, tracked as one, stored, and taken over when their master is gone.
+
+:func:`build` connects the parts. Calls flow down; two kinds of listeners report changes upwards, and ``build`` adds
+all of them, in the order in which they run.
+
+How a batch runs: ``operations.batches.batch`` -> ``BatchWriter.create`` stores it -> ``BatchRunner.start`` chooses
+requests -> ``BatchPublisher.send`` stores them as sent and publishes the job -> ``Returns.apply_job`` ends requests ->
+``DrivenBatches.apply_change`` marks the change for the writer, calls the listeners, and sends the next requests.
+
+How this master cancels a batch:
+
+1. ``operations.batches.cancel_batch`` checks the user
+2. ``BatchCanceler.cancel`` cancels what was not sent, and waits
+3. ``BatchCanceler._stop_jobs`` goes through the jobs that run
+4. ``BatchJobs.stop`` publishes ``saltutil.term_job``
+
+If another master drives the batch, ``BatchCanceler.cancel`` writes a cancel request into the store (``RemoteCancel``).
+The driver reads it within a second (``BatchCanceler.handle_remote``) and starts at step 2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..access.in_flight import JobsInFlight
+from ..access.sessions import Sessions
+from ..access.turns import Turns
+from ..events.history import History
+from ..jobs.registry import JobRegistry
+from ..timing import Later
+from .canceler import BatchCanceler
+from .driven import DrivenBatches
+from .lookup import BatchLookup
+from .maintenance import BatchMaintenance
+from .master import SaltMaster
+from .publisher import BatchPublisher
+from .reader import BatchReader, Store
+from .recovery import JobRecovery
+from .registry import BatchRegistry
+from .remote_cancel import RemoteCancel
+from .remover import BatchRemover
+from .returns import Returns
+from .runner import BatchRunner
+from .subscriptions import BatchFeed
+from .takeover import Takeover
+from .writer import BatchWriter
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The parts of batches that operations, protocols and background tasks use."""
+
+    registry: BatchRegistry
+    lookup: BatchLookup
+    feed: BatchFeed
+    driven: DrivenBatches
+    returns: Returns
+    writer: BatchWriter
+    runner: BatchRunner
+    canceler: BatchCanceler
+    maintenance: BatchMaintenance
+
+    async def tick(self) -> None:
+        """Do the work that needs no store; called every second."""
+        self.canceler.retry()
+        await self.runner.tick()
+
+    async def stop(self) -> None:
+        """Cancel all tasks, then write all changes for the next run."""
+        self.canceler.close()
+        await self.driven.wait_closed()
+        await self.writer.close()
+
+
+def build(
+    *,
+    store: Store,
+    salt: SaltMaster,
+    jobs: JobRegistry,
+    sessions: Sessions,
+    history: History,
+    in_flight: JobsInFlight,
+    turns: Turns,
+    run: str,
+    keep_seconds: float,
+    later: Later,
+    clock: Callable[[], float],
+    wall: Callable[[], float],
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+) -> Batches:
+    """Create the parts of batches and connect them.
+
+    :param in_flight: places for the jobs of batches
+    :param run: names this run of the engine
+    :param keep_seconds: how long batches that have ended are kept
+    :param later: ``later(seconds, call)``
+    :param clock: seconds, monotonic
+    :param wall: seconds since the epoch
+    """
+    registry = BatchRegistry()
+    reader = BatchReader(store, registry)
+    lookup = BatchLookup(registry, reader)
+    feed = BatchFeed(registry=registry, lookup=lookup, history=history, later=later, clock=clock, turns=turns)
+    writer = BatchWriter(store=store, registry=registry, reader=reader, clock=clock)
+    driven = DrivenBatches(registry=registry, writer=writer, wall=wall)
+    returns = Returns(jobs=jobs, salt=salt, driven=driven, wall=wall)
+    recovery = JobRecovery(jobs=jobs, writer=writer, salt=salt, returns=returns, driven=driven, wall=wall, sleep=sleep)
+    publisher = BatchPublisher(
+        jobs=jobs,
+        writer=writer,
+        sessions=sessions,
+        salt=salt,
+        returns=returns,
+        recovery=recovery,
+        driven=driven,
+        later=later,
+        wall=wall,
+    )
+    runner = BatchRunner(
+        driven=driven,
+        publisher=publisher,
+        recovery=recovery,
+        in_flight=in_flight,
+        later=later,
+        clock=clock,
+        wall=wall,
+    )
+    remote = RemoteCancel(store)
+    remover = BatchRemover(
+        store=store,
+        registry=registry,
+        reader=reader,
+        writer=writer,
+        remote=remote,
+        keep_seconds=keep_seconds,
+        clock=clock,
+        wall=wall,
+    )
+    canceler = BatchCanceler(
+        jobs=jobs,
+        reader=reader,
+        writer=writer,
+        remover=remover,
+        remote=remote,
+        salt=salt,
+        recovery=recovery,
+        driven=driven,
+        clock=clock,
+        wall=wall,
+        sleep=sleep,
+    )
+    takeover = Takeover(
+        store=store,
+        registry=registry,
+        reader=reader,
+        writer=writer,
+        runner=runner,
+        remote=remote,
+        clock=clock,
+        sleep=sleep,
+    )
+    maintenance = BatchMaintenance(
+        store=store,
+        registry=registry,
+        reader=reader,
+        writer=writer,
+        remote=remote,
+        remover=remover,
+        canceler=canceler,
+        takeover=takeover,
+        run=run,
+        clock=clock,
+        wall=wall,
+    )
+    # The listeners, in the order in which they run. Other protocols may add theirs to the registry, behind the feed.
+    registry.on_change(feed.apply_change)
+    jobs.on_change(returns.apply_job)
+    jobs.needed_by(returns.awaits)
+    sessions.on_end(runner.end_session)
+    writer.on_lost(driven.drop)
+    driven.on_drop(returns.forget)
+    driven.on_drop(canceler.forget)
+    return Batches(registry, lookup, feed, driven, returns, writer, runner, canceler, maintenance)

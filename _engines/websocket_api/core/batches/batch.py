@@ -1,32 +1,32 @@
-"""Batches: many requests to many minions, tracked as one (docs/batches.md). What they are, without what drives them."""
+"""Batches: many requests to many minions, tracked as one (docs/batches.md). This module has their state only."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ...fair_share import Share
 from .ids import request_id
 from .request import ENDED, FAILED, Call, Request, SentJob, iso
 
-MOST_IN_JOB = 500
-"""Minions in one job. The master looks at the key of each minion of a list, which takes it half a millisecond to one: a
-list of 10,000 keeps one of its workers busy for longer than an answer is waited for (measured, 3008.3)."""
+MAX_IN_JOB = 500
+"""Minions in one job. The master checks the key of each minion in a list, which takes 0.5 to 1 ms. A list of 10,000
+would block one of its workers for longer than the engine waits for an answer (measured on 3008.3)."""
 WHOLE = 10_000  # hundredths of a percent
-RESULT_BYTES = 64 * 1024  # a larger return is kept in its job only, not once more in the batch
+RESULT_BYTES = 64 * 1024  # a larger return stays in its job, and is not stored in the batch too
 
 
 class Batch:
-    """A batch. Every change goes through its methods, which keep the counts.
+    """A batch. Every change goes through a method, because the methods keep the counts right.
 
-    :param user: whom it belongs to, with ``eauth``
-    :param token: with which its requests are sent; forgotten at its end
-    :param requests: None where only the head of a stored batch is known
-    :param created: seconds since the epoch, as all times here
-    :param timeout: seconds from the creation after which it ends; None: never
-    :param concurrency: how many requests run at once; 0: all
-    :param stop: send nothing more after the first error
+    :param user: the owner, together with ``eauth``
+    :param token: the token that sends the requests; cleared when the batch ends
+    :param requests: None if only the head of a stored batch is loaded
+    :param created: seconds since the epoch, like all times here
+    :param timeout: seconds from creation to the forced end; None: no timeout
+    :param concurrency: maximum of requests that run at the same time; 0: no maximum
+    :param stop: whether to send nothing more after the first error
     """
 
     def __init__(
@@ -62,90 +62,90 @@ class Batch:
         """Jobs with requests that have not ended, by number."""
         self.job_count = 0
         self.final: str | None = None
-        """How it ends whatever its requests come to: canceled or timeout."""
+        """The final status if it does not depend on the requests: canceled or timeout."""
         self.weight = 0
-        """The sum of what running requests report, in hundredths of a percent: a sum of fractions would drift."""
+        """Sum of the progress of running requests, in hundredths of a percent. A sum of floats would drift."""
         self._pending: deque[int] = deque()
-        self.count()
-
-    # What is to be known
+        self.recount()
 
     @property
     def share(self) -> Share:
-        """For whom what is done for it counts."""
+        """The user whose fair share pays for work on this batch."""
         return Share(self.user, self.eauth)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will happen any more."""
+        """Whether the batch has a final status."""
         return self.status in ENDED
 
     @property
     def progress(self) -> int:
-        """Percent: ended requests, and the part that running ones report."""
-        return (WHOLE * self._over + self.weight) // (100 * self.total) if self.total else 100
+        """Percent: ended requests count fully, running ones with the progress that they report."""
+        return (WHOLE * self._ended_count + self.weight) // (100 * self.total) if self.total else 100
 
     @property
     def waiting(self) -> int:
-        """How many requests have not been sent."""
-        return self.total - self._over - self.running
+        """The number of requests that were not sent."""
+        return self.total - self._ended_count - self.running
 
     @property
-    def _over(self) -> int:
+    def _ended_count(self) -> int:
         return self.done + self.errors + self.canceled
 
-    def shown(self, *, ids: bool = False) -> dict[str, Any]:
-        """Return the batch as clients see it.
+    def as_dict(self, *, ids: bool = False) -> dict[str, Any]:
+        """Return the batch as clients receive it.
 
-        :param ids: with the ids of its requests
+        :param ids: whether to add the ids of its requests
         """
         value: dict[str, Any] = {
             "id": self.id,
-            "createdAt": iso(self.created),
-            "finishedAt": iso(self.finished),
+            "created_at": iso(self.created),
+            "finished_at": iso(self.finished),
             "timeout": self.timeout,
             "concurrency": self.concurrency,
             "on_error": "stop" if self.stop else "continue",
             "status": self.status,
             "progress": self.progress,
-            "totalCount": self.total,
-            "doneCount": self.done,
-            "finishCount": self.done,
-            "errorCount": self.errors,
+            "total_count": self.total,
+            "done_count": self.done,
+            "error_count": self.errors,
             "user": self.user,
         }
         if ids:
             value["requests"] = [request_id(self.id, place) for place in range(self.total)]
         return value
 
-    def request_shown(self, place: int) -> dict[str, Any]:
-        """Return one of its requests as clients see it."""
+    def request_as_dict(self, place: int) -> dict[str, Any]:
+        """Return one request as clients receive it."""
         request = self.at(place)
         return {
             "id": request_id(self.id, place),
-            **self.calls[request.call].shown(),
-            "__request": {"createdAt": iso(self.created), **request.shown()},
+            "minion": request.minion,
+            **self.calls[request.call].as_dict(),
+            "created_at": iso(self.created),
+            **request.as_dict(),
         }
 
-    def weigh(self, place: int) -> int:
-        """Return about how many bytes one of its requests has for a client, beside what every request has."""
+    def request_bytes(self, place: int) -> int:
+        """Return the approximate size of a request for clients, without the fields that all requests have."""
         request = self.at(place)
         return self.calls[request.call].bytes + request.bytes
 
     def at(self, place: int) -> Request:
-        """Return the request at a place; the batch must be known whole."""
+        """Return the request at a place.
+
+        :raises LookupError: the requests are not loaded
+        """
         if self.requests is None:
             raise LookupError(f"the requests of batch {self.id} are not in memory")
         return self.requests[place]
 
-    # Sending
-
     def next(self) -> list[int]:
-        """Return the places of those who may go next as one job: equal calls, different minions, in order."""
-        room = min(MOST_IN_JOB, self.concurrency - self.running if self.concurrency else MOST_IN_JOB)
+        """Return the places of the next requests that may go out as one job: same call, different minions, in order."""
+        room = min(MAX_IN_JOB, self.concurrency - self.running if self.concurrency else MAX_IN_JOB)
         places: list[int] = []
         minions: set[str] = set()
-        self._forget_sent()
+        self._drop_sent()
         for place in self._pending:
             request = self.at(place)
             if request.status != "pending":
@@ -158,7 +158,7 @@ class Batch:
         return places
 
     def send(self, places: Iterable[int], now: float) -> SentJob:
-        """Note that the first of those pending are about to be sent."""
+        """Mark the first pending requests as sent in a new job."""
         self.job_count += 1
         job = SentJob(self.job_count, -1, now)
         for place in places:
@@ -166,19 +166,19 @@ class Batch:
             request.status, request.job = "sent", job.number
             job.call = request.call
             job.places[request.minion] = place
-        self._forget_sent()
+        self._drop_sent()
         self.running += len(job.places)
         self.jobs[job.number] = job
         self.status = "dispatching"
         return job
 
-    def _forget_sent(self) -> None:
-        """Drop those at the head that are not pending any more."""
+    def _drop_sent(self) -> None:
+        """Remove requests that are no longer pending from the head of the queue."""
         while self._pending and self.at(self._pending[0]).status != "pending":
             self._pending.popleft()
 
     def unsend(self, job: SentJob) -> list[int]:
-        """Take back what certainly was not sent; return the places."""
+        """Make the requests of a job pending again, because it certainly was not published; return their places."""
         places = sorted(job.places.values())
         for place in places:
             request = self.at(place)
@@ -188,17 +188,15 @@ class Batch:
         self.jobs.pop(job.number, None)
         return places
 
-    def told(self, job: SentJob, jid: str) -> list[int]:
-        """Note the id that the master gave to a job; return the places."""
+    def set_jid(self, job: SentJob, jid: str) -> list[int]:
+        """Set the id that the master gave to a job; return the places of its requests."""
         job.jid = jid
         for place in job.places.values():
             self.at(place).jid = jid
         return list(job.places.values())
 
-    # What becomes of requests
-
     def report(self, place: int, percent: float, message: str | None) -> bool:
-        """Take a running request's progress; tell whether that is news."""
+        """Apply the progress of a running request; return whether it changed anything."""
         request = self.at(place)
         if request.status != "sent" or (percent, message) == (request.progress, request.message):
             return False
@@ -218,10 +216,10 @@ class Batch:
         size: int = 0,
         late: bool = False,
     ) -> bool:
-        """End a request; tell whether that is news. One that has ended stays so.
+        """End a request; return whether that changed anything. A request that has ended does not change.
 
-        :param size: bytes of the result, as it came
-        :param late: it is a return of somebody who was given up: that counts after all
+        :param size: bytes of the result as received
+        :param late: the minion was given up before: its return replaces the error
         """
         request = self.at(place)
         if request.status in ENDED:
@@ -231,7 +229,7 @@ class Batch:
         elif request.status == "sent":
             self.running -= 1
             self.weight -= request.hundredths
-        self._count(status, 1)
+        self._count(status)
         request.status, request.finished, request.retcode = status, now, retcode
         if size > RESULT_BYTES:
             result = {"jid": request.jid, "bytes": size, "message": "too large to be kept here: it is in the job"}
@@ -246,36 +244,36 @@ class Batch:
         return True
 
     def end_all(self, statuses: Iterable[str], status: str, now: float, fault: dict[str, Any]) -> list[int]:
-        """End every request in one of these states; return the places.
+        """End every request that has one of these statuses; return the places.
 
-        :param fault: ``{error, message}``, which stands in place of a result
+        :param fault: ``{error, message}``, which replaces a result
         """
         wanted = frozenset(statuses)
         places = [place for place, request in enumerate(self.requests or ()) if request.status in wanted]
         for place in places:
             self.end(place, status, now, result=fault)
         if "pending" in wanted:
-            self._pending.clear()  # not to be gone through at each change, nor kept for as long as the batch
+            self._pending.clear()  # next() would scan it at each change, and it would use memory until the end
         return places
 
-    def look_whether_ended(self, now: float) -> bool:
-        """End the batch if all its requests have; tell whether it ended just now."""
-        if self.ended or self._over < self.total:
+    def finish_if_done(self, now: float) -> bool:
+        """End the batch if all its requests have ended; return whether it ended just now."""
+        if self.ended or self._ended_count < self.total:
             return False
         self.status = self.final or ("error" if self.errors or self.canceled else "resolved")
         self.finished = now
         self.token = None
         return True
 
-    def count(self) -> None:
-        """Count everything anew, after the requests were read from the store."""
+    def recount(self) -> None:
+        """Count everything again, after the requests were read from the store."""
         if self.requests is None:
             return
         self.done = self.errors = self.canceled = self.running = 0
         self.weight = 0
         pending = [place for place, request in enumerate(self.requests) if request.status == "pending"]
         if not self.concurrency:
-            # All go at once: those with equal calls side by side, so that they share a job.
+            # All requests go out at once. Those with the same call are put side by side to share a job.
             pending.sort(key=lambda place: self.at(place).call)
         self._pending = deque(pending)
         for request in self.requests:
@@ -283,17 +281,12 @@ class Batch:
                 self.running += 1
                 self.weight += request.hundredths
             else:
-                self._count(request.status, 1)
+                self._count(request.status)
 
-    def pieces(self, size: int) -> Iterator[range]:
-        """Yield the places of all requests in pieces."""
-        for start in range(0, self.total, size):
-            yield range(start, min(self.total, start + size))
-
-    def _count(self, status: str, by: int) -> None:
+    def _count(self, status: str) -> None:
         if status == "resolved":
-            self.done += by
+            self.done += 1
         elif status in FAILED:
-            self.errors += by
+            self.errors += 1
         elif status == "canceled":
-            self.canceled += by
+            self.canceled += 1

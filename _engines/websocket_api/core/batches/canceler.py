@@ -1,7 +1,7 @@
-"""Ends what runs of canceled batches, and goes on with it until it has ended, also after a restart.
+"""Cancels batches, and continues until all their jobs have stopped, also after a restart.
 
-That a batch is canceled is stored before the master is asked to stop its jobs. So whoever drives it next finds that and
-asks again; to stop a job twice harms nothing.
+The store has the cancellation before the master is asked to stop the jobs. So the next driver finds it there and asks
+again; stopping a job twice is harmless.
 """
 
 from __future__ import annotations
@@ -9,133 +9,185 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from ...errors import ApiError
 from ..jobs.registry import JobRegistry
 from .batch import Batch
-from .publisher import AGAIN_SECONDS, Driven
-from .recovery import JobRecovery, Salt
-from .request import SentJob
-from .returns import Changed
+from .driven import DrivenBatch, DrivenBatches
+from .master import SaltMaster
+from .publisher import RETRY_SECONDS
+from .reader import BatchReader
+from .recovery import JobRecovery
+from .remote_cancel import RemoteCancel
+from .remover import BatchRemover
 from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
-YOUNG_SECONDS = 1.0  # a job published just now may not have begun: nothing would be there to be stopped
+YOUNG_SECONDS = 1.0  # a job that was just published may not have started: there would be nothing to stop yet
 CANCELED = {"error": "canceled", "message": "the batch was canceled"}
 
 
 class BatchCanceler:
-    """Stops batches.
+    """Cancels batches.
 
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
-    :param changed: called with the requests that changed
     """
 
     def __init__(
         self,
         *,
         jobs: JobRegistry,
-        keeper: BatchWriter,
-        salt: Salt,
-        lost: JobRecovery,
+        reader: BatchReader,
+        writer: BatchWriter,
+        remover: BatchRemover,
+        remote: RemoteCancel,
+        salt: SaltMaster,
+        recovery: JobRecovery,
+        driven: DrivenBatches,
         clock: Callable[[], float],
         wall: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]],
-        changed: Changed,
     ) -> None:
         self._jobs = jobs
-        self._keeper = keeper
+        self._reader = reader
+        self._writer = writer
+        self._remover = remover
+        self._remote = remote
         self._salt = salt
-        self._lost = lost
+        self._recovery = recovery
+        self._driven = driven
         self._clock = clock
         self._wall = wall
         self._sleep = sleep
-        self._changed = changed
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._due: dict[int, float] = {}
-        """When is tried again what could not be stopped."""
+        self._stopping: dict[int, asyncio.Task[None]] = {}
+        self._retry_at: dict[int, float] = {}
+        """When to try again what could not be stopped."""
+        self._remote_tasks: dict[int, asyncio.Task[None]] = {}
+        self._waiting: set[int] = set()
+        """Batches whose remote cancel cannot be carried out now, as the log says."""
 
-    async def stop(self, driven: Driven) -> None:
-        """Stop a batch; who asks while that is being done waits for the same.
+    async def cancel(self, batch: Batch, *, forget: bool = False) -> None:
+        """Stop a batch, and forget it if wanted. If another master drives it, ask that one through the store.
 
-        :raises ApiError: the master cannot be asked; it is tried again, and meanwhile what runs goes on
+        A second caller waits for the same stop.
+
+        :raises ApiError: master_unavailable. The canceler tries again; until then the jobs continue to run
         """
-        task = self._begin(driven)
-        # Not awaited itself: whoever asked may go away, and the batch is to be stopped all the same.
-        await asyncio.wait({task})
-        if task.cancelled():
-            raise ApiError("master_unavailable", "the engine is stopping: the batch is stopped when it is back")
-        task.result()
+        if not batch.ended and not self._writer.drives(batch):
+            await self._remote.write(batch, forget=forget)
+            if not self._writer.drives(batch):
+                if forget:
+                    self._reader.hide(batch)
+                return
+        driven = self._driven.get(batch)
+        if driven is not None and not batch.ended:
+            self._mark_canceled(batch)
+            task = self._stopping.get(batch.id) or self._track(batch, asyncio.ensure_future(self._stop_jobs(driven)))
+            # Not awaited directly: if the caller goes away, the batch must be stopped all the same.
+            await asyncio.wait({task})
+            if task.cancelled():
+                raise ApiError("master_unavailable", "the engine stops: it cancels the batch after its restart")
+            task.result()
+        if forget:
+            await self._remover.remove(batch)
+        await self._remote.remove(batch.id)
 
-    def tick(self, driven: Driven) -> None:
-        """Go on with a canceled batch that nobody is stopping now; called every second."""
-        batch = driven.batch
-        if batch.final == "canceled" and batch.id not in self._tasks and self._clock() >= self._due.get(batch.id, 0.0):
-            self._begin(driven).add_done_callback(lambda task: self._tell(driven, task))
+    def retry(self) -> None:
+        """Continue with canceled batches that still have jobs; called every second."""
+        for driven in self._driven:
+            batch = driven.batch
+            due = self._clock() >= self._retry_at.get(batch.id, 0.0)
+            if batch.final == "canceled" and batch.id not in self._stopping and due:
+                self._mark_canceled(batch)
+                task = self._track(batch, asyncio.ensure_future(self._stop_jobs(driven)))
+                task.add_done_callback(partial(self._log_failure, driven))
+
+    async def handle_remote(self) -> None:
+        """Cancel the driven batches for which the store has a request; called every second.
+
+        :raises ApiError: master_unavailable
+        """
+        for id_, forget in (await self._remote.pending()).items():
+            batch = self._reader.get(id_)
+            if batch is not None and id_ in self._reader.driven and id_ not in self._remote_tasks:
+                # In a task: jobs that do not stop at once must not delay the renewal of leases.
+                self._remote_tasks[id_] = asyncio.ensure_future(self._cancel_for_remote(batch, forget))
 
     def forget(self, batch: Batch) -> None:
-        """Look after a batch no more."""
-        self._due.pop(batch.id, None)
+        """Stop retrying for a batch."""
+        self._retry_at.pop(batch.id, None)
 
     def close(self) -> None:
-        """Ask the master nothing more: whoever goes on does."""
-        for task in list(self._tasks.values()):
+        """Ask the master nothing more: the next driver continues."""
+        for task in [*self._stopping.values(), *self._remote_tasks.values()]:
             task.cancel()
 
-    def _begin(self, driven: Driven) -> asyncio.Task[None]:
-        batch = driven.batch
+    def _mark_canceled(self, batch: Batch) -> None:
         batch.final = "canceled"
-        self._changed(batch, batch.end_all({"pending"}, "canceled", self._wall(), CANCELED))
-        task = self._tasks.get(batch.id)
-        if task is None:
-            task = self._tasks[batch.id] = asyncio.ensure_future(self._stop_all(driven))
-            task.add_done_callback(lambda task: self._done(batch, task))
+        self._driven.apply_change(batch, batch.end_all({"pending"}, "canceled", self._wall(), CANCELED))
+
+    def _track(self, batch: Batch, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        """Remember the task that stops the jobs of a batch until it ends."""
+        self._stopping[batch.id] = task
+        task.add_done_callback(lambda task: self._stopped(batch, task))
         return task
 
-    def _done(self, batch: Batch, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(batch.id, None)
-        # The exception is taken notice of: whoever asked may have gone away.
+    async def _stop_jobs(self, driven: DrivenBatch) -> None:
+        batch = driven.batch
+        async with driven.lock:
+            # One after the other: each costs the master about as much as the job itself. Several at once would delay
+            # each other for longer than the engine waits for an answer.
+            for job in list(batch.jobs.values()):
+                if self._jobs.get(job.jid) is None:
+                    await self._recovery.find(batch, job)
+                known = self._jobs.get(job.jid)
+                if known is None or not job.places:
+                    continue
+                young = job.at + YOUNG_SECONDS - self._wall()
+                if young > 0:
+                    await self._sleep(young)
+                try:
+                    await self._salt.stop(known, list(job.places))
+                except ApiError as error:
+                    if not error.retryable:
+                        raise
+                    await self._salt.stop(known, list(job.places))  # stopping a job twice is harmless
+        if self._writer.drives(batch) and not batch.ended:
+            ended = batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED)
+            self._driven.apply_change(batch, ended)
+
+    def _stopped(self, batch: Batch, task: asyncio.Task[None]) -> None:
+        self._stopping.pop(batch.id, None)
+        # exception() also marks it as retrieved: the caller may have gone away.
         if task.cancelled() or task.exception() is None:
             self.forget(batch)
         else:
-            self._due[batch.id] = self._clock() + AGAIN_SECONDS
+            self._retry_at[batch.id] = self._clock() + RETRY_SECONDS
 
     @staticmethod
-    def _tell(driven: Driven, task: asyncio.Task[None]) -> None:
-        fault = None if task.cancelled() else task.exception()
-        if fault is None or str(fault) == driven.waits:
+    def _log_failure(driven: DrivenBatch, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None or str(error) == driven.blocked_by:
             return
-        driven.waits = str(fault)
-        if isinstance(fault, ApiError):
-            log.warning("batch %d waits until it can be stopped: %s", driven.batch.id, fault.message)
+        driven.blocked_by = str(error)
+        if isinstance(error, ApiError):
+            log.warning("batch %d waits until it can be stopped: %s", driven.batch.id, error.message)
         else:
-            log.error("batch %d could not be stopped", driven.batch.id, exc_info=fault)
+            log.error("cannot stop batch %d", driven.batch.id, exc_info=error)
 
-    async def _stop_all(self, driven: Driven) -> None:
-        batch = driven.batch
-        async with driven.lock:
-            # One after the other: each costs the master about as much as the job itself, and several at once would
-            # keep one another waiting for longer than an answer is waited for.
-            for job in list(batch.jobs.values()):
-                await self._stop(batch, job)
-        if self._keeper.drives(batch) and not batch.ended:
-            self._changed(batch, batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED))
-
-    async def _stop(self, batch: Batch, job: SentJob) -> None:
-        if self._jobs.get(job.jid) is None:
-            await self._lost.find(batch, job)
-        known = self._jobs.get(job.jid)
-        if known is None or not job.places:
-            return
-        young = job.at + YOUNG_SECONDS - self._wall()
-        if young > 0:
-            await self._sleep(young)
+    async def _cancel_for_remote(self, batch: Batch, forget: bool) -> None:
         try:
-            await self._salt.stop(known, list(job.places))
-        except ApiError as fault:
-            if not fault.retryable:
-                raise
-            await self._salt.stop(known, list(job.places))  # to stop it twice harms nothing
+            await self.cancel(batch, forget=forget)
+            self._waiting.discard(batch.id)
+        except ApiError as error:
+            if batch.id not in self._waiting:
+                log.warning("the remote cancel of batch %d waits: %s", batch.id, error.message)
+            self._waiting.add(batch.id)
+        except Exception:
+            log.exception("cannot carry out the remote cancel of batch %d", batch.id)
+        finally:
+            del self._remote_tasks[batch.id]

@@ -1,169 +1,130 @@
-"""Sends one job of a batch: in whose name, stored before it is published, and what becomes of it if that fails.
+"""Publishes the jobs of a batch with its owner's session, and handles failures.
 
-Before a job is published its requests are stored as sent. So whoever goes on after a crash finds them there, and looks
-what came of them instead of sending them again. The master makes the job's id when it publishes: a load that brings one
-along would be put on the bus, token and all, if it were refused (docs/decisions.md). A job whose id was not stored in
-time is found in the job cache by its metadata, which name batch and job.
+Before a job is published its requests are stored as sent. After a crash the next driver finds them there, and searches
+for the job instead of sending it again. The master creates the job's id when it publishes. The engine cannot choose
+it: if a load that has one is refused, Salt puts it on the bus with its token (docs/decisions.md). If the id could not
+be stored in time, the job is found in the job cache by its metadata, which name batch and job.
 
-When the engine stops, requests that certainly did not reach the master are pending again and stored as such.
+When the engine stops, requests that certainly did not reach the master become pending again, and are stored as such.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from ...errors import ApiError, NotSent
 from ..access.in_flight import Place
 from ..access.sessions import Session, Sessions
-from ..delivery.pacing import Pacer
 from ..jobs.registry import JobRegistry
 from ..timing import Later
 from .batch import Batch
-from .recovery import JobRecovery, Salt, mark
+from .driven import DrivenBatch, DrivenBatches
+from .master import SaltMaster
+from .recovery import JobRecovery, mark
 from .request import SentJob
-from .returns import Changed, Returns
-from .writer import BatchWriter, NotOurs
+from .returns import Returns
+from .writer import BatchWriter, NotDriven
 
 log = logging.getLogger(__name__)
 
-AGAIN_SECONDS = 2.0  # after which is tried again what could not be sent
-
-
-@dataclass
-class Driven:
-    """A batch that is being sent from here."""
-
-    batch: Batch
-    pacer: Pacer
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while a job is being published."""
-    session: Session | None = None
-    waits: str = ""
-    """Why nothing can be sent now, as the log was told."""
-    sending: bool = False
-    """Whether its jobs are being sent, or wait for a place."""
-    poked: bool = False
-    """Whether something changed meanwhile."""
-
-    def hold(self, session: Session) -> None:
-        """Send in the name of this session from now on."""
-        session.hold()
-        self.session = session
-
-    def let_go(self) -> None:
-        """Send in nobody's name any more."""
-        if self.session is not None:
-            self.session.release()
-            self.session = None
+RETRY_SECONDS = 2.0  # between two attempts to send
 
 
 class BatchPublisher:
-    """Sends the jobs of batches.
+    """Publishes jobs.
 
     :param later: ``later(seconds, call)``
     :param wall: seconds since the epoch
-    :param changed: called with the requests that changed
-    :param spawn: runs something beside
     """
 
     def __init__(
         self,
         *,
         jobs: JobRegistry,
-        keeper: BatchWriter,
+        writer: BatchWriter,
         sessions: Sessions,
-        salt: Salt,
+        salt: SaltMaster,
         returns: Returns,
-        lost: JobRecovery,
+        recovery: JobRecovery,
+        driven: DrivenBatches,
         later: Later,
         wall: Callable[[], float],
-        changed: Changed,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self._jobs = jobs
-        self._keeper = keeper
+        self._writer = writer
         self._sessions = sessions
         self._salt = salt
         self._returns = returns
-        self._lost = lost
+        self._recovery = recovery
+        self._driven = driven
         self._later = later
         self._wall = wall
-        self._changed = changed
-        self._spawn = spawn
 
-    async def send(self, driven: Driven, place: Place) -> bool:
-        """Send one job; return False where it is to be tried again later.
+    async def send(self, driven: DrivenBatch, place: Place) -> bool:
+        """Send one job; return False if it has to be tried again later.
 
-        :param place: the job keeps it until it ends
+        :param place: the job's place among the jobs in flight, which it keeps until it ends
         """
         batch = driven.batch
         try:
             session = await self._session(driven)
-        except ApiError as fault:
-            if fault.retryable:
-                return self.again(driven, fault)
-            self.refuse(batch, fault)
+        except ApiError as error:
+            if error.retryable:
+                return self.retry_later(driven, error)
+            self.end_unsent(batch, error)
             return True
         job = batch.send(batch.next(), self._wall())
-        self._changed(batch, list(job.places.values()))
+        self._driven.apply_change(batch, list(job.places.values()))
         try:
-            await self._keeper.save(batch, confirm=True)
-        except NotOurs:
+            await self._writer.save(batch, confirm=True)
+        except NotDriven:
             return False
         except asyncio.CancelledError:
-            self._changed(batch, batch.unsend(job))  # the engine stops: whoever goes on sends it
+            self._driven.apply_change(batch, batch.unsend(job))  # the engine stops: the next driver sends it
             raise
-        except ApiError as fault:
-            self._changed(batch, batch.unsend(job))
-            return self.again(driven, fault)
+        except ApiError as error:
+            self._driven.apply_change(batch, batch.unsend(job))
+            return self.retry_later(driven, error)
         stops = batch.final is not None or (batch.stop and batch.errors > 0)
-        if stops or not job.places or not self._keeper.sure(batch):
-            # It was canceled or stopped meanwhile; or the write took so long that somebody else may have taken over.
-            self._changed(batch, batch.unsend(job))
-            return self.again(driven, None)
+        if stops or not job.places or not self._writer.is_confirmed(batch):
+            # The batch was canceled or stopped, or the write was so slow that another master may drive it now.
+            self._driven.apply_change(batch, batch.unsend(job))
+            return self.retry_later(driven, None)
         return await self._publish(driven, session, job, place)
 
-    def again(self, driven: Driven, fault: ApiError | None) -> bool:
-        """Try again later, and tell the log why, once; return False."""
-        if fault is not None and fault.message != driven.waits:
-            driven.waits = fault.message
-            log.warning("batch %d waits until it can be sent: %s", driven.batch.id, fault.message)
-        self._later(AGAIN_SECONDS, driven.pacer.poke)
+    def retry_later(self, driven: DrivenBatch, error: ApiError | None) -> bool:
+        """Try again later, and log the reason once; return False."""
+        if error is not None and error.message != driven.blocked_by:
+            driven.blocked_by = error.message
+            log.warning("batch %d waits until it can be sent: %s", driven.batch.id, error.message)
+        self._later(RETRY_SECONDS, driven.pacer.poke)
         return False
 
-    def refuse(self, batch: Batch, fault: ApiError) -> None:
-        """End what was not sent, because its owner's token is no good any more."""
-        result = {"error": fault.code, "message": f"not sent: {fault.message}"}
-        self._changed(batch, batch.end_all({"pending"}, "error", self._wall(), result))
+    def end_unsent(self, batch: Batch, error: ApiError) -> None:
+        """End the requests that were not sent, because the owner's token is no longer valid."""
+        result = {"error": error.code, "message": f"not sent: {error.message}"}
+        self._driven.apply_change(batch, batch.end_all({"pending"}, "error", self._wall(), result))
 
-    async def save_soon(self, batch: Batch) -> None:
-        """Write a job's id; should that fail, it is written with the next tick, and meanwhile its mark leads to it."""
-        try:
-            await self._keeper.save(batch)
-        except (ApiError, NotOurs):
-            log.debug("batch %d could not be written now", batch.id)
-
-    async def _publish(self, driven: Driven, session: Session, job: SentJob, place: Place) -> bool:
+    async def _publish(self, driven: DrivenBatch, session: Session, job: SentJob, place: Place) -> bool:
         batch, call, places = driven.batch, driven.batch.calls[job.call], dict(job.places)
         try:
             started = await self._salt.publish(session, call, list(places), mark(batch, job))
         except NotSent:
-            self._changed(batch, batch.unsend(job))  # the engine stops; any other way to be canceled leaves it open
+            # The engine stops. Any other kind of cancellation leaves open whether the master received it.
+            self._driven.apply_change(batch, batch.unsend(job))
             raise
-        except ApiError as fault:
-            return self._not_started(driven, job, fault)
+        except ApiError as error:
+            return self._not_started(driven, job, error)
         except Exception:
-            log.exception("whether batch %d's job was published is not known: it is looked for", batch.id)
-            self._spawn(self._lost.look_for(batch, job))
+            log.exception("it is unknown whether the job of batch %d was published: searching for it", batch.id)
+            self._driven.spawn(self._recovery.search(batch, job))
             return True
-        driven.waits = ""
+        driven.blocked_by = ""
         if batch.ended:
-            return False  # its time was up meanwhile
-        batch.told(job, str(started["jid"]))
+            return False  # it timed out in the meantime
+        batch.set_jid(job, str(started["jid"]))
         for number in places.values():
             batch.at(number).jid = job.jid
         load = {"fun": call.fun, "arg": [*call.arg], "tgt": list(places), "tgt_type": "list", **started}
@@ -172,29 +133,29 @@ class BatchPublisher:
         load["metadata"] = mark(batch, job)
         place.job = self._jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
         self._returns.follow(batch, job, place.job)
-        self._keeper.touch(batch, places.values())
-        await self.save_soon(batch)
+        self._writer.mark(batch, places.values())
+        await self._writer.try_save(batch)  # until the id is stored, the job is found by its metadata
         return True
 
-    def _not_started(self, driven: Driven, job: SentJob, fault: ApiError) -> bool:
+    def _not_started(self, driven: DrivenBatch, job: SentJob, error: ApiError) -> bool:
         batch = driven.batch
-        details = fault.details if isinstance(fault.details, dict) else {}
-        if details.get("sent") is False or fault.code == "too_many":
-            self._changed(batch, batch.unsend(job))
-            return self.again(driven, fault)
-        if fault.retryable:
-            # It may have been published all the same.
-            self._spawn(self._lost.look_for(batch, job))
+        details = error.details if isinstance(error.details, dict) else {}
+        if details.get("sent") is False or error.code == "too_many":
+            self._driven.apply_change(batch, batch.unsend(job))
+            return self.retry_later(driven, error)
+        if error.retryable:
+            # The master may have published it without an answer.
+            self._driven.spawn(self._recovery.search(batch, job))
             return True
-        result = {"error": fault.code, "message": fault.message}
+        result = {"error": error.code, "message": error.message}
         now, places = self._wall(), list(job.places.values())
         for place in places:
             batch.end(place, "error", now, result=result)
-        self._changed(batch, places)
+        self._driven.apply_change(batch, places)
         return True
 
-    async def _session(self, driven: Driven) -> Session:
-        """Return the session in whose name the batch is sent.
+    async def _session(self, driven: DrivenBatch) -> Session:
+        """Return the session that sends the batch.
 
         :raises ApiError: the token has ended, or cannot be looked up now
         """
@@ -206,6 +167,6 @@ class BatchPublisher:
             if (session.user, session.eauth) != (batch.user, batch.eauth):
                 raise ApiError("unauthenticated", "the token is not its owner's")
             driven.hold(session)
-        assert driven.session is not None  # noqa: S101 - see above
+        assert driven.session is not None  # noqa: S101 - set above
         self._sessions.check(driven.session)
         return driven.session

@@ -1,4 +1,4 @@
-"""Reads from the store what this engine does not drive itself: old batches, and those of other masters."""
+"""Reads batches that this engine does not drive from the store: old ones, and those of other masters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .registry import BatchRegistry
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 3
-"""How often the requests of a running batch are read again because it went on meanwhile."""
+MAX_ROUNDS = 3
+"""How often the requests of a running batch are read again if it changed in the meantime."""
 
 
 class Store(Protocol):
-    """Where batches are kept (salt_master/batch_store.py); every method raises ``master_unavailable`` when it fails."""
+    """The store of batches (salt_master/batch_store.py). Every method raises ``master_unavailable`` if it fails."""
 
     @property
     def shared(self) -> bool:
@@ -39,18 +39,18 @@ class Store(Protocol):
         calls: list[dict[str, Any]] | None = None,
     ) -> None: ...
     async def remove(self, id_: int) -> None: ...
-    async def order(self, id_: int, what: Mapping[str, Any]) -> None: ...
-    async def orders(self) -> dict[int, dict[str, Any]]: ...
-    async def ordering(self, id_: int) -> dict[str, Any] | None: ...
-    async def ordered(self, id_: int) -> None: ...
-    async def number(self, identity: str, most: int) -> tuple[int, int]: ...
-    async def given(self, identity: str, number: int, last: int) -> None: ...
+    async def write_cancel(self, id_: int, fields: Mapping[str, Any]) -> None: ...
+    async def cancels(self) -> dict[int, dict[str, Any]]: ...
+    async def cancel(self, id_: int) -> dict[str, Any] | None: ...
+    async def remove_cancel(self, id_: int) -> None: ...
+    async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]: ...
+    async def write_last(self, identity: str, number: int, last: int) -> None: ...
 
 
 class _Rows:
-    """The requests of a batch that is being read, while its driver may go on writing.
+    """The requests of a batch, read while its driver may continue to write.
 
-    Chunks are written before the record that tells of them, so what is read after a record is as new as that, or newer.
+    A driver writes chunks before the record that counts them. So chunks read after a record are as new as it, or newer.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class _Rows:
         return [self._rows[number] for number in range(len(self._revs))]
 
     async def read(self, store: Store, stored: Mapping[str, Any]) -> int:
-        """Read what changed until this record was written; return how often that was done."""
+        """Read the chunks that changed up to this record; return how many rounds were read."""
         new = _changed(stored, self._revs)
         self._rows.update(zip(new, await store.requests(stored["id"], new), strict=True))
         self._revs, self._rounds = stored["chunks"], self._rounds + 1
@@ -77,49 +77,48 @@ def _changed(stored: Mapping[str, Any], revs: list[int]) -> list[int]:
 
 
 def _incomplete(batch: Batch) -> ApiError:
-    return ApiError("not_found", f"the requests of batch {batch.id} are not in the store any more")
+    return ApiError("not_found", f"the store no longer has all requests of batch {batch.id}")
 
 
 class BatchReader:
     """Batches as the store has them.
 
-    What the keeper drives (core/batches/writer.py) is never read over: memory is newer.
+    A batch that this engine drives (writer.py) is never overwritten from the store: memory is newer.
     """
 
-    def __init__(self, store: Store, book: BatchRegistry) -> None:
+    def __init__(self, store: Store, registry: BatchRegistry) -> None:
         self._store = store
-        self._book = book
+        self._registry = registry
         self.driven: set[int] = set()
         """Batches that this engine drives."""
         self.hidden: set[int] = set()
-        """Ordered to be forgotten, or lost in part: nobody is shown them any more."""
-        self.leaving: dict[int, Batch] = {}
-        """Ordered to be forgotten, and still there: whoever drives them has to stop them first."""
+        """Batches that are to be forgotten, or that lost a part. Clients never see them again."""
+        self.removing: dict[int, Batch] = {}
+        """Batches that are to be forgotten and are still stored. Their driver must stop them first."""
         self._revs: dict[int, tuple[int, list[int]]] = {}
-        """What was read last of each: the number of the write, and for each chunk that in which it was written."""
-        book.reader = self
+        """The last version read of each batch: the number of the write, and the write that changed each chunk."""
 
     def get(self, id_: int) -> Batch | None:
-        """Return a batch, also one that is shown no more but has to be stopped still."""
-        return self._book.get(id_) or self.leaving.get(id_)
+        """Return a batch, including one that is hidden but still has to be stopped."""
+        return self._registry.get(id_) or self.removing.get(id_)
 
     def unended(self) -> list[Batch]:
         """Return the batches that have not ended and that this engine does not drive."""
-        there = [*self._book.known(), *self.leaving.values()]
-        return [batch for batch in there if not batch.ended and batch.id not in self.driven]
+        batches = [*self._registry.known(), *self.removing.values()]
+        return [batch for batch in batches if not batch.ended and batch.id not in self.driven]
 
     def was_read(self, batch: Batch) -> bool:
-        """Tell whether a batch was read since it was learned of."""
+        """Return whether a batch was read since it was discovered."""
         return batch.id in self._revs
 
-    def note(self, batch: Batch, rev: int, revs: list[int]) -> None:
-        """Note which writing of a batch is known."""
+    def set_version(self, batch: Batch, rev: int, revs: list[int]) -> None:
+        """Set which version of a batch is in memory."""
         self._revs[batch.id] = rev, list(revs)
 
-    async def fill(self, batch: Batch) -> None:
-        """Give a batch its requests, and the state that belongs to them.
+    async def load_requests(self, batch: Batch) -> None:
+        """Load the requests of a batch, and the state that belongs to them.
 
-        :raises ApiError: not_found where some are not there any more
+        :raises ApiError: not_found if some of them are missing
         """
         calls, rows = await self._store.calls(batch.id), _Rows()
         while True:
@@ -130,24 +129,24 @@ class BatchReader:
             if batch.requests is not None or batch.id in self.driven:
                 return
             known = self._revs.get(batch.id, (-1, []))[0]
-            # A newer state was noted meanwhile: these requests are not its. While the batch runs, what is missed here
-            # comes with the next look; of one that has ended nothing comes any more.
-            if stored["rev"] >= known or (rounds >= ROUNDS and not batch.ended):
+            # If a newer version was applied in the meantime, these requests do not belong to it. For a running batch
+            # the next refresh repairs that; for one that has ended there is no next refresh.
+            if stored["rev"] >= known or (rounds >= MAX_ROUNDS and not batch.ended):
                 break
         if not records.complete(batch, calls, rows.all):
             raise _incomplete(batch)
         before = batch.ended
         records.update(batch, stored)
         records.fill(batch, calls, rows.all)
-        self.note(batch, stored["rev"], stored["chunks"])
+        self.set_version(batch, stored["rev"], stored["chunks"])
         if stored["rev"] != known:
-            self._book.tell(batch, (), "save" if batch.ended and not before else "update")
+            self._registry.notify(batch, (), "save" if batch.ended and not before else "update")
 
-    async def take(self, batch: Batch, stored: Mapping[str, Any]) -> None:
-        """Read a batch whole that this engine is about to drive, whatever of it is in memory.
+    async def load(self, batch: Batch, stored: Mapping[str, Any]) -> None:
+        """Load a whole batch that this engine is about to drive, whatever is in memory.
 
-        :param stored: its record, which names this engine: nobody else writes any more
-        :raises ApiError: not_found where some of its requests are not there any more
+        :param stored: its record, which names this engine: no other master writes it
+        :raises ApiError: not_found if some of its requests are missing
         """
         calls, rows = await self._store.calls(batch.id), _Rows()
         await rows.read(self._store, stored)
@@ -157,19 +156,19 @@ class BatchReader:
         records.fill(batch, calls, rows.all)
 
     def unload(self, batch: Batch) -> None:
-        """Keep only the head of a batch, unless it is needed whole."""
-        if batch.id not in self.driven and not self._book.held(batch):
+        """Keep only the head of a batch in memory, unless its requests are needed."""
+        if batch.id not in self.driven and not self._registry.is_held(batch):
             batch.requests, batch.calls = None, []
 
     async def find(self, id_: int) -> None:
-        """Look for a batch that another master may have made."""
+        """Add a batch that another master may have created."""
         if self._store.shared and id_ not in self.hidden:
             stored = await self._store.record(id_)
             if stored is not None:
-                self.learn(stored)
+                self.add(stored)
 
     async def refresh(self, batch: Batch) -> None:
-        """Bring a batch that another master drives up to date."""
+        """Update a batch that another master drives."""
         if batch.id in self.driven or not self._store.shared:
             return
         stored = await self._store.record(batch.id)
@@ -178,28 +177,28 @@ class BatchReader:
         if stored is None:
             self.forget(batch)
         else:
-            await self.follow(batch, stored)
+            await self.apply(batch, stored)
 
-    async def look_around(self) -> None:
-        """Learn of the batches that other masters made, and of those that they removed."""
+    async def discover(self) -> None:
+        """Add the batches that other masters created, and forget those that they removed."""
         if not self._store.shared:
             return
-        known = list(self._book.known())
-        there = set(await self._store.ids()) - self.hidden
+        known = list(self._registry.known())
+        ids = set(await self._store.ids()) - self.hidden
         for batch in known:
-            if batch.id not in there and batch.id not in self.driven:
+            if batch.id not in ids and batch.id not in self.driven:
                 self.forget(batch)
-        new = await self._store.records([id_ for id_ in there if self._book.get(id_) is None])
+        new = await self._store.records([id_ for id_ in ids if self._registry.get(id_) is None])
         for stored in new.values():
-            self.learn(stored)
+            self.add(stored)
 
-    def learn(self, stored: Mapping[str, Any]) -> None:
-        """Keep the head of a batch; one of another release's form is left alone."""
+    def add(self, stored: Mapping[str, Any]) -> None:
+        """Add the head of a stored batch, unless another release wrote it in another form."""
         if stored.get("form") == records.FORM and self.get(stored["id"]) is None:
-            self._book.add(records.head(stored), "known")
+            self._registry.add(records.head(stored), "known")
 
-    async def follow(self, batch: Batch, stored: Mapping[str, Any]) -> None:
-        """Take what another master wrote; of the requests only what changed since."""
+    async def apply(self, batch: Batch, stored: Mapping[str, Any]) -> None:
+        """Apply a record that another master wrote; of the requests, read only those that changed."""
         known = self._revs.get(batch.id)
         rev, revs = known or (-1, [])
         if stored["rev"] == rev or batch.id in self.driven:
@@ -209,22 +208,22 @@ class BatchReader:
             new = _changed(stored, revs)
             chunks = await self._store.requests(batch.id, new)
             if batch.id in self.driven or self._revs.get(batch.id) is not known:
-                return  # somebody else was quicker, and may have read something newer
+                return  # another call was faster, and may have read a newer version
             for number, rows in zip(new, chunks, strict=True):
-                places += records.take_rows(batch, number, rows)
-        self.note(batch, stored["rev"], stored["chunks"])
+                places += records.apply_rows(batch, number, rows)
+        self.set_version(batch, stored["rev"], stored["chunks"])
         before = batch.ended
         records.update(batch, stored)
-        self._book.tell(batch, places, "save" if batch.ended and not before else "update")
+        self._registry.notify(batch, places, "save" if batch.ended and not before else "update")
 
     def hide(self, batch: Batch) -> None:
-        """Show a batch no more that was ordered to be forgotten."""
+        """Hide a batch that is to be forgotten from clients."""
         self.forget(batch)
         self.hidden.add(batch.id)
-        self.leaving[batch.id] = batch
+        self.removing[batch.id] = batch
 
     def forget(self, batch: Batch) -> None:
-        """Forget a batch that is not there any more."""
-        self._book.remove(batch)
+        """Forget a batch that is no longer stored."""
+        self._registry.remove(batch)
         self._revs.pop(batch.id, None)
-        self.leaving.pop(batch.id, None)
+        self.removing.pop(batch.id, None)

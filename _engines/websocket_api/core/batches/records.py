@@ -1,6 +1,6 @@
-"""Batches as they are stored: a small record of the state, and the requests in chunks (salt_master/batch_store.py).
+"""The stored form of batches: a small record of the state, and the requests in chunks (salt_master/batch_store.py).
 
-The record is written at every change, a chunk only when one of its requests changed.
+The record is written at every change, a chunk only if one of its requests changed.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 from .batch import Batch
 from .request import Call, Request, SentJob
 
-CHUNK = 500  # requests written together: with usual returns about 100 KiB
+CHUNK = 500  # requests written together: about 100 KiB with usual returns
 FORM = 1
-"""Of the records. A later form gets another number, so that masters of two releases do not misread each other."""
+"""Version of the stored form. A later form gets another number, so that masters of two releases skip each other's."""
 
 UNKNOWN = {
     "error": "outcome_unknown",
-    "message": "it was sent, and nobody can tell what came of it: it is not sent again",
+    "message": "it was sent, and its outcome cannot be found out: it is not sent again",
 }
-"""In place of a result."""
+"""Replaces a result."""
 
 Row = list[Any]
 Record = dict[str, Any]
 
 
 def record(batch: Batch) -> Record:
-    """Return the state of a batch, all but its calls and requests."""
+    """Return the state of a batch, without calls and requests."""
     return {
         "form": FORM,
         "id": batch.id,
@@ -53,8 +53,8 @@ def record(batch: Batch) -> Record:
 
 
 def calls(batch: Batch) -> list[dict[str, Any]]:
-    """Return what is written once, when the batch is made."""
-    # Not asdict(): arguments may be nested deeper than it can follow.
+    """Return the calls, which are written once, when the batch is created."""
+    # Not asdict(): it cannot follow arguments that are nested deeply.
     values = ({one.name: getattr(call, one.name) for one in fields(Call)} for call in batch.calls)
     return [{name: value for name, value in one.items() if value is not None} for one in values]
 
@@ -71,12 +71,12 @@ def chunk(batch: Batch, number: int) -> list[Row]:
 
 
 def chunks_of(places: Iterable[int]) -> set[int]:
-    """Return the chunks that these requests are in."""
+    """Return the chunks that hold these requests."""
     return {place // CHUNK for place in places}
 
 
 def head(stored: Mapping[str, Any]) -> Batch:
-    """Return a batch of which only the state is known."""
+    """Return a batch with its state only."""
     batch = Batch(
         stored["id"],
         stored["user"],
@@ -94,7 +94,7 @@ def head(stored: Mapping[str, Any]) -> Batch:
 
 
 def update(batch: Batch, stored: Mapping[str, Any]) -> None:
-    """Take the state that another master has stored."""
+    """Apply the state that another master stored."""
     batch.token = stored["token"]
     batch.status, batch.finished, batch.final = stored["status"], stored["finished"], stored["final"]
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
@@ -102,8 +102,8 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}
 
 
-def take_rows(batch: Batch, number: int, rows: Iterable[Row]) -> list[int]:
-    """Take one chunk that another master has stored; return the places of the requests that changed."""
+def apply_rows(batch: Batch, number: int, rows: Iterable[Row]) -> list[int]:
+    """Apply one chunk that another master stored; return the places of the requests that changed."""
     changed = []
     for place, row in enumerate(rows, number * CHUNK):
         request = Request(*row)
@@ -114,16 +114,16 @@ def take_rows(batch: Batch, number: int, rows: Iterable[Row]) -> list[int]:
 
 
 def complete(batch: Batch, stored_calls: Sequence[Mapping[str, Any]], chunks: Sequence[Sequence[Row]]) -> bool:
-    """Tell whether all of a batch was in the store: a disk or a cache may have lost some of it."""
+    """Return whether the store had the whole batch: a disk or a cache may have lost a part."""
     return sum(map(len, chunks)) == batch.total and all(row[1] < len(stored_calls) for rows in chunks for row in rows)
 
 
 def fill(batch: Batch, stored_calls: Iterable[Mapping[str, Any]], chunks: Iterable[Iterable[Row]]) -> None:
-    """Give a batch of which only the state is known its calls and requests.
+    """Add calls and requests to a batch that has its state only.
 
-    A request that is stored as sent with a job of which the record does not know yet: the record was never written, so
-    it was not published, for that is done after it. It is pending still. With one of which the record knows no more it
-    may have run.
+    A request may be stored as sent with a job that the record does not count yet. Then the record was never written,
+    so the job was not published, because that comes after it: the request is still pending. A request whose job the
+    record no longer has may have run.
     """
     batch.calls = [Call(**stored) for stored in stored_calls]
     batch.requests = [Request(*row) for rows in chunks for row in rows]
@@ -141,4 +141,4 @@ def fill(batch: Batch, stored_calls: Iterable[Mapping[str, Any]], chunks: Iterab
             request.status, request.result = "error", dict(UNKNOWN)
     for number in [number for number, job in batch.jobs.items() if not job.places]:
         del batch.jobs[number]
-    batch.count()
+    batch.recount()

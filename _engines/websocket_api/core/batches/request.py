@@ -1,4 +1,4 @@
-"""What a batch is made of: calls, the requests that ask for them, and the jobs that requests are sent with."""
+"""The parts of a batch: calls, the requests that run them, and the jobs that carry requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAILED = frozenset({"error", "timeout"})
 
 @dataclass(frozen=True)
 class Call:
-    """What requests ask for: a function with its arguments. Those with equal ones share it."""
+    """A function with its arguments. Requests with the same function and arguments share one call."""
 
     fun: str
     arg: list[Any]
@@ -24,29 +24,29 @@ class Call:
     method: str = "post"
     resource: str = ""
     tunnel: str | None = None
-    """A field of the puppetmaster's messages: kept and shown, and without a meaning here."""
+    """A field that clients of the puppetmaster send. The engine stores and returns it, and does not use it."""
 
     @cached_property
     def bytes(self) -> int:
-        """How large its arguments are as JSON."""
+        """The size of the arguments as JSON."""
         return len(encode([self.arg, self.kwarg]))
 
-    def shown(self) -> dict[str, Any]:
-        """Return it in the words of the puppetmaster's clients."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the call as clients receive it, without secrets."""
+        arg, kwarg = self._redacted
         resource = self.resource or "/" + self.fun.replace(".", "/")
-        shown = {"method": self.method, "resource": resource, "data": dict(self._data), "fun": self.fun}
+        shown = {"fun": self.fun, "arg": arg, "kwarg": kwarg, "method": self.method, "resource": resource}
         return shown if self.tunnel is None else {**shown, "tunnel": self.tunnel}
 
     @cached_property
-    def _data(self) -> dict[str, Any]:
-        """The arguments without their secrets: as in a job, and once for all requests that share the call."""
-        arg, kwarg = redact_call(self.arg, self.kwarg)
-        return {**kwarg, "__args": arg} if arg else kwarg
+    def _redacted(self) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments without their secrets, as in a job. Computed once for all requests that share the call."""
+        return redact_call(self.arg, self.kwarg)
 
 
 @dataclass(slots=True)
 class Request:
-    """One call on one minion. There may be a hundred thousand, so each is small."""
+    """One call on one minion. A batch may have a hundred thousand, so each must be small."""
 
     minion: str
     call: int
@@ -57,21 +57,20 @@ class Request:
     message: str | None = None
     finished: float | None = None
     job: int = 0
-    """The number of the job that it was sent with, within the batch; 0: not sent."""
+    """The number, within the batch, of the job that carries it; 0: not sent."""
     jid: str | None = None
     size: int = field(default=-1, compare=False)
-    """Bytes of the result as it came, or as JSON; -1: not measured yet. It is not stored."""
+    """Size of the result in bytes, as received or as JSON; -1: not measured yet. It is not stored."""
 
     @property
     def hundredths(self) -> int:
-        """Its progress in hundredths of a percent, whose sums are exact."""
+        """The progress in hundredths of a percent. Sums of integers are exact."""
         return int(self.progress * 100)
 
-    def shown(self) -> dict[str, Any]:
-        """Return what came of it as the puppetmaster's clients see it."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return the state of the request as clients receive it."""
         return {
-            "destination": self.minion,
-            "finishedAt": iso(self.finished),
+            "finished_at": iso(self.finished),
             "status": self.status,
             "progress": int(self.progress),
             "result": self.result if self.status in ENDED else {},
@@ -82,7 +81,7 @@ class Request:
 
     @property
     def bytes(self) -> int:
-        """About how large its result and message are as JSON. What came with a size is not measured, the rest once."""
+        """The approximate size of result and message as JSON. A result without a known size is measured once."""
         if self.size < 0 and self.status in ENDED:
             self.size = len(encode(self.result))
         return max(0, self.size) + len(self.message or "")
@@ -90,9 +89,9 @@ class Request:
 
 @dataclass
 class SentJob:
-    """Requests that were sent as one job of Salt's.
+    """The requests that one Salt job carries.
 
-    ``jid`` is None from the moment in which the requests are stored as sent until the master has told it.
+    ``jid`` is None from the moment the requests are stored as sent until the master returns the job's id.
     """
 
     number: int
@@ -100,15 +99,15 @@ class SentJob:
     at: float
     jid: str | None = None
     places: dict[str, int] = field(default_factory=dict)
-    """The requests that have not ended, by minion."""
+    """Places of the requests that have not ended, by minion."""
     late: dict[str, int] = field(default_factory=dict)
-    """Those that ended because their minion was silent: its return is still taken while the batch runs."""
+    """Places of the requests that ended because the minion was silent. Its late return counts while the batch runs."""
     foreign: bool = False
-    """Published by a master that is gone: its minions' returns may have gone nowhere."""
+    """Whether a master that is gone published it: returns of its minions may be lost."""
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a moment as the puppetmaster's clients know it: ``2011-12-19T15:28:46.493Z``."""
+    """Return a time as clients receive it: ``2011-12-19T15:28:46.493Z``."""
     if seconds is None:
         return None
     moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)

@@ -1,14 +1,15 @@
-"""What the minions return, matched to a batch's requests by job and minion."""
+"""Matches what minions return to the requests of batches, by job and minion."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from ...errors import ApiError
 from ..jobs.job import RETURNED, Job, Part
 from ..jobs.registry import JobRegistry
 from .batch import Batch
+from .driven import DrivenBatches
+from .master import SaltMaster
 from .records import UNKNOWN
 from .request import SentJob
 
@@ -19,59 +20,48 @@ MISSING = {
 NO_KEY = {"error": "no_minions", "message": "this master has no key of the minion"}
 CANCELED = {"error": "canceled", "message": "the job was canceled"}
 
-Changed = Callable[[Batch, Collection[int]], None]
-
 
 class Returns:
     """Follows the jobs of batches.
 
-    :param stored: reads a job from the job cache
-    :param changed: called with the requests that changed
-    :param spawn: runs something beside
+    :param wall: seconds since the epoch
     """
 
     def __init__(
-        self,
-        *,
-        jobs: JobRegistry,
-        wall: Callable[[], float],
-        stored: Callable[[str], Awaitable[Job | None]],
-        changed: Changed,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        self, *, jobs: JobRegistry, salt: SaltMaster, driven: DrivenBatches, wall: Callable[[], float]
     ) -> None:
         self._jobs = jobs
+        self._salt = salt
+        self._driven = driven
         self._wall = wall
-        self._stored = stored
-        self._tell = changed
-        self._spawn = spawn
         self._followed: dict[str, tuple[Batch, SentJob]] = {}
-        jobs.on_change(self._changed)
-        jobs.needed_by(self._awaits)
 
     def watched(self) -> list[str]:
-        """Return the jobs that have not ended.
+        """Return the ids of jobs that have not ended.
 
-        Those of a canceled batch too: the master may not be able to stop them, and then they end by themselves.
+        Jobs of a canceled batch are included: if the master cannot stop them, they end by themselves.
         """
         return [jid for jid, (_, sent) in self._followed.items() if sent.places]
 
-    def follow(self, batch: Batch, sent: SentJob, job: Job) -> None:
-        """Take what has come of a job so far, and what comes of it from now on."""
-        self._followed[job.jid] = batch, sent
-        for minion in [minion for minion in sent.places if minion not in job.parts]:
-            job.expect((), [minion])
-        self._changed(job, tuple(sent.places))
-
-    def _awaits(self, jid: str) -> bool:
+    def awaits(self, jid: str) -> bool:
+        """Return whether requests wait for a job."""
         followed = self._followed.get(jid)
         return followed is not None and bool(followed[1].places)
 
+    def follow(self, batch: Batch, sent: SentJob, job: Job) -> None:
+        """Apply what a job has returned so far, and what it returns from now on."""
+        self._followed[job.jid] = batch, sent
+        for minion in [minion for minion in sent.places if minion not in job.parts]:
+            job.expect((), [minion])
+        self.apply_job(job, tuple(sent.places))
+
     def forget(self, batch: Batch) -> None:
-        """Follow a batch's jobs no more."""
+        """Stop following the jobs of a batch."""
         for jid in [jid for jid, (of, _) in self._followed.items() if of is batch]:
             del self._followed[jid]
 
-    def _changed(self, job: Job, minions: tuple[str, ...]) -> None:
+    def apply_job(self, job: Job, minions: tuple[str, ...]) -> None:
+        """Apply the parts of these minions to the requests that the job carries."""
         followed = self._followed.get(job.jid)
         if followed is None:
             return
@@ -85,14 +75,14 @@ class Returns:
                 continue
             if part.state == "missing" and not late:
                 silent.append(minion)
-            elif self._take(batch, place, part, late):
+            elif self._apply_part(batch, place, part, late):
                 places.append(place)
         if silent:
-            self._spawn(self._silent(batch, sent, job, silent))
+            self._driven.spawn(self._end_silent(batch, sent, job, silent))
         if places:
-            self._tell(batch, places)
+            self._driven.apply_change(batch, places)
 
-    def _take(self, batch: Batch, place: int, part: Part, late: bool) -> bool:
+    def _apply_part(self, batch: Batch, place: int, part: Part, late: bool) -> bool:
         if part.state in RETURNED:
             status = "resolved" if part.state == "returned" else "error"
             now, value, size = self._wall(), part.value, part.size
@@ -101,14 +91,14 @@ class Returns:
             return batch.end(place, "canceled", self._wall(), result=CANCELED)
         return batch.report(place, part.progress, part.message)
 
-    async def _silent(self, batch: Batch, sent: SentJob, job: Job, minions: list[str]) -> None:
-        """End the requests of minions that say nothing, unless their returns are in the job cache.
+    async def _end_silent(self, batch: Batch, sent: SentJob, job: Job, minions: list[str]) -> None:
+        """End the requests of silent minions, unless the job cache has their returns.
 
-        That is where they are if they came while the engine was away, or the bus was.
+        It has them if they arrived while the engine or the bus was down.
         """
         unread = False
         try:
-            stored = await self._stored(job.jid)
+            stored = await self._salt.job(job.jid)
         except ApiError:
             stored, unread = None, True
         if stored is not None:
@@ -119,7 +109,7 @@ class Returns:
             if place is None:
                 continue
             if batch.final == "canceled":
-                # It was to be stopped, and does not run.
+                # It was to be stopped, and it does not run.
                 status, fault = "canceled", CANCELED
             else:
                 status, fault = "error", UNKNOWN if sent.foreign or unread else MISSING
@@ -127,4 +117,4 @@ class Returns:
             if batch.end(place, status, self._wall(), result=fault):
                 places.append(place)
         if places:
-            self._tell(batch, places)
+            self._driven.apply_change(batch, places)

@@ -1,4 +1,4 @@
-"""Live pictures of batches: who follows which, and frames that cost what changed and not how large the batch is."""
+"""Subscriptions to batches: which client follows which batch, and frames whose size depends on what changed."""
 
 from __future__ import annotations
 
@@ -17,47 +17,58 @@ from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
 from ..events.history import History
 from ..timing import Clock, Later
 from .batch import Batch
+from .lookup import BatchLookup
 from .registry import BatchRegistry, may_see
 
 
-class BatchViews:
-    """Who follows batches.
+class BatchFeed:
+    """Sends changes of batches to the subscriptions that follow them.
 
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, *, book: BatchRegistry, history: History, later: Later, clock: Clock, turns: Turns) -> None:
-        self.book = book
+    def __init__(
+        self,
+        *,
+        registry: BatchRegistry,
+        lookup: BatchLookup,
+        history: History,
+        later: Later,
+        clock: Clock,
+        turns: Turns,
+    ) -> None:
+        self.registry = registry
+        self.lookup = lookup
         self.turns = turns
         self._history = history
         self._later = later
         self._clock = clock
         self._followers: dict[BatchSubscription, None] = {}
         self._changed: dict[int, set[int]] = {}
-        self._gone: set[int] = set()
+        self._removed: set[int] = set()
         self._pacers: dict[int, Pacer] = {}
-        book.on_change(self._batch_changed)
 
     @property
     def seq(self) -> int:
-        """The number up to which the pictures are drawn."""
+        """The position in the history up to which frames are current."""
         return self._history.seq
 
     def follow(self, subscription: BatchSubscription) -> None:
-        """Send changes to a subscription."""
+        """Start to send changes to a subscription."""
         self._followers[subscription] = None
 
-    def leave(self, subscription: BatchSubscription) -> None:
-        """Send it nothing more."""
+    def unfollow(self, subscription: BatchSubscription) -> None:
+        """Stop sending to a subscription."""
         self._followers.pop(subscription, None)
 
     def frame(self, subscription: BatchSubscription, batch: Batch, places: Iterable[int]) -> frames.Message:
-        """Return a batch with these of its requests."""
-        requests = [batch.request_shown(place) for place in places]
-        return frames.batch(subscription.number, self.seq, batch.shown(), requests)
+        """Return the frame of a batch and these of its requests."""
+        requests = [batch.request_as_dict(place) for place in places]
+        return frames.batch(subscription.number, self.seq, batch.as_dict(), requests)
 
-    def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
+    def apply_change(self, batch: Batch, places: Collection[int], what: str) -> None:
+        """Collect a change of a batch; it is sent soon. The registry calls this."""
         if what == "known":
             return
         if not any(follower.wants(batch) for follower in self._followers):
@@ -69,17 +80,17 @@ class BatchViews:
             pacer = Pacer(CHANGE_SECONDS, lambda: self._flush(batch), self._later, self._clock)
             self._pacers[batch.id] = pacer
         if what == "destroy":
-            self._gone.add(batch.id)
+            self._removed.add(batch.id)
         pacer.poke()
 
     def _flush(self, batch: Batch) -> None:
-        changed, gone = self._changed.pop(batch.id, set()), batch.id in self._gone
-        made: dict[Any, Shared[bytes]] = {}
+        changed, removed = self._changed.pop(batch.id, set()), batch.id in self._removed
+        shared: dict[Any, Shared[bytes]] = {}
         for follower in list(self._followers):
             if not follower.wants(batch):
                 continue
-            if gone and follower.batch is not None:
-                last = list(islice(follower.pieces(batch, changed), 2))
+            if removed and follower.batch is not None:
+                last = list(islice(follower.chunks(batch, changed), 2))
                 follower.connection.send(*(last[0] if len(last) == 1 else [self.frame(follower, batch, ())]))
                 follower.over(ApiError("not_found", "the batch was forgotten"))
                 continue
@@ -88,31 +99,31 @@ class BatchViews:
                 continue
             connection = follower.connection
             key = (follower.number, follower.collection, connection.wrap, connection.codec)
-            if key not in made:
-                made[key] = encode_change(connection, follower.pieces(batch, changed))
-            follower.send_change(made[key])
-        if batch.ended or gone:
+            if key not in shared:
+                shared[key] = encode_change(connection, follower.chunks(batch, changed))
+            follower.send_change(shared[key])
+        if batch.ended or removed:
             self._forget(batch)
 
     def _forget(self, batch: Batch) -> None:
-        """Keep nothing of a batch that nobody follows, or that changes no more: each has one change more, its end."""
+        """Drop what is kept for a batch without followers, or one that has ended and changes only once more."""
         self._changed.pop(batch.id, None)
-        self._gone.discard(batch.id)
+        self._removed.discard(batch.id)
         pacer = self._pacers.pop(batch.id, None)
         if pacer is not None:
             pacer.end()
 
 
 class BatchSubscription(SnapshotSubscription):
-    """One client's view of a batch, or of all that may be seen.
+    """One client's subscription to a batch, or to all batches that it may see.
 
     :param batch: None for all
-    :param collection: whether the requests that changed come with it
+    :param collection: whether frames include the requests that changed
     """
 
     def __init__(
         self,
-        views: BatchViews,
+        feed: BatchFeed,
         connection: Connection,
         number: int,
         session: Session,
@@ -120,64 +131,64 @@ class BatchSubscription(SnapshotSubscription):
         *,
         collection: bool = True,
     ) -> None:
-        super().__init__(views, connection, number, session)
+        super().__init__(feed, connection, number, session)
         self.batch = batch
         self.collection = collection and batch is not None
-        self._batches = views
+        self._feed = feed
         if batch is not None:
-            views.book.hold(batch)
+            feed.lookup.hold(batch)
 
     def wants(self, batch: Batch) -> bool:
-        """Tell whether it follows this batch."""
+        """Return whether it follows this batch."""
         return batch is self.batch or (self.batch is None and may_see(self.session.viewer, batch))
 
     def start(self) -> None:
         """Follow, and send the snapshot."""
-        self._batches.follow(self)
+        self._feed.follow(self)
         self.send_snapshot(self._snapshot())
 
     def regroup(self) -> None:
-        """End when the batch may not be seen any more."""
+        """End if the user may not see the batch any more."""
         if self.batch is not None and not may_see(self.session.viewer, self.batch):
-            self.over(ApiError("forbidden", "this batch may not be seen by you any more"))
+            self.over(ApiError("forbidden", "you may not see this batch any more"))
 
-    def over(self, fault: ApiError) -> None:
-        """End, and say why."""
+    def over(self, error: ApiError) -> None:
+        """End, and send the reason."""
         self.connection.remove(self.number)
-        self.connection.send(frames.ended(self.number, fault))
+        self.connection.send(frames.ended(self.number, error))
 
     def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
-        """Send what changed while the snapshot was drawn."""
-        self.send_snapshot(self._behind(postponed))
+        """Send what changed while the snapshot was sent."""
+        self.send_snapshot(self._changes(postponed))
 
     def stop(self) -> None:
         """Send nothing more."""
         super().stop()
-        self._batches.leave(self)
+        self._feed.unfollow(self)
         if self.batch is not None:
-            self._batches.book.let_go(self.batch)
+            self._feed.lookup.release(self.batch)
 
-    def pieces(self, batch: Batch, places: Iterable[int]) -> Iterator[Chunk]:
-        """Draw a batch with these of its requests, a frame's worth at a time."""
+    def chunks(self, batch: Batch, places: Iterable[int]) -> Iterator[Chunk]:
+        """Yield a batch and these of its requests, in chunks that fit into one frame each."""
         wanted = sorted(places) if self.collection and batch.requests is not None else ()
-        for piece in cut(wanted, batch.weigh, self.chunk_bytes):
-            yield [self._batches.frame(self, batch, piece)]
+        for chunk in cut(wanted, batch.request_bytes, self.chunk_bytes):
+            yield [self._feed.frame(self, batch, chunk)]
 
     def _snapshot(self) -> Iterator[Chunk]:
         if self.batch is not None:
-            yield from self.pieces(self.batch, range(self.batch.total))
+            yield from self.chunks(self.batch, range(self.batch.total))
             return
-        for batch in list(self._batches.book.known()):
+        for batch in list(self._feed.registry.known()):
             if not batch.ended and self.wants(batch):
-                yield from self.pieces(batch, ())
+                yield from self.chunks(batch, ())
 
-    def _behind(self, behind: set[tuple[str, Any]]) -> Iterator[Chunk]:
+    def _changes(self, postponed: set[tuple[str, Any]]) -> Iterator[Chunk]:
         places: dict[str, list[int]] = {}
-        for id_, place in behind:
+        for id_, place in postponed:
             changed = places.setdefault(id_, [])
             if place >= 0:
                 changed.append(place)
         for id_, changed in places.items():
-            batch = self._batches.book.get(int(id_))
+            batch = self._feed.registry.get(int(id_))
             if batch is not None:
-                yield from self.pieces(batch, changed)
+                yield from self.chunks(batch, changed)

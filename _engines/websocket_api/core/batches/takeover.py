@@ -1,10 +1,10 @@
-"""Finds batches whose driver is gone, and takes them over (core/batches/lease.py tells by which rule)."""
+"""Finds batches whose driver is gone, and takes them over (lease.py has the rules)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...errors import ApiError
@@ -12,22 +12,21 @@ from .batch import Batch
 from .lease import QUICK_SECONDS, SETTLE_SECONDS, Lease
 from .reader import BatchReader, Store
 from .registry import BatchRegistry
+from .remote_cancel import RemoteCancel
 from .request import ENDED
+from .runner import BatchRunner
+from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
-AROUND_SECONDS = 5.0  # between two looks at what other masters have stored
-AT_ONCE = 32
-"""Batches that are read or written at once: thousands may be left by a master, and others want to use the store too."""
-
-Then = Callable[[Batch, Mapping[str, Any], float, bool], Awaitable[None]]
-"""``await then(batch, record, when the record was read, whether it was ordered to be stopped)``."""
+DISCOVER_SECONDS = 5.0  # between two reads of what other masters have stored
+MAX_AT_ONCE = 32
+"""Batches read or written at the same time. A master may leave thousands, and other work needs the store too."""
 
 
 class Takeover:
-    """Looks after the batches that others drive.
+    """Watches the batches that others drive.
 
-    :param then: called with a batch that is this engine's now
     :param clock: seconds, monotonic
     """
 
@@ -35,85 +34,95 @@ class Takeover:
         self,
         *,
         store: Store,
-        book: BatchRegistry,
+        registry: BatchRegistry,
         reader: BatchReader,
+        writer: BatchWriter,
+        runner: BatchRunner,
+        remote: RemoteCancel,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[Any]],
-        then: Then,
     ) -> None:
         self._store = store
-        self._book = book
+        self._registry = registry
         self._reader = reader
+        self._writer = writer
+        self._runner = runner
+        self._remote = remote
         self._clock = clock
         self._sleep = sleep
-        self._then = then
-        self._around = clock() - AROUND_SECONDS
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._discovered = clock() - DISCOVER_SECONDS
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def look(self, lease: Lease) -> None:
-        """Follow those that somebody watches, and now and then look at all; called every second.
+    async def tick(self, lease: Lease) -> None:
+        """Refresh the batches that clients follow, and sometimes check all; called every second.
 
         :raises ApiError: master_unavailable
         """
         others = self._reader.unended()
         for batch in others:
-            if self._book.held(batch):
+            if self._registry.is_held(batch):
                 await self._reader.refresh(batch)
-        # After a start at once: what an earlier run of this very master drove waits for nobody.
-        if self._clock() - self._around < AROUND_SECONDS and all(map(self._reader.was_read, others)):
+        # Right after a start: the batches of an earlier run of this master have no other driver.
+        if self._clock() - self._discovered < DISCOVER_SECONDS and all(map(self._reader.was_read, others)):
             return
-        self._around = self._clock()
-        await self._reader.look_around()
+        self._discovered = self._clock()
+        await self._reader.discover()
         others = self._reader.unended()
-        # All are waited for, whatever one of them comes to: what would go on beside the next look would be tried twice.
+        # Wait for all, whatever happens to one: an attempt that outlives this tick would be started twice.
         ends = await asyncio.gather(*(self._try(batch, lease) for batch in others), return_exceptions=True)
-        faults = [(batch, end) for batch, end in zip(others, ends, strict=True) if end is not None]
-        for batch, fault in faults:
-            if not isinstance(fault, ApiError):
-                log.error("batch %d could not be taken over", batch.id, exc_info=fault)
-        for _, fault in faults:
-            if isinstance(fault, ApiError):
-                raise fault
+        errors = [(batch, end) for batch, end in zip(others, ends, strict=True) if end is not None]
+        for batch, error in errors:
+            if not isinstance(error, ApiError):
+                log.error("cannot take over batch %d", batch.id, exc_info=error)
+        for _, error in errors:
+            if isinstance(error, ApiError):
+                raise error
 
     async def _try(self, batch: Batch, lease: Lease) -> None:
-        async with self._room:
+        async with self._slots:
             if not await self._claim(batch, lease):
                 return
         await self._sleep(SETTLE_SECONDS)
-        async with self._room:
-            await self._go_on(batch, lease)
+        async with self._slots:
+            await self._start(batch, lease)
 
     async def _claim(self, batch: Batch, lease: Lease) -> bool:
-        """Write this engine's name into the record of a batch whose driver is gone; tell whether that was done."""
+        """Write this engine's name into the record of a batch whose driver is gone; return whether it did."""
         began = self._clock()
         stored = await self._store.record(batch.id)
         if stored is None:
             self._reader.forget(batch)
             lease.forget(batch.id)
             return False
-        if stored["status"] in ENDED or not (lease.ours(stored) or lease.void(batch.id, stored)):
-            await self._reader.follow(batch, stored)
+        if stored["status"] in ENDED or not (lease.is_ours(stored) or lease.is_expired(batch.id, stored)):
+            await self._reader.apply(batch, stored)
             return False
-        was = stored["driver"]["master"]
-        jobs = [[*row[:4], row[4] or was != lease.master] for row in stored["jobs"]]
+        before = stored["driver"]["master"]
+        jobs = [[*row[:4], row[4] or before != lease.master] for row in stored["jobs"]]
         await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
         return self._clock() - began <= QUICK_SECONDS
 
-    async def _go_on(self, batch: Batch, lease: Lease) -> None:
-        """Hand a batch on whose record still names this engine."""
+    async def _start(self, batch: Batch, lease: Lease) -> None:
+        """Drive a batch if its record still names this engine."""
         began, settled = self._clock(), await self._store.record(batch.id)
-        if settled is None or not lease.ours(settled) or batch.id in self._reader.driven:
+        if settled is None or not lease.is_ours(settled) or batch.id in self._reader.driven:
             return
         lease.forget(batch.id)
         try:
-            order = await self._store.ordering(batch.id)
-            await self._reader.take(batch, settled)
-        except ApiError as fault:
-            if fault.code != "not_found":
+            cancel = await self._store.cancel(batch.id)
+            await self._reader.load(batch, settled)
+        except ApiError as error:
+            if error.code != "not_found":
                 raise
-            log.error("batch %d cannot go on, and is shown no more: %s", batch.id, fault.message)
+            log.error("batch %d cannot go on, and is hidden: %s", batch.id, error.message)
             self._reader.hidden.add(batch.id)
             self._reader.forget(batch)
             return
-        if self._reader.get(batch.id) is batch:  # else another master removed it meanwhile
-            await self._then(batch, settled, began, order is not None)
+        if self._reader.get(batch.id) is not batch:
+            return  # another master removed it in the meantime
+        self._writer.take_over(batch, settled, began)
+        if cancel is not None or self._remote.has_written(batch):
+            # Set before anything is sent. The next tick handles the rest of the cancel request.
+            batch.final = batch.final or "canceled"
+        log.info("batch %d goes on here", batch.id)
+        self._runner.resume(batch)

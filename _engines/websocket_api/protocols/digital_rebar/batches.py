@@ -11,7 +11,8 @@ from ...core.access.turns import Turns
 from ...core.access.visibility import Viewer
 from ...core.batches.batch import Batch
 from ...core.batches.ids import request_id
-from ...core.batches.registry import BatchRegistry, may_see
+from ...core.batches.lookup import BatchLookup
+from ...core.batches.registry import may_see
 from ...core.batches.request import ENDED
 from ...core.delivery.pacing import Pacer
 from ...core.delivery.snapshots import CHANGE_SECONDS
@@ -31,10 +32,10 @@ class RebarBatchEvents:
     """
 
     def __init__(
-        self, *, rebar: RebarClients, book: BatchRegistry, later: Later, clock: Callable[[], float], turns: Turns
+        self, *, rebar: RebarClients, lookup: BatchLookup, later: Later, clock: Callable[[], float], turns: Turns
     ) -> None:
         self._rebar = rebar
-        self._book = book
+        self._lookup = lookup
         self._later = later
         self._clock = clock
         self._pacers: dict[int, Pacer] = {}
@@ -42,9 +43,8 @@ class RebarBatchEvents:
         self._turns = turns
         self._waiting: dict[Share, deque[tuple[Batch, Iterator[None]]]] = {}
         """What is still to be told by the batches' owners, of batches that are kept in memory until it is."""
-        book.on_change(self._batch_changed)
 
-    def _batch_changed(self, batch: Batch, places: Collection[int], what: str) -> None:
+    def apply_change(self, batch: Batch, places: Collection[int], what: str) -> None:
         if what == "known" or not self._rebar.has_clients:
             self._pacers.pop(batch.id, None)
             self._changed.pop(batch.id, None)
@@ -70,7 +70,7 @@ class RebarBatchEvents:
 
     def _tell(self, batch: Batch, telling: Iterator[None]) -> None:
         """Tell something in its turn: a batch of a hundred thousand requests is not told in one go."""
-        self._book.hold(batch)
+        self._lookup.hold(batch)
         share = Share(batch.user, batch.eauth)
         waiting = self._waiting.setdefault(share, deque())
         waiting.append((batch, telling))
@@ -86,7 +86,7 @@ class RebarBatchEvents:
                     self._turns.again(share, partial(self._go, share))
                     return
             waiting.popleft()
-            self._book.let_go(batch)
+            self._lookup.release(batch)
         del self._waiting[share]
 
     def _created(self, batch: Batch) -> Iterator[None]:
@@ -99,7 +99,7 @@ class RebarBatchEvents:
 
     def _say(self, batch: Batch, action: str) -> None:
         def shown(viewer: Viewer) -> dict[str, Any] | None:
-            return batch.shown() if may_see(viewer, batch) else None
+            return batch.as_dict() if may_see(viewer, batch) else None
 
         self._rebar.announce("batches", action, str(batch.id), f"user:{batch.user}", shown)
 
@@ -110,7 +110,7 @@ class RebarBatchEvents:
             ended = batch.at(place).status in ENDED
 
             def shown(viewer: Viewer, place: int = place) -> dict[str, Any] | None:
-                return batch.request_shown(place) if may_see(viewer, batch) else None
+                return batch.request_as_dict(place) if may_see(viewer, batch) else None
 
             said = "save" if ended else action
             self._rebar.announce("requests", said, str(request_id(batch.id, place)), f"user:{batch.user}", shown)

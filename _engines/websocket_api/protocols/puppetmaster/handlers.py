@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 from ...core.access.sessions import Session
-from ...core.batches.ids import request_id
+from ...core.batches.lookup import BatchNotFound
 from ...core.delivery.caller import Caller
-from ...core.delivery.codecs import Codec, OneByOne
+from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
-from ...core.delivery.decoding import read_json
-from ...core.events.encoding import encode
-from ...core.events.event import Event
 from ...errors import FORBIDDEN, MAX_FAULTS, OWN_FAULT, TOKEN_ENDED, ApiError
 from ..connections import Connections
 from ..salt_api.handlers import SaltHandler
 from ..salt_api.resources import JobsHandler
 from ..websocket.handler import SocketHandler
+from .codec import BatchCodec, batch_object, not_found, request_object
 
-MOST_IDS = 100  # in every object that a websocket sends; a larger batch has its ids in the first one only
 JID_LENGTH = 20
 NORMAL = 1000  # RFC 6455 section 7.4.1: all is said
 CLOSES = {
@@ -46,10 +43,21 @@ class BatchHandler(SaltHandler):
         if wrong:
             faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:MAX_FAULTS]]
             raise ApiError("bad_message", f"{faults[0]['path']} is not a field of a batch", faults)
-        self.reply(await self.ask("batch", **sent))
+        self.reply(batch_object(await self.ask("batch", **sent)))
 
-    def asked_for(self) -> dict[str, Any]:
-        """Return the fields that the query means."""
+    async def ask_for(self, operation: str, kind: str, id_: str, **fields: Any) -> Any:
+        """Run an operation on one batch or request.
+
+        :param kind: batch or request
+        :raises ApiError: not_found, in the puppetmaster's words
+        """
+        try:
+            return await self.ask(operation, **{kind: known_id(id_, kind)}, **fields)
+        except BatchNotFound:
+            raise not_found(kind, id_) from None
+
+    def query_fields(self) -> dict[str, Any]:
+        """Return the fields that the query has."""
         fields: dict[str, Any] = {"collection": is_true(self.get_query_argument("collection", ""))}
         for name in ("offset", "limit"):
             if (text := self.get_query_argument(name, None)) is not None:
@@ -62,7 +70,7 @@ class BatchesHandler(BatchHandler):
 
     async def get(self) -> None:
         """List batches."""
-        self.reply(await self.ask("list_batches"))
+        self.reply([batch_object(batch) for batch in await self.ask("list_batches")])
 
     async def post(self) -> None:
         """Make a batch."""
@@ -82,13 +90,14 @@ class OneBatchHandler(BatchHandler):
 
     async def get(self, id_: str) -> None:
         """Tell of a batch."""
-        self.reply(await self.ask("get_batch", batch=known_id(id_, "batch"), **self.asked_for()))
+        found = await self.ask_for("get_batch", "batch", id_, **self.query_fields())
+        self.reply(batch_object(found))
 
     async def delete(self, id_: str) -> None:
         """Cancel a batch and forget it."""
         if len(id_) == JID_LENGTH:
             raise ApiError("bad_message", "a job cannot be deleted; `cancel` stops it", status=405)
-        await self.ask("cancel_batch", batch=known_id(id_, "batch"), forget=True)
+        await self.ask_for("cancel_batch", "batch", id_, forget=True)
         self.set_status(204)
         self.clear_header("Content-Type")
         self.finish()
@@ -99,58 +108,7 @@ class RequestHandler(BatchHandler):
 
     async def get(self, id_: str) -> None:
         """Tell of a request."""
-        self.reply(await self.ask("get_batch", request=known_id(id_, "request")))
-
-
-class BatchCodec(OneByOne):
-    """Makes of frames what the puppetmaster's clients know: the batch object, and nothing else.
-
-    :param over: called with the error that says why nothing comes any more
-    """
-
-    name = "puppetmaster"
-    binary = False
-
-    def __init__(self, over: Callable[[dict[str, Any]], None]) -> None:
-        self._over = over
-        self._known: set[int] = set()
-        """Batches whose ids this client has."""
-
-    def forget(self) -> None:
-        """Call nobody any more: the client is gone."""
-        self._over = lambda error: None
-
-    def encode(self, value: Any) -> bytes:
-        """Return the object of a batch frame, and nothing for anything else."""
-        if not isinstance(value, dict) or "subscription" not in value:
-            return b""
-        if value.get("type") == "ended":
-            self._over(value["error"])
-        if value.get("type") != "batch":
-            return b""
-        batch = dict(value["batch"])
-        if value["requests"]:
-            batch["requests"] = value["requests"]
-        elif batch["totalCount"] <= MOST_IDS or batch["id"] not in self._known:
-            batch["requests"] = [request_id(batch["id"], place) for place in range(batch["totalCount"])]
-        self._known.add(batch["id"])
-        return encode(batch)
-
-    def decode(self, data: str | bytes) -> Any:
-        """Return what a client sent."""
-        return read_json(data) if isinstance(data, str) else None
-
-    def body(self, event: Event, body: bytes) -> bytes:
-        """Return nothing: events are not sent here."""
-        return b""
-
-    def event(self, number: int, body: bytes) -> bytes:
-        """Return nothing."""
-        return b""
-
-    def events(self, number: int, bodies: Any) -> bytes:
-        """Return nothing."""
-        return b""
+        self.reply(request_object(await self.ask_for("get_batch", "request", id_)))
 
 
 class BatchSocket(SocketHandler):
@@ -178,8 +136,10 @@ class BatchSocket(SocketHandler):
         try:
             self._fields["batch"] = known_id(id_, "batch")
             await self._once(self.session, "get_batch", batch=self._fields["batch"])
-        except ApiError as fault:
-            self.refuse(fault)
+        except BatchNotFound:
+            self.refuse(not_found("batch", id_))
+        except ApiError as error:
+            self.refuse(error)
 
     def codec(self) -> Codec:
         """Return the format of this client's messages."""
@@ -230,7 +190,7 @@ def known_id(text: str, what: str) -> Any:
     :raises ApiError: not_found for a number that is no id of ours
     """
     if re.fullmatch(r"[0-9]+", text) and not (len(text) <= 16 and 0 < int(text) < 2**53):
-        raise ApiError("not_found", f"Can't find {what} id: {text[:40]}")
+        raise not_found(what, text)
     return number(text)
 
 

@@ -88,7 +88,7 @@ async def test_canceling_drops_what_was_not_published() -> None:
     batch = await one.batch(*["a"] * 10)
     await masters.pass_(3)
     sent = len(one.sent)
-    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    canceling = asyncio.ensure_future(one.canceler.cancel(batch))
     await settle()
     assert statuses(batch).count("canceled") == 10
     await masters.pass_(5)

@@ -10,13 +10,9 @@ from typing import Any
 
 from websocket_api.core.access.in_flight import JobsInFlight
 from websocket_api.core.access.sessions import Session
+from websocket_api.core.batches import build
 from websocket_api.core.batches.batch import Batch
-from websocket_api.core.batches.reader import BatchReader
-from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
-from websocket_api.core.batches.runner import BatchRunner
-from websocket_api.core.batches.subscriptions import BatchViews
-from websocket_api.core.batches.writer import BatchWriter
 from websocket_api.core.jobs.job import Job
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import Askers
@@ -33,8 +29,8 @@ class Store:
         self.shared = shared
         self.batches: dict[int, dict[str, Any]] = {}
         self.chunks: dict[tuple[int, int], list[Any]] = {}
-        self.whats: dict[int, list[dict[str, Any]]] = {}
-        self.ordering: dict[int, dict[str, Any]] = {}
+        self.calls: dict[int, list[dict[str, Any]]] = {}
+        self.cancels: dict[int, dict[str, Any]] = {}
         self.masters: dict[int, tuple[str, int]] = {}
         self.fails = False
         self.writes = 0
@@ -78,7 +74,7 @@ class Access:
         return [copy.deepcopy(store.chunks.get((id_, number), [])) for number in numbers]
 
     async def calls(self, id_: int) -> list[dict[str, Any]]:
-        return copy.deepcopy((await self._open()).whats.get(id_, []))
+        return copy.deepcopy((await self._open()).calls.get(id_, []))
 
     async def write(
         self,
@@ -94,30 +90,30 @@ class Access:
         store.writes += 1
         store.written_chunks += len(chunks)
         if calls is not None:
-            store.whats[id_] = copy.deepcopy(calls)
+            store.calls[id_] = copy.deepcopy(calls)
         store.chunks.update({(id_, number): rows for number, rows in chunks.items()})
         store.batches[id_] = record
 
     async def remove(self, id_: int) -> None:
         store = await self._open()
         store.batches.pop(id_, None)
-        store.whats.pop(id_, None)
+        store.calls.pop(id_, None)
         for key in [key for key in store.chunks if key[0] == id_]:
             del store.chunks[key]
 
-    async def order(self, id_: int, what: Mapping[str, Any]) -> None:
-        (await self._open()).ordering[id_] = dict(what)
+    async def write_cancel(self, id_: int, fields: Mapping[str, Any]) -> None:
+        (await self._open()).cancels[id_] = dict(fields)
 
-    async def orders(self) -> dict[int, dict[str, Any]]:
-        return dict((await self._open()).ordering)
+    async def cancels(self) -> dict[int, dict[str, Any]]:
+        return dict((await self._open()).cancels)
 
-    async def ordering(self, id_: int) -> dict[str, Any] | None:
-        return (await self._open()).ordering.get(id_)
+    async def cancel(self, id_: int) -> dict[str, Any] | None:
+        return (await self._open()).cancels.get(id_)
 
-    async def ordered(self, id_: int) -> None:
-        (await self._open()).ordering.pop(id_, None)
+    async def remove_cancel(self, id_: int) -> None:
+        (await self._open()).cancels.pop(id_, None)
 
-    async def number(self, identity: str, most: int) -> tuple[int, int]:
+    async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
         masters = (await self._open()).masters
         for number, (known, last) in masters.items():
             if known == identity:
@@ -125,7 +121,7 @@ class Access:
         masters[len(masters)] = identity, 0
         return len(masters) - 1, 0
 
-    async def given(self, identity: str, number: int, last: int) -> None:
+    async def write_last(self, identity: str, number: int, last: int) -> None:
         (await self._open()).masters[number] = identity, last
 
 
@@ -211,38 +207,29 @@ class Master:
         self.accounts = accounts
         self.store = store
         self.access = Access(store, identity)
-        self.book = BatchRegistry()
         self.session = self.world.session(".*", user="ann")
         accounts.sessions[self.session.token] = self.session
         self.salt = Salt(self)
-        self.keeper = BatchWriter(
-            store=self.access,
-            book=self.book,
-            reader=BatchReader(self.access, self.book),
-            run=run,
-            keep_seconds=7 * 86_400,
-            clock=time,
-            wall=time,
-            sleep=self._sleep,
-        )
         self.in_flight = JobsInFlight(
             places, seconds=60, limit="batch_jobs_in_flight", askers=Askers(time), book=self.world.book, clock=time
         )
-        self.dispatch = BatchRunner(
-            jobs=self.world.book,
-            batches=self.book,
-            keeper=self.keeper,
-            sessions=accounts,  # type: ignore[arg-type]
+        self.batches = build(
+            store=self.access,
             salt=self.salt,
+            jobs=self.world.book,
+            sessions=accounts,  # type: ignore[arg-type]
+            history=self.world.history,
+            in_flight=self.in_flight,
+            turns=self.world.turns,
+            run=run,
+            keep_seconds=7 * 86_400,
             later=time.later,
             clock=time,
             wall=time,
-            in_flight=self.in_flight,
             sleep=self._sleep,
         )
-        self.views = BatchViews(
-            book=self.book, history=self.world.history, later=time.later, clock=time, turns=self.world.turns
-        )
+        self.registry, self.lookup, self.feed = self.batches.registry, self.batches.lookup, self.batches.feed
+        self.writer, self.runner, self.canceler = self.batches.writer, self.batches.runner, self.batches.canceler
 
     async def _sleep(self, seconds: float) -> None:
         woken = asyncio.get_running_loop().create_future()
@@ -259,12 +246,12 @@ class Master:
         owner = session or self.session
         fields = {"created": self.time(), "token": owner.token, **more}
         requests = [Request(minion, 0) for minion in minions]
-        made = await self.keeper.create(
+        made = await self.writer.create(
             lambda id_: Batch(id_, owner.user, "pam", [call], requests, **fields), len(requests)
         )
         if held:
-            self.book.hold(made)
-        self.dispatch.start(made, owner)
+            self.lookup.hold(made)
+        self.runner.start(made, owner)
         await settle()
         return made
 
@@ -312,7 +299,8 @@ class Masters:
 
     def kill(self, master: Master) -> None:
         """Let an engine be gone, in the middle of whatever it does."""
-        master.dispatch.close()
+        master.canceler.close()
+        master.batches.driven.close()
         ticking = self.all.pop(master)
         if ticking is not None:
             ticking.cancel()
@@ -322,8 +310,7 @@ class Masters:
         ticking = self.all.pop(master)
         if ticking is not None:
             ticking.cancel()
-        await master.dispatch.stop()
-        await asyncio.wait([asyncio.ensure_future(master.keeper.close())], timeout=0.5)
+        await asyncio.wait([asyncio.ensure_future(master.batches.stop())], timeout=0.5)
 
     async def pass_(self, seconds: float) -> None:
         """Let time pass, a quarter of a second at a time, with every engine's ticks."""
@@ -341,8 +328,8 @@ class Masters:
 
 async def ticked(master: Master) -> None:
     """Let one engine do what it does every second."""
-    await master.keeper.tick()
-    await master.dispatch.tick()
+    await master.batches.maintenance.tick()
+    await master.batches.tick()
 
 
 async def settle() -> None:

@@ -18,24 +18,39 @@ def batch(*requests: tuple[str, int], **options: object) -> Batch:
     return Batch(4096, "ann", "pam", [PING, SLEEP], made, created=NOW, **options)  # type: ignore[arg-type]
 
 
-def test_a_batch_is_shown_as_the_puppetmasters_document_prints_it() -> None:
-    """Names, and times with milliseconds and a Z."""
-    shown = batch(("a", 0), ("b", 0), timeout=36000).shown(ids=True)
-    assert shown["createdAt"] == "2011-12-19T15:28:46.493Z"
-    assert shown["finishedAt"] is None
-    assert (shown["timeout"], shown["status"], shown["progress"]) == (36000, "pending", 0)
-    assert (shown["totalCount"], shown["doneCount"], shown["finishCount"], shown["errorCount"]) == (2, 0, 0, 0)
-    assert shown["requests"] == [8192, 12288]
+def test_a_batch_is_a_dict_in_snake_case() -> None:
+    """Times have milliseconds and a Z."""
+    shown = batch(("a", 0), ("b", 0), timeout=36000).as_dict(ids=True)
+    assert shown == {
+        "id": 4096,
+        "created_at": "2011-12-19T15:28:46.493Z",
+        "finished_at": None,
+        "timeout": 36000,
+        "concurrency": 0,
+        "on_error": "continue",
+        "status": "pending",
+        "progress": 0,
+        "total_count": 2,
+        "done_count": 0,
+        "error_count": 0,
+        "user": "ann",
+        "requests": [8192, 12288],
+    }
 
 
-def test_a_request_is_shown_as_the_puppetmasters_document_prints_it() -> None:
-    """A function is a resource, its arguments are data; an empty result while there is none."""
-    shown = batch(("a", 1)).request_shown(0)
-    assert (shown["method"], shown["resource"], shown["data"]) == ("post", "/test/sleep", {"__args": [1]})
-    assert shown["__request"] == {
-        "destination": "a",
-        "createdAt": "2011-12-19T15:28:46.493Z",
-        "finishedAt": None,
+def test_a_request_is_a_flat_dict_in_snake_case() -> None:
+    """The result is an empty object until the request ends."""
+    shown = batch(("a", 1)).request_as_dict(0)
+    assert shown == {
+        "id": 8192,
+        "minion": "a",
+        "fun": "test.sleep",
+        "arg": [1],
+        "kwarg": {},
+        "method": "post",
+        "resource": "/test/sleep",
+        "created_at": "2011-12-19T15:28:46.493Z",
+        "finished_at": None,
         "status": "pending",
         "progress": 0,
         "result": {},
@@ -105,7 +120,7 @@ def test_the_end_of_a_batch_is_that_of_its_requests(ends: list[str], status: str
     for place, end in enumerate(ends):
         assert not one.ended
         one.end(place, end, NOW + place)
-        one.look_whether_ended(NOW + place)
+        one.finish_if_done(NOW + place)
     assert (one.status, one.done, one.errors, one.finished) == (status, done, errors, NOW + 1)
 
 
@@ -115,9 +130,9 @@ def test_a_batch_that_was_ended_says_how_whatever_its_requests_came_to(final: st
     one = batch(("a", 0))
     one.final = final
     one.end_all({"pending"}, final, NOW, {})
-    assert one.look_whether_ended(NOW)
+    assert one.finish_if_done(NOW)
     assert one.status == final
-    assert not one.look_whether_ended(NOW)
+    assert not one.finish_if_done(NOW)
 
 
 def test_what_is_not_sent_any_more_is_not_kept_to_be_sent() -> None:
@@ -186,7 +201,7 @@ def test_a_late_return_of_a_silent_minion_counts_while_the_batch_runs() -> None:
     assert one.end(0, "resolved", NOW + 1, result=True, late=True)
     assert (one.done, one.errors) == (1, 0)
     one.end(1, "error", NOW)
-    one.look_whether_ended(NOW)
+    one.finish_if_done(NOW)
     assert not one.end(1, "resolved", NOW, late=True)
 
 
@@ -194,7 +209,7 @@ def test_a_large_return_stays_in_its_job() -> None:
     """A batch is written again and again: it must not carry what the job cache has."""
     one = batch(("a", 0))
     job = one.send(one.next(), NOW)
-    one.told(job, "20111219152846512345")
+    one.set_jid(job, "20111219152846512345")
     one.end(0, "resolved", NOW, result="x" * RESULT_BYTES, size=RESULT_BYTES + 2)
     assert one.at(0).result["jid"] == "20111219152846512345"
     assert one.at(0).result["bytes"] == RESULT_BYTES + 2
@@ -205,6 +220,6 @@ def test_the_token_is_forgotten_at_the_end() -> None:
     one = batch(("a", 0), token="b" * 64)
     one.send(one.next(), NOW)
     one.end(0, "resolved", NOW)
-    one.look_whether_ended(NOW)
+    one.finish_if_done(NOW)
     assert one.token is None
-    assert "token" not in one.shown()
+    assert "token" not in one.as_dict()

@@ -11,7 +11,7 @@ LATE = 3_700_000_000.0  # 2087
 def test_ids_are_below_2_to_the_53_and_never_as_long_as_a_jid() -> None:
     """JavaScript counts exactly up to there, and /jobs/ID is a batch or a job by its length."""
     for now in (NOW, LATE):
-        batch = Ids(MASTERS - 1, 0, lambda now=now: now).take(100_000)
+        batch = Ids(MASTERS - 1, 0, lambda now=now: now).allocate(100_000)
         assert request_id(batch, 99_999) < 2**53
         assert len(str(request_id(batch, 99_999))) < 20
 
@@ -20,7 +20,7 @@ def test_batches_and_requests_never_share_a_number() -> None:
     """Not even when ten batches are made in the same millisecond."""
     ids, seen = Ids(7, 0, lambda: NOW), set()
     for _ in range(10):
-        batch = ids.take(50)
+        batch = ids.allocate(50)
         numbers = {batch, *(request_id(batch, place) for place in range(50))}
         assert len(numbers) == 51
         assert seen.isdisjoint(numbers)
@@ -30,7 +30,7 @@ def test_batches_and_requests_never_share_a_number() -> None:
 def test_two_masters_never_give_the_same_number() -> None:
     """Though their clocks show the same."""
     first, second = Ids(1, 0, lambda: NOW), Ids(2, 0, lambda: NOW)
-    one, other = first.take(1000), second.take(1000)
+    one, other = first.allocate(1000), second.allocate(1000)
     assert {request_id(one, place) for place in range(1000)}.isdisjoint(
         {request_id(other, place) for place in range(1000)} | {other}
     )
@@ -39,14 +39,14 @@ def test_two_masters_never_give_the_same_number() -> None:
 def test_after_a_restart_numbers_go_on_behind_those_that_were_given() -> None:
     """A large batch takes more milliseconds than have passed."""
     before = Ids(1, 0, lambda: NOW)
-    batch = before.take(100_000)
+    batch = before.allocate(100_000)
     after = Ids(1, before.last, lambda: NOW + 1)
-    assert after.take(1) > request_id(batch, 99_999)
+    assert after.allocate(1) > request_id(batch, 99_999)
 
 
 def test_a_request_leads_to_its_batch() -> None:
     """By arithmetic alone."""
-    batch = Ids(9, 0, lambda: NOW).take(10)
+    batch = Ids(9, 0, lambda: NOW).allocate(10)
     assert place_of(batch, request_id(batch, 4)) == 4
     assert place_of(batch, batch) is None
     assert place_of(batch, request_id(batch, 4) + 1) is None

@@ -27,12 +27,12 @@ def test_what_is_read_is_what_was_written() -> None:
     """In any state that a request can be in."""
     batch = made(1200)
     job = batch.send(batch.next(), NOW)
-    batch.told(job, "20111219152846512345")
+    batch.set_jid(job, "20111219152846512345")
     batch.report(0, 40.0, "busy")
     batch.end(1, "error", NOW, result={"a": [1]}, retcode=3)
     again = stored(batch)
-    assert again.shown(ids=True) == batch.shown(ids=True)
-    assert [again.request_shown(place) for place in range(5)] == [batch.request_shown(place) for place in range(5)]
+    assert again.as_dict(ids=True) == batch.as_dict(ids=True)
+    assert [again.request_as_dict(place) for place in range(5)] == [batch.request_as_dict(place) for place in range(5)]
     assert again.next() == batch.next() == [3]
     assert again.jobs[1].places == {"m0": 0, "m2": 2}
     assert again.jobs[1].jid == "20111219152846512345"
@@ -70,7 +70,7 @@ def test_a_head_can_be_shown_without_its_requests() -> None:
     batch.end(0, "resolved", NOW)
     head = records.head(records.record(batch))
     assert head.requests is None
-    assert head.shown(ids=True) == batch.shown(ids=True)
+    assert head.as_dict(ids=True) == batch.as_dict(ids=True)
 
 
 def test_sent_without_a_record_of_the_job_is_pending_still() -> None:

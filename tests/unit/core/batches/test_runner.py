@@ -136,7 +136,7 @@ async def test_canceling_ends_what_runs_and_sends_nothing_more() -> None:
     batch = await one.batch("a", "b", "c", concurrency=2)
     await masters.pass_(2)
     one.returns(one.last, "a")
-    await one.dispatch.cancel(batch)
+    await one.canceler.cancel(batch)
     assert one.salt.stopped == [(one.last, ["b"])]
     assert (batch.status, batch.done) == ("canceled", 1)
     await masters.pass_(2)
@@ -151,7 +151,7 @@ async def test_canceling_finds_a_job_whose_id_is_not_known_yet() -> None:
     batch = await one.batch("a")
     await masters.pass_(0.5)
     assert (one.sent, batch.at(0).jid) == ([["a"]], None)
-    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    canceling = asyncio.ensure_future(one.canceler.cancel(batch))
     await masters.pass_(1.5)
     assert canceling.done()
     assert one.salt.stopped == [(one.last, ["a"])]
@@ -171,7 +171,7 @@ async def test_a_cancel_that_the_master_does_not_answer_is_tried_again(caplog: p
 
     one.salt.stop = failing  # type: ignore[method-assign]
     with pytest.raises(ApiError, match="the master does not answer"):
-        await one.dispatch.cancel(batch)
+        await one.canceler.cancel(batch)
     assert statuses(batch) == ["sent", "sent", "canceled"]
     with caplog.at_level(logging.WARNING):
         await masters.pass_(8)
@@ -195,13 +195,13 @@ async def test_what_cannot_be_stopped_is_watched_until_it_ends() -> None:
 
     one.salt.stop = failing  # type: ignore[method-assign]
     with pytest.raises(ApiError):
-        await one.dispatch.cancel(batch)
-    assert one.dispatch.watched() == [one.last]
+        await one.canceler.cancel(batch)
+    assert one.batches.returns.watched() == [one.last]
     one.returns(one.last, "a", retcode=1)
     one.silent(one.last, "b")
     await settle()
     assert (batch.status, statuses(batch)) == ("canceled", ["error", "canceled"])
-    assert one.dispatch.watched() == []
+    assert one.batches.returns.watched() == []
 
 
 async def test_a_cancel_goes_on_when_who_asked_has_gone_away() -> None:
@@ -217,7 +217,7 @@ async def test_a_cancel_goes_on_when_who_asked_has_gone_away() -> None:
         await stop(job, minions)
 
     one.salt.stop = slow  # type: ignore[method-assign]
-    asking = [asyncio.ensure_future(one.dispatch.cancel(batch)) for _ in range(2)]
+    asking = [asyncio.ensure_future(one.canceler.cancel(batch)) for _ in range(2)]
     await settle()
     asking[0].cancel()
     answers.set()

@@ -16,14 +16,14 @@ from tests.unit.core.batches.support import Master, Masters, settle, statuses
 
 def of(master: Master, batch: Batch) -> Batch:
     """Another master's view of a batch."""
-    found = master.book.get(batch.id)
+    found = master.registry.get(batch.id)
     assert found is not None
     return found
 
 
 async def whole(master: Master, batch: Batch) -> Batch:
     """The same, with the requests."""
-    return await master.book.whole(await master.book.visible(batch.id, master.session.viewer))
+    return await master.lookup.load(await master.lookup.visible(batch.id, master.session.viewer))
 
 
 async def test_a_restarted_engine_goes_on_at_once_and_sends_nothing_twice() -> None:
@@ -185,7 +185,7 @@ async def test_a_cancel_that_a_restart_breaks_off_goes_on_after_it(answers: bool
         raise ApiError("master_unavailable", "the master does not answer")
 
     one.salt.stop = never  # type: ignore[method-assign]
-    canceling = asyncio.ensure_future(one.dispatch.cancel(batch))
+    canceling = asyncio.ensure_future(one.canceler.cancel(batch))
     await masters.pass_(3)
     masters.kill(one)
     with pytest.raises(ApiError):
@@ -197,7 +197,7 @@ async def test_a_cancel_that_a_restart_breaks_off_goes_on_after_it(answers: bool
     await masters.pass_(8)
     after = of(again, batch)
     if not answers:
-        assert again.dispatch.watched() == [one.last]
+        assert again.batches.returns.watched() == [one.last]
         again.silent(one.last, "a", "b")
         await masters.pass_(2)
     else:
@@ -217,7 +217,7 @@ async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
     one.returns(one.last, "a")
     await masters.pass_(2)
     assert statuses(await whole(two, batch)) == ["resolved", "sent"]
-    assert seen.shown() == batch.shown()
+    assert seen.as_dict() == batch.as_dict()
     await masters.pass_(60)
     assert (one.sent, two.sent) == ([["a", "b"]], [])
 
@@ -229,10 +229,10 @@ async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_stat
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", "c")
     await masters.pass_(7)
-    seen = await two.book.visible(batch.id, two.session.viewer)
+    seen = await two.lookup.visible(batch.id, two.session.viewer)
     assert seen.requests is None
     requests, told = two.access.requests, []
-    two.book.on_change(lambda of_, places, what: told.append(what))
+    two.registry.on_change(lambda of_, places, what: told.append(what))
 
     async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
         rows = await requests(id_, numbers)
@@ -240,8 +240,8 @@ async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_stat
         return rows
 
     two.access.requests = slow  # type: ignore[method-assign]
-    two.book.hold(seen)
-    reading = asyncio.ensure_future(two.book.whole(seen))
+    two.lookup.hold(seen)
+    reading = asyncio.ensure_future(two.lookup.load(seen))
     for minions in ("a", "bc"):
         await masters.pass_(0.5)
         one.returns(one.last, *minions)
@@ -249,7 +249,7 @@ async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_stat
     await masters.pass_(12)
     assert reading.done()
     assert statuses(seen) == ["resolved"] * 3
-    assert seen.shown() == batch.shown()
+    assert seen.as_dict() == batch.as_dict()
     assert told.count("save") == 1
 
 
@@ -259,12 +259,12 @@ async def test_of_two_who_follow_at_once_the_slower_does_not_bring_back_what_is_
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b")
     await masters.pass_(7)
-    seen = await two.book.visible(batch.id, two.session.viewer)
-    two.book.hold(seen)
-    await two.book.whole(seen)
+    seen = await two.lookup.visible(batch.id, two.session.viewer)
+    two.lookup.hold(seen)
+    await two.lookup.load(seen)
     one.returns(one.last, "a")
     await masters.pass_(0.75)
-    await one.keeper.save(batch)
+    await one.writer.save(batch)
     requests, answers = two.access.requests, asyncio.Event()
 
     async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
@@ -273,7 +273,7 @@ async def test_of_two_who_follow_at_once_the_slower_does_not_bring_back_what_is_
         return rows
 
     two.access.requests = slow  # type: ignore[method-assign]
-    asking = asyncio.ensure_future(two.book.visible(batch.id, two.session.viewer))
+    asking = asyncio.ensure_future(two.lookup.visible(batch.id, two.session.viewer))
     await settle()
     two.access.requests = requests  # type: ignore[method-assign]
     one.returns(one.last, "b")
@@ -382,10 +382,10 @@ async def test_a_store_that_fails_makes_no_batch() -> None:
     with pytest.raises(ApiError) as caught:
         await one.batch("a")
     assert caught.value.code == "master_unavailable"
-    assert "not made" in caught.value.message
+    assert "not created" in caught.value.message
     masters.store.fails = False
     await masters.pass_(3)
-    assert (list(one.book.known()), masters.store.batches, one.sent) == ([], {}, [])
+    assert (list(one.registry.known()), masters.store.batches, one.sent) == ([], {}, [])
 
 
 async def test_a_store_that_fails_loses_no_running_batch(caplog: pytest.LogCaptureFixture) -> None:
@@ -442,22 +442,22 @@ async def test_an_order_between_a_start_and_the_taking_over_is_carried_out(
     again = await masters.start("one", "2")
     again.salt.cache = one.salt.cache
     told: list[str] = []
-    again.book.on_change(lambda of_, places, what: told.append(what))
+    again.registry.on_change(lambda of_, places, what: told.append(what))
     await masters.pass_(seconds)
-    seen = await again.book.visible(batch.id, again.session.viewer)
-    await again.keeper.orders.cancel(seen, forget=forget)
+    seen = await again.lookup.visible(batch.id, again.session.viewer)
+    await again.canceler.cancel(seen, forget=forget)
     if forget:
-        assert again.book.get(batch.id) is None
+        assert again.registry.get(batch.id) is None
         told.clear()
     one.returns(one.last, "a", heard=False)  # makes room
     await masters.pass_(20)
     assert again.sent == []
     if forget:
-        assert (list(again.book.known()), told) == ([], [])
+        assert (list(again.registry.known()), told) == ([], [])
         assert (masters.store.batches, masters.store.chunks) == ({}, {})
     else:
         assert seen.status == masters.store.batches[batch.id]["status"] == "canceled"
-    assert masters.store.ordering == {}
+    assert masters.store.cancels == {}
 
 
 @pytest.mark.parametrize("shared", [True, False])
@@ -469,15 +469,15 @@ async def test_an_order_that_a_restart_left_is_carried_out_after_the_next(shared
     await masters.pass_(2)
     masters.kill(one)
     two = await masters.start("one", "2")
-    await two.keeper.orders.cancel(of(two, batch), forget=True)
+    await two.canceler.cancel(of(two, batch), forget=True)
     masters.kill(two)
     three = await masters.start("one", "3")
     three.salt.cache = one.salt.cache
-    with pytest.raises(ApiError, match="Can't find batch id"):
-        await three.book.visible(batch.id, three.session.viewer)
+    with pytest.raises(ApiError, match="there is no batch"):
+        await three.lookup.visible(batch.id, three.session.viewer)
     await masters.pass_(15)
     assert (two.sent, three.sent, three.salt.stopped) == ([], [], [(one.last, ["a"])])
-    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+    assert (masters.store.batches, masters.store.cancels) == ({}, {})
 
 
 async def test_an_order_for_a_batch_whose_driver_is_gone_is_carried_out_by_who_takes_it_over() -> None:
@@ -488,10 +488,10 @@ async def test_an_order_for_a_batch_whose_driver_is_gone_is_carried_out_by_who_t
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(6)
     masters.kill(one)
-    await two.keeper.orders.cancel(await two.book.visible(batch.id, two.session.viewer), forget=True)
+    await two.canceler.cancel(await two.lookup.visible(batch.id, two.session.viewer), forget=True)
     await masters.pass_(40)
     assert (two.sent, two.salt.stopped) == ([], [(one.last, ["a"])])
-    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+    assert (masters.store.batches, masters.store.cancels) == ({}, {})
 
 
 async def test_an_order_reaches_the_driver_through_the_store() -> None:
@@ -500,14 +500,14 @@ async def test_an_order_reaches_the_driver_through_the_store() -> None:
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(3)
-    seen = await two.book.visible(batch.id, two.session.viewer)
-    await two.keeper.orders.cancel(seen, forget=True)
-    with pytest.raises(ApiError, match="Can't find batch id"):
-        await two.book.visible(batch.id, two.session.viewer)
+    seen = await two.lookup.visible(batch.id, two.session.viewer)
+    await two.canceler.cancel(seen, forget=True)
+    with pytest.raises(ApiError, match="there is no batch"):
+        await two.lookup.visible(batch.id, two.session.viewer)
     await masters.pass_(4)
     assert one.salt.stopped == [(one.last, ["a"])]
-    assert list(one.book.known()) == list(two.book.known()) == []
-    assert (masters.store.batches, masters.store.chunks, masters.store.ordering) == ({}, {}, {})
+    assert list(one.registry.known()) == list(two.registry.known()) == []
+    assert (masters.store.batches, masters.store.chunks, masters.store.cancels) == ({}, {}, {})
 
 
 async def test_an_order_whose_jobs_do_not_stop_costs_no_other_batch_its_lease() -> None:
@@ -523,14 +523,14 @@ async def test_an_order_whose_jobs_do_not_stop_costs_no_other_batch_its_lease() 
         await stop(job, minions)
 
     one.salt.stop = slow  # type: ignore[method-assign]
-    await two.keeper.orders.cancel(await two.book.visible(stopped.id, two.session.viewer), forget=False)
+    await two.canceler.cancel(await two.lookup.visible(stopped.id, two.session.viewer), forget=False)
     await masters.pass_(40)
-    assert not two.keeper.drives(going_on)
-    assert not two.keeper.drives(stopped)
+    assert not two.writer.drives(going_on)
+    assert not two.writer.drives(stopped)
     answers.set()
     await masters.pass_(2)
     assert [minions for _, minions in one.salt.stopped] == [["a"]]
-    assert (stopped.status, masters.store.ordering) == ("canceled", {})
+    assert (stopped.status, masters.store.cancels) == ("canceled", {})
 
 
 async def test_an_order_that_cannot_be_carried_out_now_is_told_once_and_tried_again(
@@ -547,13 +547,13 @@ async def test_an_order_that_cannot_be_carried_out_now_is_told_once_and_tried_ag
         raise fault
 
     one.salt.stop = failing  # type: ignore[method-assign]
-    await two.keeper.orders.cancel(await two.book.visible(batch.id, two.session.viewer), forget=False)
+    await two.canceler.cancel(await two.lookup.visible(batch.id, two.session.viewer), forget=False)
     with caplog.at_level(logging.WARNING):
         await masters.pass_(10)
-    assert caplog.messages == [f"the order to stop batch {batch.id} waits: the master does not answer"]
+    assert caplog.messages == [f"the remote cancel of batch {batch.id} waits: the master does not answer"]
     one.salt.stop = stop  # type: ignore[method-assign]
     await masters.pass_(2)
-    assert (batch.status, masters.store.ordering) == ("canceled", {})
+    assert (batch.status, masters.store.cancels) == ("canceled", {})
 
 
 async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() -> None:
@@ -562,13 +562,13 @@ async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() ->
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", held=False)
     await masters.pass_(3)
-    seen = await two.book.visible(batch.id, two.session.viewer)
+    seen = await two.lookup.visible(batch.id, two.session.viewer)
     one.returns(one.last, "a")
     await settle()
-    await two.keeper.orders.cancel(seen, forget=True)
+    await two.canceler.cancel(seen, forget=True)
     await masters.pass_(15)
-    assert list(one.book.known()) == list(two.book.known()) == []
-    assert (masters.store.batches, masters.store.ordering) == ({}, {})
+    assert list(one.registry.known()) == list(two.registry.known()) == []
+    assert (masters.store.batches, masters.store.cancels) == ({}, {})
 
 
 async def test_a_batch_that_two_forget_at_once_is_removed_once() -> None:
@@ -587,7 +587,7 @@ async def test_a_batch_that_two_forget_at_once_is_removed_once() -> None:
         at_once[0] -= 1
 
     one.access.remove = counted  # type: ignore[method-assign]
-    forgetting = [asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True)) for _ in range(4)]
+    forgetting = [asyncio.ensure_future(one.canceler.cancel(batch, forget=True)) for _ in range(4)]
     await asyncio.gather(*forgetting)
     assert (at_once, masters.store.batches) == ([0, 1], {})
 
@@ -599,9 +599,9 @@ async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_tur
     batch = await one.batch("a")
     await masters.pass_(2)
     stuck = one.access.stuck = asyncio.Event()
-    one.keeper.touch(batch, [0])
+    one.writer.mark(batch, [0])
     await masters.pass_(1)
-    forgetting = asyncio.ensure_future(one.keeper.orders.cancel(batch, forget=True))
+    forgetting = asyncio.ensure_future(one.canceler.cancel(batch, forget=True))
     await masters.pass_(2)
     stuck.set()
     await masters.pass_(2)
@@ -625,11 +625,11 @@ async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_ma
         await write(id_, *what)
 
     one.access.write = slow  # type: ignore[method-assign]
-    one.keeper.touch(first)
-    one.keeper.touch(second)
+    one.writer.mark(first)
+    one.writer.mark(second)
     await masters.pass_(1)
-    await one.dispatch.cancel(second)
-    await one.keeper.orders.cancel(second, forget=True)
+    await one.canceler.cancel(second)
+    await one.canceler.cancel(second, forget=True)
     stuck.set()
     await masters.pass_(2)
     assert list(masters.store.batches) == [first.id]
@@ -698,16 +698,16 @@ async def test_one_that_cannot_be_read_lets_no_other_be_taken_over_twice() -> No
         await again._sleep(0.5)
         return rows
 
-    async def adopted(batch: Batch) -> None:
+    def resumed(batch: Batch) -> None:
         taken.append(batch.id)
-        await adopt(batch)
+        resume(batch)
 
     again.access.record, again.access.requests = fails_once, slow  # type: ignore[method-assign]
-    adopt = again.dispatch.adopt
-    again.dispatch.adopt = adopted  # type: ignore[method-assign]
+    resume = again.runner.resume
+    again.runner.resume = resumed  # type: ignore[method-assign]
     masters.all[again] = None
     await masters.pass_(15)
-    assert sorted(taken) == sorted(batch.id for batch in again.book.known())
+    assert sorted(taken) == sorted(batch.id for batch in again.registry.known())
     assert len(taken) == 2
     minions = [minion for job in again.sent for minion in job]
     assert len(minions) == len(set(minions))
@@ -734,7 +734,7 @@ async def test_many_are_taken_over_a_few_dozen_at_a_time() -> None:
     again.access.record = counted  # type: ignore[method-assign]
     masters.all[again] = None
     await masters.pass_(6)
-    assert sum(map(again.keeper.drives, again.book.known())) == 200
+    assert sum(map(again.writer.drives, again.registry.known())) == 200
     assert most <= 32
 
 
@@ -756,10 +756,10 @@ async def test_what_nobody_foresaw_at_one_keeps_no_other_from_going_on(caplog: p
     again.access.record = stumbles  # type: ignore[method-assign]
     masters.all[again] = None
     await masters.pass_(4)
-    assert (again.keeper.drives(of(again, first)), again.keeper.drives(of(again, second))) == (False, True)
-    assert f"batch {first.id} could not be taken over" in caplog.messages
+    assert (again.writer.drives(of(again, first)), again.writer.drives(of(again, second))) == (False, True)
+    assert f"cannot take over batch {first.id}" in caplog.messages
     await masters.pass_(6)
-    assert again.keeper.drives(of(again, first))
+    assert again.writer.drives(of(again, first))
 
 
 async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_on(
@@ -774,7 +774,7 @@ async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_
     del masters.store.chunks[lost.id, 0]
     again = await masters.start("one", "2")
     await masters.pass_(5)
-    assert [batch.id for batch in again.book.known()] == [whole_.id]
+    assert [batch.id for batch in again.registry.known()] == [whole_.id]
     assert [record.levelname for record in caplog.records if "cannot go on" in record.message] == ["ERROR"]
 
 
@@ -788,7 +788,7 @@ async def test_the_requests_that_the_store_lost_are_not_found() -> None:
     await masters.pass_(2)
     del masters.store.chunks[batch.id, 0]
     with pytest.raises(ApiError) as caught:
-        await one.book.whole(batch)
+        await one.lookup.load(batch)
     assert caught.value.code == "not_found"
 
 
@@ -803,10 +803,10 @@ async def test_old_batches_are_forgotten_and_running_ones_never() -> None:
     assert old.ended
     masters.time.now += 6 * 86_400
     await masters.pass_(12)
-    assert len(one.book) == 2
+    assert len(one.registry) == 2
     masters.time.now += 86_400
     await masters.pass_(12)
-    assert [batch.id for batch in one.book.known()] == [running.id]
+    assert [batch.id for batch in one.registry.known()] == [running.id]
     assert list(masters.store.batches) == [running.id]
 
 
@@ -820,8 +820,8 @@ async def test_an_ended_batch_leaves_the_memory_and_is_read_when_asked_for() -> 
     await masters.pass_(2)
     assert batch.requests is None
     assert masters.store.batches[batch.id]["token"] is None
-    with one.book.holding(batch):
-        await one.book.whole(batch)
+    with one.lookup.holding(batch):
+        await one.lookup.load(batch)
         assert [batch.at(place).result for place in range(2)] == [7, 7]
     assert batch.requests is None
 
@@ -831,10 +831,10 @@ async def test_a_batch_is_its_owners_and_of_who_may_do_everything() -> None:
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a")
-    assert await one.book.visible(batch.id, one.world.session("test.ping", user="ann").viewer) is batch
-    assert await one.book.visible(batch.id, one.world.session(".*", user="bob").viewer) is batch
+    assert await one.lookup.visible(batch.id, one.world.session("test.ping", user="ann").viewer) is batch
+    assert await one.lookup.visible(batch.id, one.world.session(".*", user="bob").viewer) is batch
     for stranger in (one.world.session("test.*", user="bob"), one.world.session("test.*", user="ann", eauth="ldap")):
         with pytest.raises(ApiError) as caught:
-            await one.book.visible(batch.id, stranger.viewer)
-        assert caught.value.message == f"Can't find batch id: {batch.id}"
-        assert await one.book.listed(stranger.viewer) == []
+            await one.lookup.visible(batch.id, stranger.viewer)
+        assert caught.value.message == f"there is no batch with the id {batch.id}, or you may not see it"
+        assert await one.lookup.all_visible(stranger.viewer) == []

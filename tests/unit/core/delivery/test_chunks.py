@@ -10,15 +10,18 @@ import pytest
 from websocket_api.core.batches import records as batchrecords
 from websocket_api.core.batches import request as batchrequests
 from websocket_api.core.batches.batch import Batch
+from websocket_api.core.batches.lookup import BatchLookup
+from websocket_api.core.batches.reader import BatchReader
 from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
-from websocket_api.core.batches.subscriptions import BatchSubscription, BatchViews
+from websocket_api.core.batches.subscriptions import BatchFeed, BatchSubscription
 from websocket_api.core.delivery.chunks import MAX_BYTES, MAX_ITEMS, cut, max_chunk_bytes
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
 from websocket_api.core.delivery.snapshots import SnapshotSubscription
 from websocket_api.core.subscriptions.jobs import JobSubscription
 from websocket_api.core.subscriptions.minions import MinionSubscription
 
+from tests.unit.core.batches.support import Access, Store
 from tests.unit.core.support import JID, Client, Socket, World
 
 MIB = 1024 * 1024
@@ -86,21 +89,30 @@ def follow_all_jobs(world: World, reader: Reader, size: int, minions: list[str])
     reader.follow(JobSubscription, world.job_feed, None)
 
 
+def follow_one_batch(world: World, reader: Reader, batch: Batch) -> None:
+    registry = BatchRegistry()
+    lookup = BatchLookup(registry, BatchReader(Access(Store(), "one"), registry))
+    feed = BatchFeed(
+        registry=registry,
+        lookup=lookup,
+        history=world.history,
+        later=world.time.later,
+        clock=world.time,
+        turns=world.turns,
+    )
+    registry.add(batch)
+    reader.follow(BatchSubscription, feed, batch)
+
+
 def follow_batch(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     requests = [Request(minion, 0, "resolved", 100.0, "x" * size) for minion in minions]
     batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], requests, created=0.0)
-    book = BatchRegistry()
-    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
-    book.add(batch)
-    reader.follow(BatchSubscription, views, batch)
+    follow_one_batch(world, reader, batch)
 
 
 def follow_batch_of_a_large_call(world: World, reader: Reader, size: int, minions: list[str]) -> None:
     batch = Batch(4096, "ann", "pam", [Call("x.y", ["x" * size], {})], [Request(m, 0) for m in minions], created=0.0)
-    book = BatchRegistry()
-    views = BatchViews(book=book, history=world.history, later=world.time.later, clock=world.time, turns=world.turns)
-    book.add(batch)
-    reader.follow(BatchSubscription, views, batch)
+    follow_one_batch(world, reader, batch)
 
 
 def follow_fleet(world: World, reader: Reader, size: int, minions: list[str]) -> None:
@@ -116,7 +128,7 @@ def names_in(got: list[dict[str, Any]]) -> list[str]:
     found: list[str] = []
     for message in got:
         found += message.get("minions", ())
-        found += [request["__request"]["destination"] for request in message.get("requests", ())]
+        found += [request["minion"] for request in message.get("requests", ())]
     return found
 
 
@@ -237,7 +249,7 @@ def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pyt
     batch.end(0, "resolved", 0.0, result="came", size=600)
     batch.end(1, "error", 0.0, result={"error": "missing"})
     for _ in range(2):
-        assert [batch.weigh(place) for place in range(3)] == [605, 10, 5]
+        assert [batch.request_bytes(place) for place in range(3)] == [605, 10, 5]
     assert measured == [[[], {}], {"error": "missing"}]
     assert batchrecords.calls(batch) == [{"fun": "test.ping", "arg": [], "kwarg": {}, "method": "post", "resource": ""}]
     assert len(batchrecords.chunk(batch, 0)[0]) == 10, "sizes are not stored"

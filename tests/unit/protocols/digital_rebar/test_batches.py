@@ -3,50 +3,62 @@
 from __future__ import annotations
 
 from itertools import count
-from types import SimpleNamespace
 
 from websocket_api.core.access.turns import Turns
 from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.ids import request_id
+from websocket_api.core.batches.lookup import BatchLookup
+from websocket_api.core.batches.reader import BatchReader
 from websocket_api.core.batches.registry import BatchRegistry
 from websocket_api.core.batches.request import Call, Request
 from websocket_api.protocols.digital_rebar.batches import RebarBatchEvents
 
+from tests.unit.core.batches.support import Access, Store
 from tests.unit.core.support import World
 from tests.unit.protocols.digital_rebar.test_clients import RebarClient
 
 ID = 4096
 
 
-def a_batch(world: World, book: BatchRegistry, minions: int = 2) -> Batch:
+def a_batch(world: World, registry: BatchRegistry, minions: int = 2) -> Batch:
     """Return a batch of ann's that was just created."""
     requests = [Request(f"web{number}", 0) for number in range(minions)]
     batch = Batch(ID, "ann", "pam", [Call("test.ping", [], {})], requests, created=world.time.now)
-    book.add(batch)
+    registry.add(batch)
     return batch
 
 
-def make(world: World) -> BatchRegistry:
-    book = BatchRegistry()
-    RebarBatchEvents(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=world.turns)
-    return book
+def make(world: World, turns: Turns | None = None) -> tuple[BatchRegistry, BatchReader]:
+    """Return a registry whose changes go to Digital Rebar's clients, and the reader behind it."""
+    registry = BatchRegistry()
+    reader = BatchReader(Access(Store(), "one"), registry)
+    events = RebarBatchEvents(
+        rebar=world.rebar,
+        lookup=BatchLookup(registry, reader),
+        later=world.hub.later,
+        clock=world.time,
+        turns=world.turns if turns is None else turns,
+    )
+    registry.on_change(events.apply_change)
+    reader.driven.add(ID)
+    return registry, reader
 
 
-def end(batch: Batch, book: BatchRegistry, world: World) -> None:
+def end(batch: Batch, registry: BatchRegistry, world: World) -> None:
     """End all its requests, and so the batch."""
     for place in range(batch.total):
         batch.at(place).status, batch.at(place).finished = "resolved", world.time.now
     batch.status, batch.finished = "resolved", world.time.now
-    book.tell(batch, range(batch.total), "save")
+    registry.notify(batch, range(batch.total), "save")
 
 
 def test_a_batch_is_told_from_its_creation_to_its_end() -> None:
     """And its requests with it; changes that come close together are told once."""
     world = World()
-    book = make(world)
+    registry, _ = make(world)
     client = RebarClient(world)
     client.register("batches.*.*", "requests.*.*")
-    batch = a_batch(world, book)
+    batch = a_batch(world, registry)
     first, second = (str(request_id(ID, place)) for place in range(2))
     assert client.heard == [
         ("batches", "create", str(ID)),
@@ -54,23 +66,23 @@ def test_a_batch_is_told_from_its_creation_to_its_end() -> None:
         ("requests", "create", second),
     ]
     for _ in range(5):
-        book.tell(batch, (0,), "update")
+        registry.notify(batch, (0,), "update")
     assert client.heard == [("requests", "update", first), ("batches", "update", str(ID))]
-    end(batch, book, world)
+    end(batch, registry, world)
     assert client.heard == [("requests", "save", first), ("requests", "save", second), ("batches", "save", str(ID))]
-    book.remove(batch)
+    registry.remove(batch)
     assert client.heard == [("batches", "destroy", str(ID))]
 
 
 def test_nobody_else_hears_of_a_batch_but_who_may_run_anything() -> None:
     """As everywhere."""
     world = World()
-    book = make(world)
+    registry, _ = make(world)
     other, owner = RebarClient(world, "test.ping", user="bob"), RebarClient(world, "test.ping")
     everything = RebarClient(world, ".*", user="carol")
     for client in (other, owner, everything):
         client.register("batches.*.*")
-    a_batch(world, book)
+    a_batch(world, registry)
     assert other.heard == []
     assert owner.heard == everything.heard == [("batches", "create", str(ID))]
 
@@ -78,32 +90,30 @@ def test_nobody_else_hears_of_a_batch_but_who_may_run_anything() -> None:
 def test_a_batch_that_was_read_from_the_store_is_no_news() -> None:
     """It was told when it came to be."""
     world = World()
-    book = make(world)
+    registry, _ = make(world)
     client = RebarClient(world)
     client.register("batches.*.*")
     batch = Batch(ID, "ann", "pam", [], None, created=0.0, total=3)
-    book.add(batch, "known")
+    registry.add(batch, "known")
     assert client.heard == []
-    book.tell(batch, (), "update")
+    registry.notify(batch, (), "update")
     assert client.heard == [("batches", "update", str(ID))]
 
 
 def test_a_large_batch_is_told_in_turns_and_stays_in_memory_until_it_is() -> None:
     """Its requests come one after the other, and others have their turn in between."""
     world = World()
-    book, seconds = BatchRegistry(), count(step=0.001)
-    turns = Turns(world.time.later, lambda: next(seconds))
-    RebarBatchEvents(rebar=world.rebar, book=book, later=world.hub.later, clock=world.time, turns=turns)
+    seconds = count(step=0.001)
+    registry, reader = make(world, Turns(world.time.later, lambda: next(seconds)))
     client = RebarClient(world, most_frames=10_000)
     client.register("batches.*.*", "requests.*.*")
-    unloaded: list[int] = []
-    book.reader = SimpleNamespace(unload=lambda batch: unloaded.append(batch.id))  # type: ignore[assignment]
-    batch = a_batch(world, book, minions=100)
-    end(batch, book, world)
-    assert (book.held(batch), unloaded) == (True, [])
+    batch = a_batch(world, registry, minions=100)
+    end(batch, registry, world)
+    reader.driven.clear()
+    assert (registry.is_held(batch), batch.requests is None) == (True, False)
     world.time.pass_(10)
     heard = client.heard
     assert heard[0] == ("batches", "create", str(ID))
     assert [type_ for type_, _, _ in heard[1:]] == ["requests"] * 200 + ["batches"]
     assert heard[-1] == ("batches", "save", str(ID))
-    assert (book.held(batch), unloaded) == (False, [ID])
+    assert (registry.is_held(batch), batch.requests is None) == (False, True)

@@ -1,4 +1,4 @@
-"""What of a batch is not written yet, and the writing of it (core/batches/writer.py tells when)."""
+"""The changes of a batch that are not written yet, and how they are written (writer.py decides when)."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from .reader import Store
 
 @dataclass
 class PendingWrites:
-    """A batch that this engine drives, and what of it is not written yet."""
+    """A batch that this engine drives, and its changes that are not written yet."""
 
     batch: Batch
     confirmed: float
-    """When the record was last seen to name this engine."""
+    """When the record was last read and named this engine."""
     written: float
     chunks: set[int] = field(default_factory=set)
     dirty: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     whole: bool = False
-    """Whether the store has nothing of it, not even what its requests ask for."""
+    """Whether the store has nothing of the batch, not even its calls."""
     rev: int = 0
     revs: list[int] = field(default_factory=list)
-    """In which write each chunk was written last: so that others read only what changed."""
+    """For each chunk the write that changed it last: other masters read only the chunks that changed."""
 
     @classmethod
     def new(cls, batch: Batch, now: float) -> PendingWrites:
-        """Return a batch of which the store has nothing yet."""
+        """Return the pending writes of a batch that is not stored yet."""
         chunks = records.chunks_of(range(batch.total))
         return cls(batch, now, now, chunks=chunks, whole=True, revs=[0] * len(chunks))
 
-    def touch(self, places: Iterable[int]) -> None:
-        """Note that the batch changed, and these of its requests."""
+    def mark(self, places: Iterable[int]) -> None:
+        """Mark the batch and these requests as changed."""
         self.dirty = True
         self.chunks |= records.chunks_of(places)
 
-    def lost(self) -> None:
-        """Note that the store has nothing of it any more."""
+    def mark_all(self) -> None:
+        """Mark everything as changed, because the store lost the batch."""
         self.chunks |= records.chunks_of(range(self.batch.total))
         self.whole = True
 
     async def write(self, store: Store, driver: Driver, clock: Callable[[], float]) -> None:
-        """Write what changed; should that fail, it stays to be written.
+        """Write the changes; if that fails they stay pending.
 
-        :param driver: who stands in the record as the batch's driver
+        :param driver: the driver that the record names
         :param clock: seconds, monotonic
         :raises ApiError: master_unavailable
         """
