@@ -1,4 +1,4 @@
-"""A batch's items, as they are sent, made into requests: one for each minion; or all that is wrong with them."""
+"""Turns the items of a batch message into requests, one for each minion, or reports all their faults."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ NO_MINIONS = "matches no minion that this master knows"
 
 @dataclass
 class Plan:
-    """What a batch will be.
+    """The calls and requests of a new batch.
 
-    ``calls`` are the different functions with arguments; a request names its own by its place there.
+    ``calls`` are the different functions with arguments; a request refers to its call by the place in that list.
     """
 
     calls: list[BatchCall] = field(default_factory=list)
@@ -35,130 +35,130 @@ class Plan:
 
 @dataclass
 class _Item:
-    """One item of a message: a call, its target, and where the user may run it."""
+    """One item of a message: its call, its target, and where the user may run it."""
 
-    place: str
-    asked: BatchCall
+    path: str
+    """JSON Pointer to the target in the message."""
+    call: BatchCall
     tgt: Any
     tgt_type: str
     reach: Reach
 
 
 async def plan(call: Call) -> Plan:
-    """Return the requests that a message's items mean.
+    """Return the calls and requests of a batch message.
 
-    The message and the user's rights are checked before any target is looked at.
+    The message and the user's permissions are checked before any target is matched.
 
-    :raises ApiError: bad_message or no_minions, naming all that is wrong; forbidden; too_large
+    :raises ApiError: bad_message or no_minions, with every fault; forbidden; too_large
     """
-    wrong: list[Fault] = []
-    items = await _items(call, wrong)
-    found = await _found(call, items, wrong)
-    if wrong:
-        raise ApiError("bad_message", summary(wrong), wrong[:MAX_FAULTS])
-    nobody = [item for item, there in zip(items, found, strict=True) if not there]
-    # Ids without a key become requests that failed. An expression without a minion cannot become any request.
-    if len(nobody) == len(items) or any(item.tgt_type != "list" for item in nobody):
-        faults: list[Fault] = [{"path": item.place, "message": NO_MINIONS} for item in nobody[:MAX_FAULTS]]
+    faults: list[Fault] = []
+    items = await _items(call, faults)
+    matches = await _matches(call, items, faults)
+    if faults:
+        raise ApiError("bad_message", summary(faults), faults[:MAX_FAULTS])
+    empty = [item for item, matched in zip(items, matches, strict=True) if not matched]
+    # Ids without a key become failed requests. An expression without a minion cannot become any request.
+    if len(empty) == len(items) or any(item.tgt_type != "list" for item in empty):
+        faults = [{"path": item.path, "message": NO_MINIONS} for item in empty[:MAX_FAULTS]]
         raise ApiError("no_minions", summary(faults), faults)
     named = [
-        list(dict.fromkeys(item.tgt)) if item.tgt_type == "list" else there
-        for item, there in zip(items, found, strict=True)
+        list(dict.fromkeys(item.tgt)) if item.tgt_type == "list" else matched
+        for item, matched in zip(items, matches, strict=True)
     ]
-    most, count = call.services.settings.limits.batch_requests, sum(map(len, named))
-    if count > most:
-        sentence = f"a batch may have {most} requests at most, and this one has {count}"
-        raise ApiError("too_large", sentence, {"limit": "batch_requests", "most": most, "requests": count})
+    maximum, count = call.services.settings.limits.batch_requests, sum(map(len, named))
+    if count > maximum:
+        sentence = f"a batch has at most {maximum} requests, and this one has {count}"
+        raise ApiError("too_large", sentence, {"limit": "batch_requests", "most": maximum, "requests": count})
     planned, known, wall = Plan(), dict[bytes, int](), call.services.wall()
-    for number, (item, names, there) in enumerate(zip(items, named, found, strict=True)):
-        await _turn(number)
-        asked = item.asked
-        place_of = known.setdefault(_key(asked), len(planned.calls))
-        if place_of == len(planned.calls):
-            planned.calls.append(asked)
-        planned.requests += _requests(place_of, names, set(there), wall)
+    for number, (item, names, matched) in enumerate(zip(items, named, matches, strict=True)):
+        await _yield_to_others(number)
+        place = known.setdefault(_key(item.call), len(planned.calls))
+        if place == len(planned.calls):
+            planned.calls.append(item.call)
+        planned.requests += _requests(place, names, set(matched), wall)
     return planned
 
 
-async def _turn(number: int) -> None:
-    """Give others a turn: thousands of items take a good part of a second."""
+async def _yield_to_others(number: int) -> None:
+    """Let other tasks run after each :data:`ITEMS_PER_TURN` items: thousands of items take nearly a second."""
     if number % ITEMS_PER_TURN == ITEMS_PER_TURN - 1:
         await asyncio.sleep(0)
 
 
-async def _items(call: Call, wrong: list[Fault]) -> list[_Item]:
-    """Return the items that can be read; note what is wrong with the others, as far as it is told.
+async def _items(call: Call, faults: list[Fault]) -> list[_Item]:
+    """Return the valid items; add the faults of the others, up to the maximum.
 
-    :raises ApiError: forbidden for what Salt would refuse later, when half of it is done
+    :raises ApiError: forbidden for an item that Salt would refuse later, when the batch is half done
     """
     items: list[_Item] = []
     for number, item in enumerate(call.message["batch"]):
-        if len(wrong) >= MAX_FAULTS:
+        if len(faults) >= MAX_FAULTS:
             break
-        await _turn(number)
-        asked, path = _asked(item), f"/batch/{number}"
-        reach = Reach(call.permissions, asked.fun, loaded(asked.arg, asked.kwarg))
-        wrong += _faults(call, asked, path)
-        place = _place(item, path)
+        await _yield_to_others(number)
+        batch_call, path = _call(item), f"/batch/{number}"
+        reach = Reach(call.permissions, batch_call.fun, loaded(batch_call.arg, batch_call.kwarg))
+        faults += _argument_faults(call, batch_call, path)
+        target_path = _target_path(item, path)
         try:
             tgt, tgt_type = _target(item)
-        except ApiError as fault:
-            wrong.append(_fault_at(place, fault))
+        except ApiError as error:
+            faults.append(_fault_at(target_path, error))
             continue
         reach.check_names(tgt, tgt_type)
-        items.append(_Item(place, asked, tgt, tgt_type, reach))
+        items.append(_Item(target_path, batch_call, tgt, tgt_type, reach))
     return items
 
 
-async def _found(call: Call, items: list[_Item], wrong: list[Fault]) -> list[list[str]]:
-    """Return for each item the minions that it means; note what is wrong with its target.
+async def _matches(call: Call, items: list[_Item], faults: list[Fault]) -> list[list[str]]:
+    """Return the minions that the target of each item matches; add the faults of the targets.
 
-    :raises ApiError: forbidden if an item means none of the minions on which the user may run it
+    :raises ApiError: forbidden if an item matches no minion on which the user may run it
     """
     matched, found = dict[bytes, list[str]](), list[list[str]]()
     for number, item in enumerate(items):
-        if len(wrong) >= MAX_FAULTS:
+        if len(faults) >= MAX_FAULTS:
             break
-        await _turn(number)
+        await _yield_to_others(number)
         tgt = item.reach.known_names(item.tgt, item.tgt_type)
         key = encode([tgt, item.tgt_type])
         try:
             if key not in matched:
                 matched[key] = await _matched(call, tgt, item.tgt_type)
-        except ApiError as fault:
-            wrong.append(_fault_at(item.place, fault))
+        except ApiError as error:
+            faults.append(_fault_at(item.path, error))
             matched[key] = []
-        there = matched[key]
-        found.append(there if item.tgt_type == "list" or wrong else item.reach.cut(item.tgt_type, there))
+        minions = matched[key]
+        found.append(minions if item.tgt_type == "list" or faults else item.reach.cut(item.tgt_type, minions))
     return found
 
 
-def _fault_at(place: str, fault: ApiError) -> Fault:
-    """Return what is wrong with a target.
+def _fault_at(path: str, error: ApiError) -> Fault:
+    """Return the fault of a target.
 
-    :raises ApiError: the fault, if the sender is not to blame for it
+    :raises ApiError: the error, if the sender did not cause it
     """
-    if fault.code != "bad_message":
-        raise fault
-    return {"path": place, "message": fault.details[0]["message"] if fault.details else fault.message}
+    if error.code != "bad_message":
+        raise error
+    return {"path": path, "message": error.details[0]["message"] if error.details else error.message}
 
 
-def _asked(item: Mapping[str, Any]) -> BatchCall:
+def _call(item: Mapping[str, Any]) -> BatchCall:
+    """Return the call of an item in either form."""
     if "fun" in item:
-        asked = BatchCall(item["fun"], list(item.get("arg", [])), dict(item.get("kwarg", {})))
-    else:
-        data, resource = dict(item.get("data", {})), item["resource"]
-        fun = resource.strip("/").replace("/", ".")
-        asked = BatchCall(fun, list(data.pop("__args", [])), data, item["method"], resource, item.get("tunnel"))
-    return asked
+        return BatchCall(item["fun"], list(item.get("arg", [])), dict(item.get("kwarg", {})))
+    data, resource = dict(item.get("data", {})), item["resource"]
+    fun = resource.strip("/").replace("/", ".")
+    return BatchCall(fun, list(data.pop("__args", [])), data, item["method"], resource, item.get("tunnel"))
 
 
-def _key(asked: BatchCall) -> bytes:
-    return encode([asked.fun, asked.arg, asked.kwarg, asked.method, asked.resource, asked.tunnel])
+def _key(call: BatchCall) -> bytes:
+    """Return a key that equal calls share."""
+    return encode([call.fun, call.arg, call.kwarg, call.method, call.resource, call.tunnel])
 
 
-def _place(item: Mapping[str, Any], path: str) -> str:
-    """Return where in the message it stands whom an item is for."""
+def _target_path(item: Mapping[str, Any], path: str) -> str:
+    """Return the JSON Pointer to the target of an item."""
     return f"{path}/tgt" if "fun" in item else f"{path}/__request/{_destination(item)}"
 
 
@@ -167,7 +167,7 @@ def _destination(item: Mapping[str, Any]) -> str:
 
 
 def _target(item: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return whom an item is for, and how that is to be read.
+    """Return the target of an item, and its type.
 
     :raises ApiError: bad_message
     """
@@ -178,41 +178,41 @@ def _target(item: Mapping[str, Any]) -> tuple[Any, str]:
 
 
 async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
-    """Return the minions that a target means.
+    """Return the minions that a target matches.
 
-    Of a list only those are looked for whose key is not known to be accepted: Salt reads a file for each, which takes
-    seconds for some thousands.
+    Of a list, Salt is asked only for minions whose key is not known to be accepted: it reads a file for each, which
+    takes seconds for thousands.
     """
     tgt, _ = asked_about(call.services.minions, tgt, tgt_type)
     if tgt_type != "list":
         return await call.services.match(tgt, tgt_type)
     known = {name: call.services.minions.get(name) for name in tgt}
-    there = [name for name, minion in known.items() if minion is not None and minion.key == "accepted"]
-    unknown = sorted(known.keys() - set(there))
-    return there + (await call.services.match(unknown, "list") if unknown else [])
+    accepted = [name for name, minion in known.items() if minion is not None and minion.key == "accepted"]
+    unknown = sorted(known.keys() - set(accepted))
+    return accepted + (await call.services.match(unknown, "list") if unknown else [])
 
 
-def _faults(call: Call, asked: BatchCall, path: str) -> Iterator[Fault]:
-    """Yield what Salt cannot pass on as it is."""
+def _argument_faults(call: Call, batch_call: BatchCall, path: str) -> Iterator[Fault]:
+    """Yield the arguments that Salt cannot pass on unchanged."""
     try:
-        call.services.commands.check_arguments(asked.arg, asked.kwarg)
-    except ApiError as fault:
-        for one in fault.details or [{"path": "", "message": fault.message}]:
+        call.services.commands.check_arguments(batch_call.arg, batch_call.kwarg)
+    except ApiError as error:
+        for one in error.details or [{"path": "", "message": error.message}]:
             name = one["path"].replace("/args", "/arg").replace("/kwargs", "/kwarg")
-            if asked.resource:
+            if batch_call.resource:
                 name = name.replace("/arg/", "/data/__args/").replace("/kwarg/", "/data/")
             yield {"path": path + name, "message": one["message"]}
 
 
-def _requests(call: int, named: list[str], there: set[str], now: float) -> Iterator[Request]:
+def _requests(call: int, named: list[str], matched: set[str], now: float) -> Iterator[Request]:
     for minion in named:
-        if minion in there:
+        if minion in matched:
             yield Request(minion, call)
         else:
-            # One of a list that is gone does not keep the others from what they are to do; Salt sees it likewise.
+            # A missing minion of a list does not stop the others. Salt does the same.
             yield Request(minion, call, "error", result=NO_KEY, finished=now)
 
 
-def with_progress(asked: BatchCall) -> dict[str, Any]:
-    """Return the keyword arguments with which a call is sent: states then report themselves."""
-    return {"state_events": True, **asked.kwarg} if asked.fun in STATE_FUNCTIONS else asked.kwarg
+def with_progress(call: BatchCall) -> dict[str, Any]:
+    """Return the keyword arguments to send: with them, each state of a state run reports its progress."""
+    return {"state_events": True, **call.kwarg} if call.fun in STATE_FUNCTIONS else call.kwarg

@@ -1,4 +1,4 @@
-"""The master, as far as batches need it: jobs in an owner's name, each with its line in the audit log."""
+"""The Salt master for batches: jobs in an owner's name, each with a line in the audit log."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .services import Commands, JobCache
 
 
 class MarkedJobs(JobCache, Protocol):
-    """A job cache in which jobs can be found by their metadata."""
+    """A job cache that finds jobs by their metadata."""
 
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
-        """Return the jid of a job with these metadata that was published at about this time."""
+        """Return the id of the job that has these metadata and was published at about this time."""
         ...
 
 
 class BatchJobs:
-    """Publishes, stops and looks up jobs for batches (core/batches/publisher.py)."""
+    """Publishes, stops and finds jobs for batches (core/batches/master.py)."""
 
     def __init__(self, commands: Commands, store: MarkedJobs, watcher: JobWatcher) -> None:
         self._commands = commands
@@ -37,9 +37,9 @@ class BatchJobs:
     ) -> Mapping[str, Any]:
         """Start a job with the owner's token; return ``{jid, minions, missing}``.
 
-        :raises ApiError: what Salt answers; ``master_unavailable`` with ``details.sent`` telling whether it may run
+        :raises ApiError: Salt's answer; for ``master_unavailable``, ``details.sent`` says whether it may run
         """
-        noted = {"fun": call.fun, "tgt": minions, "batch": metadata["batch"]}
+        audited = {"fun": call.fun, "tgt": minions, "batch": metadata["batch"]}
         outcome = "internal"
         try:
             started = await self._commands.publish(
@@ -52,29 +52,29 @@ class BatchJobs:
                 "list",
                 {"metadata": metadata},
             )
-            outcome, noted["jid"] = "ok", started["jid"]
+            outcome, audited["jid"] = "ok", started["jid"]
             return started
-        except ApiError as fault:
-            outcome = fault.code
+        except ApiError as error:
+            outcome = error.code
             raise
         finally:
-            audit(session, "engine", "batch", outcome, noted)
+            audit(session, "engine", "batch", outcome, audited)
 
     async def stop(self, job: Job, minions: list[str]) -> None:
-        """End a job on these minions with the master's own key, as ``cancel`` does for a job's owner."""
+        """Stop a job on these minions with the master's own key, as the operation ``cancel`` does for an owner."""
         try:
-            asked = await self._commands.publish_as_master("saltutil.term_job", [job.jid], {}, minions)
-        except ApiError as fault:
-            if fault.code != "no_minions":
+            published = await self._commands.publish_as_master("saltutil.term_job", [job.jid], {}, minions)
+        except ApiError as error:
+            if error.code != "no_minions":
                 raise
-            return  # nobody is left who could run it
-        self._watcher.watch_cancel(asked["jid"], job.jid)
+            return  # no minion is left that could run it
+        self._watcher.watch_cancel(published["jid"], job.jid)
 
     async def job(self, jid: str) -> Job | None:
-        """Return a job as the job cache has it."""
+        """Return a job from the job cache."""
         stored = await self._store.job(jid)
         return None if stored is None else from_store(jid, stored)
 
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
-        """Return the jid of the job with these metadata that was published at about this time."""
+        """Return the id of the job that has these metadata and was published at about this time."""
         return await self._store.marked(metadata, at)

@@ -1,4 +1,4 @@
-"""What clients of Digital Rebar are told of batches and their requests (docs/digital-rebar.md)."""
+"""Events about batches and their requests for Digital Rebar's clients (docs/digital-rebar.md)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .clients import RebarClients
 
 
 class RebarBatchEvents:
-    """Follows all batches for these clients: each change at most ten times a second, the last state always.
+    """Sends the changes of batches: at most ten times a second each, and always the last state.
 
-    A batch is created, updated, saved (it ended) and destroyed (it was forgotten); so is each of its requests, but for
-    the last.
+    The actions of a batch are create, update, save (it ended) and destroy (it was forgotten). A request has the same
+    ones except destroy.
 
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
@@ -41,16 +41,17 @@ class RebarBatchEvents:
         self._pacers: dict[int, Pacer] = {}
         self._changed: dict[int, set[int]] = {}
         self._turns = turns
-        self._waiting: dict[Share, deque[tuple[Batch, Iterator[None]]]] = {}
-        """What is still to be told by the batches' owners, of batches that are kept in memory until it is."""
+        self._queues: dict[Share, deque[tuple[Batch, Iterator[None]]]] = {}
+        """By owner, the batches and the events that are still to be sent. The batches stay in memory until then."""
 
     def apply_change(self, batch: Batch, places: Collection[int], what: str) -> None:
+        """Send a change of a batch, or collect it for the next events. The registry calls this."""
         if what == "known" or not self._rebar.has_clients:
             self._pacers.pop(batch.id, None)
             self._changed.pop(batch.id, None)
             return
         if what == "create":
-            self._tell(batch, self._created(batch))
+            self._enqueue(batch, self._created(batch))
             return
         self._changed.setdefault(batch.id, set()).update(places)
         if what == "update":
@@ -65,53 +66,56 @@ class RebarBatchEvents:
 
     def _flush(self, batch: Batch, what: str) -> None:
         if what == "update" and (batch.ended or batch.id not in self._changed):
-            return  # its end has been told meanwhile
-        self._tell(batch, self._updated(batch, sorted(self._changed.pop(batch.id, ())), what))
+            return  # its end was sent in the meantime
+        self._enqueue(batch, self._updated(batch, sorted(self._changed.pop(batch.id, ())), what))
 
-    def _tell(self, batch: Batch, telling: Iterator[None]) -> None:
-        """Tell something in its turn: a batch of a hundred thousand requests is not told in one go."""
+    def _enqueue(self, batch: Batch, events: Iterator[None]) -> None:
+        """Send events when it is the owner's turn: a batch may have a hundred thousand requests.
+
+        :param events: sends one event at each step
+        """
         self._lookup.hold(batch)
         share = Share(batch.user, batch.eauth)
-        waiting = self._waiting.setdefault(share, deque())
-        waiting.append((batch, telling))
-        if len(waiting) == 1:
-            self._turns.soon(share, partial(self._go, share))
+        queue = self._queues.setdefault(share, deque())
+        queue.append((batch, events))
+        if len(queue) == 1:
+            self._turns.soon(share, partial(self._send, share))
 
-    def _go(self, share: Share) -> None:
-        waiting = self._waiting[share]
-        while waiting:
-            batch, telling = waiting[0]
-            for _ in telling if self._rebar.has_clients else ():
+    def _send(self, share: Share) -> None:
+        queue = self._queues[share]
+        while queue:
+            batch, events = queue[0]
+            for _ in events if self._rebar.has_clients else ():
                 if self._turns.is_over:
-                    self._turns.again(share, partial(self._go, share))
+                    self._turns.again(share, partial(self._send, share))
                     return
-            waiting.popleft()
+            queue.popleft()
             self._lookup.release(batch)
-        del self._waiting[share]
+        del self._queues[share]
 
     def _created(self, batch: Batch) -> Iterator[None]:
-        self._say(batch, "create")
-        yield from self._say_requests(batch, range(batch.total), "create")
+        self._announce(batch, "create")
+        yield from self._announce_requests(batch, range(batch.total), "create")
 
     def _updated(self, batch: Batch, places: Collection[int], what: str) -> Iterator[None]:
-        yield from self._say_requests(batch, places, "update")
-        self._say(batch, what)
+        yield from self._announce_requests(batch, places, "update")
+        self._announce(batch, what)
 
-    def _say(self, batch: Batch, action: str) -> None:
-        def shown(viewer: Viewer) -> dict[str, Any] | None:
+    def _announce(self, batch: Batch, action: str) -> None:
+        def visible_object(viewer: Viewer) -> dict[str, Any] | None:
             return batch.as_dict() if may_see(viewer, batch) else None
 
-        self._rebar.announce("batches", action, str(batch.id), f"user:{batch.user}", shown)
+        self._rebar.announce("batches", action, str(batch.id), f"user:{batch.user}", visible_object)
 
-    def _say_requests(self, batch: Batch, places: Collection[int], action: str) -> Iterator[None]:
+    def _announce_requests(self, batch: Batch, places: Collection[int], action: str) -> Iterator[None]:
         if batch.requests is None:
-            return  # another master drives it, and only its head is known here
+            return  # another master drives it, and only its head is in memory
         for place in places:
             ended = batch.at(place).status in ENDED
 
-            def shown(viewer: Viewer, place: int = place) -> dict[str, Any] | None:
+            def visible_object(viewer: Viewer, place: int = place) -> dict[str, Any] | None:
                 return batch.request_as_dict(place) if may_see(viewer, batch) else None
 
-            said = "save" if ended else action
-            self._rebar.announce("requests", said, str(request_id(batch.id, place)), f"user:{batch.user}", shown)
+            key, source = str(request_id(batch.id, place)), f"user:{batch.user}"
+            self._rebar.announce("requests", "save" if ended else action, key, source, visible_object)
             yield

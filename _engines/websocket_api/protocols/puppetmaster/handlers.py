@@ -1,4 +1,4 @@
-"""Batches for the puppetmaster's clients (docs/batches.md): REST, and a websocket that sends what changes."""
+"""The puppetmaster's paths (docs/batches.md): REST, and a websocket that sends changes."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from ..websocket.handler import SocketHandler
 from .codec import BatchCodec, batch_object, not_found, request_object
 
 JID_LENGTH = 20
-NORMAL = 1000  # RFC 6455 section 7.4.1: all is said
+NORMAL = 1000  # RFC 6455 section 7.4.1: normal closure
 CLOSES = {
     "not_found": NORMAL,
     "forbidden": FORBIDDEN,
     "unauthenticated": TOKEN_ENDED,
     "token_expired": TOKEN_ENDED,
 }
-"""How a websocket is closed, by why nothing comes any more."""
+"""Close codes of the websocket, by the error that ended the subscription."""
 TRUE = frozenset({"true", "1", "yes"})
 
 
 class BatchHandler(SaltHandler):
-    """What the paths have in common: ids, and the flag ``collection``."""
+    """Base of these paths: reads ids and query fields, and creates batches."""
 
     async def create(self) -> None:
-        """Make a batch of the body."""
-        sent = await self.body_value()
-        if not isinstance(sent, dict):
+        """Create a batch from the body."""
+        body = await self.body_value()
+        if not isinstance(body, dict):
             raise ApiError("bad_message", "a batch is an object", [{"path": "", "message": "must be an object"}])
-        wrong = [name for name in sent if name not in ("batch", "timeout", "concurrency", "on_error")]
+        wrong = [name for name in body if name not in ("batch", "timeout", "concurrency", "on_error")]
         if wrong:
             faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:MAX_FAULTS]]
             raise ApiError("bad_message", f"{faults[0]['path']} is not a field of a batch", faults)
-        self.reply(batch_object(await self.ask("batch", **sent)))
+        self.reply(batch_object(await self.ask("batch", **body)))
 
     async def ask_for(self, operation: str, kind: str, id_: str, **fields: Any) -> Any:
         """Run an operation on one batch or request.
@@ -73,23 +73,23 @@ class BatchesHandler(BatchHandler):
         self.reply([batch_object(batch) for batch in await self.ask("list_batches")])
 
     async def post(self) -> None:
-        """Make a batch."""
+        """Create a batch."""
         await self.create()
 
 
 class JobsOrBatchesHandler(JobsHandler, BatchHandler):
-    """``/jobs``: Salt's jobs to read, as salt-api has them, and batches to make, as the puppetmaster has."""
+    """``/jobs``: GET lists Salt's jobs, as in salt-api; POST creates a batch, as in the puppetmaster."""
 
     async def post(self) -> None:
-        """Make a batch."""
+        """Create a batch."""
         await self.create()
 
 
 class OneBatchHandler(BatchHandler):
-    """``/batches/ID``, and ``/jobs/ID`` for an id that is none of a job."""
+    """``/batches/ID``, and ``/jobs/ID`` if the id is not a job's."""
 
     async def get(self, id_: str) -> None:
-        """Tell of a batch."""
+        """Return a batch."""
         found = await self.ask_for("get_batch", "batch", id_, **self.query_fields())
         self.reply(batch_object(found))
 
@@ -107,14 +107,14 @@ class RequestHandler(BatchHandler):
     """``/requests/ID``."""
 
     async def get(self, id_: str) -> None:
-        """Tell of a request."""
+        """Return a request."""
         self.reply(request_object(await self.ask_for("get_batch", "request", id_)))
 
 
 class BatchSocket(SocketHandler):
-    """``/batches/ws`` and ``/batches/ID/ws``, and the same under ``/jobs``: the batch object at once, then its changes.
+    """``/batches/ws`` and ``/batches/ID/ws``, and the same under ``/jobs``: sends the batch object, then its changes.
 
-    What a client sends is ignored.
+    Messages of the client are ignored.
     """
 
     _codec: BatchCodec | None = None
@@ -125,7 +125,7 @@ class BatchSocket(SocketHandler):
         self._fields: dict[str, Any] = {}
 
     async def prepare(self) -> None:
-        """Refuse who may not come, and ids that are none."""
+        """Check the session and the id before the upgrade."""
         await super().prepare()
         if self._finished or self.session is None:
             return
@@ -147,7 +147,7 @@ class BatchSocket(SocketHandler):
         return self._codec
 
     def on_close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         super().on_close()
         if self._codec is not None:
             self._codec.forget()
@@ -163,11 +163,11 @@ class BatchSocket(SocketHandler):
     async def _follow(self, connection: Connection) -> None:
         try:
             await self.clients.dispatcher.call(connection, "subscribe", subscription="batch", **self._fields)
-        except ApiError as fault:
-            self._over({"code": fault.code, "message": fault.message})
+        except ApiError as error:
+            self._over({"code": error.code, "message": error.message})
 
     def _over(self, error: dict[str, Any]) -> None:
-        """Close, for these clients know no other word for it: what they wait for will not come."""
+        """Close the websocket: the format has no message for the end of a subscription."""
         self.end(CLOSES.get(error["code"], OWN_FAULT), error["message"])
 
     async def _once(self, session: Session, operation: str, **fields: Any) -> Any:
@@ -180,14 +180,15 @@ class BatchSocket(SocketHandler):
 
 
 def number(text: str) -> Any:
-    """Return a number; what is none is left for the schema to refuse."""
+    """Return a number; return any other text unchanged, so that the schema refuses it."""
     return int(text) if re.fullmatch(r"[0-9]{1,16}", text) else text
 
 
 def known_id(text: str, what: str) -> Any:
-    """Return an id as the number that it is; what is none is left for the schema to refuse.
+    """Return an id as a number; return any other text unchanged, so that the schema refuses it.
 
-    :raises ApiError: not_found for a number that is no id of ours
+    :param what: batch or request
+    :raises ApiError: not_found for a number that cannot be an id
     """
     if re.fullmatch(r"[0-9]+", text) and not (len(text) <= 16 and 0 < int(text) < 2**53):
         raise not_found(what, text)
@@ -195,5 +196,5 @@ def known_id(text: str, what: str) -> Any:
 
 
 def is_true(text: str) -> bool:
-    """Tell whether a flag of a query is set."""
+    """Return whether a flag of the query is set."""
     return text.lower() in TRUE
