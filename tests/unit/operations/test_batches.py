@@ -35,7 +35,7 @@ def post(resource: str = "/test/ping", to: Any = "web1", **more: Any) -> dict[st
 
 
 async def test_the_puppetmasters_form_names_a_function_by_its_path() -> None:
-    """Data are keyword arguments, and ``__args`` positional ones."""
+    """``data`` holds keyword arguments, and under ``__args`` positional ones."""
     engine = await started()
     ann = await engine.user()
     data = {"__args": ["nginx"], "reload": True}
@@ -50,8 +50,8 @@ async def test_the_puppetmasters_form_names_a_function_by_its_path() -> None:
     assert (one["arg"], one["kwarg"]) == (["nginx"], {"reload": True})
 
 
-async def test_minions_that_are_known_by_name_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Salt reads a file for each name of a list: some thousands took seconds."""
+async def test_minions_with_an_accepted_key_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Salt reads a file for each name of a list, which takes seconds for thousands."""
     engine, asked = await started(), []
     match = engine.match
 
@@ -68,7 +68,7 @@ async def test_minions_that_are_known_by_name_are_not_looked_up(monkeypatch: pyt
 
 
 async def test_salts_form_takes_any_target() -> None:
-    """One request for each minion that it means."""
+    """Each minion that it matches becomes one request."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "web*"}, {"fun": "test.ping", "tgt": ["db"]}])
@@ -77,8 +77,8 @@ async def test_salts_form_takes_any_target() -> None:
     assert made["total_count"] == 3
 
 
-async def test_states_are_sent_so_that_they_report_themselves() -> None:
-    """The caller sees what the caller asked for."""
+async def test_state_functions_are_sent_with_progress_events() -> None:
+    """The answer has only the arguments that the user gave."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[{"fun": "state.apply", "arg": ["web"], "tgt": "web*"}])
@@ -87,8 +87,8 @@ async def test_states_are_sent_so_that_they_report_themselves() -> None:
     assert (await ann.ask("get_batch", request=made["requests"][0]))["arg"] == ["web"]
 
 
-async def test_a_minion_of_a_list_that_is_gone_does_not_keep_the_others() -> None:
-    """Its request is an error from the beginning."""
+async def test_a_missing_minion_of_a_list_does_not_stop_the_others() -> None:
+    """Its request ends as an error at once."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[post(to=["web1", "gone"])])
@@ -99,8 +99,8 @@ async def test_a_minion_of_a_list_that_is_gone_does_not_keep_the_others() -> Non
     assert shown["requests"][1]["result"]["error"] == "no_minions"
 
 
-async def test_a_batch_is_read_whole_in_parts_and_as_ids() -> None:
-    """A large one is read page by page."""
+async def test_a_batch_is_returned_with_ids_or_with_pages_of_requests() -> None:
+    """With ``offset`` and ``limit``."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "*"}])
@@ -110,7 +110,7 @@ async def test_a_batch_is_read_whole_in_parts_and_as_ids() -> None:
 
 
 async def test_batches_are_listed_newest_first_and_by_status() -> None:
-    """One's own."""
+    """Users see their own."""
     engine = await started(ann=[".*"], bob=["test.*"])
     ann, bob = await engine.user(), await engine.user("bob")
     first = await ann.ask("batch", batch=[post()])
@@ -121,8 +121,8 @@ async def test_batches_are_listed_newest_first_and_by_status() -> None:
     assert await ann.ask("list_batches", status="resolved") == []
 
 
-async def test_a_follower_gets_the_whole_and_then_what_changes() -> None:
-    """And only that."""
+async def test_a_subscription_sends_a_snapshot_and_then_changes_only() -> None:
+    """The snapshot ends with ``live``."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": "*"}])
@@ -137,7 +137,7 @@ async def test_a_follower_gets_the_whole_and_then_what_changes() -> None:
     assert change["batch"]["done_count"] == 1
 
 
-async def test_a_snapshot_of_a_large_batch_comes_in_pieces() -> None:
+async def test_a_large_snapshot_comes_in_chunks() -> None:
     """At most 500 requests in a frame."""
     engine = await started()
     engine.sets["*"] = [f"m{number}" for number in range(1100)]
@@ -147,8 +147,8 @@ async def test_a_snapshot_of_a_large_batch_comes_in_pieces() -> None:
     assert [len(frame.get("requests", ())) for frame in ann.frames] == [500, 500, 100, 0]
 
 
-async def test_a_change_of_many_requests_comes_in_pieces_too() -> None:
-    """Canceling a hundred thousand is no frame of 40 MB."""
+async def test_a_large_change_comes_in_chunks() -> None:
+    """Canceling a hundred thousand requests must not make a frame of 40 MB."""
     engine = await started()
     engine.sets["*"] = [f"m{number}" for number in range(1100)]
     ann = await engine.user()
@@ -164,8 +164,8 @@ async def test_a_change_of_many_requests_comes_in_pieces_too() -> None:
     assert frames[-1]["batch"]["status"] == "canceled"
 
 
-async def test_who_follows_a_batch_that_is_forgotten_is_told_even_before_the_snapshot_is_complete() -> None:
-    """A client that reads slowly waits for nothing that will never come."""
+async def test_a_subscription_ends_when_its_batch_is_forgotten_during_the_snapshot() -> None:
+    """A client that reads slowly does not wait for frames that never come."""
     engine = await started()
     engine.sets["*"] = [f"m{number}" for number in range(4000)]
     ann, slow = await engine.user(), await engine.user()
@@ -184,7 +184,7 @@ async def test_who_follows_a_batch_that_is_forgotten_is_told_even_before_the_sna
     assert (head["batch"]["status"], ended["type"], ended["error"]["code"]) == ("canceled", "ended", "not_found")
 
 
-async def test_who_follows_all_batches_hears_of_new_ones() -> None:
+async def test_a_subscription_to_all_batches_includes_new_ones() -> None:
     """Without their requests."""
     engine = await started()
     ann = await engine.user()
@@ -197,8 +197,8 @@ async def test_who_follows_all_batches_hears_of_new_ones() -> None:
     assert all(frame["requests"] == [] for frame in frames)
 
 
-async def test_pushes_are_at_most_ten_a_second_and_the_last_state_comes() -> None:
-    """However fast the returns."""
+async def test_at_most_ten_frames_a_second_are_sent_and_always_the_last_state() -> None:
+    """However fast the returns arrive."""
     engine = await started()
     engine.sets["*"] = [f"m{number}" for number in range(400)]
     ann = await engine.user()
@@ -217,8 +217,8 @@ async def test_pushes_are_at_most_ten_a_second_and_the_last_state_comes() -> Non
     assert sum(len(frame["requests"]) for frame in frames) == 400
 
 
-async def test_a_canceled_batch_says_so_and_a_second_time_is_a_conflict() -> None:
-    """What runs is stopped with the master's key, on this job's minions."""
+async def test_a_cancel_returns_the_canceled_batch_and_a_second_one_is_a_conflict() -> None:
+    """The jobs are stopped with the master's key, on their minions."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[{"fun": "test.sleep", "arg": [9], "tgt": "web*"}])
@@ -262,8 +262,8 @@ async def test_a_canceled_batch_says_so_and_a_second_time_is_a_conflict() -> Non
         ({"batch": [post()], "concurrency": 1.5}, ["/concurrency"]),
     ],
 )
-async def test_every_fault_is_named_and_nothing_is_made(message: dict[str, Any], paths: list[str] | None) -> None:
-    """With its place in the message."""
+async def test_every_fault_is_reported_and_nothing_is_created(message: dict[str, Any], paths: list[str] | None) -> None:
+    """With its path in the message."""
     engine = await started()
     ann = await engine.user()
     with pytest.raises(Refused) as caught:
@@ -275,8 +275,8 @@ async def test_every_fault_is_named_and_nothing_is_made(message: dict[str, Any],
     assert engine.batches.batches == {}
 
 
-async def test_a_destination_that_matches_nobody_is_named() -> None:
-    """All of them."""
+async def test_every_target_without_a_minion_is_reported() -> None:
+    """With its path in the message."""
     engine = await started()
     ann = await engine.user()
     with pytest.raises(Refused) as caught:
@@ -286,8 +286,8 @@ async def test_a_destination_that_matches_nobody_is_named() -> None:
     assert await ann.ask("list_batches") == []
 
 
-async def test_a_batch_with_some_unknown_destinations_is_made() -> None:
-    """Each of them is a request that ended as an error; without any known one nothing is made."""
+async def test_a_batch_with_some_unknown_destinations_is_created() -> None:
+    """Each of them becomes a failed request; if all are unknown, nothing is created."""
     engine = await started()
     ann = await engine.user()
     made = await ann.ask("batch", batch=[post(), post(to="gone"), post("/test/echo", ["lost", "web2"])])
@@ -301,7 +301,7 @@ async def test_a_batch_with_some_unknown_destinations_is_made() -> None:
 
 
 async def test_the_fields_of_the_puppetmaster_are_kept() -> None:
-    """``tunnel`` and ``method`` of each item, also where the function is the same; a timeout may be ``infinity``."""
+    """``tunnel`` and ``method`` of each item, even for the same function; ``timeout`` may be ``infinity``."""
     engine = await started()
     ann = await engine.user()
     items = [post(tunnel="/remote"), post(to="web2"), post(to="db", method="get")]
@@ -317,7 +317,7 @@ async def test_the_fields_of_the_puppetmaster_are_kept() -> None:
 
 
 async def test_too_many_requests_are_refused_with_limit_and_number() -> None:
-    """Two million, where a hundred are allowed; counted before anything is made of them."""
+    """Two million, with a limit of a hundred; they are counted before any is created."""
     engine = await started(limits={"batch_requests": 100})
     engine.sets["*"] = [f"m{number}" for number in range(20_000)]
     ann = await engine.user()
@@ -328,8 +328,8 @@ async def test_too_many_requests_are_refused_with_limit_and_number() -> None:
     assert caught.value.error["details"] == {"limit": "batch_requests", "most": 100, "requests": 2_000_000}
 
 
-async def test_all_batches_that_run_are_bounded_together() -> None:
-    """Ten times as many requests as one may have."""
+async def test_the_requests_of_all_running_batches_are_limited() -> None:
+    """To ten times the limit of one batch."""
     engine = await started(limits={"batch_requests": 3})
     ann = await engine.user()
     for _ in range(10):
@@ -339,8 +339,8 @@ async def test_all_batches_that_run_are_bounded_together() -> None:
     assert caught.value.error["details"] == {"limit": "batch_requests"}
 
 
-async def test_what_salt_would_refuse_is_refused_before_anything_is_made() -> None:
-    """Not when half of it is done."""
+async def test_items_that_salt_would_refuse_are_refused_at_once() -> None:
+    """And not when the batch is half done."""
     engine = await started(half=[{"web*": ["test.*"]}])
     half: Talker = await engine.user("half")
     assert (await half.ask("batch", batch=[post(to="web1")]))["total_count"] == 1
@@ -350,8 +350,8 @@ async def test_what_salt_would_refuse_is_refused_before_anything_is_made() -> No
     assert len(await half.ask("list_batches")) == 1
 
 
-async def test_anothers_batch_and_request_are_none() -> None:
-    """404, not 403, whatever is asked."""
+async def test_batches_and_requests_of_other_users_are_not_found() -> None:
+    """404 and not 403, in every operation."""
     engine = await started(ann=[".*"], bob=["test.*"])
     ann, bob = await engine.user(), await engine.user("bob")
     made = await ann.ask("batch", batch=[post()])
@@ -365,8 +365,8 @@ async def test_anothers_batch_and_request_are_none() -> None:
             await bob.ask(kind, **fields)
 
 
-async def test_without_the_client_local_there_are_no_batches() -> None:
-    """The option ``clients`` counts here too."""
+async def test_batches_need_the_client_local() -> None:
+    """The option ``clients`` applies to them too."""
     engine = await started()
     engine.set(clients=("runner",))
     ann = await engine.user()
@@ -374,8 +374,8 @@ async def test_without_the_client_local_there_are_no_batches() -> None:
         await ann.ask("batch", batch=[post()])
 
 
-async def test_a_batch_leaves_an_audit_line_for_itself_and_for_each_job(caplog: pytest.LogCaptureFixture) -> None:
-    """Who, what, whom; no argument."""
+async def test_a_batch_and_each_of_its_jobs_have_an_audit_line(caplog: pytest.LogCaptureFixture) -> None:
+    """With user, function and target, but without arguments."""
     engine = await started()
     ann = await engine.user()
     with caplog.at_level("INFO", "websocket_api.audit"):
@@ -399,8 +399,8 @@ async def test_a_batch_leaves_an_audit_line_for_itself_and_for_each_job(caplog: 
     ],
     ids=["an argument", "many arguments", "no minions", "no expression", "the other form"],
 )
-async def test_no_more_faults_of_a_batch_are_named_than_a_bound(item: dict[str, Any]) -> None:
-    """Of ten thousand items that are all wrong."""
+async def test_the_number_of_reported_faults_is_limited(item: dict[str, Any]) -> None:
+    """For ten thousand items that are all wrong."""
     ann = await (await started()).user()
     named = range(10_000) if "fun" in item else [None] * 10_000
     batch = [item if number is None else {**item, "fun": f"test.f{number}"} for number in named]
@@ -410,8 +410,8 @@ async def test_no_more_faults_of_a_batch_are_named_than_a_bound(item: dict[str, 
 
 
 @pytest.mark.parametrize("good", [True, False])
-async def test_others_have_their_turn_while_a_batch_is_planned(good: bool) -> None:
-    """Thousands of items are looked at a hundred at a time."""
+async def test_other_tasks_run_while_a_batch_is_planned(good: bool) -> None:
+    """Items are read a hundred at a time."""
     ann = await (await started()).user()
     turns = 0
 

@@ -61,8 +61,8 @@ def test_a_request_is_a_flat_dict_in_snake_case() -> None:
     json.dumps(shown)
 
 
-def test_equal_calls_go_together_and_no_minion_twice_in_one_job() -> None:
-    """A return is told by job and minion, so that one job has each minion once."""
+def test_requests_with_the_same_call_share_a_job_that_has_each_minion_once() -> None:
+    """Returns are matched by job and minion."""
     one = batch(("a", 0), ("b", 0), ("a", 0), ("c", 1))
     sent = []
     while places := one.next():
@@ -71,22 +71,22 @@ def test_equal_calls_go_together_and_no_minion_twice_in_one_job() -> None:
     assert sent == [[0, 1], [2], [3]]
 
 
-def test_without_concurrency_equal_calls_share_a_job_wherever_they_stand() -> None:
-    """All run at once anyway, so that their order says nothing."""
+def test_without_concurrency_all_requests_with_the_same_call_share_a_job() -> None:
+    """All run at once, so their order does not matter."""
     one = batch(("a", 0), ("a", 1), ("b", 0), ("b", 1))
     assert one.next() == [0, 2]
 
 
-def test_with_concurrency_requests_go_in_their_order() -> None:
-    """For a rolling restart: this one, then that one."""
+def test_with_concurrency_requests_are_sent_in_order() -> None:
+    """As a rolling restart needs it."""
     one = batch(("a", 0), ("a", 1), ("b", 0), ("b", 1), concurrency=3)
     assert one.next() == [0]
     one.send([0], NOW)
     assert one.next() == [1]
 
 
-def test_no_more_run_at_once_than_concurrency_says() -> None:
-    """Room is made by those that end."""
+def test_concurrency_limits_how_many_requests_run_at_once() -> None:
+    """A request that ends makes room for the next one."""
     one = batch(*((f"m{number}", 0) for number in range(5)), concurrency=2)
     one.send(one.next(), NOW)
     assert one.next() == []
@@ -94,8 +94,8 @@ def test_no_more_run_at_once_than_concurrency_says() -> None:
     assert one.next() == [2]
 
 
-def test_what_was_not_sent_goes_again_in_its_old_place() -> None:
-    """A publish that surely did not happen is undone."""
+def test_unsent_requests_return_to_their_place_in_the_queue() -> None:
+    """A publish that certainly did not happen is undone."""
     one = batch(("a", 0), ("b", 0), ("c", 0), concurrency=2)
     job = one.send(one.next(), NOW)
     one.unsend(job)
@@ -113,8 +113,8 @@ def test_what_was_not_sent_goes_again_in_its_old_place() -> None:
         (["resolved", "canceled"], "error", 1, 0),
     ],
 )
-def test_the_end_of_a_batch_is_that_of_its_requests(ends: list[str], status: str, done: int, errors: int) -> None:
-    """Counts and the moment of the end."""
+def test_the_status_of_a_batch_follows_from_its_requests(ends: list[str], status: str, done: int, errors: int) -> None:
+    """With the counts and the time of the end."""
     one = batch(("a", 0), ("b", 0))
     one.send(one.next(), NOW)
     for place, end in enumerate(ends):
@@ -125,8 +125,8 @@ def test_the_end_of_a_batch_is_that_of_its_requests(ends: list[str], status: str
 
 
 @pytest.mark.parametrize("final", ["canceled", "timeout"])
-def test_a_batch_that_was_ended_says_how_whatever_its_requests_came_to(final: str) -> None:
-    """Also where nothing was left to do."""
+def test_a_final_status_does_not_depend_on_the_requests(final: str) -> None:
+    """The batch ends only once."""
     one = batch(("a", 0))
     one.final = final
     one.end_all({"pending"}, final, NOW, {})
@@ -135,8 +135,8 @@ def test_a_batch_that_was_ended_says_how_whatever_its_requests_came_to(final: st
     assert not one.finish_if_done(NOW)
 
 
-def test_what_is_not_sent_any_more_is_not_kept_to_be_sent() -> None:
-    """With ``concurrency`` all of it was gone through at each change, and kept for as long as the batch."""
+def test_canceled_requests_leave_the_queue() -> None:
+    """With ``concurrency`` each change would scan them, and they would use memory until the end."""
     one = batch(*((f"m{number}", 0) for number in range(100)), concurrency=2)
     job = one.send(one.next(), NOW)
     assert one.waiting == 98
@@ -146,8 +146,8 @@ def test_what_is_not_sent_any_more_is_not_kept_to_be_sent() -> None:
     assert (one.waiting, one.next()) == (2, [0, 1])
 
 
-def test_what_ended_before_it_was_sent_is_gone_through_once() -> None:
-    """Such as a request of a minion without key."""
+def test_requests_that_ended_before_they_were_sent_leave_the_queue() -> None:
+    """For example requests of minions without a key."""
     one = batch(*((f"m{number}", 0) for number in range(10)), concurrency=2)
     for place in range(9):
         one.end(place, "error", NOW)
@@ -155,8 +155,8 @@ def test_what_ended_before_it_was_sent_is_gone_through_once() -> None:
     assert list(one._pending) == [9]
 
 
-def test_progress_counts_ended_requests_and_the_part_that_running_ones_report() -> None:
-    """One of two done, the other half way: three quarters."""
+def test_progress_sums_ended_requests_and_the_progress_of_running_ones() -> None:
+    """One of two has ended, the other one is at 50 %: 75 %."""
     one = batch(("a", 0), ("b", 0))
     one.send(one.next(), NOW)
     one.end(0, "error", NOW)
@@ -170,8 +170,8 @@ def test_progress_counts_ended_requests_and_the_part_that_running_ones_report() 
 
 
 @pytest.mark.parametrize("steps", [3, 7, 13])
-def test_progress_is_exact_whatever_was_reported(steps: int) -> None:
-    """A sum of fractions drifts: a batch whose requests have all ended must not stand at 99."""
+def test_progress_is_exact_for_all_reports(steps: int) -> None:
+    """A sum of floats drifts: a batch whose requests have all ended must not stay at 99 %."""
     one = batch(*((f"m{number}", 0) for number in range(200)))
     one.send(one.next(), NOW)
     for step in range(steps):
@@ -183,8 +183,8 @@ def test_progress_is_exact_whatever_was_reported(steps: int) -> None:
     assert (one.progress, one.weight) == (100, 0)
 
 
-def test_an_end_counts_once() -> None:
-    """A second return changes nothing."""
+def test_a_second_return_of_a_minion_changes_nothing() -> None:
+    """A request ends once."""
     one = batch(("a", 0))
     one.send(one.next(), NOW)
     assert one.end(0, "resolved", NOW, result=1)
@@ -194,7 +194,7 @@ def test_an_end_counts_once() -> None:
 
 
 def test_a_late_return_of_a_silent_minion_counts_while_the_batch_runs() -> None:
-    """It did answer, after all."""
+    """After the end of the batch it does not."""
     one = batch(("a", 0), ("b", 0))
     one.send(one.next(), NOW)
     one.end(0, "error", NOW, result={"error": "missing"})
@@ -206,7 +206,7 @@ def test_a_late_return_of_a_silent_minion_counts_while_the_batch_runs() -> None:
 
 
 def test_a_large_return_stays_in_its_job() -> None:
-    """A batch is written again and again: it must not carry what the job cache has."""
+    """A batch is written often, so it must not hold what the job cache has."""
     one = batch(("a", 0))
     job = one.send(one.next(), NOW)
     one.set_jid(job, "20111219152846512345")
@@ -215,8 +215,8 @@ def test_a_large_return_stays_in_its_job() -> None:
     assert one.at(0).result["bytes"] == RESULT_BYTES + 2
 
 
-def test_the_token_is_forgotten_at_the_end() -> None:
-    """It is kept for sending, and for nothing else."""
+def test_the_token_is_cleared_at_the_end() -> None:
+    """It is needed for sending only."""
     one = batch(("a", 0), token="b" * 64)
     one.send(one.next(), NOW)
     one.end(0, "resolved", NOW)

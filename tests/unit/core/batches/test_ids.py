@@ -8,16 +8,16 @@ NOW = 1_764_000_000.0
 LATE = 3_700_000_000.0  # 2087
 
 
-def test_ids_are_below_2_to_the_53_and_never_as_long_as_a_jid() -> None:
-    """JavaScript counts exactly up to there, and /jobs/ID is a batch or a job by its length."""
+def test_ids_are_below_2_to_the_53_and_shorter_than_a_jid() -> None:
+    """JavaScript holds them exactly, and the length tells whether /jobs/ID is a batch or a job."""
     for now in (NOW, LATE):
         batch = Ids(MASTERS - 1, 0, lambda now=now: now).allocate(100_000)
         assert request_id(batch, 99_999) < 2**53
         assert len(str(request_id(batch, 99_999))) < 20
 
 
-def test_batches_and_requests_never_share_a_number() -> None:
-    """Not even when ten batches are made in the same millisecond."""
+def test_ids_of_batches_and_requests_never_overlap() -> None:
+    """Even if ten batches are created in the same millisecond."""
     ids, seen = Ids(7, 0, lambda: NOW), set()
     for _ in range(10):
         batch = ids.allocate(50)
@@ -27,8 +27,8 @@ def test_batches_and_requests_never_share_a_number() -> None:
         seen |= numbers
 
 
-def test_two_masters_never_give_the_same_number() -> None:
-    """Though their clocks show the same."""
+def test_two_masters_never_allocate_the_same_id() -> None:
+    """Although their clocks show the same time."""
     first, second = Ids(1, 0, lambda: NOW), Ids(2, 0, lambda: NOW)
     one, other = first.allocate(1000), second.allocate(1000)
     assert {request_id(one, place) for place in range(1000)}.isdisjoint(
@@ -36,16 +36,16 @@ def test_two_masters_never_give_the_same_number() -> None:
     )
 
 
-def test_after_a_restart_numbers_go_on_behind_those_that_were_given() -> None:
-    """A large batch takes more milliseconds than have passed."""
+def test_after_a_restart_ids_continue_behind_those_already_allocated() -> None:
+    """A large batch uses more milliseconds than have passed."""
     before = Ids(1, 0, lambda: NOW)
     batch = before.allocate(100_000)
     after = Ids(1, before.last, lambda: NOW + 1)
     assert after.allocate(1) > request_id(batch, 99_999)
 
 
-def test_a_request_leads_to_its_batch() -> None:
-    """By arithmetic alone."""
+def test_the_place_of_a_request_follows_from_the_two_ids() -> None:
+    """By arithmetic only."""
     batch = Ids(9, 0, lambda: NOW).allocate(10)
     assert place_of(batch, request_id(batch, 4)) == 4
     assert place_of(batch, batch) is None

@@ -23,8 +23,8 @@ def stored(batch: Batch) -> Batch:
     return head
 
 
-def test_what_is_read_is_what_was_written() -> None:
-    """In any state that a request can be in."""
+def test_a_batch_read_from_the_store_equals_the_one_written() -> None:
+    """In every state that a request can have."""
     batch = made(1200)
     job = batch.send(batch.next(), NOW)
     batch.set_jid(job, "20111219152846512345")
@@ -38,8 +38,8 @@ def test_what_is_read_is_what_was_written() -> None:
     assert again.jobs[1].jid == "20111219152846512345"
 
 
-def test_arguments_may_be_nested_as_deep_as_a_message_may() -> None:
-    """A client's odd argument is no fault of ours."""
+def test_arguments_may_be_nested_as_deeply_as_a_message() -> None:
+    """Unusual arguments of a client must not fail."""
     arg: list[object] = []
     for _ in range(900):
         arg = [arg]
@@ -47,8 +47,8 @@ def test_arguments_may_be_nested_as_deep_as_a_message_may() -> None:
     assert records.calls(batch)[0]["arg"] is arg
 
 
-def test_what_the_store_lost_is_noticed() -> None:
-    """Requests or what they ask for: nothing is made of a part."""
+def test_missing_chunks_and_missing_calls_are_detected() -> None:
+    """An incomplete batch is not loaded."""
     batch = made(1200)
     calls, chunks = records.calls(batch), [records.chunk(batch, number) for number in range(3)]
     assert records.complete(batch, calls, chunks)
@@ -57,14 +57,14 @@ def test_what_the_store_lost_is_noticed() -> None:
 
 
 def test_requests_are_written_in_chunks() -> None:
-    """What changes in one does not cost the others."""
+    """A change in one chunk does not write the others."""
     batch = made(1200)
     assert records.chunks_of([3, 499, 1100]) == {0, 2}
     assert [len(records.chunk(batch, number)) for number in range(3)] == [500, 500, 200]
 
 
-def test_a_head_can_be_shown_without_its_requests() -> None:
-    """A list of batches reads one record each."""
+def test_a_head_has_all_fields_except_the_requests() -> None:
+    """So a list of batches reads one record for each."""
     batch = made(700)
     batch.send(batch.next(), NOW)
     batch.end(0, "resolved", NOW)
@@ -73,8 +73,8 @@ def test_a_head_can_be_shown_without_its_requests() -> None:
     assert head.as_dict(ids=True) == batch.as_dict(ids=True)
 
 
-def test_sent_without_a_record_of_the_job_is_pending_still() -> None:
-    """The chunk was written, then the engine died: the job is published only when its record is written too."""
+def test_a_sent_request_whose_job_is_not_recorded_is_still_pending() -> None:
+    """The engine died after it wrote the chunk. It publishes only after it wrote the record."""
     batch = made(3)
     before = records.record(batch)
     batch.send(batch.next(), NOW)
@@ -83,8 +83,8 @@ def test_sent_without_a_record_of_the_job_is_pending_still() -> None:
     assert [again.at(place).status for place in range(3)] == ["pending"] * 3
 
 
-def test_sent_with_a_job_that_is_recorded_no_more_is_never_sent_again() -> None:
-    """Whatever came of it: it may have run."""
+def test_a_sent_request_whose_job_left_the_record_is_never_sent_again() -> None:
+    """It may have run."""
     batch = made(3)
     batch.send(batch.next(), NOW)
     after = {**records.record(batch), "jobs": []}

@@ -13,7 +13,7 @@ from websocket_api.errors import ApiError
 from tests.unit.core.batches.support import Masters, settle, statuses
 
 
-async def test_a_batch_goes_out_as_one_job_and_ends_with_its_last_return() -> None:
+async def test_a_batch_is_sent_as_one_job_and_ends_with_its_last_return() -> None:
     """The same function on three minions costs the master one publish."""
     masters = Masters()
     one = await masters.start("one")
@@ -28,8 +28,8 @@ async def test_a_batch_goes_out_as_one_job_and_ends_with_its_last_return() -> No
     assert (batch.at(2).result, batch.at(2).retcode) == ("no", 2)
 
 
-async def test_a_job_carries_the_mark_by_which_it_is_found() -> None:
-    """Batch and number: nobody has to remember the jid."""
+async def test_the_metadata_of_a_job_name_the_batch_and_the_number() -> None:
+    """The job is found by them if its id was not stored."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a")
@@ -38,7 +38,7 @@ async def test_a_job_carries_the_mark_by_which_it_is_found() -> None:
 
 
 async def test_requests_are_stored_as_sent_before_they_are_published() -> None:
-    """Who takes over must find them there."""
+    """The next driver must find them there."""
     masters = Masters()
     one = await masters.start("one")
     publish, found = one.salt.publish, []
@@ -53,8 +53,8 @@ async def test_requests_are_stored_as_sent_before_they_are_published() -> None:
     assert found == ["sent", "pending"]
 
 
-async def test_concurrency_lets_the_next_go_when_one_has_ended() -> None:
-    """Returns that come close together make room for one larger job."""
+async def test_with_concurrency_the_next_requests_are_sent_when_others_end() -> None:
+    """Returns that arrive close together make room for one larger job."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", "c", "d", concurrency=2)
@@ -68,8 +68,8 @@ async def test_concurrency_lets_the_next_go_when_one_has_ended() -> None:
     assert batch.status == "resolved"
 
 
-async def test_on_error_stop_sends_nothing_more_and_lets_run_what_runs() -> None:
-    """What was not sent is canceled; the batch ends with the last that runs."""
+async def test_on_error_stop_cancels_unsent_requests_and_waits_for_running_ones() -> None:
+    """The batch ends when the last running request ends."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", "c", concurrency=2, stop=True)
@@ -83,8 +83,8 @@ async def test_on_error_stop_sends_nothing_more_and_lets_run_what_runs() -> None
     assert (batch.status, one.sent) == ("error", [["a", "b"]])
 
 
-async def test_on_error_stop_looks_for_what_was_not_sent_once() -> None:
-    """And not at each return after the first error, through a hundred thousand requests."""
+async def test_on_error_stop_searches_for_unsent_requests_once() -> None:
+    """And not at each later error, through a hundred thousand requests."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", "c", "d", concurrency=3, stop=True)
@@ -97,8 +97,8 @@ async def test_on_error_stop_looks_for_what_was_not_sent_once() -> None:
     assert (batch.status, ended) == ("error", [[3]])
 
 
-async def test_on_error_stop_holds_back_what_was_just_being_stored() -> None:
-    """The error came while the next request was written down as sent: it is not sent."""
+async def test_on_error_stop_does_not_send_a_request_that_is_being_stored() -> None:
+    """The error arrives while the next request is stored as sent."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", "c", concurrency=2, stop=True)
@@ -114,8 +114,8 @@ async def test_on_error_stop_holds_back_what_was_just_being_stored() -> None:
     assert (one.sent, batch.status) == ([["a", "b"]], "error")
 
 
-async def test_the_time_of_a_batch_ends_whatever_has_not_ended() -> None:
-    """A return that comes later changes nothing."""
+async def test_the_timeout_ends_all_requests_that_have_not_ended() -> None:
+    """A later return changes nothing."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", concurrency=1, timeout=10)
@@ -129,8 +129,8 @@ async def test_the_time_of_a_batch_ends_whatever_has_not_ended() -> None:
     assert batch.done == 0
 
 
-async def test_canceling_ends_what_runs_and_sends_nothing_more() -> None:
-    """In the owner's stead, on the minions that still run it."""
+async def test_cancel_stops_running_jobs_and_sends_nothing_more() -> None:
+    """On the minions that still run them, on behalf of the owner."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", "c", concurrency=2)
@@ -143,8 +143,8 @@ async def test_canceling_ends_what_runs_and_sends_nothing_more() -> None:
     assert one.sent == [["a", "b"]]
 
 
-async def test_canceling_finds_a_job_whose_id_is_not_known_yet() -> None:
-    """The master was too slow with its answer: the job runs, and its mark leads to it."""
+async def test_cancel_finds_a_job_whose_id_is_still_unknown() -> None:
+    """The master answered too slowly: the job runs, and is found by its metadata."""
     masters = Masters()
     one = await masters.start("one")
     one.salt.fault, one.salt.published_before_fault = ApiError("master_unavailable", "?", {"sent": True}), True
@@ -158,8 +158,8 @@ async def test_canceling_finds_a_job_whose_id_is_not_known_yet() -> None:
     assert (batch.status, batch.at(0).jid) == ("canceled", one.last)
 
 
-async def test_a_cancel_that_the_master_does_not_answer_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Who asked is told so; the log says once that the batch waits, and why."""
+async def test_a_cancel_that_the_master_does_not_answer_is_retried(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets the error; the log says once that the batch waits, and why."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", "c", concurrency=2)
@@ -183,8 +183,8 @@ async def test_a_cancel_that_the_master_does_not_answer_is_tried_again(caplog: p
     assert (batch.status, statuses(batch)) == ("canceled", ["resolved", "canceled", "canceled"])
 
 
-async def test_what_cannot_be_stopped_is_watched_until_it_ends() -> None:
-    """A minion that runs it no more ends it, whether or not the master answers again."""
+async def test_a_job_that_cannot_be_stopped_is_watched_until_it_ends() -> None:
+    """It ends when no minion runs it any more, whether or not the master answers again."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b")
@@ -204,8 +204,8 @@ async def test_what_cannot_be_stopped_is_watched_until_it_ends() -> None:
     assert one.batches.returns.watched() == []
 
 
-async def test_a_cancel_goes_on_when_who_asked_has_gone_away() -> None:
-    """A client that closes its connection before the answer comes."""
+async def test_a_cancel_continues_when_its_caller_goes_away() -> None:
+    """A client may close its connection before the answer."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a")
@@ -227,8 +227,8 @@ async def test_a_cancel_goes_on_when_who_asked_has_gone_away() -> None:
     assert batch.status == "canceled"
 
 
-async def test_a_minion_that_says_nothing_is_an_error_and_its_late_return_is_taken() -> None:
-    """find_job is not answered; but then it comes."""
+async def test_a_silent_minion_is_an_error_until_its_late_return() -> None:
+    """It does not answer find_job, but returns later."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b")
@@ -243,8 +243,8 @@ async def test_a_minion_that_says_nothing_is_an_error_and_its_late_return_is_tak
     assert batch.status == "resolved"
 
 
-async def test_a_return_that_nobody_heard_is_found_in_the_job_cache() -> None:
-    """The bus was away for a moment; the minion says that it runs the job no more."""
+async def test_a_return_that_the_bus_lost_is_read_from_the_job_cache() -> None:
+    """The bus was down for a moment; the minion no longer runs the job."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b")
@@ -256,8 +256,8 @@ async def test_a_return_that_nobody_heard_is_found_in_the_job_cache() -> None:
     assert batch.at(0).result == "there"
 
 
-async def test_of_a_silent_minion_nobody_can_tell_while_the_job_cache_cannot_be_read() -> None:
-    """Its return may be there."""
+async def test_a_silent_minion_has_an_unknown_outcome_if_the_job_cache_fails() -> None:
+    """The job cache may have its return."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a")
@@ -268,8 +268,8 @@ async def test_of_a_silent_minion_nobody_can_tell_while_the_job_cache_cannot_be_
     assert batch.at(0).result["error"] == "outcome_unknown"
 
 
-async def test_a_token_that_ends_ends_what_was_not_sent_and_says_so() -> None:
-    """What runs goes on to its end."""
+async def test_the_end_of_the_token_ends_unsent_requests_with_the_reason() -> None:
+    """Running requests continue to their end."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", concurrency=1)
@@ -283,8 +283,8 @@ async def test_a_token_that_ends_ends_what_was_not_sent_and_says_so() -> None:
     assert one.session.held == 0
 
 
-async def test_what_salt_refuses_ends_with_what_salt_said() -> None:
-    """And the rest of the batch is tried all the same."""
+async def test_a_request_that_salt_refuses_ends_with_its_error() -> None:
+    """The rest of the batch is tried all the same."""
     masters = Masters()
     one = await masters.start("one")
     one.salt.fault = ApiError("forbidden", "Salt does not permit this command.")
@@ -295,8 +295,8 @@ async def test_what_salt_refuses_ends_with_what_salt_said() -> None:
     assert batch.status == "error"
 
 
-async def test_a_busy_master_is_asked_again() -> None:
-    """Nothing was sent, so that nothing can have run."""
+async def test_a_publish_that_a_busy_master_did_not_receive_is_repeated() -> None:
+    """Nothing was sent, so nothing can have run."""
     masters = Masters()
     one = await masters.start("one")
     one.salt.fault = ApiError("master_unavailable", "busy", {"sent": False})
@@ -308,8 +308,8 @@ async def test_a_busy_master_is_asked_again() -> None:
     assert one.sent == [["a"]]
 
 
-async def test_a_publish_without_an_answer_is_never_repeated_but_looked_for() -> None:
-    """It was published: its mark in the job cache tells under which jid."""
+async def test_a_publish_without_an_answer_is_searched_for_and_never_repeated() -> None:
+    """It was published: the job cache finds it by its metadata."""
     masters = Masters()
     one = await masters.start("one")
     one.salt.fault, one.salt.published_before_fault = ApiError("master_unavailable", "?", {"sent": True}), True
@@ -321,8 +321,8 @@ async def test_a_publish_without_an_answer_is_never_repeated_but_looked_for() ->
     assert batch.status == "resolved"
 
 
-async def test_a_publish_without_an_answer_or_a_trace_ends_as_unknown() -> None:
-    """Better not run than run twice."""
+async def test_a_publish_that_is_not_found_ends_with_an_unknown_outcome() -> None:
+    """The request may have run, so it is not sent again."""
     masters = Masters()
     one = await masters.start("one")
     one.salt.fault = ApiError("master_unavailable", "?", {"sent": True})
@@ -333,8 +333,8 @@ async def test_a_publish_without_an_answer_or_a_trace_ends_as_unknown() -> None:
     assert batch.status == "error"
 
 
-async def test_what_nobody_foresaw_leaves_no_batch_standing() -> None:
-    """It is in the log with its traceback; the job is looked for, and the rest goes on."""
+async def test_an_unexpected_error_does_not_stop_a_batch() -> None:
+    """The job is searched for, and the other requests are sent."""
     masters = Masters()
     one = await masters.start("one")
     publish, faults = one.salt.publish, [RuntimeError("nobody foresaw this")]
@@ -352,8 +352,8 @@ async def test_what_nobody_foresaw_leaves_no_batch_standing() -> None:
     assert one.sent == [["b"]]
 
 
-async def test_progress_of_a_minion_is_progress_of_its_request() -> None:
-    """As the module websocket_api of the minion reports it."""
+async def test_progress_that_a_minion_reports_is_the_progress_of_its_request() -> None:
+    """As the minion module websocket_api reports it."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b")

@@ -8,8 +8,8 @@ from tests.unit.core.batches.support import Masters
 from tests.unit.core.support import Client
 
 
-async def test_nothing_is_kept_of_a_batch_whose_followers_left_before_its_end() -> None:
-    """Neither the pacer of its changes, nor by it the batch; who comes later is told as usual."""
+async def test_nothing_is_kept_for_a_batch_after_its_last_follower_left() -> None:
+    """Later followers get all changes as usual."""
     masters = Masters()
     one = await masters.start("one")
     client, later = Client(), Client()

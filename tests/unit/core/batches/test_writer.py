@@ -26,8 +26,8 @@ async def whole(master: Master, batch: Batch) -> Batch:
     return await master.lookup.load(await master.lookup.visible(batch.id, master.session.viewer))
 
 
-async def test_a_restarted_engine_goes_on_at_once_and_sends_nothing_twice() -> None:
-    """Returns that came meanwhile are in the job cache."""
+async def test_a_restarted_engine_resumes_at_once_and_sends_nothing_twice() -> None:
+    """The job cache has the returns of the time in between."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     batch = await one.batch("a", "b", "c", concurrency=2)
@@ -47,7 +47,7 @@ async def test_a_restarted_engine_goes_on_at_once_and_sends_nothing_twice() -> N
 
 
 async def test_an_engine_killed_between_storing_and_publishing_does_not_send_again() -> None:
-    """It is looked for, and where nobody knows of it its outcome is unknown."""
+    """The job is searched for; if it is not found, the outcome is unknown."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     blocked = asyncio.Event()
@@ -68,8 +68,8 @@ async def test_an_engine_killed_between_storing_and_publishing_does_not_send_aga
 
 
 @pytest.mark.parametrize("where", ["being written", "waiting for a channel"])
-async def test_an_engine_that_is_stopped_before_it_sent_takes_back_what_it_noted(where: str) -> None:
-    """A graceful restart in the middle: it is sent after it."""
+async def test_an_engine_stopped_before_it_published_makes_the_requests_pending_again(where: str) -> None:
+    """The next run sends them."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     write, writes, begun, written = one.access.write, 0, asyncio.Event(), asyncio.Event()
@@ -108,8 +108,8 @@ async def test_an_engine_that_is_stopped_before_it_sent_takes_back_what_it_noted
     assert statuses(of(again, batch)) == ["sent", "pending"]
 
 
-async def test_an_engine_that_is_stopped_while_the_master_is_asked_leaves_it_open() -> None:
-    """It may have been sent: it is looked for, and not sent again."""
+async def test_an_engine_stopped_while_it_waits_for_the_master_does_not_send_again() -> None:
+    """The job may have been published: it is searched for."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
 
@@ -127,7 +127,7 @@ async def test_an_engine_that_is_stopped_while_the_master_is_asked_leaves_it_ope
     assert after.at(0).result["error"] == "outcome_unknown"
 
 
-async def test_what_one_batch_cannot_write_at_the_end_keeps_no_other_from_being_written() -> None:
+async def test_a_failed_write_at_the_end_does_not_prevent_others() -> None:
     """A stop has half a second for all of them."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
@@ -147,8 +147,8 @@ async def test_what_one_batch_cannot_write_at_the_end_keeps_no_other_from_being_
     assert masters.store.batches[second.id]["status"] == "resolved"
 
 
-async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_mark() -> None:
-    """The job cache has batch and number as its metadata."""
+async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_metadata() -> None:
+    """They name the batch and the number of the job."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     batch = await one.batch("a")
@@ -171,8 +171,8 @@ async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_m
 
 
 @pytest.mark.parametrize("answers", [True, False])
-async def test_a_cancel_that_a_restart_breaks_off_goes_on_after_it(answers: bool) -> None:
-    """Where the master does not answer then either, what runs is watched to its end."""
+async def test_a_cancel_interrupted_by_a_restart_continues_after_it(answers: bool) -> None:
+    """If the master does not answer then either, the jobs are watched to their end."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     batch = await one.batch("a", "b", "c", concurrency=2)
@@ -206,8 +206,8 @@ async def test_a_cancel_that_a_restart_breaks_off_goes_on_after_it(answers: bool
     assert masters.store.batches[batch.id]["status"] == "canceled"
 
 
-async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
-    """By reading the store; it does not touch it."""
+async def test_another_master_returns_a_batch_with_its_changes() -> None:
+    """It reads the store and writes nothing."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b")
@@ -223,8 +223,8 @@ async def test_another_master_shows_a_batch_and_follows_its_changes() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.2, 2.5, 4.0])
-async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_state(seconds: float) -> None:
-    """However long the reading takes, and also where the batch ends meanwhile: nobody reads it again then."""
+async def test_requests_read_while_the_batch_changes_belong_to_its_state(seconds: float) -> None:
+    """Also if the read is slow, and if the batch ends meanwhile: then nothing reads it again."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", "c")
@@ -253,8 +253,8 @@ async def test_requests_that_are_read_while_the_batch_goes_on_belong_to_its_stat
     assert told.count("save") == 1
 
 
-async def test_of_two_who_follow_at_once_the_slower_does_not_bring_back_what_is_older() -> None:
-    """A client's question beside the look of every second."""
+async def test_a_slow_read_does_not_replace_a_newer_state() -> None:
+    """A request of a client overlaps the periodic refresh."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b")
@@ -285,7 +285,7 @@ async def test_of_two_who_follow_at_once_the_slower_does_not_bring_back_what_is_
 
 
 async def test_another_master_takes_over_when_the_driver_is_gone_for_twenty_seconds() -> None:
-    """What was sent by the one that is gone is not sent again, what was not is."""
+    """It sends only what was not sent before."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", "c", concurrency=1)
@@ -306,8 +306,8 @@ async def test_another_master_takes_over_when_the_driver_is_gone_for_twenty_seco
     assert (after.status, after.done, after.errors) == ("error", 2, 1)
 
 
-async def test_with_a_shared_job_cache_a_return_to_the_one_that_is_gone_counts() -> None:
-    """It came before that master died, and is read from there."""
+async def test_with_a_shared_job_cache_returns_to_the_lost_master_count() -> None:
+    """They arrived before that master died."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     two.salt.cache = one.salt.cache
@@ -320,8 +320,8 @@ async def test_with_a_shared_job_cache_a_return_to_the_one_that_is_gone_counts()
     assert two.sent == [["b"]]
 
 
-async def test_of_two_who_take_over_at_once_one_drives() -> None:
-    """Both write, both wait, and both read the name of the last."""
+async def test_only_one_of_two_masters_that_claim_at_once_drives() -> None:
+    """Both write, both wait, and both read the name of the last writer."""
     masters = Masters()
     one = await masters.start("one")
     two, three = await masters.start("two"), await masters.start("three")
@@ -337,8 +337,8 @@ async def test_of_two_who_take_over_at_once_one_drives() -> None:
     assert batch.id
 
 
-async def test_a_driver_that_stood_still_finds_another_name_and_sends_nothing() -> None:
-    """A stopped process that comes back: its memory is a minute old."""
+async def test_a_suspended_driver_that_lost_its_lease_sends_nothing() -> None:
+    """Its memory is a minute old when it continues."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", "c", concurrency=1)
@@ -359,8 +359,8 @@ async def test_a_driver_that_stood_still_finds_another_name_and_sends_nothing() 
     assert two.sent == [["b"], ["c"]]
 
 
-async def test_a_write_that_hangs_for_too_long_is_followed_by_no_publish() -> None:
-    """Meanwhile somebody may have taken over."""
+async def test_nothing_is_published_after_a_write_that_hung_too_long() -> None:
+    """Another master may have taken over in the meantime."""
     masters = Masters()
     one = await masters.start("one")
     await one.batch("a")
@@ -374,8 +374,8 @@ async def test_a_write_that_hangs_for_too_long_is_followed_by_no_publish() -> No
     assert one.sent == [["a"]]
 
 
-async def test_a_store_that_fails_makes_no_batch() -> None:
-    """And says so; nothing is half there."""
+async def test_no_batch_is_created_while_the_store_fails() -> None:
+    """The client gets the error, and nothing is stored in part."""
     masters = Masters()
     one = await masters.start("one")
     masters.store.fails = True
@@ -388,8 +388,8 @@ async def test_a_store_that_fails_makes_no_batch() -> None:
     assert (list(one.registry.known()), masters.store.batches, one.sent) == ([], {}, [])
 
 
-async def test_a_store_that_fails_loses_no_running_batch(caplog: pytest.LogCaptureFixture) -> None:
-    """What runs is followed in memory, what was not sent waits; the log says it once."""
+async def test_a_failing_store_loses_no_running_batch(caplog: pytest.LogCaptureFixture) -> None:
+    """Running requests are followed in memory, unsent ones wait; the log says it once."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a", "b", concurrency=1)
@@ -412,8 +412,8 @@ async def test_a_store_that_fails_loses_no_running_batch(caplog: pytest.LogCaptu
     )
 
 
-async def test_writes_are_few_and_touch_what_changed() -> None:
-    """A thousand returns in a moment are one write of two chunks."""
+async def test_many_returns_cause_few_writes_of_changed_chunks_only() -> None:
+    """A thousand returns at once are one write of two chunks."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     names = [f"m{number}" for number in range(2000)]
@@ -430,10 +430,8 @@ async def test_writes_are_few_and_touch_what_changed() -> None:
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("forget", [True, False])
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 2.0, 2.5, 3.0])
-async def test_an_order_between_a_start_and_the_taking_over_is_carried_out(
-    shared: bool, forget: bool, seconds: float
-) -> None:
-    """Whenever it comes: nothing more is sent, and what an earlier run sent is stopped."""
+async def test_a_cancel_between_start_and_takeover_is_carried_out(shared: bool, forget: bool, seconds: float) -> None:
+    """At any time: nothing more is sent, and jobs of an earlier run are stopped."""
     masters = Masters(shared=shared)
     one = await masters.start("one", "1")
     batch = await one.batch("a", "b", "c", concurrency=1)
@@ -461,8 +459,8 @@ async def test_an_order_between_a_start_and_the_taking_over_is_carried_out(
 
 
 @pytest.mark.parametrize("shared", [True, False])
-async def test_an_order_that_a_restart_left_is_carried_out_after_the_next(shared: bool) -> None:
-    """The client was told that the batch is gone: it is not shown meanwhile."""
+async def test_a_cancel_request_survives_two_restarts(shared: bool) -> None:
+    """The client was told that the batch is gone, so it stays hidden in the meantime."""
     masters = Masters(shared=shared)
     one = await masters.start("one", "1")
     batch = await one.batch("a", "b", concurrency=1)
@@ -480,8 +478,8 @@ async def test_an_order_that_a_restart_left_is_carried_out_after_the_next(shared
     assert (masters.store.batches, masters.store.cancels) == ({}, {})
 
 
-async def test_an_order_for_a_batch_whose_driver_is_gone_is_carried_out_by_who_takes_it_over() -> None:
-    """Also by the one that shows it no more."""
+async def test_the_master_that_takes_over_carries_out_a_cancel_request() -> None:
+    """Although it already hides the batch."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     two.salt.cache = one.salt.cache
@@ -494,8 +492,8 @@ async def test_an_order_for_a_batch_whose_driver_is_gone_is_carried_out_by_who_t
     assert (masters.store.batches, masters.store.cancels) == ({}, {})
 
 
-async def test_an_order_reaches_the_driver_through_the_store() -> None:
-    """DELETE on one master, of a batch that another drives."""
+async def test_a_cancel_request_reaches_the_driver_through_the_store() -> None:
+    """DELETE on one master, for a batch that another one drives."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", concurrency=1)
@@ -510,8 +508,8 @@ async def test_an_order_reaches_the_driver_through_the_store() -> None:
     assert (masters.store.batches, masters.store.chunks, masters.store.cancels) == ({}, {}, {})
 
 
-async def test_an_order_whose_jobs_do_not_stop_costs_no_other_batch_its_lease() -> None:
-    """However long the master takes to answer; the order is carried out once."""
+async def test_a_slow_remote_cancel_does_not_cost_other_batches_their_lease() -> None:
+    """However slowly the master answers, it is carried out once."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     stopped, going_on = await one.batch("a"), await one.batch("b")
@@ -533,10 +531,10 @@ async def test_an_order_whose_jobs_do_not_stop_costs_no_other_batch_its_lease() 
     assert (stopped.status, masters.store.cancels) == ("canceled", {})
 
 
-async def test_an_order_that_cannot_be_carried_out_now_is_told_once_and_tried_again(
+async def test_a_remote_cancel_that_fails_is_logged_once_and_retried(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is the master that does not answer: nothing is said of the store."""
+    """The master does not answer; the log does not blame the store."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a")
@@ -556,8 +554,8 @@ async def test_an_order_that_cannot_be_carried_out_now_is_told_once_and_tried_ag
     assert (batch.status, masters.store.cancels) == ("canceled", {})
 
 
-async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() -> None:
-    """Its driver drives it no more, and reads no orders for it: whoever finds the order does it."""
+async def test_a_cancel_request_for_a_batch_that_has_ended_is_carried_out() -> None:
+    """It has no driver any more: any master that finds the request handles it."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", held=False)
@@ -571,8 +569,8 @@ async def test_an_order_for_a_batch_that_ended_meanwhile_is_carried_out_too() ->
     assert (masters.store.batches, masters.store.cancels) == ({}, {})
 
 
-async def test_a_batch_that_two_forget_at_once_is_removed_once() -> None:
-    """Who comes second waits for the first, and nobody hears of a store that fails."""
+async def test_a_batch_that_several_callers_forget_at_once_is_removed_once() -> None:
+    """The others wait, and get no error of the store."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     batch = await one.batch("a")
@@ -592,8 +590,8 @@ async def test_a_batch_that_two_forget_at_once_is_removed_once() -> None:
     assert (at_once, masters.store.batches) == ([0, 1], {})
 
 
-async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_turn() -> None:
-    """A slow write, and behind it the removal and the write of the end."""
+async def test_a_forgotten_batch_is_not_written_again_by_a_waiting_write() -> None:
+    """A slow write is followed by the removal and by the write of the end."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     batch = await one.batch("a")
@@ -609,10 +607,10 @@ async def test_what_was_forgotten_is_not_written_again_by_who_waited_for_its_tur
     assert (masters.store.batches, masters.store.chunks) == ({}, {})
 
 
-async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_masters(
+async def test_a_batch_forgotten_during_writes_is_not_logged_as_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The log says that only where it is so."""
+    """The log names another master only if there is one."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     first, second = await one.batch("a"), await one.batch("b")
@@ -636,8 +634,8 @@ async def test_a_batch_that_is_forgotten_while_others_are_written_is_no_other_ma
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-async def test_a_batch_whose_making_is_broken_off_is_not_made() -> None:
-    """The engine stops, and asks the client to send it again: it must not run twice then."""
+async def test_an_interrupted_creation_leaves_no_batch() -> None:
+    """The engine stops and asks the client to send it again, so it must not exist twice."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     stuck, write = asyncio.Event(), one.access.write
@@ -657,8 +655,8 @@ async def test_a_batch_whose_making_is_broken_off_is_not_made() -> None:
     assert (masters.store.batches, masters.store.chunks) == ({}, {})
 
 
-async def test_jobs_that_are_slow_to_be_read_hold_up_no_lease() -> None:
-    """A job cache that hangs: who took the batch over goes on renewing it."""
+async def test_a_slow_job_cache_does_not_delay_the_lease() -> None:
+    """The engine renews it while it reads the jobs of a batch that it took over."""
     masters = Masters()
     one = await masters.start("one", "1")
     batch = await one.batch("a")
@@ -677,8 +675,8 @@ async def test_jobs_that_are_slow_to_be_read_hold_up_no_lease() -> None:
     masters.kill(again)
 
 
-async def test_one_that_cannot_be_read_lets_no_other_be_taken_over_twice() -> None:
-    """What is on its way when the first fails is waited for, and nothing of it is sent a second time."""
+async def test_a_failed_takeover_does_not_start_others_twice() -> None:
+    """Takeovers under way are waited for, and nothing is sent twice."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     first = await one.batch("x", "y", concurrency=1)
@@ -713,8 +711,8 @@ async def test_one_that_cannot_be_read_lets_no_other_be_taken_over_twice() -> No
     assert len(minions) == len(set(minions))
 
 
-async def test_many_are_taken_over_a_few_dozen_at_a_time() -> None:
-    """A master may leave thousands, and more calls than may wait are refused."""
+async def test_takeovers_are_limited_to_a_few_dozen_at_a_time() -> None:
+    """A master may leave thousands, and the pool refuses more calls than fit its queue."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     for _ in range(200):
@@ -738,8 +736,8 @@ async def test_many_are_taken_over_a_few_dozen_at_a_time() -> None:
     assert most <= 32
 
 
-async def test_what_nobody_foresaw_at_one_keeps_no_other_from_going_on(caplog: pytest.LogCaptureFixture) -> None:
-    """It is in the log with its traceback, and tried again."""
+async def test_an_unexpected_error_in_a_takeover_does_not_stop_others(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with its traceback, and the takeover is retried."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     first, second = await one.batch("a"), await one.batch("b")
@@ -762,10 +760,10 @@ async def test_what_nobody_foresaw_at_one_keeps_no_other_from_going_on(caplog: p
     assert again.writer.drives(of(again, first))
 
 
-async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_on(
+async def test_a_damaged_batch_does_not_stop_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It can never end: it is told in the log, and shown no more."""
+    """It can never end: it is logged and hidden."""
     masters = Masters(shared=False)
     one = await masters.start("one", "1")
     lost, whole_ = await one.batch("a", "b", concurrency=1), await one.batch("c", "d", concurrency=1)
@@ -778,8 +776,8 @@ async def test_a_batch_of_which_the_store_lost_a_part_keeps_no_other_from_going_
     assert [record.levelname for record in caplog.records if "cannot go on" in record.message] == ["ERROR"]
 
 
-async def test_the_requests_that_the_store_lost_are_not_found() -> None:
-    """Of a batch that has ended: its head is there, and nobody fails over the rest."""
+async def test_lost_requests_of_an_ended_batch_are_not_found() -> None:
+    """Its head stays, and nothing else fails."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     batch = await one.batch("a", held=False)
@@ -792,8 +790,8 @@ async def test_the_requests_that_the_store_lost_are_not_found() -> None:
     assert caught.value.code == "not_found"
 
 
-async def test_old_batches_are_forgotten_and_running_ones_never() -> None:
-    """After the days of batch_keep."""
+async def test_old_batches_are_forgotten_and_running_ones_are_not() -> None:
+    """After the days of ``batch_keep``."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     old, running = await one.batch("a"), await one.batch("b")
@@ -810,8 +808,8 @@ async def test_old_batches_are_forgotten_and_running_ones_never() -> None:
     assert list(masters.store.batches) == [running.id]
 
 
-async def test_an_ended_batch_leaves_the_memory_and_is_read_when_asked_for() -> None:
-    """Its head stays, its requests are in the store; the token is nowhere."""
+async def test_requests_of_an_ended_batch_are_read_only_when_needed() -> None:
+    """Only its head stays in memory; the token is gone everywhere."""
     masters = Masters(shared=False)
     one = await masters.start("one")
     batch = await one.batch("a", "b", held=False)
@@ -826,8 +824,8 @@ async def test_an_ended_batch_leaves_the_memory_and_is_read_when_asked_for() -> 
     assert batch.requests is None
 
 
-async def test_a_batch_is_its_owners_and_of_who_may_do_everything() -> None:
-    """For all others there is none."""
+async def test_only_the_owner_and_users_with_all_permissions_see_a_batch() -> None:
+    """For all others it does not exist."""
     masters = Masters()
     one = await masters.start("one")
     batch = await one.batch("a")

@@ -52,8 +52,8 @@ def end(batch: Batch, registry: BatchRegistry, world: World) -> None:
     registry.notify(batch, range(batch.total), "save")
 
 
-def test_a_batch_is_told_from_its_creation_to_its_end() -> None:
-    """And its requests with it; changes that come close together are told once."""
+def test_events_follow_a_batch_from_create_to_destroy() -> None:
+    """Those of its requests too; changes that are close together are sent once."""
     world = World()
     registry, _ = make(world)
     client = RebarClient(world)
@@ -74,8 +74,8 @@ def test_a_batch_is_told_from_its_creation_to_its_end() -> None:
     assert client.heard == [("batches", "destroy", str(ID))]
 
 
-def test_nobody_else_hears_of_a_batch_but_who_may_run_anything() -> None:
-    """As everywhere."""
+def test_only_the_owner_and_users_with_all_permissions_get_events() -> None:
+    """As in every protocol."""
     world = World()
     registry, _ = make(world)
     other, owner = RebarClient(world, "test.ping", user="bob"), RebarClient(world, "test.ping")
@@ -87,8 +87,8 @@ def test_nobody_else_hears_of_a_batch_but_who_may_run_anything() -> None:
     assert owner.heard == everything.heard == [("batches", "create", str(ID))]
 
 
-def test_a_batch_that_was_read_from_the_store_is_no_news() -> None:
-    """It was told when it came to be."""
+def test_a_batch_read_from_the_store_causes_no_event() -> None:
+    """Its creation was sent before."""
     world = World()
     registry, _ = make(world)
     client = RebarClient(world)
@@ -100,8 +100,8 @@ def test_a_batch_that_was_read_from_the_store_is_no_news() -> None:
     assert client.heard == [("batches", "update", str(ID))]
 
 
-def test_a_large_batch_is_told_in_turns_and_stays_in_memory_until_it_is() -> None:
-    """Its requests come one after the other, and others have their turn in between."""
+def test_events_of_a_large_batch_are_sent_in_turns_while_it_stays_in_memory() -> None:
+    """One request after the other, so that other users have their turns."""
     world = World()
     seconds = count(step=0.001)
     registry, reader = make(world, Turns(world.time.later, lambda: next(seconds)))
