@@ -1,4 +1,4 @@
-"""Masters that share a store, without Salt: a store that is a few dicts, minions that answer when told."""
+"""Several masters without Salt: a shared store in memory, and minions that return when a test says so."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PING = Call("test.ping", [], {})
 
 
 class Store:
-    """What masters share: everything goes in and comes out as copies, as from a disk."""
+    """The store that masters share. It copies everything that is written or read, like a disk."""
 
     def __init__(self, shared: bool = True) -> None:
         self.shared = shared
@@ -38,13 +38,13 @@ class Store:
 
 
 class Access:
-    """One master's way to the store."""
+    """The store as one master uses it."""
 
     def __init__(self, store: Store, identity: str) -> None:
         self._store = store
         self._identity = identity
         self.stuck: asyncio.Event | None = None
-        """Set, a write waits for this."""
+        """If set, a write waits for it."""
 
     @property
     def shared(self) -> bool:
@@ -126,7 +126,7 @@ class Access:
 
 
 class Salt:
-    """A master that publishes; what it published is in its job cache, and what its minions returned."""
+    """A master that publishes jobs. Its job cache has the jobs and what minions returned."""
 
     jids = itertools.count(1)
 
@@ -239,7 +239,7 @@ class Master:
     async def batch(
         self, *minions: str, call: Call = PING, held: bool = True, session: Session | None = None, **more: Any
     ) -> Batch:
-        """Make a batch of one call on each minion, and start it.
+        """Create a batch of one call on each minion, and start it.
 
         :param held: somebody follows it, so that it stays in memory
         """
@@ -265,7 +265,7 @@ class Master:
                 self.world.fire(f"salt/job/{jid}/ret/{minion}", **data)
 
     def silent(self, jid: str, *minions: str) -> None:
-        """Find out that minions do not run a job."""
+        """Report that minions do not run a job."""
         job = self.world.book.get(jid)
         assert job is not None
         self.world.book.give_up(job, list(minions), "missing")
@@ -298,7 +298,7 @@ class Masters:
         return master
 
     def kill(self, master: Master) -> None:
-        """Let an engine be gone, in the middle of whatever it does."""
+        """Kill an engine in the middle of its work."""
         master.canceler.close()
         master.batches.driven.close()
         ticking = self.all.pop(master)
@@ -306,14 +306,14 @@ class Masters:
             ticking.cancel()
 
     async def stop(self, master: Master) -> None:
-        """Stop an engine as the master does that is stopped (background.py)."""
+        """Stop an engine gracefully, as background.py does."""
         ticking = self.all.pop(master)
         if ticking is not None:
             ticking.cancel()
         await asyncio.wait([asyncio.ensure_future(master.batches.stop())], timeout=0.5)
 
     async def pass_(self, seconds: float) -> None:
-        """Let time pass, a quarter of a second at a time, with every engine's ticks."""
+        """Advance the clock in steps of a quarter of a second, with the ticks of every engine."""
         for step in range(int(seconds * 4)):
             self.time.pass_(0.25)
             await settle()
@@ -327,13 +327,13 @@ class Masters:
 
 
 async def ticked(master: Master) -> None:
-    """Let one engine do what it does every second."""
+    """Do the periodic work of one engine."""
     await master.batches.maintenance.tick()
     await master.batches.tick()
 
 
 async def settle() -> None:
-    """Let everything happen that can happen now."""
+    """Let all tasks run that can run now."""
     for _ in range(30):
         await asyncio.sleep(0)
 
