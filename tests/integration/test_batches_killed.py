@@ -1,4 +1,4 @@
-"""The engine killed in the worst moments of a batch, on a real master: nothing runs twice, nothing waits for ever."""
+"""The engine is killed around a publish, on a real master: nothing runs twice, and nothing waits for ever."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ async def _publish_and_die(self: BatchJobs, *args: Any) -> Mapping[str, Any]:
     import pathlib
 
     moment = pathlib.Path({moment!r})
-    told = moment.read_text() if moment.exists() else ""
-    started = {{}} if told == "before" else await _publish(self, *args)
-    if told:
+    when = moment.read_text() if moment.exists() else ""
+    started = {{}} if when == "before" else await _publish(self, *args)
+    if when:
         moment.unlink()
         os.kill(os.getpid(), 9)
     return started
@@ -35,22 +35,22 @@ async def _publish_and_die(self: BatchJobs, *args: Any) -> Mapping[str, Any]:
 
 BatchJobs.publish = _publish_and_die
 """
-"""What is put behind the engine's own code: it kills itself when it is told so by a file."""
+"""Code that is appended to the engine's: the engine kills itself if a file says so."""
 
 
 @pytest.fixture
 def moment(tmp_path: Path) -> Path:
-    """Before or after which publish of a batch's job the engine is to be killed: ``before``, ``after``, or no file."""
+    """The file that says when to kill the engine: ``before`` or ``after`` the next publish, or never without a file."""
     return tmp_path / "moment"
 
 
 @pytest.fixture
 def stage(salt_factories: Any, file_root: Path, tmp_path: Path, moment: Path) -> Iterator[Stage]:
-    """A master whose engine can be told to kill itself, and a minion."""
+    """A master whose engine kills itself if the file says so, and a minion."""
     engines = tmp_path / "engines"
     shutil.copytree(CHECKOUT / "_engines", engines, ignore=shutil.ignore_patterns("__pycache__"))
-    with (engines / "websocket_api/operations/batch_jobs.py").open("a") as code:
-        code.write(DIES.format(moment=str(moment)))
+    code = engines / "websocket_api/operations/batch_jobs.py"
+    code.write_text(code.read_text() + DIES.format(moment=str(moment)))
     config = {"engines_dirs": [str(engines)], "gather_job_timeout": 3}
     with staged(salt_factories, file_root, "killed", minion=True, config=config) as stage:
         yield stage
@@ -59,7 +59,7 @@ def stage(salt_factories: Any, file_root: Path, tmp_path: Path, moment: Path) ->
 def test_an_engine_that_is_killed_around_a_publish_sends_nothing_twice(
     stage: Stage, moment: Path, tmp_path: Path
 ) -> None:
-    """Stored as sent and not published: nobody can tell. Published and its id not stored: found by its mark."""
+    """Stored as sent but not published: unknown outcome. Published but its id not stored: found by its metadata."""
     ran = tmp_path / "ran"
     items = [{"fun": "cmd.run", "arg": [f"echo {name} >> {ran}"], "tgt": "*"} for name in ("one", "two", "three")]
     with stage.client() as client:
