@@ -1,9 +1,10 @@
 // @ts-check
-// Batches, live: all of them without their requests, and one with them.
+// Live batches: all of them without their requests, or one with its requests.
 
 import { Store } from "../lib/store.js";
 
 export const RUNNING = new Set(["pending", "dispatching"]);
+const RANK = { error: 0, timeout: 0, canceled: 1, sent: 2, pending: 3, resolved: 4 };
 
 export class BatchesStore extends Store {
   /** id -> batch without requests. */
@@ -14,14 +15,14 @@ export class BatchesStore extends Store {
   constructor(connection) {
     super();
     this.connection = connection;
-    this.follow = connection.follow({ subscription: "batch" }, (frame) => this.take(frame));
+    this.follow = connection.follow({ subscription: "batch" }, (frame) => this.apply(frame));
   }
 
   stop() {
     this.follow.stop();
   }
 
-  take(frame) {
+  apply(frame) {
     if (frame.type === "begin") this.load();
     else if (frame.type === "batch") this.batches.set(frame.batch.id, frame.batch);
     else if (frame.type === "ended") this.fault = frame.error;
@@ -32,8 +33,8 @@ export class BatchesStore extends Store {
     try {
       for (const batch of await this.connection.read("list_batches")) this.batches.set(batch.id, batch);
       this.loaded = true;
-    } catch (fault) {
-      this.fault = fault;
+    } catch (error) {
+      this.fault = error;
     }
     this.changed();
   }
@@ -45,22 +46,26 @@ export class BatchesStore extends Store {
 
 export class BatchStore extends Store {
   batch = null;
+  /** id -> request. */
   requests = new Map();
   fault = null;
+  /** The sorted requests; null after a change. There may be 100,000, so they are not sorted at each draw. */
+  sorted = null;
 
   constructor(connection, id) {
     super();
-    this.follow = connection.follow({ subscription: "batch", batch: id }, (frame) => this.take(frame));
+    this.follow = connection.follow({ subscription: "batch", batch: id }, (frame) => this.apply(frame));
   }
 
   stop() {
     this.follow.stop();
   }
 
-  take(frame) {
+  apply(frame) {
     if (frame.type === "batch") {
       this.batch = frame.batch;
       for (const request of frame.requests) this.requests.set(request.id, request);
+      if (frame.requests.length) this.sorted = null;
     } else if (frame.type === "ended") {
       this.fault = frame.error;
     }
@@ -69,7 +74,7 @@ export class BatchStore extends Store {
 
   /** The requests: failed first, then running, then waiting, then done. */
   get rows() {
-    const rank = { error: 0, timeout: 0, canceled: 1, sent: 2, pending: 3, resolved: 4 };
-    return [...this.requests.values()].sort((a, b) => rank[a.status] - rank[b.status] || a.id - b.id);
+    this.sorted ??= [...this.requests.values()].sort((a, b) => RANK[a.status] - RANK[b.status] || a.id - b.id);
+    return this.sorted;
   }
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Batches: all of them, or one with its requests.
+// The view of all batches, or of one with its requests.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { clock, count } from "../lib/format.js";
@@ -69,7 +69,7 @@ function Progress({ batch }) {
 
 function Batch({ id, connection }) {
   const store = useMemo(() => new BatchStore(connection, id), [id]);
-  const [chosen, choose] = useState(null);
+  const [chosen, setChosen] = useState(null);
   useEffect(() => () => store.stop(), [store]);
   useStore(store);
   const { batch } = store;
@@ -95,11 +95,11 @@ function Batch({ id, connection }) {
           rows=${store.rows}
           keyOf=${(request) => request.id}
           isChosen=${(request) => request.id === chosen}
-          choose=${(request) => choose(request.id === chosen ? null : request.id)}
-          cells=${(request) => requestCells(request, choose)}
+          choose=${(request) => setChosen(request.id === chosen ? null : request.id)}
+          cells=${(request) => requestCells(request, setChosen)}
           empty="No request."
         />
-        ${store.requests.has(chosen) && html`<${Request} request=${store.requests.get(chosen)} close=${() => choose(null)} />`}
+        ${store.requests.has(chosen) && html`<${Request} request=${store.requests.get(chosen)} close=${() => setChosen(null)} />`}
       </div>`}
   </div>`;
 }
@@ -130,8 +130,8 @@ function Request({ request, close }) {
 }
 
 function Cancel({ batch, connection }) {
-  const [fault, tell] = useState(null);
+  const [fault, setFault] = useState(null);
   if (!RUNNING.has(batch.status)) return null;
-  const cancel = () => connection.request("cancel_batch", { batch: batch.id }).catch(tell);
+  const cancel = () => connection.request("cancel_batch", { batch: batch.id }).catch(setFault);
   return html`<div><button type="button" class="danger" onClick=${cancel}>Cancel</button><${Fault} fault=${fault} /></div>`;
 }
