@@ -176,7 +176,7 @@ def test_the_paths_of_the_puppetmaster_and_their_other_names(http: Callable[...,
     assert "info" in http("GET", f"/jobs/{request['__request']['jid']}")[1]
     assert request["__request"]["jid"] in http("GET", "/jobs")[1]["return"][0]
     assert http("DELETE", f"/jobs/{request['__request']['jid']}")[0] == 405
-    assert http("DELETE", f"/batches/{request['__request']['jid']}")[0] == 404
+    assert http("DELETE", f"/batches/{request['__request']['jid']}")[0] == 405
     for path in ("/batches/x", "/jobs/-1", "/requests/1.5"):
         assert http("GET", path)[0] == 400
     for path in ("/requests/17", f"/batches/{2**60}"):
