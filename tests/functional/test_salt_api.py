@@ -230,7 +230,7 @@ def test_what_is_no_text_in_a_path_is_the_senders_fault(engine: Engine, path: st
         ("POST", "/stats", "GET, HEAD, OPTIONS"),
         ("POST", "/keys/minion", "GET, HEAD, OPTIONS"),
         ("PUT", "/batches/1", "DELETE, GET, HEAD, OPTIONS"),
-        ("DELETE", "/batches/20260102030405000006", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/jobs/20260102030405000006", "GET, HEAD, OPTIONS"),
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
