@@ -26,7 +26,6 @@ from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
 from .core.subscriptions.jobs import JobFeed
 from .core.subscriptions.minions import MinionFeed
-from .core.subscriptions.regex import Allowances
 from .fair_share import Askers
 from .operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers the operations
 from .operations.batch_jobs import BatchJobs
@@ -154,7 +153,6 @@ def build(settings: Settings, schemas: Schemas, opts: Any, version: str) -> Part
             at_once=limits.login_threads,
         ),
         webhook_rate=Rate(HOOKS_PER_SECOND, clock),
-        regex_allowances=Allowances(clock),
         history=history,
         hub=hub,
         jobs=book,

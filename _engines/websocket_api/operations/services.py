@@ -22,7 +22,6 @@ from ..core.subscriptions.hub import Hub
 from ..core.subscriptions.job_watcher import JobWatcher
 from ..core.subscriptions.jobs import JobFeed
 from ..core.subscriptions.minions import MinionFeed
-from ..core.subscriptions.regex import Allowances
 from ..fair_share import FairShare
 from ..settings import Settings
 
@@ -111,7 +110,6 @@ class Services:
     sessions: Sessions
     throttle: LoginThrottle
     webhook_rate: Rate
-    regex_allowances: Allowances
     history: History
     hub: Hub
     jobs: JobRegistry

@@ -40,7 +40,7 @@ async def subscribe(call: Call) -> dict[str, Any]:
 
 async def _follow_events(call: Call) -> Followed:
     services, connection, session = call.services, call.connection, call.session
-    filter_ = make(call.message, services.regex_allowances.of(session.user, session.eauth))
+    filter_ = make(call.message)
     since = call.get("since")
     start, recovered = position(call, since)
     subscription = EventSubscription(

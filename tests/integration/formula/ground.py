@@ -15,7 +15,7 @@ import pytest
 
 from tests.integration.formula.host import Host
 
-ENGINE_NEEDS = ("jsonschema", "orjson", "regex", "referencing", "rpds-py", "jsonschema-specifications")
+ENGINE_NEEDS = ("jsonschema", "orjson", "google-re2", "referencing", "rpds-py", "jsonschema-specifications")
 
 needs_services = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root can make accounts and services"),

@@ -23,16 +23,15 @@ from websocket_api.core.subscriptions import filters
 from websocket_api.core.subscriptions.hub import Hub
 from websocket_api.core.subscriptions.jobs import JobFeed
 from websocket_api.core.subscriptions.minions import MinionFeed
-from websocket_api.core.subscriptions.regex import Allowance
 from websocket_api.jids import start_time
 from websocket_api.protocols.digital_rebar.clients import RebarClients
 
 JID = "20261123120000000001"
 
 
-def filter_of(message: Mapping[str, Any], allowance: Allowance | None = None) -> filters.Filter:
-    """Return the filter of a message of a user who has used none of the time for regular expressions."""
-    return filters.make(message, allowance or Allowance("ann", Time()))
+def filter_of(message: Mapping[str, Any]) -> filters.Filter:
+    """Return the filter of a message."""
+    return filters.make(message)
 
 
 class Time:

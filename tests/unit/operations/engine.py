@@ -24,7 +24,6 @@ from websocket_api.core.access.user_limits import UserLimits
 from websocket_api.core.batches import build as build_batches
 from websocket_api.core.minions.answers import Answers
 from websocket_api.core.subscriptions.job_watcher import JobWatcher
-from websocket_api.core.subscriptions.regex import Allowances
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import Askers
 from websocket_api.operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers them
@@ -251,7 +250,6 @@ class Engine:
             sessions=sessions,
             throttle=LoginThrottle(per_name=3, per_address=60, clock=world.time),
             webhook_rate=Rate(10, world.time),
-            regex_allowances=Allowances(world.time),
             history=world.history,
             hub=world.hub,
             jobs=world.book,

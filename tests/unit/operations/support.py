@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from websocket_api.core.minions.answers import Answers
-from websocket_api.core.subscriptions.regex import Allowances
 from websocket_api.operations.call import Call
 from websocket_api.settings import Settings
 
@@ -29,7 +28,6 @@ class Asking:
             "settings": Settings(),
             "history": world.history,
             "hub": world.hub,
-            "regex_allowances": Allowances(world.time),
             "jobs": world.book,
             "minions": world.fleet,
             "job_feed": world.job_feed,

@@ -99,12 +99,7 @@ class EventSubscription:
                     self._send_replayed()
                     self.send_gap(entry.reason, entry.seq, entry.seq)
                     continue
-                try:
-                    self._replay(entry)
-                except ApiError as error:
-                    self._send_replayed()
-                    self.end(error)
-                    return
+                self._replay(entry)
             self._send_replayed()
         if not self._stopped:
             self._join()
@@ -118,11 +113,6 @@ class EventSubscription:
     def send_ended(self, error: ApiError) -> None:
         """Report that the subscription has ended."""
         self.connection.send(frames.ended(self.number, error))
-
-    def end(self, error: ApiError) -> None:
-        """End the subscription, and send the reason."""
-        self.connection.remove(self.number)
-        self.send_ended(error)
 
     def bookmark(self, epoch: str, seq: int) -> None:
         """Send the number up to which all events were decided."""

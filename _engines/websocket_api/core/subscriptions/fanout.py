@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from ...errors import ApiError
 from ..access.sessions import Session
 from ..access.visibility import Viewer
 from ..counters import Counters
@@ -65,10 +64,6 @@ class Member(Droppable, Protocol):
 
     def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
         """Report that events are missing."""
-        ...
-
-    def end(self, error: ApiError) -> None:
-        """End the subscription, and send the reason."""
         ...
 
 
@@ -149,11 +144,6 @@ class Group:
                 if not member.has_lost:  # its gap comes first
                     member.bookmark(epoch, seq)
         self.quiet = True
-
-    def end(self, error: ApiError) -> None:
-        """End the subscriptions of all members."""
-        for member in list(self.members):
-            member.end(error)
 
     def stop(self) -> None:
         """Send nothing more: no member is left."""

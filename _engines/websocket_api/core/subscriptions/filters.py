@@ -11,9 +11,8 @@ from typing import Any, Protocol
 from ..access.user_limits import weight
 from ..events.encoding import decode, encode
 from ..events.event import Event, minions_of
-from . import regex as expressions
 from .filter_index import Key
-from .regex import Allowance, Expressions
+from .regex import Expressions
 
 Fits = Callable[[str], bool]
 
@@ -53,7 +52,6 @@ class Wanted(Protocol):
         """Return what it wants of an event, or None for nothing.
 
         :param body: what the viewer may see of the event
-        :raises ApiError: the decision takes more time than the user has; the filter is not used again
         """
         ...
 
@@ -62,7 +60,7 @@ class Wanted(Protocol):
 class Filter:
     """A filter on events; equal filters are equal values, so that their subscribers share the decision.
 
-    ``allowance`` is that of the filter's user, for regular expressions; only filters of one user share it.
+    ``expressions`` are the compiled tags if they are regular expressions.
     """
 
     tags: tuple[str, ...] = ()
@@ -71,20 +69,17 @@ class Filter:
     funs: tuple[str, ...] = ()
     jids: frozenset[str] = frozenset()
     without_return: bool = False
-    allowance: Allowance | None = field(default=None, repr=False, compare=False)
-    _expressions: Expressions | None = field(init=False, repr=False, compare=False)
+    expressions: Expressions | None = field(default=None, repr=False, compare=False)
+    _tag_weight: int = field(init=False, repr=False, compare=False)
     _tag_fits: Fits = field(init=False, repr=False, compare=False)
     _fun_fits: Fits = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Compile the patterns once: the caches of fnmatch and re are too small for many clients."""
-        compiled: Expressions | None = None
-        if self.match_type == "regex" and self.tags:
-            if self.allowance is None:
-                raise ValueError("regular expressions need the allowance of their user")
-            compiled = Expressions(self.tags, self.allowance)
-        object.__setattr__(self, "_expressions", compiled)
-        object.__setattr__(self, "_tag_fits", _matcher(self.tags, self.match_type))
+        expressions = self.expressions
+        fits = _matcher(self.tags, self.match_type) if expressions is None else expressions.match
+        object.__setattr__(self, "_tag_fits", fits)
+        object.__setattr__(self, "_tag_weight", len(self.tags) if expressions is None else expressions.weight)
         object.__setattr__(self, "_fun_fits", _matcher(self.funs, "fnmatch"))
 
     @property
@@ -103,10 +98,10 @@ class Filter:
     @property
     def weight(self) -> int:
         """How much it counts towards its user's limit of patterns."""
-        return weight(len(self.tags) + len(self.funs), len(self.minions) + len(self.jids))
+        return weight(self._tag_weight + len(self.funs), len(self.minions) + len(self.jids))
 
     def wants(self, event: Event) -> bool:
-        """Return whether the event fits, but for regular expressions; an empty part of the filter fits everything."""
+        """Return whether the event fits; an empty part of the filter fits everything."""
         if self.tags and not self._tag_fits(event.tag):
             return False
         if self.jids and event.topic.jid not in self.jids:
@@ -119,32 +114,26 @@ class Filter:
         return True
 
     def select(self, event: Event, body: bytes) -> bytes | None:
-        """Return the body without what the filter leaves out, or None for nothing.
-
-        Regular expressions are tried on visible events only: their timeout must not reveal anything of the others.
-        """
+        """Return the body without what the filter leaves out, or None for nothing."""
         if body is not event.body and self.minions and self.minions.isdisjoint(_visible_minions(event, body)):
             return None  # a filter must not reveal minions that were cut from the body
-        if self._expressions is not None and not self._expressions.fit(event.tag):
-            return None
         if self.without_return and event.has_return:
             return _without_return(event, body)
         return body
 
 
-def make(message: Mapping[str, Any], allowance: Allowance) -> Filter:
+def make(message: Mapping[str, Any]) -> Filter:
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
 
-    :param allowance: of the user, for regular expressions
-    :raises ApiError: a regular expression is invalid, too long, or not supported on this master; or the user's
-        expressions took too long before
+    :raises ApiError: ``bad_message`` if a regular expression is invalid or too large, or if RE2 is not installed
     """
     match_type = message.get("match_type", "startswith")
-    tags = _as_tuple(message.get("tag"))
+    tag = message.get("tag")
+    tags = _as_tuple(tag)
+    expressions = None
     if match_type == "regex":
-        for index, pattern in enumerate(tags):
-            path = f"/tag/{index}" if isinstance(message.get("tag"), list) else "/tag"
-            expressions.check(pattern, path, allowance)
+        paths = ["/tag"] if isinstance(tag, str) else [f"/tag/{index}" for index in range(len(tags))]
+        expressions = Expressions(zip(paths, tags, strict=True))
     return Filter(
         # "" fits everything, as in Salt
         tags=() if "" in tags and match_type in ("startswith", "endswith", "find") else tags,
@@ -153,7 +142,7 @@ def make(message: Mapping[str, Any], allowance: Allowance) -> Filter:
         funs=_as_tuple(message.get("fun")),
         jids=frozenset(_as_tuple(message.get("jid"))),
         without_return=bool(message.get("without_return", False)),
-        allowance=allowance,
+        expressions=expressions,
     )
 
 
@@ -198,8 +187,6 @@ def _key(tag: str, match_type: str) -> Key | None:
 
 
 def _matcher(patterns: tuple[str, ...], match_type: str) -> Fits:
-    if match_type == "regex":
-        return lambda text: True  # the expressions are tried last
     if match_type == "fnmatch":
         globs = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
         return lambda text: any(glob(text) for glob in globs)

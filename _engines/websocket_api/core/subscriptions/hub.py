@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from ...errors import ApiError
 from ..access.turns import Turns
 from ..access.user_limits import UserLimits
 from ..access.visibility import Viewer, Visibility
@@ -79,11 +78,7 @@ class Hub:
                 # The event is stored and delivered all the same.
                 log.exception("cannot apply an event with the tag %.200r to %s", tag, type(registry).__name__)
         for group in self._index.of(event):
-            try:
-                body = self.view(group.filter, group.viewer, event)
-            except ApiError as error:
-                group.end(error)
-                continue
+            body = self.view(group.filter, group.viewer, event)
             if body is not None:
                 group.deliver(event, body)
         self.waiters.deliver(event, self.view)
@@ -105,10 +100,7 @@ class Hub:
             group.bookmark(self.history.epoch, self.history.seq)
 
     def view(self, filter_: Wanted, viewer: Viewer, event: Event) -> bytes | None:
-        """Return the event's body for this filter and viewer, or None.
-
-        :raises ApiError: the filter takes more time than its user has
-        """
+        """Return the event's body for this filter and viewer, or None."""
         if not filter_.wants(event):
             return None
         try:

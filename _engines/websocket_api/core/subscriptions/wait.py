@@ -117,12 +117,7 @@ class Wait:
     def _decide(self, event: Event) -> None:
         if not self._check_session():
             return
-        try:
-            body = self._hub.view(self.filter, self.session.viewer, event)
-        except ApiError as error:
-            self.fail(error)
-            return
-        finally:
-            event.forget_derived()
+        body = self._hub.view(self.filter, self.session.viewer, event)
+        event.forget_derived()
         if body is not None:
             self._found.set_result(body)

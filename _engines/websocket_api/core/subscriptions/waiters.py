@@ -68,13 +68,8 @@ class Waiters:
         for key in self._index.of(event):
             waiters = list(self._waiters.get(key, ()))
             filter_, session = key
-            try:
-                # The session's present permissions: they may have changed since the request started.
-                body = decide(filter_, session.viewer, event)
-            except ApiError as error:
-                for waiter in waiters:
-                    waiter.fail(error.anew())
-                continue
+            # The session's present permissions: they may have changed since the request started.
+            body = decide(filter_, session.viewer, event)
             if body is not None:
                 for waiter in waiters:
                     waiter.deliver(event, body)
