@@ -146,7 +146,7 @@ class ApiError(Exception):
 
 def not_permitted() -> ApiError:
     """Return the answer to a command that the user's rights do not cover; it tells nothing of its target."""
-    return ApiError("forbidden", "Salt does not permit this command.")
+    return ApiError("forbidden", "Salt does not permit this command")
 
 
 def forget_frames(error: BaseException) -> None:

@@ -26,7 +26,7 @@ def test_a_master_of_salt_3006_runs_on_and_says_why_the_engine_does_not() -> Non
             return [line for line in log.splitlines() if "[CRITICAL]" in line and "websocket_api" in line]
 
         (line,) = wait_until(lines, "a line at CRITICAL", timeout=120)
-        assert "This master is Salt 3006; the websocket_api engine needs Salt 3007 or newer." in line
+        assert "this master is Salt 3006, but the websocket_api engine needs Salt 3007 or newer; upgrade Salt" in line
         assert old.runs("salt-run", "test.arg", "a")["args"] == ["a"]
         assert len(lines()) == 1, "Salt did not start the engine again and again"
         assert not is_open(old.port)

@@ -28,7 +28,7 @@ MERGE_STEPS = 100_000
 VALUES = 200_000
 #: Levels of lists and objects in one another, fewer than msgpack takes for its own recursion.
 LEVELS = 100
-TOO_MUCH = "an argument's YAML stands for too much"
+TOO_MUCH = "an argument's YAML expands to too much"
 _LARGE_NUMBER = "a number of so many characters"
 
 
@@ -107,7 +107,7 @@ def read_for_runner(
     try:
         sent = salt.runner.RunnerClient._reformat_low(client, low)["kwarg"]
     except TypeError:  # names of a marked object that are no strings, or the mark itself
-        raise ApiError("bad_message", "Salt cannot read these arguments.") from None
+        raise ApiError("bad_message", "Salt cannot read these arguments") from None
     return list(sent["arg"]), dict(sent["kwarg"])
 
 
@@ -122,7 +122,7 @@ def check_names(kwarg: dict[str, Any]) -> None:
             {"path": f"/kwargs/{str(name)[:MAX_NAME]}", "message": "cannot be the name of an argument"}
             for name in wrong[:MAX_FAULTS]
         ]
-        raise ApiError("bad_message", "Salt cannot pass these arguments as they are.", faults)
+        raise ApiError("bad_message", "Salt cannot pass these arguments unchanged", faults)
 
 
 def _check_twice(value: Any) -> None:

@@ -116,7 +116,7 @@ class Auth:
                 log.warning("the token store fails (%s)%s", type(exc).__name__, ", trying once more" * (attempt == 1))
             if attempt == 1:
                 await asyncio.sleep(AGAIN_SECONDS)
-        raise ApiError("master_unavailable", "The master's token store does not answer.")
+        raise ApiError("master_unavailable", "the master's token store does not answer; try again later")
 
     async def revoke(self, token: str) -> None:
         """Remove a token from Salt's store; nothing happens when it is not there.
@@ -133,7 +133,7 @@ class Auth:
             log.warning("the token store fails (%s), a token was not revoked", type(exc).__name__)
             gone = False
         if not gone:
-            raise ApiError("master_unavailable", "The master's token store did not remove the token.")
+            raise ApiError("master_unavailable", "the master's token store did not remove the token; try again later")
 
     # What follows runs in the pools' threads.
 
@@ -150,7 +150,7 @@ class Auth:
         if tdata and "token" in tdata:
             return self._describe(auth, tdata)
         if auth.let_in:
-            raise ApiError("master_unavailable", "The master could not store the token.")
+            raise ApiError("master_unavailable", "the master cannot store the token; try again later")
         return None
 
     def _look_up(self, token: str) -> dict[str, Any] | None:
@@ -158,7 +158,7 @@ class Auth:
         try:
             tdata = self._fetch(auth, token)
         except _Over:
-            raise ApiError("token_expired", "The token has expired: log in again.") from None
+            raise ApiError("token_expired", "the token has expired; log in again") from None
         # As the master itself does: a backend that was taken out of external_auth ends its tokens.
         if not tdata or tdata.get("eauth") not in self._opts["external_auth"]:
             return None

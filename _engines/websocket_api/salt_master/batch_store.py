@@ -16,8 +16,7 @@ import os
 import platform
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import salt.cache
@@ -25,6 +24,7 @@ import salt.exceptions
 
 from ..errors import ApiError
 from .pool import Pool
+from .store_errors import report_failures
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -134,7 +134,8 @@ class BatchStore:
 
     @staticmethod
     def _answer(call: Callable[[], T]) -> T:
-        with _failing():
+        # The writer retries until the store answers, and logs the failure once (core/batches/writer.py).
+        with report_failures("the batch store", logging.DEBUG):
             return call()
 
     def _fetch(self, bank: str, key: str) -> Any:
@@ -196,16 +197,3 @@ class BatchStore:
             with open(path, "w", encoding="ascii") as file:
                 file.write(own)
         return hashlib.sha256(f"{own} {platform.node()}".encode()).hexdigest()[:24]
-
-
-@contextmanager
-def _failing() -> Iterator[None]:
-    """Turn what a driver raises into one error; who asks again and again says it once (core/batches/writer.py)."""
-    try:
-        yield
-    except ApiError:
-        raise
-    except Exception as exc:
-        log.debug("the batch store fails", exc_info=True)
-        sentence = f"The store of batches (Salt's cache) fails: {type(exc).__name__}."
-        raise ApiError("master_unavailable", sentence) from None

@@ -188,7 +188,9 @@ class Bus:
             except (OSError, asyncio.TimeoutError) as exc:
                 self._drop_writer()
                 log.warning("cannot fire on the master's event bus: %s", exc or type(exc).__name__)
-                raise ApiError("master_unavailable", "The master's event bus does not take the event.") from None
+                raise ApiError(
+                    "master_unavailable", "the master's event bus does not accept the event; try again later"
+                ) from None
             except asyncio.CancelledError:
                 self._drop_writer()  # half a frame may have gone: the next one needs a fresh connection
                 raise

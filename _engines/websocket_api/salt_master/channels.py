@@ -81,7 +81,7 @@ class Channels:
             run), ``timeout`` when a wheel call runs for too long, ``too_many`` when too many wait
         """
         if self._closed:
-            raise ApiError("master_unavailable", "The engine is stopping.", {"sent": False})
+            raise ApiError("master_unavailable", "the engine is stopping; try again soon", {"sent": False})
         limit = self.seconds if seconds is None else seconds
         lane, share = self._lane(load, wheel), asker()
         loop = asyncio.get_running_loop()
@@ -91,12 +91,14 @@ class Channels:
         except asyncio.CancelledError:
             raise NotSent from None
         if entered is None:
-            raise ApiError("too_many", "Too many requests are waiting for the master.", {"limit": "channels"})
+            raise ApiError(
+                "too_many", "too many requests are waiting for the master; try again later", {"limit": "channels"}
+            )
         if entered and (self._closed or deadline - loop.time() < min(LEAST_SECONDS, limit / 4)):
             lane.leave(share)
             entered = False
         if not entered:
-            raise ApiError("master_unavailable", "The master is too busy to be asked now.", {"sent": False})
+            raise ApiError("master_unavailable", "the master is too busy; try again later", {"sent": False})
         # From here the exchange owns the turn: it ends by itself, whether or not somebody still waits for it.
         exchange = self._spawn(self._exchange(lane, share, load, deadline, limit if wheel else None))
         return await asyncio.shield(exchange)
@@ -136,7 +138,7 @@ class Channels:
             answered = True
             return answer
         except asyncio.CancelledError:
-            raise ApiError("master_unavailable", "The engine is stopping.", {"sent": True}) from None
+            raise ApiError("master_unavailable", "the engine is stopping; try again soon", {"sent": True}) from None
         finally:
             if answered and not self._closed:
                 lane.idle.append(channel)
@@ -173,7 +175,10 @@ class Channels:
             if sending.done():
                 return
             if loop.time() >= end:
-                raise ApiError("timeout", f"The wheel call runs for more than {self.wheel_seconds:g} s; it may go on.")
+                raise ApiError(
+                    "timeout",
+                    f"the wheel call runs for more than {self.wheel_seconds:g} s and may go on; look at its job later",
+                )
             if not await self._alive(patience):
                 return
             pause = max(seconds, WHEEL_PING_SECONDS)
@@ -267,9 +272,7 @@ def _look_at(future: asyncio.Future[Any]) -> None:
 
 
 def _no_answer() -> ApiError:
-    return ApiError(
-        "master_unavailable", "The master does not answer. What was asked for may still happen.", {"sent": True}
-    )
+    return ApiError("master_unavailable", "the master does not answer; the request may still run", {"sent": True})
 
 
 def _master_uri(opts: dict[str, Any]) -> str:

@@ -153,10 +153,10 @@ class Commands:
             ``forbidden``, ``master_unavailable``
         """
         if await self._functions.signature("runner", fun) is None:
-            raise ApiError("unknown_function", f"There is no runner {fun}.")
+            raise ApiError("unknown_function", f"there is no runner function {fun}")
         # Salt would run it, and return the complaint and the documentation as if they were the runner's answer.
         if misfit := await self._functions.misfit("runner", fun, arg, kwarg):
-            raise ApiError("unknown_function", f"{fun} does not take these arguments: {misfit}.")
+            raise ApiError("unknown_function", f"{fun} does not accept these arguments: {misfit}")
         # Nested so, for the master drops an `arg` at the top, and Salt's permission check looks for both in here.
         nested = {"arg": list(arg), "kwarg": dict(kwarg)}
         load = {"cmd": "runner", "fun": fun, "kwarg": nested, "token": token, **self._whose(token)}
@@ -178,7 +178,7 @@ class Commands:
         """
         spec = await self._functions.signature("wheel", fun)
         if spec is None:
-            raise ApiError("unknown_function", f"There is no wheel function {fun}.")
+            raise ApiError("unknown_function", f"there is no wheel function {fun}")
         if parse and "match" not in spec["args"]:
             kwarg = {name: value for name, value in kwarg.items() if name != "match"}
         # Without print_event 3007 prints the return on the master's standard output.
@@ -204,7 +204,7 @@ class Commands:
             raise _strange(answer)
         if not told.get("jid"):
             if "error" in told and not told.get("minions"):
-                raise ApiError("no_minions", "The target matches no minion that this master knows.")
+                raise ApiError("no_minions", "the target matches no minion that this master knows")
             raise _strange(answer)
         return {
             "jid": str(told["jid"]),
@@ -223,7 +223,9 @@ class Commands:
                 return user, str(file.read())
         except OSError as exc:
             log.error("cannot read the master's own key: %s", exc)
-            raise ApiError("master_unavailable", "The engine cannot read the master's key.") from None
+            raise ApiError(
+                "master_unavailable", "the engine cannot read the master's key; run it as the master's user"
+            ) from None
 
 
 def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None:
@@ -244,29 +246,29 @@ def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None
         if not isinstance(name, str) or name == "__kwarg__" or name.startswith("__pub_")
     ]
     if faults:
-        raise ApiError("bad_message", "Salt cannot pass these arguments as they are.", faults[:MAX_FAULTS])
+        raise ApiError("bad_message", "Salt cannot pass these arguments unchanged", faults[:MAX_FAULTS])
 
 
 def _bind(fun: str, spec: dict[str, Any], arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
     names = spec["args"]
     if len(arg) > len(names):
-        raise ApiError("unknown_function", f"{fun} takes at most {len(names)} positional arguments.")
+        raise ApiError("unknown_function", f"{fun} accepts at most {len(names)} positional arguments")
     arguments.check_names(kwarg)
     bound = dict(zip(names, arg, strict=False))
     for name, value in kwarg.items():
         if name in bound:
-            raise ApiError("unknown_function", f"{fun} got two values for {name}.")
+            raise ApiError("unknown_function", f"{fun} got two values for {name}")
         if name not in names and not spec["keywords"]:
-            raise ApiError("unknown_function", f"{fun} has no argument {name}.")
+            raise ApiError("unknown_function", f"{fun} has no argument {name}")
         # Salt does not hand a keyword `match` on to a function that does not name it.
         if name.startswith("_") or name in _WHEEL_RESERVED or (name == "match" and name not in names):
-            raise ApiError("bad_message", f"Salt keeps the name {name} for itself in wheel calls.")
+            raise ApiError("bad_message", f"Salt reserves the name {name} in wheel calls")
         bound[name] = value
     if reserved := [name for name in bound if name.startswith("_") or name in _WHEEL_RESERVED]:
-        raise ApiError("bad_message", f"Salt keeps the name {reserved[0]} for itself in wheel calls.")
+        raise ApiError("bad_message", f"Salt reserves the name {reserved[0]} in wheel calls")
     required = names[: len(names) - len(spec["defaults"] or ())]
     if absent := [name for name in required if name not in bound]:
-        raise ApiError("unknown_function", f"{fun} needs {', '.join(absent)}.")
+        raise ApiError("unknown_function", f"{fun} needs {', '.join(absent)}")
     return bound
 
 
@@ -281,19 +283,19 @@ def _ask_error(answer: Any) -> Any:
     if name == "AuthorizationError":
         raise not_permitted()
     if name == "AuthenticationError":
-        raise ApiError("unauthenticated", "Salt does not accept the token.")
+        raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
     if name == "TokenAuthenticationError":
         # For runners and wheels Salt gives both the same name; only a refused command names the user.
         if "for user" in message:
             raise not_permitted()
-        raise ApiError("unauthenticated", "Salt does not accept the token.")
+        raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
     if name == "SaltInvocationError":
         raise ApiError("bad_message", message)
     log.warning("the master answered with an error: %s %s", name, message)
-    raise ApiError("master_unavailable", "The master could not do it; its log says why.")
+    raise ApiError("master_unavailable", "the master could not do this; its log says why")
 
 
 def _strange(answer: Any) -> ApiError:
     # "" and "Some exception handling minion payload" are among these.
     log.warning("the master's answer is not understood: a %s", type(answer).__name__)
-    return ApiError("master_unavailable", "The master could not do it; its log says why.")
+    return ApiError("master_unavailable", "the master could not do this; its log says why")

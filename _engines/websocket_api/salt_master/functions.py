@@ -93,7 +93,7 @@ class MasterFunctions:
             loader = self._loader("runner")
             function = loader[fun] if "." in fun and fun in loader else None
         if function is None:
-            raise ApiError("unknown_function", f"There is no runner {fun}.")
+            raise ApiError("unknown_function", f"there is no runner function {fun}")
         return arguments.read_for_runner(function, fun, arg, kwarg)
 
     def _inspect(self, client: str, fun: str) -> dict[str, Any] | None:

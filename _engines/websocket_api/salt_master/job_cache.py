@@ -19,7 +19,7 @@ import salt.utils.jid
 from ..jids import is_jid, made_at, start_time
 from .pool import Pool
 from .salt_compat import plain
-from .store_errors import answering
+from .store_errors import report_failures
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class JobCache:
         return self._local.returners
 
     def _job(self, jid: str) -> dict[str, Any] | None:
-        with answering("the job cache"):
+        with report_failures("the job cache"):
             stored = self._stored(jid)
             returned = self._returners()[f"{self._returner}.get_jid"](jid)
         if not stored and not returned:
@@ -152,7 +152,7 @@ class JobCache:
         return load
 
     def _recent(self, limit: int) -> list[dict[str, Any]]:
-        with answering("the job cache"):
+        with report_failures("the job cache"):
             return self._recent_files(limit) if self._returner == "local_cache" else self._recent_listed(limit)
 
     def _recent_listed(self, limit: int) -> list[dict[str, Any]]:
@@ -167,7 +167,7 @@ class JobCache:
         return [self._listed(jid, row) for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0])]
 
     def _marked(self, metadata: dict[str, Any], at: float) -> str | None:
-        with answering("the job cache"):
+        with report_failures("the job cache"):
             for load in self._around(at):
                 known = load.get("metadata")
                 if isinstance(known, dict) and all(known.get(name) == value for name, value in metadata.items()):

@@ -13,7 +13,7 @@ import salt.utils.verify
 from . import targets
 from .pool import Pool
 from .salt_compat import SALT_LINE, plain
-from .store_errors import answering
+from .store_errors import report_failures
 
 #: Salt's names of the key states, the one that counts most last: an id can be denied and accepted at once.
 _STATES = {
@@ -60,12 +60,12 @@ class MinionStore:
         return getattr(self._local, name)
 
     def _keys(self) -> dict[str, str]:
-        with answering("the key store"):
+        with report_failures("the key store"):
             listed = self._one("key", salt.key.get_key).list_keys()
         return {str(name): state for salts, state in _STATES.items() for name in listed.get(salts, ())}
 
     def _grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
-        with answering("the minion data cache"):
+        with report_failures("the minion data cache"):
             return self._read_grains(self._one("cache", salt.cache.factory), ids)
 
     def _read_grains(self, cache: Any, ids: list[str] | None) -> dict[str, dict[str, Any]]:

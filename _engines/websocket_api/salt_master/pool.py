@@ -60,9 +60,11 @@ class Pool:
         job = future, lambda: _timed(spent, fn, args, kw)
         with self._changed:
             if self._closed:
-                raise ApiError("master_unavailable", "The engine is stopping.")
+                raise ApiError("master_unavailable", "the engine is stopping; try again soon")
             if not self.shares.put(share, job):
-                raise ApiError("too_many", "Too many calls are waiting for the master.", {"limit": "threads"})
+                raise ApiError(
+                    "too_many", "too many calls are waiting for the master; try again later", {"limit": "threads"}
+                )
             if not self._idle and self._threads < self.shares.size:
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()

@@ -1,4 +1,4 @@
-"""What the engine stands on: the Salt line and the packages without which it cannot run."""
+"""Check the Salt line and the packages without which the engine cannot run."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ JSONSCHEMA_MAJOR = 4
 
 
 def check(opts: dict[str, Any]) -> None:
-    """Nothing when the engine can run here.
+    """Check that the engine can run here.
 
-    Tornado is looked for, not imported: this part of the engine must load where it is missing.
+    Tornado is looked up but not imported, because this part of the engine must load where tornado is missing.
 
-    :raises CannotRun: naming the first cause and its mend
+    :raises CannotRun: naming the first cause and its fix
     """
     del opts
     if SALT_LINE < OLDEST_SALT:
         # Salt 3006 puts its own tornado 4.5 in tornado's place; under asyncio that never accepts a connection.
-        raise CannotRun(f"This master is Salt {SALT_LINE}; the websocket_api engine needs Salt {OLDEST_SALT} or newer.")
+        needed = f"the websocket_api engine needs Salt {OLDEST_SALT} or newer; upgrade Salt"
+        raise CannotRun(f"this master is Salt {SALT_LINE}, but {needed}")
     _need("tornado", TORNADO_MAJOR)
     _need("jsonschema", JSONSCHEMA_MAJOR)
 
 
 def _need(package: str, major: int) -> None:
-    mend = f"install it where Salt runs (salt-pip install '{package}>={major}') and restart the master"
+    fix = f"install it where Salt runs (salt-pip install '{package}>={major}') and restart the master"
     try:
         version = importlib.metadata.version(package) if importlib.util.find_spec(package) else None
     except (importlib.metadata.PackageNotFoundError, ValueError):
         version = None
     if version is None:
-        raise CannotRun(f"The Python package {package} is missing: {mend}.")
+        raise CannotRun(f"the Python package {package} is missing; {fix}")
     try:
         found = int(version.split(".")[0])
     except ValueError:
         return
     if found < major:
-        raise CannotRun(f"The Python package {package} is {version}, {major} or newer is needed: {mend}.")
+        raise CannotRun(f"the Python package {package} is {version}, but {major} or newer is needed; {fix}")

@@ -1,4 +1,4 @@
-"""One answer to all the ways in which Salt's stores fail."""
+"""One error for all the ways in which Salt's stores fail."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def answering(store: str) -> Iterator[None]:
-    """Turn what a store of Salt's raises into ``master_unavailable``, with a line in the log.
+def report_failures(store: str, level: int = logging.WARNING) -> Iterator[None]:
+    """Turn every exception of one of Salt's stores into ``master_unavailable``, and log it.
 
-    Every driver and returner has its own kinds: SaltCacheError, CommandExecutionError, OSError, redis' ConnectionError.
+    Each driver and returner raises its own kinds: SaltCacheError, CommandExecutionError, OSError, ConnectionError.
 
-    :param store: what failed, as it stands in a sentence: "the job cache"
+    :param store: the name of the store in a sentence: "the job cache"
+    :param level: of the log line; DEBUG if the caller retries often and logs a failure once
+    :raises ApiError: ``master_unavailable``
     """
     try:
         yield
     except ApiError:
         raise
-    except Exception as exc:  # noqa: BLE001 - see above
-        log.warning("%s fails: %s: %s", store, type(exc).__name__, exc)
-        raise ApiError("master_unavailable", f"{store.capitalize()} of the master does not answer.") from None
+    except Exception as error:  # noqa: BLE001 - see above
+        kind = type(error).__name__
+        log.log(level, "%s fails: %s: %s", store, kind, error)
+        raise ApiError("master_unavailable", f"{store} of the master fails ({kind}); try again later") from None

@@ -33,7 +33,7 @@ _EXPRESSION = re.compile(r"(E|[PJ].?)@.")
 # A part that may be any key, at either delimiter; one that is last is no key.
 _WILDCARD = re.compile(r"[GPIJ](?:@|(.)@)(?:.*:|.*\1)?\*(?::|\1)")
 _BEFORE_PATTERN = frozenset(("(", "and", "or", "not"))
-_LIST = "Name many minions in a list (tgt_type list)."
+_LIST = "name many minions in a list (tgt_type list)"
 
 
 def check_words(words: list[str], expansion: Callable[[str], list[str]]) -> None:
@@ -46,16 +46,16 @@ def check_words(words: list[str], expansion: Callable[[str], list[str]]) -> None
     :raises ApiError: ``bad_message``
     """
     if len(words) > MOST_WORDS:
-        raise ApiError("bad_message", f"A compound target has at most {MOST_WORDS} words. {_LIST}")
+        raise ApiError("bad_message", f"a compound target may have at most {MOST_WORDS} words; {_LIST}")
     if sum(1 for word in words if _EXPRESSION.match(word)) > MOST_EXPRESSIONS:
-        raise ApiError("bad_message", f"A compound target has at most {MOST_EXPRESSIONS} regular expressions.")
+        raise ApiError("bad_message", f"a compound target may have at most {MOST_EXPRESSIONS} regular expressions")
     if sum(1 for word in words if _WILDCARD.match(word)) > MOST_WILDCARDS:
-        raise ApiError("bad_message", f"A compound target has at most {MOST_WILDCARDS} words that mean any key.")
+        raise ApiError("bad_message", f"a compound target may have at most {MOST_WILDCARDS} words that mean any key")
     if not _well_formed(words):
         # The interpreter reads a wrong expression twice, to say what is wrong with it.
-        raise ApiError("bad_message", "The compound target lacks an operator, a pattern or a parenthesis.")
+        raise ApiError("bad_message", "the compound target lacks an operator, a pattern or a parenthesis")
     if _nested(words) > MOST_NESTED:
-        raise ApiError("bad_message", f"A compound target is nested at most {MOST_NESTED} levels deep.")
+        raise ApiError("bad_message", f"a compound target may be nested at most {MOST_NESTED} levels deep")
     names = [word[2:] for word in words if word.startswith("N@") and len(word) > 2]
     sizes = {name: _terms(expansion(name)) for name in set(names)}
     groups = [sizes[name] for name in names]
@@ -70,7 +70,7 @@ def check_term(term: str, *, comma: bool = False) -> None:
     :raises ApiError: ``bad_message``
     """
     if len(term) > TERM_CHARACTERS:
-        raise ApiError("bad_message", f"One pattern of a target has at most {TERM_CHARACTERS} characters. {_LIST}")
+        raise ApiError("bad_message", f"one pattern of a target may have at most {TERM_CHARACTERS} characters; {_LIST}")
     if comma:
         _check_terms(_terms([term]))
 
@@ -85,15 +85,15 @@ def check_levels(term: str, delimiter: str) -> None:
     wildcards = parts[:-1].count("*")  # the last is no key
     most = MOST_LEVELS_BESIDE if wildcards else MOST_LEVELS
     if len(parts) - wildcards > most:
-        where = "beside a *" if wildcards else ""
-        raise ApiError("bad_message", f"A grain or pillar target has at most {most} parts {where}".rstrip() + ".")
+        beside = " beside a *" if wildcards else ""
+        raise ApiError("bad_message", f"a grain or pillar target may have at most {most} parts{beside}")
     if wildcards > 1:
-        raise ApiError("bad_message", "A grain or pillar target has at most one of its parts that is * for any key.")
+        raise ApiError("bad_message", "a grain or pillar target may have * for any key at most once")
 
 
 def _check_terms(count: int) -> None:
     if count > MOST_TERMS:
-        raise ApiError("bad_message", f"A target has at most {MOST_TERMS} patterns. {_LIST}")
+        raise ApiError("bad_message", f"a target may have at most {MOST_TERMS} patterns; {_LIST}")
 
 
 def _terms(words: Iterable[str]) -> int:

@@ -68,17 +68,17 @@ def check(
     :raises ApiError: ``bad_message`` with what is wrong
     """
     if tgt_type not in TYPES:
-        raise ApiError("bad_message", f"There is no target type {tgt_type!r}.")
+        raise ApiError("bad_message", f"there is no target type {tgt_type!r}")
     if tgt_type == "list":
         return
     if not isinstance(tgt, str):
         if tgt_type != "compound":
-            raise ApiError("bad_message", f"A target of type {tgt_type} is one string.")
+            raise ApiError("bad_message", f"a target of type {tgt_type} must be one string")
         tgt = " ".join(tgt)
     if tgt_type == "compound":
         words = tgt.split()
         if words.count("(") != words.count(")"):
-            raise ApiError("bad_message", "The parentheses of the compound target do not match.")
+            raise ApiError("bad_message", "the parentheses of the compound target do not match")
         if not trusted:
             targetbounds.check_words(words, lambda name: _nodegroup(opts, name))
         for word in words:
@@ -102,12 +102,12 @@ def _check_one(opts: dict[str, Any], tgt: str, tgt_type: str, delimiter: str, tr
         try:
             ipaddress.ip_network(tgt, strict=False)
         except ValueError:
-            raise ApiError("bad_message", f"The target {tgt!r} is not an address or network.") from None
+            raise ApiError("bad_message", f"the target {tgt!r} is not an address or network") from None
     elif tgt_type == "nodegroup":
         if tgt not in (opts.get("nodegroups") or {}):
-            raise ApiError("bad_message", f"There is no nodegroup {tgt!r}.")
+            raise ApiError("bad_message", f"there is no nodegroup {tgt!r}")
     elif tgt_type == "range" and _range is None:
-        raise ApiError("bad_message", "This master has no range support (seco.range).")
+        raise ApiError("bad_message", "this master cannot match ranges; install the Python package seco.range")
 
 
 def _value_patterns(tgt: str, delimiter: str) -> list[str]:
@@ -120,7 +120,7 @@ def _value_patterns(tgt: str, delimiter: str) -> list[str]:
     """
     before, found, whole = tgt.partition(delimiter)
     if not found:
-        raise ApiError("bad_message", f"The target {tgt!r} has no {delimiter!r} after the name of a grain or pillar.")
+        raise ApiError("bad_message", f"the target {tgt!r} has no {delimiter!r} after the name of a grain or pillar")
     if before == "*":
         whole = tgt  # Salt hands it on as it is
     while whole.startswith(_ANY_KEY):
@@ -138,12 +138,12 @@ def _check_regex(tgt: str, candidates: list[str], letters: int, trusted: bool) -
     """
     try:
         if len(candidates[0]) > REGEX_CHARACTERS and not trusted:
-            raise ApiError("bad_message", f"A regular expression has at most {REGEX_CHARACTERS} characters.")
+            raise ApiError("bad_message", f"a regular expression may have at most {REGEX_CHARACTERS} characters")
         if not trusted and any(patterns.takes_too_long(one, letters) for one in candidates):
-            raise ApiError("bad_message", "The regular expression may take too long: it repeats too much.")
+            raise ApiError("bad_message", "the regular expression may take too long; repeat less")
         re.compile(candidates[0])
     except (re.error, RecursionError, OverflowError):
-        raise ApiError("bad_message", f"The target {tgt!r} is not a regular expression.") from None
+        raise ApiError("bad_message", f"the target {tgt!r} is not a regular expression") from None
 
 
 def read(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, delimiter: str) -> tuple[str | list[str], str]:
@@ -176,7 +176,7 @@ def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[
         try:
             return list(_range.Range(opts["range_server"]).expand(tgt)), "list"
         except _range.RangeException:
-            raise ApiError("master_unavailable", "The range server cannot expand the target.") from None
+            raise ApiError("master_unavailable", "the range server cannot expand the target; try again later") from None
     return tgt, tgt_type
 
 
@@ -189,6 +189,6 @@ def _word(word: str) -> str:
 def _nodegroup(opts: dict[str, Any], name: str) -> list[str]:
     groups = opts.get("nodegroups") or {}
     if name not in groups:
-        raise ApiError("bad_message", f"There is no nodegroup {name!r}.")
+        raise ApiError("bad_message", f"there is no nodegroup {name!r}")
     words = salt.utils.minions.nodegroup_comp(name, groups)
     return [str(word) for word in (words.split() if isinstance(words, str) else words)]

@@ -142,7 +142,7 @@ class Commands:
         self, fun: str, arg: list[Any], kwarg: dict[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         if fun in self.unknown:
-            raise ApiError("unknown_function", f"There is no runner {fun}.")
+            raise ApiError("unknown_function", f"there is no runner function {fun}")
         return [f"read {value}" for value in arg], kwarg
 
     async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:

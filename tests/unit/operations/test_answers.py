@@ -143,7 +143,7 @@ async def test_salt_itself_is_asked_for_each_user_before_a_known_answer_is_given
     """Its blacklists, for one, are not known here."""
     engine = answering(ann=[".*"], bob=[".*"])
     await (await engine.user("ann")).ask(kind, **fields)
-    engine.commands.fault = ApiError("forbidden", "Salt does not permit this command.")
+    engine.commands.fault = ApiError("forbidden", "Salt does not permit this command")
     bob = await engine.user("bob")
     assert await code(bob, kind, **fields) == "forbidden"
     engine.commands.fault, engine.commands.answers = None, {}
@@ -159,7 +159,7 @@ async def test_salt_is_asked_again_though_others_keep_the_answer_fresh() -> None
     await ann.ask("functions", tgt="db")
     await asyncio.sleep(0)
     await ann.ask("functions", tgt="db")
-    engine.commands.fault = ApiError("forbidden", "Salt does not permit this command.")
+    engine.commands.fault = ApiError("forbidden", "Salt does not permit this command")
     assert await ann.ask("functions", tgt="db")
     assert await code(bob, "functions", tgt="db") == "forbidden"
 

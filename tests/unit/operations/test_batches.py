@@ -16,7 +16,7 @@ from tests.unit.operations.engine import Engine, Refused, Talker
 
 
 async def started(*, limits: dict[str, Any] | None = None, **users: list[Any]) -> Engine:
-    """An engine whose store of batches has answered."""
+    """An engine whose batch store has answered."""
     engine = Engine(limits=limits, **users)
     await engine.services.batches.maintenance.tick()
     return engine

@@ -53,7 +53,7 @@ class Access:
     async def _open(self) -> Store:
         await asyncio.sleep(0)
         if self._store.fails:
-            raise ApiError("master_unavailable", "The store of batches (Salt's cache) fails: OSError.")
+            raise ApiError("master_unavailable", "the batch store of the master fails (OSError); try again later")
         return self._store
 
     async def identity(self) -> str:

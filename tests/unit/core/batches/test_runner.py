@@ -287,7 +287,7 @@ async def test_a_request_that_salt_refuses_ends_with_its_error() -> None:
     """The rest of the batch is tried all the same."""
     masters = Masters()
     one = await masters.start("one")
-    one.salt.fault = ApiError("forbidden", "Salt does not permit this command.")
+    one.salt.fault = ApiError("forbidden", "Salt does not permit this command")
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(2)
     assert statuses(batch) == ["error", "error"]
