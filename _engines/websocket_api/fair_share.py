@@ -1,10 +1,10 @@
-"""Fair shares: a few places that all users want, handed out round robin between users.
+"""Fair shares: hand out a limited number of places round robin between users.
 
-Whoever asks alone may have every place. As soon as others have or want places, each user has at most an equal part.
-Those who only asked within :data:`RECENT_SECONDS` have one part together: nothing that has begun is interrupted, so
-without a free place each of their next requests would wait for the long ones of the first.
+A single user may have every place. If others hold or want places, each user has at most an equal part. Users who only
+made a request within :data:`RECENT_SECONDS` have one part together. Running work is never interrupted, so without that
+free part their next request would wait for the long ones of another user.
 
-The engine's own work has a turn like a user, but is not held to a part: what it does is needed by all.
+The engine's own work takes turns like a user, but has no limit, because all users need it.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-RECENT_SECONDS = 10.0  # for which a user counts as one who asks: longer than people and programs pause between requests
+RECENT_SECONDS = 10.0  # after its last request a user still counts as active; people and programs pause less
 
 
 class Share(NamedTuple):
-    """Who asks: a user, with all connections together. Without a user, a stranger by address, or the engine itself."""
+    """The account that work is charged to: a user over all connections, an unknown client by address, or the engine."""
 
     user: str
     where: str
-    """The user's ``eauth``, or the stranger's address."""
+    """The user's ``eauth``, or the unknown client's address."""
 
     @classmethod
     def of_stranger(cls, address: str) -> Share:
-        """Return the share of somebody of whom only the address is known yet."""
+        """Return the share of a client that has not logged in."""
         return cls("", address or "?")
 
 
 ENGINE = Share("", "")
 STRANGERS = Share("", "*")
-"""All strangers together, who count as one user: addresses cost nothing, and must not take the users' parts."""
+"""All unknown clients together. They count as one user, because addresses cost nothing."""
 
 _asker: ContextVar[Share] = ContextVar("asker", default=ENGINE)
 
 
 def asker() -> Share:
-    """Return for whom the present task works."""
+    """Return the share that the present task is charged to."""
     return _asker.get()
 
 
 @contextmanager
 def on_behalf_of(share: Share) -> Iterator[None]:
-    """Let what is done meanwhile, and what is begun meanwhile, count for this share."""
+    """Charge the work of a block, and of the tasks that it starts, to this share."""
     before = _asker.set(share)
     try:
         yield
@@ -57,7 +57,7 @@ def on_behalf_of(share: Share) -> Iterator[None]:
 
 
 class FairQueue(Generic[T]):
-    """Things that wait, first come first served for each user, and round robin between users."""
+    """A queue that is first in, first out for each user, and round robin between users."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[Share, deque[T]] = OrderedDict()
@@ -68,27 +68,27 @@ class FairQueue(Generic[T]):
 
     @property
     def shares(self) -> list[Share]:
-        """Who waits, in the order of their turns."""
+        """The waiting shares, in the order of their turns."""
         return list(self._waiting)
 
     @property
     def users(self) -> int:
-        """How many users wait."""
+        """The number of users that wait."""
         return len(self._waiting)
 
     def count(self, share: Share) -> int:
-        """Return how many things of one user wait."""
+        """Return the number of a user's things that wait."""
         return len(self._waiting.get(share, ()))
 
     def put(self, share: Share, thing: T) -> None:
-        """Have something wait."""
+        """Append a thing to the user's queue."""
         self._waiting.setdefault(share, deque()).append(thing)
         self._length += 1
 
     def take(self, may: Callable[[Share], bool] = lambda share: True) -> tuple[Share, T] | None:
-        """Return what is next, or None where nothing is.
+        """Remove and return the next thing and its share, or None.
 
-        :param may: whether somebody may have a turn now; who may not keeps the place in the order
+        :param may: returns whether a user may have a turn now; the others keep their position
         """
         share = next((one for one in self._waiting if may(one)), None)
         if share is None:
@@ -101,7 +101,7 @@ class FairQueue(Generic[T]):
         return share, thing
 
     def remove(self, share: Share, thing: T) -> bool:
-        """Take out something that need not wait any more; return whether it was there."""
+        """Remove a thing, and return whether it was there."""
         waiting = self._waiting.get(share)
         if waiting is None or thing not in waiting:
             return False
@@ -112,7 +112,7 @@ class FairQueue(Generic[T]):
         return True
 
     def clear(self) -> list[T]:
-        """Take out everything, and return it."""
+        """Remove and return everything."""
         things = [thing for waiting in self._waiting.values() for thing in waiting]
         self._waiting.clear()
         self._length = 0
@@ -120,7 +120,7 @@ class FairQueue(Generic[T]):
 
 
 def in_turns(things: Iterable[T], share_of: Callable[[T], Share]) -> Iterator[T]:
-    """Yield things that are looked at one after the other, round robin between the users whose they are."""
+    """Yield things round robin between their users."""
     queue: FairQueue[T] = FairQueue()
     for thing in things:
         queue.put(share_of(thing), thing)
@@ -129,7 +129,7 @@ def in_turns(things: Iterable[T], share_of: Callable[[T], Share]) -> Iterator[T]
 
 
 class Askers:
-    """Who asked lately, whatever for: somebody who runs commands now wants the minions free of others' batches, too.
+    """The users with recent requests of any kind. A user who runs commands also wants the minions free of batches.
 
     :param clock: seconds, monotonic
     """
@@ -137,15 +137,15 @@ class Askers:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._asked: OrderedDict[Share, float] = OrderedDict()
-        """When each user asked last, the latest last."""
+        """The time of each user's last request, the latest last."""
 
     def note(self, share: Share) -> None:
-        """Note that somebody asks."""
+        """Note a request of a user."""
         self._asked[share] = self._clock()
         self._asked.move_to_end(share)
 
     def others(self, than: Collection[Share]) -> bool:
-        """Tell whether somebody else asked lately."""
+        """Return whether any other user had a recent request."""
         until = self._clock() - RECENT_SECONDS
         while self._asked and next(iter(self._asked.values())) < until:
             self._asked.popitem(last=False)
@@ -153,12 +153,12 @@ class Askers:
 
 
 class FairShare(Generic[T]):
-    """Places, who has them, and what waits for one. Neither waits nor blocks itself.
+    """Assigns places, and queues what waits for one. Its methods never block.
 
-    :param size: places
-    :param longest: things that may wait; of several users as many as their part
-    :param askers: who asks for these places, or for others that belong to them
-    :param spare: places that no single user gets: for what takes so long that the next user cannot wait for its end
+    :param size: the number of places
+    :param longest: the maximum of things that wait; each of several users has an equal part
+    :param askers: the users with recent requests for these places or related ones
+    :param spare: places that no single user gets, if work takes too long for the next user to wait
     """
 
     def __init__(self, size: int, longest: int, askers: Askers, *, spare: int = 0) -> None:
@@ -172,11 +172,11 @@ class FairShare(Generic[T]):
 
     @property
     def held(self) -> int:
-        """How many places are taken."""
+        """The number of places in use."""
         return self._out
 
     def put(self, share: Share, thing: T) -> bool:
-        """Have something wait for a place; return False where as much waits as may."""
+        """Queue a thing, and return False if the queue is full."""
         if share.user:
             self._askers.note(share)
         longest = self._longest if share == ENGINE else self.part(self._longest)
@@ -186,7 +186,7 @@ class FairShare(Generic[T]):
         return True
 
     def take(self) -> tuple[Share, T] | None:
-        """Give the next one a place, if one is free and somebody may have it."""
+        """Assign a free place to the next thing that may have one, and return it with its share."""
         if self._out >= self.size or not len(self.waiting):
             return None
         part = min(self._most, self.part(self.size))
@@ -197,7 +197,7 @@ class FairShare(Generic[T]):
         return taken
 
     def leave(self, share: Share) -> None:
-        """Give back a place."""
+        """Release a place."""
         one = _one(share)
         self._out -= 1
         self._held[one] -= 1
@@ -205,7 +205,7 @@ class FairShare(Generic[T]):
             del self._held[one]
 
     def part(self, whole: int) -> int:
-        """Return one user's part of so many."""
+        """Return one user's part of a whole."""
         asking = {*self._held, *map(_one, self.waiting.shares)} - {ENGINE}
         return max(1, whole // max(1, len(asking) + self._askers.others(asking)))
 
@@ -220,11 +220,11 @@ def _one(share: Share) -> Share:
 
 
 class FairTurns:
-    """Places to wait for: at most ``size`` tasks have one at the same time.
+    """Places that tasks wait for. At most ``size`` tasks hold one at the same time.
 
-    :param size: places
-    :param longest: tasks that may wait
-    :param askers: who asks for these places, or for others that belong to them
+    :param size: the number of places
+    :param longest: the maximum of tasks that wait
+    :param askers: the users with recent requests for these places or related ones
     :param spare: places that no single user gets
     """
 
@@ -232,7 +232,10 @@ class FairTurns:
         self.shares: FairShare[asyncio.Future[None]] = FairShare(size, longest, askers, spare=spare)
 
     async def enter(self, share: Share, seconds: float | None = None) -> bool | None:
-        """Wait for a place; False when none came within ``seconds``, None where too many wait."""
+        """Wait for a place.
+
+        :return: True with a place, False after ``seconds`` without one, None if the queue is full
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self.shares.put(share, turn):
             return None
@@ -242,7 +245,7 @@ class FairTurns:
                 await asyncio.wait({turn}, timeout=None if seconds is None else max(0.0, seconds))
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.leave(share)  # the turn came in the same moment: it belongs to the next one now
+                self.leave(share)  # the place was assigned at the same moment, so pass it on
             raise
         finally:
             if not turn.done():
@@ -251,12 +254,12 @@ class FairTurns:
         return not turn.cancelled()
 
     def leave(self, share: Share) -> None:
-        """Give back a place, to who is next."""
+        """Release a place, and assign it to the next task."""
         self.shares.leave(share)
         self._go_on()
 
     def close(self) -> None:
-        """Let nobody wait any more: who does gets no place."""
+        """End all waiting, without a place."""
         for turn in self.shares.waiting.clear():
             turn.cancel()
 

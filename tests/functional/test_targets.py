@@ -16,10 +16,10 @@ from websocket_api.salt_master.commands import Commands
 from websocket_api.salt_master.minions import MinionStore
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.target_limits import (
-    MOST_EXPRESSIONS,
-    MOST_NESTED,
-    MOST_TERMS,
-    MOST_WORDS,
+    MAX_EXPRESSIONS,
+    MAX_NESTING,
+    MAX_TERMS,
+    MAX_WORDS,
     TERM_CHARACTERS,
     _well_formed,
 )
@@ -43,15 +43,15 @@ def refusal(tgt: str, tgt_type: str, delimiter: str = ":", *, trusted: bool = Fa
     [
         ("web-*", "glob"),
         ("web-1,web-2,db-*", "glob"),
-        (" or ".join(f"web{number}*" for number in range(MOST_TERMS)), "compound"),
+        (" or ".join(f"web{number}*" for number in range(MAX_TERMS)), "compound"),
         ("G@os:Debian and not ( db-* or P@osrelease:^(20|22) ) and I@role:web", "compound"),
         ("L@" + ",".join(f"web-{number}" for number in range(500)), "compound"),
         ("G@a:b,c,d or E@web(1,2){1,3}", "compound"),
         ("N@big", "compound"),
         ("N@big and N@two and not web3*", "compound"),
         ("big", "nodegroup"),
-        ("( " * MOST_NESTED + "*" + " )" * MOST_NESTED, "compound"),
-        (" or ".join(["not web*"] * MOST_TERMS), "compound"),
+        ("( " * MAX_NESTING + "*" + " )" * MAX_NESTING, "compound"),
+        (" or ".join(["not web*"] * MAX_TERMS), "compound"),
         ("hwaddr_interfaces:eth0:aa:bb:cc:dd:ee:ff", "grain"),
         ("*:eth0:*", "pillar"),
         ("G@a:* or " * 20 + "I@a:*:b:*", "compound"),
@@ -73,18 +73,18 @@ def test_what_people_send_is_taken(tgt: str, tgt_type: str) -> None:
     ("tgt", "tgt_type", "told"),
     [
         (" or ".join(["*"] * 10_000), "compound", "words"),
-        (" or ".join(["*"] * (MOST_TERMS + 1)), "compound", "patterns"),
+        (" or ".join(["*"] * (MAX_TERMS + 1)), "compound", "patterns"),
         (" or ".join(["a,b,c"] * 11), "compound", "patterns"),
         ("M@a," * 40, "compound", "patterns"),
-        ("( " * (MOST_WORDS // 2) + "* " + ") " * (MOST_WORDS // 2), "compound", "words"),
-        ("( " * (MOST_NESTED + 1) + "* " + ") " * (MOST_NESTED + 1), "compound", "nested"),
-        ("not ( " * (MOST_NESTED // 2 + 1) + "*" + " )" * (MOST_NESTED // 2 + 1), "compound", "nested"),
-        ("( not " * (MOST_NESTED // 2 + 1) + "a" + " )" * (MOST_NESTED // 2 + 1), "compound", "nested"),
-        ("E@a or " * (MOST_EXPRESSIONS + 1) + "a", "compound", "expressions"),
-        ("P|@a|b or J@a:b or " * (MOST_EXPRESSIONS // 2) + "P@a:b", "compound", "expressions"),
+        ("( " * (MAX_WORDS // 2) + "* " + ") " * (MAX_WORDS // 2), "compound", "words"),
+        ("( " * (MAX_NESTING + 1) + "* " + ") " * (MAX_NESTING + 1), "compound", "nested"),
+        ("not ( " * (MAX_NESTING // 2 + 1) + "*" + " )" * (MAX_NESTING // 2 + 1), "compound", "nested"),
+        ("( not " * (MAX_NESTING // 2 + 1) + "a" + " )" * (MAX_NESTING // 2 + 1), "compound", "nested"),
+        ("E@a or " * (MAX_EXPRESSIONS + 1) + "a", "compound", "expressions"),
+        ("P|@a|b or J@a:b or " * (MAX_EXPRESSIONS // 2) + "P@a:b", "compound", "expressions"),
         ("N@big or N@big", "compound", "patterns"),
         ("N@two or " * 20 + "web*", "compound", "patterns"),
-        (",".join(["*"] * (MOST_TERMS + 1)), "glob", "patterns"),
+        (",".join(["*"] * (MAX_TERMS + 1)), "glob", "patterns"),
         ("[" * (TERM_CHARACTERS + 1), "glob", "characters"),
         ("G@os:" + "[" * TERM_CHARACTERS, "compound", "characters"),
         ("a:" * 41 + "b", "grain", "parts"),
@@ -165,10 +165,10 @@ class Minions(salt.utils.minions.CkMinions):  # type: ignore[misc]
 def test_salt_expands_no_more_than_the_bound() -> None:
     """Each term as often as it stands there, a nodegroup's too."""
     minions = Minions([f"web{number}" for number in range(100)])
-    tgt = " or ".join([*["*"] * (MOST_TERMS - 1), "N@two"])
+    tgt = " or ".join([*["*"] * (MAX_TERMS - 1), "N@two"])
     assert refusal(tgt, "compound") == ""
     assert len(minions._check_compound_minions(tgt, ":", True)["minions"]) == 100
-    assert minions.named <= (MOST_TERMS + 1) * 100
+    assert minions.named <= (MAX_TERMS + 1) * 100
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")

@@ -1,7 +1,7 @@
-"""Arguments as Salt's own clients read them: text that is YAML, and what ``RunnerClient`` makes of a low.
+"""Read arguments as Salt's own clients do: YAML text, and the arguments of a low for ``RunnerClient``.
 
-Salt's functions do the reading. Before them an equal loader with bounds looks at the text, for some bytes of YAML stand
-for hours of work.
+Salt's functions read them. Before that an equal loader with limits checks the text, because a few bytes of YAML can
+cause hours of work.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import yaml
 
 from ..errors import MAX_FAULTS, MAX_NAME, ApiError
 
-#: Characters of a number: to read one takes time that grows with their square. Nobody can send a larger one.
+#: Characters of a number. Reading one takes quadratic time.
 NUMBER_CHARACTERS = 1000
-#: Keys that are no strings, in one argument: those with equal hashes take time that grows with their square.
+#: Keys of one argument that are not strings. Keys with equal hashes take quadratic time.
 ODD_KEYS = 1000
-#: Comparisons that merge keys (``<<``) take: Salt looks for each merged key in the list of a mapping's own.
+#: Comparisons for merge keys (``<<``). Salt searches the list of a mapping's own keys for each merged key.
 MERGE_STEPS = 100_000
-#: Values in one argument, those behind an alias as often as it stands there: some bytes can stand for any number.
+#: Values in one argument. Values behind an alias count at each use, because a few bytes can expand to any number.
 VALUES = 200_000
-#: Levels of lists and objects in one another, fewer than msgpack takes for its own recursion.
+#: Nesting levels of lists and objects. msgpack's recursion allows more.
 LEVELS = 100
 TOO_MUCH = "an argument's YAML expands to too much"
 _LARGE_NUMBER = "a number of so many characters"
 
 
 class _TooMuch(Exception):
-    """A bound was passed."""
+    """A limit was exceeded."""
 
 
 class _Bounded(salt.utils.yaml.SaltYamlSafeLoader):  # type: ignore[misc]
-    """Salt's loader, which gives up where its work would grow faster than the text."""
+    """Salt's loader, which stops if its work grows faster than the text."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -73,11 +73,11 @@ _STRING, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
 
 def read(text: str) -> Any:
-    """Return what Salt's ``yamlify_arg`` makes of a text, as for its command line and the fields of a form.
+    """Return the result of Salt's ``yamlify_arg``, which reads command lines and form fields.
 
     A number of more than :data:`NUMBER_CHARACTERS` stays text.
 
-    :raises ApiError: ``bad_message`` where it would stand for more than any argument does
+    :raises ApiError: ``bad_message`` if the text expands to more than an argument may have
     """
     if not _check(text):
         return text
@@ -92,10 +92,10 @@ def read(text: str) -> Any:
 def read_for_runner(
     function: Callable[..., Any], fun: str, arg: list[Any], kwarg: dict[str, Any]
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments that ``RunnerClient`` sends for those of a low.
+    """Return the arguments that ``RunnerClient`` sends for the arguments of a low.
 
-    Strings are YAML or ``name=value``, objects that bear Salt's mark are keyword arguments, and what ``function`` does
-    not take is left out.
+    Strings are YAML or ``name=value``. Objects with Salt's mark are keyword arguments. Arguments that ``function``
+    does not accept are dropped.
 
     :raises ApiError: ``bad_message``
     """
@@ -112,7 +112,7 @@ def read_for_runner(
 
 
 def check_names(kwarg: dict[str, Any]) -> None:
-    """Nothing for names that a function can have.
+    """Check that these are possible names of arguments.
 
     :raises ApiError: ``bad_message``
     """
@@ -126,7 +126,7 @@ def check_names(kwarg: dict[str, Any]) -> None:
 
 
 def _check_twice(value: Any) -> None:
-    """Look at a text, and at the text that is left when quotes were read away: ``RunnerClient`` reads both."""
+    """Check a text, and the text inside its quotes, because ``RunnerClient`` reads both."""
     for _ in range(2):
         if not isinstance(value, str):
             return
@@ -135,9 +135,9 @@ def _check_twice(value: Any) -> None:
 
 
 def _check(text: str) -> bool:
-    """Tell whether Salt can read a text soon; one that can stand for nothing that takes long is not looked at.
+    """Return whether Salt can read a text quickly. Harmless texts are not parsed.
 
-    :raises ApiError: ``bad_message`` where it is no text for Salt either
+    :raises ApiError: ``bad_message`` if the text expands to too much
     """
     if ":" not in text and "{" not in text:
         return True  # neither a mapping nor a number of base 60
@@ -145,8 +145,8 @@ def _check(text: str) -> bool:
         yaml.load(text, Loader=_Bounded)  # noqa: S506 - a safe loader
     except _TooMuch:
         raise ApiError("bad_message", TOO_MUCH) from None
-    except yaml.YAMLError as fault:
-        return str(fault) != _LARGE_NUMBER
+    except yaml.YAMLError as error:
+        return str(error) != _LARGE_NUMBER
     except Exception:  # noqa: BLE001 - whatever PyYAML runs into: Salt takes such a text for text
         return True
     return True

@@ -1,4 +1,4 @@
-"""Logins and tokens, by Salt's own external authentication."""
+"""Logins and tokens of Salt's external authentication."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .salt_compat import plain
 
 log = logging.getLogger(__name__)
 
-#: Seconds before a token store that failed is asked once more: long enough for a rename on a network file system.
+#: Seconds before the second try after the token store failed: enough for a rename on a network file system.
 AGAIN_SECONDS = 0.2
-#: Salt prints tokens in warnings of these loggers ("Token '...' could not be loaded", "Could not remove token ...").
+#: Loggers of Salt that print tokens in warnings ("Token '...' could not be loaded", "Could not remove token ...").
 _LEAKING = (
     "salt.auth",
     "salt.channel.client",  # at level trace: the whole load
@@ -30,17 +30,17 @@ _LEAKING = (
     "salt.loaded.int.tokens.localfs",
     "salt.loaded.int.cache.localfs",
 )
-#: What a client is told of its token; ``auth_list``, which keep_acl_in_token adds, is given as perms.
-_TOLD = ("token", "start", "expire", "name", "eauth", "groups")
+#: Fields of a token that a client gets. ``auth_list``, which keep_acl_in_token adds, is sent as perms.
+_LOGIN_FIELDS = ("token", "start", "expire", "name", "eauth", "groups")
 _HEX = re.compile(r"\b[0-9a-fA-F]{32,128}\b")
 
 
-class _Over(Exception):
-    """A token that Salt's store still held, and that has ended; Salt removes it when it is looked at."""
+class _Expired(Exception):
+    """The token has expired. Salt removes it when it reads it."""
 
 
 class HideTokens(logging.Filter):
-    """Replaces what looks like a token in a log record, the traceback included."""
+    """Replaces everything that looks like a token in a log record and its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -53,7 +53,10 @@ class HideTokens(logging.Filter):
 
 
 class _LoadAuth(salt.auth.LoadAuth):  # type: ignore[misc]
-    """Salt's LoadAuth, which tells a refused login from a store that cannot keep the token: both give ``{}``."""
+    """Salt's LoadAuth, which also shows why a login failed.
+
+    Salt returns ``{}`` for a refused login and for a store that cannot keep the token.
+    """
 
     let_in = False
 
@@ -63,21 +66,20 @@ class _LoadAuth(salt.auth.LoadAuth):  # type: ignore[misc]
 
 
 class Auth:
-    """Who a client is and what Salt lets it do.
+    """Checks passwords and tokens.
 
-    Where a method returns a login, it is
-    ``{"token", "start", "expire", "name", "eauth", "groups" if any, "perms": [...]}`` with times in seconds since the
-    epoch and perms as Salt's ``external_auth`` holds them (strings and ``{target: [functions]}``).
+    A login is ``{"token", "start", "expire", "name", "eauth", "groups" if any, "perms": [...]}``. Times are seconds
+    since the epoch. The perms have the form of ``external_auth``: strings and ``{target: [functions]}``.
 
-    :param pool: for everything that is quick
-    :param login_pool: for logins, which block for seconds when PAM or LDAP refuses
+    :param pool: for quick calls
+    :param login_pool: for logins, which block for seconds if PAM or LDAP refuses
     """
 
     def __init__(self, opts: dict[str, Any], pool: Pool, login_pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
         self._login_pool = login_pool
-        # Salt's loader is not thread safe: every thread has a LoadAuth of its own.
+        # Salt's loader is not thread safe, so each thread has its own LoadAuth.
         self._local = threading.local()
         length = hashlib.new(opts.get("hash_type") or "sha256").digest_size * 2
         self._form = re.compile(rf"[0-9a-fA-F]{{{length}}}\Z")
@@ -87,23 +89,23 @@ class Auth:
                 logger.addFilter(HideTokens())
 
     async def login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:
-        """A new token, or None when Salt refuses the login or has no such ``eauth``.
+        """Log in and return the login, or None if Salt refuses it or does not know the ``eauth``.
 
-        A login without any permission is returned with ``perms: []``: the caller refuses it and revokes the token.
+        A login without permissions has ``perms: []``. The caller must refuse it and revoke the token.
 
-        :raises ApiError: ``master_unavailable`` when the token cannot be stored, ``too_many`` when the pool is full
+        :raises ApiError: ``master_unavailable`` if the token cannot be stored; ``too_many`` if the pool is full
         """
         if eauth not in self._opts["external_auth"]:
             return None
         return await self._login_pool.run(self._login, username, password, eauth)
 
     async def token(self, token: str) -> dict[str, Any] | None:
-        """The login that a token stands for, with its permissions of today, or None when it is not valid (any more).
+        """Return the login of a token with its present permissions, or None if the token is invalid.
 
-        What does not look like a token never reaches the store, where it would be taken for a file name.
+        Text that does not look like a token never reaches the store, which would use it as a file name.
 
-        :raises ApiError: ``token_expired`` for one that the store still holds: once, for then Salt removes it;
-            ``master_unavailable`` when the store fails twice
+        :raises ApiError: ``token_expired`` the first time after the token expired, because Salt then removes it;
+            ``master_unavailable`` if the store fails twice
         """
         if not self._form.match(token):
             return None
@@ -112,16 +114,16 @@ class Auth:
                 return await self._pool.run(self._look_up, token)
             except ApiError:
                 raise
-            except Exception as exc:  # noqa: BLE001 - SaltCacheError, OSError, redis' ConnectionError ...
-                log.warning("the token store fails (%s)%s", type(exc).__name__, ", trying once more" * (attempt == 1))
+            except Exception as error:  # noqa: BLE001 - SaltCacheError, OSError, redis' ConnectionError ...
+                log.warning("the token store fails (%s)%s", type(error).__name__, ", trying again" * (attempt == 1))
             if attempt == 1:
                 await asyncio.sleep(AGAIN_SECONDS)
         raise ApiError("master_unavailable", "the master's token store does not answer; try again later")
 
     async def revoke(self, token: str) -> None:
-        """Remove a token from Salt's store; nothing happens when it is not there.
+        """Remove a token from Salt's store, if it is there.
 
-        :raises ApiError: ``master_unavailable`` when it cannot be removed, and so stays valid
+        :raises ApiError: ``master_unavailable`` if it cannot be removed and so stays valid
         """
         if not self._form.match(token):
             return
@@ -129,13 +131,13 @@ class Auth:
             gone = await self._pool.run(self._remove, token)
         except ApiError:
             raise
-        except Exception as exc:  # noqa: BLE001 - as above
-            log.warning("the token store fails (%s), a token was not revoked", type(exc).__name__)
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("the token store fails (%s), a token was not revoked", type(error).__name__)
             gone = False
         if not gone:
             raise ApiError("master_unavailable", "the master's token store did not remove the token; try again later")
 
-    # What follows runs in the pools' threads.
+    # The methods below run in the pools' threads.
 
     def _auth(self) -> _LoadAuth:
         if not hasattr(self._local, "auth"):
@@ -157,9 +159,9 @@ class Auth:
         auth = self._auth()
         try:
             tdata = self._fetch(auth, token)
-        except _Over:
+        except _Expired:
             raise ApiError("token_expired", "the token has expired; log in again") from None
-        # As the master itself does: a backend that was taken out of external_auth ends its tokens.
+        # The master does the same: removing a backend from external_auth ends its tokens.
         if not tdata or tdata.get("eauth") not in self._opts["external_auth"]:
             return None
         return self._describe(auth, {**tdata, "token": token})
@@ -170,23 +172,26 @@ class Auth:
             if self._fetch(auth, token):
                 auth.rm_token(token)
             return not self._fetch(auth, token)
-        except _Over:
+        except _Expired:
             return True
 
     def _describe(self, auth: _LoadAuth, tdata: dict[str, Any]) -> dict[str, Any]:
-        # The same load as in a command (commands.py), so that Salt finds the same list for both: it asks
-        # a backend that has an ``acl`` of its own only where the load names the backend and the user.
+        # This must be the load of a command (commands.py), or Salt may find another list. Salt asks a backend for
+        # its own ``acl`` only if the load names the backend and the user.
         load = {"token": tdata["token"], "eauth": tdata["eauth"], "username": tdata["name"]}
         perms = auth.get_auth_list(load, token=tdata)
-        login: dict[str, Any] = {key: plain(tdata[key]) for key in _TOLD if key in tdata}
+        login: dict[str, Any] = {key: plain(tdata[key]) for key in _LOGIN_FIELDS if key in tdata}
         login["perms"] = plain(perms) or []
         return login
 
     def _fetch(self, auth: _LoadAuth, token: str) -> dict[str, Any]:
-        """The stored token, ``{}`` when there is none; raises :class:`_Over`, and others when the store fails.
+        """Return the stored token, or ``{}`` if there is none.
 
-        ``get_tok`` alone cannot be used: it gives ``{}`` for a failing store too, and on 3008 it logs a warning and
-        writes to the store for every token that it does not know, which any stranger may send.
+        ``get_tok`` alone will not do, because it also returns ``{}`` if the store fails. For each unknown token 3008
+        logs a warning and writes to the store, and anybody can send unknown tokens.
+
+        :raises _Expired: the token has expired
+        :raises Exception: the store fails
         """
         if hasattr(auth, "cache") and self._opts.get("eauth_tokens.cache_driver") != "rediscluster":
             return self._fetch_cached(auth, token)
@@ -197,29 +202,29 @@ class Auth:
 
     @staticmethod
     def _fetch_cached(auth: _LoadAuth, token: str) -> dict[str, Any]:
-        """Salt 3008: tokens lie in a salt.cache bank, which answers for one that is over as if there were none."""
+        """Read the token on Salt 3008, from a salt.cache bank. The bank hides expired tokens."""
         try:
             tdata: dict[str, Any] = auth.cache.fetch("tokens", token) or {}
         except salt.exceptions.SaltDeserializationError:
-            auth.get_tok(token)  # which removes what cannot be read
+            auth.get_tok(token)  # removes the unreadable token
             return {}
         over = tdata.get("expire", 0) < time.time() if tdata else auth.cache.contains("tokens", token)
         if over:
-            auth.get_tok(token)  # which removes what is over
-            raise _Over
+            auth.get_tok(token)  # removes the expired token
+            raise _Expired
         return tdata
 
     def _fetch_file(self, auth: _LoadAuth, token: str) -> dict[str, Any]:
-        """Salt 3007: tokens are files."""
+        """Read the token on Salt 3007, where tokens are files."""
         path = os.path.join(self._opts["token_dir"], token)
         try:
             os.stat(path)
         except FileNotFoundError:
-            os.stat(self._opts["token_dir"])  # raises when the directory is away: that says nothing about the token
+            os.stat(self._opts["token_dir"])  # raises if the directory is missing, which says nothing about the token
             return {}
         tdata: dict[str, Any] = auth.get_tok(token) or {}
         if not tdata:
             if os.path.exists(path):
                 raise OSError("a token exists and cannot be read")
-            raise _Over  # it was there a moment ago: Salt has just removed it
+            raise _Expired  # Salt has just removed it
         return tdata

@@ -1,4 +1,4 @@
-"""The master's event bus: read in order and without loss that goes untold, and fired on."""
+"""The master's event bus: read events in order, report losses, and fire events."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .salt_compat import SALT_LINE
 log = logging.getLogger(__name__)
 
 TAG_END = b"\n\n"
-#: Bytes taken from the socket at once. Large chunks halve the cost of an event against Salt's own 4 KiB reads.
+#: Bytes read from the socket at once. Compared with Salt's own 4 KiB this halves the cost of an event.
 CHUNK = 1 << 18
-#: Seconds of decoding after which the loop gets its turn, so that a burst of events delays no client noticeably.
+#: Seconds of decoding after which the loop gets its turn, so that a burst of events does not delay clients.
 SLICE_SECONDS = 0.005
-#: Seconds between two events below which they are read together, and between two reads then: to wake up costs far more
-#: than to handle what woke us (measured: about 120 us against 15). Slower ones are each read at once.
+#: Events closer than the first are read together, and reads are then the second apart, in seconds. Waking up costs
+#: 120 us and an event 15 us (measured). Rarer events are read immediately.
 QUICK_SECONDS = 0.003
 GATHER_SECONDS = 0.008
-#: Seconds between attempts to reach a publisher that is away: the first and the longest.
+#: Seconds between attempts to reach a missing publisher: the first and the longest.
 BACKOFF_SECONDS = (0.05, 1.0)
 #: Seconds that a write to the bus may take.
 FIRE_SECONDS = 5.0
@@ -41,12 +41,12 @@ OnEvent = Callable[[str, dict[str, Any]], None]
 
 
 def decode(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Tag and data of one event as it travels: ``tag + "\\n\\n" + msgpack(dict)`` (salt/utils/event.py, ``unpack``).
+    """Return tag and data of ``tag + "\\n\\n" + msgpack(dict)`` (salt/utils/event.py, ``unpack``).
 
-    Bytes that are no UTF-8 stay bytes where the sender marked them as such; in strings they become lone surrogates,
-    which the encoders replace.
+    Values that the sender marked as bytes stay bytes. Invalid UTF-8 in strings becomes lone surrogates, which the
+    encoders replace.
 
-    :raises ValueError: when it is none
+    :raises ValueError: the body is not an event
     """
     tag, separator, packed = body.partition(TAG_END)
     if not separator:
@@ -60,8 +60,8 @@ def decode(body: bytes) -> tuple[str, dict[str, Any]]:
             ext_hook=_extension,
             timestamp=1,
         )
-    except Exception as exc:  # noqa: BLE001 - msgpack raises a dozen kinds, a sender can provoke each
-        raise ValueError(f"{type(exc).__name__}: {exc}") from None
+    except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
+        raise ValueError(f"{type(error).__name__}: {error}") from None
     if not isinstance(data, dict):
         raise ValueError(f"the data is a {type(data).__name__}")
     return tag.decode("utf-8", "replace"), data
@@ -74,15 +74,15 @@ def _extension(code: int, data: bytes) -> Any:
 
 
 class Bus:
-    """The bus of this master, by its publisher's sockets (salt/transport/tcp.py and frame.py on both lines)."""
+    """Reads and fires events through the publisher's sockets (salt/transport/tcp.py and frame.py on both lines)."""
 
     def __init__(self, opts: dict[str, Any]) -> None:
         self._opts = opts
-        #: Whether the reader is connected now.
+        #: Whether the reader is connected.
         self.connected = False
-        #: Events that could not be decoded since the start.
+        #: The number of events since the start that could not be decoded.
         self.undecodable = 0
-        # One connection for all that is fired, so that events arrive in the order of the calls.
+        # All events are fired on one connection, so that they arrive in the order of the calls.
         self._firing = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -90,8 +90,8 @@ class Bus:
     async def read(self, on_event: OnEvent, on_lost: Callable[[], None], on_found: Callable[[], None]) -> None:
         """Call ``on_event(tag, data)`` for every event, in order, until canceled.
 
-        ``on_lost`` is called when a connection that worked went, ``on_found`` when the next one stands: events fired
-        in between are gone. The first connection is waited for in silence: engines start before the publisher is up.
+        ``on_lost`` is called when a connection ends, and ``on_found`` when the next one is open. Events fired
+        in between are lost. Nothing is logged before the first connection, because engines start before the publisher.
         """
         lost = False
         backoff = BACKOFF_SECONDS[0]
@@ -115,21 +115,21 @@ class Bus:
             log.warning("lost the master's event bus (%s): connecting again", reason)
             lost = True
             on_lost()
-            # A publisher that accepts and closes at once must not turn this into a busy loop.
+            # Without this pause a publisher that accepts and closes immediately would cause a busy loop.
             await asyncio.sleep(backoff)
 
     async def _drain(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_event: OnEvent) -> str:
-        """Hand on events until the connection ends; returns why it did."""
-        transport: Any = writer.transport  # of both directions, whatever its type says
-        # raw: frames are {b"head", b"body"}; each body is decoded by itself, so that one bad event stays one.
+        """Deliver events until the connection ends, and return the reason."""
+        transport: Any = writer.transport  # works in both directions, although its type says otherwise
+        # raw: frames are {b"head", b"body"}. Each body is decoded separately, so that one bad event spoils no other.
         unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=FRAME_BYTES)
         turn = time.monotonic() + SLICE_SECONDS
         woken = 0.0
         while True:
             try:
                 chunk = await reader.read(CHUNK)
-            except OSError as exc:
-                return str(exc)
+            except OSError as error:
+                return str(error)
             if not chunk:
                 return "the publisher closed the connection"
             before, woken, events = woken, time.monotonic(), 0
@@ -138,13 +138,13 @@ class Bus:
                 for frame in unpacker:
                     self._hand_on(frame, on_event)
                     events += 1
-                    # read() returns without a pause while bytes are there, so turns are counted across chunks.
+                    # read() does not pause while bytes are available, so the time of a turn spans several chunks.
                     if time.monotonic() >= turn:
                         await asyncio.sleep(0)
                         turn = time.monotonic() + SLICE_SECONDS
-            except (ValueError, msgpack.exceptions.UnpackException, msgpack.exceptions.BufferFull) as exc:
-                # The stream is out of step, there is no way to find the next frame: a new connection starts with one.
-                return f"not understood: {type(exc).__name__}"
+            except (ValueError, msgpack.exceptions.UnpackException, msgpack.exceptions.BufferFull) as error:
+                # The next frame cannot be found in this stream. A new connection starts with a frame.
+                return f"not understood: {type(error).__name__}"
             rest = woken + GATHER_SECONDS - time.monotonic()
             if rest > 0 and woken - before < events * QUICK_SECONDS:
                 transport.pause_reading()
@@ -155,9 +155,9 @@ class Bus:
         try:
             body = frame[b"body"]
             tag, data = decode(body)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as exc:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             self.undecodable += 1
-            log.warning("an event on the bus could not be decoded and is left out: %s", exc)
+            log.warning("an event on the bus could not be decoded and is left out: %s", error)
             return
         try:
             on_event(tag, data)
@@ -165,41 +165,41 @@ class Bus:
             log.exception("an event of tag %r could not be handled", tag)
 
     async def fire(self, tag: str, data: dict[str, Any]) -> None:
-        """Fire an event on the master's bus, stamped as Salt stamps its own; ``data`` is not changed.
+        """Fire an event on the master's bus, with a time stamp as Salt's own. ``data`` is not changed.
 
-        Data over ``max_event_size`` is trimmed as Salt trims it.
+        Data larger than ``max_event_size`` is trimmed by Salt.
 
-        :raises ValueError: for a tag that would end early on the wire
-        :raises ApiError: ``master_unavailable`` when the bus does not take it
+        :raises ValueError: the tag has a line end that would end it early
+        :raises ApiError: ``master_unavailable`` if the bus does not accept the event
         """
         if TAG_END.decode() in tag or tag.endswith("\n"):
-            raise ValueError("what follows an empty line in a tag would be taken for the event's data")
+            raise ValueError("a tag must not contain an empty line or end with a line end")
         stamp = datetime.now(timezone.utc)
         if SALT_LINE < 3008:
-            stamp = stamp.replace(tzinfo=None)  # 3007 stamps UTC without saying so
+            stamp = stamp.replace(tzinfo=None)  # 3007 writes UTC without a zone
         event: bytes = salt.utils.event.SaltEvent.pack(
             tag, {**data, "_stamp": stamp.isoformat()}, max_size=self._opts.get("max_event_size")
         )
-        # Framed by the Salt that reads it: what is framed otherwise is dropped in silence, and patch releases differ.
+        # Salt frames the event itself, because patch releases differ, and silently drop other frames.
         frame: bytes = salt.transport.frame.frame_msg_ipc(event, raw_body=True)
         async with self._firing:
             try:
                 await asyncio.wait_for(self._write(frame), FIRE_SECONDS)
-            except (OSError, asyncio.TimeoutError) as exc:
+            except (OSError, asyncio.TimeoutError) as error:
                 self._drop_writer()
-                log.warning("cannot fire on the master's event bus: %s", exc or type(exc).__name__)
+                log.warning("cannot fire on the master's event bus: %s", error or type(error).__name__)
                 raise ApiError(
                     "master_unavailable", "the master's event bus does not accept the event; try again later"
                 ) from None
             except asyncio.CancelledError:
-                self._drop_writer()  # half a frame may have gone: the next one needs a fresh connection
+                self._drop_writer()  # half a frame may be sent, so the next one needs a new connection
                 raise
 
     async def _write(self, frame: bytes) -> None:
         if self._writer is None or self._writer.is_closing() or self._reader is None or self._reader.at_eof():
             self._drop_writer()
             self._reader, self._writer = await self._open("pull")
-            # No buffer of ours: drain() then means that the kernel has it, which is as far as Salt itself goes.
+            # Without a buffer drain() waits until the kernel has the frame, which is what Salt itself does.
             self._writer.transport.set_write_buffer_limits(0)
         self._writer.write(frame)
         await self._writer.drain()
@@ -210,7 +210,7 @@ class Bus:
         self._reader = self._writer = None
 
     def close(self) -> None:
-        """Close the connection that events are fired on; the reader ends with its task."""
+        """Close the connection for firing. The reader ends with its task."""
         self._drop_writer()
 
     async def _open(self, side: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -1,9 +1,9 @@
-"""Request channels to the master that are kept open.
+"""Request channels to the master that stay open.
 
-A channel opened for each command costs more than half of its time (30 ms against 13 ms, measured). One channel is one
-REQ socket and works in series, so there are a few, each used by one request at a time, round robin between users. A
-wheel call is answered only when it has run; wheels have channels of their own, so that nothing waits behind them, and
-so have long lists of minions, which take the master about a millisecond for each.
+Opening a channel for each command takes more than half of its time (30 ms instead of 13 ms, measured). One channel is
+one REQ socket and works in series. So there are a few, each used by one request at a time, round robin between users.
+The master answers a wheel call only after it ran, so wheels have their own channels and delay nothing else. Long lists
+of minions have their own channels, too, because the master needs about 1 ms for each minion.
 """
 
 from __future__ import annotations
@@ -21,73 +21,73 @@ from ..fair_share import Askers, FairTurns, Share, asker
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a wheel call may take in all; key operations on many thousand keys are the slow ones.
+#: Seconds that a wheel call may take. Operations on many thousand keys are the slow ones.
 WHEEL_SECONDS = 300.0
-#: Wheel calls at once: each holds one of the master's worker threads for as long as it runs.
+#: Wheel calls at the same time. Each occupies one of the master's workers while it runs.
 WHEEL_CHANNELS = 2
-#: Minions from which on a list is long. The master deals requests to its workers in turn, busy or not: if long lists
-#: kept several of them busy, everybody's requests would wait.
+#: Lists of more minions than this are long. The master assigns requests to its workers in turn, even to busy ones. If
+#: long lists occupied several workers, all requests would wait.
 LONG_LIST = 100
-#: Requests with long lists at once, one for each user.
+#: Requests with long lists at the same time, one for each user.
 LONG_LIST_CHANNELS = 2
-#: Seconds between two looks whether the master lives while a wheel call runs.
+#: Seconds between two pings of the master while a wheel call runs.
 WHEEL_PING_SECONDS = 30.0
-#: Most channels opened at once for such a look.
-MOST_PINGS = 16
-#: Requests that may wait for a channel; one more is refused rather than served too late. Each user has a part of them.
+#: The maximum of channels that are opened for one such check.
+MAX_PINGS = 16
+#: Requests that may wait for a channel. Further ones are refused. Each user has a part of them.
 LONGEST_QUEUE = 1000
-#: Seconds that must be left for the answer: what cannot be waited for is not sent, so that it surely did not run.
+#: Seconds that must be left for the answer. Otherwise the request is not sent, so that it surely did not run.
 LEAST_SECONDS = 1.0
-#: Seconds by which Salt's own time-out comes after ours; until then 3007 keeps a task for each request given up.
+#: Seconds by which Salt's time-out is later than ours. Until then 3007 keeps a task for each abandoned request.
 SPARE_SECONDS = 5.0
-#: Seconds after which Salt's transport has noticed that its request was given up (it polls every 0.3 s).
+#: Seconds after which Salt's transport has noticed an abandoned request. It polls every 0.3 s.
 NOTICE_SECONDS = 0.5
 
 
 class Channels:
-    """The way to the master's request server.
+    """Sends requests to the master's request server.
 
-    :param size: open channels for publishes and runners; the lower of it and the master's ``worker_threads`` counts
-    :param seconds: how long an answer may take, from the moment of asking
-    :param askers: who asks the master, in whatever way
+    :param size: the number of channels for publishes and runners, at most the master's ``worker_threads``
+    :param seconds: the maximum time until the answer, from the call of :meth:`request`
+    :param askers: the users with recent requests to the master
     """
 
     def __init__(self, opts: dict[str, Any], size: int, seconds: float, askers: Askers | None = None) -> None:
         askers = askers or Askers(time.monotonic)
         self.seconds = seconds
         self.wheel_seconds = WHEEL_SECONDS
-        # A copy: Salt's factory writes into the opts that it gets.
+        # A copy, because Salt's factory changes its opts.
         self._opts = dict(opts)
         self._opts["master_uri"] = _master_uri(opts)
         self._workers = max(1, int(opts.get("worker_threads") or 1))
-        self.publishes = _Lane(min(size, self._workers), askers)
-        # What takes long leaves a place to the next user, who could not wait for its end.
-        self.wheels = _Lane(WHEEL_CHANNELS, askers, spare=1)
-        self.long_lists = _Lane(min(LONG_LIST_CHANNELS, self._workers), askers, spare=1)
+        self.publishes = _SerialQueue(min(size, self._workers), askers)
+        # Long requests leave one place free for the next user, who could not wait for their end.
+        self.wheels = _SerialQueue(WHEEL_CHANNELS, askers, spare=1)
+        self.long_lists = _SerialQueue(min(LONG_LIST_CHANNELS, self._workers), askers, spare=1)
         self._closed = False
-        # Everything that was opened and not closed yet, and tasks that must not be collected while they run.
+        # All open channels, and the running tasks, which must not be garbage collected.
         self._open: set[Any] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def request(self, load: dict[str, Any], *, wheel: bool = False, seconds: float | None = None) -> Any:
-        """The master's answer to ``load``, sent once and never again, for it may have run.
+        """Send a load to the master and return the answer. The load is sent only once, because it may have run.
 
-        A caller that is canceled loses only the answer, unless it still waited for its turn: then it is ``NotSent``.
+        Canceling the caller drops only the answer.
 
-        :param wheel: the answer comes when the call has run: wait for it up to :attr:`wheel_seconds`, as long as the
-            master answers a ping in between
-        :param seconds: in place of :attr:`seconds`
-        :raises ApiError: ``master_unavailable`` without an answer (``details.sent`` tells whether the request may have
-            run), ``timeout`` when a wheel call runs for too long, ``too_many`` when too many wait
+        :param wheel: wait up to :attr:`wheel_seconds`, while the master answers pings
+        :param seconds: replaces :attr:`seconds`
+        :raises NotSent: the caller was canceled before the load was sent
+        :raises ApiError: ``master_unavailable`` without an answer (``details.sent`` is true if the load may have run);
+            ``timeout`` if a wheel call takes too long; ``too_many`` if too many requests wait
         """
         if self._closed:
             raise ApiError("master_unavailable", "the engine is stopping; try again soon", {"sent": False})
         limit = self.seconds if seconds is None else seconds
-        lane, share = self._lane(load, wheel), asker()
+        queue, share = self._queue_for(load, wheel), asker()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
         try:
-            entered = await lane.enter(share, limit)
+            entered = await queue.enter(share, limit)
         except asyncio.CancelledError:
             raise NotSent from None
         if entered is None:
@@ -95,22 +95,22 @@ class Channels:
                 "too_many", "too many requests are waiting for the master; try again later", {"limit": "channels"}
             )
         if entered and (self._closed or deadline - loop.time() < min(LEAST_SECONDS, limit / 4)):
-            lane.leave(share)
+            queue.leave(share)
             entered = False
         if not entered:
             raise ApiError("master_unavailable", "the master is too busy; try again later", {"sent": False})
-        # From here the exchange owns the turn: it ends by itself, whether or not somebody still waits for it.
-        exchange = self._spawn(self._exchange(lane, share, load, deadline, limit if wheel else None))
+        # From here the exchange owns the turn. It ends by itself, even if nobody waits for it.
+        exchange = self._spawn(self._exchange(queue, share, load, deadline, limit if wheel else None))
         return await asyncio.shield(exchange)
 
     def close(self) -> None:
-        """Close every channel; whoever waits for an answer gets ``master_unavailable``."""
+        """Close every channel. Requests that wait for an answer fail with ``master_unavailable``."""
         self._closed = True
         for task in list(self._tasks):
             task.cancel()
-        for lane in (self.publishes, self.wheels, self.long_lists):
-            lane.idle.clear()
-            lane.close()
+        for queue in (self.publishes, self.wheels, self.long_lists):
+            queue.idle.clear()
+            queue.close()
         for channel in list(self._open):
             self._shut(channel)
 
@@ -121,17 +121,17 @@ class Channels:
         task.add_done_callback(_look_at)
         return task
 
-    def _lane(self, load: dict[str, Any], wheel: bool) -> _Lane:
+    def _queue_for(self, load: dict[str, Any], wheel: bool) -> _SerialQueue:
         if wheel:
             return self.wheels
         tgt = load.get("tgt", "")
-        named = len(tgt) if isinstance(tgt, list) else str(tgt).count(",")  # in a compound target behind L@
+        named = len(tgt) if isinstance(tgt, list) else str(tgt).count(",")  # a compound target has lists after L@
         return self.long_lists if named > LONG_LIST else self.publishes
 
     async def _exchange(
-        self, lane: _Lane, share: Share, load: dict[str, Any], deadline: float, wheel: float | None
+        self, queue: _SerialQueue, share: Share, load: dict[str, Any], deadline: float, wheel: float | None
     ) -> Any:
-        channel = lane.idle.pop() if lane.idle else self._new()
+        channel = queue.idle.pop() if queue.idle else self._new()
         answered = False
         try:
             answer = await self._ask(channel, load, deadline, wheel)
@@ -141,11 +141,11 @@ class Channels:
             raise ApiError("master_unavailable", "the engine is stopping; try again soon", {"sent": True}) from None
         finally:
             if answered and not self._closed:
-                lane.idle.append(channel)
+                queue.idle.append(channel)
             else:
-                # An answer may still come: on this channel it would be taken for that of the next request.
+                # A late answer on this channel would look like the answer to the next request.
                 self._discard(channel)
-            lane.leave(share)
+            queue.leave(share)
 
     async def _ask(self, channel: Any, load: dict[str, Any], deadline: float, wheel: float | None) -> Any:
         loop = asyncio.get_running_loop()
@@ -161,15 +161,15 @@ class Channels:
             return sending.result()
         except (ApiError, asyncio.CancelledError):
             raise
-        except Exception as exc:  # noqa: BLE001 - SaltReqTimeoutError, ZMQError, StreamClosedError ...
-            log.warning("a request to the master failed: %s", type(exc).__name__)
+        except Exception as error:  # noqa: BLE001 - SaltReqTimeoutError, ZMQError, StreamClosedError ...
+            log.warning("a request to the master failed: %s", type(error).__name__)
             raise _no_answer() from None
         finally:
             _give_up(sending)
 
     async def _wait_for_wheel(self, sending: asyncio.Future[Any], seconds: float, end: float) -> None:
         loop = asyncio.get_running_loop()
-        pause = patience = seconds / 2  # a master that is gone is told within ``seconds``, the look at it included
+        pause = patience = seconds / 2  # a dead master is reported within ``seconds``, the ping included
         while True:
             await asyncio.wait({sending}, timeout=min(pause, end - loop.time()))
             if sending.done():
@@ -184,13 +184,13 @@ class Channels:
             pause = max(seconds, WHEEL_PING_SECONDS)
 
     async def _alive(self, seconds: float) -> bool:
-        """Whether the master answers a ping within ``seconds``.
+        """Return whether the master answers a ping within ``seconds``.
 
-        Salt deals requests to its workers in turn, busy or not (a ZeroMQ DEALER): a single ping may land behind the
-        very call that is asked about. So there is one for each worker, and one answer is enough.
+        Salt assigns requests to its workers in turn, even to busy ones (a ZeroMQ DEALER). A single ping could wait
+        behind the wheel call itself. So each worker gets one, and one answer is enough.
         """
         loop = asyncio.get_running_loop()
-        channels = [self._new() for _ in range(min(self._workers, MOST_PINGS))]
+        channels = [self._new() for _ in range(min(self._workers, MAX_PINGS))]
         pings = {self._send(channel, {"cmd": "ping"}, seconds) for channel in channels}
         end = loop.time() + seconds
         answered = False
@@ -207,8 +207,8 @@ class Channels:
 
     @staticmethod
     def _send(channel: Any, load: dict[str, Any], seconds: float) -> asyncio.Future[Any]:
-        # Salt's own time-out makes its transport reconnect and log an error; ours comes first and closes the channel.
-        # 3008 gives a coroutine, 3007 a future.
+        # Salt's own time-out makes its transport reconnect and log an error. Ours is earlier and closes the channel.
+        # 3008 returns a coroutine, 3007 a future.
         sending: asyncio.Future[Any] = asyncio.ensure_future(
             channel.send(load, tries=1, timeout=seconds + SPARE_SECONDS)
         )
@@ -228,8 +228,8 @@ class Channels:
             self._spawn(self._shut_later(channel))
 
     async def _shut_later(self, channel: Any) -> None:
-        # The transport is given time to notice that its request was given up. On 3007 noticing makes it connect again,
-        # closed or not: what came back to life is closed once more, or its socket would stay open for ever.
+        # The transport needs time to notice that its request was abandoned. On 3007 it then reconnects, even if closed.
+        # So it is closed again, or its socket would stay open forever.
         try:
             for _ in range(3):
                 await asyncio.sleep(NOTICE_SECONDS)
@@ -249,24 +249,24 @@ class Channels:
             log.debug("closing a request channel failed", exc_info=True)
 
 
-class _Lane(FairTurns):
-    """Turns at open channels of one kind."""
+class _SerialQueue(FairTurns):
+    """The open channels of one kind, and the turns at them."""
 
     def __init__(self, size: int, askers: Askers, *, spare: int = 0) -> None:
         super().__init__(size, LONGEST_QUEUE, askers, spare=spare)
-        # Kept channels that nobody uses; the one used last goes first, it is the surest to be alive.
+        # Idle channels. The one that was used last is reused first, because it is most likely alive.
         self.idle: list[Any] = []
 
 
 def _give_up(sending: asyncio.Future[Any]) -> None:
     sending.add_done_callback(_look_at)
-    # Canceling 3008's coroutine tells its transport. 3007's future leads nowhere; there closing the channel ends it.
+    # Canceling 3008's coroutine stops its transport. On 3007 only closing the channel ends the request.
     if isinstance(sending, asyncio.Task):
         sending.cancel()
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
-    """Take notice of how a request ended that nobody waits for any more, or asyncio complains in the log."""
+    """Read the result of an abandoned request, or asyncio logs a complaint."""
     if not future.cancelled():
         future.exception()
 
@@ -277,6 +277,6 @@ def _no_answer() -> ApiError:
 
 def _master_uri(opts: dict[str, Any]) -> str:
     interface = opts.get("interface") or "127.0.0.1"
-    # Where the master listens everywhere, it is asked on loopback.
+    # If the master listens on all addresses, it is reached on loopback.
     interface = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(interface, interface)  # noqa: S104 - nothing is bound here
     return f"tcp://{salt.utils.network.ip_bracket(interface)}:{opts['ret_port']}"

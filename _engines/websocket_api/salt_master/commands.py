@@ -1,4 +1,4 @@
-"""Commands sent to the master: publishes, runners, wheels. The master authorizes each by the token in its load."""
+"""Send commands to the master: publishes, runners and wheels. The master authorizes each by the token in its load."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .salt_compat import plain
 
 log = logging.getLogger(__name__)
 
-#: What the engine may run with the master's own key: to find out about a job, and to end one for its owner.
+#: Functions that the engine may run with the master's key: to query a job, and to end it for its owner.
 AS_MASTER = frozenset(("saltutil.find_job", "saltutil.term_job", "saltutil.kill_job"))
-#: Never taken from a caller into a publish: each of them decides by whose rights the master acts.
+#: Fields that a caller must never add to a publish, because each decides whose rights count.
 _CREDENTIALS = frozenset(("token", "key", "eauth", "username", "password", "auth_list", "user"))
-#: A wheel's keyword arguments stand flat beside these in the load, or Salt drops or overwrites them on the way.
+#: Fields of a wheel's load. Its keyword arguments are on the same level, so these names are not available for them.
 _WHEEL_RESERVED = frozenset(
     (
         *("cmd", "fun", "token", "eauth", "username", "password"),
@@ -34,10 +34,10 @@ _WHEEL_RESERVED = frozenset(
 
 
 class Commands:
-    """Sends commands in a client's name.
+    """Sends commands on behalf of clients.
 
-    :param whose: ``whose(token)`` gives ``{"eauth", "username"}`` of a token that is known. Salt finds the user by the
-        token alone, but asks a backend for an ``acl`` of its own only where these two stand beside it.
+    :param whose: ``whose(token)`` returns ``{"eauth", "username"}`` of a known token. Salt finds the user by the token
+        alone, but asks a backend for its own ``acl`` only if the load has these two.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Commands:
         self._functions = functions or MasterFunctions(opts, pool)
 
     def check_arguments(self, arg: list[Any], kwarg: dict[str, Any]) -> None:
-        """Nothing for arguments that :meth:`publish` would take.
+        """Check that :meth:`publish` would accept these arguments.
 
         :raises ApiError: ``bad_message``
         """
@@ -74,107 +74,92 @@ class Commands:
         *,
         parse: bool = False,
     ) -> dict[str, Any]:
-        """Start ``fun`` on minions: ``{"jid": str, "minions": [ids that the master expects], "missing": [ids]}``.
+        """Start ``fun`` on minions.
 
-        Arguments arrive as they are: ``"1"`` stays a string and ``1`` an integer. Salt makes three forms impossible:
+        Arguments arrive unchanged: ``"1"`` stays a string and ``1`` an integer. Salt cannot pass three forms:
 
-        * A positional string of the form ``name=value`` is taken for a keyword argument by every minion. It is
-          refused here, because it would arrive as something else; by its name in ``kwarg`` it passes unchanged. With
-          ``parse`` it is sent as it is: that is what clients of salt-api mean by it.
-        * A positional object with the key ``__kwarg__`` is refused: with ``true`` it is the wire form of keyword
-          arguments, and with any other value the master takes it for them when it checks rights, and a minion takes the
-          key away. With ``parse`` it is sent as Salt's own client sends it, unless the value is ``true``.
+        * Every minion reads a positional string ``name=value`` as a keyword argument. It is refused here. In ``kwarg``
+          it passes unchanged. With ``parse`` it is sent, because clients of salt-api mean a keyword argument.
+        * A positional object with the key ``__kwarg__`` is refused. With ``true`` it is the wire form of keyword
+          arguments. With any other value the master checks rights as if it were, and a minion removes the key. With
+          ``parse`` it is sent as by Salt's own client, unless the value is ``true``.
         * An integer outside 64 bits arrives as a string.
 
-        :param user: the name behind the token, for the master's blacklist; the job's user is taken from the token
-        :param extra: what else travels: ``ret`` (returners), ``metadata``, ``delimiter``, ``module_executors`` ...
+        :param user: the name of the token's user, for the master's blacklist; Salt takes the job's user from the token
+        :param extra: further fields: ``ret`` (returners), ``metadata``, ``delimiter``, ``module_executors`` ...
+        :return: ``{"jid": str, "minions": [ids that the master expects], "missing": [ids]}``
         :raises ApiError: ``bad_message``, ``unauthenticated``, ``forbidden``, ``no_minions``, ``master_unavailable``
         """
         extra = dict(extra or {})
         if taboo := _CREDENTIALS & extra.keys():
-            raise ValueError(f"not for a publish: {sorted(taboo)}")
+            raise ValueError(f"credentials are not allowed in a publish: {sorted(taboo)}")
         _check_arguments(arg, kwarg, parse)
         read = self._opts, tgt, tgt_type, extra.get("delimiter", targets.DELIMITER)
         tgt, tgt_type = targets.read(*read) if tgt_type in targets.PLAIN else await self._pool.run(targets.read, *read)
         returners = [name for name in (extra.pop("ret", ""), self._opts.get("ext_job_cache")) if name]
-        load = {
-            "cmd": "publish",
-            "tgt": tgt,
-            "fun": fun,
-            "arg": salt.utils.args.condition_input(arg, kwarg),
-            "tgt_type": tgt_type,
-            "ret": ",".join(returners),
-            "user": user,
-            # No jid: with one, the master would put a refused load on the bus, token and all. No key: it means root.
-            "kwargs": {"token": token, **self._whose(token), **extra},
-        }
+        load = _publish_load(fun, arg, kwarg, tgt, tgt_type, user)
+        load["ret"] = ",".join(returners)
+        # Without a jid, because with one the master fires a refused load on the bus, token included. Without a key,
+        # because it means root.
+        load["kwargs"] = {"token": token, **self._whose(token), **extra}
         return await self._publish(load)
 
     async def publish_as_master(
         self, fun: str, arg: list[Any], kwarg: dict[str, Any], minions: list[str]
     ) -> dict[str, Any]:
-        """Run one of :data:`AS_MASTER` on these minions with the master's own key: ``{"jid", "minions"}``.
+        """Run one of :data:`AS_MASTER` on these minions with the master's own key.
 
-        :raises ValueError: for any other function
+        :return: ``{"jid", "minions"}``
+        :raises ValueError: the function is another one
         :raises ApiError: ``no_minions``, ``master_unavailable``
         """
         if fun not in AS_MASTER:
-            raise ValueError(f"{fun} is not for the master's own key")
+            raise ValueError(f"{fun} must not run with the master's own key")
         user, key = await self._pool.run(self._own_key)
-        load = {
-            "cmd": "publish",
-            "tgt": list(minions),
-            "fun": fun,
-            "arg": salt.utils.args.condition_input(arg, kwarg),
-            "tgt_type": "list",
-            "ret": "",
-            "user": user,
-            "key": key,
-        }
-        answer = await self._publish(load)
+        answer = await self._publish({**_publish_load(fun, arg, kwarg, list(minions), "list", user), "key": key})
         log.info("%s as the master on %d minions: jid %s", fun, len(answer["minions"]), answer["jid"])
         return {"jid": answer["jid"], "minions": answer["minions"]}
 
     async def read_for_runner(
         self, fun: str, arg: list[Any], kwarg: dict[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments that Salt's ``RunnerClient`` makes of those of a low, for :meth:`runner`.
+        """Return the arguments that Salt's ``RunnerClient`` sends for a low, for :meth:`runner`.
 
-        :raises ApiError: ``unknown_function``, ``bad_message`` for what cannot be read
+        :raises ApiError: ``unknown_function``; ``bad_message`` if they are invalid
         """
         return await self._functions.read_for_runner(fun, arg, kwarg)
 
     async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
-        """Start a runner: ``{"jid", "tag"}``. Its return comes on the bus, as ``<tag>/ret``.
+        """Start a runner. Its return is fired on the bus as ``<tag>/ret``. Arguments arrive unchanged.
 
-        Arguments arrive exactly as they are.
-
-        :raises ApiError: ``unknown_function`` (also for arguments that it does not take), ``unauthenticated``,
+        :return: ``{"jid", "tag"}``
+        :raises ApiError: ``unknown_function`` (also for arguments that it does not accept), ``unauthenticated``,
             ``forbidden``, ``master_unavailable``
         """
         if await self._functions.signature("runner", fun) is None:
             raise ApiError("unknown_function", f"there is no runner function {fun}")
-        # Salt would run it, and return the complaint and the documentation as if they were the runner's answer.
+        # Salt would run it, and return the complaint with the documentation as the runner's result.
         if misfit := await self._functions.misfit("runner", fun, arg, kwarg):
             raise ApiError("unknown_function", f"{fun} does not accept these arguments: {misfit}")
-        # Nested so, for the master drops an `arg` at the top, and Salt's permission check looks for both in here.
+        # Nested, because the master drops an `arg` at the top, and Salt's permission check reads both from here.
         nested = {"arg": list(arg), "kwarg": dict(kwarg)}
         load = {"cmd": "runner", "fun": fun, "kwarg": nested, "token": token, **self._whose(token)}
-        answer = _ask_error(await self._channels.request(load))
+        answer = _raise_error(await self._channels.request(load))
         if not isinstance(answer, dict) or "jid" not in answer:
-            raise _strange(answer)
+            raise _unexpected_answer(answer)
         return {"jid": str(answer["jid"]), "tag": str(answer["tag"])}
 
     async def wheel(
         self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any], *, parse: bool = False
     ) -> dict[str, Any]:
-        """Run a wheel function and wait for it: ``{"jid", "tag", "return", "success"}``.
+        """Run a wheel function and wait for its end.
 
-        Salt takes a wheel's arguments by name only: positional ones are bound to the names of its signature.
+        Salt passes a wheel's arguments by name only. Positional ones are bound to the names of its signature.
 
-        :param parse: leave out ``match`` where the function has no such argument, as Salt does for its own client
-        :raises ApiError: ``unknown_function`` (also for arguments that it does not take), ``bad_message`` for names
-            that Salt keeps for itself, ``unauthenticated``, ``forbidden``, ``timeout``, ``master_unavailable``
+        :param parse: drop ``match`` if the function has no such argument, as Salt does for its own client
+        :return: ``{"jid", "tag", "return", "success"}``
+        :raises ApiError: ``unknown_function`` (also for arguments that it does not accept), ``bad_message`` for names
+            that Salt reserves, ``unauthenticated``, ``forbidden``, ``timeout``, ``master_unavailable``
         """
         spec = await self._functions.signature("wheel", fun)
         if spec is None:
@@ -184,9 +169,9 @@ class Commands:
         # Without print_event 3007 prints the return on the master's standard output.
         bound = _bind(fun, spec, arg, kwarg)
         load = {"cmd": "wheel", "fun": fun, "token": token, **self._whose(token), "print_event": False, **bound}
-        answer = _ask_error(await self._channels.request(load, wheel=True))
+        answer = _raise_error(await self._channels.request(load, wheel=True))
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-            raise _strange(answer)
+            raise _unexpected_answer(answer)
         data = answer["data"]
         return {
             "jid": str(data.get("jid")),
@@ -198,14 +183,14 @@ class Commands:
     async def _publish(self, load: dict[str, Any]) -> dict[str, Any]:
         if self._opts.get("order_masters"):
             load["to"] = self._opts.get("publish_timeout", 30)  # for the syndics below
-        answer = _ask_error(await self._channels.request(load))
+        answer = _raise_error(await self._channels.request(load))
         told = answer.get("load") if isinstance(answer, dict) else None
         if not isinstance(told, dict):
-            raise _strange(answer)
+            raise _unexpected_answer(answer)
         if not told.get("jid"):
             if "error" in told and not told.get("minions"):
                 raise ApiError("no_minions", "the target matches no minion that this master knows")
-            raise _strange(answer)
+            raise _unexpected_answer(answer)
         return {
             "jid": str(told["jid"]),
             "minions": plain(told.get("minions") or []),
@@ -213,7 +198,7 @@ class Commands:
         }
 
     def _own_key(self) -> tuple[str, str]:
-        """The user that the master runs as and its key, read anew each time: the master rotates it."""
+        """Return the master's user and its key. The key is read each time, because the master rotates it."""
         owner = str(self._opts.get("user") or "root")
         user = str(salt.utils.user.get_specific_user())
         if user == "root" or user.startswith("sudo_"):
@@ -221,11 +206,26 @@ class Commands:
         try:
             with salt.utils.files.fopen(os.path.join(self._opts["cachedir"], f".{user}_key"), "r") as file:
                 return user, str(file.read())
-        except OSError as exc:
-            log.error("cannot read the master's own key: %s", exc)
+        except OSError as error:
+            log.error("cannot read the master's own key: %s", error)
             raise ApiError(
                 "master_unavailable", "the engine cannot read the master's key; run it as the master's user"
             ) from None
+
+
+def _publish_load(
+    fun: str, arg: list[Any], kwarg: dict[str, Any], tgt: str | list[str], tgt_type: str, user: str
+) -> dict[str, Any]:
+    """Return a load for the master's ``publish``, without credentials and returners."""
+    return {
+        "cmd": "publish",
+        "tgt": tgt,
+        "fun": fun,
+        "arg": salt.utils.args.condition_input(arg, kwarg),
+        "tgt_type": tgt_type,
+        "ret": "",
+        "user": user,
+    }
 
 
 def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None:
@@ -233,10 +233,10 @@ def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None
     for number, value in enumerate(arg):
         if len(faults) == MAX_FAULTS:
             break
-        # The same test that the minion makes (salt.minion.load_args_and_kwargs).
+        # The minion makes the same test (salt.minion.load_args_and_kwargs).
         if isinstance(value, str) and not parse and (name := salt.utils.args.parse_kwarg(value)[0]):
             name = name[:MAX_NAME]
-            message = f"Salt takes a string that begins with '{name}=' for a keyword argument: give it in kwargs"
+            message = f"Salt reads a string that begins with '{name}=' as a keyword argument; pass it in kwargs"
             faults.append({"path": f"/args/{number}", "message": message})
         elif isinstance(value, dict) and "__kwarg__" in value and (not parse or value["__kwarg__"] is True):
             faults.append({"path": f"/args/{number}", "message": "__kwarg__ is Salt's own mark"})
@@ -260,7 +260,7 @@ def _bind(fun: str, spec: dict[str, Any], arg: list[Any], kwarg: dict[str, Any])
             raise ApiError("unknown_function", f"{fun} got two values for {name}")
         if name not in names and not spec["keywords"]:
             raise ApiError("unknown_function", f"{fun} has no argument {name}")
-        # Salt does not hand a keyword `match` on to a function that does not name it.
+        # Salt does not pass a keyword `match` to a function that does not name it.
         if name.startswith("_") or name in _WHEEL_RESERVED or (name == "match" and name not in names):
             raise ApiError("bad_message", f"Salt reserves the name {name} in wheel calls")
         bound[name] = value
@@ -272,8 +272,8 @@ def _bind(fun: str, spec: dict[str, Any], arg: list[Any], kwarg: dict[str, Any])
     return bound
 
 
-def _ask_error(answer: Any) -> Any:
-    """``answer``, unless it is one of Salt's errors."""
+def _raise_error(answer: Any) -> Any:
+    """Return the answer, or raise its error as an ApiError."""
     error = answer.get("error") if isinstance(answer, dict) else None
     if not error:
         return answer
@@ -285,7 +285,7 @@ def _ask_error(answer: Any) -> Any:
     if name == "AuthenticationError":
         raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
     if name == "TokenAuthenticationError":
-        # For runners and wheels Salt gives both the same name; only a refused command names the user.
+        # For runners and wheels both errors have this name. Only a refused command names the user.
         if "for user" in message:
             raise not_permitted()
         raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
@@ -295,7 +295,7 @@ def _ask_error(answer: Any) -> Any:
     raise ApiError("master_unavailable", "the master could not do this; its log says why")
 
 
-def _strange(answer: Any) -> ApiError:
+def _unexpected_answer(answer: Any) -> ApiError:
     # "" and "Some exception handling minion payload" are among these.
     log.warning("the master's answer is not understood: a %s", type(answer).__name__)
     return ApiError("master_unavailable", "the master could not do this; its log says why")

@@ -1,4 +1,4 @@
-"""Directories from the master's own file server."""
+"""Copy directories from the master's file server."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import salt.fileclient
 
-#: Where copies go, below the master's ``cachedir``: a tree of our own, so that what was deleted at the source can be
-#: deleted here without touching what others cached.
+#: The directory of the copies, below the master's ``cachedir``. It is the engine's own, so that files deleted at the
+#: source can be deleted here, too.
 CACHE = "websocket_api"
 _SCHEME = "salt://"
 
 
 def fetch(opts: dict[str, Any], source: str, saltenv: str) -> Path | None:
-    """The directory ``source`` on this machine, or None when nothing is there yet. Blocks; for start-up.
+    """Return a local copy of the directory ``source``, or None if it is empty or missing. Blocks.
 
-    :param source: ``salt://path``, copied from the file server, or a local directory, used as it is
-    :param saltenv: the environment that ``salt://`` is looked up in
+    A gitfs remote that is not fetched yet looks empty and raises nothing, so call again later.
 
-    A gitfs remote that was not fetched yet gives an empty list and no error: call again later.
+    :param source: ``salt://path`` on the file server, or a local directory, which is not copied
+    :param saltenv: the environment of ``salt://``
     """
     if not source.startswith(_SCHEME):
         local = Path(source)
@@ -36,7 +36,7 @@ def fetch(opts: dict[str, Any], source: str, saltenv: str) -> Path | None:
 
 
 def _remove_stale(target: Path, wanted: set[Path]) -> None:
-    # A schema that was renamed at the source would otherwise stay here for ever and count as an operation.
+    # A schema that was renamed at the source would stay here and count as an operation.
     kept = {os.path.realpath(name) for name in wanted}
     for name in target.rglob("*"):
         if name.is_file() and os.path.realpath(name) not in kept:

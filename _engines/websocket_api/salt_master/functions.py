@@ -1,4 +1,4 @@
-"""What runners and wheels this master has, and what arguments they take."""
+"""The master's runner and wheel functions, and their signatures."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from . import arguments
 from .pool import Pool
 from .salt_compat import plain
 
-#: Seconds after which the loaders are made anew, so that a runner that was just synced is found.
+#: Seconds after which the loaders are rebuilt, so that newly synced runners are found.
 KEEP_SECONDS = 60.0
 
 
 class MasterFunctions:
-    """The master's own functions; ``client`` is ``"runner"`` or ``"wheel"`` throughout."""
+    """Looks up the master's functions. The parameter ``client`` is always ``"runner"`` or ``"wheel"``."""
 
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
-        # Salt's loader is not thread safe, and loading everything twice at once helps nobody: one thread at a time.
+        # Salt's loader is not thread safe, so one thread uses it at a time.
         self._lock = threading.Lock()
-        # client -> (when it was made, Salt's loader), and the names, which cost a second to find the first time.
+        # client -> (time of creation, Salt's loader). The names are cached because the first listing takes a second.
         self._loaders: dict[str, tuple[float, Any]] = {}
         self._names: dict[str, tuple[float, list[str]]] = {}
 
     async def names(self, client: str) -> list[str]:
-        """Every function's name, sorted; at most :data:`KEEP_SECONDS` old."""
+        """Return the names of all functions, sorted. The list is at most :data:`KEEP_SECONDS` old."""
         known = self._names.get(client)
         if known and time.monotonic() - known[0] < KEEP_SECONDS:
             return known[1]
         return await self._pool.run(self._list, client)
 
     async def signature(self, client: str, fun: str) -> dict[str, Any] | None:
-        """``{"args", "defaults", "varargs", "keywords", "doc"}`` of one function, None when there is none of this name.
+        """Return the signature of a function, or None if there is no such function.
 
-        ``args`` is a list of names, ``defaults`` the values of the last of them or null, ``varargs`` and ``keywords``
-        the names after ``*`` and ``**`` or null, ``doc`` the docstring or null.
+        :return: ``{"args": names, "defaults": values of the last names, "varargs": name after ``*``, "keywords": name
+            after ``**``, "doc": docstring}``; all but ``args`` may be None
         """
         return await self._pool.run(self._inspect, client, fun)
 
     async def read_for_runner(
         self, fun: str, arg: list[Any], kwarg: dict[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments that ``RunnerClient`` sends for those of a low.
+        """Return the arguments that ``RunnerClient`` sends for the arguments of a low.
 
         :raises ApiError: ``unknown_function``, ``bad_message``
         """
         return await self._pool.run(self._read_for_runner, fun, arg, kwarg)
 
     async def misfit(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
-        """Why a function that there is does not take these arguments, in Python's words; None when it does."""
+        """Return Python's complaint if an existing function does not accept these arguments, else None."""
         return await self._pool.run(self._bind, client, fun, arg, kwarg)
 
-    # What follows runs in the pool's threads.
+    # The methods below run in the pool's threads.
 
     def _loader(self, client: str) -> Any:
         made, loader = self._loaders.get(client, (0.0, None))
@@ -84,8 +84,8 @@ class MasterFunctions:
             signature = inspect.signature(self._loader(client)[fun])
         try:
             signature.bind(*arg, **kwarg)
-        except TypeError as fault:
-            return str(fault)
+        except TypeError as error:
+            return str(error)
         return None
 
     def _read_for_runner(self, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Globs with commas: Salt 3008's master takes one for several globs, 3007's master and all minions do not.
+"""Globs with commas. Salt 3008's master splits them into several globs; 3007's master and all minions do not.
 
-A target such as ``web1,web2`` would then promise minions on which nothing runs, and ``not web1,web2`` would be
-authorized without the minions on which it runs. As a regular expression it means the same to everybody.
+So ``web1,web2`` would promise minions on which nothing runs, and ``not web1,web2`` would be authorized without the
+minions on which it runs. A regular expression means the same everywhere.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 
 
 def with_comma(glob: str) -> str | None:
-    """Return the regular expression of a glob that holds a comma, None for any other.
+    """Return the regular expression of a glob with a comma, or None for other globs.
 
-    It is written for the Python of any minion: ``fnmatch.translate`` uses what older ones cannot read. As there, each
-    ``*`` takes the first place that fits and never another one, or a few dozen of them could take minutes.
+    Any minion's Python can read it, unlike the result of ``fnmatch.translate``. As there, each ``*`` matches at the
+    first possible place only, or a few dozen of them could take minutes.
     """
     if "," not in glob:
         return None
@@ -26,7 +26,7 @@ def with_comma(glob: str) -> str | None:
 
 
 def _parts(glob: str) -> list[str]:
-    """Return what stands between the stars; one in brackets is a letter like others, several together are one."""
+    """Return the parts between the stars. A star in brackets is a letter, and adjacent stars count as one."""
     parts, place = [""], 0
     while place < len(glob):
         end = place + 1
@@ -41,13 +41,13 @@ def _parts(glob: str) -> list[str]:
 
 
 def _bracket_end(glob: str, place: int) -> int:
-    """Return where the set of letters that begins here ends, 0 where none does."""
+    """Return the end of the set of letters that begins here, or 0 if it has no end."""
     start = place + 1
     start += glob[start : start + 1] == "!"
-    return glob.find("]", start + 1) + 1  # one that is the first letter belongs to the set
+    return glob.find("]", start + 1) + 1  # a bracket as the first letter belongs to the set
 
 
 def _without_stars(part: str) -> str:
-    # All that fnmatch puts around a pattern: (?s:...)\Z, or \z since Python 3.14.
+    # The frame that fnmatch puts around a pattern: (?s:...)\Z, or \z since Python 3.14.
     found = re.fullmatch(r"\(\?s:(.*)\)\\[Zz]", fnmatch.translate(part), re.DOTALL)
     return found[1] if found else re.escape(part)

@@ -24,7 +24,7 @@ from .store_errors import report_failures
 log = logging.getLogger(__name__)
 
 #: Most job directories that :meth:`JobCache.recent` looks at; a day of a busy master has tens of thousands.
-MOST_DIRECTORIES = 200_000
+MAX_DIRECTORIES = 200_000
 #: How often, and seconds apart, a load is read whose minions are not written yet.
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
 #: Not shown: Salt's clients and this engine ask after jobs with it all the time.
@@ -32,7 +32,7 @@ _HIDDEN = "saltutil.find_job"
 #: Seconds around a moment in which a job is looked for: masters' clocks, and a master that is slow to publish.
 MARK_SECONDS = 60.0
 #: Most jobs that are looked at for one.
-MOST_MARKED = 5000
+MAX_MARKED = 5000
 
 
 class JobCache:
@@ -65,7 +65,7 @@ class JobCache:
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """The loads of the newest ``limit`` jobs, newest first, without returns; find_job is left out.
 
-        The amount of work is bounded by ``limit`` and :data:`MOST_DIRECTORIES` with the default cache. Other returners
+        The amount of work is bounded by ``limit`` and :data:`MAX_DIRECTORIES` with the default cache. Other returners
         are asked with ``get_jids_filter`` where they have it.
 
         :raises ApiError: ``master_unavailable``
@@ -178,14 +178,14 @@ class JobCache:
         """The jobs that were published within a minute of a moment."""
         if self._returner == "local_cache":
             files = [(made, path) for made, path in self._job_files() if abs(made - at) <= MARK_SECONDS]
-            yield from self._loads(heapq.nsmallest(MOST_MARKED, files, key=lambda file: abs(file[0] - at)))
+            yield from self._loads(heapq.nsmallest(MAX_MARKED, files, key=lambda file: abs(file[0] - at)))
         elif self._returner == "salt_cache":
             # Its own listing reads every load; a jid tells when it was made (salt.returners.salt_cache, "Bank layout").
             for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
                 if is_jid(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
                     yield self._load(jid, self._stored(jid) or {})
         else:
-            yield from self._recent_listed(MOST_MARKED)
+            yield from self._recent_listed(MAX_MARKED)
 
     def _made(self, jid: str) -> float:
         made = made_at(jid)
@@ -215,8 +215,8 @@ class JobCache:
                 with open(path, "rb") as file:
                     stored = salt.payload.load(file)
                 jid = str(stored["jid"])
-            except Exception as exc:  # noqa: BLE001 - half written, cleaned up in this moment, or not a job at all
-                log.debug("skipping %s: %s", path, type(exc).__name__)
+            except Exception as error:  # noqa: BLE001 - half written, cleaned up in this moment, or not a job at all
+                log.debug("skipping %s: %s", path, type(error).__name__)
                 continue
             if is_jid(jid) and stored.get("fun") != _HIDDEN:
                 yield self._load(jid, stored)
@@ -228,8 +228,8 @@ class JobCache:
         for top in _directories(root):
             for job in _directories(top):
                 seen += 1
-                if seen > MOST_DIRECTORIES:
-                    log.warning("more than %d jobs in the cache: the recent ones may lack some", MOST_DIRECTORIES)
+                if seen > MAX_DIRECTORIES:
+                    log.warning("more than %d jobs in the cache: the recent ones may lack some", MAX_DIRECTORIES)
                     return
                 path = os.path.join(job, ".load.p")
                 try:

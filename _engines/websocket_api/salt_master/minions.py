@@ -1,4 +1,4 @@
-"""Minions as the master knows them: keys, cached grains, and which of them a target means. None is commanded."""
+"""Read what the master knows of its minions: keys, cached grains, and the ids that a target matches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .pool import Pool
 from .salt_compat import SALT_LINE, plain
 from .store_errors import report_failures
 
-#: Salt's names of the key states, the one that counts most last: an id can be denied and accepted at once.
+#: Salt's names of the key states. The last one wins, because an id can be denied and accepted at the same time.
 _STATES = {
     "minions_denied": "denied",
     "minions_rejected": "rejected",
@@ -25,34 +25,34 @@ _STATES = {
 
 
 class MinionStore:
-    """Reads the master's key store and minion data cache; ``master_unavailable`` is raised when they fail."""
+    """Reads the master's key store and minion data cache. Its methods raise ``master_unavailable`` if these fail."""
 
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
-        # Key, Cache and CkMinions carry Salt loaders, which are not thread safe: one of each in every thread.
+        # Key, Cache and CkMinions hold Salt loaders, which are not thread safe. Each thread has its own.
         self._local = threading.local()
 
     async def keys(self) -> dict[str, str]:
-        """``{minion id: "accepted" | "pending" | "rejected" | "denied"}``."""
+        """Return ``{minion id: "accepted" | "pending" | "rejected" | "denied"}``."""
         return await self._pool.run(self._keys)
 
     async def grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
-        """``{minion id: grains}`` of these minions, or of all, from the master's cache, as far as it has them."""
+        """Return ``{minion id: grains}`` of these minions, or of all, without those that the cache lacks."""
         return await self._pool.run(self._grains, ids)
 
     async def match(
         self, tgt: str | list[str], tgt_type: str, delimiter: str = targets.DELIMITER, *, trusted: bool = False
     ) -> list[str]:
-        """The ids of the minions that the master takes a target to mean, sorted.
+        """Return the ids of the minions that a target matches, sorted.
 
-        :param delimiter: what separates the levels of a grain or pillar
-        :param trusted: the operator wrote it, not a client
-        :raises ApiError: ``bad_message`` for an expression that cannot be matched
+        :param delimiter: separates the levels of a grain or pillar
+        :param trusted: true if the target is from ``external_auth``, false if a client sent it
+        :raises ApiError: ``bad_message`` if the expression is invalid
         """
         return await self._pool.run(self._match, tgt, tgt_type, delimiter, trusted)
 
-    # What follows runs in the pool's threads.
+    # The methods below run in the pool's threads.
 
     def _one(self, name: str, make: Any) -> Any:
         if not hasattr(self._local, name):
@@ -75,7 +75,7 @@ class MinionStore:
         found = {}
         for name in ids:
             if not salt.utils.verify.valid_id(self._opts, name):
-                continue  # it would become a path
+                continue  # the driver would use it as a path
             if SALT_LINE >= 3008:
                 grains = cache.fetch("grains", name)
             else:
@@ -86,7 +86,7 @@ class MinionStore:
 
     def _match(self, tgt: str | list[str], tgt_type: str, delimiter: str, trusted: bool) -> list[str]:
         targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
-        if not trusted:  # what Salt's own check makes of an auth list is left to it
+        if not trusted:  # Salt itself resolves the targets of an auth list
             tgt, tgt_type = targets.resolve(self._opts, tgt, tgt_type)
         checker = self._one("checker", salt.utils.minions.CkMinions)
         return sorted({str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]})

@@ -1,10 +1,10 @@
-"""How long a client's regular expression can take at worst, told from its structure before it is run.
+"""Estimate from its structure how long a client's regular expression can take at worst.
 
-Python's ``re`` has no time-out and holds the interpreter's lock: ``(?:.|.|.|.)+!`` against one minion id of thirty
-letters would stop the whole engine, and the master's workers, for years. Whoever may log in could send it.
+Python's ``re`` has no time-out and holds the GIL. Matching ``(?:.|.|.|.)+!`` against one minion id of thirty letters
+would stop the engine and the master's workers for years, and any user could send it.
 
-What is counted are the steps of a backtracking matcher that finds no match, and so tries everything. The count is an
-upper bound: what cannot be told from the structure is taken for the worst.
+The estimate counts the steps of a backtracking matcher that finds no match and so tries everything. It is an upper
+bound: where the structure leaves it open, the worst case counts.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import re
 import sys
 from typing import Any, NamedTuple
 
-#: Steps that an expression may take at most on one text: a tenth of a second of ``re``.
-MOST_STEPS = 2_000_000
-#: Letters in the ranges of its sets, together: ``re`` makes tables of them, in 10 ms for ``(?i)[\\0-\\uffff]``.
-MOST_IN_SETS = 100_000
-#: Letters that a repeat is taken to choose from: in a minion id, and in what is longer.
+#: The maximum of steps for one text: 0.1 s of ``re``.
+MAX_STEPS = 2_000_000
+#: Letters in the ranges of all sets of an expression: ``re`` makes tables of them, in 10 ms for ``(?i)[\\0-\\uffff]``.
+MAX_SET_LETTERS = 100_000
+#: Assumed length of the text: of a minion id, and of longer values.
 ID_LETTERS, VALUE_LETTERS = 64, 999
 
 # The standard library's own parser; before 3.11 it had another name.
@@ -27,30 +27,30 @@ _parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 1
 
 
 class Cost(NamedTuple):
-    """What a part of an expression costs where it is tried at one place of the text."""
+    """The cost of a part of an expression at one place of the text."""
 
     ways: float
-    """In how many ways it can match there, each of which is tried where what follows does not match."""
+    """The number of ways to match there. All are tried if the rest does not match."""
     steps: float
-    """Steps to try them all."""
+    """The steps for trying all of them."""
 
 
 def cost(pattern: str, letters: int) -> Cost:
-    """Of matching ``pattern`` with ``re.match`` against a text of so many letters, as an upper bound.
+    """Return an upper bound for ``re.match`` of a pattern against a text of this many letters.
 
-    :raises re.error: it is no regular expression
+    :raises re.error: the pattern is not a regular expression
     :raises RecursionError: it is nested too deeply
     """
     tree = _parser.parse(pattern)
     counter = _Counter(letters)
     found = counter.sequence(tree, bool(tree.state.flags & re.IGNORECASE))
-    return found if counter.in_sets <= MOST_IN_SETS else Cost(found.ways, math.inf)
+    return found if counter.in_sets <= MAX_SET_LETTERS else Cost(found.ways, math.inf)
 
 
 def takes_too_long(pattern: str, letters: int) -> bool:
-    """Whether matching may take so long that others would notice; False for what is no regular expression."""
+    """Return whether matching may take noticeably long. False if the pattern is invalid."""
     try:
-        return cost(pattern, letters).steps > MOST_STEPS
+        return cost(pattern, letters).steps > MAX_STEPS
     except (re.error, OverflowError):
         return False
     except RecursionError:
@@ -58,7 +58,7 @@ def takes_too_long(pattern: str, letters: int) -> bool:
 
 
 class _Counter:
-    """Counts in a parsed expression. ``folded`` says whether upper and lower case are the same there."""
+    """Counts the steps of a parsed expression. ``folded`` is true where case is ignored."""
 
     def __init__(self, letters: int) -> None:
         self._letters = letters
@@ -69,7 +69,7 @@ class _Counter:
         ways, steps = 1.0, 0.0
         for kind, value in items:
             one = self._item(str(kind), value, folded)
-            steps += ways * one.steps  # it is tried anew after each way to match what stands before it
+            steps += ways * one.steps  # it is tried again after each way to match the items before it
             ways *= one.ways
         return Cost(ways, max(1.0, steps))
 
@@ -85,12 +85,12 @@ class _Counter:
             return Cost(max(ways) if _exclusive(branches, folded) else sum(ways), steps)
         if kind == "SUBPATTERN":
             _, added, _, body = value
-            # Where a group takes the flag away again the count is only higher than it need be.
+            # If a group removes the flag, the count is only higher than necessary.
             return self.sequence(body, folded or bool(added & re.IGNORECASE))
         if kind == "ATOMIC_GROUP":
             return Cost(1.0, self.sequence(value, folded).steps)
         if kind in ("ASSERT", "ASSERT_NOT"):
-            return Cost(1.0, self.sequence(value[1], folded).steps)  # nothing tries its other ways
+            return Cost(1.0, self.sequence(value[1], folded).steps)  # its other ways are never tried
         if kind == "GROUPREF_EXISTS":
             costs = [self.sequence(branch or (), folded) for branch in value[1:]]
             return Cost(max(one.ways for one in costs), sum(one.steps for one in costs))
@@ -102,10 +102,10 @@ class _Counter:
         return Cost(1.0, 1.0)  # one letter, one class of letters, one place
 
     def _repeat(self, least: int, most: int, body: Cost) -> Cost:
-        # Each time takes a letter or more, except those that must be (`(?:x?){500}`) and one empty one at the end.
+        # Each round consumes a letter or more, except required rounds (`(?:x?){500}`) and an empty one at the end.
         times = min(most, max(self._letters, least))
         choices = max(1, times - least + 1)
-        # What has a choice in each round multiplies it with every round.
+        # A choice in each round multiplies with every round.
         rounds = _power(body.ways, times)
         return Cost(choices * rounds, (times + 1) * rounds * body.steps)
 
@@ -115,9 +115,9 @@ def _power(base: float, times: int) -> float:
 
 
 def _exclusive(branches: Any, folded: bool) -> bool:
-    """Whether the first letter tells which of the alternatives it can only be.
+    """Return whether the first letter decides between the alternatives.
 
-    Never so where case is folded: ``a`` and ``A`` are then one letter, as are ``k`` and the sign of Kelvin.
+    False if case is ignored, because ``a`` and ``A`` are then equal, as are ``k`` and the sign of Kelvin.
     """
     firsts = [str(branch[0][0]) == "LITERAL" and branch[0][1] for branch in branches if len(branch)]
     return not folded and len(firsts) == len(branches) and False not in firsts and len(set(firsts)) == len(firsts)

@@ -1,4 +1,4 @@
-"""Threads for Salt's blocking calls: bounded, shared fairly, and never in the way of stopping."""
+"""Run Salt's blocking calls in a bounded number of threads, shared fairly between users."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Charge = Callable[[Share, float], None]
 
 
 class Pool:
-    """Runs blocking calls in at most ``threads`` threads, round robin between the users for whom they are.
+    """Runs blocking calls in at most ``threads`` threads, round robin between users.
 
-    Not a ``ThreadPoolExecutor``: its threads are joined when the process ends, and one PAM or LDAP call that hangs
+    A ``ThreadPoolExecutor`` would not do: the process joins its threads when it ends. One PAM or LDAP call that hangs
     would hold the engine beyond the 5 s after which Salt kills it. These threads are daemons and die with the process.
 
-    :param threads: calls that run at once
-    :param name: what the threads are called in a stack dump
-    :param queue: calls that may wait; one more is refused
-    :param askers: who asks the master, in whatever way
-    :param charge: takes the seconds that each user's calls compute: time of the interpreter, which the loop lacks
+    :param threads: the maximum of calls that run at once
+    :param name: the prefix of the threads' names in a stack dump
+    :param queue: the maximum of calls that wait; further ones are refused
+    :param askers: the users with recent requests to the master
+    :param charge: counts the CPU seconds of each user's calls, because the loop shares the interpreter with them
     """
 
     def __init__(
@@ -41,19 +41,19 @@ class Pool:
         self._charge = charge
         self._name = name
         self.shares: FairShare[_Job] = FairShare(threads, queue, askers or Askers(time.monotonic))
-        # Held while the shares change: the loop puts calls in, threads take them out.
+        # Held while the shares change: the loop adds calls and threads remove them.
         self._changed = threading.Condition()
-        # Threads started so far, and how many of them wait for a call.
+        # The number of threads started so far, and how many of them wait for a call.
         self._threads = self._idle = 0
         self._closed = False
 
     async def run(self, fn: Callable[..., T], *args: Any, **kw: Any) -> T:
-        """What ``fn(*args, **kw)`` returns, or what it raises, without holding up the loop.
+        """Run ``fn(*args, **kw)`` in a thread and return its result, or raise its exception.
 
-        A caller that is canceled while its call still waits takes it out of the queue; a running call runs to its end.
+        Canceling the caller removes a call that still waits. A call that already runs continues to its end.
 
-        :raises ApiError: ``too_many`` when more than ``queue`` calls wait, or more than the user's part of them,
-            ``master_unavailable`` after :meth:`close`
+        :raises ApiError: ``too_many`` if the queue or the user's part of it is full; ``master_unavailable`` after
+            :meth:`close`
         """
         share, future = asker(), Future[T]()
         spent = [0.0]
@@ -79,7 +79,7 @@ class Pool:
             self._charge(share, spent[0])
 
     def close(self) -> None:
-        """Cancel what waits and take nothing new; return at once, whatever still runs."""
+        """Cancel waiting calls and refuse new ones. Return at once, even while calls run."""
         with self._changed:
             self._closed = True
             waiting = self.shares.waiting.clear()
@@ -96,17 +96,17 @@ class Pool:
                     self._idle += 1
                     self._changed.wait()
                     self._idle -= 1
-                self._changed.notify()  # one call that ended may make room for two, of different users
+                self._changed.notify()  # one call that ends may make room for two calls of different users
             share, (future, call) = taken
             if future.set_running_or_notify_cancel():
                 try:
                     result = call()
-                except BaseException as exc:  # noqa: BLE001 - SystemExit too: some Salt modules call sys.exit
-                    future.set_exception(exc if isinstance(exc, Exception) else RuntimeError(repr(exc)))
+                except BaseException as error:  # noqa: BLE001 - SystemExit too: some Salt modules call sys.exit
+                    future.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
                 else:
                     future.set_result(result)
                     del result
-            # Nothing may keep a result or an exception's frames alive while this thread waits for the next call.
+            # Drop the result and the exception's frames, or they stay alive while this thread waits for the next call.
             del future, call, taken
             with self._changed:
                 self.shares.leave(share)

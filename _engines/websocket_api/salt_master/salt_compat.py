@@ -1,4 +1,4 @@
-"""Plain data out of Salt's own containers."""
+"""Salt's release line, and plain data from Salt's containers."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import salt.version
 
-#: The release line, 3007 or 3008: what differs between them is decided by this, at the place where it differs.
+#: The release line, 3007 or 3008. Code that must differ between the lines compares this.
 SALT_LINE: int = int(salt.version.__version_info__[0])
 
 
 def plain(value: Any) -> Any:
-    """A copy of ``value`` made of dict, list, str, bytes, int, float, bool and None only.
+    """Return a copy of ``value`` that consists of dict, list, str, bytes, int, float, bool and None only.
 
-    Salt 3008's opts are dict and list *subclasses* that guard against changes: they are slow, no JSON encoder that
-    asks ``type(x) is dict`` takes them, and they keep the whole configuration alive. Anything else becomes its ``str``.
+    Salt 3008's opts are dict and list *subclasses* that forbid changes. They are slow, they keep the whole
+    configuration alive, and JSON encoders that check ``type(x) is dict`` refuse them. Other types become their ``str``.
     """
     if isinstance(value, Mapping):
         return {key if isinstance(key, (str, bytes, int)) else str(key): plain(item) for key, item in value.items()}

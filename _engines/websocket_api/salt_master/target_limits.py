@@ -1,7 +1,7 @@
-"""How much a client's target may ask of Salt: matching runs in the master's workers, and here holds up everybody.
+"""Limits on clients' targets, because matching occupies the master's workers and this process.
 
-Salt matches one word of a target after the other, each against all minions, and makes of a compound target one Python
-expression that names all minions of each word. Of 65,536 characters that took minutes and gigabytes.
+Salt matches each word of a target against all minions. It turns a compound target into one Python expression that names
+all minions of each word. A target of 65,536 characters took minutes and gigabytes.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterable
 from ..errors import ApiError
 
 #: Patterns in one target. Measured with 2,000 minions: Salt's expression of 32 full sets takes 0.2 s and 30 MiB.
-MOST_TERMS = 32
+MAX_TERMS = 32
 #: Words in all, and parentheses and `not` one in another: the interpreter allows some hundred, not all of them fast.
-MOST_WORDS, MOST_NESTED = 4 * MOST_TERMS, 16
-#: Regular expressions among them: each may take a tenth of a second on each minion's id, and some time to be judged.
-MOST_EXPRESSIONS = 8
-#: Characters of one pattern: to read `[[[[…` takes time that grows with their square.
+MAX_WORDS, MAX_NESTING = 4 * MAX_TERMS, 16
+#: Regular expressions in one target. Each may take 0.1 s for each minion id, and some time to be checked.
+MAX_EXPRESSIONS = 8
+#: Characters of one pattern. Reading `[[[[…` takes quadratic time.
 TERM_CHARACTERS = 512
 #: Parts of a grain or pillar target, for Salt tries each place to divide it; a fingerprint of 32 bytes has so many.
-MOST_LEVELS = 40
+MAX_LEVELS = 40
 #: Parts beside a `*` that means any key, of which one pattern has one: Salt tries what follows in all that is below.
 #: Of 2,000 minions with a hundred grains that takes 2 s, with a second one 17 s.
-MOST_LEVELS_BESIDE = 10
+MAX_LEVELS_BESIDE_WILDCARD = 10
 #: Words of a compound target with such a part.
-MOST_WILDCARDS = 4
+MAX_WILDCARDS = 4
 OPERATORS = frozenset(("and", "or", "not", "(", ")"))
 # Words of a compound target in which a comma is like any other letter, or divides the names of one list.
 _ONE = re.compile(r"[GPIJ].?@|[LSER]@")
@@ -37,25 +37,25 @@ _LIST = "name many minions in a list (tgt_type list)"
 
 
 def check_words(words: list[str], expansion: Callable[[str], list[str]]) -> None:
-    """Nothing for a compound target that Salt can expand at once.
+    """Check that Salt can expand a compound target quickly.
 
-    The largest of its nodegroups counts as one term, for the operator wrote that; with further ones, and with the same
-    again, somebody may have made a long target of them: they count by what they stand for.
+    The largest nodegroup counts as one term, because the operator wrote it. Further and repeated nodegroups count by
+    their words, or a client could build a long target from them.
 
-    :param expansion: the words that a nodegroup stands for
+    :param expansion: returns the words of a nodegroup
     :raises ApiError: ``bad_message``
     """
-    if len(words) > MOST_WORDS:
-        raise ApiError("bad_message", f"a compound target may have at most {MOST_WORDS} words; {_LIST}")
-    if sum(1 for word in words if _EXPRESSION.match(word)) > MOST_EXPRESSIONS:
-        raise ApiError("bad_message", f"a compound target may have at most {MOST_EXPRESSIONS} regular expressions")
-    if sum(1 for word in words if _WILDCARD.match(word)) > MOST_WILDCARDS:
-        raise ApiError("bad_message", f"a compound target may have at most {MOST_WILDCARDS} words that mean any key")
+    if len(words) > MAX_WORDS:
+        raise ApiError("bad_message", f"a compound target may have at most {MAX_WORDS} words; {_LIST}")
+    if sum(1 for word in words if _EXPRESSION.match(word)) > MAX_EXPRESSIONS:
+        raise ApiError("bad_message", f"a compound target may have at most {MAX_EXPRESSIONS} regular expressions")
+    if sum(1 for word in words if _WILDCARD.match(word)) > MAX_WILDCARDS:
+        raise ApiError("bad_message", f"a compound target may have at most {MAX_WILDCARDS} words that mean any key")
     if not _well_formed(words):
-        # The interpreter reads a wrong expression twice, to say what is wrong with it.
+        # The interpreter parses an invalid expression twice, to explain the error.
         raise ApiError("bad_message", "the compound target lacks an operator, a pattern or a parenthesis")
-    if _nested(words) > MOST_NESTED:
-        raise ApiError("bad_message", f"a compound target may be nested at most {MOST_NESTED} levels deep")
+    if _nested(words) > MAX_NESTING:
+        raise ApiError("bad_message", f"a compound target may be nested at most {MAX_NESTING} levels deep")
     names = [word[2:] for word in words if word.startswith("N@") and len(word) > 2]
     sizes = {name: _terms(expansion(name)) for name in set(names)}
     groups = [sizes[name] for name in names]
@@ -64,9 +64,9 @@ def check_words(words: list[str], expansion: Callable[[str], list[str]]) -> None
 
 
 def check_term(term: str, *, comma: bool = False) -> None:
-    """Nothing for one pattern that is short enough.
+    """Check the length of one pattern.
 
-    :param comma: Salt takes it for several where it has commas
+    :param comma: true if Salt splits the pattern at commas
     :raises ApiError: ``bad_message``
     """
     if len(term) > TERM_CHARACTERS:
@@ -76,37 +76,37 @@ def check_term(term: str, *, comma: bool = False) -> None:
 
 
 def check_levels(term: str, delimiter: str) -> None:
-    """Nothing for a grain or pillar target that Salt can look up at once.
+    """Check that Salt can look up a grain or pillar target quickly.
 
     :raises ApiError: ``bad_message``
     """
-    # In data below a key that was found Salt goes on with its own delimiter, whatever the target's is.
+    # Below a key that it found Salt uses its own delimiter, whatever the target's is.
     parts = [part for one in term.split(delimiter) for part in one.split(":")]
-    wildcards = parts[:-1].count("*")  # the last is no key
-    most = MOST_LEVELS_BESIDE if wildcards else MOST_LEVELS
+    wildcards = parts[:-1].count("*")  # the last part is not a key
+    most = MAX_LEVELS_BESIDE_WILDCARD if wildcards else MAX_LEVELS
     if len(parts) - wildcards > most:
         beside = " beside a *" if wildcards else ""
         raise ApiError("bad_message", f"a grain or pillar target may have at most {most} parts{beside}")
     if wildcards > 1:
-        raise ApiError("bad_message", "a grain or pillar target may have * for any key at most once")
+        raise ApiError("bad_message", "of the parts of a grain or pillar target only one may be * for any key")
 
 
 def _check_terms(count: int) -> None:
-    if count > MOST_TERMS:
-        raise ApiError("bad_message", f"a target may have at most {MOST_TERMS} patterns; {_LIST}")
+    if count > MAX_TERMS:
+        raise ApiError("bad_message", f"a target may have at most {MAX_TERMS} patterns; {_LIST}")
 
 
 def _terms(words: Iterable[str]) -> int:
-    """How many patterns Salt sees in these words; a glob with commas is several, a list of names costs like one."""
+    """Return the number of patterns in these words. A glob with commas counts as several, a list of names as one."""
     return sum(1 if _ONE.match(word) else 1 + word.count(",") for word in words if word not in OPERATORS)
 
 
 def _well_formed(words: list[str]) -> bool:
-    """Whether what Salt makes of these words is a Python expression."""
+    """Return whether Salt turns these words into a valid Python expression."""
     before, opened = "(", 0
     for word in words:
         wants_pattern = before in _BEFORE_PATTERN
-        # After a pattern Salt puts an `and` before a `not`; two of them it does not take.
+        # After a pattern Salt inserts an `and` before a `not`, but not between two of them.
         fits = before != "not" if word == "not" else wants_pattern != (word in ("and", "or", ")"))
         opened += {"(": 1, ")": -1}.get(word, 0)
         if not fits or opened < 0:
@@ -116,7 +116,7 @@ def _well_formed(words: list[str]) -> bool:
 
 
 def _nested(words: list[str]) -> int:
-    """How deep parentheses and `not` stand in one another, as Salt nests what it makes of them."""
+    """Return the nesting depth of parentheses and `not` in Salt's expression."""
     opened: list[str] = []
     deepest = 0
     for word in words:

@@ -1,4 +1,4 @@
-"""Target expressions: what Salt's own clients do to them before they are sent, and which of them mean nothing."""
+"""Check target expressions, and resolve them as Salt's own clients do before they send them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ try:
 except ImportError:
     _range = None
 
-#: Longest regular expression in a target, in characters: ``re`` has no time-out and holds the interpreter's lock.
+#: The maximum of characters of a regular expression in a target. ``re`` has no time-out and holds the GIL.
 REGEX_CHARACTERS = 256
 TYPES = frozenset(
     (
@@ -26,9 +26,9 @@ TYPES = frozenset(
         *("grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"),
     )
 )
-#: Kinds in which there is nothing to judge or to look up, nearly all that are sent: these need no thread.
+#: Types that need no look-up and so no thread. Nearly all targets have these.
 PLAIN = frozenset(("glob", "list"))
-# In a compound target a word of the form X@... is matched as this type.
+# In a compound target a word X@... has this type.
 _COMPOUND = {
     "E": "pcre",
     "G": "grain",
@@ -41,13 +41,13 @@ _COMPOUND = {
     "R": "range",
 }
 _DATA = frozenset(("grain", "grain_pcre", "pillar", "pillar_pcre", "pillar_exact"))
-# Only data in trees has a delimiter of its own, one character before the @ (salt.utils.minions.parse_target).
+# Only grains and pillars have a delimiter, one character before the @ (salt.utils.minions.parse_target).
 _WORD = re.compile(r"([EGPIJLSNR])((?<=[GPIJ]).)?@(.+)")
-# How any word begins that Salt does not read as a glob (salt.utils.minions.TARGET_REX, 3008's included).
+# The beginning of any word that is not a glob (salt.utils.minions.TARGET_REX on both lines).
 _ENGINE = re.compile(r"[GPIJLNSREMT](?:(?<=[GPIJ]).)?@")
-#: What separates the levels of a grain or pillar where nothing else is given.
+#: The default delimiter of the levels of a grain or pillar.
 DELIMITER = ":"
-# Where Salt lets a part stand for any key, and then looks in all that is below, it takes no other delimiter.
+# A part that matches any key. Salt allows no other delimiter for it.
 _ANY_KEY = "*:"
 
 
@@ -59,13 +59,13 @@ def check(
     *,
     trusted: bool = False,
 ) -> None:
-    """Nothing for an expression that can be matched, and soon.
+    """Check that an expression is valid and can be matched quickly.
 
-    Salt itself logs a traceback for a wrong one and answers that no minion matches.
+    Salt itself logs a traceback for an invalid one and answers that no minion matches.
 
-    :param delimiter: what Salt is given beside the target; the words of a compound target have their own
-    :param trusted: the operator wrote it, in external_auth: it may be as long, and take as long, as it likes
-    :raises ApiError: ``bad_message`` with what is wrong
+    :param delimiter: the delimiter of a grain or pillar; the words of a compound target have their own
+    :param trusted: true if the target is from external_auth, where its length and time have no limits
+    :raises ApiError: ``bad_message`` with the reason
     """
     if tgt_type not in TYPES:
         raise ApiError("bad_message", f"there is no target type {tgt_type!r}")
@@ -111,30 +111,30 @@ def _check_one(opts: dict[str, Any], tgt: str, tgt_type: str, delimiter: str, tr
 
 
 def _value_patterns(tgt: str, delimiter: str) -> list[str]:
-    r"""What Salt may take for the regular expression in a grain or pillar target, the longest first.
+    r"""Return the parts of a grain or pillar target that Salt may use as a regular expression, the longest first.
 
-    That is what follows any of its delimiters, whichever keys there are (``salt.utils.data.subdict_match``), in small
-    letters as Salt compiles it: ``\S`` becomes ``\s``.
+    Each delimiter may be the last one, depending on the keys (``salt.utils.data.subdict_match``). Salt compiles the
+    part in lower case: ``\S`` becomes ``\s``.
 
-    :raises ApiError: ``bad_message`` for a target without a delimiter, which matches nothing
+    :raises ApiError: ``bad_message`` if the target has no delimiter, so that it matches nothing
     """
     before, found, whole = tgt.partition(delimiter)
     if not found:
         raise ApiError("bad_message", f"the target {tgt!r} has no {delimiter!r} after the name of a grain or pillar")
     if before == "*":
-        whole = tgt  # Salt hands it on as it is
+        whole = tgt  # Salt passes it on unchanged
     while whole.startswith(_ANY_KEY):
         whole = whole.removeprefix(_ANY_KEY)
-    # In data below a key that it found Salt goes on with its own delimiter.
+    # Below a key that it found Salt uses its own delimiter.
     delimiters = (delimiter, DELIMITER)
     ends = {place + len(one) for one in delimiters for place in range(len(whole)) if whole.startswith(one, place)}
     return [whole[end:].lower() for end in (0, *sorted(ends))]
 
 
 def _check_regex(tgt: str, candidates: list[str], letters: int, trusted: bool) -> None:
-    """Nothing where the first compiles, and all that do are harmless: which of them Salt tries is up to its data.
+    """Check that the first candidate compiles and that none takes long. The data decide which of them Salt uses.
 
-    The first, for Salt tries it on every key below a wildcard: one that does not compile takes a log line for each.
+    Salt tries the first on every key below a wildcard. If it did not compile, each try would log a line.
     """
     try:
         if len(candidates[0]) > REGEX_CHARACTERS and not trusted:
@@ -147,7 +147,7 @@ def _check_regex(tgt: str, candidates: list[str], letters: int, trusted: bool) -
 
 
 def read(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, delimiter: str) -> tuple[str | list[str], str]:
-    """A client's target, checked, as it is sent. Unless it is one of :data:`PLAIN` this may take a tenth of a second.
+    """Check and resolve a client's target. This may take 0.1 s unless its type is in :data:`PLAIN`.
 
     :raises ApiError: as :func:`check` and :func:`resolve`
     """
@@ -156,11 +156,12 @@ def read(opts: dict[str, Any], tgt: str | list[str], tgt_type: str, delimiter: s
 
 
 def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[str | list[str], str]:
-    """The target as ``LocalClient`` sends it: nodegroups and ranges are resolved here, minions know neither. Blocks.
+    """Return the target as ``LocalClient`` sends it. Blocks.
 
-    Globs with commas become regular expressions, for the master and the minions differ about them (``globs.py``).
+    Nodegroups and ranges are resolved here, because minions do not know them. Globs with commas become regular
+    expressions, because the master and the minions match them differently (``globs.py``).
 
-    :raises ApiError: ``bad_message`` for a nodegroup that does not exist, ``master_unavailable`` without a range server
+    :raises ApiError: ``bad_message`` if a nodegroup is missing; ``master_unavailable`` if the range server fails
     """
     if tgt_type == "glob" and isinstance(tgt, str):
         expression = globs.with_comma(tgt)
@@ -181,7 +182,7 @@ def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[
 
 
 def _word(word: str) -> str:
-    """A word of a compound target; a glob with a comma as the regular expression that means the same."""
+    """Return a word of a compound target. A glob with a comma becomes an equal regular expression."""
     expression = None if _ENGINE.match(word) else globs.with_comma(word)
     return word if expression is None else f"E@{expression}"
 

@@ -1,12 +1,12 @@
-"""YAML that clients send, read as Salt reads it, with a bound on the work that a few bytes can make.
+"""Read clients' YAML as Salt does, with limits on the work that a few bytes can cause.
 
-Salt's own loader decides what a text means. What differs:
+Salt's own loader reads the text, with these differences:
 
-* Keys are text, as written: ``1: x`` is ``{"1": "x"}``, as it is for a client that sends JSON. With integers as keys a
-  client could choose keys that fall into one place of Python's dictionary, and stop the interpreter for seconds.
-* Sets, ordered maps, pairs, and keys that are lists or objects are refused. Binary data is the text that minions get,
-  and is refused if it is not UTF-8.
-* Digits, merges and tag directives are bounded.
+* Keys are text, as written: ``1: x`` becomes ``{"1": "x"}``, as in JSON. A client could choose integer keys with equal
+  hashes and so stop the interpreter for seconds.
+* Sets, ordered maps, pairs, and keys that are lists or objects are refused. Binary data becomes the text that minions
+  get, and is refused if it is not UTF-8.
+* The number of digits, merges and tag directives is limited.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _DIRECTIVE = re.compile(r"^%TAG\b", re.MULTILINE)
 _KEYS = frozenset(_PREFIX + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value"))
 """Tags of keys that are written as a scalar."""
 _ERRORS = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
-"""What PyYAML raises for documents that are invalid: for ``!!int ""`` or ``!!bool x`` whatever its code runs into."""
+"""The exceptions of PyYAML for invalid documents, such as ``!!int ""`` or ``!!bool x``."""
 
 
 def load(text: str, max_digits: int) -> Any:
-    """Return the value of a YAML document. Aliases make parts of it one object; it may hold itself.
+    """Return the value of a YAML document. Aliases share objects, so the value may contain itself.
 
-    :param max_digits: of an integer; what a longer one takes grows with the square
-    :raises ValueError: it is not YAML, or not of the kind that is read here
+    :param max_digits: the maximum of digits of an integer, because reading one takes quadratic time
+    :raises ValueError: the document is not YAML, or has a type that is not supported
     """
     if len(_DIRECTIVE.findall(text)) > MAX_DIRECTIVES:
         raise ValueError("too many tag directives")
@@ -48,33 +48,33 @@ def load(text: str, max_digits: int) -> Any:
 
 
 class _Loader(salt.utils.yaml.SaltYamlSafeLoader):  # type: ignore[misc]
-    """Salt's loader with text as keys, and bounds. It constructs plain data only: an object's tag is an error."""
+    """Salt's loader with text keys and limits. It constructs plain data only, and refuses tags of Python objects."""
 
     def __init__(self, text: str, max_digits: int) -> None:
         super().__init__(text)
         self._max_digits = max_digits
         self._merged = 0
         self._flat: set[int] = set()
-        """Mappings whose merge keys are replaced already, or are being replaced."""
+        """Mappings whose merge keys are already replaced or in progress."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
         """Return an object.
 
-        :raises ConstructorError: a key is not a scalar, or is there twice
+        :raises ConstructorError: a key is not a scalar, or is duplicate
         """
         if not isinstance(node, MappingNode):
-            raise _error("a mapping must be one", node)
+            raise _error("this must be a mapping", node)
         self.flatten_mapping(node)
         found: dict[str, Any] = {}
         for key, value in node.value:
             name = _name(key)
             if name in found:
-                raise _error("a key is there twice", key)
+                raise _error("a key is duplicate", key)
             found[name] = self.construct_object(value, deep=deep)
         return found
 
     def flatten_mapping(self, node: Any) -> None:
-        """Put what the keys ``<<`` name before the mapping's own pairs, as Salt does, in time that grows linearly."""
+        """Insert the pairs of merge keys (``<<``) before the mapping's own, as Salt does, in linear time."""
         if id(node) in self._flat:
             return
         self._flat.add(id(node))
@@ -96,15 +96,15 @@ class _Loader(salt.utils.yaml.SaltYamlSafeLoader):  # type: ignore[misc]
         return super().construct_yaml_int(node)
 
     def construct_yaml_binary(self, node: Any) -> str:
-        """Return the text that Salt would make of these bytes on their way to a minion."""
+        """Return the text that Salt sends to minions for these bytes."""
         return bytes(super().construct_yaml_binary(node)).decode()
 
     def refuse(self, node: Any) -> Any:
-        """Refuse what JSON has no word for."""
-        raise _error("this type is not read here", node)
+        """Refuse a type that JSON does not have."""
+        raise _error("this type is not supported", node)
 
     def _pairs(self, value: Any) -> list[tuple[Node, Node]]:
-        """Return the pairs of what a merge key names: a mapping, or several, of which the last comes first."""
+        """Return the pairs of the mappings of a merge key. Of several mappings the last is first."""
         parts = value.value[::-1] if isinstance(value, SequenceNode) else [value]
         found: list[tuple[Node, Node]] = []
         for part in parts:

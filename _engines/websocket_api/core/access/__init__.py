@@ -1,1 +1,1 @@
-"""Who the users are, what they may see and run, and how much of the engine each of them may use."""
+"""Users: their sessions, their permissions, what they may see, and their shares of the engine."""

@@ -1,6 +1,6 @@
-"""Jobs that were started for users and have not ended: each takes a place, of which users have fair shares.
+"""Limit the users' jobs that have not ended. Each job takes a place, and users have fair shares of the places.
 
-So nobody keeps the minions busy for minutes ahead: what has no place is not published, and a cancellation drops it.
+A job without a place is not published, so nobody can keep the minions busy for minutes ahead, and canceling is cheap.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...fair_share import Askers, FairTurns, Share, asker
 from ..jobs.job import Job
 from ..jobs.registry import JobRegistry
 
-LONGEST_QUEUE = 1_000_000  # requests of batches that may be under way: more cannot wait
+LONGEST_QUEUE = 1_000_000  # the maximum of requests that wait, of all batches
 
 
 class Place:
@@ -27,10 +27,10 @@ class Place:
 class JobsInFlight:
     """Places for jobs.
 
-    :param size: places of all users together
-    :param seconds: for which a job keeps a place at most: what runs for longer is no load, or its minions are silent
-    :param limit: the option that says how many
-    :param book: says when jobs end
+    :param size: the places of all users together
+    :param seconds: the maximum time that a job keeps its place; a longer job is no load, or its minions are silent
+    :param limit: the name of the option for ``size``
+    :param book: reports when jobs end
     :param clock: seconds, monotonic
     """
 
@@ -49,15 +49,15 @@ class JobsInFlight:
         self._limit = limit
         self._clock = clock
         self._jobs: dict[str, tuple[Share, float]] = {}
-        """Who started each job and until when it keeps its place, the oldest first."""
+        """The user of each job and the time when its place is released, the oldest first."""
         book.on_end(self._ended)
 
     @asynccontextmanager
     async def place(self, seconds: float | None = None) -> AsyncIterator[Place]:
-        """Wait for a place; without a job it is given back at the end.
+        """Wait for a place. If no job was assigned to it, it is released at the end of the block.
 
-        :param seconds: to wait at most
-        :raises ApiError: too_many where none came in time
+        :param seconds: the maximum time to wait
+        :raises ApiError: ``too_many`` if no place was free in time
         """
         share, place = asker(), Place()
         if not await self.turns.enter(share, seconds):
@@ -72,7 +72,7 @@ class JobsInFlight:
                 self._jobs[job.jid] = share, self._clock() + self._seconds
 
     def tick(self) -> None:
-        """Give back the places of jobs that run for long; called every second."""
+        """Release the places of jobs that run too long. Called every second."""
         now = self._clock()
         for jid in [jid for jid, (_, until) in self._jobs.items() if until <= now]:
             self._leave(jid)

@@ -1,6 +1,6 @@
-"""The time of the event loop that each user takes, so that nobody takes it from the others.
+"""Account for the loop time of each user, so that no user starves the others.
 
-What threads compute counts too: they and the loop share the interpreter.
+CPU time in threads counts, too, because threads and the loop share the interpreter.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from ...fair_share import ENGINE, Askers, Share
 
 T = TypeVar("T")
 
-PART = 0.25  # of the loop's time that one user may take while others ask; a reply to them needs several of its turns
-AT_ONCE_SECONDS = 0.02  # that a user may take at once: usual requests take less than a millisecond
-MAX_DEBT_SECONDS = 0.5  # that is waited for later: what a user took alone was taken from nobody
-MAX_DEBTS = 1000  # users whose debts are kept; who has none is forgotten
+PART = 0.25  # of loop time for one user while others have requests; their replies need several turns of the loop
+AT_ONCE_SECONDS = 0.02  # of debt that needs no waiting; usual requests take less than 0.001 s
+MAX_DEBT_SECONDS = 0.5  # of debt that is kept, because time that a user took alone was taken from nobody
+MAX_DEBTS = 1000  # users in memory; those without debt are dropped
 
 
 class LoopTime:
-    """Counts what users take of the loop's time: reading their messages, and the operations that they ask for.
+    """Counts the loop time that users take, for reading their messages and running their operations.
 
     :param clock: seconds, monotonic
     """
@@ -28,18 +28,18 @@ class LoopTime:
         self._clock = clock
         self._askers = Askers(clock)
         self._debts: dict[Share, tuple[float, float]] = {}
-        """Seconds that each user has taken and not waited for yet, and when that was counted."""
+        """The debt of each user in seconds, and the time when it was computed."""
 
     def may(self, share: Share) -> bool:
-        """Tell whether somebody may take time now: always, where nobody else asks."""
+        """Return whether a user may take time now. True if no other user has requests."""
         return self._debt(share) <= AT_ONCE_SECONDS or not self._askers.others((share,))
 
     def note(self, share: Share) -> None:
-        """Note that somebody asks."""
+        """Note that a user has a request."""
         self._askers.note(share)
 
     def charge(self, share: Share, seconds: float) -> None:
-        """Count time that was taken."""
+        """Add to the time that a user took."""
         if share == ENGINE:
             return
         if len(self._debts) >= MAX_DEBTS:
@@ -47,7 +47,7 @@ class LoopTime:
         self._debts[share] = min(self._debt(share) + seconds, max(MAX_DEBT_SECONDS, seconds)), self._clock()
 
     async def charged(self, share: Share, work: Coroutine[Any, Any, T]) -> T:
-        """Do some work, and count the time of its steps, not that of its waiting."""
+        """Run a coroutine and charge the time of its steps, but not the time that it waits."""
         return await _Charged(self, share, work)
 
     def time(self) -> float:
@@ -77,9 +77,9 @@ class _Charged(Generic[T]):
                 result: T = end.value
                 return result
             finally:
-                fault = None  # or it and this frame would keep each other
+                fault = None  # or the error and this frame would keep each other alive
                 self._loop_time.charge(self._share, self._loop_time.time() - began)
             try:
                 yield waits
-            except BaseException as thrown:  # noqa: BLE001 - a cancellation, too, is the work's to handle
+            except BaseException as thrown:  # noqa: BLE001 - the coroutine must also handle a cancellation
                 fault = thrown

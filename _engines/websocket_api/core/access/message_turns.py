@@ -80,8 +80,8 @@ class MessageTurns:
                 continue  # the connection has gone
             try:
                 turn.set_result(self._read(share, read))
-            except Exception as fault:  # noqa: BLE001 - whoever waits raises it
-                turn.set_exception(fault)
+            except Exception as error:  # noqa: BLE001 - whoever waits raises it
+                turn.set_exception(error)
         if len(self.waiting):
             # Time left means that those who wait may not yet.
             self._plan(0.0 if self._left <= 0 else TURN_SECONDS)

@@ -1,4 +1,4 @@
-"""Authenticated clients: one session per token, kept true to what Salt says of the token now."""
+"""Authenticated clients: one session for each token, kept in line with the token's state in Salt."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ from .visibility import Viewer
 
 log = logging.getLogger(__name__)
 
-UNUSED_SECONDS = 60.0  # a session that no connection holds is forgotten after this
-MOST_EXPIRED = 10_000  # expired tokens of which is still known that they were valid once; about 150 bytes each
+UNUSED_SECONDS = 60.0  # until an unused session is dropped
+MAX_EXPIRED = 10_000  # expired tokens that are remembered as once valid; about 150 bytes each
 
 
 class SaltAuth(Protocol):
-    """Salt's accounts; what salt_master/auth.py gives."""
+    """Salt's accounts, implemented by salt_master/auth.py."""
 
     def login(self, username: str, password: str, eauth: str) -> Awaitable[Mapping[str, Any] | None]:
-        """Return a new token with ``perms``, or None when refused."""
+        """Return a new token with ``perms``, or None if Salt refuses."""
         ...
 
     def token(self, token: str) -> Awaitable[Mapping[str, Any] | None]:
-        """Return the token with its present ``perms``, or None when it is not valid; raise ``token_expired``."""
+        """Return the token with its present ``perms``, or None if it is invalid.
+
+        :raises ApiError: ``token_expired``
+        """
         ...
 
     def revoke(self, token: str) -> Awaitable[None]:
@@ -39,27 +42,27 @@ class SaltAuth(Protocol):
 
 @dataclass(eq=False)
 class Holdings:
-    """What one user has of the engine, all tokens and connections together."""
+    """Counts what one user has, over all tokens and connections."""
 
     connections: int = 0
     subscriptions: int = 0
     commands: int = 0
-    """Requests that have no reply yet."""
+    """Requests without a reply."""
 
     def need(self, name: str, most: int) -> None:
-        """Refuse one more of something where the user has as much as may be.
+        """Check that the user may have one more.
 
-        :param name: the field's
-        :raises ApiError: too_many
+        :param name: the name of the field
+        :raises ApiError: ``too_many``
         """
         if getattr(self, name) >= most:
             raise ApiError("too_many", f"you have {most} {name}", {"limit": f"{name}_per_user"})
 
 
 class Session:
-    """One token that is valid, or was: ``ended`` then says why not.
+    """One token. ``ended`` is the reason after it became invalid.
 
-    :param holdings: what its user has
+    :param holdings: the counters of its user
     """
 
     def __init__(self, info: Mapping[str, Any], viewer: Viewer, holdings: Holdings | None = None) -> None:
@@ -77,12 +80,12 @@ class Session:
 
     @property
     def permissions(self) -> Permissions:
-        """What the user may do, as of the last look."""
+        """The permissions of the user at the last check."""
         return self.viewer.permissions
 
     @property
     def share(self) -> Share:
-        """For whom what is done in its name counts."""
+        """The share that its work is charged to."""
         return Share(self.user, self.eauth)
 
     def hold(self, kind: str | None = None) -> None:
@@ -144,17 +147,17 @@ class Sessions:
         self._on_change: list[Callable[[Session], None]] = []
 
     def on_end(self, call: Callable[[Session], None]) -> None:
-        """Call when a session ended; ``session.ended`` says why."""
+        """Register a callback for ended sessions. ``session.ended`` is the reason."""
         self._on_end.append(call)
 
     def on_change(self, call: Callable[[Session], None]) -> None:
-        """Call when a session's permissions are others than before."""
+        """Register a callback for sessions whose permissions changed."""
         self._on_change.append(call)
 
     async def login(self, username: str, password: str, eauth: str) -> Session:
-        """Log in with Salt's own accounts.
+        """Log in with a Salt account.
 
-        :raises ApiError: unauthenticated; forbidden for an account that may do nothing
+        :raises ApiError: ``unauthenticated``; ``forbidden`` for an account without permissions
         """
         info = await self._auth.login(username, password, eauth)
         if info is None:
@@ -180,16 +183,19 @@ class Sessions:
         return session
 
     def knows(self, token: str) -> bool:
-        """Tell whether the token is one that was found valid before, and has not ended since."""
+        """Return whether the token has a session."""
         return token in self._sessions
 
     def whose(self, token: str) -> dict[str, str]:
-        """Return the ``eauth`` and ``username`` of a token that is known, else nothing."""
+        """Return the ``eauth`` and ``username`` of a token with a session, else nothing."""
         session = self._sessions.get(token)
         return {} if session is None else {"eauth": session.eauth, "username": session.user}
 
     def check(self, session: Session) -> None:
-        """Raise the error that a session's use meets now, if any."""
+        """Check that a session is valid.
+
+        :raises ApiError: the reason why it ended
+        """
         if session.ended is None and session.expire <= self._clock():
             self._end(session, _expired())
         if session.ended is not None:
@@ -198,24 +204,24 @@ class Sessions:
     async def revoke(self, session: Session, then: Callable[[Callable[[], None]], None] | None = None) -> None:
         """End a session and its token in Salt.
 
-        :param then: takes the call that ends what rests on the session, to be made once the reply is sent
+        :param then: gets a callback that ends the session, to be called after the reply is sent
         """
         await self._auth.revoke(session.token)
         why = ApiError("unauthenticated", "the token was revoked by a logout")
         if then is None:
             self._end(session, why)
         else:
-            self._sessions.pop(session.token, None)  # nobody can use it any more, from now on
+            self._sessions.pop(session.token, None)  # from now on nobody can use it
             then(lambda: self._end(session, why))
 
     def expire(self) -> None:
-        """End what has expired; called every second."""
+        """End expired sessions. Called every second."""
         now = self._clock()
         for session in [session for session in self._sessions.values() if session.expire <= now]:
             self._end(session, _expired())
 
     async def look_again(self) -> None:
-        """Ask Salt about every session that is in use; called every ``token_check`` seconds."""
+        """Check every session in use with Salt. Called every ``token_check`` seconds."""
         for session in in_turns(list(self._sessions.values()), lambda session: session.share):
             if not session.held and self._clock() - session.used > UNUSED_SECONDS:
                 self._sessions.pop(session.token, None)
@@ -226,7 +232,7 @@ class Sessions:
                 if error.code == "token_expired":
                     self._end(session, error)
                     continue
-                # A store that fails is no answer about the token; the next look may tell.
+                # A failing store says nothing about the token. The next check may.
                 log.warning("a token could not be checked: %s", error.message)
                 continue
             if session.ended is not None:
@@ -240,15 +246,18 @@ class Sessions:
                 await self._renew(session, info)
 
     def all(self) -> list[Session]:
-        """Return the sessions that are known."""
+        """Return all sessions."""
         return list(self._sessions.values())
 
     async def _ask(self, token: str) -> Mapping[str, Any]:
-        """Return what Salt says of a token that is valid; one that was is told from one that never was."""
+        """Return Salt's data of a valid token.
+
+        :raises ApiError: ``token_expired`` if it was valid once, else ``unauthenticated``
+        """
         try:
             info = await self._auth.token(token)
-        except ApiError as fault:
-            if fault.code == "token_expired":
+        except ApiError as error:
+            if error.code == "token_expired":
                 self._note_expired(token)
             raise
         if info is not None:
@@ -257,7 +266,7 @@ class Sessions:
 
     def _note_expired(self, token: str) -> None:
         self._expired[token] = None
-        if len(self._expired) > MOST_EXPIRED:
+        if len(self._expired) > MAX_EXPIRED:
             del self._expired[next(iter(self._expired))]
 
     async def _renew(self, session: Session, info: Mapping[str, Any]) -> None:
@@ -271,7 +280,7 @@ class Sessions:
 
     async def _take(self, info: Mapping[str, Any]) -> Session:
         permissions = self._shared(info["perms"])
-        # The sets are there before the first question: "not yet known" would hide what may be seen.
+        # Expand the targets first, because unknown sets would hide visible things.
         await self._targets.ensure(permissions.expressions)
         holdings = self._holdings.setdefault(Share(info["name"], info["eauth"]), Holdings())
         session = Session(info, Viewer(info["name"], info["eauth"], permissions), holdings)
@@ -296,4 +305,4 @@ class Sessions:
 
 
 def _expired() -> ApiError:
-    return ApiError("token_expired", "the token has expired: log in again")
+    return ApiError("token_expired", "the token has expired; log in again")

@@ -1,6 +1,6 @@
-"""Which minions the target expressions of auth lists mean: asked once per expression, kept as sets, renewed in time.
+"""Cache which minions the target expressions of auth lists match.
 
-Until an expression was expanded for the first time the answer is no.
+An expression that was never expanded matches no minion.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from ...errors import ApiError
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 30.0  # a grain that changed counts after this at the latest
-FORGET_SECONDS = 600.0  # an expression that nobody's permissions hold any more
+RENEW_SECONDS = 30.0  # the maximum age of a set
+FORGET_SECONDS = 600.0  # until an unused expression is dropped
 
 
 class TargetSets:
-    """Expansions of target expressions.
+    """Holds the minions of each target expression.
 
-    :param match: ``await match(expression)`` returns the ids of the minions that a compound expression means
+    :param match: ``await match(expression)`` returns the ids of the minions that a compound expression matches
     :param clock: seconds, monotonic
     """
 
@@ -30,14 +30,14 @@ class TargetSets:
         self._read_at: dict[str, float] = {}
         self._wanted_at: dict[str, float] = {}
         self._changed_at = clock()
-        """What was read before this is out of date, also if the answer comes only after it."""
+        """Sets whose expansion started before this are outdated."""
 
     def means(self, expression: str, minion: str) -> bool:
-        """Tell whether the expression means this minion, as far as is known."""
+        """Return whether the expression is known to match this minion."""
         return minion in self._sets.get(expression, ())
 
     async def ensure(self, expressions: Iterable[str]) -> None:
-        """Return when all of the expressions have been expanded, at most :data:`RENEW_SECONDS` ago."""
+        """Expand those of the expressions whose sets are missing or outdated."""
         now = self._clock()
         for expression in expressions:
             self._wanted_at[expression] = now
@@ -45,15 +45,18 @@ class TargetSets:
                 await self._expand(expression)
 
     def want(self, expressions: Iterable[str]) -> None:
-        """Note that somebody's permissions still hold these expressions."""
+        """Mark these expressions as used, so that they are kept."""
         self._wanted_at.update(dict.fromkeys(expressions, self._clock()))
 
     def invalidate(self) -> None:
-        """Note that keys or grains changed: the next :meth:`renew` reads everything anew."""
+        """Mark all sets as outdated, after keys or grains changed."""
         self._changed_at = self._clock()
 
     async def renew(self) -> bool:
-        """Expand again what is due; forget what nobody wants. Return whether a set changed."""
+        """Expand outdated expressions again and drop unused ones.
+
+        :return: whether a set changed
+        """
         now = self._clock()
         changed = False
         for expression, wanted in list(self._wanted_at.items()):
@@ -74,12 +77,12 @@ class TargetSets:
         try:
             found = frozenset(await self._match(expression))
         except ApiError as error:
-            # A wrong expression in external_auth allows nothing. A store that fails for a moment says nothing about
-            # what was known before; that is kept until it answers again.
+            # An invalid expression in external_auth allows nothing. If a store fails, the old set stays until the store
+            # answers again.
             log.warning("the target %r of an auth list could not be expanded: %s", expression, error.message)
             found = before if error.retryable and before is not None else frozenset()
         except Exception:
-            # Salt's matching fails in many ways; one expression's trouble must not keep the others as they were.
+            # Salt's matching raises many kinds of exceptions. One bad expression must not stop the others' renewal.
             log.exception("the target %r of an auth list could not be expanded", expression)
             found = frozenset()
         self._sets[expression] = found

@@ -1,4 +1,4 @@
-"""What strangers may do is counted: guessing passwords is slow, and so is handing over webhooks without a token."""
+"""Limit what clients may do without a valid token: failed logins and webhooks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from weakref import WeakValueDictionary
 from ...errors import ApiError
 
 WINDOW_SECONDS = 60.0
-DELAY_STEP = 0.1  # seconds that each failure of a name over the bound adds to its next login
-MOST_DELAY = 3.0
+DELAY_STEP = 0.1  # seconds that each failure of a name beyond the limit adds to its next login
+MAX_DELAY = 3.0
 ANYWHERE = "*"
-MOST_KEYS = 10_000  # counters kept; beyond that the oldest are dropped, so that a flood cannot fill the memory
+MAX_KEYS = 10_000  # counters in memory; the oldest are dropped, so that a flood cannot fill the memory
 
 
 class LoginThrottle:
-    """Refuses logins of who failed too often within a minute.
+    """Refuses logins after too many failures within a minute.
 
-    There is no bound per name alone: a stranger must not be able to lock ``admin`` out.
+    There is no limit per name alone, or anybody could lock ``admin`` out.
 
     :param per_name: failures a minute per (address, name)
     :param per_address: failures a minute per address
     :param clock: seconds, monotonic
-    :param at_once: logins that Salt checks at the same time
+    :param at_once: the maximum of logins that Salt checks at the same time
     """
 
     def __init__(self, *, per_name: int, per_address: int, clock: Callable[[], float], at_once: int = 4) -> None:
@@ -33,20 +33,23 @@ class LoginThrottle:
         self._each = max(1, at_once // 2)
         self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self.suspects = asyncio.Semaphore(1)
-        """Held while Salt is asked about a token from where too many wrong ones came."""
+        """Held while Salt checks a token from an address that sent too many invalid ones."""
         self._most = {2: per_name, 1: per_address}
         self._per_name = per_name
         self._clock = clock
         self._failures: dict[tuple[str, ...], deque[float]] = {}
 
     def check(self, address: str, name: str) -> None:
-        """Raise ``too_many``, with the seconds to wait, for who failed too often."""
+        """Refuse a login after too many failures.
+
+        :raises ApiError: ``too_many``, with the seconds to wait in ``retry_after``
+        """
         fault = self.fault(address, name)
         if fault is not None:
             raise fault
 
     def fault(self, address: str, name: str) -> ApiError | None:
-        """Return what :meth:`check` raises."""
+        """Return the error that :meth:`check` raises, or None."""
         now = self._clock()
         for key in ((address, name), (address,)):
             failures = self._recent(key, now)
@@ -58,11 +61,13 @@ class LoginThrottle:
 
     @asynccontextmanager
     async def turn(self, address: str) -> AsyncIterator[None]:
-        """Wait for a turn to have a password checked; :meth:`check` is to be asked again once it is had. Otherwise
-        hundreds of guesses sent at once would all be let through before the first of them has failed.
+        """Wait for a turn to check a password.
 
-        One address has half of all turns at most, and waits for them apart: PAM takes seconds to refuse a password, and
-        a stranger who goes on guessing would keep everybody from logging in.
+        Call :meth:`check` again inside the turn. Otherwise hundreds of guesses sent together would all pass before the
+        first of them fails.
+
+        One address gets at most half of the turns, and has its own queue. PAM takes seconds to refuse a password, so
+        a client that keeps guessing would block all other logins.
         """
         place = self._places.get(address)
         if place is None:
@@ -71,10 +76,12 @@ class LoginThrottle:
             yield
 
     def delay(self, name: str) -> float:
-        """Return how many seconds a login of this name has to wait, wherever it comes from: guessing from many
-        addresses is slowed down, and its owner can still log in."""
+        """Return the seconds that a login of this name has to wait, from any address.
+
+        This slows down guessing from many addresses, and the owner can still log in.
+        """
         failures = len(self._recent((ANYWHERE, name, ""), self._clock()))
-        return min(MOST_DELAY, DELAY_STEP * max(0, failures - self._per_name))
+        return min(MAX_DELAY, DELAY_STEP * max(0, failures - self._per_name))
 
     def failed(self, address: str, name: str) -> None:
         """Count a failure."""
@@ -82,11 +89,11 @@ class LoginThrottle:
         for key in ((address, name), (address,), (ANYWHERE, name, "")):
             self._failures[key] = self._recent(key, now)
             self._failures[key].append(now)
-        while len(self._failures) > MOST_KEYS:
+        while len(self._failures) > MAX_KEYS:
             self._failures.pop(next(iter(self._failures)))
 
     def _recent(self, key: tuple[str, ...], now: float) -> deque[float]:
-        # Asking keeps nothing: names that are refused for their address must not fill the memory.
+        # This stores nothing, so names from a refused address cannot fill the memory.
         failures = self._failures.get(key, deque())
         while failures and failures[0] <= now - WINDOW_SECONDS:
             failures.popleft()
@@ -94,10 +101,10 @@ class LoginThrottle:
 
 
 class Pace:
-    """So many acts a second on average, and some more at once: what is beyond waits for its turn.
+    """Spaces actions: a number per second on average, and a burst after a pause.
 
-    :param per_second: acts
-    :param burst: acts that need not wait after a pause
+    :param per_second: the average number of actions
+    :param burst: the number of actions that need not wait after a pause
     :param clock: seconds, monotonic
     """
 
@@ -108,16 +115,16 @@ class Pace:
         self._next = float("-inf")
 
     def wait(self) -> float:
-        """Count an act, and return the seconds after which the next one has its turn."""
+        """Count an action, and return the seconds until the next one may happen."""
         now = self._clock()
         self._next = max(self._next, now - self._burst_seconds) + self._step
         return max(0.0, self._next - now)
 
 
 class Rate:
-    """So many acts a second for each address, and not more at once.
+    """Refuses more than a number of actions per second and address.
 
-    :param per_second: acts
+    :param per_second: the maximum
     :param clock: seconds, monotonic
     """
 
@@ -127,7 +134,10 @@ class Rate:
         self._acts: dict[str, deque[float]] = {}
 
     def take(self, address: str) -> None:
-        """Count an act; raise ``too_many``, with the seconds to wait, where it is one too many."""
+        """Count an action.
+
+        :raises ApiError: ``too_many``, with the seconds to wait in ``retry_after``
+        """
         now = self._clock()
         acts = self._acts.setdefault(address, deque())
         while acts and acts[0] <= now - 1.0:
@@ -136,5 +146,5 @@ class Rate:
             wait = round(acts[0] + 1.0 - now, 2)
             raise ApiError("too_many", f"more than {self._most} a second", {"limit": "hooks", "retry_after": wait})
         acts.append(now)
-        while len(self._acts) > MOST_KEYS:
+        while len(self._acts) > MAX_KEYS:
             self._acts.pop(next(iter(self._acts)))

@@ -148,9 +148,9 @@ class _Steps:
                 if turns.is_over:
                     turns.again(self._share, self)
                     return
-        except Exception as fault:  # noqa: BLE001 - whoever waits raises it
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
             if not done.done():
-                done.set_exception(fault)
+                done.set_exception(error)
         else:
             if not done.done():
                 done.set_result(None)

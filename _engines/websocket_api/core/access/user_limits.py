@@ -1,4 +1,4 @@
-"""What one user may have at once, over all connections: each of these costs time at every event, or for long."""
+"""Limits for one user over all connections, on things that cost time at every event or for long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Hashable
 from ...errors import ApiError
 from ...fair_share import Share
 
-MINIONS_IN_PATTERN = 100  # minions or jobs that a filter names by id count as one pattern: to look them up is cheap
+MINIONS_IN_PATTERN = (
+    100  # minions or jobs that a filter names by id count as one pattern, because finding them is cheap
+)
 
 
 class Hold:
@@ -21,18 +23,18 @@ class Hold:
         self._key = key
 
     def end(self) -> None:
-        """Give it back; further calls do nothing."""
+        """Release the hold. Further calls do nothing."""
         quota, self._quota = self._quota, None
         if quota is not None:
             quota.give_back(self._share, self._count, self._key)
 
 
 class Quota:
-    """How much of one kind each user has.
+    """Counts what each user holds of one kind.
 
-    :param limit: the option
-    :param most: for one user
-    :param what: for the message
+    :param limit: the name of the option
+    :param most: the maximum for one user
+    :param what: the plural noun for error messages
     """
 
     def __init__(self, limit: str, most: int, what: str) -> None:
@@ -43,14 +45,14 @@ class Quota:
         self._keys: Counter[tuple[Share, Hashable]] = Counter()
 
     def held(self, share: Share) -> int:
-        """Return how much a user has."""
+        """Return how much a user holds."""
         return self._held[share]
 
     def take(self, share: Share, count: int = 1, key: Hashable = None) -> Hold:
-        """Hold some more; one thing by itself may be of any size.
+        """Hold some more. A single hold may exceed the maximum, so that one large filter is possible.
 
-        :param key: what is held under an equal key already counts once
-        :raises ApiError: too_many
+        :param key: holds with an equal key count once
+        :raises ApiError: ``too_many``
         """
         counted = key is None or not self._keys[share, key]
         if counted and self._held[share] and self._held[share] + count > self._most:
@@ -63,7 +65,7 @@ class Quota:
         return Hold(self, share, count, key)
 
     def give_back(self, share: Share, count: int, key: Hashable) -> None:
-        """Hold that much less; what is held under an equal key elsewhere stays."""
+        """Release a hold. Other holds with an equal key stay."""
         if key is not None:
             self._keys[share, key] -= 1
             if self._keys[share, key]:
@@ -75,7 +77,7 @@ class Quota:
 
 
 class UserLimits:
-    """The limits of every user; the options of the same names say more."""
+    """The limits of each user. The options have the same names."""
 
     def __init__(
         self,
@@ -88,9 +90,9 @@ class UserLimits:
 
 
 def weight(texts: int, ids: int = 0) -> int:
-    """Return for how many patterns a filter counts.
+    """Return the number of patterns that a filter counts as.
 
-    :param texts: tags and function patterns
-    :param ids: minions and jobs
+    :param texts: the number of tags and function patterns
+    :param ids: the number of minions and jobs
     """
     return max(1, texts) + ids // MINIONS_IN_PATTERN

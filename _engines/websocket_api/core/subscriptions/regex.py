@@ -7,6 +7,7 @@ so the bounds here are fixed numbers and need no clock.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ...errors import ApiError
 
@@ -50,7 +51,7 @@ class Expressions:
         return len(text) <= MAX_TAG and any(search(text) for search in self._searches)
 
 
-def _compile(pattern: str, path: str) -> re2._Regexp:
+def _compile(pattern: str, path: str) -> Any:
     if re2 is None:
         raise _error(path, "cannot be a regular expression: the master lacks the Python package google-re2; install it")
     if len(pattern) > MAX_PATTERN:

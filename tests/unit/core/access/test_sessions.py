@@ -214,7 +214,7 @@ async def test_a_token_that_had_expired_before_it_came_is_remembered_too() -> No
 
 async def test_only_the_latest_expired_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """What strangers or years bring must not fill the memory."""
-    monkeypatch.setattr("websocket_api.core.access.sessions.MOST_EXPIRED", 2)
+    monkeypatch.setattr("websocket_api.core.access.sessions.MAX_EXPIRED", 2)
     house = House()
     house.salt.over = True
     for letter in "abc":

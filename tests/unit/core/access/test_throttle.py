@@ -64,7 +64,7 @@ def test_failures_are_forgotten_after_a_minute() -> None:
 
 def test_memory_is_bounded_however_many_names_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither failures nor refused attempts fill the memory."""
-    monkeypatch.setattr(throttle, "MOST_KEYS", 10)
+    monkeypatch.setattr(throttle, "MAX_KEYS", 10)
     guard = failing(Time(), 6)
     for number in range(100):
         refused(guard, name=f"name{number}")
