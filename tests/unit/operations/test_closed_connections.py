@@ -1,4 +1,4 @@
-"""What happens to a request whose connection or token ends while it is under way."""
+"""Requests whose connection or token ends while they run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OVER = ApiError("unauthenticated", "the token was revoked")
 
 
 class Store:
-    """A job cache that is asked while something else happens."""
+    """A job cache that calls something while it is read."""
 
     def __init__(self, meanwhile: Any) -> None:
         self.meanwhile = meanwhile
@@ -27,24 +27,24 @@ class Store:
         return {"kind": "job", "reported_by": None, "load": load, "returns": {}}
 
 
-def test_nobody_waits_for_a_connection_that_is_gone() -> None:
-    """Who sends a long request and hangs up leaves nothing behind that waits."""
+def test_a_caller_that_has_left_waits_for_nothing() -> None:
+    """A client that sends a long request and hangs up leaves nothing that waits."""
     connection = Asking(World()).client.connection
     connection.release()
     with pytest.raises(ApiError), connection.waiting(asyncio.Future(loop=asyncio.new_event_loop())):
         pytest.fail("it waits")
 
 
-def test_a_login_that_comes_too_late_holds_no_session() -> None:
-    """The connection went while the password was checked: the session is forgotten like any unused one."""
+def test_a_login_after_the_client_left_holds_no_session() -> None:
+    """The client left while its password was checked: the session is forgotten like any unused one."""
     asking = Asking(World(), "test.ping")
     asking.client.connection.release()
     asking.client.connection.set_session(asking.session)
     assert asking.session.held == 0
 
 
-async def test_a_subscription_of_a_connection_that_went_is_not_kept() -> None:
-    """It went while the job was looked up."""
+async def test_a_subscription_of_a_closed_connection_is_not_kept() -> None:
+    """The client left while the job was read from the job cache."""
     asking = Asking(World(), "test.ping")
     asking.services.job_cache = Store(asking.client.connection.release)
     call = asking.call(subscription="job", jid=JID)
@@ -55,8 +55,8 @@ async def test_a_subscription_of_a_connection_that_went_is_not_kept() -> None:
     assert (asking.session.held, asking.client.connection.subscriptions) == (0, {})
 
 
-async def test_a_subscription_whose_token_ended_meanwhile_is_told_so() -> None:
-    """It never starts, and its client learns why."""
+async def test_a_subscription_whose_token_ended_meanwhile_ends() -> None:
+    """It never starts, and its client receives the reason."""
     asking = Asking(World(), "test.ping")
 
     def revoke() -> None:
@@ -72,8 +72,8 @@ async def test_a_subscription_whose_token_ended_meanwhile_is_told_so() -> None:
     assert asking.client.connection.subscriptions == {}
 
 
-async def test_get_event_tells_nothing_more_when_its_token_has_ended() -> None:
-    """The token may have come with this message alone, on a connection that lives on."""
+async def test_get_event_returns_no_event_after_its_token_ended() -> None:
+    """The token may belong to this message alone, while the connection stays open."""
     asking = Asking(World(), "test.ping", ".*")
     waiting = asyncio.ensure_future(events.get_event(asking.call(tag="my/", wait=5)))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""What every request has in common: how it is read, who asks, how it is answered, and what is written down."""
+"""Every request: how it is parsed, authenticated and answered, and its line of the audit log."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ async def refused(talker: Talker, kind: str, **fields: Any) -> Refused:
 
 @pytest.mark.parametrize("number", [0, -5, 2**53 - 1, "mine", ""])
 async def test_a_reply_carries_the_id_of_its_request(number: Any) -> None:
-    """So that replies may come in any order."""
+    """Replies may come in any order."""
     talker = await Engine().user()
     reply = await talker.raw({"type": "ping", "id": number})
     assert (reply["id"], reply["type"], set(reply["result"])) == (number, "result", {"time", "version", "epoch"})
 
 
 async def test_without_id_the_reply_is_the_bare_result() -> None:
-    """As this API's first clients expect it."""
+    """The first clients of this API expect it."""
     talker = await Engine().user()
     reply = await talker.raw({"type": "ping"})
     SCHEMAS.validate_result("ping", reply)
 
 
 async def test_without_id_an_error_is_bare_too() -> None:
-    """It has the code as ``error``."""
+    """Its ``error`` is the code."""
     reply = await Talker(Engine()).raw({"type": "ping"})
     SCHEMAS.validate_frame("bare_error", reply)
     assert reply["error"] == "unauthenticated"
@@ -64,8 +64,8 @@ BAD: dict[str, tuple[Any, str, Any]] = {
 
 
 @pytest.mark.parametrize(("message", "code", "number"), BAD.values(), ids=BAD)
-async def test_a_bad_message_costs_its_sender_an_error_reply(message: Any, code: str, number: Any) -> None:
-    """And nothing else: the next message is answered as ever."""
+async def test_a_bad_message_gets_an_error_reply(message: Any, code: str, number: Any) -> None:
+    """Nothing else happens: the next message is answered as usual."""
     talker = await Engine().user()
     reply = await talker.raw(message)
     if number is None:
@@ -78,14 +78,14 @@ async def test_a_bad_message_costs_its_sender_an_error_reply(message: Any, code:
     await talker.ask("ping")
 
 
-async def test_all_faults_of_a_message_are_named() -> None:
-    """With their places, so that a client's author mends them in one go."""
-    fault = await refused(await Engine().user(), "cmd", method="test.ping", pattern="*", args={}, kwargs=[])
-    assert {detail["path"] for detail in fault.error["details"]} == {"/args", "/kwargs"}
+async def test_all_faults_of_a_message_are_listed() -> None:
+    """Each has its path, so that a client's author can fix all of them at once."""
+    error = await refused(await Engine().user(), "cmd", method="test.ping", pattern="*", args={}, kwargs=[])
+    assert {detail["path"] for detail in error.error["details"]} == {"/args", "/kwargs"}
 
 
-async def test_an_id_can_be_used_again_when_its_reply_has_come() -> None:
-    """Not before: the two replies could not be told apart."""
+async def test_an_id_can_be_used_again_after_its_reply() -> None:
+    """Before, the two replies could not be distinguished."""
     engine = Engine()
     talker = await engine.user()
     waiting = talker.send({"type": "get_event", "id": 7, "wait": 5})
@@ -99,23 +99,23 @@ async def test_an_id_can_be_used_again_when_its_reply_has_come() -> None:
     assert (await talker.raw({"type": "ping", "id": 7}))["type"] == "result"
 
 
-async def test_requests_in_flight_are_bounded() -> None:
-    """Those without id count too; when one is answered there is room again."""
+async def test_requests_in_flight_are_limited() -> None:
+    """Requests without an id count too; a reply makes room again."""
     engine = Engine(limits={"commands_per_connection": 2})
     talker = await engine.user()
     messages = ({"type": "get_event", "wait": 5}, {"type": "get_event", "id": "x", "wait": 5})
     running = [task for task in map(talker.send, messages) if task is not None]
     await asyncio.sleep(0)
-    fault = await refused(talker, "ping")
-    assert (fault.code, fault.error["retryable"]) == ("too_many", True)
-    assert fault.error["details"] == {"limit": "commands_per_connection"}
+    error = await refused(talker, "ping")
+    assert (error.code, error.error["retryable"]) == ("too_many", True)
+    assert error.error["details"] == {"limit": "commands_per_connection"}
     engine.world.fire("my/x")
     await asyncio.gather(*running)
     assert talker.connection.commands == 0
 
 
 async def test_replies_may_come_in_any_order() -> None:
-    """A long request does not hold up a short one."""
+    """A long request does not delay a short one."""
     engine = Engine()
     talker = await engine.user()
     later = talker.start("get_event", wait=5)
@@ -126,36 +126,36 @@ async def test_replies_may_come_in_any_order() -> None:
 
 
 async def test_an_answer_larger_than_the_outbox_is_an_error() -> None:
-    """It could never be sent."""
+    """Such a reply could never be sent."""
     engine = Engine(limits={"outbox_bytes": 2000})
     engine.commands.answers["test.echo"] = "x" * 3000
-    fault = await refused(await engine.user(), "cmd", fun="test.echo", tgt="db", mode="sync")
-    assert fault.code == "too_large"
+    error = await refused(await engine.user(), "cmd", fun="test.echo", tgt="db", mode="sync")
+    assert error.code == "too_large"
 
 
-# Faults
+# Errors
 
 
 async def test_a_fault_of_ours_hides_what_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    """The sender learns that it is our fault and may try again; the log has the traceback."""
+    """The sender learns that the fault is the engine's and may try again; the log has the traceback."""
     engine = Engine()
     engine.commands.fault = RuntimeError("the password is hunter2")
-    fault = await refused(await engine.user(), "cmd", fun="test.ping", tgt="*")
-    assert (fault.code, fault.error["retryable"]) == ("internal", True)
-    assert "hunter2" not in str(fault.error)
+    error = await refused(await engine.user(), "cmd", fun="test.ping", tgt="*")
+    assert (error.code, error.error["retryable"]) == ("internal", True)
+    assert "hunter2" not in str(error.error)
     assert "hunter2" in caplog.text
 
 
-async def test_a_fault_of_the_master_is_passed_on() -> None:
-    """What Salt denies is denied in its own words, and whether to try again is said."""
+async def test_an_error_of_the_master_is_passed_on() -> None:
+    """The reply has Salt's own message, and says whether to try again."""
     engine = Engine()
     engine.commands.fault = ApiError("master_unavailable", "the master does not answer")
-    fault = await refused(await engine.user(), "cmd", fun="test.ping", tgt="*")
-    assert (fault.code, fault.error["retryable"]) == ("master_unavailable", True)
+    error = await refused(await engine.user(), "cmd", fun="test.ping", tgt="*")
+    assert (error.code, error.error["retryable"]) == ("master_unavailable", True)
 
 
-async def test_at_the_end_what_is_in_flight_is_answered() -> None:
-    """With an error that says that the client may ask again."""
+async def test_requests_in_flight_are_answered_when_the_engine_stops() -> None:
+    """The error says that the client may try again; new requests are refused."""
     engine = Engine()
     talker = await engine.user()
     running = talker.send({"type": "get_event", "id": 7, "wait": 100})
@@ -169,8 +169,8 @@ async def test_at_the_end_what_is_in_flight_is_answered() -> None:
     assert (await refused(talker, "ping")).code == "master_unavailable"
 
 
-async def test_a_request_that_was_cut_off_beginsnullcontext() -> None:
-    """No frame follows a reply that says that there is no subscription."""
+async def test_a_refused_subscription_starts_nothing() -> None:
+    """No frame follows an error reply."""
     engine = Engine()
     engine.commands.fault = ApiError("forbidden", "no")
     talker = await engine.user()
@@ -178,17 +178,17 @@ async def test_a_request_that_was_cut_off_beginsnullcontext() -> None:
     assert (talker.connection.subscriptions, talker.frames) == ({}, [])
 
 
-# Who asks
+# Authentication
 
 
-async def test_who_has_not_logged_in_is_refused() -> None:
-    """Everything but the login itself."""
+async def test_without_a_login_every_request_is_refused() -> None:
+    """Only the login itself is public."""
     for kind in ("ping", "whoami", "describe", "logout", "list_jobs", "list_minions"):
         assert (await refused(Talker(Engine()), kind)).code == "unauthenticated"
 
 
 async def test_a_message_may_carry_its_own_token() -> None:
-    """It counts for that message only, and does not change whose connection it is."""
+    """It counts for that message only; the connection keeps its user."""
     engine = Engine(ann=[".*"], bob=["test.ping"])
     ann, token = await engine.user("ann"), engine.accounts.give("bob")
     assert (await ann.ask("whoami", token=token))["user"] == "bob"
@@ -196,7 +196,7 @@ async def test_a_message_may_carry_its_own_token() -> None:
 
 
 async def test_a_token_of_a_message_meets_the_auth_deadline() -> None:
-    """Who sends a good token with each message need not log in; others do."""
+    """A client that sends a valid token with each message need not log in."""
     engine = Engine()
     talker = Talker(engine)
     with pytest.raises(Refused):
@@ -207,15 +207,15 @@ async def test_a_token_of_a_message_meets_the_auth_deadline() -> None:
     assert (await refused(talker, "ping")).code == "unauthenticated"
 
 
-async def test_a_token_that_ended_is_refused() -> None:
-    """To the second."""
+async def test_an_expired_token_is_refused() -> None:
+    """It ends at the second of its ``expire``."""
     engine = Engine()
     talker = await engine.user()
     engine.world.time.pass_(1000)
     assert (await refused(talker, "ping")).code == "token_expired"
 
 
-# What is written down
+# The audit log
 
 
 @pytest.fixture
@@ -253,10 +253,10 @@ ACTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("kind", "fields", "line"), ACTS.values(), ids=ACTS)
-async def test_each_act_leaves_one_line_without_arguments(
+async def test_each_action_writes_one_line_without_arguments(
     audited: Any, kind: str, fields: dict[str, Any], line: str
 ) -> None:
-    """Who, from where, what, on what, and with which outcome; no argument and no token."""
+    """The line has user, address, operation, target and outcome; no argument and no token."""
     engine = Engine()
     talker = await engine.user()
     before = len(audited())
@@ -267,8 +267,8 @@ async def test_each_act_leaves_one_line_without_arguments(
 
 
 @pytest.mark.parametrize("kind", ["ping", "whoami", "list_jobs", "list_minions", "describe"])
-async def test_who_only_looks_leaves_no_line(audited: Any, kind: str) -> None:
-    """The log is about acts."""
+async def test_reading_writes_no_line(audited: Any, kind: str) -> None:
+    """The audit log is about actions."""
     talker = await Engine().user()
     before = len(audited())
     await talker.ask(kind)
@@ -276,16 +276,16 @@ async def test_who_only_looks_leaves_no_line(audited: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize(("password", "outcome"), [("right", "ok"), (SECRET, "unauthenticated")])
-async def test_a_login_leaves_a_line(audited: Any, password: str, outcome: str) -> None:
-    """Also a refused one: the name that was tried, never the password or the token."""
+async def test_a_login_writes_a_line(audited: Any, password: str, outcome: str) -> None:
+    """A refused one too: with the name that was tried, never with the password or the token."""
     talker = Talker(Engine())
     with pytest.raises(Refused) if outcome != "ok" else nullcontext():
         await talker.ask("auth", username="ann", password=password)
     assert audited() == [f"user=ann eauth=pam address=127.0.0.1 operation=auth outcome={outcome}"]
 
 
-async def test_a_refused_act_leaves_a_line(audited: Any) -> None:
-    """What Salt denies is worth knowing."""
+async def test_a_refused_action_writes_a_line(audited: Any) -> None:
+    """Operators want to know what Salt denied."""
     engine = Engine()
     engine.commands.fault = ApiError("forbidden", "no")
     talker = await engine.user()
@@ -293,8 +293,8 @@ async def test_a_refused_act_leaves_a_line(audited: Any) -> None:
     assert audited()[-1].endswith("operation=cmd fun=cmd.run tgt=* outcome=forbidden")
 
 
-async def test_an_act_that_the_end_cut_off_says_so(audited: Any) -> None:
-    """It is no fault of ours."""
+async def test_an_action_that_the_end_canceled_says_so(audited: Any) -> None:
+    """The outcome is not an internal fault."""
     engine = Engine()
     talker = await engine.user()
     running = talker.send({"type": "cmd", "fun": "test.ping", "tgt": "*", "mode": "sync"})
@@ -319,8 +319,8 @@ async def test_an_act_that_the_end_cut_off_says_so(audited: Any) -> None:
         ("x" * 1000, "tgt=" + "x" * 256 + "..."),
     ],
 )
-async def test_no_value_can_look_like_a_line_or_a_field(audited: Any, tgt: Any, written: str) -> None:
-    """Whatever a client sends stays one word of one line."""
+async def test_no_value_can_forge_a_line_or_a_field(audited: Any, tgt: Any, written: str) -> None:
+    """Every value from a client stays one word of one line."""
     engine = Engine()
     if isinstance(tgt, str):
         engine.sets[tgt] = ["db"]
@@ -330,8 +330,8 @@ async def test_no_value_can_look_like_a_line_or_a_field(audited: Any, tgt: Any, 
     assert len(line.splitlines()) == 1
 
 
-async def test_a_name_that_was_tried_cannot_forge_a_line(audited: Any) -> None:
-    """Names come from strangers."""
+async def test_a_tried_name_cannot_forge_a_line(audited: Any) -> None:
+    """Such a name comes from a client without a login."""
     talker = Talker(Engine())
     await refused(talker, "auth", username="x\nuser=root", password="y")
     (line,) = audited()

@@ -1,4 +1,4 @@
-"""Which requests the doors over HTTP take, and that all of them are described (schemas/http.json)."""
+"""The paths of all protocols: what they serve, which need a login, and that schemas/http.json describes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VALUES = {
     "batch": "961155434991616",
     "request": "961155434995712",
 }
-"""What stands in a path for a part that varies."""
+"""Values for the variable parts of paths."""
 
 
 PUBLIC = {
@@ -72,7 +72,7 @@ def test_no_handler_skips_the_login_of_the_base() -> None:
 
 
 def serving(path: str, among: list[Rule]) -> Rule | None:
-    """Return the rule that a path leads to."""
+    """Return the rule that serves a path."""
     sample = re.sub(r"{(\w+)}", lambda part: VALUES[part[1]], path)
     line, headers = RequestStartLine("GET", sample, "HTTP/1.1"), HTTPHeaders({"Host": "master"})
     connection = SimpleNamespace(context=None)
@@ -81,7 +81,7 @@ def serving(path: str, among: list[Rule]) -> Rule | None:
 
 
 def methods(handler: Any) -> set[str]:
-    """Return the methods that a handler takes, but for HEAD and OPTIONS, which describe others."""
+    """Return the methods that a handler serves, without HEAD and OPTIONS."""
     return {
         name
         for name in ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -90,7 +90,7 @@ def methods(handler: Any) -> set[str]:
 
 
 def test_every_described_request_is_served() -> None:
-    """By a handler that takes this method on this path."""
+    """Its path has a handler with this method."""
     among, missing = rules(), set()
     for name in SCHEMAS.requests:
         method, path = name.split(" ")
@@ -101,7 +101,7 @@ def test_every_described_request_is_served() -> None:
 
 
 def test_every_served_request_is_described() -> None:
-    """Each rule by some path, each method of its handler on some path that leads to the handler."""
+    """Each rule has a described path, and each method of its handler is described on such a path."""
     among = rules()
     unused, undescribed = list(among), {rule.target: methods(rule.target) for rule in among}
     for name in SCHEMAS.requests:
@@ -114,8 +114,8 @@ def test_every_served_request_is_described() -> None:
     assert {handler.__name__: names for handler, names in undescribed.items() if names} == {}
 
 
-def test_a_handler_takes_the_parts_of_its_path_with_each_of_its_methods() -> None:
-    """One that did not would be a fault of ours to whoever tries that method there."""
+def test_each_method_of_a_handler_accepts_the_parts_of_its_path() -> None:
+    """Otherwise a client that tries that method would get an internal error."""
     for rule in rules():
         parts = [""] * rule.matcher.regex.groups  # type: ignore[attr-defined]
         for method in methods(rule.target):

@@ -1,4 +1,4 @@
-"""Who may connect: addresses, host names and origins of a request (protocols/http/access.py)."""
+"""The rules for addresses, host names and origins (protocols/http/access.py)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def request(
 
 
 def access(**options: Any) -> Access:
-    """Return what these options decide by."""
+    """Return the rules of these options."""
     return Access(Settings(**options))
 
 
@@ -46,7 +46,7 @@ def access(**options: Any) -> Access:
     ],
 )
 def test_a_client_is_the_first_address_that_is_no_trusted_proxy(peer: str, forwarded: str | None, client: str) -> None:
-    """Read from the right; anything further left may be invented."""
+    """The header is read from the right; the client may have invented everything further left."""
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     assert access(trusted_proxies=("10.9.9.0/24",)).client(request(headers, peer=peer)) == client
 
@@ -64,14 +64,14 @@ def test_a_client_is_the_first_address_that_is_no_trusted_proxy(peer: str, forwa
     ],
 )
 def test_allow_from_admits_its_networks_only(address: str, admitted: bool) -> None:
-    """Also IPv4 addresses in IPv6's form; what is no address is refused."""
+    """IPv4 addresses in IPv6 form count too; invalid addresses are refused."""
     assert access(allow_from=("10.0.0.0/8", "fe80::/10")).admits(address) is admitted
     assert access().admits(address)
 
 
 @pytest.mark.parametrize(("peer", "admitted"), [("10.1.2.3", True), (PROXY, True), (OTHER, False)])
 def test_a_connection_is_admitted_by_its_peer(peer: str, admitted: bool) -> None:
-    """A proxy sends requests of clients that may be admitted."""
+    """A proxy is admitted, since its clients are checked themselves."""
     assert access(allow_from=("10.1.0.0/16",), trusted_proxies=(f"{PROXY}/32",)).admits_peer(peer) is admitted
 
 
@@ -95,7 +95,7 @@ def test_a_connection_is_admitted_by_its_peer(peer: str, admitted: bool) -> None
 def test_a_trusted_proxy_says_whether_its_client_uses_tls(
     peer: str, protocol: str, forwarded: str | None, tls: bool
 ) -> None:
-    """By `X-Forwarded-Proto`; nobody else is believed."""
+    """`X-Forwarded-Proto` of any other peer is ignored."""
     headers = {} if forwarded is None else {"X-Forwarded-Proto": forwarded}
     sent = request(headers, peer=peer, protocol=protocol)
     assert access(trusted_proxies=(f"{PROXY}/32",)).is_tls(sent) is tls
@@ -133,7 +133,7 @@ def test_a_trusted_proxy_says_whether_its_client_uses_tls(
     ],
 )
 def test_an_origin_is_ours_by_scheme_host_and_port(protocol: str, host: str, origin: str, same: bool) -> None:
-    """A page of http on the host of a server of https is another's, for whoever is in between may have written it."""
+    """An http page on the host of an https server is foreign: anybody on the network may have written it."""
     sent = request({"Origin": origin}, protocol=protocol, host=host)
     assert access().same_origin(origin, sent) is same
     assert access().admits_origin(origin, sent) is same
@@ -141,7 +141,7 @@ def test_an_origin_is_ours_by_scheme_host_and_port(protocol: str, host: str, ori
 
 
 def test_a_referer_counts_by_its_origin() -> None:
-    """Where a browser sends no Origin."""
+    """It is used if the browser sends no Origin."""
     assert access().from_our_page(request({"Referer": "http://salt:8000/a/page"}))
     assert not access().from_our_page(request({"Referer": "https://salt:8000/a/page"}))
     assert not access().from_our_page(request({"Referer": "http://[x/"}))
@@ -162,7 +162,7 @@ def test_a_referer_counts_by_its_origin() -> None:
     ],
 )
 def test_listed_pages_may_read_answers(listed: tuple[str, ...], origin: str | None, headers: dict[str, str]) -> None:
-    """As rest_tornado has it: `*` for everybody, without an Origin too, and a listed origin for itself."""
+    """As in rest_tornado: `*` for every page, without an Origin too, and a listed origin for itself."""
     found = access(cors_origin=listed).cors_headers(origin)
     allowed = found.pop("Access-Control-Allow-Origin", None)
     exposed = found.pop("Access-Control-Expose-Headers", None)
@@ -196,7 +196,7 @@ def test_listed_pages_may_read_answers(listed: tuple[str, ...], origin: str | No
     ],
 )
 def test_a_program_on_this_host_speaks_for_itself(peer: str, host: str, headers: dict[str, str], alone: bool) -> None:
-    """Not a proxy, and not a page that leads a name of its own to 127.0.0.1."""
+    """A proxy does not, nor does a page whose own name resolves to 127.0.0.1."""
     decided = access(allowed_hosts=("listed.example",))
     assert decided.speaks_for_itself(request(headers, peer=peer, host=host)) is alone
 
@@ -216,7 +216,7 @@ def test_a_program_on_this_host_speaks_for_itself(peer: str, host: str, headers:
     ],
 )
 def test_allowed_hosts_refuse_other_names(host: str, admitted: bool) -> None:
-    """Addresses and localhost are no names that a foreign page can lead here."""
+    """Addresses and localhost are allowed: no foreign page controls them."""
     refused = access(allowed_hosts=("Salt.Example.com",)).refusal(request(host=host))
     assert (refused is None) is admitted
     assert access().refusal(request(host=host)) is None

@@ -1,4 +1,4 @@
-"""What all handlers share: a fault of ours tells a stranger nothing, and the log no secret."""
+"""All handlers: a fault of the engine reveals nothing to clients, and the log holds no secret."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from websocket_api.settings import Settings
 
 
 class Broken(Responder):
-    """A handler with a fault that nobody foresaw."""
+    """A handler with an unexpected fault."""
 
     def get(self) -> None:
         """Fail."""
         raise RuntimeError("the inside")
 
 
-async def test_an_unforeseen_fault_is_told_without_the_inside_and_logged_without_the_query(caplog: Any) -> None:
-    """The stranger gets the error `internal`; the operator gets the traceback and the path, never a token."""
+async def test_an_unexpected_fault_is_answered_without_the_inside_and_logged_without_the_query(caplog: Any) -> None:
+    """The client receives the error `internal`; the log has the traceback and the path, never a token."""
     caplog.set_level(logging.DEBUG)
     settings = Settings()
     server = HTTPServer(application([("/broken", Broken)], settings))

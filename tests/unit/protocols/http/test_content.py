@@ -1,4 +1,4 @@
-"""What salt-api's clients send and get: nothing odd in it does more than cost its sender an error."""
+"""Content negotiation: every body is parsed by its type, or refused with an error."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ MERGED = f"a: &a {{{','.join(f'k{i}: 1' for i in range(200))}}}\nb: {{<<: [{','.
         ("Application/JSON; charset=utf-8", JSON),
     ],
 )
-def test_the_type_that_is_preferred_is_answered(header: str | None, kind: str) -> None:
-    """Accept, as RFC 9110 reads it; without one it is JSON."""
+def test_the_answer_has_the_preferred_type(header: str | None, kind: str) -> None:
+    """Accept counts as in RFC 9110; without it the answer is JSON."""
     assert content.accepted(header) == kind
 
 
 @pytest.mark.parametrize("header", ["image/png", "text/html", "application/json;q=0", "application/json;q=x"])
-def test_who_takes_neither_type_is_told(header: str) -> None:
-    """406, and nothing is done."""
+def test_a_client_that_accepts_neither_type_is_refused(header: str) -> None:
+    """The status is 406."""
     with pytest.raises(ApiError) as refused:
         content.accepted(header)
     assert refused.value.status == 406
@@ -78,8 +78,8 @@ def test_who_takes_neither_type_is_told(header: str) -> None:
         ),
     ],
 )
-async def test_a_body_is_read_by_its_type(body: bytes, header: str | None, value: Any) -> None:
-    """JSON, YAML, forms whose arguments are YAML, and plain text that is JSON if it can be."""
+async def test_a_body_is_parsed_by_its_type(body: bytes, header: str | None, value: Any) -> None:
+    """JSON, YAML, forms whose arguments are YAML, and plain text that is JSON if possible."""
     assert await content.read(body, header) == value
 
 
@@ -108,22 +108,22 @@ async def test_a_body_is_read_by_its_type(body: bytes, header: str | None, value
         (b"&".join(b"a=1" for _ in range(10_001)), FORM),
     ],
 )
-async def test_what_is_not_of_its_type_is_refused(body: bytes, header: str) -> None:
-    """One error; object tags construct nothing, and aliases cannot stand for more than a document may hold."""
+async def test_an_invalid_body_is_refused(body: bytes, header: str) -> None:
+    """Object tags construct nothing, and aliases cannot stand for more values than a document may hold."""
     with pytest.raises(ApiError) as refused:
         await content.read(body, header)
     assert (refused.value.code, refused.value.status) == ("bad_json", 400)
 
 
 async def test_an_unknown_type_is_refused() -> None:
-    """406, as rest_cherrypy answers."""
+    """The status is 406, as in rest_cherrypy."""
     with pytest.raises(ApiError) as refused:
         await content.read(b"x", "application/pdf")
     assert refused.value.status == 406
 
 
 def test_an_answer_in_yaml_holds_the_same_as_one_in_json() -> None:
-    """Whatever Salt returned."""
+    """Every value of Salt's is encoded, bytes too."""
     value = {"a": [1, None, float("nan")], "b": b"\xff", 3: {"c": "ä"}, "t": (1,)}
     as_json = json.loads(content.encoded(value, JSON))
     assert yaml.safe_load(content.encoded(value, YAML)) == as_json
