@@ -21,8 +21,8 @@ from websocket_api.protocols.http.console import Console
 from tests.unit.core.support import Time
 from tests.unit.operations.engine import MINIONS, Engine
 
-RECEIVE_BYTES = 4096  # of a client that does not read; of the engine's side, so little is sent to nobody
-SECONDS = 10.0  # that what must come at once may take on a loaded machine
+RECEIVE_BYTES = 4096  # buffers of a client that does not read, and of the engine's side
+SECONDS = 10.0  # deadline for what comes at once, on a loaded machine
 
 
 class LoopTime(Time):
@@ -82,7 +82,7 @@ class House:
         return peer
 
     async def make_batch(self) -> None:
-        """Have a batch with many requests, of which one is sent and never answered."""
+        """Create a batch with many requests, of which one is sent and never answered."""
         await self.engine.services.batches.maintenance.tick()
         with contextlib.closing(await self.websocket()) as peer:
             one = {"fun": "x.y", "tgt": "web*", "arg": ["f" * 1000]}
@@ -92,7 +92,10 @@ class House:
             self.batch = reply["result"]["id"]
 
     def fill(self, minions: int, size: int) -> None:
-        """Have minions with grains, and a job that all of them have answered, with so many bytes each."""
+        """Add minions with grains, and a job that all of them answer.
+
+        :param size: bytes of each minion's grains and return
+        """
         world, names = self.engine.world, [f"minion{number:05}" for number in range(minions)]
         world.fleet.read_keys(dict.fromkeys([*MINIONS, *names], "accepted"))
         world.fleet.read_grains({name: {"fill": "g" * size} for name in names})
@@ -101,7 +104,7 @@ class House:
         self.answer_again()
 
     def answer_again(self) -> None:
-        """Have all minions answer the job; that they did so before does not matter."""
+        """Make all minions answer the job again."""
         for answer in self.answers:
             self.engine.world.answer(*answer)
 
@@ -109,7 +112,7 @@ class House:
         """Wait until ``condition()`` is true."""
 
         async def wait() -> None:
-            while not condition():  # noqa: ASYNC110 - what is waited for sets no event
+            while not condition():  # noqa: ASYNC110 - the condition sets no event
                 await asyncio.sleep(0.001)
 
         try:
@@ -119,8 +122,8 @@ class House:
             raise AssertionError(f"{len(self.clients)} connections and {tasks} are left") from None
 
     async def alone(self) -> None:
-        """Wait until the server has noticed that everybody has left."""
-        tasks = 2  # this one, and the one in which the condition is looked at
+        """Wait until the server has noticed that all clients have left."""
+        tasks = 2  # this one, and the one that checks the condition
         server: Any = self.server
         await self.until(
             lambda: not server._connections and not len(self.clients) and len(asyncio.all_tasks()) <= tasks
@@ -129,12 +132,12 @@ class House:
 
     @property
     def held(self) -> int:
-        """How many requests wait behind the gate, for an answer of the master."""
+        """The number of requests that wait behind the gate for an answer of the master."""
         return len(self._held)
 
     @contextlib.contextmanager
     def gate(self) -> Iterator[None]:
-        """Have the master answer nothing until the end."""
+        """Delay all answers of the master until the block ends."""
         self._gate.clear()
         try:
             yield
@@ -156,7 +159,7 @@ class House:
 
 
 async def turns(number: int) -> None:
-    """Let the loop do what it can do now."""
+    """Let the event loop run its ready callbacks, this many times."""
     for _ in range(number):
         await asyncio.sleep(0)
 
@@ -178,7 +181,7 @@ class Peer:
     async def request(
         self, method: str, path: str, *, token: str | None = None, head: list[str] | None = None, body: bytes = b""
     ) -> None:
-        """Send a request whose length is said unless ``head`` says another one."""
+        """Send a request, with its Content-Length unless ``head`` has one."""
         lines = [f"{method} {path} HTTP/1.1", "Host: master", *(head or ())]
         if token is not None:
             lines.append(f"X-Auth-Token: {token}")
@@ -223,11 +226,11 @@ class Peer:
                 pass
 
     def close(self) -> None:
-        """Close; where something was not read, the system resets the connection."""
+        """Close; with unread data the system resets the connection."""
         self.socket.close()
 
     def reset(self) -> None:
-        """Have the system reset the connection."""
+        """Make the system reset the connection."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 

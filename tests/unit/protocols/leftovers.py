@@ -1,4 +1,4 @@
-"""A count of what clients leave behind: objects, bytes, timers, and cycles that only Python's collector finds."""
+"""Counts what clients leave behind: objects, bytes, timers, and cycles that only Python's collector finds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-WARM, ROUNDS = 1, 3  # rounds before the count, for what Python and tornado keep once, and rounds that are counted
-COUNTS = 4  # until one finds nothing: what is left behind is left each time, what a cache keeps is not
-SPARE_BYTES = 6000  # that may be more after these rounds, in which nine clients leave: the count itself takes half
+WARM, ROUNDS = 1, 3  # uncounted rounds, for what Python and tornado keep once, and counted rounds
+COUNTS = 4  # at most, until one finds nothing: a leak grows each time, a cache does not
+SPARE_BYTES = 6000  # allowed growth after these rounds, in which nine clients leave: the count itself needs half
 PLAIN = ("builtins.tuple", "builtins.dict", "builtins.list", "weakref.ReferenceType")
-"""What Python counts in odd ways, and what nobody leaves alone: where it is held, so are named objects or bytes."""
+"""Types that Python counts irregularly. They never leak alone: named objects or bytes leak with them."""
 
 
 class Count:
-    """What there is more after :meth:`begin` than before: objects, and bytes of all that Python allocates."""
+    """The growth between :meth:`begin` and :meth:`end`: objects, and all bytes that Python allocates."""
 
     def begin(self) -> None:
-        """Count what there is."""
+        """Count the present objects and bytes."""
         _forget_cancelled()
-        gc.collect()  # empties what Python itself keeps for later, too
+        gc.collect()  # empties Python's own free lists, too
         self._bytes = tracemalloc.get_traced_memory()[0]
         self._objects = Counter(map(type, gc.get_objects()))
 
@@ -46,7 +46,7 @@ class Count:
         more.clear()
         gc.collect()
         self.bytes = tracemalloc.get_traced_memory()[0] - self._bytes
-        """What has not come back, after the cycles were freed."""
+        """Bytes that were not freed, after the cycles were."""
 
 
 def _named(types: Counter[type]) -> dict[str, int]:
@@ -54,7 +54,7 @@ def _named(types: Counter[type]) -> dict[str, int]:
 
 
 def _forget_cancelled() -> None:
-    """Take cancelled timers out of the loop, which keeps a hundred at most, and nothing of what they would call."""
+    """Remove canceled timers from the loop, which keeps up to a hundred of them without their callbacks."""
     loop: Any = asyncio.get_running_loop()
     for timer in loop._scheduled:
         if timer.cancelled():
@@ -66,12 +66,12 @@ def _forget_cancelled() -> None:
 
 @contextlib.contextmanager
 def counted() -> Iterator[None]:
-    """Count without the collector; what there is already is passed over."""
+    """Count without the garbage collector, and ignore objects that exist already."""
     gc.collect()
     gc.disable()
     gc.freeze()
     tracemalloc.start()
-    logging.disable(logging.CRITICAL)  # pytest keeps what is logged
+    logging.disable(logging.CRITICAL)  # pytest keeps log records
     try:
         yield
     finally:
@@ -82,7 +82,7 @@ def counted() -> Iterator[None]:
 
 
 def timers() -> int:
-    """Return how many calls the loop will make later."""
+    """Return the number of timers of the loop."""
     loop: Any = asyncio.get_running_loop()
     return sum(not timer.cancelled() for timer in loop._scheduled)
 

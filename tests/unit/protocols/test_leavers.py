@@ -1,7 +1,7 @@
-"""A client that leaves leaves nothing behind: no object, no byte, whatever it did, on every protocol, at any moment.
+"""A client that leaves at any moment, on any protocol, leaves no object and no byte behind.
 
-What is left in a cycle is found by Python's collector only, which may not run for a long time; so it is switched off
-here, and what it would find counts as left behind.
+Objects in cycles are found by Python's garbage collector only, which may not run for a long time. So it is off here,
+and what it would find counts as left behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.unit.protocols.leaving import RECEIVE_BYTES, House, Peer, frame, list
 from tests.unit.protocols.leftovers import ROUNDS, counted, left_behind
 
 Client = Callable[[House], Awaitable[Peer]]
-"""Connects and does something; whoever called it leaves."""
+"""Connects and does something; the caller then leaves."""
 Moment = Callable[[House], object]
 
 KEPT_BYTES = 12_000  # of a job or session that the engine keeps
@@ -35,14 +35,14 @@ JOB = (
 SESSION = ("websocket_api.core.access.sessions.Session", "websocket_api.core.access.visibility.Viewer")
 MINIONS, RETURN_BYTES = 100, 9000
 OUTBOX_BYTES = 262_144  # less than the snapshots and the history
-LOOKED = 30  # turns of the loop in which the engine reads what was sent
+LOOP_TURNS = 30  # in which the engine reads what was sent
 BODY = b"x" * 1000
 LONG = "Content-Length: 300000"
 UPGRADE = [
     *("Upgrade: websocket", "Connection: Upgrade"),
     *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"),
 ]
-STRANGER = {"known": False}
+NO_TOKEN = {"known": False}
 SINCE = {"epoch": "epoch1", "seq": 0}
 FORM = ["Content-Type: application/x-www-form-urlencoded"]
 
@@ -62,7 +62,7 @@ def replaying(house: House) -> bool:
 
 
 def following(house: House) -> bool:
-    """Somebody has subscribed."""
+    """A client has subscribed."""
     return bool(subscriptions(house))
 
 
@@ -72,7 +72,7 @@ def waiting(house: House) -> bool:
 
 
 def stuck(house: House) -> bool:
-    """Something waits until its client reads."""
+    """Frames wait until their client reads."""
     return any(not connection.outbox.idle for connection in house.clients.all())
 
 
@@ -82,7 +82,7 @@ def held(house: House) -> bool:
 
 
 def closing(house: House) -> bool:
-    """Somebody is sent away, and does not read that."""
+    """A connection is being closed, and its client does not read."""
     return any(connection.outbox.closed for connection in house.clients.all())
 
 
@@ -95,7 +95,7 @@ def subscriptions(house: House) -> list[Any]:
     return [one for connection in house.clients.all() for one in connection.subscriptions.values()]
 
 
-# What clients do
+# Clients
 
 
 def raw(*data: bytes) -> Client:
@@ -125,7 +125,7 @@ def low(**fields: Any) -> dict[str, Any]:
 
 
 def native(*messages: Any, frames: bytes = b"", path: str = "/", known: bool = True) -> Client:
-    """Return a client that sends messages and does not read what comes."""
+    """Return a client that sends messages and reads nothing."""
 
     async def come(house: House) -> Peer:
         named = path.format(token=house.token, batch=house.batch)
@@ -144,7 +144,7 @@ def follow(subscription: str, **fields: Any) -> dict[str, Any]:
 
 
 async def changing(house: House) -> Peer:
-    """Follow all that there is, of which much changes while it waits for what is not read."""
+    """Subscribe to everything, which changes while the client reads nothing."""
     kinds = (
         *(follow("job", jid="*"), follow("job", jid=JID), follow("minions")),
         *(follow("batch"), follow("batch", batch="BATCH")),
@@ -158,7 +158,7 @@ async def changing(house: House) -> Peer:
 
 
 async def overflowing(house: House) -> Peer:
-    """Do not read more than may wait."""
+    """Leave more unread than may wait."""
     peer = await native(follow("job", jid="*"), follow("event"))(house)
     await house.until(lambda: len(subscriptions(house)) == 2)
     house.answer_again()
@@ -173,24 +173,24 @@ CLIENTS: dict[str, tuple[Client, Moment | None]] = {
     # A request that does not end
     "connect": (raw(), None),
     "mid-head": (raw(b"GET / HTT"), None),
-    "head that is none": (raw(b"\x00\xff\r\n\r\n"), nobody),
+    "invalid head": (raw(b"\x00\xff\r\n\r\n"), nobody),
     "head that is too long": (raw(b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000), nobody),
     "mid-body": (http("POST", "/", LONG, body=BODY * 100), None),
-    "mid-body of a stranger": (http("POST", "/login", LONG, body=BODY, **STRANGER), None),
+    "mid-body before a login": (http("POST", "/login", LONG, body=BODY, **NO_TOKEN), None),
     "mid-body, nowhere": (http("POST", "/nowhere", LONG, body=BODY), None),
     "mid-body of a method that is refused": (http("PATCH", "/login", LONG, body=BODY), None),
-    "mid-body without a token": (http("POST", "/minions", LONG, body=BODY, **STRANGER), None),
+    "mid-body without a token": (http("POST", "/minions", LONG, body=BODY, **NO_TOKEN), None),
     "mid-body of a stream": (http("GET", "/events", LONG, body=BODY), None),
     "mid-body of a handshake": (http("GET", "/", *UPGRADE, LONG, body=BODY), None),
     "mid-body of a handshake by POST": (http("POST", "/ws", *UPGRADE, LONG, body=BODY), None),
     "mid-chunk": (http("POST", "/login", "Transfer-Encoding: chunked", body=b"3e8\r\n" + BODY[:500]), None),
     "between chunks": (http("POST", "/", "Transfer-Encoding: chunked", body=b"3e8\r\n" + BODY + b"\r\n"), None),
-    "chunk that is none": (http("POST", "/login", "Transfer-Encoding: chunked", body=b"zzz\r\n"), None),
+    "invalid chunk": (http("POST", "/login", "Transfer-Encoding: chunked", body=b"zzz\r\n"), None),
     "two lengths": (http("POST", "/login", "Transfer-Encoding: chunked", "Content-Length: 5", body=b"zzz\r\n"), None),
     "expecting to go on": (http("POST", "/login", "Expect: 100-continue", LONG), None),
-    "mid-413": (http("POST", "/login", "Content-Length: 3000000", body=BODY * 2000, **STRANGER), None),
-    "413": (http("POST", "/login", body=BODY * 2000, **STRANGER), None),
-    "larger than is read away": (http("POST", "/login", "Content-Length: 300000000", body=BODY, **STRANGER), None),
+    "mid-413": (http("POST", "/login", "Content-Length: 3000000", body=BODY * 2000, **NO_TOKEN), None),
+    "413": (http("POST", "/login", body=BODY * 2000, **NO_TOKEN), None),
+    "larger than is drained": (http("POST", "/login", "Content-Length: 300000000", body=BODY, **NO_TOKEN), None),
     "pipeline": (
         raw(b"GET / HTTP/1.1\r\nHost: m\r\n\r\n" * 20 + b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"),
         None,
@@ -201,13 +201,13 @@ CLIENTS: dict[str, tuple[Client, Moment | None]] = {
     "OPTIONS": (http("OPTIONS", "/", "Origin: http://other"), None),
     "404": (http("GET", "/nowhere"), None),
     "405": (http("BREW", "/login"), None),
-    "401": (http("GET", "/minions", **STRANGER), None),
-    "stale token": (http("GET", "/", "Cookie: session_id=" + "f" * 64, **STRANGER), None),
-    "body that is none": (http("POST", "/", body=b"nonsense"), None),
+    "401": (http("GET", "/minions", **NO_TOKEN), None),
+    "stale token": (http("GET", "/", "Cookie: session_id=" + "f" * 64, **NO_TOKEN), None),
+    "invalid body": (http("POST", "/", body=b"nonsense"), None),
     "lows that are refused": (http("POST", "/", body=json.dumps([{"client": "x"}, {}]).encode()), None),
     "mid-response": (http("GET", f"/jobs/{JID}", receive_bytes=RECEIVE_BYTES), None),
     "batch": (http("GET", "/batches/{batch}?collection=true", receive_bytes=RECEIVE_BYTES), None),
-    "login that is refused": (http("POST", "/login", *FORM, body=WRONG, **STRANGER), None),
+    "login that is refused": (http("POST", "/login", *FORM, body=WRONG, **NO_TOKEN), None),
     # A stream of server-sent events
     "SSE": (http("GET", "/events"), following),
     "SSE in mid-replay": (http("GET", "/events", "Last-Event-ID: epoch1-0", receive_bytes=RECEIVE_BYTES), replaying),
@@ -216,23 +216,23 @@ CLIENTS: dict[str, tuple[Client, Moment | None]] = {
     "Origin": (http("GET", "/", *UPGRADE, "Origin: http://other"), None),
     "version": (http("GET", "/", *UPGRADE[:3], "Sec-WebSocket-Version: 8"), None),
     "subprotocol": (http("GET", "/", *UPGRADE, "Sec-WebSocket-Protocol: nonsense"), None),
-    "wrong token": (http("GET", "/", *UPGRADE, f"X-Auth-Token: {'f' * 64}", **STRANGER), None),
-    "wrong token of /all_events": (http("GET", "/all_events/" + "f" * 64, *UPGRADE, **STRANGER), None),
-    "Digital Rebar without a token": (http("GET", "/api/v3/ws", *UPGRADE, **STRANGER), None),
-    "Digital Rebar with a wrong password": (http("GET", "/api/v3/ws?token=ann:wrong", *UPGRADE, **STRANGER), None),
-    "batch that is not there": (http("GET", "/batches/961155434991616/ws", *UPGRADE), None),
+    "wrong token": (http("GET", "/", *UPGRADE, f"X-Auth-Token: {'f' * 64}", **NO_TOKEN), None),
+    "wrong token of /all_events": (http("GET", "/all_events/" + "f" * 64, *UPGRADE, **NO_TOKEN), None),
+    "Digital Rebar without a token": (http("GET", "/api/v3/ws", *UPGRADE, **NO_TOKEN), None),
+    "Digital Rebar with a wrong password": (http("GET", "/api/v3/ws?token=ann:wrong", *UPGRADE, **NO_TOKEN), None),
+    "missing batch": (http("GET", "/batches/961155434991616/ws", *UPGRADE), None),
     # A websocket that breaks the protocol, or is quiet
     "native": (native(), None),
-    "stranger": (native(known=False), None),
+    "before a login": (native(known=False), None),
     "not JSON": (native("nonsense"), None),
     "unknown operation": (native({"type": "nonsense"}), None),
-    "not allowed for strangers": (native({"type": "whoami"}, known=False), None),
+    "not allowed before a login": (native({"type": "whoami"}, known=False), None),
     "wrong password": (native({"type": "auth", "username": "ann", "password": "wrong"}, known=False), None),
     "message that is too large": (native(frames=frame(1, BODY * 2000)), nobody),
-    "text that is none": (native(frames=frame(1, b"\xff\xff")), nobody),
+    "invalid text": (native(frames=frame(1, b"\xff\xff")), nobody),
     "unknown opcode": (native(frames=frame(7, BODY[:100])), nobody),
     "close": (native(frames=frame(8, struct.pack("!H", 1000))), nobody),
-    "close code that is none": (native(frames=frame(8, struct.pack("!H", 1))), nobody),
+    "invalid close code": (native(frames=frame(8, struct.pack("!H", 1))), nobody),
     "mid-frame": (native(frames=frame(1, BODY)[:500]), None),
     "mid-message": (native(frames=frame(1, BODY[:100], final=False)), None),
     # Subscriptions
@@ -271,15 +271,15 @@ KEEPING: dict[str, tuple[Client, Moment | None]] = {
     "runner of a low": (http("POST", "/", **low(client="runner", fun="manage.up")), waiting),
     "low with a password": (
         http(
-            "POST", "/run", **low(client="local", fun="x.y", username="ann", password="right", eauth="pam"), **STRANGER
+            "POST", "/run", **low(client="local", fun="x.y", username="ann", password="right", eauth="pam"), **NO_TOKEN
         ),
         waiting,
     ),
-    "login": (http("POST", "/login", *FORM, body=LOGIN, **STRANGER), None),
+    "login": (http("POST", "/login", *FORM, body=LOGIN, **NO_TOKEN), None),
     "auth": (native({"type": "auth", "username": "ann", "password": "right"}, known=False), None),
-    "Digital Rebar with a password": (http("GET", "/api/v3/ws?token=ann:right", *UPGRADE, **STRANGER), following),
+    "Digital Rebar with a password": (http("GET", "/api/v3/ws?token=ann:right", *UPGRADE, **NO_TOKEN), following),
 }
-"""Who leaves a job or a session, which the engine keeps for others to see."""
+"""Clients that leave a job or a session, which the engine keeps."""
 
 GATED: dict[str, Client] = {
     "get_job": native(ASK_JOB),
@@ -287,24 +287,24 @@ GATED: dict[str, Client] = {
     "cmd before it is published": native({"type": "cmd", "id": 1, "fun": "x.y", "tgt": "web1"}),
     "lows before they are published": http("POST", "/", **low(client="local", fun="x.y")),
     "runner before it begins": native({"type": "runner", "id": 1, "fun": "manage.up"}),
-    "password of /login": http("POST", "/login", *FORM, body=LOGIN, **STRANGER),
+    "password of /login": http("POST", "/login", *FORM, body=LOGIN, **NO_TOKEN),
     "password of /login, mid-pipeline": http(
         "POST", "/login", *FORM, "Content-Length: 37", body=LOGIN + b"GET / HTTP/1.1"
     ),
     "password of auth": native({"type": "auth", "username": "ann", "password": "right"}, known=False),
-    "password of Digital Rebar": http("GET", "/api/v3/ws?token=ann:right", *UPGRADE, **STRANGER),
-    "token of a request": http("GET", "/minions", f"X-Auth-Token: {'e' * 64}", **STRANGER),
-    "token of a request with a body": http("POST", "/", f"X-Auth-Token: {'e' * 64}", LONG, body=BODY, **STRANGER),
-    "token of a stream": http("GET", "/events", f"X-Auth-Token: {'e' * 64}", **STRANGER),
-    "token of a handshake": http("GET", "/", *UPGRADE, f"X-Auth-Token: {'e' * 64}", **STRANGER),
-    "token of /all_events": http("GET", "/all_events/" + "e" * 64, *UPGRADE, **STRANGER),
+    "password of Digital Rebar": http("GET", "/api/v3/ws?token=ann:right", *UPGRADE, **NO_TOKEN),
+    "token of a request": http("GET", "/minions", f"X-Auth-Token: {'e' * 64}", **NO_TOKEN),
+    "token of a request with a body": http("POST", "/", f"X-Auth-Token: {'e' * 64}", LONG, body=BODY, **NO_TOKEN),
+    "token of a stream": http("GET", "/events", f"X-Auth-Token: {'e' * 64}", **NO_TOKEN),
+    "token of a handshake": http("GET", "/", *UPGRADE, f"X-Auth-Token: {'e' * 64}", **NO_TOKEN),
+    "token of /all_events": http("GET", "/all_events/" + "e" * 64, *UPGRADE, **NO_TOKEN),
 }
-"""Who leaves while the master is asked."""
+"""Clients that leave before the master answers."""
 
 
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Count without the collector; what pytest and the modules hold is passed over."""
+    """Count without the garbage collector, and ignore what pytest and the modules hold."""
     monkeypatch.setattr(framing, "DISCARD_SECONDS", 0.05)
     with counted():
         yield
@@ -312,7 +312,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    """An engine with a job, a batch and a fleet that are larger than what may wait for one client."""
+    """An engine with a job, a batch and minions that are larger than one outbox."""
     async with listening_house(outbox_bytes=OUTBOX_BYTES) as made:
         made.fill(MINIONS, RETURN_BYTES)
         await made.make_batch()
@@ -320,44 +320,44 @@ async def house() -> AsyncIterator[House]:
 
 
 async def leave(house: House, client: Client, moment: Moment | None) -> None:
-    """Come and leave in every way: before the engine has looked, politely, and by a reset."""
+    """Connect and leave: before the engine has read, by a close, and by a reset."""
     at_once = await client(house)
     at_once.close()
     for way in (Peer.close, Peer.reset):
         peer = await client(house)
-        await (turns(LOOKED) if moment is None else house.until(lambda: moment(house)))
+        await (turns(LOOP_TURNS) if moment is None else house.until(lambda: moment(house)))
         way(peer)
         await house.alone()
 
 
 async def leave_behind_gate(house: House, client: Client) -> None:
-    """Leave while the master is asked."""
+    """Leave before the master answers."""
     for way in (Peer.close, Peer.reset):
         with house.gate():
             peer = await client(house)
             await house.until(lambda: held(house))
             way(peer)
-            await turns(LOOKED)
+            await turns(LOOP_TURNS)
         await house.alone()
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-async def test_who_leaves_leaves_nothing_behind(house: House, name: str) -> None:
-    """Neither an object nor a byte, without the collector of cycles."""
+async def test_a_client_that_leaves_leaves_nothing_behind(house: House, name: str) -> None:
+    """No object and no byte is left, even without the garbage collector."""
     client, moment = CLIENTS[name]
     assert not await left_behind(lambda: leave(house, client, moment), kept=SESSION)
 
 
 @pytest.mark.parametrize("name", KEEPING)
-async def test_who_leaves_leaves_only_what_the_engine_keeps(house: House, name: str) -> None:
-    """A job that runs, or a session that has not expired: others may see it."""
+async def test_a_client_that_leaves_leaves_only_what_the_engine_keeps(house: House, name: str) -> None:
+    """A running job or a valid session stays, since other clients may use it."""
     client, moment = KEEPING[name]
     kept = ROUNDS * 3 * KEPT_BYTES
     assert not await left_behind(lambda: leave(house, client, moment), spare=kept, kept=(*JOB, *SESSION))
 
 
 @pytest.mark.parametrize("name", GATED)
-async def test_who_leaves_while_the_master_is_asked_leaves_nothing_behind(house: House, name: str) -> None:
-    """Whatever the answer then is: nobody waits for it any more."""
+async def test_a_client_that_leaves_before_the_master_answers_leaves_nothing_behind(house: House, name: str) -> None:
+    """The answer is dropped: nothing waits for it."""
     client, kept = GATED[name], ROUNDS * 2 * KEPT_BYTES
     assert not await left_behind(lambda: leave_behind_gate(house, client), spare=kept, kept=(*JOB, *SESSION))

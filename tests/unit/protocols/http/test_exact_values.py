@@ -1,4 +1,4 @@
-"""Each decoder of what clients send gives the exact value, or refuses it: one table for all of them."""
+"""Each decoder of clients' data returns the exact value or refuses it: one table for all decoders."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ JSON_VALUES: dict[str, tuple[str, Any]] = {
 
 @pytest.fixture(params=["orjson", "json"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read with each of the two libraries."""
+    """Decode with each of the two libraries."""
     if request.param == "json":
         monkeypatch.setattr(encoding, "orjson", None)
     elif encoding.orjson is None:
@@ -102,8 +102,8 @@ def _read(decode: Callable[[Any], Any], given: Any) -> Any:
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("decode", TEXT_DECODERS.values(), ids=TEXT_DECODERS)
 @pytest.mark.parametrize(("text", "value"), JSON_VALUES.values(), ids=JSON_VALUES)
-def test_json_is_read_exactly_or_refused(decode: Callable[[str], Any], text: str, value: Any) -> None:
-    """Whichever library reads it, wherever it comes in."""
+def test_json_is_decoded_exactly_or_refused(decode: Callable[[str], Any], text: str, value: Any) -> None:
+    """Both libraries and all protocols agree."""
     found = _read(decode, text)
     if value is None:
         assert found != REFUSED
@@ -115,7 +115,7 @@ def test_json_is_read_exactly_or_refused(decode: Callable[[str], Any], text: str
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(("text", "value"), JSON_VALUES.values(), ids=JSON_VALUES)
 def test_plain_text_is_json_or_text(text: str, value: Any) -> None:
-    """What cannot be read exactly as JSON is the text itself."""
+    """A text that is not exact JSON stays a text."""
     found = asyncio.run(content.read(text.encode("utf-8", "surrogatepass"), "text/plain"))
     if value is not None:
         assert repr(found) == repr(text if value == REFUSED else value)
@@ -160,8 +160,8 @@ MSGPACK_VALUES: dict[str, tuple[bytes, Any]] = {
 
 
 @pytest.mark.parametrize(("data", "value"), MSGPACK_VALUES.values(), ids=MSGPACK_VALUES)
-def test_msgpack_is_read_exactly_or_refused(data: bytes, value: Any) -> None:
-    """A message of msgpack holds what JSON can hold, and nothing else."""
+def test_msgpack_is_decoded_exactly_or_refused(data: bytes, value: Any) -> None:
+    """A msgpack message may hold what JSON can hold, and nothing else."""
     found = _read(MSGPACK.decode, data)
     if value is not None:
         assert repr(found) == repr(value)
@@ -202,25 +202,25 @@ YAML_VALUES: dict[str, tuple[str, Any]] = {
 
 @pytest.mark.parametrize("kind", ["application/x-yaml", "text/yaml"])
 @pytest.mark.parametrize(("text", "value"), YAML_VALUES.values(), ids=YAML_VALUES)
-def test_yaml_is_read_exactly_or_refused(text: str, value: Any, kind: str) -> None:
-    """What JSON cannot hold is refused; keys are text as written."""
+def test_yaml_is_decoded_exactly_or_refused(text: str, value: Any, kind: str) -> None:
+    """Values that JSON cannot hold are refused; keys are text as written."""
     assert repr(_read(_body(kind), text)) == repr(value)
 
 
 @pytest.mark.parametrize("bad", ["%ff", "a=1&b=%ed%a0%80"])
 def test_a_form_that_is_not_utf8_is_refused(bad: str) -> None:
-    """Nothing is replaced."""
+    """No character is replaced."""
     assert _read(_body(content.FORM), bad) == REFUSED
 
 
 def test_a_form_holds_text_as_sent() -> None:
-    """Fields that are not arguments are text, white space and control characters included."""
+    """Fields that are no arguments keep white space and control characters."""
     text = " a\t\n\x01b "
     assert _body(content.FORM)(f"x={quote(text)}") == {"x": text}
 
 
 @pytest.mark.usefixtures("library")
 def test_the_engines_own_text_keeps_large_integers() -> None:
-    """Events that hold them are the same in every format and after a filter has read them."""
+    """An event with large integers is the same in every format and after a filter."""
     text = json.dumps({"a": [HUGE, -HUGE, "20261123231443246660", 1.5]}, separators=(",", ":"))
     assert repr(encoding.decode(text)) == repr(encoding.decode(text.encode())) == repr(json.loads(text))

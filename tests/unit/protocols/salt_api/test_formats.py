@@ -1,4 +1,4 @@
-"""The formats of salt-api's streams: what the native door says, in the words of saltnado and rest_cherrypy."""
+"""The formats of salt-api's streams: the frames of saltnado and rest_cherrypy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STAMP = "2026-11-23T12:00:00.000001"
 
 @pytest.fixture(params=["orjson", "json"], autouse=True)
 def encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both encoders lay out an event alike."""
+    """Both encoders produce the same layout of an event."""
     if request.param == "json":
         monkeypatch.setattr(encoding, "orjson", None)
     elif encoding.orjson is None:
@@ -40,7 +40,7 @@ def event(tag: str, /, **data: Any) -> Event:
 
 
 def seen(one: Event) -> dict[str, Any]:
-    """What the native door's clients are shown of it."""
+    """Return an event's body in the native protocol."""
     value: dict[str, Any] = json.loads(b"{" + one.body + b"}")
     return value
 
@@ -59,8 +59,8 @@ DATA: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("data", DATA, ids=range(len(DATA)))
 @pytest.mark.parametrize("tag", ["my/tag", 'a "quoted" \\ tag', "tag\nwith\rbreaks", "", "half \ud800"])
-def test_an_event_is_its_tag_and_data(tag: str, data: dict[str, Any]) -> None:
-    """Whatever they hold; a stream of server-sent events has one line for each field."""
+def test_an_event_has_its_tag_and_data(tag: str, data: dict[str, Any]) -> None:
+    """Any tag and data are possible; server-sent events have one line for each field."""
     one = event(tag, **{str(name): value for name, value in data.items()})
     shown_ = seen(one)
     wanted = {"tag": shown_["tag"], "data": shown_["data"]}
@@ -74,8 +74,8 @@ def test_an_event_is_its_tag_and_data(tag: str, data: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("data", ["text", None, {"minion": "x", "data": {"a": 1}}, {"bytes": b"\xff"}], ids=repr)
 @pytest.mark.parametrize("sender", ["web1", "odd \ud800", ""])
-def test_what_a_minion_sent_is_wrapped(data: Any, sender: str) -> None:
-    """As it is on Salt's bus, for the clients of salt-api look for the sender inside."""
+def test_data_from_a_minion_is_wrapped(data: Any, sender: str) -> None:
+    """Salt's bus wraps it too, and salt-api's clients read the sender inside."""
     one = event("my/tag", cmd="_minion_event", id=sender, tag="my/tag", pretag=None, data=data, _stamp=STAMP)
     shown_ = seen(one)
     wanted = {"id": shown_["minion"], "tag": "my/tag", "data": shown_["data"], "cmd": "_minion_event", "_stamp": STAMP}
@@ -83,8 +83,8 @@ def test_what_a_minion_sent_is_wrapped(data: Any, sender: str) -> None:
 
 
 @pytest.mark.parametrize("codec", [ALL_EVENTS, CHERRYPY_EVENTS, SENT])
-def test_an_event_is_written_once_for_all(codec: Codec) -> None:
-    """A hundred clients share the bytes; a cut of the event is other bytes."""
+def test_an_event_is_encoded_once_for_all_clients(codec: Codec) -> None:
+    """All clients share the bytes; a redacted event has other bytes."""
     one = event("my/tag", a=1)
     whole = codec.body(one, one.body)
     assert codec.body(one, one.body) is whole
@@ -92,8 +92,8 @@ def test_an_event_is_written_once_for_all(codec: Codec) -> None:
     assert codec.events(1, [whole, whole]) == whole + whole
 
 
-def test_one_format_serves_all_of_an_engine() -> None:
-    """Equal formats are one object: that is what the sharing goes by."""
+def test_all_connections_share_one_format_object() -> None:
+    """Subscriptions share frames by the identity of their format."""
     assert server_sent("epoch1") is SENT
     assert server_sent("other") is not SENT
 
@@ -102,8 +102,8 @@ GAP = frames.gap(1, "history", count=3, first=5, last=7, oldest=8)
 OTHERS = [frames.live(1, 7), frames.bookmark(1, "epoch1", 7), frames.ended(1, ApiError("token_expired", "it ended"))]
 
 
-def test_what_went_missing_is_told() -> None:
-    """By a comment, and where there are none by an event of the engine's own."""
+def test_a_gap_is_sent() -> None:
+    """It is a comment, or an event of the engine's own in formats without comments."""
     told = {"reason": "history", "count": 3, "from": 5, "to": 7, "oldest": 8}
     comment = SENT.encode(GAP)
     assert comment.startswith(b": gap ")
@@ -115,8 +115,8 @@ def test_what_went_missing_is_told() -> None:
 
 
 @pytest.mark.parametrize("message", OTHERS, ids=lambda message: str(message["type"]))
-def test_there_is_no_word_for_what_salt_api_does_not_know(message: dict[str, Any]) -> None:
-    """Its clients would take it for an event; a comment is none."""
+def test_a_message_unknown_to_salt_api_is_no_event(message: dict[str, Any]) -> None:
+    """Its clients would parse anything but a comment as an event."""
     assert ALL_EVENTS.encode(message) == FORMATTED_EVENTS.encode(message) == b""
     comment = SENT.encode(message)
     assert not comment or (
@@ -146,8 +146,8 @@ def told(*messages: dict[str, Any]) -> list[dict[str, Any]]:
     return [json.loads(text) for text in packed]
 
 
-def test_a_job_is_told_as_saltnado_tells_it() -> None:
-    """Its fields and no others; a minion that has not returned is no success, and has no return."""
+def test_a_job_has_saltnados_format() -> None:
+    """It has no other fields; a minion that has not returned is no success, and has no return."""
     parts = {
         "a": Part("returned", value={"x": 1}, retcode=0, success=True),
         "b": Part("failed", value="no", retcode=2, success=False),
@@ -164,8 +164,8 @@ def test_a_job_is_told_as_saltnado_tells_it() -> None:
     assert told(job(**parts)) == [{"jobs": {JID: {**wanted, "minions": minions}}}]
 
 
-def test_jobs_that_leave_together_are_one_frame() -> None:
-    """But for the further pieces of a large one, which would take the place of the first."""
+def test_jobs_that_are_sent_together_are_one_frame() -> None:
+    """Further chunks of a large job get frames of their own: they would replace the first chunk."""
     other = "20261123120000000002"
     (one,) = told(job(a=Part()), job(other, a=Part()))
     assert list(one["jobs"]) == [JID, other]
@@ -173,14 +173,14 @@ def test_jobs_that_leave_together_are_one_frame() -> None:
     assert (list(first["jobs"][JID]["minions"]), list(second["jobs"][JID]["minions"])) == (["a"], ["b"])
 
 
-def test_a_runner_is_no_job() -> None:
-    """saltnado knows none."""
+def test_a_runner_is_not_sent() -> None:
+    """saltnado sends jobs on minions only."""
     view = job_object(Job(JID, kind="runner", fun="manage.up"))
     assert told(frames.job(2, 7, view, view.pop("minions"))) == []
 
 
-def test_minions_are_told_as_saltnado_tells_them() -> None:
-    """Id and grains, an empty object where they may not be seen; one that went is an object as well."""
+def test_minions_have_saltnados_format() -> None:
+    """Id and grains, which are empty if the user may not see them; a removed minion is an object too."""
     view = {"id": "a", "key": "accepted", "connected": True, "seen": None, "grains": {"os": "Debian"}}
     (one,) = told(frames.minions(1, 7, {"a": view, "b": {**view, "id": "b", "grains": None}, "c": None}))
     assert one == {
@@ -208,6 +208,6 @@ def test_minions_are_told_as_saltnado_tells_them() -> None:
         ("a" * 65 + "-7", None),
     ],
 )
-def test_a_position_is_read_from_an_id(text: str | None, since: dict[str, Any] | None) -> None:
-    """What is no id of an engine's is none at all."""
+def test_a_position_is_parsed_from_an_id(text: str | None, since: dict[str, Any] | None) -> None:
+    """Other texts than an engine's id count as no position."""
     assert position(text) == since

@@ -1,4 +1,4 @@
-"""Lows: which operations they mean, and how their answers are shaped."""
+"""Lows: the operations that they run, and the shape of their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def part(state: str, value: Any = None, retcode: int | None = None) -> dict[str,
 
 
 class Engine:
-    """Answers operations, and notes them."""
+    """Answers operations, and records them."""
 
     def __init__(self, minions: tuple[str, ...] = ("m1", "m2", "m3")) -> None:
         self.minions = minions
@@ -79,7 +79,7 @@ class Engine:
     ],
 )
 async def test_a_low_for_minions_is_a_cmd(low: dict[str, Any], fields: dict[str, Any]) -> None:
-    """In the words of both generations of clients."""
+    """The fields of old and new clients are accepted."""
     engine = Engine()
     assert await engine.low(client="local_async", fun="test.ping", **low) == [{"jid": JID, "tag": f"salt/run/{JID}"}]
     ((operation, sent),) = engine.asked
@@ -91,20 +91,20 @@ ON_ONE = {"client": "local_async", "tgt": "m1", "tgt_type": "glob"}
 
 
 @pytest.mark.parametrize("low", [{}, {"client": "local"}, {"client": "local_async"}, {"tgt": "m1"}, {"tgt_type": ""}])
-def test_what_a_path_says_need_not_be_stated(low: dict[str, Any]) -> None:
-    """It may be, in the same words."""
+def test_a_low_may_omit_the_fields_of_its_path(low: dict[str, Any]) -> None:
+    """It may also repeat them with the same values."""
     assert with_path_fields(low, ON_ONE) == ON_ONE
 
 
 @pytest.mark.parametrize("low", [{"client": "runner"}, {"client": "local_batch"}, {"tgt": "*"}, {"tgt_type": "pcre"}])
-def test_what_contradicts_the_path_is_refused(low: dict[str, Any]) -> None:
-    """Neither of both is left out in silence."""
+def test_a_low_that_contradicts_its_path_is_refused(low: dict[str, Any]) -> None:
+    """Neither value is dropped silently."""
     with pytest.raises(ApiError, match="differs from what the path says"):
         with_path_fields(low, ON_ONE)
 
 
-async def test_who_did_not_return_is_not_taken_for_a_false() -> None:
-    """For a minion that is missing Salt's own sentence stands; clients know it."""
+async def test_a_silent_minion_does_not_look_like_a_return_of_false() -> None:
+    """It gets Salt's own sentence, which clients know."""
     engine = Engine()
     engine.silent = {"m2"}
     (answer,) = await engine.low(client="local", tgt="*", fun="test.false")
@@ -115,15 +115,15 @@ async def test_who_did_not_return_is_not_taken_for_a_false() -> None:
     assert full["m2"] == {"out": "no_return", "ret": answer["m2"], "retcode": 1}
 
 
-async def test_a_full_return_tells_retcode_and_jid() -> None:
-    """Of each minion."""
+async def test_a_full_return_has_retcode_and_jid() -> None:
+    """Each minion has its own."""
     engine = Engine(("m1",))
     answer = await engine.low(client="local", tgt="*", fun="test.false", full_return=True)
     assert answer == [{"m1": {"ret": False, "retcode": 0, "jid": JID}}]
 
 
 async def test_a_full_return_names_the_outputter() -> None:
-    """Where the minion does: pepper prints states by it."""
+    """It does if the minion does: pepper chooses by it how to print states."""
     engine = Engine(("m1",))
     engine.out = {"out": "highstate"}
     for client in ("local", "local_subset"):
@@ -133,7 +133,7 @@ async def test_a_full_return_names_the_outputter() -> None:
 
 
 async def test_sub_and_subset_that_differ_are_refused() -> None:
-    """Neither is left out in silence; equal ones, and one that is empty, are fine."""
+    """Neither is dropped silently; equal ones and an empty one are fine."""
     with pytest.raises(ApiError, match="sub and subset differ"):
         await Engine().low(client="local_subset", tgt="*", fun="test.ping", sub=1, subset=2)
     for fields in ({"sub": 1, "subset": "1"}, {"sub": "", "subset": 1}, {"sub": 1, "subset": None}):
@@ -142,8 +142,8 @@ async def test_sub_and_subset_that_differ_are_refused() -> None:
 
 
 @pytest.mark.parametrize("client", ["local", "local_async", "local_subset"])
-async def test_a_target_that_matches_nobody_is_an_empty_object(client: str) -> None:
-    """Not an error, for these clients."""
+async def test_a_target_without_minions_returns_an_empty_object(client: str) -> None:
+    """These clients expect no error."""
     engine = Engine()
     engine.fault = ApiError("no_minions", "nobody")
     assert await engine.low(client=client, tgt="x", fun="test.ping") == [{}]
@@ -153,8 +153,8 @@ async def test_a_target_that_matches_nobody_is_an_empty_object(client: str) -> N
     ("batch", "sizes"),
     [("2", [2, 1]), (3, [3]), ("34%", [1, 1, 1]), ("100%", [3]), (None, [1, 1, 1]), ("67.5%", [2, 1])],
 )
-async def test_a_batch_runs_so_many_at_a_time_and_answers_for_each_minion(batch: Any, sizes: list[int]) -> None:
-    """A number or a percentage; one that is left out is a tenth, as in Salt's client."""
+async def test_a_batch_runs_on_some_minions_at_a_time_and_answers_for_each(batch: Any, sizes: list[int]) -> None:
+    """The size is a number or a percentage, and a tenth by default, as in Salt's client."""
     engine = Engine()
     low = {} if batch is None else {"batch": batch}
     answers = await engine.low(client="local_batch", tgt="*", fun="test.ping", **low)
@@ -174,10 +174,10 @@ async def test_a_batch_runs_so_many_at_a_time_and_answers_for_each_minion(batch:
         (None, {"m1": 1}, set(), ["m1", "m2", "m3"]),
     ],
 )
-async def test_a_batch_with_failhard_ends_behind_the_first_that_failed(
+async def test_a_batch_with_failhard_ends_after_the_first_failure(
     failhard: Any, failing: dict[str, int], silent: set[str], ran: list[str]
 ) -> None:
-    """By its return code, as in Salt; one that did not return has none. What it returned is told."""
+    """The return code counts, as in Salt; a silent minion has none. The failed return is in the answer."""
     engine = Engine()
     engine.failing, engine.silent = failing, silent
     answers = await engine.low(client="local_batch", tgt="*", fun="x.y", batch=1, failhard=failhard)
@@ -186,8 +186,8 @@ async def test_a_batch_with_failhard_ends_behind_the_first_that_failed(
 
 
 @pytest.mark.parametrize("client", ["local", "local_async", "local_subset", "local_batch"])
-async def test_what_pepper_leaves_empty_is_not_stated(client: str) -> None:
-    """It sends `batch` with every command."""
+async def test_an_empty_field_counts_as_missing(client: str) -> None:
+    """pepper sends an empty `batch` with every command."""
     engine = Engine()
     assert await engine.low(client=client, tgt="*", fun="test.ping", batch=None, failhard=False, subset="")
 
@@ -209,8 +209,8 @@ async def test_what_pepper_leaves_empty_is_not_stated(client: str) -> None:
         ("nan", None),
     ],
 )
-async def test_a_runner_is_waited_for_as_long_as_salt_would(timeout: Any, waits: float | None) -> None:
-    """For ever means an hour here. Below zero Salt starts it, and then waits for nothing."""
+async def test_a_low_waits_for_a_runner_as_long_as_salt_does(timeout: Any, waits: float | None) -> None:
+    """For ever means an hour here. For a negative timeout Salt starts the runner and does not wait."""
     engine = Engine()
     if waits is None:
         with pytest.raises(ApiError) as refused:
@@ -232,31 +232,31 @@ async def test_a_runner_is_waited_for_as_long_as_salt_would(timeout: Any, waits:
         ({"client": "runner", "a": 2, "kwarg": {"a": 1, "b": 1}}, {"a": 2, "b": 1}),
     ],
 )
-async def test_what_nobody_else_obeys_is_the_functions(low: dict[str, Any], passed: dict[str, Any]) -> None:
-    """A field is obeyed by the client, or is an argument; one that stands flat counts more than one in `kwarg`."""
+async def test_other_fields_are_arguments_of_the_function(low: dict[str, Any], passed: dict[str, Any]) -> None:
+    """A flat field takes precedence over one in `kwarg`."""
     engine = Engine()
     await engine.low(fun="x.y", **low)
     assert engine.asked[0][1]["kwarg"] == passed
 
 
 @pytest.mark.parametrize("ret", ["", None, []])
-async def test_an_empty_returner_is_none(ret: Any) -> None:
-    """Salt's own client has an empty text where none is named."""
+async def test_an_empty_returner_counts_as_missing(ret: Any) -> None:
+    """Salt's own client sends an empty text for no returner."""
     engine = Engine()
     await engine.low(client="local_async", tgt="*", fun="test.ping", ret=ret)
     assert "ret" not in engine.asked[0][1]
 
 
 async def test_a_null_is_an_argument() -> None:
-    """As in rest_cherrypy, which makes a list of whatever is none."""
+    """As in rest_cherrypy, which wraps every value that is no list."""
     engine = Engine()
     await engine.low(client="local_async", tgt="*", fun="test.ping", arg=None)
     await engine.low(client="runner", fun="x.y", arg=None)
     assert [fields["arg"] for _, fields in engine.asked] == [[None], [None]]
 
 
-async def test_a_subset_is_so_many_of_those_on_which_it_may_run() -> None:
-    """Chosen by chance, by name."""
+async def test_a_subset_is_chosen_from_the_minions_that_the_user_may_use() -> None:
+    """They are chosen at random, and targeted by name."""
     engine = Engine()
     (answer,) = await engine.low(client="local_subset", tgt="*", fun="test.ping", subset=2)
     assert len(answer) == 2
@@ -264,16 +264,16 @@ async def test_a_subset_is_so_many_of_those_on_which_it_may_run() -> None:
 
 
 @pytest.mark.parametrize("client", ["local_subset", "local_batch"])
-async def test_whom_a_target_means_is_asked_with_its_delimiter(client: str) -> None:
-    """Divided at colons it would mean nobody."""
+async def test_a_target_is_matched_with_its_delimiter(client: str) -> None:
+    """Split at colons it would match no minion."""
     engine = Engine()
     await engine.low(client=client, tgt="os|Debian", tgt_type="grain", delimiter="|", fun="test.ping")
     matched = {"tgt": "os|Debian", "tgt_type": "grain", "delimiter": "|", "fun": "test.ping"}
     assert engine.asked[0] == ("match", matched)
 
 
-async def test_keyword_arguments_of_the_masters_functions_stand_flat() -> None:
-    """Beside `arg` and `kwarg`; credentials are none of them."""
+async def test_keyword_arguments_of_the_masters_functions_may_be_flat() -> None:
+    """They stand next to `arg` and `kwarg`; credentials are not passed on."""
     engine = Engine()
     low = {"fun": "jobs.list_job", "jid": JID, "kwarg": {"a": 1}, "arg": ["b"], "token": TOKEN, "username": "x"}
     assert await engine.low(client="runner", **low) == [42]
@@ -282,8 +282,8 @@ async def test_keyword_arguments_of_the_masters_functions_stand_flat() -> None:
 
 
 @pytest.mark.parametrize("client", ["wheel", "runner"])
-async def test_a_wheel_is_always_told_whole_and_a_runner_where_it_is_asked_for(client: str) -> None:
-    """Tag and data, as salt-api's clients read them."""
+async def test_the_answer_of_a_wheel_is_always_full_and_of_a_runner_on_request(client: str) -> None:
+    """It has tag and data, as salt-api's clients expect."""
     full = {} if client == "wheel" else {"full_return": True}
     (answer,) = await Engine().low(client=client, fun="key.list_all", **full)
     told = {"jid": JID, "tag": f"salt/run/{JID}", "fun": f"{client}.key.list_all", "return": 42}
@@ -326,10 +326,10 @@ async def test_a_wheel_is_always_told_whole_and_a_runner_where_it_is_asked_for(c
     ],
 )
 async def test_a_wrong_low_is_refused_and_nothing_runs(low: Any) -> None:
-    """Each names what is wrong with it."""
+    """Each error says what is wrong."""
     engine = Engine()
     if isinstance(low, dict) and low.get("batch") == "9" * 400:
-        assert await run(low, engine.ask, CLIENTS)  # more than there are is all
+        assert await run(low, engine.ask, CLIENTS)  # a subset larger than the target is the whole target
         return
     with pytest.raises(ApiError) as refused:
         await run(low, engine.ask, CLIENTS)
@@ -337,7 +337,7 @@ async def test_a_wrong_low_is_refused_and_nothing_runs(low: Any) -> None:
     assert [operation for operation, _ in engine.asked if operation != "match"] == []
 
 
-async def test_a_client_that_is_not_enabled_is_refused_with_salts_sentence() -> None:
+async def test_a_disabled_client_is_refused_with_salts_sentence() -> None:
     """Operators search for it."""
     with pytest.raises(ApiError) as refused:
         await run({"client": "runner", "fun": "x.y"}, Engine().ask, ("local",))
@@ -346,46 +346,46 @@ async def test_a_client_that_is_not_enabled_is_refused_with_salts_sentence() -> 
 
 
 class Logins:
-    """Sells tokens, and takes them back."""
+    """Lends tokens, and revokes them."""
 
     def __init__(self) -> None:
-        self.sold: list[dict[str, Any]] = []
-        self.taken_back: list[str] = []
+        self.lent: list[dict[str, Any]] = []
+        self.revoked: list[str] = []
 
     async def __call__(self, **credentials: Any) -> str:
-        self.sold.append(credentials)
-        return f"{len(self.sold):064x}"
+        self.lent.append(credentials)
+        return f"{len(self.lent):064x}"
 
-    async def give_back(self, token: str) -> None:
-        self.taken_back.append(token)
+    async def revoke(self, token: str) -> None:
+        self.revoked.append(token)
 
 
-async def test_credentials_in_a_low_buy_one_token_which_ends_with_the_request() -> None:
-    """However many lows have the same; the session's own is not touched."""
+async def test_lows_with_the_same_credentials_share_one_token_until_the_request_ends() -> None:
+    """The session's own token stays valid."""
     engine, logins = Engine(), Logins()
-    users = LowLogins(engine.ask, logins, logins.give_back, has_session=True)
+    users = LowLogins(engine.ask, logins, logins.revoke, has_session=True)
     low = {"username": "bob", "password": "x", "eauth": "pam"}
     for _ in range(2):
         await (await users.ask_for(low))("ping")
     await (await users.ask_for({"token": TOKEN}))("ping")
     await (await users.ask_for({}))("ping")
     await users.end()
-    assert logins.sold == [low]
-    bought = f"{1:064x}"
-    assert [fields.get("token") for _, fields in engine.asked] == [bought, bought, TOKEN, None]
-    assert logins.taken_back == [bought]
+    assert logins.lent == [low]
+    lent = f"{1:064x}"
+    assert [fields.get("token") for _, fields in engine.asked] == [lent, lent, TOKEN, None]
+    assert logins.revoked == [lent]
 
 
 @pytest.mark.parametrize("low", [{}, "x", {"token": "../../x"}, {"token": 5}, {"token": "zz" * 32}])
-async def test_without_a_session_each_low_must_say_who_it_is_for(low: Any) -> None:
-    """A token must look like one before anybody looks it up."""
+async def test_without_a_session_each_low_must_name_its_user(low: Any) -> None:
+    """A token is checked for its form before it is looked up."""
     with pytest.raises(ApiError) as refused:
-        await LowLogins(Engine().ask, Logins(), Logins().give_back, has_session=False).ask_for(low)
+        await LowLogins(Engine().ask, Logins(), Logins().revoke, has_session=False).ask_for(low)
     assert refused.value.code == "unauthenticated"
 
 
-def test_a_job_is_told_in_the_words_of_the_runner_jobs() -> None:
-    """Function, Target and so on; only who returned has a Result."""
+def test_a_job_has_the_format_of_the_runner_jobs() -> None:
+    """Function, Target and so on; only minions that returned have a Result."""
     job = {"jid": JID, "kind": "job", "fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "ann"}
     job |= {"metadata": None, "state": "partial", "minions": {"b": part("missing"), "a": part("failed", "no", 1)}}
     summary = {"Function": "test.ping", "Arguments": [], "Target": "*", "Target-type": "glob", "User": "ann"}
@@ -400,8 +400,8 @@ def test_a_job_is_told_in_the_words_of_the_runner_jobs() -> None:
     }
 
 
-def test_a_runner_that_ended_has_one_result() -> None:
-    """Its function is named as Salt names it in the job cache."""
+def test_an_ended_runner_has_one_result() -> None:
+    """Its function has the name of Salt's job cache."""
     job = {"jid": JID, "kind": "runner", "fun": "manage.up", "arg": [], "tgt": None, "tgt_type": None, "user": None}
     job |= {"metadata": {"t": 1}, "state": "complete", "return": ["a"], "success": True}
     info = job_info(job)

@@ -1,4 +1,4 @@
-"""What an outbox writes reaches the client whole and in order, whatever the socket takes at once."""
+"""An outbox's bytes reach the client complete and in order, however little the socket accepts at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tornado.iostream import IOStream
 from websocket_api.protocols.websocket.transport import StreamTransport
 
-FRAME = bytes(range(256)) * 4096  # a megabyte: more than a socket takes at once
+FRAME = bytes(range(256)) * 4096  # a megabyte: more than a socket accepts at once
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 async def read(sock: socket.socket, size: int) -> bytes:
-    """Return so many bytes as the client gets them."""
+    """Return this many bytes, read by the client."""
     sock.setblocking(False)
     data = b""
     while len(data) < size:
@@ -31,16 +31,16 @@ async def read(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-async def test_what_the_socket_takes_is_gone_at_once(ends: tuple[socket.socket, socket.socket]) -> None:
-    """Nothing is left to the loop."""
+async def test_bytes_that_the_socket_accepts_leave_at_once(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Nothing waits for the event loop."""
     transport = StreamTransport(IOStream(ends[0]))
     transport.write(b"small")
     assert not transport.busy()
     assert ends[1].recv(100) == b"small"
 
 
-async def test_the_rest_follows_as_the_client_reads(ends: tuple[socket.socket, socket.socket]) -> None:
-    """Until then the transport is busy; afterwards it says that it is not."""
+async def test_the_rest_leaves_as_the_client_reads(ends: tuple[socket.socket, socket.socket]) -> None:
+    """The transport is busy until then."""
     transport = StreamTransport(IOStream(ends[0]))
     drained = asyncio.Event()
     transport.drained = drained.set
@@ -52,8 +52,8 @@ async def test_the_rest_follows_as_the_client_reads(ends: tuple[socket.socket, s
     assert not transport.busy()
 
 
-async def test_a_client_that_is_gone_is_no_fault(ends: tuple[socket.socket, socket.socket]) -> None:
-    """The first write after it went closes the stream, and the next ones do nothing."""
+async def test_a_client_that_has_left_is_no_error(ends: tuple[socket.socket, socket.socket]) -> None:
+    """The first write closes the stream, and the next ones do nothing."""
     stream = IOStream(ends[0])
     transport = StreamTransport(stream)
     ends[1].close()
@@ -62,8 +62,8 @@ async def test_a_client_that_is_gone_is_no_fault(ends: tuple[socket.socket, sock
     transport.write(b"nor this")
 
 
-async def test_what_waits_behind_a_ping_is_told_that_it_has_left(ends: tuple[socket.socket, socket.socket]) -> None:
-    """Tornado writes to the same stream: whoever found it busy with that must be called as well, or waits for ever."""
+async def test_drained_is_called_after_tornados_own_bytes_too(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Tornado writes pings to the same stream; an outbox that waits behind one must not wait for ever."""
     stream = IOStream(ends[0])
     transport = StreamTransport(stream)
     drained = asyncio.Event()
