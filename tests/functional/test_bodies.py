@@ -1,4 +1,4 @@
-"""Bodies over HTTP: what a webhook brought reaches reactors byte by byte, and what cannot be read is refused."""
+"""Bodies over HTTP: webhooks reach reactors byte by byte, and unreadable bodies are refused."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 RAW = b"\xff\x00\xfe signed"
 PATHS = ["/", "/run", "/login", "/logout", "/token", "/minions", "/minions/web", "/jobs", "/keys", "/hook", "/batches"]
-"""All that take a body."""
+"""All paths that accept a body."""
 YAML = "application/x-yaml"
 
 
 class Pull:
-    """The socket on which the engine fires events, in place of the master's."""
+    """The socket on which the engine fires events, instead of the master's."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,11 +52,11 @@ class Pull:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing was fired that nobody has looked at."""
+        """Whether no unread event is left."""
         return not self._events
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -93,7 +93,7 @@ def served(run_engine: RunEngine) -> Iterator[tuple[Engine, Pull, str]]:
 
 @pytest.fixture(scope="module")
 def public(run_engine: RunEngine) -> Iterator[tuple[Engine, Pull]]:
-    """An engine that takes webhooks of strangers, and what it fires."""
+    """An engine that accepts webhooks without a login, and what it fires."""
     yield from _with_bus(run_engine({"webhook_disable_auth": True}, constants={"wiring.HOOKS_PER_SECOND": 1}))
 
 
@@ -128,7 +128,7 @@ HOOKS: dict[str, tuple[bytes, str | None, Any]] = {
 
 @pytest.mark.parametrize(("body", "kind", "post"), HOOKS.values(), ids=HOOKS)
 def test_a_webhook_keeps_its_bytes(served: tuple[Engine, Pull, str], body: bytes, kind: str | None, post: Any) -> None:
-    """What was posted is decoded by its type and charset; beside it the body has the very bytes that came."""
+    """`post` is decoded by type and charset; `body` has the exact bytes."""
     engine, bus, token = served
     status, answer, _ = send(engine, "/hook/x", body, X_Auth_Token=token, **({"Content_Type": kind} if kind else {}))
     assert status == 200, answer
@@ -158,10 +158,10 @@ BROKEN = {
 
 @pytest.mark.parametrize("path", ["/hook/x", "/login", "/"])
 @pytest.mark.parametrize(("body", "kind", "status"), BROKEN.values(), ids=BROKEN)
-def test_a_body_that_is_not_what_it_says_is_refused(
+def test_a_body_that_does_not_fit_its_type_is_refused(
     served: tuple[Engine, Pull, str], path: str, body: bytes, kind: str, status: int
 ) -> None:
-    """Nothing is replaced, and no charset is guessed."""
+    """No character is replaced, and no charset is guessed."""
     engine, _, token = served
     assert send(engine, path, body, Content_Type=kind, X_Auth_Token=token)[0] == status
 
@@ -169,7 +169,7 @@ def test_a_body_that_is_not_what_it_says_is_refused(
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "identity, gzip", "x-unknown"])
 def test_a_compressed_body_is_415_on_every_path(served: tuple[Engine, Pull, str], path: str, coding: str) -> None:
-    """It is neither taken for what it is not nor unpacked."""
+    """It is neither parsed as it is nor unpacked."""
     engine, _, token = served
     body = gzip.compress(b'{"username": "demo", "password": "demo"}')
     headers = {"Content_Type": JSON, "Content_Encoding": coding, "X_Auth_Token": token}
@@ -178,7 +178,7 @@ def test_a_compressed_body_is_415_on_every_path(served: tuple[Engine, Pull, str]
 
 
 def test_identity_is_no_coding(served: tuple[Engine, Pull, str]) -> None:
-    """A body that says so is read."""
+    """A body with `identity` is accepted."""
     engine, bus, token = served
     headers = {"Content_Type": JSON, "Content_Encoding": "identity", "X_Auth_Token": token}
     assert send(engine, "/hook", b'{"a": 1}', **headers)[0] == 200
@@ -186,14 +186,14 @@ def test_identity_is_no_coding(served: tuple[Engine, Pull, str]) -> None:
 
 
 def test_a_charset_counts_on_every_path(served: tuple[Engine, Pull, str]) -> None:
-    """A login in another charset is a login."""
+    """A login in another charset works."""
     engine, _, _ = served
     body = '{"username": "demo", "password": "demo"}'.encode("utf-16-le")
     assert send(engine, "/login", body, Content_Type="application/json; charset=utf-16le")[0] == 200
 
 
-def test_a_webhooks_query_is_handed_on_as_sent(served: tuple[Engine, Pull, str]) -> None:
-    """White space and control characters included: a signature may be made of it."""
+def test_a_webhooks_query_is_passed_on_as_sent(served: tuple[Engine, Pull, str]) -> None:
+    """White space and control characters stay: a signature may cover them."""
     engine, bus, token = served
     text = " a\tb\n\x01 "
     path = f"/hook?x={quote(text)}&y=1&y=%C3%A9&z="
@@ -202,15 +202,15 @@ def test_a_webhooks_query_is_handed_on_as_sent(served: tuple[Engine, Pull, str])
 
 
 def test_large_integers_reach_a_reactor_as_their_digits(served: tuple[Engine, Pull, str]) -> None:
-    """Salt's bus has no place for them as numbers."""
+    """Salt's bus cannot carry them as numbers."""
     engine, bus, token = served
     body = b'{"a": [340282366920938463463374607431768211455, 18446744073709551615]}'
     assert send(engine, "/hook", body, Content_Type=JSON, X_Auth_Token=token)[0] == 200
     assert bus.next()[1]["post"] == {"a": ["340282366920938463463374607431768211455", 18446744073709551615]}
 
 
-def test_a_strangers_webhooks_are_counted_before_they_are_read(public: tuple[Engine, Pull]) -> None:
-    """Of many at once some are one too many, whatever they hold; and a large one in YAML is not read at all."""
+def test_unauthenticated_webhooks_are_counted_before_they_are_read(public: tuple[Engine, Pull]) -> None:
+    """Many at once exceed the limit, whatever they hold; large YAML is refused unread."""
     engine, _ = public
     large = b"a: " + b"x" * 5000
     assert send(engine, "/hook", large, Content_Type=YAML)[0] == 413
@@ -220,8 +220,8 @@ def test_a_strangers_webhooks_are_counted_before_they_are_read(public: tuple[Eng
 
 
 @pytest.mark.parametrize("path", ["/", "/run", "/minions", "/token", "/login", "/keys"])
-def test_a_request_has_so_many_lows(served: tuple[Engine, Pull, str], path: str) -> None:
-    """One more is refused before any is looked at."""
+def test_the_lows_of_a_request_are_limited(served: tuple[Engine, Pull, str], path: str) -> None:
+    """One more is refused before any low runs."""
     engine, _, token = served
     for many, refused in ((1000, False), (1001, True)):
         body = json.dumps([0] * many).encode()
@@ -238,8 +238,8 @@ HEADS = {
 
 
 @pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-def test_a_head_has_a_bound(served: tuple[Engine, Pull, str], head: dict[str, str]) -> None:
-    """What is read of a stranger's before anything is known of it; a query is part of it."""
+def test_the_head_of_a_request_is_limited(served: tuple[Engine, Pull, str], head: dict[str, str]) -> None:
+    """The head is read before any login; the query is part of it."""
     engine, _, _ = served
     for path, headers in (("/", head), ("/healthz?" + "a&" * 17_000, {})):
         connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
@@ -248,12 +248,12 @@ def test_a_head_has_a_bound(served: tuple[Engine, Pull, str], head: dict[str, st
                 connection.request("GET", path, headers=headers)
                 assert connection.getresponse().status in (400, 413, 431)
             except (ConnectionError, http.client.HTTPException):
-                pass  # closed before it was read to its end
+                pass  # closed before all of it was read
     assert send(engine, "/login", b'{"username": "demo", "password": "demo"}', Content_Type=JSON)[0] == 200
 
 
-def test_parts_of_a_body_are_never_taken_apart(served: tuple[Engine, Pull, str]) -> None:
-    """A body of several parts is refused by its type, however it is made."""
+def test_a_multipart_body_is_refused(served: tuple[Engine, Pull, str]) -> None:
+    """Its type is refused, whatever its parts are."""
     engine, _, token = served
     body = b"--x\r\nContent-Disposition: form-data; name=a" + b";a=b" * 20_000 + b"\r\n\r\n1\r\n--x--\r\n"
     kind = "multipart/form-data; boundary=x"

@@ -1,4 +1,4 @@
-"""What holds for every request, whatever its path and method: allow_from, allowed_hosts, logins, CORS.
+"""Rules for every request, whatever its path and method: allow_from, allowed_hosts, logins, CORS.
 
 The paths are held against the rules of protocols/routes.py, so that a new one cannot be left out.
 """
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.both_lines]
 
 RunEngine = Callable[..., Engine]
 LISTED = "https://app.example.com"
-CLIENT = "192.0.2.1"  # comes by a trusted proxy
+CLIENT = "192.0.2.1"  # connects through a trusted proxy
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "UNKNOWN")
 TOKEN = "0" * 64
 PATHS = (
@@ -59,13 +59,13 @@ PUBLIC = {
     *(("GET", path) for path in ("/", "/ws", "/login", "/healthz", "/metrics", "/console/", "/schemas/")),
     *(("GET", path) for path in ("/schemas/openapi.json", "/app", "/app/view", "/static/motd.txt")),
     ("GET", "/console"),  # redirects
-    *(("GET", f"{path} as a websocket") for path in ("/", "/ws")),  # whose clients log in by a message
+    *(("GET", f"{path} as a websocket") for path in ("/", "/ws")),  # their clients log in by a message
 }
-"""All that is answered without a token and without an error; HEAD as GET, and OPTIONS on every path."""
+"""Requests that need no token; HEAD like GET, and OPTIONS on every path."""
 
 
 class Answer(NamedTuple):
-    """An answer, as it came."""
+    """An answer as received."""
 
     status: int
     headers: dict[str, str]
@@ -74,7 +74,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture(scope="module")
 def options(engine_root: Path) -> dict[str, Any]:
-    """Options with which every route is there."""
+    """Options that enable every route."""
     folder = engine_root / "every"
     folder.mkdir(exist_ok=True)
     (folder / "index.html").write_text("<p>the app</p>")
@@ -96,7 +96,7 @@ def send(engine: Engine, data: bytes) -> Answer:
 
 
 def parsed(got: bytes) -> Answer:
-    """Return an answer by its bytes."""
+    """Parse an answer."""
     if not got:
         return Answer(0, {}, b"")
     head, _, body = got.partition(b"\r\n\r\n")
@@ -106,7 +106,7 @@ def parsed(got: bytes) -> Answer:
 
 
 def is_whole(got: bytes, sent: bytes) -> bool:
-    """Tell whether these bytes are an answer to the last byte; one of unknown length ends with its connection."""
+    """Return whether these bytes are a complete answer; one of unknown length ends with its connection."""
     if b"\r\n\r\n" not in got:
         return False
     answer = parsed(got)
@@ -132,7 +132,7 @@ def answers(engine: Engine, **more: str) -> Iterator[tuple[tuple[str, str], Answ
 
 
 def test_the_table_has_every_route() -> None:
-    """Whatever is added to protocols/routes.py needs a line here."""
+    """Each new rule in protocols/routes.py needs a line here."""
     rebar: Any = None
     clients: Any = SimpleNamespace(services=SimpleNamespace(schemas=Schemas(CHECKOUT / "schemas")))
     settings = Settings(metrics=True, app="/srv/app/index.html", static="/srv/app")
@@ -151,7 +151,7 @@ def test_the_table_has_every_route() -> None:
 
 
 def is_refused(answer: Answer, method: str, message: str) -> bool:
-    """Tell whether an answer refuses, and tells nothing else."""
+    """Return whether an answer refuses the request and reveals nothing else."""
     if answer.status != 403 or answer.headers["content-type"] != "application/json":
         return False
     if method == "HEAD":
@@ -176,21 +176,21 @@ def proxied(run_engine: RunEngine, options: dict[str, Any]) -> Engine:
 
 
 def test_other_addresses_reach_nothing(closed: Engine) -> None:
-    """By no path and no method, and they are not told what there is; a token changes nothing."""
+    """No path and no method is served, nor which exist; a token changes nothing."""
     for more in ({}, {"X_Auth_Token": TOKEN}, {"X_Forwarded_For": "10.0.0.1"}):
         reached = {key: answer for key, answer in answers(closed, **more) if not is_refused(answer, key[0], ADDRESS)}
         assert reached == {}
 
 
 def test_a_proxys_other_clients_reach_nothing(proxied: Engine) -> None:
-    """Its client's address decides, and the proxy's own where it names none."""
+    """The client's address decides, or the proxy's own if it names none."""
     for more in ({"X_Forwarded_For": CLIENT}, {"X_Forwarded_For": f"10.0.0.1, {CLIENT}"}, {}):
         reached = {key: answer for key, answer in answers(proxied, **more) if not is_refused(answer, key[0], ADDRESS)}
         assert reached == {}
 
 
 def test_other_host_names_reach_nothing(proxied: Engine) -> None:
-    """A page that leads its own name here by DNS has that name in Host."""
+    """A page whose own name resolves to this server has that name in Host."""
     asked = answers(proxied, X_Forwarded_For="10.0.0.1", Host="evil.example:8000")
     assert {key: answer for key, answer in asked if not is_refused(answer, key[0], HOST)} == {}
     assert ask(proxied, "GET", "/healthz", {"X-Forwarded-For": "10.0.0.1", "Host": "salt.example.com"}).status != 403
@@ -222,7 +222,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_other_addresses_get_no_other_answer_by_a_broken_request(closed: Engine, what: str) -> None:
-    """Their requests are not even parsed: 403, or nothing where no head ends."""
+    """Their requests are not even parsed: 403, or no answer to an incomplete head."""
     answer = send(closed, BROKEN[what] + b"\r\n\r\n")
     assert answer.status == 0 or is_refused(answer, "GET", ADDRESS), answer
 
@@ -232,16 +232,16 @@ def test_other_addresses_get_no_other_answer_by_a_broken_request(closed: Engine,
 
 @pytest.fixture(scope="module")
 def engine(run_engine: RunEngine, options: dict[str, Any]) -> Engine:
-    """An engine that anybody may connect to."""
+    """An engine that every address may connect to."""
     return run_engine(
         {**options, "limits": {"login_failures_per_minute": 10_000, "login_failures_per_address_per_minute": 10_000}}
     )
 
 
 def test_nothing_but_what_is_public_is_answered_without_a_token(engine: Engine) -> None:
-    """Whatever is not in the table of public requests is an error or a redirect to the login."""
+    """Every request that the table does not list as public is an error or a redirect to the login."""
     answered = {key for key, answer in answers(engine) if answer.status < 300 or "location" in answer.headers}
-    # Engines of tests have no bus: health is bad, which is an answer too.
+    # The engine of this test has no bus, so /healthz answers 503.
     expected = PUBLIC - {("GET", "/healthz")}
     expected |= {("HEAD", path) for _, path in expected if path != "/metrics" and "websocket" not in path}
     expected |= {
@@ -252,14 +252,14 @@ def test_nothing_but_what_is_public_is_answered_without_a_token(engine: Engine) 
 
 
 def test_a_wrong_token_opens_nothing(engine: Engine) -> None:
-    """On no path that needs one."""
+    """Every path that needs a token refuses it."""
     opened = {key for key, answer in answers(engine, X_Auth_Token=TOKEN) if answer.status < 300}
     without = {key for key, answer in answers(engine) if answer.status < 300}
     assert opened <= without - {("GET", "/metrics")}
 
 
 def test_listed_pages_may_read_every_answer(engine: Engine) -> None:
-    """Errors too, and those for unknown paths and methods: a page that cannot read them cannot tell what is wrong."""
+    """Errors too, also those for unknown paths and methods, so that a page can show what is wrong."""
     asked = answers(engine, Origin=LISTED)
     unread = {
         key: answer
@@ -270,7 +270,7 @@ def test_listed_pages_may_read_every_answer(engine: Engine) -> None:
 
 
 def test_foreign_pages_may_read_no_answer(engine: Engine) -> None:
-    """Caches are told that the answer depends on the origin."""
+    """A header says that the answer depends on the origin, for caches."""
     for key, answer in answers(engine, Origin="https://evil.example.com"):
         assert "access-control-allow-origin" not in answer.headers, key
         assert answer.headers.get("vary") == "Origin", key
@@ -282,8 +282,8 @@ def wide(run_engine: RunEngine, options: dict[str, Any]) -> Engine:
     return run_engine({**options, "cors_origin": "*"})
 
 
-def test_every_page_may_read_every_answer_where_all_are_listed(wide: Engine) -> None:
-    """As rest_tornado has it: `*` whether there is an Origin or not, and never with credentials."""
+def test_with_a_star_every_page_may_read_every_answer(wide: Engine) -> None:
+    """As in rest_tornado: `*` with or without an Origin, and never with credentials."""
     for more in ({}, {"Origin": "https://any.example.com"}):
         for key, answer in answers(wide, **more):
             assert answer.headers.get("access-control-allow-origin") == "*", key
@@ -293,7 +293,7 @@ def test_every_page_may_read_every_answer_where_all_are_listed(wide: Engine) -> 
 @pytest.mark.parametrize("origin", [None, LISTED, "https://evil.example.com"])
 @pytest.mark.parametrize("path", ["/", "/login", "/run", "/minions", "/hook/x", "/keys", "/stats", "/events"])
 def test_a_preflight_is_answered_as_rest_tornado_does(engine: Engine, path: str, origin: str | None) -> None:
-    """Header by header, for every origin and for none: Salt's own tests of it send none."""
+    """The headers are equal, with any Origin and without one, as in Salt's own tests."""
     wanted = "X-Auth-Token, accept, content-type"
     headers = {"Access-Control-Request-Headers": wanted, "Access-Control-Request-Method": "GET"}
     answer = ask(engine, "OPTIONS", path, headers | ({} if origin is None else {"Origin": origin}))
@@ -304,7 +304,7 @@ def test_a_preflight_is_answered_as_rest_tornado_does(engine: Engine, path: str,
     assert answer.headers.get("access-control-allow-origin") == (LISTED if origin == LISTED else None)
 
 
-def test_a_preflight_names_more_methods_where_there_are_more(engine: Engine) -> None:
+def test_a_preflight_names_the_other_methods_of_a_path(engine: Engine) -> None:
     """Batches can be deleted."""
     answer = ask(engine, "OPTIONS", "/batches/1", {"Origin": LISTED})
     assert answer.headers["access-control-allow-methods"] == "OPTIONS, GET, POST, DELETE"
@@ -312,7 +312,7 @@ def test_a_preflight_names_more_methods_where_there_are_more(engine: Engine) -> 
 
 @pytest.mark.parametrize("wanted", ["a\tb", "x: y", "ä", "", "(x)"])
 def test_a_preflight_repeats_header_names_only(engine: Engine, wanted: str) -> None:
-    """Anything else is left out, and is no fault of the server."""
+    """Everything else is left out, and is no error of the server."""
     answer = ask(engine, "OPTIONS", "/", {"Access-Control-Request-Headers": wanted})
     assert answer.status == 204
     assert "access-control-allow-headers" not in answer.headers

@@ -1,4 +1,4 @@
-"""salt-api's door without a master: who may send what, what clients leave behind, and the files of a web app."""
+"""salt-api's protocol without a master: logins, tokens, webhooks, errors, and the files of a web app."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def engine(run_engine: RunEngine, engine_root: Path) -> Engine:
 def ask(
     engine: Engine, method: str, path: str, value: Any = None, headers: dict[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Send a request as it is, with its value as JSON, and return the answer and its body."""
+    """Send a request with a value as JSON, and return the answer and its body."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
     with contextlib.closing(connection):
         body = None if value is None else json.dumps(value)
@@ -63,15 +63,15 @@ def tokens(engine: Engine) -> set[str]:
 
 @pytest.mark.parametrize("path", ["/login", "/token"])
 @pytest.mark.parametrize("stale", [True, False])
-def test_an_old_cookie_keeps_nobody_from_logging_in(engine: Engine, path: str, stale: bool) -> None:
-    """A program that keeps cookies sends what an earlier login gave it, and no Origin; the password counts here."""
+def test_an_old_cookie_does_not_prevent_a_login(engine: Engine, path: str, stale: bool) -> None:
+    """A program that keeps cookies sends an old one without an Origin; here the password counts."""
     cookie = {"Cookie": f"session_id={'0' * 64 if stale else engine.token()}"}
     response, body = ask(engine, "POST", path, CREDENTIALS, cookie)
     assert response.status == 200, body
 
 
-def test_an_old_cookie_is_nobody_where_lows_say_whom_they_are_for(engine: Engine) -> None:
-    """On `/run`: neither refused for it, nor run by it."""
+def test_an_old_cookie_is_ignored_where_lows_name_their_users(engine: Engine) -> None:
+    """On `/run` it neither causes a refusal nor logs anybody in."""
     cookie = {"Cookie": f"session_id={engine.token()}"}
     low = {"client": "local", "fun": "test.ping", "tgt": "*"}
     assert ask(engine, "POST", "/run", low, cookie)[0].status == 401
@@ -94,7 +94,7 @@ def test_an_old_cookie_is_nobody_where_lows_say_whom_they_are_for(engine: Engine
     ],
 )
 def test_a_foreign_page_cannot_log_a_browser_in(engine: Engine, headers: dict[str, str], given: bool) -> None:
-    """With an account of its own: whoever sits there would work on in somebody else's name. The token it may have."""
+    """It could use its own account, and the user would go on with that. The page gets the token but no cookie."""
     own = f"http://127.0.0.1:{engine.port}"
     response, _ = ask(engine, "POST", "/login", CREDENTIALS, {k: v.format(own=own) for k, v in headers.items()})
     assert response.status == 200
@@ -104,7 +104,7 @@ def test_a_foreign_page_cannot_log_a_browser_in(engine: Engine, headers: dict[st
 
 @pytest.fixture(scope="module")
 def open_hooks(run_engine: RunEngine) -> Engine:
-    """An engine that takes hooks of strangers."""
+    """An engine that accepts webhooks without a login."""
     return run_engine({"webhook_disable_auth": True, "cors_origin": [LISTED]})
 
 
@@ -120,7 +120,7 @@ def open_hooks(run_engine: RunEngine) -> Engine:
     ],
 )
 def test_a_foreign_page_fires_no_hook_without_a_token(open_hooks: Engine, headers: dict[str, str], taken: bool) -> None:
-    """It could have its visitors' browsers do so, from inside of the network. There is no bus here: 503."""
+    """It could make its visitors' browsers fire events inside the network. Without a bus the answer is 503."""
     own = f"http://127.0.0.1:{open_hooks.port}"
     filled = {name: text.format(own=own) for name, text in headers.items()}
     response, _ = ask(open_hooks, "POST", "/hook/x", {}, filled)
@@ -132,7 +132,7 @@ def test_a_foreign_page_fires_no_hook_without_a_token(open_hooks: Engine, header
 
 @pytest.fixture(scope="module")
 def behind_proxy(run_engine: RunEngine) -> Engine:
-    """An engine that believes a proxy on this host."""
+    """An engine that trusts a proxy on this host."""
     return run_engine({"trusted_proxies": ["127.0.0.1/32"]})
 
 
@@ -141,7 +141,7 @@ def behind_proxy(run_engine: RunEngine) -> Engine:
 def test_a_cookie_is_for_tls_only_where_the_client_uses_it(
     engine: Engine, behind_proxy: Engine, proto: str | None, secure: bool, believed: bool
 ) -> None:
-    """`X-Forwarded-Proto` says so, of a trusted proxy; and pages must be of the same scheme."""
+    """`X-Forwarded-Proto` of a trusted proxy counts, and pages must have the same scheme."""
     asked = behind_proxy if believed else engine
     headers = {} if proto is None else {"X-Forwarded-Proto": proto}
     response, _ = ask(asked, "POST", "/login", CREDENTIALS, headers)
@@ -159,8 +159,8 @@ def test_a_cookie_is_for_tls_only_where_the_client_uses_it(
     ("path", "fields"),
     [("/run", {"client": "local", "fun": "test.ping", "tgt": "*"}), ("/", {"client": "runner", "fun": "test.arg"})],
 )
-def test_who_leaves_while_a_low_runs_leaves_no_token(run_engine: RunEngine, path: str, fields: dict[str, str]) -> None:
-    """The one that the low's own password bought, which nobody has."""
+def test_a_client_that_leaves_its_low_leaves_no_token(run_engine: RunEngine, path: str, fields: dict[str, str]) -> None:
+    """The token that was made for the low's own password is revoked."""
     engine = run_engine(
         {
             "clients": ["local", "runner"],
@@ -173,12 +173,12 @@ def test_who_leaves_while_a_low_runs_leaves_no_token(run_engine: RunEngine, path
     for address in ("10.0.0.1", "10.0.0.2"):
         wrong = {**CREDENTIALS, "password": "wrong"}
         assert ask(engine, "POST", "/login", wrong, {"X-Forwarded-For": address})[0].status == 401
-    # From now on logins of this name are slow.
+    # From now on logins with this name are slow.
     body = json.dumps({**fields, **CREDENTIALS})
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as peer:
         peer.sendall(head.encode() + body.encode())
-        time.sleep(0.3)  # it is being looked at
+        time.sleep(0.3)  # the login is being checked
     line = "user=demo eauth=sharedsecret address=127.0.0.1 operation=logout outcome=ok"
     wait_until(lambda: line in engine.log, "the token being revoked")
     assert tokens(engine) <= before
@@ -187,8 +187,8 @@ def test_who_leaves_while_a_low_runs_leaves_no_token(run_engine: RunEngine, path
 # What is refused
 
 
-def test_keys_need_the_client_that_asks_for_them(engine: Engine) -> None:
-    """In Salt's words and with its status: on 401 web apps forget the login, which is as good as before."""
+def test_keys_need_the_client_wheel(engine: Engine) -> None:
+    """The error has Salt's text and status: on 401 web apps would forget a valid login."""
     token = {"X-Auth-Token": engine.token()}
     for method, value in (("GET", None), ("POST", {"mid": "new"})):
         response, body = ask(engine, method, "/keys", value, token)
@@ -198,13 +198,13 @@ def test_keys_need_the_client_that_asks_for_them(engine: Engine) -> None:
 
 @pytest.fixture(scope="module")
 def with_wheels(run_engine: RunEngine) -> Engine:
-    """An engine that would make keys."""
+    """An engine with the client wheel enabled."""
     return run_engine({"clients": ["wheel"]})
 
 
 @pytest.mark.parametrize("size", [0, -1, True, "x", "1e3", 2048.5, 8193, 10**9, [2048], {}])
-def test_a_key_is_of_a_size_that_can_be_made(with_wheels: Engine, size: Any) -> None:
-    """A worker of the master that makes a key of a million bits does nothing else ever again."""
+def test_the_size_of_a_key_is_limited(with_wheels: Engine, size: Any) -> None:
+    """A worker of the master would need for ever for a key of a million bits."""
     token = {"X-Auth-Token": with_wheels.token()}
     response, body = ask(with_wheels, "POST", "/keys", {"mid": "new", "keysize": size}, token)
     assert response.status == 400
@@ -212,8 +212,8 @@ def test_a_key_is_of_a_size_that_can_be_made(with_wheels: Engine, size: Any) -> 
 
 
 @pytest.mark.parametrize("path", ["/minions/%ff", "/hook/x?a=%ff", "/hook/%ff"])
-def test_what_is_no_text_in_a_path_is_the_senders_fault(engine: Engine, path: str) -> None:
-    """And said so, not told as a fault of the server."""
+def test_invalid_text_in_a_path_is_an_error_of_the_sender(engine: Engine, path: str) -> None:
+    """The answer is not an error of the server."""
     method = "POST" if "hook" in path else "GET"
     response, body = ask(engine, method, path, None, {"X-Auth-Token": engine.token()})
     code = "bad_json" if "?" in path else "bad_message"
@@ -234,10 +234,10 @@ def test_what_is_no_text_in_a_path_is_the_senders_fault(engine: Engine, path: st
         ("POST", "/healthz", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_a_method_that_is_none_of_the_paths_is_told_which_are(
+def test_an_unsupported_method_is_answered_with_the_supported_ones(
     engine: Engine, method: str, path: str, allowed: str
 ) -> None:
-    """As RFC 9110 section 15.5.6 wants it with a 405."""
+    """RFC 9110 section 15.5.6 requires it with a 405."""
     response, _ = ask(engine, method, path, headers={"X-Auth-Token": engine.token()})
     assert (response.status, response.getheader("Allow")) == (405, allowed)
 
@@ -247,7 +247,7 @@ def test_a_method_that_is_none_of_the_paths_is_told_which_are(
 
 @pytest.mark.parametrize("path", ["/app", "/app/", "/app/some/view"])
 def test_the_app_is_under_every_path_of_its_own(engine: Engine, path: str) -> None:
-    """To look at, and to look whether it is there."""
+    """GET and HEAD serve it."""
     response, body = ask(engine, "GET", path)
     assert (response.status, body) == (200, b"<p>the app</p>")
     response, body = ask(engine, "HEAD", path)
@@ -256,7 +256,7 @@ def test_the_app_is_under_every_path_of_its_own(engine: Engine, path: str) -> No
 
 
 def test_files_are_served(engine: Engine) -> None:
-    """Of the one directory."""
+    """They come from the configured directory."""
     assert ask(engine, "GET", "/static/motd.txt")[1] == b"hello"
     assert ask(engine, "HEAD", "/static/motd.txt")[0].status == 200
 
@@ -278,8 +278,8 @@ def test_files_are_served(engine: Engine) -> None:
         ),
     ],
 )
-def test_nothing_outside_of_the_files_is_served(engine: Engine, path: str) -> None:
-    """Whatever the path looks like, sent as it is."""
+def test_nothing_outside_the_directory_is_served(engine: Engine, path: str) -> None:
+    """Paths are sent unnormalized."""
     response, body = ask(engine, "GET", f"/static/{path}")
     assert response.status in (400, 404), body
     assert SECRET.encode() not in body
@@ -289,7 +289,7 @@ def test_nothing_outside_of_the_files_is_served(engine: Engine, path: str) -> No
 # Errors
 
 
-def test_wrong_tokens_keep_no_valid_one_out(run_engine: RunEngine) -> None:
+def test_wrong_tokens_do_not_block_valid_ones(run_engine: RunEngine) -> None:
     """Not even one that the engine has not met before: made by another master, or before its last start.
 
     Whoever sends wrong ones is told to wait, and passwords of that address are taken.
@@ -303,8 +303,8 @@ def test_wrong_tokens_keep_no_valid_one_out(run_engine: RunEngine) -> None:
     assert ask(engine, "POST", "/login", CREDENTIALS)[0].status == 200
 
 
-def test_who_guesses_passwords_of_a_user_of_a_queer_name_stops_no_token(run_engine: RunEngine) -> None:
-    """What wrong tokens are counted by is no name that an account can have."""
+def test_guessed_passwords_of_an_odd_user_name_block_no_token(run_engine: RunEngine) -> None:
+    """No account can have the name that wrong tokens are counted under."""
     engine = run_engine({"limits": {"login_failures_per_minute": 3}})
     for name in ("token", "token", "token"):
         assert ask(engine, "POST", "/login", {"username": name, "password": "x"})[0].status == 401
@@ -321,10 +321,10 @@ def test_who_guesses_passwords_of_a_user_of_a_queer_name_stops_no_token(run_engi
     ],
 )
 @pytest.mark.parametrize("kind", ["application/json", "application/x-yaml"])
-def test_errors_come_in_the_type_that_was_asked_for(
+def test_errors_have_the_requested_type(
     engine: Engine, method: str, path: str, value: Any, status: int, kind: str
 ) -> None:
-    """And no cache keeps them."""
+    """No cache keeps them."""
     response, body = ask(engine, method, path, value, {"X-Auth-Token": engine.token(), "Accept": kind})
     assert (response.status, response.getheader("Content-Type")) == (status, kind)
     assert "no-store" in str(response.getheader("Cache-Control"))
@@ -332,8 +332,8 @@ def test_errors_come_in_the_type_that_was_asked_for(
     assert set(told) == {"error", "message", "details"}
 
 
-def test_an_error_before_the_login_comes_in_that_type_too(engine: Engine) -> None:
-    """For who has no token."""
+def test_an_error_before_the_login_has_the_requested_type_too(engine: Engine) -> None:
+    """A client without a token gets it."""
     response, body = ask(engine, "GET", "/minions", headers={"Accept": "application/x-yaml"})
     assert response.status == 401
     assert yaml.safe_load(body)["error"] == "unauthenticated"
@@ -344,21 +344,21 @@ def test_an_error_before_the_login_comes_in_that_type_too(engine: Engine) -> Non
     ("method", "path", "what"),
     [("GET", "/batches", "batch"), ("DELETE", "/batches", "batch"), ("GET", "/requests", "request")],
 )
-def test_a_number_that_is_no_batch_is_not_found(engine: Engine, id_: str, method: str, path: str, what: str) -> None:
-    """However large, and by each method."""
+def test_an_unknown_batch_number_is_not_found(engine: Engine, id_: str, method: str, path: str, what: str) -> None:
+    """The number may have any size; each method answers alike."""
     response, body = ask(engine, method, f"{path}/{id_}", headers={"X-Auth-Token": engine.token()})
     assert (response.status, json.loads(body)["message"]) == (404, f"Can't find {what} id: {id_}")
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/batches"])
 def test_a_job_cannot_be_deleted(engine: Engine, path: str) -> None:
-    """The paths of jobs and batches meet: 20 digits are a job's id, and a job can only be read."""
+    """Jobs and batches share their paths: 20 digits are a job, which is read-only."""
     response, _ = ask(engine, "DELETE", f"{path}/{'1' * 20}", headers={"X-Auth-Token": engine.token()})
     assert response.status == 405
 
 
 def test_a_returner_is_refused_by_its_name(engine: Engine) -> None:
-    """With 400: another login, which 401 asks for, would not help."""
+    """The status is 400: 401 asks for another login, which would not help."""
     low = {"client": "local_async", "fun": "test.ping", "tgt": "*", "ret": "redis"}
     response, body = ask(engine, "POST", "/", low, {"X-Auth-Token": engine.token()})
     assert (response.status, [one["path"] for one in json.loads(body)["details"]]) == (400, ["/ret"])
