@@ -1,4 +1,4 @@
-"""The native door: who comes in, what a broken or hostile peer gets, and that nobody else pays for it."""
+"""The native protocol: logins, limits, and errors of broken or hostile peers, which no other client notices."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.both_lines]
 RunEngine = Callable[..., Engine]
 KIB = 1024
 ORIGIN = "https://console.example.com"
-AUTH_SECONDS = 2  # instead of 10, in which a client of the strict engine must log in
-SLACK_SECONDS = 4.0  # that an answer which comes at once may take on a loaded machine
+AUTH_SECONDS = 2  # instead of 10: the auth deadline of the strict engine
+SLACK_SECONDS = 4.0  # for an immediate answer on a loaded machine
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,13 @@ def strict(run_engine: RunEngine) -> Engine:
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[Client]:
-    """A client who has logged in."""
+    """A client that has logged in."""
     with engine.client("demo") as client:
         yield client
 
 
 def handshake(engine: Engine, path: str = "/", **headers: str) -> tuple[int, dict[str, Any]]:
-    """Offer an upgrade and return the status and, of a refusal, the body."""
+    """Request an upgrade, and return the status and the body of a refusal."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
     with contextlib.closing(connection):
         wanted = {
@@ -77,7 +77,7 @@ def handshake(engine: Engine, path: str = "/", **headers: str) -> tuple[int, dic
 
 
 def get(engine: Engine, path: str, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask as plain HTTP."""
+    """Send a plain HTTP request."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
     with contextlib.closing(connection):
         connection.request(method, path)
@@ -97,14 +97,14 @@ def get(engine: Engine, path: str, method: str = "GET") -> tuple[http.client.HTT
     ],
 )
 def test_the_first_known_subprotocol_is_chosen(engine: Engine, offered: list[str] | None, chosen: str | None) -> None:
-    """None offered is answered by none and means JSON; of several, the first that the server speaks is taken."""
+    """Without an offer it is JSON; of several, the first one that the server speaks."""
     with engine.client("demo", subprotocols=offered) as client:
         assert client.subprotocol == chosen
         assert client.ask("whoami")["user"] == "demo"
 
 
 def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine) -> None:
-    """The reason names what the server speaks."""
+    """The reason lists the subprotocols of the server."""
     with engine.client(subprotocols=["mqtt"]) as client:
         closed = client.closed()
         assert closed.code == 4406
@@ -128,7 +128,7 @@ def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine) -> None:
     ],
 )
 def test_browsers_come_from_our_own_and_listed_origins_only(engine: Engine, origin: str | None, status: int) -> None:
-    """Who sends no Origin is no browser and comes in; a listed Origin is meant exactly."""
+    """A client without an Origin is no browser and may connect; a listed Origin must match exactly."""
     headers = {} if origin is None else {"Origin": origin}
     if origin == "own":
         headers = {"Origin": f"http://127.0.0.1:{engine.port}"}
@@ -142,22 +142,22 @@ def test_browsers_come_from_our_own_and_listed_origins_only(engine: Engine, orig
 
 @pytest.mark.parametrize("form", ["Authorization", "X-Auth-Token", "Cookie"])
 def test_the_handshake_may_log_in(engine: Engine, form: str) -> None:
-    """Bearer, X-Auth-Token, and from our own pages the cookie: no auth message is needed then."""
+    """Bearer, X-Auth-Token, and the cookie from our own pages replace the auth message."""
     token = engine.token()
     value = {"Authorization": f"Bearer {token}", "X-Auth-Token": token, "Cookie": f"session_id={token}"}[form]
     origin = f"http://127.0.0.1:{engine.port}" if form == "Cookie" else None
     with engine.client(headers={form: value}, origin=origin) as client:
         assert client.ask("whoami")["user"] == "demo"
         client.send(json.dumps({"type": "ping", "id": 5, "pad": "x" * 5000}))
-        assert client.recv()["error"]["code"] == "bad_message"  # and not 1009: larger messages are allowed now
+        assert client.recv()["error"]["code"] == "bad_message"  # not 1009: larger messages are allowed after a login
 
 
 @pytest.mark.parametrize(
     ("origin", "status"),
     [(None, 403), ("https://evil.example.com", 403), (ORIGIN, 101), ("null", 403), ("http://[x", 403)],
 )
-def test_a_cookie_needs_an_origin_that_is_ours(engine: Engine, origin: str | None, status: int) -> None:
-    """A browser sends the cookie wherever the page comes from: without a fitting Origin it is refused."""
+def test_a_cookie_needs_an_own_origin(engine: Engine, origin: str | None, status: int) -> None:
+    """A browser sends the cookie for every page, so it is refused without an own or listed Origin."""
     headers = {"Cookie": f"session_id={engine.token()}"}
     if origin is not None:
         headers["Origin"] = origin
@@ -168,8 +168,8 @@ def test_a_cookie_needs_an_origin_that_is_ours(engine: Engine, origin: str | Non
     ("referer", "status"),
     [(f"{ORIGIN}/page", 101), ("http://127.0.0.1:{port}/x", 101), ("https://evil.example.com/{port}", 403), ("x", 403)],
 )
-def test_a_cookie_may_come_with_a_referer_of_ours(engine: Engine, referer: str, status: int) -> None:
-    """In place of an Origin, for clients that send none; where both are there the Origin counts."""
+def test_a_cookie_may_have_an_own_referer_instead(engine: Engine, referer: str, status: int) -> None:
+    """It counts for clients that send no Origin; with both the Origin decides."""
     headers = {"Cookie": f"session_id={engine.token()}", "Referer": referer.format(port=engine.port)}
     assert handshake(engine, **headers)[0] == status
     assert handshake(engine, **headers, Origin="https://evil.example.com")[0] == 403
@@ -188,7 +188,7 @@ def test_a_cookie_may_come_with_a_referer_of_ours(engine: Engine, referer: str, 
 def test_a_broken_handshake_is_an_error_of_our_table(
     engine: Engine, path: str, broken: dict[str, str], status: int
 ) -> None:
-    """And not a page in the words of the library, on whatever door; it costs no login."""
+    """No protocol answers with the library's own page, and no login is tried."""
     answer, body = handshake(engine, path, X_Auth_Token="0" * 64, **broken)
     assert (answer, body["error"]) == (status, "bad_message")
 
@@ -204,7 +204,7 @@ def test_a_wrong_token_in_the_handshake_is_401(engine: Engine, form: str, token:
 
 
 def test_guessing_tokens_by_handshakes_is_slowed_down(run_engine: RunEngine) -> None:
-    """Failures in the handshake count like those of the auth message, and each leaves an audit line."""
+    """Failures in the handshake count like those of the auth message, and each writes an audit line."""
     engine = run_engine({"limits": {"login_failures_per_minute": 3}})
     token = engine.token()
     wrong = [handshake(engine, X_Auth_Token=f"{number:064x}") for number in range(4)]
@@ -216,7 +216,7 @@ def test_guessing_tokens_by_handshakes_is_slowed_down(run_engine: RunEngine) -> 
 
 
 def test_guessing_passwords_is_slowed_down(run_engine: RunEngine) -> None:
-    """Over the limit, which the error names, not even the right password is tried; other names may still log in."""
+    """Over the limit, which the error names, even the right password is refused; other names can log in."""
     engine = run_engine({"limits": {"login_failures_per_minute": 2, "login_failures_per_address_per_minute": 4}})
     with engine.client() as client:
 
@@ -236,15 +236,15 @@ def test_guessing_passwords_is_slowed_down(run_engine: RunEngine) -> None:
         assert refusal("viewer", "demo") == per_address
 
 
-def test_a_login_by_the_handshake_leaves_an_audit_line(engine: Engine) -> None:
-    """Who came, from where."""
+def test_a_login_by_the_handshake_writes_an_audit_line(engine: Engine) -> None:
+    """It has the user and the address."""
     before = engine.log.count("user=viewer")
     assert handshake(engine, X_Auth_Token=engine.token("viewer"))[0] == 101
     line = "user=viewer eauth=sharedsecret address=127.0.0.1 operation=auth outcome=ok"
     assert engine.log.count(line) == engine.log.count("user=viewer") == before + 2
 
 
-def test_a_login_that_may_do_nothing_is_refused(engine: Engine) -> None:
+def test_a_login_without_permissions_is_refused(engine: Engine) -> None:
     """An account with empty permissions gets no token."""
     with engine.client() as client, pytest.raises(Refused) as refused:
         client.login("nobody")
@@ -254,8 +254,8 @@ def test_a_login_that_may_do_nothing_is_refused(engine: Engine) -> None:
 # Deadline and limits
 
 
-def test_a_stranger_says_only_so_much(engine: Engine) -> None:
-    """Whoever is known may say more, in whatever way he is known."""
+def test_messages_before_a_login_are_limited(engine: Engine) -> None:
+    """A login of any form lifts the limit."""
     token = engine.token()
     with engine.client() as stranger, engine.client("demo") as known, engine.client() as other:
         assert other.ask("whoami", token=token)["user"] == "demo"
@@ -269,8 +269,8 @@ def test_a_stranger_says_only_so_much(engine: Engine) -> None:
         assert stranger.closed().code == 4429
 
 
-def test_the_deadline_stands_still_while_a_password_is_checked(run_engine: RunEngine) -> None:
-    """How long that takes, the client cannot help; what follows a refusal counts again."""
+def test_the_auth_deadline_stops_while_a_password_is_checked(run_engine: RunEngine) -> None:
+    """The client cannot make the check faster; after a refusal the time counts again."""
     engine = run_engine(
         {
             "limits": {"login_failures_per_minute": 1, "auth_seconds": AUTH_SECONDS},
@@ -293,7 +293,7 @@ def test_the_deadline_stands_still_while_a_password_is_checked(run_engine: RunEn
 
 
 def test_silent_connections_leave_files_free(run_engine: RunEngine) -> None:
-    """Who connects and says nothing is counted by nobody yet; the log tells it once, and later all is as before."""
+    """Silent connections are not counted yet; one log line reports the refusals, and later all works again."""
     most = 90
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     engine = run_engine(constants={"protocols.http_server.SPARE_FILES": 2 * (files - most)})
@@ -310,8 +310,8 @@ def test_silent_connections_leave_files_free(run_engine: RunEngine) -> None:
     assert "Too many open files" not in engine.log
 
 
-def test_who_does_not_log_in_is_closed_with_4408(strict: Engine) -> None:
-    """The deadline counts from the opening, whatever else was sent; no other client notices."""
+def test_without_a_login_the_connection_is_closed_with_4408(strict: Engine) -> None:
+    """The deadline starts with the connection, whatever is sent; no other client notices."""
     with strict.client("demo") as known:
         began = time.monotonic()
         with strict.client() as client:
@@ -322,7 +322,7 @@ def test_who_does_not_log_in_is_closed_with_4408(strict: Engine) -> None:
 
 
 def test_a_token_in_a_message_meets_the_deadline(strict: Engine) -> None:
-    """Who sends a token with each message has proved who he is, though the socket belongs to nobody."""
+    """A client that sends a token with each message need not log in."""
     token = strict.token()
     with strict.client() as client:
         assert client.ask("whoami", token=token)["user"] == "demo"
@@ -332,8 +332,8 @@ def test_a_token_in_a_message_meets_the_deadline(strict: Engine) -> None:
             client.ask("whoami")
 
 
-def test_a_request_that_never_ends_is_cut_off(strict: Engine) -> None:
-    """A stranger who sends half a handshake, or nothing, is held no longer than one who does not log in."""
+def test_an_endless_request_is_cut_off(strict: Engine) -> None:
+    """Half a handshake, or none, is kept no longer than a connection without a login."""
     for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: "):
         with socket.create_connection(("127.0.0.1", strict.port)) as peer:
             peer.sendall(begun)
@@ -342,7 +342,7 @@ def test_a_request_that_never_ends_is_cut_off(strict: Engine) -> None:
 
 
 def test_too_many_connections_are_closed_with_4429(strict: Engine) -> None:
-    """The limits per address and in all are told by name; who leaves makes room."""
+    """The reason names the limit, per address or in total; a client that leaves makes room."""
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(strict.client())
@@ -350,7 +350,7 @@ def test_too_many_connections_are_closed_with_4429(strict: Engine) -> None:
             closed = client.closed()
         assert closed.code == 4429
         assert "unauthenticated_per_address" in closed.reason
-        # Who is known by the handshake is no stranger.
+        # A login by the handshake does not count as unauthenticated.
     token = strict.token()
     with contextlib.ExitStack() as stack:
         for _ in range(5):
@@ -370,7 +370,7 @@ def test_too_many_connections_are_closed_with_4429(strict: Engine) -> None:
 
 
 def test_requests_in_flight_are_limited(strict: Engine) -> None:
-    """One more is refused as too_many, before those are answered that were in time."""
+    """One more is refused with too_many, before the others are answered."""
     with strict.client("demo") as client:
         for number in (1, 2, 3):
             client.send({"type": "get_event", "id": f"e{number}", "tag": "never", "wait": 2})
@@ -385,7 +385,7 @@ def test_requests_in_flight_are_limited(strict: Engine) -> None:
 
 
 def too_big_for(kind: str, url: str, auth: bool, size: int) -> tuple[int | None, float]:
-    """Send a message that is too big with one of two clients; return the close code and the seconds until it came."""
+    """Send a message that is too big with one of two clients; return the close code and the seconds until then."""
     login = json.dumps({"type": "auth", "username": "demo", "password": "demo"})
     message = json.dumps({"type": "ping", "pad": "x" * size})
     if kind == "websockets":
@@ -412,15 +412,15 @@ def too_big_for(kind: str, url: str, auth: bool, size: int) -> tuple[int | None,
 @pytest.mark.parametrize("kind", ["websockets", "websocket-client"])
 @pytest.mark.parametrize(("auth", "size"), [(False, 4 * KIB), (False, KIB * KIB), (True, 256 * KIB), (True, KIB * KIB)])
 def test_a_message_that_is_too_big_is_closed_with_1009(engine: Engine, kind: str, auth: bool, size: int) -> None:
-    """The code really reaches the client, time after time: it tells him not to send the same again."""
+    """The code reaches the client every time, and says not to send the same message again."""
     for _ in range(8):
         code, seconds = too_big_for(kind, engine.url, auth, size)
         assert code == 1009
         assert seconds < 5
 
 
-def test_messages_up_to_the_limit_are_taken(engine: Engine, client: Client) -> None:
-    """4 KiB before the login and 256 KiB after it are read and answered."""
+def test_messages_up_to_the_limit_are_accepted(engine: Engine, client: Client) -> None:
+    """4 KiB before the login and 256 KiB after it are answered."""
 
     def padded(size: int) -> str:
         empty = json.dumps({"type": "ping", "id": 1, "pad": ""})
@@ -433,8 +433,8 @@ def test_messages_up_to_the_limit_are_taken(engine: Engine, client: Client) -> N
     assert client.recv()["error"]["code"] == "bad_message"
 
 
-def test_a_big_message_costs_nobody_else_anything(engine: Engine, client: Client) -> None:
-    """While others send what is too big, a client is answered as ever."""
+def test_a_big_message_delays_no_other_client(engine: Engine, client: Client) -> None:
+    """While others send messages that are too big, a client is answered as usual."""
     slow = []
     with contextlib.ExitStack() as stack:
         for _ in range(5):
@@ -452,13 +452,13 @@ def test_a_big_message_costs_nobody_else_anything(engine: Engine, client: Client
 
 
 def test_a_binary_message_is_bad_json(client: Client) -> None:
-    """It costs its sender an error reply, not the connection."""
+    """The sender gets an error reply, and the connection stays open."""
     client.send(b"\x81\xa4type\xa4ping")
     assert client.recv()["error"] == "bad_json"
     assert client.ask("ping")
 
 
-def test_a_message_may_come_in_pieces(client: Client) -> None:
+def test_a_message_may_be_fragmented(client: Client) -> None:
     """Fragments, with a ping between them, are one message."""
     frame = websocket.ABNF
     text = json.dumps({"type": "ping", "id": 7}).encode()
@@ -470,8 +470,8 @@ def test_a_message_may_come_in_pieces(client: Client) -> None:
     assert client.answer(7)["version"]
 
 
-def test_pieces_are_bounded_together(client: Client) -> None:
-    """Many small fragments of one message that is too big are 1009 like one big frame."""
+def test_fragments_are_limited_together(client: Client) -> None:
+    """Small fragments of a message that is too big are closed with 1009 like one big frame."""
     frame = websocket.ABNF
     piece = b"x" * 60 * KIB
     with contextlib.suppress(ConnectionError, websocket.WebSocketException):
@@ -482,8 +482,8 @@ def test_pieces_are_bounded_together(client: Client) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"\x03", *(struct.pack("!H", code) for code in (0, 999, 1004, 1005, 1006, 2000))])
-def test_a_close_that_no_peer_may_send_is_answered_with_1002(client: Client, payload: bytes) -> None:
-    """RFC 6455 section 7.4: such codes are a fault of the protocol."""
+def test_an_invalid_close_frame_is_answered_with_1002(client: Client, payload: bytes) -> None:
+    """RFC 6455 section 7.4: such codes are a protocol error."""
     frame = websocket.ABNF
     client.ws.send_frame(frame.create_frame(payload, frame.OPCODE_CLOSE))
     assert client.closed().code == 1002
@@ -505,14 +505,14 @@ MASK = b"\x00\x00\x00\x00"
     [
         (b"\xc1\x82" + MASK + b"{}", 1002),  # a reserved bit
         (b"\x83\x82" + MASK + b"{}", 1002),  # an unknown opcode
-        (b"\x80\x82" + MASK + b"{}", 1002),  # a continuation of nothing
-        (b"\x09\x80" + MASK, 1002),  # a ping in pieces
+        (b"\x80\x82" + MASK + b"{}", 1002),  # a continuation without a message
+        (b"\x09\x80" + MASK, 1002),  # a fragmented ping
         (b"\x89\xfe\x00\x7e" + MASK + b"x" * 126, 1002),  # a ping that is too long
         (b"\x81\x82" + MASK + b"\xff\xff", 1007),  # text that is not UTF-8
     ],
 )
-def test_a_broken_frame_is_told_by_its_code(engine: Engine, client: Client, sent: bytes, code: int) -> None:
-    """The peer learns that it broke the protocol (1002) or the text (1007); nobody else notices."""
+def test_a_broken_frame_is_closed_with_its_code(engine: Engine, client: Client, sent: bytes, code: int) -> None:
+    """The code is 1002 for a protocol error and 1007 for invalid text; no other client notices."""
     with engine.client("demo") as other:
         client.ws.sock.sendall(sent)
         assert client.closed().code == code
@@ -520,7 +520,7 @@ def test_a_broken_frame_is_told_by_its_code(engine: Engine, client: Client, sent
 
 
 def test_nothing_follows_the_close_frame(engine: Engine) -> None:
-    """RFC 6455 section 5.5.1: replies that come after the server's close frame are not sent any more."""
+    """RFC 6455 section 5.5.1: no reply is sent after the server's close frame."""
     with engine.client("demo") as client:
         client.send({"type": "get_event", "id": 1, "tag": "never", "wait": 1})
         client.ws.send_close = lambda *args: None  # a peer that is slow to answer the close
@@ -534,21 +534,21 @@ def test_nothing_follows_the_close_frame(engine: Engine) -> None:
 # Requests
 
 
-def test_requests_are_answered_beside_each_other(client: Client) -> None:
-    """A slow request holds up none that came after it; an id in use is refused, and free again after the reply."""
+def test_requests_are_answered_concurrently(client: Client) -> None:
+    """A slow request delays no later one; an id in use is refused, and free again after the reply."""
     client.send({"type": "get_event", "id": "slow", "tag": "never", "wait": 6})
     client.send({"type": "ping", "id": "slow"})
     assert client.recv()["error"]["code"] == "id_in_use"
     for number in range(10):
         client.send({"type": "ping", "id": number})
-    assert {client.recv()["id"] for _ in range(10)} == set(range(10))  # and not yet that of the slow one
+    assert {client.recv()["id"] for _ in range(10)} == set(range(10))  # and not yet the slow one
     assert client.answer("slow") is None
     client.send({"type": "ping", "id": "slow"})
     assert client.answer("slow")
 
 
-def test_what_follows_a_login_is_looked_at_after_it(engine: Engine) -> None:
-    """A client need not wait for the reply to auth before it asks on."""
+def test_messages_after_a_login_are_handled_after_it(engine: Engine) -> None:
+    """A client need not wait for the reply to auth."""
     with engine.client() as client:
         client.send({"type": "auth", "id": 1, "username": "viewer", "password": "demo"})
         client.send({"type": "whoami", "id": 2})
@@ -561,8 +561,8 @@ def test_what_follows_a_login_is_looked_at_after_it(engine: Engine) -> None:
 @pytest.mark.parametrize(
     "text", ["", "no json", "[]", "5", "null", "{}", '{"type": 5}', '{"type": "nothing"}', "[" * 4000]
 )
-def test_a_bad_message_costs_an_error_reply_only(engine: Engine, client: Client, text: str) -> None:
-    """Whatever is wrong with a message, it gets one error and the connection lives on."""
+def test_a_bad_message_gets_an_error_reply_only(engine: Engine, client: Client, text: str) -> None:
+    """Each bad message gets one error, and the connection stays open."""
     client.send(text)
     assert client.recv()["error"] in ("bad_json", "bad_message", "unknown_type")
     assert client.ask("ping")
@@ -574,7 +574,7 @@ def test_a_bad_message_costs_an_error_reply_only(engine: Engine, client: Client,
 
 @pytest.mark.parametrize("path", ["/", "/ws", "/?token=abc"])
 def test_a_plain_get_is_welcomed(engine: Engine, path: str) -> None:
-    """As salt-api does, with the clients that are enabled."""
+    """As in salt-api, with the enabled clients."""
     response, body = get(engine, path)
     assert response.status == 200
     assert json.loads(body) == {"clients": ["local", "local_async"], "return": "Welcome"}
@@ -589,10 +589,10 @@ def test_a_plain_get_is_welcomed(engine: Engine, path: str) -> None:
         ("DELETE", "/ws", 405, "bad_message"),
     ],
 )
-def test_what_no_door_serves_is_an_error_of_our_table(
+def test_an_unknown_path_is_an_error_of_our_table(
     engine: Engine, method: str, path: str, status: int, code: str
 ) -> None:
-    """JSON, one shape, no traceback."""
+    """It is JSON of the usual shape, without a traceback."""
     response, body = get(engine, path, method)
     assert response.status == status
     assert json.loads(body)["error"] == code
@@ -601,7 +601,7 @@ def test_what_no_door_serves_is_an_error_of_our_table(
 @pytest.mark.parametrize("path", ["/", "/nothing"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 def test_no_answer_names_the_server(engine: Engine, method: str, path: str) -> None:
-    """A stranger learns neither product nor version."""
+    """Clients without a login learn neither product nor version."""
     response, body = get(engine, path, method)
     assert response.getheader("Server") is None
     assert b"ornado" not in body
@@ -609,7 +609,7 @@ def test_no_answer_names_the_server(engine: Engine, method: str, path: str) -> N
 
 
 def test_an_upgrade_names_no_server(engine: Engine) -> None:
-    """Neither does the answer to a handshake, accepted or refused."""
+    """This holds for accepted and refused handshakes."""
     for extra in (b"", b"Origin: https://evil.example.com\r\n", b"X-Auth-Token: 00\r\n"):
         with socket.create_connection(("127.0.0.1", engine.port), timeout=10) as peer:
             peer.sendall(
@@ -622,7 +622,7 @@ def test_an_upgrade_names_no_server(engine: Engine) -> None:
 
 
 def test_tokens_in_the_query_are_never_logged(engine: Engine) -> None:
-    """Whatever becomes of the request, and at every level of the log."""
+    """This holds for every outcome and every log level."""
     canary = "c0ffee" * 10
     for path in ("/", "/ws", "/nothing", "/all_events/x"):
         get(engine, f"{path}?token={canary}")
@@ -639,7 +639,7 @@ def test_tokens_in_the_query_are_never_logged(engine: Engine) -> None:
 
 @pytest.fixture(scope="module")
 def pair(engine_root: Path) -> tuple[Path, Path]:
-    """Where the certificate and its key lie."""
+    """The paths of the certificate and its key."""
     return engine_root / "server.crt", engine_root / "server.key"
 
 
@@ -670,7 +670,7 @@ def served_serial(engine: Engine, version: ssl.TLSVersion | None = None) -> int:
 
 
 def test_everything_works_over_tls(secure: Engine) -> None:
-    """wss is what the log says, and a message that is too big gets its 1009 there too."""
+    """The log says wss, and a message that is too big is closed with 1009 too."""
     assert f" listens on wss://127.0.0.1:{secure.port}" in secure.log
     with secure.client("demo") as client:
         assert client.ask("whoami")["user"] == "demo"
@@ -681,14 +681,14 @@ def test_everything_works_over_tls(secure: Engine) -> None:
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 def test_old_tls_is_refused(secure: Engine, version: ssl.TLSVersion) -> None:
-    """TLS 1.2 and newer only."""
+    """TLS 1.2 and newer are accepted."""
     with pytest.raises((ssl.SSLError, ConnectionError)):
         served_serial(secure, version)
     assert served_serial(secure, ssl.TLSVersion.TLSv1_2) == served_serial(secure, ssl.TLSVersion.TLSv1_3)
 
 
-def test_who_does_not_begin_tls_is_cut_off(secure: Engine) -> None:
-    """A peer that connects and stays silent, or talks plain HTTP, holds nothing for long."""
+def test_a_peer_without_tls_is_cut_off(secure: Engine) -> None:
+    """A peer that stays silent, or speaks plain HTTP, is disconnected soon."""
     for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", secure.port), timeout=10) as peer:
             peer.sendall(begun)
@@ -700,11 +700,11 @@ def test_who_does_not_begin_tls_is_cut_off(secure: Engine) -> None:
 def test_a_renewed_certificate_is_used_without_a_restart(
     secure: Engine, write_certificate: Callable[..., int], pair: tuple[Path, Path]
 ) -> None:
-    """Open connections live on; a pair that does not fit is passed over and said, and the next that does is taken."""
+    """Open connections stay; a mismatched pair is logged and ignored, and the next valid one is used."""
     with secure.client("demo") as client:
         renewed = write_certificate(*pair)
         wait_until(lambda: served_serial(secure) == renewed, "the new certificate", timeout=10)
-        write_certificate(pair[0])  # whose key comes later
+        write_certificate(pair[0])  # its key follows later
         wait_until(lambda: "cannot be used, the old one stays" in secure.log, "the complaint", timeout=10)
         assert served_serial(secure) == renewed
         again = write_certificate(*pair)
@@ -716,7 +716,7 @@ def test_a_renewed_certificate_is_used_without_a_restart(
 
 
 def test_only_listed_networks_may_connect(run_engine: RunEngine) -> None:
-    """Behind a trusted proxy the client's own address counts; what is left of it may be invented."""
+    """Behind a trusted proxy the client's own address counts; addresses further left may be invented."""
     engine = run_engine({"allow_from": ["10.1.0.0/16"], "trusted_proxies": ["127.0.0.0/8", "192.0.2.7/32"]})
     assert handshake(engine)[0] == 403
     for forwarded, status in {
@@ -734,15 +734,15 @@ def test_only_listed_networks_may_connect(run_engine: RunEngine) -> None:
     assert "user=demo eauth=sharedsecret address=10.1.2.3 operation=auth outcome=ok" in engine.log
 
 
-def test_nobody_is_believed_without_trusted_proxies(engine: Engine) -> None:
-    """A stranger cannot say where he comes from."""
+def test_forwarded_addresses_are_ignored_without_trusted_proxies(engine: Engine) -> None:
+    """A client cannot choose its own address."""
     with engine.client("demo", headers={"X-Forwarded-For": "10.9.9.9"}):
         pass
     assert "10.9.9.9" not in engine.log
 
 
 def test_memory_and_files_come_back(engine: Engine) -> None:
-    """Connections that came and went, politely or not, leave no file open."""
+    """Closed and reset connections leave no file open."""
     process = engine._process
     assert process is not None
     folder = f"/proc/{process.pid}/fd"
