@@ -62,7 +62,7 @@ class BaseHandler(Responder):
         """
 
     async def log_in(self) -> None:
-        """Set :attr:`session` to whom the request proves.
+        """Set :attr:`session` to the session that the request proves.
 
         :raises ApiError: unauthenticated, token_expired, forbidden, too_many, master_unavailable
         """
