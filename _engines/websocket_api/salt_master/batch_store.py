@@ -1,4 +1,4 @@
-"""Batches in Salt's own cache, by the driver that the master uses: nothing to set up, and shared where that is shared.
+"""Store batches in Salt's cache, with the master's driver. It needs no set-up, and a shared cache shares the batches.
 
 Banks, all below ``websocket_api/``:
 
@@ -32,24 +32,24 @@ T = TypeVar("T")
 BATCHES, REQUESTS, ORDERS, MASTERS = (f"websocket_api/{name}" for name in ("batches", "requests", "orders", "masters"))
 CALLS = "calls"
 LOCAL_DRIVERS = frozenset({"localfs", "localfs_key", "mmap_cache"})
-"""Drivers that keep data on this host: no other master writes there."""
+"""Drivers that store data on this host, where no other master writes."""
 IDENTITY_FILE = "websocket_api_identity"
 
 
 class BatchStore:
-    """Reads and writes; every method raises ``master_unavailable`` when the store fails.
+    """Reads and writes batches. Every method raises ``master_unavailable`` if the store fails.
 
     :param opts: the master's configuration
     """
 
     def __init__(self, opts: Mapping[str, Any], pool: Pool) -> None:
         self._driver = str(opts.get("cache") or "localfs")
-        # By name in the options: 3007 ignores the argument ``driver``. Its memory cache would hide what others write.
+        # Set in the options, because 3007 ignores the argument ``driver``. A memory cache would hide others' writes.
         self._opts = {**opts, "cache": self._driver, "memcache_expire_seconds": 0}
         self._pool = pool
         self._damaged: set[tuple[str, str]] = set()
-        """What cannot be read, and was said so of."""
-        # The cache carries one of Salt's loaders, which are not thread safe: one in every thread.
+        """Unreadable entries that were already logged."""
+        # The cache holds a Salt loader, which is not thread safe, so each thread has its own.
         self._local = threading.local()
 
     @property
@@ -74,7 +74,7 @@ class BatchStore:
         return await self._pool.run(self._answer, lambda: self._fetch(BATCHES, str(id_)))
 
     async def records(self, ids: list[int]) -> dict[int, dict[str, Any]]:
-        """Return the records of these batches, as far as they are there."""
+        """Return the records of those of these batches that exist."""
         return await self._pool.run(self._answer, lambda: self._records(ids))
 
     async def requests(self, id_: int, numbers: list[int]) -> list[list[Any]]:
@@ -83,7 +83,7 @@ class BatchStore:
         return await self._pool.run(self._answer, lambda: [self._fetch(bank, str(one)) or [] for one in numbers])
 
     async def calls(self, id_: int) -> list[dict[str, Any]]:
-        """Return what a batch's requests ask for."""
+        """Return the calls of a batch's requests."""
         return await self._pool.run(self._answer, lambda: self._fetch(f"{REQUESTS}/{id_}", CALLS) or [])
 
     async def write(
@@ -93,11 +93,11 @@ class BatchStore:
         chunks: Mapping[int, list[Any]],
         calls: list[dict[str, Any]] | None = None,
     ) -> None:
-        """Write chunks, and then the record that tells of them."""
+        """Write chunks, and then the record that refers to them."""
         await self._pool.run(self._answer, lambda: self._write(id_, record, chunks, calls))
 
     async def remove(self, id_: int) -> None:
-        """Remove a batch; one that is not there is none."""
+        """Remove a batch, if it exists."""
         await self._pool.run(self._answer, lambda: self._remove(id_))
 
     async def write_cancel(self, id_: int, fields: Mapping[str, Any]) -> None:
@@ -125,7 +125,7 @@ class BatchStore:
         value = {"identity": identity, "last": last}
         await self._pool.run(self._answer, lambda: self._cache().store(MASTERS, str(number), value))
 
-    # What follows runs in the pool's threads.
+    # The methods below run in the pool's threads.
 
     def _cache(self) -> Any:
         if not hasattr(self._local, "cache"):
@@ -142,7 +142,7 @@ class BatchStore:
         try:
             return self._cache().fetch(bank, key) or None
         except salt.exceptions.SaltDeserializationError:
-            # A file that a crash of the machine left half written must not keep all other batches from being read.
+            # After a crash of the machine a half-written file must not block reading the other batches.
             if (bank, key) not in self._damaged:
                 self._damaged.add((bank, key))
                 log.error("%s/%s in the store of batches is damaged: what it held is lost", bank, key)
@@ -167,7 +167,7 @@ class BatchStore:
 
     def _remove(self, id_: int) -> None:
         cache = self._cache()
-        # The record first: what is left of a batch without one is found by nobody.
+        # The record goes first, because nothing finds the rest of a batch without one.
         cache.flush(BATCHES, str(id_))
         cache.flush(f"{REQUESTS}/{id_}")
 

@@ -23,26 +23,26 @@ from .store_errors import report_failures
 
 log = logging.getLogger(__name__)
 
-#: Most job directories that :meth:`JobCache.recent` looks at; a day of a busy master has tens of thousands.
+#: The maximum of job directories that :meth:`JobCache.recent` reads. A busy master has tens of thousands a day.
 MAX_DIRECTORIES = 200_000
-#: How often, and seconds apart, a load is read whose minions are not written yet.
+#: Tries, and seconds between them, to read a load whose minions are not written yet.
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
-#: Not shown: Salt's clients and this engine ask after jobs with it all the time.
+#: Hidden, because Salt's clients and this engine run it all the time to query jobs.
 _HIDDEN = "saltutil.find_job"
-#: Seconds around a moment in which a job is looked for: masters' clocks, and a master that is slow to publish.
+#: Seconds around a time in which a job is searched. Clocks of masters differ, and publishing may be slow.
 MARK_SECONDS = 60.0
-#: Most jobs that are looked at for one.
+#: The maximum of jobs that one such search reads.
 MAX_MARKED = 5000
 
 
 class JobCache:
-    """Reads the returner that ``ext_job_cache``, else ``master_job_cache`` names, as jobs.lookup_jid does."""
+    """Reads the returner of ``ext_job_cache``, else of ``master_job_cache``, as jobs.lookup_jid does."""
 
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
         self._returner = str(opts.get("ext_job_cache") or opts["master_job_cache"])
-        # Salt's loader is not thread safe: every thread has its own returners.
+        # Salt's loader is not thread safe, so each thread has its own returners.
         self._local = threading.local()
 
     async def job(self, jid: str) -> dict[str, Any] | None:
@@ -63,23 +63,23 @@ class JobCache:
         return await self._pool.run(self._job, jid)
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
-        """The loads of the newest ``limit`` jobs, newest first, without returns; find_job is left out.
+        """Return the loads of the newest ``limit`` jobs, newest first, without returns and without find_job.
 
-        The amount of work is bounded by ``limit`` and :data:`MAX_DIRECTORIES` with the default cache. Other returners
-        are asked with ``get_jids_filter`` where they have it.
+        With the default cache ``limit`` and :data:`MAX_DIRECTORIES` limit the work. Other returners are called by
+        ``get_jids_filter`` if they have it.
 
         :raises ApiError: ``master_unavailable``
         """
         return await self._pool.run(self._recent, limit)
 
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
-        """The jid of the job with these metadata that was published at about ``at`` (seconds since the epoch).
+        """Return the jid of the job with these metadata that was published near ``at``, in seconds since the epoch.
 
         :raises ApiError: ``master_unavailable``
         """
         return await self._pool.run(self._marked, dict(metadata), at)
 
-    # What follows runs in the pool's threads.
+    # The methods below run in the pool's threads.
 
     def _returners(self) -> Any:
         if not hasattr(self._local, "returners"):
@@ -103,7 +103,7 @@ class JobCache:
         }
 
     def _call(self, jid: str, stored: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any] | None:
-        """The whole ``ret`` event of a runner or wheel, which Salt stores as a return of the master; None for a job.
+        """Return the ``ret`` event of a runner or wheel, which Salt stores as the master's return, or None for a job.
 
         Salt stores it without a load of its own (salt.client.mixins, salt.utils.job), so the return stands in the load.
         A job that was published has another load, and a minion's return always has a ``cmd``: neither is such a call,
@@ -117,7 +117,7 @@ class JobCache:
         return inner if str(inner["fun"]).startswith(("runner.", "wheel.")) else None
 
     def _stored(self, jid: str) -> dict[str, Any] | None:
-        """The load as it was published; a few tries, for local_cache raises between writing it and its minions."""
+        """Return the published load. Try several times, because local_cache writes it before its minions."""
         for _ in range(MINIONS_TRIES):
             try:
                 stored: dict[str, Any] | None = self._returners()[f"{self._returner}.get_load"](jid)
@@ -127,14 +127,14 @@ class JobCache:
                 return stored
         if self._returner != "local_cache":
             return None
-        # A job that a minion stored by itself has no list of minions, ever.
+        # A job that a minion stored by itself never has a list of minions.
         folder = salt.utils.jid.jid_dir(jid, os.path.join(self._opts["cachedir"], "jobs"), self._opts["hash_type"])
         with open(os.path.join(folder, ".load.p"), "rb") as file:
             found: dict[str, Any] | None = salt.payload.load(file)
         return found
 
     def _load(self, jid: str, stored: dict[str, Any], call: dict[str, Any] | None = None) -> dict[str, Any]:
-        # Only the master knows who asked: in what a minion stored, any name may stand.
+        # Only the master knows the user. A minion can store any name.
         user = stored.get("user") if call is None and "return" not in stored else (call or {}).get("user")
         load = {
             "jid": jid,
@@ -175,12 +175,12 @@ class JobCache:
         return None
 
     def _around(self, at: float) -> Iterator[dict[str, Any]]:
-        """The jobs that were published within a minute of a moment."""
+        """Yield the jobs that were published within a minute of a time."""
         if self._returner == "local_cache":
             files = [(made, path) for made, path in self._job_files() if abs(made - at) <= MARK_SECONDS]
             yield from self._loads(heapq.nsmallest(MAX_MARKED, files, key=lambda file: abs(file[0] - at)))
         elif self._returner == "salt_cache":
-            # Its own listing reads every load; a jid tells when it was made (salt.returners.salt_cache, "Bank layout").
+            # Its own listing reads every load, but a jid contains its time (salt.returners.salt_cache, "Bank layout").
             for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
                 if is_jid(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
                     yield self._load(jid, self._stored(jid) or {})
@@ -192,7 +192,7 @@ class JobCache:
         return made.timestamp() if made else 0.0
 
     def _listed(self, jid: str, row: dict[str, Any]) -> dict[str, Any]:
-        """A row as Salt formats it for people (salt.utils.jid.format_jid_instance), in our names."""
+        """Return the load of a row with Salt's display names (salt.utils.jid.format_jid_instance)."""
         salts = {
             "fun": row.get("Function"),
             "arg": row.get("Arguments"),
@@ -205,7 +205,7 @@ class JobCache:
         return self._load(jid, {key: value for key, value in salts.items() if value is not None})
 
     def _recent_files(self, limit: int) -> list[dict[str, Any]]:
-        """The default cache by its directories: Salt's own listing reads every job's load, which takes minutes."""
+        """Read the default cache by its directories. Salt's own listing reads every load, which takes minutes."""
         loads = list(self._loads(heapq.nlargest(limit * 2, self._job_files())))
         return sorted(loads, key=lambda load: str(load["jid"]), reverse=True)[:limit]
 
@@ -215,14 +215,14 @@ class JobCache:
                 with open(path, "rb") as file:
                     stored = salt.payload.load(file)
                 jid = str(stored["jid"])
-            except Exception as error:  # noqa: BLE001 - half written, cleaned up in this moment, or not a job at all
+            except Exception as error:  # noqa: BLE001 - half written, just removed, or not a job
                 log.debug("skipping %s: %s", path, type(error).__name__)
                 continue
             if is_jid(jid) and stored.get("fun") != _HIDDEN:
                 yield self._load(jid, stored)
 
     def _job_files(self) -> Iterator[tuple[float, str]]:
-        """``(time of publishing, path of the load)`` of each job: jobs/<2 hex digits>/<the other digits>/.load.p."""
+        """Yield ``(time of publishing, path of the load)`` of each job: jobs/<2 hex digits>/<other digits>/.load.p."""
         root = os.path.join(self._opts["cachedir"], "jobs")
         seen = 0
         for top in _directories(root):
@@ -235,7 +235,7 @@ class JobCache:
                 try:
                     yield os.stat(path).st_mtime, path
                 except OSError:
-                    continue  # published this moment, or being cleaned up
+                    continue  # just published, or just removed
 
 
 def _directories(path: str) -> list[str]:
@@ -247,7 +247,7 @@ def _directories(path: str) -> list[str]:
 
 
 def _outcome(data: Any, call: dict[str, Any] | None) -> dict[str, Any]:
-    """One minion's part; ``success`` and ``retcode`` are null where the minion, a syndic or a returner omits them."""
+    """Return one minion's result. ``success`` and ``retcode`` are None if the minion, syndic or returner omits them."""
     if not isinstance(data, dict) or "return" not in data:
         return {"return": plain(data), "retcode": None, "success": None}
     if call is not None:

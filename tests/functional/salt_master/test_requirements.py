@@ -1,4 +1,4 @@
-"""What the engine needs to run is named, with the mend; and Salt's containers become plain data."""
+"""What the engine needs to run is named, with the fix, and Salt's containers become plain data."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import pytest
 pytest.importorskip("salt")
 
 from websocket_api.errors import CannotRun
-from websocket_api.salt_master import requirements as ground
+from websocket_api.salt_master import requirements
 from websocket_api.salt_master.salt_compat import plain
 
 pytestmark = pytest.mark.both_lines
 
 
 def test_here_it_can_run() -> None:
-    """Nothing is said then."""
-    ground.check({})
+    """The check raises nothing."""
+    requirements.check({})
 
 
 def test_salt_3006_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It puts its own tornado in tornado's place."""
-    monkeypatch.setattr(ground, "SALT_LINE", 3006)
+    """Salt 3006 replaces tornado by its own version."""
+    monkeypatch.setattr(requirements, "SALT_LINE", 3006)
     with pytest.raises(CannotRun, match=r"3006.*3007 or newer"):
-        ground.check({})
+        requirements.check({})
 
 
 @pytest.mark.parametrize("package", ["tornado", "jsonschema"])
 @pytest.mark.parametrize("version", [None, "3.2.0"])
-def test_a_package_that_is_missing_or_too_old_is_named_with_the_mend(
+def test_a_package_that_is_missing_or_too_old_is_named_with_the_fix(
     package: str, version: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The operator reads it once, in the log."""
@@ -46,7 +46,7 @@ def test_a_package_that_is_missing_or_too_old_is_named_with_the_mend(
 
     monkeypatch.setattr(importlib.metadata, "version", version_of)
     with pytest.raises(CannotRun, match=f"{package}.*salt-pip install"):
-        ground.check({})
+        requirements.check({})
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
-"""Clients' messages are read in turns: to decode and check a large one takes milliseconds of the loop.
+"""Read clients' messages in turns, because decoding and checking a large one takes milliseconds of loop time.
 
-A connection hands over one message at a time, but what it has sent before lies there already, and so does what the
-user's other connections have. Without turns, whoever sends a hundred large messages at once is served for a second
-before anybody else is.
+A connection delivers one message at a time, but the next ones are already received, as are those of the user's other
+connections. Without turns a user who sends a hundred large messages at once would block all others for a second.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from ...fair_share import FairQueue, Share
 from ..timing import Later
 from .loop_time import LoopTime
 
-TURN_SECONDS = 0.005  # of reading messages in one turn of the loop, after which everything else has its turn
+TURN_SECONDS = 0.005  # of reading messages in one turn of the loop; then everything else has its turn
 
 Read = Callable[[], "Awaitable[None] | None"]
-"""Reads a message; the connection's next one waits for what it returns."""
+"""Reads a message. The connection's next message waits for the returned awaitable."""
 
 
 class MessageTurns:
-    """Reads messages round robin between users, and for a short time in each turn of the loop.
+    """Reads messages round robin between users, for a short time in each turn of the loop.
 
-    Who has taken more than their part of the loop's time, with operations too, waits while others ask.
+    A user who took more than the allowed part of loop time, operations included, waits while others have requests.
 
     :param later: ``later(seconds, call)``
     :param loop_time: what each user has taken
@@ -37,7 +36,10 @@ class MessageTurns:
         self._planned = False
 
     def take(self, share: Share, read: Read) -> Awaitable[None] | None:
-        """Read a message, at once if there is time left; the connection's next one waits for what is returned."""
+        """Read a message, now if there is time left.
+
+        :return: what the connection's next message must wait for, or None
+        """
         self._loop_time.note(share)
         if len(self.waiting) or self._left <= 0 or not self._loop_time.may(share):
             return self._wait(share, read)
@@ -77,11 +79,11 @@ class MessageTurns:
         while self._left > 0 and (taken := self.waiting.take(self._loop_time.may)) is not None:
             share, (read, turn) = taken
             if turn.done():
-                continue  # the connection has gone
+                continue  # the connection is closed
             try:
                 turn.set_result(self._read(share, read))
-            except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            except Exception as error:  # noqa: BLE001 - the waiting task raises it
                 turn.set_exception(error)
         if len(self.waiting):
-            # Time left means that those who wait may not yet.
+            # If time is left, the waiting users may not take it yet.
             self._plan(0.0 if self._left <= 0 else TURN_SECONDS)

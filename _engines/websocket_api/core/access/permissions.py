@@ -1,4 +1,4 @@
-"""What one auth list allows, read as Salt reads it.
+"""The permissions of one auth list, as Salt reads it.
 
 Mirrors ``CkMinions.auth_check``, ``runner_check`` and ``wheel_check`` (salt/utils/minions.py) for a single minion at a
 time; a test compares the two over a table of entries. Salt expands every minion target from disk at each call
@@ -16,20 +16,20 @@ from typing import Any, Protocol
 
 from ..events.function import COMPOUND
 
-ALL_MINIONS = "*"  # Salt takes this target for everything without looking
+ALL_MINIONS = "*"  # Salt accepts this target without matching it
 TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function
 
 
 class Targets(Protocol):
-    """Which minions a target expression of an auth list means."""
+    """Matches minions against target expressions of auth lists."""
 
     def means(self, expression: str, minion: str) -> bool:
-        """Tell whether it means this minion, as far as is known; unknown is no."""
+        """Return whether the expression is known to match this minion."""
         ...
 
 
 class Permissions:
-    """An auth list, ready to be asked. Immutable; equal lists share one object (see :class:`live.sessions.Sessions`).
+    """An auth list, prepared for checks. It is immutable, and equal lists share one object (:mod:`.sessions`).
 
     :param auth_list: as ``LoadAuth.get_auth_list`` gives it: strings and ``{target: [functions]}``
     :param targets: expansions of the targets
@@ -51,18 +51,18 @@ class Permissions:
 
     @property
     def expressions(self) -> tuple[str, ...]:
-        """The target expressions that have to be expanded before these permissions can be asked."""
+        """The target expressions that must be expanded before the first check."""
         return tuple(target for target, _ in self._on if target != ALL_MINIONS)
 
     def may_run(self, fun: str, arg: Sequence[Any] | None, minion: str) -> bool:
-        """Tell whether Salt would let ``fun`` run with these arguments on this minion.
+        """Return whether Salt would let ``fun`` run with these arguments on this minion.
 
         :param arg: as a publish load carries it, keywords last as ``{"__kwarg__": True, ...}``; None when unknown
         """
         if self.everything:
             return True
         if COMPOUND in fun:
-            # Salt lets all of them run where one may; what that shows is shown to whom may run each.
+            # Salt runs all of them if one is allowed. Their results are visible only to users who may run each.
             funs, given = fun.split(COMPOUND), list(arg or ())
             known = [one if isinstance(one, (list, tuple)) else None for one in given] + [None] * len(funs)
             return all(self.may_run(one, its, minion) for one, its in zip(funs, known, strict=False))
@@ -74,13 +74,13 @@ class Permissions:
         )
 
     def may_run_everywhere(self, fun: str, arg: Sequence[Any] | None) -> bool:
-        """Tell whether ``fun`` may run with these arguments on every minion, whatever minions there are."""
+        """Return whether ``fun`` may run with these arguments on every possible minion."""
         if self.everything or self._granted_anywhere(fun):
             return True
         return any(target == ALL_MINIONS and _allows(conditions, fun, arg) for target, conditions in self._on)
 
     def may_run_somehow(self, fun: str, minion: str | None = None) -> bool:
-        """Tell whether ``fun`` may run on this minion, or on any, with some arguments, if not with all."""
+        """Return whether ``fun`` may run on this minion, or on any, with at least some arguments."""
         if self.everything or self._granted_anywhere(fun):
             return True
         return any(
@@ -89,7 +89,7 @@ class Permissions:
         )
 
     def may_call(self, client: str, fun: str, arg: Sequence[Any] = (), kwarg: Mapping[str, Any] | None = None) -> bool:
-        """Tell whether a runner or wheel function may be called.
+        """Return whether a runner or wheel function may be called.
 
         :param client: ``runner`` or ``wheel``
         """
@@ -98,7 +98,7 @@ class Permissions:
             return False
         if self._special & {f"@{module}", f"@{client}", f"@{client}s"}:
             return True
-        # The master looks for a wheel's arguments where they never are: no condition on one is ever met.
+        # The master reads a wheel's arguments from the wrong place, so no condition on them is ever met.
         arguments = [*arg, {"__kwarg__": True, **(kwarg or {})}] if client == "runner" else []
         for special, conditions in self._special_on:
             if special == f"@{module}" and _allows(conditions, name, arguments):
@@ -108,7 +108,7 @@ class Permissions:
         return False
 
     def may_call_somehow(self, client: str, fun: str) -> bool:
-        """Tell whether a runner or wheel function may be called with some arguments, if not with all."""
+        """Return whether a runner or wheel function may be called with at least some arguments."""
         module, _, name = fun.partition(".")
         if not name or "." in name:
             return False
@@ -121,17 +121,17 @@ class Permissions:
         )
 
     def may_see_tag(self, tag: str) -> bool:
-        """Tell whether an ``@events`` entry shows this tag."""
+        """Return whether an ``@events`` entry allows this tag."""
         return self._tag_allowed("@events", tag)
 
     def may_fire(self, tag: str) -> bool:
-        """Tell whether events of this tag may be fired: ``@fire``, or ``.*`` together with ``@runner``."""
+        """Return whether events of this tag may be fired, by ``@fire`` or by ``.*`` together with ``@runner``."""
         if self.everything and self._special & {"@runner", "@runners"}:
             return True
         return self._tag_allowed("@fire", tag)
 
     def tags(self, entry: str) -> bool | list[str]:
-        """Return what ``@events`` or ``@fire`` allows: True for all tags, else the patterns, else False."""
+        """Return the tags that ``@events`` or ``@fire`` allows: True for all, a list of patterns, or False."""
         if entry == "@fire" and self.everything and self._special & {"@runner", "@runners"}:
             return True
         if entry in self._special or (entry == "@events" and self.everything):
@@ -149,22 +149,22 @@ class Permissions:
         answer = self._granted.get(fun)
         if answer is None:
             if len(self._granted) > 10_000:
-                self._granted.clear()  # function names come from the bus: bounded, for ever
+                self._granted.clear()  # function names come from the bus, so limit their number
             answer = self._granted[fun] = any(matches(pattern, fun) for pattern in self._anywhere)
         return answer
 
 
 def permission_key(auth_list: Sequence[Any]) -> str:
-    """Return one text for an auth list, the same for equal lists."""
+    """Return a key that is equal for equal auth lists."""
     try:
         return json.dumps(auth_list, sort_keys=True, default=str)
-    except TypeError:  # names of several types have no order
+    except TypeError:  # names of different types cannot be sorted
         return repr(auth_list)
 
 
 @lru_cache(maxsize=4096)
 def matches(pattern: str, text: str) -> bool:
-    """Match as ``CkMinions.match_check``: a regular expression at the text's start; a wrong one matches nothing."""
+    """Match a regular expression at the start of a text, as ``CkMinions.match_check``. Invalid ones match nothing."""
     return _fits(pattern, text)
 
 
@@ -200,9 +200,9 @@ def _allows(conditions: tuple[Any, ...], fun: str, arg: Sequence[Any] | None) ->
 
 
 def _arguments_fit(wanted: Any, arg: Sequence[Any] | None) -> bool:
-    """As Salt's ``__args_check``: one of the conditions must hold for every argument it names."""
+    """Return whether one of the conditions holds for every argument it names, as Salt's ``__args_check``."""
     if arg is None:
-        return False  # unknown arguments fit no condition
+        return False  # unknown arguments meet no condition
     positional, keywords = split_arguments(arg)
     for condition in wanted if isinstance(wanted, list) else [wanted]:
         if not isinstance(condition, Mapping):
@@ -215,7 +215,7 @@ def _arguments_fit(wanted: Any, arg: Sequence[Any] | None) -> bool:
             continue
         pairs = [*zip(by_place, positional, strict=False)]
         pairs += [(pattern, keywords[name]) for name, pattern in by_name.items()]
-        # Not by ``matches``, which keeps what it was asked: arguments are long, and may be secrets.
+        # ``matches`` would cache the arguments, which are long and may be secrets.
         if all(pattern is None or _fits(pattern, str(value)) for pattern, value in pairs):
             return True
     return False

@@ -1,7 +1,7 @@
-"""Long work for clients, in slices: between two slices everybody else is served, and users take turns.
+"""Run long work for clients in slices. Between two slices everything else runs, and users take turns.
 
-Look-backs through the history, snapshots and long lists take as long as one client asked for. All of them share one
-:class:`Turns`, so that what they take together is bounded: a slice in a turn of the loop, then a rest.
+The time of replays, snapshots and long lists depends on the request. All of them share one :class:`Turns`, which limits
+their time together: one slice in a turn of the loop, then a rest.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any, Protocol
 from ...fair_share import FairQueue, Share
 from ..timing import Later
 
-TURN_SECONDS = 0.005  # of long work, after which everybody else is served
-LEAST_SECONDS = TURN_SECONDS / 5  # of a slice, so that work goes on even if little time was left
-EARNED = 1.0  # seconds of work that a second of rest allows: long work takes at most half of the loop's time
+TURN_SECONDS = 0.005  # of long work; then everything else runs
+LEAST_SECONDS = TURN_SECONDS / 5  # of a slice at least, so that work continues even if little time is left
+EARNED = 1.0  # seconds of work for a second of rest, so that long work takes at most half of loop time
 
 Work = Callable[[], None]
 
 
 class Waiting(Protocol):
-    """A caller for whom a request waits."""
+    """A caller with a waiting request."""
 
     def waiting(self, future: asyncio.Future[Any]) -> AbstractContextManager[None]:
-        """Fail the future if the caller goes meanwhile, or has gone already."""
+        """Fail the future if the caller is gone or goes away."""
         ...
 
 
 class Turns:
-    """Shares the loop between long works. One work is called again and again, each time for a slice.
+    """Shares the loop between long pieces of work. Each is called repeatedly, once for each slice.
 
     Work that has not ended when :attr:`is_over` is true calls :meth:`again`. The next slice is that of another user,
     where another one waits.
@@ -45,7 +45,7 @@ class Turns:
         self._waiting: FairQueue[Work] = FairQueue()
         self._credit = TURN_SECONDS
         self._settled = clock()
-        """When the credit was last brought up to date."""
+        """The time of the last update of the credit."""
         self._over = 0.0
         self._working = self._planned = False
 
@@ -54,13 +54,13 @@ class Turns:
 
     @property
     def is_over(self) -> bool:
-        """Whether the slice of the work that runs is used up."""
+        """Whether the current slice is used up."""
         return self._clock() > self._over
 
     def soon(self, share: Share, work: Work) -> None:
-        """Begin some work: at once where nobody waits and there is time left, else when it is the user's turn."""
+        """Start work now if no other waits and time is left, else at the user's turn."""
         if self._working:
-            work()  # as a part of what runs, whose slice it shares
+            work()  # it shares the slice of the work that calls this
         elif len(self._waiting) or self._earned() <= 0:
             self.again(share, work)
         else:
@@ -68,16 +68,16 @@ class Turns:
             self._plan()
 
     def again(self, share: Share, work: Work) -> None:
-        """Go on with some work when it is the user's turn again."""
+        """Continue work at the user's next turn."""
         self._waiting.put(share, work)
         self._plan()
 
     def drop(self, share: Share, work: Work) -> None:
-        """Forget work that waits: whoever asked for it has gone."""
+        """Drop waiting work, because its client is gone."""
         self._waiting.remove(share, work)
 
     async def finish(self, share: Share, steps: Iterable[None], caller: Waiting) -> None:
-        """Do all steps of some work, and return when it is done.
+        """Run all steps of some work, and return at its end.
 
         :param steps: each is short
         :param caller: the client; the work ends with it
@@ -95,11 +95,11 @@ class Turns:
     def _plan(self) -> None:
         if len(self._waiting) and not (self._planned or self._working):
             self._planned = True
-            # A whole slice at a time: shorter ones cost more turns of the loop for the same work.
+            # Wait for a whole slice. Shorter ones need more turns of the loop for the same work.
             self._later(max(0.0, (TURN_SECONDS - self._earned()) / EARNED), self._next)
 
     def _next(self) -> None:
-        """Call who waits, user after user, until the slice is used up."""
+        """Run waiting work, user after user, until the slice is used up."""
         self._planned = False
         self._earned()
         for _ in range(len(self._waiting)):
@@ -123,7 +123,7 @@ class Turns:
             self._working = False
 
     def _earned(self) -> float:
-        """Bring the credit up to date, and return it: seconds of work that may be done now."""
+        """Update and return the credit: the seconds of work that may run now."""
         now = self._clock()
         self._credit = min(TURN_SECONDS, self._credit + EARNED * (now - self._settled))
         self._settled = now
@@ -131,7 +131,7 @@ class Turns:
 
 
 class _Steps:
-    """Work that is many short steps; ``done`` gets the end of it, or its fault."""
+    """Work of many short steps. Its end or its exception is set on ``done``."""
 
     def __init__(self, turns: Turns, share: Share, steps: Iterator[None], done: asyncio.Future[None]) -> None:
         self._turns = turns
@@ -144,11 +144,11 @@ class _Steps:
         try:
             for _ in self._steps:
                 if done.done():
-                    return  # the client has gone
+                    return  # the client is gone
                 if turns.is_over:
                     turns.again(self._share, self)
                     return
-        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+        except Exception as error:  # noqa: BLE001 - the waiting task raises it
             if not done.done():
                 done.set_exception(error)
         else:

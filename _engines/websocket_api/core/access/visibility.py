@@ -1,4 +1,4 @@
-"""Who may see what: the table of docs/security.md, one function per row, all through ``may_run``.
+"""Decide what users may see, by the table of docs/security.md. Each row is one function, and all use ``may_run``.
 
 An event is shown to whom Salt would show the same by a command. What cannot be decided is not shown.
 """
@@ -15,12 +15,12 @@ from ..jobs.job import Job
 from .permissions import Permissions
 
 NOBODY = frozenset({"root", "salt"})
-"""Names that own nothing: Salt writes them for whoever works on the master itself."""
+"""Names that own no jobs, because Salt writes them for any user on the master itself."""
 
 
 @dataclass(frozen=True)
 class Viewer:
-    """Somebody who looks: equal viewers see the same, and share the decision and the bytes."""
+    """A user with permissions. Equal viewers see the same, and share the decision and the bytes."""
 
     user: str
     eauth: str
@@ -34,7 +34,7 @@ class Viewer:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What makes two viewers equal."""
+        """The key that equal viewers share."""
         return self.user, self.eauth, self.permissions.key
 
 
@@ -65,11 +65,11 @@ class Visibility:
         }
 
     def view(self, viewer: Viewer, event: Event) -> bytes | None:
-        """Return the body of the event as the viewer may see it, or None where it may not be seen."""
+        """Return the visible body of the event, or None if the viewer may not see it."""
         kind = event.topic.kind
         if kind not in (Kind.JOB_NEW, Kind.PRESENCE):
             return event.body if self._rows[kind](viewer, event) else None
-        # Each minion is looked at, of which there may be thousands: once for all subscriptions of a viewer.
+        # This checks each of possibly thousands of minions, so do it once for all subscriptions of a viewer.
         known = event.derived.visible
         if viewer not in known:
             known[viewer] = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
@@ -78,7 +78,7 @@ class Visibility:
     # Jobs
 
     def owns(self, viewer: Viewer, job: Job) -> bool:
-        """Tell whether the viewer started the job."""
+        """Return whether the viewer started the job."""
         user = job.user
         if user is None or user != viewer.user:
             return False
@@ -87,11 +87,11 @@ class Visibility:
         return user not in self._nobody and not user.startswith("sudo_")
 
     def sees_all_jobs(self, viewer: Viewer) -> bool:
-        """Tell whether the viewer may look up any job: ``@runner`` and ``@jobs`` entries."""
+        """Return whether the viewer may look up any job, by ``@runner`` and ``@jobs`` entries."""
         return viewer.permissions.may_call("runner", "jobs.lookup_jid")
 
     def sees_part(self, viewer: Viewer, job: Job | None, minion: str) -> bool:
-        """Tell whether the viewer may see one minion's part of a job."""
+        """Return whether the viewer may see one minion's part of a job."""
         if self.sees_all_jobs(viewer) or viewer.permissions.everything:
             return True
         if job is None or job.fun is None:
@@ -101,7 +101,7 @@ class Visibility:
         return job.reported_by in (None, minion) and viewer.permissions.may_run(job.fun, job.arg, minion)
 
     def sees_job(self, viewer: Viewer, job: Job) -> frozenset[str] | bool:
-        """Return True for the whole job, the minions whose part may be seen, or False for nothing."""
+        """Return True for the whole job, the minions whose parts are visible, or False for nothing."""
         if self.sees_all_jobs(viewer) or self.owns(viewer, job):
             return True
         if job.kind == "job" and viewer.permissions.everything:
@@ -118,7 +118,7 @@ class Visibility:
     def _job_minion(self, viewer: Viewer, event: Event) -> bool:
         job, minion = self._job_of(event.topic.jid or ""), event.topic.minion or ""
         if not event.topic.believed and (job is None or minion not in job.parts):
-            # Only its own part of a job that targets it: else it is just something that a minion sent.
+            # A minion has only its own part of a job that targets it. Anything else is a custom event.
             return self._custom(viewer, event)
         return self.sees_part(viewer, job, minion)
 
@@ -133,7 +133,7 @@ class Visibility:
 
     def _call(self, viewer: Viewer, event: Event) -> bool:
         job = self._job_of(event.topic.jid or "")
-        # ``.*`` is for functions on minions: what runs on the master needs its own entries.
+        # ``.*`` covers functions on minions. Functions on the master need their own entries.
         return self.sees_all_jobs(viewer) if job is None else self.sees_job(viewer, job) is True
 
     # Minions, keys and the rest
@@ -167,7 +167,7 @@ class Visibility:
 
 
 def _cut(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple[str, ...] = ()) -> bytes:
-    """Return the event's body with its lists of minions cut to the visible ones."""
+    """Return the event's body with only the visible minions in its lists."""
     known, key = event.derived.cut, (seen, hide)
     made = known.get(key)
     if made is None:
@@ -181,7 +181,7 @@ def _cut(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple
 
 
 def _call_arguments(arg: list[Any] | None) -> tuple[list[Any], dict[str, Any]]:
-    """Split a runner's or wheel's ``fun_args``: keywords stand in a last object without Salt's mark."""
+    """Split a runner's or wheel's ``fun_args``. Keywords are in a last object without Salt's mark."""
     values = list(arg or [])
     if values and isinstance(values[-1], Mapping):
         return values[:-1], dict(values[-1])
