@@ -6,11 +6,14 @@ from collections import Counter
 from typing import Any
 
 from ..core.batches.batch import Batch
+from ..core.batches.request import Call as BatchCall
 from ..errors import ApiError
 from ..fair_share import Share
 from .batch_items import Plan, plan
 from .call import Call, operation
 from .commands import need_bus, need_client
+
+REQUEST_BYTES = 512  # of memory that a request takes without its arguments
 
 
 @operation("batch", audited=True)
@@ -83,17 +86,24 @@ async def cancel_batch(call: Call) -> dict[str, Any] | None:
     return None if forget else found.as_dict()
 
 
+def _weight(requests: int, calls: list[BatchCall]) -> int:
+    """Return how many requests a batch counts for: large arguments use as much memory as many requests."""
+    return requests + sum(one.memory for one in calls) // REQUEST_BYTES
+
+
 def _check_running(call: Call, planned: Plan) -> None:
     """Check the maximum of requests that run at once; with several users, each has an equal part of it.
 
     :raises ApiError: too_many
     """
-    maximum, wanted, own = 10 * call.services.settings.limits.batch_requests, len(planned.requests), call.session.share
+    maximum, own = 10 * call.services.settings.limits.batch_requests, call.session.share
     running: Counter[Share] = Counter()
     for one in call.services.batches.registry.known():
         if not one.ended:
-            running[one.share] += one.total
+            running[one.share] += _weight(one.total, one.calls)
     part = maximum // len(running.keys() | {own})
+    # A user's first batch may have arguments of any size: messages have a maximum size.
+    wanted = _weight(len(planned.requests), planned.calls if running[own] else [])
     if running[own] + wanted > part:
         sentence = f"{running[own]} requests of your batches are running, and the maximum is {part} now"
         raise ApiError("too_many", sentence, {"limit": "batch_requests"})

@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..core.events.encoding import encode
+from ..core.events.encoding import encode, footprint
 from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
@@ -54,13 +54,17 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
         metadata=load.get("metadata"),
         reported_by=stored["reported_by"],
     )
+    job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
     if called:
         for data in returns.values():
             job.value, job.success, job.ended = data.get("return"), bool(data.get("success", True)), True
-            job.size += len(encode(job.value))
+            encoded = encode(job.value)
+            job.size += len(encoded)
+            job.memory += footprint(encoded)
         return job
     for minion, data in returns.items():
-        job.apply_return(minion, data, len(encode(data)), 0.0)
+        encoded = encode(data)
+        job.apply_return(minion, data, len(encoded), 0.0, footprint(encoded))
         job.end_time = None  # the job cache does not say when
     job.expect(load.get("minions") or ())
     # Whether those who did not return still run it, only a question to them would tell.

@@ -131,9 +131,9 @@ class Channels:
     async def _exchange(
         self, queue: _SerialQueue, share: Share, load: dict[str, Any], deadline: float, wheel: float | None
     ) -> Any:
-        channel = queue.idle.pop() if queue.idle else self._new()
-        answered = False
+        channel, answered = None, False
         try:
+            channel = queue.idle.pop() if queue.idle else self._opened()
             answer = await self._ask(channel, load, deadline, wheel)
             answered = True
             return answer
@@ -142,7 +142,7 @@ class Channels:
         finally:
             if answered and not self._closed:
                 queue.idle.append(channel)
-            else:
+            elif channel is not None:
                 # A late answer on this channel would look like the answer to the next request.
                 self._discard(channel)
             queue.leave(share)
@@ -213,6 +213,17 @@ class Channels:
             channel.send(load, tries=1, timeout=seconds + SPARE_SECONDS)
         )
         return sending
+
+    def _opened(self) -> Any:
+        """Return a new channel.
+
+        :raises ApiError: ``master_unavailable`` where the system has no socket left
+        """
+        try:
+            return self._new()
+        except Exception as fault:  # noqa: BLE001 - ZMQError, OSError ...
+            log.warning("no channel to the master can be opened: %s", type(fault).__name__)
+            raise ApiError("master_unavailable", "The master cannot be asked now.", {"sent": False}) from None
 
     def _new(self) -> Any:
         channel = salt.channel.client.AsyncReqChannel.factory(

@@ -195,6 +195,33 @@ def asked(channels: Channels, share: Share, load: dict[str, Any], **options: Any
         return asyncio.ensure_future(channels.request(load, **options))
 
 
+async def test_a_channel_that_cannot_be_opened_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a free file there is no socket; when there are some again, everything goes on."""
+
+    async def answer(load: dict[str, Any]) -> Any:
+        return load
+
+    master = Master(answer)
+    channels = channels_to(master, monkeypatch, size=2)
+    opens, left = channels._new, 5
+
+    def open_later() -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise OSError("too many open files")
+        return opens()
+
+    monkeypatch.setattr(channels, "_new", open_later)
+    for _ in range(5):
+        with pytest.raises(ApiError, match="cannot be asked") as caught:
+            await channels.request({"cmd": "x"})
+        assert (caught.value.code, caught.value.details) == ("master_unavailable", {"sent": False})
+    assert await channels.request({"cmd": "x"}) == {"cmd": "x"}
+    assert channels.publishes.shares.held == 0
+    channels.close()
+
+
 async def test_users_have_turns_at_the_channels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bob's request is sent next, however many of Ann's wait, and hers do not fill the queue for him."""
     master = Master(soon)

@@ -339,6 +339,18 @@ async def test_the_requests_of_all_running_batches_are_limited() -> None:
     assert caught.value.error["details"] == {"limit": "batch_requests"}
 
 
+async def test_large_arguments_count_as_many_requests() -> None:
+    """One request in each of ten thousand batches could take 80 GB."""
+    engine = await started(limits={"batch_requests": 100})
+    ann = await engine.user()
+    large = [{"fun": "test.arg", "arg": [[{}] * 5000], "tgt": "web1"}]
+    await ann.ask("batch", batch=large)
+    for again in (large, [post()]):
+        with pytest.raises(Refused, match="too_many") as caught:
+            await ann.ask("batch", batch=again)
+        assert caught.value.error["details"] == {"limit": "batch_requests"}
+
+
 async def test_items_that_salt_would_refuse_are_refused_at_once() -> None:
     """And not when the batch is half done."""
     engine = await started(half=[{"web*": ["test.*"]}])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..events.encoding import encode
+from ..events.encoding import encode, footprint
 from ..jobs.call import redact_call
 
 ENDED = frozenset({"resolved", "error", "timeout", "canceled"})
@@ -30,6 +30,11 @@ class Call:
     def bytes(self) -> int:
         """The size of the arguments as JSON."""
         return len(encode([self.arg, self.kwarg]))
+
+    @cached_property
+    def memory(self) -> int:
+        """The approximate memory that the arguments use, in bytes."""
+        return footprint(encode([self.arg, self.kwarg]))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the call as clients receive it, without secrets."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .encoding import decode, encode
+from .encoding import decode, encode, footprint
 from .function import function_of
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import MINIONS_MARK, Topic, topic
@@ -77,6 +77,11 @@ class Event:
     def size(self) -> int:
         """Bytes that the history counts for this event."""
         return len(self.body) + FRAME_BYTES
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that its data take where they are kept as values."""
+        return footprint(self.body)
 
     def decoded(self) -> dict[str, Any]:
         """Return ``{seq, tag, data}``; each call decodes the body."""

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...jids import made_at
+from ..events.encoding import footprint
 from .call import each
 
 ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
 OUT_CHARACTERS = 64  # names of Salt's outputters are far shorter; what is longer is none
+PART_BYTES = 400  # of memory for a minion's part and its name, beside what it returned
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Part:
     progress: float = 0.0
     message: str | None = None
     size: int = 0
+    memory: int = 0
+    """Bytes of memory that the return takes, about."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the part as clients get it."""
@@ -76,6 +80,10 @@ class Job:
     success: bool | None = None
     """``value`` and ``success`` are those of a runner or wheel; a published job has them in its parts."""
     size: int = 0
+    memory: int = 0
+    """Bytes of memory that all of it takes, about: a few bytes of arguments can stand for many small values."""
+    call_memory: int = 0
+    """Bytes of these for what was asked for."""
     end_reported: bool = False
     """Whether its end was reported: a late return does not end it a second time."""
     _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -84,6 +92,7 @@ class Job:
     def __post_init__(self) -> None:
         """Find the minions that have not ended."""
         self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
+        self.memory += sum(PART_BYTES + part.memory for part in self.parts.values())
 
     @property
     def total(self) -> int:
@@ -124,9 +133,14 @@ class Job:
                 self._waiting.pop(minion, None)
         self._update_ended(now)
 
-    def apply_return(self, minion: str, data: Mapping[str, Any], size: int, now: float) -> None:
+    def apply_return(
+        self, minion: str, data: Mapping[str, Any], size: int, now: float, memory: int | None = None
+    ) -> None:
         """Apply a minion's return, however late."""
         part = self._part(minion)
+        memory = size if memory is None else memory
+        self.memory += memory - part.memory
+        part.memory = memory
         self._waiting.pop(minion, None)
         self.size += size - part.size
         # A compound command has one of each per function: it succeeded if all did.
@@ -146,8 +160,16 @@ class Job:
         self.set_part(minion, part)
         self._update_ended(now)
 
+    def weigh_call(self, encoded: bytes) -> None:
+        """Note what was asked for as JSON, to know how much memory it takes."""
+        memory = footprint(encoded)
+        self.memory += memory - self.call_memory
+        self.call_memory = memory
+
     def set_part(self, minion: str, part: Part) -> None:
         """Set a minion's part without an update of ``ended``."""
+        before = self.parts.get(minion)
+        self.memory += part.memory - (-PART_BYTES if before is None else before.memory)
         self.parts[minion] = part
         if part.state in ENDED:
             self._waiting.pop(minion, None)

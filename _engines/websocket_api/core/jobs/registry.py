@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ...jids import start_time
+from ..events.encoding import encode
 from ..events.event import Event
 from ..events.tags import Kind
 from .call import call_of, redact_load
@@ -17,7 +18,7 @@ from .retention import Needed, Retention
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 256 * 1024 * 1024
-"""Bytes of returns in memory; older ones are read from the job cache again."""
+"""Bytes of memory for jobs, about; older ones are read from the job cache again."""
 INTERNAL = frozenset({"saltutil.find_job"})
 """Functions that Salt's own clients run to ask about jobs; such jobs are not shown."""
 ANNOUNCING = frozenset({Kind.JOB_NEW, Kind.RUN, Kind.WHEEL})
@@ -40,6 +41,8 @@ class JobRegistry:
         self._clock = clock
         self._jobs: dict[str, Job] = {}
         self._bytes = 0
+        self._weights: dict[str, int] = {}
+        """For how many of these bytes each job counts."""
         self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
         self._end_listeners: list[Callable[[Job], None]] = []
 
@@ -89,11 +92,11 @@ class JobRegistry:
             self._apply_new(topic.jid, data)
         elif topic.kind is Kind.JOB_MINION and topic.jid and topic.minion:
             if topic.action == "ret" and topic.believed:
-                self._apply_return(topic.jid, topic.minion, data, event.size)
+                self._apply_return(topic.jid, topic.minion, data, event)
             elif topic.action == "prog":
                 self._apply_progress(topic.jid, topic.minion, data)
         elif topic.kind in (Kind.RUN, Kind.WHEEL) and topic.jid:
-            self._apply_call("runner" if topic.kind is Kind.RUN else "wheel", topic.jid, topic.action, data, event.size)
+            self._apply_call("runner" if topic.kind is Kind.RUN else "wheel", topic.jid, topic.action, data, event)
 
     def _is_credible(self, jid: str, stamp: str) -> bool:
         """Return whether an event may announce a job.
@@ -132,7 +135,6 @@ class JobRegistry:
         job.expect(())
         job.end_reported = job.ended  # it may have ended long ago
         self._jobs[job.jid] = job
-        self._bytes += job.size - (known.size if known is not None else 0)
         self._notify(job)
         self._drop(job)
         return job
@@ -142,8 +144,6 @@ class JobRegistry:
         for minion, part in parts.items():
             if part.state in RETURNED:
                 job.size += part.size
-                if self._jobs.get(job.jid) is job:
-                    self._bytes += part.size
                 job.restore(minion, part, self._clock())
                 self._notify(job, minion)
         self._drop(job)
@@ -176,16 +176,15 @@ class JobRegistry:
         job.tgt, job.tgt_type = load.get("tgt"), load.get("tgt_type")
         job.user = job.user or load.get("user")
         job.metadata = load.get("metadata", job.metadata)
+        job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
 
-    def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], size: int) -> None:
+    def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
         if data.get("cmd") != "_return" or data.get("id") != minion:
             return
         job = self._get_or_add(jid)
         if job.fun is not None and minion not in job.parts and not self._syndics:
             return  # the job does not target this minion; only a syndic's minions are not named
-        before = job.size
-        job.apply_return(minion, data, size, self._clock())
-        self._bytes += job.size - before
+        job.apply_return(minion, data, event.size, self._clock(), event.memory)
         self._notify(job, minion)
         self._drop(job)
 
@@ -204,7 +203,7 @@ class JobRegistry:
         if isinstance(percent, (int, float)) and job.apply_progress(minion, float(percent), message):
             self._notify(job, minion)
 
-    def _apply_call(self, kind: str, jid: str, action: str, data: Mapping[str, Any], size: int) -> None:
+    def _apply_call(self, kind: str, jid: str, action: str, data: Mapping[str, Any], event: Event) -> None:
         job = self._get_or_add(jid)
         fun = data.get("fun")
         if job.fun is None and isinstance(fun, str):
@@ -215,9 +214,10 @@ class JobRegistry:
         arguments = data.get("fun_args")
         if job.arg is None and isinstance(arguments, (list, tuple)):
             job.arg = list(arguments)
+            job.weigh_call(encode(arguments))
         if action == "ret" and not job.ended:
-            job.finish(data.get("return"), bool(data.get("success", True)), size, self._clock())
-            self._bytes += size
+            job.finish(data.get("return"), bool(data.get("success", True)), event.size, self._clock())
+            job.memory += event.memory
         self._notify(job)
         self._drop(job)
 
@@ -236,11 +236,14 @@ class JobRegistry:
     def _drop(self, spared: Job) -> None:
         while (jid := self._retention.choose(self._bytes, MAX_BYTES, spared.jid)) is not None:
             self._retention.remove(jid)
-            self._bytes -= self._jobs.pop(jid).size
+            del self._jobs[jid]
+            self._bytes -= self._weights.pop(jid, 0)
 
     def _notify(self, job: Job, *minions: str) -> None:
         if self._jobs.get(job.jid) is job:
             self._on_change(job)
+            self._bytes += job.memory - self._weights.get(job.jid, 0)
+            self._weights[job.jid] = job.memory
         for call in self._listeners:
             call(job, minions)
         if job.ended and not job.end_reported:
