@@ -190,15 +190,15 @@ class FairShare(Generic[T]):
         if self._out >= self.size or not len(self.waiting):
             return None
         part = min(self._most, self.part(self.size))
-        taken = self.waiting.take(lambda share: share == ENGINE or self._held[_one(share)] < part)
+        taken = self.waiting.take(lambda share: share == ENGINE or self._held[as_one_user(share)] < part)
         if taken is not None:
-            self._held[_one(taken[0])] += 1
+            self._held[as_one_user(taken[0])] += 1
             self._out += 1
         return taken
 
     def leave(self, share: Share) -> None:
         """Release a place."""
-        one = _one(share)
+        one = as_one_user(share)
         self._out -= 1
         self._held[one] -= 1
         if not self._held[one]:
@@ -206,16 +206,17 @@ class FairShare(Generic[T]):
 
     def part(self, whole: int) -> int:
         """Return one user's part of a whole."""
-        asking = {*self._held, *map(_one, self.waiting.shares)} - {ENGINE}
+        asking = {*self._held, *map(as_one_user, self.waiting.shares)} - {ENGINE}
         return max(1, whole // max(1, len(asking) + self._askers.others(asking)))
 
     def _wait(self, share: Share) -> int:
-        if _one(share) == share:
+        if as_one_user(share) == share:
             return self.waiting.count(share)
-        return sum(self.waiting.count(one) for one in self.waiting.shares if _one(one) == STRANGERS)
+        return sum(self.waiting.count(one) for one in self.waiting.shares if as_one_user(one) == STRANGERS)
 
 
-def _one(share: Share) -> Share:
+def as_one_user(share: Share) -> Share:
+    """Return whose part somebody has: strangers have one together."""
     return share if share.user or share == ENGINE else STRANGERS
 
 

@@ -13,6 +13,7 @@ from ..core.access.throttle import Pace
 from ..core.delivery.caller import Caller
 from ..core.delivery.connection import Connection
 from ..errors import RESTART
+from ..fair_share import Share
 from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
@@ -24,6 +25,7 @@ APART_SECONDS = 0.01  # between two close frames at most: few clients are no loa
 LEAST_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, since each sleep costs a loop turn
 LATE_SECONDS = 0.3  # for clients in their handshake when the stop began, which get a close frame too
 BURST_SECONDS = 10  # of small frames that one connection may send at once
+REQUEST_SECONDS = 0.0005  # that HTTP itself takes for a request: to parse its head and to write the answer
 
 
 class Connections:
@@ -111,6 +113,15 @@ class Connections:
             self._paces[user] = connection.shared_pace = shared
             waits.append(shared.wait())
         return max(waits)
+
+    async def request_turn(self, caller: Caller) -> None:
+        """Wait until an HTTP request has its turn; a user's requests and websocket messages share them."""
+        session = caller.session
+        share = Share.of_stranger(caller.address) if session is None else session.share
+        waits = self.messages.take(share, lambda: None)
+        self.services.loop_time.charge(share, REQUEST_SECONDS)
+        if waits is not None:
+            await waits
 
     async def close(self) -> None:
         """Answer what is in flight, and close all connections with the advice to come again."""

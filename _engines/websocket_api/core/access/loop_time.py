@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-from ...fair_share import ENGINE, Askers, Share
+from ...fair_share import ENGINE, Askers, Share, as_one_user
 
 T = TypeVar("T")
 
@@ -32,14 +32,16 @@ class LoopTime:
 
     def may(self, share: Share) -> bool:
         """Return whether a user may take time now. True if no other user has requests."""
+        share = as_one_user(share)
         return self._debt(share) <= AT_ONCE_SECONDS or not self._askers.others((share,))
 
     def note(self, share: Share) -> None:
         """Note that a user has a request."""
-        self._askers.note(share)
+        self._askers.note(as_one_user(share))
 
     def charge(self, share: Share, seconds: float) -> None:
         """Add to the time that a user took."""
+        share = as_one_user(share)
         if share == ENGINE:
             return
         if len(self._debts) >= MAX_DEBTS:

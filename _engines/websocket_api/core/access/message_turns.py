@@ -63,8 +63,10 @@ class MessageTurns:
         self._plan(0.0)
         try:
             then = await turn
-        finally:
+        except asyncio.CancelledError:
+            # Only then: to look for it among the thousands of a user takes longer than to read a message.
             self.waiting.remove(share, (read, turn))
+            raise
         if then is not None:
             await then
 

@@ -102,14 +102,16 @@ class Turns:
         """Run waiting work, user after user, until the slice is used up."""
         self._planned = False
         self._earned()
-        for _ in range(len(self._waiting)):
-            taken = self._waiting.take()
-            if taken is None:
-                break
-            self._work(taken[1])
-            if self._credit <= 0:
-                break
-        self._plan()
+        try:
+            for _ in range(len(self._waiting)):
+                taken = self._waiting.take()
+                if taken is None:
+                    break
+                self._work(taken[1])
+                if self._credit <= 0:
+                    break
+        finally:
+            self._plan()  # a fault in one work must not leave the others waiting
 
     def _work(self, work: Work) -> None:
         self._working = True

@@ -49,6 +49,7 @@ class ApiHandler(BaseHandler):
             self.clients.note_login(self.caller)
         limits = self.settings_.limits
         self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
+        await self.clients.request_turn(self.caller)
 
     async def authenticate(self) -> Session | None:
         """Return the session of the request's token; public handlers serve clients with a stale token too."""

@@ -117,6 +117,23 @@ async def test_a_connection_that_goes_takes_its_message_along() -> None:
     assert loop.read == ["large"]
 
 
+async def test_strangers_are_one_user_however_many_addresses_they_have() -> None:
+    """Addresses cost nothing: a hundred of them have one part of the loop's time, and Bob is read among the first."""
+    loop = Loop()
+    for number in range(100):
+        loop.send(Share.of_stranger(f"10.0.0.{number}"), f"s{number}", TURN_SECONDS)
+    for _ in range(10):
+        await loop.turn()
+    loop.send(BOB, "b", 0.0001)
+    assert "b" in await loop.turn()
+    before, began = len(loop.read), loop.now
+    for _ in range(400):
+        loop.now += TURN_SECONDS
+        loop.loop_time.note(BOB)
+        await loop.turn()
+    assert (len(loop.read) - before) * TURN_SECONDS <= PART * (loop.now - began)
+
+
 async def test_who_takes_the_loop_for_long_waits_while_others_ask() -> None:
     """Ann alone may have all of it; from when Bob asks she has her part."""
     loop = Loop()

@@ -106,6 +106,23 @@ def test_work_that_is_dropped_is_not_done() -> None:
     assert (worker.done, len(worker.turns)) == (["a"], 0)
 
 
+def test_a_fault_in_one_work_leaves_no_other_waiting() -> None:
+    """The loop logs it; whoever waits is served all the same."""
+    worker = Worker()
+    worker.begin(ANN, "a", 1)
+
+    def broken() -> None:
+        raise RuntimeError
+
+    worker.turns.soon(ANN, broken)
+    worker.begin(BOB, "b", 1)
+    with pytest.raises(RuntimeError):
+        worker.time.pass_(2 * TURN_SECONDS / EARNED)
+    worker.time.pass_(2 * TURN_SECONDS / EARNED)
+    assert worker.done == ["a", "b"]
+    assert not len(worker.turns)
+
+
 def test_what_a_work_begins_is_a_part_of_it() -> None:
     """It shares the slice, and is counted once."""
     worker = Worker()

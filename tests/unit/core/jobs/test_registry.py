@@ -416,7 +416,7 @@ def test_what_was_asked_for_is_bounded_in_bytes(
         jid = jid_of(number)
         asked = {"fun": "test.arg", "tgt": "a", "minions": ["a"], **load}
         if here:
-            world.book.started(jid, asked, "ann", "pam")
+            world.book.add_started(jid, asked, "ann", "pam")
         world.fire(f"salt/job/{jid}/new", **asked)
         world.fire(f"salt/job/{jid}/ret/a", **{**DONE, "jid": jid, "id": "a"})
     assert len(world.book) < 40

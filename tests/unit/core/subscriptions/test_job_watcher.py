@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from websocket_api.core.jobs.job import Job
-from websocket_api.core.subscriptions.job_watcher import JobWatcher
+from websocket_api.core.subscriptions.job_watcher import MAX_QUESTIONS, JobWatcher
 from websocket_api.errors import ApiError
 
 from tests.unit.core.support import JID, Client, World
@@ -100,6 +100,20 @@ async def test_a_job_is_asked_about_once_however_many_watch() -> None:
     assert len(on.asked) == 1
     on.world.answer("a")
     assert await asyncio.gather(*waits) == [True] * 5
+
+
+async def test_who_follows_many_jobs_holds_up_nobody_else() -> None:
+    """A few questions at a time, of all owners in turns; what else is due does not wait for them to be asked."""
+    on = Watched("a")
+    jids = [f"20261123120000{number:06}" for number in range(5 * MAX_QUESTIONS)]
+    for jid in jids:
+        on.world.fire(f"salt/job/{jid}/new", fun="test.sleep", arg=[], minions=["a"], user="hog")
+    on.following = [*jids, JID]
+    await on.passes(6)
+    assert [JID] in [arg for _, arg, _ in on.asked]
+    assert len(on.asked) <= MAX_QUESTIONS
+    await on.passes(2)
+    assert len({arg[0] for _, arg, _ in on.asked}) == len(on.asked) == 3 * MAX_QUESTIONS
 
 
 async def test_a_job_that_nobody_watches_is_not_asked_about() -> None:
