@@ -222,7 +222,7 @@ class Channels:
         try:
             return self._new()
         except Exception as fault:  # noqa: BLE001 - ZMQError, OSError ...
-            log.warning("no channel to the master can be opened: %s", type(fault).__name__)
+            log.warning("a request to the master failed: %s", type(fault).__name__)
             raise ApiError("master_unavailable", "The master cannot be asked now.", {"sent": False}) from None
 
     def _new(self) -> Any:
