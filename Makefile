@@ -144,7 +144,7 @@ bench-fairness: .venv/.made
 	@$(PY) -m tests.benchmarks.fairness $(filter --quick --write --help,$(ARGS))
 
 .PHONY: docs
-docs: .venv/.made ## Write docs/protocol.md and docs/options.md from the schemas
+docs: .venv/.made ## Write what is made from the schemas: two pages of docs/, pillar.example, AsyncAPI and OpenAPI
 	@$(PY) tools/docs.py
 
 .PHONY: venv

@@ -1,9 +1,10 @@
-"""Write docs/protocol.md, docs/options.md and pillar.example from the schemas and the tables of errors.
+"""Write docs/protocol.md, docs/configuration.md, pillar.example and the API documents in schemas/.
 
     python tools/docs.py            writes them
-    python tools/docs.py --check    writes nothing, and fails if they are not as they would be written
+    python tools/docs.py --check    writes nothing, and fails if a file is not up to date
 
-The prose stands in tools/templates/; what is in {{double braces}} there is put in here.
+All of them are made from the schemas, the tables of errors and the prose in tools/templates/, where names in
+{{double braces}} are replaced.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ for folder in ("_engines", "tools"):
     if str(ROOT / folder) not in sys.path:
         sys.path.insert(0, str(ROOT / folder))
 
+import docs_asyncapi as asyncapi  # noqa: E402
 import docs_markdown as markdown  # noqa: E402
-from websocket_api.contract.schemas import Schemas  # noqa: E402
+import docs_openapi as openapi  # noqa: E402
+from websocket_api.contract.schemas import ASYNCAPI, OPENAPI, Schemas  # noqa: E402
 from websocket_api.errors import CLOSE_CODES, ERRORS, ApiError  # noqa: E402
 from websocket_api.operations.describe import SUBPROTOCOLS  # noqa: E402
 
@@ -99,12 +102,12 @@ def protocol(schemas: Schemas) -> str:
 
 
 def options(schemas: Schemas) -> str:
-    """Return docs/options.md."""
+    """Return docs/configuration.md."""
     links = markdown.Links({})
     known = schemas.settings["properties"]
     plain = {name: option for name, option in known.items() if "properties" not in option}
     return _filled(
-        "options.md",
+        "configuration.md",
         {
             "examples": "\n\n# or\n\n".join(_yaml(example) for example in schemas.settings["examples"]),
             "options": markdown.options(plain, links),
@@ -185,6 +188,10 @@ def _yaml(given: Mapping[str, Any]) -> str:
     return "\n".join(written)
 
 
+def _json(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 def _filled(template: str, parts: Mapping[str, str], note: str = NOTE) -> str:
     text = (ROOT / "tools" / "templates" / template).read_text(encoding="utf-8")
     return note + re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)
@@ -195,8 +202,10 @@ def main(arguments: list[str]) -> int:
     schemas = Schemas(ROOT / "schemas")
     pages = {
         ROOT / "docs" / "protocol.md": protocol(schemas),
-        ROOT / "docs" / "options.md": options(schemas),
+        ROOT / "docs" / "configuration.md": options(schemas),
         ROOT / "pillar.example": pillar(schemas),
+        ROOT / "schemas" / ASYNCAPI: _json(asyncapi.document(schemas)),
+        ROOT / "schemas" / OPENAPI: _json(openapi.document(schemas)),
     }
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in arguments:

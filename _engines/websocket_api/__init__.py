@@ -1,13 +1,13 @@
-"""The Salt master as a live, safe API on one port.
+"""A live, safe API for the Salt master, on one port.
 
-Configure it in the master config and restart the master once::
+Configure the engine in the master's configuration, then restart the master once::
 
     engines:
       - websocket_api:
           port: 8000
 
-Salt's loader registers this package in ``sys.modules`` only after running this file, so nothing may be
-imported relatively at module level (`Salt engines <https://docs.saltproject.io/en/latest/topics/engines/>`_).
+Salt's loader adds this package to ``sys.modules`` only after it has run this file. So this file must not use relative
+imports at module level (`Salt engines <https://docs.saltproject.io/en/latest/topics/engines/>`_).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__opts__: dict[str, Any]  # put here by Salt's loader
+__opts__: dict[str, Any]  # set by Salt's loader
 
 
 def __virtual__() -> bool | tuple[bool, str]:
-    """Load on a master only; every other obstacle is found in ``start``, where it can be said and watched."""
+    """Load on a master only. ``start`` checks everything else: it can log the cause and try again."""
     if __opts__.get("__role") != "master":
         return False, "the websocket_api engine runs on a master"
     return True
@@ -29,7 +29,7 @@ def __virtual__() -> bool | tuple[bool, str]:
 def start(**options: Any) -> None:
     """Serve until the master stops this process.
 
-    :param options: the engine's entry in the master config; see ``schemas/settings.json``
+    :param options: the engine's entry in the master's configuration; see ``schemas/settings.json``
     """
     from . import startup
 

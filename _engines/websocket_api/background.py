@@ -1,4 +1,4 @@
-"""What the engine does by itself while it runs: follow the bus, keep sessions and pictures true."""
+"""Periodic tasks: read the bus, and keep sessions, minions and jobs up to date."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .wiring import Parts
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.9  # expired tokens end within this, and a lost bus is told this and AWAY_SECONDS later at the latest
-BUS_SECONDS = 1.0  # after which the bus is read again, should reading it ever fail in a way that nobody foresaw
-FLEET_SECONDS = 1.0  # a changed grain or key is read at most this late
-BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets one at least every 60 s
-RENEW_SECONDS = 5.0  # how often is looked which target sets are due
-FIRST_BUS_SECONDS = 15.0  # for the publisher to come up
-AWAY_SECONDS = 1.0  # a bus that is back sooner was no trouble for anybody but who was told of a gap
-LAST_SECONDS = 0.5  # for writing batches at the end: Salt kills 5 s after it asked to stop
-KEYS_SECONDS = 60.0  # keys that were changed behind Salt's back, by a hand on the disk
-RECENT_JOBS = 200  # read from the job cache at the start
+TICK_SECONDS = 0.9  # maximum delay of the end of an expired token; a lost bus is logged AWAY_SECONDS later
+BUS_SECONDS = 1.0  # until the bus is read again after an unexpected error
+MINIONS_SECONDS = 1.0  # maximum delay until changed grains and keys are read
+BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets a bookmark at least every 60 s
+RENEW_SECONDS = 5.0  # between two checks which target sets are due
+FIRST_BUS_SECONDS = 15.0  # the publisher may take this long to start
+AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
+LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
+KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
+RECENT_JOBS = 200  # jobs read from the job cache at the start
 
 
 class BackgroundTasks:
     """The engine's own tasks.
 
-    :param connections: all connections that there are
+    :param connections: returns all open connections
     """
 
     def __init__(self, parts: Parts, connections: Callable[[], list[Any]]) -> None:
@@ -40,15 +40,15 @@ class BackgroundTasks:
         self._services.sessions.on_change(self._session_changed)
         self._services.minions.on_change(lambda minion: parts.targets.invalidate())
         self._bus_lost_at: float | None = parts.services.wall() + FIRST_BUS_SECONDS
-        """Since when the bus is missed; 0 once that was said. An engine starts before the publisher does."""
-        self._leaving = False
+        """When the bus was lost; 0 once that is logged. The engine starts before the publisher does."""
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin all tasks."""
+        """Start all tasks."""
         settings = self._services.settings
         every = self._every
-        work: list[Coroutine[Any, Any, None]] = [
+        tasks: list[Coroutine[Any, Any, None]] = [
             every(BUS_SECONDS, self._read_bus),
             every(TICK_SECONDS, self._tick),
             every(TICK_SECONDS, self._services.job_watcher.tick),
@@ -57,66 +57,66 @@ class BackgroundTasks:
             every(settings.token_check, self._services.sessions.look_again),
             every(BOOKMARK_SECONDS, self._bookmark),
             every(RENEW_SECONDS, self._renew_targets),
-            every(FLEET_SECONDS, self._read_changes),
+            every(MINIONS_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
             self._once(self._read_recent_jobs),
         ]
-        self._tasks = [asyncio.ensure_future(one) for one in work]
+        self._tasks = [asyncio.ensure_future(one) for one in tasks]
 
-    def leave(self) -> None:
-        """Take it as said that the bus goes: the whole master is being stopped, while clients are told."""
-        self._leaving = True
+    def begin_shutdown(self) -> None:
+        """Stop reporting a lost bus: the whole master is stopping, while clients are told to reconnect."""
+        self._stopping = True
 
     async def stop(self) -> None:
         """End all tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # Whatever is not written within this is found out when the engine is back, from the job cache.
+        # What is not written in this time is recovered from the job cache at the next start.
         await asyncio.wait([asyncio.ensure_future(self._services.batches.stop())], timeout=LAST_SECONDS)
 
     async def _read_bus(self) -> None:
-        """Follow the bus; this returns only by a fault, and an engine that reads no more must not look healthy."""
+        """Read the bus. After an unexpected error the bus counts as lost, so that health checks fail."""
         try:
-            await self._parts.bus.read(self._services.hub.publish, self._lost, self._broke)
+            await self._parts.master.bus.read(self._services.hub.publish, self._on_lost, self._report_gap)
         except Exception:
-            self._lost()
+            self._on_lost()
             raise
 
-    def _lost(self) -> None:
+    def _on_lost(self) -> None:
         now = self._services.wall()
-        # Not when it goes again right after it came: that is the same trouble still.
+        # A bus that is lost again before the next tick counts from the first time.
         if self._bus_lost_at is None or self._bus_lost_at > now:
             self._bus_lost_at = now
-        self._broke()
+        self._report_gap()
 
-    def _broke(self) -> None:
+    def _report_gap(self) -> None:
         gap = self._services.hub.append_gap()
         for feed in (self._services.job_feed, self._services.minion_feed):
             feed.send_gap(gap)
         self._services.minions.keys_stale = True
 
     async def _tick(self) -> None:
-        """Do what must happen in time: nothing here may wait for the master, or ended tokens would live on."""
-        self._look_at_bus()
+        """Do what must happen on time. Nothing here may wait for the master, or ended tokens would stay valid."""
+        self._check_bus()
         self._services.sessions.expire()
         self._services.jobs_in_flight.tick()
         self._services.runners_in_flight.tick()
         self._services.history.drop_old(self._services.wall())
 
-    def _look_at_bus(self) -> None:
-        """Say at CRITICAL, once, that the bus stays away: Salt 3008 does not start its publisher again."""
-        if self._leaving:
+    def _check_bus(self) -> None:
+        """Log a lost bus once, at CRITICAL: Salt 3008 does not restart its publisher."""
+        if self._stopping:
             return
-        if self._parts.bus.connected:
+        if self._parts.master.bus.connected:
             self._bus_lost_at = None
         elif self._bus_lost_at is None:
             self._bus_lost_at = self._services.wall()
         elif 0 < self._bus_lost_at <= self._services.wall() - AWAY_SECONDS:
             self._bus_lost_at = 0.0
             log.critical(
-                "the master's event bus does not come back: commands are refused and no event is seen; "
-                "if this stays for more than ten seconds, restart the master"
+                "the master's event bus does not come back: commands are refused and no events arrive; "
+                "restart the master if this lasts more than ten seconds"
             )
 
     async def _bookmark(self) -> None:
@@ -126,37 +126,37 @@ class BackgroundTasks:
         for session in self._services.sessions.all():
             self._parts.targets.want(session.permissions.expressions)
         if await self._parts.targets.renew():
-            # Who sees by a target may see more or less now.
+            # Users whose permissions depend on targets may see more or less now.
             for connection in self._connections():
                 for subscription in list(connection.subscriptions.values()):
                     if subscription.session.permissions.expressions:
                         subscription.regroup()
 
     async def _read_changes(self) -> None:
-        fleet = self._services.minions
-        if fleet.keys_stale:
+        minions = self._services.minions
+        if minions.keys_stale:
             await self._read_keys()
-        if fleet.stale:
-            stale = sorted(fleet.stale)
-            fleet.stale.clear()
+        if minions.stale:
+            stale = sorted(minions.stale)
+            minions.stale.clear()
             try:
-                fleet.read_grains(await self._parts.minions.grains(stale))
+                minions.read_grains(await self._parts.master.minions.grains(stale))
             except Exception:
-                fleet.stale.update(stale)  # they are as old as before
+                minions.stale.update(stale)  # read them again next time
                 raise
 
     async def _read_keys(self) -> None:
-        fleet = self._services.minions
-        before = set(fleet.all())
-        fleet.read_keys(await self._parts.minions.keys())
-        fleet.stale |= set(fleet.all()) - before
+        minions = self._services.minions
+        before = set(minions.all())
+        minions.read_keys(await self._parts.master.minions.keys())
+        minions.stale |= set(minions.all()) - before
 
     async def _read_recent_jobs(self) -> None:
-        """Fill the book with what ran before this start; what the bus tells meanwhile is newer and stays."""
-        for load in await self._parts.store.recent(RECENT_JOBS):
+        """Register jobs from before this start. Jobs that the bus reported in the meantime are newer and stay."""
+        for load in await self._parts.master.job_cache.recent(RECENT_JOBS):
             jid = load["jid"]
             if self._services.jobs.get(jid) is None:
-                stored = await self._parts.store.job(jid)
+                stored = await self._parts.master.job_cache.job(jid)
                 if stored is not None:
                     self._services.jobs.add_cached(from_store(jid, stored))
 
@@ -180,7 +180,7 @@ class BackgroundTasks:
         try:
             await work()
         except ApiError as error:
-            log.warning("%s: %s", getattr(work, "__name__", "upkeep"), error.message)
+            log.warning("%s: %s", getattr(work, "__name__", "a background task"), error.message)
         except Exception:
-            # Each of these is tried again; a fault in one must not end the others.
-            log.exception("upkeep failed")
+            # Each task runs again later. An error in one must not end the others.
+            log.exception("a background task failed")

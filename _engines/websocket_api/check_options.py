@@ -1,10 +1,10 @@
-"""Say what is wrong with options before a master is restarted with them.
+"""Checks options before a master is restarted with them.
 
-The formula asks this of the files that it is about to install, with Salt's own Python::
+The formula runs this from the files that it is about to install, with Salt's own Python::
 
-    PYTHONPATH=_engines python -m websocket_api.check schemas < options.json
+    PYTHONPATH=_engines python -m websocket_api.check_options schemas < options.json
 
-It prints the faults as JSON, such as ``[{"path": "/port", "message": "must be an integer"}]``, and ends with 0.
+It prints the faults as JSON, such as ``[{"path": "/port", "message": "must be an integer"}]``, and exits with 0.
 """
 
 from __future__ import annotations
@@ -21,24 +21,28 @@ from .settings import Fault, Settings
 
 
 def faults(options: Any, directory: pathlib.Path) -> list[Fault]:
-    """Return all that would keep an engine with these options from starting, as far as files can tell.
+    """Return all faults that would keep the engine from starting, as far as files can show.
 
     :param options: the engine's own options
-    :param directory: where the schemas are
+    :param directory: the directory of the schemas
     """
     if not isinstance(options, dict):
         return [{"path": "", "message": "must be a mapping of options"}]
     try:
         schemas = Schemas(directory)
         schemas.check_version(__version__)
-    except CannotRun as fault:
-        return [{"path": "", "message": str(fault)}]
+    except CannotRun as error:
+        return [{"path": "", "message": str(error)}]
     return Settings.faults(options, schemas)
 
 
-def main(arguments: list[str], given: IO[str]) -> int:
-    """Read options as JSON from ``given``; ``arguments`` is the one directory of the schemas."""
-    json.dump(faults(json.load(given), pathlib.Path(arguments[0])), sys.stdout)
+def main(arguments: list[str], source: IO[str]) -> int:
+    """Check the options on standard input and print the faults.
+
+    :param arguments: the directory of the schemas
+    :param source: the options as JSON
+    """
+    json.dump(faults(json.load(source), pathlib.Path(arguments[0])), sys.stdout)
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Every error a client can get and every close code, in one table.
+"""All errors and close codes that a client can receive, in two tables.
 
-Two families, told apart because a client's author must act differently on them:
+They are two families, because clients must react differently:
 
-    ApiError      answers one request; the connection lives on
-    CLOSE_CODES   end the connection; each says whether to come again
+    ApiError      answers one request; the connection stays open
+    CLOSE_CODES   end the connection; each one tells whether to reconnect
 
 ``docs/protocol.md`` is generated from both tables.
 """
@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_FAULTS = 100
-"""Faults that are looked for and named: a message of 10,000 surplus fields must not be answered with a larger one."""
+"""Maximum number of reported faults: a message with 10,000 unknown fields must not get a larger answer."""
 
 MAX_NAME = 64
-"""Characters of a name that are repeated to the sender."""
+"""Maximum characters of a name from the message in an error text."""
 
 
 @dataclass(frozen=True)
 class ErrorKind:
     """One error code: its meaning for the author of a client, and whether the same request may succeed later.
 
-    ``status`` is the HTTP status (RFC 9110) that the doors over HTTP answer it with.
+    ``status`` is its status (RFC 9110) over HTTP.
     """
 
     code: str
@@ -36,7 +36,7 @@ class ErrorKind:
 
 @dataclass(frozen=True)
 class CloseKind:
-    """One close code: its name, what a client should do about reconnecting, and what happened."""
+    """One close code: its name, whether a client should reconnect, and what happened."""
 
     code: int
     name: str
@@ -50,28 +50,30 @@ def _errors(*kinds: ErrorKind) -> dict[str, ErrorKind]:
 
 ERRORS = _errors(
     ErrorKind("bad_json", 400, False, "The message is not JSON, or not text in a text protocol."),
-    ErrorKind("bad_message", 400, False, "The message breaks its schema; `details` names every fault with its path."),
+    ErrorKind(
+        "bad_message", 400, False, "The message does not match its schema; `details` lists every fault with its path."
+    ),
     ErrorKind("unknown_type", 400, False, "There is no operation of this `type`."),
     ErrorKind("id_in_use", 400, False, "A request with this `id` is still in flight on this connection."),
-    ErrorKind("unauthenticated", 401, False, "No token, a wrong or revoked token, or a refused login."),
-    ErrorKind("token_expired", 401, False, "The token was valid and has ended: log in again."),
+    ErrorKind("unauthenticated", 401, False, "No token, an invalid or revoked token, or a refused login."),
+    ErrorKind("token_expired", 401, False, "The token was valid and has expired: log in again."),
     ErrorKind(
         "forbidden",
         403,
         False,
-        "Salt's permissions, or an option of this master, deny it; also a target that matches nothing, if you may run "
-        "the function on some minions only.",
+        "Salt's permissions or an option of this master deny the request. This is also the answer to a target without "
+        "minions, if you may run the function on some minions only.",
     ),
-    ErrorKind("not_found", 404, False, "The job, minion or subscription does not exist, or may not be seen by you."),
+    ErrorKind("not_found", 404, False, "The job, minion or subscription does not exist, or you may not see it."),
     ErrorKind("no_minions", 404, False, "The target matches no minion that this master knows."),
-    ErrorKind("unknown_function", 400, False, "There is no such function, or it does not take these arguments."),
-    ErrorKind("conflict", 409, False, "It cannot be done in the present state, such as canceling an ended job."),
+    ErrorKind("unknown_function", 400, False, "There is no such function, or it does not accept these arguments."),
+    ErrorKind("conflict", 409, False, "The present state does not allow this, such as canceling a job that has ended."),
     ErrorKind("too_large", 413, False, "The message or its answer is larger than the limit."),
     ErrorKind("too_many", 429, True, "A limit of this server is reached; `details` names it. Try again later."),
-    ErrorKind("timeout", 504, True, "The answer did not come in time. What was asked for may still happen."),
-    ErrorKind("gap", 410, True, "What was asked for is no longer in the history."),
+    ErrorKind("timeout", 504, True, "There was no answer in time. The request may still take effect."),
+    ErrorKind("gap", 410, True, "The requested events are no longer in the history."),
     ErrorKind("master_unavailable", 503, True, "The Salt master does not answer. Try again later."),
-    ErrorKind("internal", 500, True, "A fault of this server. It is in the master's log with its traceback."),
+    ErrorKind("internal", 500, True, "An error of this server. The master's log has the traceback."),
 )
 
 
@@ -80,20 +82,30 @@ def _closes(*kinds: CloseKind) -> dict[int, CloseKind]:
 
 
 CLOSE_CODES = _closes(
-    CloseKind(1002, "protocol error", "no", "The peer broke the websocket protocol (RFC 6455)."),
+    CloseKind(1002, "protocol error", "no", "The client violated the websocket protocol (RFC 6455)."),
     CloseKind(1007, "invalid text", "no", "A text message was not UTF-8."),
     CloseKind(1009, "too big", "no: the same message would be refused again", "A message was larger than the limit."),
-    CloseKind(1011, "internal", "yes, later", "A fault of this server. It is in the master's log with its traceback."),
+    CloseKind(1011, "internal", "yes, later", "An error of this server. The master's log has the traceback."),
     CloseKind(1012, "restart", "yes, after the seconds named in the reason", "The engine stops or restarts."),
-    CloseKind(4400, "broken protocol", "no", "The peer broke the subprotocol."),
+    CloseKind(4400, "broken protocol", "no", "The client violated the subprotocol."),
     CloseKind(4401, "token ended", "yes, with a new login", "The token expired or was revoked."),
     CloseKind(
-        4403, "forbidden", "no", "The address or the Origin may not connect, or what you follow is hidden from you now."
+        4403,
+        "forbidden",
+        "no",
+        "The address or the Origin may not connect, or you may no longer see what you subscribed to.",
     ),
-    CloseKind(4406, "subprotocol", "no: offer one that this server speaks", "No offered subprotocol is known."),
-    CloseKind(4408, "auth too late", "yes, and log in at once", "Nobody logged in within the auth deadline."),
-    CloseKind(4410, "fell behind", "yes, and resume with `since`", "The client read too slowly, or answered no ping."),
-    CloseKind(4429, "too many", "yes, later", "A limit on connections is reached, or on a stranger's messages."),
+    CloseKind(
+        4406,
+        "subprotocol",
+        "no: offer one that this server speaks",
+        "The server knows none of the offered subprotocols.",
+    ),
+    CloseKind(4408, "auth too late", "yes, and log in at once", "There was no login within the deadline."),
+    CloseKind(
+        4410, "fell behind", "yes, and resume with `since`", "The client read too slowly, or did not answer a ping."
+    ),
+    CloseKind(4429, "too many", "yes, later", "A limit on connections is reached, or on messages without a login."),
 )
 
 PROTOCOL_ERROR = 1002
@@ -110,13 +122,13 @@ TOO_MANY = 4429
 
 
 class ApiError(Exception):
-    """An error that is meant for the sender of a request.
+    """An error for the sender of a request.
 
     :param code: a key of :data:`ERRORS`
     :param message: one sentence for the person who sent the request; never a secret, never a traceback
-    :param details: anything JSON can hold, such as ``[{"path": "/kwargs", "message": "must be an object"}]``
-    :param retryable: overrides the kind's own answer where this case differs from the usual one
-    :param status: overrides the kind's HTTP status likewise
+    :param details: any JSON value, such as ``[{"path": "/kwargs", "message": "must be an object"}]``
+    :param retryable: overrides the kind's value in a special case
+    :param status: overrides the kind's HTTP status
     """
 
     def __init__(
@@ -135,8 +147,8 @@ class ApiError(Exception):
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
         self.status = ERRORS[code].status if status is None else status
 
-    def anew(self) -> ApiError:
-        """Return an equal error to raise: each time that this one is raised it comes to hold more frames."""
+    def copy(self) -> ApiError:
+        """Return an equal error to raise. One error that is raised again and again collects more and more frames."""
         return self.with_status(self.status)
 
     def with_status(self, status: int) -> ApiError:
@@ -145,23 +157,23 @@ class ApiError(Exception):
 
 
 def not_permitted() -> ApiError:
-    """Return the answer to a command that the user's rights do not cover; it tells nothing of its target."""
+    """Return the error for a command without permission; it reveals nothing about the target."""
     return ApiError("forbidden", "Salt does not permit this command")
 
 
 def forget_frames(error: BaseException) -> None:
-    """Break the cycles of an error that was handled.
+    """Break the reference cycles of a handled error.
 
-    An error holds the frames that it passed, and errors that were handled there hold others. A frame that holds the
-    error too, in a variable or by a future, keeps all of them alive until Python's collector looks for cycles: the
-    connection, its stream and what was received. Call this where an error was answered, or is kept.
+    An error refers to the frames that it passed. If a frame refers to the error too, they form a cycle. The cycle keeps
+    the connection, its stream and the received data alive until the next garbage collection. Call this after an error
+    was answered, or before it is kept.
     """
     error.__traceback__ = error.__context__ = None
 
 
 class NotSent(asyncio.CancelledError):
-    """A request to the master that was canceled before it was handed to a channel: it surely did not run."""
+    """A request to the master was canceled before it reached a channel, so it did not run."""
 
 
 class CannotRun(Exception):
-    """What forbids the engine to run, with the mend, as one sentence for the operator."""
+    """The engine cannot run: one sentence for the operator, with the cause and the remedy."""

@@ -1,8 +1,8 @@
-"""Python's collector of cyclic garbage, kept from looking at what stays for good.
+"""Tunes Python's garbage collector.
 
-A full collection looks at everything that the process has made, and holds up the event loop meanwhile. What there is
-once the engine has started, Salt's modules above all, is frozen (``gc.freeze``), once: it is half of what there is with
-500 connections. Nothing is frozen later. A frozen cycle is garbage that no collection finds, however large it is.
+A full collection examines every object of the process, and stops the event loop meanwhile. So everything that exists
+after the start is frozen once (``gc.freeze``), above all Salt's modules. That is half of all objects with 500
+connections. Nothing is frozen later: no collection finds a frozen cycle, however large it is.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import gc
 
 
 class GcTuning:
-    """Passes over what was made before :meth:`start`, until :meth:`stop`."""
+    """Excludes the objects made before :meth:`start` from collections, until :meth:`stop`."""
 
     def start(self) -> None:
-        """Free what the start has left, and freeze the rest."""
+        """Free the garbage of the start, then freeze the other objects."""
         gc.collect()
         gc.freeze()
 
     def stop(self) -> None:
-        """Leave the collector as it was found."""
+        """Undo :meth:`start`."""
         gc.unfreeze()

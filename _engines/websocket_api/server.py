@@ -1,4 +1,4 @@
-"""Builds the parts, listens, says ready, stops."""
+"""Builds the parts, listens, serves and stops."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
+from . import wiring
 from .background import BackgroundTasks
+from .connect import connect
 from .contract.schemas import Schemas
 from .errors import CannotRun
 from .gc_tuning import GcTuning
 from .operations.dispatcher import Dispatcher
-from .protocols import http_server as listening
+from .protocols import http_server
 from .protocols.connections import Connections
 from .protocols.http.console import Console
 from .protocols.tls import Certificate
 from .salt_master import files
 from .settings import Settings
-from .wiring import build
 
 log = logging.getLogger(__name__)
 
-FILES_SECONDS = 45.0  # a gitfs remote may still be fetched when the engine starts; up to 20 s were measured
-LOOK_SECONDS = 1.0  # how soon the end of the master is noticed
-SWITCH_SECONDS = 0.0005  # after which a thread that computes lets the event loop go on; Python's own 5 ms add up
-CERTIFICATE_SECONDS = 10.0  # how soon a renewed certificate is
+FILES_SECONDS = 45.0  # to wait for the schemas: at the start a gitfs remote may take 20 s (measured)
+PARENT_CHECK_SECONDS = 1.0  # between two checks whether the master still runs
+SWITCH_SECONDS = 0.0005  # until a computing thread yields to the event loop; Python's default of 5 ms adds up
+CERTIFICATE_SECONDS = 10.0  # between two checks for a renewed certificate
 
 
 def serve(options: dict[str, Any], opts: Any, version: str) -> None:
     """Serve until SIGTERM, or until the master is gone.
 
-    :raises CannotRun: what forbids it, with the mend
+    :raises CannotRun: the engine cannot serve; the message names the cause and the remedy
     """
     schemas = _schemas(options, opts, version)
     settings = Settings.load(options, opts, schemas)
-    asyncio.run(Server(settings, schemas, opts, version).run())
+    asyncio.run(Server(settings, schemas, opts).run())
 
 
 class Server:
-    """One engine at work."""
+    """One running engine."""
 
-    def __init__(self, settings: Settings, schemas: Schemas, opts: Any, version: str) -> None:
+    def __init__(self, settings: Settings, schemas: Schemas, opts: Any) -> None:
         self._settings = settings
         self._schemas = schemas
         self._opts = opts
-        self._version = version
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen and work until told to stop."""
+        """Listen and serve until a signal or the end of the master."""
         settings = self._settings
         certificate = Certificate(settings.ssl_crt, settings.ssl_key) if settings.ssl_crt else None
         sockets = self._bind()
@@ -67,67 +67,71 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        most = self._most_connections()
-        # Half of what there may be, whatever the option says: the others must be able to come.
-        per_user = min(settings.limits.connections_per_user, max(1, most // 2))
+        max_connections = self._max_connections()
+        # At most half of all connections, whatever the option says: other users must be able to connect.
+        per_user = min(settings.limits.connections_per_user, max(1, max_connections // 2))
         limits = dataclasses.replace(settings.limits, connections_per_user=per_user)
-        parts = build(dataclasses.replace(settings, limits=limits), self._schemas, self._opts, self._version)
-        clients = Connections(parts.services, Dispatcher(parts.services), most)
-        collector = GcTuning()
-        upkeep = BackgroundTasks(parts, clients.all)
+        settings = dataclasses.replace(settings, limits=limits)
+        master = connect(self._opts, settings)
+        parts = wiring.build(settings, self._schemas, master, wiring.Clock.of_loop())
+        clients = Connections(parts.services, Dispatcher(parts.services), max_connections)
+        gc_tuning = GcTuning()
+        background = BackgroundTasks(parts, clients.all)
         console = _console(settings, self._opts)
-        server = listening.serve(clients, parts.rebar, settings, console, certificate.context if certificate else None)
-        upkeep.start()
-        collector.start()
+        server = http_server.serve(
+            clients, parts.rebar, settings, console, certificate.context if certificate else None
+        )
+        background.start()
+        gc_tuning.start()
         server.add_sockets(sockets)
-        self._say_ready(certificate is not None, sockets[0].getsockname()[1])
+        self._log_ready(certificate is not None, sockets[0].getsockname()[1])
         await self._until_stopped(certificate)
-        log.info("websocket_api stops: %d connections are asked to come again", len(clients))
+        log.info("websocket_api stops: %d clients are asked to reconnect", len(clients))
         server.stop()
-        upkeep.leave()
+        background.begin_shutdown()
         await clients.close()
-        await upkeep.stop()
-        collector.stop()
-        parts.close()
+        await background.stop()
+        gc_tuning.stop()
+        master.close()
 
     def _bind(self) -> list[socket.socket]:
         settings = self._settings
         try:
             return bind_sockets(settings.port, settings.address)
         except OSError as error:
-            reason = f"{settings.address}:{settings.port} cannot be listened on: {error.strerror or error}"
-            raise CannotRun(f"{reason}; free it, or set another port or address") from None
+            where, reason = f"{settings.address}:{settings.port}", error.strerror or error
+            raise CannotRun(f"cannot listen on {where}: {reason}; free it, or set another port or address") from None
 
-    def _most_connections(self) -> int:
-        wanted, files_allowed = self._settings.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        most = min(wanted, max(1, files_allowed - listening.SPARE_FILES))
-        if most < wanted:
-            log.warning("at most %d connections instead of %d: the file limit is %d", most, wanted, files_allowed)
-        return most
+    def _max_connections(self) -> int:
+        configured, max_files = self._settings.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        allowed = min(configured, max(1, max_files - http_server.SPARE_FILES))
+        if allowed < configured:
+            log.warning("at most %d connections instead of %d: the file limit is %d", allowed, configured, max_files)
+        return allowed
 
-    def _say_ready(self, tls: bool, port: int) -> None:
+    def _log_ready(self, tls: bool, port: int) -> None:
         settings = self._settings
         scheme = "wss" if tls else "ws"
-        log.info("websocket_api %s listens on %s://%s:%d", self._version, scheme, settings.address, port)
+        log.info("websocket_api %s listens on %s://%s:%d", self._schemas.version, scheme, settings.address, port)
         if not tls and settings.disable_ssl:
-            log.warning("websocket_api serves without TLS on %s: passwords travel in the clear", settings.address)
+            log.warning("websocket_api serves without TLS on %s: passwords are sent unencrypted", settings.address)
 
     async def _until_stopped(self, certificate: Certificate | None) -> None:
-        parent, looked = os.getppid(), time.monotonic()
+        parent, checked_at = os.getppid(), time.monotonic()
         while not self._stop.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(self._stop.wait(), PARENT_CHECK_SECONDS)
             if os.getppid() != parent:
-                # A master that was killed takes nobody with it; an engine that lived on would hold its port.
+                # A killed master does not end its engines. Without this, the engine would keep the port.
                 log.critical("the master is gone: websocket_api stops")
                 return
-            if certificate is not None and time.monotonic() - looked > CERTIFICATE_SECONDS:
-                looked = time.monotonic()
+            if certificate is not None and time.monotonic() - checked_at > CERTIFICATE_SECONDS:
+                checked_at = time.monotonic()
                 certificate.reload_if_changed()
 
 
 def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:
-    """Return the schemas, from the master's file server or a directory; wait a while for what is still coming."""
+    """Return the schemas from the master's file server or a directory; wait while the file server is still empty."""
     source, saltenv = options.get("schemas", "salt://schemas"), options.get("saltenv", "base")
     if not isinstance(source, str) or not isinstance(saltenv, str):
         raise CannotRun("the options schemas and saltenv must be strings")
@@ -138,8 +142,8 @@ def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:
         if directory is None:
             if time.monotonic() > deadline:
                 raise CannotRun(
-                    f"the schemas are not at {source} (saltenv {saltenv}): "
-                    "add this repository to file_roots or gitfs_remotes, or name their directory in the option schemas"
+                    f"no schemas at {source} (saltenv {saltenv}): "
+                    "add this repository to file_roots or gitfs_remotes, or set the option schemas to their directory"
                 )
             log.info("websocket_api waits for %s", source)
             time.sleep(1)
@@ -149,15 +153,15 @@ def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:
 
 
 def _console(settings: Settings, opts: Any) -> Console:
-    """Return the web console, or an empty one: the engine runs without it.
+    """Return the web console, or an empty one: the engine also runs without it.
 
-    It is not waited for. It comes from where the schemas came from, which are there by now.
+    This does not wait. The console comes from the same file server as the schemas, which are there already.
     """
     try:
         console = Console(files.fetch(opts, settings.console, settings.saltenv))
-    except OSError as fault:
-        log.warning("websocket_api serves no console: %s cannot be read: %s", settings.console, fault.strerror)
+    except OSError as error:
+        log.warning("websocket_api serves no console: cannot read %s: %s", settings.console, error.strerror)
         return Console(None)
     if not console:
-        log.warning("websocket_api serves no console: it is not at %s (saltenv %s)", settings.console, settings.saltenv)
+        log.warning("websocket_api serves no console: nothing at %s (saltenv %s)", settings.console, settings.saltenv)
     return console

@@ -1,7 +1,7 @@
-"""The engine's options, as ``engines: - websocket_api: {...}`` of the master's configuration gives them.
+"""The engine's options, from ``engines: - websocket_api: {...}`` in the master's configuration.
 
-``schemas/settings.json`` is what operators read and what options are checked against; here are the same names and
-defaults as types, and the checks that concern several options at once.
+``schemas/settings.json`` describes and checks each option. This module has the same names and defaults as types, and
+the checks that concern several options at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CLIENTS = (
     "wheel",
     "wheel_async",
 )
-"""Salt's clients that the engine can serve; ``ssh`` is not among them."""
+"""Salt's clients that the engine supports; ``ssh`` is not supported."""
 
 DEFAULT_CLIENTS = ("local", "local_async")
 
@@ -31,114 +31,114 @@ Fault = dict[str, str]
 
 
 class SettingsSchema(Protocol):
-    """What checks options against ``schemas/settings.json`` (contract/schemas.py)."""
+    """Checks options against ``schemas/settings.json`` (contract/schemas.py)."""
 
     def validate_settings(self, options: Mapping[str, Any]) -> list[Fault]:
-        """Return all faults as ``{"path", "message"}``, without values."""
+        """Return all faults as ``{"path", "message"}``, without the values of options."""
         ...
 
 
 @dataclass(frozen=True)
 class History:
-    """What clients can resume from: the first bound that is reached counts. None can be 0."""
+    """Limits of the history that clients resume from. The first limit that is reached counts; none can be 0."""
 
     events: int = 100_000
-    """Events kept at most."""
+    """Maximum number of events."""
     bytes: int = 128 * 1024 * 1024
-    """Bytes of memory used for them at most."""
+    """Maximum bytes of memory for the events."""
     seconds: float = 300
-    """Seconds that they are kept at most."""
+    """Maximum age of an event in seconds."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server bears; none can be 0, for no limit is a way to switch something off."""
+    """Limits of the server. None can be 0: a limit cannot switch a feature off."""
 
     auth_seconds: float = 10
-    """Seconds in which a connection must log in, so that strangers do not fill the table of connections (4408)."""
+    """Seconds until a connection must log in, or it is closed (4408). Others must not use up all connections."""
     message_bytes_before_auth: int = 4096
-    """Bytes of a message from a connection that has not logged in: enough for a login, too little to harm."""
+    """Bytes of a message before the login: enough to log in, too little to do harm."""
     message_bytes: int = 256 * 1024
-    """Bytes of a message from one that has."""
+    """Bytes of a message after the login."""
     subscriptions_per_connection: int = 128
-    """Subscriptions: each costs a decision at every event."""
+    """Subscriptions of one connection. Each one costs a decision at every event."""
     commands_per_connection: int = 32
-    """Requests in flight, so that one client does not keep all threads from the others."""
+    """Requests in flight of one connection, so that one client cannot use all threads."""
     control_frames_per_second: int = 10
-    """Pings, pongs and small parts of messages of one connection that are read a second: each costs as a message."""
+    """Pings, pongs and message fragments read per second and connection. Each one costs as much as a message."""
     control_frames_per_second_per_user: int = 500
-    """The same of all connections of one user: at most 1 % of the engine's time."""
+    """The same for all connections of one user: at most 1 % of the engine's time."""
     subscriptions_per_user: int = 5000
-    """Subscriptions of one user, all connections together: each costs a write at every event that it wants."""
+    """Subscriptions of one user on all connections. Each one costs a write at every matching event."""
     patterns_per_user: int = 2000
-    """Patterns in different filters of one user: at worst each is tried at every event, for half a microsecond."""
+    """Patterns in different filters of one user. At worst each one is tried at every event, for 0.5 µs."""
     look_back_events_per_user: int = 10_000_000
-    """Events that look-backs of one user are still to look at: about ten seconds of the loop, in turns."""
+    """Events that queries of the history by one user still have to examine: about ten seconds of loop time."""
     connections: int = 10_000
-    """Connections at once; lowered to the limit of open files less 200."""
+    """Open connections. At most the limit of open files minus 200."""
     unauthenticated_per_address: int = 500
-    """Connections of one address that have not logged in."""
+    """Connections from one address before their login."""
     outbox_bytes: int = 8 * 1024 * 1024
-    """Bytes that may wait for one slow connection before its subscriptions' ``overflow`` decides."""
+    """Bytes that may wait for a slow connection. Beyond that, ``overflow`` of its subscriptions applies."""
     outbox_frames: int = 4096
-    """Frames that may wait for one slow connection before its subscriptions' ``overflow`` decides."""
+    """Frames that may wait for a slow connection. Beyond that, ``overflow`` of its subscriptions applies."""
     ping_seconds: float = 25
-    """Seconds between two pings of a connection: less than the 30 after which many proxies close quiet ones."""
+    """Seconds between two pings: less than the 30 s after which many proxies close quiet connections."""
     pong_seconds: float = 10
-    """Seconds that the answer to a ping may take before the connection counts as dead."""
+    """Seconds until a connection without an answer to a ping counts as dead."""
     login_failures_per_minute: int = 10
-    """Failed logins of one name from one address, in a minute."""
+    """Failed logins per minute with one name from one address."""
     login_failures_per_address_per_minute: int = 60
-    """Failed logins of one address whatever the name, in a minute."""
+    """Failed logins per minute from one address, with any name."""
     master_seconds: float = 8
     """Seconds to wait for an answer of the master."""
     jobs: int = 10_000
-    """Jobs kept in memory; older ones are read from the master's job cache."""
+    """Jobs in memory. Older jobs are read from the master's job cache."""
     threads: int = 8
-    """Blocking calls of Salt that run at once, logins apart."""
+    """Blocking calls of Salt at the same time, without logins."""
     login_threads: int = 4
-    """Logins that are checked at once: a wrong password may take seconds, and must not hold up commands."""
+    """Logins checked at the same time. A wrong password can take seconds, and must not delay commands."""
     batch_requests: int = 100_000
-    """Requests of one batch; ten times as many of all batches that run."""
+    """Requests of one batch. All running batches together may have ten times as many."""
     channels: int = 8
-    """Request channels to the master that are kept open; never more than the master's ``worker_threads``."""
+    """Open request channels to the master. Never more than the master's ``worker_threads``."""
     jobs_in_flight: int = 1000
-    """Jobs of all users, those of batches apart, that were started within 5 s and have not ended; others wait. It is
-    more than a master publishes in that time."""
+    """Running jobs of all users that were started in the last 5 s, without jobs of batches. Further jobs wait. A master
+    cannot publish as many in that time."""
     runners_in_flight: int = 20
-    """Runners of all users that were started within 5 s and have not ended: each is a process of the master."""
+    """Running runners of all users that were started in the last 5 s. Each one is a process of the master."""
     batch_jobs_in_flight: int = 50
-    """Jobs of all users' batches that have not ended; what has no place is not published, and a cancel drops it."""
+    """Running jobs of all batches. Further jobs are not published yet, so a cancel drops them."""
     commands_per_user: int = 1000
-    """Requests in flight of one user, all connections together."""
+    """Requests in flight of one user on all connections."""
     connections_per_user: int = 5000
-    """Connections of one user; never more than half of ``connections``, so that the others can come."""
+    """Connections of one user. Never more than half of ``connections``, so that other users can connect."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Every option, checked. Lists are tuples; ``load`` makes one from the master's configuration."""
+    """All options, checked. Lists are tuples. ``load`` reads the master's configuration."""
 
     port: int = 8000
     """TCP port; 0: any free one."""
     address: str = "127.0.0.1"
-    """Address to listen on; beyond loopback only with TLS or ``disable_ssl``."""
+    """Address to listen on. Any address but loopback needs TLS or ``disable_ssl``."""
     ssl_crt: str | None = None
     """Path of the certificate chain in PEM; None: no TLS. Always None with ``disable_ssl``."""
     ssl_key: str | None = None
-    """Path of its key in PEM; None: the key is in ``ssl_crt``. Always None with ``disable_ssl``."""
+    """Path of the key in PEM; None: the key is in ``ssl_crt``. Always None with ``disable_ssl``."""
     disable_ssl: bool = False
-    """Serve without TLS, whatever the address."""
+    """Serve without TLS on any address."""
     cors_origin: tuple[str, ...] = ()
-    """Origins that browsers may come from beside our own, or ``("*",)`` for all, then never with the cookie."""
+    """Origins that browsers may come from, in addition to the engine's own. ``("*",)``: all, but without the cookie."""
     allow_from: tuple[str, ...] | None = None
     """Networks in CIDR form that may connect; None: all."""
     allowed_hosts: tuple[str, ...] = ()
-    """Host names, beside addresses and localhost, that requests may have in ``Host``; empty: any."""
+    """Host names allowed in ``Host``, in addition to addresses and localhost; empty: any."""
     trusted_proxies: tuple[str, ...] = ()
-    """Networks in CIDR form whose X-Forwarded-For and X-Forwarded-Proto are believed; empty: none."""
+    """Networks in CIDR form whose X-Forwarded-For and X-Forwarded-Proto are trusted; empty: none."""
     eauth: str = "pam"
-    """Backend of a login that names none."""
+    """Default backend of logins."""
     clients: tuple[str, ...] = DEFAULT_CLIENTS
     """Salt's clients that may be used; empty: none."""
     schemas: str = "salt://schemas"
@@ -146,72 +146,75 @@ class Settings:
     console: str = "salt://websocket_api/console"
     """Address on the master's file server, or local directory, of the web console."""
     saltenv: str = "base"
-    """Environment of the file server for the two above."""
+    """Environment of the file server for ``schemas`` and ``console``."""
     history: History = field(default_factory=History)
-    """What clients can resume from."""
+    """Limits of the history."""
     limits: Limits = field(default_factory=Limits)
-    """What the server bears."""
+    """Limits of the server."""
     token_check: float = 30
-    """Seconds between two looks whether the tokens in use are still in Salt's store."""
+    """Seconds between two checks whether Salt still has the tokens in use."""
     batch_keep: float = 7
-    """Days that ended batches are kept; 0: not at all."""
+    """Days until batches that have ended are deleted; 0: at once."""
     metrics: bool = True
-    """Count and show what the server does."""
+    """Serve metrics."""
     webhook_disable_auth: bool = False
-    """Take webhooks without a token."""
+    """Accept webhooks without a token."""
     allow_ret: bool = False
-    """Let clients name returners that minions send their returns to."""
+    """Let clients choose returners for the returns of minions."""
     app: str | None = None
     """Path of a web app's HTML file; None: none is served."""
     app_path: str | None = None
     """URL path of ``app``; None: /app."""
     static: str | None = None
-    """Directory of the web app's further files; None: none is served."""
+    """Directory of the web app's other files; None: none is served."""
     static_path: str | None = None
     """URL path of ``static``; None: /static."""
     audit_args: bool = False
-    """Write functions' arguments into the audit log, where they may be secrets."""
+    """Write the arguments of functions into the audit log. They may contain secrets."""
 
     @classmethod
     def faults(cls, options: Mapping[str, Any], schema: SettingsSchema) -> list[Fault]:
-        """Return all that is wrong with the engine's own options, none of their values."""
+        """Return all faults of the engine's own options, without their values."""
         faults = schema.validate_settings(options)
         wrong = {fault["path"].split("/")[1] for fault in faults if fault["path"]}
-        sound = {name: value for name, value in options.items() if name not in wrong}
-        # An option that is wrong by itself says nothing about others.
-        faults += [fault for names, fault in _contradictions(sound) if wrong.isdisjoint(names)]
+        valid = {name: value for name, value in options.items() if name not in wrong}
+        # An invalid option cannot contradict others.
+        faults += [fault for names, fault in _contradictions(valid) if wrong.isdisjoint(names)]
         return faults
 
     @classmethod
     def load(cls, options: Mapping[str, Any], opts: Mapping[str, Any], schema: SettingsSchema) -> Settings:
-        """Return the settings that the master's configuration asks for.
+        """Return the settings from the master's configuration.
 
         :param options: the engine's own options
         :param opts: the master's configuration
-        :param schema: what checks the options one by one
-        :raises CannotRun: options are wrong; all faults are named at once, none of their values
+        :param schema: checks the options one by one
+        :raises CannotRun: options are wrong; the message names all faults, without values
         """
         faults = cls.faults(options, schema)
         if faults:
             named = "; ".join(f"{fault['path'].strip('/').replace('/', '.')} {fault['message']}" for fault in faults)
             raise CannotRun(
-                f"wrong options: {named}. Mend them under engines, websocket_api in the master's configuration "
-                "and restart the master"
+                f"wrong options: {named} (correct them under engines, websocket_api in the master's configuration "
+                "and restart the master)"
             )
         return cls(**_normal(options, opts))
 
 
 def _contradictions(options: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Fault]]:
-    """Yield what no look at a single option can find, with the options that it is about."""
+    """Yield faults that concern several options, each with the names of these options."""
     if options.get("ssl_key") and not options.get("ssl_crt"):
         yield ("ssl_key", "ssl_crt"), {"path": "/ssl_key", "message": "needs ssl_crt"}
     address = options.get("address", Settings.address)
     if not (_is_loopback(address) or options.get("ssl_crt") or options.get("disable_ssl")):
-        sentence = "can be reached from other hosts: set ssl_crt and ssl_key, or disable_ssl for a proxy that does TLS"
+        sentence = "can be reached from other hosts: set ssl_crt and ssl_key, or disable_ssl behind a proxy with TLS"
         yield ("address", "ssl_crt", "disable_ssl"), {"path": "/address", "message": sentence}
     origins = _listed(options.get("cors_origin"))
     if "*" in origins and len(origins) > 1:
-        yield ("cors_origin",), {"path": "/cors_origin", "message": "is * for all origins or a list of some, not both"}
+        yield (
+            ("cors_origin",),
+            {"path": "/cors_origin", "message": "must be either * for all origins, or a list of some"},
+        )
     for name in ("allow_from", "trusted_proxies"):
         for place, text in enumerate(options.get(name) or ()):
             if _network(text) is None:
@@ -227,7 +230,7 @@ def _contradictions(options: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...
 
 
 def _normal(options: Mapping[str, Any], opts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options with tuples for lists and objects for what is nested."""
+    """Return the options with tuples instead of lists, and objects instead of nested mappings."""
     values = dict(options)
     values["history"] = History(**options.get("history", {}))
     values["limits"] = Limits(**options.get("limits", {}))
@@ -245,7 +248,7 @@ def _normal(options: Mapping[str, Any], opts: Mapping[str, Any]) -> dict[str, An
 def _clients(wanted: Iterable[str] | None, opts: Mapping[str, Any]) -> tuple[str, ...]:
     if wanted is not None:
         return tuple(dict.fromkeys(wanted))
-    # Salt's own default is an empty list: a master that sets nothing cannot be told from one that sets that.
+    # Salt's default is an empty list, so an empty list may mean that the option is not set.
     listed = opts.get("netapi_enable_clients")
     return tuple(name for name in CLIENTS if name in listed) if listed else DEFAULT_CLIENTS
 
@@ -267,4 +270,4 @@ def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
-        return address == "localhost"  # where any other name leads to is not ours to know
+        return address == "localhost"  # other names may resolve to any address

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("salt")  # not asked for anything here, but the engine's parts are put together with it
 
-from websocket_api import background as upkeep
+from websocket_api import background
 from websocket_api.background import BackgroundTasks
 from websocket_api.settings import Settings
 
@@ -45,10 +45,12 @@ class Engine:
         )
         self.parts: Any = SimpleNamespace(
             services=services,
-            bus=SimpleNamespace(read=self._read, connected=True),
+            master=SimpleNamespace(
+                bus=SimpleNamespace(read=self._read, connected=True),
+                minions=SimpleNamespace(keys=self._wait, grains=self._fail),
+                job_cache=SimpleNamespace(recent=self._wait),
+            ),
             targets=SimpleNamespace(invalidate=lambda: None, want=lambda names: None, renew=self._wait),
-            minions=SimpleNamespace(keys=self._wait, grains=self._fail),
-            store=SimpleNamespace(recent=self._wait),
         )
 
     def _give_back(self) -> None:
@@ -75,8 +77,8 @@ class Engine:
 
 @pytest.fixture
 async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name in ("TICK_SECONDS", "BUS_SECONDS", "FLEET_SECONDS"):
-        monkeypatch.setattr(upkeep, name, 0.001)
+    for name in ("TICK_SECONDS", "BUS_SECONDS", "MINIONS_SECONDS"):
+        monkeypatch.setattr(background, name, 0.001)
     made = Engine()
     work = BackgroundTasks(made.parts, list)
     work.start()
@@ -100,18 +102,18 @@ async def test_a_bus_that_goes_right_after_the_start_is_told(
 ) -> None:
     """Only one that was never there yet has the time that a publisher takes to come up."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
-        monkeypatch.setattr(upkeep, name, 0.001)
+        monkeypatch.setattr(background, name, 0.001)
     engine = Engine()
-    engine.parts.bus.connected = False
+    engine.parts.master.bus.connected = False
     work = BackgroundTasks(engine.parts, list)
     work.start()
 
     def told() -> bool:
-        return any(one.levelname == "CRITICAL" for one in caplog.records if one.name == upkeep.__name__)
+        return any(one.levelname == "CRITICAL" for one in caplog.records if one.name == background.__name__)
 
     await until(lambda: engine.bus_reads == 2 and engine.expired > 3)
     assert not told()
-    engine.world.time.now += upkeep.AWAY_SECONDS
+    engine.world.time.now += background.AWAY_SECONDS
     await until(told)
     await work.stop()
 
@@ -121,15 +123,15 @@ async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
 ) -> None:
     """The master stops its publisher together with its engines: nobody is to be woken up for that."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
-        monkeypatch.setattr(upkeep, name, 0.001)
+        monkeypatch.setattr(background, name, 0.001)
     engine = Engine()
     work = BackgroundTasks(engine.parts, list)
     work.start()
     await until(lambda: engine.expired > 3 and engine.given_back > 3)
-    work.leave()
-    engine.parts.bus.connected = False
+    work.begin_shutdown()
+    engine.parts.master.bus.connected = False
     for _ in range(3):
-        engine.world.time.now += 2 * upkeep.AWAY_SECONDS
+        engine.world.time.now += 2 * background.AWAY_SECONDS
         seen = engine.expired
         await until(lambda seen=seen: engine.expired > seen + 3)  # type: ignore[misc]
     await work.stop()

@@ -21,8 +21,9 @@ from tests.functional.running import CHECKOUT, Engine
 from tests.references import references
 
 ORIGIN = "https://console.example.com"
-FILES = sorted(path.relative_to(CHECKOUT / "schemas").as_posix() for path in (CHECKOUT / "schemas").rglob("*.json"))
+SCHEMAS = CHECKOUT / "schemas"
 DOCUMENTS = ["asyncapi.json", "openapi.json"]
+FILES = sorted({path.relative_to(SCHEMAS).as_posix() for path in SCHEMAS.rglob("*.json")} - {*DOCUMENTS})
 
 
 @pytest.fixture(scope="module")

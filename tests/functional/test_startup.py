@@ -155,7 +155,7 @@ def test_a_taken_port_is_taken_over_when_it_is_free(make_engine: MakeEngine) -> 
         other.listen()
         port = other.getsockname()[1]
         engine = make_engine({"port": port})
-        assert f"127.0.0.1:{port} cannot be listened on: Address already in use" in start_and_hear(engine)
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in start_and_hear(engine)
     serves(engine)
 
 

@@ -176,7 +176,7 @@ async def test_any_other_target_means_one_thing_too(
 
 
 @pytest.mark.parametrize("kind", sorted(targets.TYPES - {"list", "compound"}))
-def test_a_list_of_another_kind_is_refused(kind: str) -> None:
+def test_a_list_of_another_type_is_refused(kind: str) -> None:
     """Salt runs such a target on nobody, or raises."""
     with pytest.raises(ApiError) as refused:
         target({"tgt": ["minion1", "minion2"], "tgt_type": kind})

@@ -1,4 +1,4 @@
-"""The pages that are made from the schemas."""
+"""The documents that are made from the schemas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPTIONS: str = DOCS.options(SCHEMAS)
 
 
 def test_the_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever changes a schema runs ``make docs``; this test is what reminds them."""
+    """After a change of a schema, run ``make docs``."""
     assert DOCS.main(["--check"]) == 0, capsys.readouterr().out
 
 
@@ -50,7 +50,7 @@ def test_a_stale_page_is_named_and_fails_the_check(
 
 
 def test_every_operation_frame_error_and_close_code_is_described() -> None:
-    """What a client can meet stands on the page."""
+    """The page describes everything that a client can receive."""
     for name in SCHEMAS.operations:
         assert f"\n#### {name}\n" in PROTOCOL
     for name, frame in SCHEMAS.frames.items():
@@ -62,7 +62,7 @@ def test_every_operation_frame_error_and_close_code_is_described() -> None:
 
 
 def test_every_field_of_every_operation_stands_in_a_table() -> None:
-    """Those that all operations share stand in one of their own."""
+    """Common fields are in their own table."""
     for name, schema in SCHEMAS.operations.items():
         section = PROTOCOL.partition(f"\n#### {name}\n")[2].partition("\n#### ")[0]
         for field, value in schema["properties"].items():
@@ -82,7 +82,7 @@ def test_every_option_stands_in_a_table() -> None:
 
 @pytest.mark.parametrize("page", [PROTOCOL, OPTIONS], ids=["protocol", "options"])
 def test_a_page_is_sound_markdown(page: str) -> None:
-    """Every row of a table has as many cells as its head, every link leads somewhere, nothing is left to fill in."""
+    """Tables have equal rows, links have targets, and no placeholder is left."""
     assert "{{" not in page
     for block in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         counts = {len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}
@@ -91,11 +91,11 @@ def test_a_page_is_sound_markdown(page: str) -> None:
     for target in re.findall(r"\]\(#([^)]*)\)", page):
         assert target in headings
     for file in re.findall(r"\]\((\w[\w-]*\.md)\)", page):
-        assert file in ("options.md", "protocol.md", "batches.md")
+        assert file in ("configuration.md", "protocol.md", "batches.md")
 
 
 def test_examples_on_the_page_are_json() -> None:
-    """They are copied, so they must parse."""
+    """People copy examples, so they must parse."""
     blocks = re.findall(r"```json\n(.*?)\n```", PROTOCOL, re.DOTALL)
     assert len(blocks) > 2 * len(SCHEMAS.operations)
     decoder = json.JSONDecoder()

@@ -1,4 +1,4 @@
-"""The collector of cyclic garbage passes over what the start has made, and over nothing else."""
+"""The garbage collector skips the objects of the start, and no others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from websocket_api.gc_tuning import GcTuning
 
 
 class Node:
-    """Something that holds itself."""
+    """An object that refers to itself."""
 
     def __init__(self) -> None:
         self.me: Node | None = self
@@ -19,7 +19,7 @@ class Node:
 
 @pytest.fixture
 def collector() -> Iterator[GcTuning]:
-    """A collector that runs, and leaves no trace behind."""
+    """A running tuning, which is undone afterwards."""
     before = gc.get_threshold(), list(gc.callbacks)
     made = GcTuning()
     made.start()
@@ -29,14 +29,14 @@ def collector() -> Iterator[GcTuning]:
     assert gc.get_freeze_count() == 0
 
 
-def test_what_the_start_has_made_is_not_looked_at_again(collector: GcTuning) -> None:
-    """All that was there is frozen."""
+def test_objects_of_the_start_are_frozen(collector: GcTuning) -> None:
+    """All objects that exist are frozen."""
     assert gc.get_freeze_count() > 1000
     assert len(gc.get_objects()) < 1000
 
 
-def test_what_was_made_since_is_never_frozen(collector: GcTuning) -> None:
-    """A collection finds every cycle, also one that has survived others."""
+def test_later_objects_are_never_frozen(collector: GcTuning) -> None:
+    """A collection finds every cycle, also one that survived earlier collections."""
     frozen, node = gc.get_freeze_count(), Node()
     gone = weakref.ref(node)
     for _ in range(3):
@@ -48,8 +48,8 @@ def test_what_was_made_since_is_never_frozen(collector: GcTuning) -> None:
     assert gone() is None
 
 
-def test_what_nobody_holds_is_freed_though_it_was_frozen() -> None:
-    """Freezing concerns the search for cycles only."""
+def test_unreferenced_objects_are_freed_though_frozen() -> None:
+    """Freezing only affects the search for cycles."""
     node = Node()
     node.me = None
     gone = weakref.ref(node)

@@ -153,7 +153,7 @@ def test_an_answer_that_never_came_is_told_as_such() -> None:
     assert shape(Answer(None, fault="no answer"), KNOWN) == {"status": None, "fault": "no answer"}
 
 
-def test_whatever_rest_tornado_does_otherwise_is_told_to_users() -> None:
+def test_differences_from_rest_tornado_are_documented() -> None:
     """Each answer that differs from rest_cherrypy's, which is ours, has a row; and each row some such answer."""
     theirs, ours = files.load("rest_tornado"), files.load("rest_cherrypy")
 

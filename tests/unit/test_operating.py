@@ -1,4 +1,4 @@
-"""docs/operating.md against the engine's code: who finds a line in the log finds it there too."""
+"""docs/operating.md against the engine's code: its table has every log line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pillar.example against what it is an example of: the engine's schema and the formula's defaults."""
+"""pillar.example against the engine's schema and the formula's defaults."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((ROOT / "websocket_api" / "defaults.ya
 
 
 def test_it_shows_every_option_of_the_engine_with_its_default() -> None:
-    """An option that is added to schemas/settings.json and not here, or with another default, would be a lie."""
+    """As in schemas/settings.json."""
     assert EXAMPLE["options"] == Schemas(ROOT / "schemas").defaults()
 
 
 def test_it_shows_every_key_of_the_formula_with_its_default() -> None:
-    """Likewise for websocket_api/defaults.yaml, which holds what the formula takes."""
+    """As in websocket_api/defaults.yaml, which has the formula's keys."""
     assert {**EXAMPLE, "options": {}} == DEFAULTS
 
 
@@ -43,7 +43,7 @@ def test_every_key_has_a_comment_that_says_what_it_is_for(number: int, key: str)
 
 
 def test_no_secret_is_shown_as_a_default() -> None:
-    """Whoever copies the example gets no certificate that others have too."""
+    """A copied example must not contain a certificate that others have too."""
     assert EXAMPLE["tls"]["crt"] is EXAMPLE["tls"]["key"] is None
     assert EXAMPLE["external_auth"] == {}
 

@@ -1,4 +1,4 @@
-"""The schema files themselves: complete, consistent, and prose that the author of a client can rely on."""
+"""The schema files: complete, consistent and described."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 import websocket_api
 from websocket_api import operations
 from websocket_api.contract.dialect import Validator
-from websocket_api.contract.schemas import Schemas
+from websocket_api.contract.schemas import DOCUMENTS, Schemas
 from websocket_api.errors import ERRORS
 from websocket_api.operations.call import OPERATIONS
 
 DIRECTORY = pathlib.Path(__file__).parents[2] / "schemas"
-FILES = sorted(path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.json"))
+FILES = sorted({path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.json")} - {*DOCUMENTS})
 SCHEMAS = Schemas(DIRECTORY)
 WORDS = ("title", "description", "default", "examples", "$schema", "$id", "x-fault", "x-surplus", "x-unit")
 
@@ -88,7 +88,7 @@ def test_the_schemas_are_of_the_same_release_as_the_engine() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_is_named_by_its_own_id(name: str) -> None:
-    """References are read against ``$id``, which is read against where the file came from: it must lead there again."""
+    """References are relative to ``$id``, which must match the file's address."""
     assert urljoin(f"http://master/schemas/{name}", read(name)["$id"]) == f"http://master/schemas/{name}"
     assert read(name)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
@@ -102,7 +102,7 @@ def test_every_operation_has_a_schema_and_every_schema_an_operation() -> None:
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.operations))
 def test_an_operation_is_described_whole(name: str) -> None:
-    """Clients build forms from a schema and people read pages made from it: nothing may be left open."""
+    """Clients build forms from a schema, and pages are made from it."""
     schema = SCHEMAS.operations[name]
     assert schema["title"]
     assert schema["description"].endswith(".")
@@ -127,7 +127,7 @@ def test_every_property_is_described_in_a_sentence() -> None:
 
 
 def test_a_default_satisfies_its_own_schema() -> None:
-    """A default that would be refused if it were sent is no default."""
+    """A client may send a default, so it must be valid."""
     found = 0
     for place, value in every_property():
         if isinstance(value, dict) and "default" in value:
@@ -139,14 +139,14 @@ def test_a_default_satisfies_its_own_schema() -> None:
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.operations))
 def test_examples_of_messages_are_good_messages(name: str) -> None:
-    """Examples are copied."""
+    """People copy examples."""
     for example in SCHEMAS.operations[name]["examples"]:
         SCHEMAS.validate(name, example)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.operations))
 def test_examples_of_results_are_good_results(name: str) -> None:
-    """Examples are believed."""
+    """People trust examples."""
     for example in SCHEMAS.operations[name]["$defs"]["result"]["examples"]:
         SCHEMAS.validate_result(name, example)
 
@@ -163,7 +163,7 @@ def test_a_frame_is_described_whole_and_its_examples_are_good(name: str) -> None
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.http))
-def test_a_body_of_the_http_door_is_described_and_its_examples_are_good(name: str) -> None:
+def test_http_bodies_are_described_and_their_examples_are_valid(name: str) -> None:
     """Bodies and replies over HTTP are described like messages, and their examples hold."""
     schema = SCHEMAS.http[name]
     assert re.search(r"[.:]$", schema["description"])
@@ -174,7 +174,7 @@ def test_a_body_of_the_http_door_is_described_and_its_examples_are_good(name: st
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.requests))
-def test_a_request_of_the_http_door_is_described_whole(name: str) -> None:
+def test_http_requests_are_described_completely(name: str) -> None:
     """Titles and descriptions in prose, and no name of a schema or an error that does not exist."""
     request = SCHEMAS.requests[name]
     method, path = name.split(" ")
@@ -195,8 +195,8 @@ def test_a_request_of_the_http_door_is_described_whole(name: str) -> None:
         assert reply.keys() <= {"description", "schema", "types", "headers"}
 
 
-def test_every_definition_of_the_http_door_is_used() -> None:
-    """What no request names, directly or inside of what it names, is a leftover."""
+def test_every_http_definition_is_used() -> None:
+    """A definition that no request refers to is a leftover."""
     text = json.dumps(read("http.json"))
     requests = json.dumps(SCHEMAS.requests)
     for name in SCHEMAS.http:
@@ -210,14 +210,14 @@ def test_a_message_is_a_reply_or_a_frame_but_never_both() -> None:
 
 
 def test_examples_of_options_are_good_options() -> None:
-    """The examples in docs/options.md are made from these."""
+    """The examples in docs/configuration.md are made from these."""
     for example in SCHEMAS.settings["examples"]:
         assert SCHEMAS.validate_settings(example) == []
 
 
 @pytest.mark.parametrize("message", FIRST_CLIENTS, ids=lambda message: str(message["type"]))
 def test_the_messages_of_the_first_clients_are_good_as_printed(message: dict[str, Any]) -> None:
-    """Clients that were written by the first documents of this API need no change."""
+    """Clients written for the first documents of this API need no change."""
     SCHEMAS.validate(message["type"], message)
 
 

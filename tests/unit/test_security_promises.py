@@ -1,4 +1,4 @@
-"""docs/security.md names the test that holds each promise: these tests exist, and no section is without one."""
+"""docs/security.md names a test for each promise: the tests exist, and every section has one."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def table() -> list[list[str]]:
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_a_named_test_exists(path: str, name: str) -> None:
-    """Under that name, in that file."""
+    """With this name, in this file."""
     tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
     functions = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
     assert name in functions
 
 
 def test_every_row_names_a_promise_and_a_test() -> None:
-    """None is left empty."""
+    """No cell is empty."""
     for section, promise, tests in table():
         assert promise, (section, promise)
         assert re.fullmatch(r"`[\w/]+\.py::\w+`(, `[\w/]+\.py::\w+`)*", tests), promise
 
 
 def test_every_section_has_a_test() -> None:
-    """A new one says what holds it, too."""
+    """New sections need one too."""
     headings = {line for line in TEXT.splitlines() if line.startswith("## ")}
     assert {f"## {section}" for section, *_ in table() if section} == headings - NO_PROMISE

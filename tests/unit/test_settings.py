@@ -1,4 +1,4 @@
-"""The engine's options: defaults, faults all at once, and what they become."""
+"""The engine's options: defaults, faults and values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def load(options: dict[str, Any] | None = None, **opts: Any) -> Settings:
 
 
 def test_the_schema_and_the_types_have_the_same_options_and_defaults() -> None:
-    """settings.json is what operators read; a default that differs in the code would make it a lie."""
+    """Operators read settings.json, so the code must have the same defaults."""
     known = dataclasses.asdict(Settings())
     declared = SCHEMAS.defaults()
     assert set(known) == set(declared)
@@ -46,7 +46,7 @@ def test_without_options_everything_has_its_default() -> None:
 
 
 def test_given_options_replace_defaults_one_by_one() -> None:
-    """One limit may be changed without naming the others."""
+    """A single limit can be changed alone."""
     settings = load({"port": 9000, "limits": {"jobs": 5}, "history": {"seconds": 1.5}})
     assert settings.port == 9000
     assert settings.limits == Limits(jobs=5)
@@ -66,7 +66,7 @@ def test_given_options_replace_defaults_one_by_one() -> None:
     ],
 )
 def test_clients_are_ours_else_the_masters_else_local(given: Any, master: dict[str, Any], enabled: tuple[str]) -> None:
-    """A master that has opened its API for salt-api has decided that for us too; Salt's default is an empty list."""
+    """The master's setting for salt-api is also used here; Salt's default is an empty list."""
     assert load({"clients": given}, **master).clients == enabled
 
 
@@ -87,19 +87,19 @@ def test_clients_are_ours_else_the_masters_else_local(given: Any, master: dict[s
     ],
 )
 def test_lists_become_tuples_in_one_form(name: str, given: Any, value: Any) -> None:
-    """Who reads a setting needs no case for a string, a list or null."""
+    """So code that reads a setting needs no cases for a string, a list or null."""
     assert getattr(load({name: given}), name) == value
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_on_loopback_tls_may_be_left_out(address: str) -> None:
-    """Nobody else can listen there."""
+    """Only this host can connect there."""
     assert load({"address": address}).ssl_crt is None
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "salt.example.com"])
 def test_elsewhere_tls_is_required_or_given_up_on_purpose(address: str) -> None:
-    """Passwords in the clear are a decision, never a default."""
+    """Unencrypted passwords need an explicit option."""
     with pytest.raises(CannotRun, match="address can be reached from other hosts"):
         load({"address": address})
     assert load({"address": address, **TLS}).ssl_crt == TLS["ssl_crt"]
@@ -126,7 +126,7 @@ WRONG = [
     ({"schemas": "schemas"}, "schemas must be a salt:// address or the absolute path of a directory"),
     ({"cors_origin": "https://a.example/"}, "cors_origin must be origins such as"),
     ({"cors_origin": ["https://A.example"]}, "cors_origin.0 must be an origin such as"),
-    ({"cors_origin": ["*", "https://a.example"]}, "cors_origin is * for all origins or a list of some, not both"),
+    ({"cors_origin": ["*", "https://a.example"]}, "cors_origin must be either * for all origins, or a list of some"),
     ({"allow_from": []}, "allow_from must not be empty"),
     ({"allowed_hosts": ["salt.example.com:8000"]}, "allowed_hosts.0 must be a host name without a port"),
     ({"allow_from": ["10.0.0.1/8"]}, "allow_from.0 must be a network such as 10.0.0.0/8"),
@@ -144,7 +144,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("options", "sentence"), WRONG)
 def test_a_wrong_option_is_named_with_what_it_must_be(options: dict[str, Any], sentence: str) -> None:
-    """The operator reads the name of the option as it stands in the configuration, and what to write there."""
+    """With the name of the option as in the configuration, and its allowed values."""
     with pytest.raises(CannotRun) as caught:
         load(options)
     assert str(caught.value).startswith(f"wrong options: {sentence}")
@@ -152,22 +152,22 @@ def test_a_wrong_option_is_named_with_what_it_must_be(options: dict[str, Any], s
 
 
 def test_all_wrong_options_are_named_at_once() -> None:
-    """One restart of the master, not one for each fault: contradictions between options stand beside single faults."""
+    """So one restart of the master is enough. Contradictions are reported together with single faults."""
     with pytest.raises(CannotRun) as caught:
         load({"port": "x", "metrics": 1, "ssl_key": "/a.key", "address": "0.0.0.0", "allow_from": ["x"]})
     for sentence in ("port must", "metrics must", "ssl_key needs", "address can be reached", "allow_from.0 must"):
         assert sentence in str(caught.value)
 
 
-def test_an_option_that_is_wrong_itself_is_not_also_said_to_be_missing() -> None:
-    """A certificate's path with a mistake in it is one fault, not two."""
+def test_an_invalid_option_is_not_also_reported_as_missing() -> None:
+    """A wrong path of a certificate is one fault, not two."""
     with pytest.raises(CannotRun) as caught:
         load({"address": "0.0.0.0", "ssl_crt": "a.crt", "ssl_key": "/a.key"})
     assert str(caught.value).count(";") == 0
 
 
 def test_the_value_of_an_option_is_never_repeated() -> None:
-    """The sentence goes to a log."""
+    """The message is logged."""
     with pytest.raises(CannotRun) as caught:
         load({"eauth": "hunter 2", "ssl_crt": "hunter2", "allow_from": ["hunter2"], "app_path": "hunter2"})
     assert "hunter" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What clients can send and get: validation by the JSON Schema files, and the documents made from them.
+"""The schemas of everything that clients send and receive: validation, and the documents served to clients.
 
 May import ``core.events.encoding``, ``errors``.
 """

@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) as it is meant here: stricter than jsonschema in three points, quick on good messages."""
+"""JSON Schema (draft 2020-12), stricter than jsonschema in three points, and fast for valid messages."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _DRAFT = jsonschema.Draft202012Validator
 
 
 def _is_integer(_checker: Any, value: Any) -> bool:
-    # The draft takes 1.0 for an integer; an operation that slices a list by it would not.
+    # The draft accepts 1.0 as an integer, but an operation cannot slice a list with it.
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(_checker: Any, value: Any) -> bool:
-    # NaN comes through msgpack and passes every minimum and maximum.
+    # msgpack can carry NaN, which would pass every minimum and maximum.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Schema) -> Iterator[ValidationError]:
-    # In Python `$` also matches before a last line break, which it does not in JSON Schema; and of jids Salt makes
-    # the names of files.
+    # In Python, `$` also matches before a final line break; in JSON Schema it does not. This matters for jids: Salt
+    # uses them as names of files.
     match = re.fullmatch if pattern.startswith("^") and pattern.endswith("$") else re.search
     if isinstance(value, str) and not match(pattern, value):
         yield ValidationError("does not have the form")
 
 
 def _of_fields(keyword: str, wanted: int) -> Any:
-    """Return ``oneOf`` or ``not`` with a short cut for rules such as "one of these fields" and "not both"."""
+    """Return ``oneOf`` or ``not`` with a fast path for rules such as "one of these fields" and "not both"."""
     whole = _DRAFT.VALIDATORS[keyword]
 
     def check(validator: Any, value: Any, instance: Any, schema: Schema) -> Iterator[ValidationError]:
@@ -49,7 +49,7 @@ def _of_fields(keyword: str, wanted: int) -> Any:
 
 
 def _items(validator: Any, value: Any, instance: Any, schema: Schema) -> Iterator[ValidationError]:
-    # Before any entry is looked at: a list that is too long is refused for that alone.
+    # A list that is too long is refused for that alone, without a check of its entries.
     if isinstance(instance, list) and len(instance) > schema.get("maxItems", math.inf):
         return
     if isinstance(instance, list) and (fits := _plain_text(value)) is not None:
@@ -62,13 +62,13 @@ def _items(validator: Any, value: Any, instance: Any, schema: Schema) -> Iterato
 
 _TEXT_RULES = frozenset({"type", "minLength", "maxLength", "pattern", "description", "x-fault", "title"})
 _TEXTS: dict[int, tuple[Any, Callable[[Any], bool] | None]] = {}
-"""By the address of a schema, which is kept with it."""
+"""Fast checks by ``id()`` of the schema. The schema is kept too, so that its id stays unique."""
 
 
 def _plain_text(schema: Any) -> Callable[[Any], bool] | None:
-    """Return what tells whether an entry is good, for lists of text; jsonschema takes 6 µs for each entry.
+    """Return a fast check for the entries of a list of strings, or None. jsonschema needs 6 µs for each entry.
 
-    It may say no of a good entry, and then jsonschema decides.
+    The check may reject a valid entry; then jsonschema decides.
     """
     if id(schema) not in _TEXTS:
         fits = None
@@ -93,11 +93,11 @@ Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 
 
 class MessageCheck:
-    """The check of one operation's messages.
+    """Checks the messages of one operation.
 
-    jsonschema builds a validator for every subschema anew at every message, which takes more than half of its time.
-    Nearly all messages are good, and for them ``passes`` keeps the validators of all fields and rules ready; only what
-    does not pass is looked at as a whole, to name every fault.
+    jsonschema builds validators for all subschemas at every message, which takes more than half of its time. Nearly all
+    messages are valid. For them ``passes`` uses validators that were built once. Only a message that does not pass is
+    checked as a whole, to name all its faults.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -108,7 +108,7 @@ class MessageCheck:
         self._whole = Validator(schema)
 
     def passes(self, message: Any) -> bool:
-        """Tell whether a message is certainly good."""
+        """Tell whether a message is certainly valid."""
         fields = self._fields
         return (
             isinstance(message, dict)
@@ -117,11 +117,11 @@ class MessageCheck:
         )
 
     def errors(self, message: Any) -> Iterator[ValidationError]:
-        """Yield what is wrong with a message."""
+        """Yield the errors of a message."""
         if isinstance(message, dict):
             yield from self._whole.iter_errors(message)
         else:
-            # What else could be said of it would be nonsense.
+            # Errors about fields would make no sense.
             yield ValidationError(
                 "not an object", validator="type", validator_value="object", instance=message, schema={}
             )

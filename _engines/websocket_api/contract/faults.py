@@ -1,7 +1,7 @@
-"""What is wrong with a message, in words of our own.
+"""Texts for the faults of a message.
 
-The words come from the schema alone and never from the message, because any value of it may be a secret: jsonschema's
-own sentences quote what they complain of. The one thing shown is the name of a field that should not be there.
+They are made from the schema and never from the message, because any value may be a secret. The texts of jsonschema
+quote values. The only part of a message that is shown is the name of an unknown field.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from jsonschema.exceptions import ValidationError
 from ..errors import MAX_FAULTS, MAX_NAME
 
 Fault = dict[str, str]
-"""``{"path": JSON Pointer (RFC 6901) into the message, "message": what is wrong there}``."""
+"""``{"path": JSON Pointer (RFC 6901) into the message, "message": the fault}``."""
 
 MAX_IN_SUMMARY = 3
-"""Faults in the sentence for a person; the list beside it holds all."""
+"""Number of faults in the summary; the list has all of them."""
 
 _TYPES = {
     "string": "a string",
@@ -33,18 +33,18 @@ _TYPES = {
 
 
 def found(errors: Iterable[ValidationError]) -> list[Fault]:
-    """Return every fault once, sorted by its path; more than :data:`MAX_FAULTS` are counted as one."""
+    """Return every fault once, sorted by path. Faults beyond :data:`MAX_FAULTS` are combined into one."""
     every = {pair for error in islice(errors, MAX_FAULTS + 1) for pair in islice(_pairs(error), MAX_FAULTS + 1)}
     faults = [{"path": path, "message": message} for path, message in sorted(every)]
     if len(faults) > MAX_FAULTS:
-        faults[MAX_FAULTS:] = [{"path": "", "message": "has more faults, which are not named"}]
+        faults[MAX_FAULTS:] = [{"path": "", "message": "has more faults, which are not listed"}]
     return faults
 
 
 def summary(faults: list[Fault], whole: str = "the message") -> str:
-    """Return one sentence that names the first faults, such as ``2 faults: /kwargs must be an object; …``.
+    """Return one sentence with the first faults, such as ``2 faults: /kwargs must be an object; …``.
 
-    :param whole: what to call that in which the faults are
+    :param whole: the name of the checked object
     """
     named = [f"{fault['path'] or whole} {fault['message']}" for fault in faults[:MAX_IN_SUMMARY]]
     if len(faults) == 1:
@@ -54,15 +54,15 @@ def summary(faults: list[Fault], whole: str = "the message") -> str:
 
 
 def _pairs(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Yield (path, message) for each fault that one error of jsonschema stands for."""
+    """Yield (path, message) for each fault in one error of jsonschema."""
     path = "".join(f"/{_name(part)}" for part in error.absolute_path)
     schema = error.schema if isinstance(error.schema, dict) else {}
     keyword = str(error.validator)
     value: Any = error.validator_value
     given: Any = error.instance
-    said = schema.get("x-fault")
+    text = schema.get("x-fault")
     if keyword == "required":
-        yield from ((f"{path}/{_name(name)}", said or "is required") for name in value if name not in given)
+        yield from ((f"{path}/{_name(name)}", text or "is required") for name in value if name not in given)
     elif keyword == "dependentRequired":
         for name, needed in value.items():
             for missing in needed if name in given else ():
@@ -78,11 +78,11 @@ def _pairs(error: ValidationError) -> Iterator[tuple[str, str]]:
         yield from ((f"{path}/{_name(name)}", f"is required beside {there}") for name in begun if name not in given)
     else:
         words = _WORDS.get(keyword)
-        yield path, said or (words(value, error) if words else "is not allowed here")
+        yield path, text or (words(value, error) if words else "is not allowed here")
 
 
 def _begun(branches: list[Any], given: Any) -> list[str]:
-    """Return the fields of the only one of several forms of which some fields are there."""
+    """Return the fields of the only alternative that is partly present, or nothing."""
     if not isinstance(given, dict):
         return []
     begun = [branch["required"] for branch in branches if isinstance(branch, dict) and "required" in branch]
@@ -91,7 +91,7 @@ def _begun(branches: list[Any], given: Any) -> list[str]:
 
 
 def _name(part: Any) -> str:
-    """Return a step of a JSON Pointer, cut and without what could break a line of a log."""
+    """Return a step of a JSON Pointer, shortened, and without characters that could break a log line."""
     text = str(part)[:MAX_NAME].replace("~", "~0").replace("/", "~1")
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
@@ -106,15 +106,15 @@ def _must_be_one_of(values: list[Any], _error: ValidationError) -> str:
 
 
 def _alternatives(branches: list[Any], error: ValidationError) -> str:
-    """Say which fields go together. Other alternatives have to bring their words along, as ``x-fault``."""
+    """Return which fields belong together. Schemas with other alternatives need ``x-fault``."""
     groups = [" and ".join(branch.get("required", ())) for branch in branches if isinstance(branch, dict)]
     if not all(groups):
-        return "fits none of the forms that are possible here"
+        return "matches none of the allowed forms"
     single = all(" " not in group for group in groups)
     sentence = f"needs {_either(groups)}" if single else "needs either " + ", or ".join(groups)
     if not isinstance(error.instance, dict):
-        return "must be an object"  # which has every field that anybody requires of it, for JSON Schema
-    # jsonschema gives no context if it was not that none fits, but that several do.
+        return "must be an object"  # in JSON Schema, `required` accepts every value that is not an object
+    # jsonschema gives a context if no alternative matches, and none if several match.
     return sentence if error.context else f"{sentence}, not more than one of them"
 
 

@@ -1,4 +1,4 @@
-"""Every message and every option is checked against a JSON Schema file (draft 2020-12) of ``schemas/``."""
+"""Checks messages and options against the JSON Schema files (draft 2020-12) in ``schemas/``."""
 
 from __future__ import annotations
 
@@ -18,51 +18,60 @@ from . import faults
 from .dialect import MessageCheck, Schema, Validator
 from .faults import Fault
 
-_MEND = "copy the folder schemas of this release to where the option schemas points"
+_REMEDY = "copy the folder schemas of this release to where the option schemas points"
+ASYNCAPI, OPENAPI = "asyncapi.json", "openapi.json"
+DOCUMENTS = (ASYNCAPI, OPENAPI)
+"""Files beside the schemas that describe the whole API. ``make docs`` writes them; the engine only serves them."""
 _NEEDED = ("VERSION", "common.json", "frames.json", "http.json", "settings.json")
 _WORDS = frozenset({"title", "description", "default", "examples", "x-unit"})
-"""Keywords that say something beside a ``$ref`` without checking anything."""
+"""Keywords beside a ``$ref`` that do not check anything."""
 
 
 class Schemas:
-    """The schemas of one release, read and checked once, with a validator for each.
+    """The schemas of one release, each with a validator. They are read and checked once.
 
-    :param directory: where ``VERSION``, ``settings.json`` and the others are
-    :raises CannotRun: a file is missing, is no JSON or no valid schema
+    :param directory: the directory with ``VERSION``, ``settings.json`` and the other files
+    :raises CannotRun: a file is missing, or is not JSON or not a valid schema
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
         for name in _NEEDED:
             if not (directory / name).is_file():
-                raise CannotRun(f"the schemas lack the file {name}: {_MEND}")
+                raise CannotRun(f"the schemas lack the file {name}: {_REMEDY}")
         self.version = (directory / "VERSION").read_text(encoding="utf-8", errors="replace").strip()
-        """The release that the files belong to."""
+        """The release of the files."""
         self.files: dict[str, bytes] = {
-            path.relative_to(directory).as_posix(): _read(path) for path in sorted(directory.rglob("*.json"))
+            path.relative_to(directory).as_posix(): _read(path)
+            for path in sorted(directory.rglob("*.json"))
+            if path.relative_to(directory).as_posix() not in DOCUMENTS
         }
-        """Each file as it is, by its path below the directory."""
+        """The content of each schema file, by its path below the directory."""
+        self.documents: dict[str, bytes] = {
+            name: _read(directory / name) for name in DOCUMENTS if (directory / name).is_file()
+        }
+        """The content of each document, by its name."""
         files = {name: _parsed(name, text) for name, text in self.files.items()}
         whole = _Whole(files)
         self.operations: dict[str, Schema] = {
             pathlib.PurePosixPath(name).stem: whole.schema(name) for name in files if name.startswith("operations/")
         }
-        """Each operation's schema by name, complete in itself: references are replaced by what they refer to."""
+        """The schema of each operation by name. References are replaced by their targets."""
         if not self.operations:
-            raise CannotRun(f"the schemas lack the folder operations: {_MEND}")
+            raise CannotRun(f"the schemas lack the folder operations: {_REMEDY}")
         self.common: dict[str, Schema] = whole.schema("common.json").get("$defs", {})
-        """What several messages have in common, by name."""
+        """Definitions that several messages use, by name."""
         self.frames: dict[str, Schema] = whole.schema("frames.json").get("$defs", {})
-        """The schema of each frame and reply by name, likewise."""
+        """The schema of each frame and reply, by name."""
         http = whole.schema("http.json")
         self.http: dict[str, Schema] = http.get("$defs", {})
-        """The schema of each body, reply and part of a path of the HTTP door by name, likewise."""
+        """The schema of each body, reply and part of a path over HTTP, by name."""
         self.requests: dict[str, dict[str, Any]] = http.get("x-requests", {})
-        """What each request of the HTTP door, such as ``GET /jobs/{jid}``, takes and gives, by names of the above."""
+        """Each request over HTTP, such as ``GET /jobs/{jid}``, with the names of its schemas."""
         self.settings: Schema = whole.schema("settings.json")
-        """The schema of the engine's options, likewise."""
+        """The schema of the engine's options."""
         for name, schema in self.operations.items():
             if "properties" not in schema or "result" not in schema.get("$defs", {}):
-                raise CannotRun(f"the schema operations/{name}.json lacks properties or $defs/result: {_MEND}")
+                raise CannotRun(f"the schema operations/{name}.json lacks properties or $defs/result: {_REMEDY}")
         self._messages = {name: MessageCheck(schema) for name, schema in self.operations.items()}
         self._results = {name: Validator(schema["$defs"]["result"]) for name, schema in self.operations.items()}
         self._frames = {name: Validator(schema) for name, schema in self.frames.items()}
@@ -70,14 +79,23 @@ class Schemas:
         self._settings = Validator(self.settings)
 
     def check_version(self, expected: str) -> None:
-        """Raise :class:`CannotRun` unless these schemas are of the release ``expected``."""
+        """Check that these are the complete files of one release.
+
+        :raises CannotRun: they are of another release, or a document is missing
+        """
         if self.version != expected:
             raise CannotRun(
                 f"schemas are {self.version}, the engine {expected}: run salt-run saltutil.sync_engines and restart"
             )
+        for name in DOCUMENTS:
+            if name not in self.documents:
+                raise CannotRun(f"the schemas lack the file {name}: {_REMEDY}")
 
     def validate(self, name: str, message: Any) -> None:
-        """Raise ``bad_message`` with all faults of a message to the operation ``name``, its values never shown."""
+        """Check a message to an operation.
+
+        :raises ApiError: bad_message with all faults, without values
+        """
         check = self._messages.get(name)
         if check is None:
             raise ApiError("unknown_type", "there is no such operation; `describe` names them all")
@@ -88,30 +106,30 @@ class Schemas:
             raise ApiError("bad_message", faults.summary(found), found)
 
     def validate_result(self, name: str, result: Any) -> None:
-        """Raise ValueError if a reply is not as the schema of the operation promises; values are shown (for tests)."""
+        """Raise ValueError, which shows values, if a result does not match its schema (for tests)."""
         _check(self._results[name], result)
 
     def validate_frame(self, name: str, frame: Any) -> None:
-        """Raise ValueError if a frame or reply is not as ``frames.json`` promises; values are shown (for tests)."""
+        """Raise ValueError, which shows values, if a frame or reply does not match ``frames.json`` (for tests)."""
         _check(self._frames[name], frame)
 
     def validate_http(self, name: str, body: Any) -> None:
-        """Raise ValueError if a body or reply is not as ``http.json`` promises; values are shown (for tests)."""
+        """Raise ValueError, which shows values, if a body or reply does not match ``http.json`` (for tests)."""
         _check(self._http[name], body)
 
     def validate_settings(self, options: Mapping[str, Any]) -> list[Fault]:
-        """Return all faults of the engine's options, without their values."""
+        """Return all faults of the engine's options, without values."""
         return faults.found(self._settings.iter_errors(dict(options)))
 
     def defaults(self) -> dict[str, Any]:
-        """Return the default of every option, the nested ones nested."""
+        """Return the defaults of all options, nested like the options."""
         return _defaults(self.settings)
 
 
 class _Whole:
-    """Schemas whose references are replaced by what they refer to.
+    """Replaces references in schemas by their targets.
 
-    So ``describe`` can hand each out alone, and a check does not follow a reference at every message.
+    So ``describe`` can send each schema alone, and no check has to follow references.
     """
 
     def __init__(self, files: dict[str, Schema]) -> None:
@@ -121,13 +139,16 @@ class _Whole:
         self._registry = registry.with_resources(resources)
 
     def schema(self, name: str) -> Schema:
-        """Return the schema of one file, raising :class:`CannotRun` for a reference to nothing or to itself."""
+        """Return the schema of one file.
+
+        :raises CannotRun: a reference leads nowhere or to itself
+        """
         try:
             return cast("Schema", self._inline(self._files[name], self._registry.resolver(name), ()))
         except (Unresolvable, NoSuchResource) as error:
-            raise CannotRun(f"the schema {name} refers to what is not there: {error.ref}: {_MEND}") from error
+            raise CannotRun(f"the schema {name} has a reference that leads nowhere: {error.ref}: {_REMEDY}") from error
         except RecursionError as error:
-            raise CannotRun(f"the schema {name} refers to itself: {_MEND}") from error
+            raise CannotRun(f"the schema {name} refers to itself: {_REMEDY}") from error
 
     def _inline(self, value: Any, resolver: Any, inside: tuple[int, ...]) -> Any:
         if isinstance(value, list):
@@ -149,7 +170,7 @@ def _read(path: pathlib.Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CannotRun(f"the schema {name} cannot be read: {error.strerror}: {_MEND}") from error
+        raise CannotRun(f"the schema {name} cannot be read: {error.strerror}: {_REMEDY}") from error
 
 
 def _parsed(name: str, text: bytes) -> Schema:
@@ -157,12 +178,12 @@ def _parsed(name: str, text: bytes) -> Schema:
         schema = json.loads(text.decode("utf-8"))
         jsonschema.Draft202012Validator.check_schema(schema)
     except ValueError as error:
-        raise CannotRun(f"the schema {name} is not JSON: {error}: {_MEND}") from error
+        raise CannotRun(f"the schema {name} is not JSON: {error}: {_REMEDY}") from error
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path))
-        raise CannotRun(f"the schema {name} is not valid at /{where}: {error.message}: {_MEND}") from error
+        raise CannotRun(f"the schema {name} is not valid at /{where}: {error.message}: {_REMEDY}") from error
     if not isinstance(schema, dict):
-        raise CannotRun(f"the schema {name} is not an object: {_MEND}")
+        raise CannotRun(f"the schema {name} is not an object: {_REMEDY}")
     return schema
 
 

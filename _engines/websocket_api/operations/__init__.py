@@ -1,4 +1,4 @@
-"""What clients can ask for, whatever the protocol: one function and one schema file per operation.
+"""The operations that clients can request in any protocol: one function and one schema file each.
 
 May import ``contract`` and ``core``.
 """

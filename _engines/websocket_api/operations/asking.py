@@ -1,8 +1,7 @@
-"""Questions to one minion about its functions: asked with the client's token, answered from memory where that is known.
+"""Asks one minion about its functions with the client's token, and caches the answer (core/minions/answers.py).
 
-A busy minion needs minutes for what takes it a second when it is idle. So an answer is kept
-(core/minions/answers.py), and a known one is returned at once. When it is older than a minute the question is sent
-again, and the answer to that is for the next call.
+A busy minion needs minutes for an answer that takes one second when it is idle. So a cached answer is returned at once.
+If it is older than a minute, the minion is asked again, and its answer is for the next call.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from .call import Call
 from .commands import publish
 
 MAY_BE_EMPTY = frozenset({"sys.doc"})
-"""Functions without a docstring have an empty ``sys.doc``. Other empty answers mean "unknown", and are asked again."""
+"""Functions without a docstring have an empty ``sys.doc``. Other empty answers mean "unknown", so ask again."""
 
 
 async def ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
-    """Return what a function returns on one minion, at most an hour old.
+    """Return what a function returns on one minion. The answer may be one hour old.
 
-    The caller has checked that the user may run the function there. Salt itself decides it too: a user gets a known
-    answer only if the master accepted this user's same question within the last minute, with the same permissions.
+    The caller has checked that the user may run the function there. Salt decides too: a user gets a cached answer only
+    if the master accepted the same request of this user, with the same permissions, in the last minute.
 
     :param arg: one argument or none
-    :raises ApiError: the master refuses the question, or the minion does not answer in time
+    :raises ApiError: the master refuses the request, or the minion does not answer in time
     """
     answers = call.services.answers
     key, asker = answers.key(minion, fun, argument(arg)), _asker(call)
@@ -44,7 +43,7 @@ async def ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
 
 
 def argument(arg: list[Any]) -> str:
-    """Return the argument of a question as part of its key."""
+    """Return the argument as part of the key of an answer."""
     return str(arg[0]) if arg else ""
 
 
@@ -53,7 +52,7 @@ def _asker(call: Call) -> Asker:
 
 
 async def _sent(call: Call, key: Key, asker: Asker, arg: list[Any]) -> Job:
-    """Send a question, unless the same user's is on its way already, and return its job."""
+    """Send the request and return its job, unless the same request of this user is already sent."""
     answers = call.services.answers
     sent = answers.sent(key, asker)
     if sent is not None:
@@ -61,8 +60,8 @@ async def _sent(call: Call, key: Key, asker: Asker, arg: list[Any]) -> Job:
     answers.send(key, asker)
     try:
         job = await publish(call, key[2], arg, {}, [key[0]], "list")
-    except BaseException as fault:
-        answers.failed(key, asker, fault)
+    except BaseException as error:
+        answers.failed(key, asker, error)
         raise
     answers.expect(key, asker, job)
     return job

@@ -1,4 +1,4 @@
-"""One line in the log for each act: who did what, from where, with which outcome. Never an argument, never a secret."""
+"""The audit log: one line per action, with user, address, operation and outcome. Never a secret."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ..core.access.sessions import Session
 
 log = logging.getLogger("websocket_api.audit")
 
-MOST_CHARACTERS = 256  # of one value: a target can be ten thousand ids long
+MAX_CHARACTERS = 256  # of one value: a target can have 10,000 ids
 
 
 def audit(session: Session | None, address: str, operation: str, outcome: str, noted: Mapping[str, Any]) -> None:
-    """Write the line.
+    """Write a line.
 
-    :param session: who acted, or None for who could not be told
+    :param session: the user's session; None if the user is unknown
     :param outcome: ``ok`` or the code of the error
-    :param noted: of ``user``, ``eauth`` (of a login), ``fun``, ``tgt``, ``tag``, ``jid``, ``batch`` what applies
+    :param noted: further fields: ``user`` and ``eauth`` of a login, ``fun``, ``tgt``, ``tag``, ``jid``, ``batch``
     """
     user = noted.get("user") if session is None else session.user
     eauth = noted.get("eauth") if session is None else session.eauth
@@ -30,7 +30,7 @@ def audit(session: Session | None, address: str, operation: str, outcome: str, n
 
 
 def _value(value: Any) -> str:
-    """One word, or a JSON string: so that nothing from outside can look like a line or a field of its own."""
+    """Return one word, or a JSON string. So no value can look like another line or field."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "..."
+    text = text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] + "..."
     return text if text.isascii() and text.isprintable() and text and not set(text) & set(' "=') else json.dumps(text)

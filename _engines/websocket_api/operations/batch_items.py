@@ -14,9 +14,9 @@ from ..core.batches.returns import NO_KEY
 from ..core.events.encoding import encode
 from ..errors import MAX_FAULTS, ApiError
 from .call import Call
-from .commands import STATE_FUNCTIONS, loaded
+from .commands import STATE_FUNCTIONS, load_arguments
 from .reach import Reach
-from .targets import asked_about, target
+from .targets import target, without_unknown
 
 ITEMS_PER_TURN = 100  # a few milliseconds
 NO_MINIONS = "matches no minion that this master knows"
@@ -97,7 +97,7 @@ async def _items(call: Call, faults: list[Fault]) -> list[_Item]:
             break
         await _yield_to_others(number)
         batch_call, path = _call(item), f"/batch/{number}"
-        reach = Reach(call.permissions, batch_call.fun, loaded(batch_call.arg, batch_call.kwarg))
+        reach = Reach(call.permissions, batch_call.fun, load_arguments(batch_call.arg, batch_call.kwarg))
         faults += _argument_faults(call, batch_call, path)
         target_path = _target_path(item, path)
         try:
@@ -129,7 +129,7 @@ async def _matches(call: Call, items: list[_Item], faults: list[Fault]) -> list[
             faults.append(_fault_at(item.path, error))
             matched[key] = []
         minions = matched[key]
-        found.append(minions if item.tgt_type == "list" or faults else item.reach.cut(item.tgt_type, minions))
+        found.append(minions if item.tgt_type == "list" or faults else item.reach.limit(item.tgt_type, minions))
     return found
 
 
@@ -183,7 +183,7 @@ async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
     Of a list, Salt is asked only for minions whose key is not known to be accepted: it reads a file for each, which
     takes seconds for thousands.
     """
-    tgt, _ = asked_about(call.services.minions, tgt, tgt_type)
+    tgt, _ = without_unknown(call.services.minions, tgt, tgt_type)
     if tgt_type != "list":
         return await call.services.match(tgt, tgt_type)
     known = {name: call.services.minions.get(name) for name in tgt}

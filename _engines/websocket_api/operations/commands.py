@@ -1,4 +1,4 @@
-"""Running things: cmd on minions, runner and wheel on the master. Salt itself authorizes each by the client's token."""
+"""Commands: cmd on minions, runner and wheel on the master. Salt authorizes each one by the client's token."""
 
 from __future__ import annotations
 
@@ -11,35 +11,41 @@ from ..core.jobs.job import Job
 from ..errors import MAX_FAULTS, ApiError, not_permitted
 from .call import Call, operation
 from .reach import Reach, narrowed
-from .targets import asked_about, target
+from .targets import target, without_unknown
 
 STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})
-"""They take ``state_events``, which makes each state report itself; another function would fail on it."""
+"""Functions with the argument ``state_events``, which makes each state report itself. Others would fail with it."""
 
 
 def need_client(call: Call, *names: str) -> None:
-    """Refuse what the option ``clients`` does not enable; one of the names is enough."""
+    """Check that the option ``clients`` enables at least one of these names.
+
+    :raises ApiError: forbidden
+    """
     if not set(names) & set(call.services.settings.clients):
         message = f"the client {names[0]} is not enabled on this master (option clients)"
         raise ApiError("forbidden", message, status=400)
 
 
 def need_bus(call: Call) -> None:
-    """Refuse to start what nobody could follow: without the bus, returns are not seen, and publishes fail in Salt."""
+    """Check that the bus is connected. Without it returns are lost, and publishes fail in Salt.
+
+    :raises ApiError: master_unavailable
+    """
     if not call.services.bus_connected():
-        raise ApiError("master_unavailable", "the master's event bus is gone; it may need a restart")
+        raise ApiError("master_unavailable", "the master's event bus is gone: try again, or restart the master")
 
 
-def note(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
-    """Note for the audit line what runs; arguments only where the operator asked for that."""
+def note_function(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
+    """Add the function to the audit line, and its arguments if the option ``audit_args`` is set."""
     call.noted["fun"] = fun
     if call.services.settings.audit_args:
         shown, named = redact_call(arg, kwarg)
         call.noted["arg"] = [*shown, named] if named else shown
 
 
-def loaded(arg: list[Any], kwarg: dict[str, Any]) -> list[Any]:
-    """Return arguments as a publish load carries them."""
+def load_arguments(arg: list[Any], kwarg: dict[str, Any]) -> list[Any]:
+    """Return arguments in the form of a publish load."""
     return [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg)
 
 
@@ -54,22 +60,22 @@ async def publish(
     parse: bool = False,
     **extra: Any,
 ) -> Job:
-    """Start a job with the client's token, and return it as the engine knows it.
+    """Publish a job with the client's token, and register it.
 
-    :param parse: positional strings of the form ``name=value`` are meant as keyword arguments
-    :param extra: what else travels with the publish: ``metadata``, ``delimiter``, ``ret``
+    :param parse: read positional strings of the form ``name=value`` as keyword arguments
+    :param extra: further fields of the publish: ``metadata``, ``delimiter``, ``ret``
     """
     session, services = call.session, call.services
     call.noted["tgt"] = tgt
-    note(call, fun, arg, kwarg)
+    note_function(call, fun, arg, kwarg)
     need_bus(call)
-    both = loaded(arg, kwarg)
+    both = load_arguments(arg, kwarg)
     reach = Reach(call.permissions, fun, both)
     named = {"delimiter": extra["delimiter"]} if "delimiter" in extra else {}
-    asked, unknown = asked_about(services.minions, tgt, tgt_type)
+    asked, unknown = without_unknown(services.minions, tgt, tgt_type)
     asked, kind = await narrowed(reach, services.match, asked, tgt_type, **named)
     async with services.jobs_in_flight.place(services.settings.limits.master_seconds) as place:
-        with reach.one_answer():
+        with reach.hide_no_minions():
             started = await services.commands.publish(
                 session.token, session.user, fun, arg, kwarg, asked, kind, extra, parse=parse
             )
@@ -89,7 +95,7 @@ async def publish(
 
 
 def delimiter(call: Call) -> dict[str, str]:
-    """Return what separates the levels of a grain or pillar in the target, if that is told."""
+    """Return the delimiter between levels of a grain or pillar in the target, if the message has one."""
     return {"delimiter": call.message["delimiter"]} if "delimiter" in call.message else {}
 
 
@@ -103,7 +109,7 @@ async def cmd(call: Call) -> dict[str, Any]:
         kwarg.setdefault("state_events", True)
     extra = {name: call.message[name] for name in ("metadata", "delimiter", "ret") if name in call.message}
     if "ret" in extra and not call.services.settings.allow_ret:
-        fault = {"path": "/ret", "message": "returners may not be named on this master (option allow_ret)"}
+        fault = {"path": "/ret", "message": "this master does not allow returners (option allow_ret)"}
         raise ApiError("forbidden", fault["message"], [fault], status=400)
     parse, (tgt, tgt_type) = call.get("parse", False), target(call.message)
     if parse and not call.caller.reads_like_salt:
@@ -116,13 +122,13 @@ async def cmd(call: Call) -> dict[str, Any]:
 
 
 def refuse_marks(arg: list[Any]) -> None:
-    """Refuse positional objects with Salt's mark of keyword arguments, whatever value it has.
+    """Refuse positional objects with Salt's mark of keyword arguments, with any value.
 
-    The master takes such an object for keyword arguments when it checks rights, where a minion does not.
+    When the master checks permissions, it reads such an object as keyword arguments. A minion does not.
 
     :raises ApiError: bad_message
     """
-    message = "__kwarg__ is Salt's own mark: give keyword arguments in kwargs"
+    message = "__kwarg__ is reserved by Salt: send keyword arguments in kwargs"
     places = [number for number, value in enumerate(arg) if isinstance(value, dict) and "__kwarg__" in value]
     if places:
         faults = [{"path": f"/args/{number}", "message": message} for number in places[:MAX_FAULTS]]
@@ -130,14 +136,14 @@ def refuse_marks(arg: list[Any]) -> None:
 
 
 @contextmanager
-def only_for_who_may(call: Call, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> Iterator[None]:
-    """Answer ``forbidden`` where Salt would, before or after a look at what functions there are and what they take."""
+def hide_unknown_function(call: Call, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> Iterator[None]:
+    """Answer ``forbidden`` to users without permission, whether or not the function exists and takes the arguments."""
     if not call.permissions.may_call_somehow(client, fun):
         raise not_permitted()
     try:
         yield
-    except ApiError as fault:
-        if fault.code in ("unknown_function", "bad_message") and not call.permissions.may_call(client, fun, arg, kwarg):
+    except ApiError as error:
+        if error.code in ("unknown_function", "bad_message") and not call.permissions.may_call(client, fun, arg, kwarg):
             raise not_permitted() from None
         raise
 
@@ -149,13 +155,13 @@ async def runner(call: Call) -> Any:
     need_client(call, "runner" if sync else "runner_async", "runner")
     session, services, fun = call.session, call.services, call.message["fun"]
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
-    note(call, fun, arg, kwarg)
+    note_function(call, fun, arg, kwarg)
     need_bus(call)
     if call.caller.reads_like_salt:
-        with only_for_who_may(call, "runner", fun, arg, kwarg):
+        with hide_unknown_function(call, "runner", fun, arg, kwarg):
             arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
     async with services.runners_in_flight.place(services.settings.limits.master_seconds) as place:
-        with only_for_who_may(call, "runner", fun, arg, kwarg):
+        with hide_unknown_function(call, "runner", fun, arg, kwarg):
             started = await services.commands.runner(session.token, fun, arg, kwarg)
         call.noted["jid"] = started["jid"]
         job = place.job = services.jobs.add_called("runner", started["jid"], fun, session.user, session.eauth)
@@ -168,13 +174,13 @@ async def runner(call: Call) -> Any:
 
 @operation("wheel", audited=True)
 async def wheel(call: Call) -> Any:
-    """Run a wheel on the master; Salt answers when it has run."""
+    """Run a wheel function on the master. Salt answers after it has run."""
     sync = call.get("mode", "async") == "sync"
     need_client(call, "wheel" if sync else "wheel_async", "wheel")
     session, services, fun = call.session, call.services, call.message["fun"]
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
-    note(call, fun, arg, kwarg)
-    with only_for_who_may(call, "wheel", fun, arg, kwarg):
+    note_function(call, fun, arg, kwarg)
+    with hide_unknown_function(call, "wheel", fun, arg, kwarg):
         parse = {"parse": True} if call.caller.reads_like_salt else {}
         ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
     call.noted["jid"] = ran["jid"]

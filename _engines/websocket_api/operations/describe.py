@@ -1,4 +1,4 @@
-"""What this server can do, for clients that build themselves from it."""
+"""describe: what this server can do, for clients that configure themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUBSCRIPTIONS = ["event", "job", "minions", "batch"]
 
 @operation("describe")
 async def describe(call: Call) -> Prepared:
-    """Return what is enabled, the limits, and every operation's schema: the same for everybody, so encoded once."""
+    """Return the options, the limits and the schemas of all operations: the same for all users, so encoded once."""
     services = call.services
     prepared = services.prepared.get("describe")
     if prepared is None:

@@ -1,4 +1,4 @@
-"""The event bus from outside: get_event, event, hook."""
+"""The event bus: get_event, event, hook."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from .subscriptions import position
 from .targets import target
 
 ENGINE_FIELDS = ("_user", "_eauth", "_via")
-"""Added to what is fired from outside, so that a reactor can tell who fired it; a client's own are refused."""
+"""Fields that the engine adds to a client's event, so that a reactor knows who sent it. Clients cannot set them."""
 
 HOOK_TAG = "salt/netapi/hook"
-"""salt-api's: reactors are written for it, and know that anybody outside may have sent it."""
+"""As in salt-api. Reactors expect this tag, and know that any outsider may have sent the event."""
 
 HOOK_FIELDS: dict[str, Any] = {"post": {}, "get": {}, "headers": {}, "body": ""}
 BODY_ENCODING = "body_encoding"
-"""Beside a body that is not text; without it, the UTF-8 of the body is its bytes."""
+"""Is set for a body that is not text. Without it, the bytes of the body are UTF-8."""
 
 
 @operation("get_event")
 async def get_event(call: Call) -> Any:
-    """Wait for the next matching event after the last one that this connection got in this way."""
+    """Return the next matching event after the last one that this connection got from ``get_event``."""
     filter_ = make(call.message)
     history, places = call.services.history, call.caller.read_until
     since = call.get("since")
     if since is not None:
         start, _ = position(call, since)
         if start is None or not history.has_all_after(start):
-            raise _no_longer_there(history.oldest)
+            raise _gap(history.oldest)
     else:
         start = places.get(filter_, history.seq)
         if not history.has_all_after(start):
-            places[filter_] = history.oldest - 1  # the next call goes on from there
-            raise _no_longer_there(history.oldest)
+            places[filter_] = history.oldest - 1  # the next call continues from there
+            raise _gap(history.oldest)
     if len(places) > call.services.settings.limits.subscriptions_per_connection:
         places.pop(next(iter(places)))
     places[filter_] = start
@@ -54,8 +54,8 @@ async def get_event(call: Call) -> Any:
     return shown if call.get("full") else shown["data"]
 
 
-def _no_longer_there(oldest: int) -> ApiError:
-    return ApiError("gap", "what was asked for is no longer in the history", {"oldest": oldest})
+def _gap(oldest: int) -> ApiError:
+    return ApiError("gap", "the requested events are no longer in the history", {"oldest": oldest})
 
 
 @operation("event", audited=True)
@@ -64,7 +64,7 @@ async def event(call: Call) -> bool:
     tag, body = call.message["tag"], call.message["body"]
     call.noted["tag"] = tag
     if not travels_whole(tag):
-        fault = {"path": "/tag", "message": "must not hold control characters"}
+        fault = {"path": "/tag", "message": "must not contain control characters"}
         raise ApiError("bad_message", f"/tag {fault['message']}", [fault])
     if "tgt" in call.message:
         need_client(call, "local_async", "local")
@@ -75,12 +75,12 @@ async def event(call: Call) -> bool:
         faults = [{"path": f"/body/{name}", "message": "is set by the engine"} for name in own]
         raise ApiError("bad_message", f"/body/{own[0]} is set by the engine", faults)
     if body.get("cmd") == MINIONS_MARK:
-        fault = {"path": "/body/cmd", "message": "marks what the master took from a minion: fire it from that minion"}
+        fault = {"path": "/body/cmd", "message": "marks events of minions: fire the event on the minion"}
         raise ApiError("bad_message", f"/body/cmd {fault['message']}", [fault])
     if is_reserved(tag):
-        raise ApiError("forbidden", "events of this tag are Salt's own")
+        raise ApiError("forbidden", "events with this tag are reserved by Salt")
     if not call.permissions.may_fire(tag):
-        raise ApiError("forbidden", "firing this event needs an @fire entry, or .* together with @runner")
+        raise ApiError("forbidden", "this event needs permission: an @fire entry, or .* together with @runner")
     session = call.session
     await call.services.fire(tag, {**body, "_user": session.user, "_eauth": session.eauth, "_via": "websocket_api"})
     return True
@@ -88,7 +88,7 @@ async def event(call: Call) -> bool:
 
 @operation("hook", public=True, audited=True)
 async def hook(call: Call) -> bool:
-    """Hand a webhook over to reactors, as salt-api does."""
+    """Fire a webhook as an event for reactors, as salt-api does."""
     services, settings = call.services, call.services.settings
     tag = "/".join([HOOK_TAG, call.get("hook", "").strip("/")]).rstrip("/")
     call.noted["tag"] = tag
@@ -97,7 +97,7 @@ async def hook(call: Call) -> bool:
     elif not call.caller.hook_counted:
         services.webhook_rate.take(call.caller.address)
     if not travels_whole(tag):
-        raise ApiError("bad_message", "/hook must not hold control characters")
+        raise ApiError("bad_message", "/hook must not contain control characters")
     data = {name: call.get(name, other) for name, other in HOOK_FIELDS.items()}
     if BODY_ENCODING in call.message:
         data[BODY_ENCODING] = call.message[BODY_ENCODING]

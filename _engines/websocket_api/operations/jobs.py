@@ -1,4 +1,4 @@
-"""Jobs that run and that ran: get_job, list_jobs, cancel."""
+"""Jobs: get_job, list_jobs, cancel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 
 
 async def find(services: Services, jid: str) -> Job | None:
-    """Return a job, from memory or else from the master's job cache."""
+    """Return a job from memory, else from the master's job cache."""
     job = services.jobs.get(jid)
     if job is not None and job.fun is not None:
         return job
@@ -32,7 +32,7 @@ async def find(services: Services, jid: str) -> Job | None:
 
 
 def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
-    """Return the job that a record of the job cache describes, without its secrets: the cache holds them all."""
+    """Return a job from its record in the job cache, without the secrets that the record contains."""
     load, returns = redact(dict(stored["load"])), stored["returns"]
     fun = function_of(load) or ""
     kind = stored["kind"]
@@ -65,15 +65,15 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
     for minion, data in returns.items():
         encoded = encode(data)
         job.apply_return(minion, data, len(encoded), 0.0, footprint(encoded))
-        job.end_time = None  # the job cache does not say when
+        job.end_time = None  # the job cache does not have it
     job.expect(load.get("minions") or ())
-    # Whether those who did not return still run it, only a question to them would tell.
+    # Minions that did not return may still run it; the record cannot tell.
     job.certain = not job.waiting
     return job
 
 
 def _without_call_secrets(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Hide arguments in a return that is the event of a runner or wheel, of another master with the same job cache."""
+    """Hide arguments in a return that is the event of a runner or wheel of another master with the same job cache."""
     value = data.get("return")
     if not isinstance(value, dict) or "fun_args" not in value:
         return data
@@ -81,28 +81,34 @@ def _without_call_secrets(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 async def visible(call: Call, jid: str) -> tuple[Job, dict[str, Any]]:
-    """Return a job and the client's view of it; ``not_found`` where there is none or it may not be seen."""
+    """Return a job and the part of it that the client may see.
+
+    :raises ApiError: not_found, also if the client may not see it
+    """
     job = await find(call.services, jid)
     view: dict[str, Any] | None = None
 
-    def look() -> Iterator[None]:
+    def render() -> Iterator[None]:
         nonlocal view
         if job is not None:
             view = call.services.job_feed.view(job, call.viewer)
         yield
 
-    await call.in_turns(look())
+    await call.in_turns(render())
     if job is None or view is None:
         raise no_job()
     return job, view
 
 
 async def visible_jobs(call: Call, jids: Iterable[str]) -> list[Job]:
-    """Return jobs of which the client may see something; ``not_found`` where one is not there or may not be seen."""
+    """Return jobs that the client may see, at least in part.
+
+    :raises ApiError: not_found, also if the client may not see one of them
+    """
     found = [await find(call.services, jid) for jid in dict.fromkeys(jids)]
     jobs = [job for job in found if job is not None]
 
-    def look() -> Iterator[None]:
+    def check() -> Iterator[None]:
         for job in jobs:
             if not call.services.job_feed.sees_job(job, call.viewer):
                 raise no_job()
@@ -110,12 +116,12 @@ async def visible_jobs(call: Call, jids: Iterable[str]) -> list[Job]:
 
     if len(jobs) < len(found):
         raise no_job()
-    await call.in_turns(look())
+    await call.in_turns(check())
     return jobs
 
 
 def no_job() -> ApiError:
-    """Return the answer for a job that is not there, or that may not be seen."""
+    """Return the error for a job that does not exist, or that the client may not see."""
     return ApiError("not_found", "there is no such job, or you may not see it")
 
 
@@ -130,13 +136,13 @@ async def get_job(call: Call) -> dict[str, Any]:
 async def list_jobs(call: Call) -> list[dict[str, Any]]:
     """Return jobs, newest first, without their minions."""
     found: list[dict[str, Any]] = []
-    # Who may see few of ten thousand jobs has every part of each looked at.
+    # For a user who sees few of 10,000 jobs, every part of each job is checked.
     await call.in_turns(_listed(call, found))
     return found
 
 
 def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
-    """Add the jobs that are asked for to ``found``, a look at one job in each step."""
+    """Add the requested jobs to ``found``, one in each step."""
     most, before, since = call.get("limit", 100), call.get("before"), call.get("since")
     for job in call.services.jobs.newest_first():
         yield
@@ -181,10 +187,9 @@ async def cancel(call: Call) -> dict[str, Any]:
         raise ApiError("conflict", "the job has ended")
     stop = SIGNALS[call.get("signal", "term")]
     if services.visibility.owns(call.viewer, job):
-        # Its owner may stop it though Salt's permissions do not name term_job: with the master's key, on this
-        # job's minions and for this jid alone.
-        asked = await services.commands.publish_as_master(stop, [jid], {}, waiting)
-        canceling = asked["jid"]
+        # The owner needs no permission for term_job. The master's key is used for this job and its minions only.
+        published = await services.commands.publish_as_master(stop, [jid], {}, waiting)
+        canceling = published["jid"]
     else:
         started = await publish(call, stop, [jid], {}, waiting, "list")
         canceling = started.jid

@@ -1,4 +1,4 @@
-"""What there is to work with: functions and their signatures, targets, minions."""
+"""Minions and functions: match, list_minions, functions, signature."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .asking import argument, ask
 from .call import Call, operation
 from .commands import delimiter, need_client
 from .reach import Reach
-from .targets import asked_about, target
+from .targets import target, without_unknown
 
 
 @operation("match")
 async def match(call: Call) -> list[str]:
-    """Return the minions that a target means, cut to those on which the user may run a function, or ping."""
+    """Return the matched minions on which the user may run a function, by default ``test.ping``."""
     fun = call.get("fun", "test.ping")
     if not call.permissions.may_run_somehow(fun):
         if "fun" in call.message:
@@ -28,7 +28,7 @@ async def match(call: Call) -> list[str]:
 
 @operation("functions")
 async def functions(call: Call) -> list[str]:
-    """Return the names of the functions that the user may run there."""
+    """Return the names of the functions that the user may run."""
     client = call.get("client")
     if client is not None:
         names = await call.services.functions.names(client)
@@ -42,7 +42,7 @@ async def functions(call: Call) -> list[str]:
 
 @operation("signature")
 async def signature(call: Call) -> dict[str, Any]:
-    """Return what arguments a function takes, with a JSON Schema of them."""
+    """Return the arguments of a function, and a JSON Schema for them."""
     fun, client = call.message["module"], call.get("client")
     call.noted["fun"] = fun
     if client is not None:
@@ -52,31 +52,31 @@ async def signature(call: Call) -> dict[str, Any]:
         doc = None if spec is None else spec.get("doc")
     else:
         minion = await _one_minion(call, "sys.argspec", [fun])
-        # Each takes the minion up to a second, and both at once hardly longer.
+        # Each request takes up to a second; both at the same time take hardly longer.
         specs, doc = await asyncio.gather(ask(call, minion, "sys.argspec", [fun]), _doc(call, minion, fun))
         spec = specs.get(fun) if isinstance(specs, Mapping) else None
     if not isinstance(spec, Mapping) or not spec:
-        raise ApiError("unknown_function", "there is no such function there")
+        raise ApiError("unknown_function", "there is no such function")
     return _described(spec, doc)
 
 
 async def _match(call: Call, reach: Reach) -> list[str]:
-    """Return the minions of the message's target on which the user may run something; others do not exist here."""
+    """Return the minions of the message's target that the user may reach."""
     tgt, tgt_type = target(call.message)
-    asked, _ = asked_about(call.services.minions, reach.known_names(tgt, tgt_type), tgt_type)
+    asked, _ = without_unknown(call.services.minions, reach.known_names(tgt, tgt_type), tgt_type)
     return [name for name in await call.services.match(asked, tgt_type, **delimiter(call)) if reach.covers(name)]
 
 
 @operation("list_minions")
 async def list_minions(call: Call) -> list[dict[str, Any]]:
-    """Return the minions that the master knows, as far as the user may see them; nobody is sent a command."""
+    """Return the minions that the master knows and the user may see. No minion gets a command."""
     found: list[dict[str, Any]] = []
     await call.in_turns(_seen(call, found))
     return found
 
 
 def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
-    """Add the minions that are asked for to ``found``, a look at one in each step.
+    """Add the requested minions to ``found``, one in each step.
 
     :raises ApiError: too_large
     """
@@ -89,22 +89,22 @@ def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
             continue
         found.append(view)
         if grains is True and view["grains"] is not None:
-            # Found before it is encoded, which would hold everybody up.
+            # Checked before encoding, because encoding a huge answer would block the event loop.
             size += known[name].grains_bytes
             if size > services.settings.limits.outbox_bytes:
                 raise ApiError("too_large", "the answer is larger than `outbox_bytes`: ask for some minions or grains")
 
 
 def grains_wanted(call: Call) -> Grains:
-    """Return which grains were asked for: all where nothing is said."""
+    """Return the requested grains; all by default."""
     wanted = call.get("grains", True)
     return wanted if isinstance(wanted, bool) else tuple(dict.fromkeys(wanted))
 
 
 async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
-    """Choose one minion of the target: one whose answer is known, else one that is connected and was seen last.
+    """Choose one minion of the target: one with a cached answer, else a connected one, else the one seen last.
 
-    Minions that the user may not ask are left out: users who may not ask must not learn what a target matches.
+    Only minions that the user may ask: other users must not learn what a target matches.
     """
     need_client(call, "local", "local_async")
     if not call.permissions.may_run_somehow(fun):
@@ -124,13 +124,13 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
 
 
 async def _doc(call: Call, minion: str, fun: str) -> str | None:
-    """Return the documentation, or None if the user may not read it or it does not come."""
+    """Return the documentation, or None without permission or without an answer."""
     if not call.permissions.may_run("sys.doc", [fun], minion):
         return None
     try:
         texts = await ask(call, minion, "sys.doc", [fun])
-    except ApiError as fault:
-        if fault.code in ("forbidden", "timeout", "unknown_function"):
+    except ApiError as error:
+        if error.code in ("forbidden", "timeout", "unknown_function"):
             return None
         raise
     text = texts.get(fun) if isinstance(texts, Mapping) else None
@@ -138,9 +138,9 @@ async def _doc(call: Call, minion: str, fun: str) -> str | None:
 
 
 def _described(spec: Mapping[str, Any], doc: str | None) -> dict[str, Any]:
-    """Return Salt's argspec, and a JSON Schema of an object that holds the arguments by name.
+    """Return Salt's argspec, and a JSON Schema of an object with the arguments by name.
 
-    The argspec is a minion's word, so it may be anything.
+    :param spec: from a minion, so it can have any content
     """
     args, defaults = [str(name) for name in _list(spec.get("args"))], _list(spec.get("defaults"))
     defaults = defaults[-len(args) :] if args else []
@@ -168,5 +168,5 @@ def _list(value: Any) -> list[Any]:
 
 
 def _named(value: Any) -> str | bool | None:
-    """Return the name after ``*`` or ``**``, or True where the minion tells only that there is one."""
+    """Return the name after ``*`` or ``**``, or True if the minion only tells that there is one."""
     return value or None if isinstance(value, (str, bool)) else None

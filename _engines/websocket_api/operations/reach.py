@@ -1,7 +1,8 @@
-"""Which minions a target may mean for a user: rights are checked first, and minions of others stay unknown.
+"""Limits a target to the minions on which a user may run a function.
 
-A user who may run a function on some minions only must not learn from an answer, or from the work behind it, what
-other minions there are, or what grains and pillar they have. "Nothing matches" and "not yours" are the same answer.
+Permissions are checked before the target. A user with permission for some minions must not learn anything about other
+minions: neither their ids, nor their grains or pillar, nor from the time that an answer takes. So a target without
+minions and a target without permission get the same answer.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from .services import Match
 from .targets import keep_names
 
 NAMING = frozenset({"glob", "pcre"})
-"""Kinds that depend on ids alone. As in Salt, one matched minion of others refuses the whole command."""
+"""Types that depend on ids alone. As in Salt, one matched minion without permission refuses the whole command."""
 
 
 class Reach:
-    """Where a user may run a function with these arguments.
+    """The minions on which a user may run a function with certain arguments.
 
-    :param arg: as a publish load carries it
-    :raises ApiError: ``forbidden`` if that is nowhere; no target has been looked at then
+    :param arg: the arguments in the form of a publish load
+    :raises ApiError: ``forbidden`` if there are no such minions, before any target is matched
     """
 
     def __init__(self, permissions: Permissions, fun: str, arg: Sequence[Any]) -> None:
@@ -34,11 +35,11 @@ class Reach:
         self.everywhere = permissions.may_run_everywhere(fun, arg)
 
     def covers(self, minion: str) -> bool:
-        """Tell whether the function may run on this minion, which need not exist."""
+        """Tell whether the function may run on a minion, which need not exist."""
         return self.everywhere or self._permissions.may_run(self._fun, self._arg, minion)
 
     def check_names(self, tgt: Any, tgt_type: str) -> None:
-        """Check a list of ids, which needs no look at the minions.
+        """Check a list of ids. This needs no matching.
 
         :raises ApiError: ``forbidden`` if it names a minion, existing or not, on which the function may not run
         """
@@ -46,13 +47,14 @@ class Reach:
             raise not_permitted()
 
     def known_names(self, tgt: Any, tgt_type: str) -> Any:
-        """Return a target that is about to be cut to covered minions, without ids of others: each costs Salt time."""
+        """Return a target without ids of other minions, because each id costs Salt time."""
         return tgt if self.everywhere else keep_names(tgt, tgt_type, self.covers)
 
-    def cut(self, tgt_type: str, found: Sequence[str]) -> list[str]:
-        """Return the minions of a match on which the function may run.
+    def limit(self, tgt_type: str, found: Sequence[str]) -> list[str]:
+        """Return the matched minions on which the function may run.
 
-        :raises ApiError: ``forbidden`` if none is left, or if a target of ids means others too
+        :param found: all matched minions
+        :raises ApiError: ``forbidden`` if there is none, or if a target of ids matches others too
         """
         left = [name for name in found if self.covers(name)]
         if not self.everywhere and (not left or (tgt_type in NAMING and len(left) < len(found))):
@@ -60,8 +62,8 @@ class Reach:
         return left
 
     @contextmanager
-    def one_answer(self) -> Iterator[None]:
-        """Give the master's answer for a target without minions the form of its answer for minions of others."""
+    def hide_no_minions(self) -> Iterator[None]:
+        """Replace ``no_minions`` by ``forbidden`` for users with permission for some minions only."""
         try:
             yield
         except ApiError as fault:
@@ -71,15 +73,15 @@ class Reach:
 
 
 async def narrowed(reach: Reach, match: Match, tgt: Any, tgt_type: str, **delimiter: str) -> tuple[Any, str]:
-    """Return the target to publish; one that depends on data of minions becomes a list of those that are covered.
+    """Return the target to publish. A target that depends on data of minions becomes a list of covered minions.
 
-    What is not covered is refused here. The master would put its refusal on the bus, and nothing for a target without
-    minions: the numbers of events that a user sees would tell the two apart.
+    Other minions are refused here. The master would send an event about the refusal, but none about a target without
+    minions: users could tell the two apart by the numbers of events.
 
-    :raises ApiError: as :class:`Reach`, and what matching raises
+    :raises ApiError: as in :class:`Reach`, and errors of matching
     """
     reach.check_names(tgt, tgt_type)
     if reach.everywhere or tgt_type == "list":
         return tgt, tgt_type
-    found = reach.cut(tgt_type, await match(reach.known_names(tgt, tgt_type), tgt_type, **delimiter))
+    found = reach.limit(tgt_type, await match(reach.known_names(tgt, tgt_type), tgt_type, **delimiter))
     return (tgt, tgt_type) if tgt_type in NAMING else (found, "list")

@@ -1,4 +1,4 @@
-"""What operations work with: the live pictures, and the master behind four narrow interfaces."""
+"""What operations use: the parts of the core, and the master behind narrow interfaces."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from ..settings import Settings
 
 
 class Commands(Protocol):
-    """Runs things on the master; it authorizes each by the client's token (salt_master/commands.py)."""
+    """Sends commands to the master, which authorizes each one by the client's token (salt_master/commands.py)."""
 
     def check_arguments(self, arg: list[Any], kwarg: dict[str, Any]) -> None:
-        """Raise ``bad_message`` for arguments that Salt cannot pass on as they are."""
+        """Raise ``bad_message`` for arguments that Salt would change."""
         ...
 
     async def publish(
@@ -52,7 +52,7 @@ class Commands(Protocol):
     async def read_for_runner(
         self, fun: str, arg: list[Any], kwarg: dict[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments that Salt's own client sends to a runner for these."""
+        """Return the arguments as Salt's own client would send them to a runner."""
         ...
 
     async def runner(self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
@@ -62,25 +62,28 @@ class Commands(Protocol):
     async def wheel(
         self, token: str, fun: str, arg: list[Any], kwarg: dict[str, Any], *, parse: bool = False
     ) -> dict[str, Any]:
-        """Run a wheel; return ``{jid, tag, return, success}``."""
+        """Run a wheel function; return ``{jid, tag, return, success}``."""
         ...
 
     async def publish_as_master(
         self, fun: str, arg: list[Any], kwarg: dict[str, Any], minions: list[str]
     ) -> dict[str, Any]:
-        """Stop or find a job with the master's own key; return ``{jid, minions}``."""
+        """Find or stop a job with the master's own key; return ``{jid, minions}``."""
         ...
 
 
 class MasterFunctions(Protocol):
-    """What runners and wheels there are (salt_master/functions.py)."""
+    """The runners and wheel functions of the master (salt_master/functions.py)."""
 
     async def names(self, client: str) -> list[str]:
-        """Return the names of all functions; ``client`` is runner or wheel."""
+        """Return the names of all functions.
+
+        :param client: runner or wheel
+        """
         ...
 
     async def signature(self, client: str, fun: str) -> dict[str, Any] | None:
-        """Return ``{args, defaults, varargs, keywords, doc}``."""
+        """Return ``{args, defaults, varargs, keywords, doc}``, or None for an unknown function."""
         ...
 
 
@@ -88,50 +91,76 @@ class JobCache(Protocol):
     """The master's job cache (salt_master/job_cache.py)."""
 
     async def job(self, jid: str) -> dict[str, Any] | None:
-        """Return ``{kind, reported_by, load, returns}``."""
+        """Return ``{kind, reported_by, load, returns}``, or None for an unknown job."""
         ...
 
 
 Match = Callable[..., Awaitable[list[str]]]
+"""``await match(tgt, tgt_type, delimiter=":")`` returns the ids of the minions that a target matches."""
 Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""``await fire(tag, data)`` sends an event on the master's bus."""
 
 
 @dataclass(frozen=True)
 class Services:
-    """Everything that an operation may use.
+    """Everything that an operation may use."""
 
-    ``match(tgt, tgt_type, delimiter=":")`` gives the minions that a target means, ``fire(tag, data)`` puts an event on
-    the master's bus, ``wall()`` is the time in seconds since the epoch.
-    """
-
-    version: str
     settings: Settings
+    """The engine's options."""
     schemas: Schemas
+    """Checks messages."""
     sessions: Sessions
+    """The users who are logged in."""
     throttle: LoginThrottle
+    """Limits failed logins."""
     webhook_rate: Rate
+    """Limits webhooks without a token."""
     history: History
+    """The newest events, from which clients resume."""
     hub: Hub
+    """Passes each event on to the subscriptions that want it."""
     jobs: JobRegistry
+    """The jobs in memory."""
     minions: MinionRegistry
+    """The minions that the master knows."""
     job_feed: JobFeed
+    """Shows jobs to users, and sends their changes to subscriptions."""
     minion_feed: MinionFeed
+    """Shows minions to users, and sends their changes to subscriptions."""
     visibility: Visibility
+    """Decides what a user sees."""
     job_watcher: JobWatcher
+    """Finds out when jobs end."""
     batches: Batches
+    """All parts of batches."""
     jobs_in_flight: JobsInFlight
+    """Places for jobs that were just started."""
     runners_in_flight: JobsInFlight
+    """Places for runners that were just started."""
     loop_time: LoopTime
+    """Charges users for the time that their requests take of the event loop."""
     fair_shares: Mapping[str, FairShare[Any]]
-    """What users have fair shares of, by name: for /metrics."""
+    """What users share, by name: for /metrics."""
     commands: Commands
+    """Runs things on the master."""
     answers: Answers
+    """What minions answered about their functions."""
     functions: MasterFunctions
+    """Runners and wheels."""
     job_cache: JobCache
+    """The master's job cache."""
     match: Match
+    """Returns the minions that a target matches."""
     fire: Fire
+    """Sends an event on the master's bus."""
     wall: Callable[[], float]
-    bus_connected: Callable[[], bool] = lambda: True
-    """Whether the master's bus is heard: without it nobody could be told how a command went."""
+    """Returns the time in seconds since the epoch."""
+    bus_connected: Callable[[], bool]
+    """Tells whether events are received. Without them the result of a command is unknown."""
     prepared: dict[str, Prepared] = field(default_factory=dict)
-    """Results that stay the same while the engine runs, by operation."""
+    """Results that never change while the engine runs, by operation."""
+
+    @property
+    def version(self) -> str:
+        """The release of the engine and of the schemas."""
+        return self.schemas.version

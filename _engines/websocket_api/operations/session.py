@@ -1,4 +1,4 @@
-"""Who the client is: auth, logout, whoami, ping."""
+"""Logins and tokens: auth, logout, whoami, ping."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .services import Services
 log = logging.getLogger(__name__)
 
 TOKENS = "\0token"
-"""What wrong tokens are counted as: no account is named so."""
+"""The name that invalid tokens are counted under; no account can have it."""
 
 
 @operation("auth", public=True, audited=True)
 async def auth(call: Call) -> dict[str, Any]:
-    """Log in, or take up a token; the connection belongs to this user from then on."""
+    """Log in with a password or a token. The connection then belongs to this user."""
     if "token" in call.message:
         session = await take_up(call.services, call.caller.address, call.message["token"])
     else:
@@ -37,11 +37,11 @@ async def auth(call: Call) -> dict[str, Any]:
 
 
 async def take_up(services: Services, address: str, token: str) -> Session:
-    """Return the session of a token that somebody logs in with; a wrong one counts as a failed login.
+    """Return the session of a token that a client logs in with. An invalid token counts as a failed login.
 
-    Tokens are too long to be guessed, so what wrong ones are bounded for is the work that they make: where an address
-    sent too many, Salt is asked about one of its tokens at a time, and says of each whether it is valid. Somebody's
-    stale token, sent again and again, must not keep out whoever else comes from that address.
+    Tokens are too long to guess. Invalid ones are limited because of the work that they cause. After too many from one
+    address, Salt checks one token of this address at a time. So a stale token that is sent again and again does not
+    lock out other clients of the address.
 
     :raises ApiError: unauthenticated, token_expired, forbidden, too_many, master_unavailable
     """
@@ -52,8 +52,8 @@ async def take_up(services: Services, address: str, token: str) -> Session:
                 return await services.sessions.of(token)
             async with throttle.suspects:
                 return await services.sessions.of(token)
-    except ApiError as fault:
-        if fault.code != "unauthenticated":
+    except ApiError as error:
+        if error.code != "unauthenticated":
             raise
         services.hub.counters.login_failures += 1
         throttle.check(address, TOKENS)
@@ -62,7 +62,7 @@ async def take_up(services: Services, address: str, token: str) -> Session:
 
 
 async def log_in(services: Services, address: str, username: str, password: str, eauth: str) -> Session:
-    """Return the session of a new token for somebody's password; failures are counted, and slow down the next.
+    """Return the session of a new token for a password. Failures are counted, and delay the next login.
 
     :raises ApiError: unauthenticated, forbidden, too_many, master_unavailable
     """
@@ -73,15 +73,15 @@ async def log_in(services: Services, address: str, username: str, password: str,
         try:
             with on_behalf_of(Share.of_stranger(address)):
                 return await services.sessions.login(username, password, eauth)
-        except ApiError as fault:
-            if fault.code == "unauthenticated":
+        except ApiError as error:
+            if error.code == "unauthenticated":
                 services.throttle.failed(address, username)
                 services.hub.counters.login_failures += 1
             raise
 
 
 async def give_back(services: Services, address: str, lent: Session | str) -> None:
-    """Revoke a token that was made for one purpose and that nobody has, whatever became of its client.
+    """Revoke a token that was created for one request, and that no client has.
 
     :param lent: the token, or its session
     """
@@ -89,28 +89,28 @@ async def give_back(services: Services, address: str, lent: Session | str) -> No
     try:
         with on_behalf_of(Share.of_stranger(address)):
             session = session or await services.sessions.of(str(lent))
-            # What rests on it is ending already.
+            # Nothing to end: its connection is closing already.
             await services.sessions.revoke(session, then=lambda end: None)
-    except ApiError as fault:
-        if session is None and fault.code in ("unauthenticated", "token_expired"):
-            return  # it has ended by itself
-        outcome = fault.code
-        log.warning("a token that was made for a client that gave its password lives on: %s", fault.message)
+    except ApiError as error:
+        if session is None and error.code in ("unauthenticated", "token_expired"):
+            return  # it has expired
+        outcome = error.code
+        log.warning("a token that was created for a password could not be revoked: %s", error.message)
     audit(session, address, "logout", outcome, {})
 
 
 @operation("logout", audited=True)
 async def logout(call: Call) -> bool:
-    """Revoke the token in Salt; whatever rests on it ends."""
+    """Revoke the token in Salt, and end all connections and subscriptions that use it."""
     session = call.session
-    # The reply first: ending the session closes the connection.
+    # The reply goes first, because the end of the session closes the connection.
     await call.services.sessions.revoke(session, call.after_reply.append)
     return True
 
 
 @operation("whoami")
 async def whoami(call: Call) -> dict[str, Any]:
-    """Tell who asks, and what they may do."""
+    """Return the user and their permissions."""
     session, permissions = call.session, call.permissions
     return {
         "user": session.user,
@@ -130,6 +130,6 @@ async def whoami(call: Call) -> dict[str, Any]:
 
 @operation("ping")
 async def ping(call: Call) -> dict[str, Any]:
-    """Tell the server's time: a sign of life over the whole way."""
+    """Return the server's time."""
     services = call.services
     return {"time": services.wall(), "version": services.version, "epoch": services.history.epoch}

@@ -1,4 +1,4 @@
-"""What is followed: subscribe and unsubscribe."""
+"""Subscriptions: subscribe and unsubscribe."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from .jobs import visible_jobs
 from .minions import grains_wanted
 
 ALL_JOBS = "*"
-"""For ``jid``: whatever jobs there are and come."""
+"""The ``jid`` that means all present and future jobs."""
 
-Followed = tuple[Subscription, bool | None]
-"""A new subscription, and whether a replay will miss nothing."""
+Subscribed = tuple[Subscription, bool | None]
+"""A new subscription, and whether its replay is complete."""
 
 
 @operation("subscribe")
 async def subscribe(call: Call) -> dict[str, Any]:
-    """Follow events, jobs, the fleet or batches."""
+    """Subscribe to events, jobs, minions or batches."""
     connection, limits = call.connection, call.services.settings.limits
     if len(connection.subscriptions) >= limits.subscriptions_per_connection:
         most = limits.subscriptions_per_connection
         raise ApiError("too_many", f"{most} subscriptions are open", {"limit": "subscriptions_per_connection"})
     call.session.holdings.need("subscriptions", limits.subscriptions_per_user)
-    subscription, recovered = await FOLLOW[call.message["subscription"]](call)
+    subscription, recovered = await SUBSCRIBE[call.message["subscription"]](call)
     if not connection.open:
         subscription.stop()
     number, history = subscription.number, call.services.history
     return {"subscription": number, "epoch": history.epoch, "seq": history.seq, "recovered": recovered}
 
 
-async def _follow_events(call: Call) -> Followed:
+async def _subscribe_events(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
     filter_ = make(call.message)
     since = call.get("since")
@@ -64,12 +64,15 @@ async def _follow_events(call: Call) -> Followed:
             subscription.send_gap("epoch", None, None)
         subscription.start(start)
 
-    _keep(call, subscription, begin)
+    _add(call, subscription, begin)
     return subscription, recovered
 
 
-def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> None:
-    """Keep a subscription and begin it behind the reply, unless connection or token ended while it was made."""
+def _add(call: Call, subscription: Subscription, begin: Callable[[], None]) -> None:
+    """Add a subscription, and start it after the reply, unless the connection or the token ended meanwhile.
+
+    :param begin: starts the subscription
+    """
     connection = call.connection
     connection.add(subscription)
 
@@ -82,7 +85,7 @@ def _keep(call: Call, subscription: Subscription, begin: Callable[[], None]) -> 
     call.after_reply.append(after_reply)
 
 
-async def _follow_jobs(call: Call) -> Followed:
+async def _subscribe_jobs(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
     wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
     without_return = call.get("without_return", False)
@@ -91,11 +94,11 @@ async def _follow_jobs(call: Call) -> Followed:
     subscription = JobSubscription(
         services.job_feed, connection, number, session, jobs, only=only, without_return=without_return
     )
-    _keep(call, subscription, subscription.start)
+    _add(call, subscription, subscription.start)
     return subscription, None
 
 
-async def _follow_minions(call: Call) -> Followed:
+async def _subscribe_minions(call: Call) -> Subscribed:
     connection, session = call.connection, call.session
     subscription = MinionSubscription(
         call.services.minion_feed,
@@ -106,11 +109,11 @@ async def _follow_minions(call: Call) -> Followed:
         connected=call.get("connected", False),
         grains=grains_wanted(call),
     )
-    _keep(call, subscription, subscription.start)
+    _add(call, subscription, subscription.start)
     return subscription, None
 
 
-async def _follow_batches(call: Call) -> Followed:
+async def _subscribe_batches(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
     batch, collection = None, call.get("collection", True)
     if "batch" in call.message:
@@ -125,16 +128,16 @@ async def _follow_batches(call: Call) -> Followed:
         except ApiError:
             subscription.stop()
             raise
-    _keep(call, subscription, subscription.start)
+    _add(call, subscription, subscription.start)
     return subscription, None
 
 
-FOLLOW: dict[str, Callable[[Call], Awaitable[Followed]]] = {
-    "event": _follow_events,
-    "job": _follow_jobs,
-    "jobs": _follow_jobs,
-    "minions": _follow_minions,
-    "batch": _follow_batches,
+SUBSCRIBE: dict[str, Callable[[Call], Awaitable[Subscribed]]] = {
+    "event": _subscribe_events,
+    "job": _subscribe_jobs,
+    "jobs": _subscribe_jobs,
+    "minions": _subscribe_minions,
+    "batch": _subscribe_batches,
 }
 
 
@@ -147,7 +150,7 @@ async def unsubscribe(call: Call) -> bool:
 
 
 def position(call: Call, since: Mapping[str, Any] | None) -> tuple[int | None, bool | None]:
-    """Return where a replay begins (None: at the head), and whether nothing will be missing."""
+    """Return where a replay starts (None: no replay), and whether it is complete."""
     if since is None:
         return None, None
     history = call.services.history

@@ -1,4 +1,4 @@
-"""The native door as AsyncAPI publishes how to describe it."""
+"""schemas/asyncapi.json: a valid and complete AsyncAPI document of the native protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("msgpack")
 
 from jsonschema import Draft7Validator, Draft202012Validator
-from websocket_api.contract import asyncapi
 from websocket_api.contract.schemas import Schemas
 from websocket_api.core.delivery.codecs import CODECS
 from websocket_api.errors import CLOSE_CODES, ERRORS
@@ -22,7 +21,7 @@ from tests.unit.contract.test_schemas import FAULTY
 
 TESTS = pathlib.Path(__file__).parents[2]
 SCHEMAS = Schemas(TESTS.parent / "schemas")
-DOCUMENT = asyncapi.document(SCHEMAS)
+DOCUMENT: dict[str, Any] = json.loads((TESTS.parent / "schemas" / "asyncapi.json").read_text(encoding="utf-8"))
 MESSAGES: dict[str, Any] = DOCUMENT["channels"]["native"]["messages"]
 OPERATIONS: dict[str, Any] = DOCUMENT["operations"]
 NOT_DRAFT_7 = {
@@ -39,13 +38,13 @@ NOT_DRAFT_7 = {
 
 
 def published() -> Draft7Validator:
-    """Return what AsyncAPI itself checks documents by."""
-    text = (TESTS / "unit" / "published" / f"asyncapi-{asyncapi.VERSION}.json").read_text(encoding="utf-8")
+    """Return AsyncAPI's own schema of documents."""
+    text = (TESTS / "unit" / "published" / f"asyncapi-{DOCUMENT['asyncapi']}.json").read_text(encoding="utf-8")
     return Draft7Validator(json.loads(text))
 
 
 def payload(name: str) -> Draft7Validator:
-    """Return what a tool of AsyncAPI checks a message by."""
+    """Return a validator of a message, as AsyncAPI tools have it."""
     return Draft7Validator(MESSAGES[name]["payload"])
 
 
@@ -63,14 +62,14 @@ def keywords(schema: Any) -> Iterator[str]:
                 yield from keywords(value)
 
 
-def test_it_is_as_the_published_schema_wants_it() -> None:
-    """So that every tool of AsyncAPI takes it."""
+def test_the_document_matches_the_published_schema() -> None:
+    """So all tools of AsyncAPI accept it."""
     faults = [f"{error.json_path}: {error.message[:200]}" for error in published().iter_errors(DOCUMENT)]
     assert faults == []
 
 
 def test_the_published_schema_would_find_a_fault() -> None:
-    """The check above is one: it finds a missing part, a wrong one, and a schema that is none."""
+    """It finds a missing part, a wrong part and an invalid schema."""
     for broken in (
         {key: value for key, value in DOCUMENT.items() if key != "info"},
         {**DOCUMENT, "operations": {"cmd": {**OPERATIONS["cmd"], "action": "publish"}}},
@@ -83,7 +82,7 @@ def test_the_published_schema_would_find_a_fault() -> None:
 
 
 def test_every_reference_leads_somewhere() -> None:
-    """The published schema looks at the form of a reference only."""
+    """The published schema checks only the form of references."""
     found = set(references(DOCUMENT))
     assert found
     for reference in found:
@@ -93,7 +92,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_operation_is_received_and_answered() -> None:
-    """With its result, under an id or bare, or with an error."""
+    """With a result or an error, with an id or bare."""
     assert set(SCHEMAS.operations) == {name for name, one in OPERATIONS.items() if one["action"] == "receive"}
     for name in SCHEMAS.operations:
         assert [reference["$ref"].rpartition("/")[2] for reference in OPERATIONS[name]["reply"]["messages"]] == [
@@ -105,21 +104,21 @@ def test_every_operation_is_received_and_answered() -> None:
 
 
 def test_every_frame_is_sent() -> None:
-    """What comes with `subscription`; replies are none."""
+    """Frames have `subscription`; replies are not frames."""
     sent = {name for name, one in OPERATIONS.items() if one["action"] == "send"}
     assert sent == {f"frame.{name}" for name in SCHEMAS.frames if "reply" not in SCHEMAS.frames[name]["title"].lower()}
     assert {"frame.event", "frame.gap", "frame.ended"} <= sent
 
 
 def test_every_message_is_of_some_operation() -> None:
-    """No message is described that nobody sends."""
+    """No described message is unused."""
     named = {reference.rpartition("/")[2] for reference in references(OPERATIONS) if "/messages/" in reference}
     assert named == set(MESSAGES)
 
 
 @pytest.mark.parametrize("name", sorted(MESSAGES))
 def test_examples_of_messages_fit_their_payloads(name: str) -> None:
-    """In the older words too in which the schemas stand here."""
+    """Also in draft 7."""
     assert MESSAGES[name]["examples"]
     for example in MESSAGES[name]["examples"]:
         assert list(payload(name).iter_errors(example["payload"])) == []
@@ -139,22 +138,22 @@ def test_what_the_engine_refuses_does_not_fit_either(message: dict[str, Any]) ->
 
 
 def test_surplus_fields_of_what_is_composed_do_not_fit() -> None:
-    """`unevaluatedProperties` is younger than draft 7, which would pass over it."""
+    """Draft 7 would ignore `unevaluatedProperties`."""
     job = SCHEMAS.common["job"]["examples"][0]
     assert not list(payload("get_job.bare").iter_errors(job))
     assert list(payload("get_job.bare").iter_errors({**job, "surplus": 1}))
     assert list(payload("get_job.bare").iter_errors({key: value for key, value in job.items() if key != "jid"}))
 
 
-def test_payloads_are_in_the_words_of_draft_7() -> None:
-    """Tools pass over keywords that they do not know."""
+def test_payloads_use_keywords_of_draft_7_only() -> None:
+    """Tools ignore unknown keywords."""
     used = {keyword for message in MESSAGES.values() for keyword in keywords(message["payload"])}
     assert "properties" in used
     assert not used & NOT_DRAFT_7
 
 
-def test_subprotocols_errors_and_close_codes_are_told() -> None:
-    """From the same tables that the engine itself goes by."""
+def test_subprotocols_errors_and_close_codes_are_described() -> None:
+    """From the engine's own tables."""
     channel = DOCUMENT["channels"]["native"]
     assert set(channel["x-subprotocols"]) == set(CODECS)
     assert channel["bindings"]["ws"]["headers"]["properties"]["Sec-WebSocket-Protocol"]["enum"] == list(CODECS)
@@ -166,5 +165,5 @@ def test_subprotocols_errors_and_close_codes_are_told() -> None:
 
 
 def test_it_is_of_the_release_of_its_schemas() -> None:
-    """A document names what it describes."""
+    """The document has the version."""
     assert DOCUMENT["info"]["version"] == SCHEMAS.version

@@ -1,19 +1,20 @@
-"""The HTTP door as OpenAPI publishes how to describe it."""
+"""schemas/openapi.json: a valid and complete OpenAPI document of the HTTP paths."""
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from websocket_api.contract import openapi
 from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import ERRORS
 
-SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
-DOCUMENT = openapi.document(SCHEMAS)
+DIRECTORY = pathlib.Path(__file__).parents[3] / "schemas"
+SCHEMAS = Schemas(DIRECTORY)
+DOCUMENT = json.loads((DIRECTORY / "openapi.json").read_text(encoding="utf-8"))
 OPERATIONS: dict[str, Any] = {
     f"{method.upper()} {path}": operation
     for path, methods in DOCUMENT["paths"].items()
@@ -21,8 +22,8 @@ OPERATIONS: dict[str, Any] = {
 }
 
 
-def test_it_is_as_the_published_schema_wants_it() -> None:
-    """And so are its schemas, references, paths and names, which the package of this schema looks at too."""
+def test_the_document_matches_the_published_schema() -> None:
+    """And so are its schemas, references, paths and names, which the validator also checks."""
     validator = pytest.importorskip("openapi_spec_validator").OpenAPIV31SpecValidator
     assert [error.message for error in validator(DOCUMENT).iter_errors()] == []
     broken = {**DOCUMENT, "paths": {"/jobs/{jid}": {"get": {"responses": {}}}}}
@@ -48,15 +49,15 @@ def test_each_part_of_a_path_each_header_and_each_field_of_a_query_is_a_paramete
 
 
 def test_components_are_schemas_whose_examples_hold() -> None:
-    """Each is complete in itself."""
+    """Each one is complete, without references."""
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
         for example in schema.get("examples", ()):
             assert list(Draft202012Validator(schema).iter_errors(example)) == []
 
 
-def test_a_token_is_wanted_where_the_door_wants_one() -> None:
-    """In one of three places; `/login` is for everybody, and a password in the body is enough for commands and keys."""
+def test_a_token_is_required_where_the_engine_requires_one() -> None:
+    """In one of three places. `/login` needs none, and commands and keys also accept a password in the body."""
     schemes = [{name: []} for name in DOCUMENT["components"]["securitySchemes"]]
     assert len(schemes) == 3
     assert OPERATIONS["GET /minions"]["security"] == schemes
@@ -66,7 +67,7 @@ def test_a_token_is_wanted_where_the_door_wants_one() -> None:
 
 
 def test_replies_are_json_or_yaml_unless_they_are_something_else() -> None:
-    """As the request's Accept says; a stream or an archive only for who accepts one, a page for everybody."""
+    """According to Accept. A stream or an archive needs a matching Accept; a page does not."""
     minions, events = OPERATIONS["GET /minions"]["responses"], OPERATIONS["GET /events"]["responses"]
     assert list(minions["200"]["content"]) == ["application/json", "application/x-yaml"]
     assert "406" in minions
@@ -78,7 +79,7 @@ def test_replies_are_json_or_yaml_unless_they_are_something_else() -> None:
 
 
 def test_refusals_follow_from_the_table_of_errors() -> None:
-    """A status says which codes it may mean; who needs no token is never told that it has expired."""
+    """Each status lists its codes. Requests without a token never get `token_expired`."""
     refusals = DOCUMENT["components"]["responses"]
     used = {reference["$ref"].rpartition("/")[2] for one in OPERATIONS.values() for reference in _refusals(one)}
     assert set(refusals) == used
@@ -92,7 +93,7 @@ def test_refusals_follow_from_the_table_of_errors() -> None:
 
 
 def test_it_is_of_the_release_of_its_schemas() -> None:
-    """A document names what it describes."""
+    """The document has the version."""
     assert DOCUMENT["info"]["version"] == SCHEMAS.version
 
 

@@ -1,4 +1,4 @@
-"""Messages against their schemas: every fault is named, no value ever is."""
+"""Validation of messages: every fault is named, but never a value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "hunter2"
 
 
 def told(message: Any, name: str | None = None) -> dict[str, list[str]]:
-    """Return what is said of a message, by path; nothing if it is good."""
+    """Return the faults of a message by path; nothing for a valid message."""
     error = refusal(name or message["type"], message)
     by_path: dict[str, list[str]] = {}
     for fault in error.details if error else ():
@@ -31,7 +31,7 @@ def told(message: Any, name: str | None = None) -> dict[str, list[str]]:
 
 
 def refusal(name: str, message: Any) -> ApiError | None:
-    """Return the error that a message gets; None if it is good."""
+    """Return the error for a message; None for a valid message."""
     try:
         SCHEMAS.validate(name, message)
     except ApiError as error:
@@ -40,7 +40,7 @@ def refusal(name: str, message: Any) -> ApiError | None:
 
 
 def cmd(**fields: Any) -> dict[str, Any]:
-    """Return a good ``cmd`` with other fields."""
+    """Return a valid ``cmd`` with other fields."""
     return {"type": "cmd", "fun": "test.ping", "tgt": "*", **fields}
 
 
@@ -129,7 +129,7 @@ FAULTY = [
 
 @pytest.mark.parametrize(("message", "expected"), FAULTY)
 def test_every_fault_is_named_with_its_path(message: dict[str, Any], expected: dict[str, str]) -> None:
-    """The author of a client mends a message in one go, without guessing."""
+    """The author of a client can fix a message at once, without guessing."""
     said = told(message)
     assert list(said) == sorted(expected)
     for path, sentence in expected.items():
@@ -158,18 +158,18 @@ GOOD = [
 
 @pytest.mark.parametrize("message", GOOD)
 def test_a_good_message_passes(message: dict[str, Any]) -> None:
-    """What the descriptions promise is accepted."""
+    """Everything that the descriptions allow is accepted."""
     assert told(message) == {}
 
 
 @pytest.mark.parametrize("message", [None, [], "text", 5, True])
-def test_what_is_no_object_has_this_one_fault(message: Any) -> None:
-    """Nothing else could be said of it that makes sense."""
+def test_a_message_that_is_not_an_object_has_one_fault(message: Any) -> None:
+    """Other faults would make no sense."""
     assert told(message, "cmd") == {"": ["must be an object"]}
 
 
-def test_an_operation_that_there_is_not_is_an_unknown_type() -> None:
-    """The error tells where to look for those that there are."""
+def test_an_unknown_operation_is_an_unknown_type() -> None:
+    """The error refers to the list of operations."""
     with pytest.raises(ApiError, match="describe") as caught:
         SCHEMAS.validate("no_such_thing", {"type": "no_such_thing"})
     assert caught.value.code == "unknown_type"
@@ -207,16 +207,16 @@ def test_a_value_is_never_repeated() -> None:
     [("x" * 1000, "/" + "x" * 64), ("a/b~c", "/a~1b~0c"), ("a\nb\x1b[2J", "/a?b?[2J"), ("\ud800", "/?")],
 )
 def test_the_name_of_a_surplus_field_cannot_break_a_log(name: str, path: str) -> None:
-    """It is cut, escaped as a JSON Pointer wants it, and without control characters."""
+    """It is shortened, escaped as in a JSON Pointer, and without control characters."""
     assert told({"type": "ping", name: 1}) == {path: ["is not a field of this message"]}
 
 
 def test_a_message_of_ten_thousand_faults_does_not_get_a_larger_answer() -> None:
-    """What exceeds a hundred is said in one sentence."""
+    """Faults beyond a hundred are combined into one."""
     with pytest.raises(ApiError) as caught:
         SCHEMAS.validate("ping", {"type": "ping", **{f"x{number}": 1 for number in range(10_000)}})
     assert len(caught.value.details) == faults.MAX_FAULTS + 1
-    assert caught.value.details[-1] == {"path": "", "message": "has more faults, which are not named"}
+    assert caught.value.details[-1] == {"path": "", "message": "has more faults, which are not listed"}
     assert len(caught.value.message) < 300
 
 
@@ -233,12 +233,12 @@ def test_a_message_of_ten_thousand_faults_does_not_get_a_larger_answer() -> None
     ],
 )
 def test_the_summary_names_the_first_faults(pairs: list[tuple[str, str]], sentence: str) -> None:
-    """A person reads the sentence, a program the list."""
+    """The sentence is for people, the list for programs."""
     assert faults.summary([{"path": path, "message": message} for path, message in pairs]) == sentence
 
 
 def test_a_result_that_breaks_its_promise_is_found() -> None:
-    """Tests of operations check real replies by this."""
+    """Tests of operations check real replies with this."""
     SCHEMAS.validate_result("cancel", {"jid": JID, "minions": ["a"]})
     with pytest.raises(ValueError, match="minions"):
         SCHEMAS.validate_result("cancel", {"jid": JID})
@@ -247,7 +247,7 @@ def test_a_result_that_breaks_its_promise_is_found() -> None:
 
 
 def test_a_good_message_costs_little() -> None:
-    """Checking is not what limits a busy server: half a millisecond is far above what was measured (75 us)."""
+    """Checking does not limit a busy server: the limit of 0.5 ms is far above the measured 75 us."""
     message = cmd(token=TOKEN, args=[1], kwargs={"a": 1}, tgt_type="glob", id=7)
     best = math.inf
     for _ in range(5):
@@ -260,7 +260,7 @@ def test_a_good_message_costs_little() -> None:
 
 @pytest.fixture
 def copy(tmp_path: pathlib.Path) -> pathlib.Path:
-    """A copy of the schemas to spoil."""
+    """A copy of the schemas that a test may change."""
     return pathlib.Path(shutil.copytree(DIRECTORY, tmp_path / "schemas"))
 
 
@@ -269,23 +269,33 @@ def spoil(file: pathlib.Path, **changes: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ["asyncapi.json", "openapi.json"])
+def test_a_release_without_its_documents_is_refused(tmp_path: pathlib.Path, name: str) -> None:
+    """The engine serves them, so an incomplete copy of the schemas is reported at the start."""
+    copy = shutil.copytree(DIRECTORY, tmp_path / "schemas")
+    (copy / name).unlink()
+    schemas = Schemas(copy)
+    with pytest.raises(CannotRun, match=f"the schemas lack the file {name}"):
+        schemas.check_version(schemas.version)
+
+
 @pytest.mark.parametrize("name", ["VERSION", "common.json", "frames.json", "http.json", "settings.json"])
-def test_a_missing_file_is_named_with_the_mend(copy: pathlib.Path, name: str) -> None:
-    """An operator whose files are half copied reads what to do."""
+def test_a_missing_file_is_named_with_the_remedy(copy: pathlib.Path, name: str) -> None:
+    """An operator with incomplete files gets the remedy."""
     (copy / name).unlink()
     with pytest.raises(CannotRun, match=rf"{name}: copy the folder schemas"):
         Schemas(copy)
 
 
 def test_missing_operations_are_named(copy: pathlib.Path) -> None:
-    """An engine that could do nothing does not start."""
+    """An engine without operations does not start."""
     shutil.rmtree(copy / "operations")
     with pytest.raises(CannotRun, match="lack the folder operations"):
         Schemas(copy)
 
 
 def test_what_is_not_json_is_named(copy: pathlib.Path) -> None:
-    """The file and the place in it are said."""
+    """With the file and the place in it."""
     (copy / "operations" / "cmd.json").write_text("{", encoding="utf-8")
     with pytest.raises(CannotRun, match=r"operations/cmd\.json is not JSON: .*line 1"):
         Schemas(copy)
@@ -295,21 +305,27 @@ def test_what_is_not_json_is_named(copy: pathlib.Path) -> None:
     ("changes", "sentence"),
     [
         ({"properties": {"type": {"type": "text"}}}, r"operations/ping\.json is not valid at /properties/type/type"),
-        ({"properties": {"type": {"$ref": "../common.json#/$defs/gone"}}}, r"operations/ping\.json refers to what is"),
-        ({"properties": {"type": {"$ref": "../gone.json"}}}, r"operations/ping\.json refers to what is not there"),
+        (
+            {"properties": {"type": {"$ref": "../common.json#/$defs/gone"}}},
+            r"operations/ping\.json has a reference that",
+        ),
+        (
+            {"properties": {"type": {"$ref": "../gone.json"}}},
+            r"operations/ping\.json has a reference that leads nowhere",
+        ),
         ({"$defs": {"a": {"$ref": "#/$defs/a"}, "result": {}}}, r"operations/ping\.json refers to itself"),
         ({"$defs": {}}, r"operations/ping\.json lacks properties or \$defs/result"),
     ],
 )
 def test_a_wrong_schema_is_named(copy: pathlib.Path, changes: dict[str, Any], sentence: str) -> None:
-    """A fault in a schema is found at the start, not at the first message that meets it."""
+    """A fault in a schema is found at the start, not at the first message."""
     spoil(copy / "operations" / "ping.json", **changes)
     with pytest.raises(CannotRun, match=sentence):
         Schemas(copy)
 
 
-def test_schemas_of_another_release_are_refused_with_the_mend(copy: pathlib.Path) -> None:
-    """The engine and its schemas come by different ways, so one may be older."""
+def test_schemas_of_another_release_are_refused_with_the_remedy(copy: pathlib.Path) -> None:
+    """The engine and its schemas are installed separately, so one may be older."""
     (copy / "VERSION").write_text("1.3.0\n", encoding="utf-8")
     sentence = "schemas are 1.3.0, the engine 1.2.0: run salt-run saltutil.sync_engines and restart"
     with pytest.raises(CannotRun) as caught:

@@ -138,6 +138,25 @@ class World:
         self.minion_feed = MinionFeed(**common, minions=self.fleet)
         self.rebar = RebarClients(hub=self.hub, jobs=self.book, job_feed=self.job_feed, most=5, wall=self.time)
 
+    @classmethod
+    def of(cls, parts: Any, time: Time) -> World:
+        """Return the world of an engine that ``wiring.build`` made.
+
+        :param parts: what it returned
+        """
+        services, world = parts.services, cls.__new__(cls)
+        world.time = time
+        world.targets = Known()
+        world.history = services.history
+        world.book = services.jobs
+        world.fleet = services.minions
+        world.visibility = services.visibility
+        world.hub = services.hub
+        world.limits, world.turns = services.hub.limits, services.hub.turns
+        world.job_feed, world.minion_feed = services.job_feed, services.minion_feed
+        world.rebar = parts.rebar
+        return world
+
     def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:
         """A session of somebody with this auth list."""
         info = {"token": "a" * 64, "name": user, "eauth": eauth, "start": 0.0, "expire": self.time.now + 1000}

@@ -1,6 +1,6 @@
-"""The whole engine between the doors and Salt: real operations over live pictures, and a master that is a few lists.
+"""The whole engine between protocols and Salt: the real parts, with a fake master made of a few lists.
 
-Every reply and every frame that a client gets here is checked against the schemas of this checkout.
+Every reply and every frame is checked against the schemas of this checkout.
 """
 
 from __future__ import annotations
@@ -14,23 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from websocket_api import wiring
 from websocket_api.contract.schemas import Schemas
-from websocket_api.core.access.in_flight import JobsInFlight
 from websocket_api.core.access.loop_time import LoopTime
-from websocket_api.core.access.sessions import Sessions
-from websocket_api.core.access.target_sets import TargetSets
-from websocket_api.core.access.throttle import LoginThrottle, Rate
-from websocket_api.core.access.user_limits import UserLimits
-from websocket_api.core.batches import build as build_batches
-from websocket_api.core.minions.answers import Answers
-from websocket_api.core.subscriptions.job_watcher import JobWatcher
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import Askers
-from websocket_api.operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers them
-from websocket_api.operations.batch_jobs import BatchJobs
+from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher
-from websocket_api.operations.services import Services
-from websocket_api.settings import CLIENTS, Limits, Settings
+from websocket_api.settings import CLIENTS, History, Limits, Settings
 
 from tests.unit.core.batches import support as batching
 from tests.unit.core.support import Client, Time, World
@@ -52,8 +43,8 @@ class Refused(Exception):
 class Accounts:
     """Salt's accounts; the password of each is ``right``."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, clock: Time) -> None:
+        self.time = clock
         self.users: dict[str, list[Any]] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
@@ -61,7 +52,7 @@ class Accounts:
     def give(self, user: str, eauth: str = "pam") -> str:
         """Return a new token of a user."""
         token = f"{next(self._numbers):064x}"
-        times = {"start": self.world.time.now, "expire": self.world.time.now + 1000}
+        times = {"start": self.time.now, "expire": self.time.now + 1000}
         self.tokens[token] = {"token": token, "name": user, "eauth": eauth, "perms": self.users[user], **times}
         return token
 
@@ -78,7 +69,7 @@ class Accounts:
 
 
 class Commands:
-    """A master that starts what it is told, and notes it."""
+    """A master that starts every command and records it."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -164,7 +155,7 @@ class Commands:
 
 
 class Functions:
-    """Runners and wheels that this master has."""
+    """The runners and wheel functions of this master."""
 
     async def names(self, client: str) -> list[str]:
         return {"runner": ["jobs.list_jobs", "manage.up"], "wheel": ["key.accept", "key.list_all"]}[client]
@@ -188,91 +179,94 @@ class Store:
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
         return None
 
+    async def recent(self, limit: int) -> list[dict[str, Any]]:
+        return []
+
+
+class Minions:
+    """The minions that the master knows."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def match(
+        self, tgt: str | list[str], tgt_type: str, delimiter: str = ":", *, trusted: bool = False
+    ) -> list[str]:
+        return await self._engine.match(tgt, tgt_type, delimiter)
+
+    async def keys(self) -> dict[str, str]:
+        return dict.fromkeys(MINIONS, "accepted")
+
+    async def grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
+        return {}
+
+
+class Bus:
+    """The event bus; ``engine.bus`` tells whether it is connected."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def connected(self) -> bool:
+        return self._engine.bus
+
+    async def read(self, *callbacks: Callable[..., None]) -> None:
+        await asyncio.Event().wait()
+
+    async def fire(self, tag: str, data: dict[str, Any]) -> None:
+        await self._engine.fire(tag, data)
+
 
 class Engine:
-    """All of it.
+    """The engine.
 
     :param users: auth lists by name
-    :param clock: what time it is, which moves when told unless another one is given
+    :param clock: the time; by default a clock that a test moves
     """
 
     def __init__(self, *, limits: dict[str, Any] | None = None, clock: Time | None = None, **users: list[Any]) -> None:
-        names = ("patterns_per_user", "look_back_events_per_user")
-        per_user = {name: limits[name] for name in names if limits and name in limits}
-        self.world = world = World(clock, limits=UserLimits(**per_user))
-        self.accounts = Accounts(world)
+        self.time = clock or Time()
+        self.accounts = Accounts(self.time)
         self.accounts.users = users or {"ann": ALL}
         self.sets = {"*": list(MINIONS), "web*": ["web1", "web2"], "nobody*": []}
         self.commands = Commands(self)
         self.store = Store()
         self.fired: list[tuple[str, dict[str, Any]]] = []
         self.delimiters: list[str] = []
-        """With which targets were divided."""
+        """The delimiters that targets were matched with."""
         self.bus = True
-        world.fleet.read_keys(dict.fromkeys(MINIONS, "accepted"))
-        targets = TargetSets(lambda expression: self.match(expression, "compound"), world.time)
-        watcher = JobWatcher(
-            jobs=world.book,
-            minions=world.fleet,
-            watched=lambda: [*world.job_feed.followed_jobs(), *batches_.returns.watched()],
-            publish=lambda fun, arg, names: self.commands.publish_as_master(fun, arg, {}, names),
-            answer_seconds=10,
-            clock=world.time,
-        )
-        sessions = Sessions(self.accounts, targets, world.time)
         self.batches = batching.Store(shared=False)
-        bounds, askers = Limits(**(limits or {})), Askers(world.time)
-        in_flight = {
-            limit: JobsInFlight(
-                getattr(bounds, limit), seconds=5, limit=limit, askers=askers, book=world.book, clock=world.time
-            )
-            for limit in ("jobs_in_flight", "runners_in_flight", "batch_jobs_in_flight")
-        }
-        batches_ = build_batches(
-            store=batching.Access(self.batches, "one"),
-            salt=BatchJobs(self.commands, self.store, watcher),
-            jobs=world.book,
-            sessions=sessions,
-            history=world.history,
-            in_flight=in_flight["batch_jobs_in_flight"],
-            turns=world.turns,
-            run="1",
-            keep_seconds=604_800,
-            later=world.time.later,
-            clock=world.time,
-            wall=world.time,
+        settings = Settings(
+            clients=CLIENTS,
+            history=History(events=1000, bytes=1 << 20, seconds=300),
+            limits=Limits(**{"jobs": 100, "login_failures_per_minute": 3, **(limits or {})}),
         )
-        self.rebar = world.rebar
-        self.services = Services(
-            version="0.1.0",
-            settings=Settings(clients=CLIENTS, limits=Limits(**(limits or {}))),
-            schemas=SCHEMAS,
-            sessions=sessions,
-            throttle=LoginThrottle(per_name=3, per_address=60, clock=world.time),
-            webhook_rate=Rate(10, world.time),
-            history=world.history,
-            hub=world.hub,
-            jobs=world.book,
-            minions=world.fleet,
-            job_feed=world.job_feed,
-            minion_feed=world.minion_feed,
-            visibility=world.visibility,
-            job_watcher=watcher,
-            batches=batches_,
-            jobs_in_flight=in_flight["jobs_in_flight"],
-            runners_in_flight=in_flight["runners_in_flight"],
-            loop_time=LoopTime(time.perf_counter),
-            fair_shares={name: one.turns.shares for name, one in in_flight.items()},
-            commands=self.commands,
-            answers=Answers(jobs=world.book, minions=world.fleet, clock=world.time),
-            functions=Functions(),
-            job_cache=self.store,
-            match=self.match,
-            fire=self.fire,
-            wall=world.time,
-            bus_connected=lambda: self.bus,
-        )
+        clock_ = wiring.Clock(self.time, self.time, self.time.later)
+        self.parts = wiring.build(settings, SCHEMAS, self._master(), clock_, epoch="epoch1")
+        self.services = self.parts.services
+        self.rebar = self.parts.rebar
+        self.world = World.of(self.parts, self.time)
+        self.services.minions.read_keys(dict.fromkeys(MINIONS, "accepted"))
         self.dispatcher = Dispatcher(self.services)
+
+    def _master(self) -> Master:
+        return Master(
+            user="root",
+            has_syndics=False,
+            job_seconds=10,
+            auth=self.accounts,
+            commands=lambda user_of: self.commands,
+            functions=Functions(),
+            minions=Minions(self),
+            job_cache=self.store,
+            batch_store=batching.Access(self.batches, "one"),
+            bus=Bus(self),
+            askers=Askers(self.time),
+            loop_time=LoopTime(time.perf_counter),
+            fair_shares={},
+            close=lambda: None,
+        )
 
     def set(self, **options: Any) -> None:
         """Change options of the engine."""
@@ -297,14 +291,14 @@ class Engine:
         self.world.fire(f"salt/job/{jid}/ret/{minion}", **data, **{"return": value})
 
     async def user(self, name: str = "ann") -> Talker:
-        """Somebody who has logged in."""
+        """Return a client that is logged in."""
         talker = Talker(self)
         await talker.ask("auth", token=self.accounts.give(name))
         return talker
 
 
 class Talker:
-    """One connection, and who speaks on it."""
+    """A client with one connection."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -314,13 +308,13 @@ class Talker:
         self._numbers = itertools.count(1)
 
     def send(self, message: Any) -> asyncio.Task[None] | None:
-        """Send a message, or a text that may be none; return what runs it."""
+        """Send a message, or any text; return the task that runs it."""
         text = message if isinstance(message, (str, bytes)) else json.dumps(message)
         started = self.engine.dispatcher.handle(self.connection, text)
         return None if started is None else started.task
 
     async def raw(self, message: Any) -> Any:
-        """Send a message and return its reply, just as it comes."""
+        """Send a message and return its raw reply."""
         running = self.send(message)
         if running is not None:
             await running
@@ -329,7 +323,7 @@ class Talker:
         return first
 
     def start(self, kind: str, /, **fields: Any) -> Callable[[], Any]:
-        """Send a request; return what waits for its result."""
+        """Send a request; return a coroutine function that waits for its result."""
         number = next(self._numbers)
         running = self.send({"type": kind, "id": number, **fields})
 
@@ -341,7 +335,7 @@ class Talker:
         return result
 
     async def ask(self, kind: str, /, **fields: Any) -> Any:
-        """Send a request and return its result, which is as its schema promises.
+        """Send a request and return its result, after a check against its schema.
 
         :raises Refused: the reply is an error
         """
@@ -349,7 +343,7 @@ class Talker:
 
     @property
     def frames(self) -> list[dict[str, Any]]:
-        """The frames that came so far, each as its schema promises; forget them."""
+        """Return and remove the received frames, after a check against their schemas."""
         self._frames += [checked(frame) for frame in self.client.got]
         frames, self._frames = self._frames, []
         return frames
@@ -366,7 +360,7 @@ class Talker:
 
 
 def checked(message: dict[str, Any]) -> dict[str, Any]:
-    """Return a frame or a reply with an id, if it is as its schema promises."""
+    """Return a frame or a reply with an id, after a check against its schema."""
     name = message["type"] if "subscription" in message else f"reply_{message['type']}"
     SCHEMAS.validate_frame(name, message)
     return message

@@ -1,4 +1,4 @@
-"""One request without door or master: what it may use is given, what it does is kept."""
+"""One request without protocol or master: its services are given, its effects are recorded."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.unit.core.support import Client, World
 
 
 class Asking:
-    """Somebody with an auth list, who asks for things.
+    """A user with an auth list, who sends requests.
 
-    :param world: what the engine knows
+    :param world: the core of the engine
     :param given: further services, by name
     """
 
@@ -41,7 +41,7 @@ class Asking:
         self.services = SimpleNamespace(**services)
 
     def call(self, **message: Any) -> Call:
-        """A request in Salt's words, as the dispatcher hands it to an operation."""
+        """Return a request with Salt's field names, as the dispatcher passes it to an operation."""
         return Call(self.services, self.client.connection, message, self.session)  # type: ignore[arg-type]
 
     async def _fire(self, tag: str, data: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""functions and signature answer from memory once the minion's answer is known."""
+"""functions and signature return cached answers of minions."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ async def code(talker: Talker, kind: str, **fields: Any) -> str:
 
 
 @KINDS
-async def test_a_fresh_answer_is_not_asked_for_again(kind: str, fields: dict[str, str]) -> None:
-    """The minion does not answer any more: it is busy."""
+async def test_a_fresh_answer_is_returned_without_a_request(kind: str, fields: dict[str, str]) -> None:
+    """The minion is busy and does not answer any more."""
     engine = answering()
     ann = await engine.user()
     first = await ann.ask(kind, **fields)
@@ -53,7 +53,7 @@ async def test_a_fresh_answer_is_not_asked_for_again(kind: str, fields: dict[str
 
 
 @KINDS
-async def test_an_old_answer_comes_at_once_and_is_asked_for_again(kind: str, fields: dict[str, str]) -> None:
+async def test_an_old_answer_is_returned_and_requested_again(kind: str, fields: dict[str, str]) -> None:
     """The new answer is for the next call."""
     engine = answering()
     ann = await engine.user()
@@ -70,8 +70,8 @@ async def test_an_old_answer_comes_at_once_and_is_asked_for_again(kind: str, fie
 
 
 @KINDS
-async def test_an_answer_of_long_ago_is_not_used(kind: str, fields: dict[str, str], monkeypatch: Any) -> None:
-    """Nobody knows what the minion would say now."""
+async def test_an_expired_answer_is_not_used(kind: str, fields: dict[str, str], monkeypatch: Any) -> None:
+    """The minion's answer may be different now."""
     engine = answering()
     ann = await engine.user()
     await ann.ask(kind, **fields)
@@ -87,7 +87,7 @@ async def _not_in_time(*_: Any) -> bool:
 
 
 async def test_each_minion_answers_for_itself() -> None:
-    """A module of the same name may be another one there, whatever Salt's version is."""
+    """Another minion may have another module of the same name, with any version of Salt."""
     engine = answering()
     engine.world.fleet.read_grains({"db": {"saltversion": "3008.3"}, "web1": {"saltversion": "3008.3"}})
     ann = await engine.user()
@@ -97,8 +97,8 @@ async def test_each_minion_answers_for_itself() -> None:
     assert (await ann.ask("signature", **SIGNATURE))["args"] == ["name"]
 
 
-async def test_of_several_minions_one_that_answered_is_taken() -> None:
-    """Rather than one that would have to be asked."""
+async def test_a_minion_with_a_cached_answer_is_preferred() -> None:
+    """Other minions would have to be asked."""
     engine = answering()
     ann = await engine.user()
     await ann.ask("signature", **SIGNATURE)
@@ -109,8 +109,8 @@ async def test_of_several_minions_one_that_answered_is_taken() -> None:
 
 
 @pytest.mark.parametrize("change", ["version", "key"])
-async def test_another_version_or_machine_is_asked_again(change: str) -> None:
-    """The minion was upgraded; or its key was deleted, and another machine came under its name."""
+async def test_a_changed_minion_is_asked_again(change: str) -> None:
+    """The minion was upgraded, or its key was deleted and another machine has its name."""
     engine = answering()
     fleet = engine.world.fleet
     fleet.read_grains({"db": {"saltversion": "3007.1"}})
@@ -127,8 +127,8 @@ async def test_another_version_or_machine_is_asked_again(change: str) -> None:
 
 
 @KINDS
-async def test_who_may_not_ask_learns_nothing_that_is_known(kind: str, fields: dict[str, str]) -> None:
-    """No right to ask anywhere, none to ask that minion."""
+async def test_a_cached_answer_is_hidden_without_permission(kind: str, fields: dict[str, str]) -> None:
+    """Without permission on any minion, and without permission on this minion."""
     engine = answering(ann=[".*"], bob=["test.ping"], eve=[{"web1": ["sys.*"]}])
     engine.sets["web1"] = ["web1"]
     await (await engine.user("ann")).ask(kind, **fields)
@@ -137,10 +137,8 @@ async def test_who_may_not_ask_learns_nothing_that_is_known(kind: str, fields: d
 
 
 @KINDS
-async def test_salt_itself_is_asked_for_each_user_before_a_known_answer_is_given(
-    kind: str, fields: dict[str, str]
-) -> None:
-    """Its blacklists, for one, are not known here."""
+async def test_salt_authorizes_each_user_before_a_cached_answer(kind: str, fields: dict[str, str]) -> None:
+    """The engine does not know Salt's blacklists, for example."""
     engine = answering(ann=[".*"], bob=[".*"])
     await (await engine.user("ann")).ask(kind, **fields)
     engine.commands.fault = ApiError("forbidden", "Salt does not permit this command")
@@ -150,8 +148,8 @@ async def test_salt_itself_is_asked_for_each_user_before_a_known_answer_is_given
     assert await bob.ask(kind, **fields), "the master accepted the question, so the known answer is given"
 
 
-async def test_salt_is_asked_again_though_others_keep_the_answer_fresh() -> None:
-    """What it says of a user counts for a minute, as the answer does."""
+async def test_salt_authorizes_again_though_the_answer_is_fresh() -> None:
+    """Salt's decision about a user is valid for a minute, like the answer."""
     engine = answering(ann=[".*"], bob=[".*"])
     ann, bob = await engine.user("ann"), await engine.user("bob")
     await bob.ask("functions", tgt="db")
@@ -165,21 +163,21 @@ async def test_salt_is_asked_again_though_others_keep_the_answer_fresh() -> None
 
 
 async def test_documentation_needs_its_own_permission() -> None:
-    """Whoever asked before."""
+    """Also if another user requested it before."""
     engine = answering(ann=[".*"], bob=["sys.argspec"])
     assert (await (await engine.user("ann")).ask("signature", **SIGNATURE))["doc"]
     assert (await (await engine.user("bob")).ask("signature", **SIGNATURE))["doc"] is None
     assert asked(engine)[2:] == ["sys.argspec"]
 
 
-async def test_functions_are_cut_to_what_each_user_may_run() -> None:
-    """The list that is kept is whole."""
+async def test_functions_are_limited_to_what_the_user_may_run() -> None:
+    """The cached list is complete."""
     engine = answering(ann=[".*"], bob=["sys.*", "test.*"])
     assert await (await engine.user("ann")).ask("functions", tgt="db") == ["pkg.install", "test.ping"]
     assert await (await engine.user("bob")).ask("functions", tgt="db") == ["test.ping"]
 
 
-async def test_what_is_on_its_way_is_not_asked_for_twice() -> None:
+async def test_a_request_in_flight_is_not_sent_twice() -> None:
     """Eight calls of a user are two jobs, and all are answered."""
     engine = answering()
     talkers = [await engine.user() for _ in range(8)]
@@ -188,8 +186,8 @@ async def test_what_is_on_its_way_is_not_asked_for_twice() -> None:
     assert asked(engine) == ["sys.argspec", "sys.doc"]
 
 
-async def test_an_answer_that_came_too_late_for_its_call_is_kept() -> None:
-    """As a busy minion sends it."""
+async def test_a_late_answer_is_cached() -> None:
+    """A busy minion answers late."""
     engine = answering()
     engine.commands.answers = {}
     ann = await engine.user()
@@ -221,7 +219,7 @@ async def test_the_wait_is_that_of_a_job(kind: str, monkeypatch: pytest.MonkeyPa
     assert set(waits) == {60, 3600}
 
 
-async def test_a_function_that_was_unknown_is_asked_for_again() -> None:
+async def test_an_unknown_function_is_requested_again() -> None:
     """It may have been synced meanwhile."""
     engine = answering()
     engine.commands.answers["sys.argspec"] = {}
@@ -236,23 +234,23 @@ ODD_SPECS = [{"args": "abc"}, {"args": [1, None], "defaults": 5}, {"args": ["a"]
 
 
 @pytest.mark.parametrize("answer", ODD)
-async def test_a_minion_that_answers_nonsense_is_no_fault_of_ours(answer: Any) -> None:
-    """What it says comes from another machine."""
+async def test_an_invalid_answer_of_a_minion_is_not_an_internal_error(answer: Any) -> None:
+    """The answer comes from another machine."""
     engine = answering()
     engine.commands.answers["sys.argspec"] = engine.commands.answers["sys.doc"] = answer
     assert await code(await engine.user(), "signature", **SIGNATURE) == "unknown_function"
 
 
 @pytest.mark.parametrize("spec", ODD_SPECS)
-async def test_an_odd_argspec_is_shown_as_far_as_it_goes(spec: Any) -> None:
-    """As the schema of the result promises, which the talker checks."""
+async def test_an_incomplete_argspec_is_returned(spec: Any) -> None:
+    """The talker checks it against the schema of the result."""
     engine = answering()
     engine.commands.answers["sys.argspec"] = {"pkg.install": spec}
     assert await (await engine.user()).ask("signature", **SIGNATURE)
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The least recently used answers go first, and users beyond the bound are asked about again."""
+    """The least recently used answers are dropped first, and users beyond the limit are authorized again."""
     monkeypatch.setattr(answers, "MAX_ANSWERS", 2)
     engine = answering()
     ann = await engine.user()

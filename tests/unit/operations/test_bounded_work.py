@@ -1,4 +1,4 @@
-"""What is refused costs little: lists that are too long are not looked into, and few faults are looked for."""
+"""Refusing a message costs little: long lists are not checked, and the number of faults is limited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = tuple[str, ...]
 
 
 class Watched(list[Any]):
-    """A list that counts how often its entries are looked at."""
+    """A list that counts accesses to its entries."""
 
     looks = 0
 
@@ -60,15 +60,15 @@ def refusal(name: str, message: Any) -> ApiError:
 
 
 def test_every_list_has_a_bound_or_takes_anything() -> None:
-    """The positional arguments of functions are as many as fit into a message, and nothing looks at them one by one."""
+    """Positional arguments are limited by the size of the message, and nothing checks them one by one."""
     assert {place for place, (*_, schema) in LISTS.items() if "maxItems" not in schema and "items" in schema} == set()
     assert len(LISTS) > 20
 
 
 @pytest.mark.parametrize("entry", [{}, 1, "", "\n", "good", None], ids=repr)
 @pytest.mark.parametrize("place", [place for place, (*_, schema) in LISTS.items() if "maxItems" in schema])
-def test_a_list_that_is_too_long_is_not_looked_into(place: str, entry: Any) -> None:
-    """Whatever it holds, and wherever it stands."""
+def test_entries_of_a_list_that_is_too_long_are_not_checked(place: str, entry: Any) -> None:
+    """With any content, in any place."""
     name, path, schema = LISTS[place]
     many = Watched([entry] * (schema["maxItems"] + 1))
     fault = refusal(name, {"type": name, **around(many, path)})
@@ -79,8 +79,8 @@ def test_a_list_that_is_too_long_is_not_looked_into(place: str, entry: Any) -> N
 
 @pytest.mark.parametrize("entry", [{}, 1, None], ids=repr)
 @pytest.mark.parametrize("place", [place for place, (*_, schema) in LISTS.items() if "items" in schema])
-def test_no_more_faults_are_looked_for_than_are_named(place: str, entry: Any) -> None:
-    """Of a list as long as it may be, whose entries are all wrong."""
+def test_checking_stops_at_the_maximum_number_of_faults(place: str, entry: Any) -> None:
+    """A list of the maximum length, with invalid entries only."""
     name, path, schema = LISTS[place]
     many = Watched([entry] * schema["maxItems"])
     refusal(name, {"type": name, **around(many, path)})

@@ -24,8 +24,8 @@ SYNONYMS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fields", SYNONYMS)
-async def test_both_dialects_mean_the_same(fields: dict[str, Any]) -> None:
-    """The words of the first documents, and Salt's own."""
+async def test_both_sets_of_field_names_are_equivalent(fields: dict[str, Any]) -> None:
+    """The names of the first documents, and Salt's own names."""
     engine = Engine()
     talker = await engine.user()
     started = await talker.ask("cmd", **fields)
@@ -35,7 +35,7 @@ async def test_both_dialects_mean_the_same(fields: dict[str, Any]) -> None:
 
 
 async def test_a_command_runs_with_the_clients_own_token() -> None:
-    """Salt itself decides whether they may."""
+    """Salt itself authorizes the user."""
     engine = Engine(ann=[".*"], bob=["test.ping"])
     ann, token = await engine.user("ann"), engine.accounts.give("bob")
     await ann.ask("cmd", fun="test.ping", tgt="*", token=token)
@@ -43,14 +43,14 @@ async def test_a_command_runs_with_the_clients_own_token() -> None:
 
 
 async def test_a_list_of_minions_is_a_list() -> None:
-    """Whatever kind is named by default."""
+    """With any default type."""
     engine = Engine()
     await (await engine.user()).ask("cmd", fun="test.ping", tgt=["web1", "db"])
     assert engine.commands.published[0]["tgt_type"] == "list"
 
 
 async def test_metadata_travels_with_the_job() -> None:
-    """To Salt, and into the job object."""
+    """To Salt and into the job object."""
     engine = Engine()
     talker = await engine.user()
     jid = (await talker.ask("cmd", fun="test.ping", tgt="*", metadata={"ticket": 1}))["jid"]
@@ -68,7 +68,7 @@ async def test_metadata_travels_with_the_job() -> None:
     ],
 )
 async def test_progress_makes_states_report(fun: str, kwarg: dict[str, Any], sent: dict[str, Any]) -> None:
-    """Only functions that know the argument get it, and not against the client's own word."""
+    """Only functions with this argument get it, and the client's own value wins."""
     engine = Engine()
     await (await engine.user()).ask("cmd", fun=fun, tgt="*", kwarg=kwarg, progress=True)
     assert engine.commands.published[0]["kwarg"] == sent
@@ -84,7 +84,7 @@ async def test_sync_answers_with_the_ended_job() -> None:
 
 
 async def test_sync_answers_with_what_there_is_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The job goes on, and its state says so."""
+    """The job continues, with the state `running`."""
     engine = Engine()
 
     async def at_once(*_: Any) -> bool:
@@ -95,8 +95,8 @@ async def test_sync_answers_with_what_there_is_when_the_time_is_up(monkeypatch: 
     assert (job["state"], job["done"]) == ("running", 0)
 
 
-async def test_a_job_is_its_starters_whatever_they_may_see_otherwise() -> None:
-    """Started with a token that may run it, seen by who started it."""
+async def test_users_see_the_jobs_that_they_started() -> None:
+    """Also if their permissions do not show the job otherwise."""
     engine = Engine(ann=["test.ping"], bob=["test.ping"])
     jid = (await (await engine.user("ann")).ask("cmd", fun="test.ping", tgt="*"))["jid"]
     engine.accounts.users["ann"] = ["cmd.run"]
@@ -130,7 +130,7 @@ CLIENTS: list[tuple[tuple[str, ...], str, str, bool]] = [
 
 @pytest.mark.parametrize(("clients", "kind", "mode", "allowed"), CLIENTS)
 async def test_only_enabled_clients_run(clients: tuple[str, ...], kind: str, mode: str, allowed: bool) -> None:
-    """The option names Salt's clients; nothing is sent for one that is not enabled."""
+    """The option lists Salt's clients; a client that is not enabled sends nothing."""
     engine = Engine()
     engine.commands.answers = {"test.ping": True, "manage.up": [], "key.list_all": {}}
     talker = await engine.user()
@@ -144,8 +144,8 @@ async def test_only_enabled_clients_run(clients: tuple[str, ...], kind: str, mod
 
 
 @pytest.mark.parametrize("kind", ["cmd", "runner"])
-async def test_nothing_is_started_that_nobody_could_follow(kind: str) -> None:
-    """Without the bus no return would be seen."""
+async def test_no_command_starts_without_the_bus(kind: str) -> None:
+    """Without the bus all returns would be lost."""
     engine = Engine()
     talker = await engine.user()
     engine.bus = False
@@ -154,15 +154,15 @@ async def test_nothing_is_started_that_nobody_could_follow(kind: str) -> None:
     assert (engine.commands.published, engine.commands.called) == ([], [])
 
 
-async def test_a_target_that_means_nobody_is_an_error() -> None:
-    """As Salt says it; nothing was started."""
+async def test_a_target_without_minions_is_an_error() -> None:
+    """As in Salt; nothing was started."""
     talker = await Engine().user()
     assert (await fails(talker, "cmd", fun="test.ping", tgt="nobody*")).code == "no_minions"
     assert await talker.ask("list_jobs") == []
 
 
 async def test_a_runner_starts() -> None:
-    """The reply has its jid and the beginning of its tags."""
+    """The reply has its jid and the start of its tags."""
     engine = Engine()
     started = await (await engine.user()).ask("runner", method="manage.up", args=["a"], kwargs={"b": 1})
     assert started == {"jid": "20261123150000000001", "tag": "salt/run/20261123150000000001"}
@@ -177,7 +177,7 @@ async def test_a_sync_runner_answers_with_its_return() -> None:
 
 
 async def test_a_runner_that_is_too_slow_is_named() -> None:
-    """The error has the jid, for the runner goes on."""
+    """The error has the jid, because the runner continues."""
     engine = Engine()
     talker = await engine.user()
 
@@ -190,7 +190,7 @@ async def test_a_runner_that_is_too_slow_is_named() -> None:
 
 
 async def test_a_runners_starter_sees_it() -> None:
-    """It is a job like others."""
+    """A runner is a job like others."""
     engine = Engine(ann=["@manage"], bob=["test.ping"])
     ann, bob = await engine.user("ann"), await engine.user("bob")
     jid = (await ann.ask("runner", fun="manage.up"))["jid"]
@@ -201,7 +201,7 @@ async def test_a_runners_starter_sees_it() -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 async def test_a_wheel_answers(mode: str) -> None:
-    """With its return, or where its events are."""
+    """With its return, or with the tag of its events."""
     engine = Engine()
     engine.commands.answers["key.list_all"] = {"minions": ["web1"]}
     found = await (await engine.user()).ask("wheel", fun="key.list_all", mode=mode)
@@ -209,8 +209,8 @@ async def test_a_wheel_answers(mode: str) -> None:
     assert found == ({"minions": ["web1"]} if mode == "sync" else {"jid": jid, "tag": f"salt/wheel/{jid}"})
 
 
-async def test_a_sync_request_of_a_client_that_left_ends() -> None:
-    """Nobody waits for who is gone."""
+async def test_a_sync_request_ends_when_its_client_leaves() -> None:
+    """No task waits for a client that is gone."""
     engine = Engine()
     talker = await engine.user()
     running = talker.send({"type": "cmd", "fun": "test.ping", "tgt": "*", "mode": "sync"})
@@ -229,10 +229,10 @@ async def test_a_sync_request_of_a_client_that_left_ends() -> None:
         ("wheel", {"fun": "key.accept", "kwarg": {"match": "a"}}, r'arg="[{\"match\": \"a\"}]"'),
     ],
 )
-async def test_arguments_are_written_down_where_the_operator_asked_for_that(
+async def test_arguments_are_logged_if_the_option_is_set(
     kind: str, fields: dict[str, Any], written: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of every kind of command alike."""
+    """For every kind of command."""
     caplog.set_level("INFO", "websocket_api.audit")
     engine = Engine()
     talker = await engine.user()
@@ -242,8 +242,8 @@ async def test_arguments_are_written_down_where_the_operator_asked_for_that(
     assert written in lines[-1]
 
 
-async def test_what_salts_command_line_knows_travels_with_a_publish() -> None:
-    """A delimiter and metadata go beside the load; `name=value` is sent as it is where the client means it so."""
+async def test_options_of_salts_command_line_are_sent_with_a_publish() -> None:
+    """Delimiter and metadata are fields beside the load; with `parse`, `name=value` is sent unchanged."""
     engine = Engine()
     user = await engine.user()
     await user.ask("cmd", fun="cmd.run", tgt="*", args=["cmd=id"], parse=True, delimiter="|", metadata={"a": 1})
@@ -253,8 +253,8 @@ async def test_what_salts_command_line_knows_travels_with_a_publish() -> None:
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-async def test_returners_may_be_named_only_where_the_operator_says_so(allowed: bool) -> None:
-    """A returner writes to places that only the minion's configuration knows."""
+async def test_returners_need_an_option(allowed: bool) -> None:
+    """A returner can write to any destination in the minion's configuration."""
     engine = Engine()
     engine.set(allow_ret=allowed)
     user = await engine.user()
@@ -269,8 +269,8 @@ async def test_returners_may_be_named_only_where_the_operator_says_so(allowed: b
 
 
 @pytest.mark.parametrize("kind", ["runner", "wheel"])
-async def test_full_tells_the_run_beside_its_return(kind: str) -> None:
-    """For clients that need its jid and tag as well."""
+async def test_full_returns_the_run_with_its_return(kind: str) -> None:
+    """For clients that also need its jid and tag."""
     engine = Engine()
     engine.commands.answers = {"jobs.list_jobs": {}, "key.list_all": {}}
     fun = {"runner": "jobs.list_jobs", "wheel": "key.list_all"}[kind]
@@ -290,8 +290,8 @@ async def test_an_object_with_salts_mark_is_refused(mark: Any) -> None:
     assert engine.commands.published == []
 
 
-async def test_where_salts_clients_come_arguments_are_read_as_they_read_them() -> None:
-    """On salt-api's protocol; the native one stays exact."""
+async def test_salt_api_reads_arguments_as_salts_clients_do() -> None:
+    """Only in salt-api's protocol; the native protocol is exact."""
     engine = Engine()
     talker = await engine.user()
     await talker.ask("runner", fun="state.orchestrate", arg=["a=1"])
@@ -309,8 +309,8 @@ async def test_where_salts_clients_come_arguments_are_read_as_they_read_them() -
     assert engine.commands.published[0]["arg"] == [{"__kwarg__": 1}]
 
 
-async def test_who_may_run_no_runner_learns_of_none() -> None:
-    """Whether there is one is found before Salt is asked."""
+async def test_unknown_runners_are_hidden_without_permission() -> None:
+    """The engine checks whether a runner exists before it asks Salt."""
     engine = Engine(ann=["test.ping"])
     engine.commands.unknown = {"no.such"}
     talker = await engine.user()

@@ -1,4 +1,4 @@
-"""Firing events from outside."""
+"""Firing events."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.unit.operations.support import Asking
 
 @pytest.mark.parametrize("tag", ["key\n\n\x01", "key\n", "my/tag\n\n0", "my\ttag", "my/\x7f", "my/\ud800"])
 async def test_a_tag_that_would_not_arrive_whole_is_refused(tag: str) -> None:
-    """An empty line ends a tag on the wire: ``key`` with one behind it would be the master's own event."""
+    """An empty line ends a tag on the wire: ``key`` followed by one would be the master's own event."""
     asking = Asking(World(), "@fire")
     with pytest.raises(ApiError) as caught:
         await event(asking.call(tag=tag, body={}))
     assert (caught.value.code, asking.fired) == ("bad_message", [])
 
 
-async def test_an_event_tells_who_fired_it() -> None:
-    """A reactor can tell it from those of minions."""
+async def test_an_event_has_the_user_who_fired_it() -> None:
+    """A reactor can distinguish it from events of minions."""
     asking = Asking(World(), {"@fire": ["tag:my/*"]})
     assert await event(asking.call(tag="my/täg", body={"a": 1})) is True
     assert asking.fired == [("my/täg", {"a": 1, "_user": "ann", "_eauth": "pam", "_via": "websocket_api"})]
@@ -31,15 +31,15 @@ async def test_an_event_tells_who_fired_it() -> None:
     [("salt/job/x", "forbidden"), ("key", "forbidden"), ("minion_start", "forbidden"), ("your/x", "forbidden")],
 )
 async def test_reserved_and_foreign_tags_are_refused(tag: str, code: str) -> None:
-    """What the master acts on is never fired; all else as far as ``@fire`` goes."""
+    """Events that the master acts on cannot be fired; others need ``@fire``."""
     asking = Asking(World(), {"@fire": ["tag:my/*", "tag:salt/*", "tag:key", "tag:minion_start"]})
     with pytest.raises(ApiError) as caught:
         await event(asking.call(tag=tag, body={}))
     assert (caught.value.code, asking.fired) == (code, [])
 
 
-async def test_nobody_speaks_as_a_minion() -> None:
-    """What the master took from a minion is marked so, and its ``id`` is one that the master has checked."""
+async def test_an_event_cannot_pretend_to_be_from_a_minion() -> None:
+    """The master marks events from minions, and has checked their ``id``."""
     asking = Asking(World(), "@fire")
     with pytest.raises(ApiError) as caught:
         await event(asking.call(tag="my/x", body={"cmd": "_minion_event", "id": "db-1", "data": {"alarm": True}}))
@@ -48,8 +48,8 @@ async def test_nobody_speaks_as_a_minion() -> None:
 
 
 @pytest.mark.parametrize("name", ["_user", "_eauth", "_via"])
-async def test_nobody_speaks_in_anothers_name(name: str) -> None:
-    """The engine's own fields cannot be given."""
+async def test_an_event_cannot_pretend_to_be_from_another_user(name: str) -> None:
+    """Clients cannot set the engine's own fields."""
     asking = Asking(World(), "@fire")
     with pytest.raises(ApiError) as caught:
         await event(asking.call(tag="my/x", body={name: "root"}))

@@ -1,4 +1,4 @@
-"""get_event, event, hook: the bus as clients see it."""
+"""get_event, event, hook: the bus for clients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def fails(talker: Talker, kind: str, **fields: Any) -> Refused:
 
 
 async def test_get_event_waits_for_the_next() -> None:
-    """The first call begins with what comes from then on; the result is the event's data."""
+    """The first call waits for new events; the result is the event's data."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("my/x", number=0)
@@ -35,7 +35,7 @@ async def test_get_event_waits_for_the_next() -> None:
 
 
 async def test_a_wait_ends_with_the_token_that_came_with_it() -> None:
-    """However long it lasts: a token that no connection is logged in with is looked at as well."""
+    """Also a token that no connection is logged in with is checked."""
     engine = Engine()
     token, talker = engine.accounts.give("ann"), Talker(engine)
     later = talker.start("get_event", tag="my/", wait=300, token=token)
@@ -51,7 +51,7 @@ async def test_a_wait_ends_with_the_token_that_came_with_it() -> None:
 
 
 async def test_none_is_missed_between_two_calls() -> None:
-    """The next call goes on after the last event that this connection got with the same filter."""
+    """The next call continues after the last event that this connection got with the same filter."""
     engine = Engine()
     talker = await engine.user()
     assert await talker.ask("get_event", tag="my/", wait=0) is None
@@ -73,7 +73,7 @@ async def test_each_filter_has_its_own_place() -> None:
 
 
 async def test_places_are_bounded() -> None:
-    """A client that asks with ever other filters does not fill the memory."""
+    """A client that always uses new filters does not fill the memory."""
     engine = Engine(limits={"subscriptions_per_connection": 3})
     talker = await engine.user()
     for number in range(20):
@@ -81,8 +81,8 @@ async def test_places_are_bounded() -> None:
     assert len(talker.connection.read_until) <= 4
 
 
-async def test_full_tells_tag_and_number() -> None:
-    """And the minion, of what a minion sent itself."""
+async def test_full_returns_tag_and_number() -> None:
+    """And the minion, if a minion sent the event."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("my/disk", cmd="_minion_event", id="web1", data={"free": 1})
@@ -92,7 +92,7 @@ async def test_full_tells_tag_and_number() -> None:
 
 
 async def test_get_event_shows_what_may_be_seen() -> None:
-    """What is hidden is passed over, what is cut is cut."""
+    """Hidden events are skipped, and hidden parts are removed."""
     engine = Engine(ann=[".*"], bob=WEB)
     bob = await engine.user("bob")
     await bob.ask("get_event", wait=0)
@@ -102,8 +102,8 @@ async def test_get_event_shows_what_may_be_seen() -> None:
 
 
 @pytest.mark.parametrize("since", [{"epoch": "other", "seq": 0}, {"epoch": "epoch1", "seq": 99}])
-async def test_a_position_that_cannot_be_had_is_a_gap(since: dict[str, Any]) -> None:
-    """The error names the oldest number there is."""
+async def test_a_position_outside_the_history_is_a_gap(since: dict[str, Any]) -> None:
+    """The error has the oldest number in the history."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("my/x")
@@ -113,7 +113,7 @@ async def test_a_position_that_cannot_be_had_is_a_gap(since: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("data", ["started", 17, None, [1]])
 async def test_a_minion_may_send_any_value(data: Any) -> None:
-    """Salt's own minions send a sentence when they start."""
+    """Salt's minions send a string when they start."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("salt/minion/web1/start", cmd="_minion_event", id="web1", data=data)
@@ -135,7 +135,7 @@ async def test_an_event_for_minions_is_fired_on_their_own_buses() -> None:
 
 
 async def test_an_event_is_fired_and_seen() -> None:
-    """With who fired it."""
+    """With the user who fired it."""
     engine = Engine()
     talker = await engine.user()
     await talker.ask("subscribe", subscription="event", tag="my/")
@@ -154,15 +154,15 @@ async def test_an_event_is_fired_and_seen() -> None:
     ],
 )
 async def test_a_webhook_becomes_salt_apis_event(hook: str, tag: str) -> None:
-    """Every user may hand one over; slashes at the end are dropped, as salt-api does."""
+    """Every user may send one; slashes at the end are removed, as in salt-api."""
     engine = Engine(viewer=["test.ping"])
     user = await engine.user("viewer")
     assert await user.ask("hook", hook=hook, post={"x": 1}, get={"q": "1"}, headers={"H": "v"}, body="x=1")
     assert engine.fired == [(tag, {"post": {"x": 1}, "get": {"q": "1"}, "headers": {"H": "v"}, "body": "x=1"})]
 
 
-async def test_a_webhook_of_a_stranger_is_refused_unless_the_operator_lets_strangers() -> None:
-    """Then each address may hand over ten a second."""
+async def test_a_webhook_without_a_token_needs_an_option() -> None:
+    """With the option, each address may send ten per second."""
     engine = Engine()
     stranger = Talker(engine)
     with pytest.raises(Refused) as refused:

@@ -1,4 +1,4 @@
-"""Messages made from the schemas, in both formats, to every operation: never our fault, never a broken promise."""
+"""Messages made from the schemas, in both formats, to every operation: no internal error, and only valid replies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ POOLS: dict[str, list[Any]] = {
 
 
 class Speaker:
-    """A connection in one format, with a reader of what comes back."""
+    """A connection in one format, with a reader for its replies."""
 
     def __init__(self, engine: Engine, codec: Codec) -> None:
         self.engine, self.codec, self.socket = engine, codec, Socket()
@@ -54,7 +54,7 @@ class Speaker:
         return bytes(msgpack.packb(message)) if self.codec is MSGPACK else json.dumps(message)
 
     async def send(self, data: str | bytes) -> list[Any]:
-        """Send a message and return what came back."""
+        """Send a message and return the replies."""
         started = self.engine.dispatcher.handle(self.connection, data)
         if started is not None:
             task = started.task
@@ -82,7 +82,7 @@ class Speaker:
 
 
 def check(operation: str, number: int, found: list[Any]) -> None:
-    """Fail unless there is one reply, which keeps its promise, as every frame beside it does."""
+    """Fail unless there is exactly one reply, and it and all frames match their schemas."""
     replies = [one for one in found if "subscription" not in one]
     if len(replies) == 1 and replies[0].get("error") == "bad_json":
         return  # a number or text that this format does not let pass: its id was not read
@@ -100,7 +100,7 @@ def check(operation: str, number: int, found: list[Any]) -> None:
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
 async def test_whatever_is_sent_has_an_answer_of_its_schema(operation: str, codec: Codec) -> None:
-    """And when the client has gone, nothing of its connection is left."""
+    """After the client has left, nothing of its connection is left."""
     engine = Engine(ann=[*ALL, "@fire"])
     answers = {"test.ping": True, "sys.doc": {"test.ping": "x"}, "sys.argspec": {"test.ping": {"args": ["a"]}}}
     engine.commands.answers = {**answers, "sys.list_functions": ["test.ping"], "jobs.list_jobs": {}, "key.list_all": {}}
@@ -120,8 +120,8 @@ async def test_whatever_is_sent_has_an_answer_of_its_schema(operation: str, code
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
-async def test_what_is_no_message_is_no_fault_of_ours(codec: Codec) -> None:
-    """Each gets one reply, and the connection lives on."""
+async def test_invalid_messages_are_not_internal_errors(codec: Codec) -> None:
+    """Each gets one reply, and the connection stays open."""
     speaker = Speaker(Engine(), codec)
     await speaker.log_in()
     for junk in JUNK:

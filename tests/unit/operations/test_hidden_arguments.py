@@ -1,4 +1,4 @@
-"""Secrets among the arguments of a command are hidden in every shape in which arguments are shown or logged."""
+"""Secrets in arguments are hidden wherever arguments are shown or logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARG = ["shown", PEM]
 
 
 async def started() -> tuple[Engine, Talker]:
-    """An engine whose operator asked for arguments in the audit log, and somebody who may do everything."""
+    """An engine with arguments in the audit log, and a user with all permissions."""
     engine = Engine(ann=[".*", "@runner", "@wheel"])
     engine.set(audit_args=True)
     await engine.services.batches.maintenance.tick()
@@ -40,7 +40,7 @@ def item(form: str) -> dict[str, Any]:
 
 
 def assert_hidden(shown: dict[str, Any]) -> None:
-    """Fail where a secret is shown, and where the arguments are not shown at all."""
+    """Fail if a secret is shown, or if the arguments are not shown at all."""
     for name, value in shown.items():
         text = json.dumps(value)
         assert CANARY not in text, name
@@ -49,7 +49,7 @@ def assert_hidden(shown: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("form", ["fun", "resource"])
 async def test_a_batch_shows_its_arguments_as_a_job_does(form: str) -> None:
-    """In every reply, frame and event that holds a request."""
+    """In every reply, frame and event with a request."""
     engine, ann = await started()
     world = engine.world
     batches = engine.services.batches
@@ -78,7 +78,7 @@ async def test_a_batch_shows_its_arguments_as_a_job_does(form: str) -> None:
 
 
 async def test_a_job_hides_private_keys_before_its_event_is_read() -> None:
-    """The engine knows a job from its own call first."""
+    """The engine registers a job before it reads its event."""
     engine, ann = await started()
     jid = (await ann.ask("cmd", fun="mysql.query", tgt="*", args=ARG, kwargs=KWARG))["jid"]
     await ann.ask("subscribe", subscription="job", jid=jid)
@@ -93,7 +93,7 @@ async def test_a_job_hides_private_keys_before_its_event_is_read() -> None:
 
 
 async def test_a_secret_in_a_string_that_names_it_is_hidden() -> None:
-    """Minions take such a string for a keyword argument, and salt-api's clients mean it so."""
+    """Minions and clients of salt-api read such a string as a keyword argument."""
     _, ann = await started()
     await ann.ask("cmd", fun="mysql.query", tgt="*", args=[f"password={CANARY}", "name=shown"], parse=True)
     assert_hidden({"list_jobs": await ann.ask("list_jobs")})
@@ -101,7 +101,7 @@ async def test_a_secret_in_a_string_that_names_it_is_hidden() -> None:
 
 @pytest.mark.parametrize("kind", ["cmd", "runner", "wheel"])
 async def test_the_audit_log_hides_them_too(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Though its operator asked for arguments."""
+    """Also with arguments in the log."""
     caplog.set_level("INFO", "websocket_api.audit")
     _, ann = await started()
     fun, target = ("key.accept" if kind == "wheel" else "manage.up"), ({"tgt": "*"} if kind == "cmd" else {})
@@ -118,8 +118,8 @@ async def test_the_full_return_of_a_runner_hides_them() -> None:
     assert_hidden({"full_return": told["data"]["fun_args"]})
 
 
-def test_what_is_sent_keeps_them() -> None:
-    """The copy for clients is another one, made once."""
+def test_secrets_are_sent_to_minions_unchanged() -> None:
+    """The redacted copy for clients is separate."""
     call = Call("a.b", ARG, KWARG)
     assert CANARY not in json.dumps(call.as_dict())
     assert dataclasses.asdict(call)["kwarg"] == KWARG
@@ -127,6 +127,6 @@ def test_what_is_sent_keeps_them() -> None:
 
 
 def test_arguments_without_secrets_are_shown_as_they_are() -> None:
-    """Positional objects and keywords that only look like secrets too."""
+    """Also positional objects, and keywords that only look like secrets."""
     arg, kwarg = [{"password": "a positional object"}, "a=b", "==", None], {"tokens": 1, "my_key": [2]}
     assert redact_call(arg, kwarg) == (arg, kwarg)

@@ -1,4 +1,4 @@
-"""Jobs read from the master's job cache, where Salt keeps every secret in the clear."""
+"""Jobs from the master's job cache, where Salt stores secrets unencrypted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_private_key_in_a_stored_return_is_hidden() -> None:
 
 
 def test_secrets_among_stored_arguments_are_hidden() -> None:
-    """Of a published job, and of a runner, whose keyword arguments carry no mark."""
+    """Of a published job, and of a runner, whose keyword arguments have no mark."""
     job = from_store(JID, stored("x.y", [1, {"__kwarg__": True, "password": "geheim"}], True))
     assert job.arg == [1, {"__kwarg__": True, "password": "(redacted)"}]
     runner = from_store(JID, stored("runner.x.y", [1, {"password": "geheim"}], True))
@@ -33,7 +33,7 @@ def test_secrets_among_stored_arguments_are_hidden() -> None:
 
 
 def test_secrets_of_another_masters_runner_are_hidden() -> None:
-    """In a shared job cache it is no runner of this master, and its return is its whole event."""
+    """In a shared job cache the return of another master's runner is its whole event."""
     arguments = [1, {"password": "geheim"}]
     event = {"fun": "runner.x.y", "fun_args": arguments, "return": True}
     job = from_store(JID, stored("runner.x.y", arguments, event, reported_by="a"))
@@ -41,7 +41,7 @@ def test_secrets_of_another_masters_runner_are_hidden() -> None:
     assert job.parts["a"].value["fun_args"] == [1, {"password": "(redacted)"}]
 
 
-def test_stored_returns_count_for_the_memory_of_the_book() -> None:
-    """Who reads one large old job after the other must not fill the memory unseen."""
+def test_stored_returns_count_for_the_memory_of_the_registry() -> None:
+    """Reading many large old jobs must not fill the memory."""
     assert from_store(JID, stored("x.y", [], "x" * 1000)).size > 1000
     assert from_store(JID, stored("runner.x.y", [], "x" * 1000)).size > 1000

@@ -60,7 +60,7 @@ async def test_a_job_is_shown_as_it_is_now() -> None:
 
 @pytest.mark.parametrize(("returned", "state"), [(("web1", "db"), "complete"), (("web1",), "unknown"), ((), "unknown")])
 async def test_an_old_job_is_read_from_the_job_cache(returned: tuple[str, ...], state: str) -> None:
-    """Whether those who did not return still run it, nobody knows."""
+    """Minions without a return may still run it."""
     engine = Engine()
     stored(engine, "web1", "db", returned=returned)
     job = await (await engine.user()).ask("get_job", jid=OLD)
@@ -83,8 +83,8 @@ async def test_an_old_job_is_cut_too() -> None:
     assert (set(job["minions"]), job["total"], job["tgt"], job["arg"]) == ({"web1"}, 1, None, None)
 
 
-async def test_what_a_minion_says_that_ran_shows_its_own_part_only() -> None:
-    """The function of a return is the word of who returned it."""
+async def test_a_function_reported_by_a_minion_reveals_only_its_part() -> None:
+    """The function in a return is only the minion's claim."""
     engine = Engine(ann=[".*"], bob=["test.ping"])
     stored(engine, "web1", "db", returned=("web1", "db"), reported_by="db")
     assert set((await (await engine.user("ann")).ask("get_job", jid=OLD))["minions"]) == {"web1", "db"}
@@ -93,8 +93,8 @@ async def test_what_a_minion_says_that_ran_shows_its_own_part_only() -> None:
     assert [engine.world.visibility.sees_part(bob, job, name) for name in ("web1", "db")] == [False, True]
 
 
-async def test_what_may_not_be_seen_is_not_there() -> None:
-    """The answer does not tell the one from the other."""
+async def test_a_hidden_job_is_not_found() -> None:
+    """Hidden and missing jobs get the same answer."""
     engine = Engine(ann=[".*"], bob=["cmd.run"])
     jid = await start(await engine.user("ann"))
     bob = await engine.user("bob")
@@ -138,7 +138,7 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
 
 @pytest.mark.parametrize(("fields", "numbers"), FILTERS)
 async def test_jobs_are_listed_newest_first(fields: dict[str, Any], numbers: list[int]) -> None:
-    """All filters that are given must fit; minions are left out."""
+    """All filters must match; minions are omitted."""
     talker = await jobs(Engine(ann=[".*", "@runner"], bob=["test.ping"]))
     found = await talker.ask("list_jobs", **fields)
     assert [int(job["jid"][-6:]) for job in found] == numbers
@@ -153,8 +153,8 @@ async def test_only_jobs_that_may_be_seen_are_listed() -> None:
     assert [(int(job["jid"][-6:]), job["total"]) for job in found] == [(3, 1), (1, 2)]
 
 
-async def test_salts_own_questions_are_not_listed() -> None:
-    """find_job is nothing that anybody looks for."""
+async def test_salts_own_jobs_are_not_listed() -> None:
+    """Such as find_job."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire(f"salt/job/{OLD}/new", fun="saltutil.find_job", arg=["x"], minions=["db"], user="root")
@@ -166,7 +166,7 @@ async def test_salts_own_questions_are_not_listed() -> None:
 
 @pytest.mark.parametrize(("fields", "fun"), [({}, "term_job"), ({"signal": "kill"}, "kill_job")])
 async def test_the_owner_cancels_with_the_masters_key(fields: dict[str, str], fun: str) -> None:
-    """On this job's minions that still run it, for its jid alone."""
+    """Only on minions that still run it, and only for its jid."""
     engine = Engine(ann=["test.sleep"])
     talker = await engine.user()
     jid = await start(talker, "test.sleep")
@@ -176,8 +176,8 @@ async def test_the_owner_cancels_with_the_masters_key(fields: dict[str, str], fu
     assert len(engine.commands.published) == 1
 
 
-async def test_anothers_job_is_canceled_with_ones_own_rights() -> None:
-    """On the minions that one sees; Salt decides."""
+async def test_canceling_another_users_job_needs_permission() -> None:
+    """On the minions that the user sees; Salt authorizes it."""
     engine = Engine(ann=[".*"], bob=[{"web*": ["test.*", "saltutil.term_job"]}])
     jid = await start(await engine.user("ann"))
     bob = await engine.user("bob")
@@ -192,7 +192,7 @@ async def test_anothers_job_is_canceled_with_ones_own_rights() -> None:
     )
 
 
-async def test_a_canceled_job_is_canceled_when_its_minions_say_so() -> None:
+async def test_a_job_is_canceled_when_its_minions_report_it() -> None:
     """A killed job sends no return."""
     engine = Engine()
     engine.commands.answers["saltutil.term_job"] = "Signal 15 sent"
@@ -205,8 +205,8 @@ async def test_a_canceled_job_is_canceled_when_its_minions_say_so() -> None:
     assert (await talker.ask("get_job", jid=jid))["state"] == "canceled"
 
 
-async def test_what_has_ended_cannot_be_canceled() -> None:
-    """It is a conflict, not a fault."""
+async def test_an_ended_job_cannot_be_canceled() -> None:
+    """The error is a conflict."""
     engine = Engine()
     talker = await engine.user()
     jid = await start(talker, tgt="db")
@@ -221,8 +221,8 @@ async def test_a_runner_cannot_be_canceled() -> None:
     assert (await fails(talker, "cancel", jid=jid)).code == "conflict"
 
 
-async def test_what_may_not_be_seen_cannot_be_canceled() -> None:
-    """And is not there."""
+async def test_a_hidden_job_cannot_be_canceled() -> None:
+    """It is not found."""
     engine = Engine(ann=[".*"], bob=["cmd.run"])
     jid = await start(await engine.user("ann"))
     assert (await fails(await engine.user("bob"), "cancel", jid=jid)).code == "not_found"

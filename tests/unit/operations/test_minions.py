@@ -38,14 +38,14 @@ def answering(**users: list[Any]) -> Engine:
         ([".*"], "nobody*", []),
     ],
 )
-async def test_match_tells_which_minions_are_meant(perms: list[Any], tgt: Any, found: list[str]) -> None:
-    """Of those that one may ping; nobody is sent anything."""
+async def test_match_returns_the_minions_of_a_target(perms: list[Any], tgt: Any, found: list[str]) -> None:
+    """Those that the user may ping. No command is sent."""
     engine = Engine(ann=perms)
     assert await (await engine.user()).ask("match", tgt=tgt) == found
     assert engine.commands.published == []
 
 
-async def test_match_divides_a_target_where_it_is_told() -> None:
+async def test_match_uses_the_delimiter() -> None:
     """Salt's own delimiter is a colon."""
     engine = Engine()
     ann = await engine.user()
@@ -54,8 +54,8 @@ async def test_match_divides_a_target_where_it_is_told() -> None:
     assert engine.delimiters[-2:] == [":", "|"]
 
 
-async def test_functions_of_minions_are_asked_of_one_of_them() -> None:
-    """The one that is connected; sorted, and cut to what one may run there."""
+async def test_functions_are_requested_from_one_minion() -> None:
+    """From the connected one; sorted, and limited to what the user may run."""
     engine = answering(ann=[".*"], bob=WEB)
     engine.world.fire("salt/presence/present", present=["web2"])
     assert await (await engine.user("ann")).ask("functions", tgt="*") == ["cmd.run", "test.echo", "test.ping"]
@@ -80,14 +80,14 @@ async def test_functions_of_the_master_are_cut_too(perms: list[Any], client: str
 
 
 @pytest.mark.parametrize("kind", ["functions", "signature"])
-async def test_nobody_to_ask_is_an_error(kind: str) -> None:
-    """Where the target means no minion."""
+async def test_functions_without_a_minion_is_an_error(kind: str) -> None:
+    """The target matches no minion."""
     fields = {"module": "test.ping"} if kind == "signature" else {}
     assert (await fails(await Engine().user(), kind, tgt="nobody*", **fields)).code == "no_minions"
 
 
 async def test_a_minion_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the jid, for its answer may still come."""
+    """With the jid, because its answer may still come."""
     engine = Engine()
 
     async def at_once(*_: Any) -> bool:
@@ -99,7 +99,7 @@ async def test_a_minion_that_does_not_answer_is_named(monkeypatch: pytest.Monkey
 
 
 async def test_a_signature_has_a_schema_to_build_a_form_from() -> None:
-    """Salt's own words, and a JSON Schema of the arguments by name."""
+    """Salt's argspec, and a JSON Schema of the arguments by name."""
     engine = answering()
     assert await (await engine.user()).ask("signature", module="pkg.install", tgt="db") == {
         "args": ["name", "test"],
@@ -117,7 +117,7 @@ async def test_a_signature_has_a_schema_to_build_a_form_from() -> None:
 
 
 async def test_a_signature_of_the_master() -> None:
-    """Of a runner or wheel that one may run."""
+    """Of a runner or wheel function that the user may run."""
     engine = Engine(ann=["@runner"])
     talker = await engine.user()
     found = await talker.ask("signature", module="manage.up", client="runner")
@@ -148,8 +148,8 @@ async def test_minions_are_listed_without_asking_them() -> None:
 @pytest.mark.parametrize(
     ("wanted", "grains"), [(True, {"os": "Debian", "role": "web"}), (False, None), (["role", "rack"], {"role": "web"})]
 )
-async def test_grains_come_as_far_as_they_are_asked_for(wanted: bool | list[str], grains: Any) -> None:
-    """In a list as in a subscription; what a minion has none of is left out."""
+async def test_only_requested_grains_are_returned(wanted: bool | list[str], grains: Any) -> None:
+    """In a list as in a subscription; grains that a minion does not have are omitted."""
     engine = Engine(ann=[".*"])
     engine.world.fleet.read_grains({"web1": {"os": "Debian", "role": "web"}})
     talker = await engine.user()
@@ -161,8 +161,8 @@ async def test_grains_come_as_far_as_they_are_asked_for(wanted: bool | list[str]
     assert frame["minions"]["web1"]["grains"] == grains
 
 
-async def test_minions_are_listed_as_far_as_they_may_be_seen() -> None:
-    """Also when they are asked for by name."""
+async def test_only_visible_minions_are_listed() -> None:
+    """Also if they are requested by id."""
     talker = await Engine(ann=WEB).user()
     assert [minion["id"] for minion in await talker.ask("list_minions")] == ["web1", "web2"]
     assert [minion["id"] for minion in await talker.ask("list_minions", minions=["db", "web2", "x"])] == ["web2"]

@@ -14,7 +14,7 @@ from tests.unit.operations.support import Asking
 
 
 class Accounts:
-    """Salt, which takes its time to refuse."""
+    """Salt's accounts, with a slow refusal."""
 
     asked = 0
 
@@ -25,8 +25,8 @@ class Accounts:
         raise ApiError("unauthenticated", "the login was refused")
 
 
-async def test_guesses_that_are_sent_at_once_are_counted_too() -> None:
-    """A hundred guesses on a hundred connections reach Salt no more often than one after the other."""
+async def test_simultaneous_guesses_are_counted() -> None:
+    """A hundred guesses on a hundred connections reach Salt no more often than guesses one by one."""
     world, accounts = World(), Accounts()
     throttle = LoginThrottle(per_name=10, per_address=60, clock=world.time, at_once=2)
     asking = Asking(world, throttle=throttle, sessions=accounts)

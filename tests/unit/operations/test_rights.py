@@ -1,4 +1,4 @@
-"""Rights come before targets: no answer, and no work behind it, tells of minions on which a user may run nothing."""
+"""Permissions come before targets: neither answers nor their cost reveal minions without permission."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ USERS: dict[str, list[Any]] = {
 
 
 class Salt(Engine):
-    """An engine whose master authorizes as Salt does: it matches, refuses what is not permitted, then looks for nobody.
+    """An engine whose master authorizes as Salt does: it matches, then checks permissions, then the number of minions.
 
-    ``work`` has each question to the master, with its answer left out.
+    ``work`` has each request to the master, without its answer.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ ASKED = {
 
 
 async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, list[Any]]:
-    """Return what a user is answered, with ids and times left out, and the work that it took."""
+    """Return the answer to a user, without ids and times, and the work for it."""
     engine = Salt()
     await engine.services.batches.maintenance.tick()
     talker = await engine.user(user)
@@ -116,7 +116,7 @@ async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, l
 
 
 def pairs() -> Iterator[tuple[Any, Any, str]]:
-    """Targets of which one means a minion of others, and the other means nobody."""
+    """Pairs of targets: one matches a minion without permission, the other matches none."""
     for kind in KINDS:
         yield f"{kind}:hit", f"{kind}:miss", kind
     yield ["web2"], ["gone"], "list"
@@ -126,8 +126,8 @@ def pairs() -> Iterator[tuple[Any, Any, str]]:
 
 @pytest.mark.parametrize("asked", ASKED)
 @pytest.mark.parametrize("user", USERS)
-async def test_nothing_matches_and_not_yours_are_one_answer_and_one_work(user: str, asked: str) -> None:
-    """For each kind of target; a user with no right at all is refused before anything is looked at."""
+async def test_no_minions_and_no_permission_have_the_same_answer_and_work(user: str, asked: str) -> None:
+    """For each type of target. A user without any permission is refused before anything is matched."""
     for hit, miss, kind in pairs():
         told, work = await answer(user, asked, hit, kind)
         nobody, same_work = await answer(user, asked, miss, kind)
@@ -139,8 +139,8 @@ async def test_nothing_matches_and_not_yours_are_one_answer_and_one_work(user: s
 
 
 @pytest.mark.parametrize("asked", [name for name in ASKED if "no such" not in name and "two" not in name])
-async def test_minions_of_others_do_not_change_what_data_of_minions_mean(asked: str) -> None:
-    """A target such as ``L@web1 or I@secret:a*`` must not be a question about the pillar of others."""
+async def test_hidden_minions_do_not_change_targets_by_data(asked: str) -> None:
+    """A target such as ``L@web1 or I@secret:a*`` must not reveal the pillar of other minions."""
     for kind in KINDS:
         if kind in ("glob", "pcre") and asked not in ("match", "functions", "local_batch"):
             continue  # ids alone: Salt's own answer, see below
@@ -151,31 +151,31 @@ async def test_minions_of_others_do_not_change_what_data_of_minions_mean(asked: 
 
 @pytest.mark.parametrize("asked", ["cmd", "batch", "local_async", "local"])
 @pytest.mark.parametrize("kind", ["glob", "pcre"])
-async def test_a_target_of_ids_that_means_others_too_is_refused_as_in_salt(asked: str, kind: str) -> None:
-    """The whole command, and not a part of it."""
+async def test_a_target_of_ids_with_hidden_minions_is_refused_as_in_salt(asked: str, kind: str) -> None:
+    """The whole command is refused."""
     told, _ = await answer("one", asked, f"{kind}:both", kind)
     assert (told["code"] if isinstance(told, dict) else told[0]) == "forbidden"
 
 
 @pytest.mark.parametrize("asked", ["cmd", "batch", "local_async"])
-async def test_a_list_that_names_others_is_refused_whether_or_not_they_exist(asked: str) -> None:
-    """Without a look at them."""
+async def test_a_list_with_hidden_ids_is_refused_whether_or_not_they_exist(asked: str) -> None:
+    """Without matching."""
     for names in (["web1", "web2"], ["web1", "gone"]):
         told, work = await answer("one", asked, names, "list")
         assert (told["code"] if isinstance(told, dict) else told[0], work) == ("forbidden", [])
 
 
 @pytest.mark.parametrize("asked", ["cmd", "batch"])
-async def test_users_with_a_function_everywhere_are_told_that_nothing_matches(asked: str) -> None:
-    """To them it tells nothing that they may not know."""
+async def test_users_with_permission_everywhere_get_no_minions(asked: str) -> None:
+    """This reveals nothing to them."""
     told, _ = await answer("root", asked, "glob:miss", "glob")
     assert told["code"] == "no_minions"
 
 
 @pytest.mark.parametrize("client", ["runner", "wheel"])
 @pytest.mark.parametrize("fun", ["key.accept", "manage.up", "no.such"])
-async def test_which_functions_the_master_has_is_not_looked_up_for_others(client: str, fun: str) -> None:
-    """Neither the answer nor its time tells."""
+async def test_functions_of_the_master_are_not_read_without_permission(client: str, fun: str) -> None:
+    """Neither the answer nor its time reveals it."""
     engine = Salt()
     talker = await engine.user("one")
     with pytest.raises(Refused) as caught:

@@ -19,15 +19,15 @@ async def fails(talker: Talker, **fields: Any) -> str:
 
 
 async def test_a_login_gives_the_token_and_the_connection() -> None:
-    """The default eauth counts where none is named."""
+    """The default eauth is used if the message has none."""
     talker = Talker(Engine())
     token = await talker.ask("auth", username="ann", password="right")
     assert (token["user"], token["eauth"], token["perms"]) == ("ann", "pam", [".*", "@runner", "@wheel"])
     assert (await talker.ask("whoami"))["user"] == "ann"
 
 
-async def test_a_token_is_taken_up() -> None:
-    """It need not have been made here."""
+async def test_a_client_can_log_in_with_a_token() -> None:
+    """The token may come from Salt itself."""
     engine = Engine()
     token = engine.accounts.give("ann")
     talker = Talker(engine)
@@ -35,14 +35,14 @@ async def test_a_token_is_taken_up() -> None:
 
 
 async def test_a_refused_login_leaves_the_connection_as_it_was() -> None:
-    """Who was logged in stays so."""
+    """The user stays logged in."""
     talker = await Engine(ann=[".*"], bob=["test.ping"]).user()
     assert await fails(talker, username="bob", password="wrong") == "unauthenticated"
     assert (await talker.ask("whoami"))["user"] == "ann"
 
 
-async def test_another_login_changes_whose_connection_it_is() -> None:
-    """The last one counts."""
+async def test_another_login_changes_the_user_of_the_connection() -> None:
+    """The last login counts."""
     talker = await Engine(ann=[".*"], bob=["test.ping"]).user()
     await talker.ask("auth", username="bob", password="right")
     assert (await talker.ask("whoami"))["user"] == "bob"
@@ -55,8 +55,8 @@ async def test_an_account_that_may_do_nothing_is_refused() -> None:
     assert engine.accounts.tokens == {}
 
 
-async def test_who_guesses_is_stopped() -> None:
-    """After a few failures even the right password has to wait; other names have not."""
+async def test_guessing_passwords_is_limited() -> None:
+    """After a few failures even the right password must wait; other names need not."""
     engine = Engine(ann=[".*"], bob=[".*"])
     talker = Talker(engine)
     for _ in range(3):
@@ -67,15 +67,15 @@ async def test_who_guesses_is_stopped() -> None:
     await talker.ask("auth", username="ann", password="right")
 
 
-async def test_guessing_tokens_is_stopped_too() -> None:
-    """A wrong token is a failed login."""
+async def test_guessing_tokens_is_limited() -> None:
+    """An invalid token is a failed login."""
     talker = Talker(Engine())
     codes = [await fails(talker, token="f" * 64) for _ in range(4)]
     assert codes == ["unauthenticated"] * 3 + ["too_many"]
 
 
 async def test_logout_revokes_the_token_and_closes_after_the_reply() -> None:
-    """The token is useless in Salt too."""
+    """The token is invalid in Salt too."""
     engine = Engine()
     talker = await engine.user()
     engine.services.sessions.on_end(talker.connection.end_session)
@@ -98,16 +98,16 @@ CAN: list[tuple[list[Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("perms", "can"), CAN)
-async def test_whoami_tells_what_one_may_do(perms: list[Any], can: dict[str, Any]) -> None:
-    """So that a page need not offer what would be refused."""
+async def test_whoami_returns_the_permissions(perms: list[Any], can: dict[str, Any]) -> None:
+    """So a page need not offer actions that would be refused."""
     who = await (await Engine(ann=perms).user()).ask("whoami")
     nothing: dict[str, Any] = {"all": False, "events": False, "fire": False, "jobs": False, "keys": False}
     assert who["can"] == {**nothing, **can}
     assert (who["user"], who["eauth"], who["perms"]) == ("ann", "pam", perms)
 
 
-async def test_ping_tells_the_time() -> None:
-    """And which engine answers."""
+async def test_ping_returns_the_time() -> None:
+    """And the engine's version and epoch."""
     engine = Engine()
     assert await (await engine.user()).ask("ping") == {
         "time": engine.world.time.now,
@@ -116,7 +116,7 @@ async def test_ping_tells_the_time() -> None:
     }
 
 
-async def test_describe_tells_what_there_is() -> None:
+async def test_describe_is_complete() -> None:
     """Every operation with its schema, every error, every close code, and the limits."""
     described = await (await Engine().user()).ask("describe")
     assert set(described["operations"]) == set(OPERATIONS)
@@ -125,8 +125,8 @@ async def test_describe_tells_what_there_is() -> None:
     assert described["limits"]["commands_per_connection"] == 32
 
 
-async def test_describe_is_encoded_once_for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever asks in a loop costs the sending of bytes, not the making of them."""
+async def test_describe_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends it in a loop only costs the sending of bytes."""
     engine, made = Engine(ann=[".*"], bob=["test.ping"]), []
     encode = JSON.encode
     monkeypatch.setattr(type(JSON), "encode", lambda self, value: made.append(value) or encode(value))

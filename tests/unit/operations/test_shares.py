@@ -1,4 +1,4 @@
-"""What one user has is bounded over all connections, and others are not kept from anything by it."""
+"""Each user is limited over all connections, and does not block other users."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.operations.test_batches import started
 
 
 def asked_by(engine: Engine, name: str) -> list[Share]:
-    """Return the shares that the engine's master is asked for, from now on."""
+    """Return a list that collects the shares of requests to the master."""
     found: list[Share] = []
     original = getattr(engine.commands, name)
 
@@ -25,8 +25,8 @@ def asked_by(engine: Engine, name: str) -> list[Share]:
     return found
 
 
-async def test_what_a_user_asks_for_counts_for_that_user() -> None:
-    """Whatever it is, on every connection, and the batch that is sent later, too."""
+async def test_work_is_charged_to_the_user() -> None:
+    """All work, on every connection, and also the later jobs of a batch."""
     engine = await started(ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     published, runners = asked_by(engine, "publish"), asked_by(engine, "runner")
@@ -42,8 +42,8 @@ async def test_what_a_user_asks_for_counts_for_that_user() -> None:
     assert asker() == Share("", "")
 
 
-async def test_a_token_that_is_not_known_is_looked_up_for_its_address() -> None:
-    """Nobody knows yet whose it is."""
+async def test_reading_an_unknown_token_is_charged_to_its_address() -> None:
+    """Its user is not known yet."""
     engine, found = Engine(), list[Share]()
     original = engine.accounts.token
 
@@ -61,7 +61,7 @@ async def test_a_token_that_is_not_known_is_looked_up_for_its_address() -> None:
 
 @pytest.mark.parametrize("limit", ["commands_per_user", "connections_per_user"])
 async def test_all_connections_of_a_user_count_together(limit: str) -> None:
-    """One more is refused; of another user it is not, and when one ends there is room again."""
+    """One more is refused, but not for another user. When one ends, another is allowed."""
     engine = Engine(limits={limit: 2}, ann=ALL, bob=ALL)
     first = await engine.user("ann")
     bob = await engine.user("bob")
@@ -91,7 +91,7 @@ async def test_all_connections_of_a_user_count_together(limit: str) -> None:
 
 
 async def test_a_users_batches_leave_room_for_those_of_others() -> None:
-    """Ann alone may have all that there may be; with Bob each has half."""
+    """Ann alone may use all; with Bob, each gets half."""
     engine = await started(limits={"batch_requests": 3}, ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     item = {"fun": "test.ping", "tgt": "*"}
@@ -114,7 +114,7 @@ async def test_a_users_batches_leave_room_for_those_of_others() -> None:
     ],
 )
 async def test_jobs_that_have_not_ended_are_bounded(limit: str, kind: str, what: dict[str, Any]) -> None:
-    """The next one waits until one ends, or is refused in time; another user's is not."""
+    """The next job waits until one ends, or is refused after a time; another user's job is not."""
     engine = Engine(limits={limit: 2, "master_seconds": 0.05}, ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     jids = [(await ann.ask(kind, **what))["jid"] for _ in range(2)]

@@ -1,4 +1,4 @@
-"""subscribe, unsubscribe: what is followed, as clients see it."""
+"""subscribe and unsubscribe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def types(frames: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_subscriptions_count_from_one() -> None:
-    """In each connection, whatever is followed."""
+    """On each connection, for all kinds."""
     engine = Engine()
     talker = await engine.user()
     numbers = [(await talker.ask("subscribe", subscription=kind))["subscription"] for kind in ("event", "minions")]
@@ -33,7 +33,7 @@ async def test_subscriptions_count_from_one() -> None:
     assert (await (await engine.user()).ask("subscribe", subscription="event"))["subscription"] == 1
 
 
-async def test_the_reply_says_where_it_begins() -> None:
+async def test_the_reply_has_the_start_position() -> None:
     """Events after this number are live."""
     engine = Engine()
     talker = await engine.user()
@@ -44,7 +44,7 @@ async def test_the_reply_says_where_it_begins() -> None:
 
 @pytest.mark.parametrize("kind", ["event", "job", "minions"])
 async def test_the_reply_precedes_the_first_frame(kind: str) -> None:
-    """A client knows the number before a frame of it comes."""
+    """A client knows the number before the first frame."""
     engine = Engine()
     talker = await engine.user()
     jid = (await talker.ask("cmd", fun="test.ping", tgt="*"))["jid"]
@@ -56,7 +56,7 @@ async def test_the_reply_precedes_the_first_frame(kind: str) -> None:
     assert (first.get("id"), bool(rest)) == (99, True)
 
 
-async def test_resuming_says_whether_everything_is_there() -> None:
+async def test_resuming_reports_whether_the_replay_is_complete() -> None:
     """True when nothing is missing."""
     engine = Engine()
     talker = await engine.user()
@@ -69,7 +69,7 @@ async def test_resuming_says_whether_everything_is_there() -> None:
 
 @pytest.mark.parametrize(("epoch", "seq"), [("other", 1), ("epoch1", 99)])
 async def test_another_run_is_a_gap(epoch: str, seq: int) -> None:
-    """A number of another run, or from the future, means nothing here: live from the head."""
+    """A number of another run or from the future is not valid: the stream starts with new events."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("my/x")
@@ -81,8 +81,8 @@ async def test_another_run_is_a_gap(epoch: str, seq: int) -> None:
     assert event["seq"] == 2
 
 
-async def test_what_is_forgotten_is_a_gap() -> None:
-    """Not recovered, and the frame says what is missing."""
+async def test_events_outside_the_history_are_a_gap() -> None:
+    """Not recovered, and the frame has the missing range."""
     engine = Engine()
     talker = await engine.user()
     for _ in range(3):
@@ -94,8 +94,8 @@ async def test_what_is_forgotten_is_a_gap() -> None:
     assert (gap["reason"], gap["from"], gap["to"]) == ("history", 2, 3)
 
 
-async def test_who_resumes_across_a_lost_bus_has_not_recovered_everything() -> None:
-    """All that was read is replayed, but something may be missing: the reply says so, the gap says where."""
+async def test_resuming_across_a_lost_bus_is_not_recovered() -> None:
+    """All events that were read are replayed, but some may be missing: the reply and the gap report it."""
     engine = Engine()
     talker = await engine.user()
     engine.world.fire("my/x")
@@ -114,8 +114,8 @@ async def test_who_resumes_across_a_lost_bus_has_not_recovered_everything() -> N
     assert (await talker.ask("get_event", since=since, full=True))["tag"] == "my/x"
 
 
-async def test_every_kind_of_frame_is_as_promised() -> None:
-    """Events, bundles, jobs, minions, gaps and bookmarks, whole and cut."""
+async def test_every_frame_matches_its_schema() -> None:
+    """Events, bundles, jobs, minions, gaps and bookmarks, complete and limited."""
     engine = Engine(ann=[".*", "@runner", "@wheel"], bob=WEB)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     for talker in (ann, bob):
@@ -144,8 +144,8 @@ async def test_every_kind_of_frame_is_as_promised() -> None:
     assert set(types(bob.frames)) == seen
 
 
-async def test_some_jobs_are_followed_by_the_other_word_too() -> None:
-    """``jobs`` is what the first document calls the stream."""
+async def test_jobs_is_an_alias_of_job() -> None:
+    """The first document calls the stream ``jobs``."""
     engine = Engine(ann=[".*"])
     ann = await engine.user("ann")
     first, second = [(await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"] for _ in range(2)]
@@ -157,8 +157,8 @@ async def test_some_jobs_are_followed_by_the_other_word_too() -> None:
 @pytest.mark.parametrize(
     "wanted", [{"subscription": "job", "jid": "*"}, {"subscription": "job"}, {"subscription": "jobs"}], ids=repr
 )
-async def test_all_jobs_are_followed_by_a_star_or_without_jid(wanted: dict[str, str]) -> None:
-    """Those that are known, whole, and those that come; each cut to what the user may see."""
+async def test_a_star_or_no_jid_subscribes_to_all_jobs(wanted: dict[str, str]) -> None:
+    """Known jobs and new ones, each limited to what the user may see."""
     engine = Engine(ann=[".*"], bob=WEB)
     ann, bob = await engine.user("ann"), await engine.user("bob")
     first = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
@@ -175,7 +175,7 @@ async def test_all_jobs_are_followed_by_a_star_or_without_jid(wanted: dict[str, 
 
 
 async def test_subscriptions_are_bounded() -> None:
-    """Each costs a decision at every event; an ended one makes room."""
+    """Each one costs a decision at every event. When one ends, another is allowed."""
     engine = Engine(limits={"subscriptions_per_connection": 2})
     talker = await engine.user()
     for _ in range(2):
@@ -186,8 +186,8 @@ async def test_subscriptions_are_bounded() -> None:
     assert (await talker.ask("subscribe", subscription="event"))["subscription"] == 3
 
 
-async def test_a_job_that_may_not_be_seen_cannot_be_followed() -> None:
-    """Nor one that there is not; the answer is the same."""
+async def test_a_hidden_job_cannot_be_subscribed_to() -> None:
+    """A missing job gets the same answer."""
     engine = Engine(ann=[".*"], bob=["cmd.run"])
     ann, bob = await engine.user("ann"), await engine.user("bob")
     jid = (await ann.ask("cmd", fun="test.ping", tgt="*"))["jid"]
@@ -202,8 +202,8 @@ async def test_a_wrong_regular_expression_is_refused() -> None:
     assert (fault.code, fault.error["details"][0]["path"]) == ("bad_message", "/tag/1")
 
 
-async def test_a_subscription_belongs_to_the_token_it_was_made_with() -> None:
-    """When that ends it ends, and says so; the connection of somebody else lives on."""
+async def test_a_subscription_ends_with_its_token() -> None:
+    """It gets a frame with the reason; the connection of another user stays open."""
     engine = Engine(ann=[".*"], bob=["@events"])
     ann, token = await engine.user("ann"), engine.accounts.give("bob")
     engine.services.sessions.on_end(ann.connection.end_session)
@@ -218,8 +218,8 @@ async def test_a_subscription_belongs_to_the_token_it_was_made_with() -> None:
 # unsubscribe
 
 
-async def test_after_unsubscribe_nothing_comes() -> None:
-    """The reply is the last word."""
+async def test_no_frame_follows_unsubscribe() -> None:
+    """The reply is the last message."""
     engine = Engine()
     talker = await engine.user()
     await talker.ask("subscribe", subscription="event")
@@ -228,8 +228,8 @@ async def test_after_unsubscribe_nothing_comes() -> None:
     assert talker.frames == []
 
 
-async def test_what_is_not_there_cannot_be_ended() -> None:
-    """Nor twice, nor another connection's."""
+async def test_an_unknown_subscription_cannot_be_ended() -> None:
+    """Also not twice, and not on another connection."""
     engine = Engine()
     talker, other = await engine.user(), await engine.user()
     await other.ask("subscribe", subscription="event")

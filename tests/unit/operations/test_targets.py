@@ -1,4 +1,4 @@
-"""One reading of targets, whatever they are the target of."""
+"""How targets are read, in all operations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.errors import ApiError
-from websocket_api.operations.targets import MOST_NAMES, asked_about, target
+from websocket_api.operations.targets import MAX_IDS, target, without_unknown
 
 from tests.unit.operations.engine import Engine, Refused
 from tests.unit.operations.test_batches import run, started
@@ -26,14 +26,14 @@ from tests.unit.operations.test_batches import run, started
         ({"tgt": "db,web1,db", "tgt_type": "list"}, (["db", "web1"], "list")),
     ],
 )
-def test_a_string_of_the_kind_list_holds_ids_with_commas(message: dict[str, Any], read: tuple[Any, str]) -> None:
+def test_a_string_of_type_list_has_ids_with_commas(message: dict[str, Any], read: tuple[Any, str]) -> None:
     """As in Salt."""
     assert target(message) == read
 
 
-@pytest.mark.parametrize("text", [",", " , ", "web1,a/b", "x" * 256, ",".join(f"m{n}" for n in range(MOST_NAMES + 1))])
-def test_what_could_be_no_list_of_ids_is_no_string_of_them(text: str) -> None:
-    """No more than the schema lets a list be."""
+@pytest.mark.parametrize("text", [",", " , ", "web1,a/b", "x" * 256, ",".join(f"m{n}" for n in range(MAX_IDS + 1))])
+def test_invalid_strings_of_type_list_are_refused(text: str) -> None:
+    """A string allows no more than the schema allows a list."""
     with pytest.raises(ApiError) as refused:
         target({"tgt": text, "tgt_type": "list"})
     assert (refused.value.code, refused.value.details[0]["path"]) == ("bad_message", "/tgt")
@@ -51,25 +51,25 @@ WITH_TARGET: list[tuple[str, dict[str, Any]]] = [
 
 
 async def asked(engine: Engine, kind: str, fields: dict[str, Any]) -> Any:
-    """Ask for an operation with a target."""
+    """Run an operation with a target."""
     ann = await engine.user()
     return await ann.ask(kind, **({"batch": [fields]} if kind == "batch" else fields))
 
 
 @pytest.mark.parametrize("tgt_type", ["glob", "pcre", "grain", "grain_pcre", "pillar", "nodegroup", "range", "ipcidr"])
 @pytest.mark.parametrize(("kind", "fields"), WITH_TARGET, ids=[kind for kind, _ in WITH_TARGET])
-async def test_a_list_of_another_kind_is_refused(kind: str, fields: dict[str, Any], tgt_type: str) -> None:
-    """What a client states is honoured or refused: such a list means nobody to Salt."""
+async def test_a_list_of_another_type_is_refused(kind: str, fields: dict[str, Any], tgt_type: str) -> None:
+    """The client's type is used or refused: in Salt such a list matches no minion."""
     engine = await started()
-    with pytest.raises(Refused, match="can only be list or compound") as refused:
+    with pytest.raises(Refused, match="must be list or compound") as refused:
         await asked(engine, kind, {**fields, "tgt": ["web1", "db"], "tgt_type": tgt_type})
     assert refused.value.code == "bad_message"
     assert engine.commands.published == []
 
 
 @pytest.mark.parametrize(("kind", "fields"), [pair for pair in WITH_TARGET if pair[0] in ("cmd", "match", "event")])
-async def test_a_list_of_the_kind_compound_holds_words(kind: str, fields: dict[str, Any]) -> None:
-    """Whatever letters are in them; no operation takes them for ids."""
+async def test_a_list_of_type_compound_has_words(kind: str, fields: dict[str, Any]) -> None:
+    """With any content; no operation reads them as ids."""
     engine = Engine()
     engine.sets["G@roles:web/a and not db"] = ["web1"]
     words = {"tgt": ["G@roles:web/a", "and", "not", "db"], "tgt_type": "compound"}
@@ -82,16 +82,16 @@ async def test_a_list_of_the_kind_compound_holds_words(kind: str, fields: dict[s
         ]
 
 
-async def test_a_batch_takes_a_list_of_the_kind_compound_too() -> None:
-    """Each minion that the words mean becomes a request."""
+async def test_a_batch_accepts_a_list_of_type_compound() -> None:
+    """Each matched minion becomes a request."""
     engine = await started()
     engine.sets["web1 or db"] = ["web1", "db"]
     made = await asked(engine, "batch", {"fun": "test.ping", "tgt": ["web1", "or", "db"], "tgt_type": "compound"})
     assert made["total_count"] == 2
 
 
-async def test_a_batch_reads_it_so() -> None:
-    """And not letter by letter."""
+async def test_a_batch_reads_a_string_of_type_list() -> None:
+    """Not letter by letter."""
     engine = await started()
     ann = await engine.user()
     item = {"fun": "test.ping", "tgt": "web1, db,gone", "tgt_type": "list"}
@@ -101,7 +101,7 @@ async def test_a_batch_reads_it_so() -> None:
     assert [sent["tgt"] for sent in engine.commands.published] == [["web1", "db"]]
 
 
-async def test_a_batch_tells_where_a_wrong_one_stands() -> None:
+async def test_a_batch_reports_the_place_of_a_wrong_target() -> None:
     """Among the other faults."""
     engine = await started()
     ann = await engine.user()
@@ -111,8 +111,8 @@ async def test_a_batch_tells_where_a_wrong_one_stands() -> None:
     assert [fault["path"] for fault in refused.value.error["details"]] == ["/batch/1/tgt"]
 
 
-async def test_cmd_match_and_event_read_it_so() -> None:
-    """Each by the same helper."""
+async def test_cmd_match_and_event_read_a_string_of_type_list() -> None:
+    """All use the same function."""
     engine = Engine()
     ann = await engine.user()
     named = {"tgt": "web1, db", "tgt_type": "list"}
@@ -123,23 +123,23 @@ async def test_cmd_match_and_event_read_it_so() -> None:
 
 
 def fleet(number: int, **others: str) -> MinionRegistry:
-    """Return a fleet of so many minions with an accepted key, and others with other ones."""
+    """Return a registry with so many accepted minions, and others in other states."""
     made = MinionRegistry(lambda: 0.0)
     made.read_keys({f"m{n}": "accepted" for n in range(number)} | others)
     return made
 
 
-def test_many_ids_that_nobody_knows_are_not_asked_about() -> None:
-    """The master looks for each of them for long; a few may have been accepted just now."""
+def test_most_unknown_ids_are_not_sent_to_the_master() -> None:
+    """Each one costs the master much time; a few may have been accepted a moment ago."""
     named = ["m0", *(f"x{n:05}" for n in range(10_000)), "pending", "m1"]
-    asked, dropped = asked_about(fleet(2000, pending="pending"), named, "list")
+    asked, dropped = without_unknown(fleet(2000, pending="pending"), named, "list")
     assert asked == ["m0", "x00000", "x00001", "m1"]
     assert dropped == sorted(["pending", *(f"x{n:05}" for n in range(2, 10_000))])
 
 
-def test_a_small_fleet_is_asked_about_few_as_well() -> None:
-    """A thousand would take its master two seconds, whoever else waits."""
-    asked, dropped = asked_about(fleet(2), ["m0", *(f"x{n:05}" for n in range(3000))], "list")
+def test_few_unknown_ids_are_sent_with_few_minions() -> None:
+    """A thousand would take the master two seconds, while others wait."""
+    asked, dropped = without_unknown(fleet(2), ["m0", *(f"x{n:05}" for n in range(3000))], "list")
     assert asked == ["m0", *(f"x{n:05}" for n in range(20))]
     assert len(dropped) == 2980
 
@@ -155,21 +155,21 @@ def test_a_small_fleet_is_asked_about_few_as_well() -> None:
         (2000, "x" * 300, "glob"),
     ],
 )
-def test_all_else_is_asked_about_as_it_is(minions: int, tgt: Any, tgt_type: str) -> None:
-    """A few are quickly looked for, and what is known costs little."""
-    assert asked_about(fleet(minions), tgt, tgt_type) == (tgt, [])
+def test_other_targets_are_sent_unchanged(minions: int, tgt: Any, tgt_type: str) -> None:
+    """A few unknown ids are cheap, and so are known ids."""
+    assert without_unknown(fleet(minions), tgt, tgt_type) == (tgt, [])
 
 
 def test_lists_in_a_compound_target_are_read_too() -> None:
     """All of them together."""
     words = ["L@" + ",".join(f"x{n}" for n in range(15)), "or", "L@" + ",".join(f"y{n}" for n in range(15)) + ",m1"]
-    asked, dropped = asked_about(fleet(200), " ".join([*words, "and", "L@" + "z1,z2"]), "compound")
+    asked, dropped = without_unknown(fleet(200), " ".join([*words, "and", "L@" + "z1,z2"]), "compound")
     assert asked == f"{words[0]} or L@y0,y1,y2,y3,y4,m1 and L@,"
     assert len(dropped) == 12
 
 
-async def test_what_was_not_asked_about_is_missing() -> None:
-    """As the master says it of the others."""
+async def test_removed_ids_are_reported_as_missing() -> None:
+    """Like the other missing ids, which the master reports."""
     engine = Engine()
     engine.world.fleet.read_keys({f"m{n}": "accepted" for n in range(20_000)} | {"web1": "accepted"})
     talker = await engine.user()

@@ -1,4 +1,4 @@
-"""Asking for much, and asking for what one may not know."""
+"""Large requests, and requests for hidden things."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.operations.support import Asking
 
 @pytest.mark.parametrize("listed", [jobs.list_jobs, fleet.list_minions])
 async def test_a_long_list_is_gone_through_in_turns(listed: Any) -> None:
-    """Thousands of jobs or minions that may not be seen hold nobody else up; a client that leaves ends it."""
+    """Thousands of hidden jobs or minions do not block others; the work ends when the client leaves."""
     world = World()
     for number in range(500):
         jid = str(20261123120000000000 + number)
@@ -39,7 +39,7 @@ async def test_a_long_list_is_gone_through_in_turns(listed: Any) -> None:
 
 
 async def test_a_list_that_is_too_large_is_refused_before_it_is_made() -> None:
-    """To encode the grains of thousands of minions would hold everybody up."""
+    """Encoding the grains of thousands of minions would block all others."""
     world = World()
     world.fleet.read_keys({f"m{number}": "accepted" for number in range(100)})
     world.fleet.read_grains({f"m{number}": {"x": "y" * 100_000} for number in range(100)})
@@ -61,8 +61,8 @@ async def matched(*_: Any) -> list[str]:
         ([{"mail": ["sys.*"]}], "no_minions"),
     ],
 )
-async def test_a_target_tells_nothing_to_who_may_not_ask(auth_list: list[Any], code: str) -> None:
-    """Whether it matches anything is the same to them."""
+async def test_a_target_reveals_nothing_without_permission(auth_list: list[Any], code: str) -> None:
+    """The answer is the same with and without matches."""
     for answer in (matched, lambda *_: asyncio.sleep(0, [])):
         asking = Asking(World(), *auth_list, match=answer)
         with pytest.raises(ApiError) as caught:
@@ -70,8 +70,8 @@ async def test_a_target_tells_nothing_to_who_may_not_ask(auth_list: list[Any], c
         assert caught.value.code == code
 
 
-async def test_of_a_target_one_is_asked_whom_the_user_may_ask() -> None:
-    """Though others of it may be livelier."""
+async def test_only_minions_with_permission_are_asked() -> None:
+    """Also if another minion would be preferred."""
     world = World()
     world.targets.sets["web*"] = {"web1"}
     asking = Asking(world, {"web*": ["sys.*"]}, match=matched)

@@ -1,4 +1,4 @@
-"""What one user may have at once: each kind is bounded over all connections, for this user alone, and given back."""
+"""Limits per user: each counts all connections of this user only, and is released afterwards."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def refused(talker: Talker, limit: str, kind: str, **fields: Any) -> None:
 
 @pytest.mark.parametrize("fields", WAITING)
 async def test_waits_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
-    """By their patterns; another user waits all the same, and nothing is left when the clients have gone."""
+    """By their patterns; another user can still wait, and nothing is left after the clients have gone."""
     engine = Engine(limits={"patterns_per_user": 1}, **USERS)
     engine.world.fire("other/x")
     one, two, other = await engine.user(), await engine.user(), await engine.user("bob")
@@ -74,7 +74,7 @@ async def test_waits_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("fields", FOLLOWING)
 async def test_subscriptions_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
-    """Over all connections; one that ended makes room, and nothing is left when the clients have gone."""
+    """On all connections; when one ends, another is allowed, and nothing is left after the clients have gone."""
     engine = Engine(limits={"subscriptions_per_user": 2}, **USERS)
     engine.world.publish("web1", user="ann")
     one, two, other = await engine.user(), await engine.user(), await engine.user("bob")
@@ -110,7 +110,7 @@ async def test_patterns_are_bounded_and_equal_filters_count_once() -> None:
 
 
 async def test_look_backs_are_bounded_queued_and_end_with_their_client() -> None:
-    """Another user's look-back is done while the first user's wait; when that one leaves, no work is left."""
+    """Another user's query runs while the first user's queries wait; when the first one leaves, no work is left."""
     engine = Engine(limits={"look_back_events_per_user": 5500}, **USERS)
     for number in range(900):
         engine.world.fire("other/x", a=number)
@@ -138,8 +138,8 @@ async def test_look_backs_are_bounded_queued_and_end_with_their_client() -> None
 
 
 @pytest.mark.parametrize("match_type", ["startswith", "find", "regex"])
-async def test_a_wait_goes_on_where_a_look_back_ended(match_type: str) -> None:
-    """Nothing is missed between the two, however slowly the history was gone through."""
+async def test_a_wait_continues_where_the_history_query_ended(match_type: str) -> None:
+    """No event is missed in between, however slow the query was."""
     engine = Engine(**USERS)
     for number in range(200):
         engine.world.fire("other/x", a=number)
@@ -160,7 +160,7 @@ async def test_a_wait_goes_on_where_a_look_back_ended(match_type: str) -> None:
 
 
 async def test_equal_waits_share_one_decision(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many wait with the same filter, an event is looked at once for all of them."""
+    """An event is examined once for all waits with the same filter."""
     engine = Engine(**USERS)
     talkers = [await engine.user() for _ in range(5)]
     for talker in talkers:
@@ -178,7 +178,7 @@ async def test_equal_waits_share_one_decision(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def test_a_wait_sees_with_the_permissions_of_the_moment() -> None:
-    """They may be others than when it began."""
+    """They may have changed since its start."""
     engine = Engine(ann=[{"@events": ["tag:my/*"]}])
     talker = await engine.user()
     later = talker.start("get_event", wait=5)

@@ -277,3 +277,4 @@ async def listening_house(context: ssl.SSLContext | None = None, **limits: Any) 
         yield House(engine, clients, server, sock.getsockname()[1])
     finally:
         server.stop()
+        await engine.services.batches.stop()

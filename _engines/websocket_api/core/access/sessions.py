@@ -199,7 +199,7 @@ class Sessions:
         if session.ended is None and session.expire <= self._clock():
             self._end(session, _expired())
         if session.ended is not None:
-            raise session.ended.anew()
+            raise session.ended.copy()
 
     async def revoke(self, session: Session, then: Callable[[Callable[[], None]], None] | None = None) -> None:
         """End a session and its token in Salt.

@@ -92,7 +92,7 @@ class Wait:
         """Return whether the session is valid; if not, fail. The token may have come with this request alone."""
         ended = self.session.ended
         if ended is not None:
-            self.fail(ended.anew())
+            self.fail(ended.copy())
         return ended is None
 
     def _look_back(self) -> Iterator[None]:

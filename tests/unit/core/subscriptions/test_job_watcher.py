@@ -267,7 +267,7 @@ async def test_waiting_ends_when_the_time_is_up() -> None:
     assert (connection.waits, on.watcher._waiters) == (set(), {})
 
 
-async def test_nobody_waits_for_a_connection_that_is_gone() -> None:
+async def test_no_request_waits_after_its_connection_closed() -> None:
     """What a request waits for fails when its client has left."""
     on = Watched("a")
     connection = Client().connection

@@ -86,7 +86,7 @@ def test_a_regular_expression_counts_by_its_size() -> None:
     """``patterns_per_user`` bounds the work of all filters, so large expressions count more."""
     made = filters.make({"tag": r"^salt/job/\d{20}/ret/web\d+$", "match_type": "regex", "fun": "test.*"})
     assert made.expressions is not None
-    assert made.expressions.instructions == 34  # as docs/options.md says
+    assert made.expressions.instructions == 34  # as docs/configuration.md says
     assert made.weight == 4 + 1
     assert INSTRUCTIONS_PER_PATTERN == 10
 

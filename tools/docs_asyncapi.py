@@ -1,7 +1,7 @@
-"""The native door as an AsyncAPI 3 document, made from the schema files and the tables of errors.
+"""The native protocol as an AsyncAPI 3 document, made from the schema files and the tables of errors.
 
-See https://www.asyncapi.com/docs/reference/specification/v3.0.0. Its schemas are of draft 7 and a little more, and its
-``$ref`` takes no neighbours, so what our files say in draft 2020-12 is inlined and put in the older words.
+See https://www.asyncapi.com/docs/reference/specification/v3.0.0. AsyncAPI uses JSON Schema draft 7, and its ``$ref``
+allows no other keywords beside it. So references are inlined, and keywords of draft 2020-12 become those of draft 7.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..core.delivery.codecs import CODECS
-from ..errors import CLOSE_CODES, ERRORS
-from .dialect import Schema
-from .schemas import Schemas
+from websocket_api.contract.dialect import Schema
+from websocket_api.contract.schemas import Schemas
+from websocket_api.core.delivery.codecs import CODECS
+from websocket_api.errors import CLOSE_CODES, ERRORS
 
 VERSION = "3.0.0"
 CHANNEL = "native"
 _SERVERS = {"plain": "ws", "tls": "wss"}
 _CONTENT_TYPES = {"salt.v1.json": "application/json", "salt.v1.msgpack": "application/vnd.msgpack"}
 _APART = frozenset({"$id", "$schema", "$defs", "examples", "title", "description"})
-"""What a message says in other places than its payload."""
+"""Keywords that do not belong into the payload of a message."""
 _DATA = frozenset({"examples", "default", "const", "enum"})
-"""Keywords whose values are no schemas."""
+"""Keywords whose values are not schemas."""
 _CHANNEL_PROSE = (
-    "A websocket on `/` or, the same, on `/ws`. It offers one of the subprotocols under `x-subprotocols`, or none, "
-    "which means the first; the payloads are the same objects in each. A client sends a message with the `id` of its "
-    "choice and gets a reply with that `id` (a message whose name here ends in `.result`, or `error`); to one without "
-    "`id` the reply is bare (`.bare`, or `error.bare`). Replies come in any order. What holds a `subscription` is a "
-    "frame of that subscription and no reply. `x-errors` says what the codes of errors mean, `x-close-codes` why a "
-    "connection was closed."
+    "A websocket on `/` or `/ws`, which are the same. The client offers one of the subprotocols under "
+    "`x-subprotocols`; without an offer the first one is used. The payloads are the same objects in each. A client "
+    "sends a message with an `id` of its choice, and gets a reply with that `id` (a message whose name here ends in "
+    "`.result`, or `error`). The reply to a message without `id` is bare (`.bare`, or `error.bare`). Replies come in "
+    "any order. A message with `subscription` is a frame of that subscription and not a reply. `x-errors` lists the "
+    "codes of errors, `x-close-codes` the reasons why a connection is closed."
 )
 
 
@@ -37,7 +37,7 @@ def document(schemas: Schemas) -> dict[str, Any]:
     return {
         "asyncapi": VERSION,
         "info": {
-            "title": "websocket_api: the native door",
+            "title": "websocket_api: the native protocol",
             "version": schemas.version,
             "description": "A live API for a Salt master over a websocket: run commands, follow jobs and events.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
@@ -69,7 +69,7 @@ def _server(protocol: str) -> dict[str, Any]:
         "variables": {
             "host": {
                 "default": "127.0.0.1:8000",
-                "description": "Address and port that the engine listens on, or those of the proxy before it.",
+                "description": "Address and port of the engine, or of the proxy in front of it.",
             }
         },
         "security": [_reference("components", "securitySchemes", name) for name in _security()],
@@ -80,15 +80,20 @@ def _security() -> dict[str, Any]:
     return {
         "message": {
             "type": "userPassword",
-            "description": "The message `auth`, as the first one on the connection. It takes a token too.",
+            "description": "The message `auth`, as the first one on the connection. It accepts a token too.",
         },
         "bearer": {"type": "http", "scheme": "bearer", "description": "A Salt token with the handshake."},
-        "header": {"type": "httpApiKey", "in": "header", "name": "X-Auth-Token", "description": "Likewise."},
+        "header": {
+            "type": "httpApiKey",
+            "in": "header",
+            "name": "X-Auth-Token",
+            "description": "A Salt token with the handshake.",
+        },
         "cookie": {
             "type": "httpApiKey",
             "in": "cookie",
             "name": "session_id",
-            "description": "Likewise, from pages of the server itself or of an origin that it lists.",
+            "description": "The same token. The page must come from the server itself or from a listed origin.",
         },
     }
 
@@ -96,7 +101,7 @@ def _security() -> dict[str, Any]:
 def _channel(schemas: Schemas) -> dict[str, Any]:
     return {
         "address": "/",
-        "title": "The native door",
+        "title": "The native protocol",
         "description": _CHANNEL_PROSE,
         "messages": dict(_every_message(schemas)),
         "bindings": {
@@ -107,7 +112,7 @@ def _channel(schemas: Schemas) -> dict[str, Any]:
                     "properties": {
                         "Sec-WebSocket-Protocol": {
                             "enum": list(CODECS),
-                            "description": "The subprotocol; without it the first one is spoken.",
+                            "description": "The subprotocol. Without this header the first one is used.",
                         }
                     },
                 },
@@ -130,7 +135,7 @@ def _channel(schemas: Schemas) -> dict[str, Any]:
 
 
 def _request(name: str, schema: Schema) -> dict[str, Any]:
-    """Return an operation: the server receives a message, and replies."""
+    """Return an operation: the server receives a message and replies."""
     return {
         "action": "receive",
         "title": schema["title"],
@@ -145,7 +150,7 @@ def _request(name: str, schema: Schema) -> dict[str, Any]:
 
 
 def _every_message(schemas: Schemas) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yield each message of the channel by the name that the operations call it by."""
+    """Yield each message of the channel with its name."""
     envelope, failed = schemas.frames["reply_result"], schemas.frames["reply_error"]
     correlated = {"correlationId": {"location": "$message.payload#/id", "description": "The `id` of the request."}}
     for name, schema in schemas.operations.items():
@@ -167,7 +172,7 @@ def _every_message(schemas: Schemas) -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def _frames(schemas: Schemas) -> list[tuple[str, Schema]]:
-    """Return what is sent without being a reply."""
+    """Return the frames that are not replies."""
     return [(name, frame) for name, frame in schemas.frames.items() if "subscription" in frame["properties"]]
 
 
@@ -181,7 +186,10 @@ def _message(schema: Schema) -> dict[str, Any]:
 
 
 def _with_codes(schema: Schema, *path: str) -> Schema:
-    """Return the schema with every code of an error named where ``path`` leads to the code's property."""
+    """Return the schema with all error codes listed.
+
+    :param path: the properties that lead to the code
+    """
     name, *rest = path
     inner = schema["properties"][name]
     inner = _with_codes(inner, *rest) if rest else {**inner, "enum": list(ERRORS)}
@@ -197,7 +205,7 @@ def _reference(*path: str) -> dict[str, str]:
 
 
 def draft7(schema: Any) -> Any:
-    """Return a schema of draft 2020-12, which holds no references, in the words of draft 7 (AsyncAPI's own)."""
+    """Return a schema of draft 2020-12 as one of draft 7. It must not contain references."""
     if isinstance(schema, list):
         return [draft7(item) for item in schema]
     if not isinstance(schema, dict):
@@ -216,7 +224,7 @@ def draft7(schema: Any) -> Any:
 
 
 def _closed(schema: Schema) -> Schema:
-    """Return a schema that adds properties to those of ``allOf`` and allows no others, as one that names them all."""
+    """Return one schema with all properties, for one that adds properties to ``allOf`` and allows no others."""
     parts = [*schema["allOf"], {key: value for key, value in schema.items() if key != "allOf"}]
     whole = {keyword: value for part in parts for keyword, value in part.items() if keyword != "unevaluatedProperties"}
     properties = {name: value for part in parts for name, value in part.get("properties", {}).items()}

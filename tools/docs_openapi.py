@@ -1,6 +1,6 @@
-"""The HTTP door as an OpenAPI 3.1 document, made from ``schemas/http.json`` and the table of errors.
+"""The HTTP paths as an OpenAPI 3.1 document, made from ``schemas/http.json`` and the table of errors.
 
-See https://spec.openapis.org/oas/v3.1.0. Its schemas are those of JSON Schema 2020-12, as ours are.
+See https://spec.openapis.org/oas/v3.1.0. OpenAPI 3.1 uses JSON Schema draft 2020-12, as the schema files do.
 """
 
 from __future__ import annotations
@@ -10,44 +10,49 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..errors import ERRORS
-from .schemas import Schemas
+from websocket_api.contract.schemas import Schemas
+from websocket_api.errors import ERRORS
 
 VERSION = "3.1.0"
 REPLY_TYPES = ("application/json", "application/x-yaml")
-"""What a reply may be, by the request's Accept; the first where it says nothing."""
+"""Types of a reply, chosen by the request's Accept; the first one without Accept."""
 BODY_TYPES = ("application/json", "application/x-yaml", "application/x-www-form-urlencoded", "text/plain")
-"""What a body may be; as text/plain it is JSON all the same, for old clients send it so."""
+"""Types of a body. A body of type text/plain is read as JSON: old clients send it so."""
 
 _AS_ACCEPTED = frozenset({"application/x-tar", "text/event-stream"})
-"""Types of replies that are given to none but who accepts them, as :data:`REPLY_TYPES` are."""
+"""Types of replies that are sent only if Accept names them, as :data:`REPLY_TYPES` are."""
 
 _EVERYBODY = ("forbidden", "too_many", "internal", "master_unavailable")
-"""Errors that every request can meet."""
+"""Errors of every request."""
 _KNOWN = ("unauthenticated", "token_expired")
-"""Those that a request with a token can."""
+"""Further errors of requests with a token."""
 _WITH_BODY = ("bad_json", "bad_message", "too_large")
 _NO_TYPE, _CODED = "406", "415"
 _MEANINGS = {
-    _NO_TYPE: "The request accepts no type that the reply can have, or its body has one that is not taken.",
-    _CODED: "The body has a `Content-Encoding`, or a charset that is not read here.",
+    _NO_TYPE: "The request accepts no type that the reply can have, or the type of its body is not supported.",
+    _CODED: "The body has a `Content-Encoding`, or a charset that is not supported.",
 }
-"""Of statuses that no error of the table has by itself."""
+"""Meanings of the statuses that are not in the table of errors."""
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A Salt token."},
-    "header": {"type": "apiKey", "in": "header", "name": "X-Auth-Token", "description": "The same; it comes first."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Auth-Token",
+        "description": "The same token; preferred.",
+    },
     "cookie": {
         "type": "apiKey",
         "in": "cookie",
         "name": "session_id",
-        "description": "The same, for browsers. What changes something must then come from a page of the server "
-        "itself, or of an origin that it lists.",
+        "description": "A Salt token, for browsers. A request that changes something must then come from a page of the "
+        "server itself, or of a listed origin.",
     },
 }
 
 _TOKEN = [{scheme: list[str]()} for scheme in _SECURITY]
 _ACCESS = {"anybody": [], "token": _TOKEN, "either": [{}, *_TOKEN]}
-"""Who may send a request: anybody, who has a token, or who brings it or a password in the headers or in the body."""
+"""Security by access: for anybody; with a token; with a token or a password, in the headers or in the body."""
 
 
 def document(schemas: Schemas) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def document(schemas: Schemas) -> dict[str, Any]:
     for name, request in schemas.requests.items():
         method, path = name.split(" ")
         paths.setdefault(path, {})[method.lower()] = _operation(name, request)
-    # What no request refers to would be a type that no client ever meets.
+    # Without the schemas that no request refers to: clients would get types that they never use.
     named = {"error", *re.findall(r'"#/components/\w+/(\w+)"', json.dumps(paths))}
     components = {**schemas.http, "error": _with_codes(schemas.http["error"])}
     refusals = {_shared(status): _refusal(status) for status in (*_statuses(ERRORS), *_MEANINGS)}
@@ -64,13 +69,13 @@ def document(schemas: Schemas) -> dict[str, Any]:
         "openapi": VERSION,
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
         "info": {
-            "title": "websocket_api: the HTTP door",
+            "title": "websocket_api: the HTTP paths",
             "version": schemas.version,
-            "description": "A Salt master over HTTP, for the clients of salt-api. A `{path}` may hold slashes. "
-            "What Salt does not permit is `forbidden` with the status 401 where salt-api has it so, else 403.",
+            "description": "A Salt master over HTTP, for clients of salt-api. A `{path}` may contain slashes. If Salt "
+            "does not permit a request, the error is `forbidden`: status 401 where salt-api answers 401, else 403.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": "The server that this document came from."}],
+        "servers": [{"url": "/", "description": "The server that sent this document."}],
         "paths": paths,
         "components": {
             "schemas": {name: schema for name, schema in components.items() if name in named},
@@ -140,7 +145,7 @@ def _refusal(status: str) -> dict[str, Any]:
     }
     if any(kind.code == "too_many" for kind in kinds):
         response["headers"] = {
-            "Retry-After": {"description": "Seconds to wait, where it is known.", "schema": {"type": "string"}}
+            "Retry-After": {"description": "Seconds to wait, if known.", "schema": {"type": "string"}}
         }
     return response
 

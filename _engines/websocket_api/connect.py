@@ -1,0 +1,62 @@
+"""Connects the engine to the Salt master that it runs in."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .core.access.loop_time import LoopTime
+from .fair_share import Askers
+from .master import Master
+from .salt_master.auth import Auth
+from .salt_master.batch_store import BatchStore
+from .salt_master.bus import Bus
+from .salt_master.channels import Channels
+from .salt_master.commands import Commands
+from .salt_master.functions import MasterFunctions
+from .salt_master.job_cache import JobCache
+from .salt_master.minions import MinionStore
+from .salt_master.pool import Pool
+from .settings import Settings
+
+
+def connect(opts: dict[str, Any], settings: Settings) -> Master:
+    """Return the master that this process runs in. Nothing is sent yet.
+
+    :param opts: the master's configuration
+    """
+    limits, askers, loop_time = settings.limits, Askers(time.monotonic), LoopTime(time.perf_counter)
+    pool = Pool(limits.threads, "salt", askers=askers, charge=loop_time.charge)
+    # A wrong PAM password takes seconds: logins have threads of their own.
+    login_pool = Pool(limits.login_threads, "login")
+    channels = Channels(opts, limits.channels, limits.master_seconds, askers)
+    functions, bus = MasterFunctions(opts, pool), Bus(opts)
+
+    def close() -> None:
+        bus.close()
+        channels.close()
+        pool.close()
+        login_pool.close()
+
+    return Master(
+        user=opts.get("user", "root"),
+        has_syndics=bool(opts.get("order_masters")),
+        job_seconds=opts.get("gather_job_timeout", 10),
+        auth=Auth(opts, pool, login_pool),
+        commands=lambda user_of: Commands(opts, channels, pool, functions, user_of),
+        functions=functions,
+        minions=MinionStore(opts, pool),
+        job_cache=JobCache(opts, pool),
+        batch_store=BatchStore(opts, pool),
+        bus=bus,
+        askers=askers,
+        loop_time=loop_time,
+        fair_shares={
+            "threads": pool.shares,
+            "login_threads": login_pool.shares,
+            "channels": channels.publishes.shares,
+            "wheel_channels": channels.wheels.shares,
+            "long_list_channels": channels.long_lists.shares,
+        },
+        close=close,
+    )

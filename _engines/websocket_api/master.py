@@ -1,0 +1,103 @@
+"""The Salt master as one object: everything that the rest of the engine needs from ``salt_master``.
+
+``connect.py`` makes it from the real master. Unit tests give ``wiring.build`` a fake one, and need no Salt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .core.access.loop_time import LoopTime
+from .core.access.sessions import SaltAuth
+from .core.batches.reader import Store
+from .fair_share import Askers, FairShare
+from .operations.batch_jobs import MarkedJobs
+from .operations.services import Commands, MasterFunctions
+
+UserOfToken = Callable[[str], dict[str, str]]
+"""Returns ``{"eauth", "username"}`` of a token, or ``{}`` for an unknown one."""
+
+
+class Bus(Protocol):
+    """The master's event bus (salt_master/bus.py)."""
+
+    connected: bool
+    """Whether events are received now."""
+
+    async def read(
+        self,
+        on_event: Callable[[str, dict[str, Any]], None],
+        on_lost: Callable[[], None],
+        on_found: Callable[[], None],
+    ) -> None:
+        """Pass on every event, and reconnect when the bus is lost."""
+        ...
+
+    async def fire(self, tag: str, data: dict[str, Any]) -> None:
+        """Send an event."""
+        ...
+
+
+class Minions(Protocol):
+    """The minions that the master knows (salt_master/minions.py)."""
+
+    async def match(
+        self, tgt: str | list[str], tgt_type: str, delimiter: str = ":", *, trusted: bool = False
+    ) -> list[str]:
+        """Return the minions that a target matches.
+
+        :param trusted: skip the limits on users' targets: the target is the operator's own
+        """
+        ...
+
+    async def keys(self) -> dict[str, str]:
+        """Return the state of each minion's key."""
+        ...
+
+    async def grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
+        """Return the grains of minions; of all for None."""
+        ...
+
+
+class JobCache(MarkedJobs, Protocol):
+    """The master's job cache (salt_master/job_cache.py)."""
+
+    async def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Return the loads of the newest jobs."""
+        ...
+
+
+@dataclass(frozen=True)
+class Master:
+    """What the Salt master offers."""
+
+    user: str
+    """The account that the master runs as."""
+    has_syndics: bool
+    """Whether other masters are below this one (Salt's option ``order_masters``)."""
+    job_seconds: float
+    """Seconds that a minion may take to tell about a job (Salt's option ``gather_job_timeout``)."""
+    auth: SaltAuth
+    """Salt's accounts and tokens."""
+    commands: Callable[[UserOfToken], Commands]
+    """Makes what sends commands. It needs the users of tokens, which only the engine's sessions know."""
+    functions: MasterFunctions
+    """Runners and wheels."""
+    minions: Minions
+    """Keys, grains and targets."""
+    job_cache: JobCache
+    """Jobs of the past."""
+    batch_store: Store
+    """Where batches are stored."""
+    bus: Bus
+    """The event bus."""
+    askers: Askers
+    """The users who used the master lately."""
+    loop_time: LoopTime
+    """What each user takes of the engine's computing time. Threads that call Salt are charged too."""
+    fair_shares: Mapping[str, FairShare[Any]]
+    """Threads and channels that users share, by name: for /metrics."""
+    close: Callable[[], None]
+    """Closes sockets and ends threads."""
