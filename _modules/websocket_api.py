@@ -1,7 +1,7 @@
-"""What the websocket API needs on a minion: the signature of a function, and progress from inside a job.
+"""The minion's part of the websocket API: signatures of functions, and progress reports from jobs.
 
-Synced with ``salt '*' saltutil.sync_modules``. Nothing here needs the engine: on a master without it a report
-of progress is one more event on the bus.
+Synced with ``salt '*' saltutil.sync_modules``. It works without the engine: a progress
+report is then just an event on the master's bus.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ def signature(function: str) -> dict[str, Any]:
 
 
 def progress(percent: float, message: str = "") -> bool:
-    """Tell whoever watches the job that calls this how far it is.
+    """Report the progress of the calling job.
 
     For use inside execution functions and state functions, as ``__salt__["websocket_api.progress"](40, "unpacked")``.
-    At most two reports a second leave a process of a job; only the first 100 need not wait. A report that cannot be
-    sent is logged and never breaks the caller.
+    At most two reports a second are sent for each process of a job, and the first 100 without delay. A report that
+    cannot be sent is logged, and never breaks the caller.
 
     :param percent: a number from 0 to 100
     :param message: one line for people, cut at 1000 characters
-    :return: True when the report was handed to the minion for sending; False when it was held back, when there is
-        no job (``salt-call``), or when it could not be sent
-    :raises SaltInvocationError: when ``percent`` is not a number from 0 to 100
+    :return: True if the minion sends the report; False if it came too soon, if there is no job (``salt-call``), or if
+        it could not be sent
+    :raises SaltInvocationError: ``percent`` is not a number from 0 to 100
 
     CLI Example:
 
@@ -93,11 +93,11 @@ def progress(percent: float, message: str = "") -> bool:
         data = {"percent": percent, "message": str(message)[:MESSAGE_LENGTH]}
         if not _due(jid, data):
             return False
-        # Without preload this goes over the minion's own bus and its authenticated connection: a millisecond,
-        # where a request channel of our own would cost a key exchange.
+        # Without preload this uses the minion's bus and its authenticated connection, and takes a millisecond. A new
+        # request channel would need a key exchange.
         tag = f"salt/job/{jid}/prog/{__opts__['id']}/websocket_api"
         return bool(__salt__["event.fire_master"](data, tag))
-    except Exception:  # the work that reports its progress is worth more than the report
+    except Exception:  # the job matters more than its progress report
         log.warning("A progress report was not sent", exc_info=True)
         return False
 
@@ -125,9 +125,9 @@ def _plain(value: Any) -> Any:
 def _jid() -> str | None:
     """Return the jid of the job that this call is part of, or None.
 
-    Salt sets the request context around each job of a minion, in the job's own process or thread; the loader, the
-    state system and a forked parallel state carry it on. Proxy minions do not set it: there the file
-    that each running job keeps under ``cachedir/proc`` says which job this process or thread works for.
+    Salt sets the request context around each job of a minion, in the job's own process or thread; The
+    loader, the state system and a forked parallel state pass it on. Proxy minions do not set it. There the file of
+    each running job under ``cachedir/proc`` names the job of this process or thread.
     """
     jid = salt.utils.ctx.get_request_context().get("data", {}).get("jid")
     return str(jid) if jid else _jid_from_proc_dir()
@@ -141,7 +141,7 @@ def _jid_from_proc_dir() -> str | None:
         try:
             with salt.utils.files.fopen(os.path.join(proc_dir, name), "rb") as file:
                 job = salt.payload.loads(file.read())
-        except Exception:  # ended meanwhile, or not yet written
+        except Exception:  # just ended, or not written yet
             log.debug("Unreadable job file %s", name, exc_info=True)
             continue
         # salt-call leaves such a file too, with a jid that no master knows.
@@ -149,22 +149,22 @@ def _jid_from_proc_dir() -> str | None:
             mine.append(str(job["jid"]))
     if __opts__.get("multiprocessing", True):
         return mine[0] if len(mine) == 1 else None
-    # Jobs are threads of one process then, named after their jid. A guess between two would report to a stranger.
+    # Jobs are then threads of one process, named after their jid. A guess could report to another user's job.
     return next((jid for jid in mine if jid in thread), None)
 
 
 def _due(jid: str, data: dict[str, Any]) -> bool:
-    """Return whether a report of this job may leave now, and remember it if so."""
-    # __context__ and not a global: the state system reloads modules in the middle of a run.
+    """Return whether a report of this job may be sent now, and remember its time."""
+    # A global would not do, because the state system reloads modules during a run.
     sent = __context__.setdefault("websocket_api.progress", {})
     now = time.monotonic()
     last = sent.get(jid)
     if last is not None:
         when, percent = last
-        # The end is worth one report more, but not one for each step of a job that takes every step for the end.
+        # The end may be reported early, but only once, even if each step of a job reports 100 %.
         if now - when < INTERVAL and (data["percent"] != 100 or percent == 100):
             return False
-    # A minion that runs jobs as threads lives on: forget those that cannot hold anything back any more.
+    # A minion that runs jobs as threads keeps this dictionary, so drop old entries.
     for old in [key for key, (when, _) in sent.items() if now - when >= INTERVAL]:
         del sent[old]
     sent[jid] = (now, data["percent"])

@@ -1,6 +1,6 @@
-"""The master's configuration as the formula ``websocket_api`` wants it: what is wrong with it, and how it is written.
+"""Check and write the master's configuration for the formula ``websocket_api``.
 
-``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+``settings`` is always the formula's pillar merged over its defaults, as in ``websocket_api/map.jinja``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def path(settings: dict[str, Any]) -> str:
 
 
 def folder(settings: dict[str, Any]) -> str:
-    """Return the folder of what belongs to the engine and is no configuration: its certificate, PAM's helper."""
+    """Return the folder of the engine's certificate and of PAM's helper."""
     return os.path.join(settings["config_dir"], "websocket_api")
 
 
@@ -74,7 +74,7 @@ def text(settings: dict[str, Any]) -> str:
 
 
 def pam_helper(settings: dict[str, Any]) -> str | None:
-    """Return the path of the program that PAM logins need here, or None where they need none.
+    """Return the path of the program that PAM logins need on this host, or None.
 
     Salt asks PAM in a process of /usr/bin/python3, which knows nothing of a Salt that pip installed; and it resolves
     links, which leads out of a virtual environment. Salt's packages use their own Python.
@@ -84,13 +84,12 @@ def pam_helper(settings: dict[str, Any]) -> str | None:
 
 
 def faults(settings: dict[str, Any], engine: bool = True) -> list[str]:
-    """Return a sentence for everything that is wrong with the pillar, none of its values.
+    """Return one sentence for each fault of the pillar, without its values.
 
-    The engine's options are judged by the engine's own files, as they are on the file server: its code with
-    ``schemas/settings.json``.
+    The engine's own code and ``schemas/settings.json`` from the file server check the engine's options.
 
-    :param engine: whether to have the engine's options judged too; the package jsonschema must be installed
-    :raises CommandExecutionError: these files are not there, or cannot be run
+    :param engine: whether to check the engine's options, which needs the package jsonschema
+    :raises CommandExecutionError: the engine's files are missing or cannot run
     """
     given = __salt__["pillar.get"]("websocket_api", {}, **UNMASKED)
     if not isinstance(given, dict):
@@ -100,7 +99,7 @@ def faults(settings: dict[str, Any], engine: bool = True) -> list[str]:
     if engine:
         found += _option_faults(options(settings), settings["saltenv"])
     found += __salt__["websocket_api_files.faults"](settings)
-    # The file itself can be judged only if all that goes into it has the right form.
+    # The file can be checked only if all its parts have the right types.
     return found + (list(_file_faults(settings)) if formed else [])
 
 
@@ -111,7 +110,7 @@ def _document(settings: dict[str, Any]) -> dict[str, Any]:
         document["external_auth"] = settings["external_auth"]
     if helper := pam_helper(settings):
         document["auth.pam.python"] = helper
-    # A plain copy: pillar data may be of Salt's own types, which YAML would write with their names.
+    # A plain copy, because YAML would write the names of Salt's own types.
     return dict(json.loads(json.dumps(document)))
 
 
@@ -124,7 +123,7 @@ def _defaults(saltenv: str) -> dict[str, Any]:
 
 
 def _unlike(given: dict[str, Any], defaults: dict[str, Any], where: str) -> Iterator[str]:
-    """Yield what differs from the defaults in form: unknown keys, and values of another type."""
+    """Yield unknown keys, and values whose type differs from the default's."""
     for name, value in given.items():
         place = f"{where}{name}"
         if name not in defaults:
@@ -173,7 +172,7 @@ def _option_faults(chosen: dict[str, Any], saltenv: str) -> list[str]:
 
 
 def _copy(name: str, target: Path, saltenv: str) -> None:
-    """Copy a folder of the file server: what it has now, where the cache also keeps what was deleted since."""
+    """Copy a folder of the file server as it is now. The cache also has files that were deleted since."""
     names = [served for served in __salt__["cp.list_master"](saltenv, name) if served.startswith(f"{name}/")]
     if not names:
         raise CommandExecutionError(f"salt://{name} is not in the environment {saltenv}: add this repository to it")
@@ -184,12 +183,12 @@ def _copy(name: str, target: Path, saltenv: str) -> None:
 
 
 def _file_faults(settings: dict[str, Any]) -> Iterator[str]:
-    """Yield what Salt's way of reading several configuration files would lose."""
+    """Yield settings that get lost when Salt reads several configuration files."""
     for name, instead in OWN_KEYS.items():
         if name in settings["master_config"]:
             yield f"master_config:{name} is written by the formula: use {instead}"
     main = os.path.join(settings["config_dir"], "master")
-    # What a file of master.d sets replaces what the main file says, whole.
+    # A setting in master.d replaces the whole setting of the main file.
     for name in sorted(_document(settings).keys() & _read(main).keys()):
         place = OWN_KEYS.get(name, f"master_config:{name}")
         yield f"{place} would hide what {main} says of {name}: move it from there into the pillar"

@@ -1,4 +1,4 @@
-"""Files that the formula ``websocket_api`` makes for the master's user: the certificate with its key, and PAM's helper.
+"""Create the formula's files for the master's user: the certificate with its key, and PAM's helper.
 
 ``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
 """
@@ -25,10 +25,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
 
-# A certificate that ends sooner is made again at the next run: weekly runs suffice.
+# A certificate that ends sooner is renewed at the next run, so weekly runs suffice.
 RENEW_DAYS = 30
 
-# As long as anybody could want one; what is far longer leads past the end of the calendar.
+# The maximum, because far more leads past the end of the calendar.
 MOST_DAYS = 36500
 
 # Of the folder in which they are.
@@ -44,7 +44,7 @@ Changes = dict[str, str]
 
 
 def faults(settings: dict[str, Any]) -> list[str]:
-    """Return a sentence for everything that is wrong with ``tls`` in the pillar, none of its values."""
+    """Return one sentence for each fault of ``tls`` in the pillar, without its values."""
     source, tls = settings["tls"]["source"], __salt__["pillar.get"]("websocket_api:tls", {}, **UNMASKED)
     found = []
     if source not in ("self_signed", "pillar", "none"):
@@ -60,7 +60,7 @@ def faults(settings: dict[str, Any]) -> list[str]:
 
 
 def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
-    """Have ``server.crt`` and ``server.key`` where the engine's options point; return what changed.
+    """Create or renew ``server.crt`` and ``server.key`` for the engine, and return the changes.
 
     :param test: change nothing, and return what would change
     """
@@ -76,12 +76,12 @@ def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
         pair = [] if test else _self_signed(_names(settings), settings["tls"]["days"])
     if not pair:
         return {str(crt): "to be made", str(key): "to be made"}
-    # The key first: the engine reads both again when the certificate changes.
+    # Write the key first, because the engine reads both when the certificate changes.
     return {**_put(settings, key, pair[1], 0o400, test), **_put(settings, crt, pair[0], 0o444, test)}
 
 
 def pam(settings: dict[str, Any], test: bool = False) -> Changes:
-    """Have what PAM logins need on this host; return what changed. Nothing where nobody logs in by PAM."""
+    """Set up what PAM logins need on this host, and return the changes. Does nothing without PAM logins."""
     if not settings["pam"] or "pam" not in settings["external_auth"]:
         return {}
     changes = {}
@@ -111,10 +111,10 @@ def _put(settings: dict[str, Any], path: Path, content: bytes, mode: int, test: 
             return {}
     if not test:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(FOLDER_MODE)  # whatever the umask of who runs this: the master's user must get in
+        path.parent.chmod(FOLDER_MODE)  # independent of the umask, because the master's user needs access
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
-        # Never readable by others, not for a moment.
+        # It must never be readable by others, not even briefly.
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             os.fchown(file.fileno(), account.pw_uid, account.pw_gid)
@@ -129,7 +129,7 @@ def _names(settings: dict[str, Any]) -> list[str]:
 
 
 def _serves(crt: Path, key: Path, names: list[str]) -> bool:
-    """Return whether a pair made earlier is still good: for these names, and for some time."""
+    """Return whether an existing pair covers these names and stays valid for some time."""
     if not (crt.is_file() and key.is_file()):
         return False
     try:
@@ -138,7 +138,7 @@ def _serves(crt: Path, key: Path, names: list[str]) -> bool:
     except (ValueError, x509.ExtensionNotFound):
         return False
     left = made.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
-    # For more names is as good. A host whose name server is away has fewer, and its clients trust this certificate.
+    # More names are fine. Without a name server a host has fewer names, and clients already trust this certificate.
     return set(found) >= {_general_name(name) for name in names} and left.days >= RENEW_DAYS
 
 

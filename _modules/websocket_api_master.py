@@ -1,4 +1,4 @@
-"""The master on this host as the formula ``websocket_api`` sees it: its copy of the engine, and whether it answers.
+"""The formula's view of the master on this host: its copy of the engine, and whether the engine answers.
 
 ``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
 """
@@ -73,7 +73,7 @@ def user(settings: dict[str, Any]) -> pwd.struct_passwd:
 
 
 def stale(settings: dict[str, Any]) -> list[str]:
-    """Return which files of the master's own copy differ from those on the file server, by their path there.
+    """Return the paths of files that differ between the master's copy and the file server.
 
     CLI Example:
 
@@ -93,7 +93,7 @@ def stale(settings: dict[str, Any]) -> list[str]:
 
 
 def sync(settings: dict[str, Any]) -> list[str]:
-    """Let the master copy the engine and the runner from its own file server, as its own user.
+    """Make the master copy the engine and the runner from its file server, as its own user.
 
     :return: what then still differs, as :func:`stale` tells it
     :raises CommandExecutionError: it could not, with the end of what it said
@@ -101,16 +101,16 @@ def sync(settings: dict[str, Any]) -> list[str]:
     _run_sync(settings, "as it is")
     for source, place in PARTS:
         wanted, copy = _served(source, place, settings["saltenv"]), _extension_modules(settings) / place
-        for name in _copied(copy) - wanted.keys():  # an earlier release had them
+        for name in _copied(copy) - wanted.keys():  # files of an earlier release
             (copy / name).unlink()
     if left := stale(settings):
-        _run_sync(settings, "update")  # a gitfs remote is else looked at once a minute
+        _run_sync(settings, "update")  # otherwise a gitfs remote is fetched once a minute
         left = stale(settings)
     return left
 
 
 def unsync(settings: dict[str, Any], test: bool = False) -> list[str]:
-    """Remove the master's copies; return those that were there.
+    """Remove the master's copies, and return the removed files.
 
     :param test: remove nothing, and return those that are there
     """
@@ -125,7 +125,7 @@ def unsync(settings: dict[str, Any], test: bool = False) -> list[str]:
 
 
 def answers(settings: dict[str, Any], seconds: float) -> str | None:
-    """Wait until the engine answers that it is healthy; return None, or after ``seconds`` what is wrong."""
+    """Wait until the engine is healthy, and return None. Return the problem after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
         fault = _look(__salt__["websocket_api_config.options"](settings))
@@ -135,15 +135,15 @@ def answers(settings: dict[str, Any], seconds: float) -> str | None:
 
 
 def log_size(settings: dict[str, Any]) -> int:
-    """Return how many bytes the master's log has, so that what is said from now on can be told from what was said."""
+    """Return the size of the master's log in bytes, to recognize later lines."""
     log = Path(__salt__["websocket_api_config.master"](settings)["log_file"])
     return log.stat().st_size if log.is_file() else 0
 
 
 def complaint(settings: dict[str, Any], since: int = 0) -> str | None:
-    """Return what the engine last said in the master's log about why it cannot run, or None.
+    """Return the engine's last reason in the master's log why it cannot run, or None.
 
-    :param since: how many bytes the log had before what is asked for; a log that is shorter was begun anew
+    :param since: the size of the log before the relevant lines; a shorter log was rotated
     """
     log = Path(__salt__["websocket_api_config.master"](settings)["log_file"])
     try:
@@ -158,7 +158,7 @@ def complaint(settings: dict[str, Any], since: int = 0) -> str | None:
 
 
 def _visible(text: str) -> str:
-    """Return text of another machine with escapes for what could act on a terminal or hide in it."""
+    """Return text of another machine with control and invisible characters escaped."""
     return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 
@@ -211,7 +211,7 @@ def _look(options: dict[str, Any]) -> str | None:
     try:
         connection.request("GET", "/healthz")
         status = connection.getresponse().status
-        # Who sets allow_from may leave this host out: refused by the engine is answered by the engine.
+        # `allow_from` may exclude this host, but a refusal is an answer of the engine, too.
         sound = status == 200 or (status == 403 and options.get("allow_from"))
         return None if sound else f"/healthz on {host}:{port} answers {status}"
     except (OSError, http.client.HTTPException) as error:

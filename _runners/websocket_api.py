@@ -1,4 +1,4 @@
-"""A look at the websocket API from the master's command line.
+"""Check the websocket API from the master's command line.
 
 Synced with ``salt-run saltutil.sync_runners``.
 """
@@ -40,7 +40,7 @@ FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\
 
 
 def status() -> dict[str, Any]:
-    """Say whether the engine of this master listens, as it is configured in the master config.
+    """Report whether this master's engine listens on its configured address.
 
     :return: ``address``, ``port`` and ``tls`` from the options; ``listening``: whether something accepts connections
         there; ``engine``: whether it is this engine, false when it is another program; ``error``: why one of these is
@@ -68,9 +68,9 @@ def serves(
     password_file: str | None = None,
     eauth: str = "pam",
 ) -> str:
-    """Wait until the engine at an address is healthy and, if a user is named, takes that user's websocket login.
+    """Wait until the engine at an address is healthy, and accepts a user's login if one is given.
 
-    It is what ``websocket_api.rollout`` asks of each master before it goes on to the next.
+    ``websocket_api.rollout`` runs this for each master before it continues with the next.
 
     :param url: where clients reach that master, such as ``https://master1:8000/``
     :param verify: whether its certificate must be trusted here
@@ -92,12 +92,12 @@ def serves(
             _healthy(url, verify)
             if username is None:
                 return f"{url} is healthy"
-            # In a thread of its own, because this one may have a loop of Salt's.
+            # In another thread, because this one may run a loop of Salt.
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(asyncio.run, _login(url, verify, username, password, eauth)).result()
             return f"{url} is healthy and takes the login of {username}"
         except _LoginRefused as refused:
-            # Not asked again: the answer would be the same, and accounts are locked after so many wrong passwords.
+            # Do not retry: the answer would be the same, and wrong passwords may lock the account.
             raise CommandExecutionError(f"{url} does not serve: {_visible(str(refused))}") from None
         except (OSError, http.client.HTTPException, asyncio.TimeoutError, CommandExecutionError) as error:
             fault = str(error) or type(error).__name__
@@ -106,7 +106,7 @@ def serves(
 
 
 class _LoginRefused(Exception):
-    """The engine refused a login, and not for a reason that passes."""
+    """The engine refused a login for a permanent reason."""
 
 
 def _password(file: str | None) -> str:
@@ -210,7 +210,7 @@ def _look(host: str, port: int, tls: bool) -> dict[str, Any]:
 
 
 def _visible(text: str) -> str:
-    """Return text of another machine with escapes for what could act on a terminal or hide in it."""
+    """Return text of another machine with control and invisible characters escaped."""
     return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 

@@ -1,4 +1,4 @@
-"""The states of the formula ``websocket_api``, which put the engine on a master and keep it there.
+"""States of the formula ``websocket_api``, which install and update the engine on a master.
 
 ``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
 """
@@ -20,9 +20,9 @@ Outcome = dict[str, Any]
 
 
 def valid(name: str, settings: dict[str, Any]) -> Outcome:
-    """Fail with every fault of the pillar; all that writes anything requires this state.
+    """Fail with every fault of the pillar. All states that write require this one.
 
-    A trial run on a fresh host has no jsonschema yet, with which the engine's options are judged: it says so.
+    On a fresh host a test run lacks jsonschema, so it cannot check the engine's options, and says so.
     """
     engine = not __opts__["test"] or importlib.util.find_spec("jsonschema") is not None
     try:
@@ -37,7 +37,7 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def unfinished(name: str) -> Outcome:
-    """Report the restart that is still owed to the master where an earlier run was broken off before it."""
+    """Report a restart of the master that an interrupted run left undone."""
     if not _owed().exists():
         return _outcome(name, True, "No earlier run was broken off")
     comment = "An earlier run was broken off before it restarted the master"
@@ -45,7 +45,7 @@ def unfinished(name: str) -> Outcome:
 
 
 def synced(name: str, settings: dict[str, Any]) -> Outcome:
-    """Have the master's copy of the engine and its runner as the file server has them."""
+    """Keep the master's copy of the engine and its runner equal to the file server's."""
     try:
         stale = __salt__["websocket_api_master.stale"](settings)
         if not stale:
@@ -63,7 +63,7 @@ def synced(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def unsynced(name: str, settings: dict[str, Any]) -> Outcome:
-    """Have no copy of the engine and its runner on the master."""
+    """Remove the master's copy of the engine and its runner."""
     removed = __salt__["websocket_api_master.unsync"](settings, test=__opts__["test"])
     if __opts__["test"] and removed:
         return _outcome(name, None, "The master's copies would be removed", {"removed": removed})
@@ -71,7 +71,7 @@ def unsynced(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def certificate(name: str, settings: dict[str, Any]) -> Outcome:
-    """Have a certificate and its key, readable by the master's user: the pillar's, or one that signs itself."""
+    """Keep a certificate and its key, readable by the master's user: the pillar's, or a self-signed one."""
     try:
         changes = __salt__["websocket_api_files.certificate"](settings, test=__opts__["test"])
     except CommandExecutionError as error:
@@ -82,7 +82,7 @@ def certificate(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def configured(name: str, settings: dict[str, Any]) -> Outcome:
-    """Have the master's configuration file as the pillar wants it; keep the one before until the engine answers."""
+    """Write the master's configuration file from the pillar. Keep the previous one until the engine answers."""
     path = Path(__salt__["websocket_api_config.path"](settings))
     wanted = __salt__["websocket_api_config.text"](settings)
     there = path.read_text(encoding="utf-8") if path.is_file() else ""
@@ -101,7 +101,7 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def answers(name: str, settings: dict[str, Any]) -> Outcome:
-    """Wait until the engine answers; the configuration is then known to work."""
+    """Wait until the engine answers, which proves that the configuration works."""
     seconds = 0 if __opts__["test"] else settings["service"]["seconds"]
     since = int(_owed().read_text()) if _owed().exists() else 0
     if not __opts__["test"]:
@@ -118,7 +118,7 @@ def answers(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
-    """Put the configuration back that was there before this run, because the engine did not answer with the new one."""
+    """Restore the previous configuration, because the engine did not answer with the new one."""
     before, path = _before(), Path(__salt__["websocket_api_config.path"](settings))
     if not before.exists():
         return _outcome(name, True, "This run did not change the configuration")
@@ -134,7 +134,7 @@ def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
-    """Have what PAM logins need on this host."""
+    """Set up what PAM logins need on this host."""
     try:
         changes = __salt__["websocket_api_files.pam"](settings, test=True)
         if changes and not __opts__["test"]:
@@ -154,16 +154,16 @@ def _owed() -> Path:
 
 
 def _owe_a_restart(settings: dict[str, Any]) -> None:
-    """Remember, before something is changed that only a restart brings to bear, that the restart has yet to come.
+    """Record that a restart is needed, before a change that needs one.
 
-    What is remembered is how long the master's log was, so that older complaints are not taken for new ones.
+    The record is the size of the master's log, so that older complaints do not look new.
     """
     if not _owed().exists():
         _write(_owed(), str(__salt__["websocket_api_master.log_size"](settings)), 0o600)
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file in one step: a master that starts meanwhile sees the old one or the new one, never a half."""
+    """Write a file atomically: a master that starts meanwhile reads the old or the new one, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(text, encoding="utf-8")

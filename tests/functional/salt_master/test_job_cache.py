@@ -1,4 +1,4 @@
-"""Whom the job cache is believed: what the master stored, and not what a minion returns."""
+"""The job cache trusts what the master stored, and not what a minion returns."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Decide what users may see, by the table of docs/security.md. Each row is one function, and all use ``may_run``.
 
-An event is shown to whom Salt would show the same by a command. What cannot be decided is not shown.
+A user sees an event if Salt would show the same by a command. If this cannot be decided, it is hidden.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Visibility:
     """Decides what a viewer may see.
 
     :param job_of: the job of a jid, as the engine knows it (never as a minion tells it)
-    :param master_user: the user whom the master runs as, who owns nothing
+    :param master_user: the user that the master runs as, who owns nothing
     """
 
     def __init__(self, job_of: JobOf, master_user: str) -> None:

@@ -63,7 +63,7 @@ async def test_sets_are_renewed_in_time() -> None:
 
 
 async def test_a_changed_key_renews_at_once() -> None:
-    """After keys or grains changed the next look reads anew."""
+    """After keys or grains changed, the next renewal expands all expressions again."""
     match, time = Matcher(web=["w1"]), Time()
     targets = TargetSets(match, time)
     await targets.ensure(["web"])

@@ -151,7 +151,7 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
 
 @pytest.mark.parametrize(("act", "seen_by"), ROWS.values(), ids=ROWS)
 def test_rows(act: Callable[[World], None], seen_by: set[str]) -> None:
-    """Each event is seen by exactly those whom the table names."""
+    """Exactly the users in the table see each event."""
     on = world()
     act(on)
     assert who_sees(on) == seen_by
