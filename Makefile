@@ -14,7 +14,7 @@ JOBS ?= 2
 # fails at once, wherever it runs; so does what takes one host from test to test, for a second try finds it changed.
 RERUNS ?= 0
 SECOND_TRY = --rerun-show-tracebacks --reruns $(RERUNS) --max-suite-reruns 3 $(NEVER_TWICE:%=--rerun-exclude-path=%)
-NEVER_TWICE := tests/unit tests/functional/test_allow_from.py tests/functional/test_native.py \
+NEVER_TWICE := tests/unit tests/functional/test_native.py \
     tests/functional/test_permissions_like_salt.py tests/functional/test_tokens.py tests/integration/test_canaries.py \
     tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
     tests/integration/test_visibility_table.py tests/integration/formula
