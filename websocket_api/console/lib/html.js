@@ -1,3 +1,4 @@
+// @ts-check
 // The one way onto the page: whatever is drawn passes here, and no character of it is invisible.
 
 import { html as draw } from "../vendor/htm-preact.js";
@@ -9,8 +10,8 @@ export * from "../vendor/htm-preact.js";
 const EXACT = new Set(["value", "href"]);
 
 /** htm's `html`, with every text and attribute of an element made visible. */
-export function html(...template) {
-  return cleaned(draw(...template));
+export function html(strings, ...values) {
+  return cleaned(draw(strings, ...values));
 }
 
 const done = new WeakSet(); // elements are drawn inside others, and static ones again and again
