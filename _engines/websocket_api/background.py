@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from .core.access.sessions import Session
+from .core.jobs.job import Job
 from .errors import ApiError
-from .operations.jobs import from_store
+from .operations.jobs import apply_cancels, from_store, is_cancel
 from .wiring import Parts
 
 log = logging.getLogger(__name__)
@@ -153,12 +154,16 @@ class BackgroundTasks:
 
     async def _read_recent_jobs(self) -> None:
         """Register jobs from before this start. Jobs that the bus reported in the meantime are newer and stay."""
+        cancels: list[Job] = []  # newer than the jobs that they canceled, so they are read first
         for load in await self._parts.master.job_cache.recent(RECENT_JOBS):
             jid = load["jid"]
             if self._services.jobs.get(jid) is None:
                 stored = await self._parts.master.job_cache.job(jid)
                 if stored is not None:
-                    self._services.jobs.add_cached(from_store(jid, stored))
+                    job = from_store(jid, stored)
+                    apply_cancels(job, cancels)
+                    cancels += [job] if is_cancel(job) else []
+                    self._services.jobs.add_cached(job)
 
     def _session_ended(self, session: Session) -> None:
         for connection in self._connections():

@@ -144,3 +144,29 @@ async def test_grains_that_could_not_be_read_are_read_again(engine: Engine) -> N
     for _ in range(3):
         await asyncio.sleep(0.005)
         assert engine.world.fleet.stale == {"web1"}
+
+
+async def test_a_job_that_was_canceled_before_the_start_is_shown_as_canceled() -> None:
+    """The job cache lists the cancel before the older job, and its answers tell which minions stopped."""
+    old, cancel = "20261123120000000000", "20261123120100000000"
+    done = {"retcode": 0, "success": True, "return": "Signal 15 sent"}
+    stored = {
+        cancel: {"load": {"fun": "saltutil.term_job", "arg": [old], "minions": ["a"]}, "returns": {"a": done}},
+        old: {"load": {"fun": "test.sleep", "arg": [60], "minions": ["a"]}, "returns": {}},
+    }
+
+    async def recent(limit: int) -> list[dict[str, str]]:
+        return [{"jid": jid} for jid in stored]
+
+    async def job(jid: str) -> dict[str, Any]:
+        return {"kind": "job", "reported_by": None, **stored[jid]}
+
+    made = Engine()
+    made.parts.master.job_cache = SimpleNamespace(recent=recent, job=job)
+    work = BackgroundTasks(made.parts, list)
+    work.start()
+    try:
+        await until(lambda: made.world.book.get(old))
+        assert [job.state for job in made.world.book.newest_first()] == ["complete", "canceled"]
+    finally:
+        await work.stop()

@@ -10,7 +10,7 @@ from ..core.events.encoding import encode, footprint
 from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
-from ..core.jobs.job import Job
+from ..core.jobs.job import RETURNED, Job
 from ..errors import ApiError
 from ..jids import start_time
 from .call import Call, operation
@@ -28,7 +28,29 @@ async def find(services: Services, jid: str) -> Job | None:
     stored = await services.job_cache.job(jid)
     if stored is None:
         return None
-    return services.jobs.add_cached(from_store(jid, stored))
+    job = from_store(jid, stored)
+    apply_cancels(job, services.jobs.newest_first())
+    return services.jobs.add_cached(job)
+
+
+def is_cancel(job: Job) -> bool:
+    """Return whether a job cancels another one, by the master's own record of it."""
+    return job.fun in SIGNALS.values() and job.reported_by is None and bool(job.arg)
+
+
+def apply_cancels(job: Job, others: Iterable[Job]) -> None:
+    """Mark the parts of a cached job that were canceled: Salt stores that only as the answers to the cancel.
+
+    :param job: not in the registry yet
+    :param others: jobs, the cancels among them
+    """
+    for cancel in others if job.waiting else ():
+        if is_cancel(cancel) and cancel.arg and cancel.arg[0] == job.jid:
+            # The answer is a sentence if the minion signaled the job, and empty if it did not run it.
+            stopped = [name for name, part in cancel.parts.items() if part.state in RETURNED and part.value]
+            job.give_up(stopped, "canceled", 0.0)
+            job.end_time = None  # the job cache does not have it
+            job.certain = not job.waiting
 
 
 def from_store(jid: str, stored: Mapping[str, Any]) -> Job:

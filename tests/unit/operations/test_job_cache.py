@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from websocket_api.operations.jobs import from_store
+import pytest
+from websocket_api.operations.jobs import apply_cancels, from_store
 
 from tests.unit.core.support import JID
 
@@ -45,3 +46,47 @@ def test_stored_returns_count_for_the_memory_of_the_registry() -> None:
     """Reading many large old jobs must not fill the memory."""
     assert from_store(JID, stored("x.y", [], "x" * 1000)).size > 1000
     assert from_store(JID, stored("runner.x.y", [], "x" * 1000)).size > 1000
+
+
+CANCEL = "20261123130000000001"
+SIGNALED = f"Signal 15 sent to job {JID} at pid 7"
+
+
+def canceled_job(answers: dict[str, Any], returned: tuple[str, ...] = (), **cancel: Any) -> dict[str, Any]:
+    """Return how a cached job of the minions a and b looks beside the cached answers to a cancel of it."""
+    load = {"jid": JID, "fun": "test.sleep", "arg": [60], "tgt": "*", "user": "ann", "minions": ["a", "b"]}
+    done = {"return": True, "retcode": 0, "success": True}
+    job = from_store(JID, {"kind": "job", "reported_by": None, "load": load, "returns": dict.fromkeys(returned, done)})
+    stop = {"jid": CANCEL, "fun": "saltutil.term_job", "arg": [JID], "tgt": ["a", "b"], "minions": ["a", "b"]}
+    returns = {name: {**done, "return": value} for name, value in answers.items()}
+    stored = {"kind": "job", "reported_by": cancel.pop("reported_by", None), "load": {**stop, **cancel}}
+    apply_cancels(job, [from_store(CANCEL, {**stored, "returns": returns})])
+    return {"state": job.state, **{name: part.state for name, part in job.parts.items()}}
+
+
+@pytest.mark.parametrize("fun", ["saltutil.term_job", "saltutil.kill_job"])
+def test_a_canceled_job_is_canceled_after_a_restart(fun: str) -> None:
+    """Salt's job cache holds no return of it, but the minions' answers to the cancel."""
+    found = canceled_job({"a": SIGNALED, "b": SIGNALED}, fun=fun)
+    assert found == {"state": "canceled", "a": "canceled", "b": "canceled"}
+
+
+def test_minions_that_returned_before_a_cancel_keep_their_return() -> None:
+    """A minion that did not run the job answers the cancel with an empty text."""
+    assert canceled_job({"a": "", "b": SIGNALED}, ("a",)) == {"state": "canceled", "a": "returned", "b": "canceled"}
+
+
+@pytest.mark.parametrize(
+    "cancel",
+    [
+        {"answers": {"a": "", "b": SIGNALED}},
+        {"answers": {"a": SIGNALED, "b": SIGNALED}, "arg": [CANCEL]},
+        {"answers": {"a": SIGNALED, "b": SIGNALED}, "arg": []},
+        {"answers": {"a": SIGNALED, "b": SIGNALED}, "fun": "test.arg"},
+        {"answers": {"a": SIGNALED, "b": SIGNALED}, "reported_by": "a"},
+    ],
+    ids=["one minion did not answer", "another job", "no job", "no cancel", "a minion's own record"],
+)
+def test_a_cached_job_without_a_complete_cancel_stays_unknown(cancel: dict[str, Any]) -> None:
+    """Its minions may still run it, and a minion's own record proves nothing."""
+    assert canceled_job(**cancel)["state"] == "unknown"

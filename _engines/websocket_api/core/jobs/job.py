@@ -282,6 +282,7 @@ def job_object(
         "done": done,
         "failed": states["failed"],
         "missing": states["missing"],
+        "canceled": states["canceled"],
         "progress": progress,
     }
     if job.kind != "job":

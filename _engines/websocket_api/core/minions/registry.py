@@ -130,6 +130,11 @@ class MinionRegistry:
                 self.stale.add(topic.minion)
             self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
 
+    def seen(self, name: str) -> float | None:
+        """Return when a minion last gave a sign of life; None if it never did, or is unknown."""
+        minion = self._minions.get(name)
+        return None if minion is None else minion.seen
+
     def absent(self, minions: list[str]) -> None:
         """Mark minions that did not return as disconnected."""
         for name in minions:

@@ -40,6 +40,8 @@ class _Question:
     about: str
     deadline: float
     unanswered: set[str] = field(default_factory=set)
+    seen: Mapping[str, float | None] = field(default_factory=dict)
+    """When each minion was last seen before the question: a later sign of life outweighs a missing answer."""
 
 
 class JobWatcher:
@@ -114,7 +116,8 @@ class JobWatcher:
             if now >= question.deadline:
                 del self._questions[jid]
                 silent = sorted(question.unanswered)
-                self._minion_registry.absent(silent)
+                seen = self._minion_registry.seen
+                self._minion_registry.absent([name for name in silent if seen(name) == question.seen.get(name)])
                 self._give_up(question.about, silent)
         watched = {*self._watched(), *self._waiters}
         asked = {question.about for question in self._questions.values()}
@@ -134,6 +137,7 @@ class JobWatcher:
 
     async def _ask(self, job: Job) -> bool:
         waiting = job.waiting
+        seen = {name: self._minion_registry.seen(name) for name in waiting}
         try:
             sent = await self._publish("saltutil.find_job", [job.jid], waiting)
         except ApiError as error:
@@ -142,7 +146,7 @@ class JobWatcher:
                 return True
             log.warning("cannot ask minions whether they still run job %s: %s", job.jid, error.message)
             return error.code != "master_unavailable"
-        self._questions[sent["jid"]] = _Question(job.jid, self._clock() + self._answer_seconds, set(waiting))
+        self._questions[sent["jid"]] = _Question(job.jid, self._clock() + self._answer_seconds, set(waiting), seen)
         self._apply_early_answers(sent["jid"])
         return True
 

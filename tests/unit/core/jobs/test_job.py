@@ -82,18 +82,19 @@ def test_success_of_a_return(data: dict[str, Any], state: str, success: bool) ->
 
 
 def test_counts() -> None:
-    """Total counts all, done who ended in any way, failed and missing their own."""
+    """Total counts all, done all that ended in any way; failed, missing and canceled count their own."""
     one = job("a", "b", "c", "d", "e")
     back("a")(one)
     back("b", **BAD)(one)
     one.give_up(["c"], "missing", NOW)
     one.give_up(["d"], "canceled", NOW)
     view = job_object(one)
-    assert {name: view[name] for name in ("total", "done", "failed", "missing", "progress")} == {
+    assert {name: view[name] for name in ("total", "done", "failed", "missing", "canceled", "progress")} == {
         "total": 5,
         "done": 4,
         "failed": 1,
         "missing": 1,
+        "canceled": 1,
         "progress": 80.0,
     }
 

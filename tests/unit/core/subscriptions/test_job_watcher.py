@@ -186,6 +186,29 @@ async def test_who_does_not_answer_is_missing_and_absent() -> None:
     assert minion.connected is False
 
 
+async def test_a_later_sign_of_life_outweighs_a_missing_answer() -> None:
+    """A busy minion may leave the question unanswered; what it sent after it shows that it is connected."""
+    on = Watched("a")
+    await on.passes(6)
+    on.world.time.pass_(1)
+    on.world.fire("salt/minion/a/start", cmd="_minion_event", id="a", data="started")
+    await on.passes(ANSWER_SECONDS)
+    assert on.states == {"a": "missing"}
+    minion = on.world.fleet.get("a")
+    assert minion is not None
+    assert minion.connected is True
+
+
+async def test_an_earlier_sign_of_life_does_not_outweigh_a_missing_answer() -> None:
+    """The minion was connected before the question and left it unanswered."""
+    on = Watched("a")
+    on.world.fire("salt/minion/a/start", cmd="_minion_event", id="a", data="started")
+    await on.passes(6 + ANSWER_SECONDS)
+    minion = on.world.fleet.get("a")
+    assert minion is not None
+    assert minion.connected is False
+
+
 async def test_a_late_return_is_taken() -> None:
     """Given up is not refused."""
     on = Watched("a")
