@@ -1,10 +1,10 @@
 """Write docs/protocol.md, docs/configuration.md, pillar.example and the API documents in schemas/.
 
     python tools/docs.py            writes them
-    python tools/docs.py --check    writes nothing, and fails if a file is not up to date
+    python tools/docs.py --check    writes nothing, and fails if a file is out of date
 
-All of them are made from the schemas, the tables of errors and the prose in tools/templates/, where names in
-{{double braces}} are replaced.
+The sources are the schemas, the tables of errors and the texts in tools/templates/. A name in {{double braces}} there
+is replaced by a generated part.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from websocket_api.operations.describe import SUBPROTOCOLS  # noqa: E402
 
 NOTE = "<!-- Made by `make docs` from schemas/ and tools/templates/: change those. -->\n\n"
 
-PILLAR_WIDTH = 119  # of a line of pillar.example
+PILLAR_WIDTH = 119  # characters in a line of pillar.example
 
 OPERATIONS = {
-    "Logging in": ("auth", "logout", "whoami", "ping", "describe"),
-    "Running things": ("cmd", "runner", "wheel", "cancel"),
-    "Jobs": ("get_job", "list_jobs"),
-    "Batches": ("batch", "get_batch", "list_batches", "cancel_batch"),
-    "Events and subscriptions": ("subscribe", "unsubscribe", "get_event", "event"),
-    "Minions and functions": ("list_minions", "match", "functions", "signature"),
+    "Log in and out": ("auth", "logout", "whoami", "ping", "describe"),
+    "Run commands": ("cmd", "runner", "wheel", "cancel"),
+    "Read jobs": ("get_job", "list_jobs"),
+    "Run batches": ("batch", "get_batch", "list_batches", "cancel_batch"),
+    "Follow and fire events": ("subscribe", "unsubscribe", "get_event", "event"),
+    "Find minions and functions": ("list_minions", "match", "functions", "signature"),
 }
-"""The order of reading; an operation that is missing here comes at the end."""
+"""Chapters of the page in order; operations that are missing here come last."""
 
 OBJECTS = {
     "job": "The job object",
@@ -53,11 +53,11 @@ OBJECTS = {
     "request": "A request of a batch",
     "error": "The error object",
 }
-"""Definitions of common.json that are described once."""
+"""Definitions of common.json with a section of their own."""
 
 FRAMES = {
-    "salt.v1.json": "text frames that hold JSON",
-    "salt.v1.msgpack": "binary frames that hold msgpack",
+    "salt.v1.json": "text frames with JSON",
+    "salt.v1.msgpack": "binary frames with msgpack",
 }
 
 
@@ -66,7 +66,7 @@ def protocol(schemas: Schemas) -> str:
     links = markdown.Links({name: (title, schemas.common[name]) for name, title in OBJECTS.items()})
     limits = schemas.defaults()["limits"]
     listed = [name for names in OPERATIONS.values() for name in names]
-    chapters = {**OPERATIONS, "More": tuple(name for name in schemas.operations if name not in listed)}
+    chapters = {**OPERATIONS, "Other operations": tuple(name for name in schemas.operations if name not in listed)}
     operations = [
         f"### {chapter}\n\n"
         + "\n\n".join(markdown.operation(name, schemas.operations[name], schemas.common, links) for name in names)
@@ -125,7 +125,7 @@ def pillar(schemas: Schemas) -> str:
 
 
 def _commented(known: Mapping[str, Any], indent: int) -> str:
-    """Return options as YAML with their defaults, each below a comment that says what it is."""
+    """Return options as YAML with their defaults, each below a comment that describes it."""
     margin, parts = " " * indent, []
     for name, option in known.items():
         unit = option.get("x-unit", "").split(" ")[0]
@@ -157,10 +157,11 @@ def _frames(schemas: Schemas, links: markdown.Links, *, replies: bool) -> str:
 
 
 def _subprotocols() -> str:
-    spoken = " and the subprotocol ".join(f"`{name}` ({FRAMES[name]})" for name in SUBPROTOCOLS)
+    known = " and ".join(f"`{name}` ({FRAMES[name]})" for name in SUBPROTOCOLS)
     return (
-        f"The engine speaks the subprotocol {spoken}.\n"
-        f"A client that offers none gets `{SUBPROTOCOLS[0]}`; one that offers only others is closed with code 4406."
+        f"The engine knows the subprotocols {known}.\n"
+        f"A client that offers none gets `{SUBPROTOCOLS[0]}`. "
+        f"If it offers only unknown ones, the connection is closed with code 4406."
     )
 
 
@@ -169,13 +170,13 @@ def _fault_example(schemas: Schemas) -> str:
     try:
         schemas.validate("cmd", message)
     except ApiError as error:
-        told = {"code": error.code, "message": error.message, "details": error.details, "retryable": error.retryable}
-        return markdown.lines([message]) + "\n" + markdown.block({"id": 6, "type": "error", "error": told})
-    raise AssertionError("the example of a bad message is a good one")
+        sent = {"code": error.code, "message": error.message, "details": error.details, "retryable": error.retryable}
+        return markdown.lines([message]) + "\n" + markdown.block({"id": 6, "type": "error", "error": sent})
+    raise AssertionError("the example of an invalid message is valid")
 
 
 def _yaml(given: Mapping[str, Any]) -> str:
-    """Return options as they stand in the master's configuration."""
+    """Return options as the master's configuration has them."""
     written = ["engines:", "  - websocket_api:"]
     for name, value in given.items():
         if isinstance(value, dict):
@@ -198,7 +199,7 @@ def _filled(template: str, parts: Mapping[str, str], note: str = NOTE) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with ``--check`` tell whether they are up to date."""
+    """Write the pages, or with ``--check`` report those that are out of date."""
     schemas = Schemas(ROOT / "schemas")
     pages = {
         ROOT / "docs" / "protocol.md": protocol(schemas),
