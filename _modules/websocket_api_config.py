@@ -153,7 +153,7 @@ def _option_faults(chosen: dict[str, Any], saltenv: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         engines, schemas = Path(folder, "engines"), Path(folder, "schemas")
         _copy("_engines/websocket_api", engines / "websocket_api", saltenv)
-        _copy("schemas", schemas, saltenv)
+        _copy("websocket_api/schemas", schemas, saltenv)
         answer = subprocess.run(
             [sys.executable, "-m", "websocket_api.check_options", str(schemas)],
             input=json.dumps(chosen),

@@ -148,7 +148,7 @@ def lay_out(root: Path, port: int, minions: list[str]) -> None:
     clear(DEMO / "log")
     clear(DEMO / "run")
     files = clear(DEMO / "files")
-    for name in ("schemas", "websocket_api", "_engines", "_modules", "_runners", "_states"):
+    for name in ("websocket_api", "_engines", "_modules", "_runners", "_states"):
         if (CHECKOUT / name).exists():
             (files / name).symlink_to(CHECKOUT / name)
     accepted = clear(DEMO / "pki" / "master" / "minions")

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # to wait for the schemas: at the start a gitfs remote may take 20 s (measured)
 PARENT_CHECK_SECONDS = 1.0  # between two checks whether the master still runs
+OLD_SCHEMAS = "salt://schemas"  # where earlier releases had the schemas
 SWITCH_SECONDS = 0.0005  # until a computing thread yields to the event loop; Python's default of 5 ms adds up
 CERTIFICATE_SECONDS = 10.0  # between two checks for a renewed certificate
 
@@ -132,13 +133,15 @@ class Server:
 
 def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:
     """Return the schemas from the master's file server or a directory; wait while the file server is still empty."""
-    source, saltenv = options.get("schemas", "salt://schemas"), options.get("saltenv", "base")
+    source, saltenv = options.get("schemas", Settings.schemas), options.get("saltenv", "base")
     if not isinstance(source, str) or not isinstance(saltenv, str):
         raise CannotRun("the options schemas and saltenv must be strings")
     deadline = time.monotonic() + FILES_SECONDS
     directory: Path | None = None
     while directory is None:
         directory = files.fetch(opts, source, saltenv)
+        if directory is None and source == Settings.schemas:
+            directory = files.fetch(opts, OLD_SCHEMAS, saltenv)
         if directory is None:
             if time.monotonic() > deadline:
                 raise CannotRun(

@@ -141,7 +141,7 @@ class Settings:
     """Default backend of logins."""
     clients: tuple[str, ...] = DEFAULT_CLIENTS
     """Salt's clients that may be used; empty: none."""
-    schemas: str = "salt://schemas"
+    schemas: str = "salt://websocket_api/schemas"
     """Address on the master's file server, or local directory, of the schemas."""
     console: str = "salt://websocket_api/console"
     """Address on the master's file server, or local directory, of the web console."""

@@ -93,7 +93,7 @@ class Stage:
         files = self.root / "files"
         files.mkdir()
         # The file server walks its roots: give it these folders, not a checkout with its virtual environments.
-        for name in ("_engines", "_modules", "_runners", "schemas", "websocket_api"):
+        for name in ("_engines", "_modules", "_runners", "websocket_api"):
             if (CHECKOUT / name).exists():
                 (files / name).symlink_to(CHECKOUT / name)
         publish_port, ret_port = free_port(), free_port()

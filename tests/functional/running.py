@@ -109,7 +109,8 @@ class Engine:
 
     def give_schemas(self) -> None:
         """Put the schemas of this checkout on the master's file server."""
-        (self.files / "schemas").symlink_to(CHECKOUT / "schemas")
+        (self.files / "websocket_api").mkdir()
+        (self.files / "websocket_api" / "schemas").symlink_to(CHECKOUT / "schemas")
 
     def start(self) -> None:
         """Start the process and return at once."""

@@ -96,17 +96,26 @@ def test_schemas_that_are_not_there_are_waited_for(make_engine: MakeEngine) -> N
     """Without schemas on the file server the engine says where it looks; it serves as soon as they come."""
     engine = make_engine(schemas=False, constants={"server.FILES_SECONDS": 0.5})
     line = start_and_hear(engine)
-    assert "salt://schemas (saltenv base)" in line
+    assert "salt://websocket_api/schemas (saltenv base)" in line
     assert "file_roots" in line
     engine.give_schemas()
     serves(engine)
+
+
+def test_schemas_are_found_where_earlier_releases_had_them(make_engine: MakeEngine) -> None:
+    """A file server with ``salt://schemas`` only is as good as one with ``salt://websocket_api/schemas``."""
+    engine = make_engine(schemas=False)
+    (engine.files / "schemas").symlink_to(CHECKOUT / "schemas")
+    engine.start()
+    engine.wait()
+    assert engine.complaints == []
 
 
 def test_schemas_that_come_late_are_no_complaint(make_engine: MakeEngine) -> None:
     """What arrives within the time that a gitfs remote may take is waited for in silence."""
     engine = make_engine(schemas=False)
     engine.start()
-    wait_until(lambda: "waits for salt://schemas" in engine.log, "waiting")
+    wait_until(lambda: "waits for salt://websocket_api/schemas" in engine.log, "waiting")
     engine.give_schemas()
     engine.wait()
     assert engine.complaints == []
@@ -115,7 +124,7 @@ def test_schemas_that_come_late_are_no_complaint(make_engine: MakeEngine) -> Non
 def test_schemas_of_another_version_are_refused(make_engine: MakeEngine) -> None:
     """The sentence names both versions and the command that mends it."""
     engine = make_engine(schemas=False)
-    schemas = engine.files / "schemas"
+    schemas = engine.files / "websocket_api" / "schemas"
     shutil.copytree(CHECKOUT / "schemas", schemas)
     version = (schemas / "VERSION").read_text().strip()
     (schemas / "VERSION").write_text("9.9.9\n")

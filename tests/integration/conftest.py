@@ -105,7 +105,7 @@ def file_root(salt_root: Path) -> Path:
     """
     root = salt_root / "files"
     root.mkdir()
-    for name in ("_engines", "_modules", "_runners", "_states", "schemas", "websocket_api"):
+    for name in ("_engines", "_modules", "_runners", "_states", "websocket_api"):
         if (CHECKOUT / name).exists():
             (root / name).symlink_to(CHECKOUT / name)
     return root

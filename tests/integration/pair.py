@@ -46,7 +46,7 @@ class Pair:
         self._clients: list[Client] = []
         files = self.root / "files"
         files.mkdir()
-        for name in ("_modules", "schemas"):
+        for name in ("_modules", "websocket_api"):
             (files / name).symlink_to(CHECKOUT / name)
         for address in ADDRESSES:
             self._write(f"master-{address}", "master", self._master(address, job_cache, str(files)))

@@ -30,7 +30,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / ("a folder with a long name " * 4).strip()
     folder.mkdir()
     shutil.copytree(CHECKOUT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_engines", "_modules", "_runners", "schemas"):
+    for name in ("_engines", "_modules", "_runners", "websocket_api"):
         (folder / name).symlink_to(CHECKOUT / name)
     return folder
 

@@ -21,7 +21,7 @@ from tests.client import Client
 from tests.integration.conftest import CHECKOUT, is_open, wait_until
 from tests.ports import free_port
 
-FORMULA = ("_engines", "_modules", "_runners", "_states", "schemas", "websocket_api")
+FORMULA = ("_engines", "_modules", "_runners", "_states", "websocket_api")
 APPLY_SECONDS = 400  # a run may install packages and restart the master twice, on a busy machine
 STOP_SECONDS = 15
 

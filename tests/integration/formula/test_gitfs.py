@@ -58,7 +58,8 @@ def test_a_sync_from_git_brings_the_engine(server: GitServer, reader: Host) -> N
     """The repository is a gitfs remote as it is: the engine and the runner come by Salt's own sync."""
     server.opened.set()
     reader.start("salt-master")
-    wait_until(lambda: "schemas/VERSION" in reader.runs("salt-run", "fileserver.file_list"), "git's files", timeout=120)
+    version = "websocket_api/schemas/VERSION"
+    wait_until(lambda: version in reader.runs("salt-run", "fileserver.file_list"), "git's files", timeout=120)
     assert "engines.websocket_api.server" in reader.runs("salt-run", "saltutil.sync_engines")
     assert reader.runs("salt-run", "saltutil.sync_runners") == ["runners.websocket_api"]
 
@@ -75,7 +76,8 @@ def test_a_master_that_starts_before_its_first_fetch_is_done_serves_when_it_is(s
     server.opened.clear()
     reader.start("salt-master")
     log = reader.log_file
-    wait_until(lambda: "websocket_api waits for salt://schemas" in log.read_text(), "the engine waiting", timeout=120)
+    waits = "websocket_api waits for salt://websocket_api/schemas"
+    wait_until(lambda: waits in log.read_text(), "the engine waiting", timeout=120)
     assert server.waiting.wait(60), "nothing is fetched"
     assert not is_open(reader.port)
     server.opened.set()

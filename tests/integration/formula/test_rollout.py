@@ -133,7 +133,7 @@ def bring(fleet: MinionRegistry, version: str, schemas: str) -> None:
     there = next(place for place, line in enumerate(lines) if line.startswith("__version__"))
     lines[there] = f'__version__ = "{version}"'
     package.write_text("\n".join(lines) + "\n")
-    (fleet.release / "schemas" / "VERSION").write_text(f"{schemas}\n")
+    (fleet.release / "websocket_api" / "schemas" / "VERSION").write_text(f"{schemas}\n")
 
 
 def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) -> None:
