@@ -94,7 +94,7 @@ def faults(settings: dict[str, Any], engine: bool = True) -> list[str]:
     given = __salt__["pillar.get"]("websocket_api", {}, **UNMASKED)
     if not isinstance(given, dict):
         return ["websocket_api must be a mapping"]
-    found = list(_unlike(given, _defaults(settings["saltenv"]), ""))
+    found = list(_type_faults(given, _defaults(settings["saltenv"]), ""))
     formed = not found
     if engine:
         found += _option_faults(options(settings), settings["saltenv"])
@@ -122,7 +122,7 @@ def _defaults(saltenv: str) -> dict[str, Any]:
         return dict(salt.utils.yaml.safe_load(file)["websocket_api"])
 
 
-def _unlike(given: dict[str, Any], defaults: dict[str, Any], where: str) -> Iterator[str]:
+def _type_faults(given: dict[str, Any], defaults: dict[str, Any], where: str) -> Iterator[str]:
     """Yield unknown keys, and values whose type differs from the default's."""
     for name, value in given.items():
         place = f"{where}{name}"
@@ -131,17 +131,17 @@ def _unlike(given: dict[str, Any], defaults: dict[str, Any], where: str) -> Iter
             continue
         default = defaults[name]
         if isinstance(default, dict) and default and isinstance(value, dict):
-            yield from _unlike(value, default, f"{place}:")
+            yield from _type_faults(value, default, f"{place}:")
         elif place == "rollout:masters" and isinstance(value, dict):
             continue  # with an address for each
-        elif not _alike(value, default):
+        elif not _has_type(value, default):
             yield f"{place} must be {_NAMES[type(default)]}"
 
 
 _NAMES = {dict: "a mapping", list: "a list", str: "a string", bool: "true or false", int: "a whole number"}
 
 
-def _alike(value: Any, default: Any) -> bool:
+def _has_type(value: Any, default: Any) -> bool:
     if default is None:
         return value is None or isinstance(value, (str, list))
     if isinstance(value, bool) or isinstance(default, bool):

@@ -29,7 +29,7 @@ __salt__: dict[str, Any]
 RENEW_DAYS = 30
 
 # The maximum, because far more leads past the end of the calendar.
-MOST_DAYS = 36500
+MAX_DAYS = 36500
 
 # Of the folder in which they are.
 FOLDER_MODE = 0o755
@@ -52,7 +52,7 @@ def faults(settings: dict[str, Any]) -> list[str]:
     if source == "pillar" and isinstance(tls, dict):
         found += _pair_faults(tls.get("crt"), tls.get("key"))
     if source == "self_signed":
-        found += _wish_faults(settings["tls"]["names"], settings["tls"]["days"])
+        found += _request_faults(settings["tls"]["names"], settings["tls"]["days"])
     for name in ("ssl_crt", "ssl_key"):
         if source != "none" and settings["options"].get(name):
             found.append(f"options:{name} names a file of your own: set tls:source to none")
@@ -157,13 +157,13 @@ def _pair_faults(crt: Any, key: Any) -> Iterator[str]:
         yield "tls:key is not the key of the first certificate in tls:crt"
 
 
-def _wish_faults(names: Any, days: Any) -> Iterator[str]:
+def _request_faults(names: Any, days: Any) -> Iterator[str]:
     for place, name in enumerate(names if isinstance(names, list) else []):
         # Names of other scripts are written as the DNS has them: xn--...
         if not (isinstance(name, str) and name.isascii() and name and not any(map(str.isspace, name))):
             yield f"tls:names:{place} must be a name or an address, in ASCII and without spaces"
-    if isinstance(days, int) and not RENEW_DAYS < days <= MOST_DAYS:
-        yield f"tls:days must be more than {RENEW_DAYS}, for then it is made again, and at most {MOST_DAYS}"
+    if isinstance(days, int) and not RENEW_DAYS < days <= MAX_DAYS:
+        yield f"tls:days must be more than {RENEW_DAYS}, for then it is made again, and at most {MAX_DAYS}"
 
 
 def _self_signed(names: list[str], days: int) -> list[bytes]:

@@ -47,7 +47,7 @@ for form in forms:
 SYNC_SECONDS = 300
 
 # Seconds between two looks whether the engine answers.
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 # Bytes at the end of the master's log in which the engine's last complaint is looked for.
 LOG_BYTES = 256 * 1024
@@ -131,7 +131,7 @@ def answers(settings: dict[str, Any], seconds: float) -> str | None:
         fault = _look(__salt__["websocket_api_config.options"](settings))
         if fault is None or time.monotonic() > deadline:
             return fault
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def log_size(settings: dict[str, Any]) -> int:

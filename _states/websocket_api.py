@@ -38,7 +38,7 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
 
 def unfinished(name: str) -> Outcome:
     """Report a restart of the master that an interrupted run left undone."""
-    if not _owed().exists():
+    if not _restart_file().exists():
         return _outcome(name, True, "No earlier run was broken off")
     comment = "An earlier run was broken off before it restarted the master"
     return _outcome(name, None if __opts__["test"] else True, comment, {"restart": "owed"})
@@ -52,7 +52,7 @@ def synced(name: str, settings: dict[str, Any]) -> Outcome:
             return _outcome(name, True, "The master has the engine and the runner of the file server")
         if __opts__["test"]:
             return _outcome(name, None, f"{len(stale)} files would be synced", {"files": stale})
-        _owe_a_restart(settings)
+        _require_restart(settings)
         left = __salt__["websocket_api_master.sync"](settings)
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
@@ -92,7 +92,7 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
     changes = {str(path): "changed" if there else "new"}
     if __opts__["test"]:
         return _outcome(name, None, f"{path} would be written", changes)
-    _owe_a_restart(settings)
+    _require_restart(settings)
     before = _before()
     if not before.exists():  # else a run was broken off: what is kept is the last that is known to have worked
         _write(before, there, 0o600)
@@ -103,9 +103,11 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
 def answers(name: str, settings: dict[str, Any]) -> Outcome:
     """Wait until the engine answers, which proves that the configuration works."""
     seconds = 0 if __opts__["test"] else settings["service"]["seconds"]
-    since = int(_owed().read_text()) if _owed().exists() else 0
+    since = int(_restart_file().read_text()) if _restart_file().exists() else 0
     if not __opts__["test"]:
-        _owed().unlink(missing_ok=True)  # this state is reached only when the master was restarted, if it had to be
+        _restart_file().unlink(
+            missing_ok=True
+        )  # this state is reached only when the master was restarted, if it had to be
     fault = __salt__["websocket_api_master.answers"](settings, seconds)
     if fault is None:
         if not __opts__["test"]:
@@ -138,7 +140,7 @@ def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
     try:
         changes = __salt__["websocket_api_files.pam"](settings, test=True)
         if changes and not __opts__["test"]:
-            _owe_a_restart(settings)
+            _require_restart(settings)
             changes = __salt__["websocket_api_files.pam"](settings)
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
@@ -149,17 +151,17 @@ def _before() -> Path:
     return Path(__opts__["cachedir"], "websocket_api", "before.conf")
 
 
-def _owed() -> Path:
+def _restart_file() -> Path:
     return Path(__opts__["cachedir"], "websocket_api", "restart_owed")
 
 
-def _owe_a_restart(settings: dict[str, Any]) -> None:
+def _require_restart(settings: dict[str, Any]) -> None:
     """Record that a restart is needed, before a change that needs one.
 
     The record is the size of the master's log, so that older complaints do not look new.
     """
-    if not _owed().exists():
-        _write(_owed(), str(__salt__["websocket_api_master.log_size"](settings)), 0o600)
+    if not _restart_file().exists():
+        _write(_restart_file(), str(__salt__["websocket_api_master.log_size"](settings)), 0o600)
 
 
 def _write(path: Path, text: str, mode: int) -> None:

@@ -55,7 +55,7 @@ class BackgroundTasks:
             every(TICK_SECONDS, self._services.job_watcher.tick),
             every(TICK_SECONDS, self._services.batches.tick),
             every(TICK_SECONDS, self._services.batches.maintenance.tick),
-            every(settings.token_check, self._services.sessions.look_again),
+            every(settings.token_check, self._services.sessions.recheck),
             every(BOOKMARK_SECONDS, self._bookmark),
             every(RENEW_SECONDS, self._renew_targets),
             every(MINIONS_SECONDS, self._read_changes),
@@ -125,7 +125,7 @@ class BackgroundTasks:
 
     async def _renew_targets(self) -> None:
         for session in self._services.sessions.all():
-            self._parts.targets.want(session.permissions.expressions)
+            self._parts.targets.mark_used(session.permissions.expressions)
         if await self._parts.targets.renew():
             # Users whose permissions depend on targets may see more or less now.
             for connection in self._connections():

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from .core.access.loop_time import LoopTime
-from .fair_share import Askers
+from .fair_share import RecentUsers
 from .master import Master
 from .salt_master.auth import Auth
 from .salt_master.batch_store import BatchStore
@@ -25,11 +25,11 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
 
     :param opts: the master's configuration
     """
-    limits, askers, loop_time = settings.limits, Askers(time.monotonic), LoopTime(time.perf_counter)
-    pool = Pool(limits.threads, "salt", askers=askers, charge=loop_time.charge)
+    limits, recent_users, loop_time = settings.limits, RecentUsers(time.monotonic), LoopTime(time.perf_counter)
+    pool = Pool(limits.threads, "salt", recent_users=recent_users, charge=loop_time.charge)
     # A wrong PAM password takes seconds: logins have threads of their own.
     login_pool = Pool(limits.login_threads, "login")
-    channels = Channels(opts, limits.channels, limits.master_seconds, askers)
+    channels = Channels(opts, limits.channels, limits.master_seconds, recent_users)
     functions, bus = MasterFunctions(opts, pool), Bus(opts)
 
     def close() -> None:
@@ -49,7 +49,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
         job_cache=JobCache(opts, pool),
         batch_store=BatchStore(opts, pool),
         bus=bus,
-        askers=askers,
+        recent_users=recent_users,
         loop_time=loop_time,
         fair_shares={
             "threads": pool.shares,

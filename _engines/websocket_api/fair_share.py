@@ -29,31 +29,31 @@ class Share(NamedTuple):
     """The user's ``eauth``, or the unknown client's address."""
 
     @classmethod
-    def of_stranger(cls, address: str) -> Share:
+    def unauthenticated(cls, address: str) -> Share:
         """Return the share of a client that has not logged in."""
         return cls("", address or "?")
 
 
 ENGINE = Share("", "")
-STRANGERS = Share("", "*")
+UNAUTHENTICATED = Share("", "*")
 """All unknown clients together. They count as one user, because addresses cost nothing."""
 
-_asker: ContextVar[Share] = ContextVar("asker", default=ENGINE)
+_current_share: ContextVar[Share] = ContextVar("asker", default=ENGINE)
 
 
-def asker() -> Share:
+def current_share() -> Share:
     """Return the share that the present task is charged to."""
-    return _asker.get()
+    return _current_share.get()
 
 
 @contextmanager
 def on_behalf_of(share: Share) -> Iterator[None]:
     """Charge the work of a block, and of the tasks that it starts, to this share."""
-    before = _asker.set(share)
+    before = _current_share.set(share)
     try:
         yield
     finally:
-        _asker.reset(before)
+        _current_share.reset(before)
 
 
 class FairQueue(Generic[T]):
@@ -85,12 +85,12 @@ class FairQueue(Generic[T]):
         self._waiting.setdefault(share, deque()).append(thing)
         self._length += 1
 
-    def take(self, may: Callable[[Share], bool] = lambda share: True) -> tuple[Share, T] | None:
+    def pop(self, allowed: Callable[[Share], bool] = lambda share: True) -> tuple[Share, T] | None:
         """Remove and return the next thing and its share, or None.
 
-        :param may: returns whether a user may have a turn now; the others keep their position
+        :param allowed: returns whether a user may have a turn now; the others keep their position
         """
-        share = next((one for one in self._waiting if may(one)), None)
+        share = next((one for one in self._waiting if allowed(one)), None)
         if share is None:
             return None
         waiting = self._waiting.pop(share)
@@ -124,11 +124,11 @@ def in_turns(things: Iterable[T], share_of: Callable[[T], Share]) -> Iterator[T]
     queue: FairQueue[T] = FairQueue()
     for thing in things:
         queue.put(share_of(thing), thing)
-    while (taken := queue.take()) is not None:
+    while (taken := queue.pop()) is not None:
         yield taken[1]
 
 
-class Askers:
+class RecentUsers:
     """The users with recent requests of any kind. A user who runs commands also wants the minions free of batches.
 
     :param clock: seconds, monotonic
@@ -136,37 +136,37 @@ class Askers:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._asked: OrderedDict[Share, float] = OrderedDict()
+        self._requested_at: OrderedDict[Share, float] = OrderedDict()
         """The time of each user's last request, the latest last."""
 
     def note(self, share: Share) -> None:
         """Note a request of a user."""
-        self._asked[share] = self._clock()
-        self._asked.move_to_end(share)
+        self._requested_at[share] = self._clock()
+        self._requested_at.move_to_end(share)
 
     def others(self, than: Collection[Share]) -> bool:
         """Return whether any other user had a recent request."""
         until = self._clock() - RECENT_SECONDS
-        while self._asked and next(iter(self._asked.values())) < until:
-            self._asked.popitem(last=False)
-        return any(share not in than for share in self._asked)
+        while self._requested_at and next(iter(self._requested_at.values())) < until:
+            self._requested_at.popitem(last=False)
+        return any(share not in than for share in self._requested_at)
 
 
 class FairShare(Generic[T]):
     """Assigns places, and queues what waits for one. Its methods never block.
 
     :param size: the number of places
-    :param longest: the maximum of things that wait; each of several users has an equal part
-    :param askers: the users with recent requests for these places or related ones
+    :param max_waiting: the maximum of things that wait; each of several users has an equal part
+    :param recent_users: the users with recent requests for these places or related ones
     :param spare: places that no single user gets, if work takes too long for the next user to wait
     """
 
-    def __init__(self, size: int, longest: int, askers: Askers, *, spare: int = 0) -> None:
+    def __init__(self, size: int, max_waiting: int, recent_users: RecentUsers, *, spare: int = 0) -> None:
         self.size = max(1, size)
-        self._most = max(1, size - spare)
+        self._max_per_user = max(1, size - spare)
         self.waiting: FairQueue[T] = FairQueue()
-        self._longest = longest
-        self._askers = askers
+        self._max_waiting = max_waiting
+        self._recent_users = recent_users
         self._held: Counter[Share] = Counter()
         self._out = 0
 
@@ -178,19 +178,19 @@ class FairShare(Generic[T]):
     def put(self, share: Share, thing: T) -> bool:
         """Queue a thing, and return False if the queue is full."""
         if share.user:
-            self._askers.note(share)
-        longest = self._longest if share == ENGINE else self.part(self._longest)
-        if self._wait(share) >= longest + self.size - self._out:
+            self._recent_users.note(share)
+        max_waiting = self._max_waiting if share == ENGINE else self.part(self._max_waiting)
+        if self._wait(share) >= max_waiting + self.size - self._out:
             return False
         self.waiting.put(share, thing)
         return True
 
-    def take(self) -> tuple[Share, T] | None:
+    def assign(self) -> tuple[Share, T] | None:
         """Assign a free place to the next thing that may have one, and return it with its share."""
         if self._out >= self.size or not len(self.waiting):
             return None
-        part = min(self._most, self.part(self.size))
-        taken = self.waiting.take(lambda share: share == ENGINE or self._held[as_one_user(share)] < part)
+        part = min(self._max_per_user, self.part(self.size))
+        taken = self.waiting.pop(lambda share: share == ENGINE or self._held[as_one_user(share)] < part)
         if taken is not None:
             self._held[as_one_user(taken[0])] += 1
             self._out += 1
@@ -207,30 +207,30 @@ class FairShare(Generic[T]):
     def part(self, whole: int) -> int:
         """Return one user's part of a whole."""
         asking = {*self._held, *map(as_one_user, self.waiting.shares)} - {ENGINE}
-        return max(1, whole // max(1, len(asking) + self._askers.others(asking)))
+        return max(1, whole // max(1, len(asking) + self._recent_users.others(asking)))
 
     def _wait(self, share: Share) -> int:
         if as_one_user(share) == share:
             return self.waiting.count(share)
-        return sum(self.waiting.count(one) for one in self.waiting.shares if as_one_user(one) == STRANGERS)
+        return sum(self.waiting.count(one) for one in self.waiting.shares if as_one_user(one) == UNAUTHENTICATED)
 
 
 def as_one_user(share: Share) -> Share:
     """Return whose part somebody has: strangers have one together."""
-    return share if share.user or share == ENGINE else STRANGERS
+    return share if share.user or share == ENGINE else UNAUTHENTICATED
 
 
 class FairTurns:
     """Places that tasks wait for. At most ``size`` tasks hold one at the same time.
 
     :param size: the number of places
-    :param longest: the maximum of tasks that wait
-    :param askers: the users with recent requests for these places or related ones
+    :param max_waiting: the maximum of tasks that wait
+    :param recent_users: the users with recent requests for these places or related ones
     :param spare: places that no single user gets
     """
 
-    def __init__(self, size: int, longest: int, askers: Askers, *, spare: int = 0) -> None:
-        self.shares: FairShare[asyncio.Future[None]] = FairShare(size, longest, askers, spare=spare)
+    def __init__(self, size: int, max_waiting: int, recent_users: RecentUsers, *, spare: int = 0) -> None:
+        self.shares: FairShare[asyncio.Future[None]] = FairShare(size, max_waiting, recent_users, spare=spare)
 
     async def enter(self, share: Share, seconds: float | None = None) -> bool | None:
         """Wait for a place.
@@ -240,7 +240,7 @@ class FairTurns:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if not self.shares.put(share, turn):
             return None
-        self._go_on()
+        self._assign_free()
         try:
             if not turn.done():
                 await asyncio.wait({turn}, timeout=None if seconds is None else max(0.0, seconds))
@@ -257,15 +257,15 @@ class FairTurns:
     def leave(self, share: Share) -> None:
         """Release a place, and assign it to the next task."""
         self.shares.leave(share)
-        self._go_on()
+        self._assign_free()
 
     def close(self) -> None:
         """End all waiting, without a place."""
         for turn in self.shares.waiting.clear():
             turn.cancel()
 
-    def _go_on(self) -> None:
-        while (taken := self.shares.take()) is not None:
+    def _assign_free(self) -> None:
+        while (taken := self.shares.assign()) is not None:
             share, turn = taken
             if turn.done():
                 self.shares.leave(share)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from .core.access.loop_time import LoopTime
 from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
-from .fair_share import Askers, FairShare
+from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
 from .operations.services import Commands, MasterFunctions
 
@@ -93,7 +93,7 @@ class Master:
     """Where batches are stored."""
     bus: Bus
     """The event bus."""
-    askers: Askers
+    recent_users: RecentUsers
     """The users who used the master lately."""
     loop_time: LoopTime
     """What each user takes of the engine's computing time. Threads that call Salt are charged too."""

@@ -216,10 +216,10 @@ def _contradictions(options: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...
             {"path": "/cors_origin", "message": "must be either * for all origins, or a list of some"},
         )
     for name in ("allow_from", "trusted_proxies"):
-        for place, text in enumerate(options.get(name) or ()):
+        for index, text in enumerate(options.get(name) or ()):
             if _network(text) is None:
                 sentence = "must be a network such as 10.0.0.0/8, with no bits set beyond its prefix"
-                yield (name,), {"path": f"/{name}/{place}", "message": sentence}
+                yield (name,), {"path": f"/{name}/{index}", "message": sentence}
     limits = {**Limits().__dict__, **options.get("limits", {})}
     for smaller, larger in (
         ("message_bytes_before_auth", "message_bytes"),

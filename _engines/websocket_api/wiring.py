@@ -79,14 +79,14 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
     limits, later, monotonic, wall = settings.limits, clock.later, clock.monotonic, clock.wall
     targets = TargetSets(lambda expression: master.minions.match(expression, "compound", trusted=True), monotonic)
     sessions = Sessions(master.auth, targets, wall)
-    sender = master.commands(sessions.whose)
+    sender = master.commands(sessions.user_of)
     history = History(
         epoch or uuid.uuid4().hex[:12],
         events=settings.history.events,
         size=settings.history.bytes,
         seconds=settings.history.seconds,
     )
-    job_registry = JobRegistry(most=limits.jobs, clock=wall, syndics=master.has_syndics)
+    job_registry = JobRegistry(max_jobs=limits.jobs, clock=wall, syndics=master.has_syndics)
     minion_registry = MinionRegistry(wall)
     visibility = Visibility(job_registry.get, master.user)
     turns = Turns(later, monotonic)
@@ -109,7 +109,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
     )
     minion_feed = MinionFeed(history=history, minions=minion_registry, later=later, clock=monotonic, turns=turns)
     rebar = RebarClients(
-        hub=hub, jobs=job_registry, job_feed=job_feed, most=limits.subscriptions_per_connection, wall=wall
+        hub=hub, jobs=job_registry, job_feed=job_feed, max_filters=limits.subscriptions_per_connection, wall=wall
     )
     job_watcher = JobWatcher(
         jobs=job_registry,
@@ -124,8 +124,8 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
             getattr(limits, limit),
             seconds=seconds,
             limit=limit,
-            askers=master.askers,
-            book=job_registry,
+            recent_users=master.recent_users,
+            jobs=job_registry,
             clock=monotonic,
         )
         for limit, seconds in IN_FLIGHT_SECONDS.items()

@@ -27,13 +27,13 @@ class Engine:
         self.given_back = 0
         self.bus_reads = 0
         nothing = SimpleNamespace(on_end=lambda call: None, on_change=lambda call: None, all=list)
-        sessions = SimpleNamespace(**vars(nothing), expire=self._expire, look_again=self._wait)
+        sessions = SimpleNamespace(**vars(nothing), expire=self._expire, recheck=self._wait)
         services = SimpleNamespace(
             settings=Settings(),
             sessions=sessions,
-            jobs_in_flight=SimpleNamespace(tick=self._give_back),
-            runners_in_flight=SimpleNamespace(tick=self._give_back),
-            minions=self.world.fleet,
+            jobs_in_flight=SimpleNamespace(tick=self._revoke_temporary),
+            runners_in_flight=SimpleNamespace(tick=self._revoke_temporary),
+            minions=self.world.minions,
             hub=self.world.hub,
             job_feed=self.world.job_feed,
             minion_feed=self.world.minion_feed,
@@ -41,7 +41,7 @@ class Engine:
             job_watcher=SimpleNamespace(tick=self._wait),
             batches=SimpleNamespace(tick=self._wait, stop=self._nothing, maintenance=SimpleNamespace(tick=self._wait)),
             wall=self.world.time,
-            jobs=self.world.book,
+            jobs=self.world.jobs,
         )
         self.parts: Any = SimpleNamespace(
             services=services,
@@ -53,7 +53,7 @@ class Engine:
             targets=SimpleNamespace(invalidate=lambda: None, want=lambda names: None, renew=self._wait),
         )
 
-    def _give_back(self) -> None:
+    def _revoke_temporary(self) -> None:
         self.given_back += 1
 
     def _expire(self) -> None:
@@ -140,10 +140,10 @@ async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
 
 async def test_grains_that_could_not_be_read_are_read_again(engine: Engine) -> None:
     """A fault of the cache does not make old grains count as new ones."""
-    engine.world.fleet.stale.add("web1")
+    engine.world.minions.stale.add("web1")
     for _ in range(3):
         await asyncio.sleep(0.005)
-        assert engine.world.fleet.stale == {"web1"}
+        assert engine.world.minions.stale == {"web1"}
 
 
 async def test_a_job_that_was_canceled_before_the_start_is_shown_as_canceled() -> None:
@@ -166,7 +166,7 @@ async def test_a_job_that_was_canceled_before_the_start_is_shown_as_canceled() -
     work = BackgroundTasks(made.parts, list)
     work.start()
     try:
-        await until(lambda: made.world.book.get(old))
-        assert [job.state for job in made.world.book.newest_first()] == ["complete", "canceled"]
+        await until(lambda: made.world.jobs.get(old))
+        assert [job.state for job in made.world.jobs.newest_first()] == ["complete", "canceled"]
     finally:
         await work.stop()

@@ -8,12 +8,12 @@ import pytest
 from websocket_api.fair_share import (
     ENGINE,
     RECENT_SECONDS,
-    Askers,
     FairQueue,
     FairShare,
     FairTurns,
+    RecentUsers,
     Share,
-    asker,
+    current_share,
     in_turns,
     on_behalf_of,
 )
@@ -26,7 +26,7 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 def taken(places: FairShare[str]) -> list[str]:
     """Take all that may begin now."""
     found = []
-    while (one := places.take()) is not None:
+    while (one := places.assign()) is not None:
         found.append(one[1])
     return found
 
@@ -39,7 +39,7 @@ def test_users_have_turns_whatever_each_of_them_asks_for() -> None:
     queue.put(BOB, "b0")
     queue.put(BOB, "b1")
     order = []
-    while (one := queue.take()) is not None:
+    while (one := queue.pop()) is not None:
         order.append(one[1])
     assert order == ["a0", "b0", "a1", "b1", "a2", "a3", "a4"]
     assert not len(queue)
@@ -51,9 +51,9 @@ def test_who_may_not_have_a_turn_keeps_the_place_and_holds_up_nobody() -> None:
     queue: FairQueue[str] = FairQueue()
     queue.put(ANN, "a")
     queue.put(BOB, "b")
-    assert queue.take(lambda share: share != ANN) == (BOB, "b")
+    assert queue.pop(lambda share: share != ANN) == (BOB, "b")
     queue.put(BOB, "b")
-    assert queue.take() == (ANN, "a")
+    assert queue.pop() == (ANN, "a")
 
 
 def test_what_need_not_wait_any_more_is_taken_out() -> None:
@@ -66,12 +66,12 @@ def test_what_need_not_wait_any_more_is_taken_out() -> None:
     assert not queue.remove(BOB, "a1")
     assert queue.count(ANN) == len(queue) == 1
     assert queue.clear() == ["a1"]
-    assert queue.take() is None
+    assert queue.pop() is None
 
 
 def test_who_asks_alone_may_have_every_place() -> None:
     """The engine's own work beside takes no part away."""
-    places: FairShare[str] = FairShare(4, 100, Askers(Time()))
+    places: FairShare[str] = FairShare(4, 100, RecentUsers(Time()))
     places.put(ENGINE, "tick")
     assert taken(places) == ["tick"]
     places.leave(ENGINE)
@@ -82,7 +82,7 @@ def test_who_asks_alone_may_have_every_place() -> None:
 
 def test_of_two_who_ask_each_has_half_of_the_places() -> None:
     """What has begun goes on; what ends goes to who has less than an equal part."""
-    places: FairShare[str] = FairShare(4, 100, Askers(Time()))
+    places: FairShare[str] = FairShare(4, 100, RecentUsers(Time()))
     for number in range(9):
         places.put(ANN, f"a{number}")
     assert len(taken(places)) == 4
@@ -101,7 +101,7 @@ def test_of_two_who_ask_each_has_half_of_the_places() -> None:
 def test_a_place_stays_free_for_who_asked_lately() -> None:
     """Bob, who waits for each answer before he asks again, finds one; when he is gone Ann may have all again."""
     time = Time()
-    places: FairShare[str] = FairShare(4, 100, Askers(time))
+    places: FairShare[str] = FairShare(4, 100, RecentUsers(time))
     places.put(BOB, "b")
     assert taken(places) == ["b"]
     places.leave(BOB)
@@ -118,10 +118,10 @@ def test_a_place_stays_free_for_who_asked_lately() -> None:
 
 def test_who_asked_lately_is_one_user_together() -> None:
     """Twenty who look in now and then take half of the places from Ann, not all but one."""
-    askers = Askers(Time())
-    places: FairShare[str] = FairShare(8, 100, askers)
+    recent_users = RecentUsers(Time())
+    places: FairShare[str] = FairShare(8, 100, recent_users)
     for number in range(20):
-        askers.note(Share(f"u{number}", "pam"))
+        recent_users.note(Share(f"u{number}", "pam"))
     for number in range(9):
         places.put(ANN, f"a{number}")
     assert len(taken(places)) == 4
@@ -129,9 +129,9 @@ def test_who_asked_lately_is_one_user_together() -> None:
 
 def test_who_asks_for_one_thing_leaves_less_of_another() -> None:
     """Bob runs commands: Ann's batch leaves the minions some time for them."""
-    askers = Askers(Time())
-    channels: FairShare[str] = FairShare(8, 100, askers)
-    jobs: FairShare[str] = FairShare(8, 100, askers)
+    recent_users = RecentUsers(Time())
+    channels: FairShare[str] = FairShare(8, 100, recent_users)
+    jobs: FairShare[str] = FairShare(8, 100, recent_users)
     channels.put(BOB, "b")
     for number in range(9):
         jobs.put(ANN, f"a{number}")
@@ -140,7 +140,7 @@ def test_who_asks_for_one_thing_leaves_less_of_another() -> None:
 
 def test_more_users_than_places_have_one_each_in_turn() -> None:
     """Nobody's part is none."""
-    places: FairShare[str] = FairShare(2, 100, Askers(Time()))
+    places: FairShare[str] = FairShare(2, 100, RecentUsers(Time()))
     users = [Share(f"u{number}", "pam") for number in range(5)]
     for user in users * 2:
         places.put(user, user.user)
@@ -153,7 +153,7 @@ def test_more_users_than_places_have_one_each_in_turn() -> None:
 
 def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
     """Their part of it is theirs; the engine's own work always waits."""
-    places: FairShare[str] = FairShare(1, 10, Askers(Time()))
+    places: FairShare[str] = FairShare(1, 10, RecentUsers(Time()))
     places.put(ENGINE, "tick")
     taken(places)
     assert sum(places.put(ANN, "a") for _ in range(50)) == 10
@@ -164,7 +164,7 @@ def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
 
 def test_all_strangers_together_have_one_users_part() -> None:
     """Addresses cost nothing: a hundred of them leave Ann half of all, and have turns among each other."""
-    places: FairShare[str] = FairShare(4, 40, Askers(Time()))
+    places: FairShare[str] = FairShare(4, 40, RecentUsers(Time()))
     for number in range(100):
         places.put(Share("", f"192.0.2.{number}"), f"s{number}")
         places.put(ANN, f"a{number}")
@@ -178,18 +178,18 @@ def test_what_is_begun_on_behalf_of_somebody_counts_for_him_beyond_that() -> Non
     async def both() -> tuple[Share, Share]:
         with on_behalf_of(ANN):
             inner = asyncio.ensure_future(whose())
-        return await inner, asker()
+        return await inner, current_share()
 
     async def whose() -> Share:
         await asyncio.sleep(0)
-        return asker()
+        return current_share()
 
     assert asyncio.run(both()) == (ANN, ENGINE)
 
 
 def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
     """Who asks alone has all but one: Bob could not wait for the end of Ann's."""
-    places: FairShare[str] = FairShare(3, 100, Askers(Time()), spare=1)
+    places: FairShare[str] = FairShare(3, 100, RecentUsers(Time()), spare=1)
     for number in range(9):
         places.put(ANN, f"a{number}")
     assert taken(places) == ["a0", "a1"]
@@ -205,7 +205,7 @@ def test_what_is_looked_at_one_after_the_other_is_so_in_turns() -> None:
 
 async def test_turns_come_round_robin() -> None:
     """Bob is served next though Ann asked for more before."""
-    turns, order = FairTurns(1, 100, Askers(Time())), []
+    turns, order = FairTurns(1, 100, RecentUsers(Time())), []
     assert await turns.enter(ANN)
 
     async def ask(share: Share) -> None:
@@ -223,7 +223,7 @@ async def test_turns_come_round_robin() -> None:
 
 async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
     """And the place in the line with it; where the line is too long nobody waits."""
-    turns = FairTurns(1, 1, Askers(Time()))
+    turns = FairTurns(1, 1, RecentUsers(Time()))
     assert await turns.enter(ANN)
     assert await turns.enter(ANN, 0.01) is False
     assert not len(turns.shares.waiting)
@@ -239,7 +239,7 @@ async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
 @pytest.mark.parametrize("given", [False, True])
 async def test_a_canceled_asker_passes_the_turn_on(given: bool) -> None:
     """Also when the turn and the cancellation come in the same moment."""
-    turns = FairTurns(1, 100, Askers(Time()))
+    turns = FairTurns(1, 100, RecentUsers(Time()))
     assert await turns.enter(ANN)
     canceled = asyncio.ensure_future(turns.enter(ANN, 5))
     patient = asyncio.ensure_future(turns.enter(BOB, 5))

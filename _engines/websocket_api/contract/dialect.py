@@ -35,7 +35,7 @@ def _pattern(_validator: Any, pattern: str, value: Any, _schema: Schema) -> Iter
 
 def _of_fields(keyword: str, wanted: int) -> Any:
     """Return ``oneOf`` or ``not`` with a fast path for rules such as "one of these fields" and "not both"."""
-    whole = _DRAFT.VALIDATORS[keyword]
+    original = _DRAFT.VALIDATORS[keyword]
 
     def check(validator: Any, value: Any, instance: Any, schema: Schema) -> Iterator[ValidationError]:
         branches = value if isinstance(value, list) else [value]
@@ -43,7 +43,7 @@ def _of_fields(keyword: str, wanted: int) -> Any:
             fitting = sum(all(name in instance for name in branch["required"]) for branch in branches)
             if fitting == wanted:
                 return
-        yield from whole(validator, value, instance, schema) or ()
+        yield from original(validator, value, instance, schema) or ()
 
     return check
 
@@ -53,9 +53,9 @@ def _items(validator: Any, value: Any, instance: Any, schema: Schema) -> Iterato
     if isinstance(instance, list) and len(instance) > schema.get("maxItems", math.inf):
         return
     if isinstance(instance, list) and (fits := _plain_text(value)) is not None:
-        for place, entry in enumerate(instance):
+        for index, entry in enumerate(instance):
             if not fits(entry):
-                yield from validator.descend(entry, value, path=place)
+                yield from validator.descend(entry, value, path=index)
         return
     yield from _DRAFT.VALIDATORS["items"](validator, value, instance, schema) or ()
 
@@ -74,10 +74,10 @@ def _plain_text(schema: Any) -> Callable[[Any], bool] | None:
         fits = None
         if isinstance(schema, dict) and schema.get("type") == "string" and schema.keys() <= _TEXT_RULES:
             form = re.compile(schema.get("pattern", ""))
-            least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
+            shortest, longest = schema.get("minLength", 0), schema.get("maxLength", math.inf)
 
             def fits(entry: Any) -> bool:
-                if type(entry) is not str or not least <= len(entry) <= most:
+                if type(entry) is not str or not shortest <= len(entry) <= longest:
                     return False
                 return form.pattern == "" or form.fullmatch(entry) is not None
 
@@ -105,7 +105,7 @@ class MessageCheck:
         rest = {keyword: value for keyword, value in schema.items() if keyword not in apart}
         self._fields = {name: Validator(field) for name, field in schema["properties"].items()}
         self._rules = [Validator(rule) for rule in (rest, *schema.get("allOf", ()))]
-        self._whole = Validator(schema)
+        self._validator = Validator(schema)
 
     def passes(self, message: Any) -> bool:
         """Tell whether a message is certainly valid."""
@@ -119,7 +119,7 @@ class MessageCheck:
     def errors(self, message: Any) -> Iterator[ValidationError]:
         """Yield the errors of a message."""
         if isinstance(message, dict):
-            yield from self._whole.iter_errors(message)
+            yield from self._validator.iter_errors(message)
         else:
             # Errors about fields would make no sense.
             yield ValidationError(

@@ -41,12 +41,12 @@ def found(errors: Iterable[ValidationError]) -> list[Fault]:
     return faults
 
 
-def summary(faults: list[Fault], whole: str = "the message") -> str:
+def summary(faults: list[Fault], subject: str = "the message") -> str:
     """Return one sentence with the first faults, such as ``2 faults: /kwargs must be an object; …``.
 
-    :param whole: the name of the checked object
+    :param subject: the name of the checked object
     """
-    named = [f"{fault['path'] or whole} {fault['message']}" for fault in faults[:MAX_IN_SUMMARY]]
+    named = [f"{fault['path'] or subject} {fault['message']}" for fault in faults[:MAX_IN_SUMMARY]]
     if len(faults) == 1:
         return named[0]
     more = "; …" if len(faults) > MAX_IN_SUMMARY else ""

@@ -51,23 +51,23 @@ class Schemas:
         }
         """The content of each document, by its name."""
         files = {name: _parsed(name, text) for name, text in self.files.items()}
-        whole = _Whole(files)
+        inliner = _Inliner(files)
         self.operations: dict[str, Schema] = {
-            pathlib.PurePosixPath(name).stem: whole.schema(name) for name in files if name.startswith("operations/")
+            pathlib.PurePosixPath(name).stem: inliner.schema(name) for name in files if name.startswith("operations/")
         }
         """The schema of each operation by name. References are replaced by their targets."""
         if not self.operations:
             raise CannotRun(f"the schemas lack the folder operations: {_REMEDY}")
-        self.common: dict[str, Schema] = whole.schema("common.json").get("$defs", {})
+        self.common: dict[str, Schema] = inliner.schema("common.json").get("$defs", {})
         """Definitions that several messages use, by name."""
-        self.frames: dict[str, Schema] = whole.schema("frames.json").get("$defs", {})
+        self.frames: dict[str, Schema] = inliner.schema("frames.json").get("$defs", {})
         """The schema of each frame and reply, by name."""
-        http = whole.schema("http.json")
+        http = inliner.schema("http.json")
         self.http: dict[str, Schema] = http.get("$defs", {})
         """The schema of each body, reply and part of a path over HTTP, by name."""
         self.requests: dict[str, dict[str, Any]] = http.get("x-requests", {})
         """Each request over HTTP, such as ``GET /jobs/{jid}``, with the names of its schemas."""
-        self.settings: Schema = whole.schema("settings.json")
+        self.settings: Schema = inliner.schema("settings.json")
         """The schema of the engine's options."""
         for name, schema in self.operations.items():
             if "properties" not in schema or "result" not in schema.get("$defs", {}):
@@ -126,7 +126,7 @@ class Schemas:
         return _defaults(self.settings)
 
 
-class _Whole:
+class _Inliner:
     """Replaces references in schemas by their targets.
 
     So ``describe`` can send each schema alone, and no check has to follow references.

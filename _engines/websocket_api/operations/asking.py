@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from ..core.jobs.job import RETURNED, Job
-from ..core.minions.answers import Asker, Key
+from ..core.minions.answers import Key, Requester
 from ..errors import ApiError
 from .call import Call
 from .commands import publish
@@ -29,13 +29,13 @@ async def ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
     :raises ApiError: the master refuses the request, or the minion does not answer in time
     """
     answers = call.services.answers
-    key, asker = answers.key(minion, fun, argument(arg)), _asker(call)
+    key, requester = answers.key(minion, fun, argument(arg)), _requester(call)
     known = answers.get(key)
     if known is not None and not known.value and fun not in MAY_BE_EMPTY:
         known = None
-    if known is not None and answers.settles(known, asker):
+    if known is not None and answers.settles(known, requester):
         return known.value
-    job = await _sent(call, key, asker, arg)
+    job = await _sent(call, key, requester, arg)
     if known is not None:
         return known.value
     await call.services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller)
@@ -47,23 +47,23 @@ def argument(arg: list[Any]) -> str:
     return str(arg[0]) if arg else ""
 
 
-def _asker(call: Call) -> Asker:
+def _requester(call: Call) -> Requester:
     return call.session.user, call.session.eauth, call.permissions.key
 
 
-async def _sent(call: Call, key: Key, asker: Asker, arg: list[Any]) -> Job:
+async def _sent(call: Call, key: Key, requester: Requester, arg: list[Any]) -> Job:
     """Send the request and return its job, unless the same request of this user is already sent."""
     answers = call.services.answers
-    sent = answers.sent(key, asker)
+    sent = answers.sent(key, requester)
     if sent is not None:
         return await asyncio.shield(sent)
-    answers.send(key, asker)
+    answers.send(key, requester)
     try:
         job = await publish(call, key[2], arg, {}, [key[0]], "list")
     except BaseException as error:
-        answers.failed(key, asker, error)
+        answers.failed(key, requester, error)
         raise
-    answers.expect(key, asker, job)
+    answers.expect(key, requester, job)
     return job
 
 

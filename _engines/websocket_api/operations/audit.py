@@ -14,17 +14,19 @@ log = logging.getLogger("websocket_api.audit")
 MAX_CHARACTERS = 256  # of one value: a target can have 10,000 ids
 
 
-def audit(session: Session | None, address: str, operation: str, outcome: str, noted: Mapping[str, Any]) -> None:
+def audit(session: Session | None, address: str, operation: str, outcome: str, audit_fields: Mapping[str, Any]) -> None:
     """Write a line.
 
     :param session: the user's session; None if the user is unknown
     :param outcome: ``ok`` or the code of the error
-    :param noted: further fields: ``user`` and ``eauth`` of a login, ``fun``, ``tgt``, ``tag``, ``jid``, ``batch``
+    :param audit_fields: ``fun``, ``tgt``, ``tag``, ``jid``, ``batch``; ``user`` and ``eauth`` of a login
     """
-    user = noted.get("user") if session is None else session.user
-    eauth = noted.get("eauth") if session is None else session.eauth
+    user = audit_fields.get("user") if session is None else session.user
+    eauth = audit_fields.get("eauth") if session is None else session.eauth
     fields = {"user": user, "eauth": eauth, "address": address, "operation": operation}
-    fields |= {name: noted[name] for name in ("fun", "tgt", "tag", "jid", "batch", "arg") if name in noted}
+    fields |= {
+        name: audit_fields[name] for name in ("fun", "tgt", "tag", "jid", "batch", "arg") if name in audit_fields
+    }
     fields["outcome"] = outcome
     log.info("%s", " ".join(f"{name}={_value(value)}" for name, value in fields.items()))
 

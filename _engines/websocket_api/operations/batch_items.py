@@ -26,7 +26,7 @@ NO_MINIONS = "matches no minion that this master knows"
 class Plan:
     """The calls and requests of a new batch.
 
-    ``calls`` are the different functions with arguments; a request refers to its call by the place in that list.
+    ``calls`` are the different functions with arguments; a request refers to its call by the index in that list.
     """
 
     calls: list[BatchCall] = field(default_factory=list)
@@ -73,10 +73,10 @@ async def plan(call: Call) -> Plan:
     planned, known, wall = Plan(), dict[bytes, int](), call.services.wall()
     for number, (item, names, matched) in enumerate(zip(items, named, matches, strict=True)):
         await _yield_to_others(number)
-        place = known.setdefault(_key(item.call), len(planned.calls))
-        if place == len(planned.calls):
+        index = known.setdefault(_key(item.call), len(planned.calls))
+        if index == len(planned.calls):
             planned.calls.append(item.call)
-        planned.requests += _requests(place, names, set(matched), wall)
+        planned.requests += _requests(index, names, set(matched), wall)
     return planned
 
 

@@ -11,7 +11,7 @@ from ..errors import ApiError
 from ..fair_share import Share
 from .batch_items import Plan, plan
 from .call import Call, operation
-from .commands import need_bus, need_client
+from .commands import require_bus, require_client
 
 REQUEST_BYTES = 512  # of memory that a request takes without its arguments
 
@@ -19,11 +19,11 @@ REQUEST_BYTES = 512  # of memory that a request takes without its arguments
 @operation("batch", audited=True)
 async def batch(call: Call) -> dict[str, Any]:
     """Create a batch and start it."""
-    need_client(call, "local_async", "local")
-    need_bus(call)
+    require_client(call, "local_async", "local")
+    require_bus(call)
     services, session, timeout = call.services, call.session, call.get("timeout")
     planned = await plan(call)
-    call.noted["fun"] = sorted({one.fun for one in planned.calls})
+    call.audit_fields["fun"] = sorted({one.fun for one in planned.calls})
     _check_running(call, planned)
 
     def make(id_: int) -> Batch:
@@ -41,7 +41,7 @@ async def batch(call: Call) -> dict[str, Any]:
         )
 
     created = await services.batches.writer.create(make, len(planned.requests))
-    call.noted["batch"] = created.id
+    call.audit_fields["batch"] = created.id
     services.batches.runner.start(created, session)
     return created.as_dict(ids=True)
 
@@ -51,18 +51,18 @@ async def get_batch(call: Call) -> dict[str, Any]:
     """Return a batch, or one request."""
     lookup = call.services.batches.lookup
     if "request" in call.message:
-        found, place = await lookup.request(call.message["request"], call.viewer)
+        found, index = await lookup.request(call.message["request"], call.viewer)
         with lookup.holding(found):
             await lookup.load(found)
-            return found.request_as_dict(place)
+            return found.request_as_dict(index)
     found = await lookup.visible(call.message["batch"], call.viewer)
     if not call.get("collection"):
         return found.as_dict(ids=True)
     with lookup.holding(found):
         await lookup.load(found)
         first = call.get("offset", 0)
-        places = range(first, min(found.total, first + call.get("limit", 10_000)))
-        return {**found.as_dict(), "requests": [found.request_as_dict(place) for place in places]}
+        indexes = range(first, min(found.total, first + call.get("limit", 10_000)))
+        return {**found.as_dict(), "requests": [found.request_as_dict(index) for index in indexes]}
 
 
 @operation("list_batches")
@@ -77,8 +77,8 @@ async def list_batches(call: Call) -> list[dict[str, Any]]:
 async def cancel_batch(call: Call) -> dict[str, Any] | None:
     """Cancel a batch, and forget it if wanted."""
     batches, forget = call.services.batches, call.get("forget", False)
-    call.noted["batch"] = call.message["batch"]
-    need_client(call, "local_async", "local")
+    call.audit_fields["batch"] = call.message["batch"]
+    require_client(call, "local_async", "local")
     found = await batches.lookup.visible(call.message["batch"], call.viewer)
     if found.ended and not forget:
         raise ApiError("conflict", "the batch has ended")

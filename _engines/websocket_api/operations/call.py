@@ -39,7 +39,7 @@ class Call:
     """The session that the request runs for, once it is known."""
     after_reply: list[Callable[[], None]] = field(default_factory=list)
     """Called once the reply is on its way: a subscription's first frame must follow its reply."""
-    noted: dict[str, Any] = field(default_factory=dict)
+    audit_fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the audit line, such as fun, tgt and jid."""
 
     @property
@@ -86,8 +86,8 @@ class Call:
         """
         sessions, token = self.services.sessions, self.message.get("token")
         if token is not None:
-            with on_behalf_of(Share.of_stranger(self.caller.address)):
-                session = await sessions.of(token)
+            with on_behalf_of(Share.unauthenticated(self.caller.address)):
+                session = await sessions.by_token(token)
             self.caller.has_sent_token = True
             return session
         if self.caller.session is None:

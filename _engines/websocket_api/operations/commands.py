@@ -17,7 +17,7 @@ STATE_FUNCTIONS = frozenset({"state.apply", "state.sls", "state.highstate"})
 """Functions with the argument ``state_events``, which makes each state report itself. Others would fail with it."""
 
 
-def need_client(call: Call, *names: str) -> None:
+def require_client(call: Call, *names: str) -> None:
     """Check that the option ``clients`` enables at least one of these names.
 
     :raises ApiError: forbidden
@@ -27,7 +27,7 @@ def need_client(call: Call, *names: str) -> None:
         raise ApiError("forbidden", message, status=400)
 
 
-def need_bus(call: Call) -> None:
+def require_bus(call: Call) -> None:
     """Check that the bus is connected. Without it returns are lost, and publishes fail in Salt.
 
     :raises ApiError: master_unavailable
@@ -38,10 +38,10 @@ def need_bus(call: Call) -> None:
 
 def note_function(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> None:
     """Add the function to the audit line, and its arguments if the option ``audit_args`` is set."""
-    call.noted["fun"] = fun
+    call.audit_fields["fun"] = fun
     if call.services.settings.audit_args:
         shown, named = redact_call(arg, kwarg)
-        call.noted["arg"] = [*shown, named] if named else shown
+        call.audit_fields["arg"] = [*shown, named] if named else shown
 
 
 def load_arguments(arg: list[Any], kwarg: dict[str, Any]) -> list[Any]:
@@ -66,20 +66,20 @@ async def publish(
     :param extra: further fields of the publish: ``metadata``, ``delimiter``, ``ret``
     """
     session, services = call.session, call.services
-    call.noted["tgt"] = tgt
+    call.audit_fields["tgt"] = tgt
     note_function(call, fun, arg, kwarg)
-    need_bus(call)
+    require_bus(call)
     both = load_arguments(arg, kwarg)
     reach = Reach(call.permissions, fun, both)
     named = {"delimiter": extra["delimiter"]} if "delimiter" in extra else {}
     asked, unknown = without_unknown(services.minions, tgt, tgt_type)
     asked, kind = await narrowed(reach, services.match, asked, tgt_type, **named)
-    async with services.jobs_in_flight.place(services.settings.limits.master_seconds) as place:
+    async with services.jobs_in_flight.slot(services.settings.limits.master_seconds) as slot:
         with reach.hide_no_minions():
             started = await services.commands.publish(
                 session.token, session.user, fun, arg, kwarg, asked, kind, extra, parse=parse
             )
-        call.noted["jid"] = started["jid"]
+        call.audit_fields["jid"] = started["jid"]
         load = {
             "fun": fun,
             "arg": both,
@@ -90,8 +90,8 @@ async def publish(
         }
         if "metadata" in extra:
             load["metadata"] = extra["metadata"]
-        place.job = services.jobs.add_started(started["jid"], load, session.user, session.eauth)
-        return place.job
+        slot.job = services.jobs.add_started(started["jid"], load, session.user, session.eauth)
+        return slot.job
 
 
 def delimiter(call: Call) -> dict[str, str]:
@@ -103,7 +103,7 @@ def delimiter(call: Call) -> dict[str, str]:
 async def cmd(call: Call) -> dict[str, Any]:
     """Run a function on minions."""
     sync = call.get("mode", "async") == "sync"
-    need_client(call, *(("local", "local_batch", "local_subset") if sync else ("local_async", "local")))
+    require_client(call, *(("local", "local_batch", "local_subset") if sync else ("local_async", "local")))
     kwarg = dict(call.get("kwarg", {}))
     if call.get("progress") and call.message["fun"] in STATE_FUNCTIONS:
         kwarg.setdefault("state_events", True)
@@ -152,19 +152,19 @@ def hide_unknown_function(call: Call, client: str, fun: str, arg: list[Any], kwa
 async def runner(call: Call) -> Any:
     """Run a runner on the master."""
     sync = call.get("mode", "async") == "sync"
-    need_client(call, "runner" if sync else "runner_async", "runner")
+    require_client(call, "runner" if sync else "runner_async", "runner")
     session, services, fun = call.session, call.services, call.message["fun"]
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note_function(call, fun, arg, kwarg)
-    need_bus(call)
+    require_bus(call)
     if call.caller.reads_like_salt:
         with hide_unknown_function(call, "runner", fun, arg, kwarg):
             arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
-    async with services.runners_in_flight.place(services.settings.limits.master_seconds) as place:
+    async with services.runners_in_flight.slot(services.settings.limits.master_seconds) as slot:
         with hide_unknown_function(call, "runner", fun, arg, kwarg):
             started = await services.commands.runner(session.token, fun, arg, kwarg)
-        call.noted["jid"] = started["jid"]
-        job = place.job = services.jobs.add_called("runner", started["jid"], fun, session.user, session.eauth)
+        call.audit_fields["jid"] = started["jid"]
+        job = slot.job = services.jobs.add_called("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
         return started
     if not await services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller):
@@ -176,14 +176,14 @@ async def runner(call: Call) -> Any:
 async def wheel(call: Call) -> Any:
     """Run a wheel function on the master. Salt answers after it has run."""
     sync = call.get("mode", "async") == "sync"
-    need_client(call, "wheel" if sync else "wheel_async", "wheel")
+    require_client(call, "wheel" if sync else "wheel_async", "wheel")
     session, services, fun = call.session, call.services, call.message["fun"]
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note_function(call, fun, arg, kwarg)
     with hide_unknown_function(call, "wheel", fun, arg, kwarg):
         parse = {"parse": True} if call.caller.reads_like_salt else {}
         ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
-    call.noted["jid"] = ran["jid"]
+    call.audit_fields["jid"] = ran["jid"]
     services.jobs.add_called("wheel", ran["jid"], fun, session.user, session.eauth)
     if sync:
         return ran if call.get("full") else ran["return"]

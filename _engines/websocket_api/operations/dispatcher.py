@@ -168,7 +168,7 @@ class Dispatcher:
             raise
         except asyncio.CancelledError:
             # Only the engine's end cancels. The client learns what it has started, or that it may try again.
-            started = {"jid": call.noted["jid"]} if "jid" in call.noted else None
+            started = {"jid": call.audit_fields["jid"]} if "jid" in call.audit_fields else None
             raise ApiError("master_unavailable", STOPPING, started) from None
         finally:
             call.caller.commands -= 1
@@ -178,10 +178,10 @@ class Dispatcher:
         known, outcome = OPERATIONS[call.message["type"]], "internal"
         try:
             with ExitStack() as held:
-                share = Share.of_stranger(call.caller.address)
+                share = Share.unauthenticated(call.caller.address)
                 if not known.public:
                     session = call.current = await call.authenticate()
-                    session.holdings.need("commands", self._services.settings.limits.commands_per_user)
+                    session.holdings.check_limit("commands", self._services.settings.limits.commands_per_user)
                     # A token that came with this message alone is checked like others while the request runs.
                     held.enter_context(session.holding("commands"))
                     share = session.share
@@ -201,7 +201,7 @@ class Dispatcher:
             raise ApiError("internal", "a fault of this server; its log says more") from None
         finally:
             if known.audited:
-                audit(call.current, call.caller.address, known.name, outcome, call.noted)
+                audit(call.current, call.caller.address, known.name, outcome, call.audit_fields)
 
     def _encode(self, connection: Connection, request_id: int | str | None, result: Any) -> bytes:
         """Return the reply that carries a result.

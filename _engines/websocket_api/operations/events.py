@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.events.encoding import decode
-from ..core.events.tags import MINIONS_MARK, is_reserved, travels_whole
+from ..core.events.tags import MINIONS_MARK, is_reserved, is_sendable
 from ..core.subscriptions.filters import make
 from ..core.subscriptions.wait import Wait
 from ..errors import ApiError
 from .call import Call, operation
-from .commands import need_client, publish
+from .commands import publish, require_client
 from .subscriptions import position
 from .targets import target
 
@@ -29,25 +29,25 @@ BODY_ENCODING = "body_encoding"
 async def get_event(call: Call) -> Any:
     """Return the next matching event after the last one that this connection got from ``get_event``."""
     filter_ = make(call.message)
-    history, places = call.services.history, call.caller.read_until
+    history, positions = call.services.history, call.caller.read_until
     since = call.get("since")
     if since is not None:
         start, _ = position(call, since)
         if start is None or not history.has_all_after(start):
             raise _gap(history.oldest)
     else:
-        start = places.get(filter_, history.seq)
+        start = positions.get(filter_, history.seq)
         if not history.has_all_after(start):
-            places[filter_] = history.oldest - 1  # the next call continues from there
+            positions[filter_] = history.oldest - 1  # the next call continues from there
             raise _gap(history.oldest)
-    if len(places) > call.services.settings.limits.subscriptions_per_connection:
-        places.pop(next(iter(places)))
-    places[filter_] = start
+    if len(positions) > call.services.settings.limits.subscriptions_per_connection:
+        positions.pop(next(iter(positions)))
+    positions[filter_] = start
     wait = Wait(call.services.hub, filter_, call.session, start)
     try:
         body = await wait.first(call.get("wait", 5), call.caller)
     finally:
-        places[filter_] = wait.position
+        positions[filter_] = wait.position
     if body is None:
         return None
     shown = decode(b"{" + body + b"}")
@@ -62,12 +62,12 @@ def _gap(oldest: int) -> ApiError:
 async def event(call: Call) -> bool:
     """Fire an event on the master's bus, or on the buses of minions."""
     tag, body = call.message["tag"], call.message["body"]
-    call.noted["tag"] = tag
-    if not travels_whole(tag):
+    call.audit_fields["tag"] = tag
+    if not is_sendable(tag):
         fault = {"path": "/tag", "message": "must not contain control characters"}
         raise ApiError("bad_message", f"/tag {fault['message']}", [fault])
     if "tgt" in call.message:
-        need_client(call, "local_async", "local")
+        require_client(call, "local_async", "local")
         await publish(call, "event.fire", [body, tag], {}, *target(call.message))
         return True
     own = [name for name in ENGINE_FIELDS if name in body]
@@ -91,12 +91,12 @@ async def hook(call: Call) -> bool:
     """Fire a webhook as an event for reactors, as salt-api does."""
     services, settings = call.services, call.services.settings
     tag = "/".join([HOOK_TAG, call.get("hook", "").strip("/")]).rstrip("/")
-    call.noted["tag"] = tag
+    call.audit_fields["tag"] = tag
     if call.get("token") is not None or call.caller.session is not None or not settings.webhook_disable_auth:
         call.current = await call.authenticate()
     elif not call.caller.hook_counted:
-        services.webhook_rate.take(call.caller.address)
-    if not travels_whole(tag):
+        services.webhook_rate.acquire(call.caller.address)
+    if not is_sendable(tag):
         raise ApiError("bad_message", "/hook must not contain control characters")
     data = {name: call.get(name, other) for name, other in HOOK_FIELDS.items()}
     if BODY_ENCODING in call.message:

@@ -14,7 +14,7 @@ from ..core.jobs.job import RETURNED, Job
 from ..errors import ApiError
 from ..jids import start_time
 from .call import Call, operation
-from .commands import need_client, publish
+from .commands import publish, require_client
 from .services import Services
 
 SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
@@ -165,7 +165,7 @@ async def list_jobs(call: Call) -> list[dict[str, Any]]:
 
 def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
     """Add the requested jobs to ``found``, one in each step."""
-    most, before, since = call.get("limit", 100), call.get("before"), call.get("since")
+    maximum, before, since = call.get("limit", 100), call.get("before"), call.get("since")
     for job in call.services.jobs.newest_first():
         yield
         if before is not None and job.jid >= before:
@@ -178,7 +178,7 @@ def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
             continue
         found.append(view)
-        if len(found) == most:
+        if len(found) == maximum:
             break
 
 
@@ -198,10 +198,10 @@ def _wanted(message: Mapping[str, Any], job: Job) -> bool:
 async def cancel(call: Call) -> dict[str, Any]:
     """Stop a job on the minions that still run it."""
     services, jid = call.services, call.message["jid"]
-    call.noted["jid"] = jid
-    need_client(call, "local_async", "local")
+    call.audit_fields["jid"] = jid
+    require_client(call, "local_async", "local")
     job, view = await visible(call, jid)
-    call.noted["fun"] = job.fun
+    call.audit_fields["fun"] = job.fun
     if job.kind != "job":
         raise ApiError("conflict", f"Salt cannot stop a {job.kind}")
     waiting = [name for name in job.waiting if name in view["minions"]]
@@ -215,6 +215,6 @@ async def cancel(call: Call) -> dict[str, Any]:
     else:
         started = await publish(call, stop, [jid], {}, waiting, "list")
         canceling = started.jid
-        call.noted["jid"] = jid
+        call.audit_fields["jid"] = jid
     services.job_watcher.watch_cancel(canceling, jid)
     return {"jid": jid, "minions": waiting}

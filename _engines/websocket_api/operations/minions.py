@@ -10,7 +10,7 @@ from ..core.minions.registry import Grains
 from ..errors import ApiError
 from .asking import argument, ask
 from .call import Call, operation
-from .commands import delimiter, need_client
+from .commands import delimiter, require_client
 from .reach import Reach
 from .targets import target, without_unknown
 
@@ -44,7 +44,7 @@ async def functions(call: Call) -> list[str]:
 async def signature(call: Call) -> dict[str, Any]:
     """Return the arguments of a function, and a JSON Schema for them."""
     fun, client = call.message["module"], call.get("client")
-    call.noted["fun"] = fun
+    call.audit_fields["fun"] = fun
     if client is not None:
         if not call.permissions.may_call(client, fun) and not call.permissions.may_run("sys.argspec", [fun], ""):
             raise ApiError("forbidden", f"you may not run this {client}")
@@ -106,7 +106,7 @@ async def _one_minion(call: Call, fun: str, arg: list[Any]) -> str:
 
     Only minions that the user may ask: other users must not learn what a target matches.
     """
-    need_client(call, "local", "local_async")
+    require_client(call, "local", "local_async")
     if not call.permissions.may_run_somehow(fun):
         raise ApiError("forbidden", f"this needs the permission to run {fun}")
     found = await _match(call, Reach(call.permissions, fun, arg))

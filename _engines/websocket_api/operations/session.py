@@ -23,20 +23,20 @@ TOKENS = "\0token"
 async def auth(call: Call) -> dict[str, Any]:
     """Log in with a password or a token. The connection then belongs to this user."""
     if "token" in call.message:
-        session = await take_up(call.services, call.caller.address, call.message["token"])
+        session = await log_in_with_token(call.services, call.caller.address, call.message["token"])
     else:
         username, eauth = call.message["username"], call.get("eauth") or call.services.settings.eauth
-        call.noted.update(user=username, eauth=eauth)
+        call.audit_fields.update(user=username, eauth=eauth)
         session = await log_in(call.services, call.caller.address, username, call.message["password"], eauth)
     call.current = session
     before = call.caller.session
     if before is None or before.share != session.share:
-        session.holdings.need("connections", call.services.settings.limits.connections_per_user)
+        session.holdings.check_limit("connections", call.services.settings.limits.connections_per_user)
     call.caller.set_session(session)
-    return session.shown()
+    return session.login_reply()
 
 
-async def take_up(services: Services, address: str, token: str) -> Session:
+async def log_in_with_token(services: Services, address: str, token: str) -> Session:
     """Return the session of a token that a client logs in with. An invalid token counts as a failed login.
 
     Tokens are too long to guess. Invalid ones are limited because of the work that they cause. After too many from one
@@ -47,11 +47,11 @@ async def take_up(services: Services, address: str, token: str) -> Session:
     """
     throttle = services.throttle
     try:
-        with on_behalf_of(Share.of_stranger(address)):
-            if services.sessions.knows(token) or throttle.fault(address, TOKENS) is None:
-                return await services.sessions.of(token)
+        with on_behalf_of(Share.unauthenticated(address)):
+            if services.sessions.has_session(token) or throttle.fault(address, TOKENS) is None:
+                return await services.sessions.by_token(token)
             async with throttle.suspects:
-                return await services.sessions.of(token)
+                return await services.sessions.by_token(token)
     except ApiError as error:
         if error.code != "unauthenticated":
             raise
@@ -68,10 +68,10 @@ async def log_in(services: Services, address: str, username: str, password: str,
     """
     services.throttle.check(address, username)
     await asyncio.sleep(services.throttle.delay(username))
-    async with services.throttle.turn(address):
+    async with services.throttle.slot(address):
         services.throttle.check(address, username)
         try:
-            with on_behalf_of(Share.of_stranger(address)):
+            with on_behalf_of(Share.unauthenticated(address)):
                 return await services.sessions.login(username, password, eauth)
         except ApiError as error:
             if error.code == "unauthenticated":
@@ -80,15 +80,15 @@ async def log_in(services: Services, address: str, username: str, password: str,
             raise
 
 
-async def give_back(services: Services, address: str, lent: Session | str) -> None:
+async def revoke_temporary(services: Services, address: str, temporary: Session | str) -> None:
     """Revoke a token that was created for one request, and that no client has.
 
-    :param lent: the token, or its session
+    :param temporary: the token, or its session
     """
-    session, outcome = None if isinstance(lent, str) else lent, "ok"
+    session, outcome = None if isinstance(temporary, str) else temporary, "ok"
     try:
-        with on_behalf_of(Share.of_stranger(address)):
-            session = session or await services.sessions.of(str(lent))
+        with on_behalf_of(Share.unauthenticated(address)):
+            session = session or await services.sessions.by_token(str(temporary))
             # Nothing to end: its connection is closing already.
             await services.sessions.revoke(session, then=lambda end: None)
     except ApiError as error:

@@ -28,9 +28,9 @@ async def subscribe(call: Call) -> dict[str, Any]:
     """Subscribe to events, jobs, minions or batches."""
     connection, limits = call.connection, call.services.settings.limits
     if len(connection.subscriptions) >= limits.subscriptions_per_connection:
-        most = limits.subscriptions_per_connection
-        raise ApiError("too_many", f"{most} subscriptions are open", {"limit": "subscriptions_per_connection"})
-    call.session.holdings.need("subscriptions", limits.subscriptions_per_user)
+        maximum = limits.subscriptions_per_connection
+        raise ApiError("too_many", f"{maximum} subscriptions are open", {"limit": "subscriptions_per_connection"})
+    call.session.holdings.check_limit("subscriptions", limits.subscriptions_per_user)
     subscription, recovered = await SUBSCRIBE[call.message["subscription"]](call)
     if not connection.open:
         subscription.stop()
@@ -59,19 +59,19 @@ async def _subscribe_events(call: Call) -> Subscribed:
             subscription.stop()
             raise
 
-    def begin() -> None:
+    def start_subscription() -> None:
         if since is not None and start is None:
             subscription.send_gap("epoch", None, None)
         subscription.start(start)
 
-    _add(call, subscription, begin)
+    _add(call, subscription, start_subscription)
     return subscription, recovered
 
 
-def _add(call: Call, subscription: Subscription, begin: Callable[[], None]) -> None:
+def _add(call: Call, subscription: Subscription, start_subscription: Callable[[], None]) -> None:
     """Add a subscription, and start it after the reply, unless the connection or the token ended meanwhile.
 
-    :param begin: starts the subscription
+    :param start_subscription: starts the subscription
     """
     connection = call.connection
     connection.add(subscription)
@@ -80,7 +80,7 @@ def _add(call: Call, subscription: Subscription, begin: Callable[[], None]) -> N
         if call.session.ended:
             connection.end_session(call.session)
         elif connection.open:
-            begin()
+            start_subscription()
 
     call.after_reply.append(after_reply)
 

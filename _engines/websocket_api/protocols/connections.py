@@ -18,11 +18,11 @@ from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
 RETRY_SECONDS = 2  # after which clients are asked to come again when the engine restarts
-GOODBYE = f"the engine stops: retry in {RETRY_SECONDS} s"
+RESTART_REASON = f"the engine stops: retry in {RETRY_SECONDS} s"
 FINISH_SECONDS = 0.5  # for work that leaving clients started, such as revoking a token
-FAREWELL_SECONDS = 1.5  # over which the close frames are spread at most, so that clients do not return all at once
+CLOSING_SECONDS = 1.5  # over which the close frames are spread at most, so that clients do not return all at once
 APART_SECONDS = 0.01  # between two close frames at most: few clients are no load, and the end waits for all of them
-LEAST_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, since each sleep costs a loop turn
+MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, since each sleep costs a loop turn
 LATE_SECONDS = 0.3  # for clients in their handshake when the stop began, which get a close frame too
 BURST_SECONDS = 10  # of small frames that one connection may send at once
 REQUEST_SECONDS = 0.0005  # that HTTP itself takes for a request: to parse its head and to write the answer
@@ -31,13 +31,13 @@ REQUEST_SECONDS = 0.0005  # that HTTP itself takes for a request: to parse its h
 class Connections:
     """Who is connected.
 
-    :param most: maximum number of callers at once, already lowered to what the system allows
+    :param max_callers: maximum number of callers at once, already lowered to what the system allows
     """
 
-    def __init__(self, services: Services, dispatcher: Dispatcher, most: int) -> None:
+    def __init__(self, services: Services, dispatcher: Dispatcher, max_callers: int) -> None:
         self.services = services
         self.dispatcher = dispatcher
-        self._most = most
+        self._max_callers = max_callers
         self._callers: dict[Caller, bool] = {}
         """All callers, HTTP requests included, and whether each has logged in."""
         self._unauthenticated: Counter[str] = Counter()
@@ -62,7 +62,7 @@ class Connections:
         :param session: the caller's, if it has logged in already
         """
         limits = self.services.settings.limits
-        if len(self._callers) >= self._most:
+        if len(self._callers) >= self._max_callers:
             return "connections"
         if session is not None and session.holdings.connections >= limits.connections_per_user:
             return "connections_per_user"
@@ -103,13 +103,13 @@ class Connections:
         """
         limits = self.services.settings.limits
         if connection.pace is None:
-            most = limits.control_frames_per_second
-            connection.pace = Pace(most, BURST_SECONDS * most, time.monotonic)
+            rate = limits.control_frames_per_second
+            connection.pace = Pace(rate, BURST_SECONDS * rate, time.monotonic)
         waits = [connection.pace.wait()]
         if connection.session is not None:
             user = (connection.session.user, connection.session.eauth)
-            most = limits.control_frames_per_second_per_user
-            shared = self._paces.get(user) or Pace(most, most, time.monotonic)
+            rate = limits.control_frames_per_second_per_user
+            shared = self._paces.get(user) or Pace(rate, rate, time.monotonic)
             self._paces[user] = connection.shared_pace = shared
             waits.append(shared.wait())
         return max(waits)
@@ -117,8 +117,8 @@ class Connections:
     async def request_turn(self, caller: Caller) -> None:
         """Wait until an HTTP request has its turn; a user's requests and websocket messages share them."""
         session = caller.session
-        share = Share.of_stranger(caller.address) if session is None else session.share
-        waits = self.messages.take(share, lambda: None)
+        share = Share.unauthenticated(caller.address) if session is None else session.share
+        waits = self.messages.submit(share, lambda: None)
         self.services.loop_time.charge(share, REQUEST_SECONDS)
         if waits is not None:
             await waits
@@ -127,12 +127,12 @@ class Connections:
         """Answer what is in flight, and close all connections with the advice to come again."""
         await self.dispatcher.stop()
         connections = self.all()
-        pause = min(APART_SECONDS, FAREWELL_SECONDS / max(1, len(connections)))
+        pause = min(APART_SECONDS, CLOSING_SECONDS / max(1, len(connections)))
         behind = 0.0
         for connection in connections:
-            connection.close(RESTART, GOODBYE)
+            connection.close(RESTART, RESTART_REASON)
             behind += pause
-            if behind >= LEAST_SLEEP_SECONDS:
+            if behind >= MIN_SLEEP_SECONDS:
                 await asyncio.sleep(behind)
                 behind = 0.0
         await asyncio.sleep(LATE_SECONDS)

@@ -32,7 +32,7 @@ MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included:
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOG_SECONDS = 60.0  # between two log lines about the same problem
 HEAD_BYTES = 64 * 1024  # of a request's head, as in tornado
-TURN_AWAY_SECONDS = 2.0  # for a client that may not connect to send a request and read the answer
+REFUSE_SECONDS = 2.0  # for a client that may not connect to send a request and read the answer
 
 
 class Server(HTTPServer):
@@ -50,23 +50,25 @@ class Server(HTTPServer):
         """Keep tornado's arguments, and the rules for addresses."""
         super().initialize(*args, **kwargs)
         self._access = access
-        self._turned_away: set[asyncio.Task[None]] = set()
-        self._most = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES // 2
+        self._refusals: set[asyncio.Task[None]] = set()
+        self._max_fileno = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES // 2
         self._logged = -LOG_SECONDS
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
         """Serve a connection, unless its file descriptor is one of the last: the system assigns the lowest free one."""
-        if stream.socket.fileno() >= self._most:
+        if stream.socket.fileno() >= self._max_fileno:
             stream.close()
             now = time.monotonic()
             if now - self._logged >= LOG_SECONDS:
                 self._logged = now
-                log.warning("connections are refused: %d files are open, and the others are kept free", self._most)
+                log.warning(
+                    "connections are refused: %d files are open, and the others are kept free", self._max_fileno
+                )
             return
         if not self._access.admits_peer(address[0]):
-            task = asyncio.ensure_future(_turn_away(stream))
-            self._turned_away.add(task)
-            task.add_done_callback(self._turned_away.discard)
+            task = asyncio.ensure_future(_refuse_connection(stream))
+            self._refusals.add(task)
+            task.add_done_callback(self._refusals.discard)
             return
         super().handle_stream(stream, address)
 
@@ -76,10 +78,10 @@ class Server(HTTPServer):
         forget_error(server_conn.stream)
 
 
-async def _turn_away(stream: IOStream) -> None:
+async def _refuse_connection(stream: IOStream) -> None:
     """Answer a client that may not connect, and close."""
     with contextlib.suppress(StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
-        await asyncio.wait_for(_refuse(stream), TURN_AWAY_SECONDS)
+        await asyncio.wait_for(_refuse(stream), REFUSE_SECONDS)
     stream.close()
     forget_error(stream)
 

@@ -21,7 +21,7 @@ from ..errors import MAX_FAULTS, MAX_NAME, ApiError
 #: Characters of a number. Reading one takes quadratic time.
 NUMBER_CHARACTERS = 1000
 #: Keys of one argument that are not strings. Keys with equal hashes take quadratic time.
-ODD_KEYS = 1000
+MAX_OTHER_KEYS = 1000
 #: Comparisons for merge keys (``<<``). Salt searches the list of a mapping's own keys for each merged key.
 MERGE_STEPS = 100_000
 #: Values in one argument. Values behind an alias count at each use, because a few bytes can expand to any number.
@@ -29,7 +29,7 @@ VALUES = 200_000
 #: Nesting levels of lists and objects. msgpack's recursion allows more.
 LEVELS = 100
 TOO_MUCH = "an argument's YAML expands to too much"
-_LARGE_NUMBER = "a number of so many characters"
+_TOO_MANY_DIGITS = "a number of so many characters"
 
 
 class _TooMuch(Exception):
@@ -42,17 +42,17 @@ class _Bounded(salt.utils.yaml.SaltYamlSafeLoader):  # type: ignore[misc]
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.add_constructor("tag:yaml.org,2002:int", type(self).construct_yaml_int)
-        self._odd = 0
+        self._other_keys = 0
         self._steps = 0
 
     def construct_yaml_int(self, node: Any) -> Any:
         if len(node.value) > NUMBER_CHARACTERS:
-            raise yaml.YAMLError(_LARGE_NUMBER)
+            raise yaml.YAMLError(_TOO_MANY_DIGITS)
         return super().construct_yaml_int(node)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        self._odd += sum(1 for key, _ in getattr(node, "value", ()) if getattr(key, "tag", "") != _STRING)
-        if self._odd > ODD_KEYS:
+        self._other_keys += sum(1 for key, _ in getattr(node, "value", ()) if getattr(key, "tag", "") != _STRING)
+        if self._other_keys > MAX_OTHER_KEYS:
             raise _TooMuch
         return super().construct_mapping(node, deep=deep)
 
@@ -146,7 +146,7 @@ def _check(text: str) -> bool:
     except _TooMuch:
         raise ApiError("bad_message", TOO_MUCH) from None
     except yaml.YAMLError as error:
-        return str(error) != _LARGE_NUMBER
+        return str(error) != _TOO_MANY_DIGITS
     except Exception:  # noqa: BLE001 - whatever PyYAML runs into: Salt takes such a text for text
         return True
     return True

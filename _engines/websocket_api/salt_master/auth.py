@@ -58,11 +58,11 @@ class _LoadAuth(salt.auth.LoadAuth):  # type: ignore[misc]
     Salt returns ``{}`` for a refused login and for a store that cannot keep the token.
     """
 
-    let_in = False
+    admitted = False
 
     def authenticate_eauth(self, load: dict[str, Any]) -> bool:
-        self.let_in = bool(super().authenticate_eauth(load))
-        return self.let_in
+        self.admitted = bool(super().authenticate_eauth(load))
+        return self.admitted
 
 
 class Auth:
@@ -147,11 +147,11 @@ class Auth:
 
     def _login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:
         auth = self._auth()
-        auth.let_in = False
+        auth.admitted = False
         tdata = auth.mk_token({"username": username, "password": password, "eauth": eauth})
         if tdata and "token" in tdata:
             return self._describe(auth, tdata)
-        if auth.let_in:
+        if auth.admitted:
             raise ApiError("master_unavailable", "the master cannot store the token; try again later")
         return None
 

@@ -136,7 +136,7 @@ class Bus:
             try:
                 unpacker.feed(chunk)
                 for frame in unpacker:
-                    self._hand_on(frame, on_event)
+                    self._deliver(frame, on_event)
                     events += 1
                     # read() does not pause while bytes are available, so the time of a turn spans several chunks.
                     if time.monotonic() >= turn:
@@ -151,7 +151,7 @@ class Bus:
                 await asyncio.sleep(rest)
                 transport.resume_reading()
 
-    def _hand_on(self, frame: Any, on_event: OnEvent) -> None:
+    def _deliver(self, frame: Any, on_event: OnEvent) -> None:
         try:
             body = frame[b"body"]
             tag, data = decode(body)

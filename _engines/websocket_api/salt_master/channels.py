@@ -17,7 +17,7 @@ import salt.channel.client
 import salt.utils.network
 
 from ..errors import ApiError, NotSent
-from ..fair_share import Askers, FairTurns, Share, asker
+from ..fair_share import FairTurns, RecentUsers, Share, current_share
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ WHEEL_PING_SECONDS = 30.0
 #: The maximum of channels that are opened for one such check.
 MAX_PINGS = 16
 #: Requests that may wait for a channel. Further ones are refused. Each user has a part of them.
-LONGEST_QUEUE = 1000
+MAX_QUEUE = 1000
 #: Seconds that must be left for the answer. Otherwise the request is not sent, so that it surely did not run.
-LEAST_SECONDS = 1.0
+MIN_SECONDS = 1.0
 #: Seconds by which Salt's time-out is later than ours. Until then 3007 keeps a task for each abandoned request.
 SPARE_SECONDS = 5.0
 #: Seconds after which Salt's transport has noticed an abandoned request. It polls every 0.3 s.
@@ -49,21 +49,23 @@ class Channels:
 
     :param size: the number of channels for publishes and runners, at most the master's ``worker_threads``
     :param seconds: the maximum time until the answer, from the call of :meth:`request`
-    :param askers: the users with recent requests to the master
+    :param recent_users: the users with recent requests to the master
     """
 
-    def __init__(self, opts: dict[str, Any], size: int, seconds: float, askers: Askers | None = None) -> None:
-        askers = askers or Askers(time.monotonic)
+    def __init__(
+        self, opts: dict[str, Any], size: int, seconds: float, recent_users: RecentUsers | None = None
+    ) -> None:
+        recent_users = recent_users or RecentUsers(time.monotonic)
         self.seconds = seconds
         self.wheel_seconds = WHEEL_SECONDS
         # A copy, because Salt's factory changes its opts.
         self._opts = dict(opts)
         self._opts["master_uri"] = _master_uri(opts)
         self._workers = max(1, int(opts.get("worker_threads") or 1))
-        self.publishes = _SerialQueue(min(size, self._workers), askers)
+        self.publishes = _SerialQueue(min(size, self._workers), recent_users)
         # Long requests leave one place free for the next user, who could not wait for their end.
-        self.wheels = _SerialQueue(WHEEL_CHANNELS, askers, spare=1)
-        self.long_lists = _SerialQueue(min(LONG_LIST_CHANNELS, self._workers), askers, spare=1)
+        self.wheels = _SerialQueue(WHEEL_CHANNELS, recent_users, spare=1)
+        self.long_lists = _SerialQueue(min(LONG_LIST_CHANNELS, self._workers), recent_users, spare=1)
         self._closed = False
         # All open channels, and the running tasks, which must not be garbage collected.
         self._open: set[Any] = set()
@@ -83,7 +85,7 @@ class Channels:
         if self._closed:
             raise ApiError("master_unavailable", "the engine is stopping; try again soon", {"sent": False})
         limit = self.seconds if seconds is None else seconds
-        queue, share = self._queue_for(load, wheel), asker()
+        queue, share = self._queue_for(load, wheel), current_share()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + limit
         try:
@@ -94,7 +96,7 @@ class Channels:
             raise ApiError(
                 "too_many", "too many requests are waiting for the master; try again later", {"limit": "channels"}
             )
-        if entered and (self._closed or deadline - loop.time() < min(LEAST_SECONDS, limit / 4)):
+        if entered and (self._closed or deadline - loop.time() < min(MIN_SECONDS, limit / 4)):
             queue.leave(share)
             entered = False
         if not entered:
@@ -118,7 +120,7 @@ class Channels:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_look_at)
+        task.add_done_callback(_retrieve_exception)
         return task
 
     def _queue_for(self, load: dict[str, Any], wheel: bool) -> _SerialQueue:
@@ -263,20 +265,20 @@ class Channels:
 class _SerialQueue(FairTurns):
     """The open channels of one kind, and the turns at them."""
 
-    def __init__(self, size: int, askers: Askers, *, spare: int = 0) -> None:
-        super().__init__(size, LONGEST_QUEUE, askers, spare=spare)
+    def __init__(self, size: int, recent_users: RecentUsers, *, spare: int = 0) -> None:
+        super().__init__(size, MAX_QUEUE, recent_users, spare=spare)
         # Idle channels. The one that was used last is reused first, because it is most likely alive.
         self.idle: list[Any] = []
 
 
 def _give_up(sending: asyncio.Future[Any]) -> None:
-    sending.add_done_callback(_look_at)
+    sending.add_done_callback(_retrieve_exception)
     # Canceling 3008's coroutine stops its transport. On 3007 only closing the channel ends the request.
     if isinstance(sending, asyncio.Task):
         sending.cancel()
 
 
-def _look_at(future: asyncio.Future[Any]) -> None:
+def _retrieve_exception(future: asyncio.Future[Any]) -> None:
     """Read the result of an abandoned request, or asyncio logs a complaint."""
     if not future.cancelled():
         future.exception()

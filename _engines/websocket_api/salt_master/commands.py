@@ -36,8 +36,8 @@ _WHEEL_RESERVED = frozenset(
 class Commands:
     """Sends commands on behalf of clients.
 
-    :param whose: ``whose(token)`` returns ``{"eauth", "username"}`` of a known token. Salt finds the user by the token
-        alone, but asks a backend for its own ``acl`` only if the load has these two.
+    :param user_of: returns ``{"eauth", "username"}`` of a known token. Salt finds the user by the token alone, but asks
+        a backend for its own ``acl`` only if the load has these two.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class Commands:
         channels: Channels,
         pool: Pool,
         functions: MasterFunctions | None = None,
-        whose: Callable[[str], dict[str, str]] = lambda token: {},
+        user_of: Callable[[str], dict[str, str]] = lambda token: {},
     ) -> None:
-        self._whose = whose
+        self._user_of = user_of
         self._opts = opts
         self._channels = channels
         self._pool = pool
@@ -101,7 +101,7 @@ class Commands:
         load["ret"] = ",".join(returners)
         # Without a jid, because with one the master fires a refused load on the bus, token included. Without a key,
         # because it means root.
-        load["kwargs"] = {"token": token, **self._whose(token), **extra}
+        load["kwargs"] = {"token": token, **self._user_of(token), **extra}
         return await self._publish(load)
 
     async def publish_as_master(
@@ -139,11 +139,11 @@ class Commands:
         if await self._functions.signature("runner", fun) is None:
             raise ApiError("unknown_function", f"there is no runner function {fun}")
         # Salt would run it, and return the complaint with the documentation as the runner's result.
-        if misfit := await self._functions.misfit("runner", fun, arg, kwarg):
-            raise ApiError("unknown_function", f"{fun} does not accept these arguments: {misfit}")
+        if argument_mismatch := await self._functions.argument_mismatch("runner", fun, arg, kwarg):
+            raise ApiError("unknown_function", f"{fun} does not accept these arguments: {argument_mismatch}")
         # Nested, because the master drops an `arg` at the top, and Salt's permission check reads both from here.
         nested = {"arg": list(arg), "kwarg": dict(kwarg)}
-        load = {"cmd": "runner", "fun": fun, "kwarg": nested, "token": token, **self._whose(token)}
+        load = {"cmd": "runner", "fun": fun, "kwarg": nested, "token": token, **self._user_of(token)}
         answer = _raise_error(await self._channels.request(load))
         if not isinstance(answer, dict) or "jid" not in answer:
             raise _unexpected_answer(answer)
@@ -168,7 +168,7 @@ class Commands:
             kwarg = {name: value for name, value in kwarg.items() if name != "match"}
         # Without print_event 3007 prints the return on the master's standard output.
         bound = _bind(fun, spec, arg, kwarg)
-        load = {"cmd": "wheel", "fun": fun, "token": token, **self._whose(token), "print_event": False, **bound}
+        load = {"cmd": "wheel", "fun": fun, "token": token, **self._user_of(token), "print_event": False, **bound}
         answer = _raise_error(await self._channels.request(load, wheel=True))
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
             raise _unexpected_answer(answer)
@@ -184,17 +184,17 @@ class Commands:
         if self._opts.get("order_masters"):
             load["to"] = self._opts.get("publish_timeout", 30)  # for the syndics below
         answer = _raise_error(await self._channels.request(load))
-        told = answer.get("load") if isinstance(answer, dict) else None
-        if not isinstance(told, dict):
+        published: Any = answer.get("load") if isinstance(answer, dict) else None
+        if not isinstance(published, dict):
             raise _unexpected_answer(answer)
-        if not told.get("jid"):
-            if "error" in told and not told.get("minions"):
+        if not published.get("jid"):
+            if "error" in published and not published.get("minions"):
                 raise ApiError("no_minions", "the target matches no minion that this master knows")
             raise _unexpected_answer(answer)
         return {
-            "jid": str(told["jid"]),
-            "minions": plain(told.get("minions") or []),
-            "missing": plain(told.get("missing") or []),
+            "jid": str(published["jid"]),
+            "minions": plain(published.get("minions") or []),
+            "missing": plain(published.get("missing") or []),
         }
 
     def _own_key(self) -> tuple[str, str]:

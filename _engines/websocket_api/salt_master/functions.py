@@ -55,7 +55,7 @@ class MasterFunctions:
         """
         return await self._pool.run(self._read_for_runner, fun, arg, kwarg)
 
-    async def misfit(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
+    async def argument_mismatch(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
         """Return Python's complaint if an existing function does not accept these arguments, else None."""
         return await self._pool.run(self._bind, client, fun, arg, kwarg)
 

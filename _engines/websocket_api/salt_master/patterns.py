@@ -75,8 +75,8 @@ class _Counter:
 
     def _item(self, kind: str, value: Any, folded: bool) -> Cost:
         if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            least, most, body = value
-            return self._repeat(int(least), int(most), self.sequence(body, folded))
+            minimum, maximum, body = value
+            return self._repeat(int(minimum), int(maximum), self.sequence(body, folded))
         if kind == "BRANCH":
             branches = value[1]
             costs = [self.sequence(branch, folded) for branch in branches]
@@ -101,10 +101,10 @@ class _Counter:
             return Cost(1.0, 1 + len(value) // 8)  # small sets are one table, large ones a list
         return Cost(1.0, 1.0)  # one letter, one class of letters, one place
 
-    def _repeat(self, least: int, most: int, body: Cost) -> Cost:
+    def _repeat(self, minimum: int, maximum: int, body: Cost) -> Cost:
         # Each round consumes a letter or more, except required rounds (`(?:x?){500}`) and an empty one at the end.
-        times = min(most, max(self._letters, least))
-        choices = max(1, times - least + 1)
+        times = min(maximum, max(self._letters, minimum))
+        choices = max(1, times - minimum + 1)
         # A choice in each round multiplies with every round.
         rounds = _power(body.ways, times)
         return Cost(choices * rounds, (times + 1) * rounds * body.steps)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ..errors import ApiError
-from ..fair_share import Askers, FairShare, Share, asker
+from ..fair_share import FairShare, RecentUsers, Share, current_share
 
 T = TypeVar("T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
@@ -26,7 +26,7 @@ class Pool:
     :param threads: the maximum of calls that run at once
     :param name: the prefix of the threads' names in a stack dump
     :param queue: the maximum of calls that wait; further ones are refused
-    :param askers: the users with recent requests to the master
+    :param recent_users: the users with recent requests to the master
     :param charge: counts the CPU seconds of each user's calls, because the loop shares the interpreter with them
     """
 
@@ -35,12 +35,12 @@ class Pool:
         threads: int,
         name: str,
         queue: int = 1000,
-        askers: Askers | None = None,
+        recent_users: RecentUsers | None = None,
         charge: Charge = lambda share, seconds: None,
     ) -> None:
         self._charge = charge
         self._name = name
-        self.shares: FairShare[_Job] = FairShare(threads, queue, askers or Askers(time.monotonic))
+        self.shares: FairShare[_Job] = FairShare(threads, queue, recent_users or RecentUsers(time.monotonic))
         # Held while the shares change: the loop adds calls and threads remove them.
         self._changed = threading.Condition()
         # The number of threads started so far, and how many of them wait for a call.
@@ -55,7 +55,7 @@ class Pool:
         :raises ApiError: ``too_many`` if the queue or the user's part of it is full; ``master_unavailable`` after
             :meth:`close`
         """
-        share, future = asker(), Future[T]()
+        share, future = current_share(), Future[T]()
         spent = [0.0]
         job = future, lambda: _timed(spent, fn, args, kw)
         with self._changed:
@@ -90,7 +90,7 @@ class Pool:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while (taken := self.shares.take()) is None:
+                while (taken := self.shares.assign()) is None:
                     if self._closed:
                         return
                     self._idle += 1
@@ -113,8 +113,8 @@ class Pool:
 
 
 def _timed(spent: list[float], fn: Callable[..., T], args: Any, kw: Any) -> T:
-    began = time.thread_time()
+    started = time.thread_time()
     try:
         return fn(*args, **kw)
     finally:
-        spent[0] = time.thread_time() - began
+        spent[0] = time.thread_time() - started

@@ -83,10 +83,10 @@ def check_levels(term: str, delimiter: str) -> None:
     # Below a key that it found Salt uses its own delimiter, whatever the target's is.
     parts = [part for one in term.split(delimiter) for part in one.split(":")]
     wildcards = parts[:-1].count("*")  # the last part is not a key
-    most = MAX_LEVELS_BESIDE_WILDCARD if wildcards else MAX_LEVELS
-    if len(parts) - wildcards > most:
+    maximum = MAX_LEVELS_BESIDE_WILDCARD if wildcards else MAX_LEVELS
+    if len(parts) - wildcards > maximum:
         beside = " beside a *" if wildcards else ""
-        raise ApiError("bad_message", f"a grain or pillar target may have at most {most} parts{beside}")
+        raise ApiError("bad_message", f"a grain or pillar target may have at most {maximum} parts{beside}")
     if wildcards > 1:
         raise ApiError("bad_message", "of the parts of a grain or pillar target only one may be * for any key")
 

@@ -87,20 +87,20 @@ class Known:
     def __init__(self, **sets: set[str]) -> None:
         self.sets = sets
 
-    def means(self, expression: str, minion: str) -> bool:
+    def matches(self, expression: str, minion: str) -> bool:
         return minion in self.sets.get(expression, ())
 
 
 class Client:
     """One connection and what it got."""
 
-    def __init__(self, *, most_bytes: int = 1 << 20, most_frames: int = 1000) -> None:
+    def __init__(self, *, max_bytes: int = 1 << 20, max_frames: int = 1000) -> None:
         self.socket = Socket()
         self.closed_with: list[tuple[int, str]] = []
         self.outbox = Outbox(
             self.socket,
-            most_bytes=most_bytes,
-            most_frames=most_frames,
+            max_bytes=max_bytes,
+            max_frames=max_frames,
             on_overflow=lambda: self.closed_with.append((4410, "overflow")),
         )
         self.connection = Connection(
@@ -126,17 +126,17 @@ class World:
         self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
-        self.book = JobRegistry(most=100, clock=self.time)
-        self.fleet = MinionRegistry(self.time)
-        self.visibility = Visibility(self.book.get, "root")
+        self.jobs = JobRegistry(max_jobs=100, clock=self.time)
+        self.minions = MinionRegistry(self.time)
+        self.visibility = Visibility(self.jobs.get, "root")
         self.turns = Turns(self.time.later, self.time)
         self.limits = limits or UserLimits()
         common = {"history": self.history, "later": self.time.later, "clock": self.time, "turns": self.turns}
-        jobs = {**common, "jobs": self.book, "visibility": self.visibility}
-        self.hub = Hub(**jobs, minions=self.fleet, wall=self.time, limits=self.limits)
+        jobs = {**common, "jobs": self.jobs, "visibility": self.visibility}
+        self.hub = Hub(**jobs, minions=self.minions, wall=self.time, limits=self.limits)
         self.job_feed = JobFeed(**jobs)
-        self.minion_feed = MinionFeed(**common, minions=self.fleet)
-        self.rebar = RebarClients(hub=self.hub, jobs=self.book, job_feed=self.job_feed, most=5, wall=self.time)
+        self.minion_feed = MinionFeed(**common, minions=self.minions)
+        self.rebar = RebarClients(hub=self.hub, jobs=self.jobs, job_feed=self.job_feed, max_filters=5, wall=self.time)
 
     @classmethod
     def of(cls, parts: Any, time: Time) -> World:
@@ -148,8 +148,8 @@ class World:
         world.time = time
         world.targets = Known()
         world.history = services.history
-        world.book = services.jobs
-        world.fleet = services.minions
+        world.jobs = services.jobs
+        world.minions = services.minions
         world.visibility = services.visibility
         world.hub = services.hub
         world.limits, world.turns = services.hub.limits, services.hub.turns

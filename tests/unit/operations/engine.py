@@ -18,7 +18,7 @@ from websocket_api import wiring
 from websocket_api.contract.schemas import Schemas
 from websocket_api.core.access.loop_time import LoopTime
 from websocket_api.errors import ApiError
-from websocket_api.fair_share import Askers
+from websocket_api.fair_share import RecentUsers
 from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher
 from websocket_api.settings import CLIENTS, History, Limits, Settings
@@ -262,7 +262,7 @@ class Engine:
             job_cache=self.store,
             batch_store=batching.Access(self.batches, "one"),
             bus=Bus(self),
-            askers=Askers(self.time),
+            recent_users=RecentUsers(self.time),
             loop_time=LoopTime(time.perf_counter),
             fair_shares={},
             close=lambda: None,

@@ -89,7 +89,7 @@ async def _not_in_time(*_: Any) -> bool:
 async def test_each_minion_answers_for_itself() -> None:
     """Another minion may have another module of the same name, with any version of Salt."""
     engine = answering()
-    engine.world.fleet.read_grains({"db": {"saltversion": "3008.3"}, "web1": {"saltversion": "3008.3"}})
+    engine.world.minions.read_grains({"db": {"saltversion": "3008.3"}, "web1": {"saltversion": "3008.3"}})
     ann = await engine.user()
     await ann.ask("signature", **SIGNATURE)
     engine.commands.answers["sys.argspec"] = {"pkg.install": OTHER}
@@ -112,17 +112,17 @@ async def test_a_minion_with_a_cached_answer_is_preferred() -> None:
 async def test_a_changed_minion_is_asked_again(change: str) -> None:
     """The minion was upgraded, or its key was deleted and another machine has its name."""
     engine = answering()
-    fleet = engine.world.fleet
-    fleet.read_grains({"db": {"saltversion": "3007.1"}})
+    registry = engine.world.minions
+    registry.read_grains({"db": {"saltversion": "3007.1"}})
     ann = await engine.user()
     await ann.ask("signature", **SIGNATURE)
     engine.commands.answers["sys.argspec"] = {"pkg.install": OTHER}
     if change == "version":
-        fleet.read_grains({"db": {"saltversion": "3008.3"}})
+        registry.read_grains({"db": {"saltversion": "3008.3"}})
     else:
-        fleet.read_keys({"web1": "accepted", "web2": "accepted"})
-        fleet.read_keys({"web1": "accepted", "web2": "accepted", "db": "accepted"})
-        fleet.read_grains({"db": {"saltversion": "3007.1"}})
+        registry.read_keys({"web1": "accepted", "web2": "accepted"})
+        registry.read_keys({"web1": "accepted", "web2": "accepted", "db": "accepted"})
+        registry.read_grains({"db": {"saltversion": "3007.1"}})
     assert (await ann.ask("signature", **SIGNATURE))["args"] == ["nom"]
 
 
@@ -207,11 +207,11 @@ async def test_the_wait_is_that_of_a_job(kind: str, monkeypatch: pytest.MonkeyPa
     engine, waits = answering(), []
     ended = engine.services.job_watcher.wait_for_end
 
-    async def noted(job: Any, seconds: float, connection: Any) -> bool:
+    async def audit_fields(job: Any, seconds: float, connection: Any) -> bool:
         waits.append(seconds)
         return await ended(job, seconds, connection)
 
-    monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", noted)
+    monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", audit_fields)
     ann = await engine.user()
     fields = {"module": "pkg.install"} if kind == "signature" else {}
     await ann.ask(kind, tgt="db", **fields)

@@ -41,9 +41,9 @@ async def test_a_wait_ends_with_the_token_that_came_with_it() -> None:
     later = talker.start("get_event", tag="my/", wait=300, token=token)
     await asyncio.sleep(0)
     engine.world.time.now += 2 * UNUSED_SECONDS
-    await engine.services.sessions.look_again()
+    await engine.services.sessions.recheck()
     await engine.accounts.revoke(token)
-    await engine.services.sessions.look_again()
+    await engine.services.sessions.recheck()
     engine.world.fire("my/x", number=1)
     with pytest.raises(Refused, match="unauthenticated"):
         await later()

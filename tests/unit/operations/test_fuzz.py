@@ -43,7 +43,7 @@ class Speaker:
 
     def __init__(self, engine: Engine, codec: Codec) -> None:
         self.engine, self.codec, self.socket = engine, codec, Socket()
-        outbox = Outbox(self.socket, most_bytes=1 << 24, most_frames=1 << 16, on_overflow=lambda: None)
+        outbox = Outbox(self.socket, max_bytes=1 << 24, max_frames=1 << 16, on_overflow=lambda: None)
         self.connection = Connection("127.0.0.1", outbox, self._framed, lambda code, reason: None, codec)
 
     @staticmethod

@@ -89,7 +89,7 @@ async def test_a_function_reported_by_a_minion_reveals_only_its_part() -> None:
     stored(engine, "web1", "db", returned=("web1", "db"), reported_by="db")
     assert set((await (await engine.user("ann")).ask("get_job", jid=OLD))["minions"]) == {"web1", "db"}
     assert set((await (await engine.user("bob")).ask("get_job", jid=OLD))["minions"]) == {"db"}
-    job, bob = engine.world.book.get(OLD), engine.world.session("test.ping", user="bob").viewer
+    job, bob = engine.world.jobs.get(OLD), engine.world.session("test.ping", user="bob").viewer
     assert [engine.world.visibility.sees_part(bob, job, name) for name in ("web1", "db")] == [False, True]
 
 

@@ -136,7 +136,7 @@ async def test_an_unknown_function_has_no_signature(fields: dict[str, str]) -> N
 async def test_minions_are_listed_without_asking_them() -> None:
     """With key, connection and grains as the master knows them."""
     engine = Engine(ann=[".*", "@wheel"])
-    engine.world.fleet.read_grains({"web1": {"os": "Debian"}})
+    engine.world.minions.read_grains({"web1": {"os": "Debian"}})
     engine.world.fire("salt/presence/present", present=["web1"])
     found = {minion["id"]: minion for minion in await (await engine.user()).ask("list_minions")}
     assert set(found) == {"web1", "web2", "db"}
@@ -151,7 +151,7 @@ async def test_minions_are_listed_without_asking_them() -> None:
 async def test_only_requested_grains_are_returned(wanted: bool | list[str], grains: Any) -> None:
     """In a list as in a subscription; grains that a minion does not have are omitted."""
     engine = Engine(ann=[".*"])
-    engine.world.fleet.read_grains({"web1": {"os": "Debian", "role": "web"}})
+    engine.world.minions.read_grains({"web1": {"os": "Debian", "role": "web"}})
     talker = await engine.user()
     (found,) = await talker.ask("list_minions", minions=["web1"], grains=wanted)
     assert found["grains"] == grains

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from websocket_api.fair_share import Share, asker
+from websocket_api.fair_share import Share, current_share
 
 from tests.unit.operations.engine import ALL, Engine, Refused
 from tests.unit.operations.test_batches import started
@@ -17,11 +17,11 @@ def asked_by(engine: Engine, name: str) -> list[Share]:
     found: list[Share] = []
     original = getattr(engine.commands, name)
 
-    async def noted(*args: Any, **kw: Any) -> Any:
-        found.append(asker())
+    async def audit_fields(*args: Any, **kw: Any) -> Any:
+        found.append(current_share())
         return await original(*args, **kw)
 
-    setattr(engine.commands, name, noted)
+    setattr(engine.commands, name, audit_fields)
     return found
 
 
@@ -39,7 +39,7 @@ async def test_work_is_charged_to_the_user() -> None:
         await asyncio.sleep(0)
     assert published == [Share("ann", "pam"), Share("ann", "pam"), Share("bob", "pam")]
     assert runners == [Share("bob", "pam")]
-    assert asker() == Share("", "")
+    assert current_share() == Share("", "")
 
 
 async def test_reading_an_unknown_token_is_charged_to_its_address() -> None:
@@ -48,7 +48,7 @@ async def test_reading_an_unknown_token_is_charged_to_its_address() -> None:
     original = engine.accounts.token
 
     async def token(token: str) -> Any:
-        found.append(asker())
+        found.append(current_share())
         return await original(token)
 
     engine.accounts.token = token  # type: ignore[method-assign]

@@ -122,7 +122,7 @@ async def test_cmd_match_and_event_read_a_string_of_type_list() -> None:
     assert sorted(await ann.ask("match", **named)) == ["db", "web1"]
 
 
-def fleet(number: int, **others: str) -> MinionRegistry:
+def registry_of(number: int, **others: str) -> MinionRegistry:
     """Return a registry with so many accepted minions, and others in other states."""
     made = MinionRegistry(lambda: 0.0)
     made.read_keys({f"m{n}": "accepted" for n in range(number)} | others)
@@ -132,14 +132,14 @@ def fleet(number: int, **others: str) -> MinionRegistry:
 def test_most_unknown_ids_are_not_sent_to_the_master() -> None:
     """Each one costs the master much time; a few may have been accepted a moment ago."""
     named = ["m0", *(f"x{n:05}" for n in range(10_000)), "pending", "m1"]
-    asked, dropped = without_unknown(fleet(2000, pending="pending"), named, "list")
+    asked, dropped = without_unknown(registry_of(2000, pending="pending"), named, "list")
     assert asked == ["m0", "x00000", "x00001", "m1"]
     assert dropped == sorted(["pending", *(f"x{n:05}" for n in range(2, 10_000))])
 
 
 def test_few_unknown_ids_are_sent_with_few_minions() -> None:
     """A thousand would take the master two seconds, while others wait."""
-    asked, dropped = without_unknown(fleet(2), ["m0", *(f"x{n:05}" for n in range(3000))], "list")
+    asked, dropped = without_unknown(registry_of(2), ["m0", *(f"x{n:05}" for n in range(3000))], "list")
     assert asked == ["m0", *(f"x{n:05}" for n in range(20))]
     assert len(dropped) == 2980
 
@@ -157,13 +157,13 @@ def test_few_unknown_ids_are_sent_with_few_minions() -> None:
 )
 def test_other_targets_are_sent_unchanged(minions: int, tgt: Any, tgt_type: str) -> None:
     """A few unknown ids are cheap, and so are known ids."""
-    assert without_unknown(fleet(minions), tgt, tgt_type) == (tgt, [])
+    assert without_unknown(registry_of(minions), tgt, tgt_type) == (tgt, [])
 
 
 def test_lists_in_a_compound_target_are_read_too() -> None:
     """All of them together."""
     words = ["L@" + ",".join(f"x{n}" for n in range(15)), "or", "L@" + ",".join(f"y{n}" for n in range(15)) + ",m1"]
-    asked, dropped = without_unknown(fleet(200), " ".join([*words, "and", "L@" + "z1,z2"]), "compound")
+    asked, dropped = without_unknown(registry_of(200), " ".join([*words, "and", "L@" + "z1,z2"]), "compound")
     assert asked == f"{words[0]} or L@y0,y1,y2,y3,y4,m1 and L@,"
     assert len(dropped) == 12
 
@@ -171,7 +171,7 @@ def test_lists_in_a_compound_target_are_read_too() -> None:
 async def test_removed_ids_are_reported_as_missing() -> None:
     """Like the other missing ids, which the master reports."""
     engine = Engine()
-    engine.world.fleet.read_keys({f"m{n}": "accepted" for n in range(20_000)} | {"web1": "accepted"})
+    engine.world.minions.read_keys({f"m{n}": "accepted" for n in range(20_000)} | {"web1": "accepted"})
     talker = await engine.user()
     unknown = [f"x{n:02}" for n in range(30)]
     engine.sets["*"] = ["web1"]

@@ -8,21 +8,20 @@ from typing import Any
 import pytest
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.errors import ApiError
-from websocket_api.operations import jobs
-from websocket_api.operations import minions as fleet
+from websocket_api.operations import jobs, minions
 
 from tests.unit.core.support import World, ticks
 from tests.unit.operations.support import Asking
 
 
-@pytest.mark.parametrize("listed", [jobs.list_jobs, fleet.list_minions])
+@pytest.mark.parametrize("listed", [jobs.list_jobs, minions.list_minions])
 async def test_a_long_list_is_gone_through_in_turns(listed: Any) -> None:
     """Thousands of hidden jobs or minions do not block others; the work ends when the client leaves."""
     world = World()
     for number in range(500):
         jid = str(20261123120000000000 + number)
         world.fire(f"salt/job/{jid}/new", fun="cmd.run", arg=[], minions=["a"], missing=[], user="root")
-    world.fleet.read_keys({f"m{number}": "accepted" for number in range(500)})
+    world.minions.read_keys({f"m{number}": "accepted" for number in range(500)})
     ticks(world, TURN_SECONDS / 20)
     asking, leaving = Asking(world, "sys.doc"), Asking(world, "sys.doc")
     listing, gone = (asyncio.ensure_future(listed(one.call())) for one in (asking, leaving))
@@ -41,13 +40,13 @@ async def test_a_long_list_is_gone_through_in_turns(listed: Any) -> None:
 async def test_a_list_that_is_too_large_is_refused_before_it_is_made() -> None:
     """Encoding the grains of thousands of minions would block all others."""
     world = World()
-    world.fleet.read_keys({f"m{number}": "accepted" for number in range(100)})
-    world.fleet.read_grains({f"m{number}": {"x": "y" * 100_000} for number in range(100)})
+    world.minions.read_keys({f"m{number}": "accepted" for number in range(100)})
+    world.minions.read_grains({f"m{number}": {"x": "y" * 100_000} for number in range(100)})
     asking = Asking(world, ".*")
     with pytest.raises(ApiError, match="larger than"):
-        await fleet.list_minions(asking.call())
-    assert len(await fleet.list_minions(asking.call(minions=["m1", "m1", "m2"]))) == 2
-    assert len(await fleet.list_minions(asking.call(grains=False))) == 100
+        await minions.list_minions(asking.call())
+    assert len(await minions.list_minions(asking.call(minions=["m1", "m1", "m2"]))) == 2
+    assert len(await minions.list_minions(asking.call(grains=False))) == 100
 
 
 async def matched(*_: Any) -> list[str]:
@@ -66,7 +65,7 @@ async def test_a_target_reveals_nothing_without_permission(auth_list: list[Any],
     for answer in (matched, lambda *_: asyncio.sleep(0, [])):
         asking = Asking(World(), *auth_list, match=answer)
         with pytest.raises(ApiError) as caught:
-            await fleet.functions(asking.call(tgt="G@secret:yes", tgt_type="compound"))
+            await minions.functions(asking.call(tgt="G@secret:yes", tgt_type="compound"))
         assert caught.value.code == code
 
 
@@ -75,5 +74,5 @@ async def test_only_minions_with_permission_are_asked() -> None:
     world = World()
     world.targets.sets["web*"] = {"web1"}
     asking = Asking(world, {"web*": ["sys.*"]}, match=matched)
-    chosen = await fleet._one_minion(asking.call(tgt="*"), "sys.list_functions", [])
+    chosen = await minions._one_minion(asking.call(tgt="*"), "sys.list_functions", [])
     assert chosen == "web1"

@@ -97,8 +97,8 @@ class House:
         :param size: bytes of each minion's grains and return
         """
         world, names = self.engine.world, [f"minion{number:05}" for number in range(minions)]
-        world.fleet.read_keys(dict.fromkeys([*MINIONS, *names], "accepted"))
-        world.fleet.read_grains({name: {"fill": "g" * size} for name in names})
+        world.minions.read_keys(dict.fromkeys([*MINIONS, *names], "accepted"))
+        world.minions.read_grains({name: {"fill": "g" * size} for name in names})
         world.publish(*names)
         self.answers = [(name, "r" * size) for name in names]
         self.answer_again()

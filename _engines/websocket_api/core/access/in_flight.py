@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from ...errors import ApiError
-from ...fair_share import Askers, FairTurns, Share, asker
+from ...fair_share import FairTurns, RecentUsers, Share, current_share
 from ..jobs.job import Job
 from ..jobs.registry import JobRegistry
 
-LONGEST_QUEUE = 1_000_000  # the maximum of requests that wait, of all batches
+MAX_QUEUE = 1_000_000  # the maximum of requests that wait, of all batches
 
 
-class Place:
+class Slot:
     """A place for one job."""
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class JobsInFlight:
     :param size: the places of all users together
     :param seconds: the maximum time that a job keeps its place; a longer job is no load, or its minions are silent
     :param limit: the name of the option for ``size``
-    :param book: reports when jobs end
+    :param jobs: reports when jobs end
     :param clock: seconds, monotonic
     """
 
@@ -40,32 +40,32 @@ class JobsInFlight:
         *,
         seconds: float,
         limit: str,
-        askers: Askers,
-        book: JobRegistry,
+        recent_users: RecentUsers,
+        jobs: JobRegistry,
         clock: Callable[[], float],
     ) -> None:
-        self.turns = FairTurns(size, LONGEST_QUEUE, askers)
+        self.turns = FairTurns(size, MAX_QUEUE, recent_users)
         self._seconds = seconds
         self._limit = limit
         self._clock = clock
         self._jobs: dict[str, tuple[Share, float]] = {}
         """The user of each job and the time when its place is released, the oldest first."""
-        book.on_end(self._ended)
+        jobs.on_end(self._ended)
 
     @asynccontextmanager
-    async def place(self, seconds: float | None = None) -> AsyncIterator[Place]:
+    async def slot(self, seconds: float | None = None) -> AsyncIterator[Slot]:
         """Wait for a place. If no job was assigned to it, it is released at the end of the block.
 
         :param seconds: the maximum time to wait
         :raises ApiError: ``too_many`` if no place was free in time
         """
-        share, place = asker(), Place()
+        share, slot = current_share(), Slot()
         if not await self.turns.enter(share, seconds):
             raise ApiError("too_many", "too many of your jobs have not ended", {"limit": self._limit})
         try:
-            yield place
+            yield slot
         finally:
-            job = place.job
+            job = slot.job
             if job is None or job.ended or job.jid in self._jobs:
                 self.turns.leave(share)
             else:

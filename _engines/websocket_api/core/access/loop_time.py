@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
-from ...fair_share import ENGINE, Askers, Share, as_one_user
+from ...fair_share import ENGINE, RecentUsers, Share, as_one_user
 
 T = TypeVar("T")
 
@@ -26,18 +26,18 @@ class LoopTime:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._askers = Askers(clock)
+        self._recent_users = RecentUsers(clock)
         self._debts: dict[Share, tuple[float, float]] = {}
         """The debt of each user in seconds, and the time when it was computed."""
 
-    def may(self, share: Share) -> bool:
+    def may_run(self, share: Share) -> bool:
         """Return whether a user may take time now. True if no other user has requests."""
         share = as_one_user(share)
-        return self._debt(share) <= AT_ONCE_SECONDS or not self._askers.others((share,))
+        return self._debt(share) <= AT_ONCE_SECONDS or not self._recent_users.others((share,))
 
     def note(self, share: Share) -> None:
         """Note that a user has a request."""
-        self._askers.note(as_one_user(share))
+        self._recent_users.note(as_one_user(share))
 
     def charge(self, share: Share, seconds: float) -> None:
         """Add to the time that a user took."""
@@ -72,7 +72,7 @@ class _Charged(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         fault: BaseException | None = None
         while True:
-            began = self._loop_time.time()
+            started = self._loop_time.time()
             try:
                 waits = self._work.send(None) if fault is None else self._work.throw(fault)
             except StopIteration as end:
@@ -80,7 +80,7 @@ class _Charged(Generic[T]):
                 return result
             finally:
                 fault = None  # or the error and this frame would keep each other alive
-                self._loop_time.charge(self._share, self._loop_time.time() - began)
+                self._loop_time.charge(self._share, self._loop_time.time() - started)
             try:
                 yield waits
             except BaseException as thrown:  # noqa: BLE001 - the coroutine must also handle a cancellation

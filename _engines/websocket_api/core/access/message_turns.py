@@ -35,13 +35,13 @@ class MessageTurns:
         self._left = TURN_SECONDS
         self._planned = False
 
-    def take(self, share: Share, read: Read) -> Awaitable[None] | None:
+    def submit(self, share: Share, read: Read) -> Awaitable[None] | None:
         """Read a message, now if there is time left.
 
         :return: what the connection's next message must wait for, or None
         """
         self._loop_time.note(share)
-        if len(self.waiting) or self._left <= 0 or not self._loop_time.may(share):
+        if len(self.waiting) or self._left <= 0 or not self._loop_time.may_run(share):
             return self._wait(share, read)
         try:
             return self._read(share, read)
@@ -49,13 +49,13 @@ class MessageTurns:
             self._plan(0.0)
 
     def _read(self, share: Share, read: Read) -> Awaitable[None] | None:
-        began = self._loop_time.time()
+        started = self._loop_time.time()
         try:
             return read()
         finally:
-            took = self._loop_time.time() - began
-            self._left -= took
-            self._loop_time.charge(share, took)
+            seconds = self._loop_time.time() - started
+            self._left -= seconds
+            self._loop_time.charge(share, seconds)
 
     async def _wait(self, share: Share, read: Read) -> None:
         turn: asyncio.Future[Awaitable[None] | None] = asyncio.get_running_loop().create_future()
@@ -78,7 +78,7 @@ class MessageTurns:
     def _next(self) -> None:
         self._planned = False
         self._left = TURN_SECONDS
-        while self._left > 0 and (taken := self.waiting.take(self._loop_time.may)) is not None:
+        while self._left > 0 and (taken := self.waiting.pop(self._loop_time.may_run)) is not None:
             share, (read, turn) = taken
             if turn.done():
                 continue  # the connection is closed

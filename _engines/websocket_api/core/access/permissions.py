@@ -23,7 +23,7 @@ TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a functi
 class Targets(Protocol):
     """Matches minions against target expressions of auth lists."""
 
-    def means(self, expression: str, minion: str) -> bool:
+    def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
         ...
 
@@ -69,7 +69,7 @@ class Permissions:
         if self._granted_anywhere(fun):
             return True
         return any(
-            _allows(conditions, fun, arg) and (target == ALL_MINIONS or self._targets.means(target, minion))
+            _allows(conditions, fun, arg) and (target == ALL_MINIONS or self._targets.matches(target, minion))
             for target, conditions in self._on
         )
 
@@ -84,7 +84,8 @@ class Permissions:
         if self.everything or self._granted_anywhere(fun):
             return True
         return any(
-            _names(conditions, fun) and (minion is None or target == ALL_MINIONS or self._targets.means(target, minion))
+            _names(conditions, fun)
+            and (minion is None or target == ALL_MINIONS or self._targets.matches(target, minion))
             for target, conditions in self._on
         )
 
@@ -207,13 +208,13 @@ def _arguments_fit(wanted: Any, arg: Sequence[Any] | None) -> bool:
     for condition in wanted if isinstance(wanted, list) else [wanted]:
         if not isinstance(condition, Mapping):
             continue
-        by_place = condition.get("args", [])
+        by_position = condition.get("args", [])
         by_name = condition.get("kwargs", {})
-        if not isinstance(by_place, (list, tuple)) or not isinstance(by_name, Mapping):
+        if not isinstance(by_position, (list, tuple)) or not isinstance(by_name, Mapping):
             continue  # Salt refuses the whole command
-        if len(positional) < len(by_place) or any(name not in keywords for name in by_name):
+        if len(positional) < len(by_position) or any(name not in keywords for name in by_name):
             continue
-        pairs = [*zip(by_place, positional, strict=False)]
+        pairs = [*zip(by_position, positional, strict=False)]
         pairs += [(pattern, keywords[name]) for name, pattern in by_name.items()]
         # ``matches`` would cache the arguments, which are long and may be secrets.
         if all(pattern is None or _fits(pattern, str(value)) for pattern, value in pairs):

@@ -49,14 +49,14 @@ class Holdings:
     commands: int = 0
     """Requests without a reply."""
 
-    def need(self, name: str, most: int) -> None:
+    def check_limit(self, name: str, maximum: int) -> None:
         """Check that the user may have one more.
 
         :param name: the name of the field
         :raises ApiError: ``too_many``
         """
-        if getattr(self, name) >= most:
-            raise ApiError("too_many", f"you have {most} {name}", {"limit": f"{name}_per_user"})
+        if getattr(self, name) >= maximum:
+            raise ApiError("too_many", f"you have {maximum} {name}", {"limit": f"{name}_per_user"})
 
 
 class Session:
@@ -112,7 +112,7 @@ class Session:
         finally:
             self.release(kind)
 
-    def shown(self) -> dict[str, Any]:
+    def login_reply(self) -> dict[str, Any]:
         """Return the reply to a login."""
         return {
             "token": self.token,
@@ -165,28 +165,28 @@ class Sessions:
         if not info["perms"]:
             await self._auth.revoke(info["token"])
             raise ApiError("forbidden", "this account may do nothing on this master")
-        return await self._take(info)
+        return await self._create(info)
 
-    async def of(self, token: str) -> Session:
+    async def by_token(self, token: str) -> Session:
         """Return the session of a token.
 
         :raises ApiError: unauthenticated, token_expired, forbidden, master_unavailable
         """
         session = self._sessions.get(token)
         if session is None:
-            info = await self._ask(token)
+            info = await self._fetch(token)
             if not info["perms"]:
                 raise ApiError("forbidden", "this account may do nothing on this master")
-            session = await self._take(info)
+            session = await self._create(info)
         self.check(session)
         session.used = self._clock()
         return session
 
-    def knows(self, token: str) -> bool:
+    def has_session(self, token: str) -> bool:
         """Return whether the token has a session."""
         return token in self._sessions
 
-    def whose(self, token: str) -> dict[str, str]:
+    def user_of(self, token: str) -> dict[str, str]:
         """Return the ``eauth`` and ``username`` of a token with a session, else nothing."""
         session = self._sessions.get(token)
         return {} if session is None else {"eauth": session.eauth, "username": session.user}
@@ -220,7 +220,7 @@ class Sessions:
         for session in [session for session in self._sessions.values() if session.expire <= now]:
             self._end(session, _expired())
 
-    async def look_again(self) -> None:
+    async def recheck(self) -> None:
         """Check every session in use with Salt. Called every ``token_check`` seconds."""
         for session in in_turns(list(self._sessions.values()), lambda session: session.share):
             if not session.held and self._clock() - session.used > UNUSED_SECONDS:
@@ -249,7 +249,7 @@ class Sessions:
         """Return all sessions."""
         return list(self._sessions.values())
 
-    async def _ask(self, token: str) -> Mapping[str, Any]:
+    async def _fetch(self, token: str) -> Mapping[str, Any]:
         """Return Salt's data of a valid token.
 
         :raises ApiError: ``token_expired`` if it was valid once, else ``unauthenticated``
@@ -278,7 +278,7 @@ class Sessions:
             for call in self._on_change:
                 call(session)
 
-    async def _take(self, info: Mapping[str, Any]) -> Session:
+    async def _create(self, info: Mapping[str, Any]) -> Session:
         permissions = self._shared(info["perms"])
         # Expand the targets first, because unknown sets would hide visible things.
         await self._targets.ensure(permissions.expressions)

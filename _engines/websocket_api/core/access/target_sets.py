@@ -28,11 +28,11 @@ class TargetSets:
         self._clock = clock
         self._sets: dict[str, frozenset[str]] = {}
         self._read_at: dict[str, float] = {}
-        self._wanted_at: dict[str, float] = {}
+        self._used_at: dict[str, float] = {}
         self._changed_at = clock()
         """Sets whose expansion started before this are outdated."""
 
-    def means(self, expression: str, minion: str) -> bool:
+    def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
         return minion in self._sets.get(expression, ())
 
@@ -40,13 +40,13 @@ class TargetSets:
         """Expand those of the expressions whose sets are missing or outdated."""
         now = self._clock()
         for expression in expressions:
-            self._wanted_at[expression] = now
+            self._used_at[expression] = now
             if self._is_due(expression, now):
                 await self._expand(expression)
 
-    def want(self, expressions: Iterable[str]) -> None:
+    def mark_used(self, expressions: Iterable[str]) -> None:
         """Mark these expressions as used, so that they are kept."""
-        self._wanted_at.update(dict.fromkeys(expressions, self._clock()))
+        self._used_at.update(dict.fromkeys(expressions, self._clock()))
 
     def invalidate(self) -> None:
         """Mark all sets as outdated, after keys or grains changed."""
@@ -59,9 +59,9 @@ class TargetSets:
         """
         now = self._clock()
         changed = False
-        for expression, wanted in list(self._wanted_at.items()):
+        for expression, wanted in list(self._used_at.items()):
             if now - wanted > FORGET_SECONDS:
-                for store in (self._sets, self._read_at, self._wanted_at):
+                for store in (self._sets, self._read_at, self._used_at):
                     store.pop(expression, None)
             elif self._is_due(expression, now):
                 changed |= await self._expand(expression)

@@ -31,10 +31,10 @@ class LoginThrottle:
     def __init__(self, *, per_name: int, per_address: int, clock: Callable[[], float], at_once: int = 4) -> None:
         self._at_once = asyncio.Semaphore(at_once)
         self._each = max(1, at_once // 2)
-        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._address_slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self.suspects = asyncio.Semaphore(1)
         """Held while Salt checks a token from an address that sent too many invalid ones."""
-        self._most = {2: per_name, 1: per_address}
+        self._limits = {2: per_name, 1: per_address}
         self._per_name = per_name
         self._clock = clock
         self._failures: dict[tuple[str, ...], deque[float]] = {}
@@ -53,14 +53,14 @@ class LoginThrottle:
         now = self._clock()
         for key in ((address, name), (address,)):
             failures = self._recent(key, now)
-            if len(failures) >= self._most[len(key)]:
+            if len(failures) >= self._limits[len(key)]:
                 wait = round(failures[0] + WINDOW_SECONDS - now, 1)
                 limit = "login_failures_per_minute" if len(key) == 2 else "login_failures_per_address_per_minute"
                 return ApiError("too_many", "too many failed logins", {"limit": limit, "retry_after": wait})
         return None
 
     @asynccontextmanager
-    async def turn(self, address: str) -> AsyncIterator[None]:
+    async def slot(self, address: str) -> AsyncIterator[None]:
         """Wait for a turn to check a password.
 
         Call :meth:`check` again inside the turn. Otherwise hundreds of guesses sent together would all pass before the
@@ -69,10 +69,10 @@ class LoginThrottle:
         One address gets at most half of the turns, and has its own queue. PAM takes seconds to refuse a password, so
         a client that keeps guessing would block all other logins.
         """
-        place = self._places.get(address)
-        if place is None:
-            place = self._places[address] = asyncio.Semaphore(self._each)
-        async with place, self._at_once:
+        slot = self._address_slots.get(address)
+        if slot is None:
+            slot = self._address_slots[address] = asyncio.Semaphore(self._each)
+        async with slot, self._at_once:
             yield
 
     def delay(self, name: str) -> float:
@@ -129,22 +129,24 @@ class Rate:
     """
 
     def __init__(self, per_second: int, clock: Callable[[], float]) -> None:
-        self._most = per_second
+        self._per_second = per_second
         self._clock = clock
-        self._acts: dict[str, deque[float]] = {}
+        self._recent: dict[str, deque[float]] = {}
 
-    def take(self, address: str) -> None:
+    def acquire(self, address: str) -> None:
         """Count an action.
 
         :raises ApiError: ``too_many``, with the seconds to wait in ``retry_after``
         """
         now = self._clock()
-        acts = self._acts.setdefault(address, deque())
-        while acts and acts[0] <= now - 1.0:
-            acts.popleft()
-        if len(acts) >= self._most:
-            wait = round(acts[0] + 1.0 - now, 2)
-            raise ApiError("too_many", f"more than {self._most} a second", {"limit": "hooks", "retry_after": wait})
-        acts.append(now)
-        while len(self._acts) > MAX_KEYS:
-            self._acts.pop(next(iter(self._acts)))
+        recent = self._recent.setdefault(address, deque())
+        while recent and recent[0] <= now - 1.0:
+            recent.popleft()
+        if len(recent) >= self._per_second:
+            wait = round(recent[0] + 1.0 - now, 2)
+            raise ApiError(
+                "too_many", f"more than {self._per_second} a second", {"limit": "hooks", "retry_after": wait}
+            )
+        recent.append(now)
+        while len(self._recent) > MAX_KEYS:
+            self._recent.pop(next(iter(self._recent)))

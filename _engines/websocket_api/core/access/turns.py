@@ -15,7 +15,7 @@ from ...fair_share import FairQueue, Share
 from ..timing import Later
 
 TURN_SECONDS = 0.005  # of long work; then everything else runs
-LEAST_SECONDS = TURN_SECONDS / 5  # of a slice at least, so that work continues even if little time is left
+MIN_SECONDS = TURN_SECONDS / 5  # of a slice at least, so that work continues even if little time is left
 EARNED = 1.0  # seconds of work for a second of rest, so that long work takes at most half of loop time
 
 Work = Callable[[], None]
@@ -104,7 +104,7 @@ class Turns:
         self._earned()
         try:
             for _ in range(len(self._waiting)):
-                taken = self._waiting.take()
+                taken = self._waiting.pop()
                 if taken is None:
                     break
                 self._work(taken[1])
@@ -115,13 +115,13 @@ class Turns:
 
     def _work(self, work: Work) -> None:
         self._working = True
-        began = self._clock()
-        self._over = began + max(LEAST_SECONDS, self._credit)
+        started = self._clock()
+        self._over = started + max(MIN_SECONDS, self._credit)
         try:
             work()
         finally:
             self._settled = self._clock()
-            self._credit -= self._settled - began
+            self._credit -= self._settled - started
             self._working = False
 
     def _earned(self) -> float:

@@ -26,21 +26,21 @@ class Hold:
         """Release the hold. Further calls do nothing."""
         quota, self._quota = self._quota, None
         if quota is not None:
-            quota.give_back(self._share, self._count, self._key)
+            quota.release(self._share, self._count, self._key)
 
 
 class Quota:
     """Counts what each user holds of one kind.
 
     :param limit: the name of the option
-    :param most: the maximum for one user
-    :param what: the plural noun for error messages
+    :param maximum: the maximum for one user
+    :param noun: the plural noun for error messages
     """
 
-    def __init__(self, limit: str, most: int, what: str) -> None:
+    def __init__(self, limit: str, maximum: int, noun: str) -> None:
         self._limit = limit
-        self._most = most
-        self._what = what
+        self._maximum = maximum
+        self._noun = noun
         self._held: Counter[Share] = Counter()
         self._keys: Counter[tuple[Share, Hashable]] = Counter()
 
@@ -48,15 +48,15 @@ class Quota:
         """Return how much a user holds."""
         return self._held[share]
 
-    def take(self, share: Share, count: int = 1, key: Hashable = None) -> Hold:
+    def hold(self, share: Share, count: int = 1, key: Hashable = None) -> Hold:
         """Hold some more. A single hold may exceed the maximum, so that one large filter is possible.
 
         :param key: holds with an equal key count once
         :raises ApiError: ``too_many``
         """
         counted = key is None or not self._keys[share, key]
-        if counted and self._held[share] and self._held[share] + count > self._most:
-            sentence = f"you have {self._held[share]} of at most {self._most} {self._what} at once"
+        if counted and self._held[share] and self._held[share] + count > self._maximum:
+            sentence = f"you have {self._held[share]} of at most {self._maximum} {self._noun} at once"
             raise ApiError("too_many", sentence, {"limit": self._limit})
         if counted:
             self._held[share] += count
@@ -64,7 +64,7 @@ class Quota:
             self._keys[share, key] += 1
         return Hold(self, share, count, key)
 
-    def give_back(self, share: Share, count: int, key: Hashable) -> None:
+    def release(self, share: Share, count: int, key: Hashable) -> None:
         """Release a hold. Other holds with an equal key stay."""
         if key is not None:
             self._keys[share, key] -= 1

@@ -111,8 +111,8 @@ class Visibility:
         if job.kind != "job":
             arguments, keywords = _call_arguments(job.arg)
             return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)
-        told = job.parts if job.reported_by is None else {job.reported_by} & job.parts.keys()
-        seen = frozenset(name for name in told if viewer.permissions.may_run(job.fun, job.arg, name))
+        names = job.parts if job.reported_by is None else {job.reported_by} & job.parts.keys()
+        seen = frozenset(name for name in names if viewer.permissions.may_run(job.fun, job.arg, name))
         return True if seen and len(seen) == len(job.parts) else seen or False
 
     def _job_minion(self, viewer: Viewer, event: Event) -> bool:

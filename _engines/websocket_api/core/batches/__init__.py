@@ -93,7 +93,7 @@ def build(
 ) -> Batches:
     """Create the parts of batches and connect them.
 
-    :param in_flight: places for the jobs of batches
+    :param in_flight: slots for the jobs of batches
     :param run: names this run of the engine
     :param keep_seconds: how long batches that have ended are kept
     :param later: ``later(seconds, call)``

@@ -13,7 +13,7 @@ from .request import ENDED, FAILED, Call, Request, SentJob, iso
 MAX_IN_JOB = 500
 """Minions in one job. The master checks the key of each minion in a list, which takes 0.5 to 1 ms. A list of 10,000
 would block one of its workers for longer than the engine waits for an answer (measured on 3008.3)."""
-WHOLE = 10_000  # hundredths of a percent
+FULL_PROGRESS = 10_000  # hundredths of a percent
 RESULT_BYTES = 64 * 1024  # a larger return stays in its job, and is not stored in the batch too
 
 
@@ -81,7 +81,7 @@ class Batch:
     @property
     def progress(self) -> int:
         """Percent: ended requests count fully, running ones with the progress that they report."""
-        return (WHOLE * self._ended_count + self.weight) // (100 * self.total) if self.total else 100
+        return (FULL_PROGRESS * self._ended_count + self.weight) // (100 * self.total) if self.total else 100
 
     @property
     def waiting(self) -> int:
@@ -112,62 +112,62 @@ class Batch:
             "user": self.user,
         }
         if ids:
-            value["requests"] = [request_id(self.id, place) for place in range(self.total)]
+            value["requests"] = [request_id(self.id, index) for index in range(self.total)]
         return value
 
-    def request_as_dict(self, place: int) -> dict[str, Any]:
+    def request_as_dict(self, index: int) -> dict[str, Any]:
         """Return one request as clients receive it."""
-        request = self.at(place)
+        request = self.at(index)
         return {
-            "id": request_id(self.id, place),
+            "id": request_id(self.id, index),
             "minion": request.minion,
             **self.calls[request.call].as_dict(),
             "created_at": iso(self.created),
             **request.as_dict(),
         }
 
-    def request_bytes(self, place: int) -> int:
+    def request_bytes(self, index: int) -> int:
         """Return the approximate size of a request for clients, without the fields that all requests have."""
-        request = self.at(place)
+        request = self.at(index)
         return self.calls[request.call].bytes + request.bytes
 
-    def at(self, place: int) -> Request:
-        """Return the request at a place.
+    def at(self, index: int) -> Request:
+        """Return the request with this index.
 
         :raises LookupError: the requests are not loaded
         """
         if self.requests is None:
             raise LookupError(f"the requests of batch {self.id} are not in memory")
-        return self.requests[place]
+        return self.requests[index]
 
     def next(self) -> list[int]:
-        """Return the places of the next requests that may go out as one job: same call, different minions, in order."""
+        """Return the indexes of the next requests for one job, in order: the same call on different minions."""
         room = min(MAX_IN_JOB, self.concurrency - self.running if self.concurrency else MAX_IN_JOB)
-        places: list[int] = []
+        indexes: list[int] = []
         minions: set[str] = set()
         self._drop_sent()
-        for place in self._pending:
-            request = self.at(place)
+        for index in self._pending:
+            request = self.at(index)
             if request.status != "pending":
                 continue
-            same = not places or request.call == self.at(places[0]).call
-            if len(places) >= room or not same or request.minion in minions:
+            same = not indexes or request.call == self.at(indexes[0]).call
+            if len(indexes) >= room or not same or request.minion in minions:
                 break
-            places.append(place)
+            indexes.append(index)
             minions.add(request.minion)
-        return places
+        return indexes
 
-    def send(self, places: Iterable[int], now: float) -> SentJob:
+    def send(self, indexes: Iterable[int], now: float) -> SentJob:
         """Mark the first pending requests as sent in a new job."""
         self.job_count += 1
         job = SentJob(self.job_count, -1, now)
-        for place in places:
-            request = self.at(place)
+        for index in indexes:
+            request = self.at(index)
             request.status, request.job = "sent", job.number
             job.call = request.call
-            job.places[request.minion] = place
+            job.indexes[request.minion] = index
         self._drop_sent()
-        self.running += len(job.places)
+        self.running += len(job.indexes)
         self.jobs[job.number] = job
         self.status = "dispatching"
         return job
@@ -178,36 +178,36 @@ class Batch:
             self._pending.popleft()
 
     def unsend(self, job: SentJob) -> list[int]:
-        """Make the requests of a job pending again, because it certainly was not published; return their places."""
-        places = sorted(job.places.values())
-        for place in places:
-            request = self.at(place)
+        """Make the requests of a job pending again, because it certainly was not published; return their indexes."""
+        indexes = sorted(job.indexes.values())
+        for index in indexes:
+            request = self.at(index)
             request.status, request.job = "pending", 0
-        self.running -= len(places)
-        self._pending.extendleft(reversed(places))
+        self.running -= len(indexes)
+        self._pending.extendleft(reversed(indexes))
         self.jobs.pop(job.number, None)
-        return places
+        return indexes
 
     def set_jid(self, job: SentJob, jid: str) -> list[int]:
-        """Set the id that the master gave to a job; return the places of its requests."""
+        """Set the id that the master gave to a job; return the indexes of its requests."""
         job.jid = jid
-        for place in job.places.values():
-            self.at(place).jid = jid
-        return list(job.places.values())
+        for index in job.indexes.values():
+            self.at(index).jid = jid
+        return list(job.indexes.values())
 
-    def report(self, place: int, percent: float, message: str | None) -> bool:
+    def report(self, index: int, percent: float, message: str | None) -> bool:
         """Apply the progress of a running request; return whether it changed anything."""
-        request = self.at(place)
+        request = self.at(index)
         if request.status != "sent" or (percent, message) == (request.progress, request.message):
             return False
-        self.weight -= request.hundredths
+        self.weight -= request.progress_hundredths
         request.progress, request.message = percent, message
-        self.weight += request.hundredths
+        self.weight += request.progress_hundredths
         return True
 
     def end(
         self,
-        place: int,
+        index: int,
         status: str,
         now: float,
         *,
@@ -221,14 +221,14 @@ class Batch:
         :param size: bytes of the result as received
         :param late: the minion was given up before: its return replaces the error
         """
-        request = self.at(place)
+        request = self.at(index)
         if request.status in ENDED:
             if not late or self.ended or request.status != "error":
                 return False
             self.errors -= 1
         elif request.status == "sent":
             self.running -= 1
-            self.weight -= request.hundredths
+            self.weight -= request.progress_hundredths
         self._count(status)
         request.status, request.finished, request.retcode = status, now, retcode
         if size > RESULT_BYTES:
@@ -238,23 +238,23 @@ class Batch:
         request.progress = 100.0 if status == "resolved" else request.progress
         job = self.jobs.get(request.job)
         if job is not None:
-            job.places.pop(request.minion, None)
-            if not job.places:
+            job.indexes.pop(request.minion, None)
+            if not job.indexes:
                 del self.jobs[request.job]
         return True
 
     def end_all(self, statuses: Iterable[str], status: str, now: float, fault: dict[str, Any]) -> list[int]:
-        """End every request that has one of these statuses; return the places.
+        """End every request that has one of these statuses; return their indexes.
 
         :param fault: ``{error, message}``, which replaces a result
         """
         wanted = frozenset(statuses)
-        places = [place for place, request in enumerate(self.requests or ()) if request.status in wanted]
-        for place in places:
-            self.end(place, status, now, result=fault)
+        indexes = [index for index, request in enumerate(self.requests or ()) if request.status in wanted]
+        for index in indexes:
+            self.end(index, status, now, result=fault)
         if "pending" in wanted:
             self._pending.clear()  # next() would scan it at each change, and it would use memory until the end
-        return places
+        return indexes
 
     def finish_if_done(self, now: float) -> bool:
         """End the batch if all its requests have ended; return whether it ended just now."""
@@ -271,15 +271,15 @@ class Batch:
             return
         self.done = self.errors = self.canceled = self.running = 0
         self.weight = 0
-        pending = [place for place, request in enumerate(self.requests) if request.status == "pending"]
+        pending = [index for index, request in enumerate(self.requests) if request.status == "pending"]
         if not self.concurrency:
             # All requests go out at once. Those with the same call are put side by side to share a job.
-            pending.sort(key=lambda place: self.at(place).call)
+            pending.sort(key=lambda index: self.at(index).call)
         self._pending = deque(pending)
         for request in self.requests:
             if request.status == "sent":
                 self.running += 1
-                self.weight += request.hundredths
+                self.weight += request.progress_hundredths
             else:
                 self._count(request.status)
 

@@ -145,17 +145,17 @@ class BatchCanceler:
                 if self._jobs.get(job.jid) is None:
                     await self._recovery.find(batch, job)
                 known = self._jobs.get(job.jid)
-                if known is None or not job.places:
+                if known is None or not job.indexes:
                     continue
                 young = job.at + YOUNG_SECONDS - self._wall()
                 if young > 0:
                     await self._sleep(young)
                 try:
-                    await self._salt.stop(known, list(job.places))
+                    await self._salt.stop(known, list(job.indexes))
                 except ApiError as error:
                     if not error.retryable:
                         raise
-                    await self._salt.stop(known, list(job.places))  # stopping a job twice is harmless
+                    await self._salt.stop(known, list(job.indexes))  # stopping a job twice is harmless
         if self._writer.drives(batch) and not batch.ended:
             ended = batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED)
             self._driven.apply_change(batch, ended)

@@ -31,7 +31,7 @@ class DrivenBatch:
     blocked_by: str = ""
     """Why nothing can be sent or stopped now, as the log says."""
     sending: bool = False
-    """Whether its jobs are being sent, or wait for a place."""
+    """Whether its jobs are being sent, or wait for a slot."""
     poked: bool = False
     """Whether something changed while it was sending."""
 
@@ -85,23 +85,23 @@ class DrivenBatches:
         if driven is not None:
             driven.release()
 
-    def apply_change(self, batch: Batch, places: Collection[int]) -> None:
+    def apply_change(self, batch: Batch, indexes: Collection[int]) -> None:
         """Act on a change: stop at errors, end the batch, tell writer and listeners, send the next requests.
 
-        :param places: the requests that changed
+        :param indexes: the requests that changed
         """
         now = self._wall()
         if batch.stop and batch.errors and batch.waiting and not batch.ended:
-            places = [*places, *batch.end_all({"pending"}, "canceled", now, STOPPED)]
+            indexes = [*indexes, *batch.end_all({"pending"}, "canceled", now, STOPPED)]
         ended = batch.finish_if_done(now)
-        self._writer.mark(batch, places)
-        self._registry.notify(batch, places, "save" if ended else "update")
+        self._writer.mark(batch, indexes)
+        self._registry.notify(batch, indexes, "save" if ended else "update")
         driven = self._driven.get(batch.id)
         if ended:
             self.drop(batch)
             self.spawn(self._writer.try_save(batch))
         elif driven is not None and batch.concurrency:
-            driven.pacer.poke()
+            driven.pacer.request_flush()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a task for a batch; :meth:`close` cancels it."""

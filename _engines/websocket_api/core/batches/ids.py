@@ -37,12 +37,12 @@ class Ids:
         return moment * MASTERS + self.master
 
 
-def request_id(batch: int, place: int) -> int:
-    """Return the id of a request; the first request of a batch has place 0."""
-    return batch + (place + 1) * MASTERS
+def request_id(batch: int, index: int) -> int:
+    """Return the id of a request; the first request of a batch has index 0."""
+    return batch + (index + 1) * MASTERS
 
 
-def place_of(batch: int, request: int) -> int | None:
-    """Return the place that a request id has in a batch of unlimited length; None if it has none."""
+def index_of(batch: int, request: int) -> int | None:
+    """Return the index that a request id has in a batch of unlimited length; None if it has none."""
     steps, rest = divmod(request - batch, MASTERS)
     return steps - 1 if rest == 0 and steps > 0 else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ...errors import ApiError
 from ..access.visibility import Viewer
 from .batch import Batch
-from .ids import place_of
+from .ids import index_of
 from .reader import BatchReader
 from .registry import BatchRegistry, may_see
 
@@ -58,16 +58,16 @@ class BatchLookup:
         return batch
 
     async def request(self, id_: int, viewer: Viewer) -> tuple[Batch, int]:
-        """Return the batch of a request, and the place of the request in it.
+        """Return the batch of a request, and the index of the request in it.
 
         :raises BatchNotFound: it does not exist, or the user may not see it
         :raises ApiError: master_unavailable
         """
         for _ in range(2):
             for batch in self._registry.known():
-                place = place_of(batch.id, id_)
-                if place is not None and place < batch.total and may_see(viewer, batch):
-                    return await self.visible(batch.id, viewer), place
+                index = index_of(batch.id, id_)
+                if index is not None and index < batch.total and may_see(viewer, batch):
+                    return await self.visible(batch.id, viewer), index
             await self._reader.discover()
         raise BatchNotFound("request", id_)
 

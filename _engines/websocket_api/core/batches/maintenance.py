@@ -65,7 +65,7 @@ class BatchMaintenance:
             if self._writer.drives_any:
                 await self._canceler.handle_remote()
             await self._takeover.tick(self._lease)
-            await self._remover.sweep()
+            await self._remover.remove_old()
         except ApiError as error:
             if not self._failed:
                 log.error("%s; running batches stay in memory, nothing new is sent until it answers", error.message)

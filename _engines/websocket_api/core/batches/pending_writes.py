@@ -35,10 +35,10 @@ class PendingWrites:
         chunks = records.chunks_of(range(batch.total))
         return cls(batch, now, now, chunks=chunks, whole=True, revs=[0] * len(chunks))
 
-    def mark(self, places: Iterable[int]) -> None:
+    def mark(self, indexes: Iterable[int]) -> None:
         """Mark the batch and these requests as changed."""
         self.dirty = True
-        self.chunks |= records.chunks_of(places)
+        self.chunks |= records.chunks_of(indexes)
 
     def mark_all(self) -> None:
         """Mark everything as changed, because the store lost the batch."""

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 
 from ...errors import ApiError, NotSent
-from ..access.in_flight import Place
+from ..access.in_flight import Slot
 from ..access.sessions import Session, Sessions
 from ..jobs.registry import JobRegistry
 from ..timing import Later
@@ -62,10 +62,10 @@ class BatchPublisher:
         self._later = later
         self._wall = wall
 
-    async def send(self, driven: DrivenBatch, place: Place) -> bool:
+    async def send(self, driven: DrivenBatch, slot: Slot) -> bool:
         """Send one job; return False if it has to be tried again later.
 
-        :param place: the job's place among the jobs in flight, which it keeps until it ends
+        :param slot: the slot that the job holds until it ends
         """
         batch = driven.batch
         try:
@@ -76,7 +76,7 @@ class BatchPublisher:
             self.end_unsent(batch, error)
             return True
         job = batch.send(batch.next(), self._wall())
-        self._driven.apply_change(batch, list(job.places.values()))
+        self._driven.apply_change(batch, list(job.indexes.values()))
         try:
             await self._writer.save(batch, confirm=True)
         except NotDriven:
@@ -88,18 +88,18 @@ class BatchPublisher:
             self._driven.apply_change(batch, batch.unsend(job))
             return self.retry_later(driven, error)
         stops = batch.final is not None or (batch.stop and batch.errors > 0)
-        if stops or not job.places or not self._writer.is_confirmed(batch):
+        if stops or not job.indexes or not self._writer.is_confirmed(batch):
             # The batch was canceled or stopped, or the write was so slow that another master may drive it now.
             self._driven.apply_change(batch, batch.unsend(job))
             return self.retry_later(driven, None)
-        return await self._publish(driven, session, job, place)
+        return await self._publish(driven, session, job, slot)
 
     def retry_later(self, driven: DrivenBatch, error: ApiError | None) -> bool:
         """Try again later, and log the reason once; return False."""
         if error is not None and error.message != driven.blocked_by:
             driven.blocked_by = error.message
             log.warning("batch %d waits until it can be sent: %s", driven.batch.id, error.message)
-        self._later(RETRY_SECONDS, driven.pacer.poke)
+        self._later(RETRY_SECONDS, driven.pacer.request_flush)
         return False
 
     def end_unsent(self, batch: Batch, error: ApiError) -> None:
@@ -107,10 +107,10 @@ class BatchPublisher:
         result = {"error": error.code, "message": f"not sent: {error.message}"}
         self._driven.apply_change(batch, batch.end_all({"pending"}, "error", self._wall(), result))
 
-    async def _publish(self, driven: DrivenBatch, session: Session, job: SentJob, place: Place) -> bool:
-        batch, call, places = driven.batch, driven.batch.calls[job.call], dict(job.places)
+    async def _publish(self, driven: DrivenBatch, session: Session, job: SentJob, slot: Slot) -> bool:
+        batch, call, indexes = driven.batch, driven.batch.calls[job.call], dict(job.indexes)
         try:
-            started = await self._salt.publish(session, call, list(places), mark(batch, job))
+            started = await self._salt.publish(session, call, list(indexes), mark(batch, job))
         except NotSent:
             # The engine stops. Any other kind of cancellation leaves open whether the master received it.
             self._driven.apply_change(batch, batch.unsend(job))
@@ -125,15 +125,15 @@ class BatchPublisher:
         if batch.ended:
             return False  # it timed out in the meantime
         batch.set_jid(job, str(started["jid"]))
-        for number in places.values():
+        for number in indexes.values():
             batch.at(number).jid = job.jid
-        load = {"fun": call.fun, "arg": [*call.arg], "tgt": list(places), "tgt_type": "list", **started}
+        load = {"fun": call.fun, "arg": [*call.arg], "tgt": list(indexes), "tgt_type": "list", **started}
         if call.kwarg:
             load["arg"].append({"__kwarg__": True, **call.kwarg})
         load["metadata"] = mark(batch, job)
-        place.job = self._jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
-        self._returns.follow(batch, job, place.job)
-        self._writer.mark(batch, places.values())
+        slot.job = self._jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
+        self._returns.follow(batch, job, slot.job)
+        self._writer.mark(batch, indexes.values())
         await self._writer.try_save(batch)  # until the id is stored, the job is found by its metadata
         return True
 
@@ -148,10 +148,10 @@ class BatchPublisher:
             self._driven.spawn(self._recovery.search(batch, job))
             return True
         result = {"error": error.code, "message": error.message}
-        now, places = self._wall(), list(job.places.values())
-        for place in places:
-            batch.end(place, "error", now, result=result)
-        self._driven.apply_change(batch, places)
+        now, indexes = self._wall(), list(job.indexes.values())
+        for index in indexes:
+            batch.end(index, "error", now, result=result)
+        self._driven.apply_change(batch, indexes)
         return True
 
     async def _session(self, driven: DrivenBatch) -> Session:
@@ -163,7 +163,7 @@ class BatchPublisher:
         if driven.session is None:
             if batch.token is None:
                 raise ApiError("unauthenticated", "the token of the batch is gone")
-            session = await self._sessions.of(batch.token)
+            session = await self._sessions.by_token(batch.token)
             if (session.user, session.eauth) != (batch.user, batch.eauth):
                 raise ApiError("unauthenticated", "the token is not its owner's")
             driven.hold(session)

@@ -203,18 +203,18 @@ class BatchReader:
         rev, revs = known or (-1, [])
         if stored["rev"] == rev or batch.id in self.driven:
             return
-        places: list[int] = []
+        indexes: list[int] = []
         if batch.requests is not None:
             new = _changed(stored, revs)
             chunks = await self._store.requests(batch.id, new)
             if batch.id in self.driven or self._revs.get(batch.id) is not known:
                 return  # another call was faster, and may have read a newer version
             for number, rows in zip(new, chunks, strict=True):
-                places += records.apply_rows(batch, number, rows)
+                indexes += records.apply_rows(batch, number, rows)
         self.set_version(batch, stored["rev"], stored["chunks"])
         before = batch.ended
         records.update(batch, stored)
-        self._registry.notify(batch, places, "save" if batch.ended and not before else "update")
+        self._registry.notify(batch, indexes, "save" if batch.ended and not before else "update")
 
     def hide(self, batch: Batch) -> None:
         """Hide a batch that is to be forgotten from clients."""

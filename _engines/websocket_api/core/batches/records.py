@@ -70,9 +70,9 @@ def chunk(batch: Batch, number: int) -> list[Row]:
     ]
 
 
-def chunks_of(places: Iterable[int]) -> set[int]:
+def chunks_of(indexes: Iterable[int]) -> set[int]:
     """Return the chunks that hold these requests."""
-    return {place // CHUNK for place in places}
+    return {index // CHUNK for index in indexes}
 
 
 def head(stored: Mapping[str, Any]) -> Batch:
@@ -103,13 +103,13 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
 
 
 def apply_rows(batch: Batch, number: int, rows: Iterable[Row]) -> list[int]:
-    """Apply one chunk that another master stored; return the places of the requests that changed."""
+    """Apply one chunk that another master stored; return the indexes of the requests that changed."""
     changed = []
-    for place, row in enumerate(rows, number * CHUNK):
+    for index, row in enumerate(rows, number * CHUNK):
         request = Request(*row)
-        if batch.requests is not None and batch.requests[place] != request:
-            batch.requests[place] = request
-            changed.append(place)
+        if batch.requests is not None and batch.requests[index] != request:
+            batch.requests[index] = request
+            changed.append(index)
     return changed
 
 
@@ -128,17 +128,17 @@ def fill(batch: Batch, stored_calls: Iterable[Mapping[str, Any]], chunks: Iterab
     batch.calls = [Call(**stored) for stored in stored_calls]
     batch.requests = [Request(*row) for rows in chunks for row in rows]
     for job in batch.jobs.values():
-        job.places.clear()
-    for place, request in enumerate(batch.requests):
+        job.indexes.clear()
+    for index, request in enumerate(batch.requests):
         if request.status != "sent":
             continue
         if (sent := batch.jobs.get(request.job)) is not None:
-            sent.places[request.minion] = place
+            sent.indexes[request.minion] = index
             request.jid = request.jid or sent.jid
         elif request.job > batch.job_count:
             request.status, request.job = "pending", 0
         else:
             request.status, request.result = "error", dict(UNKNOWN)
-    for number in [number for number, job in batch.jobs.items() if not job.places]:
+    for number in [number for number, job in batch.jobs.items() if not job.indexes]:
         del batch.jobs[number]
     batch.recount()

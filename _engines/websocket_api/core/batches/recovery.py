@@ -62,8 +62,8 @@ class JobRecovery:
         if known is None:
             # Only the job cache of another master has it. The minions are asked whether they still run it.
             call = batch.calls[job.call]
-            load = {"fun": call.fun, "arg": call.arg, "tgt": list(job.places), "tgt_type": "list"}
-            known = self._jobs.add_started(jid, {**load, "minions": list(job.places)}, batch.user, batch.eauth)
+            load = {"fun": call.fun, "arg": call.arg, "tgt": list(job.indexes), "tgt_type": "list"}
+            known = self._jobs.add_started(jid, {**load, "minions": list(job.indexes)}, batch.user, batch.eauth)
         known.user, known.eauth = batch.user, batch.eauth
         self._returns.follow(batch, job, known)
 
@@ -83,7 +83,7 @@ class JobRecovery:
         """Find out whether a job was published that was only stored as about to be published."""
         for pause in SEARCH_SECONDS:
             await self._sleep(pause)
-            if not self._writer.drives(batch) or not job.places:
+            if not self._writer.drives(batch) or not job.indexes:
                 return
             try:
                 await self.find(batch, job)
@@ -91,10 +91,10 @@ class JobRecovery:
                 continue
             if job.jid is not None:
                 return
-        places, now = list(job.places.values()), self._wall()
-        for place in places:
-            batch.end(place, "error", now, result=UNKNOWN)
-        self._driven.apply_change(batch, places)
+        indexes, now = list(job.indexes.values()), self._wall()
+        for index in indexes:
+            batch.end(index, "error", now, result=UNKNOWN)
+        self._driven.apply_change(batch, indexes)
 
 
 def mark(batch: Batch, job: SentJob) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..access.visibility import Viewer
 from .batch import Batch
 
 Listener = Callable[[Batch, Collection[int], str], None]
-"""``listener(batch, places of the requests that changed, what)``.
+"""``listener(batch, indexes of the requests that changed, what)``.
 
 ``what`` is ``known`` (learned from the store), ``create``, ``update``, ``save`` (it ended) or ``destroy``.
 """
@@ -51,14 +51,14 @@ class BatchRegistry:
         if self._batches.pop(batch.id, None) is not None:
             self._call(batch, (), "destroy")
 
-    def notify(self, batch: Batch, places: Collection[int], what: str = "update") -> None:
+    def notify(self, batch: Batch, indexes: Collection[int], what: str = "update") -> None:
         """Call the listeners, unless the batch was removed."""
         if self._batches.get(batch.id) is batch:
-            self._call(batch, places, what)
+            self._call(batch, indexes, what)
 
-    def _call(self, batch: Batch, places: Collection[int], what: str) -> None:
+    def _call(self, batch: Batch, indexes: Collection[int], what: str) -> None:
         for listener in self._listeners:
-            listener(batch, places, what)
+            listener(batch, indexes, what)
 
     def hold(self, batch: Batch) -> None:
         """Keep the requests of a batch in memory; each call needs a :meth:`release`."""

@@ -12,7 +12,7 @@ from .remote_cancel import RemoteCancel
 from .request import ENDED
 from .writer import BatchWriter
 
-SWEEP_SECONDS = 10.0  # between two searches for batches that are too old
+REMOVE_SECONDS = 10.0  # between two searches for batches that are too old
 
 
 class BatchRemover:
@@ -43,7 +43,7 @@ class BatchRemover:
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._wall = wall
-        self._swept = clock()
+        self._last_removal = clock()
         self._lock = asyncio.Lock()
         """Two removals of the same files would fail."""
 
@@ -58,14 +58,14 @@ class BatchRemover:
                 await self._store.remove(batch.id)
                 self._reader.forget(batch)
 
-    async def sweep(self) -> None:
+    async def remove_old(self) -> None:
         """Forget batches that are too old; called every second.
 
         :raises ApiError: master_unavailable
         """
-        if self._clock() - self._swept < SWEEP_SECONDS:
+        if self._clock() - self._last_removal < REMOVE_SECONDS:
             return
-        self._swept, until = self._clock(), self._wall() - self._keep_seconds
+        self._last_removal, until = self._clock(), self._wall() - self._keep_seconds
         await self._handle_late_requests()
         for batch in self._registry.known():
             if batch.finished is not None and batch.finished <= until and batch.id not in self._reader.driven:

@@ -68,7 +68,7 @@ class Request:
     """Size of the result in bytes, as received or as JSON; -1: not measured yet. It is not stored."""
 
     @property
-    def hundredths(self) -> int:
+    def progress_hundredths(self) -> int:
         """The progress in hundredths of a percent. Sums of integers are exact."""
         return int(self.progress * 100)
 
@@ -103,7 +103,7 @@ class SentJob:
     call: int
     at: float
     jid: str | None = None
-    places: dict[str, int] = field(default_factory=dict)
+    indexes: dict[str, int] = field(default_factory=dict)
     """Places of the requests that have not ended, by minion."""
     late: dict[str, int] = field(default_factory=dict)
     """Places of the requests that ended because the minion was silent. Its late return counts while the batch runs."""

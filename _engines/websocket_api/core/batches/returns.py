@@ -41,19 +41,19 @@ class Returns:
 
         Jobs of a canceled batch are included: if the master cannot stop them, they end by themselves.
         """
-        return [jid for jid, (_, sent) in self._followed.items() if sent.places]
+        return [jid for jid, (_, sent) in self._followed.items() if sent.indexes]
 
     def awaits(self, jid: str) -> bool:
         """Return whether requests wait for a job."""
         followed = self._followed.get(jid)
-        return followed is not None and bool(followed[1].places)
+        return followed is not None and bool(followed[1].indexes)
 
     def follow(self, batch: Batch, sent: SentJob, job: Job) -> None:
         """Apply what a job has returned so far, and what it returns from now on."""
         self._followed[job.jid] = batch, sent
-        for minion in [minion for minion in sent.places if minion not in job.parts]:
+        for minion in [minion for minion in sent.indexes if minion not in job.parts]:
             job.expect((), [minion])
-        self.apply_job(job, tuple(sent.places))
+        self.apply_job(job, tuple(sent.indexes))
 
     def forget(self, batch: Batch) -> None:
         """Stop following the jobs of a batch."""
@@ -66,30 +66,30 @@ class Returns:
         if followed is None:
             return
         batch, sent = followed
-        places, silent = [], []
+        indexes, silent = [], []
         for minion in minions:
-            part, place = job.parts.get(minion), sent.places.get(minion)
-            late = place is None
-            place = sent.late.get(minion) if place is None else place
-            if part is None or place is None:
+            part, index = job.parts.get(minion), sent.indexes.get(minion)
+            late = index is None
+            index = sent.late.get(minion) if index is None else index
+            if part is None or index is None:
                 continue
             if part.state == "missing" and not late:
                 silent.append(minion)
-            elif self._apply_part(batch, place, part, late):
-                places.append(place)
+            elif self._apply_part(batch, index, part, late):
+                indexes.append(index)
         if silent:
             self._driven.spawn(self._end_silent(batch, sent, job, silent))
-        if places:
-            self._driven.apply_change(batch, places)
+        if indexes:
+            self._driven.apply_change(batch, indexes)
 
-    def _apply_part(self, batch: Batch, place: int, part: Part, late: bool) -> bool:
+    def _apply_part(self, batch: Batch, index: int, part: Part, late: bool) -> bool:
         if part.state in RETURNED:
             status = "resolved" if part.state == "returned" else "error"
             now, value, size = self._wall(), part.value, part.size
-            return batch.end(place, status, now, result=value, retcode=part.retcode, size=size, late=late)
+            return batch.end(index, status, now, result=value, retcode=part.retcode, size=size, late=late)
         if part.state == "canceled":
-            return batch.end(place, "canceled", self._wall(), result=CANCELED)
-        return batch.report(place, part.progress, part.message)
+            return batch.end(index, "canceled", self._wall(), result=CANCELED)
+        return batch.report(index, part.progress, part.message)
 
     async def _end_silent(self, batch: Batch, sent: SentJob, job: Job, minions: list[str]) -> None:
         """End the requests of silent minions, unless the job cache has their returns.
@@ -103,18 +103,18 @@ class Returns:
             stored, unread = None, True
         if stored is not None:
             self._jobs.add_returns(job, {name: stored.parts[name] for name in minions if name in stored.parts})
-        places = []
+        indexes = []
         for minion in minions:
-            place = sent.places.get(minion)
-            if place is None:
+            index = sent.indexes.get(minion)
+            if index is None:
                 continue
             if batch.final == "canceled":
                 # It was to be stopped, and it does not run.
                 status, fault = "canceled", CANCELED
             else:
                 status, fault = "error", UNKNOWN if sent.foreign or unread else MISSING
-                sent.late[minion] = place
-            if batch.end(place, status, self._wall(), result=fault):
-                places.append(place)
-        if places:
-            self._driven.apply_change(batch, places)
+                sent.late[minion] = index
+            if batch.end(index, status, self._wall(), result=fault):
+                indexes.append(index)
+        if indexes:
+            self._driven.apply_change(batch, indexes)

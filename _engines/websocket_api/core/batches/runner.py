@@ -29,7 +29,7 @@ class BatchRunner:
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
-    :param in_flight: places for the jobs of batches
+    :param in_flight: slots for the jobs of batches
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class BatchRunner:
         driven = self._drive(batch)
         driven.hold(session)
         self._driven.apply_change(batch, ())
-        driven.pacer.poke()
+        driven.pacer.request_flush()
 
     def resume(self, batch: Batch) -> None:
         """Continue a batch that was read from the store."""
@@ -68,7 +68,7 @@ class BatchRunner:
         # In a task: reading a thousand jobs takes longer than a lease lasts.
         self._driven.spawn(self._resume_jobs(driven, [job for job in jobs if job.jid is not None]))
         self._driven.apply_change(batch, ())
-        driven.pacer.poke()
+        driven.pacer.request_flush()
 
     async def tick(self) -> None:
         """End batches that have timed out; called every second."""
@@ -111,17 +111,17 @@ class BatchRunner:
         finally:
             driven.sending = False
         if driven.poked:
-            driven.pacer.poke()
+            driven.pacer.request_flush()
 
     def _has_more(self, driven: DrivenBatch) -> bool:
         batch = driven.batch
         return self._driven.get(batch) is driven and batch.final is None and not batch.ended and bool(batch.next())
 
     async def _send_one(self, driven: DrivenBatch) -> bool:
-        """Send one job when a place is free; return False if it has to be tried again later."""
-        # The lock comes second: a batch that waits for a place can be canceled, and then sends nothing.
-        async with self._in_flight.place() as place, driven.lock:
-            return self._has_more(driven) and await self._publisher.send(driven, place)
+        """Send one job when a slot is free; return False if it has to be tried again later."""
+        # The lock comes second: a batch that waits for a slot can be canceled, and then sends nothing.
+        async with self._in_flight.slot() as slot, driven.lock:
+            return self._has_more(driven) and await self._publisher.send(driven, slot)
 
     async def _resume_jobs(self, driven: DrivenBatch, jobs: list[SentJob]) -> None:
         for job in jobs:

@@ -62,26 +62,26 @@ class BatchFeed:
         """Stop sending to a subscription."""
         self._followers.pop(subscription, None)
 
-    def frame(self, subscription: BatchSubscription, batch: Batch, places: Iterable[int]) -> frames.Message:
+    def frame(self, subscription: BatchSubscription, batch: Batch, indexes: Iterable[int]) -> frames.Message:
         """Return the frame of a batch and these of its requests."""
-        requests = [batch.request_as_dict(place) for place in places]
+        requests = [batch.request_as_dict(index) for index in indexes]
         return frames.batch(subscription.number, self.seq, batch.as_dict(), requests)
 
-    def apply_change(self, batch: Batch, places: Collection[int], what: str) -> None:
+    def apply_change(self, batch: Batch, indexes: Collection[int], what: str) -> None:
         """Collect a change of a batch; it is sent soon. The registry calls this."""
         if what == "known":
             return
         if not any(follower.wants(batch) for follower in self._followers):
             self._forget(batch)
             return
-        self._changed.setdefault(batch.id, set()).update(places)
+        self._changed.setdefault(batch.id, set()).update(indexes)
         pacer = self._pacers.get(batch.id)
         if pacer is None:
             pacer = Pacer(CHANGE_SECONDS, lambda: self._flush(batch), self._later, self._clock)
             self._pacers[batch.id] = pacer
         if what == "destroy":
             self._removed.add(batch.id)
-        pacer.poke()
+        pacer.request_flush()
 
     def _flush(self, batch: Batch) -> None:
         changed, removed = self._changed.pop(batch.id, set()), batch.id in self._removed
@@ -95,7 +95,7 @@ class BatchFeed:
                 follower.over(ApiError("not_found", "the batch was forgotten"))
                 continue
             if follower.is_sending:
-                follower.postponed.update((str(batch.id), place) for place in changed or (-1,))
+                follower.postponed.update((str(batch.id), index) for index in changed or (-1,))
                 continue
             connection = follower.connection
             key = (follower.number, follower.collection, connection.wrap, connection.codec)
@@ -168,9 +168,9 @@ class BatchSubscription(SnapshotSubscription):
         if self.batch is not None:
             self._feed.lookup.release(self.batch)
 
-    def chunks(self, batch: Batch, places: Iterable[int]) -> Iterator[Chunk]:
+    def chunks(self, batch: Batch, indexes: Iterable[int]) -> Iterator[Chunk]:
         """Yield a batch and these of its requests, in chunks that fit into one frame each."""
-        wanted = sorted(places) if self.collection and batch.requests is not None else ()
+        wanted = sorted(indexes) if self.collection and batch.requests is not None else ()
         for chunk in cut(wanted, batch.request_bytes, self.chunk_bytes):
             yield [self._feed.frame(self, batch, chunk)]
 
@@ -183,12 +183,12 @@ class BatchSubscription(SnapshotSubscription):
                 yield from self.chunks(batch, ())
 
     def _changes(self, postponed: set[tuple[str, Any]]) -> Iterator[Chunk]:
-        places: dict[str, list[int]] = {}
-        for id_, place in postponed:
-            changed = places.setdefault(id_, [])
-            if place >= 0:
-                changed.append(place)
-        for id_, changed in places.items():
+        indexes: dict[str, list[int]] = {}
+        for id_, index in postponed:
+            changed = indexes.setdefault(id_, [])
+            if index >= 0:
+                changed.append(index)
+        for id_, changed in indexes.items():
             batch = self._feed.registry.get(int(id_))
             if batch is not None:
                 yield from self.chunks(batch, changed)

@@ -88,7 +88,7 @@ class Takeover:
 
     async def _claim(self, batch: Batch, lease: Lease) -> bool:
         """Write this engine's name into the record of a batch whose driver is gone; return whether it did."""
-        began = self._clock()
+        started = self._clock()
         stored = await self._store.record(batch.id)
         if stored is None:
             self._reader.forget(batch)
@@ -100,11 +100,11 @@ class Takeover:
         before = stored["driver"]["master"]
         jobs = [[*row[:4], row[4] or before != lease.master] for row in stored["jobs"]]
         await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
-        return self._clock() - began <= QUICK_SECONDS
+        return self._clock() - started <= QUICK_SECONDS
 
     async def _start(self, batch: Batch, lease: Lease) -> None:
         """Drive a batch if its record still names this engine."""
-        began, settled = self._clock(), await self._store.record(batch.id)
+        started, settled = self._clock(), await self._store.record(batch.id)
         if settled is None or not lease.is_ours(settled) or batch.id in self._reader.driven:
             return
         lease.forget(batch.id)
@@ -120,7 +120,7 @@ class Takeover:
             return
         if self._reader.get(batch.id) is not batch:
             return  # another master removed it in the meantime
-        self._writer.take_over(batch, settled, began)
+        self._writer.take_over(batch, settled, started)
         if cancel is not None or self._remote.has_written(batch):
             # Set before anything is sent. The next tick handles the rest of the cancel request.
             batch.final = batch.final or "canceled"

@@ -90,11 +90,11 @@ class BatchWriter:
         pending = PendingWrites(batch, confirmed, confirmed, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True)
         self._drive(pending)
 
-    def mark(self, batch: Batch, places: Iterable[int] = ()) -> None:
+    def mark(self, batch: Batch, indexes: Iterable[int] = ()) -> None:
         """Mark a batch and these requests as changed; the next :meth:`write_changes` writes them."""
         pending = self._driven.get(batch.id)
         if pending is not None:
-            pending.mark(places)
+            pending.mark(indexes)
 
     async def save(self, batch: Batch, *, confirm: bool = False) -> None:
         """Write the changes of a batch now.
@@ -192,7 +192,7 @@ class BatchWriter:
             log.debug("parts of batch %d stay in the store: it has no record, so nothing finds them", batch.id)
 
     async def _confirm(self, pending: PendingWrites) -> None:
-        began = self._clock()
+        started = self._clock()
         stored = await self._store.record(pending.batch.id)
         if stored is not None and self._lease is not None and not self._lease.is_ours(stored):
             log.warning("batch %d is driven by another master now", pending.batch.id)
@@ -204,7 +204,7 @@ class BatchWriter:
         if stored is None:
             # The store was emptied. No other master can have found the batch there.
             pending.mark_all()
-        pending.confirmed = began
+        pending.confirmed = started
 
     async def _write(self, pending: PendingWrites) -> None:
         assert self._lease is not None  # noqa: S101 - nothing is driven before open()

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 def max_chunk_bytes(outbox: Outbox) -> int:
     """Return the most bytes of a chunk: a small part of the outbox, so that it does not overflow unnoticed."""
-    return min(MAX_BYTES, outbox.most_bytes // 8)
+    return min(MAX_BYTES, outbox.max_bytes // 8)
 
 
 def cut(items: Iterable[T], weigh: Callable[[T], int], max_bytes: int) -> Iterator[list[T]]:

@@ -52,17 +52,17 @@ class Outbox:
     """Frames on their way to one client, in order.
 
     :param transport: writes bytes
-    :param most_bytes: most bytes that wait here
-    :param most_frames: most frames that wait here
+    :param max_bytes: most bytes that wait here
+    :param max_frames: most frames that wait here
     :param on_overflow: called once when a frame does not fit; the caller then closes the connection
     """
 
     def __init__(
-        self, transport: Transport, *, most_bytes: int, most_frames: int, on_overflow: Callable[[], None]
+        self, transport: Transport, *, max_bytes: int, max_frames: int, on_overflow: Callable[[], None]
     ) -> None:
         self._transport = transport
-        self.most_bytes = most_bytes
-        self._most_frames = most_frames
+        self.max_bytes = max_bytes
+        self._max_frames = max_frames
         self._on_overflow = on_overflow
         self._waiting: deque[Waiting] = deque()
         self._paused: list[tuple[Callable[[], bool], Callable[[], None]]] = []
@@ -80,7 +80,7 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether it is more than half full: a replay then pauses until :meth:`when_drained`."""
-        return self.bytes * 2 > self.most_bytes or len(self._waiting) * 2 > self._most_frames
+        return self.bytes * 2 > self.max_bytes or len(self._waiting) * 2 > self._max_frames
 
     def has_room(self, size: int) -> bool:
         """Return whether a chunk of a snapshot or reply may follow; if not, use :meth:`when_room`.
@@ -88,7 +88,7 @@ class Outbox:
         Together with what waits it may use half of the limit, so that other frames fit too. If nothing waits it may
         have any size: the transport takes it.
         """
-        fits = (self.bytes + size) * 2 <= self.most_bytes and (len(self._waiting) + 1) * 2 <= self._most_frames
+        fits = (self.bytes + size) * 2 <= self.max_bytes and (len(self._waiting) + 1) * 2 <= self._max_frames
         return fits or self.idle
 
     def put(self, frame: bytes, owner: Droppable | None = None, first: int = 0, last: int = 0, count: int = 0) -> None:
@@ -170,7 +170,7 @@ class Outbox:
             portion.append(gap)
 
     def _fits(self, size: int) -> bool:
-        return self.bytes + size <= self.most_bytes and len(self._waiting) < self._most_frames
+        return self.bytes + size <= self.max_bytes and len(self._waiting) < self._max_frames
 
     def _make_room(self, size: int) -> bool:
         """Drop the oldest droppable frames until a new one fits; return whether it does.
@@ -178,8 +178,8 @@ class Outbox:
         A quarter is freed at once: the frames that stay are moved, and that must not happen for every new frame.
         """
         kept: deque[Waiting] = deque()
-        most_bytes, most_frames = self.most_bytes * 3 // 4, self._most_frames * 3 // 4
-        while self._waiting and (self.bytes + size > most_bytes or len(kept) + len(self._waiting) >= most_frames):
+        max_bytes, max_frames = self.max_bytes * 3 // 4, self._max_frames * 3 // 4
+        while self._waiting and (self.bytes + size > max_bytes or len(kept) + len(self._waiting) >= max_frames):
             waiting = self._waiting.popleft()
             if waiting.owner is None:
                 kept.append(waiting)

@@ -8,7 +8,7 @@ from ..timing import Clock, Later
 
 
 class Pacer:
-    """Calls ``flush`` soon after :meth:`poke`, but never twice within ``seconds``.
+    """Calls ``flush`` soon after :meth:`request_flush`, but never twice within ``seconds``.
 
     :param seconds: least time between two calls
     :param flush: sends what was collected
@@ -24,21 +24,21 @@ class Pacer:
         self._scheduled = False
 
     @property
-    def rested(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether the time is up and no call is scheduled."""
         return not self._scheduled and self._clock() >= self._flushed_at + self.seconds
 
-    def poke(self) -> None:
+    def request_flush(self) -> None:
         """Note a change: flush at once if rested, else as soon as the time is up."""
         if not self._scheduled:
             self._scheduled = True
-            self._later(max(0.0, self._flushed_at + self.seconds - self._clock()), self.now)
+            self._later(max(0.0, self._flushed_at + self.seconds - self._clock()), self.flush_now)
 
     def end(self) -> None:
         """Call nothing more."""
         self._flush = _do_nothing
 
-    def now(self) -> None:
+    def flush_now(self) -> None:
         """Flush now, whatever the time."""
         self._scheduled = False
         self._flushed_at = self._clock()

@@ -51,7 +51,7 @@ _OTHER = Topic(Kind.OTHER)
 _CONTROL = Topic(Kind.CONTROL)
 _KEY = Topic(Kind.KEY)
 
-_SALTS_OWN = frozenset({"key", "cluster", "syndic", "__schedule_return"})
+SALT_PREFIXES = frozenset({"key", "cluster", "syndic", "__schedule_return"})
 """First parts of tags about the master's own work; ``__schedule_return`` has what its schedule ran, with returns."""
 
 _SALTS_RECORDS = frozenset({"stats", "cluster", "syndic", "batch", "state_result"})
@@ -89,7 +89,7 @@ def _by_master(tag: str) -> Topic:
     if parts[:2] == ["minion", "refresh"] and len(parts) == 3:
         return Topic(Kind.REFRESH, minion=parts[2])
     if parts[0] != "salt" or len(parts) < 2:
-        return _CONTROL if parts[0] in _SALTS_OWN or _LIKE_A_JID.match(tag) else _OTHER
+        return _CONTROL if parts[0] in SALT_PREFIXES or _LIKE_A_JID.match(tag) else _OTHER
     second = parts[1]
     if second == "job":
         return _job(parts)
@@ -143,7 +143,7 @@ _RESERVED = re.compile(
 _UNSAFE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
-def travels_whole(tag: str) -> bool:
+def is_sendable(tag: str) -> bool:
     """Return whether ``tag`` arrives on the bus unchanged.
 
     On the wire a tag ends with an empty line. So text after an empty line inside a tag is read as the event's data, and

@@ -30,13 +30,13 @@ ANNOUNCED_SECONDS = 120.0
 class JobRegistry:
     """Jobs by jid, newest last.
 
-    :param most: jobs that are kept (core/jobs/retention.py)
+    :param max_jobs: jobs that are kept (core/jobs/retention.py)
     :param clock: seconds since the epoch
     :param syndics: whether there are masters below this one, whose minions a job's ``new`` does not name
     """
 
-    def __init__(self, *, most: int, clock: Callable[[], float], syndics: bool = False) -> None:
-        self._retention = Retention(most, clock)
+    def __init__(self, *, max_jobs: int, clock: Callable[[], float], syndics: bool = False) -> None:
+        self._retention = Retention(max_jobs, clock)
         self._syndics = syndics
         self._clock = clock
         self._jobs: dict[str, Job] = {}
@@ -70,10 +70,10 @@ class JobRegistry:
         newest_first = sorted(self._jobs.values(), key=lambda job: job.jid, reverse=True)
         return (job for job in newest_first if job.fun not in INTERNAL)
 
-    def unfinished(self, most: int) -> list[str]:
+    def unfinished(self, limit: int) -> list[str]:
         """Return the newest jobs on minions that have not ended, without Salt's internal ones."""
         found = (job.jid for job in reversed(self._jobs.values()) if not job.ended and self.is_followed(job))
-        return list(islice(found, most))
+        return list(islice(found, limit))
 
     @staticmethod
     def is_followed(job: Job) -> bool:

@@ -25,12 +25,12 @@ Needed = Callable[[str], bool]
 class Retention:
     """The order in which jobs are dropped.
 
-    :param most: jobs that are kept; twice as many while jobs have not ended
+    :param max_jobs: jobs that are kept; twice as many while jobs have not ended
     :param clock: seconds since the epoch
     """
 
-    def __init__(self, most: int, clock: Callable[[], float]) -> None:
-        self._most = most
+    def __init__(self, max_jobs: int, clock: Callable[[], float]) -> None:
+        self._max_jobs = max_jobs
         self._clock = clock
         self._spent: OrderedDict[str, float] = OrderedDict()
         self._running: OrderedDict[str, float] = OrderedDict()
@@ -53,22 +53,22 @@ class Retention:
         self._spent.pop(jid, None)
         self._running.pop(jid, None)
 
-    def choose(self, size: int, most_size: int, spared: str) -> str | None:
+    def choose(self, size: int, max_size: int, spared: str) -> str | None:
         """Return the job to drop next, or None if all may stay.
 
         :param size: bytes of all returns
-        :param most_size: most bytes of returns
+        :param max_size: most bytes of returns
         :param spared: the job that is being handled
         """
         number = len(self._spent) + len(self._running)
-        if number <= self._most and size <= most_size:
+        if number <= self._max_jobs and size <= max_size:
             return None
-        if size > most_size or len(self._spent) > self._most // ENDED_SHARE:
+        if size > max_size or len(self._spent) > self._max_jobs // ENDED_SHARE:
             chosen = self._oldest(self._spent, spared)
             if chosen is not None:
                 return chosen
         chosen = self._oldest(self._running, spared, self._clock() - QUIET_SECONDS)
-        if chosen is None and (number > 2 * self._most or size > 2 * most_size):
+        if chosen is None and (number > 2 * self._max_jobs or size > 2 * max_size):
             chosen = self._oldest(self._running, spared) or self._oldest(self._spent, spared)
         return chosen
 

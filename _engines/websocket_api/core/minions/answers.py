@@ -33,7 +33,7 @@ PENDING_SECONDS = 120.0
 
 Key = tuple[str, str | None, str, str]
 """The minion, its Salt version, the function that is called, and its argument."""
-Asker = tuple[str, str, str]
+Requester = tuple[str, str, str]
 """The user, the eauth, and the user's permissions as one text."""
 
 
@@ -45,13 +45,13 @@ class Answer:
     value: Any
     at: float
     size: int
-    askers: dict[Asker, float] = field(default_factory=dict)
+    recent_users: dict[Requester, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Question:
     key: Key
-    asker: Asker
+    requester: Requester
     minion: Minion | None
 
 
@@ -68,7 +68,7 @@ class Answers:
         self._minions: dict[tuple[str, str], dict[str, None]] = {}
         self._bytes = 0
         self._questions: dict[str, _Question] = {}
-        self._sent: dict[tuple[Key, Asker], tuple[float, asyncio.Future[Job]]] = {}
+        self._sent: dict[tuple[Key, Requester], tuple[float, asyncio.Future[Job]]] = {}
         jobs.on_change(self._on_change)
 
     def key(self, minion: str, fun: str, arg: str) -> Key:
@@ -93,27 +93,27 @@ class Answers:
         """Return the minions that answered a question; some answers may be too old."""
         return self._minions.get((fun, arg), ())
 
-    def settles(self, answer: Answer, asker: Asker) -> bool:
+    def settles(self, answer: Answer, requester: Requester) -> bool:
         """Return whether an answer can be used without a question: it and the master's permission are fresh."""
-        oldest = min(answer.at, answer.askers.get(asker, -math.inf))
+        oldest = min(answer.at, answer.recent_users.get(requester, -math.inf))
         return self._clock() - oldest <= FRESH_SECONDS
 
-    def sent(self, key: Key, asker: Asker) -> asyncio.Future[Job] | None:
+    def sent(self, key: Key, requester: Requester) -> asyncio.Future[Job] | None:
         """Return the job of this user's question if it is sent and not answered, so that it is not sent twice."""
-        at, job = self._sent.get((key, asker), (0.0, None))
+        at, job = self._sent.get((key, requester), (0.0, None))
         return None if job is None or self._clock() - at > PENDING_SECONDS else job
 
-    def send(self, key: Key, asker: Asker) -> asyncio.Future[Job]:
+    def send(self, key: Key, requester: Requester) -> asyncio.Future[Job]:
         """Record that a question is being sent, and return the future of its job."""
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         # Retrieve the exception: asyncio logs it if nobody else waits.
         future.add_done_callback(lambda done: None if done.cancelled() else done.exception())
-        self._sent[key, asker] = self._clock(), future
+        self._sent[key, requester] = self._clock(), future
         return future
 
-    def failed(self, key: Key, asker: Asker, error: BaseException) -> None:
+    def failed(self, key: Key, requester: Requester, error: BaseException) -> None:
         """Record that a question could not be sent."""
-        _, future = self._sent.pop((key, asker), (0.0, None))
+        _, future = self._sent.pop((key, requester), (0.0, None))
         if future is None or future.done():
             return
         if isinstance(error, Exception):
@@ -121,15 +121,15 @@ class Answers:
         else:
             future.cancel()
 
-    def expect(self, key: Key, asker: Asker, job: Job) -> None:
+    def expect(self, key: Key, requester: Requester, job: Job) -> None:
         """Record that the master permitted a question; its answer is stored even if nobody waits for it any more."""
         answer = self._answers.get(key)
         if answer is not None:
-            self._permit(answer, asker)
+            self._permit(answer, requester)
         if len(self._questions) >= MAX_QUESTIONS:
             self._drop_question(next(iter(self._questions)))
-        self._questions[job.jid] = _Question(key, asker, self._minion_registry.get(key[0]))
-        _, future = self._sent.get((key, asker), (0.0, None))
+        self._questions[job.jid] = _Question(key, requester, self._minion_registry.get(key[0]))
+        _, future = self._sent.get((key, requester), (0.0, None))
         if future is not None and not future.done():
             future.set_result(job)
         self._on_change(job, tuple(job.parts))  # a minion may answer before the master replies
@@ -149,12 +149,12 @@ class Answers:
     def _store(self, question: _Question, value: Any) -> None:
         key = question.key
         old = self._answers.get(key)
-        askers = {} if old is None else old.askers
+        recent_users = {} if old is None else old.recent_users
         if old is not None:
             self._drop_answer(key)
         size = len(encode(value))
-        answer = Answer(question.minion, value, self._clock(), size, askers)
-        self._permit(answer, question.asker)
+        answer = Answer(question.minion, value, self._clock(), size, recent_users)
+        self._permit(answer, question.requester)
         self._answers[key] = answer
         self._minions.setdefault(key[2:], {})[key[0]] = None
         self._bytes += size
@@ -163,7 +163,7 @@ class Answers:
 
     def _drop_question(self, jid: str) -> None:
         question = self._questions.pop(jid)
-        self._sent.pop((question.key, question.asker), None)
+        self._sent.pop((question.key, question.requester), None)
 
     def _drop_answer(self, key: Key) -> None:
         self._bytes -= self._answers.pop(key).size
@@ -172,8 +172,8 @@ class Answers:
         if not minions:
             self._minions.pop(key[2:], None)
 
-    def _permit(self, answer: Answer, asker: Asker) -> None:
-        answer.askers.pop(asker, None)
-        answer.askers[asker] = self._clock()
-        while len(answer.askers) > MAX_USERS:
-            del answer.askers[next(iter(answer.askers))]
+    def _permit(self, answer: Answer, requester: Requester) -> None:
+        answer.recent_users.pop(requester, None)
+        answer.recent_users[requester] = self._clock()
+        while len(answer.recent_users) > MAX_USERS:
+            del answer.recent_users[next(iter(answer.recent_users))]

@@ -10,7 +10,7 @@ from ..delivery.connection import Connection
 from ..events.event import Event
 from ..events.history import Gap
 from .fanout import BUNDLE_EVENTS, Form, Group
-from .filters import Wanted
+from .filters import EventFilter
 from .hub import Hub
 
 REPLAY_BYTES = 64 * 1024
@@ -31,7 +31,7 @@ class EventSubscription:
         connection: Connection,
         number: int,
         session: Session,
-        filter_: Wanted,
+        filter_: EventFilter,
         *,
         bundle: bool = False,
         drop: bool = False,
@@ -39,12 +39,12 @@ class EventSubscription:
         self.number = number
         self.session = session
         self.connection = connection
-        self.filter: Wanted = filter_
+        self.filter: EventFilter = filter_
         self.form = Form(bundle, connection.codec, connection.wrap)
         self.drop = drop
         self.position = hub.history.seq
         self._hub = hub
-        self._patterns = hub.limits.patterns.take(session.share, filter_.weight, filter_)
+        self._patterns = hub.limits.patterns.hold(session.share, filter_.weight, filter_)
         self._look_back: Hold | None = None
         self._group: Group | None = None
         self._stopped = False
@@ -61,7 +61,7 @@ class EventSubscription:
         """
         events = self._hub.history.count_after(since)
         if events:
-            self._look_back = self._hub.limits.look_backs.take(self.session.share, events)
+            self._look_back = self._hub.limits.look_backs.hold(self.session.share, events)
 
     def start(self, since: int | None) -> None:
         """Start with a replay of all events after ``since``, or with live events if it is None."""

@@ -14,7 +14,7 @@ from ..delivery.outbox import Droppable
 from ..delivery.pacing import Pacer
 from ..events.event import Event
 from ..timing import Clock, Later
-from .filters import Wanted
+from .filters import EventFilter
 
 BUNDLE_SECONDS = 0.02
 """Least time between two bundles under load."""
@@ -48,7 +48,7 @@ class Member(Droppable, Protocol):
     number: int
     session: Session
     connection: Connection
-    filter: Wanted
+    filter: EventFilter
     form: Form
     drop: bool
     """Whether events may be dropped if the client reads too slowly."""
@@ -67,7 +67,7 @@ class Member(Droppable, Protocol):
         ...
 
 
-GroupKey = tuple[Wanted, Viewer, Form]
+GroupKey = tuple[EventFilter, Viewer, Form]
 
 
 class Group:
@@ -79,7 +79,7 @@ class Group:
 
     def __init__(
         self,
-        filter_: Wanted,
+        filter_: EventFilter,
         viewer: Viewer,
         form: Form,
         later: Later,
@@ -119,10 +119,10 @@ class Group:
         self._pending_bytes += len(body)
         if len(self._pending) >= BUNDLE_EVENTS:
             self.flush()
-        elif self._pacer.rested and not self._form.bundle:
-            self._pacer.now()
+        elif self._pacer.is_idle and not self._form.bundle:
+            self._pacer.flush_now()
         else:
-            self._pacer.poke()
+            self._pacer.request_flush()
 
     def flush(self) -> None:
         """Send what is pending; needed before a member joins or leaves."""
@@ -134,8 +134,8 @@ class Group:
             seconds = self._clock() - started
             mean = self._write_seconds
             self._write_seconds = mean + (seconds - mean) / SMOOTHING if mean else seconds
-            least = BUNDLE_SECONDS if self._form.bundle else 0.0
-            self._pacer.seconds = min(MAX_SECONDS, max(least, WRITE_SHARE * self._write_seconds))
+            minimum = BUNDLE_SECONDS if self._form.bundle else 0.0
+            self._pacer.seconds = min(MAX_SECONDS, max(minimum, WRITE_SHARE * self._write_seconds))
 
     def bookmark(self, epoch: str, seq: int) -> None:
         """Send members the number up to which all events were decided, if they got none since the last call."""

@@ -57,19 +57,19 @@ class FilterIndex(Generic[T]):
                 del self._items[how][text]
                 self._count(how, len(text), -1)
 
-    def of(self, event: Event) -> list[T]:
+    def candidates(self, event: Event) -> list[T]:
         """Return the items that an event may fit."""
         found = dict(self._any)
-        tag, longest = event.tag, len(event.tag)
+        tag, length_of_tag = event.tag, len(event.tag)
         prefixes, suffixes = self._items["prefix"], self._items["suffix"]
         for length in self._lengths["prefix"]:
-            if length > longest:
+            if length > length_of_tag:
                 break
             found.update(prefixes.get(tag[:length]) or {})
         for length in self._lengths["suffix"]:
-            if length > longest:
+            if length > length_of_tag:
                 break
-            found.update(suffixes.get(tag[longest - length :]) or {})
+            found.update(suffixes.get(tag[length_of_tag - length :]) or {})
         if event.topic.jid is not None:
             found.update(self._items["jid"].get(event.topic.jid) or {})
         if event.fun is not None:

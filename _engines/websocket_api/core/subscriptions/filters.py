@@ -27,7 +27,7 @@ _WILD = re.compile(r"[*?\[\]]")
 """Matches characters with a meaning in a glob."""
 
 
-class Wanted(Protocol):
+class EventFilter(Protocol):
     """What one subscription asks for. Equal ones compare and hash as equal, so that they share what is computed."""
 
     def __hash__(self) -> int:
@@ -44,7 +44,7 @@ class Wanted(Protocol):
         """How much it counts towards its user's limit of patterns."""
         ...
 
-    def wants(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         """Return whether it may want something of the event; tried first, so it must be cheap."""
         ...
 
@@ -100,7 +100,7 @@ class Filter:
         """How much it counts towards its user's limit of patterns."""
         return weight(self._tag_weight + len(self.funs), len(self.minions) + len(self.jids))
 
-    def wants(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         """Return whether the event fits; an empty part of the filter fits everything."""
         if self.tags and not self._tag_fits(event.tag):
             return False

@@ -20,7 +20,7 @@ from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
 from .fanout import Group, GroupKey, Member
 from .filter_index import FilterIndex
-from .filters import Wanted
+from .filters import EventFilter
 from .waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Hub:
             except Exception:
                 # The event is stored and delivered all the same.
                 log.exception("cannot apply an event with the tag %.200r to %s", tag, type(registry).__name__)
-        for group in self._index.of(event):
+        for group in self._index.candidates(event):
             body = self.view(group.filter, group.viewer, event)
             if body is not None:
                 group.deliver(event, body)
@@ -99,9 +99,9 @@ class Hub:
         for group in list(self._groups.values()):
             group.bookmark(self.history.epoch, self.history.seq)
 
-    def view(self, filter_: Wanted, viewer: Viewer, event: Event) -> bytes | None:
+    def view(self, filter_: EventFilter, viewer: Viewer, event: Event) -> bytes | None:
         """Return the event's body for this filter and viewer, or None."""
-        if not filter_.wants(event):
+        if not filter_.matches(event):
             return None
         try:
             body = self._visibility.view(viewer, event)

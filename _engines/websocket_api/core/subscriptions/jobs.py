@@ -197,14 +197,14 @@ class JobFeed:
         changed, jid = minions or job.parts, job.jid
         if self._all_followers and self._jobs.is_followed(job):
             self._all_changed.setdefault(jid, set()).update(changed)
-            self._all_pacer.poke()
+            self._all_pacer.request_flush()
         if jid not in self._followers:
             return
         self._changed.setdefault(jid, set()).update(changed)
         pacer = self._pacers.get(jid)
         if pacer is None:
             pacer = self._pacers[jid] = Pacer(CHANGE_SECONDS, lambda: self._flush(jid), self._later, self._clock)
-        pacer.poke()
+        pacer.request_flush()
 
     def _flush(self, jid: str) -> None:
         changed = {jid: self._changed.pop(jid, set())}

@@ -98,7 +98,7 @@ class MinionFeed:
     def _on_change(self, minion: str) -> None:
         if self._followers:
             self._changed.add(minion)
-            self._pacer.poke()
+            self._pacer.request_flush()
 
     def _flush(self) -> None:
         changed, self._changed = sorted(self._changed), set()

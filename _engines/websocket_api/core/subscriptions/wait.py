@@ -12,7 +12,7 @@ from ..access.sessions import Session
 from ..access.turns import Waiting
 from ..events.event import Event
 from ..events.history import Gap
-from .filters import Wanted
+from .filters import EventFilter
 from .hub import Hub
 
 STEP = 64
@@ -25,7 +25,7 @@ class Wait:
     :param position: the number after which it starts to look
     """
 
-    def __init__(self, hub: Hub, filter_: Wanted, session: Session, position: int) -> None:
+    def __init__(self, hub: Hub, filter_: EventFilter, session: Session, position: int) -> None:
         self.filter = filter_
         self.session = session
         self.position = position
@@ -44,11 +44,11 @@ class Wait:
         hub, share = self._hub, self.session.share
         with ExitStack() as held:
             held.callback(self._retrieve_exception)
-            held.callback(hub.limits.patterns.take(share, self.filter.weight, self.filter).end)
+            held.callback(hub.limits.patterns.hold(share, self.filter.weight, self.filter).end)
             held.enter_context(caller.waiting(self._found))
             held.callback(self.stop)
             if self.position < hub.history.seq:
-                hold = hub.limits.look_backs.take(share, hub.history.count_after(self.position))
+                hold = hub.limits.look_backs.hold(share, hub.history.count_after(self.position))
                 held.callback(hold.end)
                 await hub.turns.finish(share, self._look_back(), caller)
                 hold.end()
@@ -106,7 +106,7 @@ class Wait:
                     lost = "the engine did not read the master's bus for a while: events may be missing"
                     self.fail(ApiError("gap", lost, {"oldest": history.oldest}))
                     return
-                if self.filter.wants(entry):
+                if self.filter.matches(entry):
                     self._decide(entry)
                     break  # this may be costly: read the clock after each
                 entry.forget_derived()

@@ -10,16 +10,16 @@ from ..access.sessions import Session
 from ..access.visibility import Viewer
 from ..events.event import Event
 from .filter_index import FilterIndex
-from .filters import Wanted
+from .filters import EventFilter
 
-Decide = Callable[[Wanted, Viewer, Event], "bytes | None"]
-_Key = tuple[Wanted, Session]
+Decide = Callable[[EventFilter, Viewer, Event], "bytes | None"]
+_Key = tuple[EventFilter, Session]
 
 
 class Waiter(Protocol):
     """A request that waits for an event."""
 
-    filter: Wanted
+    filter: EventFilter
     session: Session
 
     def deliver(self, event: Event, body: bytes) -> None:
@@ -65,7 +65,7 @@ class Waiters:
 
         :param decide: returns the event's body for a filter and a viewer, or None
         """
-        for key in self._index.of(event):
+        for key in self._index.candidates(event):
             waiters = list(self._waiters.get(key, ()))
             filter_, session = key
             # The session's present permissions: they may have changed since the request started.

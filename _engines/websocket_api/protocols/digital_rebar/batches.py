@@ -44,7 +44,7 @@ class RebarBatchEvents:
         self._queues: dict[Share, deque[tuple[Batch, Iterator[None]]]] = {}
         """By owner, the batches and the events that are still to be sent. The batches stay in memory until then."""
 
-    def apply_change(self, batch: Batch, places: Collection[int], what: str) -> None:
+    def apply_change(self, batch: Batch, indexes: Collection[int], what: str) -> None:
         """Send a change of a batch, or collect it for the next events. The registry calls this."""
         if what == "known" or not self._rebar.has_clients:
             self._pacers.pop(batch.id, None)
@@ -53,13 +53,13 @@ class RebarBatchEvents:
         if what == "create":
             self._enqueue(batch, self._created(batch))
             return
-        self._changed.setdefault(batch.id, set()).update(places)
+        self._changed.setdefault(batch.id, set()).update(indexes)
         if what == "update":
             pacer = self._pacers.get(batch.id)
             if pacer is None:
                 pacer = Pacer(CHANGE_SECONDS, lambda: self._flush(batch, "update"), self._later, self._clock)
                 self._pacers[batch.id] = pacer
-            pacer.poke()
+            pacer.request_flush()
             return
         self._flush(batch, what)
         self._pacers.pop(batch.id, None)
@@ -97,8 +97,8 @@ class RebarBatchEvents:
         self._announce(batch, "create")
         yield from self._announce_requests(batch, range(batch.total), "create")
 
-    def _updated(self, batch: Batch, places: Collection[int], what: str) -> Iterator[None]:
-        yield from self._announce_requests(batch, places, "update")
+    def _updated(self, batch: Batch, indexes: Collection[int], what: str) -> Iterator[None]:
+        yield from self._announce_requests(batch, indexes, "update")
         self._announce(batch, what)
 
     def _announce(self, batch: Batch, action: str) -> None:
@@ -107,15 +107,15 @@ class RebarBatchEvents:
 
         self._rebar.announce("batches", action, str(batch.id), f"user:{batch.user}", visible_object)
 
-    def _announce_requests(self, batch: Batch, places: Collection[int], action: str) -> Iterator[None]:
+    def _announce_requests(self, batch: Batch, indexes: Collection[int], action: str) -> Iterator[None]:
         if batch.requests is None:
             return  # another master drives it, and only its head is in memory
-        for place in places:
-            ended = batch.at(place).status in ENDED
+        for index in indexes:
+            ended = batch.at(index).status in ENDED
 
-            def visible_object(viewer: Viewer, place: int = place) -> dict[str, Any] | None:
-                return batch.request_as_dict(place) if may_see(viewer, batch) else None
+            def visible_object(viewer: Viewer, index: int = index) -> dict[str, Any] | None:
+                return batch.request_as_dict(index) if may_see(viewer, batch) else None
 
-            key, source = str(request_id(batch.id, place)), f"user:{batch.user}"
+            key, source = str(request_id(batch.id, index)), f"user:{batch.user}"
             self._rebar.announce("requests", "save" if ended else action, key, source, visible_object)
             yield

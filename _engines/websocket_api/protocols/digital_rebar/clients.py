@@ -27,14 +27,16 @@ MAX_OBJECT_BYTES = 1024 * 1024
 class RebarClients:
     """All clients of Digital Rebar, and notices that are not events of the bus.
 
-    :param most: filters that one client may register
+    :param max_filters: filters that one client may register
     :param wall: seconds since the epoch
     """
 
-    def __init__(self, *, hub: Hub, jobs: JobRegistry, job_feed: JobFeed, most: int, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, *, hub: Hub, jobs: JobRegistry, job_feed: JobFeed, max_filters: int, wall: Callable[[], float]
+    ) -> None:
         self.codec = RebarCodec()
         self._translation = Translation(jobs.get)
-        self._most = most
+        self._max_filters = max_filters
         self._hub = hub
         self._wall = wall
         self._jobs = jobs
@@ -58,7 +60,7 @@ class RebarClients:
             connection,
             session,
             self._translation,
-            most=self._most,
+            max_filters=self._max_filters,
             wall=self._wall,
             on_stop=self._remove,
         )

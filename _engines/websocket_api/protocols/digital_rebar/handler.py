@@ -13,7 +13,7 @@ from ...core.access.sessions import Session
 from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
 from ...errors import TOKEN_ENDED, TOO_MANY, ApiError
-from ...operations.session import give_back, log_in, take_up
+from ...operations.session import log_in, log_in_with_token, revoke_temporary
 from ..connections import Connections
 from ..websocket.handler import SocketHandler
 from ..websocket.transport import text_frames
@@ -21,7 +21,7 @@ from .clients import RebarClients
 from .subscription import RebarSubscription
 
 QUERY_NAMES = ("token", "Token")  # both stand in Digital Rebar's documentation
-MOST_CHARACTERS = 1024  # of a token, or of a name and a password: these come before anybody is known
+MAX_CHARACTERS = 1024  # of a token, or of a name and a password: these come before anybody is known
 
 
 class Password(NamedTuple):
@@ -34,7 +34,7 @@ class Password(NamedTuple):
 class DigitalRebarHandler(SocketHandler):
     """One client of Digital Rebar's websocket."""
 
-    _lent: Session | None = None
+    _temporary: Session | None = None
     """The session of a token that was made for this connection alone, and that nobody has when it ends."""
     _subscription: RebarSubscription | None = None
 
@@ -51,11 +51,11 @@ class DigitalRebarHandler(SocketHandler):
             raise ApiError("forbidden", "pages of this origin may not connect")
         services, proof = self.clients.services, credentials(self.request)
         if isinstance(proof, str):
-            return await take_up(services, self.address, proof)
+            return await log_in_with_token(services, self.address, proof)
         eauth = services.settings.eauth
-        self.noted.update(user=proof.username, eauth=eauth)
-        self._lent = await log_in(services, self.address, *proof, eauth)
-        return self._lent
+        self.audit_fields.update(user=proof.username, eauth=eauth)
+        self._temporary = await log_in(services, self.address, *proof, eauth)
+        return self._temporary
 
     def refusal_status(self, error: ApiError) -> int:
         """Return 403, as Digital Rebar does, for whoever cannot prove who he is."""
@@ -88,22 +88,22 @@ class DigitalRebarHandler(SocketHandler):
     def end(self, code: int, reason: str) -> None:
         """Close the connection."""
         super().end(code, reason)
-        self._give_back()
+        self._revoke_temporary()
 
     def on_close(self) -> None:
         """Let go of everything."""
         super().on_close()
-        self._give_back()
+        self._revoke_temporary()
 
     def on_finish(self) -> None:
         """Let go of what a handshake made that came to nothing."""
         if self.get_status() != 101:
-            self._give_back()
+            self._revoke_temporary()
 
-    def _give_back(self) -> None:
-        session, self._lent = self._lent, None
+    def _revoke_temporary(self) -> None:
+        session, self._temporary = self._temporary, None
         if session is not None:
-            self.clients.dispatcher.spawn(give_back(self.clients.services, self.address, session))
+            self.clients.dispatcher.spawn(revoke_temporary(self.clients.services, self.address, session))
 
 
 def credentials(request: HTTPServerRequest) -> str | Password:
@@ -132,7 +132,7 @@ def _text(value: bytes) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         raise _unreadable() from None
-    if len(text) > MOST_CHARACTERS:
+    if len(text) > MAX_CHARACTERS:
         raise _unreadable()
     return text
 

@@ -54,7 +54,7 @@ class Registered:
         ids = sum(len(one.keys) for one in self.patterns if one.keys is not None)
         return weight(len(self.patterns), ids)
 
-    def wants(self, event: Event) -> bool:
+    def matches(self, event: Event) -> bool:
         """Return whether the event can become a type of these filters."""
         return self._types is None or not self._types.isdisjoint(TYPES[event.topic.kind])
 
@@ -71,7 +71,7 @@ class Registered:
 class RebarSubscription(EventSubscription):
     """All that one client has registered.
 
-    :param most: filters that it may register
+    :param max_filters: filters that it may register
     :param wall: seconds since the epoch
     :param on_stop: called when it ends
     """
@@ -85,12 +85,12 @@ class RebarSubscription(EventSubscription):
         session: Session,
         translation: Translation,
         *,
-        most: int,
+        max_filters: int,
         wall: Callable[[], float],
         on_stop: Callable[[RebarSubscription], None],
     ) -> None:
         super().__init__(hub, connection, connection.next_number(), session, Registered(frozenset(), translation))
-        self._most = most
+        self._max_filters = max_filters
         self._wall = wall
         self._on_stop = on_stop
 
@@ -135,11 +135,11 @@ class RebarSubscription(EventSubscription):
         """
         patterns = self.filter.patterns
         if request.verb == REGISTER:
-            if request.pattern not in patterns and len(patterns) >= self._most:
+            if request.pattern not in patterns and len(patterns) >= self._max_filters:
                 limit = {"limit": "subscriptions_per_connection"}
                 raise ApiError(
                     "too_many",
-                    f"{self._most} filters are registered: deregister one",
+                    f"{self._max_filters} filters are registered: deregister one",
                     limit,
                     retryable=False,
                 )
@@ -163,9 +163,9 @@ class RebarSubscription(EventSubscription):
         limit, share = self._hub.limits.patterns, self.session.share
         self._patterns.end()
         try:
-            self._patterns = limit.take(share, wanted.weight, wanted)
+            self._patterns = limit.hold(share, wanted.weight, wanted)
         except ApiError:
-            self._patterns = limit.take(share, self.filter.weight, self.filter)
+            self._patterns = limit.hold(share, self.filter.weight, self.filter)
             raise
 
     def _send(self, action: str, key: str, value: object, principal: str | None = None) -> None:

@@ -8,8 +8,8 @@ from ...core.access.sessions import Session
 from ...core.delivery.caller import Caller
 from ...errors import ApiError, forget_frames
 from ...operations.audit import audit
-from ...operations.session import take_up
-from ..connections import GOODBYE
+from ...operations.session import log_in_with_token
+from ..connections import RESTART_REASON
 from .base import BaseHandler
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -34,7 +34,7 @@ class ApiHandler(BaseHandler):
         """Refuse bodies that nothing here can read, and everything while the engine stops."""
         self._refuse_coded_body()
         if self.clients.closing:
-            raise ApiError("master_unavailable", GOODBYE)
+            raise ApiError("master_unavailable", RESTART_REASON)
 
     async def log_in(self) -> None:
         """Log the client in, and count it against the limits until the request is finished."""
@@ -48,7 +48,7 @@ class ApiHandler(BaseHandler):
             self.caller.set_session(self.session)
             self.clients.note_login(self.caller)
         limits = self.settings_.limits
-        self.most_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
+        self.max_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
         await self.clients.request_turn(self.caller)
 
     async def authenticate(self) -> Session | None:
@@ -57,7 +57,7 @@ class ApiHandler(BaseHandler):
         if token is None:
             return None
         try:
-            return await take_up(self.clients.services, self.address, token)
+            return await log_in_with_token(self.clients.services, self.address, token)
         except ApiError as error:
             audit(None, self.address, "auth", error.code, {})
             if not self.public:

@@ -13,7 +13,7 @@ from tornado.httputil import HTTPServerRequest
 
 from ...core.access.sessions import Session
 from ...errors import ApiError, forget_frames
-from ...operations.session import take_up
+from ...operations.session import log_in_with_token
 from ..connections import Connections
 from .responder import Responder
 
@@ -76,7 +76,7 @@ class BaseHandler(Responder):
         :raises ApiError: the token is refused
         """
         token = self.accepted_token()
-        return None if token is None else await take_up(self.clients.services, self.address, token)
+        return None if token is None else await log_in_with_token(self.clients.services, self.address, token)
 
     def accepted_token(self) -> str | None:
         """Return the request's token; a cookie counts only where :meth:`accepts_cookie` says so.

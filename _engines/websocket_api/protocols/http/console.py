@@ -27,7 +27,7 @@ TYPES = {
 """The media types of a console's files. The system's own table is not used: some call .js text/plain, which no browser
 runs."""
 
-MOST_BYTES = 16 * 1024 * 1024  # of all files: they are kept in memory, and a directory named by mistake may be large
+MAX_BYTES = 16 * 1024 * 1024  # of all files: they are kept in memory, and a directory named by mistake may be large
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {own}; img-src 'self' data:; "
@@ -72,8 +72,8 @@ def _read(directory: Path) -> list[tuple[str, Document]]:
             continue
         body = path.read_bytes()
         size += len(body)
-        if size > MOST_BYTES:
-            log.warning("websocket_api serves no console: %s holds more than %d MiB", directory, MOST_BYTES >> 20)
+        if size > MAX_BYTES:
+            log.warning("websocket_api serves no console: %s holds more than %d MiB", directory, MAX_BYTES >> 20)
             return []
         found.append((path.relative_to(directory).as_posix(), document(body, kind)))
     return found

@@ -33,7 +33,7 @@ class Responder(RequestHandler):
 
     kind = content.JSON
     """The media type of the answer."""
-    most_body = 0
+    max_body = 0
     """Bytes of the body that are kept. A handler that reads :attr:`body` sets it before the body arrives."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -47,8 +47,8 @@ class Responder(RequestHandler):
 
         :raises ApiError: too_large
         """
-        if self._size > self.most_body:
-            raise ApiError("too_large", f"a body of more than {self.most_body} bytes")
+        if self._size > self.max_body:
+            raise ApiError("too_large", f"a body of more than {self.max_body} bytes")
         return b"".join(self._chunks)
 
     @property
@@ -74,7 +74,7 @@ class Responder(RequestHandler):
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, unless the whole is too large."""
         self._size += len(chunk)
-        if self._size > self.most_body:
+        if self._size > self.max_body:
             self._chunks = []
         else:
             self._chunks.append(chunk)

@@ -102,7 +102,7 @@ class BatchCodec(OneByOne):
         if value["requests"]:
             batch["requests"] = value["requests"]
         elif batch["total_count"] <= MAX_IDS or batch["id"] not in self._known:
-            batch["requests"] = [request_id(batch["id"], place) for place in range(batch["total_count"])]
+            batch["requests"] = [request_id(batch["id"], index) for index in range(batch["total_count"])]
         self._known.add(batch["id"])
         return encode(batch_object(batch))
 

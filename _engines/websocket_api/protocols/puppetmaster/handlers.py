@@ -12,7 +12,7 @@ from ...core.batches.lookup import BatchNotFound
 from ...core.delivery.caller import Caller
 from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
-from ...errors import FORBIDDEN, MAX_FAULTS, OWN_FAULT, TOKEN_ENDED, ApiError
+from ...errors import FORBIDDEN, INTERNAL_ERROR, MAX_FAULTS, TOKEN_ENDED, ApiError
 from ..connections import Connections
 from ..salt_api.handlers import SaltHandler
 from ..salt_api.resources import JobsHandler
@@ -168,7 +168,7 @@ class BatchSocket(SocketHandler):
 
     def _over(self, error: dict[str, Any]) -> None:
         """Close the websocket: the format has no message for the end of a subscription."""
-        self.end(CLOSES.get(error["code"], OWN_FAULT), error["message"])
+        self.end(CLOSES.get(error["code"], INTERNAL_ERROR), error["message"])
 
     async def _once(self, session: Session, operation: str, **fields: Any) -> Any:
         apart = Caller(self.address)

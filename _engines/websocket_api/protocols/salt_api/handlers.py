@@ -9,7 +9,7 @@ from typing import Any
 
 from ...core.delivery.caller import Caller
 from ...errors import ERRORS, ApiError, forget_frames
-from ...operations.session import give_back
+from ...operations.session import revoke_temporary
 from ..connections import Connections
 from ..http import content
 from ..http.api import ApiHandler
@@ -123,15 +123,17 @@ class SaltHandler(ApiHandler):
 
     def logins(self, has_session: bool) -> LowLogins:
         """Return the users that the lows of this request run for."""
-        return LowLogins(self.ask, self.lend_token, self.revoke_token, has_session)
+        return LowLogins(self.ask, self.create_token, self.revoke_token, has_session)
 
-    async def lend_token(self, **credentials: Any) -> str:
+    async def create_token(self, **credentials: Any) -> str:
         """Return a token for credentials; the request's own session stays as it is."""
         return str((await self.log_in_with(**credentials))["token"])
 
     async def revoke_token(self, token: str) -> None:
-        """Revoke a token of :meth:`lend_token`, even if the client has left while its low ran."""
-        await asyncio.wait([self.clients.dispatcher.spawn(give_back(self.clients.services, self.address, token))])
+        """Revoke a token of :meth:`create_token`, even if the client has left while its low ran."""
+        await asyncio.wait(
+            [self.clients.dispatcher.spawn(revoke_temporary(self.clients.services, self.address, token))]
+        )
 
     async def log_in_with(self, **credentials: Any) -> dict[str, Any]:
         """Return a new token with its user, times and permissions."""

@@ -13,7 +13,7 @@ Low = Mapping[str, Any]
 TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
 """Truth values in forms, where every field is text."""
 MARK = "__kwarg__"  # Salt's mark on a dictionary of keyword arguments among positional ones
-LONGEST_SECONDS = 3600  # that a synchronous low waits at most; it ends when its job does
+MAX_SECONDS = 3600  # that a synchronous low waits at most; it ends when its job does
 
 
 def with_path_fields(low: Low, fields: Low) -> dict[str, Any]:
@@ -98,20 +98,20 @@ def number(low: Low, name: str, default: float) -> float:
 def seconds(low: Low) -> float:
     """Return how long to wait for a runner; zero for a negative ``timeout``, for which Salt does not wait.
 
-    For zero Salt waits for ever; here that is :data:`LONGEST_SECONDS`. Fractions below one second are one second.
+    For zero Salt waits for ever; here that is :data:`MAX_SECONDS`. Fractions below one second are one second.
 
     :raises ApiError: bad_message if ``timeout`` is no number
     """
     value = low.get("timeout")
     if value is None or value == "":
-        return LONGEST_SECONDS
+        return MAX_SECONDS
     try:
         found = float(value)
     except (TypeError, ValueError, OverflowError):
         raise _wrong("timeout", "must be a number of seconds") from None
     if found == 0:
-        return LONGEST_SECONDS
-    return min(LONGEST_SECONDS, max(1, found)) if found > 0 else 0  # NaN does not wait either
+        return MAX_SECONDS
+    return min(MAX_SECONDS, max(1, found)) if found > 0 else 0  # NaN does not wait either
 
 
 def truth(low: Low, name: str) -> bool:

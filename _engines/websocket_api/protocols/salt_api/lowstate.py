@@ -13,7 +13,7 @@ from typing import Any
 from ...core.jobs.job import RETURNED
 from ...errors import MAX_FAULTS, ApiError
 from .low_fields import (
-    LONGEST_SECONDS,
+    MAX_SECONDS,
     Low,
     arguments,
     batch_size,
@@ -122,7 +122,7 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
             return await _in_batches(call, low, ask)
         if client == "local_subset":
             call |= await _subset(call, low, ask)
-        return [_returns(await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call), full)]
+        return [_returns(await ask("cmd", mode="sync", timeout=MAX_SECONDS, **call), full)]
     except ApiError as error:
         if error.code != "no_minions":
             raise
@@ -164,7 +164,7 @@ async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
         if start and pause:
             await asyncio.sleep(pause)
         call |= {"tgt": found[start : start + size], "tgt_type": "list"}
-        job = await ask("cmd", mode="sync", timeout=LONGEST_SECONDS, **call)
+        job = await ask("cmd", mode="sync", timeout=MAX_SECONDS, **call)
         answers += [{minion: value} for minion, value in _returns(job, full, with_missing=False).items()]
         if failhard and any((part["retcode"] or 0) > 0 for part in job["minions"].values()):
             break
@@ -202,7 +202,7 @@ async def _on_master(client: str, low: Low, ask: Ask) -> Any:
     fields = {"fun": fun, "arg": positional(low), "kwarg": {**keywords(low), **flat}}
     if client.endswith("_async"):
         return await ask(kind, mode="async", **fields)
-    timeout = seconds(low) if kind == "runner" else LONGEST_SECONDS
+    timeout = seconds(low) if kind == "runner" else MAX_SECONDS
     full = truth(low, "full_return")
     if timeout <= 0:
         started = await ask(kind, mode="async", **fields)

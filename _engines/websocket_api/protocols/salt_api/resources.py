@@ -31,8 +31,8 @@ class MinionsHandler(SaltHandler):
         only = {}
         if minion is not None:
             only["minions"] = await self.ask("match", tgt=minion, fun="grains.items")
-        fleet = await self.ask("list_minions", **only) if minion is None or only["minions"] else []
-        self.reply({"return": [{one["id"]: one["grains"] for one in fleet if one["grains"] is not None}]})
+        found = await self.ask("list_minions", **only) if minion is None or only["minions"] else []
+        self.reply({"return": [{one["id"]: one["grains"] for one in found if one["grains"] is not None}]})
 
     async def post(self, minion: str | None = None) -> None:
         """Start jobs; below a minion's id only there, and a low with another target is refused."""
@@ -116,7 +116,7 @@ class HookHandler(SaltHandler):
         """Accept bodies of the full size without a login too, if the options allow webhooks without one."""
         await super().prepare()
         if self.public:
-            self.most_body = self.settings_.limits.message_bytes
+            self.max_body = self.settings_.limits.message_bytes
 
     def on_authenticated(self) -> None:
         """Count an unauthenticated webhook before its body is received, and refuse those of foreign pages.
@@ -129,7 +129,7 @@ class HookHandler(SaltHandler):
                 raise ApiError(
                     "forbidden", "without a token webhooks are accepted from programs and from our own pages only"
                 )
-            self.clients.services.webhook_rate.take(self.address)
+            self.clients.services.webhook_rate.acquire(self.address)
             self.caller.hook_counted = True
 
     async def post(self, hook: str = "") -> None:

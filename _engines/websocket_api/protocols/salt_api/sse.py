@@ -48,8 +48,8 @@ class EventStream:
         self._transport = transport = StreamTransport(stream)
         outbox = Outbox(
             transport,
-            most_bytes=limits.outbox_bytes,
-            most_frames=limits.outbox_frames,
+            max_bytes=limits.outbox_bytes,
+            max_frames=limits.outbox_frames,
             on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with Last-Event-ID"),
         )
         transport.drained = outbox.pump

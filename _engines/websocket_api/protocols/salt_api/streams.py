@@ -11,9 +11,9 @@ from typing import Any
 from ...core.access.sessions import Session
 from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
-from ...errors import OWN_FAULT, RESTART, ApiError
+from ...errors import INTERNAL_ERROR, RESTART, ApiError
 from ...operations.audit import audit
-from ...operations.session import take_up
+from ...operations.session import log_in_with_token
 from ..connections import Connections
 from ..http.api import ApiHandler
 from ..websocket.handler import NO_HEADERS, SocketHandler
@@ -103,7 +103,7 @@ class AllEventsHandler(SocketHandler):
         """Return the session of the token in the path, or else of a header or the cookie."""
         token = self.path_args[0] if self.path_args else None
         if token:
-            return await take_up(self.clients.services, self.address, token)
+            return await log_in_with_token(self.clients.services, self.address, token)
         return await super().authenticate()
 
     def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
@@ -119,7 +119,7 @@ class AllEventsHandler(SocketHandler):
                 await self.clients.dispatcher.call(connection, "subscribe", **fields)
         except ApiError as error:
             if connection.open:  # else the client has left meanwhile
-                self.end(RESTART if self.clients.closing else OWN_FAULT, error.message)
+                self.end(RESTART if self.clients.closing else INTERNAL_ERROR, error.message)
 
 
 class FormattedEventsHandler(AllEventsHandler):

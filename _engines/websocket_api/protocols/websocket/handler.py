@@ -12,10 +12,10 @@ from tornado.websocket import WebSocketHandler
 from ...core.delivery.codecs import CODECS, Codec
 from ...core.delivery.connection import Connection
 from ...core.delivery.outbox import Outbox
-from ...errors import FELL_BEHIND, OWN_FAULT, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
+from ...errors import FELL_BEHIND, INTERNAL_ERROR, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
 from ...fair_share import Share
 from ...operations.audit import audit
-from ..connections import GOODBYE, Connections
+from ..connections import RESTART_REASON, Connections
 from ..http.base import BaseHandler
 from .transport import Protocol, StreamTransport, binary_frame, forget_error, text_frame
 
@@ -43,7 +43,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
     def initialize(self, clients: Connections) -> None:
         """Keep what all protocols share."""
         super().initialize(clients)
-        self.noted: dict[str, str] = {}
+        self.audit_fields: dict[str, str] = {}
         """Fields of the audit line of a refused login: user, eauth."""
 
     # Overridden by protocols
@@ -82,10 +82,10 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         try:
             await super().log_in()
         except ApiError as error:
-            audit(None, self.address, "auth", error.code, self.noted)
+            audit(None, self.address, "auth", error.code, self.audit_fields)
             raise
         if self.session is not None:
-            audit(self.session, self.address, "auth", "ok", self.noted)
+            audit(self.session, self.address, "auth", "ok", self.audit_fields)
 
     def check_origin(self, origin: str) -> bool:
         """Return whether pages of this origin may connect: our own, and those of ``cors_origin``."""
@@ -97,8 +97,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         if protocol is None:
             return None
         limits = self.settings_.limits
-        most = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
-        protocol.params.max_message_size = most
+        max_bytes = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
+        protocol.params.max_message_size = max_bytes
         return Protocol(self, False, protocol.params)
 
     @property
@@ -118,7 +118,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             self.end(SUBPROTOCOL, "known are: " + ", ".join(CODECS))
             return
         if self.clients.closing:
-            self.end(RESTART, GOODBYE)
+            self.end(RESTART, RESTART_REASON)
             return
         limit = self.clients.exceeded(self.address, self.session)
         if limit is not None:
@@ -137,8 +137,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         transport = self._transport = StreamTransport(protocol.stream)
         outbox = Outbox(
             transport,
-            most_bytes=limits.outbox_bytes,
-            most_frames=limits.outbox_frames,
+            max_bytes=limits.outbox_bytes,
+            max_frames=limits.outbox_frames,
             on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with since"),
         )
         transport.drained = outbox.pump
@@ -154,8 +154,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         if self.connection is None:
             return None
         session = self.connection.session
-        share = Share.of_stranger(self.address) if session is None else session.share
-        return self.clients.messages.take(share, lambda: self._handle_if_open(message))
+        share = Share.unauthenticated(self.address) if session is None else session.share
+        return self.clients.messages.submit(share, lambda: self._handle_if_open(message))
 
     def _handle_if_open(self, message: str | bytes) -> Awaitable[None] | None:
         if self.connection is None or not self.connection.open:
@@ -185,7 +185,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         """Log a fault of the engine, and close the connection with a code that says whose fault it was."""
         super().log_exception(*fault)
         if self.connection is not None and self._protocol is not None:
-            self._protocol.fault = OWN_FAULT
+            self._protocol.fault = INTERNAL_ERROR
 
     def on_close(self) -> None:
         """Release everything.

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from websocket_api.core.access.in_flight import JobsInFlight
 from websocket_api.errors import ApiError
-from websocket_api.fair_share import Askers, Share, on_behalf_of
+from websocket_api.fair_share import RecentUsers, Share, on_behalf_of
 
 from tests.unit.core.batches.support import Masters, settle, statuses
 from tests.unit.core.support import JID, World
@@ -17,23 +17,23 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 def in_flight(world: World, size: int) -> JobsInFlight:
     return JobsInFlight(
-        size, seconds=5, limit="jobs_in_flight", askers=Askers(world.time), book=world.book, clock=world.time
+        size, seconds=5, limit="jobs_in_flight", recent_users=RecentUsers(world.time), jobs=world.jobs, clock=world.time
     )
 
 
 async def start(world: World, jobs: JobsInFlight, jid: str) -> None:
     """Start a job on web1."""
-    async with jobs.place(0) as place:
-        place.job = world.book.add_started(jid, {"fun": "test.ping", "minions": ["web1"]}, "ann", "pam")
+    async with jobs.slot(0) as slot:
+        slot.job = world.jobs.add_started(jid, {"fun": "test.ping", "minions": ["web1"]}, "ann", "pam")
 
 
-async def test_a_job_keeps_its_place_until_it_ends() -> None:
+async def test_a_job_keeps_its_slot_until_it_ends() -> None:
     """Whoever has as many as may be waits, and is refused where none ends in time."""
     world = World()
     jobs = in_flight(world, 1)
     await start(world, jobs, JID)
     with pytest.raises(ApiError) as refused:
-        async with jobs.place(0.01):
+        async with jobs.slot(0.01):
             pass
     assert (refused.value.code, refused.value.details) == ("too_many", {"limit": "jobs_in_flight"})
     world.fire(f"salt/job/{JID}/ret/web1", cmd="_return", id="web1", jid=JID, retcode=0, success=True)
@@ -53,13 +53,13 @@ async def test_a_job_that_runs_for_long_is_no_load() -> None:
     assert jobs.turns.shares.held == 0
 
 
-async def test_what_was_not_started_takes_no_place() -> None:
+async def test_what_was_not_started_takes_no_slot() -> None:
     """Whatever became of it."""
     world = World()
     jobs = in_flight(world, 1)
     for fault in (ApiError("forbidden", "no"), asyncio.CancelledError()):
         with pytest.raises(type(fault)):
-            async with jobs.place(0):
+            async with jobs.slot(0):
                 raise fault
     assert jobs.turns.shares.held == 0
 
@@ -67,7 +67,7 @@ async def test_what_was_not_started_takes_no_place() -> None:
 async def test_a_batch_is_published_as_its_jobs_end() -> None:
     """Five thousand jobs at once would keep the minions busy for minutes."""
     masters = Masters()
-    one = await masters.start("one", places=3)
+    one = await masters.start("one", slots=3)
     batch = await one.batch(*["a"] * 10)  # the same minion: each request is a job of its own
     await masters.pass_(3)
     assert len(one.sent) == 3
@@ -82,9 +82,9 @@ async def test_a_batch_is_published_as_its_jobs_end() -> None:
 
 
 async def test_canceling_drops_what_was_not_published() -> None:
-    """A batch that waits for a place is canceled at once, and nothing of it is published any more."""
+    """A batch that waits for a slot is canceled at once, and nothing of it is published any more."""
     masters = Masters()
-    one = await masters.start("one", places=2)
+    one = await masters.start("one", slots=2)
     batch = await one.batch(*["a"] * 10)
     await masters.pass_(3)
     sent = len(one.sent)
@@ -100,7 +100,7 @@ async def test_canceling_drops_what_was_not_published() -> None:
 async def test_batches_of_two_users_are_published_in_turns() -> None:
     """Bob's ten jobs do not wait for the end of Ann's hundred."""
     masters = Masters()
-    one = await masters.start("one", places=4)
+    one = await masters.start("one", slots=4)
     hers = await one.batch(*["a"] * 100)
     await masters.pass_(1)
     bob = one.world.session(".*", user="bob")
@@ -120,13 +120,13 @@ def open_jobs(master: object) -> list[str]:
 
 
 async def test_a_user_waits_behind_the_own_jobs_only() -> None:
-    """Ann has all places; Bob has the next one, before the many that she waits for."""
+    """Ann has all slots; Bob gets the next one, before the many that she waits for."""
     world = World()
     jobs, order = in_flight(world, 1), list[str]()
 
     async def ask(share: Share) -> None:
         with on_behalf_of(share):
-            async with jobs.place():
+            async with jobs.slot():
                 order.append(share.user)
 
     await start(world, jobs, JID)

@@ -35,7 +35,7 @@ class Loop:
             self.now += seconds
             self.read.append(name)
 
-        then = self.turns.take(share, read)
+        then = self.turns.submit(share, read)
         return None if then is None else asyncio.ensure_future(then)
 
     async def turn(self) -> list[str]:
@@ -94,8 +94,8 @@ async def test_what_the_reader_returns_is_waited_for_and_what_it_raises_is_raise
         raise RuntimeError
 
     gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    login = asyncio.ensure_future(loop.turns.take(ANN, lambda: gate))  # type: ignore[arg-type]
-    wrong = asyncio.ensure_future(loop.turns.take(ANN, broken))
+    login = asyncio.ensure_future(loop.turns.submit(ANN, lambda: gate))  # type: ignore[arg-type]
+    wrong = asyncio.ensure_future(loop.turns.submit(ANN, broken))
     await loop.turn()
     assert not login.done()
     gate.set_result(None)
@@ -121,7 +121,7 @@ async def test_strangers_are_one_user_however_many_addresses_they_have() -> None
     """Addresses cost nothing: a hundred of them have one part of the loop's time, and Bob is read among the first."""
     loop = Loop()
     for number in range(100):
-        loop.send(Share.of_stranger(f"10.0.0.{number}"), f"s{number}", TURN_SECONDS)
+        loop.send(Share.unauthenticated(f"10.0.0.{number}"), f"s{number}", TURN_SECONDS)
     for _ in range(10):
         await loop.turn()
     loop.send(BOB, "b", 0.0001)
@@ -178,9 +178,9 @@ async def test_the_steps_of_an_operation_are_counted_and_its_waiting_is_not() ->
     loop_time.note(BOB)
     task.cancel()
     assert await task == "canceled"
-    assert loop_time.may(ANN)
+    assert loop_time.may_run(ANN)
     loop_time.charge(ANN, AT_ONCE_SECONDS / 2 + 0.001)
-    assert not loop_time.may(ANN)
+    assert not loop_time.may_run(ANN)
     gate = asyncio.get_running_loop().create_future()
     gate.set_result("fail")
     with pytest.raises(KeyError):

@@ -69,7 +69,7 @@ class House:
 
     async def fault(self, token: str = TOKEN) -> str:
         with pytest.raises(ApiError) as caught:
-            await self.sessions.of(token)
+            await self.sessions.by_token(token)
         return caught.value.code
 
 
@@ -77,7 +77,7 @@ async def test_a_login_gives_a_session() -> None:
     """Its reply has the token and whose it is, under all three names."""
     house = House()
     session = await house.sessions.login("ann", "right", "pam")
-    assert session.shown() == {
+    assert session.login_reply() == {
         "token": TOKEN,
         "start": house.time.now,
         "expire": house.time.now + 1000,
@@ -111,8 +111,8 @@ async def test_a_token_of_salt_is_a_session() -> None:
     """It is looked up once, and known from then on."""
     house = House()
     house.salt.give()
-    first = await house.sessions.of(TOKEN)
-    assert await house.sessions.of(TOKEN) is first
+    first = await house.sessions.by_token(TOKEN)
+    assert await house.sessions.by_token(TOKEN) is first
     assert house.salt.asked == 1
 
 
@@ -120,7 +120,7 @@ async def test_two_who_come_at_once_share_the_session() -> None:
     """One token is one session, however its uses race."""
     house = House()
     house.salt.give()
-    one, other = await asyncio.gather(house.sessions.of(TOKEN), house.sessions.of(TOKEN))
+    one, other = await asyncio.gather(house.sessions.by_token(TOKEN), house.sessions.by_token(TOKEN))
     assert one is other
 
 
@@ -137,7 +137,7 @@ async def test_target_sets_are_there_before_the_first_question() -> None:
     """Not yet known would hide what may be seen."""
     house = House()
     house.salt.give(perms=[{"web*": ["test.*"]}])
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     assert session.permissions.may_run("test.ping", (), "web1")
 
 
@@ -146,7 +146,7 @@ async def test_equal_permissions_are_one_object() -> None:
     house = House()
     house.salt.give()
     house.salt.give("b" * 64)
-    one, other = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
+    one, other = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
     assert one.permissions is other.permissions
 
 
@@ -154,7 +154,7 @@ async def test_an_expired_token_is_refused_at_once() -> None:
     """To the second, though nobody has looked meanwhile."""
     house = House()
     house.salt.give(seconds=10)
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
     assert await house.fault() == "token_expired"
     assert house.ended == [session]
@@ -164,7 +164,7 @@ async def test_expiry_ends_sessions_by_itself() -> None:
     """Within the second in which it is looked; each is told once."""
     house = House()
     house.salt.give(seconds=10)
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.time.pass_(9)
     house.sessions.expire()
     assert house.ended == []
@@ -178,7 +178,7 @@ async def test_why_a_session_ended_gathers_nothing() -> None:
     """However often it is refused: an error that is raised keeps the frames it went through."""
     house = House()
     house.salt.give(seconds=10)
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
     for _ in range(2):
         with pytest.raises(ApiError) as refused:
@@ -192,7 +192,7 @@ async def test_a_token_that_has_expired_stays_an_expired_one() -> None:
     """Salt removes it and then takes it for any wrong token, but its owner must learn that a new login helps."""
     house = House()
     house.salt.give(seconds=10)
-    await house.sessions.of(TOKEN)
+    await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
     house.sessions.expire()
     del house.salt.tokens[TOKEN]
@@ -228,11 +228,11 @@ async def test_a_look_that_finds_an_expired_token_says_so(told: bool) -> None:
     """Whether Salt says it or has removed it already."""
     house = House()
     house.salt.give(seconds=10)
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
     house.salt.over = told
     del house.salt.tokens[TOKEN]
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 
@@ -240,9 +240,9 @@ async def test_a_revoked_token_is_found_by_the_next_look() -> None:
     """Somebody removed it in Salt."""
     house = House()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     del house.salt.tokens[TOKEN]
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "unauthenticated")
 
 
@@ -250,9 +250,9 @@ async def test_an_account_that_lost_everything_is_found_by_the_next_look() -> No
     """An auth list that became empty ends the session."""
     house = House()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.salt.tokens[TOKEN]["perms"] = []
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "forbidden")
 
 
@@ -260,11 +260,11 @@ async def test_changed_permissions_are_taken_and_told() -> None:
     """Those who rest on the session are told once, and only when something changed."""
     house = House()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
-    await house.sessions.look_again()
+    session = await house.sessions.by_token(TOKEN)
+    await house.sessions.recheck()
     assert house.changed == []
     house.salt.tokens[TOKEN] = {**house.salt.tokens[TOKEN], "perms": [{"web*": ["cmd.run"]}]}
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     assert (house.changed, house.ended) == ([session], [])
     assert session.permissions.may_run("cmd.run", (), "web1")
     assert not session.permissions.may_run("test.ping", (), "web1")
@@ -274,9 +274,9 @@ async def test_a_prolonged_token_lives_on() -> None:
     """Its new end counts."""
     house = House()
     house.salt.give(seconds=10)
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.salt.give(seconds=1000)
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     house.time.pass_(500)
     house.sessions.expire()
     assert session.ended is None
@@ -286,9 +286,9 @@ async def test_a_store_that_fails_keeps_sessions() -> None:
     """No answer is no answer about the token: the next look may tell."""
     house = House()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     house.salt.fails = True
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     assert (session.ended, house.sessions.all()) == (None, [session])
 
 
@@ -296,7 +296,7 @@ async def test_a_logout_ends_the_token_in_salt_and_what_rests_on_it() -> None:
     """The token is useless everywhere at once; what rests on the session ends after the reply."""
     house = House()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     after: list[Any] = []
     await house.sessions.revoke(session, after.append)
     assert house.salt.revoked == [TOKEN]
@@ -311,10 +311,10 @@ async def test_a_session_that_nobody_uses_is_forgotten() -> None:
     house = House()
     house.salt.give()
     house.salt.give("b" * 64)
-    held, used = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
+    held, used = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
     held.hold()
     house.time.pass_(UNUSED_SECONDS + 1)
-    await house.sessions.look_again()
+    await house.sessions.recheck()
     assert house.sessions.all() == [held]
     assert used.ended is None
 
@@ -326,7 +326,7 @@ async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> N
     """Subscriptions say so first; then the connection is closed with 4401."""
     house, client = House(), Client()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     client.connection.set_session(session)
     stopped: list[int] = []
     client.connection.add(Sub(1, session, stopped, client))
@@ -341,7 +341,7 @@ async def test_a_subscription_of_another_token_ends_alone() -> None:
     house, client = House(), Client()
     house.salt.give()
     house.salt.give("b" * 64)
-    own, other = await house.sessions.of(TOKEN), await house.sessions.of("b" * 64)
+    own, other = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
     client.connection.set_session(own)
     stopped: list[int] = []
     client.connection.add(Sub(1, own, stopped))
@@ -356,7 +356,7 @@ async def test_holds_are_given_back() -> None:
     """Whatever a connection held it lets go of when it closes, also what comes too late to be of use."""
     house, client = House(), Client()
     house.salt.give()
-    session = await house.sessions.of(TOKEN)
+    session = await house.sessions.by_token(TOKEN)
     client.connection.set_session(session)
     client.connection.set_session(session)
     client.connection.add(Sub(1, session, []))

@@ -31,10 +31,10 @@ class Matcher:
 async def test_until_it_is_known_the_answer_is_no() -> None:
     """An expression that was never expanded means nobody."""
     targets = TargetSets(Matcher(web=["w1"]), Time())
-    assert not targets.means("web", "w1")
+    assert not targets.matches("web", "w1")
     await targets.ensure(["web"])
-    assert targets.means("web", "w1")
-    assert not targets.means("web", "db")
+    assert targets.matches("web", "w1")
+    assert not targets.matches("web", "db")
 
 
 async def test_an_expression_is_expanded_once_for_all() -> None:
@@ -57,7 +57,7 @@ async def test_sets_are_renewed_in_time() -> None:
     match.sets["web"] = ["w2"]
     time.pass_(RENEW_SECONDS)
     assert await targets.renew() is True
-    assert (targets.means("web", "w1"), targets.means("web", "w2")) == (False, True)
+    assert (targets.matches("web", "w1"), targets.matches("web", "w2")) == (False, True)
     time.pass_(RENEW_SECONDS)
     assert await targets.renew() is False
 
@@ -70,7 +70,7 @@ async def test_a_changed_key_renews_at_once() -> None:
     time.pass_(1)
     targets.invalidate()
     time.pass_(1)
-    assert targets.means("web", "w1")  # the old set counts until the new one is there
+    assert targets.matches("web", "w1")  # the old set counts until the new one is there
     await targets.renew()
     assert match.asked == ["web", "web"]
 
@@ -94,7 +94,7 @@ async def test_what_cannot_be_expanded_means_nobody() -> None:
     """A wrong expression or a failing store allows nothing."""
     targets = TargetSets(Matcher(), Time())
     await targets.ensure(["web"])
-    assert not targets.means("web", "w1")
+    assert not targets.matches("web", "w1")
 
 
 async def test_what_nobody_wants_is_forgotten() -> None:
@@ -104,9 +104,9 @@ async def test_what_nobody_wants_is_forgotten() -> None:
     await targets.ensure(["web", "db"])
     for _ in range(2):
         time.pass_(FORGET_SECONDS / 2 + 1)
-        targets.want(["db"])
+        targets.mark_used(["db"])
     await targets.renew()
-    assert (targets.means("web", "w1"), targets.means("db", "d1")) == (False, True)
+    assert (targets.matches("web", "w1"), targets.matches("db", "d1")) == (False, True)
 
 
 async def test_a_fault_of_one_expression_leaves_the_others_true() -> None:
@@ -119,4 +119,4 @@ async def test_a_fault_of_one_expression_leaves_the_others_true() -> None:
 
     sets = TargetSets(match, Time())
     await sets.ensure(["bad", "good"])
-    assert (sets.means("bad", "a"), sets.means("good", "a")) == (False, True)
+    assert (sets.matches("bad", "a"), sets.matches("good", "a")) == (False, True)

@@ -79,7 +79,7 @@ async def test_who_goes_on_guessing_holds_up_nobody_elsewhere() -> None:
     guard, refused_now = LoginThrottle(per_name=3, per_address=6, clock=Time(), at_once=4), asyncio.Event()
 
     async def log_in(address: str, until: asyncio.Event | None = None) -> None:
-        async with guard.turn(address):
+        async with guard.slot(address):
             if until is not None:
                 await until.wait()
 

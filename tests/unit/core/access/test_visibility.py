@@ -237,7 +237,7 @@ def test_owners(user: str, eauth: str | None, viewer_user: str, viewer_eauth: st
         job(on, "db", fun="cmd.run", user=user)
     else:
         load = {"fun": "cmd.run", "arg": [], "tgt": "db", "minions": ["db"]}
-        on.book.add_started(JID, load, user, eauth)
+        on.jobs.add_started(JID, load, user, eauth)
         job(on, "db", fun="cmd.run", user=user)
     who = {"user": viewer_user, "eauth": viewer_eauth}
     assert (shown(on, "grains", **who) is not None) is owner
@@ -310,7 +310,7 @@ def test_sees_job_and_sees_part_agree() -> None:
     """The minions of a cut job are those whose part may be seen."""
     on = world()
     job(on, "web1", "web2", "db")
-    one = on.book.get(JID)
+    one = on.jobs.get(JID)
     assert one is not None
     for name in VIEWERS:
         who = viewer(on, name)
@@ -346,7 +346,7 @@ def test_odd_events_break_nothing() -> None:
         for value in odd:
             names = ("minions", "missing", "present", "new", "lost", "fun", "arg", "fun_args", "user", "id", "tgt")
             event, data = make(on.history.next_seq(), tag, dict.fromkeys(names, value), 0.0)
-            on.fleet.apply(event, data)
-            on.book.apply(event, data)
+            on.minions.apply(event, data)
+            on.jobs.apply(event, data)
             for name in VIEWERS:
                 on.visibility.view(viewer(on, name), event)

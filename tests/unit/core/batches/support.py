@@ -15,7 +15,7 @@ from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.request import Call, Request
 from websocket_api.core.jobs.job import Job
 from websocket_api.errors import ApiError
-from websocket_api.fair_share import Askers
+from websocket_api.fair_share import RecentUsers
 
 from tests.unit.core.support import Time, World
 
@@ -177,7 +177,7 @@ class Accounts:
     def on_end(self, call: Any) -> None:
         self.listeners.append(call)
 
-    async def of(self, token: str) -> Session:
+    async def by_token(self, token: str) -> Session:
         if self.fault is not None:
             raise self.fault
         return self.sessions[token]
@@ -196,11 +196,11 @@ class Master:
     """One engine on one master.
 
     :param time: all masters' clock
-    :param places: for jobs of batches that have not ended
+    :param slots: for jobs of batches that have not ended
     """
 
     def __init__(
-        self, store: Store, accounts: Accounts, time: Time, identity: str, run: str = "1", places: int = 1000
+        self, store: Store, accounts: Accounts, time: Time, identity: str, run: str = "1", slots: int = 1000
     ) -> None:
         self.world = World(time)
         self.time = time
@@ -211,12 +211,17 @@ class Master:
         accounts.sessions[self.session.token] = self.session
         self.salt = Salt(self)
         self.in_flight = JobsInFlight(
-            places, seconds=60, limit="batch_jobs_in_flight", askers=Askers(time), book=self.world.book, clock=time
+            slots,
+            seconds=60,
+            limit="batch_jobs_in_flight",
+            recent_users=RecentUsers(time),
+            jobs=self.world.jobs,
+            clock=time,
         )
         self.batches = build(
             store=self.access,
             salt=self.salt,
-            jobs=self.world.book,
+            jobs=self.world.jobs,
             sessions=accounts,  # type: ignore[arg-type]
             history=self.world.history,
             in_flight=self.in_flight,
@@ -266,9 +271,9 @@ class Master:
 
     def silent(self, jid: str, *minions: str) -> None:
         """Report that minions do not run a job."""
-        job = self.world.book.get(jid)
+        job = self.world.jobs.get(jid)
         assert job is not None
-        self.world.book.give_up(job, list(minions), "missing")
+        self.world.jobs.give_up(job, list(minions), "missing")
 
     @property
     def sent(self) -> list[list[str]]:
@@ -290,9 +295,9 @@ class Masters:
         self.accounts = Accounts()
         self.all: dict[Master, asyncio.Task[None] | None] = {}
 
-    async def start(self, identity: str, run: str = "1", places: int = 1000) -> Master:
+    async def start(self, identity: str, run: str = "1", slots: int = 1000) -> Master:
         """Start a master's engine."""
-        master = Master(self.store, self.accounts, self.time, identity, run, places)
+        master = Master(self.store, self.accounts, self.time, identity, run, slots)
         self.all[master] = asyncio.ensure_future(ticked(master))
         await settle()
         return master
@@ -340,4 +345,4 @@ async def settle() -> None:
 
 def statuses(batch: Batch) -> list[str]:
     """Return the statuses of a batch's requests."""
-    return [batch.at(place).status for place in range(batch.total)]
+    return [batch.at(index).status for index in range(batch.total)]

@@ -65,9 +65,9 @@ def test_requests_with_the_same_call_share_a_job_that_has_each_minion_once() -> 
     """Returns are matched by job and minion."""
     one = batch(("a", 0), ("b", 0), ("a", 0), ("c", 1))
     sent = []
-    while places := one.next():
-        sent.append(places)
-        one.send(places, NOW)
+    while indexes := one.next():
+        sent.append(indexes)
+        one.send(indexes, NOW)
     assert sent == [[0, 1], [2], [3]]
 
 
@@ -117,10 +117,10 @@ def test_the_status_of_a_batch_follows_from_its_requests(ends: list[str], status
     """With the counts and the time of the end."""
     one = batch(("a", 0), ("b", 0))
     one.send(one.next(), NOW)
-    for place, end in enumerate(ends):
+    for index, end in enumerate(ends):
         assert not one.ended
-        one.end(place, end, NOW + place)
-        one.finish_if_done(NOW + place)
+        one.end(index, end, NOW + index)
+        one.finish_if_done(NOW + index)
     assert (one.status, one.done, one.errors, one.finished) == (status, done, errors, NOW + 1)
 
 
@@ -149,8 +149,8 @@ def test_canceled_requests_leave_the_queue() -> None:
 def test_requests_that_ended_before_they_were_sent_leave_the_queue() -> None:
     """For example requests of minions without a key."""
     one = batch(*((f"m{number}", 0) for number in range(10)), concurrency=2)
-    for place in range(9):
-        one.end(place, "error", NOW)
+    for index in range(9):
+        one.end(index, "error", NOW)
     assert one.next() == [9]
     assert list(one._pending) == [9]
 
@@ -175,11 +175,11 @@ def test_progress_is_exact_for_all_reports(steps: int) -> None:
     one = batch(*((f"m{number}", 0) for number in range(200)))
     one.send(one.next(), NOW)
     for step in range(steps):
-        for place in range(200):
-            one.report(place, 100.0 * (step + (place % 2 or step == 0)) / steps, None)
-    for place in range(200):
-        one.end(place, "resolved", NOW)
-        assert one.progress >= (place + 1) // 2
+        for index in range(200):
+            one.report(index, 100.0 * (step + (index % 2 or step == 0)) / steps, None)
+    for index in range(200):
+        one.end(index, "resolved", NOW)
+        assert one.progress >= (index + 1) // 2
     assert (one.progress, one.weight) == (100, 0)
 
 

@@ -32,9 +32,9 @@ def test_a_batch_read_from_the_store_equals_the_one_written() -> None:
     batch.end(1, "error", NOW, result={"a": [1]}, retcode=3)
     again = stored(batch)
     assert again.as_dict(ids=True) == batch.as_dict(ids=True)
-    assert [again.request_as_dict(place) for place in range(5)] == [batch.request_as_dict(place) for place in range(5)]
+    assert [again.request_as_dict(index) for index in range(5)] == [batch.request_as_dict(index) for index in range(5)]
     assert again.next() == batch.next() == [3]
-    assert again.jobs[1].places == {"m0": 0, "m2": 2}
+    assert again.jobs[1].indexes == {"m0": 0, "m2": 2}
     assert again.jobs[1].jid == "20111219152846512345"
 
 
@@ -80,7 +80,7 @@ def test_a_sent_request_whose_job_is_not_recorded_is_still_pending() -> None:
     batch.send(batch.next(), NOW)
     again = records.head(before)
     records.fill(again, records.calls(batch), [records.chunk(batch, 0)])
-    assert [again.at(place).status for place in range(3)] == ["pending"] * 3
+    assert [again.at(index).status for index in range(3)] == ["pending"] * 3
 
 
 def test_a_sent_request_whose_job_left_the_record_is_never_sent_again() -> None:
@@ -90,6 +90,6 @@ def test_a_sent_request_whose_job_left_the_record_is_never_sent_again() -> None:
     after = {**records.record(batch), "jobs": []}
     again = records.head(after)
     records.fill(again, records.calls(batch), [records.chunk(batch, 0)])
-    assert [again.at(place).status for place in range(3)] == ["error"] * 3
+    assert [again.at(index).status for index in range(3)] == ["error"] * 3
     assert again.at(0).result["error"] == "outcome_unknown"
     assert again.next() == []

@@ -232,7 +232,7 @@ async def test_requests_read_while_the_batch_changes_belong_to_its_state(seconds
     seen = await two.lookup.visible(batch.id, two.session.viewer)
     assert seen.requests is None
     requests, told = two.access.requests, []
-    two.registry.on_change(lambda of_, places, what: told.append(what))
+    two.registry.on_change(lambda of_, indexes, what: told.append(what))
 
     async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
         rows = await requests(id_, numbers)
@@ -330,7 +330,7 @@ async def test_only_one_of_two_masters_that_claim_at_once_drives() -> None:
     masters.kill(one)
     await masters.pass_(40)
     for master in (two, three):
-        if master.world.book.get(one.last) is not None:
+        if master.world.jobs.get(one.last) is not None:
             master.silent(one.last, "a")
     await masters.pass_(5)
     assert sorted(two.sent + three.sent) == [["b"]]
@@ -440,7 +440,7 @@ async def test_a_cancel_between_start_and_takeover_is_carried_out(shared: bool, 
     again = await masters.start("one", "2")
     again.salt.cache = one.salt.cache
     told: list[str] = []
-    again.registry.on_change(lambda of_, places, what: told.append(what))
+    again.registry.on_change(lambda of_, indexes, what: told.append(what))
     await masters.pass_(seconds)
     seen = await again.lookup.visible(batch.id, again.session.viewer)
     await again.canceler.cancel(seen, forget=forget)
@@ -820,7 +820,7 @@ async def test_requests_of_an_ended_batch_are_read_only_when_needed() -> None:
     assert masters.store.batches[batch.id]["token"] is None
     with one.lookup.holding(batch):
         await one.lookup.load(batch)
-        assert [batch.at(place).result for place in range(2)] == [7, 7]
+        assert [batch.at(index).result for index in range(2)] == [7, 7]
     assert batch.requests is None
 
 

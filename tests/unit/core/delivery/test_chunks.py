@@ -47,8 +47,8 @@ class Line(Socket):
 class Reader(Client):
     """A client that reads a mebibyte in a tenth of a second."""
 
-    def __init__(self, world: World, *, most_bytes: int = 8 * MIB) -> None:
-        super().__init__(most_bytes=most_bytes)
+    def __init__(self, world: World, *, max_bytes: int = 8 * MIB) -> None:
+        super().__init__(max_bytes=max_bytes)
         self.socket = self.outbox._transport = Line()
         self._world = world
 
@@ -81,7 +81,7 @@ def job_of(world: World, minions: list[str], size: int) -> None:
 
 def follow_job(world: World, reader: Reader, size: int, minions: list[str], **more: Any) -> None:
     job_of(world, minions, size)
-    reader.follow(JobSubscription, world.job_feed, [world.book.get(JID)], **more)
+    reader.follow(JobSubscription, world.job_feed, [world.jobs.get(JID)], **more)
 
 
 def follow_all_jobs(world: World, reader: Reader, size: int, minions: list[str]) -> None:
@@ -116,8 +116,8 @@ def follow_batch_of_a_large_call(world: World, reader: Reader, size: int, minion
 
 
 def follow_fleet(world: World, reader: Reader, size: int, minions: list[str]) -> None:
-    world.fleet.read_keys(dict.fromkeys(minions, "accepted"))
-    world.fleet.read_grains({minion: {"text": "x" * size} for minion in minions})
+    world.minions.read_keys(dict.fromkeys(minions, "accepted"))
+    world.minions.read_grains({minion: {"text": "x" * size} for minion in minions})
     reader.follow(MinionSubscription, world.minion_feed)
 
 
@@ -151,7 +151,7 @@ def test_who_reads_gets_a_snapshot_of_any_size(follow: Callable[..., None]) -> N
 def test_a_part_that_is_larger_than_the_outbox_waits_until_nothing_else_does(follow: Callable[..., None]) -> None:
     """The transport takes a frame of any size once it has written all before it."""
     world = World(size=8 * MIB)
-    reader = Reader(world, most_bytes=64 * 1024)
+    reader = Reader(world, max_bytes=64 * 1024)
     reader.connection.send({"type": "reply"})
     follow(world, reader, 100_000, FEW)
     got = reader.read()
@@ -165,7 +165,7 @@ def test_a_change_that_is_larger_than_the_outbox_is_sent_like_a_snapshot_and_mad
     readers = [Reader(world), Reader(world)]
     world.publish(*NAMES)
     for reader in readers:
-        reader.follow(JobSubscription, world.job_feed, [world.book.get(JID)])
+        reader.follow(JobSubscription, world.job_feed, [world.jobs.get(JID)])
         reader.read()
     job_of(world, NAMES, 20_000)
     world.time.pass_(0.1)
@@ -189,7 +189,7 @@ def test_who_shares_a_large_change_does_not_share_what_another_may_see_later() -
     world.targets.sets["half"] = set(NAMES[:600])
     readers = [Reader(world), Reader(world)]
     world.publish(*NAMES)
-    pictures = [reader.follow(JobSubscription, world.job_feed, [world.book.get(JID)]) for reader in readers]
+    pictures = [reader.follow(JobSubscription, world.job_feed, [world.jobs.get(JID)]) for reader in readers]
     for picture, reader in zip(pictures, readers, strict=True):
         picture.session.viewer = world.session({"half": ["test.*"]}).viewer
         picture.regroup()
@@ -225,7 +225,7 @@ def test_a_change_of_the_grains_of_many_comes_in_pieces() -> None:
     reader = Reader(world)
     follow_fleet(world, reader, 10, NAMES)
     reader.read()
-    world.fleet.read_grains({minion: {"text": "y" * 20_000} for minion in NAMES})
+    world.minions.read_grains({minion: {"text": "y" * 20_000} for minion in NAMES})
     world.time.pass_(0.1)
     got = reader.read()
     assert (reader.closed_with, set(names_in(got))) == ([], set(NAMES))
@@ -265,13 +265,13 @@ def test_what_is_cut() -> None:
 
 def test_a_piece_is_small_beside_the_outbox() -> None:
     """An eighth of it, and a mebibyte at most."""
-    assert [max_chunk_bytes(Client(most_bytes=bound).outbox) for bound in (64 * 1024, 64 * MIB)] == [8192, MIB]
+    assert [max_chunk_bytes(Client(max_bytes=bound).outbox) for bound in (64 * 1024, 64 * MIB)] == [8192, MIB]
 
 
 def test_a_piece_that_has_no_room_waits_for_it() -> None:
     """Half of the bound is left to what else comes; what needs more waits until nothing else does."""
     socket, called = Socket(), list[str]()
-    outbox = Outbox(socket, most_bytes=4 * TRANSPORT_BYTES, most_frames=10, on_overflow=lambda: called.append("over"))
+    outbox = Outbox(socket, max_bytes=4 * TRANSPORT_BYTES, max_frames=10, on_overflow=lambda: called.append("over"))
     assert outbox.has_room(100 * TRANSPORT_BYTES), "nothing waits"
     socket.stuck = True
     outbox.put(b"x" * TRANSPORT_BYTES)

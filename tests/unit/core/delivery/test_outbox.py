@@ -27,12 +27,12 @@ class Stream:
 class Slow:
     """An outbox whose client does not read until told to."""
 
-    def __init__(self, *, most_bytes: int = 100, most_frames: int = 10) -> None:
+    def __init__(self, *, max_bytes: int = 100, max_frames: int = 10) -> None:
         self.socket = Socket()
         self.socket.stuck = True
         self.overflows: list[None] = []
         self.outbox = Outbox(
-            self.socket, most_bytes=most_bytes, most_frames=most_frames, on_overflow=lambda: self.overflows.append(None)
+            self.socket, max_bytes=max_bytes, max_frames=max_frames, on_overflow=lambda: self.overflows.append(None)
         )
 
     def read(self) -> bytes:
@@ -75,7 +75,7 @@ def test_a_frame_does_not_overtake_what_waits() -> None:
 
 def test_pump_hands_out_a_portion_at_a_time() -> None:
     """The transport gets no more than it should hold; the rest waits here, where it can be bounded."""
-    slow = Slow(most_bytes=10 * TRANSPORT_BYTES)
+    slow = Slow(max_bytes=10 * TRANSPORT_BYTES)
     for _ in range(6):
         slow.outbox.put(b"x" * (TRANSPORT_BYTES // 2))
     slow.socket.stuck = False
@@ -87,7 +87,7 @@ def test_pump_hands_out_a_portion_at_a_time() -> None:
 
 def test_bytes_are_bounded() -> None:
     """A frame that does not fit ends the connection, once, and frees what waited."""
-    slow = Slow(most_bytes=10)
+    slow = Slow(max_bytes=10)
     slow.outbox.put(b"x" * 10)
     assert slow.overflows == []
     slow.outbox.put(b"y")
@@ -98,7 +98,7 @@ def test_bytes_are_bounded() -> None:
 
 def test_frames_are_bounded() -> None:
     """Small frames are counted too."""
-    slow = Slow(most_frames=3)
+    slow = Slow(max_frames=3)
     for _ in range(3):
         slow.outbox.put(b"x")
     assert slow.overflows == []
@@ -108,7 +108,7 @@ def test_frames_are_bounded() -> None:
 
 def test_a_frame_larger_than_the_bound_passes_when_nothing_waits() -> None:
     """The bound is on what waits, not on what is said."""
-    slow = Slow(most_bytes=10)
+    slow = Slow(max_bytes=10)
     slow.socket.stuck = False
     slow.outbox.put(b"x" * 100)
     assert slow.read() == b"x" * 100
@@ -125,7 +125,7 @@ def test_nothing_is_sent_after_close() -> None:
 
 def test_when_drained_calls_once_below_half() -> None:
     """A replay that paused goes on when there is room again, and is called once for each time it asked."""
-    slow = Slow(most_frames=4)
+    slow = Slow(max_frames=4)
     calls: list[None] = []
     for _ in range(3):
         slow.outbox.put(b"x")
@@ -156,7 +156,7 @@ def test_who_asks_again_in_the_call_is_called_again() -> None:
 
 def test_the_oldest_that_may_be_dropped_makes_room() -> None:
     """For who asked for that, old events go, a quarter at once; the gap is told where they are missing."""
-    slow, stream = Slow(most_frames=8), Stream()
+    slow, stream = Slow(max_frames=8), Stream()
     for number in range(1, 10):
         slow.outbox.put(b"%d" % number, stream, number, number, 1)
     assert slow.overflows == []
@@ -165,7 +165,7 @@ def test_the_oldest_that_may_be_dropped_makes_room() -> None:
 
 def test_other_frames_are_kept() -> None:
     """Replies and the frames of others stay, in their order."""
-    slow, stream = Slow(most_frames=8), Stream()
+    slow, stream = Slow(max_frames=8), Stream()
     for number in range(1, 5):
         slow.outbox.put(b"R%d" % number)
         slow.outbox.put(b"%d" % number, stream, number, number, 1)
@@ -175,7 +175,7 @@ def test_other_frames_are_kept() -> None:
 
 def test_a_gap_is_told_though_nothing_of_its_stream_is_left() -> None:
     """Whose frames were all dropped learns it after the others' frames."""
-    slow, stream = Slow(most_frames=2), Stream()
+    slow, stream = Slow(max_frames=2), Stream()
     slow.outbox.put(b"1", stream, 1, 1, 1)
     slow.outbox.put(b"A")
     slow.outbox.put(b"B")
@@ -184,7 +184,7 @@ def test_a_gap_is_told_though_nothing_of_its_stream_is_left() -> None:
 
 def test_room_is_made_in_bytes_too() -> None:
     """A large frame pushes out as many small ones as it needs, and no more."""
-    slow, stream = Slow(most_bytes=20), Stream()
+    slow, stream = Slow(max_bytes=20), Stream()
     for number in range(1, 6):
         slow.outbox.put(b"%d" % number * 4, stream, number, number, 1)
     slow.outbox.put(b"abc")
@@ -193,7 +193,7 @@ def test_room_is_made_in_bytes_too() -> None:
 
 def test_where_dropping_does_not_help_the_connection_ends() -> None:
     """What may not be dropped still counts against the bound."""
-    slow, stream = Slow(most_frames=2), Stream()
+    slow, stream = Slow(max_frames=2), Stream()
     slow.outbox.put(b"A")
     slow.outbox.put(b"B")
     slow.outbox.put(b"1", stream, 1, 1, 1)

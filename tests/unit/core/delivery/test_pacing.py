@@ -17,7 +17,7 @@ def test_the_first_change_is_told_at_once() -> None:
     """Nothing waits when nothing was told lately."""
     time = Time()
     pacer, told = paced(time)
-    pacer.poke()
+    pacer.request_flush()
     time.pass_(0.0)
     assert told == [0.0]
 
@@ -27,7 +27,7 @@ def test_many_changes_are_told_together() -> None:
     time = Time()
     pacer, told = paced(time)
     for _ in range(50):
-        pacer.poke()
+        pacer.request_flush()
         time.pass_(0.01)
     time.pass_(1.0)
     assert told == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
@@ -37,7 +37,7 @@ def test_nothing_is_told_without_a_change() -> None:
     """One change is told once."""
     time = Time()
     pacer, told = paced(time)
-    pacer.poke()
+    pacer.request_flush()
     time.pass_(10.0)
     assert told == [0.0]
 
@@ -46,8 +46,8 @@ def test_after_a_pause_a_change_is_told_at_once_again() -> None:
     """The interval counts from the last telling."""
     time = Time()
     pacer, told = paced(time)
-    pacer.poke()
+    pacer.request_flush()
     time.pass_(5.0)
-    pacer.poke()
+    pacer.request_flush()
     time.pass_(0.0)
     assert told == [0.0, 5.0]

@@ -17,7 +17,7 @@ def test_a_second_new_shows_the_job_to_nobody_else() -> None:
     ann = world.session("test.ping", user="ann")
     world.publish("a", "b", "c", fun="test.ping", user="ann")
     world.answer("a", "uid=0(root)")
-    job = world.book.get(JID)
+    job = world.jobs.get(JID)
     assert job is not None
     assert (job.fun, job.arg, job.user, sorted(job.parts)) == ("cmd.run", ["id"], "root", ["a", "b"])
     assert world.job_feed.view(job, ann.viewer) is None
@@ -27,8 +27,8 @@ def test_a_job_started_here_keeps_its_owner() -> None:
     """What the engine itself started is described by the engine, whatever was said before."""
     world = World()
     world.publish("a", fun="test.ping", user="mallory")
-    world.book.add_started(JID, {"fun": "cmd.run", "arg": ["id"], "minions": ["a"]}, "ann", "pam")
-    job = world.book.get(JID)
+    world.jobs.add_started(JID, {"fun": "cmd.run", "arg": ["id"], "minions": ["a"]}, "ann", "pam")
+    job = world.jobs.get(JID)
     assert job is not None
     assert (job.fun, job.user, job.eauth) == ("cmd.run", "ann", "pam")
 
@@ -38,7 +38,7 @@ def test_a_published_job_becomes_no_runner() -> None:
     world = World()
     world.publish("a", fun="cmd.run")
     world.fire(f"salt/run/{JID}/ret", fun="runner.jobs.list_jobs", user="ann", **{"return": 1, "success": True})
-    job = world.book.get(JID)
+    job = world.jobs.get(JID)
     assert job is not None
     assert (job.kind, job.fun, job.ended) == ("job", "cmd.run", False)
 
@@ -48,7 +48,7 @@ def test_the_first_return_of_a_runner_counts() -> None:
     world = World()
     for value in (1, 2):
         world.fire(f"salt/run/{JID}/ret", fun="runner.test.arg", user="ann", **{"return": value, "success": True})
-    job = world.book.get(JID)
+    job = world.jobs.get(JID)
     assert job is not None
     assert job.value == 1
 
@@ -57,7 +57,7 @@ def test_secrets_of_a_job_started_here_are_hidden() -> None:
     """The picture of a job that was started here shows no more than the bus told of it."""
     world = World()
     arguments = ["x", {"__kwarg__": True, "password": "geheim", "name": "n"}]
-    job = world.book.add_started(JID, {"fun": "x.y", "arg": arguments, "minions": ["a"]}, "ann", "pam")
+    job = world.jobs.add_started(JID, {"fun": "x.y", "arg": arguments, "minions": ["a"]}, "ann", "pam")
     assert job.arg == ["x", {"__kwarg__": True, "password": "(redacted)", "name": "n"}]
     assert arguments[1]["password"] == "geheim"
 
@@ -74,9 +74,9 @@ def test_a_job_is_not_announced_long_after_it_was_made(stamp: str) -> None:
     for action in ("new", "ret"):
         more = {"return": 1, "success": True, "_stamp": stamp}
         world.fire(f"salt/run/{JID}/{action}", **{**told, "fun": "runner.test.arg"}, **more)
-    assert world.book.get(JID) is None
+    assert world.jobs.get(JID) is None
     world.answer("good", "secret")
-    job = world.book.get(JID)
+    job = world.jobs.get(JID)
     assert job is not None
     assert (job.fun, job.user, job.kind, job.state) == (None, None, "job", "unknown")
     viewer = world.session("test.ping", {"@runner": ["test.*"]}, user="ann").viewer
@@ -91,7 +91,7 @@ def test_a_job_may_be_announced_a_little_late(stamp: str, jid: str) -> None:
     """By a slow master, or by one whose clock is not that of the master which made the jid."""
     world = World()
     world.fire(f"salt/job/{jid}/new", fun="test.ping", arg=[], minions=["a"], user="ann", _stamp=stamp)
-    job = world.book.get(jid)
+    job = world.jobs.get(jid)
     assert job is not None
     assert (job.fun, job.user) == ("test.ping", "ann")
 
@@ -102,7 +102,7 @@ def test_a_runner_that_is_known_ends_however_long_it_took() -> None:
     world.fire(f"salt/run/{JID}/new", fun="runner.test.arg", user="ann")
     stamp = "2026-11-24T12:00:00"
     world.fire(f"salt/run/{JID}/ret", fun="runner.test.arg", user="ann", success=True, _stamp=stamp, **{"return": 1})
-    job = world.book.get(JID)
+    job = world.jobs.get(JID)
     assert job is not None
     assert (job.state, job.value) == ("complete", 1)
 

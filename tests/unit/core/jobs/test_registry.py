@@ -18,7 +18,7 @@ DONE = {"cmd": "_return", "jid": JID, "fun": "test.ping", "return": True, "retco
 
 
 def job(world: World, jid: str = JID) -> Job:
-    found = world.book.get(jid)
+    found = world.jobs.get(jid)
     assert found is not None
     return found
 
@@ -158,7 +158,7 @@ def test_forged_events_change_nothing(tag: str, data: dict[str, Any]) -> None:
     world = World()
     world.publish("a", "b")
     changes: list[Any] = []
-    world.book.on_change(lambda one, minions: changes.append(minions))
+    world.jobs.on_change(lambda one, minions: changes.append(minions))
     world.fire(tag, **data)
     assert states(world) == {"a": "pending", "b": "pending"}
     assert (job(world).fun, job(world).user, changes) == ("test.ping", "root", [])
@@ -236,12 +236,12 @@ def test_listeners_learn_whose_part_changed() -> None:
     """Each change is told once, with the minions that it concerns."""
     world = World()
     told: list[tuple[str, ...]] = []
-    world.book.on_change(lambda one, minions: told.append(minions))
+    world.jobs.on_change(lambda one, minions: told.append(minions))
     world.publish("a", "b")
     world.answer("a")
     progress(world, "b", 10)
-    world.book.give_up(job(world), ["a", "b"], "missing")
-    world.book.give_up(job(world), ["a", "b"], "missing")
+    world.jobs.give_up(job(world), ["a", "b"], "missing")
+    world.jobs.give_up(job(world), ["a", "b"], "missing")
     assert told == [(), ("a",), ("b",), ("b",)]
 
 
@@ -253,7 +253,7 @@ def test_a_job_started_here_is_owned_by_who_started_it(first: str) -> None:
     if first == "bus":
         world.publish("a", user="somebody")
         world.answer("a")
-    world.book.add_started(JID, load, "ann", "ldap")
+    world.jobs.add_started(JID, load, "ann", "ldap")
     if first == "reply":
         world.publish("a", user="somebody")
         world.answer("a")
@@ -266,15 +266,15 @@ def test_a_job_of_the_cache_is_remembered() -> None:
     """What was read from the job cache is kept for the next who asks."""
     world = World()
     old = Job(JID, fun="test.ping")
-    assert world.book.add_cached(old) is old
-    assert world.book.get(JID) is old
+    assert world.jobs.add_cached(old) is old
+    assert world.jobs.get(JID) is old
 
 
 def test_the_bus_knows_better_than_the_cache() -> None:
     """A job that the bus told of meanwhile is not replaced by an older record."""
     world = World()
     world.publish("a")
-    assert world.book.add_cached(Job(JID, fun="test.ping")) is job(world)
+    assert world.jobs.add_cached(Job(JID, fun="test.ping")) is job(world)
     assert states(world) == {"a": "pending"}
 
 
@@ -283,8 +283,8 @@ def test_returns_without_a_job_are_completed_from_the_cache() -> None:
     world = World()
     world.answer("a")
     known = Job(JID, fun="test.ping", size=7)
-    assert world.book.add_cached(known) is known
-    assert world.book._bytes == world.book.get(JID).memory >= 7  # type: ignore[union-attr]
+    assert world.jobs.add_cached(known) is known
+    assert world.jobs._bytes == world.jobs.get(JID).memory >= 7  # type: ignore[union-attr]
 
 
 def test_jobs_are_listed_newest_first_without_salts_own() -> None:
@@ -293,94 +293,96 @@ def test_jobs_are_listed_newest_first_without_salts_own() -> None:
     jids = [f"2026112312000000000{number}" for number in (2, 1, 3)]
     for jid, fun in zip(jids, ("test.ping", "saltutil.find_job", "cmd.run"), strict=True):
         world.fire(f"salt/job/{jid}/new", fun=fun, arg=[], minions=["a"])
-    assert [one.fun for one in world.book.newest_first()] == ["cmd.run", "test.ping"]
+    assert [one.fun for one in world.jobs.newest_first()] == ["cmd.run", "test.ping"]
 
 
 def jid_of(number: int) -> str:
     return f"20261123{number:012d}"
 
 
-def end(book: JobRegistry, number: int) -> None:
+def end(registry: JobRegistry, number: int) -> None:
     """What the bus says when a runner of that number ends."""
     done = {"fun": "runner.manage.up", "return": None, "success": True}
-    book.apply(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
+    registry.apply(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
 
 
-def numbers(book: JobRegistry) -> list[int]:
+def numbers(registry: JobRegistry) -> list[int]:
     """Which jobs are known."""
-    return [number for number in range(1000) if book.get(jid_of(number))]
+    return [number for number in range(1000) if registry.get(jid_of(number))]
 
 
 def test_ended_jobs_are_forgotten_first() -> None:
     """Over the bound the oldest ended ones go; those that run stay."""
     world = World()
-    book = JobRegistry(most=3, clock=world.time)
+    registry = JobRegistry(max_jobs=3, clock=world.time)
     for number in range(6):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
         if number in (1, 3, 4):
-            end(book, number)
-    assert [jid for jid in map(jid_of, range(6)) if book.get(jid)] == [jid_of(number) for number in (0, 2, 5)]
+            end(registry, number)
+    assert [jid for jid in map(jid_of, range(6)) if registry.get(jid)] == [jid_of(number) for number in (0, 2, 5)]
 
 
 def test_jobs_that_never_end_are_bounded_too() -> None:
     """At twice the bound even running ones go."""
     world = World()
-    book = JobRegistry(most=3, clock=world.time)
+    registry = JobRegistry(max_jobs=3, clock=world.time)
     for number in range(50):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
-    assert len(book) <= 6
-    assert book.get(jid_of(49)) is not None
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+    assert len(registry) <= 6
+    assert registry.get(jid_of(49)) is not None
 
 
 def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
     """They take their share of the book, and no more: a quarter is for those that end."""
     world = World()
-    book = JobRegistry(most=40, clock=world.time)
+    registry = JobRegistry(max_jobs=40, clock=world.time)
     for number in range(40):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
     for number in range(40, 100):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
-        end(book, number)
-    assert numbers(book) == [*range(40), *range(90, 100)]
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+        end(registry, number)
+    assert numbers(registry) == [*range(40), *range(90, 100)]
 
 
 def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> None:
     """Where others would have to go that are looked for; those of which there is news stay."""
     world = World()
-    book = JobRegistry(most=40, clock=world.time)
+    registry = JobRegistry(max_jobs=40, clock=world.time)
     for number in range(40):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
     world.time.pass_(QUIET_SECONDS + 1)
-    book.add_called("runner", jid_of(3), "manage.up", "ann", "pam")
+    registry.add_called("runner", jid_of(3), "manage.up", "ann", "pam")
     for number in range(40, 70):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
-        end(book, number)
-    assert numbers(book) == [3, *range(11, 40), *range(60, 70)]
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+        end(registry, number)
+    assert numbers(registry) == [3, *range(11, 40), *range(60, 70)]
 
 
 def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
     """Whether it has ended or never will, and however many jobs come after it."""
     world = World()
-    book = JobRegistry(most=3, clock=world.time)
-    book.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
+    registry = JobRegistry(max_jobs=3, clock=world.time)
+    registry.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
     for number in range(200):
-        book.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
+        registry.add_called("runner", jid_of(number), "manage.up", "ann", "pam")
         if number % 3:
-            end(book, number)
-    assert {0, 1, 199} <= set(numbers(book))
-    assert len(book) <= 8
+            end(registry, number)
+    assert {0, 1, 199} <= set(numbers(registry))
+    assert len(registry) <= 8
 
 
 def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
     """A minion that is gone never answers them, and nobody asks what became of that."""
     world = World()
-    book = JobRegistry(most=10, clock=world.time)
+    registry = JobRegistry(max_jobs=10, clock=world.time)
     for number in range(100):
         fun = "test.ping" if number < 8 else "saltutil.find_job"
         jid = jid_of(number)
         stamp = start_time(jid)
-        book.apply(*make(1, f"salt/job/{jid}/new", {"fun": fun, "arg": [], "minions": ["gone"], "_stamp": stamp}, 0.0))
-    assert numbers(book) == [*range(8), 98, 99]
+        registry.apply(
+            *make(1, f"salt/job/{jid}/new", {"fun": fun, "arg": [], "minions": ["gone"], "_stamp": stamp}, 0.0)
+        )
+    assert numbers(registry) == [*range(8), 98, 99]
 
 
 def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,8 +393,8 @@ def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
         jid = jid_of(number)
         data = {**DONE, "jid": jid, "id": "a", "return": "x" * 1000}
         world.fire(f"salt/job/{jid}/ret/a", **data)
-    assert world.book._bytes <= 25_000
-    assert world.book._bytes == sum(one.memory for one in world.book._jobs.values())
+    assert world.jobs._bytes <= 25_000
+    assert world.jobs._bytes == sum(one.memory for one in world.jobs._jobs.values())
 
 
 @pytest.mark.parametrize(
@@ -416,11 +418,11 @@ def test_what_was_asked_for_is_bounded_in_bytes(
         jid = jid_of(number)
         asked = {"fun": "test.arg", "tgt": "a", "minions": ["a"], **load}
         if here:
-            world.book.add_started(jid, asked, "ann", "pam")
+            world.jobs.add_started(jid, asked, "ann", "pam")
         world.fire(f"salt/job/{jid}/new", **asked)
         world.fire(f"salt/job/{jid}/ret/a", **{**DONE, "jid": jid, "id": "a"})
-    assert len(world.book) < 40
-    assert world.book._bytes == sum(one.memory for one in world.book._jobs.values())
+    assert len(world.jobs) < 40
+    assert world.jobs._bytes == sum(one.memory for one in world.jobs._jobs.values())
 
 
 def test_a_return_of_a_minion_that_the_job_does_not_target_changes_nothing() -> None:
@@ -428,11 +430,11 @@ def test_a_return_of_a_minion_that_the_job_does_not_target_changes_nothing() -> 
     world = World()
     jid = world.publish("web1")
     world.answer("stranger", False, retcode=1)
-    job = world.book.get(jid)
+    job = world.jobs.get(jid)
     assert job is not None
     assert set(job.parts) == {"web1"}
-    below = JobRegistry(most=10, clock=world.time, syndics=True)
-    world.book, world.hub._jobs = below, below
+    below = JobRegistry(max_jobs=10, clock=world.time, syndics=True)
+    world.jobs, world.hub._jobs = below, below
     world.publish("web1")
     world.answer("behind-a-syndic")
-    assert set(world.book.get(jid).parts) == {"web1", "behind-a-syndic"}  # type: ignore[union-attr]
+    assert set(world.jobs.get(jid).parts) == {"web1", "behind-a-syndic"}  # type: ignore[union-attr]

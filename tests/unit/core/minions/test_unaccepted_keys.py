@@ -13,7 +13,7 @@ KEYS = {"a": "accepted", "p": "pending", "r": "rejected", "d": "denied"}
 def test_names_without_an_accepted_key_are_for_who_may_list_keys(entry: object) -> None:
     """Anybody on the network can choose such a name: it is shown as ``salt/key`` events are."""
     world = World()
-    world.fleet.read_keys(KEYS)
+    world.minions.read_keys(KEYS)
     assert list(world.minion_feed.visible(world.session(entry).viewer)) == ["a"]
     keeper = world.session(entry, {"@wheel": ["key.list_all"]})
     assert {name: one["key"] for name, one in world.minion_feed.visible(keeper.viewer).items()} == KEYS
@@ -22,8 +22,8 @@ def test_names_without_an_accepted_key_are_for_who_may_list_keys(entry: object) 
 def test_a_minion_whose_key_is_taken_back_is_gone() -> None:
     """For who could run something on it, and cannot any more."""
     world = World()
-    world.fleet.read_keys({"a": "accepted"})
+    world.minions.read_keys({"a": "accepted"})
     viewer = world.session("test.ping").viewer
     assert world.minion_feed.views(viewer, ["a"])["a"] is not None
-    world.fleet.read_keys({"a": "rejected"})
+    world.minions.read_keys({"a": "rejected"})
     assert world.minion_feed.views(viewer, ["a"]) == {"a": None}

@@ -79,7 +79,7 @@ def test_a_change_costs_the_same_however_many_jobs_there_are() -> None:
     sizes = []
     for jobs in (1, 1000):
         world, client = World(events=5000), Client()
-        world.book._retention._most = 2000
+        world.jobs._retention._max_jobs = 2000
         for number in range(1, jobs + 1):
             publish(world, number, "a", "b")
         follow(world, client)
@@ -172,15 +172,15 @@ def test_what_is_read_from_the_job_cache_is_told() -> None:
     world, client = World(), Client()
     follow(world, client)
     client.got  # noqa: B018
-    world.book.add_cached(Job(jid(1), fun="test.ping", arg=[], parts={"a": Part("returned")}))
+    world.jobs.add_cached(Job(jid(1), fun="test.ping", arg=[], parts={"a": Part("returned")}))
     world.time.pass_(1)
     assert numbers(client.got) == [1]
 
 
 def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
     """However slowly a client reads: nothing is lost, and nothing comes before it."""
-    world, client = World(), Client(most_frames=8)
-    world.book._retention._most = 2000
+    world, client = World(), Client(max_frames=8)
+    world.jobs._retention._max_jobs = 2000
     for number in range(1, 1001):
         publish(world, number, "a")
     client.socket.stuck = True
@@ -204,7 +204,7 @@ def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
 def test_others_have_their_turn_while_a_snapshot_is_drawn() -> None:
     """A long picture is drawn in slices, one in each turn of the loop, however many clients wait for theirs."""
     world, clients = World(), [Client(), Client()]
-    world.book._retention._most = 2000
+    world.jobs._retention._max_jobs = 2000
     for number in range(1, 1001):
         publish(world, number, "a")
     ticks(world, TURN_SECONDS / 4)
@@ -262,14 +262,14 @@ def test_returns_are_left_out_on_demand() -> None:
 def test_large_jobs_come_in_pieces() -> None:
     """At most 500 minions, 100 jobs or 256 KiB of returns leave together: the outbox knows in time how full it is."""
     world = World(events=9000)
-    world.book._retention._most = 2000
+    world.jobs._retention._max_jobs = 2000
     for number in range(1, 250):
         publish(world, number, "a")
     publish(world, 300, *[f"m{number}" for number in range(1200)])
     for number in (250, 251, 252):
         publish(world, number, "a")
         answer(world, number, "a", "x" * 200_000)
-    subscription = follow(world, Client(most_bytes=1 << 24))
+    subscription = follow(world, Client(max_bytes=1 << 24))
     pieces = list(world.job_feed.snapshot(subscription))
     assert [len(piece) for piece in pieces[:4]] == [1, 1, 2, 1]
     assert all(sum(len(message["minions"]) for message in piece) <= 500 for piece in pieces)
@@ -291,8 +291,8 @@ def test_only_the_newest_unfinished_jobs_are_asked_about() -> None:
 def test_connected_minions_only() -> None:
     """Whose key is not accepted, or who is known to be away, is none; who goes is null, and may come back."""
     world, client = World(), Client()
-    world.fleet.read_keys({"a": "accepted", "b": "accepted", "stranger": "pending"})
-    world.fleet.absent(["b"])
+    world.minions.read_keys({"a": "accepted", "b": "accepted", "stranger": "pending"})
+    world.minions.absent(["b"])
     session = world.session(".*", "@wheel")
     subscription = MinionSubscription(world.minion_feed, client.connection, 1, session, connected=True)
     client.connection.add(subscription)
@@ -304,7 +304,7 @@ def test_connected_minions_only() -> None:
         world.time.pass_(1)
     away, back = client.got
     assert (away["minions"]["a"], away["minions"]["b"]["id"], back["minions"]["a"]["id"]) == (None, "b", "a")
-    world.fleet.read_keys({"a": "accepted", "b": "rejected", "stranger": "pending"})
+    world.minions.read_keys({"a": "accepted", "b": "rejected", "stranger": "pending"})
     world.time.pass_(1)
     assert [message["minions"] for message in client.got] == [{"b": None}]
 
@@ -316,7 +316,7 @@ def test_followers_see_the_end_of_a_job_in_a_full_book(one: bool) -> None:
     for number in range(150):
         publish(world, number, "gone")
     if one:
-        job = world.book.get(jid(149))
+        job = world.jobs.get(jid(149))
         assert job is not None
         session, number = world.session(".*"), client.connection.next_number()
         JobSubscription(world.job_feed, client.connection, number, session, [job]).start()

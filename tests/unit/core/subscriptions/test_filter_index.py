@@ -57,9 +57,9 @@ def test_what_fits_is_found() -> None:
     for filter_ in filters:
         index.add(filter_, filter_.keys)
     for event in events():
-        found = index.of(event)
+        found = index.candidates(event)
         assert len(found) == len(set(found))
-        assert {one for one in found if one.wants(event)} == {one for one in filters if one.wants(event)}
+        assert {one for one in found if one.matches(event)} == {one for one in filters if one.matches(event)}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_thousands_of_filters_that_do_not_fit_are_not_asked() -> None:
     filters = [filter_of({"tag": f"my/{number}/"}) for number in range(5000)]
     for number, filter_ in enumerate(filters):
         index.add(number, filter_.keys)
-    assert index.of(make(1, "my/17/x", {}, 0.0)[0]) == [17]
+    assert index.candidates(make(1, "my/17/x", {}, 0.0)[0]) == [17]
 
 
 def test_nothing_is_kept_of_what_was_removed() -> None:
@@ -101,4 +101,4 @@ def test_nothing_is_kept_of_what_was_removed() -> None:
         index.remove(number, filter_.keys)
     assert (index._any, index._lengths) == ({}, {"prefix": {}, "suffix": {}})
     assert not any(index._items.values())
-    assert all(index.of(event) == [] for event in events())
+    assert all(index.candidates(event) == [] for event in events())

@@ -44,7 +44,7 @@ TAGS: list[tuple[Any, str | None, bool]] = [
 def test_tags(tag: Any, match_type: str | None, wanted: bool) -> None:
     """Tags match as Salt matches them; one of several is enough."""
     message = {name: value for name, value in (("tag", tag), ("match_type", match_type)) if value is not None}
-    assert filters.make(message).wants(event()) is wanted
+    assert filters.make(message).matches(event()) is wanted
 
 
 @pytest.mark.parametrize(
@@ -63,18 +63,18 @@ def test_tags(tag: Any, match_type: str | None, wanted: bool) -> None:
 )
 def test_the_other_parts(message: dict[str, Any], wanted: bool) -> None:
     """Minions, functions and jobs each narrow what is wanted; all that are given must fit."""
-    assert filter_of(message).wants(event()) is wanted
+    assert filter_of(message).matches(event()) is wanted
 
 
 def test_a_new_job_is_about_each_of_its_minions() -> None:
     """A filter on a minion finds the jobs that are published to it, and those that miss it."""
     new = event(f"salt/job/{JID}/new", minions=["web1"], missing=["web2"])
-    assert [filter_of({"minions": [name]}).wants(new) for name in ("web1", "web2", "db")] == [True, True, False]
+    assert [filter_of({"minions": [name]}).matches(new) for name in ("web1", "web2", "db")] == [True, True, False]
 
 
 def test_an_event_without_a_function_fits_no_function() -> None:
     """Who asks for functions is not sent what has none."""
-    assert not filter_of({"fun": "*"}).wants(make(1, "my/tag", {}, 0.0)[0])
+    assert not filter_of({"fun": "*"}).matches(make(1, "my/tag", {}, 0.0)[0])
 
 
 def test_equal_messages_make_equal_filters() -> None:
@@ -90,5 +90,5 @@ def test_many_globs_are_compiled_once() -> None:
     tried = event()
     began = time.thread_time()
     for _ in range(20):
-        assert not any(one.wants(tried) for one in wanted)
+        assert not any(one.matches(tried) for one in wanted)
     assert time.thread_time() - began < 1

@@ -196,7 +196,7 @@ class Broken(Exception):
     """Something that nobody foresaw."""
 
 
-@pytest.mark.parametrize("registry", ["book", "fleet"])
+@pytest.mark.parametrize("registry", ["jobs", "minions"])
 def test_an_event_that_a_registry_cannot_apply_is_delivered(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The event is stored and delivered all the same, and no number is left out."""
     world, client = World(), Client()
@@ -252,7 +252,7 @@ def test_a_replay_is_seen_with_todays_permissions() -> None:
 
 def test_permissions_that_change_during_a_replay_count_at_once() -> None:
     """A replay that waits for the client goes on with what may be seen then."""
-    world, client = World(), Client(most_frames=4)
+    world, client = World(), Client(max_frames=4)
     noise(world, 20, "your/noise")
     session = world.session(ALL)
     client.socket.stuck = True
@@ -268,7 +268,7 @@ def test_permissions_that_change_during_a_replay_count_at_once() -> None:
 
 def test_a_replay_waits_for_a_slow_client() -> None:
     """A history larger than the outbox is replayed in steps; what comes meanwhile follows, nothing twice."""
-    world, client = World(), Client(most_frames=10)
+    world, client = World(), Client(max_frames=10)
     noise(world, 100)
     client.socket.stuck = True
     client.connection.send({"reply": 1})
@@ -287,7 +287,7 @@ def test_a_replay_waits_for_a_slow_client() -> None:
 
 def test_a_replay_that_is_stopped_goes_no_further() -> None:
     """Who unsubscribes during a replay gets nothing more of it, and does not join those who follow."""
-    world, client = World(), Client(most_frames=4)
+    world, client = World(), Client(max_frames=4)
     noise(world, 50)
     client.socket.stuck = True
     client.connection.send({"reply": 1})
@@ -319,7 +319,7 @@ def test_what_is_no_longer_kept_is_a_gap() -> None:
 
 def test_what_is_forgotten_during_a_replay_is_a_gap() -> None:
     """A client slower than the history learns what it missed."""
-    world, client = World(events=20), Client(most_frames=4)
+    world, client = World(events=20), Client(max_frames=4)
     noise(world, 20)
     client.socket.stuck = True
     client.connection.send({"reply": 1})
@@ -402,7 +402,7 @@ def test_a_bundle_holds_at_most_256_events() -> None:
 
 def test_a_bundle_holds_at_most_256_kib() -> None:
     """Large events are not bundled beyond the bound; one alone may be larger."""
-    world, client = World(), Client(most_bytes=1 << 24)
+    world, client = World(), Client(max_bytes=1 << 24)
     follow(world, client, bundle=True)
     noise(world, 7, text="x" * 100_000)
     noise(world, 1, text="x" * 400_000)
@@ -451,7 +451,7 @@ def test_a_gap_comes_after_the_bundle_before_it() -> None:
 
 def test_a_slow_client_is_closed_and_delays_nobody() -> None:
     """Over the bound its connection ends with 4410; the others have got everything by then."""
-    world, slow, quick = World(), Client(most_frames=5), Client()
+    world, slow, quick = World(), Client(max_frames=5), Client()
     follow(world, slow)
     follow(world, quick)
     slow.socket.stuck = True
@@ -464,7 +464,7 @@ def test_a_slow_client_is_closed_and_delays_nobody() -> None:
 @pytest.mark.parametrize("bundle", [False, True])
 def test_who_asked_for_drop_loses_the_oldest_and_is_told(bundle: bool) -> None:
     """Every event is either sent or counted in a gap, in its place."""
-    world, client = World(), Client(most_frames=8)
+    world, client = World(), Client(max_frames=8)
     follow(world, client, overflow="drop", bundle=bundle)
     client.socket.stuck = True
     client.connection.send({"reply": 1})
@@ -484,7 +484,7 @@ def test_who_asked_for_drop_loses_the_oldest_and_is_told(bundle: bool) -> None:
 
 def test_dropping_concerns_only_who_asked_for_it() -> None:
     """Another subscription of the same connection that may not lose events ends it instead."""
-    world, client = World(), Client(most_frames=8)
+    world, client = World(), Client(max_frames=8)
     follow(world, client, overflow="drop")
     follow(world, client)
     client.socket.stuck = True
@@ -529,7 +529,7 @@ def test_a_jobs_events_are_seen_by_its_function_as_the_master_told_it() -> None:
     world.publish("web1", fun="cmd.run")
     world.answer("web1", fun="test.ping")
     assert client.got == []
-    assert world.book.get(JID) is not None
+    assert world.jobs.get(JID) is not None
 
 
 def test_a_replay_of_what_may_not_be_seen_goes_in_turns() -> None:

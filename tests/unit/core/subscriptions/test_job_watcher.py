@@ -27,14 +27,14 @@ class Watched:
         self.fault: ApiError | None = None
         self.before_reply: Callable[[str], None] = lambda jid: None
         self.watcher = JobWatcher(
-            jobs=self.world.book,
-            minions=self.world.fleet,
+            jobs=self.world.jobs,
+            minions=self.world.minions,
             watched=lambda: self.following,
             publish=self.publish,
             answer_seconds=ANSWER_SECONDS,
             clock=self.world.time,
         )
-        self.world.fleet.read_keys(dict.fromkeys(minions, "accepted"))
+        self.world.minions.read_keys(dict.fromkeys(minions, "accepted"))
         self.world.publish(*minions)
 
     async def publish(self, fun: str, arg: list[Any], minions: list[str]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Watched:
 
     @property
     def job(self) -> Job:
-        job = self.world.book.get(JID)
+        job = self.world.jobs.get(JID)
         assert job is not None
         return job
 
@@ -139,7 +139,7 @@ async def test_what_cannot_be_found_is_not_asked_about(ended: str) -> None:
     else:
         on.following = ["20261123120000000009"]
     if ended == "runner":
-        on.world.book.add_called("runner", on.following[0], "manage.up", "ann", "pam")
+        on.world.jobs.add_called("runner", on.following[0], "manage.up", "ann", "pam")
     await on.passes(60)
     assert on.asked == []
 
@@ -148,7 +148,7 @@ async def test_who_says_that_it_runs_the_job_is_running() -> None:
     """The answer is told to who follows the job, and the next question comes only after a while."""
     on = Watched("a")
     told: list[str] = []
-    on.world.book.on_change(lambda job, minions: told.append(job.jid))
+    on.world.jobs.on_change(lambda job, minions: told.append(job.jid))
     await on.passes(6)
     on.answers("a", {"jid": JID, "pid": 17})
     assert on.states == {"a": "running"}
@@ -181,7 +181,7 @@ async def test_who_does_not_answer_is_missing_and_absent() -> None:
     assert on.states == {"a": "pending"}
     await on.passes(1)
     assert on.states == {"a": "missing"}
-    minion = on.world.fleet.get("a")
+    minion = on.world.minions.get("a")
     assert minion is not None
     assert minion.connected is False
 
@@ -275,7 +275,7 @@ async def test_waiting_ends_with_the_job() -> None:
 async def test_waiting_ends_when_a_runner_returned() -> None:
     """Runners have no minions, and end all the same."""
     on = Watched()
-    job = on.world.book.add_called("runner", "20261123120000000009", "manage.up", "ann", "pam")
+    job = on.world.jobs.add_called("runner", "20261123120000000009", "manage.up", "ann", "pam")
     waiting = asyncio.ensure_future(on.watcher.wait_for_end(job, 100, Client().connection))
     await asyncio.sleep(0)
     on.world.fire(f"salt/run/{job.jid}/ret", fun="runner.manage.up", user="ann", success=True, **{"return": []})

@@ -21,8 +21,8 @@ async def test_a_master_that_does_not_answer_is_asked_once_a_round() -> None:
         raise ApiError("master_unavailable", "the master does not answer")
 
     watcher = JobWatcher(
-        jobs=world.book,
-        minions=world.fleet,
+        jobs=world.jobs,
+        minions=world.minions,
         watched=lambda: JIDS,
         publish=publish,
         answer_seconds=10,

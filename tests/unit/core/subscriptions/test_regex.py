@@ -122,5 +122,5 @@ def test_equal_expressions_make_equal_filters() -> None:
     one, other = (filters.make({"tag": "a+", "match_type": "regex"}) for _ in range(2))
     assert one == other
     event = make(1, "my/aa", {}, 0.0)[0]
-    assert one.wants(event)
+    assert one.matches(event)
     assert other.select(event, event.body) == event.body

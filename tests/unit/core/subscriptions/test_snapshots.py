@@ -16,14 +16,16 @@ from tests.unit.core.support import JID, Client, World, ticks
 
 def delete_key(world: World, name: str) -> None:
     """Play the reading of the key store after a key was deleted."""
-    world.fleet.read_keys({minion.id: minion.key or "" for minion in world.fleet.all().values() if minion.id != name})
+    world.minions.read_keys(
+        {minion.id: minion.key or "" for minion in world.minions.all().values() if minion.id != name}
+    )
 
 
 def follow_job(
     world: World, client: Client, session: Session | None = None, jids: tuple[str, ...] = (JID,), **more: Any
 ) -> JobSubscription:
     connection = client.connection
-    jobs = [world.book.get(jid) or Job(jid) for jid in jids]
+    jobs = [world.jobs.get(jid) or Job(jid) for jid in jids]
     session = session or world.session(".*")
     subscription = JobSubscription(world.job_feed, connection, connection.next_number(), session, jobs, **more)
     connection.add(subscription)
@@ -47,7 +49,7 @@ def kinds(messages: list[dict[str, Any]]) -> list[str]:
 
 
 def keys(world: World, *minions: str) -> None:
-    world.fleet.read_keys(dict.fromkeys(minions, "accepted"))
+    world.minions.read_keys(dict.fromkeys(minions, "accepted"))
 
 
 def told(messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def test_a_large_snapshot_comes_in_pieces() -> None:
 
 def test_a_snapshot_larger_than_the_outbox_waits_for_the_client() -> None:
     """However large a picture is and however slowly it is read, it arrives; what changes meanwhile is in it."""
-    world, client = World(), Client(most_frames=4)
+    world, client = World(), Client(max_frames=4)
     world.publish(*[f"m{number}" for number in range(6000)])
     client.socket.stuck = True
     client.connection.send({"type": "reply"})
@@ -199,7 +201,7 @@ def test_without_return_leaves_out_a_runners_too() -> None:
 
 def test_a_runner_that_ends_while_its_snapshot_is_sent_is_complete() -> None:
     """It has no minions whose part could change: the job itself is sent again."""
-    world, client = World(), Client(most_frames=4)
+    world, client = World(), Client(max_frames=4)
     world.fire(f"salt/run/{JID}/new", fun="runner.manage.up", user="ann", jid=JID)
     client.socket.stuck = True
     for _ in range(2):
@@ -307,7 +309,7 @@ def test_a_change_of_a_large_fleet_comes_in_pieces_too() -> None:
 
 def test_a_fleet_larger_than_the_outbox_waits_for_the_client() -> None:
     """A snapshot alone never ends a connection; what changes meanwhile is in it, or follows."""
-    world, client = World(), Client(most_frames=4)
+    world, client = World(), Client(max_frames=4)
     names = [f"m{number:04}" for number in range(6000)]
     keys(world, *names)
     client.socket.stuck = True
@@ -400,7 +402,7 @@ def test_keys_and_grains_need_their_own_permission(
     """Who may ping a minion sees it; its key needs the wheel that lists keys, its grains the function that tells."""
     world, client = World(), Client()
     keys(world, "a")
-    world.fleet.read_grains({"a": {"os": "Debian"}})
+    world.minions.read_grains({"a": {"os": "Debian"}})
     follow_fleet(world, client, world.session(*auth))
     seen = client.got[0]["minions"]["a"]
     assert (seen["key"], seen["grains"]) == (key, grains)
@@ -422,7 +424,7 @@ def test_only_the_grains_that_were_asked_for_and_may_be_seen(
     """In the snapshot and in what changes, beside somebody who wants all of them."""
     world, client, other = World(), Client(), Client()
     keys(world, "a")
-    world.fleet.read_grains({"a": {"os": "Debian", "role": "web"}})
+    world.minions.read_grains({"a": {"os": "Debian", "role": "web"}})
     session = world.session(auth)
     follow_fleet(world, other, session)
     follow_fleet(world, client, session, grains=wanted)
@@ -481,7 +483,7 @@ def test_fleet_view_lists_what_was_asked_for_and_is_there() -> None:
 def test_a_fleet_that_may_not_be_seen_is_looked_at_in_turns() -> None:
     """Thousands of minions of which nothing is shown hold nobody up, and the snapshot ends all the same."""
     world, client = World(), Client()
-    world.fleet.read_keys({f"m{number}": "accepted" for number in range(5000)})
+    world.minions.read_keys({f"m{number}": "accepted" for number in range(5000)})
     ticks(world, TURN_SECONDS / 3)
     MinionSubscription(world.minion_feed, client.connection, 1, world.session("sys.doc")).start()
     assert (client.got, len(world.turns)) == ([], 1)

@@ -46,8 +46,8 @@ def make(world: World, turns: Turns | None = None) -> tuple[BatchRegistry, Batch
 
 def end(batch: Batch, registry: BatchRegistry, world: World) -> None:
     """End all its requests, and so the batch."""
-    for place in range(batch.total):
-        batch.at(place).status, batch.at(place).finished = "resolved", world.time.now
+    for index in range(batch.total):
+        batch.at(index).status, batch.at(index).finished = "resolved", world.time.now
     batch.status, batch.finished = "resolved", world.time.now
     registry.notify(batch, range(batch.total), "save")
 
@@ -59,7 +59,7 @@ def test_events_follow_a_batch_from_create_to_destroy() -> None:
     client = RebarClient(world)
     client.register("batches.*.*", "requests.*.*")
     batch = a_batch(world, registry)
-    first, second = (str(request_id(ID, place)) for place in range(2))
+    first, second = (str(request_id(ID, index)) for index in range(2))
     assert client.heard == [
         ("batches", "create", str(ID)),
         ("requests", "create", first),
@@ -105,7 +105,7 @@ def test_events_of_a_large_batch_are_sent_in_turns_while_it_stays_in_memory() ->
     world = World()
     seconds = count(step=0.001)
     registry, reader = make(world, Turns(world.time.later, lambda: next(seconds)))
-    client = RebarClient(world, most_frames=10_000)
+    client = RebarClient(world, max_frames=10_000)
     client.register("batches.*.*", "requests.*.*")
     batch = a_batch(world, registry, minions=100)
     end(batch, registry, world)

@@ -130,7 +130,7 @@ def test_a_bad_frame_is_an_error_event_and_no_more(text: str | bytes) -> None:
 def test_filters_are_limited() -> None:
     """One too many is an error event; one that is there already is none."""
     world = World()
-    client = RebarClient(world, most_frames=20_000)
+    client = RebarClient(world, max_frames=20_000)
     client.register(*[f"events.*.{number}" for number in range(5)])
     for number in range(10_000):
         client.say(f"register events.*.{number}")
@@ -230,7 +230,7 @@ def test_a_jobs_end_is_told_once_after_its_last_return() -> None:
     assert (update["Action"], update["Object"]["id"], update["Object"]["return"]) == ("update", "web2", "no")
     assert (save["Action"], save["Key"], save["Principal"]) == ("save", JID, "user:alice")
     job = save["Object"]
-    assert job == world.job_feed.view(world.book.get(JID), client.session.viewer)  # type: ignore[arg-type]
+    assert job == world.job_feed.view(world.jobs.get(JID), client.session.viewer)  # type: ignore[arg-type]
     assert (job["state"], sorted(job["minions"]), job["failed"]) == ("failed", ["web1", "web2"], 1)
     world.answer("web2")
     assert client.heard == [("jobs", "update", JID)]
@@ -241,11 +241,11 @@ def test_a_job_that_ends_by_silence_is_told_too() -> None:
     world = World()
     client = RebarClient(world)
     client.register("jobs.save.*")
-    job = world.book.get(world.publish("web1", "web2"))
+    job = world.jobs.get(world.publish("web1", "web2"))
     assert job is not None
     world.answer("web1")
     assert world.rebar.followed_jobs() == [JID]
-    world.book.give_up(job, ["web2"], "missing")
+    world.jobs.give_up(job, ["web2"], "missing")
     world.time.pass_(1)
     (save,) = client.got
     assert (save["Object"]["state"], save["Object"]["missing"]) == ("partial", 1)
@@ -347,7 +347,7 @@ def test_a_lost_bus_is_told() -> None:
 def test_who_does_not_read_is_closed() -> None:
     """Over the bound of the outbox the connection ends with 4410, as on every door."""
     world = World()
-    client = RebarClient(world, most_frames=10)
+    client = RebarClient(world, max_frames=10)
     client.register("events.*.*")
     client.socket.stuck = True
     for number in range(100):

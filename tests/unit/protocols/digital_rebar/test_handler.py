@@ -10,7 +10,7 @@ pytest.importorskip("tornado")
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from websocket_api.errors import ApiError
-from websocket_api.protocols.digital_rebar.handler import MOST_CHARACTERS, credentials
+from websocket_api.protocols.digital_rebar.handler import MAX_CHARACTERS, credentials
 
 TOKEN = "0123456789abcdef" * 4
 
@@ -61,7 +61,7 @@ def test_the_forms(query: str, authorization: str | None, proof: str | tuple[str
         ("?token=:canary", None),
         ("?token=canary%ff", None),
         ("?token=ann:canary%ff", None),
-        ("?token=" + "canary" * MOST_CHARACTERS, None),
+        ("?token=" + "canary" * MAX_CHARACTERS, None),
         ("", "Bearer"),
         ("", "Bearer "),
         ("", "canary"),
@@ -70,7 +70,7 @@ def test_the_forms(query: str, authorization: str | None, proof: str | tuple[str
         ("", "Basic canaré"),
         ("", basic(b"canary")),
         ("", basic(b"ann:canary\xff")),
-        ("", basic(b"ann:" + b"canary" * MOST_CHARACTERS)),
+        ("", basic(b"ann:" + b"canary" * MAX_CHARACTERS)),
     ],
 )
 def test_what_proves_nothing(query: str, authorization: str | None) -> None:

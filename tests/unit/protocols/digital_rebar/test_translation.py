@@ -103,7 +103,7 @@ TABLE: list[tuple[str, dict[str, Any], list[tuple[str, str, str, str]]]] = [
 def test_the_table(tag: str, data: dict[str, Any], expected: list[tuple[str, str, str, str]]) -> None:
     """Type, action, key and principal of each; and no event becomes a type that is not in the list of its kind."""
     event, _ = make(1, tag, data, 1700000000.25)
-    frames = Translation(world().book.get).frames(event, event.body)
+    frames = Translation(world().jobs.get).frames(event, event.body)
     sent = [json.loads(frame.text) for frame in frames]
     assert [(one["Type"], one["Action"], one["Key"], one["Principal"]) for one in sent] == expected
     assert [(frame.type, frame.action, frame.key) for frame in frames] == [one[:3] for one in expected]
@@ -118,14 +118,14 @@ def test_the_table(tag: str, data: dict[str, Any], expected: list[tuple[str, str
 def test_the_time_is_rfc_3339_with_nanoseconds(seconds: float) -> None:
     """Go's parsers, and JavaScript's, take it."""
     event, _ = make(1, "x", {}, seconds)
-    (frame,) = Translation(world().book.get).frames(event, event.body)
+    (frame,) = Translation(world().jobs.get).frames(event, event.body)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", json.loads(frame.text)["Time"])
 
 
 def objects(tag: str, data: dict[str, Any]) -> list[Any]:
     """What stands as Object in the frames of an event."""
     event, _ = make(1, tag, data, 1.0)
-    return [json.loads(frame.text)["Object"] for frame in Translation(world().book.get).frames(event, event.body)]
+    return [json.loads(frame.text)["Object"] for frame in Translation(world().jobs.get).frames(event, event.body)]
 
 
 def test_the_object_is_the_events_data() -> None:
@@ -144,7 +144,7 @@ def test_what_is_cut_away_is_not_told() -> None:
     """An event is translated from what may be seen of it, once for all who see the same."""
     event, _ = make(1, "salt/presence/present", {"present": ["web1", "web2"]}, 1.0)
     cut, _ = make(1, "salt/presence/present", {"present": ["web2"]}, 1.0)
-    translation = Translation(world().book.get)
+    translation = Translation(world().jobs.get)
     assert [frame.key for frame in translation.frames(event, cut.body)] == ["web2"]
     whole = translation.frames(event, event.body)
     assert [frame.key for frame in whole] == ["web1", "web2"]
@@ -155,7 +155,7 @@ def test_salts_own_questions_about_jobs_are_no_jobs() -> None:
     """saltutil.find_job is asked by every waiting client, this engine too: what asks for jobs does not get it."""
     made = World()
     made.publish("web1", fun="saltutil.find_job")
-    translation = Translation(made.book.get)
+    translation = Translation(made.jobs.get)
     for tag, data in ((f"salt/job/{JID}/new", {}), (f"salt/job/{JID}/ret/web1", {"cmd": "_return", "id": "web1"})):
         event, _ = make(1, tag, data, 1.0)
         assert translation.frames(event, event.body) == ()

@@ -18,7 +18,7 @@ NOW = 1_324_308_526.493
 
 def batch(*calls: Call, minions: int = 1) -> Batch:
     """Return a batch of these calls, each on this many minions."""
-    requests = [Request(f"m{number}", place) for place in range(len(calls)) for number in range(minions)]
+    requests = [Request(f"m{number}", index) for index in range(len(calls)) for number in range(minions)]
     return Batch(4096, "ann", "pam", list(calls), requests, created=NOW, timeout=36000)
 
 
@@ -28,9 +28,9 @@ def codec() -> tuple[BatchCodec, list[dict[str, Any]]]:
     return BatchCodec(errors.append), errors
 
 
-def frame(of: Batch, *places: int) -> dict[str, Any]:
+def frame(of: Batch, *indexes: int) -> dict[str, Any]:
     """Return the native frame of a batch and these of its requests."""
-    requests = [of.request_as_dict(place) for place in places]
+    requests = [of.request_as_dict(index) for index in indexes]
     return {"type": "batch", "subscription": 1, "seq": 2, "batch": of.as_dict(), "requests": requests}
 
 
@@ -103,7 +103,7 @@ def test_data_holds_the_arguments_without_their_secrets(call: Call, data: dict[s
 def test_a_collection_holds_request_objects() -> None:
     """In place of ids."""
     one = batch(Call("test.ping", [], {}), minions=2)
-    native = {**one.as_dict(), "requests": [one.request_as_dict(place) for place in range(2)]}
+    native = {**one.as_dict(), "requests": [one.request_as_dict(index) for index in range(2)]}
     value = batch_object(native)
     assert [request["__request"]["destination"] for request in value["requests"]] == ["m0", "m1"]
     SCHEMAS.validate_http("one_batch", value)
