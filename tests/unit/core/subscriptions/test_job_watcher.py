@@ -194,7 +194,7 @@ async def test_a_later_sign_of_life_outweighs_a_missing_answer() -> None:
     on.world.fire("salt/minion/a/start", cmd="_minion_event", id="a", data="started")
     await on.passes(ANSWER_SECONDS)
     assert on.states == {"a": "missing"}
-    minion = on.world.fleet.get("a")
+    minion = on.world.minions.get("a")
     assert minion is not None
     assert minion.connected is True
 
@@ -204,7 +204,7 @@ async def test_an_earlier_sign_of_life_does_not_outweigh_a_missing_answer() -> N
     on = Watched("a")
     on.world.fire("salt/minion/a/start", cmd="_minion_event", id="a", data="started")
     await on.passes(6 + ANSWER_SECONDS)
-    minion = on.world.fleet.get("a")
+    minion = on.world.minions.get("a")
     assert minion is not None
     assert minion.connected is False
 
