@@ -66,7 +66,7 @@ TABLE_USERS: dict[str, list[Any]] = {
 START_TIMEOUT = 120
 
 
-def wait_until(condition: Callable[[], Any], what: str, timeout: float = 30.0, every: float = 0.05) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = 60.0, every: float = 0.05) -> Any:
     """Return the first true value of ``condition()``; fail with ``what`` when the deadline passes."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -39,7 +39,7 @@ def synced(installed: Any) -> Any:
     answers = [run("saltutil.sync_engines", _timeout=90), run("saltutil.sync_runners", _timeout=90)]
     with installed.stopped():
         pass
-    wait_until(lambda: is_open(PORT), "the engine listening after the restart")
+    wait_until(lambda: is_open(PORT), "the engine listening after the restart", START_TIMEOUT)
     return installed, answers
 
 
