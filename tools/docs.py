@@ -1,4 +1,4 @@
-"""Write docs/protocol.md, docs/configuration.md, pillar.example and the API documents in schemas/.
+"""Write docs/protocol.md, docs/configuration.md, pillar.example, the API documents, and the digests of schemas/.
 
     python tools/docs.py            writes them
     python tools/docs.py --check    writes nothing, and fails if a file is out of date
@@ -25,6 +25,7 @@ for folder in ("_engines", "tools"):
 import docs_asyncapi as asyncapi  # noqa: E402
 import docs_markdown as markdown  # noqa: E402
 import docs_openapi as openapi  # noqa: E402
+from websocket_api.contract import digest  # noqa: E402
 from websocket_api.contract.schemas import ASYNCAPI, OPENAPI, Schemas  # noqa: E402
 from websocket_api.errors import CLOSE_CODES, ERRORS, ApiError  # noqa: E402
 from websocket_api.operations.describe import SUBPROTOCOLS  # noqa: E402
@@ -193,6 +194,16 @@ def _json(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+def _manifest(contents: Mapping[str, bytes]) -> str:
+    """Return the engine's module with the digests of the schemas.
+
+    :param contents: the content of each file in ``schemas/`` by its path there
+    """
+    lines = (f'    "{name}": "{digest.digest(content)}",' for name, content in sorted(contents.items()))
+    docstring = '"""The files of schemas/ and their digests. Made by `make docs`: do not edit."""'
+    return "\n".join([docstring, "", "FILES = {", *lines, "}", ""])
+
+
 def _filled(template: str, parts: Mapping[str, str], note: str = NOTE) -> str:
     text = (ROOT / "tools" / "templates" / template).read_text(encoding="utf-8")
     return note + re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], text)
@@ -201,12 +212,15 @@ def _filled(template: str, parts: Mapping[str, str], note: str = NOTE) -> str:
 def main(arguments: list[str]) -> int:
     """Write the pages, or with ``--check`` report those that are out of date."""
     schemas = Schemas(ROOT / "schemas")
+    documents = {ASYNCAPI: _json(asyncapi.document(schemas)), OPENAPI: _json(openapi.document(schemas))}
+    contents = {**schemas.files, "VERSION": (ROOT / "schemas" / "VERSION").read_bytes()}
+    contents |= {name: text.encode() for name, text in documents.items()}
     pages = {
         ROOT / "docs" / "protocol.md": protocol(schemas),
         ROOT / "docs" / "configuration.md": options(schemas),
         ROOT / "pillar.example": pillar(schemas),
-        ROOT / "schemas" / ASYNCAPI: _json(asyncapi.document(schemas)),
-        ROOT / "schemas" / OPENAPI: _json(openapi.document(schemas)),
+        **{ROOT / "schemas" / name: text for name, text in documents.items()},
+        ROOT / "_engines" / "websocket_api" / "contract" / "manifest.py": _manifest(contents),
     }
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if "--check" in arguments:
@@ -214,7 +228,7 @@ def main(arguments: list[str]) -> int:
             print(f"{path.relative_to(ROOT)} is not up to date: run make docs")
         return 1 if stale else 0
     for path in stale:
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(pages[path], encoding="utf-8")
         print(f"wrote {path.relative_to(ROOT)}")
     return 0

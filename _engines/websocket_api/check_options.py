@@ -15,6 +15,7 @@ import sys
 from typing import IO, Any
 
 from . import __version__
+from .contract import digest
 from .contract.schemas import Schemas
 from .errors import CannotRun
 from .settings import Fault, Settings
@@ -28,9 +29,11 @@ def faults(options: Any, directory: pathlib.Path) -> list[Fault]:
     """
     if not isinstance(options, dict):
         return [{"path": "", "message": "must be a mapping of options"}]
+    if digest.changed(directory):
+        found = digest.describe(directory, __version__)
+        return [{"path": "", "message": f"cannot be checked: the folder schemas {found}; serve one whole release"}]
     try:
         schemas = Schemas(directory)
-        schemas.check_version(__version__)
     except CannotRun as error:
         return [{"path": "", "message": str(error)}]
     return Settings.faults(options, schemas)

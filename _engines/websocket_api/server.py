@@ -12,30 +12,24 @@ import signal
 import socket
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from . import wiring
+from . import release, wiring
 from .background import BackgroundTasks
 from .connect import connect
-from .contract.schemas import Schemas
 from .errors import CannotRun
 from .gc_tuning import GcTuning
 from .operations.dispatcher import Dispatcher
 from .protocols import http_server
 from .protocols.connections import Connections
-from .protocols.http.console import Console
 from .protocols.tls import Certificate
-from .salt_master import files
 from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-FILES_SECONDS = 45.0  # to wait for the schemas: at the start a gitfs remote may take 20 s (measured)
 PARENT_CHECK_SECONDS = 1.0  # between two checks whether the master still runs
-OLD_SCHEMAS = "salt://schemas"  # where earlier releases had the schemas
 SWITCH_SECONDS = 0.0005  # until a computing thread yields to the event loop; Python's default of 5 ms adds up
 CERTIFICATE_SECONDS = 10.0  # between two checks for a renewed certificate
 
@@ -45,17 +39,18 @@ def serve(options: dict[str, Any], opts: Any, version: str) -> None:
 
     :raises CannotRun: the engine cannot serve; the message names the cause and the remedy
     """
-    schemas = _schemas(options, opts, version)
-    settings = Settings.load(options, opts, schemas)
-    asyncio.run(Server(settings, schemas, opts).run())
+    found = release.find(options, opts, version)
+    settings = Settings.load(options, opts, found.schemas)
+    asyncio.run(Server(settings, found, opts).run())
 
 
 class Server:
     """One running engine."""
 
-    def __init__(self, settings: Settings, schemas: Schemas, opts: Any) -> None:
+    def __init__(self, settings: Settings, found: release.Release, opts: Any) -> None:
         self._settings = settings
-        self._schemas = schemas
+        self._release = found
+        self._schemas = found.schemas
         self._opts = opts
         self._stop = asyncio.Event()
 
@@ -78,7 +73,7 @@ class Server:
         clients = Connections(parts.services, Dispatcher(parts.services), max_connections)
         gc_tuning = GcTuning()
         background = BackgroundTasks(parts, clients.all)
-        console = _console(settings, self._opts)
+        console = release.console(self._release, settings, self._opts)
         server = http_server.serve(
             clients, parts.rebar, settings, console, certificate.context if certificate else None
         )
@@ -129,42 +124,3 @@ class Server:
             if certificate is not None and time.monotonic() - checked_at > CERTIFICATE_SECONDS:
                 checked_at = time.monotonic()
                 certificate.reload_if_changed()
-
-
-def _schemas(options: dict[str, Any], opts: Any, version: str) -> Schemas:
-    """Return the schemas from the master's file server or a directory; wait while the file server is still empty."""
-    source, saltenv = options.get("schemas", Settings.schemas), options.get("saltenv", "base")
-    if not isinstance(source, str) or not isinstance(saltenv, str):
-        raise CannotRun("the options schemas and saltenv must be strings")
-    deadline = time.monotonic() + FILES_SECONDS
-    directory: Path | None = None
-    while directory is None:
-        directory = files.fetch(opts, source, saltenv)
-        if directory is None and source == Settings.schemas:
-            directory = files.fetch(opts, OLD_SCHEMAS, saltenv)
-        if directory is None:
-            if time.monotonic() > deadline:
-                raise CannotRun(
-                    f"no schemas at {source} (saltenv {saltenv}): "
-                    "add this repository to file_roots or gitfs_remotes, or set the option schemas to their directory"
-                )
-            log.info("websocket_api waits for %s", source)
-            time.sleep(1)
-    schemas = Schemas(directory)
-    schemas.check_version(version)
-    return schemas
-
-
-def _console(settings: Settings, opts: Any) -> Console:
-    """Return the web console, or an empty one: the engine also runs without it.
-
-    This does not wait. The console comes from the same file server as the schemas, which are there already.
-    """
-    try:
-        console = Console(files.fetch(opts, settings.console, settings.saltenv))
-    except OSError as error:
-        log.warning("websocket_api serves no console: cannot read %s: %s", settings.console, error.strerror)
-        return Console(None)
-    if not console:
-        log.warning("websocket_api serves no console: nothing at %s (saltenv %s)", settings.console, settings.saltenv)
-    return console

@@ -1,15 +1,18 @@
 """From ``start()`` to a running server: checks what the engine needs, and repeats the checks while they fail.
 
 Salt starts an engine that returns again after 10 s, silently and for ever. So this one never returns because of a
-failed check. It logs the cause and the remedy once, at CRITICAL, and tries again.
+failed check. It logs the cause and the remedy once, at CRITICAL, and tries again. If its files are synced meanwhile, it
+returns, and Salt starts the new ones.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from .errors import CannotRun
@@ -18,6 +21,9 @@ from .salt_master import requirements
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30  # between two attempts
+RESTART_SECONDS = 10  # until Salt starts an engine again that has ended
+QUIET_SECONDS = 1.0  # without a change until a sync counts as complete
+_PACKAGE = Path(__file__).parent
 
 
 def run(options: dict[str, Any], opts: Any, version: str) -> None:
@@ -27,7 +33,7 @@ def run(options: dict[str, Any], opts: Any, version: str) -> None:
     :param opts: the master's configuration
     :param version: the engine's version, which must equal that of the schemas
     """
-    logged, parent = "", os.getppid()
+    logged, parent, loaded = "", os.getppid(), _files()
     while True:
         try:
             requirements.check(opts)
@@ -43,6 +49,10 @@ def run(options: dict[str, Any], opts: Any, version: str) -> None:
                 log.critical("websocket_api cannot run: %s (next attempt in %d s)", logged, RETRY_SECONDS)
         if not _wait(RETRY_SECONDS, parent):
             return
+        if _files() != loaded:
+            log.info("websocket_api has new files: it starts again with them within %d s", RESTART_SECONDS)
+            _wait_for_the_last_file(parent)
+            return
 
 
 def _wait(seconds: float, parent: int) -> bool:
@@ -56,3 +66,20 @@ def _wait(seconds: float, parent: int) -> bool:
         if os.getppid() != parent:
             return False
     return True
+
+
+def _files() -> dict[Path, tuple[int, int]]:
+    """Return time and size of each module on disk, to see whether `saltutil.sync_engines` has changed it."""
+    found = {}
+    for path in _PACKAGE.rglob("*.py"):
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found[path] = (status.st_mtime_ns, status.st_size)
+    return found
+
+
+def _wait_for_the_last_file(parent: int) -> None:
+    """Wait until a sync has written all files, so that the next start does not mix two releases."""
+    seen: dict[Path, tuple[int, int]] = {}
+    while (now := _files()) != seen and _wait(QUIET_SECONDS, parent):
+        seen = now

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -94,7 +93,7 @@ def test_all_wrong_options_are_named_in_one_line_and_no_value(make_engine: MakeE
 
 def test_schemas_that_are_not_there_are_waited_for(make_engine: MakeEngine) -> None:
     """Without schemas on the file server the engine says where it looks; it serves as soon as they come."""
-    engine = make_engine(schemas=False, constants={"server.FILES_SECONDS": 0.5})
+    engine = make_engine(schemas=False, constants={"release.FILES_SECONDS": 0.5})
     line = start_and_hear(engine)
     assert "salt://websocket_api/schemas (saltenv base)" in line
     assert "file_roots" in line
@@ -119,42 +118,6 @@ def test_schemas_that_come_late_are_no_complaint(make_engine: MakeEngine) -> Non
     engine.give_schemas()
     engine.wait()
     assert engine.complaints == []
-
-
-def test_schemas_of_another_version_are_refused(make_engine: MakeEngine) -> None:
-    """The sentence names both versions and the command that mends it."""
-    engine = make_engine(schemas=False)
-    schemas = engine.files / "websocket_api" / "schemas"
-    shutil.copytree(CHECKOUT / "schemas", schemas)
-    version = (schemas / "VERSION").read_text().strip()
-    (schemas / "VERSION").write_text("9.9.9\n")
-    line = start_and_hear(engine)
-    assert f"schemas are 9.9.9, the engine {version}: run salt-run saltutil.sync_engines and restart" in line
-    (schemas / "VERSION").write_text(version)
-    serves(engine)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("settings.json", "{", "settings.json is not JSON"),
-        ("operations/cmd.json", '{"type": 5}', "operations/cmd.json is not valid"),
-        ("common.json", None, "lack the file common.json"),
-    ],
-)
-def test_a_broken_schema_is_named(make_engine: MakeEngine, name: str, content: str | None, says: str) -> None:
-    """A schema that is missing, no JSON or no schema is named with the mend, and taken when it is mended."""
-    engine = make_engine({"schemas": ""}, schemas=False)
-    directory = engine.root / "schemas"
-    shutil.copytree(CHECKOUT / "schemas", directory)
-    engine = make_engine({"schemas": str(directory)}, schemas=False)
-    if content is None:
-        (directory / name).unlink()
-    else:
-        (directory / name).write_text(content)
-    assert says in start_and_hear(engine)
-    shutil.copy(CHECKOUT / "schemas" / name, directory / name)
-    serves(engine)
 
 
 def test_a_taken_port_is_taken_over_when_it_is_free(make_engine: MakeEngine) -> None:

@@ -42,7 +42,7 @@ def test_schemas_of_another_release_are_a_fault(tmp_path: pathlib.Path) -> None:
     shutil.copytree(SCHEMAS, tmp_path / "schemas")
     (tmp_path / "schemas" / "VERSION").write_text("9.9.9\n")
     (fault,) = check.faults({}, tmp_path / "schemas")
-    assert "schemas are 9.9.9" in fault["message"]
+    assert "the folder schemas is release 9.9.9, the engine " in fault["message"]
 
 
 def test_it_reads_and_writes_json(capsys: pytest.CaptureFixture[str]) -> None:

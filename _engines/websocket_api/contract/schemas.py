@@ -78,19 +78,6 @@ class Schemas:
         self._http = {name: Validator(schema) for name, schema in self.http.items()}
         self._settings = Validator(self.settings)
 
-    def check_version(self, expected: str) -> None:
-        """Check that these are the complete files of one release.
-
-        :raises CannotRun: they are of another release, or a document is missing
-        """
-        if self.version != expected:
-            raise CannotRun(
-                f"schemas are {self.version}, the engine {expected}: run salt-run saltutil.sync_engines and restart"
-            )
-        for name in DOCUMENTS:
-            if name not in self.documents:
-                raise CannotRun(f"the schemas lack the file {name}: {_REMEDY}")
-
     def validate(self, name: str, message: Any) -> None:
         """Check a message to an operation.
 

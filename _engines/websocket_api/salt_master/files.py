@@ -28,11 +28,29 @@ def fetch(opts: dict[str, Any], source: str, saltenv: str) -> Path | None:
     path = source[len(_SCHEME) :].strip("/")
     with salt.fileclient.FSClient(opts) as client:
         copied = [Path(name) for name in client.cache_dir(_SCHEME + path, saltenv, cachedir=CACHE) if name]
-    target = Path(opts["cachedir"], CACHE, "files", saltenv, path)
+    target = own_folder(opts) / "files" / saltenv / path
     if not copied or not target.is_dir():
         return None
     _remove_stale(target, set(copied))
     return target
+
+
+def own_folder(opts: dict[str, Any]) -> Path:
+    """Return the engine's own folder in the master's cache."""
+    return Path(opts["cachedir"], CACHE)
+
+
+def below_a_folder(opts: dict[str, Any], source: str, saltenv: str) -> str | None:
+    """Return the address of a directory that is missing at ``source``, if it is below another folder there. Blocks.
+
+    So it is if a gitfs remote has a ``mountpoint``. Salt then finds no ``_engines`` there, and syncs nothing.
+    """
+    if not source.startswith(_SCHEME):
+        return None
+    inner = f"/{source[len(_SCHEME) :].strip('/')}/"
+    with salt.fileclient.FSClient(opts) as client:
+        found = next((name for name in client.file_list(saltenv) if inner in name), None)
+    return found and f"{_SCHEME}{found.partition(inner)[0]}{inner.rstrip('/')}"
 
 
 def _remove_stale(target: Path, wanted: set[Path]) -> None:

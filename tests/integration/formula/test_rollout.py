@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import re
 import shutil
 import threading
 import time
@@ -133,6 +135,9 @@ def bring(fleet: MinionRegistry, version: str, schemas: str) -> None:
     there = next(place for place, line in enumerate(lines) if line.startswith("__version__"))
     lines[there] = f'__version__ = "{version}"'
     package.write_text("\n".join(lines) + "\n")
+    manifest = package.parent / "contract" / "manifest.py"
+    digest = hashlib.sha256(f"{version}\n".encode()).hexdigest()
+    manifest.write_text(re.sub(r'"VERSION": "\w+"', f'"VERSION": "{digest}"', manifest.read_text()))
     (fleet.release / "websocket_api" / "schemas" / "VERSION").write_text(f"{schemas}\n")
 
 
@@ -170,7 +175,9 @@ def test_a_rollout_stops_at_the_first_master_that_fails(fleet: MinionRegistry) -
     failed = {name for name, step in steps.items() if step["result"] is False}
     assert failed == {f"websocket_api_{step}" for step in
                       ("group_1", "serves_master-a", "group_2", "serves_master-b")}  # fmt: skip
-    assert "schemas are 9.0.1, the engine 9.0.2" in json.dumps(steps["websocket_api_group_1"]["changes"])
+    assert "the folder schemas is release 9.0.1, the engine 9.0.2" in json.dumps(
+        steps["websocket_api_group_1"]["changes"]
+    )
     assert steps["websocket_api_group_2"]["__run_num__"] > steps["websocket_api_group_1"]["__run_num__"]
     assert "requisite" in steps["websocket_api_group_2"]["comment"]
     assert [one.master_pid for one in fleet.masters] == before

@@ -269,16 +269,6 @@ def spoil(file: pathlib.Path, **changes: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["asyncapi.json", "openapi.json"])
-def test_a_release_without_its_documents_is_refused(tmp_path: pathlib.Path, name: str) -> None:
-    """The engine serves them, so an incomplete copy of the schemas is reported at the start."""
-    copy = shutil.copytree(DIRECTORY, tmp_path / "schemas")
-    (copy / name).unlink()
-    schemas = Schemas(copy)
-    with pytest.raises(CannotRun, match=f"the schemas lack the file {name}"):
-        schemas.check_version(schemas.version)
-
-
 @pytest.mark.parametrize("name", ["VERSION", "common.json", "frames.json", "http.json", "settings.json"])
 def test_a_missing_file_is_named_with_the_remedy(copy: pathlib.Path, name: str) -> None:
     """An operator with incomplete files gets the remedy."""
@@ -322,12 +312,3 @@ def test_a_wrong_schema_is_named(copy: pathlib.Path, changes: dict[str, Any], se
     spoil(copy / "operations" / "ping.json", **changes)
     with pytest.raises(CannotRun, match=sentence):
         Schemas(copy)
-
-
-def test_schemas_of_another_release_are_refused_with_the_remedy(copy: pathlib.Path) -> None:
-    """The engine and its schemas are installed separately, so one may be older."""
-    (copy / "VERSION").write_text("1.3.0\n", encoding="utf-8")
-    sentence = "schemas are 1.3.0, the engine 1.2.0: run salt-run saltutil.sync_engines and restart"
-    with pytest.raises(CannotRun) as caught:
-        Schemas(copy).check_version("1.2.0")
-    assert str(caught.value) == sentence

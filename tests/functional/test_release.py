@@ -1,0 +1,181 @@
+"""The engine and its schemas are one release: which files it takes, and what it says if the file server has others."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.functional.running import CHECKOUT, Engine, wait_until
+
+pytest.importorskip("salt")
+
+pytestmark = [pytest.mark.both_lines]
+
+MakeEngine = Callable[..., Engine]
+VERSION = (CHECKOUT / "schemas" / "VERSION").read_text().strip()
+FILES = Path("websocket_api")  # the folder on the file server
+
+
+def give(engine: Engine) -> Path:
+    """Put a copy of the schemas and a console of one page on the file server; return the folder of both."""
+    folder = engine.files / FILES
+    shutil.copytree(CHECKOUT / "schemas", folder / "schemas")
+    (folder / "console").mkdir()
+    (folder / "console" / "index.html").write_text("the console of this release")
+    return folder
+
+
+def change_version(folder: Path) -> None:
+    """Pull another release."""
+    (folder / "schemas" / "VERSION").write_text("9.9.9\n")
+
+
+def change_a_schema(folder: Path) -> None:
+    """Pull a commit that changes a schema under the same version."""
+    path = folder / "schemas" / "operations" / "ping.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "title": "other"}))
+
+
+def lose_a_schema(folder: Path) -> None:
+    """Lose a file."""
+    (folder / "schemas" / "common.json").unlink()
+
+
+def break_a_schema(folder: Path) -> None:
+    """Edit a file badly."""
+    (folder / "schemas" / "settings.json").write_text("{")
+
+
+OTHERS = pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (change_version, f"is release 9.9.9, the engine {VERSION}"),
+        (change_a_schema, f"is not release {VERSION} of the engine: operations/ping.json changed or missing"),
+        (lose_a_schema, f"is not release {VERSION} of the engine: common.json changed or missing"),
+        (break_a_schema, f"is not release {VERSION} of the engine: settings.json changed or missing"),
+    ],
+)
+
+
+def page(engine: Engine) -> bytes:
+    """Return the page of the console."""
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection.request("GET", "/console/")
+    body = connection.getresponse().read()
+    connection.close()
+    return body
+
+
+def serve(engine: Engine) -> str:
+    """Start an engine, wait until it listens, ask it something, and return its warnings about schemas."""
+    engine.start()
+    engine.wait()
+    with engine.client("demo") as client:
+        assert client.ask("ping")["version"] == VERSION
+    assert engine.complaints == []
+    return "\n".join(line for line in engine.log.splitlines() if line.startswith("WARNING") and "schemas" in line)
+
+
+@OTHERS
+def test_another_release_on_the_file_server_does_not_keep_the_engine_from_starting(
+    make_engine: MakeEngine, change: Callable[[Path], None], said: str
+) -> None:
+    """It takes the schemas and the console of its last start, and says which release lies where and what to do."""
+    engine = make_engine(schemas=False)
+    folder = give(engine)
+    assert serve(engine) == ""
+    engine.stop()
+    change(folder)
+    (folder / "console" / "index.html").write_text("the console of another release")
+    warning = serve(engine)
+    assert f"salt://websocket_api/schemas {said}" in warning
+    assert str(engine.root / "var/cache/salt/master/websocket_api/release") in warning
+    assert "salt-run saltutil.sync_engines" in warning
+    assert page(engine) == b"the console of this release"
+
+
+@OTHERS
+def test_without_a_copy_another_release_is_refused_until_it_fits(
+    make_engine: MakeEngine, change: Callable[[Path], None], said: str
+) -> None:
+    """The sentence names both releases, or the changed files, and the command that fixes it."""
+    engine = make_engine(schemas=False)
+    folder = give(engine)
+    change(folder)
+    engine.start()
+    line = engine.complaint()
+    assert f"salt://websocket_api/schemas {said}: run salt-run saltutil.sync_engines" in line
+    shutil.rmtree(folder)
+    give(engine)
+    engine.wait()
+    assert engine.complaints == [line]
+
+
+def copy_of_the_package(root: Path) -> Path:
+    """Copy the engine's files to a folder of engines, and return the copy."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    source = CHECKOUT / "_engines" / "websocket_api"
+    return Path(shutil.copytree(source, root / "engines" / "websocket_api", ignore=ignored))
+
+
+def test_the_packages_own_schemas_are_taken_where_the_file_server_has_none(
+    make_engine: MakeEngine, tmp_path: Path
+) -> None:
+    """A package with schemas of its own, as a wheel brings them, needs no file server."""
+    package = copy_of_the_package(tmp_path)
+    shutil.copytree(CHECKOUT / "schemas", package / "schemas")
+    engine = make_engine(schemas=False, master={"engines_dirs": [str(package.parent)]})
+    assert serve(engine) == ""
+
+
+def test_an_empty_file_server_is_not_waited_for_if_there_is_a_copy(make_engine: MakeEngine) -> None:
+    """After a reboot a gitfs remote is empty for a while: clients need not wait for it."""
+    engine = make_engine(schemas=False, constants={"release.FILES_SECONDS": 3600})
+    folder = give(engine)
+    serve(engine)
+    engine.stop()
+    shutil.rmtree(folder)
+    assert serve(engine) == ""
+    assert page(engine) == b"the console of this release"
+    assert "nothing is at salt://websocket_api/schemas" in engine.log
+
+
+def test_schemas_of_others_in_the_old_place_do_not_matter(make_engine: MakeEngine) -> None:
+    """``salt://schemas`` may also be the name of a folder of the site's own."""
+    engine = make_engine(schemas=False)
+    shutil.copytree(CHECKOUT / "schemas", engine.files / "schemas")
+    (engine.files / "schemas" / "customer.json").write_text("no JSON")
+    assert serve(engine) == ""
+
+
+def test_a_mountpoint_is_named(make_engine: MakeEngine) -> None:
+    """Salt syncs nothing from below a folder and says nothing; the engine says where its files are and what to do."""
+    engine = make_engine(schemas=False, constants={"release.FILES_SECONDS": 0.5})
+    shutil.copytree(CHECKOUT / "schemas", engine.files / "mounted" / FILES / "schemas")
+    engine.start()
+    line = engine.complaint()
+    assert "but at salt://mounted/websocket_api/schemas:" in line
+    assert "remove `mountpoint`" in line
+
+
+def test_an_engine_that_cannot_run_ends_when_its_files_change(make_engine: MakeEngine, tmp_path: Path) -> None:
+    """``saltutil.sync_engines`` alone ends an outage: Salt starts an engine that has ended, with the new files."""
+    package = copy_of_the_package(tmp_path)
+    manifest = package / "contract" / "manifest.py"
+    right = manifest.read_text()
+    manifest.write_text(right.replace('"VERSION": "', '"VERSION": "0'))
+    engine: Any = make_engine(schemas=False, master={"engines_dirs": [str(package.parent)]})
+    give(engine)
+    engine.start()
+    assert "VERSION changed or missing" in engine.complaint()
+    assert engine.alive
+    manifest.write_text(right)
+    wait_until(lambda: not engine.alive, "the end of the old engine")
+    assert "websocket_api has new files" in engine.log
+    assert serve(engine) == ""
