@@ -12,9 +12,10 @@ from ..core.batches.request import Call as BatchCall
 from ..core.batches.request import Request
 from ..core.batches.returns import NO_KEY
 from ..core.events.encoding import encode
+from ..core.jobs.call import load_arguments
 from ..errors import MAX_FAULTS, ApiError
 from .call import Call
-from .commands import STATE_FUNCTIONS, load_arguments
+from .commands import STATE_FUNCTIONS
 from .reach import Reach
 from .targets import target, without_unknown
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..core.jobs.call import redact_call
+from ..core.jobs.call import load_arguments, redact_call
 from ..core.jobs.job import Job
 from ..errors import MAX_FAULTS, ApiError, not_permitted
 from .call import Call, operation
@@ -42,11 +42,6 @@ def note_function(call: Call, fun: str, arg: list[Any], kwarg: dict[str, Any]) -
     if call.services.settings.audit_args:
         shown, named = redact_call(arg, kwarg)
         call.audit_fields["arg"] = [*shown, named] if named else shown
-
-
-def load_arguments(arg: list[Any], kwarg: dict[str, Any]) -> list[Any]:
-    """Return arguments in the form of a publish load."""
-    return [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg)
 
 
 async def publish(

@@ -32,6 +32,7 @@ from ..events.history import History
 from ..jobs.registry import JobRegistry
 from ..timing import Later
 from .canceler import BatchCanceler
+from .context import BatchContext
 from .driven import DrivenBatches
 from .lookup import BatchLookup
 from .maintenance import BatchMaintenance
@@ -102,79 +103,31 @@ def build(
     """
     registry = BatchRegistry()
     reader = BatchReader(store, registry)
+    writer = BatchWriter(store=store, registry=registry, reader=reader, clock=clock)
+    context = BatchContext(
+        store=store,
+        registry=registry,
+        reader=reader,
+        writer=writer,
+        remote=RemoteCancel(store),
+        jobs=jobs,
+        salt=salt,
+        later=later,
+        clock=clock,
+        wall=wall,
+        sleep=sleep,
+    )
     lookup = BatchLookup(registry, reader)
     feed = BatchFeed(registry=registry, lookup=lookup, history=history, later=later, clock=clock, turns=turns)
-    writer = BatchWriter(store=store, registry=registry, reader=reader, clock=clock)
-    driven = DrivenBatches(registry=registry, writer=writer, wall=wall)
-    returns = Returns(jobs=jobs, salt=salt, driven=driven, wall=wall)
-    recovery = JobRecovery(jobs=jobs, writer=writer, salt=salt, returns=returns, driven=driven, wall=wall, sleep=sleep)
-    publisher = BatchPublisher(
-        jobs=jobs,
-        writer=writer,
-        sessions=sessions,
-        salt=salt,
-        returns=returns,
-        recovery=recovery,
-        driven=driven,
-        later=later,
-        wall=wall,
-    )
-    runner = BatchRunner(
-        driven=driven,
-        publisher=publisher,
-        recovery=recovery,
-        in_flight=in_flight,
-        later=later,
-        clock=clock,
-        wall=wall,
-    )
-    remote = RemoteCancel(store)
-    remover = BatchRemover(
-        store=store,
-        registry=registry,
-        reader=reader,
-        writer=writer,
-        remote=remote,
-        keep_seconds=keep_seconds,
-        clock=clock,
-        wall=wall,
-    )
-    canceler = BatchCanceler(
-        jobs=jobs,
-        reader=reader,
-        writer=writer,
-        remover=remover,
-        remote=remote,
-        salt=salt,
-        recovery=recovery,
-        driven=driven,
-        clock=clock,
-        wall=wall,
-        sleep=sleep,
-    )
-    takeover = Takeover(
-        store=store,
-        registry=registry,
-        reader=reader,
-        writer=writer,
-        runner=runner,
-        remote=remote,
-        clock=clock,
-        sleep=sleep,
-    )
-    maintenance = BatchMaintenance(
-        store=store,
-        registry=registry,
-        reader=reader,
-        writer=writer,
-        remote=remote,
-        remover=remover,
-        canceler=canceler,
-        takeover=takeover,
-        run=run,
-        clock=clock,
-        wall=wall,
-    )
+    driven = DrivenBatches(context)
+    returns = Returns(context, driven=driven)
+    recovery = JobRecovery(context, returns=returns, driven=driven)
+    publisher = BatchPublisher(context, sessions=sessions, returns=returns, recovery=recovery, driven=driven)
+    runner = BatchRunner(context, driven=driven, publisher=publisher, recovery=recovery, in_flight=in_flight)
+    remover = BatchRemover(context, keep_seconds=keep_seconds)
+    canceler = BatchCanceler(context, remover=remover, recovery=recovery, driven=driven)
+    takeover = Takeover(context, runner=runner)
+    maintenance = BatchMaintenance(context, remover=remover, canceler=canceler, takeover=takeover, run=run)
     # The listeners, in the order in which they run. Other protocols may add theirs to the registry, behind the feed.
     registry.on_change(feed.apply_change)
     jobs.on_change(returns.apply_job)

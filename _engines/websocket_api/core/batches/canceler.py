@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
 from ...errors import ApiError
-from ..jobs.registry import JobRegistry
 from .batch import Batch
+from .context import BatchContext
 from .driven import DrivenBatch, DrivenBatches
-from .master import SaltMaster
 from .publisher import RETRY_SECONDS
-from .reader import BatchReader
 from .recovery import JobRecovery
-from .remote_cancel import RemoteCancel
 from .remover import BatchRemover
-from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -31,38 +25,15 @@ CANCELED = {"error": "canceled", "message": "the batch was canceled"}
 
 
 class BatchCanceler:
-    """Cancels batches.
-
-    :param clock: seconds, monotonic
-    :param wall: seconds since the epoch
-    """
+    """Cancels batches."""
 
     def __init__(
-        self,
-        *,
-        jobs: JobRegistry,
-        reader: BatchReader,
-        writer: BatchWriter,
-        remover: BatchRemover,
-        remote: RemoteCancel,
-        salt: SaltMaster,
-        recovery: JobRecovery,
-        driven: DrivenBatches,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
-        sleep: Callable[[float], Awaitable[Any]],
+        self, context: BatchContext, *, remover: BatchRemover, recovery: JobRecovery, driven: DrivenBatches
     ) -> None:
-        self._jobs = jobs
-        self._reader = reader
-        self._writer = writer
+        self._context = context
         self._remover = remover
-        self._remote = remote
-        self._salt = salt
         self._recovery = recovery
         self._driven = driven
-        self._clock = clock
-        self._wall = wall
-        self._sleep = sleep
         self._stopping: dict[int, asyncio.Task[None]] = {}
         self._retry_at: dict[int, float] = {}
         """When to try again what could not be stopped."""
@@ -77,11 +48,11 @@ class BatchCanceler:
 
         :raises ApiError: master_unavailable. The canceler tries again; until then the jobs continue to run
         """
-        if not batch.ended and not self._writer.drives(batch):
-            await self._remote.write(batch, forget=forget)
-            if not self._writer.drives(batch):
+        if not batch.ended and not self._context.writer.drives(batch):
+            await self._context.remote.write(batch, forget=forget)
+            if not self._context.writer.drives(batch):
                 if forget:
-                    self._reader.hide(batch)
+                    self._context.reader.hide(batch)
                 return
         driven = self._driven.get(batch)
         if driven is not None and not batch.ended:
@@ -94,13 +65,13 @@ class BatchCanceler:
             task.result()
         if forget:
             await self._remover.remove(batch)
-        await self._remote.remove(batch.id)
+        await self._context.remote.remove(batch.id)
 
     def retry(self) -> None:
         """Continue with canceled batches that still have jobs; called every second."""
         for driven in self._driven:
             batch = driven.batch
-            due = self._clock() >= self._retry_at.get(batch.id, 0.0)
+            due = self._context.clock() >= self._retry_at.get(batch.id, 0.0)
             if batch.final == "canceled" and batch.id not in self._stopping and due:
                 self._mark_canceled(batch)
                 task = self._track(batch, asyncio.ensure_future(self._stop_jobs(driven)))
@@ -111,9 +82,9 @@ class BatchCanceler:
 
         :raises ApiError: master_unavailable
         """
-        for id_, forget in (await self._remote.pending()).items():
-            batch = self._reader.get(id_)
-            if batch is not None and id_ in self._reader.driven and id_ not in self._remote_tasks:
+        for id_, forget in (await self._context.remote.pending()).items():
+            batch = self._context.reader.get(id_)
+            if batch is not None and id_ in self._context.reader.driven and id_ not in self._remote_tasks:
                 # In a task: jobs that do not stop at once must not delay the renewal of leases.
                 self._remote_tasks[id_] = asyncio.ensure_future(self._cancel_for_remote(batch, forget))
 
@@ -128,7 +99,7 @@ class BatchCanceler:
 
     def _mark_canceled(self, batch: Batch) -> None:
         batch.final = "canceled"
-        self._driven.apply_change(batch, batch.end_all({"pending"}, "canceled", self._wall(), CANCELED))
+        self._driven.apply_change(batch, batch.end_all({"pending"}, "canceled", self._context.wall(), CANCELED))
 
     def _track(self, batch: Batch, task: asyncio.Task[None]) -> asyncio.Task[None]:
         """Remember the task that stops the jobs of a batch until it ends."""
@@ -142,22 +113,22 @@ class BatchCanceler:
             # One after the other: each costs the master about as much as the job itself. Several at once would delay
             # each other for longer than the engine waits for an answer.
             for job in list(batch.jobs.values()):
-                if self._jobs.get(job.jid) is None:
+                if self._context.jobs.get(job.jid) is None:
                     await self._recovery.find(batch, job)
-                known = self._jobs.get(job.jid)
+                known = self._context.jobs.get(job.jid)
                 if known is None or not job.indexes:
                     continue
-                young = job.at + YOUNG_SECONDS - self._wall()
+                young = job.at + YOUNG_SECONDS - self._context.wall()
                 if young > 0:
-                    await self._sleep(young)
+                    await self._context.sleep(young)
                 try:
-                    await self._salt.stop(known, list(job.indexes))
+                    await self._context.salt.stop(known, list(job.indexes))
                 except ApiError as error:
                     if not error.retryable:
                         raise
-                    await self._salt.stop(known, list(job.indexes))  # stopping a job twice is harmless
-        if self._writer.drives(batch) and not batch.ended:
-            ended = batch.end_all({"pending", "sent"}, "canceled", self._wall(), CANCELED)
+                    await self._context.salt.stop(known, list(job.indexes))  # stopping a job twice is harmless
+        if self._context.writer.drives(batch) and not batch.ended:
+            ended = batch.end_all({"pending", "sent"}, "canceled", self._context.wall(), CANCELED)
             self._driven.apply_change(batch, ended)
 
     def _stopped(self, batch: Batch, task: asyncio.Task[None]) -> None:
@@ -166,7 +137,7 @@ class BatchCanceler:
         if task.cancelled() or task.exception() is None:
             self.forget(batch)
         else:
-            self._retry_at[batch.id] = self._clock() + RETRY_SECONDS
+            self._retry_at[batch.id] = self._context.clock() + RETRY_SECONDS
 
     @staticmethod
     def _log_failure(driven: DrivenBatch, task: asyncio.Task[None]) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 from ..access.sessions import Session
 from ..delivery.pacing import Pacer
 from .batch import Batch
-from .registry import BatchRegistry
-from .writer import BatchWriter
+from .context import BatchContext
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +47,10 @@ class DrivenBatch:
 
 
 class DrivenBatches:
-    """Driven batches by id, and the tasks that work for them.
+    """Driven batches by id, and the tasks that work for them."""
 
-    :param wall: seconds since the epoch
-    """
-
-    def __init__(self, *, registry: BatchRegistry, writer: BatchWriter, wall: Callable[[], float]) -> None:
-        self._registry = registry
-        self._writer = writer
-        self._wall = wall
+    def __init__(self, context: BatchContext) -> None:
+        self._context = context
         self._driven: dict[int, DrivenBatch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._drop_listeners: list[Callable[[Batch], None]] = []
@@ -90,16 +84,16 @@ class DrivenBatches:
 
         :param indexes: the requests that changed
         """
-        now = self._wall()
+        now = self._context.wall()
         if batch.stop and batch.errors and batch.waiting and not batch.ended:
             indexes = [*indexes, *batch.end_all({"pending"}, "canceled", now, STOPPED)]
         ended = batch.finish_if_done(now)
-        self._writer.mark(batch, indexes)
-        self._registry.notify(batch, indexes, "save" if ended else "update")
+        self._context.writer.mark(batch, indexes)
+        self._context.registry.notify(batch, indexes, "save" if ended else "update")
         driven = self._driven.get(batch.id)
         if ended:
             self.drop(batch)
-            self.spawn(self._writer.try_save(batch))
+            self.spawn(self._context.writer.try_save(batch))
         elif driven is not None and batch.concurrency:
             driven.pacer.request_flush()
 

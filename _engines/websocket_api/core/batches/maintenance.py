@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from ...errors import ApiError
 from .canceler import BatchCanceler
+from .context import BatchContext
 from .ids import MASTERS, Ids
 from .lease import Lease
-from .reader import BatchReader, Store
-from .registry import BatchRegistry
-from .remote_cancel import RemoteCancel
 from .remover import BatchRemover
 from .takeover import Takeover
-from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -23,36 +19,16 @@ class BatchMaintenance:
     """Opens the store, and does the periodic work.
 
     :param run: names this run of the engine
-    :param clock: seconds, monotonic
-    :param wall: seconds since the epoch
     """
 
     def __init__(
-        self,
-        *,
-        store: Store,
-        registry: BatchRegistry,
-        reader: BatchReader,
-        writer: BatchWriter,
-        remote: RemoteCancel,
-        remover: BatchRemover,
-        canceler: BatchCanceler,
-        takeover: Takeover,
-        run: str,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
+        self, context: BatchContext, *, remover: BatchRemover, canceler: BatchCanceler, takeover: Takeover, run: str
     ) -> None:
-        self._store = store
-        self._registry = registry
-        self._reader = reader
-        self._writer = writer
-        self._remote = remote
+        self._context = context
         self._remover = remover
         self._canceler = canceler
         self._takeover = takeover
         self._run = run
-        self._clock = clock
-        self._wall = wall
         self._lease: Lease | None = None
         self._failed = False
 
@@ -61,8 +37,8 @@ class BatchMaintenance:
         try:
             if self._lease is None:
                 self._lease = await self._open()
-            await self._writer.write_changes()
-            if self._writer.drives_any:
+            await self._context.writer.write_changes()
+            if self._context.writer.drives_any:
                 await self._canceler.handle_remote()
             await self._takeover.tick(self._lease)
             await self._remover.remove_old()
@@ -77,13 +53,13 @@ class BatchMaintenance:
 
     async def _open(self) -> Lease:
         """Read what the store has, and open the writer."""
-        identity = await self._store.identity()
-        number, last = await self._store.claim_number(identity, MASTERS)
-        to_forget = await self._remote.open()
-        for stored in (await self._store.records(await self._store.ids())).values():
-            self._reader.add(stored)
-            if stored["id"] in to_forget and (batch := self._registry.get(stored["id"])) is not None:
-                self._reader.hide(batch)
-        lease = Lease(identity, self._run, self._clock, self._wall)
-        self._writer.open(lease, Ids(number, last, self._wall))
+        identity = await self._context.store.identity()
+        number, last = await self._context.store.claim_number(identity, MASTERS)
+        to_forget = await self._context.remote.open()
+        for stored in (await self._context.store.records(await self._context.store.ids())).values():
+            self._context.reader.add(stored)
+            if stored["id"] in to_forget and (batch := self._context.registry.get(stored["id"])) is not None:
+                self._context.reader.hide(batch)
+        lease = Lease(identity, self._run, self._context.clock, self._context.wall)
+        self._context.writer.open(lease, Ids(number, last, self._context.wall))
         return lease

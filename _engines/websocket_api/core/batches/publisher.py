@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from ...errors import ApiError, NotSent
 from ..access.in_flight import Slot
 from ..access.sessions import Session, Sessions
-from ..jobs.registry import JobRegistry
-from ..timing import Later
 from .batch import Batch
+from .context import BatchContext
 from .driven import DrivenBatch, DrivenBatches
-from .master import SaltMaster
 from .recovery import JobRecovery, mark
 from .request import SentJob
 from .returns import Returns
-from .writer import BatchWriter, NotDriven
+from .writer import NotDriven
 
 log = logging.getLogger(__name__)
 
@@ -33,34 +30,22 @@ RETRY_SECONDS = 2.0  # between two attempts to send
 
 
 class BatchPublisher:
-    """Publishes jobs.
-
-    :param later: ``later(seconds, call)``
-    :param wall: seconds since the epoch
-    """
+    """Publishes jobs."""
 
     def __init__(
         self,
+        context: BatchContext,
         *,
-        jobs: JobRegistry,
-        writer: BatchWriter,
         sessions: Sessions,
-        salt: SaltMaster,
         returns: Returns,
         recovery: JobRecovery,
         driven: DrivenBatches,
-        later: Later,
-        wall: Callable[[], float],
     ) -> None:
-        self._jobs = jobs
-        self._writer = writer
+        self._context = context
         self._sessions = sessions
-        self._salt = salt
         self._returns = returns
         self._recovery = recovery
         self._driven = driven
-        self._later = later
-        self._wall = wall
 
     async def send(self, driven: DrivenBatch, slot: Slot) -> bool:
         """Send one job; return False if it has to be tried again later.
@@ -75,10 +60,10 @@ class BatchPublisher:
                 return self.retry_later(driven, error)
             self.end_unsent(batch, error)
             return True
-        job = batch.send(batch.next(), self._wall())
+        job = batch.send(batch.next(), self._context.wall())
         self._driven.apply_change(batch, list(job.indexes.values()))
         try:
-            await self._writer.save(batch, confirm=True)
+            await self._context.writer.save(batch, confirm=True)
         except NotDriven:
             return False
         except asyncio.CancelledError:
@@ -88,7 +73,7 @@ class BatchPublisher:
             self._driven.apply_change(batch, batch.unsend(job))
             return self.retry_later(driven, error)
         stops = batch.final is not None or (batch.stop and batch.errors > 0)
-        if stops or not job.indexes or not self._writer.is_confirmed(batch):
+        if stops or not job.indexes or not self._context.writer.is_confirmed(batch):
             # The batch was canceled or stopped, or the write was so slow that another master may drive it now.
             self._driven.apply_change(batch, batch.unsend(job))
             return self.retry_later(driven, None)
@@ -99,18 +84,18 @@ class BatchPublisher:
         if error is not None and error.message != driven.blocked_by:
             driven.blocked_by = error.message
             log.warning("batch %d waits until it can be sent: %s", driven.batch.id, error.message)
-        self._later(RETRY_SECONDS, driven.pacer.request_flush)
+        self._context.later(RETRY_SECONDS, driven.pacer.request_flush)
         return False
 
     def end_unsent(self, batch: Batch, error: ApiError) -> None:
         """End the requests that were not sent, because the owner's token is no longer valid."""
         result = {"error": error.code, "message": f"not sent: {error.message}"}
-        self._driven.apply_change(batch, batch.end_all({"pending"}, "error", self._wall(), result))
+        self._driven.apply_change(batch, batch.end_all({"pending"}, "error", self._context.wall(), result))
 
     async def _publish(self, driven: DrivenBatch, session: Session, job: SentJob, slot: Slot) -> bool:
         batch, call, indexes = driven.batch, driven.batch.calls[job.call], dict(job.indexes)
         try:
-            started = await self._salt.publish(session, call, list(indexes), mark(batch, job))
+            started = await self._context.salt.publish(session, call, list(indexes), mark(batch, job))
         except NotSent:
             # The engine stops. Any other kind of cancellation leaves open whether the master received it.
             self._driven.apply_change(batch, batch.unsend(job))
@@ -127,14 +112,11 @@ class BatchPublisher:
         batch.set_jid(job, str(started["jid"]))
         for number in indexes.values():
             batch.at(number).jid = job.jid
-        load = {"fun": call.fun, "arg": [*call.arg], "tgt": list(indexes), "tgt_type": "list", **started}
-        if call.kwarg:
-            load["arg"].append({"__kwarg__": True, **call.kwarg})
-        load["metadata"] = mark(batch, job)
-        slot.job = self._jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
+        load = {**call.load(indexes), **started, "metadata": mark(batch, job)}
+        slot.job = self._context.jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
         self._returns.follow(batch, job, slot.job)
-        self._writer.mark(batch, indexes.values())
-        await self._writer.try_save(batch)  # until the id is stored, the job is found by its metadata
+        self._context.writer.mark(batch, indexes.values())
+        await self._context.writer.try_save(batch)  # until the id is stored, the job is found by its metadata
         return True
 
     def _not_started(self, driven: DrivenBatch, job: SentJob, error: ApiError) -> bool:
@@ -148,7 +130,7 @@ class BatchPublisher:
             self._driven.spawn(self._recovery.search(batch, job))
             return True
         result = {"error": error.code, "message": error.message}
-        now, indexes = self._wall(), list(job.indexes.values())
+        now, indexes = self._context.wall(), list(job.indexes.values())
         for index in indexes:
             batch.end(index, "error", now, result=result)
         self._driven.apply_change(batch, indexes)

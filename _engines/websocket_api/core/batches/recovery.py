@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...errors import ApiError
-from ..jobs.registry import JobRegistry
 from .batch import Batch
+from .context import BatchContext
 from .driven import DrivenBatches
-from .master import SaltMaster
 from .records import UNKNOWN
 from .request import SentJob
 from .returns import Returns
-from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -24,46 +21,28 @@ waits for the answer to a publish."""
 
 
 class JobRecovery:
-    """Finds such jobs.
+    """Finds such jobs."""
 
-    :param wall: seconds since the epoch
-    """
-
-    def __init__(
-        self,
-        *,
-        jobs: JobRegistry,
-        writer: BatchWriter,
-        salt: SaltMaster,
-        returns: Returns,
-        driven: DrivenBatches,
-        wall: Callable[[], float],
-        sleep: Callable[[float], Awaitable[Any]],
-    ) -> None:
-        self._jobs = jobs
-        self._writer = writer
-        self._salt = salt
+    def __init__(self, context: BatchContext, *, returns: Returns, driven: DrivenBatches) -> None:
+        self._context = context
         self._returns = returns
         self._driven = driven
-        self._wall = wall
-        self._sleep = sleep
 
     async def resume(self, batch: Batch, job: SentJob) -> None:
         """Follow a job that was published before this engine drove the batch."""
         jid = str(job.jid)
-        known = self._jobs.get(jid)
+        known = self._context.jobs.get(jid)
         if known is None or known.fun is None:
             try:
-                stored = await self._salt.job(jid)
+                stored = await self._context.salt.job(jid)
             except ApiError as error:
                 log.warning("cannot read job %s: %s", jid, error.message)
                 stored = None
-            known = None if stored is None else self._jobs.add_cached(stored)
+            known = None if stored is None else self._context.jobs.add_cached(stored)
         if known is None:
             # Only the job cache of another master has it. The minions are asked whether they still run it.
-            call = batch.calls[job.call]
-            load = {"fun": call.fun, "arg": call.arg, "tgt": list(job.indexes), "tgt_type": "list"}
-            known = self._jobs.add_started(jid, {**load, "minions": list(job.indexes)}, batch.user, batch.eauth)
+            load = batch.calls[job.call].load(job.indexes)
+            known = self._context.jobs.add_started(jid, {**load, "minions": list(job.indexes)}, batch.user, batch.eauth)
         known.user, known.eauth = batch.user, batch.eauth
         self._returns.follow(batch, job, known)
 
@@ -73,17 +52,17 @@ class JobRecovery:
         :raises ApiError: the job cache cannot be read
         """
         if job.jid is None:
-            jid = await self._salt.marked(mark(batch, job), job.at)
+            jid = await self._context.salt.marked(mark(batch, job), job.at)
             if jid is None or job.jid is not None:
                 return
-            self._writer.mark(batch, batch.set_jid(job, jid))
+            self._context.writer.mark(batch, batch.set_jid(job, jid))
         await self.resume(batch, job)
 
     async def search(self, batch: Batch, job: SentJob) -> None:
         """Find out whether a job was published that was only stored as about to be published."""
         for pause in SEARCH_SECONDS:
-            await self._sleep(pause)
-            if not self._writer.drives(batch) or not job.indexes:
+            await self._context.sleep(pause)
+            if not self._context.writer.drives(batch) or not job.indexes:
                 return
             try:
                 await self.find(batch, job)
@@ -91,7 +70,7 @@ class JobRecovery:
                 continue
             if job.jid is not None:
                 return
-        indexes, now = list(job.indexes.values()), self._wall()
+        indexes, now = list(job.indexes.values()), self._context.wall()
         for index in indexes:
             batch.end(index, "error", now, result=UNKNOWN)
         self._driven.apply_change(batch, indexes)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ..events.encoding import encode, footprint
-from ..jobs.call import redact_call
+from ..jobs.call import load_arguments, redact_call
 
 ENDED = frozenset({"resolved", "error", "timeout", "canceled"})
 FAILED = frozenset({"error", "timeout"})
@@ -35,6 +36,11 @@ class Call:
     def memory(self) -> int:
         """The approximate memory that the arguments use, in bytes."""
         return footprint(encode([self.arg, self.kwarg]))
+
+    def load(self, minions: Iterable[str]) -> dict[str, Any]:
+        """Return the publish load of a job that runs the call on these minions."""
+        arg = load_arguments(self.arg, self.kwarg)
+        return {"fun": self.fun, "arg": arg, "tgt": list(minions), "tgt_type": "list"}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the call as clients receive it, without secrets."""

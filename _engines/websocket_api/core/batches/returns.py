@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ...errors import ApiError
 from ..jobs.job import RETURNED, Job, Part
-from ..jobs.registry import JobRegistry
 from .batch import Batch
+from .context import BatchContext
 from .driven import DrivenBatches
-from .master import SaltMaster
 from .records import UNKNOWN
 from .request import SentJob
 
@@ -22,18 +19,11 @@ CANCELED = {"error": "canceled", "message": "the job was canceled"}
 
 
 class Returns:
-    """Follows the jobs of batches.
+    """Follows the jobs of batches."""
 
-    :param wall: seconds since the epoch
-    """
-
-    def __init__(
-        self, *, jobs: JobRegistry, salt: SaltMaster, driven: DrivenBatches, wall: Callable[[], float]
-    ) -> None:
-        self._jobs = jobs
-        self._salt = salt
+    def __init__(self, context: BatchContext, *, driven: DrivenBatches) -> None:
+        self._context = context
         self._driven = driven
-        self._wall = wall
         self._followed: dict[str, tuple[Batch, SentJob]] = {}
 
     def watched(self) -> list[str]:
@@ -85,10 +75,10 @@ class Returns:
     def _apply_part(self, batch: Batch, index: int, part: Part, late: bool) -> bool:
         if part.state in RETURNED:
             status = "resolved" if part.state == "returned" else "error"
-            now, value, size = self._wall(), part.value, part.size
+            now, value, size = self._context.wall(), part.value, part.size
             return batch.end(index, status, now, result=value, retcode=part.retcode, size=size, late=late)
         if part.state == "canceled":
-            return batch.end(index, "canceled", self._wall(), result=CANCELED)
+            return batch.end(index, "canceled", self._context.wall(), result=CANCELED)
         return batch.report(index, part.progress, part.message)
 
     async def _end_silent(self, batch: Batch, sent: SentJob, job: Job, minions: list[str]) -> None:
@@ -98,11 +88,11 @@ class Returns:
         """
         unread = False
         try:
-            stored = await self._salt.job(job.jid)
+            stored = await self._context.salt.job(job.jid)
         except ApiError:
             stored, unread = None, True
         if stored is not None:
-            self._jobs.add_returns(job, {name: stored.parts[name] for name in minions if name in stored.parts})
+            self._context.jobs.add_returns(job, {name: stored.parts[name] for name in minions if name in stored.parts})
         indexes = []
         for minion in minions:
             index = sent.indexes.get(minion)
@@ -114,7 +104,7 @@ class Returns:
             else:
                 status, fault = "error", UNKNOWN if sent.foreign or unread else MISSING
                 sent.late[minion] = index
-            if batch.end(index, status, self._wall(), result=fault):
+            if batch.end(index, status, self._context.wall(), result=fault):
                 indexes.append(index)
         if indexes:
             self._driven.apply_change(batch, indexes)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from ...errors import ApiError
 from ...fair_share import on_behalf_of
 from ..access.in_flight import JobsInFlight
 from ..access.sessions import Session
 from ..delivery.pacing import Pacer
-from ..timing import Later
 from .batch import Batch
+from .context import BatchContext
 from .driven import DrivenBatch, DrivenBatches
 from .publisher import BatchPublisher
 from .recovery import JobRecovery
@@ -26,30 +25,23 @@ TIMEOUT = {"error": "timeout", "message": "the time of the batch was up; the fun
 class BatchRunner:
     """Sends the requests of driven batches.
 
-    :param later: ``later(seconds, call)``
-    :param clock: seconds, monotonic
-    :param wall: seconds since the epoch
     :param in_flight: slots for the jobs of batches
     """
 
     def __init__(
         self,
+        context: BatchContext,
         *,
         driven: DrivenBatches,
         publisher: BatchPublisher,
         recovery: JobRecovery,
         in_flight: JobsInFlight,
-        later: Later,
-        clock: Callable[[], float],
-        wall: Callable[[], float],
     ) -> None:
+        self._context = context
         self._driven = driven
         self._publisher = publisher
         self._recovery = recovery
         self._in_flight = in_flight
-        self._later = later
-        self._clock = clock
-        self._wall = wall
 
     def start(self, batch: Batch, session: Session) -> None:
         """Send a new batch with its owner's session."""
@@ -72,7 +64,7 @@ class BatchRunner:
 
     async def tick(self) -> None:
         """End batches that have timed out; called every second."""
-        now = self._wall()
+        now = self._context.wall()
         self._in_flight.tick()
         for driven in self._driven:
             batch = driven.batch
@@ -88,8 +80,10 @@ class BatchRunner:
                 self._publisher.end_unsent(driven.batch, error)
 
     def _drive(self, batch: Batch) -> DrivenBatch:
-        pacer = Pacer(SEND_SECONDS, lambda: self._driven.spawn(self._pump(batch)), self._later, self._clock)
-        return self._driven.add(batch, pacer)
+        def send() -> None:
+            self._driven.spawn(self._pump(batch))
+
+        return self._driven.add(batch, Pacer(SEND_SECONDS, send, self._context.later, self._context.clock))
 
     async def _pump(self, batch: Batch) -> None:
         """Send job after job until nothing more may go out now, unless this is already running."""

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from ...errors import ApiError
 from .batch import Batch
+from .context import BatchContext
 from .lease import QUICK_SECONDS, SETTLE_SECONDS, Lease
-from .reader import BatchReader, Store
-from .registry import BatchRegistry
-from .remote_cancel import RemoteCancel
 from .request import ENDED
 from .runner import BatchRunner
-from .writer import BatchWriter
 
 log = logging.getLogger(__name__)
 
@@ -25,32 +20,12 @@ MAX_AT_ONCE = 32
 
 
 class Takeover:
-    """Watches the batches that others drive.
+    """Watches the batches that others drive."""
 
-    :param clock: seconds, monotonic
-    """
-
-    def __init__(
-        self,
-        *,
-        store: Store,
-        registry: BatchRegistry,
-        reader: BatchReader,
-        writer: BatchWriter,
-        runner: BatchRunner,
-        remote: RemoteCancel,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[Any]],
-    ) -> None:
-        self._store = store
-        self._registry = registry
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, context: BatchContext, *, runner: BatchRunner) -> None:
+        self._context = context
         self._runner = runner
-        self._remote = remote
-        self._clock = clock
-        self._sleep = sleep
-        self._discovered = clock() - DISCOVER_SECONDS
+        self._discovered = context.clock() - DISCOVER_SECONDS
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
     async def tick(self, lease: Lease) -> None:
@@ -58,16 +33,17 @@ class Takeover:
 
         :raises ApiError: master_unavailable
         """
-        others = self._reader.unended()
+        others = self._context.reader.unended()
         for batch in others:
-            if self._registry.is_held(batch):
-                await self._reader.refresh(batch)
+            if self._context.registry.is_held(batch):
+                await self._context.reader.refresh(batch)
         # Right after a start: the batches of an earlier run of this master have no other driver.
-        if self._clock() - self._discovered < DISCOVER_SECONDS and all(map(self._reader.was_read, others)):
+        now = self._context.clock()
+        if now - self._discovered < DISCOVER_SECONDS and all(map(self._context.reader.was_read, others)):
             return
-        self._discovered = self._clock()
-        await self._reader.discover()
-        others = self._reader.unended()
+        self._discovered = now
+        await self._context.reader.discover()
+        others = self._context.reader.unended()
         # Wait for all, whatever happens to one: an attempt that outlives this tick would be started twice.
         ends = await asyncio.gather(*(self._try(batch, lease) for batch in others), return_exceptions=True)
         errors = [(batch, end) for batch, end in zip(others, ends, strict=True) if end is not None]
@@ -82,46 +58,46 @@ class Takeover:
         async with self._slots:
             if not await self._claim(batch, lease):
                 return
-        await self._sleep(SETTLE_SECONDS)
+        await self._context.sleep(SETTLE_SECONDS)
         async with self._slots:
             await self._start(batch, lease)
 
     async def _claim(self, batch: Batch, lease: Lease) -> bool:
         """Write this engine's name into the record of a batch whose driver is gone; return whether it did."""
-        started = self._clock()
-        stored = await self._store.record(batch.id)
+        started = self._context.clock()
+        stored = await self._context.store.record(batch.id)
         if stored is None:
-            self._reader.forget(batch)
+            self._context.reader.forget(batch)
             lease.forget(batch.id)
             return False
         if stored["status"] in ENDED or not (lease.is_ours(stored) or lease.is_expired(batch.id, stored)):
-            await self._reader.apply(batch, stored)
+            await self._context.reader.apply(batch, stored)
             return False
         before = stored["driver"]["master"]
         jobs = [[*row[:4], row[4] or before != lease.master] for row in stored["jobs"]]
-        await self._store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
-        return self._clock() - started <= QUICK_SECONDS
+        await self._context.store.write(batch.id, {**stored, "jobs": jobs, "driver": lease.driver()}, {})
+        return self._context.clock() - started <= QUICK_SECONDS
 
     async def _start(self, batch: Batch, lease: Lease) -> None:
         """Drive a batch if its record still names this engine."""
-        started, settled = self._clock(), await self._store.record(batch.id)
-        if settled is None or not lease.is_ours(settled) or batch.id in self._reader.driven:
+        started, settled = self._context.clock(), await self._context.store.record(batch.id)
+        if settled is None or not lease.is_ours(settled) or batch.id in self._context.reader.driven:
             return
         lease.forget(batch.id)
         try:
-            cancel = await self._store.cancel(batch.id)
-            await self._reader.load(batch, settled)
+            cancel = await self._context.store.cancel(batch.id)
+            await self._context.reader.load(batch, settled)
         except ApiError as error:
             if error.code != "not_found":
                 raise
             log.error("batch %d cannot go on, and is hidden: %s", batch.id, error.message)
-            self._reader.hidden.add(batch.id)
-            self._reader.forget(batch)
+            self._context.reader.hidden.add(batch.id)
+            self._context.reader.forget(batch)
             return
-        if self._reader.get(batch.id) is not batch:
+        if self._context.reader.get(batch.id) is not batch:
             return  # another master removed it in the meantime
-        self._writer.take_over(batch, settled, started)
-        if cancel is not None or self._remote.has_written(batch):
+        self._context.writer.take_over(batch, settled, started)
+        if cancel is not None or self._context.remote.has_written(batch):
             # Set before anything is sent. The next tick handles the rest of the cancel request.
             batch.final = batch.final or "canceled"
         log.info("batch %d goes on here", batch.id)

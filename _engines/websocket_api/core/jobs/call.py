@@ -24,6 +24,11 @@ def call_of(load: Mapping[str, Any]) -> tuple[str | None, list[Any]]:
     return function_of(load), arguments
 
 
+def load_arguments(arg: Sequence[Any], kwarg: Mapping[str, Any]) -> list[Any]:
+    """Return arguments in the form of a publish load."""
+    return [*arg, {"__kwarg__": True, **kwarg}] if kwarg else list(arg)
+
+
 def each(value: Any) -> list[Any]:
     """Return the values of a compound command, one for each function; or the one value of another command."""
     if isinstance(value, Mapping):
