@@ -7,11 +7,10 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 OTHER_PYTHONS := 3.10 3.13
 ARGS ?=
-# Tests that need Salt wait for most of their time: two files at once take half of it. JOBS=0 shows what tests print.
+# Tests on real masters mostly wait, so two files run at once. JOBS=0 shows what tests print.
 JOBS ?= 2
-# CI tries a test that failed once more, a few at most, and its summary names it with RERUN: a race in a test of real
-# masters is to be mended, but must not hold up everybody. What shows a secret or an event to the wrong user even once
-# fails at once, wherever it runs; so does what takes one host from test to test, for a second try finds it changed.
+# CI repeats a failed test once, three tests at most; the summary names them with RERUN. Never repeated is what shows a
+# secret or an event to the wrong user, or changes a host for the tests after it.
 RERUNS ?= 0
 SECOND_TRY = --rerun-show-tracebacks --reruns $(RERUNS) --max-suite-reruns 3 $(NEVER_TWICE:%=--rerun-exclude-path=%)
 NEVER_TWICE := tests/unit tests/functional/test_native.py \
@@ -39,13 +38,13 @@ test-javascript: nodejs ## Run the tests of the console's modules, in Node.js
 	@echo "== JavaScript"
 	@node --test tests/javascript/
 
-# The unit tests need no Salt, so they also run on other Pythons, where those are installed.
+# The unit tests run without Salt, on the oldest and the newest Python that are supported, where those are installed.
 .PHONY: $(OTHER_PYTHONS:%=test-unit-%)
 $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 	@if tools/find-python.sh $* >/dev/null; then \
 	    $(MAKE) -s --no-print-directory .venv-unit-$*/.made; \
 	    echo "== unit tests on Python $*"; \
-	    .venv-unit-$*/bin/python -m pytest tests/unit $(ARGS); \
+	    .venv-unit-$*/bin/python -m pytest tests/unit -n $(JOBS) $(ARGS); \
 	else \
 	    echo "== Python $* is not installed: the unit tests do not run on it here"; \
 	fi
@@ -64,7 +63,7 @@ test-3006: .venv/.made .venv-3006/.made ## Run what Salt 3006 is told, which is 
 
 test-3007: .venv-3007/.made redis ## Run what must hold on Salt 3007 too
 	@echo "== Salt 3007"
-	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m both_lines $(CONTRACT_3007) $(ARGS)
+	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) tests/unit $(ARGS)
 
 # What is marked costly takes minutes for what seldom breaks: the rest of the formula, a rollout, gitfs.
 test-all: test test-3006 ## Run all tests, the costly ones too, and on Salt 3007 all that can hold there
@@ -73,10 +72,14 @@ test-all: test test-3006 ## Run all tests, the costly ones too, and on Salt 3007
 	@echo "== Salt 3007, the rest"
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
 
+# On other Pythons the unit tests ran without Salt: here, only those that need it. Without such Pythons, all.
+OTHERS_FOUND = $(shell for v in $(OTHER_PYTHONS); do tools/find-python.sh $$v; done)
+ONCE = "not costly$(if $(OTHERS_FOUND), and (not unit or with_salt))"
+
 .PHONY: test-3008
 test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones on Salt 3008 only
 	@echo "== Salt 3008"
-	@$(PY) -m pytest $(AT_ONCE) -m "not costly" $(ARGS)
+	@$(PY) -m pytest $(AT_ONCE) -m $(ONCE) $(ARGS)
 
 # The browser of tests/browser, the proxy of tests/functional/test_nginx.py, the store that several masters share.
 .PHONY: chromium nginx redis nodejs examples

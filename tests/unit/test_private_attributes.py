@@ -122,7 +122,7 @@ def used_in(module: ModuleType) -> set[str]:
     return found
 
 
-@pytest.mark.both_lines
+@pytest.mark.with_salt
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attribute)
 def test_the_attribute_is_still_there(row: Private) -> None:
     """If not, the message names what breaks and where to look."""
@@ -131,7 +131,7 @@ def test_the_attribute_is_still_there(row: Private) -> None:
     )
 
 
-@pytest.mark.both_lines
+@pytest.mark.with_salt
 def test_salts_function_reads_nothing_else_of_its_client() -> None:
     """``_reformat_low`` gets a stand-in for the client, which has ``functions`` only."""
     text = source(load("salt.runner:RunnerClient"))
@@ -146,6 +146,7 @@ def test_the_standard_librarys_parser_is_still_there() -> None:
     assert [str(kind) for kind, _ in tree]
 
 
+@pytest.mark.with_salt
 def test_every_private_attribute_has_a_row() -> None:
     """A new use of one needs a row, and so a test that names it when it is gone."""
     pytest.importorskip("salt")

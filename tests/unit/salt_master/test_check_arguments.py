@@ -11,6 +11,8 @@ pytest.importorskip("salt")
 from websocket_api.errors import MAX_FAULTS, MAX_NAME, ApiError
 from websocket_api.salt_master import commands
 
+pytestmark = pytest.mark.with_salt
+
 
 @pytest.mark.parametrize(
     ("arg", "kwarg"),

@@ -13,6 +13,8 @@ pytest.importorskip("salt")
 import salt.utils.yaml
 from websocket_api.salt_master import yaml_documents
 
+pytestmark = pytest.mark.with_salt
+
 SCALARS = [
     *("", "~", "null", "None", "yes", "No", "on", "true", "TRUE", "y", "0", "00", "08", "0644", "-010", "0o17", "0x1F"),
     *("0b11", "1_000", "1:30", "1.5", "1.", ".5", "1e3", "1.0e+3", "-.5", "+1", "6.02e23", "=", "<<x", "2026-01-02"),

@@ -52,6 +52,7 @@ def test_a_client_that_accepts_neither_type_is_refused(header: str) -> None:
     assert refused.value.status == 406
 
 
+@pytest.mark.with_salt
 @pytest.mark.parametrize(
     ("body", "header", "value"),
     [
@@ -83,6 +84,7 @@ async def test_a_body_is_parsed_by_its_type(body: bytes, header: str | None, val
     assert await content.read(body, header) == value
 
 
+@pytest.mark.with_salt
 @pytest.mark.parametrize(
     ("body", "header"),
     [

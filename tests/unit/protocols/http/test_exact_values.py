@@ -200,6 +200,7 @@ YAML_VALUES: dict[str, tuple[str, Any]] = {
 }
 
 
+@pytest.mark.with_salt
 @pytest.mark.parametrize("kind", ["application/x-yaml", "text/yaml"])
 @pytest.mark.parametrize(("text", "value"), YAML_VALUES.values(), ids=YAML_VALUES)
 def test_yaml_is_decoded_exactly_or_refused(text: str, value: Any, kind: str) -> None:
