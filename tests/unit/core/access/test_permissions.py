@@ -53,25 +53,120 @@ def test_may_run(auth_list: list[Any], fun: str, arg: Any, minion: str, allowed:
     assert Permissions(auth_list, TARGETS).may_run(fun, arg, minion) is allowed
 
 
+def on_web(*conditions: Any) -> list[Any]:
+    """Return an auth list with these conditions on the arguments of ``pkg.install``."""
+    return [{"web*": [{"pkg.install": list(conditions)}]}]
+
+
+@pytest.mark.parametrize(
+    ("auth_list", "arg", "allowed"),
+    [
+        (on_web({"args": ["apache"]}, {"args": ["nginx"]}), ["nginx"], True),
+        (on_web({"args": ["apache"]}, {"args": ["nginx"]}), ["bind"], False),
+        (on_web({"args": ["a", "b"]}, {"args": ["nginx"]}), ["nginx"], True),
+        (on_web({"kwargs": {"fromrepo": ".*"}}, {"args": ["nginx"]}), ["nginx"], True),
+        (on_web("nginx", {"args": ["nginx"]}), ["nginx"], True),  # what is no condition is left out
+        (on_web({"args": "nginx"}, {"args": ["nginx"]}), ["nginx"], True),
+        (on_web({"args": ["nginx"], "kwargs": {"name": "nginx"}}), ["nginx", KW], True),
+        (on_web({"args": ["nginx"], "kwargs": {"name": "nginx"}}), ["bind", KW], False),
+        (on_web({"args": ["nginx"], "kwargs": {"name": "bind"}}), ["nginx", KW], False),
+        (on_web({"args": [None], "kwargs": {"name": None}}), ["bind", KW], True),  # anything, but given
+        (on_web({"args": ["("]}), ["nginx"], False),  # not a regular expression
+    ],
+)
+def test_one_of_several_conditions_on_arguments_is_enough(auth_list: list[Any], arg: list[Any], allowed: bool) -> None:
+    """Within one condition all arguments must match."""
+    assert Permissions(auth_list, TARGETS).may_run("pkg.install", arg, "web1") is allowed
+
+
+@pytest.mark.parametrize(
+    ("auth_list", "fun", "minion", "somehow", "everywhere"),
+    [
+        ([".*"], "cmd.run", "web1", True, True),
+        (["test.*"], "test.ping", "web1", True, True),
+        (["test.*"], "cmd.run", "web1", False, False),
+        ([{"*": ["test.*"]}], "test.ping", "db", True, True),
+        ([{"web*": ["test.*"]}], "test.ping", "web1", True, False),
+        ([{"web*": ["test.*"]}], "test.ping", None, True, False),
+        ([{"web*": ["test.*"]}], "test.ping", "db", False, False),
+        ([{"web*": ["test.*"]}], "cmd.run", None, False, False),
+        ([{"web*": ["cmd.run", {"pkg.install": {"args": ["nginx"]}}]}], "pkg.install", "web1", True, False),
+        ([{"*": [{"pkg.install": {"args": ["nginx"]}}]}], "pkg.install", "db", True, False),
+        ([{"*": [{"pkg.install": {}, "pkg.remove": {}}, 7]}], "pkg.install", None, False, False),  # malformed
+        (["@runner", {"@runner": ["test.ping"]}], "test.ping", None, False, False),
+    ],
+)
+def test_may_run_somehow_and_everywhere(
+    auth_list: list[Any], fun: str, minion: str | None, somehow: bool, everywhere: bool
+) -> None:
+    """With some arguments on some minion, and without arguments on every possible minion."""
+    permissions = Permissions(auth_list, TARGETS)
+    assert permissions.may_run_somehow(fun, minion) is somehow
+    assert permissions.may_run_everywhere(fun, []) is everywhere
+
+
 @pytest.mark.parametrize(
     ("auth_list", "client", "fun", "allowed"),
     [
         (["@runner"], "runner", "jobs.list_jobs", True),
+        (["@runners"], "runner", "jobs.list_jobs", True),
         (["@runner"], "wheel", "key.list_all", False),
         (["@wheel"], "wheel", "key.list_all", True),
+        (["@wheels"], "wheel", "key.list_all", True),
+        (["@wheel"], "runner", "jobs.list_jobs", False),
         (["@jobs"], "runner", "jobs.lookup_jid", True),
         (["@jobs"], "runner", "manage.up", False),
         ([{"@runner": ["manage.*"]}], "runner", "manage.up", True),
+        ([{"@runners": ["manage.*"]}], "runner", "manage.up", True),
+        ([{"@runner": ["manage.*"]}], "runner", "jobs.list_jobs", False),
+        ([{"@runner": ["manage.*"]}], "wheel", "manage.up", False),
+        ([{"@wheel": ["key.*"]}], "wheel", "key.list_all", True),
+        ([{"@wheel": ["key.*"]}], "wheel", "config.values", False),
         ([{"@jobs": ["list_.*"]}], "runner", "jobs.list_jobs", True),
         ([{"@jobs": ["list_.*"]}], "runner", "jobs.lookup_jid", False),
+        ([{"@jobs": ["list_.*"]}], "runner", "manage.list_jobs", False),
+        ([{"@runner": ["list_.*"]}], "runner", "jobs.list_jobs", False),
+        ([{"manage": ["up"]}, {"@jobs": ["list_.*"]}], "runner", "jobs.list_jobs", True),
         ([".*"], "runner", "manage.up", False),
+        ([], "runner", "manage.up", False),
         (["@runner"], "runner", "nodot", False),
+        (["@runner"], "runner", "nodot.", False),
         (["@runner"], "runner", "a.b.c", False),
     ],
 )
 def test_may_call(auth_list: list[Any], client: str, fun: str, allowed: bool) -> None:
     """Runners and wheels need their own entries; ``.*`` alone is for minions."""
-    assert Permissions(auth_list, TARGETS).may_call(client, fun) is allowed
+    permissions = Permissions(auth_list, TARGETS)
+    assert permissions.may_call(client, fun) is allowed
+    assert permissions.may_call_somehow(client, fun) is allowed
+
+
+@pytest.mark.parametrize(
+    ("auth_list", "client", "fun", "given", "allowed"),
+    [
+        ([{"@runner": [{"state.orch": {"args": ["web.*"]}}]}], "runner", "state.orch", (["website"], {}), True),
+        ([{"@runner": [{"state.orch": {"args": ["web.*"]}}]}], "runner", "state.orch", (["db"], {}), False),
+        ([{"@state": [{"orch": {"kwargs": {"mods": "web"}}}]}], "runner", "state.orch", ([], {"mods": "web"}), True),
+        ([{"@state": [{"orch": {"kwargs": {"mods": "web"}}}]}], "runner", "state.orch", ([], {"mods": "db"}), False),
+        ([{"@state": [{"orch": {"kwargs": {"mods": "web"}}}]}], "runner", "state.orch", ([], None), False),
+        # The master reads a wheel's arguments from the wrong place.
+        ([{"@wheel": [{"key.accept": {"args": ["web1"]}}]}], "wheel", "key.accept", (["web1"], {}), False),
+        (
+            [{"@key": [{"accept": {"kwargs": {"match": "web1"}}}]}],
+            "wheel",
+            "key.accept",
+            ([], {"match": "web1"}),
+            False,
+        ),
+    ],
+)
+def test_arguments_of_a_call_are_checked(
+    auth_list: list[Any], client: str, fun: str, given: tuple[list[Any], Any], allowed: bool
+) -> None:
+    """A form offers the function all the same, because some arguments may be allowed."""
+    permissions = Permissions(auth_list, TARGETS)
+    assert permissions.may_call(client, fun, *given) is allowed
+    assert permissions.may_call_somehow(client, fun)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +176,9 @@ def test_may_call(auth_list: list[Any], client: str, fun: str, allowed: bool) ->
         (["@fire"], False, True),
         ([".*"], False, False),  # .* sees all events by visibility's own rule, and fires none
         ([".*", "@runner"], False, True),
+        ([".*", "@runners"], False, True),
+        ([".*", "@wheel"], False, False),
+        (["@runner"], False, False),
         ([{"@events": ["tag:myco/*"]}], True, False),
         ([{"@events": ["tag:other/*"]}], False, False),
         ([{"@events": ["myco/*"]}], False, False),

@@ -292,6 +292,70 @@ async def test_a_store_that_fails_keeps_sessions() -> None:
     assert (session.ended, house.sessions.all()) == (None, [session])
 
 
+async def test_one_session_does_not_keep_the_others_from_their_check(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is found out about it: each is checked, and the log says which check failed and why."""
+    house = House()
+    sessions = {}
+    for letter in "abcdef":
+        house.salt.give(letter * 64)
+        sessions[letter] = await house.sessions.by_token(letter * 64)
+        if letter != "a":
+            sessions[letter].hold()
+    house.time.pass_(UNUSED_SECONDS)
+    await house.sessions.recheck()
+    assert len(house.sessions.all()) == 6  # not unused for long enough
+    house.time.pass_(1)
+    ask, ends = house.salt.token, sessions["d"]
+
+    async def token(token: str) -> dict[str, Any] | None:
+        if token[0] in "bc":
+            raise ApiError("token_expired" if token[0] == "b" else "master_unavailable", "the store is away")
+        if token[0] == "d":
+            ends.ended = ApiError("unauthenticated", "a logout came first")
+        return await ask(token)
+
+    house.salt.token = token  # type: ignore[method-assign]
+    del house.salt.tokens["e" * 64]
+    house.salt.tokens["f" * 64]["perms"] = []
+    await house.sessions.recheck()
+    ended = {letter: one.ended.code for letter, one in sessions.items() if one.ended is not None}
+    assert ended == {"b": "token_expired", "d": "unauthenticated", "e": "unauthenticated", "f": "forbidden"}
+    assert ends not in house.ended
+    assert not house.sessions.has_session("a" * 64)
+    assert house.sessions.has_session("c" * 64)
+    assert caplog.messages == ["a token could not be checked: the store is away"]
+
+
+async def test_a_session_keeps_its_user_when_permissions_change() -> None:
+    """It still owns what it started."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.by_token(TOKEN)
+    house.salt.tokens[TOKEN] = {**house.salt.tokens[TOKEN], "perms": ["cmd.run"]}
+    await house.sessions.recheck()
+    assert (session.viewer.user, session.viewer.eauth) == ("ann", "pam")
+
+
+async def test_a_logout_without_a_reply_ends_the_session_at_once() -> None:
+    """The token of an ended session is refused, and the session has the reason."""
+    house = House()
+    house.salt.give()
+    session = await house.sessions.by_token(TOKEN)
+    await house.sessions.revoke(session)
+    assert house.ended == [session]
+    assert (session.ended and session.ended.code, house.sessions.all()) == ("unauthenticated", [])
+    assert await house.fault() == "unauthenticated"
+
+
+async def test_a_token_says_who_its_user_is() -> None:
+    """Only that of a session: nobody is known by another one."""
+    house = House()
+    house.salt.give()
+    await house.sessions.by_token(TOKEN)
+    assert house.sessions.user_of(TOKEN) == {"eauth": "pam", "username": "ann"}
+    assert house.sessions.user_of("b" * 64) == {}
+
+
 async def test_a_logout_ends_the_token_in_salt_and_what_rests_on_it() -> None:
     """The token is useless everywhere at once; what rests on the session ends after the reply."""
     house = House()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from websocket_api.core.access.target_sets import FORGET_SECONDS, RENEW_SECONDS, TargetSets
 from websocket_api.errors import ApiError
 
@@ -16,6 +17,7 @@ class Matcher:
     def __init__(self, **sets: list[str]) -> None:
         self.sets = sets
         self.asked: list[str] = []
+        self.code = "master_unavailable"
         self.gate: asyncio.Event | None = None
 
     async def __call__(self, expression: str) -> list[str]:
@@ -24,7 +26,7 @@ class Matcher:
         if self.gate is not None:
             await self.gate.wait()
         if found is None:
-            raise ApiError("master_unavailable", "the store fails")
+            raise ApiError(self.code, "the store fails")
         return list(found)
 
 
@@ -97,6 +99,32 @@ async def test_what_cannot_be_expanded_means_nobody() -> None:
     assert not targets.matches("web", "w1")
 
 
+async def test_a_store_that_fails_for_a_while_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The last set counts until the store answers again; an expression that became invalid matches nobody."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web"])
+    del match.sets["web"]
+    time.pass_(RENEW_SECONDS)
+    assert await targets.renew() is False
+    assert targets.matches("web", "w1")
+    assert caplog.messages == ["the target 'web' of an auth list could not be expanded: the store fails"]
+    match.code = "bad_message"
+    time.pass_(RENEW_SECONDS)
+    assert await targets.renew() is True
+    assert not targets.matches("web", "w1")
+
+
+async def test_a_change_of_any_set_is_reported() -> None:
+    """Also if the sets after it are unchanged."""
+    match, time = Matcher(web=["w1"], db=["d1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web", "db"])
+    match.sets["web"] = ["w2"]
+    time.pass_(RENEW_SECONDS)
+    assert await targets.renew() is True
+
+
 async def test_what_nobody_wants_is_forgotten() -> None:
     """An expression that no permissions hold any more is no longer expanded."""
     match, time = Matcher(web=["w1"], db=["d1"]), Time()
@@ -109,7 +137,7 @@ async def test_what_nobody_wants_is_forgotten() -> None:
     assert (targets.matches("web", "w1"), targets.matches("db", "d1")) == (False, True)
 
 
-async def test_a_fault_of_one_expression_leaves_the_others_true() -> None:
+async def test_a_fault_of_one_expression_leaves_the_others_true(caplog: pytest.LogCaptureFixture) -> None:
     """Salt's matching can fail in any way: that expression means nobody, the others are renewed."""
 
     async def match(expression: str) -> list[str]:
@@ -120,3 +148,4 @@ async def test_a_fault_of_one_expression_leaves_the_others_true() -> None:
     sets = TargetSets(match, Time())
     await sets.ensure(["bad", "good"])
     assert (sets.matches("bad", "a"), sets.matches("good", "a")) == (False, True)
+    assert caplog.messages == ["the target 'bad' of an auth list could not be expanded"]

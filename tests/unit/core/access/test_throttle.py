@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from websocket_api.core.access import throttle
-from websocket_api.core.access.throttle import LoginThrottle
+from websocket_api.core.access.throttle import LoginThrottle, Rate
 from websocket_api.errors import ApiError
 
 from tests.unit.core.support import Time
@@ -71,7 +71,7 @@ def test_memory_is_bounded_however_many_names_are_tried(monkeypatch: pytest.Monk
     assert len(guard._failures) <= 10
     for number in range(100):
         guard.failed(f"10.0.0.{number}", "x")
-    assert len(guard._failures) <= 10
+    assert len(guard._failures) == 10
 
 
 async def test_who_goes_on_guessing_holds_up_nobody_elsewhere() -> None:
@@ -89,3 +89,49 @@ async def test_who_goes_on_guessing_holds_up_nobody_elsewhere() -> None:
     refused_now.set()
     await asyncio.gather(*guesses)
     await asyncio.wait_for(log_in("1.1.1.1"), 10)
+
+
+def test_a_name_that_is_guessed_from_everywhere_is_slowed_down() -> None:
+    """By a tenth of a second for each failure over the limit, three seconds at most; its owner can still log in."""
+    time = Time()
+    guard = LoginThrottle(per_name=3, per_address=6, clock=time)
+    delays = []
+    for number in range(40):
+        delays.append(guard.delay("ann"))
+        guard.failed(f"10.0.0.{number}", "ann")
+    assert delays[:6] == pytest.approx([0, 0, 0, 0, 0.1, 0.2])
+    assert guard.delay("ann") == 3.0
+    assert guard.delay("bob") == 0
+    time.pass_(60)
+    assert guard.delay("ann") == 0
+
+
+def test_a_rate_counts_each_address_for_itself() -> None:
+    """The refusal names the limit and when to try again; a refused action is not counted."""
+    time = Time()
+    rate = Rate(2, time)
+    rate.acquire("1.1.1.1")
+    time.pass_(0.25)
+    rate.acquire("1.1.1.1")
+    for _ in range(3):
+        with pytest.raises(ApiError, match="more than 2 a second") as refused_now:
+            rate.acquire("1.1.1.1")
+    assert refused_now.value.code == "too_many"
+    assert refused_now.value.details == {"limit": "hooks", "retry_after": 0.75}
+    rate.acquire("2.2.2.2")
+    time.pass_(0.75)
+    rate.acquire("1.1.1.1")  # the first one is a second old
+    with pytest.raises(ApiError):
+        rate.acquire("1.1.1.1")
+
+
+def test_a_rate_keeps_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest address is dropped, and starts again."""
+    monkeypatch.setattr(throttle, "MAX_KEYS", 2)
+    rate = Rate(1, Time())
+    for address in ("1.1.1.1", "2.2.2.2", "3.3.3.3"):
+        rate.acquire(address)
+    for address in ("2.2.2.2", "3.3.3.3"):
+        with pytest.raises(ApiError):
+            rate.acquire(address)
+    rate.acquire("1.1.1.1")

@@ -24,7 +24,9 @@ VIEWERS: dict[str, tuple[Any, ...]] = {
     "jobs": ("@jobs",),
     "runner": ("@runner",),
     "manage": ({"@runner": ["manage.*"]},),
+    "orchestrate": ({"@runner": [{"state.orch": {"args": ["web", "prod"], "kwargs": {"test": "True"}}}]},),
     "wheel": ("@wheel",),
+    "keys": ({"@wheel": ["key.list_all"]},),
     "events": ("@events",),
     "some events": ({"@events": ["tag:myco/*"]},),
     "sender": ("event.send",),
@@ -93,6 +95,7 @@ def a_failed_state(tag: str) -> Callable[[World], None]:
 
 
 RUNNER = {"fun": "runner.manage.up", "user": "ann", "jid": JID}
+ORCHESTRATE = {**RUNNER, "fun": "runner.state.orch"}
 INSTALL = {"fun": "pkg.install", "arg": (KW,)}
 APACHE = {"fun": "pkg.install", "arg": ({**KW, "name": "apache"},)}
 SEES_JOBS = {"all", "jobs", "runner"}
@@ -123,10 +126,22 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "a bare jid": (masters_event(JID, minions=["web1", "db"]), {"all"}),
     "a runner": (masters_event(f"salt/run/{JID}/ret", **RUNNER), SEES_CALLS | {"manage"}),
     "another runner": (masters_event(f"salt/run/{JID}/ret", **{**RUNNER, "fun": "runner.x.y"}), SEES_CALLS),
+    "a runner with allowed arguments": (
+        masters_event(f"salt/run/{JID}/new", **ORCHESTRATE, fun_args=["web", "prod", {"test": True}]),
+        SEES_CALLS | {"orchestrate"},
+    ),
+    "a runner with other arguments": (
+        masters_event(f"salt/run/{JID}/new", **ORCHESTRATE, fun_args=["web", "lab", {"test": True}]),
+        SEES_CALLS,
+    ),
+    "a runner without its keywords": (
+        masters_event(f"salt/run/{JID}/new", **ORCHESTRATE, fun_args=["web", "prod"]),
+        SEES_CALLS,
+    ),
     "a runner that nobody knows": (masters_event("salt/run/no-jid/ret"), {"all"}),
     "a wheel": (masters_event(f"salt/wheel/{JID}/ret", fun="wheel.key.accept", user="ann"), SEES_CALLS | {"wheel"}),
-    "a key": (masters_event("salt/key", id="web1", act="accept"), {"wheel"}),
-    "an authentication": (masters_event("salt/auth", id="web1", act="pend"), {"wheel"}),
+    "a key": (masters_event("salt/key", id="web1", act="accept"), {"wheel", "keys"}),
+    "an authentication": (masters_event("salt/auth", id="web1", act="pend"), {"wheel", "keys"}),
     "a minion's start": (minions_event("salt/minion/web1/start", "web1"), {"all", "ping", "web"}),
     "a start on db": (minions_event("salt/minion/db/start", "db"), {"all", "ping"}),
     "who is present": (masters_event("salt/presence/present", present=["web1", "db"]), {"all", "ping", "web"}),
