@@ -34,6 +34,15 @@ test: test-javascript $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run 
 test-fast: test-javascript .venv/.made ## Run the unit and JavaScript tests only: no Salt master, under a minute
 	@$(PY) -m pytest tests/unit -n $(JOBS) $(ARGS)
 
+# TESTS="tests/unit tests/functional" takes minutes more. The engine's own processes are measured, too.
+.PHONY: coverage
+coverage: TESTS ?= tests/unit
+coverage: .venv/.made ## Show which branches of the engine the unit tests miss (TESTS=tests/unit)
+	@rm -f .coverage .coverage.*
+	@$(PY) -m coverage run -m pytest $(TESTS) -n $(JOBS) $(ARGS)
+	@$(PY) -m coverage combine -q
+	@$(PY) -m coverage report
+
 test-javascript: nodejs ## Run the tests of the console's modules, in Node.js
 	@echo "== JavaScript"
 	@node --test tests/javascript/
@@ -155,7 +164,7 @@ venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
 clean: ## Delete all that make has made here
-	rm -rf .venv node_modules .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is built again when its requirement files change, and only then.
