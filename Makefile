@@ -139,7 +139,7 @@ bench-console: .venv/.made chromium
 	@$(PY) -m tests.benchmarks.console $(filter --write --help,$(ARGS))
 
 .PHONY: docs-images
-docs-images: .venv/.made chromium ## Take the pictures of the console in docs/images/ anew
+docs-images: .venv/.made chromium ## Take the screenshots of the console in docs/images/
 	@IMAGES=1 $(PY) -m pytest tests/browser/test_console_looks.py
 
 .PHONY: goldens

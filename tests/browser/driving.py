@@ -1,4 +1,4 @@
-"""The console as a person uses it: by labels, names and words on the screen."""
+"""Use the console as a person does: by labels, names and words on the screen."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def type_login(page: Any, username: str, password: str, *, stay: bool = False) -
 
 
 def view(page: Any, name: str) -> None:
-    """Go to a view."""
+    """Open a view."""
     page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
 
 
-def run(page: Any, fun: str, target: str = "*", **typed: str) -> None:
+def run(page: Any, fun: str, target: str, *, confirm: bool = False, **typed: str) -> None:
     """Fill in the form of a command, as far as is needed, and send it.
 
-    :param typed: what is typed into the fields of the function's arguments
+    :param confirm: whether to confirm the question that the console asks first
+    :param typed: texts for the fields of the function's arguments
     """
     view(page, "Run")
     page.get_by_label("Target").fill(target)
@@ -46,10 +47,12 @@ def run(page: Any, fun: str, target: str = "*", **typed: str) -> None:
     for name, value in typed.items():
         page.get_by_label(name).fill(value)
     page.get_by_role("button", name="Run", exact=True).click()
+    if confirm:
+        page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
 
 
 def start(page: Any, stage: Stage, fun: str, tgt: str, *arg: Any, **fields: Any) -> str:
-    """Run something from elsewhere, go to its page, and return its jid."""
+    """Run a function with another client, open the job's page, and return its jid."""
     with stage.client() as client:
         jid: str = client.ask("cmd", fun=fun, tgt=tgt, arg=list(arg), **fields)["jid"]
     page.evaluate("jid => { location.hash = `#/jobs/${jid}`; }", jid)
@@ -58,10 +61,10 @@ def start(page: Any, stage: Stage, fun: str, tgt: str, *arg: Any, **fields: Any)
 
 
 def job(page: Any) -> Any:
-    """The job that is shown."""
+    """Return the job on the page."""
     return page.get_by_role("region", name="Job ")
 
 
 def row(page: Any, text: str) -> Any:
-    """A row of the view's table that holds a text."""
+    """Return the first row of the view's table that contains a text."""
     return page.get_by_role("row").filter(has_text=text).first

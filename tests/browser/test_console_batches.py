@@ -1,4 +1,4 @@
-"""The console's batches: made from the form, watched, looked into, stopped."""
+"""The console's batches: started from the form, watched, opened, canceled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def console(page: Any, stage: Stage) -> Any:
-    """The console of a server that has batches."""
+    """Open the console of a server that has batches."""
     with stage.client() as client:
         if "batch" not in client.ask("describe")["operations"]:
             pytest.skip("this server has no batches")
@@ -24,19 +24,19 @@ def console(page: Any, stage: Stage) -> Any:
 
 
 def begin(console: Any, fun: str, argument: str) -> None:
-    """Make a batch of both minions, one at a time."""
+    """Start a batch on both minions, one at a time."""
     view(console, "Run")
     console.get_by_label("Target").fill("browser-*")
     console.get_by_label("Function").fill(fun)
     console.get_by_role("button", name="As a batch").click()
-    console.get_by_label("At a time").fill("1")
+    console.get_by_label("Batch size").fill("1")
     console.get_by_label("(required)").fill(argument)
     console.get_by_role("button", name="Run", exact=True).click()
     expect(console.get_by_role("heading", name="Batch ")).to_be_visible()
 
 
-def test_a_batch_is_made_watched_and_looked_into(console: Any) -> None:
-    """One minion after the other; each request's result beside the table."""
+def test_a_batch_is_started_watched_and_opened(console: Any) -> None:
+    """It runs on one minion after the other, and each request's result is shown beside the table."""
     begin(console, "test.echo", "in turn")
     expect(console.locator(".facts")).to_contain_text("resolved")
     expect(console.get_by_text("2 of 2 done")).to_be_visible()
@@ -47,7 +47,7 @@ def test_a_batch_is_made_watched_and_looked_into(console: Any) -> None:
 
 
 def test_a_batch_is_canceled_from_its_page(console: Any) -> None:
-    """What runs is stopped, what waits is not sent."""
+    """Running requests are stopped, waiting ones are not sent."""
     begin(console, "test.sleep", "120")
     expect(console.get_by_role("row").filter(has_text="sent")).to_have_count(1)
     console.get_by_role("button", name="Cancel").click()

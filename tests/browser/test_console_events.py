@@ -1,4 +1,4 @@
-"""The console's events: a live stream that can be filtered, paused, looked into and copied from."""
+"""The console's events: a live stream that can be filtered, paused, opened and copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def console(page: Any) -> Any:
-    """The console's events."""
+    """Open the console's events."""
     log_in(page, path="#/events")
     expect(page.get_by_role("heading", name="Events")).to_be_visible()
     return page
@@ -25,7 +25,7 @@ def console(page: Any) -> Any:
 
 @pytest.fixture
 def client(stage: Stage) -> Iterator[Client]:
-    """Who fires events."""
+    """Return a client that fires events."""
     with stage.client() as client:
         yield client
 
@@ -36,7 +36,7 @@ def fire(client: Client, tag: str, *numbers: int) -> None:
 
 
 def test_events_appear_as_they_happen_and_can_be_filtered(console: Any, client: Client) -> None:
-    """By the beginning of the tag, or any other way that the protocol knows; what is left stays live."""
+    """By the beginning of the tag or any other match type; the filtered stream stays live."""
     fire(client, "look/a", 1)
     expect(row(console, "look/a/1")).to_be_visible()
     console.get_by_label("Filter by tag").fill("look/b")
@@ -45,32 +45,32 @@ def test_events_appear_as_they_happen_and_can_be_filtered(console: Any, client: 
     fire(client, "look/b", 3)
     expect(row(console, "look/b/3")).to_be_visible()
     expect(console.get_by_role("row").filter(has_text="look/a")).to_have_count(0)
-    console.get_by_label("How the tag is compared").select_option("fnmatch")
+    console.get_by_label("Match the tag by").select_option("fnmatch")
     console.get_by_label("Filter by tag").fill("*/4")
     fire(client, "look/a", 4)
     expect(row(console, "look/a/4")).to_be_visible()
     expect(console.get_by_role("row").filter(has_text="look/b")).to_have_count(0)
 
 
-def test_while_paused_nothing_moves_and_what_is_missed_is_counted(console: Any, client: Client) -> None:
-    """On resuming all of it is there, and how much it was is said."""
+def test_while_paused_nothing_moves_and_new_events_are_counted(console: Any, client: Client) -> None:
+    """After *Resume* they are shown, with their number."""
     console.get_by_label("Filter by tag").fill("pause/")
-    # At once: a filter that is applied a moment later ends the pause.
+    # Enter applies the filter at once; applied later, it would end the pause.
     console.get_by_label("Filter by tag").press("Enter")
     fire(client, "pause", 1)
     expect(row(console, "pause/1")).to_be_visible()
     console.get_by_role("button", name="Pause", exact=True).click()
     fire(client, "pause", 2, 3, 4)
-    expect(console.get_by_text("paused, 3 missed")).to_be_visible()
+    expect(console.get_by_text("paused, 3 new")).to_be_visible()
     expect(console.get_by_role("row").filter(has_text="pause/2")).to_have_count(0)
     console.get_by_role("button", name="Resume", exact=True).click()
-    expect(console.get_by_text("3 events came while paused")).to_be_visible()
+    expect(console.get_by_text("3 events arrived while paused")).to_be_visible()
     for number in range(1, 5):
         expect(row(console, f"pause/{number}")).to_be_visible()
 
 
 def test_an_event_is_expanded_and_copied(console: Any, client: Client) -> None:
-    """All its data, by mouse or keyboard; it stays open while others come."""
+    """All its data, by keyboard; it stays open while other events arrive."""
     console.context.grant_permissions(["clipboard-read", "clipboard-write"])
     fire(client, "expand", 1)
     row(console, "expand/1").get_by_role("button").press("Enter")
@@ -83,8 +83,8 @@ def test_an_event_is_expanded_and_copied(console: Any, client: Client) -> None:
     assert '"_via": "websocket_api"' in console.evaluate("navigator.clipboard.readText()")
 
 
-def test_who_comes_back_to_the_view_has_missed_nothing(console: Any, client: Client) -> None:
-    """What happened meanwhile is in its place: the subscription goes on from its position."""
+def test_a_user_who_returns_to_the_view_misses_nothing(console: Any, client: Client) -> None:
+    """The subscription resumes at its position."""
     console.get_by_label("Filter by tag").fill("away/")
     fire(client, "away", 1)
     expect(row(console, "away/1")).to_be_visible()
@@ -97,7 +97,7 @@ def test_who_comes_back_to_the_view_has_missed_nothing(console: Any, client: Cli
 
 
 def test_the_chart_counts_by_the_beginning_of_the_tags(console: Any, client: Client) -> None:
-    """A colour for each, named below with its count."""
+    """Each has a colour, and its name and count in the legend."""
     fire(client, "chart/one", 1, 2, 3)
     expect(console.locator(".legend li").filter(has_text="chart/one")).to_contain_text("3")
     expect(console.locator(".chart rect").first).to_be_attached()

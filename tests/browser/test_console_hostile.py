@@ -1,4 +1,4 @@
-"""What minions say is shown, never run, and never more of it at once than a page bears."""
+"""Data of minions is shown, never run, and limited in length."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ SCRIPT = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1</script><svg 
 MEGABYTES = 3_000_000
 ODD_TAG = "odd/<b onclick=ran()>/\u202ertl/\U0001f9c2/%00/\"';--"
 ODD_ID = "odd <i>&amp;'\"$(id)"
-STALL_SECONDS = 3.0  # for which a page may stand still: one is what people call frozen, the rest a loaded machine's
+STALL_SECONDS = 3.0  # for which a page may not respond: users notice one, the others are for a loaded machine
 
 
 @pytest.fixture
 def console(page: Any) -> Iterator[Any]:
-    """The console; nothing that was shown in it may have been run."""
+    """Open the console; check afterwards that no script of a minion ran."""
     yield log_in(page)
     assert page.evaluate("typeof window.ran") == "undefined"
 
 
 def show(console: Any, stage: Stage, fun: str, *arg: Any, minion: str = FIRST) -> Any:
-    """Run something on a minion, and show its return."""
+    """Run a function on a minion, and return the element with its return."""
     start(console, stage, fun, minion, *arg)
     expect(job(console)).to_contain_text("1 of 1 returned")
     return console.get_by_label(f"return of {minion}", exact=True)
 
 
 def test_html_and_scripts_are_text(console: Any, stage: Stage) -> None:
-    """In a return, in an argument, in the table of jobs."""
+    """They are shown in returns, arguments and the table of jobs."""
     expect(show(console, stage, "test.echo", SCRIPT)).to_have_text(SCRIPT)
     view(console, "Jobs")
     expect(row(console, "onerror")).to_be_visible()
 
 
 def test_keys_of_objects_are_text_too(console: Any, stage: Stage) -> None:
-    """And those that mean something to JavaScript are like any others."""
+    """Keys with a meaning in JavaScript are shown like others."""
     value = {SCRIPT: 1, "__proto__": {"ran": 1}, "constructor": "c", "toString": None, "": []}
     expect(show(console, stage, "test.arg", value)).to_contain_text('"__proto__": {')
 
 
-def test_megabytes_are_shown_by_their_beginning_and_the_page_stays_awake(console: Any, stage: Stage) -> None:
-    """More comes on demand; meanwhile the page never stands still for long."""
+def test_the_beginning_of_megabytes_is_shown_and_the_page_responds(console: Any, stage: Stage) -> None:
+    """More is shown on demand; the page never freezes."""
     console.evaluate(LONGEST_STALL)
     shown = show(console, stage, "cmd.run", f"head -c {MEGABYTES} /dev/zero | tr '\\0' x", minion=SECOND)
     expect(console.get_by_text("Only the beginning is shown")).to_be_visible()
@@ -65,7 +65,7 @@ def test_megabytes_are_shown_by_their_beginning_and_the_page_stays_awake(console
 
 
 def test_bytes_are_shown(console: Any, stage: Stage) -> None:
-    """As what the server makes of them."""
+    """They are shown as the server encodes them."""
     with MsgpackClient(stage.url) as client:
         client.login("demo")
         jid = client.ask("cmd", fun="test.echo", tgt=FIRST, arg=[b"\xff\x00\xfe"])["jid"]
@@ -75,7 +75,7 @@ def test_bytes_are_shown(console: Any, stage: Stage) -> None:
 
 
 def test_deep_nesting_is_cut(console: Any, stage: Stage) -> None:
-    """Where nobody reads on; the page lives."""
+    """Deeper values are replaced by a remark, and the page responds."""
     nested: Any = "bottom"
     for _ in range(90):
         nested = [nested]
@@ -83,7 +83,7 @@ def test_deep_nesting_is_cut(console: Any, stage: Stage) -> None:
 
 
 def test_large_whole_numbers_are_shown_as_they_are(console: Any, stage: Stage) -> None:
-    """Not as the nearest that JavaScript has; also where a state counts itself by one."""
+    """They are not rounded, also where a state has one as its number."""
     expect(show(console, stage, "test.arg", 2**63 + 1)).to_contain_text(str(2**63 + 1))
     value = {"test_|-a_|-a_|-nop": {"result": True, "__run_num__": 2**70, "comment": [2**70], "__id__": {"<b>": 1}}}
     start(console, stage, "test.arg", FIRST, value)
@@ -91,7 +91,7 @@ def test_large_whole_numbers_are_shown_as_they_are(console: Any, stage: Stage) -
 
 
 def test_a_minion_cannot_announce_a_job(console: Any, stage: Stage) -> None:
-    """Its own event with such a tag is an event; the table of jobs shows what the master announces."""
+    """A minion's event with such a tag is only an event; the table shows jobs that the master announced."""
     view(console, "Jobs")
     forged = {"fun": "forged.fun", "tgt": "*", "user": "root", "minions": [FIRST]}
     with stage.client() as client:
@@ -103,8 +103,8 @@ def test_a_minion_cannot_announce_a_job(console: Any, stage: Stage) -> None:
     expect(row(console, "9" * 20)).to_be_visible()
 
 
-def test_odd_tags_are_shown_and_looked_into(console: Any, stage: Stage) -> None:
-    """As they are."""
+def test_odd_tags_are_shown_and_opened(console: Any, stage: Stage) -> None:
+    """They are shown as they are, with hidden characters escaped."""
     view(console, "Events")
     with stage.client() as client:
         client.ask("event", tag=ODD_TAG, body={SCRIPT: [SCRIPT, None, -0.5, 10**15]})
@@ -115,7 +115,7 @@ def test_odd_tags_are_shown_and_looked_into(console: Any, stage: Stage) -> None:
 
 
 def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: Stage) -> None:
-    """A pending key with a name like a script, beside one that a pattern would take with it."""
+    """A key with a name like a pattern is accepted, and no other key that the pattern matches."""
     pki = Path(stage.master.config["pki_dir"])
     names = [ODD_ID, "odd*", "oddly"]
     for name in names:
@@ -123,7 +123,7 @@ def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: 
     with stage.client() as client:
         client.ask("wheel", method="key.reject_dict", kwargs={"match": {"minions_pre": ["oddly"]}}, mode="sync")
     try:
-        waiting = console.get_by_role("region", name="Keys that wait")
+        waiting = console.get_by_role("region", name="Pending keys")
         expect(waiting).to_contain_text("2 keys wait")
         with stage.client() as client:
             found = client.ask("wheel", method="key.finger", kwargs={"match": "odd*"}, mode="sync")
@@ -145,7 +145,7 @@ def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: 
 
 
 def test_a_thousand_events_a_second_do_not_freeze_the_page(console: Any, stage: Stage) -> None:
-    """It goes on drawing, and answers clicks, while they come."""
+    """It draws and responds to clicks while they arrive."""
     view(console, "Events")
     console.evaluate(LONGEST_STALL)
     pull = Path(stage.master.config["sock_dir"]) / "master_event_pull.ipc"
@@ -169,11 +169,13 @@ ANYWHERE = r"""() => {
     }
     return found;
 }"""
-"""Every text and attribute of the page that holds a hidden character."""
+"""Return every text and attribute of the page that contains a hidden character."""
 
 
-def test_hidden_characters_are_shown_wherever_text_of_a_minion_stands(pages: Callable[..., Any], stage: Stage) -> None:
-    """Returns, arguments, states, keys, tags, tooltips, names for screen readers, faults; and in the clipboard."""
+def test_hidden_characters_are_escaped_wherever_text_of_a_minion_is_shown(
+    pages: Callable[..., Any], stage: Stage
+) -> None:
+    """In returns, arguments, states, keys, tags, tooltips, names for screen readers, errors and the clipboard."""
     page = log_in(pages(permissions=["clipboard-read", "clipboard-write"]))
     state = {f"test_|-{HIDDEN}_|-{HIDDEN}_|-nop": {"result": False, "comment": HIDDEN, "changes": {HIDDEN: HIDDEN}}}
     for value in (HIDDEN, {HIDDEN: [HIDDEN]}, state):

@@ -1,14 +1,15 @@
-"""The console's jobs: run something, see it go on, see what came of it, stop it."""
+"""The console's jobs: run a function, watch its progress and returns, cancel it."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
-from tests.browser.driving import job, log_in, row, start, view
+from tests.browser.driving import job, log_in, row, run, start, view
 from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage
 
@@ -17,12 +18,12 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def console(page: Any) -> Any:
-    """The console of the user who may do everything."""
+    """Open the console as a user with all permissions."""
     return log_in(page)
 
 
-def test_a_command_is_made_from_its_signature_and_both_returns_come_in(console: Any) -> None:
-    """The target's preview, the completion, a field for each argument, and the answer below the form."""
+def test_a_command_has_a_field_for_each_argument_and_shows_both_returns(console: Any) -> None:
+    """With a preview of the target, completion, and the returns below the form."""
     view(console, "Run")
     console.get_by_label("Target").fill("browser-*")
     expect(console.get_by_text("matches 2 minions")).to_contain_text(f"{FIRST}, {SECOND}")
@@ -43,8 +44,8 @@ def test_a_command_is_made_from_its_signature_and_both_returns_come_in(console: 
     expect(row(console, SECOND)).to_contain_text("test.echo")
 
 
-def test_only_what_is_to_be_seen_is_sent(console: Any) -> None:
-    """Not the fields of a function that stood there before; what does not fit the present one stays, and is said."""
+def test_only_visible_arguments_are_sent(console: Any) -> None:
+    """Fields of another function are not sent; text that does not fit the function stays, with a remark."""
     view(console, "Run")
     function, target = console.get_by_label("Function"), console.get_by_label("Target")
     target.fill(FIRST)
@@ -60,17 +61,17 @@ def test_only_what_is_to_be_seen_is_sent(console: Any) -> None:
     console.get_by_role("button", name="Run", exact=True).click()
     expect(returned).to_contain_text('"20261125221427006867"')
     function.fill("test.version")
-    expect(console.get_by_text("test.version takes none of these")).to_be_visible()
+    expect(console.get_by_text("test.version accepts no such arguments")).to_be_visible()
     expect(console.get_by_label("arguments, one a line").first).to_have_value("20261125221427006867")
 
 
-def test_jobs_that_nobody_asked_for_by_name_are_shown_on_demand(console: Any, stage: Stage) -> None:
-    """What Salt, the engine and this page run to know about others, such as completion."""
+def test_helper_jobs_are_shown_on_demand(console: Any, stage: Stage) -> None:
+    """Jobs that Salt, the engine and this page run by themselves, such as completion."""
     with stage.client() as client:
         client.ask("cmd", fun="saltutil.running", tgt=FIRST, mode="sync")
-        client.ask("cmd", fun="test.arg", tgt=FIRST, arg=["asked for"], mode="sync")
+        client.ask("cmd", fun="test.arg", tgt=FIRST, arg=["requested"], mode="sync")
     view(console, "Jobs")
-    expect(row(console, "asked for")).to_be_visible()
+    expect(row(console, "requested")).to_be_visible()
     expect(console.get_by_role("row").filter(has_text="saltutil.running")).to_have_count(0)
     console.get_by_label("Helper jobs").check()
     expect(row(console, "saltutil.running")).to_be_visible()
@@ -78,8 +79,8 @@ def test_jobs_that_nobody_asked_for_by_name_are_shown_on_demand(console: Any, st
     expect(row(console, FIRST)).to_contain_text("test.arg")
 
 
-def test_a_runner_and_its_return(console: Any) -> None:
-    """On the master, from the list of its functions."""
+def test_a_runner_is_run_on_the_master(console: Any) -> None:
+    """And its return is shown."""
     view(console, "Run")
     console.get_by_role("button", name="Runner").click()
     console.get_by_label("Function").fill("test.arg")
@@ -91,7 +92,7 @@ def test_a_runner_and_its_return(console: Any) -> None:
 
 
 def test_the_bar_of_a_slow_job_moves_while_it_runs(console: Any, stage: Stage) -> None:
-    """Step by step; its states are there when it has ended."""
+    """It moves with each state; the states are shown when the job has ended."""
     start(console, stage, "state.apply", FIRST, "steps.four", progress=True)
     seen: set[int] = set()
     bar = job(console).get_by_role("progressbar", name="Progress of job")
@@ -107,7 +108,7 @@ def test_the_bar_of_a_slow_job_moves_while_it_runs(console: Any, stage: Stage) -
 
 
 def test_failed_and_changed_states_come_first(console: Any, stage: Stage) -> None:
-    """Whatever the order in which they ran; the failed one is unfolded."""
+    """In any order of their runs; the failed one is unfolded."""
     start(console, stage, "state.apply", "browser-*", "mixed")
     states = job(console).locator("details.part", has_text=FIRST).locator("details.one-state")
     expect(states).to_have_count(3)
@@ -116,8 +117,70 @@ def test_failed_and_changed_states_come_first(console: Any, stage: Stage) -> Non
     expect(job(console)).to_contain_text("2 failed")
 
 
-def test_a_running_job_is_canceled_from_its_page(console: Any, stage: Stage) -> None:
-    """Its minions are shown as canceled, and the button is gone."""
+def test_a_state_that_a_requisite_blocked_comes_after_its_cause(console: Any, stage: Stage) -> None:
+    """It is shown as not run, folded, and the counts add up."""
+    start(console, stage, "state.apply", FIRST, "requisite")
+    states = job(console).locator("details.one-state")
+    expect(states.locator("strong")).to_have_text(["the cause", "blocked by it"])
+    expect(states.nth(1)).to_contain_text("not run: a requisite failed")
+    assert [states.nth(at).evaluate("one => one.open") for at in (0, 1)] == [True, False]
+    expect(job(console)).to_contain_text("2 states: 1 failed, 1 not run")
+
+
+def test_missing_minions_do_not_count_as_returned(console: Any, stage: Stage) -> None:
+    """On the job's page and in the table of jobs."""
+    start(console, stage, "test.arg", [FIRST, "no-such-minion"], "one is missing", tgt_type="list")
+    expect(job(console)).to_contain_text("1 of 2 returned · 1 missing")
+    view(console, "Jobs")
+    expect(row(console, "one is missing")).to_contain_text("1 of 2 returned · 1 missing")
+
+
+def test_nothing_is_prefilled(console: Any) -> None:
+    """A click on Run in an empty form starts no job."""
+    view(console, "Run")
+    for label in ("Target", "Function"):
+        expect(console.get_by_label(label)).to_have_value("")
+    console.get_by_role("button", name="Run", exact=True).click()
+    expect(console.get_by_label("Target")).to_be_focused()
+    expect(job(console)).to_have_count(0)
+
+
+def test_a_run_on_all_minions_is_confirmed_with_their_names(console: Any) -> None:
+    """The dialog opens on the button that goes back; only the other one starts the job."""
+    run(console, "test.ping", "*")
+    dialog = console.get_by_role("dialog", name="Run on 2 minions?")
+    for minion in (FIRST, SECOND):
+        expect(dialog).to_contain_text(minion)
+    expect(dialog.get_by_role("button", name="No, go back")).to_be_focused()
+    console.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(job(console)).to_have_count(0)
+    console.get_by_role("button", name="Run", exact=True).click()
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(job(console)).to_contain_text("2 of 2 returned")
+
+
+def test_states_are_tested_without_a_question_and_applied_with_one(console: Any) -> None:
+    """*Test run* adds test=True; an option that the console adds for progress is not shown."""
+    view(console, "Run")
+    console.get_by_label("Target").fill(FIRST)
+    console.get_by_label("Function").fill("state.apply")
+    console.get_by_label("mods").fill("mixed")
+    console.get_by_role("button", name="Test run").click()
+    expect(job(console)).to_contain_text("1 of 1 returned")
+    expect(job(console)).to_contain_text("test=true")
+    expect(job(console)).to_contain_text("1 would change")
+    console.get_by_role("button", name="Run", exact=True).click()
+    console.get_by_role("dialog", name="Run on 1 minion?").get_by_role("button", name="Run", exact=True).click()
+    expect(job(console)).to_contain_text("1 changed")
+    expect(job(console)).not_to_contain_text("state_events")
+    view(console, "Jobs")
+    expect(row(console, "state.apply")).to_contain_text("mods=mixed")
+    expect(row(console, "state.apply")).not_to_contain_text("state_events")
+
+
+def test_a_double_click_on_cancel_sends_one_term_signal(console: Any, stage: Stage) -> None:
+    """The minions are shown as canceled, none counts as returned, and the button is gone."""
     with stage.client() as client:
         jid = client.ask("cmd", fun="test.sleep", tgt="*", arg=[120])["jid"]
         view(console, "Jobs")
@@ -125,12 +188,48 @@ def test_a_running_job_is_canceled_from_its_page(console: Any, stage: Stage) -> 
         expect(row(console, "test.sleep")).to_contain_text("0 of 2 returned")
         row(console, "test.sleep").get_by_role("link").click()
         wait_until(lambda: _all_run(client, jid), "the job on both minions")
-        console.get_by_role("button", name="Cancel").click()
+        console.get_by_role("button", name="Cancel").dblclick()
         expect(job(console).locator(".facts")).to_contain_text("canceled")
+        expect(job(console)).to_contain_text("0 of 2 returned · 2 canceled")
         expect(console.get_by_role("button", name="Cancel")).to_have_count(0)
         assert client.ask("get_job", jid=jid)["state"] == "canceled"
+        jobs = client.ask("list_jobs", limit=50)
+    assert [one["fun"] for one in jobs if one["arg"] == [jid]].count("saltutil.term_job") == 1
+    assert not [one for one in jobs if one["fun"] == "saltutil.kill_job"]
 
 
-def _all_run(client: Any, jid: str) -> bool:
-    answer = client.ask("cmd", fun="saltutil.find_job", tgt="*", arg=[jid], mode="sync")["minions"]
+def test_a_job_that_ignores_cancel_can_be_killed_after_a_question(page: Any, stage: Stage) -> None:
+    """*Kill* is another button, elsewhere, and appears only some seconds after *Cancel*."""
+    signals: list[str] = []
+
+    def drop_term(wire: Any) -> None:
+        server = wire.connect_to_server()
+
+        def to_server(text: str) -> None:
+            message = json.loads(text)
+            if message["type"] == "cancel":
+                signals.append(message["signal"])
+            if message.get("signal") == "term":
+                result = {"jid": message["jid"], "minions": [FIRST]}
+                wire.send(json.dumps({"id": message["id"], "type": "result", "result": result}))
+            else:
+                server.send(text)
+
+        wire.on_message(to_server)
+
+    page.route_web_socket("**/ws", drop_term)
+    log_in(page)
+    jid = start(page, stage, "test.sleep", FIRST, 120)
+    with stage.client() as client:
+        wait_until(lambda: _all_run(client, jid, FIRST), "the job")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Kill")).to_have_count(0)
+    page.get_by_role("button", name="Kill …").click()
+    page.get_by_role("dialog", name="Kill the job?").get_by_role("button", name="Kill", exact=True).click()
+    expect(job(page)).to_contain_text("0 of 1 returned · 1 canceled")
+    assert signals == ["term", "kill"]
+
+
+def _all_run(client: Any, jid: str, target: str = "*") -> bool:
+    answer = client.ask("cmd", fun="saltutil.find_job", tgt=target, arg=[jid], mode="sync")["minions"]
     return all(part["return"] for part in answer.values())

@@ -1,6 +1,6 @@
-"""How the console looks: every view without a serious fault of accessibility, on a phone too, and its pictures in docs.
+"""The console's accessibility and layout, on a desktop and on a phone, and its screenshots in the documents.
 
-The pictures in docs/images/ are written anew only when IMAGES is set in the environment (`make docs-images`).
+The screenshots in docs/images/ are written only if IMAGES is set in the environment (`make docs-images`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tests.integration.staging import Stage
 pytestmark = pytest.mark.slow
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-GRAVE = ("serious", "critical")
+SERIOUS = ("serious", "critical")
 DESKTOP = {"width": 1200, "height": 680}
 PHONE = {"width": 390, "height": 780}
-# Where the tests' minions run is a grain of theirs, and nobody else's business: minions that were installed run in /.
+# A grain of the tests' minions holds the directory of these tests; installed minions run in /.
 HIDE = """(path) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, "/");
@@ -32,27 +32,27 @@ HIDE = """(path) => {
 VIEWS = ("Fleet", "Jobs", "Run", "Events", "Batches", "Connection")
 
 
-def grave_faults(page: Any) -> list[str]:
-    """What axe-core calls serious or critical, with where it is."""
+def serious_violations(page: Any) -> list[str]:
+    """Return the violations that axe-core calls serious or critical, with their elements."""
     violations = Axe().run(page).response["violations"]
     return [
         f"{found['id']}: {node['html'][:200]}"
         for found in violations
-        if found["impact"] in GRAVE
+        if found["impact"] in SERIOUS
         for node in found["nodes"]
     ]
 
 
-def picture(page: Any, name: str) -> None:
-    """Write a picture for the documents, if it is asked for."""
+def screenshot(page: Any, name: str) -> None:
+    """Write a screenshot for the documents, if IMAGES is set."""
     if os.environ.get("IMAGES"):
-        page.wait_for_timeout(700)  # bars and columns have come to rest
+        page.wait_for_timeout(700)  # until bars and columns have stopped moving
         page.evaluate(HIDE, os.getcwd())
         page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
 
 
 def open_views(page: Any) -> Iterator[str]:
-    """Go through the views that this server has."""
+    """Open each view of this server, and yield its name."""
     for name in VIEWS:
         if page.get_by_role("navigation").get_by_role("link", name=name, exact=True).count():
             view(page, name)
@@ -61,7 +61,7 @@ def open_views(page: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def history(stage: Stage) -> str:
-    """Some jobs that were run, as on any master; returns the one with states that failed and changed."""
+    """Run some jobs; return the jid of the one with failed and changed states."""
     with stage.client() as client:
         client.ask("cmd", fun="test.version", tgt="*", mode="sync")
         client.ask("cmd", fun="disk.usage", tgt=FIRST, mode="sync")
@@ -74,50 +74,53 @@ def history(stage: Stage) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_view_has_a_serious_fault(pages: Callable[..., Any], history: str, stage: Stage, scheme: str) -> None:
-    """By axe-core, in light and dark: contrast, names, roles, order."""
+def test_no_view_has_a_serious_violation(pages: Callable[..., Any], history: str, stage: Stage, scheme: str) -> None:
+    """Of contrast, names, roles and order, by axe-core, in light and dark."""
     page = pages(color_scheme=scheme, viewport=DESKTOP)
     page.goto("/console/")
     expect(page.get_by_label("User name")).to_be_visible()
-    assert grave_faults(page) == []
+    assert serious_violations(page) == []
     log_in(page)
     expect(row(page, FIRST)).to_be_visible()
     for name in open_views(page):
         page.wait_for_timeout(300)
-        assert grave_faults(page) == [], name
+        assert serious_violations(page) == [], name
         if scheme == "light":
-            picture(page, f"console-{name.lower()}")
+            screenshot(page, f"console-{name.lower()}")
     page.goto(f"/console/#/jobs/{history}")
     expect(job(page)).to_contain_text("2 of 2 returned")
-    assert grave_faults(page) == []
-    picture(page, f"console-job-{scheme}")
+    assert serious_violations(page) == []
+    screenshot(page, f"console-job-{scheme}")
 
 
-def test_no_detail_has_a_serious_fault(pages: Callable[..., Any], stage: Stage) -> None:
-    """A minion, an event, a running command and its answer."""
+def test_no_details_have_a_serious_violation(pages: Callable[..., Any], stage: Stage) -> None:
+    """A minion, an event, a question, a running command and its returns."""
     page = log_in(pages(viewport=DESKTOP))
     row(page, SECOND).get_by_role("link", name=SECOND).click()
     expect(page.get_by_role("complementary", name=SECOND)).to_contain_text('"os"')
-    assert grave_faults(page) == []
-    picture(page, "console-minion")
+    assert serious_violations(page) == []
+    screenshot(page, "console-minion")
     run(page, "test.sleep", "*", length="20")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert serious_violations(page) == []
+    page.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
     expect(job(page)).to_contain_text("0 of 2 returned")
-    assert grave_faults(page) == []
-    picture(page, "console-run-answer")
+    assert serious_violations(page) == []
+    screenshot(page, "console-run-answer")
     start(page, stage, "state.apply", "*", "steps.four", progress=True)
     bar = job(page).get_by_role("progressbar", name="Progress of job")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
-    assert grave_faults(page) == []
-    picture(page, "console-job-running")
+    assert serious_violations(page) == []
+    screenshot(page, "console-job-running")
     view(page, "Events")
     row(page, "/ret/").get_by_role("button").click()
     expect(page.get_by_role("complementary", name="Event")).to_be_visible()
-    assert grave_faults(page) == []
-    picture(page, "console-event")
+    assert serious_violations(page) == []
+    screenshot(page, "console-event")
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(pages: Callable[..., Any], history: str, stage: Stage) -> None:
-    """In any view, and no view has a serious fault there."""
+    """In any view."""
     page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True))
     for name in [*open_views(page), None]:
         if name is None:
@@ -125,12 +128,12 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(pages: Callable[..., Any], 
             expect(job(page)).to_contain_text("2 of 2 returned")
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, name
-    assert grave_faults(page) == []
-    picture(page, "console-phone")
+    assert serious_violations(page) == []
+    screenshot(page, "console-phone")
 
 
-def test_all_can_be_done_by_keyboard(page: Any) -> None:
-    """From the login to a minion: what has the focus is what Tab comes to, in the order of the page."""
+def test_the_console_can_be_used_by_keyboard(page: Any) -> None:
+    """From the login to a minion, Tab moves the focus in the order of the page."""
     page.goto("/console/")
     expect(page.get_by_label("User name")).to_be_focused()
     for keys in ("demo", "Tab", "demo", "Enter"):
@@ -152,17 +155,46 @@ def test_all_can_be_done_by_keyboard(page: Any) -> None:
     expect(page.get_by_role("link", name=FIRST)).to_be_focused()
 
 
-def test_on_a_phone_what_is_looked_into_lies_over_the_table(pages: Callable[..., Any], history: str) -> None:
-    """Over all of it, and it is there as before when that is closed."""
+def test_on_a_phone_details_cover_the_table(pages: Callable[..., Any], history: str) -> None:
+    """When they are closed, the table is as before."""
     page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True))
     row(page, FIRST).get_by_role("link", name=FIRST).tap()
     side = page.get_by_role("complementary", name=FIRST)
     expect(side).to_contain_text('"os"')
     assert side.bounding_box()["height"] > 0.8 * PHONE["height"]
-    assert grave_faults(page) == []
+    assert serious_violations(page) == []
     side.get_by_role("button", name="Close").tap()
     expect(row(page, SECOND)).to_be_visible()
     for name in open_views(page):
         shown = page.get_by_role("navigation").get_by_role("link", name=name, exact=True).bounding_box()
         assert shown["x"] >= 0, name
         assert shown["x"] + shown["width"] <= PHONE["width"], name
+
+
+def test_the_choice_of_grains_lies_over_the_table(page: Any) -> None:
+    """The sticky header of the table does not cover its field."""
+    log_in(page)
+    expect(row(page, FIRST)).to_be_visible()
+    page.get_by_text("Grains", exact=True).click()
+    field = page.get_by_label("Grains to show as columns")
+    box = field.bounding_box()
+    script = "([x, y]) => document.elementFromPoint(x, y)?.tagName"
+    for part in (0.1, 0.5, 0.9):
+        point = [box["x"] + box["width"] / 2, box["y"] + part * box["height"]]
+        assert page.evaluate(script, point) == "INPUT", point
+    field.fill("kernel")
+    field.press("Enter")
+    expect(page.get_by_role("columnheader", name="kernel")).to_be_visible()
+
+
+def test_on_a_phone_tags_keep_the_end_that_distinguishes_them(pages: Callable[..., Any], stage: Stage) -> None:
+    """Tags of returns begin alike; the minion at their end is in view."""
+    page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True), path="#/events")
+    with stage.client() as client:
+        client.ask("cmd", fun="test.ping", tgt="*", mode="sync")
+    for minion in (FIRST, SECOND):
+        end = row(page, f"/ret/{minion}").locator(".tag-end")
+        expect(end).to_have_text(f"/ret/{minion}")
+        assert end.evaluate("one => one.scrollWidth <= one.clientWidth"), minion
+        box = end.bounding_box()
+        assert box["x"] + box["width"] <= PHONE["width"], minion

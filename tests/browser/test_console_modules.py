@@ -1,4 +1,4 @@
-"""What a module of the console does that depends on the browser; tests/javascript has the rest."""
+"""Modules of the console that depend on the browser; tests/javascript tests the others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_whole_numbers_stay_exact(chromium: Any, stage: Any) -> None:
-    """Numbers that JavaScript would round, too; a text stays a text."""
+    """Also numbers that JavaScript would round; a text stays a text."""
     text = '{"a":12345678901234567891,"b":[-9007199254740993, 1.5, 7],"jid":"20261125221427006867"}'
     with chromium.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
         page = context.new_page()
         page.goto("/console/")
         expect(page.get_by_label("User name")).to_be_visible()
-        script = "async (text) => (await import('/console/lib/wire.js')).decoded(text)"
+        script = "async (text) => (await import('/console/client/wire.js')).decode(text)"
         shown = page.evaluate(script, text)
     assert shown["b"][1:] == [1.5, 7]
     assert shown["jid"] == "20261125221427006867"

@@ -1,4 +1,4 @@
-"""The console when things break: the engine, the connection, the login. Work is not lost."""
+"""The console after the engine, the connection or the login ends. Work is not lost."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
 
-BACK_SECONDS = 30.0  # until a killed engine must be there again
+BACK_SECONDS = 30.0  # until a killed engine must serve again
 
 
 def token_of(page: Any) -> list[str]:
-    """Return a list to which each token is added that the page gets from now on."""
+    """Return a list that gets each token that the page receives from now on."""
     tokens: list[str] = []
 
     def look(payload: Any) -> None:
@@ -33,8 +33,8 @@ def token_of(page: Any) -> list[str]:
     return tokens
 
 
-def test_a_killed_engine_is_told_and_the_page_recovers_in_its_place(page: Any, stage: Stage) -> None:
-    """The view, the filter and what was seen stay; the jobs are there again, and new events come."""
+def test_the_page_recovers_from_a_killed_engine(page: Any, stage: Stage) -> None:
+    """The view, the filter and the events stay, and new events arrive."""
     log_in(page, path="#/events")
     page.get_by_label("Filter by tag").fill("kill/")
     page.get_by_label("Filter by tag").press("Enter")
@@ -46,8 +46,8 @@ def test_a_killed_engine_is_told_and_the_page_recovers_in_its_place(page: Any, s
     expect(row(page, "kill/before")).to_be_visible()
     stage.comes_back(BACK_SECONDS)
     expect(page.locator(".wire.open")).to_be_visible()
-    # Positions of the engine that died mean nothing to the new one: that something may be missing is said.
-    expect(page.get_by_text("(epoch)")).to_be_visible()
+    # A new engine cannot resume from positions of the old one, so a gap is shown.
+    expect(page.get_by_text("the engine was restarted")).to_be_visible()
     with stage.client() as client:
         client.ask("event", tag="kill/after", body={})
     expect(row(page, "kill/after")).to_be_visible()
@@ -58,8 +58,8 @@ def test_a_killed_engine_is_told_and_the_page_recovers_in_its_place(page: Any, s
     expect(page.locator(".notes")).to_contain_text("connected again")
 
 
-def test_after_a_lost_connection_the_events_are_resumed_without_a_hole(page: Any, stage: Stage) -> None:
-    """What happened while the page was away is sent after it, in order, and that nothing is missing is said."""
+def test_after_a_lost_connection_events_resume_without_a_gap(page: Any, stage: Stage) -> None:
+    """Events of the meantime are sent in order, and the log says that none is missing."""
     wires: list[Any] = []
     page.route_web_socket("**/ws", lambda wire: wires.append((wire, wire.connect_to_server())))
     log_in(page, path="#/events")
@@ -76,11 +76,11 @@ def test_after_a_lost_connection_the_events_are_resumed_without_a_hole(page: Any
     for number in (1, 2, 3):
         expect(row(page, f"resume/{number}")).to_be_visible()
     view(page, "Connection")
-    expect(page.locator(".notes")).to_contain_text("resumed: nothing is missing")
+    expect(page.locator(".notes")).to_contain_text("resumed: no event is missing")
 
 
-def test_a_login_that_ends_in_the_middle_of_work_costs_nothing_of_it(page: Any, stage: Stage) -> None:
-    """The login is asked for over the page; behind it the form and the answer stay, and go on after it."""
+def test_a_login_that_ends_loses_no_work(page: Any, stage: Stage) -> None:
+    """The login form covers the page; the form and the returns behind it stay."""
     tokens = token_of(page)
     log_in(page)
     run(page, "test.echo", FIRST, **{"text (required)": "not lost"})
@@ -98,15 +98,15 @@ def test_a_login_that_ends_in_the_middle_of_work_costs_nothing_of_it(page: Any, 
     expect(page.get_by_label(f"return of {FIRST}", exact=True)).to_have_text("and on")
 
 
-def test_a_wrong_password_in_the_middle_of_work_is_told(page: Any, stage: Stage) -> None:
-    """Over the page, as at the first login; the right one then goes on where it was."""
+def test_a_wrong_password_in_the_middle_of_work_is_refused(page: Any, stage: Stage) -> None:
+    """As at the first login; with the right one, the page continues."""
     tokens = token_of(page)
     log_in(page, path="#/jobs")
     with contextlib.suppress(Closed), Client(stage.url) as client:
         client.ask("logout", token=tokens[-1])
     expect(page.get_by_role("dialog", name="Log in again")).to_be_visible()
     type_login(page, "demo", "wrong")
-    expect(page.get_by_role("alert")).to_contain_text("unauthenticated")
+    expect(page.get_by_role("alert")).to_contain_text("Check the user name, the password and the backend.")
     expect(page.get_by_label("User name")).to_have_value("demo")
     page.get_by_label("Password").fill("demo")
     page.get_by_role("button", name="Log in").click()
@@ -114,8 +114,8 @@ def test_a_wrong_password_in_the_middle_of_work_is_told(page: Any, stage: Stage)
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
 
 
-def test_a_kept_login_outlives_a_master_that_does_not_answer(page: Any) -> None:
-    """The token says nothing wrong: it is taken up when the master is there again."""
+def test_a_stored_login_is_restored_when_the_master_answers_again(page: Any) -> None:
+    """A master that does not answer says nothing about the token."""
     refused: list[str] = []
 
     def pass_on(wire: Any) -> None:
@@ -140,15 +140,15 @@ def test_a_kept_login_outlives_a_master_that_does_not_answer(page: Any) -> None:
     assert len(refused) == 2
 
 
-# The page waits for eight seconds before it tries again by itself: here it never does, however slow the machine is.
+# The page reconnects after at most eight seconds. Here it never does, so only the button can.
 NO_LONG_WAIT_ENDS = """{
     const wait = window.setTimeout;
     window.setTimeout = (act, ms, ...rest) => wait(act, ms > 5000 ? 600000 : ms, ...rest);
 }"""
 
 
-def test_a_lost_connection_is_told_above_every_view_and_can_be_tried_at_once(page: Any) -> None:
-    """What is shown is of before, and says so."""
+def test_a_lost_connection_is_shown_above_every_view_and_can_be_retried_at_once(page: Any) -> None:
+    """The notice says that the page shows the last known state."""
     wires: list[Any] = []
     page.add_init_script(NO_LONG_WAIT_ENDS)
     page.route_web_socket("**/ws", lambda wire: wires.append((wire, wire.connect_to_server())))
@@ -157,16 +157,16 @@ def test_a_lost_connection_is_told_above_every_view_and_can_be_tried_at_once(pag
     page.route_web_socket("**/ws", lambda wire: wire.close(code=1012, reason="retry in 8 s"))
     for end in wires.pop():
         end.close(code=1012, reason="retry in 8 s")
-    expect(page.get_by_text("what is shown is of before")).to_be_visible()
+    expect(page.get_by_text("the page shows the last known state")).to_be_visible()
     page.unroute_all()
     page.route_web_socket("**/ws", lambda wire: wires.append((wire, wire.connect_to_server())))
     page.get_by_role("button", name="Try now").click()
     expect(page.locator(".wire.open")).to_be_visible()
-    expect(page.get_by_text("what is shown is of before")).to_have_count(0)
+    expect(page.get_by_text("the page shows the last known state")).to_have_count(0)
 
 
-def test_another_user_sees_nothing_of_the_one_before(page: Any, stage: Stage) -> None:
-    """After a login as somebody else the page begins anew."""
+def test_another_user_sees_nothing_of_the_user_before(page: Any, stage: Stage) -> None:
+    """After a login as another user the page starts empty."""
     tokens = token_of(page)
     log_in(page)
     run(page, "test.echo", FIRST, **{"text (required)": "for demo only"})
@@ -179,6 +179,6 @@ def test_another_user_sees_nothing_of_the_one_before(page: Any, stage: Stage) ->
     type_login(page, "viewer", "demo")
     expect(page.locator(".wire.open")).to_be_visible()
     expect(page.get_by_role("navigation")).to_be_visible()
-    assert asked.index("whoami") < asked.index("subscribe"), "what the one before followed is followed no more"
+    assert asked.index("whoami") < asked.index("subscribe"), "subscriptions of the user before are not repeated"
     expect(page.get_by_label("Function")).to_have_value("")
     expect(page.get_by_text("for demo only")).to_have_count(0)

@@ -5,17 +5,21 @@ import { test } from "node:test";
 
 import { EventsStore } from "../../websocket_api/console/stores/events.js";
 
-/** Return a store that has taken these frames, each `[frame, bytes]`. */
+/** Return a store to which these frames were sent, each `[frame, characters]`, and what it subscribed with. */
 function storeOf(t, frames) {
   const connection = {
     follows: { epoch: "e", seq: 0 },
-    follow: (fields) => ({ fields, since: null, stop() {} }),
+    follow(fields, onFrame) {
+      send = onFrame;
+      return { fields, since: null, stop() {} };
+    },
   };
+  let send;
   const events = new EventsStore(connection);
   events.start();
   t.after(() => events.stop?.());
-  for (const [frame, size] of frames) events.take(frame, size);
-  return events;
+  for (const [frame, size] of frames) send(frame, size);
+  return Object.assign(events, { send: (frame, size) => send(frame, size) });
 }
 
 const begin = (seq) => [{ type: "begin", epoch: "e", seq, recovered: null }, 0];
@@ -33,10 +37,10 @@ test("a replayed event without a time has none", (t) => {
 test("a new filter counts from zero", (t) => {
   // What it replays was counted before; the chart shows it once.
   const events = storeOf(t, [begin(0), event(1, {}), event(2, {})]);
-  const counted = () => [events.total, [...events.rates.picture(Date.now() + 1500).sums]];
+  const counted = () => [events.total, [...events.rates.snapshot(Date.now() + 1500).sums]];
   assert.deepEqual(counted(), [2, [2]]);
-  events.want({ tag: "a", match_type: "find" });
-  events.take({ type: "event", seq: 2, tag: "a/b", data: {} });
+  events.setFilter({ tag: "a", match_type: "find" });
+  events.send({ type: "event", seq: 2, tag: "a/b", data: {} });
   assert.deepEqual(counted(), [1, [1]]);
 });
 

@@ -1,13 +1,16 @@
-// What the console makes of what is typed and of what arrives: its modules, called as they are.
+// The console's pure modules: arguments, addresses, texts and states.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { callOf, parsed } from "../../websocket_api/console/lib/arguments.js";
+import { callOf, parseValue } from "../../websocket_api/console/lib/arguments.js";
+import { countsText } from "../../websocket_api/console/lib/counts.js";
+import { faultText } from "../../websocket_api/console/lib/faults.js";
+import { args, tagParts } from "../../websocket_api/console/lib/format.js";
 import { read, to } from "../../websocket_api/console/lib/route.js";
 import { readable } from "../../websocket_api/console/lib/text.js";
 import { visible } from "../../websocket_api/console/lib/visible.js";
-import { statesOf } from "../../websocket_api/console/stores/job.js";
+import { statesOf, statesText } from "../../websocket_api/console/lib/states.js";
 
 const FIELDS = [{ name: "name" }, { name: "size", default: 7 }, { name: "last", default: null }];
 
@@ -29,7 +32,7 @@ test("a field is read as JSON or as Python writes it, else as text", () => {
     ["9007199254740991", "9007199254740991"],
     ["123456789012345", 123456789012345],
   ];
-  for (const [text, value] of typed) assert.deepEqual(parsed(text), value, text);
+  for (const [text, value] of typed) assert.deepEqual(parseValue(text), value, text);
 });
 
 test("what is typed becomes named arguments, and empty fields are left out", () => {
@@ -39,7 +42,7 @@ test("what is typed becomes named arguments, and empty fields are left out", () 
 
 test("a line that is not a named argument is refused, not sent as something else", () => {
   for (const line of ["name", "=5", "two words=5"]) {
-    assert.throws(() => callOf(FIELDS, {}, "", line), /is no name=value/, line);
+    assert.throws(() => callOf(FIELDS, {}, "", line), /is not a named argument/, line);
   }
 });
 
@@ -70,8 +73,8 @@ test("only a highstate is taken for one", () => {
   const state = { result: false, comment: ["odd"], changes: null };
   const found = statesOf({ "test_|-an id_|-a name_|-nop": state });
   assert.deepEqual(
-    found.map((one) => [one.id, one.fun, one.failed, one.changed]),
-    [["an id", "test.nop", true, false]],
+    found.map((one) => [one.id, one.fun, one.kind]),
+    [["an id", "test.nop", "failed"]],
   );
   const others = [{}, [], null, "text", ["Rendering SLS failed"], { a: 1 }, { "test_|-a_|-a_|-nop": null, b: {} }];
   for (const other of others) assert.equal(statesOf(other), null, JSON.stringify(other));
@@ -102,4 +105,77 @@ test("characters that cannot be seen are shown as escapes that JSON reads back",
     assert.equal(visible(shown), shown, `${name}: a second pass changes nothing`);
     assert.equal(JSON.parse(`"${shown}"`), text, name);
   }
+});
+
+test("missing and canceled minions have not returned", () => {
+  const job = { total: 50, done: 50, failed: 0, missing: 0, canceled: 0 };
+  const texts = [
+    [job, "50 of 50 returned"],
+    [{ ...job, failed: 2, missing: 48 }, "2 of 50 returned · 2 failed · 48 missing"],
+    [{ ...job, total: 2, done: 2, canceled: 2 }, "0 of 2 returned · 2 canceled"],
+    [{ ...job, done: 10, failed: 1, missing: 2, canceled: 3 }, "5 of 50 returned · 1 failed · 2 missing · 3 canceled"],
+    [{ ...job, done: 0 }, "0 of 50 returned"],
+  ];
+  for (const [counts, text] of texts) assert.equal(countsText(counts), text);
+});
+
+const STATE = { result: true, changes: {}, comment: "", __run_num__: 0 };
+const highstate = (states) => Object.fromEntries(Object.entries(states).map(([id, state]) => [`test_|-${id}_|-${id}_|-nop`, { ...STATE, ...state }]));
+
+test("each state is of one kind, and the counts add up", () => {
+  const states = statesOf(
+    highstate({
+      same: {},
+      changed: { changes: { a: 1 } },
+      both: { result: false, changes: { a: 1 } },
+      test: { result: null, changes: { a: 1 } },
+      blocked: { result: false, __state_ran__: false },
+    }),
+  );
+  assert.deepEqual(
+    states.map((state) => [state.id, state.kind]),
+    [["both", "failed"], ["changed", "changed"], ["test", "pending"], ["blocked", "blocked"], ["same", "same"]],
+  );
+  assert.equal(statesText(states), "5 states: 1 failed, 1 changed, 1 would change, 1 not run, 1 unchanged");
+  const two = statesOf(highstate({ a: { result: false, changes: { a: 1 } }, b: { changes: { a: 1 } } }));
+  assert.equal(statesText(two), "2 states: 1 failed, 1 changed");
+  assert.equal(statesText(statesOf(highstate({ a: {} }))), "1 state: 0 failed, 1 unchanged");
+});
+
+test("a state that did not run because of a requisite comes after the cause", () => {
+  const states = statesOf(highstate({ effect: { result: false, __state_ran__: false }, cause: { result: false, __run_num__: 1 } }));
+  assert.deepEqual(states.map((state) => state.id), ["cause", "effect"]);
+});
+
+test("an option that the engine added is not shown as an argument", () => {
+  const kwargs = (fun, values) => args({ fun, arg: ["web", { __kwarg__: true, ...values }] });
+  assert.equal(kwargs("state.apply", { state_events: true, test: true }), "web test=true");
+  assert.equal(kwargs("state.apply", { state_events: false }), "web state_events=false");
+  assert.equal(kwargs("test.arg", { state_events: true }), "web state_events=true");
+});
+
+test("a tag keeps the end that distinguishes it from others", () => {
+  const tag = "salt/job/20261125221427006867/ret/web-1.example.com";
+  for (const one of [tag, "short", "", "x".repeat(100), `${"🚀".repeat(40)}`, `a/${"y".repeat(60)}`]) {
+    const [start, end] = tagParts(one);
+    assert.equal(start + end, one);
+    assert.ok(end.length <= 27, end);
+    assert.doesNotMatch(end, /^[\uDC00-\uDFFF]/);
+  }
+  assert.deepEqual(tagParts(tag), ["salt/job/20261125221427006867", "/ret/web-1.example.com"]);
+  assert.deepEqual(tagParts("salt/auth"), ["", "salt/auth"]);
+});
+
+test("an error says what happened and what to do, without its code", () => {
+  const faults = [
+    [{ code: "unauthenticated", message: "login refused" }, "Login refused. Check the user name, the password and the backend."],
+    [{ code: "forbidden", message: "Salt does not permit this command" }, "Salt does not permit this command. Ask an administrator of this master for the permission."],
+    [{ message: "A batch id is a number." }, "A batch id is a number. "],
+  ];
+  for (const [fault, text] of faults) {
+    const found = faultText(fault);
+    assert.equal(`${found.text} ${found.fix}`, text);
+  }
+  const details = [{ path: "/tgt", message: "must be text" }, { message: "named" }, null];
+  assert.deepEqual(faultText({ code: "bad_message", message: "it was named", details }).details, ["/tgt must be text"]);
 });

@@ -1,7 +1,7 @@
 // @ts-check
-// Where the page begins: who stays logged in is connected while the rest of the page is still on its way.
+// The start of the page. A stored login connects while the other modules load.
 
-import { Connection } from "./lib/connection.js";
+import { Connection } from "./client/connection.js";
 import { Session } from "./lib/session.js";
 
 const address = new URL("../ws", location.href);
@@ -10,6 +10,6 @@ address.hash = "";
 
 const connection = new Connection(address.href);
 const session = new Session(connection);
-const taken = session.takeUp().then(() => null, (fault) => fault);
+const restored = session.restore().then(() => null, (fault) => fault);
 const { show } = await import("./app.js");
-show(document.getElementById("app"), { session, connection, taken });
+show(document.getElementById("app"), { session, connection, restored });

@@ -1,12 +1,12 @@
 // @ts-check
-// What is typed into a form made from a function's signature, as arguments of a call.
+// The arguments of a call, from the text that was typed into the form of a function's signature.
 
-const TOO_LONG = /^-?\d{16,}$/; // a job id as a number would be another one: doubles hold 15 digits for certain
+const LONG_NUMBER = /^-?\d{16,}$/; // such as a job id: JavaScript's numbers are exact to 15 digits
 
-/** Read a field: JSON where it is JSON, else the text as it is. `"5"` in quotes is a text, 5 a number. */
-export function parsed(text) {
+/** Parse a field: JSON or a Python constant if it is one, else the text itself. `"5"` is a text, 5 a number. */
+export function parseValue(text) {
   const trimmed = text.trim();
-  if (TOO_LONG.test(trimmed)) return trimmed;
+  if (LONG_NUMBER.test(trimmed)) return trimmed;
   try {
     return JSON.parse(trimmed);
   } catch {
@@ -14,9 +14,9 @@ export function parsed(text) {
   }
 }
 
-const PYTHON = new Map([["True", true], ["False", false], ["None", null]]); // as on the command line
+const PYTHON = new Map([["True", true], ["False", false], ["None", null]]); // as on Salt's command line
 
-/** The fields of a signature: [{name, required, default, choices}]. */
+/** Return the fields of a signature: [{name, required, default, hasDefault, isFlag}]. */
 export function fieldsOf(signature) {
   const { properties = {}, required = [] } = signature?.schema ?? {};
   return Object.entries(properties).map(([name, schema]) => ({
@@ -31,31 +31,31 @@ export function fieldsOf(signature) {
 /**
  * Return {args, kwargs} for what was typed.
  *
- * @param fields as `fieldsOf` gives them
- * @param typed name -> text; an empty one is left out
- * @param more further positional arguments, one a line
- * @param moreNamed further keyword arguments, `name=value` lines
- * @throws Error what of it cannot be understood, for whoever typed it
+ * @param {any[]} fields as `fieldsOf` returns them
+ * @param {Record<string, string>} typed text by field name; empty ones are left out
+ * @param {string} more further positional arguments, one a line
+ * @param {string} moreNamed further keyword arguments, `name=value` lines
+ * @throws {Error} for a line that is not `name=value`
  */
 export function callOf(fields, typed, more, moreNamed) {
-  const rest = lines(more).map(parsed);
+  const rest = linesOf(more).map(parseValue);
   const kwargs = {};
-  for (const line of lines(moreNamed)) {
+  for (const line of linesOf(moreNamed)) {
     const [, name, value] = /^\s*([^\s=]+)\s*=(.*)$/.exec(line) ?? [];
-    if (name === undefined) throw new Error(`“${line.trim()}” is no name=value.`);
-    kwargs[name] = parsed(value.trim());
+    if (name === undefined) throw new Error(`“${line.trim()}” is not a named argument: type name=value.`);
+    kwargs[name] = parseValue(value.trim());
   }
   const given = fields.filter(({ name }) => (typed[name] ?? "") !== "");
   if (!rest.length) {
-    for (const { name } of given) kwargs[name] = parsed(typed[name]);
+    for (const { name } of given) kwargs[name] = parseValue(typed[name]);
     return { args: [], kwargs };
   }
-  // Positional arguments fill the named ones first: these go before them, in their order.
+  // Further positional arguments come after the fields, so fields before the last typed one get their defaults.
   const last = fields.findLastIndex((field) => given.includes(field));
-  const args = fields.slice(0, last + 1).map((field) => (given.includes(field) ? parsed(typed[field.name]) : (field.default ?? null)));
+  const args = fields.slice(0, last + 1).map((field) => (given.includes(field) ? parseValue(typed[field.name]) : (field.default ?? null)));
   return { args: [...args, ...rest], kwargs };
 }
 
-function lines(text) {
+function linesOf(text) {
   return (text ?? "").split("\n").filter((line) => line.trim() !== "");
 }

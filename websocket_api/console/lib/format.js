@@ -1,12 +1,13 @@
 // @ts-check
-// Times, counts and Salt's arguments in words for people.
+// Times, counts, targets and Salt's arguments as text.
 
+import { reportsStates } from "./functions.js";
 import { brief } from "./text.js";
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 
-/** A moment (ISO 8601 or milliseconds) as the time of day, with the day where it is not today. */
+/** Format a time (ISO 8601 or milliseconds) as the time of day, with the day if it is not today. */
 export function clock(moment) {
   if (moment === null || moment === undefined) return "";
   const date = new Date(moment);
@@ -15,7 +16,7 @@ export function clock(moment) {
   return today ? TIME.format(date) : `${DAY.format(date)} ${TIME.format(date)}`;
 }
 
-/** Seconds as 5 s, 3 min, 2 h, 4 d. */
+/** Format seconds as 5 s, 3 min, 2 h, 4 d. */
 export function span(seconds) {
   const rounded = Math.max(0, Math.round(seconds));
   if (rounded < 90) return `${rounded} s`;
@@ -31,21 +32,37 @@ export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
 
-/** A target as text. */
+/** Format a job's target. */
 export function target(job) {
   if (job.tgt === null || job.tgt === undefined) return "";
   const text = Array.isArray(job.tgt) ? job.tgt.join(", ") : String(job.tgt);
   return job.tgt_type && !["glob", "list"].includes(job.tgt_type) ? `${text} (${job.tgt_type})` : text;
 }
 
-/** Salt's list of arguments, keywords as name=value. */
-export function args(list) {
-  return (Array.isArray(list) ? list : [])
+/** Format a job's arguments, keywords as name=value. */
+export function args(job) {
+  return (Array.isArray(job.arg) ? job.arg : [])
     .flatMap((arg) => {
       if (arg === null || typeof arg !== "object" || !arg.__kwarg__) return [brief(arg, 60)];
       return Object.entries(arg)
-        .filter(([name]) => name !== "__kwarg__")
+        .filter(([name, value]) => name !== "__kwarg__" && !isProgressOption(job.fun, name, value))
         .map(([name, value]) => `${name}=${brief(value, 60)}`);
     })
     .join(" ");
+}
+
+/** The engine adds `state_events=True` for progress reports; the user did not type it. */
+function isProgressOption(fun, name, value) {
+  return name === "state_events" && value === true && reportsStates(fun ?? "");
+}
+
+const TAG_END = 26; // characters of a tag that stay visible when the rest is cut
+
+/** Split a tag into a beginning that may be cut, and an end that distinguishes it from others: `/ret/web1`. */
+export function tagParts(tag) {
+  if (tag.length <= TAG_END) return ["", tag];
+  const slash = tag.indexOf("/", tag.length - TAG_END);
+  let at = slash < 0 ? tag.length - TAG_END : slash;
+  if (/[\uDC00-\uDFFF]/.test(tag[at])) at -= 1; // not between the halves of a character
+  return [tag.slice(0, at), tag.slice(at)];
 }

@@ -1,20 +1,20 @@
 // @ts-check
-// The one way onto the page: whatever is drawn passes here, and no character of it is invisible.
+// Everything that is drawn passes through html(), which shows hidden characters as escapes.
 
 import { html as draw } from "../vendor/htm-preact.js";
 import { visible } from "./visible.js";
 
 export * from "../vendor/htm-preact.js";
 
-/** What is sent or followed must be exact: the content of form fields, and addresses, which hold no such character. */
+/** Attributes that stay exact: contents of form fields, which are sent, and addresses, which have no such character. */
 const EXACT = new Set(["value", "href"]);
 
-/** htm's `html`, with every text and attribute of an element made visible. */
+/** htm's `html`, with hidden characters escaped in every text and attribute of an element. */
 export function html(strings, ...values) {
   return cleaned(draw(strings, ...values));
 }
 
-const done = new WeakSet(); // elements are drawn inside others, and static ones again and again
+const done = new WeakSet(); // elements are nested, and htm returns static ones many times
 
 function cleaned(node) {
   if (typeof node === "string") return visible(node);
@@ -28,7 +28,7 @@ function cleaned(node) {
       else if (typeof value === "string" && !EXACT.has(name)) props[name] = visible(value);
     }
   } else if (props?.children !== undefined) {
-    props.children = cleaned(props.children); // what a component makes of its other properties passes here too
+    props.children = cleaned(props.children); // a component draws its other properties with html(), too
   }
   return node;
 }

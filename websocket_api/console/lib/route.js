@@ -1,9 +1,9 @@
 // @ts-check
-// Where in the console the user is: behind the # of the address, so that links, back and reload work. No secret is there.
+// The address of a view: behind the # so that links, back and reload work. It contains no secrets.
 
 import { useEffect, useState } from "./html.js";
 
-/** Read `#/jobs/2026?state=failed` as {view: "jobs", rest: "2026", query: URLSearchParams}. */
+/** Parse `#/jobs/2026?state=failed` into {view: "jobs", rest: "2026", query: URLSearchParams}. */
 export function read(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [view, ...rest] = path.split("/");
@@ -18,18 +18,18 @@ function decoded(text) {
   }
 }
 
-/** The address of a view. */
+/** Return the address of a view. */
 export function to(view, rest = "", query = {}) {
   const search = new URLSearchParams(query).toString();
   return `#/${view}${rest === "" ? "" : `/${encodeURIComponent(rest)}`}${search ? `?${search}` : ""}`;
 }
 
 export function useRoute() {
-  const [route, change] = useState(() => read(location.hash));
+  const [route, setRoute] = useState(() => read(location.hash));
   useEffect(() => {
-    const moved = () => change(read(location.hash));
-    addEventListener("hashchange", moved);
-    return () => removeEventListener("hashchange", moved);
+    const changed = () => setRoute(read(location.hash));
+    addEventListener("hashchange", changed);
+    return () => removeEventListener("hashchange", changed);
   }, []);
   return route;
 }

@@ -1,23 +1,23 @@
 // @ts-check
-// Who is logged in, what the server offers, and where the token is kept: in memory, unless the user asks for more.
+// The login: who the user is, what the server offers, and where the token is stored.
 
-import { Store } from "./store.js";
+import { Store } from "../client/store.js";
 
-const KEPT = "salt-console-token";
-const TAKE_UP_EVERY = 2000; // milliseconds between two attempts to take up a kept login
+const TOKEN = "salt-console-token"; // in sessionStorage, or in localStorage if the user stays logged in
+const RESTORE_EVERY_MS = 2000; // between two attempts to restore a login
 
 export class Session extends Store {
-  /** What `whoami` said; null while nobody is logged in. */
+  /** The result of `whoami`; null while nobody is logged in. */
   user = null;
-  /** What `describe` said. */
+  /** The result of `describe`. */
   server = null;
-  /** Counts users, not logins: when it rises, nothing of what was shown may stay. */
+  /** Counts users, not logins: when it changes, nothing that was shown may stay. */
   number = 0;
-  /** Functions of the wheel that the user may run, such as key.accept. */
+  /** Wheel functions that the user may run, such as key.accept. */
   wheels = [];
 
-  /** Whether somebody's name and password are on their way: the form stays until they are found right. */
-  entering = false;
+  /** Whether a name and password are being checked; the form stays until they are accepted. */
+  loggingIn = false;
 
   #token = null;
   #reconnects = 0;
@@ -26,54 +26,64 @@ export class Session extends Store {
     super();
     this.connection = connection;
     connection.listen(() => connection.state === "out" && this.#token && this.#forget());
-    connection.listen(() => connection.state === "open" && connection.reconnects !== this.#reconnects && this.#lookAgain());
+    connection.listen(() => connection.state === "open" && connection.reconnects !== this.#reconnects && this.#readAgain());
   }
 
-  /** Whether the token outlives this page. */
+  /** Whether the login outlives this tab. */
   get stays() {
-    return localStorage.getItem(KEPT) !== null;
+    return localStorage.getItem(TOKEN) !== null;
   }
 
-  /** Take up the login that the user asked to keep; returns whether there was one. */
-  async takeUp() {
-    const token = localStorage.getItem(KEPT);
+  /**
+   * Restore the login of this tab before its reload, or the one that the user asked to keep.
+   *
+   * @returns {Promise<boolean>} whether there was one
+   */
+  async restore() {
+    const token = storedToken();
     if (token === null) return false;
+    const stay = sessionStorage.getItem(TOKEN) === null;
     for (;;) {
       try {
-        await this.#logIn({ token }, true);
+        await this.#logIn({ token }, stay);
         return true;
       } catch (fault) {
-        // A master that does not answer just now says nothing about the token.
-        if (!fault.retryable || localStorage.getItem(KEPT) !== token) {
-          localStorage.removeItem(KEPT);
+        // A master that does not answer says nothing about the token.
+        if (!fault.retryable || storedToken() !== token) {
+          dropToken();
           throw fault;
         }
-        await new Promise((resolve) => setTimeout(resolve, TAKE_UP_EVERY));
+        await new Promise((resolve) => setTimeout(resolve, RESTORE_EVERY_MS));
       }
     }
   }
 
-  /** @param stay whether to stay logged in when the page is closed */
+  /** @param {boolean} stay whether the login outlives this tab */
   async logIn(username, password, eauth, stay) {
-    this.entering = true;
+    this.loggingIn = true;
     try {
       await this.#logIn({ username, password, ...(eauth ? { eauth } : {}) }, stay);
     } finally {
-      this.entering = false;
+      this.loggingIn = false;
       this.changed();
     }
   }
 
   async #logIn(credentials, stay) {
-    const { token } = await this.connection.logIn(credentials, (found) => this.#entered(found));
+    const { token } = await this.connection.logIn(credentials, (found) => this.#onLogin(found));
     this.#token = token;
-    if (stay) localStorage.setItem(KEPT, token);
-    else localStorage.removeItem(KEPT);
-    await this.#look();
+    this.#store(token, stay, "token" in credentials);
+    await this.#read();
   }
 
-  /** Before anything is shown or asked for somebody else, what the one before saw goes. */
-  #entered({ user, eauth }) {
+  /** Restoring this tab's login leaves alone what another tab stored. */
+  #store(token, stay, restored) {
+    if (!restored) dropToken();
+    (stay ? localStorage : sessionStorage).setItem(TOKEN, token);
+  }
+
+  /** If it is another user, drop what the user before saw, before anything is shown or requested. */
+  #onLogin({ user, eauth }) {
     if (this.user && this.user.user === user && this.user.eauth === eauth) return;
     this.connection.follows.clear();
     this.number += 1;
@@ -81,44 +91,47 @@ export class Session extends Store {
     this.changed();
   }
 
-  async #look() {
+  async #read() {
     const token = this.#token;
     const [user, server] = await Promise.all([this.connection.read("whoami"), this.connection.read("describe")]);
-    if (token !== this.#token) return; // meanwhile somebody logged out, or in
-    [this.user, this.server, this.entering] = [user, server, false];
+    if (token !== this.#token) return; // the user logged out or in meanwhile
+    [this.user, this.server, this.loggingIn] = [user, server, false];
     this.changed();
   }
 
-  /** After a lost connection: the server may have been started anew, with other options or for another release. */
-  async #lookAgain() {
+  /** After a lost connection the server may have other options, or be of another release. */
+  async #readAgain() {
     this.#reconnects = this.connection.reconnects;
-    if (this.user) await this.#look().catch(() => {}); // if that fails the connection is lost again, or the login has ended
+    if (this.user) await this.#read().catch(() => {}); // if it fails, the connection is lost again or the login has ended
   }
 
-  /** Find out what may be done with keys; after the first picture, which need not wait for it. */
+  /** Read which wheel functions the user may run. The first view does not wait for it. */
   async readWheels() {
     if (!this.user.can.keys || !this.server.clients.includes("wheel")) return;
     try {
       this.wheels = await this.connection.read("functions", { client: "wheel" });
       this.changed();
     } catch {
-      // Without the list no key can be accepted from here; the rest of the page does not need it.
+      // Without the list there are no buttons for keys; the rest of the page does not need it.
     }
   }
 
-  /** Revoke the token in Salt, and forget it. */
+  /** Revoke the token in Salt, and delete it here. */
   async logOut() {
-    localStorage.removeItem(KEPT);
+    dropToken();
     this.#token = null;
-    const stays = await this.connection.request("logout").then(() => "", (fault) => `The server could not be told (${fault.message}) Your token is good until it expires.`);
-    this.connection.logOut(stays);
+    const revoked = await this.connection.request("logout").then(
+      () => "",
+      (fault) => `The server could not revoke your token (${fault.message}); it is valid until it expires.`,
+    );
+    this.connection.logOut(revoked);
     this.user = null;
     this.changed();
   }
 
   #forget() {
     this.#token = null;
-    localStorage.removeItem(KEPT);
+    dropToken();
     this.changed();
   }
 
@@ -126,4 +139,13 @@ export class Session extends Store {
   has(operation) {
     return this.server !== null && operation in this.server.operations;
   }
+}
+
+function storedToken() {
+  return sessionStorage.getItem(TOKEN) ?? localStorage.getItem(TOKEN);
+}
+
+function dropToken() {
+  sessionStorage.removeItem(TOKEN);
+  localStorage.removeItem(TOKEN);
 }

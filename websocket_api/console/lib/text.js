@@ -1,19 +1,19 @@
 // @ts-check
-// Values from minions as text. They are other machines' words: shown, never run, and never more at once than a page bears.
+// Values from minions as text: shown, never run, and limited in length and depth.
 
 export const SHOWN = 20000; // characters at first; more on demand
-const DEEPEST = 40; // levels; what is below is told, not shown
+const MAX_DEPTH = 40; // levels; deeper ones are replaced by a remark
 
 /**
- * Return a value as readable text of at most about `most` characters, and whether that is all of it.
- * Nothing here follows a value deeper than DEEPEST, so that no nesting can exhaust the stack.
+ * Return a value as readable text of about `max` characters at most, and whether that is all of it.
+ * Nothing here follows a value deeper than MAX_DEPTH, so no nesting can exhaust the stack.
  *
  * @returns {[string, boolean]}
  */
-export function readable(value, most = SHOWN) {
-  if (typeof value === "string") return value.length > most ? [value.slice(0, most), false] : [value, true];
-  const out = { parts: [], left: most, whole: true };
-  write(value, "", 0, out);
+export function readable(value, max = SHOWN) {
+  if (typeof value === "string") return value.length > max ? [value.slice(0, max), false] : [value, true];
+  const out = { parts: [], left: max, whole: true };
+  writeValue(value, "", 0, out);
   return [out.parts.join(""), out.whole];
 }
 
@@ -26,14 +26,14 @@ function put(text, out) {
   out.parts.push(text);
 }
 
-function write(value, indent, depth, out) {
+function writeValue(value, indent, depth, out) {
   if (out.left <= 0) {
     out.whole = false;
   } else if (value === null || typeof value !== "object") {
     put(scalar(value, out.left), out);
   } else if (Object.keys(value).length === 0) {
     put(Array.isArray(value) ? "[]" : "{}", out);
-  } else if (depth >= DEEPEST) {
+  } else if (depth >= MAX_DEPTH) {
     put("… (nested deeper)", out);
   } else {
     writeParts(value, indent, depth, out);
@@ -51,26 +51,26 @@ function writeParts(value, indent, depth, out) {
       return;
     }
     put(`${first ? "" : ","}\n${inner}${list ? "" : `${JSON.stringify(key)}: `}`, out);
-    write(value[key], inner, depth + 1, out);
+    writeValue(value[key], inner, depth + 1, out);
     first = false;
   }
   put(`\n${indent}${list ? "]" : "}"}`, out);
 }
 
 function scalar(value, left) {
-  // JSON.stringify of megabytes takes its time: only what can be shown is quoted.
+  // JSON.stringify of megabytes is slow, so only what can be shown is quoted.
   if (typeof value === "bigint") return String(value);
   return JSON.stringify(typeof value === "string" && value.length > left ? value.slice(0, left + 1) : value) ?? "null";
 }
 
-/** One line that stands for a value, in tables. */
-export function brief(value, most = 120) {
-  const [text] = readable(value, 4 * most);
+/** Return the beginning of a value as one line, for tables. */
+export function brief(value, max = 120) {
+  const [text] = readable(value, 4 * max);
   const line = text.replace(/\s+/g, " ").trim();
-  return line.length > most ? `${line.slice(0, most)}…` : line;
+  return line.length > max ? `${line.slice(0, max)}…` : line;
 }
 
-/** The whole value for the clipboard. */
+/** Return the whole value as text, for the clipboard. */
 export function whole(value) {
   return readable(value, Infinity)[0];
 }

@@ -1,14 +1,14 @@
 // @ts-check
-// Text from other machines, so that what is seen is what is there.
+// Text from other machines, shown so that no character of it is hidden.
 
 /**
- * Control characters but line breaks and tabs, and whatever has no width or changes the order of what is around it:
- * bidirectional and other format characters, separators, variation selectors, fillers, and halves of characters.
+ * Control characters except line breaks and tabs, and characters without a width or that change the order of others:
+ * bidirectional and other format characters, separators, variation selectors, fillers, and lone surrogates.
  */
 const HIDDEN = /(?![\t\n])(?!\r\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]/gu;
 const HAS_HIDDEN = new RegExp(HIDDEN.source, "u");
 
-/** Return text with every hidden character as its escape, such as \u202e, which in JSON means the same character. */
+/** Return text with each hidden character as its JSON escape, such as \u202e. */
 export function visible(text) {
   return HAS_HIDDEN.test(text) ? text.replace(HIDDEN, escaped) : text;
 }

@@ -1,19 +1,19 @@
 // @ts-check
-// To the clipboard.
+// A button that copies a text.
 
 import { html, useState } from "../lib/html.js";
 import { visible } from "../lib/visible.js";
 
-const SAID = 2000; // milliseconds
+const RESULT_MS = 2000; // for which the button shows whether it copied
 
-/** A button that copies what `text()` returns, as it is shown: hidden characters would act in a terminal. */
+/** Copy what `text()` returns, with hidden characters escaped: they would act in a terminal. */
 export function Copy({ text, what }) {
-  const [said, say] = useState("Copy");
+  const [label, setLabel] = useState("Copy");
   const copy = async () => {
-    say((await toClipboard(visible(text()))) ? "Copied" : "Cannot copy");
-    setTimeout(() => say("Copy"), SAID);
+    setLabel((await toClipboard(visible(text()))) ? "Copied" : "Cannot copy");
+    setTimeout(() => setLabel("Copy"), RESULT_MS);
   };
-  return html`<button type="button" class="small" onClick=${copy} aria-label="${said} ${what}">${said}</button>`;
+  return html`<button type="button" class="small" onClick=${copy} aria-label="${label} ${what}">${label}</button>`;
 }
 
 async function toClipboard(text) {
@@ -21,16 +21,16 @@ async function toClipboard(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return byHand(text); // pages without TLS have no clipboard API, but on loopback
+    return copySelection(text); // pages without TLS have no clipboard API, except on loopback
   }
 }
 
-function byHand(text) {
+function copySelection(text) {
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);
   area.select();
-  const done = document.execCommand("copy");
+  const copied = document.execCommand("copy");
   area.remove();
-  return done;
+  return copied;
 }

@@ -1,6 +1,8 @@
 // @ts-check
-// Small things that many views show: states, bars, faults.
+// Small parts of many views: states, progress bars, faults, choices.
 
+import { SEPARATOR, countsText } from "../lib/counts.js";
+import { faultText } from "../lib/faults.js";
 import { html } from "../lib/html.js";
 
 const SIGNS = {
@@ -10,12 +12,11 @@ const SIGNS = {
   accepted: "✓", rejected: "✗", denied: "✗",
 };
 
-/** A state as a sign and a word: colour alone would not do. */
+/** A state as a sign and a word, because colour alone is not enough. */
 export function State({ state, word = state }) {
   return html`<span class="state ${state}"><span aria-hidden="true">${SIGNS[state] ?? "·"}</span> ${word}</span>`;
 }
 
-/** How far something is. */
 export function Bar({ value, state, label }) {
   const percent = Math.max(0, Math.min(100, Math.round(value)));
   return html`<span class="bar ${state}" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${percent}>
@@ -23,20 +24,20 @@ export function Bar({ value, state, label }) {
   </span>`;
 }
 
-/** `n of m returned`, with its bar. */
+/** A job's bar and counts. */
 export function JobProgress({ job }) {
   if (job.kind !== "job") return html`<span class="dim">on the master</span>`;
-  const text = `${job.done} of ${job.total} returned`;
-  return html`<span class="progress"><${Bar} value=${job.progress} state=${job.state} label=${`Progress of job ${job.jid}`} /><span class="progress-text">${text}</span></span>`;
+  const [returned, ...others] = countsText(job).split(SEPARATOR);
+  return html`<span class="progress"><${Bar} value=${job.progress} state=${job.state} label=${`Progress of job ${job.jid}`} /><span class="progress-text">${returned}${others.map((text) => html`${SEPARATOR}<span class="bad">${text}</span>`)}</span></span>`;
 }
 
-/** What went wrong, with all that the server says of it. */
+/** What went wrong, and what to do. */
 export function Fault({ fault }) {
   if (!fault) return null;
-  const details = Array.isArray(fault.details) ? fault.details.filter((one) => one?.message && !fault.message.includes(one.message)) : [];
+  const { text, fix, details } = faultText(fault);
   return html`<div class="fault" role="alert">
-    <strong>${fault.message}</strong>${fault.code && html` <code>${fault.code}</code>`}
-    ${details.length > 0 && html`<ul>${details.map((one) => html`<li>${one.path ? `${one.path} ` : ""}${one.message}</li>`)}</ul>`}
+    <strong>${text}</strong>${fix && ` ${fix}`}
+    ${details.length > 0 && html`<ul>${details.map((one) => html`<li>${one}</li>`)}</ul>`}
   </div>`;
 }
 

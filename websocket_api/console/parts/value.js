@@ -1,22 +1,22 @@
 // @ts-check
-// What a minion returned, or an event's data: as text.
+// A return or an event's data as text.
 
 import { html, useState } from "../lib/html.js";
 import { SHOWN, readable, whole } from "../lib/text.js";
 import { Copy } from "./copy.js";
 
-const MORE = 10; // times as much at each press of the button
+const MORE = 10; // times as many characters at each press of the button
 
-/** A value as text that can be copied; the beginning of a long one, and the rest on demand. */
+/** A value as text that can be copied: its beginning, and more on demand. */
 export function Value({ value, label = "value" }) {
-  const [most, show] = useState(SHOWN);
-  const [text, all] = readable(value, most);
+  const [max, setMax] = useState(SHOWN);
+  const [text, complete] = readable(value, max);
   return html`<div class="value">
     <div class="value-tools"><${Copy} text=${() => whole(value)} what=${label} /></div>
     <pre tabindex="0" aria-label=${label}>${text === "" ? "(empty)" : text}</pre>
-    ${!all &&
+    ${!complete &&
     html`<p class="more">
-      Only the beginning is shown. <button type="button" onClick=${() => show(most * MORE)}>Show more</button>
+      Only the beginning is shown. <button type="button" onClick=${() => setMax(max * MORE)}>Show more</button>
     </p>`}
   </div>`;
 }

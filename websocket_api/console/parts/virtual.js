@@ -1,36 +1,37 @@
 // @ts-check
-// A table of any length of which only the rows in view exist.
+// A table of any length; only the rows in view exist in the page.
 
 import { html, useLayoutEffect, useRef, useState } from "../lib/html.js";
 
-const BEYOND = 6; // rows drawn above and below what is in view, so that scrolling shows no holes
+const MARGIN = 6; // rows drawn above and below the view, so that scrolling shows no gaps
 
 /**
- * Rows of one height in a box that scrolls.
+ * Rows of the same height in a box that scrolls.
  *
- * @param label what the table holds, for screen readers
+ * @param label its name, for screen readers
  * @param columns [{name, title, className}]
  * @param rows the items
  * @param rowHeight pixels
- * @param cells item -> list of cells, one for each column
+ * @param cells item -> list of cells, one per column
  * @param keyOf item -> key
- * @param isChosen item -> whether it is the chosen one
- * @param choose called with the item that is clicked, or chosen by Enter; without it rows cannot be chosen
- * @param inView a ref that always holds the items in view
- * @param stick keep the end in view while it is in view, as a log does
+ * @param isChosen item -> whether it is the selected one
+ * @param choose called with the item that is clicked; without it, rows cannot be selected
+ * @param inView a ref that is set to the items in view
+ * @param stick whether to follow the end while it is in view, as a log does
+ * @param empty what to show without rows
  */
 export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyOf, isChosen, choose, inView, stick, empty, className = "" }) {
   const box = useRef(null);
-  const [view, look] = useState({ top: 0, height: 600 });
+  const [view, setView] = useState({ top: 0, height: 600 });
   const atEnd = useRef(true);
 
   useLayoutEffect(() => {
     const element = box.current;
-    const see = () => look({ top: element.scrollTop, height: element.clientHeight });
-    const watch = new ResizeObserver(see);
-    watch.observe(element);
-    see();
-    return () => watch.disconnect();
+    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight });
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    measure();
+    return () => observer.disconnect();
   }, []);
   useLayoutEffect(() => {
     if (stick && atEnd.current) box.current.scrollTop = box.current.scrollHeight;
@@ -38,12 +39,12 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
 
   const scrolled = ({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
     atEnd.current = scrollTop + clientHeight >= scrollHeight - rowHeight;
-    look({ top: scrollTop, height: clientHeight });
+    setView({ top: scrollTop, height: clientHeight });
   };
-  // What was drawn last may have scrolled on since: with `stick` the end is what will be in view.
+  // With `stick`, the end will be in view after this drawing, wherever the last scroll event was.
   const top = stick && atEnd.current ? Math.max(0, rows.length * rowHeight - view.height) : view.top;
-  const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
-  const last = Math.min(rows.length, Math.ceil((top + view.height) / rowHeight) + BEYOND);
+  const first = Math.max(0, Math.floor(top / rowHeight) - MARGIN);
+  const last = Math.min(rows.length, Math.ceil((top + view.height) / rowHeight) + MARGIN);
 
   if (inView) inView.current = rows.slice(first, last);
 
@@ -71,13 +72,13 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
 function Row({ item, index, columns, cells, rowHeight, chosen, choose }) {
   const content = cells(item);
   const style = { top: `${index * rowHeight}px`, height: `${rowHeight}px` };
-  const pick = choose && ((event) => !event.target.closest("a, button") && choose(item));
+  const onClick = choose && ((event) => !event.target.closest("a, button") && choose(item));
   return html`<div
     role="row"
     class="row ${index % 2 ? "odd" : ""} ${chosen ? "chosen" : ""} ${choose ? "choosable" : ""}"
     aria-rowindex=${index + 2}
     style=${style}
-    onClick=${pick}
+    onClick=${onClick}
   >
     ${columns.map((column, at) => html`<div role="cell" class="cell ${column.className ?? column.name}">${content[at]}</div>`)}
   </div>`;

@@ -1,7 +1,7 @@
 // @ts-check
-// Live batches: all of them without their requests, or one with its requests.
+// Batches, live: all of them without their requests, or one with its requests.
 
-import { Store } from "../lib/store.js";
+import { Store } from "../client/store.js";
 
 export const RUNNING = new Set(["pending", "dispatching"]);
 const RANK = { error: 0, timeout: 0, canceled: 1, sent: 2, pending: 3, resolved: 4 };
@@ -49,7 +49,7 @@ export class BatchStore extends Store {
   /** id -> request. */
   requests = new Map();
   fault = null;
-  /** The sorted requests; null after a change. There may be 100,000, so they are not sorted at each draw. */
+  /** The sorted requests; null after a change. There can be 100,000, so drawing does not sort them each time. */
   sorted = null;
 
   constructor(connection, id) {

@@ -1,29 +1,29 @@
 // @ts-check
-// The minions, as the server tells of them.
+// The minions that the user may see, live.
 
-import { Store } from "../lib/store.js";
+import { Store } from "../client/store.js";
 import { isHelper } from "./helpers.js";
 
-const KEPT = "salt-console-grains";
-const USUAL = ["os", "osrelease", "saltversion"];
-const MOST_GRAINS = 64; // names that a subscription takes
+const COLUMNS = "salt-console-grains"; // in localStorage
+const DEFAULT_COLUMNS = ["os", "osrelease", "saltversion"];
+const MAX_GRAINS = 64; // names that a subscription accepts
 const SEARCHED = ["os", "osfullname", "osrelease", "kernel", "saltversion", "cpuarch", "fqdn", "host", "role", "roles", "virtual"];
 
 export class FleetStore extends Store {
-  /** id -> minion, with those of its grains that are shown or searched: thousands of whole ones are megabytes. */
+  /** id -> minion, with the grains that are shown or searched: all grains of thousands of minions are megabytes. */
   minions = new Map();
-  /** Whether the picture is whole. */
-  whole = false;
+  /** Whether the snapshot is complete. */
+  complete = false;
   /** Whether there are grains that the user may see. */
   hasGrains = false;
   /** Grains that have a column. */
-  columns = columnsKept();
-  /** id -> the last job that was heard of: {jid, fun, state}. */
+  columns = storedColumns();
+  /** id -> the newest known job: {jid, fun, state}. */
   lastJobs = new Map();
   fault = null;
 
   #searched = new Set(SEARCHED);
-  #fresh = null; // what a snapshot after a lost connection builds, while the old picture still stands
+  #next = null; // the snapshot after a lost connection, while the old one is still shown
   #found = { key: null, rows: [] };
 
   constructor(connection) {
@@ -34,24 +34,24 @@ export class FleetStore extends Store {
 
   start() {
     this.follow?.stop();
-    const grains = [...new Set([...this.columns, ...this.#searched])].slice(0, MOST_GRAINS);
-    this.follow = this.connection.follow({ subscription: "minions", grains }, (frame) => this.take(frame));
+    const grains = [...new Set([...this.columns, ...this.#searched])].slice(0, MAX_GRAINS);
+    this.follow = this.connection.follow({ subscription: "minions", grains }, (frame) => this.apply(frame));
   }
 
   stop() {
     this.follow.stop();
   }
 
-  take(frame) {
+  apply(frame) {
     if (frame.type === "begin") {
-      this.#fresh = this.whole ? new Map() : this.minions;
-      [this.whole, this.fault] = [false, null];
+      this.#next = this.complete ? new Map() : this.minions;
+      [this.complete, this.fault] = [false, null];
     } else if (frame.type === "minions") {
-      this.#merge(this.#fresh ?? this.minions, frame.minions);
+      this.#merge(this.#next ?? this.minions, frame.minions);
     } else if (frame.type === "live") {
-      this.minions = this.#fresh ?? this.minions;
-      this.#fresh = null;
-      this.whole = true;
+      this.minions = this.#next ?? this.minions;
+      this.#next = null;
+      this.complete = true;
     } else if (frame.type === "ended") {
       this.fault = frame.error;
     }
@@ -66,17 +66,17 @@ export class FleetStore extends Store {
     }
   }
 
-  /** Ask when these minions were last heard of: who is up and gives a sign of life is no change that is told. */
-  async look(minions) {
+  /** Read when these minions were last seen: the subscription does not send that alone. */
+  async refreshSeen(minions) {
     const found = await this.connection.request("list_minions", { minions, grains: false });
-    for (const { id, seen } of found) {
+    for (const { id, seen, connected } of found) {
       const minion = this.minions.get(id);
-      if (minion) this.minions.set(id, { ...minion, seen });
+      if (minion) this.minions.set(id, { ...minion, seen, connected });
     }
     this.changed();
   }
 
-  /** Have the grains too that a search names (`name:value`). */
+  /** Subscribe also to the grains that a search names (`name:value`). */
   search(text) {
     const named = text.split(/\s+/).flatMap((word) => (word.includes(":") ? [word.split(":", 1)[0]] : []));
     const missing = named.filter((name) => name && !this.#searched.has(name) && !this.columns.includes(name));
@@ -85,16 +85,15 @@ export class FleetStore extends Store {
     this.start();
   }
 
-  /** Show other grains. */
-  show(columns) {
+  setColumns(columns) {
     this.columns = columns;
-    localStorage.setItem(KEPT, JSON.stringify(columns));
+    localStorage.setItem(COLUMNS, JSON.stringify(columns));
     this.start();
     this.changed();
   }
 
-  /** A job's part of a minion was heard of. */
-  worked(id, job) {
+  /** Note a minion's part of a job: {jid, fun, state}. */
+  noteJob(id, job) {
     if (isHelper(job)) return;
     const known = this.lastJobs.get(id);
     if (!known || known.jid < job.jid || (known.jid === job.jid && known.state !== job.state)) {
@@ -103,19 +102,19 @@ export class FleetStore extends Store {
     }
   }
 
-  /** The minions that fit the words of `search` and the `kind` (all, up, down, keys), by id. */
+  /** Return the minions that match all words of `search` and the `kind` (all, up, down, keys), by id. */
   find(search, kind) {
     const key = `${this.version} ${kind} ${search}`;
     if (this.#found.key !== key) {
       const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-      const rows = [...this.minions.values()].filter((minion) => isKind(minion, kind) && words.every((word) => fits(minion, word)));
+      const rows = [...this.minions.values()].filter((minion) => isKind(minion, kind) && words.every((word) => matches(minion, word)));
       rows.sort((a, b) => (a.id < b.id ? -1 : 1));
       this.#found = { key, rows };
     }
     return this.#found.rows;
   }
 
-  /** How many there are of each kind. */
+  /** How many minions there are of each kind. */
   get counts() {
     const counts = { all: this.minions.size, up: 0, down: 0, keys: 0 };
     for (const minion of this.minions.values()) {
@@ -125,12 +124,12 @@ export class FleetStore extends Store {
   }
 }
 
-function columnsKept() {
+function storedColumns() {
   try {
-    const kept = JSON.parse(localStorage.getItem(KEPT));
-    return Array.isArray(kept) ? kept.filter((name) => typeof name === "string") : USUAL;
+    const stored = JSON.parse(localStorage.getItem(COLUMNS));
+    return Array.isArray(stored) ? stored.filter((name) => typeof name === "string") : DEFAULT_COLUMNS;
   } catch {
-    return USUAL;
+    return DEFAULT_COLUMNS;
   }
 }
 
@@ -141,12 +140,12 @@ function isKind(minion, kind) {
   return true;
 }
 
-/** `word` stands in the id or in a grain, or is `name:value` of a grain. */
-function fits(minion, word) {
+/** Return whether the id or a grain contains `word`, or it is `name:value` of a grain. */
+function matches(minion, word) {
   if (minion.id.toLowerCase().includes(word)) return true;
   const [name, value] = word.split(":", 2);
-  for (const [grain, held] of Object.entries(minion.grains ?? {})) {
-    const text = String(held).toLowerCase();
+  for (const [grain, stored] of Object.entries(minion.grains ?? {})) {
+    const text = String(stored).toLowerCase();
     if (value === undefined ? text.includes(word) : grain.toLowerCase() === name && text.includes(value)) return true;
   }
   return false;

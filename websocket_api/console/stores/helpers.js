@@ -1,5 +1,5 @@
 // @ts-check
-// Jobs that nobody asked for by name: Salt, the engine and this page run them to know about others.
+// Helper jobs: Salt, the engine and this page run them to find out about minions and other jobs.
 
 const HELPERS = new Set([
   "saltutil.find_job", "saltutil.running", "saltutil.term_job", "saltutil.kill_job", "saltutil.signal_job",

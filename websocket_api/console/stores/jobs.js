@@ -1,22 +1,22 @@
 // @ts-check
-// The newest jobs, live: the list once, then each new one from its announcement, and those that run from their pictures.
+// The newest jobs, live: a list first, then each new job from its announcement, and running jobs from their snapshots.
 
-import { Store } from "../lib/store.js";
+import { Store } from "../client/store.js";
 
 const LISTED = 200; // jobs at first, and more by the button
-const KEPT = 2000; // jobs in the table at most
-const FOLLOWED = 40; // running jobs whose bars move live; a connection may have 128 subscriptions
-const LOOK_EVERY = 3000; // milliseconds: how often the list is read again while more than those run
-const SOON = 200; // milliseconds in which jobs that are announced are followed together
-const REMEMBERED = 10; // newest jobs from which the fleet learns each minion's last one
-const MOST_PARTS = 20000; // of these jobs' minions, all together
+const KEPT = 2000; // jobs in the table
+const FOLLOWED = 40; // running jobs that are followed; a connection can have 128 subscriptions
+const LIST_EVERY_MS = 3000; // while more jobs than these run
+const SOON_MS = 200; // in which announced jobs are followed together
+const REMEMBERED = 10; // newest jobs, from which each minion's last job is read
+const MAX_PARTS = 20000; // minions of these jobs together
 const NEW = ["salt/job/*/new", "salt/run/*/new", "salt/wheel/*/new"];
 
 export class JobsStore extends Store {
   /** jid -> job without minions. */
   jobs = new Map();
   loaded = false;
-  /** Whether there are older ones to be had. */
+  /** Whether there are older jobs to load. */
   older = true;
   fault = null;
 
@@ -29,8 +29,8 @@ export class JobsStore extends Store {
     this.connection = connection;
     this.fleet = fleet;
     const fields = { subscription: "event", tag: NEW, match_type: "fnmatch", bundle: true, overflow: "drop" };
-    this.follow = connection.follow(fields, (frame) => this.take(frame));
-    this.timer = setInterval(() => this.#lookAgain(), LOOK_EVERY);
+    this.follow = connection.follow(fields, (frame) => this.apply(frame));
+    this.timer = setInterval(() => this.#listAgain(), LIST_EVERY_MS);
   }
 
   stop() {
@@ -40,9 +40,9 @@ export class JobsStore extends Store {
     for (const follow of this.#follows.values()) follow.stop();
   }
 
-  take(frame) {
-    if (frame.type === "events") for (const event of frame.events) this.#announced(event);
-    else if (frame.type === "event") this.#announced(frame);
+  apply(frame) {
+    if (frame.type === "events") for (const event of frame.events) this.#addAnnounced(event);
+    else if (frame.type === "event") this.#addAnnounced(frame);
     else if (frame.type === "begin" || frame.type === "gap") this.load();
     else if (frame.type === "ended") {
       this.fault = frame.error;
@@ -55,7 +55,7 @@ export class JobsStore extends Store {
       const found = await this.connection.read("list_jobs", { limit: LISTED, ...(before ? { before } : {}) });
       for (const job of found) this.#put(job);
       if (before || !this.loaded) this.older = found.length === LISTED && this.jobs.size < KEPT;
-      if (!this.loaded) this.#remember(found);
+      if (!this.loaded) this.#readLastJobs(found);
       [this.loaded, this.fault] = [true, null];
     } catch (fault) {
       this.fault = fault;
@@ -76,9 +76,9 @@ export class JobsStore extends Store {
     return this.#sorted.rows;
   }
 
-  #announced({ tag, data, minion }) {
+  #addAnnounced({ tag, data, minion }) {
     const [, kind, jid] = tag.split("/");
-    if (minion) return; // a minion's own event, whatever its tag says: jobs are announced by the master
+    if (minion) return; // a minion's own event, whatever its tag: the master announces jobs
     if (this.jobs.has(jid) || data === null || typeof data !== "object") return;
     const minions = Array.isArray(data.minions) ? data.minions : [];
     this.#put({
@@ -96,9 +96,10 @@ export class JobsStore extends Store {
       done: 0,
       failed: 0,
       missing: 0,
+      canceled: 0,
       progress: 0,
     });
-    this.#soon ??= setTimeout(() => this.#followRunning(), SOON);
+    this.#soon ??= setTimeout(() => this.#followRunning(), SOON_MS);
     this.changed();
   }
 
@@ -124,44 +125,44 @@ export class JobsStore extends Store {
     const follow = this.connection.follow(fields, (frame) => {
       if (frame.type === "ended") {
         this.#follows.delete(jid);
-        if (frame.error.code === "not_found") this.jobs.delete(jid); // announced, but the server knows of none
+        if (frame.error.code === "not_found") this.jobs.delete(jid); // it was announced, but the server does not have it
         this.changed();
       }
       if (frame.type !== "job") return;
       this.#put(frame.job);
-      this.#tellFleet(frame);
-      if (frame.job.state !== "running") this.#leave(jid, follow);
+      this.#updateFleet(frame);
+      if (frame.job.state !== "running") this.#unfollow(jid, follow);
       this.changed();
     });
     this.#follows.set(jid, follow);
   }
 
-  #leave(jid, follow) {
+  #unfollow(jid, follow) {
     this.#follows.delete(jid);
-    // Late returns change an ended job; whoever looks at its page follows it there.
+    // Late returns still change an ended job; its page follows it by itself.
     follow.stop();
     this.#followRunning();
   }
 
-  #tellFleet({ job, minions }) {
+  #updateFleet({ job, minions }) {
     for (const [id, part] of Object.entries(minions)) {
-      if (part.state !== "pending") this.fleet.worked(id, { jid: job.jid, fun: job.fun, state: part.state });
+      if (part.state !== "pending") this.fleet.noteJob(id, { jid: job.jid, fun: job.fun, state: part.state });
     }
   }
 
-  /** Let the fleet know what its minions did last, from the newest jobs. */
-  #remember(jobs) {
+  /** Read each minion's last job from the newest jobs. */
+  #readLastJobs(jobs) {
     let parts = 0;
-    const fit = (job) => job.kind === "job" && job.state !== "running" && (parts += job.total) <= MOST_PARTS;
-    const jid = jobs.filter(fit).slice(0, REMEMBERED).map((job) => job.jid);
+    const isSmall = (job) => job.kind === "job" && job.state !== "running" && (parts += job.total) <= MAX_PARTS;
+    const jid = jobs.filter(isSmall).slice(0, REMEMBERED).map((job) => job.jid);
     if (!jid.length) return;
     const follow = this.connection.follow({ subscription: "job", jid, without_return: true }, (frame) => {
-      if (frame.type === "job") this.#tellFleet(frame);
+      if (frame.type === "job") this.#updateFleet(frame);
       else if (frame.type === "live") follow.stop();
     });
   }
 
-  #lookAgain() {
+  #listAgain() {
     let running = 0;
     for (const job of this.jobs.values()) running += job.state === "running" ? 1 : 0;
     if (running > this.#follows.size && this.connection.state === "open") this.load();

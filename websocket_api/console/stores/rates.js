@@ -2,8 +2,8 @@
 // Events per second by the beginning of their tags, for the last minute.
 
 export const SECONDS = 60;
-const NAMED = 5; // prefixes with a colour of their own; the rest are one
-const LEVELS = 2; // parts of the tag that make a prefix: salt/job, myco/deploy
+const NAMED = 5; // prefixes with their own colour; the others share one
+const LEVELS = 2; // parts of the tag in a prefix: salt/job, myco/deploy
 
 export class Rates {
   #counts = new Map(); // second -> Map(prefix -> count)
@@ -20,9 +20,9 @@ export class Rates {
     counts.set(prefix, (counts.get(prefix) ?? 0) + 1);
   }
 
-  /** {names, seconds: [{second, counts: [per name], total}], most}: the most frequent prefixes, the others last. */
-  picture(now = Date.now()) {
-    const end = Math.floor(now / 1000) - 1; // the present second is not over
+  /** Return {names, sums, seconds: [{second, counts: [per name], total}], max}: the most frequent prefixes, others last. */
+  snapshot(now = Date.now()) {
+    const end = Math.floor(now / 1000) - 1; // the current second is not over
     const totals = new Map();
     for (let second = end - SECONDS + 1; second <= end; second++) {
       for (const [prefix, n] of this.#counts.get(second) ?? []) totals.set(prefix, (totals.get(prefix) ?? 0) + n);
@@ -34,7 +34,7 @@ export class Rates {
     const sums = [...names.map((name) => totals.get(name))];
     const all = [...totals.values()].reduce((sum, n) => sum + n, 0);
     if (others) sums.push(all - sums.reduce((sum, n) => sum + n, 0));
-    return { names: others ? [...names, "others"] : names, sums, seconds, most: Math.max(1, ...seconds.map((one) => one.total)) };
+    return { names: others ? [...names, "others"] : names, sums, seconds, max: Math.max(1, ...seconds.map((one) => one.total)) };
   }
 }
 

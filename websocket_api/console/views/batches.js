@@ -1,10 +1,10 @@
 // @ts-check
-// The view of all batches, or of one with its requests.
+// All batches, or one batch with its requests.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { clock, count } from "../lib/format.js";
 import { to } from "../lib/route.js";
-import { useStore } from "../lib/store.js";
+import { useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
 import { Bar, Fault, State } from "../parts/marks.js";
 import { Side } from "../parts/side.js";
@@ -31,7 +31,7 @@ const REQUESTS = [
 export function BatchesView(props) {
   const { rest } = props.route;
   if (rest && !/^\d{1,16}$/.test(rest)) {
-    return html`<div class="view page-view"><p><a href=${to("batches")}>← Batches</a></p><h1>Batch ${rest}</h1><${Fault} fault=${{ message: "A batch has a number." }} /></div>`;
+    return html`<div class="view page-view"><p><a href=${to("batches")}>← Batches</a></p><h1>Batch ${rest}</h1><${Fault} fault=${{ message: "A batch id is a number. Choose a batch from the list." }} /></div>`;
   }
   return rest ? html`<${Batch} key=${rest} id=${Number(rest)} ...${props} />` : html`<${BatchesTable} ...${props} />`;
 }
@@ -40,7 +40,7 @@ function BatchesTable({ batches }) {
   useStore(batches);
   return html`<div class="view">
     <h1>Batches</h1>
-    <div class="tools"><span class="dim" role="status">${count(batches.rows.length, "batch", "batches")}</span> <a href=${to("run")}>Make one from Run</a></div>
+    <div class="tools"><span class="dim" role="status">${count(batches.rows.length, "batch", "batches")}</span> <a href=${to("run")}>New batch</a></div>
     <${Fault} fault=${batches.fault} />
     <${VirtualTable}
       label="Batches"
@@ -58,22 +58,27 @@ function BatchesTable({ batches }) {
         html`<${Progress} batch=${batch} />`,
         batch.error_count ? html`<span class="bad">${batch.error_count}</span>` : "",
       ]}
-      empty=${batches.fault ? "Nothing can be shown." : batches.loaded ? "There is no batch that you may see." : "Reading the batches …"}
+      empty=${batches.fault ? "Batches cannot be shown." : batches.loaded ? "No batches yet, or none that you may see." : "Reading batches …"}
     />
   </div>`;
 }
 
 function Progress({ batch }) {
-  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${batch.done_count + batch.error_count} of ${batch.total_count} done</span></span>`;
+  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${batchText(batch)}</span></span>`;
+}
+
+/** Return a batch's counts; a request that failed has ended, but is not done. */
+function batchText({ done_count: done, error_count: failed, total_count: total }) {
+  return `${done} of ${total} done${failed ? ` · ${failed} failed` : ""}`;
 }
 
 function Batch({ id, connection }) {
   const store = useMemo(() => new BatchStore(connection, id), [id]);
-  const [chosen, setChosen] = useState(null);
+  const [selected, setSelected] = useState(null);
   useEffect(() => () => store.stop(), [store]);
   useStore(store);
   const { batch } = store;
-  return html`<div class="view ${chosen ? "with-side" : ""}">
+  return html`<div class="view ${selected ? "with-side" : ""}">
     <p><a href=${to("batches")}>← Batches</a></p>
     <div class="job-head"><h1>Batch ${id}</h1>${batch && html`<${Cancel} batch=${batch} connection=${connection} />`}</div>
     <${Fault} fault=${store.fault} />
@@ -83,10 +88,10 @@ function Batch({ id, connection }) {
         <div><dt>Status</dt><dd><${State} state=${batch.status} /></dd></div>
         <div><dt>User</dt><dd>${batch.user}</dd></div>
         <div><dt>Started</dt><dd>${clock(batch.created_at)}</dd></div>
-        <div><dt>At a time</dt><dd>${batch.concurrency || "all"}</dd></div>
+        <div><dt>Batch size</dt><dd>${batch.concurrency || "all"}</dd></div>
         <div><dt>On an error</dt><dd>${batch.on_error}</dd></div>
       </dl>
-      <p class="job-progress" role="status"><${Progress} batch=${batch} /> ${batch.error_count > 0 && html`<span class="bad">${count(batch.error_count, "error")}</span>`}</p>
+      <p class="job-progress" role="status"><${Progress} batch=${batch} /></p>
       <div class="beside">
         <${VirtualTable}
           label="Requests"
@@ -94,21 +99,21 @@ function Batch({ id, connection }) {
           columns=${REQUESTS}
           rows=${store.rows}
           keyOf=${(request) => request.id}
-          isChosen=${(request) => request.id === chosen}
-          choose=${(request) => setChosen(request.id === chosen ? null : request.id)}
-          cells=${(request) => requestCells(request, setChosen)}
-          empty="No request."
+          isChosen=${(request) => request.id === selected}
+          choose=${(request) => setSelected(request.id === selected ? null : request.id)}
+          cells=${(request) => requestCells(request, setSelected)}
+          empty="No requests."
         />
-        ${store.requests.has(chosen) && html`<${Request} request=${store.requests.get(chosen)} close=${() => setChosen(null)} />`}
+        ${store.requests.has(selected) && html`<${Request} request=${store.requests.get(selected)} close=${() => setSelected(null)} />`}
       </div>`}
   </div>`;
 }
 
-function requestCells(request, choose) {
+function requestCells(request, select) {
   const { id, minion, fun, status, progress, message } = request;
   return [
     html`<${State} state=${status} />`,
-    html`<button type="button" class="plain" onClick=${() => choose(id)}>${minion}</button>`,
+    html`<button type="button" class="plain" onClick=${() => select(id)}>${minion}</button>`,
     fun,
     html`<${Bar} value=${progress} state=${status} label=${`Progress on ${minion}`} />`,
     request.finished_at ? resultOf(request) : (message ?? ""),
@@ -123,7 +128,7 @@ function resultOf({ result, retcode, message }) {
 function Request({ request, close }) {
   const { id, minion, status, jid, retcode, message, result } = request;
   return html`<${Side} key=${id} label=${`Request to ${minion}`} title=${minion} close=${close}>
-    <p><${State} state=${status} /> ${jid && html`<a href=${to("jobs", jid)}>its job</a>`} ${retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}</p>
+    <p><${State} state=${status} /> ${jid && html`<a href=${to("jobs", jid)}>Job ${jid}</a>`} ${retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}</p>
     ${message && html`<p>${message}</p>`}
     <${Value} key=${id} value=${result} label=${`result of ${minion}`} />
   </${Side}>`;
@@ -131,7 +136,17 @@ function Request({ request, close }) {
 
 function Cancel({ batch, connection }) {
   const [fault, setFault] = useState(null);
+  const [sent, setSent] = useState(false);
   if (!RUNNING.has(batch.status)) return null;
-  const cancel = () => connection.request("cancel_batch", { batch: batch.id }).catch(setFault);
-  return html`<div><button type="button" class="danger" onClick=${cancel}>Cancel</button><${Fault} fault=${fault} /></div>`;
+  const cancel = async () => {
+    setSent(true);
+    setFault(null);
+    try {
+      await connection.request("cancel_batch", { batch: batch.id });
+    } catch (refused) {
+      setFault(refused);
+      setSent(false);
+    }
+  };
+  return html`<div><button type="button" class="danger" disabled=${sent} onClick=${cancel}>${sent ? "Canceling …" : "Cancel"}</button><${Fault} fault=${fault} /></div>`;
 }

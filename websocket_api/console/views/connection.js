@@ -1,17 +1,17 @@
 // @ts-check
-// Who is logged in, what they may do, how the connection is, and what the server bears.
+// The user and their permissions, the connection, and the server with its limits.
 
 import { html, useEffect } from "../lib/html.js";
 import { clock, span } from "../lib/format.js";
-import { useClock } from "../lib/store.js";
+import { useClock } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
 
-const LOOK = 5000; // milliseconds between two measurements of the latency while somebody looks
+const PING_EVERY_MS = 5000; // while this view is shown
 const RIGHTS = {
   all: "run every function everywhere",
-  events: "see events beyond those of jobs, minions and keys",
+  events: "see events other than those of jobs, minions and keys",
   fire: "fire events",
-  jobs: "see everybody's jobs",
+  jobs: "see all jobs",
   keys: "see keys",
 };
 
@@ -19,7 +19,7 @@ export function ConnectionView({ session, connection }) {
   useClock(1);
   useEffect(() => {
     connection.ping();
-    const timer = setInterval(() => connection.ping(), LOOK);
+    const timer = setInterval(() => connection.ping(), PING_EVERY_MS);
     return () => clearInterval(timer);
   }, [connection]);
   const { user, server } = session;
@@ -31,8 +31,8 @@ export function ConnectionView({ session, connection }) {
         <dl>
           <dt>User</dt><dd>${user.user} <span class="dim">(${user.eauth})</span></dd>
           <dt>Login ends</dt><dd>${clock(user.expire * 1000)} <span class="dim">in ${span(left)}</span></dd>
-          <dt>On this device</dt><dd>${session.stays ? "stays logged in" : "until the page is closed"}</dd>
-          ${Object.entries(RIGHTS).map(([name, text]) => html`<dt>May ${text}</dt><dd>${right(user.can[name])}</dd>`)}
+          <dt>On this device</dt><dd>${session.stays ? "stays logged in" : "until this tab is closed"}</dd>
+          ${Object.entries(RIGHTS).map(([name, text]) => html`<dt>May ${text}</dt><dd>${answer(user.can[name])}</dd>`)}
           <dt>Permissions</dt><dd><ul>${user.perms.map((perm) => html`<li><code>${brief(perm, 200)}</code></li>`)}</ul></dd>
         </dl>
       </section>
@@ -41,17 +41,17 @@ export function ConnectionView({ session, connection }) {
           <dt>State</dt><dd>${connection.state}${connection.reason && `: ${connection.reason}`}</dd>
           <dt>Latency</dt><dd>${connection.latency === null ? "…" : `${connection.latency.toFixed(1)} ms`}</dd>
           <dt>Reconnects</dt><dd>${connection.reconnects}</dd>
-          <dt>Follows</dt><dd>${connection.follows.size} things</dd>
-          <dt>Position</dt><dd>${connection.follows.seq} in ${connection.follows.epoch}</dd>
+          <dt>Subscriptions</dt><dd>${connection.follows.size}</dd>
+          <dt>Last event</dt><dd>${connection.follows.seq} <span class="dim">of epoch ${connection.follows.epoch}</span></dd>
         </dl>
-        <h3>What happened</h3>
+        <h3>Log</h3>
         <ol class="notes" reversed>${[...connection.notes].reverse().map((note) => html`<li>${clock(note.time)} ${note.text}</li>`)}</ol>
       </section>
       <section><h2>Server</h2>
         <dl>
           <dt>Version</dt><dd>${server.version}</dd>
           <dt>Clients</dt><dd>${server.clients.join(", ") || "none"}</dd>
-          <dt>Follows</dt><dd>${server.subscriptions.join(", ")}</dd>
+          <dt>Subscriptions</dt><dd>${server.subscriptions.join(", ")}</dd>
         </dl>
         <details open><summary>Limits</summary>
           <dl class="limits">${Object.entries(server.limits).map(([name, value]) => html`<dt>${name.replaceAll("_", " ")}</dt><dd>${value.toLocaleString("en")}</dd>`)}</dl>
@@ -61,7 +61,7 @@ export function ConnectionView({ session, connection }) {
   </div>`;
 }
 
-function right(value) {
+function answer(value) {
   if (Array.isArray(value)) return value.join(", ");
   return value ? "yes" : "no";
 }

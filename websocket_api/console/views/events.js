@@ -2,8 +2,8 @@
 // The live stream of events.
 
 import { html, useEffect, useState } from "../lib/html.js";
-import { clock, count } from "../lib/format.js";
-import { useSettled, useStore } from "../lib/store.js";
+import { clock, count, tagParts } from "../lib/format.js";
+import { useSettled, useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
 import { Chart } from "../parts/chart.js";
 import { Fault } from "../parts/marks.js";
@@ -16,29 +16,29 @@ const COLUMNS = [
   { name: "tag", title: "Tag" },
   { name: "data", title: "Data" },
 ];
-const KINDS = { startswith: "begins with", find: "holds", endswith: "ends with", fnmatch: "pattern", regex: "regular expression" };
+const KINDS = { startswith: "begins with", find: "contains", endswith: "ends with", fnmatch: "pattern", regex: "regular expression" };
 
 export function EventsView({ events }) {
   useStore(events, 120);
-  const [chosen, choose] = useState(null);
-  const [told, tell] = useState("");
+  const [selected, select] = useState(null);
+  const [note, setNote] = useState("");
   useEffect(() => {
     events.start();
     return () => events.stop();
   }, [events]);
   const toggle = () => {
     if (!events.paused) return events.pause();
-    const { came, gone } = events.resume();
-    tell(`${count(came, "event")} came while paused${gone ? `, ${gone} of them cannot be shown any more` : ""}`);
+    const { arrived, dropped } = events.resume();
+    setNote(`${count(arrived, "event")} arrived while paused${dropped ? `, ${dropped} of them are no longer kept` : ""}`);
   };
-  return html`<div class="view ${chosen ? "with-side" : ""}">
+  return html`<div class="view ${selected ? "with-side" : ""}">
     <h1>Events</h1>
     <div class="tools">
       <${Filter} events=${events} />
       <button type="button" aria-pressed=${events.paused ? "true" : "false"} onClick=${toggle}>${events.paused ? "Resume" : "Pause"}</button>
       <button type="button" onClick=${() => events.clear()}>Clear</button>
-      <span class="dim count">${events.paused ? html`paused, <strong>${events.paused.came}</strong> missed` : count(events.total, "event")}${events.lost > 0 && html`, <span class="bad">${events.lost} lost</span>`}</span>
-      <span class="dim" role="status">${told}</span>
+      <span class="dim count">${events.paused ? html`paused, <strong>${events.paused.arrived}</strong> new` : count(events.total, "event")}${events.lost > 0 && html`, <span class="bad">${events.lost} lost</span>`}</span>
+      <span class="dim" role="status">${note}</span>
     </div>
     <${Fault} fault=${events.fault} />
     <${Chart} rates=${events.rates} />
@@ -50,31 +50,44 @@ export function EventsView({ events }) {
         rows=${events.rows}
         rowHeight=${30}
         keyOf=${(event) => event.key}
-        isChosen=${(event) => chosen && event.key === chosen.key}
-        choose=${(event) => event.seq !== null && choose(event.key === chosen?.key ? null : event)}
-        cells=${(event) => cellsOf(event, choose)}
+        isChosen=${(event) => selected && event.key === selected.key}
+        choose=${(event) => event.seq !== null && select(event.key === selected?.key ? null : event)}
+        cells=${(event) => cellsOf(event, select)}
         stick=${!events.paused}
-        empty=${events.fault ? "Nothing comes." : "Nothing yet: events that you may see appear here as they happen."}
+        empty=${events.fault ? "Events cannot be shown." : "No events yet."}
       />
-      ${chosen && html`<${Event} event=${chosen} close=${() => choose(null)} />`}
+      ${selected && html`<${Event} event=${selected} close=${() => select(null)} />`}
     </div>
   </div>`;
 }
 
-function cellsOf(event, choose) {
-  if (event.gap) return [clock(event.time), html`<span class="bad">gap: ${event.gap.count ?? "some"} events are missing (${event.gap.reason})</span>`, ""];
+function cellsOf(event, select) {
+  if (event.gap) return [clock(event.time), html`<span class="bad">${gapText(event.gap)}</span>`, ""];
+  const [start, end] = tagParts(event.tag);
   return [
     clock(event.time),
-    html`<button type="button" class="plain" onClick=${() => choose(event)} title=${event.tag}>${event.tag}</button>`,
+    html`<button type="button" class="plain" onClick=${() => select(event)} title=${event.tag}><span class="tag-start">${start}</span><span class="tag-end">${end}</span></button>`,
     html`<code>${brief(event.data)}</code>`,
   ];
+}
+
+const GAP_REASONS = {
+  history: "they are no longer in the history",
+  epoch: "the engine was restarted",
+  bus: "the engine lost the master's event bus",
+  overflow: "this browser reads too slowly",
+};
+
+function gapText({ count: missing, reason }) {
+  const text = missing === null || missing === undefined ? "some events are missing" : `${count(missing, "event")} missing`;
+  return `gap: ${text}, ${GAP_REASONS[reason] ?? reason}`;
 }
 
 function Event({ event, close }) {
   return html`<${Side} key=${event.key} label="Event" title=${event.tag} close=${close}>
     <dl>
       <dt>Number</dt><dd>${event.seq}</dd>
-      <dt>Time</dt><dd>${event.time === null ? "before this page looked; the event does not tell" : clock(event.time)}</dd>
+      <dt>Time</dt><dd>${event.time === null ? "unknown: before this page was opened" : clock(event.time)}</dd>
       ${event.minion && html`<dt>Sent by minion</dt><dd>${event.minion}</dd>`}
     </dl>
     <${Value} key=${event.key} value=${event.data} label="data" />
@@ -82,16 +95,16 @@ function Event({ event, close }) {
 }
 
 function Filter({ events }) {
-  // Kept outside of the view: who leaves it while typing finds what was typed.
-  const [{ tag, match_type: kind }, put] = useState(events.typed);
-  const type = (fields) => put((events.typed = { ...events.typed, ...fields }));
+  // The typed filter is in the store, so that it is still there when the user returns to the view.
+  const [{ tag, match_type: kind }, setTyped] = useState(events.typed);
+  const type = (fields) => setTyped((events.typed = { ...events.typed, ...fields }));
   const settled = useSettled(tag, 400);
   const apply = (wanted) => {
     const changed = wanted !== events.filter.tag || (wanted && kind !== events.filter.match_type);
-    if (changed) events.want({ tag: wanted, match_type: kind });
+    if (changed) events.setFilter({ tag: wanted, match_type: kind });
   };
   useEffect(() => apply(settled), [settled, kind]);
-  return html`<select aria-label="How the tag is compared" value=${kind} onChange=${(event) => type({ match_type: event.target.value })}>
+  return html`<select aria-label="Match the tag by" value=${kind} onChange=${(event) => type({ match_type: event.target.value })}>
       ${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === kind}>tag ${text}</option>`)}
     </select>
     <input type="search" aria-label="Filter by tag" placeholder="salt/job/" value=${tag} onInput=${(event) => type({ tag: event.target.value })} onKeyDown=${(event) => event.key === "Enter" && apply(tag)} spellcheck=${false} />`;

@@ -1,31 +1,31 @@
 // @ts-check
-// The fleet: every minion that the user may see, live.
+// The fleet: the minions that the user may see, live.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { ago, count } from "../lib/format.js";
 import { to } from "../lib/route.js";
-import { useSettled, useStore } from "../lib/store.js";
+import { useSettled, useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
 import { Choice, Fault, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { Keys } from "./keys.js";
 import { Minion } from "./minion.js";
 
-const LOOK = 15000; // milliseconds: how often it is asked when the minions in view were last heard of
+const SEEN_EVERY_MS = 15000; // between two readings of when the minions in view were last seen
 
 export function FleetView({ fleet, route, session, connection }) {
   useStore(fleet);
-  const [search, type] = useState(route.query.get("search") ?? "");
-  const [kind, choose] = useState("all");
+  const [search, setSearch] = useState(route.query.get("search") ?? "");
+  const [kind, setKind] = useState("all");
   const words = useSettled(search, 150);
   const rows = fleet.find(words, kind);
   const { counts } = fleet;
-  const chosen = fleet.minions.get(route.rest);
+  const selected = fleet.minions.get(route.rest);
   const inView = useRef([]);
   useEffect(() => fleet.search(words), [fleet, words]);
   useEffect(() => {
-    const look = () => connection.state === "open" && inView.current.length && fleet.look(inView.current.map((minion) => minion.id)).catch(() => {});
-    const timer = setInterval(look, LOOK); // one that failed is followed by the next
+    const refresh = () => connection.state === "open" && inView.current.length && fleet.refreshSeen(inView.current.map((minion) => minion.id)).catch(() => {});
+    const timer = setInterval(refresh, SEEN_EVERY_MS); // a failed reading is repeated by the next
     return () => clearInterval(timer);
   }, [fleet, connection]);
   const open = (minion) => {
@@ -34,13 +34,13 @@ export function FleetView({ fleet, route, session, connection }) {
   const kinds = [["all", `All ${counts.all}`], ["up", `Up ${counts.up}`], ["down", `Down ${counts.down}`]];
   if (session.user.can.keys) kinds.push(["keys", `Keys ${counts.keys}`]);
 
-  return html`<div class="view ${chosen ? "with-side" : ""}">
+  return html`<div class="view ${selected ? "with-side" : ""}">
     <h1>Fleet</h1>
     <div class="tools">
-      <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${search} onInput=${(event) => type(event.target.value)} />
-      <${Choice} label="Which minions" value=${kind} options=${kinds} change=${choose} />
+      <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${search} onInput=${(event) => setSearch(event.target.value)} />
+      <${Choice} label="Which minions" value=${kind} options=${kinds} change=${setKind} />
       ${fleet.hasGrains && html`<${Columns} fleet=${fleet} />`}
-      <span class="dim" role="status">${found(fleet, rows, counts)}</span>
+      <span class="dim" role="status">${countText(fleet, rows, counts)}</span>
     </div>
     <${Fault} fault=${fleet.fault} />
     ${session.user.can.keys && counts.keys > 0 && html`<${Keys} fleet=${fleet} session=${session} connection=${connection} />`}
@@ -55,25 +55,25 @@ export function FleetView({ fleet, route, session, connection }) {
         choose=${open}
         cells=${(minion) => cellsOf(minion, fleet, session.user.can.keys)}
         inView=${inView}
-        empty=${emptiness(fleet)}
+        empty=${emptyText(fleet)}
       />
-      ${chosen && html`<${Minion} key=${chosen.id} close=${() => (location.hash = to("fleet"))} minion=${chosen} ...${{ fleet, session, connection }} />`}
+      ${selected && html`<${Minion} key=${selected.id} close=${() => (location.hash = to("fleet"))} minion=${selected} ...${{ fleet, session, connection }} />`}
     </div>
   </div>`;
 }
 
-function emptiness(fleet) {
-  if (fleet.fault) return "Nothing can be shown.";
-  if (!fleet.whole) return "Reading the fleet …";
-  return fleet.minions.size ? "No minion fits." : "There is no minion that you may see.";
+function emptyText(fleet) {
+  if (fleet.fault) return "Minions cannot be shown.";
+  if (!fleet.complete) return "Reading minions …";
+  return fleet.minions.size ? "No minion matches the search." : "No minions yet, or none that you may see.";
 }
 
-function found(fleet, rows, counts) {
-  if (!fleet.whole) return `reading, ${count(counts.all, "minion")} so far …`;
+function countText(fleet, rows, counts) {
+  if (!fleet.complete) return `reading, ${count(counts.all, "minion")} so far …`;
   return rows.length === counts.all ? count(counts.all, "minion") : `${rows.length} of ${count(counts.all, "minion")}`;
 }
 
-/** A column for what the user may see: an empty one would look like a fault. */
+/** Columns that the user may see: empty ones would look like an error. */
 function columnsOf(fleet, keys) {
   return [
     { name: "status", title: "Status" },
@@ -81,7 +81,7 @@ function columnsOf(fleet, keys) {
     ...(keys ? [{ name: "key", title: "Key" }] : []),
     ...grainsOf(fleet).map((name) => ({ name: `grain-${name}`, className: "grain", title: name })),
     { name: "last", title: "Last job" },
-    { name: "seen", title: "Heard of" },
+    { name: "seen", title: "Last seen" },
   ];
 }
 
@@ -105,10 +105,10 @@ function cellsOf(minion, fleet, keys) {
 function Columns({ fleet }) {
   const change = (event) => {
     const names = event.target.value.split(/[\s,]+/).filter(Boolean).slice(0, 6);
-    fleet.show([...new Set(names)]);
+    fleet.setColumns([...new Set(names)]);
   };
   return html`<details class="columns">
     <summary>Grains</summary>
-    <label>Grains with a column <input value=${fleet.columns.join(", ")} onChange=${change} /></label>
+    <label>Grains to show as columns <input value=${fleet.columns.join(", ")} onChange=${change} /></label>
   </details>`;
 }

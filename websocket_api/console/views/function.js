@@ -1,94 +1,95 @@
 // @ts-check
-// Which function to run: completion from what the user may run, and a form from its signature.
+// The function to run: completion from the functions that the user may run, and a form of its signature.
 
 import { html, useEffect, useState } from "../lib/html.js";
 import { fieldsOf } from "../lib/arguments.js";
-import { useSettled } from "../lib/store.js";
+import { faultText } from "../lib/faults.js";
+import { useSettled, useStore } from "../lib/hooks.js";
 import { visible } from "../lib/visible.js";
 import { targetOf } from "./target.js";
 
-const PATIENCE = 300; // seconds that a busy minion may take to describe a function
-const OFFERED = 50; // names offered at a time: a list of two thousand slows the browser's own box
+const OFFERED = 50; // names at a time: browsers are slow with a list of thousands
 
-/** Whom to ask about functions: one of the minions of the target, or the master. */
-function asked(form) {
-  return form.client === "local" ? targetOf(form) : { client: form.client };
+/** Return the form's call as the functions store needs it: {client, target, fun}. */
+function callOf(form) {
+  return { client: form.client, target: form.client === "local" ? targetOf(form) : null, fun: form.fun };
 }
 
-export function FunctionName({ form, change, connection }) {
-  const [names, offer] = useState([]);
-  const [note, say] = useState("");
-  const key = JSON.stringify(asked(form));
-  const read = async () => {
-    // One minion is asked by a job: only when somebody is about to choose, and once for a target.
-    if (form.namesOf === key) return;
-    say("reading which functions there are …");
-    change({ namesOf: key });
-    try {
-      const found = await connection.request("functions", asked(form));
-      change({ names: found });
-      say(found.length ? "" : "There is no function here that you may run.");
-    } catch (fault) {
-      change({ namesOf: null });
-      say(`no completion: ${fault.message}`);
-    }
-  };
+function hasTarget(form) {
+  return form.client !== "local" || form.tgt.trim() !== "";
+}
+
+export function FunctionName({ form, change, functions }) {
+  useStore(functions);
+  const [note, setNote] = useState("");
+  const [focused, setFocused] = useState(false);
+  const known = functions.names(callOf(form));
+  const place = JSON.stringify({ ...callOf(form), fun: "" });
+  const settled = useSettled(place);
   useEffect(() => {
-    const word = form.fun.toLowerCase();
-    const all = (form.names ?? []).filter((name) => visible(name) === name); // a name goes into the form as it is
-    const begins = all.filter((name) => name.startsWith(word));
-    const holds = all.filter((name) => !name.startsWith(word) && name.includes(word));
-    offer([...begins, ...holds].slice(0, OFFERED));
-  }, [form.fun, form.names]);
+    // A minion is asked by a job, so only while a function is being chosen.
+    if (!focused || settled !== place || !hasTarget(form)) return undefined;
+    let wanted = true;
+    setNote(known ? "" : "reading the functions …");
+    functions.readNames(callOf(form)).then(
+      (names) => wanted && setNote(names.length ? "" : "There is no function here that you may run."),
+      (fault) => wanted && setNote(`No completion: ${faultText(fault).text}`),
+    );
+    return () => (wanted = false);
+  }, [focused, settled, place]);
+  const offered = namesLike(known ?? [], form.fun);
   return html`<label class="grow">Function
-      <input name="fun" list="functions" value=${form.fun} onFocus=${read} onInput=${(event) => change({ fun: event.target.value.trim() })} autocomplete="off" spellcheck=${false} required placeholder="test.ping" />
+      <input name="fun" list="functions" value=${form.fun} onFocus=${() => setFocused(true)} onBlur=${() => setFocused(false)} onInput=${(event) => change({ fun: event.target.value.trim() })} autocomplete="off" spellcheck=${false} required placeholder="test.ping" />
     </label>
-    <datalist id="functions">${names.map((name) => html`<option key=${name} value=${name} />`)}</datalist>
+    <datalist id="functions">${offered.map((name) => html`<option key=${name} value=${name} />`)}</datalist>
     <p class="dim note" role="status">${note}</p>`;
 }
 
-/** The signature of the function that stands in the form; null while it is not known. */
-export function signatureOf(form) {
-  return form.signatureOf === keyOf(form) ? form.signature : null;
+/** Return the first names that begin with `text`, then those that contain it. */
+function namesLike(names, text) {
+  const word = text.toLowerCase();
+  const all = names.filter((name) => visible(name) === name); // a name is put into the form as it is
+  const begin = all.filter((name) => name.startsWith(word));
+  const contain = all.filter((name) => !name.startsWith(word) && name.includes(word));
+  return [...begin, ...contain].slice(0, OFFERED);
 }
 
-function keyOf({ client, fun }) {
-  return `${client} ${fun}`;
+/** Return the signature of the form's function, or null if it is not known. */
+export function signatureOf(form, functions) {
+  return functions.signature(callOf(form));
 }
 
-export function Arguments({ form, change, connection }) {
+export function Arguments({ form, change, functions }) {
+  useStore(functions);
   const fun = useSettled(form.fun, 500);
-  const [note, say] = useState("");
-  const [asks, ask] = useState(0);
-  const [failed, fail] = useState(false);
-  const known = /^\w+(\.\w+)+$/.test(fun) && (!form.names || form.names.includes(fun));
-  const key = keyOf({ client: form.client, fun });
+  const [note, setNote] = useState("");
+  const [tries, setTries] = useState(0);
+  const [retryable, setRetryable] = useState(false);
+  const names = functions.names(callOf(form));
+  const complete = /^\w+(\.\w+)+$/.test(fun) && (!names || names.includes(fun)) && hasTarget(form);
+  const place = useSettled(JSON.stringify({ ...callOf(form), fun }), 500);
+  const signature = signatureOf(form, functions);
   useEffect(() => {
-    if (!known || form.signatureOf === key) return undefined;
+    if (!complete) return undefined;
     let wanted = true;
-    say("reading its arguments …");
-    connection
-      .request("signature", { module: fun, ...asked(form), ...(form.client === "local" ? { timeout: PATIENCE } : {}) })
-      .then((signature) => {
+    setNote(signature ? "" : "reading its arguments …");
+    functions.readSignature({ ...callOf(form), fun }).then(
+      () => wanted && setNote(""),
+      (fault) => {
         if (!wanted) return;
-        change({ signature, signatureOf: key });
-        say("");
-      })
-      .catch((fault) => {
-        if (!wanted) return;
-        say(`its arguments are not known: ${fault.message}`);
-        fail(fault.retryable);
-      });
+        setNote(signature ? "" : `Its arguments are not known: ${faultText(fault).text} You can type them below.`);
+        setRetryable(!signature && fault.retryable);
+      },
+    );
     return () => {
       wanted = false;
-      say("");
-      fail(false);
+      setNote("");
+      setRetryable(false);
     };
-  }, [key, known, asks]);
-  const signature = signatureOf(form);
+  }, [place, complete, tries]);
   return html`
-    <p class="dim note" role="status">${note} ${failed && html`<button type="button" class="small" onClick=${() => ask(asks + 1)}>Ask again</button>`}</p>
-    ${signature?.doc && html`<details class="doc"><summary>What it does</summary><pre tabindex="0" aria-label="Documentation">${signature.doc}</pre></details>`}
+    <p class="dim note" role="status">${note} ${retryable && html`<button type="button" class="small" onClick=${() => setTries(tries + 1)}>Try again</button>`}</p>
+    ${signature?.doc && html`<details class="doc"><summary>Documentation</summary><pre tabindex="0" aria-label="Documentation">${signature.doc}</pre></details>`}
     <div class="fields">
       ${fieldsOf(signature).map((field) => html`<${Field} key=${field.name} field=${field} form=${form} change=${change} />`)}
     </div>
@@ -96,15 +97,15 @@ export function Arguments({ form, change, connection }) {
       <${Further} name="more" label=${signature ? "Further arguments, one a line" : "Arguments, one a line"} known=${signature} takes=${signature?.varargs} ...${{ form, change }} />
       <${Further} name="moreNamed" label=${`${signature ? "Further named" : "Named"} arguments, name=value, one a line`} known=${signature} takes=${signature?.keywords} ...${{ form, change }} />
     </div>
-    <p class="dim note">A value that is JSON is taken as such (5, true, ["a"]); all else is text.</p>`;
+    <p class="dim note">Values are read as JSON if they are JSON (5, true, ["a"]), otherwise as text.</p>`;
 }
 
-/** Arguments beside those that have a field; what was typed there stays to be seen, for it will be sent. */
+/** Arguments without a field of their own. Text that does not fit the function stays visible, because it would be sent. */
 function Further({ name, label, known, takes, form, change }) {
   if (known && !takes && !form[name]) return null;
   return html`<label class="grow">${label}
       <textarea rows="2" value=${form[name]} onInput=${(event) => change({ [name]: event.target.value })} spellcheck=${false}></textarea>
-      ${known && !takes && html`<span class="bad">${form.fun} takes none of these.</span>`}
+      ${known && !takes && html`<span class="bad">${form.fun} accepts no such arguments. Remove them.</span>`}
     </label>`;
 }
 

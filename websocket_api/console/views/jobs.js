@@ -1,10 +1,10 @@
 // @ts-check
-// The jobs, newest first, live; or the page of one.
+// The jobs, newest first, live; or the page of one job.
 
 import { html, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { to } from "../lib/route.js";
-import { useSettled, useStore } from "../lib/store.js";
+import { useSettled, useStore } from "../lib/hooks.js";
 import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { isHelper } from "../stores/helpers.js";
@@ -17,10 +17,8 @@ const COLUMNS = [
   { name: "user", title: "User" },
   { name: "started", title: "Started" },
   { name: "bar-cell", title: "Progress" },
-  { name: "number", title: "Failed" },
-  { name: "number", title: "Missing" },
 ];
-const STATES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["partial", "Partial"]];
+const STATES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["partial", "Partial"], ["canceled", "Canceled"]];
 
 export function JobsView(props) {
   return props.route.rest ? html`<${JobPage} key=${props.route.rest} jid=${props.route.rest} ...${props} />` : html`<${JobsTable} ...${props} />`;
@@ -28,17 +26,17 @@ export function JobsView(props) {
 
 function JobsTable({ jobs }) {
   useStore(jobs);
-  const [search, type] = useState("");
-  const [state, choose] = useState("all");
+  const [search, setSearch] = useState("");
+  const [state, setState] = useState("all");
   const [helpers, showHelpers] = useState(false);
   const words = useSettled(search, 150).toLowerCase().split(/\s+/).filter(Boolean);
-  const fits = (job) => (helpers || !isHelper(job)) && (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
-  const rows = jobs.rows.filter(fits);
+  const matches = (job) => (helpers || !isHelper(job)) && (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
+  const rows = jobs.rows.filter(matches);
   return html`<div class="view">
     <h1>Jobs</h1>
     <div class="tools">
-      <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => type(event.target.value)} />
-      <${Choice} label="Which jobs" value=${state} options=${STATES} change=${choose} />
+      <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => setSearch(event.target.value)} />
+      <${Choice} label="Which jobs" value=${state} options=${STATES} change=${setState} />
       <label class="check" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${helpers} onChange=${(event) => showHelpers(event.target.checked)} /> Helper jobs</label>
       <span class="dim" role="status">${count(rows.length, "job")}</span>
       ${jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
@@ -53,15 +51,15 @@ function JobsTable({ jobs }) {
       keyOf=${(job) => job.jid}
       choose=${(job) => (location.hash = to("jobs", job.jid))}
       cells=${cellsOf}
-      empty=${emptiness(jobs)}
+      empty=${emptyText(jobs)}
     />
   </div>`;
 }
 
-function emptiness(jobs) {
-  if (jobs.fault) return "Nothing can be shown.";
-  if (!jobs.loaded) return "Reading the jobs …";
-  return jobs.rows.length ? "No job fits." : "There is no job that you may see.";
+function emptyText(jobs) {
+  if (jobs.fault) return "Jobs cannot be shown.";
+  if (!jobs.loaded) return "Reading jobs …";
+  return jobs.rows.length ? "No job matches the filter." : "No jobs yet, or none that you may see.";
 }
 
 function textOf(job) {
@@ -71,12 +69,10 @@ function textOf(job) {
 function cellsOf(job) {
   return [
     html`<${State} state=${job.state} />`,
-    html`<a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job.arg)}</span>`,
+    html`<a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job)}</span>`,
     target(job),
     job.user,
     clock(job.start_time),
     html`<${JobProgress} job=${job} />`,
-    job.failed ? html`<span class="bad">${job.failed}</span>` : "",
-    job.missing ? html`<span class="bad">${job.missing}</span>` : "",
   ];
 }

@@ -1,17 +1,17 @@
 // @ts-check
-// Keys that wait for somebody to decide.
+// Keys of minions: those that wait to be accepted, and the buttons to accept and reject.
 
 import { html, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
 import { Fault } from "../parts/marks.js";
 
-const SHOWN = 20; // waiting keys with buttons of their own; the fleet's table has them all
+const SHOWN = 20; // waiting keys with their own buttons; the fleet's table has all keys
 const LISTS = { pending: "minions_pre", rejected: "minions_rejected", denied: "minions_denied", accepted: "minions" };
 
 export function Keys({ fleet, session, connection }) {
   const waiting = [...fleet.minions.values()].filter((minion) => minion.key === "pending");
   if (!waiting.length) return null;
-  return html`<section class="keys" aria-label="Keys that wait">
+  return html`<section class="keys" aria-label="Pending keys">
     <h2>${count(waiting.length, "key")} ${waiting.length === 1 ? "waits" : "wait"} to be accepted</h2>
     <ul>
       ${waiting.slice(0, SHOWN).map((minion) => html`<li key=${minion.id}><code>${minion.id}</code> <${KeyButtons} ...${{ minion, session, connection }} /></li>`)}
@@ -20,52 +20,52 @@ export function Keys({ fleet, session, connection }) {
   </section>`;
 }
 
-/** Buttons for what may be done with a minion's key, by who may. */
+/** Buttons for what the user may do with a minion's key. */
 export function KeyButtons({ minion, session, connection }) {
-  const [fault, tell] = useState(null);
-  const [busy, work] = useState(false);
-  const [asked, ask] = useState(false);
-  const [finger, point] = useState(null);
+  const [fault, setFault] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [asking, ask] = useState(false);
+  const [finger, setFinger] = useState(null);
   const acts = (minion.key === "accepted" ? ["reject"] : ["accept", "reject"]).filter(
     (act) => act !== `${minion.key}`.replace(/ed$/, "") && callOf(act, minion, session.wheels),
   );
   const run = async (act) => {
-    // A minion that is in use would be cut off: not by one slip of the finger.
-    if (minion.key === "accepted" && !asked) return ask(true);
+    // Rejecting an accepted key disconnects the minion, so it takes two clicks.
+    if (minion.key === "accepted" && !asking) return ask(true);
     ask(false);
-    work(true);
-    tell(null);
+    setBusy(true);
+    setFault(null);
     try {
       await connection.request("wheel", { ...callOf(act, minion, session.wheels), mode: "sync", timeout: 30 });
     } catch (refused) {
-      tell(refused);
+      setFault(refused);
     } finally {
-      work(false);
+      setBusy(false);
     }
   };
-  // To be compared with what `salt-call --local key.finger` says on the minion, before its key is accepted.
-  const look = async () => {
-    tell(null);
+  // The fingerprint is compared with `salt-call --local key.finger` on the minion before its key is accepted.
+  const readFinger = async () => {
+    setFault(null);
     try {
       const found = await connection.request("wheel", { method: "key.finger", kwargs: { match: minion.id }, mode: "sync", timeout: 30 });
-      point(found?.[LISTS[minion.key]]?.[minion.id] ?? "there is no such key any more"); // others match the pattern too
+      setFinger(found?.[LISTS[minion.key]]?.[minion.id] ?? "the key no longer exists"); // other keys can match the pattern, too
     } catch (refused) {
-      tell(refused);
+      setFault(refused);
     }
   };
   return html`<span class="key-buttons">
     ${acts.map(
-      (act) => html`<button type="button" class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asked ? ": yes" : ""}">${act === "accept" ? "Accept" : asked ? "Reject it: yes" : "Reject"}</button>`,
+      (act) => html`<button type="button" class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asking ? ": confirm" : ""}">${act === "accept" ? "Accept" : asking ? "Yes, reject it" : "Reject"}</button>`,
     )}
-    ${asked && html`<button type="button" class="small" onClick=${() => ask(false)}>No</button>`}
-    ${session.wheels.includes("key.finger") && (finger ? html`<code class="finger">${finger}</code>` : html`<button type="button" class="small" onClick=${look} aria-label="fingerprint of the key of ${minion.id}">Fingerprint</button>`)}
+    ${asking && html`<button type="button" class="small" onClick=${() => ask(false)}>No</button>`}
+    ${session.wheels.includes("key.finger") && (finger ? html`<code class="finger">${finger}</code>` : html`<button type="button" class="small" onClick=${readFinger} aria-label="fingerprint of the key of ${minion.id}">Fingerprint</button>`)}
     <${Fault} fault=${fault} />
   </span>`;
 }
 
 /**
- * What to send, or null where the user may not. key.accept takes a pattern, and a minion chooses its own name: the
- * form with a dictionary takes exactly this one.
+ * Return the wheel call, or null if the user may not send it. key.accept takes a pattern, and a minion chooses its own
+ * id, so the form with a dictionary is preferred: it takes exactly this id.
  */
 function callOf(act, minion, wheels) {
   const from = LISTS[minion.key];

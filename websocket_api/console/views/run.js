@@ -1,22 +1,26 @@
 // @ts-check
-// Run something, and watch the answer come in.
+// Run a function and watch its returns arrive.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { callOf, fieldsOf } from "../lib/arguments.js";
+import { count } from "../lib/format.js";
+import { hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
 import { to } from "../lib/route.js";
+import { Confirm } from "../parts/confirm.js";
 import { Choice, Fault } from "../parts/marks.js";
 import { Arguments, FunctionName, signatureOf } from "./function.js";
 import { Job } from "./job.js";
-import { Target, targetOf } from "./target.js";
+import { Target, matchFields, namesOf, targetOf } from "./target.js";
 
-const EMPTY = { client: "local", tgt: "*", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", names: null, namesOf: null, signature: null, signatureOf: "", how: "now", concurrency: "1", stop: true, progress: true, job: null };
+const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", how: "now", concurrency: "1", stop: true, progress: true, job: null };
+const NAMED = 200; // minions that the confirmation names
 
-export function RunView({ session, connection, route, form: kept }) {
-  // Kept outside of the view: what was typed is still there after a look at another one, or a new login.
+export function RunView({ session, connection, functions, route, form }) {
+  // The form is kept outside of the view: it is still there after another view or a new login.
   const [, draw] = useState(0);
-  if (!kept.client) Object.assign(kept, EMPTY);
+  if (!form.client) Object.assign(form, EMPTY);
   const change = (fields) => {
-    Object.assign(kept, fields);
+    Object.assign(form, fields);
     draw((count) => count + 1);
   };
   useEffect(() => {
@@ -24,20 +28,18 @@ export function RunView({ session, connection, route, form: kept }) {
     if (Object.keys(given).length) change({ ...given, client: "local" });
   }, [route.query.toString()]);
   const answer = useRef(null);
-  const before = useRef(kept.job);
+  const before = useRef(form.job);
   useEffect(() => {
-    // Below a long form the answer would come in where nobody looks.
-    if (kept.job && kept.job !== before.current) answer.current.scrollIntoView({ block: "start" });
-    before.current = kept.job;
-  }, [kept.job]);
+    // Below a long form, the returns would be out of view.
+    if (form.job && form.job !== before.current) answer.current.scrollIntoView({ block: "start" });
+    before.current = form.job;
+  }, [form.job]);
   return html`<div class="view page-view">
     <h1>Run</h1>
-    <${Form} ...${{ form: kept, change, session, connection }} />
-    <div class="answer" ref=${answer}>${kept.job && html`<${Job} key=${kept.job} jid=${kept.job} connection=${connection} heading="h2" />`}</div>
+    <${Form} ...${{ form, change, session, connection, functions }} />
+    <div class="answer" ref=${answer}>${form.job && html`<${Job} key=${form.job} jid=${form.job} connection=${connection} heading="h2" />`}</div>
   </div>`;
 }
-
-const STATES = /^state\.(apply|sls|highstate)$/; // functions that can report each state they have run
 
 function clientsOf(session) {
   const enabled = new Set(session.server.clients);
@@ -46,59 +48,92 @@ function clientsOf(session) {
   );
 }
 
-function Form({ form, change, session, connection }) {
-  const [fault, tell] = useState(null);
-  const [busy, work] = useState(false);
+function Form({ form, change, session, connection, functions }) {
+  const [fault, setFault] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [question, ask] = useState(null); // {call, minions, isTest} that waits for a confirmation
   const onMinions = form.client === "local";
   const batches = onMinions && session.has("batch");
-  const switchTo = (client) => change({ client, names: null, namesOf: null, signature: null, signatureOf: "", typed: {} });
-  const submit = async (event) => {
-    event.preventDefault();
-    work(true);
-    tell(null);
+  const switchTo = (client) => change({ client, typed: {} });
+  const attempt = async (act) => {
+    setBusy(true);
+    setFault(null);
     try {
-      const call = callOf(fieldsOf(signatureOf(form)), form.typed, form.more, form.moreNamed);
-      if (batches && form.how === "batch") await runBatch(form, call, connection);
-      else change({ job: await runNow(form, call, connection) });
+      await act();
     } catch (refused) {
-      tell(refused);
+      setFault(refused);
     } finally {
-      work(false);
+      setBusy(false);
     }
   };
+  const start = async (call) => {
+    if (batches && form.how === "batch") await runBatch(form, call, connection);
+    else change({ job: await runNow(form, call, connection) });
+  };
+  const submit = (event) => {
+    event.preventDefault();
+    const isTest = event.submitter?.name === "test";
+    attempt(async () => {
+      const call = callOf(fieldsOf(signatureOf(form, functions)), form.typed, form.more, form.moreNamed);
+      if (isTest) call.kwargs.test = true;
+      const target = onMinions ? targetOf(form) : null;
+      const minions = target && (await connection.request("match", matchFields(target, form.fun)));
+      if (needsConfirmation(form.fun, target, minions?.length ?? 0, call.kwargs.test === true)) ask({ call, minions, fun: form.fun, isTest });
+      else await start(call);
+    });
+  };
+  const confirmed = () => {
+    const { call } = question;
+    ask(null);
+    attempt(() => start(call));
+  };
+  const disabled = busy || connection.state !== "open";
   return html`<form class="run" onSubmit=${submit}>
     <${Choice} label="Where it runs" value=${form.client} options=${clientsOf(session)} change=${switchTo} />
     ${onMinions && html`<${Target} ...${{ form, change, connection }} />`}
     <fieldset>
-      <legend>What</legend>
-      <div class="fields"><${FunctionName} ...${{ form, change, connection }} /></div>
-      <${Arguments} ...${{ form, change, connection }} />
+      <legend>Function</legend>
+      <div class="fields"><${FunctionName} ...${{ form, change, functions }} /></div>
+      <${Arguments} ...${{ form, change, functions }} />
     </fieldset>
-    ${onMinions && html`<${How} ...${{ form, change, batches }} />`}
+    ${onMinions && html`<${Options} ...${{ form, change, batches }} />`}
     <${Fault} fault=${fault} />
-    <button type="submit" class="primary" disabled=${busy || connection.state !== "open"}>${busy ? "Starting …" : "Run"}</button>
+    <div class="tools">
+      <button type="submit" class="primary" disabled=${disabled}>${busy ? "Starting …" : "Run"}</button>
+      ${hasTestMode(form.fun, signatureOf(form, functions)) && html`<button type="submit" name="test" disabled=${disabled} title="Run with test=True: show what would change">Test run</button>`}
+    </div>
+    ${question && html`<${Question} ...${question} confirm=${confirmed} dismiss=${() => ask(null)} />`}
   </form>`;
 }
 
-function How({ form, change, batches }) {
+function Question({ fun, minions, isTest, confirm, dismiss }) {
+  const where = minions ? count(minions.length, "minion") : "the master";
+  return html`<${Confirm} question=${`Run on ${where}?`} yes=${isTest ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss}>
+    <p><code>${fun}</code> ${isTest ? "runs with test=True and changes nothing." : "may change them."}</p>
+    ${minions?.length > 0 && html`<p class="confirm-names" tabindex="0">${namesOf(minions, NAMED)}</p>`}
+    ${minions?.length === 0 && html`<p>The master knows no minion that matches and on which you may run it.</p>`}
+  </${Confirm}>`;
+}
+
+function Options({ form, change, batches }) {
   const isBatch = batches && form.how === "batch";
-  const isState = STATES.test(form.fun);
+  const isState = reportsStates(form.fun);
   if (!batches && !isState) return null;
   return html`<fieldset>
-    <legend>How</legend>
-    ${batches && html`<${Choice} label="How it runs" value=${form.how} options=${[["now", "All at once"], ["batch", "As a batch"]]} change=${(how) => change({ how })} />`}
+    <legend>Options</legend>
+    ${batches && html`<${Choice} label="Run mode" value=${form.how} options=${[["now", "All at once"], ["batch", "As a batch"]]} change=${(how) => change({ how })} />`}
     ${isBatch
       ? html`<div class="fields">
-          <label>At a time <input name="concurrency" type="number" min="0" max="1000000" value=${form.concurrency} onInput=${(event) => change({ concurrency: event.target.value })} /></label>
-          <label class="check"><input type="checkbox" checked=${form.stop} onChange=${(event) => change({ stop: event.target.checked })} /> Stop when one fails</label>
+          <label>Batch size <input name="concurrency" type="number" min="0" max="1000000" value=${form.concurrency} onInput=${(event) => change({ concurrency: event.target.value })} /></label>
+          <label class="check"><input type="checkbox" checked=${form.stop} onChange=${(event) => change({ stop: event.target.checked })} /> Stop on the first failure</label>
         </div>`
-      : isState && html`<label class="check"><input type="checkbox" checked=${form.progress} onChange=${(event) => change({ progress: event.target.checked })} /> Let states report their progress</label>`}
+      : isState && html`<label class="check"><input type="checkbox" checked=${form.progress} onChange=${(event) => change({ progress: event.target.checked })} /> Report the progress of states</label>`}
   </fieldset>`;
 }
 
 async function runNow(form, call, connection) {
   if (form.client !== "local") return (await connection.request(form.client, { method: form.fun, ...call })).jid;
-  const states = form.progress && STATES.test(form.fun) ? { progress: true } : {};
+  const states = form.progress && reportsStates(form.fun) ? { progress: true } : {};
   return (await connection.request("cmd", { fun: form.fun, ...targetOf(form), ...call, ...states })).jid;
 }
 

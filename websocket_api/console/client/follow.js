@@ -1,0 +1,161 @@
+// @ts-check
+// Subscriptions that outlive a connection: each new connection subscribes again, and events resume at their position.
+
+/** Error codes that only mean that a new login is needed. */
+export const LOGIN_ENDED = new Set(["unauthenticated", "token_expired"]);
+
+const RETRY_MS = 2000; // before a subscription that the server refused for now is requested again
+
+/** One subscription; made by `Follows.add`. */
+export class Follow {
+  /** The subscription's number on the present connection; null without one. */
+  number = null;
+  /** The position of the last event, to resume from. */
+  since = null;
+
+  /**
+   * @param {Follows} follows
+   * @param {any} fields those of the message `subscribe`
+   * @param {(frame: any, size?: number) => void} onFrame
+   */
+  constructor(follows, fields, onFrame) {
+    this.follows = follows;
+    this.fields = fields;
+    this.onFrame = onFrame;
+    this.since = fields.since ?? null;
+  }
+
+  /** The fields to subscribe with, now or after a lost connection. */
+  get message() {
+    const { since, ...fields } = this.fields;
+    return this.fields.subscription === "event" && this.since ? { ...fields, since: this.since } : fields;
+  }
+
+  /** Apply the server's answer: later frames carry this number. */
+  subscribed({ subscription, epoch, seq, recovered }) {
+    this.number = subscription;
+    // With a position, the missed events arrive first and move it on; without one, the subscription begins here.
+    if (this.since?.epoch !== epoch) this.since = { epoch, seq };
+    this.onFrame({ type: "begin", epoch, seq, recovered });
+  }
+
+  /** Apply a frame of this length in characters. */
+  apply(frame, size) {
+    if (frame.type === "event" || frame.type === "bookmark") this.#moveTo(frame.seq);
+    else if (frame.type === "events") this.#moveTo(frame.events[frame.events.length - 1].seq);
+    this.onFrame(frame, size);
+  }
+
+  #moveTo(seq) {
+    this.since = { epoch: this.since.epoch, seq };
+  }
+
+  /** End the subscription. */
+  stop() {
+    this.follows.remove(this);
+  }
+}
+
+/** All subscriptions of a `Connection`; each new wire subscribes them again. */
+export class Follows {
+  epoch = null;
+  /** The newest position that the server sent; an event view begins some way before it. */
+  seq = 0;
+
+  #all = new Set();
+  #wire = null; // null while there is no connection
+
+  constructor(connection) {
+    this.connection = connection;
+  }
+
+  get size() {
+    return this.#all.size;
+  }
+
+  /**
+   * Subscribe to events, jobs, minions or batches.
+   *
+   * @param {any} fields those of the message `subscribe`
+   * @param {(frame: any, size?: number) => void} onFrame called with each frame and its length in characters, with
+   *     `{type: "begin"}` each time the subscription begins, and with `{type: "ended", error}` when it is over
+   */
+  add(fields, onFrame) {
+    const follow = new Follow(this, fields, onFrame);
+    this.#all.add(follow);
+    if (this.#wire) this.#subscribe(follow);
+    return follow;
+  }
+
+  remove(follow) {
+    this.#all.delete(follow);
+    if (follow.number !== null && this.#wire) this.#unsubscribe(follow.number);
+    follow.number = null;
+  }
+
+  /** Drop all subscriptions: another user logs in. */
+  clear() {
+    this.#all.clear();
+  }
+
+  /** Subscribe all on a new connection. */
+  begin(wire) {
+    this.#wire = wire;
+    for (const follow of this.#all) this.#subscribe(follow);
+  }
+
+  /** The connection is lost. */
+  lost() {
+    this.#wire = null;
+    for (const follow of this.#all) follow.number = null;
+  }
+
+  /** Pass a frame to its subscription. */
+  apply(frame, size) {
+    const seq = frame.seq ?? frame.events?.at(-1).seq ?? 0;
+    if (seq > this.seq) this.seq = seq;
+    // There are about a dozen: this search costs little compared with parsing the frame.
+    for (const follow of this.#all) {
+      if (follow.number !== frame.subscription) continue;
+      if (frame.type === "ended") this.#end(follow, frame.error);
+      else follow.apply(frame, size);
+      return;
+    }
+  }
+
+  async #subscribe(follow) {
+    const wire = this.#wire;
+    try {
+      this.#subscribed(follow, await wire.request({ type: "subscribe", ...follow.message }));
+    } catch (fault) {
+      if (fault.code === "connection_lost" || !this.#all.has(follow)) return;
+      if (fault.retryable) setTimeout(() => wire === this.#wire && this.#all.has(follow) && this.#subscribe(follow), RETRY_MS);
+      else this.#end(follow, fault);
+    }
+  }
+
+  #subscribed(follow, answer) {
+    if (answer.epoch !== this.epoch) this.seq = 0;
+    [this.epoch, this.seq] = [answer.epoch, Math.max(answer.seq, this.seq)];
+    if (!this.#all.has(follow)) {
+      this.#unsubscribe(answer.subscription);
+      return;
+    }
+    if (answer.recovered !== null && this.connection.reconnects) {
+      this.connection.note(answer.recovered ? "resumed: no event is missing" : "resumed: some events are missing");
+    }
+    follow.subscribed(answer);
+    this.connection.changed();
+  }
+
+  #end(follow, error) {
+    follow.number = null;
+    // What ended with the login begins again with the next login.
+    if (!LOGIN_ENDED.has(error.code)) this.#all.delete(follow);
+    follow.onFrame({ type: "ended", error });
+  }
+
+  #unsubscribe(number) {
+    this.#wire.request({ type: "unsubscribe", subscription: number }).catch(() => {}); // lost with the connection
+  }
+}

@@ -1,0 +1,48 @@
+// @ts-check
+// Hooks that draw components again: after changes of a store, after typing, or by the clock.
+
+import { useEffect, useState } from "./html.js";
+
+/** Draw the component again when the store has changed, at most every `every` milliseconds. */
+export function useStore(store, every = 100) {
+  const [, draw] = useState(0);
+  const drawn = store.version;
+  useEffect(() => {
+    let timer = null;
+    let last = -Infinity; // the first change is drawn at once
+    const show = () => {
+      timer = null;
+      last = performance.now();
+      draw((count) => count + 1);
+    };
+    const schedule = () => {
+      if (timer === null) timer = setTimeout(show, Math.max(0, every - (performance.now() - last)));
+    };
+    const stop = store.listen(schedule);
+    if (store.version !== drawn) schedule(); // it changed between drawing and listening
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, [store, every]);
+  return store;
+}
+
+/** Return `value` once it has not changed for `wait` milliseconds: for text that is being typed. */
+export function useSettled(value, wait = 300) {
+  const [settled, settle] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => settle(value), wait);
+    return () => clearTimeout(timer);
+  }, [value, wait]);
+  return settled;
+}
+
+/** Draw again every `seconds`, for relative times. */
+export function useClock(seconds = 1) {
+  const [, draw] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => draw((count) => count + 1), 1000 * seconds);
+    return () => clearInterval(timer);
+  }, [seconds]);
+}
