@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from ..core.batches.batch import Batch
@@ -62,7 +63,15 @@ async def get_batch(call: Call) -> dict[str, Any]:
         await lookup.load(found)
         first = call.get("offset", 0)
         indexes = range(first, min(found.total, first + call.get("limit", 10_000)))
-        return {**found.as_dict(), "requests": [found.request_as_dict(index) for index in indexes]}
+        requests: list[dict[str, Any]] = []
+
+        def render() -> Iterator[None]:
+            for index in indexes:
+                requests.append(found.request_as_dict(index))
+                yield
+
+        await call.in_turns(render())
+        return {**found.as_dict(), "requests": requests}
 
 
 @operation("list_batches")
@@ -70,7 +79,15 @@ async def list_batches(call: Call) -> list[dict[str, Any]]:
     """Return batches, newest first."""
     found = await call.services.batches.lookup.all_visible(call.viewer)
     wanted = [one for one in found if call.get("status", one.status) == one.status]
-    return [one.as_dict() for one in wanted[: call.get("limit", 1000)]]
+    shown: list[dict[str, Any]] = []
+
+    def render() -> Iterator[None]:
+        for one in wanted[: call.get("limit", 1000)]:
+            shown.append(one.as_dict())
+            yield
+
+    await call.in_turns(render())
+    return shown
 
 
 @operation("cancel_batch", audited=True)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from typing import Any, NamedTuple, TypeVar
 
 from ..core.delivery import frames
 from ..core.delivery.caller import GONE, Caller
-from ..core.delivery.codecs import Prepared
+from ..core.delivery.codecs import Prepared, too_large
 from ..core.delivery.connection import Connection
+from ..core.delivery.pieces import is_small
 from ..errors import ApiError, forget_frames
 from ..fair_share import Share, on_behalf_of
 from .audit import audit
@@ -134,14 +135,14 @@ class Dispatcher:
 
     async def _answer(self, call: Call) -> Any:
         """Run an admitted request, and return its result."""
-        result = await self._run(call, _plain)
+        result = _plain(await self._run(call))
         call.replied()
         return result
 
     async def _reply(self, call: Call, connection: Connection, request_id: int | str | None) -> None:
         """Run an admitted request, and send its result or its error."""
         try:
-            reply = await self._run(call, lambda result: self._encode(connection, request_id, result))
+            reply = await self._run(call, lambda result: self._encode(call, connection, request_id, result))
         except ApiError as error:
             forget_frames(error)
             reply = connection.frame(frames.error(request_id, error))
@@ -153,16 +154,17 @@ class Dispatcher:
             connection.outbox.put(reply)
         call.replied()
 
-    async def _run(self, call: Call, finish: Callable[[Any], T]) -> T:
+    async def _run(self, call: Call, finish: Callable[[Any], Awaitable[Any]] | None = None) -> Any:
         """Run an admitted request and settle its accounts.
 
-        :param finish: makes of the operation's result what is returned
+        :param finish: makes of the operation's result what is returned; without it, that is returned
         :raises ApiError: for the sender of the request
         """
         counters = self._services.hub.counters
         counters.requests[call.message["type"]] += 1
         try:
-            return finish(await self._perform(call))
+            result = await self._perform(call)
+            return result if finish is None else await finish(result)
         except ApiError as error:
             counters.errors[error.code] += 1
             raise
@@ -203,17 +205,20 @@ class Dispatcher:
             if known.audited:
                 audit(call.current, call.caller.address, known.name, outcome, call.audit_fields)
 
-    def _encode(self, connection: Connection, request_id: int | str | None, result: Any) -> bytes:
+    async def _encode(self, call: Call, connection: Connection, request_id: int | str | None, result: Any) -> bytes:
         """Return the reply that carries a result.
 
         :raises ApiError: the reply could never be sent
         """
+        max_bytes = self._services.settings.limits.outbox_bytes
         if isinstance(result, Prepared):
             reply = connection.wrap(connection.codec.result(request_id, result.encoded(connection.codec)))
-        else:
+        elif is_small(result):
             reply = connection.frame(frames.result(request_id, result))
-        if len(reply) > self._services.settings.limits.outbox_bytes:
-            raise ApiError("too_large", "the answer is larger than `outbox_bytes`")
+        else:
+            reply = await call.in_steps(connection.steps(frames.result(request_id, result), max_bytes=max_bytes))
+        if len(reply) > max_bytes:
+            raise too_large()
         return reply
 
 

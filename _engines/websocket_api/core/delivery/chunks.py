@@ -63,14 +63,14 @@ class Shared(Generic[T]):
 
 
 def encode_change(connection: Connection, chunks: Iterator[Chunk]) -> Shared[bytes]:
-    """Return a change as sent to all connections of the same format."""
-    return Shared(connection.frame(*chunk) for chunk in chunks)
+    """Return a change as sent to all connections of the same format, in short steps."""
+    return Shared(chain.from_iterable(connection.steps(*chunk) for chunk in chunks))
 
 
 class ChunkSender:
     """Sends a snapshot to one client.
 
-    :param chunks: makes an encoded chunk when it is requested, not earlier
+    :param chunks: makes an encoded chunk when it is requested, not earlier; an empty one is a step on the way there
     :param on_sent: called when all chunks were sent
     :param turns: serves other users while this takes long
     :param share: the user whose turns are used

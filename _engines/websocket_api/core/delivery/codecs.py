@@ -6,15 +6,22 @@ formats (protocols/salt_api/formats.py); some native messages have no form there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Protocol
 
 import msgpack  # type: ignore[import-untyped]
 
+from ...errors import ApiError
 from ..events.encoding import decode, encode, plain
 from ..events.event import Event
 from .decoding import read_json, read_msgpack
+from .pieces import JSON_PIECES, Writer, is_small, msgpack_pieces, pieces
+
+
+def too_large() -> ApiError:
+    """Return the error for a reply that could never be sent."""
+    return ApiError("too_large", "the answer is larger than `outbox_bytes`: request a part of it")
 
 
 class Codec(Protocol):
@@ -31,6 +38,13 @@ class Codec(Protocol):
 
     def pack(self, messages: Sequence[Any]) -> list[bytes]:
         """Return messages that are sent together: one by one, or several in one if this format can."""
+        ...
+
+    def steps(self, messages: Sequence[Any], max_bytes: int | None = None) -> Iterator[bytes]:
+        """Yield what :meth:`pack` returns. Empty bytes are a step on the way there.
+
+        :raises ApiError: too_large, as soon as a message is larger than ``max_bytes``
+        """
         ...
 
     def decode(self, data: str | bytes) -> Any:
@@ -89,14 +103,39 @@ class OneByOne:
         """Return messages one by one."""
         return [self.encode(message) for message in messages]
 
+    def steps(self, messages: Sequence[Any], max_bytes: int | None = None) -> Iterator[bytes]:
+        """Yield what :meth:`pack` returns."""
+        yield from self.pack(messages)
+
     def result(self, request_id: int | str | None, encoded: bytes) -> bytes:
         """Return a reply; only the native formats have requests with an id."""
         return encoded
 
 
-class _Json(OneByOne):
+class _InPieces(OneByOne):
+    """Base of the native codecs, which encode large messages in pieces."""
+
+    pieces: Writer
+
+    def steps(self, messages: Sequence[Any], max_bytes: int | None = None) -> Iterator[bytes]:
+        for message in messages:
+            if is_small(message):
+                yield self.encode(message)
+                continue
+            found, size = [], 0
+            for piece in pieces(message, self.pieces):
+                found.append(piece)
+                size += len(piece)
+                if max_bytes is not None and size > max_bytes:
+                    raise too_large()
+                yield b""
+            yield b"".join(found)
+
+
+class _Json(_InPieces):
     name = "salt.v1.json"
     binary = False
+    pieces = JSON_PIECES
 
     def encode(self, value: Any) -> bytes:
         return encode(value)
@@ -121,12 +160,15 @@ class _Json(OneByOne):
         return b'{"type":"events","subscription":%d,"events":[{%b}]}' % (number, b"},{".join(bodies))
 
 
-class _Msgpack(OneByOne):
+class _Msgpack(_InPieces):
     """Values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so clients can handle both
     formats the same way."""
 
     name = "salt.v1.msgpack"
     binary = True
+
+    def __init__(self) -> None:
+        self.pieces = msgpack_pieces(self._pack)
 
     def encode(self, value: Any) -> bytes:
         return self._pack(plain(value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any, Protocol
 
@@ -77,6 +77,19 @@ class Connection(Caller):
     def frame(self, *messages: Any) -> bytes:
         """Return messages as frames; nothing for messages that the format cannot express."""
         return b"".join([self.wrap(packed) for packed in self.codec.pack(messages) if packed])
+
+    def steps(self, *messages: Any, max_bytes: int | None = None) -> Iterator[bytes]:
+        """Yield steps, each of which takes a short time; the last one yields what :meth:`frame` returns.
+
+        :raises ApiError: too_large, as soon as a message is larger than ``max_bytes``
+        """
+        found = []
+        for packed in self.codec.steps(messages, max_bytes):
+            if packed:
+                found.append(self.wrap(packed))
+            else:
+                yield b""
+        yield b"".join(found)
 
     def next_number(self) -> int:
         """Return the number of the next subscription."""

@@ -62,7 +62,7 @@ class SnapshotSubscription(ABC):
 
     def send_snapshot(self, chunks: Iterator[Chunk]) -> None:
         """Send a snapshot; it replaces one that is not complete yet."""
-        self._send_chunks(self.connection.frame(*chunk) for chunk in chunks)
+        self._send_chunks(step for chunk in chunks for step in self.connection.steps(*chunk))
 
     def send_change(self, change: Shared[bytes]) -> None:
         """Send a change: at once, or like a snapshot if it has several chunks."""

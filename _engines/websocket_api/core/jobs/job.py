@@ -84,6 +84,8 @@ class Job:
     """Bytes of memory that all of it takes, about: a few bytes of arguments can stand for many small values."""
     call_memory: int = 0
     """Bytes of these for what was asked for."""
+    call_size: int = 0
+    """Bytes of what was asked for as JSON: every message about the job has it."""
     end_reported: bool = False
     """Whether its end was reported: a late return does not end it a second time."""
     _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -164,7 +166,7 @@ class Job:
         """Note what was asked for as JSON, to know how much memory it takes."""
         memory = footprint(encoded)
         self.memory += memory - self.call_memory
-        self.call_memory = memory
+        self.call_memory, self.call_size = memory, len(encoded)
 
     def set_part(self, minion: str, part: Part) -> None:
         """Set a minion's part without an update of ``ended``."""

@@ -191,7 +191,11 @@ class JobFeed:
             return 0
         # The return of a runner or wheel is in the job object itself.
         own = job.size if job.kind != "job" and not subscription.without_return else 0
-        return own + sum(ITEM_BYTES + subscription.weigh(job.parts.get(name)) for name in message["minions"])
+        return (
+            own
+            + job.call_size
+            + sum(ITEM_BYTES + subscription.weigh(job.parts.get(name)) for name in message["minions"])
+        )
 
     def _on_change(self, job: Job, minions: tuple[str, ...]) -> None:
         changed, jid = minions or job.parts, job.jid

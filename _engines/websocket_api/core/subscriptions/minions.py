@@ -9,7 +9,7 @@ from ..access.sessions import Session
 from ..access.turns import Turns
 from ..access.visibility import Viewer
 from ..delivery import frames
-from ..delivery.chunks import Chunk, Shared, cut
+from ..delivery.chunks import Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
 from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
@@ -168,13 +168,9 @@ class MinionSubscription(SnapshotSubscription):
         return not self.only or minion in self.only
 
     def send_views(self, changed: Shared[MinionViews]) -> None:
-        """Send minions that changed: at once, or like a snapshot if there are several chunks."""
+        """Send minions that changed: at once, or like a snapshot if that takes long."""
         chunks = ([message] for views in changed if (message := self.message(views)) is not None)
-        if not changed.short:
-            self.send_snapshot(chunks)
-            return
-        for chunk in chunks:
-            self.connection.send(*chunk)
+        self.send_change(encode_change(self.connection, chunks))
 
     def message(self, views: MinionViews) -> frames.Message | None:
         """Return the message about those minions that this client subscribed to and may learn of."""

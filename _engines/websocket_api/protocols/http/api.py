@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ...core.access.sessions import Session
 from ...core.delivery.caller import Caller
 from ...errors import ApiError, forget_frames
+from ...fair_share import Share
 from ...operations.audit import audit
 from ...operations.session import log_in_with_token
 from ..connections import RESTART_REASON
@@ -85,6 +87,26 @@ class ApiHandler(BaseHandler):
         """
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
         return await self.clients.dispatcher.call(self.caller, operation, **fields)
+
+    async def in_steps(self, steps: Iterator[bytes]) -> bytes:
+        """Put together what steps yield, in turns with all other users.
+
+        :raises ApiError: the client has left
+        """
+        found = []
+
+        def run() -> Iterator[None]:
+            for part in steps:
+                found.append(part)
+                yield
+
+        assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
+        share = Share.of_stranger(self.address) if self.session is None else self.session.share
+        await self.clients.services.hub.turns.finish(share, run(), self.caller)
+        return b"".join(found)
+
+    def compute_etag(self) -> None:
+        """Return no ETag: answers are not stored, and hashing a large one would block the loop."""
 
     def new_caller(self) -> Caller:
         """Return the sender of this request as a caller."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-import yaml
-
 from ...core.delivery.decoding import check, read_json
-from ...core.events.encoding import MAX_DIGITS, encode, plain
+from ...core.delivery.pieces import JSON_PIECES, pieces
+from ...core.events.encoding import MAX_DIGITS
 from ...errors import ApiError
+from .yaml_pieces import yaml_pieces
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
 MAX_VALUES = 200_000  # in one YAML document: nested aliases can stand for more than fits into memory
@@ -34,7 +34,6 @@ CHARSETS = {
 """Python's codecs by charset. Others are refused, since some, such as idna, need more than linear time."""
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="websocket_api_body")
 """Parses large bodies one after another, so that they hold Python's lock no longer than one of them."""
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def accepted(header: str | None) -> str:
@@ -59,9 +58,12 @@ def accepted(header: str | None) -> str:
 
 def encoded(value: Any, kind: str) -> bytes:
     """Return a value encoded as this type."""
-    if kind == YAML:
-        return bytes(yaml.dump(plain(value), Dumper=_Dumper, default_flow_style=False, encoding="utf-8"))
-    return encode(value)
+    return b"".join(steps(value, kind))
+
+
+def steps(value: Any, kind: str) -> Iterator[bytes]:
+    """Yield a value encoded as this type, in pieces that take a short time each."""
+    return yaml_pieces(value) if kind == YAML else pieces(value, JSON_PIECES)
 
 
 def media_type(header: str | None) -> str:

@@ -43,7 +43,7 @@ class BatchHandler(SaltHandler):
         if wrong:
             faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:MAX_FAULTS]]
             raise ApiError("bad_message", f"{faults[0]['path']} is not a field of a batch", faults)
-        self.reply(batch_object(await self.ask("batch", **body)))
+        await self.reply(batch_object(await self.ask("batch", **body)))
 
     async def ask_for(self, operation: str, kind: str, id_: str, **fields: Any) -> Any:
         """Run an operation on one batch or request.
@@ -70,7 +70,7 @@ class BatchesHandler(BatchHandler):
 
     async def get(self) -> None:
         """List batches."""
-        self.reply([batch_object(batch) for batch in await self.ask("list_batches")])
+        await self.reply([batch_object(batch) for batch in await self.ask("list_batches")])
 
     async def post(self) -> None:
         """Create a batch."""
@@ -91,7 +91,7 @@ class OneBatchHandler(BatchHandler):
     async def get(self, id_: str) -> None:
         """Return a batch."""
         found = await self.ask_for("get_batch", "batch", id_, **self.query_fields())
-        self.reply(batch_object(found))
+        await self.reply(batch_object(found))
 
     async def delete(self, id_: str) -> None:
         """Cancel a batch and forget it."""
@@ -108,7 +108,7 @@ class RequestHandler(BatchHandler):
 
     async def get(self, id_: str) -> None:
         """Return a request."""
-        self.reply(request_object(await self.ask_for("get_batch", "request", id_)))
+        await self.reply(request_object(await self.ask_for("get_batch", "request", id_)))
 
 
 class BatchSocket(SocketHandler):

@@ -66,11 +66,15 @@ class SaltHandler(ApiHandler):
         if answer is not None:
             await answer
 
-    def reply(self, value: Any) -> None:
-        """Answer with a value."""
+    async def reply(self, value: Any) -> None:
+        """Answer with a value. A large one is encoded in turns with all other users.
+
+        :raises ApiError: the client has left
+        """
+        body = await self.in_steps(content.steps(value, self.kind))
         self.set_header("Content-Type", self.kind)
         self.set_header("Cache-Control", "private, no-store")
-        self.finish(content.encoded(value, self.kind))
+        self.finish(body)
 
     async def body_value(self) -> Any:
         """Return what the body holds."""
@@ -164,13 +168,13 @@ class RootHandler(SaltHandler):
         else:
             super().on_authenticated()
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Answer with the enabled clients."""
-        self.reply({"return": "Welcome", "clients": list(self.settings_.clients)})
+        await self.reply({"return": "Welcome", "clients": list(self.settings_.clients)})
 
     async def post(self) -> None:
         """Run lowstate."""
-        self.reply({"return": await self.run_lows()})
+        await self.reply({"return": await self.run_lows()})
 
 
 class RunHandler(SaltHandler):
@@ -181,7 +185,7 @@ class RunHandler(SaltHandler):
 
     async def post(self) -> None:
         """Run lowstate."""
-        self.reply({"return": await self.run_lows()})
+        await self.reply({"return": await self.run_lows()})
 
 
 class LoginHandler(SaltHandler):
@@ -190,10 +194,10 @@ class LoginHandler(SaltHandler):
     public = True
     by_session = False
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Ask for a login."""
         self.set_header("WWW-Authenticate", "Session")
-        self.reply({"status": None, "return": "Please log in"})
+        await self.reply({"status": None, "return": "Please log in"})
 
     async def post(self) -> None:
         """Return a token: in a header, in a cookie and in the body."""
@@ -207,7 +211,7 @@ class LoginHandler(SaltHandler):
         # In Salt's order: sorted names, then what is granted on some minions only.
         names = sorted(entry for entry in login["perms"] if isinstance(entry, str))
         answer["perms"] = names + [entry for entry in login["perms"] if not isinstance(entry, str)]
-        self.reply({"return": [answer]})
+        await self.reply({"return": [answer]})
 
 
 class LogoutHandler(SaltHandler):
@@ -217,7 +221,7 @@ class LogoutHandler(SaltHandler):
         """Revoke the token, and clear the cookie."""
         await self.ask("logout")
         self.clear_cookie(COOKIE, httponly=True, samesite="Strict")
-        self.reply({"return": "Your token has been cleared"})
+        await self.reply({"return": "Your token has been cleared"})
 
 
 class TokenHandler(SaltHandler):
@@ -230,7 +234,7 @@ class TokenHandler(SaltHandler):
         """Return a token for each of the credentials."""
         logins = [await self.log_in_with(**_credentials([low])) for low in await self.lows()]
         fields = ("start", "token", "expire", "name", "eauth")
-        self.reply([{name: login[name] for name in fields} for login in logins])
+        await self.reply([{name: login[name] for name in fields} for login in logins])
 
 
 def _credentials(lows: list[Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class MinionsHandler(SaltHandler):
         if minion is not None:
             only["minions"] = await self.ask("match", tgt=minion, fun="grains.items")
         found = await self.ask("list_minions", **only) if minion is None or only["minions"] else []
-        self.reply({"return": [{one["id"]: one["grains"] for one in found if one["grains"] is not None}]})
+        await self.reply({"return": [{one["id"]: one["grains"] for one in found if one["grains"] is not None}]})
 
     async def post(self, minion: str | None = None) -> None:
         """Start jobs; below a minion's id only there, and a low with another target is refused."""
@@ -40,7 +40,7 @@ class MinionsHandler(SaltHandler):
         started = await self.run_lows(client="local_async", **on)
         jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
         self.set_status(202)
-        self.reply({"return": started, "_links": {"jobs": jobs}})
+        await self.reply({"return": started, "_links": {"jobs": jobs}})
 
 
 class JobsHandler(SaltHandler):
@@ -49,11 +49,11 @@ class JobsHandler(SaltHandler):
     async def get(self, jid: str | None = None) -> None:
         """Answer with jobs in the format of the runner ``jobs``."""
         if jid is None:
-            self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
+            await self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
             return
         info = job_info(await self.ask("get_job", jid=jid))
         returns = {minion: result["return"] for minion, result in info["Result"].items()}
-        self.reply({"info": [info], "return": [returns]})
+        await self.reply({"info": [info], "return": [returns]})
 
 
 class KeysHandler(SaltHandler):
@@ -68,7 +68,7 @@ class KeysHandler(SaltHandler):
         """Answer with minions' keys."""
         check_client("wheel", self.settings_.clients)
         fun, kwarg = ("key.list_all", {}) if minion is None else ("key.finger", {"match": minion})
-        self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
+        await self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
 
     def on_authenticated(self) -> None:
         """Accept clients that accept an archive, which a new key pair is sent as."""
@@ -141,7 +141,7 @@ class HookHandler(SaltHandler):
             fields["body"] = body.decode()
         except UnicodeDecodeError:
             fields |= {"body": base64.b64encode(body).decode(), "body_encoding": "base64"}
-        self.reply({"success": await self.ask("hook", hook=hook, **fields)})
+        await self.reply({"success": await self.ask("hook", hook=hook, **fields)})
 
     async def _posted(self, body: bytes) -> Any:
         """Return the parsed body; nothing for an unknown type, and for text that cannot be parsed."""
@@ -165,7 +165,7 @@ class StatsHandler(SaltHandler):
 
     async def get(self) -> None:
         """Answer with the counters."""
-        self.reply(self.clients.services.hub.counters.to_dict() | {"connections": len(self.clients)})
+        await self.reply(self.clients.services.hub.counters.to_dict() | {"connections": len(self.clients)})
 
 
 def _key_bits(value: Any) -> int:

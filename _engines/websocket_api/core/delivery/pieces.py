@@ -1,0 +1,175 @@
+"""Encode large values in pieces. Each piece takes a short time, so that everything else runs in between.
+
+A reply with the arguments of a hundred jobs has millions of values. Encoded in one step it would hold all others for
+seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgpack  # type: ignore[import-untyped]
+
+from ..events.encoding import MAX_DEPTH, encode, plain
+
+VALUES = 1000
+"""Values in one piece, about: the slowest way to write them takes less than 1 ms."""
+TEXT_BYTES = 256
+"""Characters of text that count like one value."""
+PER_GROUP = 8
+"""A group has at most 1/8 as many items as values."""
+MAX_ORJSON_DEPTH = 50
+"""Levels above a piece. Deeper ones are cut at :data:`MAX_DEPTH` of the whole, not of the piece."""
+
+
+class Writer(Protocol):
+    """Writes a format in pieces."""
+
+    def whole(self, value: Any, depth: int) -> bytes:
+        """Return a small value.
+
+        :param depth: the levels above it
+        """
+        ...
+
+    def list(self, value: Sequence[Any], depth: int) -> Iterator[bytes]:
+        """Yield a large list."""
+        ...
+
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> Iterator[bytes]:
+        """Yield a large object."""
+        ...
+
+
+def weight(value: Any, most: int = VALUES) -> int:
+    """Return about how many values a value consists of. Stop to count beyond ``most``."""
+    found, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        found += 1
+        if isinstance(one, (str, bytes)):
+            found += len(one) // TEXT_BYTES
+        elif isinstance(one, (Mapping, list, tuple)):
+            if found + len(one) > most:
+                return found + len(one)
+            if isinstance(one, Mapping):
+                found += sum(len(key) for key in one if isinstance(key, (str, bytes))) // TEXT_BYTES
+                waiting.extend(one.values())
+            else:
+                waiting.extend(one)
+        if found > most:
+            break
+    return found
+
+
+def is_small(value: Any, most: int = VALUES) -> bool:
+    """Return whether a value takes a short time to encode.
+
+    :param most: the values that take a short time in this format
+    """
+    return weight(value, most) <= most
+
+
+def pieces(value: Any, writer: Writer, depth: int = 0) -> Iterator[bytes]:
+    """Yield an encoded value in pieces; together they are what the format writes at once."""
+    if depth >= MAX_DEPTH or not isinstance(value, (Mapping, list, tuple)) or is_small(value):
+        yield writer.whole(value, depth)
+    elif isinstance(value, Mapping):
+        yield from writer.mapping(value, depth)
+    else:
+        yield from writer.list(value, depth)
+
+
+def grouped(items: Sequence[Any], most: int = VALUES) -> Iterator[tuple[list[Any], bool]]:
+    """Yield the items in groups, each with whether it is small. A group that is large has one item."""
+    size = most // PER_GROUP
+    for start in range(0, len(items), size):
+        group = list(items[start : start + size])
+        if is_small(group, most):
+            yield group, True
+            continue
+        for item in group:
+            yield [item], is_small(item, most)
+
+
+def grouped_fields(value: Mapping[Any, Any], most: int = VALUES) -> Iterator[tuple[dict[Any, Any], bool]]:
+    """Yield the fields in groups, each with whether it is small. A group that is large has one field."""
+    for group, small in grouped(list(value.items()), most):
+        yield dict(group), small
+
+
+def with_clean_keys(value: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return an object whose keys are text that can be encoded: different keys can become the same text."""
+    try:
+        "".join(value).encode()
+    except (TypeError, UnicodeEncodeError):
+        return {next(iter(plain({key: None}))): item for key, item in value.items()}
+    return value
+
+
+class _Json:
+    """JSON, equal to :func:`encode`."""
+
+    def whole(self, value: Any, depth: int) -> bytes:
+        return encode(value if depth <= MAX_ORJSON_DEPTH else plain(value, depth))
+
+    def list(self, value: Sequence[Any], depth: int) -> Iterator[bytes]:
+        before = b"["
+        for group, small in grouped(value):
+            yield before
+            before = b","
+            if small:
+                yield self.whole(group, depth)[1:-1]
+            else:
+                yield from pieces(group[0], self, depth + 1)
+        yield b"]"
+
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> Iterator[bytes]:
+        before = b"{"
+        for group, small in grouped_fields(value):
+            yield before
+            before = b","
+            if small:
+                yield self.whole(group, depth)[1:-1]
+                continue
+            for name, item in group.items():
+                yield encode({name: 0})[1:-2]
+                yield from pieces(item, self, depth + 1)
+        yield b"}"
+
+
+class _Msgpack:
+    """msgpack.
+
+    :param pack: packs a plain value
+    """
+
+    def __init__(self, pack: Callable[[Any], bytes]) -> None:
+        self._pack = pack
+
+    def whole(self, value: Any, depth: int) -> bytes:
+        return self._pack(plain(value, depth))
+
+    def list(self, value: Sequence[Any], depth: int) -> Iterator[bytes]:
+        yield bytes(msgpack.Packer().pack_array_header(len(value)))
+        for group, small in grouped(value):
+            if small:
+                yield b"".join([self.whole(item, depth + 1) for item in group])
+            else:
+                yield from pieces(group[0], self, depth + 1)
+
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> Iterator[bytes]:
+        value = with_clean_keys(value)  # the number of fields comes first
+        yield bytes(msgpack.Packer().pack_map_header(len(value)))
+        for group, small in grouped_fields(value):
+            if small:
+                yield b"".join([self._pack(name) + self.whole(item, depth + 1) for name, item in group.items()])
+                continue
+            for name, item in group.items():
+                yield self._pack(name)
+                yield from pieces(item, self, depth + 1)
+
+
+JSON_PIECES: Writer = _Json()
+msgpack_pieces: Callable[[Callable[[Any], bytes]], Writer] = _Msgpack
