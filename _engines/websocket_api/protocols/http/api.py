@@ -101,7 +101,7 @@ class ApiHandler(BaseHandler):
                 yield
 
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
-        share = Share.of_stranger(self.address) if self.session is None else self.session.share
+        share = Share.unauthenticated(self.address) if self.session is None else self.session.share
         await self.clients.services.hub.turns.finish(share, run(), self.caller)
         return b"".join(found)
 
