@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from .core.access.sessions import Session
+from .core.access.session import Session
 from .core.jobs.job import Job
 from .errors import ApiError
 from .operations.jobs import apply_cancels, from_store, is_cancel

@@ -29,3 +29,15 @@ def start_time(jid: str) -> str | None:
     """Return when Salt made a jid as ISO 8601 in UTC, or None if its digits are no time."""
     made = made_at(jid)
     return None if made is None else made.isoformat()
+
+
+def is_made_at(jid: str, stamp: str, within: float) -> bool:
+    """Return whether a jid was made within ``within`` seconds before or after a ``_stamp``."""
+    made = made_at(jid)
+    try:
+        stamped = datetime.datetime.fromisoformat(stamp)
+    except ValueError:
+        return False
+    if stamped.tzinfo is None:
+        stamped = stamped.replace(tzinfo=datetime.timezone.utc)  # Salt 3007 writes no zone
+    return made is not None and abs((stamped - made).total_seconds()) <= within

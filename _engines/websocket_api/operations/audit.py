@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.access.sessions import Session
+from ..core.access.session import Session
 
 log = logging.getLogger("websocket_api.audit")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..core.access.sessions import Session
+from ..core.access.session import Session
 from ..core.batches.request import Call
 from ..core.jobs.job import Job
 from ..core.subscriptions.job_watcher import JobWatcher

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.access.permissions import Permissions
-from ..core.access.sessions import Session
+from ..core.access.session import Session
 from ..core.access.visibility import Viewer
 from ..core.delivery.caller import Caller
 from ..core.delivery.connection import Connection

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Any
 
-from ..core.access.sessions import Session
+from ..core.access.session import Session
 from ..errors import ApiError
 from ..fair_share import Share, on_behalf_of
 from .audit import audit

@@ -8,7 +8,7 @@ from collections import Counter
 from weakref import WeakValueDictionary
 
 from ..core.access.message_turns import MessageTurns
-from ..core.access.sessions import Session
+from ..core.access.session import Session
 from ..core.access.throttle import Pace
 from ..core.delivery.caller import Caller
 from ..core.delivery.connection import Connection

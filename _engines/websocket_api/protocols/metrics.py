@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..core.access.sessions import Session
+from ..core.access.session import Session
 from ..core.counters import Counters
 from ..errors import ApiError
 from ..fair_share import FairShare

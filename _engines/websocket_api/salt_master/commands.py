@@ -11,11 +11,13 @@ import salt.utils.args
 import salt.utils.files
 import salt.utils.user
 
-from ..errors import MAX_FAULTS, MAX_NAME, ApiError, not_permitted
-from . import arguments, targets
+from ..errors import ApiError
+from . import targets
+from .call_arguments import bind, check_arguments
 from .channels import Channels
 from .functions import MasterFunctions
 from .pool import Pool
+from .replies import raise_error, unexpected_answer
 from .salt_compat import plain
 
 log = logging.getLogger(__name__)
@@ -24,13 +26,6 @@ log = logging.getLogger(__name__)
 AS_MASTER = frozenset(("saltutil.find_job", "saltutil.term_job", "saltutil.kill_job"))
 #: Fields that a caller must never add to a publish, because each decides whose rights count.
 _CREDENTIALS = frozenset(("token", "key", "eauth", "username", "password", "auth_list", "user"))
-#: Fields of a wheel's load. Its keyword arguments are on the same level, so these names are not available for them.
-_WHEEL_RESERVED = frozenset(
-    (
-        *("cmd", "fun", "token", "eauth", "username", "password"),
-        *("print_event", "full_return", "arg", "kwarg", "client"),
-    )
-)
 
 
 class Commands:
@@ -59,7 +54,7 @@ class Commands:
 
         :raises ApiError: ``bad_message``
         """
-        _check_arguments(arg, kwarg, parse=False)
+        check_arguments(arg, kwarg, parse=False)
 
     async def publish(
         self,
@@ -93,7 +88,7 @@ class Commands:
         extra = dict(extra or {})
         if taboo := _CREDENTIALS & extra.keys():
             raise ValueError(f"credentials are not allowed in a publish: {sorted(taboo)}")
-        _check_arguments(arg, kwarg, parse)
+        check_arguments(arg, kwarg, parse)
         read = self._opts, tgt, tgt_type, extra.get("delimiter", targets.DELIMITER)
         tgt, tgt_type = targets.read(*read) if tgt_type in targets.PLAIN else await self._pool.run(targets.read, *read)
         returners = [name for name in (extra.pop("ret", ""), self._opts.get("ext_job_cache")) if name]
@@ -144,9 +139,9 @@ class Commands:
         # Nested, because the master drops an `arg` at the top, and Salt's permission check reads both from here.
         nested = {"arg": list(arg), "kwarg": dict(kwarg)}
         load = {"cmd": "runner", "fun": fun, "kwarg": nested, "token": token, **self._user_of(token)}
-        answer = _raise_error(await self._channels.request(load))
+        answer = raise_error(await self._channels.request(load))
         if not isinstance(answer, dict) or "jid" not in answer:
-            raise _unexpected_answer(answer)
+            raise unexpected_answer(answer)
         return {"jid": str(answer["jid"]), "tag": str(answer["tag"])}
 
     async def wheel(
@@ -167,11 +162,11 @@ class Commands:
         if parse and "match" not in spec["args"]:
             kwarg = {name: value for name, value in kwarg.items() if name != "match"}
         # Without print_event 3007 prints the return on the master's standard output.
-        bound = _bind(fun, spec, arg, kwarg)
+        bound = bind(fun, spec, arg, kwarg)
         load = {"cmd": "wheel", "fun": fun, "token": token, **self._user_of(token), "print_event": False, **bound}
-        answer = _raise_error(await self._channels.request(load, wheel=True))
+        answer = raise_error(await self._channels.request(load, wheel=True))
         if not isinstance(answer, dict) or not isinstance(answer.get("data"), dict):
-            raise _unexpected_answer(answer)
+            raise unexpected_answer(answer)
         data = answer["data"]
         return {
             "jid": str(data.get("jid")),
@@ -183,14 +178,14 @@ class Commands:
     async def _publish(self, load: dict[str, Any]) -> dict[str, Any]:
         if self._opts.get("order_masters"):
             load["to"] = self._opts.get("publish_timeout", 30)  # for the syndics below
-        answer = _raise_error(await self._channels.request(load))
+        answer = raise_error(await self._channels.request(load))
         published: Any = answer.get("load") if isinstance(answer, dict) else None
         if not isinstance(published, dict):
-            raise _unexpected_answer(answer)
+            raise unexpected_answer(answer)
         if not published.get("jid"):
             if "error" in published and not published.get("minions"):
                 raise ApiError("no_minions", "the target matches no minion that this master knows")
-            raise _unexpected_answer(answer)
+            raise unexpected_answer(answer)
         return {
             "jid": str(published["jid"]),
             "minions": plain(published.get("minions") or []),
@@ -226,76 +221,3 @@ def _publish_load(
         "ret": "",
         "user": user,
     }
-
-
-def _check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None:
-    faults: list[dict[str, str]] = []
-    for number, value in enumerate(arg):
-        if len(faults) == MAX_FAULTS:
-            break
-        # The minion makes the same test (salt.minion.load_args_and_kwargs).
-        if isinstance(value, str) and not parse and (name := salt.utils.args.parse_kwarg(value)[0]):
-            name = name[:MAX_NAME]
-            message = f"Salt reads a string that begins with '{name}=' as a keyword argument; pass it in kwargs"
-            faults.append({"path": f"/args/{number}", "message": message})
-        elif isinstance(value, dict) and "__kwarg__" in value and (not parse or value["__kwarg__"] is True):
-            faults.append({"path": f"/args/{number}", "message": "__kwarg__ is Salt's own mark"})
-    faults += [
-        {"path": f"/kwargs/{str(name)[:MAX_NAME]}", "message": "is one of Salt's own names"}
-        for name in kwarg
-        if not isinstance(name, str) or name == "__kwarg__" or name.startswith("__pub_")
-    ]
-    if faults:
-        raise ApiError("bad_message", "Salt cannot pass these arguments unchanged", faults[:MAX_FAULTS])
-
-
-def _bind(fun: str, spec: dict[str, Any], arg: list[Any], kwarg: dict[str, Any]) -> dict[str, Any]:
-    names = spec["args"]
-    if len(arg) > len(names):
-        raise ApiError("unknown_function", f"{fun} accepts at most {len(names)} positional arguments")
-    arguments.check_names(kwarg)
-    bound = dict(zip(names, arg, strict=False))
-    for name, value in kwarg.items():
-        if name in bound:
-            raise ApiError("unknown_function", f"{fun} got two values for {name}")
-        if name not in names and not spec["keywords"]:
-            raise ApiError("unknown_function", f"{fun} has no argument {name}")
-        # Salt does not pass a keyword `match` to a function that does not name it.
-        if name.startswith("_") or name in _WHEEL_RESERVED or (name == "match" and name not in names):
-            raise ApiError("bad_message", f"Salt reserves the name {name} in wheel calls")
-        bound[name] = value
-    if reserved := [name for name in bound if name.startswith("_") or name in _WHEEL_RESERVED]:
-        raise ApiError("bad_message", f"Salt reserves the name {reserved[0]} in wheel calls")
-    required = names[: len(names) - len(spec["defaults"] or ())]
-    if absent := [name for name in required if name not in bound]:
-        raise ApiError("unknown_function", f"{fun} needs {', '.join(absent)}")
-    return bound
-
-
-def _raise_error(answer: Any) -> Any:
-    """Return the answer, or raise its error as an ApiError."""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not error:
-        return answer
-    if not isinstance(error, dict):
-        error = {"message": error}
-    name, message = str(error.get("name", "")), str(error.get("message", ""))
-    if name == "AuthorizationError":
-        raise not_permitted()
-    if name == "AuthenticationError":
-        raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
-    if name == "TokenAuthenticationError":
-        # For runners and wheels both errors have this name. Only a refused command names the user.
-        if "for user" in message:
-            raise not_permitted()
-        raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
-    if name == "SaltInvocationError":
-        raise ApiError("bad_message", message)
-    log.warning("the master answered with an error: %s %s", name, message)
-    raise ApiError("master_unavailable", "the master could not do this; its log says why")
-
-
-def _unexpected_answer(answer: Any) -> ApiError:
-    # "" and "Some exception handling minion payload" are among these.
-    log.warning("the master's answer is not understood: a %s", type(answer).__name__)
-    return ApiError("master_unavailable", "the master could not do this; its log says why")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from websocket_api.core.access.permissions import Permissions
-from websocket_api.core.access.sessions import Session
+from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import Turns
 from websocket_api.core.access.user_limits import UserLimits
 from websocket_api.core.access.visibility import Viewer, Visibility

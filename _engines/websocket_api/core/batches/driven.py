@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..access.sessions import Session
+from ..access.session import Session
 from ..delivery.pacing import Pacer
 from .batch import Batch
 from .context import BatchContext

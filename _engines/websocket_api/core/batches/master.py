@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from ..access.sessions import Session
+from ..access.session import Session
 from ..jobs.job import Job
 from .request import Call
 

@@ -15,7 +15,8 @@ import logging
 
 from ...errors import ApiError, NotSent
 from ..access.in_flight import Slot
-from ..access.sessions import Session, Sessions
+from ..access.session import Session
+from ..access.sessions import Sessions
 from .batch import Batch
 from .context import BatchContext
 from .driven import DrivenBatch, DrivenBatches

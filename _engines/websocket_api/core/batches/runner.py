@@ -7,7 +7,7 @@ import logging
 from ...errors import ApiError
 from ...fair_share import on_behalf_of
 from ..access.in_flight import JobsInFlight
-from ..access.sessions import Session
+from ..access.session import Session
 from ..delivery.pacing import Pacer
 from .batch import Batch
 from .context import BatchContext

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.turns import Turns
 from ..delivery import frames
 from ..delivery.chunks import Chunk, Shared, cut, encode_change

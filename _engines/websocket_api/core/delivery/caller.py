@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 
 GONE = "the connection is gone"
 

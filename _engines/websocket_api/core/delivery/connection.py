@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Protocol
 
 from ...errors import TOKEN_ENDED, ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.throttle import Pace
 from .caller import Caller
 from .codecs import JSON, Codec

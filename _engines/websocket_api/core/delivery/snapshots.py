@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.turns import Turns
 from ..events.history import Gap
 from . import frames

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from ...jids import start_time
+from ...jids import is_made_at, start_time
 from ..events.encoding import encode
 from ..events.event import Event
 from ..events.tags import Kind
 from .call import call_of, redact_load
-from .job import RETURNED, Job, Part, is_made_at
+from .job import RETURNED, Job, Part
 from .retention import Needed, Retention
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 from ..events.encoding import encode
 from ..events.event import Event
 from ..events.tags import MINIONS_MARK, Kind
-from ..jobs.job import timestamp
+from ..timing import timestamp
 
 _KEY_STATES = {
     "accept": "accepted",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.user_limits import Hold
 from ..delivery import frames
 from ..delivery.connection import Connection

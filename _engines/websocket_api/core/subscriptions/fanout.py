@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.visibility import Viewer
 from ..counters import Counters
 from ..delivery.codecs import Codec

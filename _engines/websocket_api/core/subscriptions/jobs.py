@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.turns import Turns
 from ..access.visibility import Viewer, Visibility
 from ..delivery import frames
@@ -20,7 +20,8 @@ from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
 from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
 from ..events.history import Gap, History
-from ..jobs.job import Job, Part, job_object
+from ..jobs.job import Job, Part
+from ..jobs.job_object import job_object
 from ..jobs.registry import JobRegistry
 from ..timing import Clock, Later
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.turns import Turns
 from ..access.visibility import Viewer
 from ..delivery import frames

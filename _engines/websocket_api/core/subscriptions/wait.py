@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from itertools import islice
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.turns import Waiting
 from ..events.event import Event
 from ..events.history import Gap

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ...errors import ApiError
-from ..access.sessions import Session
+from ..access.session import Session
 from ..access.visibility import Viewer
 from ..events.event import Event
 from .filter_index import FilterIndex

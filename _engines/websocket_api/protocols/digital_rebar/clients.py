@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.access.visibility import Viewer
 from ...core.delivery.connection import Connection
 from ...core.jobs.job import Job

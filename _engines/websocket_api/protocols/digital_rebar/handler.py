@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tornado.httputil import HTTPServerRequest
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
 from ...errors import TOKEN_ENDED, TOO_MANY, ApiError

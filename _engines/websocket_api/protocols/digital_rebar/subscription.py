@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.access.user_limits import weight
 from ...core.delivery.connection import Connection
 from ...core.delivery.frames import error_object

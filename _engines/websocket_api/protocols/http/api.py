@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.delivery.caller import Caller
 from ...errors import ApiError, forget_frames
 from ...fair_share import Share

@@ -11,7 +11,7 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...errors import ApiError, forget_frames
 from ...operations.session import log_in_with_token
 from ..connections import Connections

@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable
 from typing import Any
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.batches.lookup import BatchNotFound
 from ...core.delivery.caller import Caller
 from ...core.delivery.codecs import Codec

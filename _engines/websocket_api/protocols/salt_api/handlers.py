@@ -15,8 +15,9 @@ from ..http import content
 from ..http.api import ApiHandler
 from ..http.base import COOKIE
 from ..http.console import WHERE, Console
+from .logins import LowLogins
 from .low_fields import with_path_fields
-from .lowstate import LowLogins, run
+from .lowstate import run
 
 NO_LOGIN = {"unauthenticated", "token_expired"}
 """Errors of a low that names no valid user."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from tornado.iostream import IOStream, StreamClosedError
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.delivery.connection import Connection
 from ...core.delivery.outbox import Outbox
 from ...errors import FELL_BEHIND, RESTART, ApiError

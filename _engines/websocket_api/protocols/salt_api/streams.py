@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from ...core.access.sessions import Session
+from ...core.access.session import Session
 from ...core.delivery.codecs import Codec
 from ...core.delivery.connection import Connection
 from ...errors import INTERNAL_ERROR, RESTART, ApiError

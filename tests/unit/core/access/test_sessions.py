@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from websocket_api.core.access.sessions import UNUSED_SECONDS, Session, Sessions
+from websocket_api.core.access.session import Session
+from websocket_api.core.access.sessions import UNUSED_SECONDS, Sessions
 from websocket_api.core.access.target_sets import TargetSets
 from websocket_api.errors import ApiError
 

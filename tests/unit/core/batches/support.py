@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from websocket_api.core.access.in_flight import JobsInFlight
-from websocket_api.core.access.sessions import Session
+from websocket_api.core.access.session import Session
 from websocket_api.core.batches import build
 from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.request import Call, Request

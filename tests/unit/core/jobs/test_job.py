@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from websocket_api.core.jobs.job import Job, Part, job_object, state_of
+from websocket_api.core.jobs.job import Job, Part, state_of
+from websocket_api.core.jobs.job_object import job_object
 from websocket_api.jids import start_time
 
 from tests.unit.core.support import JID

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
-from websocket_api.core.access.sessions import Session
+from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.subscriptions.events import EventSubscription
 

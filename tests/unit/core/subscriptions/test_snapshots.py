@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.core.access.sessions import Session
+from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.jobs.job import Job
 from websocket_api.core.subscriptions.jobs import JobSubscription

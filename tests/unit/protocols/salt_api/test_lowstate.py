@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from websocket_api.errors import ApiError
 from websocket_api.protocols.salt_api.job_formats import job_info, job_list
+from websocket_api.protocols.salt_api.logins import LowLogins
 from websocket_api.protocols.salt_api.low_fields import with_path_fields
-from websocket_api.protocols.salt_api.lowstate import CLIENTS, LowLogins, run
+from websocket_api.protocols.salt_api.lowstate import CLIENTS, run
 
 JID = "20141103073312975821"
 TOKEN = "a" * 64

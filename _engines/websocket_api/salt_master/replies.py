@@ -1,0 +1,39 @@
+"""Read replies of the master, and turn their errors into errors for clients."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ..errors import ApiError, not_permitted
+
+log = logging.getLogger(__name__)
+
+
+def raise_error(answer: Any) -> Any:
+    """Return the answer, or raise its error as an ApiError."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not error:
+        return answer
+    if not isinstance(error, dict):
+        error = {"message": error}
+    name, message = str(error.get("name", "")), str(error.get("message", ""))
+    if name == "AuthorizationError":
+        raise not_permitted()
+    if name == "AuthenticationError":
+        raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
+    if name == "TokenAuthenticationError":
+        # For runners and wheels both errors have this name. Only a refused command names the user.
+        if "for user" in message:
+            raise not_permitted()
+        raise ApiError("unauthenticated", "Salt does not accept the token; log in again")
+    if name == "SaltInvocationError":
+        raise ApiError("bad_message", message)
+    log.warning("the master answered with an error: %s %s", name, message)
+    raise ApiError("master_unavailable", "the master could not do this; its log says why")
+
+
+def unexpected_answer(answer: Any) -> ApiError:
+    # "" and "Some exception handling minion payload" are among these.
+    log.warning("the master's answer is not understood: a %s", type(answer).__name__)
+    return ApiError("master_unavailable", "the master could not do this; its log says why")
