@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("salt")
 
 import salt.utils.args
-
 from websocket_api.errors import MAX_FAULTS, MAX_NAME, ApiError
 from websocket_api.salt_master.call_arguments import check_arguments
 
