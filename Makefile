@@ -24,7 +24,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 .PHONY: demo
-demo: .venv/.made ## Run a throwaway Salt master and minions with the engine (PORT=8000, MINIONS=2); Ctrl-C ends it
+demo: .venv/.made ## Run a throwaway Salt master and minions with the engine (PORT=8000, MINIONS=2) until Ctrl-C
 	@exec $(PY) tools/demo.py
 
 .PHONY: test
@@ -55,27 +55,27 @@ $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 	    echo "== unit tests on Python $*"; \
 	    .venv-unit-$*/bin/python -m pytest tests/unit -n $(JOBS) $(ARGS); \
 	else \
-	    echo "== Python $* is not installed: the unit tests do not run on it here"; \
+	    echo "== Python $* is not installed: its unit tests are skipped"; \
 	fi
 
-# What Salt promises the engine: loading it, the way to the master, permissions and what they show, what it puts on
-# its bus, and what becomes of the bus in trouble. test-all runs the rest there as well.
+# Tests of what the engine needs from Salt: its loader, requests, permissions, visibility, the event bus and its
+# failures. test-all also runs the other tests on Salt 3007.
 CONTRACT_3007 := tests/integration/test_loader.py tests/integration/salt_master tests/functional/salt_master \
     tests/functional/test_permissions_like_salt.py tests/integration/test_visibility_table.py \
     tests/integration/test_canaries.py tests/integration/test_changed_rights.py tests/integration/test_faults.py \
     tests/functional/test_targets_like_salt.py tests/functional/test_arguments_like_salt.py
 
 .PHONY: test-3006 test-3007 test-all
-test-3006: .venv/.made .venv-3006/.made ## Run what Salt 3006 is told, which is refused
+test-3006: .venv/.made .venv-3006/.made ## Run the test that Salt 3006 is refused
 	@echo "== Salt 3006"
 	@$(PY) -m pytest tests/integration/test_salt_3006.py $(ARGS)
 
-test-3007: .venv-3007/.made redis ## Run what must hold on Salt 3007 too
+test-3007: .venv-3007/.made redis ## Run the contract tests on Salt 3007
 	@echo "== Salt 3007"
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) tests/unit $(ARGS)
 
-# What is marked costly takes minutes for what seldom breaks: the rest of the formula, a rollout, gitfs.
-test-all: test test-3006 ## Run all tests, the costly ones too, and on Salt 3007 all that can hold there
+# Costly tests take minutes and seldom fail: the rest of the formula, a rollout, gitfs.
+test-all: test test-3006 ## Run all tests, including costly ones, on Salt 3008 and 3007
 	@echo "== Salt 3008, the costly tests"
 	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)
 	@echo "== Salt 3007, the rest"
@@ -90,7 +90,7 @@ test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones
 	@echo "== Salt 3008"
 	@$(PY) -m pytest $(AT_ONCE) -m $(ONCE) $(ARGS)
 
-# The browser of tests/browser, the proxy of tests/functional/test_nginx.py, the store that several masters share.
+# Programs that tests need: a browser, a proxy, the store that several masters share.
 .PHONY: chromium nginx redis nodejs examples
 examples: nodejs
 	@tools/need.sh tests 'command -v curl && command -v jq' curl jq
@@ -104,7 +104,7 @@ nginx:
 	@tools/need.sh tests 'test -x /usr/sbin/nginx' nginx-light
 
 .PHONY: lint
-lint: .venv/.made node_modules/.made ## Check style, types, the direction of imports, and that docs/ fits the schemas
+lint: .venv/.made node_modules/.made ## Check style, types, import direction and generated documents
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy _engines/websocket_api
@@ -119,12 +119,12 @@ lint: .venv/.made node_modules/.made ## Check style, types, the direction of imp
 	node_modules/.bin/tsc -p .
 
 .PHONY: format
-format: .venv/.made ## Lay out the Python files as lint wants them
+format: .venv/.made ## Format the Python files
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
 
 .PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
-bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console ## Measure on a real master; ARGS=--help tells what can be chosen
+bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
@@ -143,7 +143,7 @@ docs-images: .venv/.made chromium ## Take the screenshots of the console in docs
 	@IMAGES=1 $(PY) -m pytest tests/browser/test_console_looks.py
 
 .PHONY: goldens
-goldens: .venv/.made ## Record anew what Salt's own salt-api answers, into tests/goldens/ (minutes)
+goldens: .venv/.made ## Record the answers of Salt's own salt-api in tests/goldens/ (minutes)
 	@$(PY) -m tests.goldens.record $(ARGS)
 
 bench-batches: .venv/.made
@@ -156,8 +156,12 @@ bench-fairness: .venv/.made
 	@$(PY) -m tests.benchmarks.fairness $(filter --quick --write --help,$(ARGS))
 
 .PHONY: docs
-docs: .venv/.made ## Write what is made from the schemas: two pages of docs/, pillar.example, AsyncAPI and OpenAPI
+docs: .venv/.made ## Generate two pages of docs/, pillar.example, AsyncAPI and OpenAPI from the schemas
 	@$(PY) tools/docs.py
+
+.PHONY: docs-site
+docs-site: .venv-site/.made ## Build the documents as a site in .site/html; a broken link fails it
+	@.venv-site/bin/python tools/docs_site.py
 
 .PHONY: venv
 venv: .venv/.made ## Build .venv only
@@ -167,11 +171,11 @@ clean: ## Delete all that make has made here
 	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment is built again when its requirement files change, and only then.
+# An environment is rebuilt only when its requirement files change.
 .venv/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt dev.txt)
 	@tools/venv.sh .venv 3.11 requirements/dev.txt
 
-# The linter and the type checker of the console's JavaScript; nothing of it is shipped.
+# The linter and type checker of the console's JavaScript; they are not shipped.
 node_modules/.made: package.json package-lock.json
 	@$(MAKE) -s --no-print-directory nodejs
 	@npm ci --omit-lockfile-registry-resolved --no-audit --no-fund --loglevel=error
@@ -182,6 +186,9 @@ node_modules/.made: package.json package-lock.json
 
 .venv-3006/.made: $(addprefix requirements/,build.txt engine.txt salt-3006.txt)
 	@PYTHON= tools/venv.sh .venv-3006 3.10 requirements/salt-3006.txt
+
+.venv-site/.made: requirements/build.txt requirements/site.txt
+	@tools/venv.sh .venv-site 3.11 requirements/site.txt
 
 .venv-unit-%/.made: $(addprefix requirements/,build.txt engine.txt test.txt)
 	@PYTHON= tools/venv.sh .venv-unit-$* $* requirements/test.txt

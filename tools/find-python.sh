@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of a Python of the given version, such as 3.11; exits 1 where there is none.
-# It is run before it is believed: pyenv's shims answer to names whose version is not switched on.
+# Print the path of a Python of the given version, such as 3.11; exit with 1 if there is none.
+# Each candidate is run first, because pyenv has shims for versions that are not active.
 set -uo pipefail
 
 version=$1

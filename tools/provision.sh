@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Makes a throwaway machine a Salt master with this engine, or a minion of one; the Vagrantfile runs it as root.
+# Set up a throwaway machine as a Salt master with this engine, or as its minion; the Vagrantfile runs this as root.
 #
 #     tools/provision.sh master|minion ID MASTER [ARGUMENT...]
 #
-# MASTER is the address of the minion's master. ARGUMENTs go to the `salt-call` that applies the formula. Every minion
-# is accepted and the engine serves without TLS: for machines that only you can reach. The variables below redirect it.
+# MASTER is the address of the minion's master. ARGUMENTs go to the `salt-call` that applies the formula. The master
+# accepts every minion and the engine serves without TLS: only for machines that nobody else can reach. Tests set the
+# variables below.
 set -euo pipefail
 
 role=$1 id=$2 master=$3
@@ -14,9 +15,9 @@ SALT_ETC=${SALT_ETC:-/etc/salt}
 SALT_SRV=${SALT_SRV:-/srv}
 SALT_CALL=${SALT_CALL:-salt-call}
 MINION_SERVICE=${MINION_SERVICE:-salt-minion}
-ACCOUNT=${ACCOUNT:-vagrant} # who may log in, over PAM
+ACCOUNT=${ACCOUNT:-vagrant} # the user who may log in through PAM
 
-# From the Salt project's own packages, as its install guide says.
+# Install the Salt project's packages for Debian and Ubuntu, as its install guide says.
 install_salt() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Builds a virtual environment: tools/venv.sh FOLDER VERSION REQUIREMENTS
 #
-# FOLDER/.made is written last, so that a build that was broken off is begun again. As root, Debian's packages that
-# are missing are installed; otherwise they are named. PYTHON overrides the interpreter.
+# FOLDER/.made is written last, so that an interrupted build starts again. Missing Debian packages are installed as
+# root, and named otherwise. PYTHON overrides the interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=$1 version=$2 requirements=$3
 log=$folder/install.log
 
-# need CHECK PACKAGE...: what CHECK (a command) does not find, Debian's PACKAGEs bring.
+# need CHECK PACKAGE...: install the Debian PACKAGEs if the command CHECK fails.
 need() {
     tools/need.sh "$folder" "$@"
 }
@@ -25,25 +25,25 @@ fi
 }
 need "'$python' -c 'import ensurepip, venv'" python3-venv
 case $requirements in
-    *test.txt) ;;
-    *)  # timelib, which Salt needs, comes as C source.
+    *test.txt | *site.txt) ;;
+    *)  # Salt needs timelib, which is built from C source.
         need 'command -v cc' gcc libc6-dev
         need "test -e \"\$('$python' -c 'import sysconfig; print(sysconfig.get_path(\"include\"))')/Python.h\"" python3-dev
         ;;
 esac
 
-echo "$folder: building with $("$python" -V) from $requirements (minutes the first time, never again until it changes)"
+echo "$folder: building with $("$python" -V) from $requirements (takes minutes; only after a change)"
 rm -rf "$folder"
 "$python" -m venv "$folder"
-# Old pip reads PIP_CONSTRAINT when it builds a package, new pip PIP_BUILD_CONSTRAINT. Both take a space for the end of a
-# path, and this folder's may have one; so the path is from here, where pip stays while it builds.
+# Old pip reads PIP_CONSTRAINT when it builds a package, new pip PIP_BUILD_CONSTRAINT. The path is relative, because
+# both end a path at a space, which this folder's own path may contain.
 export PIP_CONSTRAINT=requirements/build.txt PIP_BUILD_CONSTRAINT=requirements/build.txt
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 if ! "$folder/bin/python" -m pip install -r "$requirements" 2>&1 | tee "$log" \
     | { grep --line-buffered -oE '^(Collecting|Building wheel for|Installing collected packages)[^:(]*' || true; } \
     | sed -u "s|^|$folder: |"; then
     tail -n 30 "$log" | cut -c 1-300 >&2
-    echo "$folder: pip failed; the whole of its output is in $log" >&2
+    echo "$folder: pip failed; see $log" >&2
     exit 1
 fi
 touch "$folder/.made"
