@@ -1,4 +1,4 @@
-# The engine taken off the master again. What pip installed stays, for others may have come to need it; so do batches.
+# Remove the engine from the master. Python packages stay, because other programs may use them; batches stay too.
 {%- from "websocket_api/map.jinja" import api with context %}
 {%- include "websocket_api/own.jinja" %}
 

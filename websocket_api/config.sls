@@ -1,4 +1,4 @@
-# The master's configuration file, written when all that it speaks of is there.
+# Write the master's configuration file, when everything that it names is in place.
 {%- from "websocket_api/map.jinja" import api with context %}
 
 include:

@@ -1,4 +1,4 @@
-# The engine on the master of this host: installed, configured from pillar (pillar.example), and answering.
+# Install the engine on this host's master, configure it from pillar (pillar.example), and wait until it answers.
 include:
   - websocket_api.package
   - websocket_api.valid

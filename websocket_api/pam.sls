@@ -1,4 +1,5 @@
-# What PAM logins need, where the pillar's external_auth has pam.
+# Set up what PAM logins need, if the pillar's external_auth has pam. The group shadow exists on Debian and Ubuntu;
+# docs/install.md says what other systems need.
 {%- from "websocket_api/map.jinja" import api with context %}
 
 include:

@@ -1,23 +1,23 @@
-# Takes masters to this release, a group after the other, and stops at the first that does not serve again:
+# Upgrade masters to this release, one group after the other, and stop at the first that does not serve again:
 #
 #     salt-run state.orchestrate websocket_api.rollout
 #
-# Run it on a master that is not among them; docs/operating.md says what else to know.
+# Run it on a master that is not in the list. docs/operating.md has the details.
 {%- from "websocket_api/map.jinja" import api with context %}
 {%- set rollout = api.rollout %}
 {%- if rollout.tgt %}
-{#-   From the grains' cache, and not from who answers now: a master that is down is to stop this, not to be left out. #}
+{#-   Read the grains' cache instead of asking minions: a master that is down must stop the run, not be left out. #}
 {%-   set masters = salt["saltutil.runner"]("cache.grains", arg=[rollout.tgt], kwarg={"tgt_type": rollout.tgt_type}) %}
 {%-   set ids = masters.keys() | sort %}
 {%- else %}
 {%-   set ids = rollout.masters | list %}
 {%- endif %}
 {%- set addresses = rollout.masters if rollout.masters is mapping else {} %}
-{#- Jinja would take all at once as groups of none. #}
+{#- Without this check Jinja would take all masters as one group. #}
 {%- set grouped = rollout.group is integer and rollout.group > 0 %}
 {%- set last = namespace(step="websocket_api_own_runner") %}
 
-# What looks at the masters from here is of the release that they are taken to.
+# The runner that checks the masters must be of the release that they get.
 websocket_api_own_runner:
   salt.runner:
     - name: saltutil.sync_runners
@@ -26,13 +26,13 @@ websocket_api_own_runner:
 {%- if not ids %}
 websocket_api_no_masters:
   test.fail_without_changes:
-    - name: "The pillar websocket_api:rollout names no masters, by masters or by tgt"
+    - name: "the pillar websocket_api:rollout names no masters: set masters or tgt"
 {%- endif %}
 
 {%- if not grouped %}
 websocket_api_no_groups:
   test.fail_without_changes:
-    - name: "The pillar websocket_api:rollout:group must be a whole number above 0"
+    - name: "the pillar websocket_api:rollout:group must be a whole number above 0"
 {%- endif %}
 
 {%- for group in ids | batch(rollout.group) if grouped %}

@@ -1,4 +1,4 @@
-# One restart of the master for all that changed, a wait until the engine answers, and the way back where it does not.
+# Restart the master once for all changes, wait until the engine answers, and roll back if it does not.
 {%- from "websocket_api/map.jinja" import api with context %}
 
 include:

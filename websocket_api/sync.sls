@@ -1,4 +1,4 @@
-# The engine and the runner, copied by the master from its own file server. Minions get their module at the next
+# Let the master copy the engine and the runner from its own file server. Minions get their module with the next
 # highstate, or by `salt '*' saltutil.sync_modules`.
 {%- from "websocket_api/map.jinja" import api with context %}
 

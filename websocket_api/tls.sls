@@ -1,4 +1,4 @@
-# The certificate, which the engine reads again within seconds when it changes: no restart.
+# Write the certificate. The engine reads a changed one within seconds, without a restart.
 {%- from "websocket_api/map.jinja" import api with context %}
 
 include:

@@ -1,4 +1,4 @@
-# Nothing is written before the pillar is known to be sound.
+# Check the pillar before anything is written.
 {%- from "websocket_api/map.jinja" import api with context %}
 {%- include "websocket_api/own.jinja" %}
 

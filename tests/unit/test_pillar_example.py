@@ -53,3 +53,10 @@ def test_formula_and_engine_are_of_one_release() -> None:
     about = yaml.safe_load((ROOT / "FORMULA").read_text(encoding="utf-8"))
     assert about["version"] == (ROOT / "schemas" / "VERSION").read_text(encoding="utf-8").strip()
     assert about["minimum_version"] == "3007"
+
+
+def test_the_formula_names_only_systems_that_the_tests_run_on() -> None:
+    """Others may work; docs/install.md says what is known to differ there."""
+    about = yaml.safe_load((ROOT / "FORMULA").read_text(encoding="utf-8"))
+    assert about["os"] == about["os_family"] == "Debian"
+    assert "\n## Other systems than Debian\n" in (ROOT / "docs" / "install.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """docs/install.md, *By hand*: its commands and files, read from the page, take a master from nothing to an engine.
 
-What a test host has elsewhere is replaced: folders, the service manager, the port, the repository's address, the account.
+A test host differs in folders, service manager, port, account and address of the repository: these are replaced.
 """
 
 from __future__ import annotations
