@@ -149,7 +149,8 @@ class BackgroundTasks:
     async def _read_keys(self) -> None:
         minions = self._services.minions
         before = set(minions.all())
-        minions.read_keys(await self._parts.master.minions.keys())
+        store = self._parts.master.minions
+        minions.read_keys(await store.keys(), await store.syndics() if minions.has_syndics else ())
         minions.stale |= set(minions.all()) - before
 
     async def _read_recent_jobs(self) -> None:

@@ -41,6 +41,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
     return Master(
         user=opts.get("user", "root"),
         has_syndics=bool(opts.get("order_masters")),
+        syndic_seconds=opts.get("syndic_wait", 5),
         job_seconds=opts.get("gather_job_timeout", 10),
         auth=Auth(opts, pool, login_pool),
         commands=lambda user_of: Commands(opts, channels, pool, functions, user_of),

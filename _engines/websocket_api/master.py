@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,12 +44,23 @@ class Minions(Protocol):
     """The minions that the master knows (salt_master/minions.py)."""
 
     async def match(
-        self, tgt: str | list[str], tgt_type: str, delimiter: str = ":", *, trusted: bool = False
+        self,
+        tgt: str | list[str],
+        tgt_type: str,
+        delimiter: str = ":",
+        *,
+        trusted: bool = False,
+        below: Collection[str] = (),
     ) -> list[str]:
         """Return the minions that a target matches.
 
         :param trusted: skip the limits on users' targets: the target is the operator's own
+        :param below: minions of masters below, which a target can match by their ids only
         """
+        ...
+
+    async def syndics(self) -> list[str]:
+        """Return the minions that the master has marked as syndics."""
         ...
 
     async def keys(self) -> dict[str, str]:
@@ -77,6 +88,8 @@ class Master:
     """The account that the master runs as."""
     has_syndics: bool
     """Whether other masters are below this one (Salt's option ``order_masters``)."""
+    syndic_seconds: float
+    """Seconds that masters below have to name the minions of a job (Salt's option ``syndic_wait``)."""
     job_seconds: float
     """Seconds that a minion may take to tell about a job (Salt's option ``gather_job_timeout``)."""
     auth: SaltAuth

@@ -19,9 +19,11 @@ from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
 from .core.batches import build as build_batches
 from .core.events.history import History
+from .core.jobs.gathering import Below
 from .core.jobs.registry import JobRegistry
 from .core.minions.answers import Answers
 from .core.minions.registry import MinionRegistry
+from .core.minions.syndics import Syndics
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
 from .core.subscriptions.jobs import JobFeed
@@ -77,7 +79,13 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
     :param epoch: the name of this run; without it a random one
     """
     limits, later, monotonic, wall = settings.limits, clock.later, clock.monotonic, clock.wall
-    targets = TargetSets(lambda expression: master.minions.match(expression, "compound", trusted=True), monotonic)
+    minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None)
+
+    async def match(tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> list[str]:
+        below = list(minion_registry.below)
+        return await master.minions.match(tgt, tgt_type, delimiter, trusted=trusted, below=below)
+
+    targets = TargetSets(lambda expression: match(expression, "compound", trusted=True), monotonic)
     sessions = Sessions(master.auth, targets, wall)
     sender = master.commands(sessions.user_of)
     history = History(
@@ -86,8 +94,13 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         size=settings.history.bytes,
         seconds=settings.history.seconds,
     )
-    job_registry = JobRegistry(max_jobs=limits.jobs, clock=wall, syndics=master.has_syndics)
-    minion_registry = MinionRegistry(wall)
+    below = Below(
+        name_seconds=master.syndic_seconds,
+        answer_seconds=master.job_seconds,
+        is_syndic=minion_registry.is_syndic,
+        is_direct=minion_registry.is_direct,
+    )
+    job_registry = JobRegistry(max_jobs=limits.jobs, clock=wall, below=below if master.has_syndics else None)
     visibility = Visibility(job_registry.get, master.user)
     turns = Turns(later, monotonic)
     hub = Hub(
@@ -116,7 +129,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         minions=minion_registry,
         watched=lambda: [*job_feed.followed_jobs(), *rebar.followed_jobs(), *batches_.returns.watched()],
         publish=lambda fun, arg, names: sender.publish_as_master(fun, arg, {}, names),
-        answer_seconds=master.job_seconds,
+        answer_seconds=master.job_seconds + (master.syndic_seconds if master.has_syndics else 0),
         clock=monotonic,
     )
     in_flight = {
@@ -174,7 +187,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         answers=Answers(jobs=job_registry, minions=minion_registry, clock=monotonic),
         functions=master.functions,
         job_cache=master.job_cache,
-        match=master.minions.match,
+        match=match,
         fire=master.bus.fire,
         wall=wall,
         bus_connected=lambda: master.bus.connected,

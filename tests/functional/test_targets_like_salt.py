@@ -17,6 +17,7 @@ import salt.utils.minions
 from websocket_api.errors import ApiError
 from websocket_api.operations.targets import target
 from websocket_api.salt_master import globs, targets
+from websocket_api.salt_master.below import match_below
 from websocket_api.salt_master.minions import MinionStore
 from websocket_api.salt_master.pool import Pool
 
@@ -200,3 +201,39 @@ def test_a_glob_of_many_stars_is_matched_soon() -> None:
     expression = globs.with_comma("*a" * 200 + ",b")
     assert expression is not None
     assert not re.match(expression, "a" * 255)
+
+
+BELOW = (
+    *(("glob", word) for word in ("minion1", "minion*", "web?", "*", "nobody")),
+    *(("pcre", word) for word in ("minion1", "web.", "(minion1|db)")),
+    *(("list", word) for word in ("minion1,db", "web1,nobody")),
+    *(("compound", word) for word in ("minion1", "*", "E@web.", "L@minion1,db", "not web1", "not L@db")),
+    *(("compound", word) for word in ("( web* or db ) and not E@web2", "L@db,web1 or minion?", "web* minion1")),
+)
+ELSEWHERE = ("G@os:x", "not G@os:x", "I@a:b", "S@10.0.0.0/8", "web* or G@os:x", "P@os:x", "J@a:b", "R@%x", "N@pair")
+
+
+@pytest.mark.parametrize(("kind", "word"), BELOW)
+def test_a_minion_below_is_matched_as_by_its_own_master(kind: str, word: str, opts: dict[str, Any]) -> None:
+    """A lower master checks an auth list of the upper one against its own minions."""
+    assert match_below(opts, word, kind, ":", IDS) == set(Minions(opts).check_minions(word, kind)["minions"])
+
+
+@pytest.mark.parametrize("word", ELSEWHERE)
+def test_a_target_that_depends_on_the_lower_master_matches_no_minion_below(word: str, opts: dict[str, Any]) -> None:
+    """Nobody may see or reach a minion because its grains or nodegroups are unknown here."""
+    for cached in (True, False):
+        assert match_below({**opts, "minion_data_cache": cached}, word, "compound", ":", IDS) == set()
+    assert match_below(opts, word.rpartition("@")[2], "grain", ":", IDS) == set()
+
+
+async def test_minions_below_are_added_to_those_of_this_master(opts: dict[str, Any], monkeypatch: Any) -> None:
+    """In one answer."""
+    monkeypatch.setattr(salt.utils.minions, "CkMinions", Minions)
+    pool = Pool(1, "salt")
+    try:
+        store = MinionStore(opts, pool)
+        assert await store.match("m*", "glob", below=["m1", "x"]) == ["m1", "minion1", "minion2"]
+        assert await store.match(["m1", "db"], "list", below=["m1", "x"]) == ["db", "m1"]
+    finally:
+        pool.close()

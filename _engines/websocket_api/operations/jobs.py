@@ -205,6 +205,8 @@ async def cancel(call: Call) -> dict[str, Any]:
     if job.kind != "job":
         raise ApiError("conflict", f"Salt cannot stop a {job.kind}")
     waiting = [name for name in job.waiting if name in view["minions"]]
+    if not waiting and view["state"] == "running":
+        raise ApiError("conflict", "the masters below have not named the minions of the job yet: try again")
     if not waiting:
         raise ApiError("conflict", "the job has ended")
     stop = SIGNALS[call.get("signal", "term")]

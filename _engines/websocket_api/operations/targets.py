@@ -52,8 +52,10 @@ def without_unknown(minions: MinionRegistry, tgt: Any, tgt_type: str) -> tuple[A
 
     For each unknown id the master searches the data of all minions (``salt.utils.minions``, 3008). With 2,000 minions
     that takes half a second, so a few hundred unknown ids would block a worker for minutes. A few are kept, because
-    their keys may have been accepted a moment ago.
+    their keys may have been accepted a moment ago. With masters below, all are kept: they may know these minions.
     """
+    if minions.has_syndics:
+        return tgt, []
     if tgt_type == "list":
         dropped = _surplus(minions, tgt)
         return ([name for name in tgt if name not in dropped] if dropped else tgt), sorted(dropped)

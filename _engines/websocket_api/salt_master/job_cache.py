@@ -135,7 +135,7 @@ class JobCache:
 
     def _load(self, jid: str, stored: dict[str, Any], call: dict[str, Any] | None = None) -> dict[str, Any]:
         # Only the master knows the user. A minion can store any name.
-        user = stored.get("user") if call is None and "return" not in stored else (call or {}).get("user")
+        user = self._owner(stored) if call is None and "return" not in stored else (call or {}).get("user")
         load = {
             "jid": jid,
             "fun": stored.get("fun") or "",
@@ -150,6 +150,16 @@ class JobCache:
         if metadata:
             load["metadata"] = plain(metadata)
         return load
+
+    def _owner(self, stored: dict[str, Any]) -> Any:
+        """Return the user who started a job.
+
+        A syndic overwrites the load with that of the lower master. It was published there with that master's key, for
+        the user of this master who stands in ``kwargs``. No user with a token can publish as the key's owner.
+        """
+        owner, named = stored.get("user"), (stored.get("kwargs") or {}).get("user")
+        passed_on = self._opts.get("order_masters") and isinstance(named, str)
+        return named if passed_on and owner in ("root", self._opts.get("user")) else owner
 
     def _recent(self, limit: int) -> list[dict[str, Any]]:
         with report_failures("the job cache"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Collection
 from typing import Any
 
 import salt.cache
@@ -11,6 +13,7 @@ import salt.utils.minions
 import salt.utils.verify
 
 from . import targets
+from .below import match_below
 from .pool import Pool
 from .salt_compat import SALT_LINE, plain
 from .store_errors import report_failures
@@ -42,15 +45,26 @@ class MinionStore:
         return await self._pool.run(self._grains, ids)
 
     async def match(
-        self, tgt: str | list[str], tgt_type: str, delimiter: str = targets.DELIMITER, *, trusted: bool = False
+        self,
+        tgt: str | list[str],
+        tgt_type: str,
+        delimiter: str = targets.DELIMITER,
+        *,
+        trusted: bool = False,
+        below: Collection[str] = (),
     ) -> list[str]:
         """Return the ids of the minions that a target matches, sorted.
 
         :param delimiter: separates the levels of a grain or pillar
         :param trusted: true if the target is from ``external_auth``, false if a client sent it
+        :param below: minions of masters below, which a target can match by their ids only
         :raises ApiError: ``bad_message`` if the expression is invalid
         """
-        return await self._pool.run(self._match, tgt, tgt_type, delimiter, trusted)
+        return await self._pool.run(self._match, tgt, tgt_type, delimiter, trusted, below)
+
+    async def syndics(self) -> list[str]:
+        """Return the minions that the master has marked as syndics, because they passed on a return."""
+        return await self._pool.run(self._syndics)
 
     # The methods below run in the pool's threads.
 
@@ -84,9 +98,20 @@ class MinionStore:
                 found[name] = plain(grains)
         return found
 
-    def _match(self, tgt: str | list[str], tgt_type: str, delimiter: str, trusted: bool) -> list[str]:
+    def _syndics(self) -> list[str]:
+        try:
+            return os.listdir(self._opts["syndic_dir"])
+        except FileNotFoundError:
+            return []
+
+    def _match(
+        self, tgt: str | list[str], tgt_type: str, delimiter: str, trusted: bool, below: Collection[str]
+    ) -> list[str]:
         targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
         if not trusted:  # Salt itself resolves the targets of an auth list
             tgt, tgt_type = targets.resolve(self._opts, tgt, tgt_type)
         checker = self._one("checker", salt.utils.minions.CkMinions)
-        return sorted({str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]})
+        found = {str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]}
+        if below:
+            found |= match_below(self._opts, tgt, tgt_type, delimiter, below)
+        return sorted(found)

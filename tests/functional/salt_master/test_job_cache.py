@@ -41,10 +41,10 @@ class Master:
         self.returners = self._returners  # what store_job looks for in a MasterMinion
         self.store = JobCache(self.opts, pool)
 
-    def publish(self, *minions: str, fun: str, user: str = "root") -> None:
+    def publish(self, *minions: str, fun: str, user: str = "root", **more: Any) -> None:
         self._returners[f"{self._cache}.prep_jid"](passed_jid=JID)
         load = {"cmd": "publish", "jid": JID, "fun": fun, "tgt": list(minions), "tgt_type": "list", "arg": []}
-        self._returners[f"{self._cache}.save_load"](JID, {**load, "user": user, "ret": ""}, list(minions))
+        self._returners[f"{self._cache}.save_load"](JID, {**load, "user": user, "ret": "", **more}, list(minions))
 
     def take(self, minion: str, value: Any, **more: Any) -> None:
         """As ``AESFuncs._return``."""
@@ -140,3 +140,23 @@ async def test_a_job_that_a_minion_started_is_shown_by_its_own_word(master: Mast
     job = await master.job()
     assert (job.kind, job.fun, job.arg, job.user, job.reported_by) == ("job", "test.ping", ["x"], "", "m1")
     assert World().visibility.sees_job(World().session("test.ping").viewer, job) is True
+
+
+@pytest.mark.parametrize(
+    ("order_masters", "user", "kwargs", "owner"),
+    [
+        (True, "root", {"user": "ann"}, "ann"),
+        (True, "salt", {"user": "ann"}, "ann"),
+        (True, "root", {}, "root"),
+        (True, "root", {"user": ["ann"]}, "root"),
+        (True, "bob", {"user": "ann", "token": "x"}, "bob"),
+        (False, "root", {"user": "ann"}, "root"),
+    ],
+)
+async def test_the_load_that_a_syndic_passed_on_names_the_user_of_this_master(
+    master: Master, order_masters: bool, user: str, kwargs: dict[str, Any], owner: str
+) -> None:
+    """The lower master published it with its own key. A user with a token cannot name another one."""
+    master.opts["order_masters"], master.opts["user"] = order_masters, "salt"
+    master.publish("m1", fun="test.ping", user=user, kwargs=kwargs)
+    assert (await master.job()).user == owner

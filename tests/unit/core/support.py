@@ -17,8 +17,10 @@ from websocket_api.core.delivery.connection import Connection
 from websocket_api.core.delivery.outbox import Outbox
 from websocket_api.core.events.history import History
 from websocket_api.core.events.tags import topic
+from websocket_api.core.jobs.gathering import Below
 from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
 from websocket_api.core.minions.registry import MinionRegistry
+from websocket_api.core.minions.syndics import Syndics
 from websocket_api.core.subscriptions import filters
 from websocket_api.core.subscriptions.hub import Hub
 from websocket_api.core.subscriptions.jobs import JobFeed
@@ -27,6 +29,7 @@ from websocket_api.jids import start_time
 from websocket_api.protocols.digital_rebar.clients import RebarClients
 
 JID = "20261123120000000001"
+NAME_SECONDS, ANSWER_SECONDS = 5.0, 10.0  # Salt's defaults of syndic_wait and gather_job_timeout
 
 
 def filter_of(message: Mapping[str, Any]) -> filters.Filter:
@@ -122,12 +125,19 @@ class Client:
 class World:
     """Everything between the bus and the clients."""
 
-    def __init__(self, time: Time | None = None, limits: UserLimits | None = None, **history: Any) -> None:
+    def __init__(
+        self, time: Time | None = None, limits: UserLimits | None = None, *, syndics: bool = False, **history: Any
+    ) -> None:
+        """Make the parts.
+
+        :param syndics: whether there are masters below
+        """
         self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
-        self.jobs = JobRegistry(max_jobs=100, clock=self.time)
-        self.minions = MinionRegistry(self.time)
+        self.minions = MinionRegistry(self.time, Syndics() if syndics else None)
+        below = Below(NAME_SECONDS, ANSWER_SECONDS, self.minions.is_syndic, self.minions.is_direct)
+        self.jobs = JobRegistry(max_jobs=100, clock=self.time, below=below if syndics else None)
         self.visibility = Visibility(self.jobs.get, "root")
         self.turns = Turns(self.time.later, self.time)
         self.limits = limits or UserLimits()

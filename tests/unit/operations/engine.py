@@ -11,7 +11,7 @@ import itertools
 import json
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from websocket_api import wiring
@@ -94,9 +94,10 @@ class Commands:
             raise self.fault
         return f"20261123150000{next(self._numbers):06}"
 
-    def _start(self, fun: str, arg: list[Any], minions: list[str], user: str) -> str:
+    def _start(self, fun: str, arg: list[Any], minions: list[str], user: str, target: Any = None) -> str:
         jid, fire = self._jid(), self.engine.world.fire
-        fire(f"salt/job/{jid}/new", fun=fun, arg=arg, minions=minions, tgt=minions, tgt_type="list", user=user)
+        tgt, tgt_type = target or (minions, "list")
+        fire(f"salt/job/{jid}/new", fun=fun, arg=arg, minions=minions, tgt=tgt, tgt_type=tgt_type, user=user)
         if fun in self.answers:
             for minion in minions:
                 asyncio.get_running_loop().call_soon(self.engine.returns, jid, minion, self.answers[fun])
@@ -116,9 +117,10 @@ class Commands:
         parse: bool = False,
     ) -> dict[str, Any]:
         minions = await self.engine.match(tgt, tgt_type)
-        if not minions:
+        if not minions and not self.engine.syndics:
             raise ApiError("no_minions", "the target matches no minion")
-        jid = self._start(fun, [*arg, {"__kwarg__": True, **kwarg}] if kwarg else arg, minions, user)
+        target = (tgt, tgt_type) if self.engine.syndics else None
+        jid = self._start(fun, [*arg, {"__kwarg__": True, **kwarg}] if kwarg else arg, minions, user, target)
         load = {"token": token, "user": user, "fun": fun, "arg": arg, "kwarg": kwarg, "tgt": tgt, "tgt_type": tgt_type}
         self.published.append({**load, "extra": extra or {}, "parse": parse, "jid": jid})
         return {"jid": jid, "minions": minions, "missing": []}
@@ -190,9 +192,19 @@ class Minions:
         self._engine = engine
 
     async def match(
-        self, tgt: str | list[str], tgt_type: str, delimiter: str = ":", *, trusted: bool = False
+        self,
+        tgt: str | list[str],
+        tgt_type: str,
+        delimiter: str = ":",
+        *,
+        trusted: bool = False,
+        below: Collection[str] = (),
     ) -> list[str]:
-        return await self._engine.match(tgt, tgt_type, delimiter)
+        found = await self._engine.match(tgt, tgt_type, delimiter)
+        return [*found, *(name for name in below if name == tgt or (tgt_type == "list" and name in tgt))]
+
+    async def syndics(self) -> list[str]:
+        return []
 
     async def keys(self) -> dict[str, str]:
         return dict.fromkeys(MINIONS, "accepted")
@@ -223,9 +235,18 @@ class Engine:
 
     :param users: auth lists by name
     :param clock: the time; by default a clock that a test moves
+    :param syndics: whether there are masters below
     """
 
-    def __init__(self, *, limits: dict[str, Any] | None = None, clock: Time | None = None, **users: list[Any]) -> None:
+    def __init__(
+        self,
+        *,
+        limits: dict[str, Any] | None = None,
+        clock: Time | None = None,
+        syndics: bool = False,
+        **users: list[Any],
+    ) -> None:
+        self.syndics = syndics
         self.time = clock or Time()
         self.accounts = Accounts(self.time)
         self.accounts.users = users or {"ann": ALL}
@@ -253,7 +274,8 @@ class Engine:
     def _master(self) -> Master:
         return Master(
             user="root",
-            has_syndics=False,
+            has_syndics=self.syndics,
+            syndic_seconds=5,
             job_seconds=10,
             auth=self.accounts,
             commands=lambda user_of: self.commands,

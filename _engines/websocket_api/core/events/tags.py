@@ -134,6 +134,27 @@ def _by_minion(tag: str, sender: str) -> Topic:
     return Topic(Kind.CUSTOM, minion=sender, believed=False)
 
 
+BELOW = "syndic/"
+"""How tags of events begin that a syndic passed on; its id and the tag on the lower master follow."""
+
+
+def named_below(tag: str) -> str | None:
+    """Return the job whose minions an event from a master below names.
+
+    Salt 3008 announces a job as ``salt/job/JID/new``, Salt 3007 also with the bare jid as the tag.
+    """
+    parts = tag.split("/")
+    if parts[0] != "syndic":
+        return None
+    if len(parts) == 3:
+        jid = parts[2]
+    elif len(parts) == 6 and parts[2:4] == ["salt", "job"] and parts[5] == "new":
+        jid = parts[4]
+    else:
+        return None
+    return jid if is_jid(jid) else None
+
+
 _RESERVED = re.compile(
     r"(?:(?:salt|cluster|syndic|minion)(?:/|\Z)|key\Z|rotate_.*|minion_start\Z|syndic_start\Z|stats|[0-9]{14})",
     re.DOTALL,

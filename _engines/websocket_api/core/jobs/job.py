@@ -86,6 +86,12 @@ class Job:
     """Bytes of what was asked for as JSON: every message about the job has it."""
     end_reported: bool = False
     """Whether its end was reported: a late return does not end it a second time."""
+    gathering: bool = False
+    """Whether masters below may still name minions; until then the job does not end."""
+    gathered: bool = False
+    """Whether these masters had their time: a job without minions ends too."""
+    unnamed: dict[str, None] = field(default_factory=dict)
+    """Minions in the target that no master has named yet."""
     _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Minions that have not ended; updated with each part, because a search at each return takes quadratic time."""
 
@@ -122,13 +128,18 @@ class Job:
     def expect(self, minions: Iterable[str], missing: Iterable[str] = (), now: float | None = None) -> None:
         """Add minions that should return, and those that were named but have no key.
 
+        While masters below may still name minions, those without a key stay pending.
+
         :param now: the time, in case the job has ended by this
         """
         for minion in map(str, minions):
             self._part(minion)
+            self.unnamed.pop(minion, None)
         for minion in map(str, missing):
             part = self._part(minion)
-            if part.state == "pending":
+            if part.state == "pending" and self.gathering:
+                self.unnamed[minion] = None
+            elif part.state == "pending":
                 part.state = "missing"
                 self._waiting.pop(minion, None)
         self._update_ended(now)
@@ -142,6 +153,7 @@ class Job:
         self.memory += memory - part.memory
         part.memory = memory
         self._waiting.pop(minion, None)
+        self.unnamed.pop(minion, None)
         self.size += size - part.size
         # A compound command has one of each per function: it succeeded if all did.
         retcodes, successes = each(data.get("retcode")), each(data.get("success"))
@@ -154,6 +166,21 @@ class Job:
         part.value, part.size, part.progress = data.get("return"), size, 100.0
         part.out = out if isinstance(out := data.get("out"), str) and len(out) <= OUT_CHARACTERS else None
         self._update_ended(now)
+
+    def end_gathering(self, now: float) -> list[str]:
+        """Expect no further minions; return those that no master has named, which are missing now."""
+        self.gathering, self.gathered = False, True
+        silent, self.unnamed = list(self.unnamed), {}
+        return self.give_up(silent, "missing", now)
+
+    def leave_out(self, minions: Iterable[str]) -> None:
+        """Expect nothing from these minions."""
+        for minion in minions:
+            part = self.parts.get(minion)
+            if part is not None and part.state not in RETURNED:
+                del self.parts[minion]
+                self._waiting.pop(minion, None)
+                self.memory -= PART_BYTES + part.memory
 
     def restore(self, minion: str, part: Part, now: float) -> None:
         """Set a minion's part from the job cache."""
@@ -186,6 +213,7 @@ class Job:
             return False
         part.state = "running"
         self.certain = True
+        self.unnamed.pop(minion, None)
         part.progress = max(part.progress, min(100.0, max(0.0, percent)))
         if message is not None:
             part.message = message
@@ -220,7 +248,7 @@ class Job:
 
     def _update_ended(self, now: float | None = None) -> None:
         # A return can come before the job's announcement, which names the other minions.
-        if self.kind != "job" or not self.parts or self.fun is None:
+        if self.kind != "job" or self.fun is None or self.gathering or not (self.parts or self.gathered):
             return
         self.ended = not self._waiting
         if not self.ended:

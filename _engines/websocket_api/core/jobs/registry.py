@@ -10,8 +10,9 @@ from typing import Any
 from ...jids import is_made_at, start_time
 from ..events.encoding import encode
 from ..events.event import Event
-from ..events.tags import Kind
+from ..events.tags import Kind, named_below
 from .call import call_of, redact_load
+from .gathering import Below, Gathering
 from .job import RETURNED, Job, Part
 from .retention import Needed, Retention
 
@@ -32,12 +33,13 @@ class JobRegistry:
 
     :param max_jobs: jobs that are kept (core/jobs/retention.py)
     :param clock: seconds since the epoch
-    :param syndics: whether there are masters below this one, whose minions a job's ``new`` does not name
+    :param below: of the masters below this one; None if there are none
     """
 
-    def __init__(self, *, max_jobs: int, clock: Callable[[], float], syndics: bool = False) -> None:
+    def __init__(self, *, max_jobs: int, clock: Callable[[], float], below: Below | None = None) -> None:
         self._retention = Retention(max_jobs, clock)
-        self._syndics = syndics
+        self._below = below
+        self._gathering = None if below is None else Gathering(below, clock)
         self._clock = clock
         self._jobs: dict[str, Job] = {}
         self._bytes = 0
@@ -97,6 +99,8 @@ class JobRegistry:
                 self._apply_progress(topic.jid, topic.minion, data)
         elif topic.kind in (Kind.RUN, Kind.WHEEL) and topic.jid:
             self._apply_call("runner" if topic.kind is Kind.RUN else "wheel", topic.jid, topic.action, data, event)
+        elif topic.kind is Kind.CONTROL and self._gathering is not None:
+            self._apply_names(self._gathering, event.tag, data)
 
     def _is_credible(self, jid: str, stamp: str) -> bool:
         """Return whether an event may announce a job.
@@ -113,7 +117,7 @@ class JobRegistry:
         job = self._get_or_add(jid)
         self._describe(job, redact_load(dict(load)))
         job.user, job.eauth, job.reported_by = user, eauth, None
-        job.expect(load.get("minions", ()), load.get("missing", ()), self._clock())
+        self._expect(job, load)
         self._notify(job)
         return job
 
@@ -132,6 +136,10 @@ class JobRegistry:
         for minion, part in known.parts.items() if known is not None else ():
             if part.state in RETURNED:
                 job.set_part(minion, part)  # it came after the job cache was read
+        if self._gathering is not None and self._below is not None:
+            job.leave_out(filter(self._below.is_syndic, list(job.parts)))
+            job.certain = not job.waiting
+            self._gathering.begin(job, past=True)
         job.expect(())
         job.end_reported = job.ended  # it may have ended long ago
         self._jobs[job.jid] = job
@@ -153,6 +161,11 @@ class JobRegistry:
         if job.apply_progress(minion, 0.0, None):
             self._notify(job, minion)
 
+    def end_gathering(self) -> None:
+        """End the time in which masters below may name minions, where it is up; called every second."""
+        for job in [] if self._gathering is None else self._gathering.due(self.get):
+            self._end_gathering(job)
+
     def give_up(self, job: Job, minions: list[str], state: str) -> list[str]:
         """End the parts of minions that will not return; ``state`` is missing or canceled."""
         changed = job.give_up(minions, state, self._clock())
@@ -167,8 +180,42 @@ class JobRegistry:
             # but it learns the jid only after this one. A second ``new`` could show the job to other users.
             return
         self._describe(job, data)
-        job.expect(_names(data.get("minions")), _names(data.get("missing")), self._clock())
+        self._expect(job, data)
         self._notify(job)
+
+    def _expect(self, job: Job, load: Mapping[str, Any]) -> None:
+        """Expect the minions that this master named. Those of masters below follow."""
+        named, missing = _names(load.get("minions")), _names(load.get("missing"))
+        if self._gathering is not None and self._below is not None:
+            self._gathering.begin(job)
+            named = [name for name in named if not self._below.is_syndic(name)]
+            if job.tgt_type == "list":
+                missing += [name for name in _names(job.tgt) if name not in job.parts and name not in named]
+        job.expect(named, missing, self._clock())
+        self._check_gathering(job)
+
+    def _apply_names(self, gathering: Gathering, tag: str, data: Mapping[str, Any]) -> None:
+        """Expect the minions that a master below named for a job."""
+        job = self.get(named_below(tag))
+        if job is None or job.fun is None or job.ended:
+            return  # after its end nobody can make it run again
+        named = [name for name in _names(data.get("minions")) if gathering.may_be_below(job, name)]
+        new = [name for name in named if name not in job.parts or name in job.unnamed]
+        if new:
+            job.expect(new, (), self._clock())
+            self._check_gathering(job)
+            self._notify(job, *new)
+            self._drop(job)
+
+    def _check_gathering(self, job: Job) -> None:
+        if self._gathering is not None and self._gathering.is_complete(job):
+            self._gathering.forget(job)
+            job.end_gathering(self._clock())
+
+    def _end_gathering(self, job: Job) -> None:
+        if self._gathering is not None:
+            self._gathering.forget(job)
+        self._notify(job, *job.end_gathering(self._clock()))
 
     def _describe(self, job: Job, load: Mapping[str, Any]) -> None:
         fun, job.arg = call_of(load)
@@ -179,14 +226,32 @@ class JobRegistry:
         job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
 
     def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
-        if data.get("cmd") != "_return" or data.get("id") != minion:
+        if data.get("id") != minion or not (self._is_own(jid, minion, data) or self._is_passed_on(jid, minion, data)):
             return
         job = self._get_or_add(jid)
-        if job.fun is not None and minion not in job.parts and not self._syndics:
-            return  # the job does not target this minion; only a syndic's minions are not named
         job.apply_return(minion, data, event.size, self._clock(), event.memory)
+        self._check_gathering(job)
         self._notify(job, minion)
         self._drop(job)
+
+    def _is_own(self, jid: str, minion: str, data: Mapping[str, Any]) -> bool:
+        """Return whether a minion returned by itself, for a job that targets it or is not announced yet."""
+        job = self._jobs.get(jid)
+        if data.get("cmd") != "_return":
+            return False
+        if job is None or job.fun is None or minion in job.parts:
+            return True
+        return self._below is not None and self._below.is_syndic(minion)  # it may be a minion too
+
+    def _is_passed_on(self, jid: str, minion: str, data: Mapping[str, Any]) -> bool:
+        """Return whether a syndic passed on the return of a minion below, for a job that was announced here.
+
+        Salt's master makes such an event of ``_syndic_return``: it has no ``cmd``.
+        """
+        job = self._jobs.get(jid)
+        if self._gathering is None or job is None or job.fun is None or "cmd" in data or "return" not in data:
+            return False
+        return data.get("jid") == jid and self._gathering.may_be_below(job, minion)
 
     def _apply_progress(self, jid: str, minion: str, data: Mapping[str, Any]) -> None:
         """Apply progress in one of two forms: ``websocket_api.progress`` of the minion, or Salt's own state events."""

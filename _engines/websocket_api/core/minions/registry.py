@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..events.encoding import encode
 from ..events.event import Event
-from ..events.tags import MINIONS_MARK, Kind
+from ..events.tags import BELOW, MINIONS_MARK, Kind
 from ..timing import timestamp
+from .syndics import Syndics
 
 _KEY_STATES = {
     "accept": "accepted",
@@ -22,6 +23,11 @@ _KEY_STATES = {
     "denied": "denied",
 }
 """Salt sends ``accepted``, its documentation says ``accept``; the same for the others."""
+
+MAX_BELOW = 100_000
+"""Minions below that are kept, of about 300 bytes each: any minion can send events that name some."""
+FORGET_SECONDS = 86_400.0
+"""Minions below that no event named for so long are dropped."""
 
 Grains = bool | tuple[str, ...]
 """Grains of a minion that a client wants: all, none, or those with these names."""
@@ -36,6 +42,8 @@ class Minion:
     connected: bool | None = None
     seen: float | None = None
     grains: Mapping[str, Any] | None = None
+    syndic: str | None = None
+    """The syndic that the minion is below; None for a minion of this master."""
     _measured: tuple[Mapping[str, Any], int] | None = None
 
     @property
@@ -59,6 +67,7 @@ class Minion:
             "connected": self.connected,
             "seen": None if self.seen is None else timestamp(self.seen),
             "grains": self._grains(grains),
+            **({"syndic": self.syndic} if self.syndic else {}),
         }
 
     def _grains(self, wanted: Grains) -> Mapping[str, Any] | None:
@@ -73,10 +82,14 @@ class MinionRegistry:
     """Minions by id.
 
     :param clock: seconds since the epoch
+    :param syndics: of the masters below; None if there are none
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], syndics: Syndics | None = None) -> None:
         self._clock = clock
+        self._syndics = syndics
+        self._below: dict[str, float] = {}
+        """When minions of masters below were named last, the oldest first."""
         self._minions: dict[str, Minion] = {}
         self._listeners: list[Callable[[str], None]] = []
         self.stale: set[str] = set()
@@ -96,14 +109,52 @@ class MinionRegistry:
         """Return one minion."""
         return self._minions.get(minion)
 
-    def read_keys(self, keys: Mapping[str, str]) -> None:
-        """Apply the state of all keys in the master's store; minions without a key are removed."""
-        for name in set(self._minions) - set(keys):
+    @property
+    def has_syndics(self) -> bool:
+        """Whether there are masters below, with minions that this master does not know."""
+        return self._syndics is not None
+
+    @property
+    def below(self) -> Collection[str]:
+        """The minions of masters below that were named in a job or event."""
+        return self._below.keys()
+
+    def is_syndic(self, name: str) -> bool:
+        """Return whether a minion of this master is a syndic."""
+        return self._syndics is not None and name in self._syndics
+
+    def is_direct(self, name: str) -> bool:
+        """Return whether a minion has an accepted key here, and is no syndic."""
+        minion = self._minions.get(name)
+        return minion is not None and minion.key == "accepted" and not self.is_syndic(name)
+
+    def is_reachable(self, name: str) -> bool:
+        """Return whether functions can run on a minion: its key is accepted here, or a master below named it."""
+        minion = self._minions.get(name)
+        return minion is not None and (minion.key == "accepted" or minion.syndic is not None)
+
+    def read_keys(self, keys: Mapping[str, str], syndics: Iterable[str] = ()) -> None:
+        """Apply the state of all keys in the master's store; minions without a key are removed.
+
+        :param syndics: minions that Salt's master has marked as syndics
+        """
+        if self._syndics is not None:
+            self._syndics.mark(syndics)
+            self._forget_below()
+        for name in set(self._minions) - set(keys) - set(self._below):
             self._remove(name)
+        for name, minion in self._minions.items():
+            if minion.key is not None and name not in keys:
+                minion.key = None  # it stays as a minion below
+                self._notify(name)
         for name, state in keys.items():
             minion = self._minions.setdefault(name, Minion(name))
             if minion.key != state:
                 minion.key = state
+                self._notify(name)
+            if minion.syndic is not None and self.is_direct(name):
+                minion.syndic = None
+                del self._below[name]
                 self._notify(name)
         self.keys_stale = False
 
@@ -119,6 +170,8 @@ class MinionRegistry:
     def apply(self, event: Event, data: Mapping[str, Any]) -> None:
         """Apply one event of the bus."""
         topic = event.topic
+        if self._syndics is not None and event.tag.startswith(BELOW):
+            self._apply_below(self._syndics, event.tag, data)
         if topic.kind is Kind.KEY:
             self._key(data)
         elif topic.kind is Kind.PRESENCE and topic.believed:
@@ -126,6 +179,8 @@ class MinionRegistry:
         elif topic.kind is Kind.REFRESH and topic.minion:
             self.stale.add(topic.minion)
         elif topic.minion and self._is_sign_of_life(event, data):
+            if self._syndics is not None and data.get("cmd") == "_return":
+                self._syndics.note_return(topic.minion)
             if topic.kind is Kind.MINION and topic.action == "start":
                 self.stale.add(topic.minion)
             self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
@@ -143,15 +198,58 @@ class MinionRegistry:
                 minion.connected = False
                 self._notify(name)
 
-    @staticmethod
-    def _is_sign_of_life(event: Event, data: Mapping[str, Any]) -> bool:
+    def _is_sign_of_life(self, event: Event, data: Mapping[str, Any]) -> bool:
+        if data.get("id") != event.topic.minion:
+            return False
         # The master checked the id in these envelopes against the minion's key; a tag alone proves nothing.
-        return data.get("cmd") in ("_return", MINIONS_MARK) and data.get("id") == event.topic.minion
+        if data.get("cmd") in ("_return", MINIONS_MARK):
+            return True
+        # A return that a syndic passed on has no envelope: it counts for minions below only.
+        return event.topic.action == "ret" and "cmd" not in data and event.topic.minion in self._below
+
+    def _apply_below(self, syndics: Syndics, tag: str, data: Mapping[str, Any]) -> None:
+        """Note the minions below that a syndic's event names, and the syndic."""
+        found = syndics.read(tag, data)
+        if found is None:
+            return
+        syndic, names = found
+        known = self._minions.get(syndic)
+        if known is None or known.key != "accepted":
+            return
+        syndics.mark([syndic])
+        if syndic not in syndics:
+            return
+        for name in names:
+            if self.is_direct(name):
+                continue
+            minion = self._minions.setdefault(name, Minion(name))
+            self._below.pop(name, None)
+            self._below[name] = self._clock()
+            if minion.syndic != syndic:
+                minion.syndic = syndic
+                self._notify(name)
+        while len(self._below) > MAX_BELOW:
+            self._drop_below(next(iter(self._below)))
+
+    def _forget_below(self) -> None:
+        before = self._clock() - FORGET_SECONDS
+        while self._below and self._below[name := next(iter(self._below))] < before:
+            self._drop_below(name)
+
+    def _drop_below(self, name: str) -> None:
+        del self._below[name]
+        minion = self._minions[name]
+        minion.syndic = None
+        if minion.key is None:
+            self._remove(name)
+        else:
+            self._notify(name)
 
     def _alive(self, name: str, *, always_notify: bool) -> None:
         minion = self._minions.get(name)
         if minion is None:
-            self.keys_stale = True
+            # With masters below it is probably a minion of theirs. Events about keys tell of new minions here.
+            self.keys_stale = self.keys_stale or self._syndics is None
             return
         minion.seen = self._clock()
         if minion.connected is not True or always_notify:
@@ -161,18 +259,31 @@ class MinionRegistry:
     def _presence(self, action: str, data: Mapping[str, Any]) -> None:
         if action == "present":
             present = set(_names(data, "present"))
-            lost = [name for name, minion in self._minions.items() if minion.connected and name not in present]
+            lost = self._lost(present)
         else:
             present, lost = set(_names(data, "new")), _names(data, "lost")
         for name in present:
             self._alive(name, always_notify=False)
         self.absent(lost)
 
+    def _lost(self, present: set[str]) -> list[str]:
+        """Return the minions that a list of all connected minions does not name.
+
+        Syndics pass on the lists of masters below, under the same tag.
+        """
+        own = all((known := self._minions.get(name)) is not None and known.key for name in present)
+        if self._syndics is not None and not own:
+            return []
+        away = [name for name, minion in self._minions.items() if minion.connected and name not in present]
+        return [name for name in away if self._minions[name].key is not None]
+
     def _key(self, data: Mapping[str, Any]) -> None:
         name, act = data.get("id"), data.get("act")
         # A minion can make the master fire such an event (docs/security.md), so the key store is read. Most of these
         # events repeat the known state, when a minion reconnects.
         known = self._minions.get(name) if isinstance(name, str) else None
+        if known is not None and known.key is None and act in ("accept", "accepted"):
+            return  # a master below accepted it
         if known is None or not isinstance(act, str) or _KEY_STATES.get(act) != known.key:
             self.keys_stale = True
 

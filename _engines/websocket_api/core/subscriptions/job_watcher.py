@@ -105,6 +105,7 @@ class JobWatcher:
     async def tick(self) -> None:
         """Send and end what is due; called every second."""
         now = self._clock()
+        self._jobs.end_gathering()
         for when, jid, minion in [entry for entry in self._stopped_at if entry[0] <= now]:
             self._stopped_at.remove((when, jid, minion))
             self._give_up(jid, [minion])

@@ -89,8 +89,10 @@ class MinionFeed:
         minion = self._minions.get(name)
         permissions = viewer.permissions
         key = permissions.may_call("wheel", "key.list_all")
-        # Nothing can run on a minion without an accepted key. Anybody can choose its name: it is shown as a key only.
-        if minion is None or not (key or (minion.key == "accepted" and permissions.may_run("test.ping", (), name))):
+        # Nothing can run on other minions. Anybody can choose the name of a key: it is shown to viewers of keys only.
+        if minion is None:
+            return None
+        if not (key or (self._minions.is_reachable(name) and permissions.may_run("test.ping", (), name))):
             return None
         may_read = permissions.may_run("grains.items", (), name)
         return minion.to_dict(key=key, grains=grains if may_read else False)
