@@ -56,7 +56,7 @@ class Tiers:
         self._clients: list[Client] = []
         files = self.root / "files"
         files.mkdir()
-        for name in ("_modules", "schemas"):
+        for name in ("_modules", "websocket_api"):
             (files / name).symlink_to(CHECKOUT / name)
         roots = {"file_roots": {"base": [str(files), str(FILES)]}}
         self.config = self._master(TOP) | roots | self._engine()

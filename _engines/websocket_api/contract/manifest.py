@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "91e38f35cdbed96644a7d33bf4141decee88ea0a1abb8dc541be336be5d7457c",
-    "common.json": "4a54298d725e3b6f7065df1588684a433b9eae886e6f496310fb5ee605982873",
+    "asyncapi.json": "c20a71d24f299cd3915aaeabfd9ef7db95a9d65ad57a8251b3c1f7e81be6006a",
+    "common.json": "c5a943113993bc266abdd64841fcc2021c9dad67c2cf90187344ae3cd5d016ea",
     "frames.json": "538fa5193492c7eb7b6cfd8256da4b558b0cba3cef05d6fccc01c0482b5999a0",
     "http.json": "7211a2ea6e415598c95a73c5024a4ab90fa7b175c9008bd80c3aa77dc988035b",
     "openapi.json": "98c62384f529c99b8d397e6aeff4ed78fb6b8551533fe84512c114fb27bc6228",
