@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from websocket_api.core.access.visibility import Viewer
+from websocket_api.core.access.visibility import Viewer, Visibility
 from websocket_api.core.events.event import Event, make
 from websocket_api.core.jobs.job import Job
 
@@ -30,6 +30,7 @@ VIEWERS: dict[str, tuple[Any, ...]] = {
     "events": ("@events",),
     "some events": ({"@events": ["tag:myco/*"]},),
     "sender": ("event.send",),
+    "web sender": ({"web*": ["event.send"]},),
     "beacons": ("beacons.list",),
     "grains": ("grains.items",),
     "fire": ("@fire",),
@@ -94,6 +95,7 @@ def a_failed_state(tag: str) -> Callable[[World], None]:
     return act
 
 
+PRESENT = ("salt/presence/present", {"present": ["web1", "db"]})
 RUNNER = {"fun": "runner.manage.up", "user": "ann", "jid": JID}
 ORCHESTRATE = {**RUNNER, "fun": "runner.state.orch"}
 INSTALL = {"fun": "pkg.install", "arg": (KW,)}
@@ -151,16 +153,23 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "a refresh": (masters_event("minion/refresh/web1"), {"all", "web", "grains"}),
     "a refresh on db": (masters_event("minion/refresh/db"), {"all", "grains"}),
     "a beacon": (minions_event("salt/beacon/web1/load/", "web1"), {"all", "beacons"}),
-    "a minion's own event": (minions_event("disk/full", "web1"), {"all", "sender", "events"}),
-    "a minion's event of our tag": (minions_event("myco/x", "web1"), {"all", "sender", "events", "some events"}),
+    "a minion's own event": (minions_event("disk/full", "web1"), {"all", "sender", "web sender", "events"}),
+    "an own event of db": (minions_event("disk/full", "db"), {"all", "sender", "events"}),
+    "a minion's event of our tag": (
+        minions_event("myco/x", "web1"),
+        {"all", "sender", "web sender", "events", "some events"},
+    ),
     "another event": (masters_event("some/thing"), {"all", "events"}),
     "another event of such a name": (masters_event("deploy.done", result=True, retcode=0), {"all", "events"}),
     "another event of our tag": (masters_event("myco/deploy"), {"all", "events", "some events"}),
-    "a forged return": (minions_event(f"salt/job/{JID}/ret/web1", "web1"), {"all", "sender", "events"}),
-    "a forged job": (minions_event(f"salt/job/{JID}/new", "web1", fun="test.ping"), {"all", "sender", "events"}),
-    "a forged key": (minions_event("salt/key", "web1"), {"all", "sender", "events"}),
-    "a forged start": (minions_event("salt/minion/db/start", "web1"), {"all", "sender", "events"}),
-    "forged figures": (minions_event("salt/stats/x", "web1"), {"all", "sender", "events"}),
+    "a forged return": (minions_event(f"salt/job/{JID}/ret/web1", "web1"), {"all", "sender", "web sender", "events"}),
+    "a forged job": (
+        minions_event(f"salt/job/{JID}/new", "web1", fun="test.ping"),
+        {"all", "sender", "web sender", "events"},
+    ),
+    "a forged key": (minions_event("salt/key", "web1"), {"all", "sender", "web sender", "events"}),
+    "a forged start": (minions_event("salt/minion/db/start", "web1"), {"all", "sender", "web sender", "events"}),
+    "forged figures": (minions_event("salt/stats/x", "web1"), {"all", "sender", "web sender", "events"}),
 }
 
 
@@ -190,6 +199,28 @@ def test_a_new_job_is_cut_to_what_may_be_seen() -> None:
         "tgt_type": "compound",
     }
     assert shown(on, "ping") == shown(on, "all")
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"), [(f"salt/job/{JID}/new", {"fun": "test.ping", "minions": ["web1", "db"]}), PRESENT]
+)
+def test_a_cut_event_keeps_its_number_and_tag(tag: str, data: dict[str, Any]) -> None:
+    """Clients resume from the number, and both are needed to know what was cut."""
+    on = world()
+    on.fire(tag, **data)
+    event = newest(on)
+    body = on.visibility.view(viewer(on, "web"), event)
+    assert body is not None
+    cut = replace(event, body=body).decoded()
+    assert (cut["seq"], cut["tag"], sorted(cut)) == (event.seq, tag, ["data", "seq", "tag"])
+
+
+def test_a_new_job_that_is_not_known_is_shown_to_users_who_see_all_jobs() -> None:
+    """Nobody can tell what it runs, or whose it is."""
+    on = world()
+    job(on, "web1")
+    unknown = Visibility(lambda jid: None, "root")
+    assert {name for name in VIEWERS if unknown.view(viewer(on, name), newest(on)) is not None} == SEES_JOBS
 
 
 def test_a_job_is_whole_for_who_sees_all_of_its_minions() -> None:
@@ -307,7 +338,7 @@ def test_forged_progress_is_just_something_that_a_minion_sent(jid: str, claimed:
     on = world()
     job(on, "web1", "db")
     minions_event(f"salt/job/{jid}/prog/{claimed}/0", sender, percent=5)(on)
-    assert who_sees(on) == {"all", "sender", "events"}
+    assert who_sees(on) == {"all", "sender", "web sender", "events"}
 
 
 def test_the_function_is_that_of_the_job_not_of_the_return() -> None:
