@@ -43,6 +43,12 @@ coverage: .venv/.made ## Show which branches of the engine the unit tests miss (
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report
 
+# Bounded: MINUTES for each area. Run it again to continue; results are kept for functions that did not change.
+.PHONY: mutation
+mutation: MINUTES ?= 20
+mutation: .venv-mutation/.made ## Show which small changes of the engine no unit test notices (AREA="access redaction arguments")
+	@nice -n 10 .venv-mutation/bin/python tools/mutation.py --minutes $(MINUTES) $(AREA) $(ARGS)
+
 test-javascript: nodejs ## Run the tests of the console's modules, in Node.js
 	@echo "== JavaScript"
 	@node --test tests/javascript/
@@ -168,7 +174,7 @@ venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
 clean: ## Delete all that make has made here
-	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-mutation .mutation .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.
@@ -189,6 +195,9 @@ node_modules/.made: package.json package-lock.json
 
 .venv-site/.made: requirements/build.txt requirements/site.txt
 	@tools/venv.sh .venv-site 3.11 requirements/site.txt
+
+.venv-mutation/.made: $(addprefix requirements/,build.txt engine.txt test.txt mutation.txt)
+	@tools/venv.sh .venv-mutation 3.11 requirements/mutation.txt
 
 .venv-unit-%/.made: $(addprefix requirements/,build.txt engine.txt test.txt)
 	@PYTHON= tools/venv.sh .venv-unit-$* $* requirements/test.txt
