@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import salt.config
+import salt.loader
 import salt.utils.files
 import salt.utils.yaml
 from salt.exceptions import CommandExecutionError
@@ -32,6 +33,12 @@ UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") els
 
 # Seconds that Python may take to read the engine's files and the options on a busy machine.
 CHECK_SECONDS = 120
+
+# The kernel's lowest port for users other than root.
+LOWEST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+# The engine's default of the option eauth.
+EAUTH = "pam"
 
 # What the formula writes itself, and so cannot be asked for by master_config too.
 OWN_KEYS = {"engines": "other_engines", "external_auth": "external_auth", "auth.pam.python": "pam"}
@@ -97,10 +104,12 @@ def faults(settings: dict[str, Any], engine: bool = True) -> list[str]:
     found = list(_type_faults(given, _defaults(settings["saltenv"]), ""))
     formed = not found
     if engine:
-        found += _option_faults(options(settings), settings["saltenv"])
+        found += _option_faults(settings)
     found += __salt__["websocket_api_files.faults"](settings)
-    # The file can be checked only if all its parts have the right types.
-    return found + (list(_file_faults(settings)) if formed else [])
+    # The rest can be checked only if all parts have the right types.
+    if formed:
+        found += [*_file_faults(settings), *_login_faults(settings, given), *_port_faults(settings)]
+    return found
 
 
 def _document(settings: dict[str, Any]) -> dict[str, Any]:
@@ -149,15 +158,18 @@ def _has_type(value: Any, default: Any) -> bool:
     return isinstance(value, type(default))
 
 
-def _option_faults(chosen: dict[str, Any], saltenv: str) -> list[str]:
+def _option_faults(settings: dict[str, Any]) -> list[str]:
+    chosen, saltenv = options(settings), settings["saltenv"]
+    variables = __salt__["websocket_api_packages.environment"](settings)
     with tempfile.TemporaryDirectory() as folder:
         engines, schemas = Path(folder, "engines"), Path(folder, "schemas")
         _copy("_engines/websocket_api", engines / "websocket_api", saltenv)
         _copy("websocket_api/schemas", schemas, saltenv)
+        path = os.pathsep.join([str(engines), *variables.values()])
         answer = subprocess.run(
             [sys.executable, "-m", "websocket_api.check_options", str(schemas)],
             input=json.dumps(chosen),
-            env={**os.environ, "PYTHONPATH": str(engines)},
+            env={**os.environ, **variables, "PYTHONPATH": path},
             capture_output=True,
             text=True,
             timeout=CHECK_SECONDS,
@@ -175,7 +187,7 @@ def _copy(name: str, target: Path, saltenv: str) -> None:
     """Copy a folder of the file server as it is now. The cache also has files that were deleted since."""
     names = [served for served in __salt__["cp.list_master"](saltenv, name) if served.startswith(f"{name}/")]
     if not names:
-        raise CommandExecutionError(f"salt://{name} is not in the environment {saltenv}: add this repository to it")
+        raise CommandExecutionError(__salt__["websocket_api_master.missing"](name, saltenv))
     for served in names:
         place = target / served[len(name) + 1 :]
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +209,48 @@ def _file_faults(settings: dict[str, Any]) -> Iterator[str]:
         entries = _read(str(other)).get("engines") if str(other) != own else None
         if any(isinstance(entry, dict) and "websocket_api" in entry for entry in entries or []):
             yield f"options would start a second engine beside that of {other}: remove it there"
+
+
+def _login_faults(settings: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
+    """Yield what would leave an engine that nobody can log in to."""
+    own = path(settings)
+    others = [os.path.join(settings["config_dir"], "master"), *map(str, sorted(Path(own).parent.glob("*.conf")))]
+    backends = dict(settings["external_auth"])
+    for other in others:
+        listed = _read(other).get("external_auth") if other != own else None
+        backends.update(listed if isinstance(listed, dict) else {})
+    if not backends:
+        yield "external_auth is empty, here and in the master's configuration: nobody could log in"
+    if not given:
+        top = "name its file in the pillar's top.sls for this minion; see it with: salt-call pillar.get websocket_api"
+        if not backends:
+            yield f"the pillar websocket_api is empty: {top}"
+    eauth = settings["options"].get("eauth", EAUTH)
+    if backends and isinstance(eauth, str) and eauth not in backends:
+        yield f"options:eauth is not in external_auth, which has {', '.join(sorted(backends))}: choose one of them"
+    known = salt.loader.auth(master(settings))
+    for name in sorted(backends):
+        if f"{name}.auth" not in known:
+            yield f"external_auth:{name} cannot be loaded by Salt here: check its name, and what it needs installed"
+
+
+def _port_faults(settings: dict[str, Any]) -> Iterator[str]:
+    """Yield a port that the master's user may not listen on."""
+    port, user = settings["options"].get("port"), master(settings)["user"]
+    if not isinstance(port, int) or user == "root":
+        return
+    capabilities = __salt__["websocket_api_packages.unit"](settings["service"]["name"], "AmbientCapabilities")
+    if "cap_net_bind_service" in "".join(capabilities):
+        return
+    try:
+        lowest = int(LOWEST_PORT.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return
+    if 0 < port < lowest:
+        yield (
+            f"options:port is below {lowest}, and the master's user {user} may not listen there: put nginx in front "
+            f"(docs/operating.md), or set the sysctl net.ipv4.ip_unprivileged_port_start to it"
+        )
 
 
 def _read(name: str) -> dict[str, Any]:

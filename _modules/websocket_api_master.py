@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import filecmp
 import http.client
+import json
 import os
 import pwd
 import re
@@ -27,11 +28,13 @@ __salt__: dict[str, Any]
 # What the master loads from its file server: the folder there, and the place below extension_modules.
 PARTS = (("_engines", "engines/websocket_api"), ("_runners", "runners/websocket_api.py"))
 
+ENGINE = "_engines/websocket_api"
+
 # What `salt-run fileserver.update` and `salt-run saltutil.sync_engines` do, as the master's user. salt-run itself fails
 # on a host whose master has never run, for want of a folder, and waits 5 s for a bus wherever the master does not run.
 SYNC = """
-import sys
-import salt.config, salt.fileserver, salt.utils.extmods, salt.utils.verify
+import json, sys
+import salt.config, salt.fileclient, salt.fileserver, salt.utils.extmods, salt.utils.verify
 config, saltenv, update, *forms = sys.argv[1:]
 opts = salt.config.master_config(config)
 opts["clean_dynamic_modules"] = False  # what other environments brought is none of ours
@@ -41,6 +44,8 @@ if update == "update":
     salt.fileserver.Fileserver(opts).update()
 for form in forms:
     salt.utils.extmods.sync(opts, form, saltenv=saltenv)
+with salt.fileclient.FSClient(opts) as client:
+    json.dump(client.file_list(saltenv), sys.stdout)
 """
 
 # Seconds for it; it may have to fetch a gitfs remote first.
@@ -70,6 +75,22 @@ def user(settings: dict[str, Any]) -> pwd.struct_passwd:
         return pwd.getpwnam(name)
     except KeyError:
         raise CommandExecutionError(f"the master's user {name} does not exist on this host") from None
+
+
+def missing(folder: str, saltenv: str, files: list[str] | None = None) -> str:
+    """Return a sentence that says that the file server lacks a folder, and where it has it if that is elsewhere.
+
+    :param files: what the file server has; by default it is asked
+    """
+    sentence, inner = f"salt://{folder} is not in the environment {saltenv}", f"/{folder}/"
+    names = __salt__["cp.list_master"](saltenv) if files is None else files
+    if elsewhere := next((name.partition(inner)[0] for name in names if inner in name), None):
+        place = f"salt://{elsewhere}{inner.rstrip('/')}"
+        return (
+            f"{sentence}, but at {place}: Salt syncs nothing from a folder; "
+            "remove `mountpoint` from the gitfs remote, or name the repository itself in file_roots"
+        )
+    return f"{sentence}: add this repository to it"
 
 
 def stale(settings: dict[str, Any]) -> list[str]:
@@ -104,8 +125,11 @@ def sync(settings: dict[str, Any]) -> list[str]:
         for name in _copied(copy) - wanted.keys():  # files of an earlier release
             (copy / name).unlink()
     if left := stale(settings):
-        _run_sync(settings, "update")  # otherwise a gitfs remote is fetched once a minute
+        names = _run_sync(settings, "update")  # otherwise a gitfs remote is fetched once a minute
         left = stale(settings)
+        if left and not any(name.startswith(f"{ENGINE}/") for name in names):
+            sentence = missing(ENGINE, settings["saltenv"], names)
+            raise CommandExecutionError(f"the master's own file server lacks the engine: {sentence}")
     return left
 
 
@@ -115,6 +139,8 @@ def unsync(settings: dict[str, Any], test: bool = False) -> list[str]:
     :param test: remove nothing, and return those that are there
     """
     copies = [_extension_modules(settings) / place for _, place in PARTS]
+    # Salt's loader runs compiled modules whose source is gone.
+    copies += [pyc for copy in copies if copy.suffix for pyc in (copy.parent / "__pycache__").glob(f"{copy.stem}.*pyc")]
     there = [copy for copy in copies if copy.exists()]
     for copy in there if not test else []:
         if copy.is_dir():
@@ -176,7 +202,7 @@ def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:
     folder = f"{source}/{Path(place).name}"
     names = [name for name in __salt__["cp.list_master"](saltenv, folder) if name.endswith(".py")]
     if not names:
-        raise CommandExecutionError(f"salt://{folder} is not in the environment {saltenv}: add this repository to it")
+        raise CommandExecutionError(missing(folder, saltenv))
     served = {}
     for name in names:
         cached = __salt__["cp.cache_file"](f"salt://{name}", saltenv)
@@ -186,7 +212,8 @@ def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:
     return served
 
 
-def _run_sync(settings: dict[str, Any], update: str) -> None:
+def _run_sync(settings: dict[str, Any], update: str) -> list[str]:
+    """Sync, and return all files of the master's file server."""
     forms = [place.partition("/")[0] for _, place in PARTS]
     config = os.path.join(settings["config_dir"], "master")
     command = [sys.executable, "-c", SYNC, config, settings["saltenv"], update, *forms]
@@ -196,6 +223,7 @@ def _run_sync(settings: dict[str, Any], update: str) -> None:
         raise CommandExecutionError(f"the master's files took more than {SYNC_SECONDS} s to sync") from None
     if answer.returncode != 0:
         raise CommandExecutionError(f"the master's files cannot be synced: {answer.stderr.strip()[-500:]}")
+    return list(json.loads(answer.stdout.splitlines()[-1]))
 
 
 def _look(options: dict[str, Any]) -> str | None:

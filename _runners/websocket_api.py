@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from salt.exceptions import CommandExecutionError
+from salt.exceptions import CommandExecutionError, NotImplemented
 
 # Salt's loader fills this in.
 __opts__: dict[str, Any]
@@ -39,13 +39,17 @@ LOOPBACK = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 
 FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
+class Failed(CommandExecutionError, NotImplemented):  # type: ignore[misc]
+    """A failure with a cause for people. Of all errors in a runner, Salt prints only this kind without a traceback."""
+
+
 def status() -> dict[str, Any]:
     """Report whether this master's engine listens on its configured address.
 
     :return: ``address``, ``port`` and ``tls`` from the options; ``listening``: whether something accepts connections
         there; ``engine``: whether it is this engine, false when it is another program; ``error``: why one of these is
         false, else None; ``version``: that of the engine's files which the master loads when it starts, or None
-    :raises CommandExecutionError: when the master config has no such engine
+    :raises Failed: the master's configuration has no such engine
 
     CLI Example:
 
@@ -77,7 +81,7 @@ def serves(
     :param seconds: how long it may take
     :param password_file: a file on this master with the password, which so stays off the event bus; what stands in
         the first line counts
-    :raises CommandExecutionError: it did not, with the reason
+    :raises Failed: it did not, with the reason
 
     CLI Example:
 
@@ -98,11 +102,11 @@ def serves(
             return f"{url} is healthy and takes the login of {username}"
         except _LoginRefused as refused:
             # Do not retry: the answer would be the same, and wrong passwords may lock the account.
-            raise CommandExecutionError(f"{url} does not serve: {_visible(str(refused))}") from None
-        except (OSError, http.client.HTTPException, asyncio.TimeoutError, CommandExecutionError) as error:
+            raise Failed(f"{url} does not serve: {_visible(str(refused))}") from None
+        except (OSError, http.client.HTTPException, asyncio.TimeoutError, Failed) as error:
             fault = str(error) or type(error).__name__
         time.sleep(1)
-    raise CommandExecutionError(f"{url} does not serve: {_visible(fault)}")
+    raise Failed(f"{url} does not serve: {_visible(fault)}")
 
 
 class _LoginRefused(Exception):
@@ -113,7 +117,7 @@ def _password(file: str | None) -> str:
     try:
         return Path(file or os.devnull).read_text(encoding="utf-8").partition("\n")[0]
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandExecutionError(f"the password cannot be read: {error}") from None
+        raise Failed(f"the password cannot be read: {error}") from None
 
 
 def _context(verify: bool) -> ssl.SSLContext:
@@ -134,7 +138,7 @@ def _healthy(url: str, verify: bool) -> None:
     finally:
         connection.close()
     if status != 200:
-        raise CommandExecutionError(f"/healthz answers {status}")
+        raise Failed(f"/healthz answers {status}")
 
 
 async def _login(url: str, verify: bool, username: str, password: str, eauth: str) -> None:
@@ -149,7 +153,7 @@ async def _login(url: str, verify: bool, username: str, password: str, eauth: st
     try:
         socket = await asyncio.wait_for(websocket_connect(request, subprotocols=[SUBPROTOCOL]), LOGIN_SECONDS)
     except HTTPClientError as error:
-        raise CommandExecutionError(f"no websocket there: {error}") from None
+        raise Failed(f"no websocket there: {error}") from None
     try:
         message = {"type": "auth", "id": 1, "username": username, "password": password, "eauth": eauth}
         await socket.write_message(json.dumps(message))
@@ -157,12 +161,12 @@ async def _login(url: str, verify: bool, username: str, password: str, eauth: st
         answer = json.loads(received or "{}")
         if answer.get("type") != "result":
             fault = answer.get("error", {"code": "no answer", "retryable": True})
-            kind = CommandExecutionError if fault.get("retryable") else _LoginRefused
+            kind = Failed if fault.get("retryable") else _LoginRefused
             raise kind(f"the login is refused: {fault.get('code')}")
         await socket.write_message(json.dumps({"type": "logout", "id": 2}))
         await asyncio.wait_for(socket.read_message(), LOGIN_SECONDS)
     except WebSocketClosedError:
-        raise CommandExecutionError("the websocket was closed") from None
+        raise Failed("the websocket was closed") from None
     finally:
         socket.close()
 
@@ -172,7 +176,7 @@ def _options() -> dict[str, Any]:
         for name, options in entry.items() if isinstance(entry, dict) else [(entry, None)]:
             if "websocket_api" in (name, (options or {}).get("engine_module")):
                 return dict(options or {})
-    raise CommandExecutionError("The master config has no engine websocket_api under `engines`")
+    raise Failed("the master's configuration has no engine websocket_api: add it under engines, and restart the master")
 
 
 def _look(host: str, port: int, tls: bool) -> dict[str, Any]:

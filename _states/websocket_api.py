@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,18 @@ from salt.exceptions import CommandExecutionError
 # The loader fills these in.
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
+__states__: dict[str, Any]
 
 Outcome = dict[str, Any]
+
+
+def packages(name: str, settings: dict[str, Any]) -> Outcome:
+    """Keep the Python packages that the engine needs installed where the master's Python finds them."""
+    arguments = {"pkgs": settings["packages"], **settings["pip"]}
+    variables = {**__salt__["websocket_api_packages.environment"](settings), **(arguments.get("env_vars") or {})}
+    if variables:
+        arguments["env_vars"] = variables
+    return dict(__states__["pip.installed"](name, **arguments))
 
 
 def valid(name: str, settings: dict[str, Any]) -> Outcome:
@@ -24,7 +33,7 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
 
     On a fresh host a test run lacks jsonschema, so it cannot check the engine's options, and says so.
     """
-    engine = not __opts__["test"] or importlib.util.find_spec("jsonschema") is not None
+    engine = not __opts__["test"] or __salt__["websocket_api_packages.has"](settings, "jsonschema")
     try:
         faults = __salt__["websocket_api_config.faults"](settings, engine=engine)
     except CommandExecutionError as error:

@@ -9,7 +9,7 @@ include:
   - websocket_api.config
 
 {%- set reasons = [
-      {"pip": "websocket_api_packages"},
+      {"websocket_api": "websocket_api_packages"},
       {"websocket_api": "websocket_api_unfinished"},
       {"websocket_api": "websocket_api_synced"},
       {"websocket_api": "websocket_api_pam"},

@@ -1,6 +1,5 @@
 # Check the pillar before anything is written.
 {%- from "websocket_api/map.jinja" import api with context %}
-{%- include "websocket_api/own.jinja" %}
 
 include:
   - websocket_api.package
@@ -9,7 +8,7 @@ websocket_api_valid:
   websocket_api.valid:
     - settings: {{ api | json }}
     - require:
-        - pip: websocket_api_packages
+        - websocket_api: websocket_api_packages
 
 websocket_api_unfinished:
   websocket_api.unfinished:

@@ -25,6 +25,7 @@ from .operations.dispatcher import Dispatcher
 from .protocols import http_server
 from .protocols.connections import Connections
 from .protocols.tls import Certificate
+from .salt_master import backends
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def serve(options: dict[str, Any], opts: Any, version: str) -> None:
     """
     found = release.find(options, opts, version)
     settings = Settings.load(options, opts, found.schemas)
+    backends.warn(opts, settings.eauth)
     asyncio.run(Server(settings, found, opts).run())
 
 
@@ -94,6 +96,11 @@ class Server:
         settings = self._settings
         try:
             return bind_sockets(settings.port, settings.address)
+        except PermissionError as error:
+            raise CannotRun(
+                f"cannot listen on {settings.address}:{settings.port}: {error.strerror}; ports below 1024 need nginx "
+                "in front (docs/operating.md), or the sysctl net.ipv4.ip_unprivileged_port_start set to the port"
+            ) from None
         except OSError as error:
             where, reason = f"{settings.address}:{settings.port}", error.strerror or error
             raise CannotRun(f"cannot listen on {where}: {reason}; free it, or set another port or address") from None

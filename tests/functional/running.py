@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Engine:
     :param options: the engine's options
     :param master: further settings of the master
     :param constants: values of the engine's constants, by ``module.NAME``
+    :param wrapper: a command that runs the engine's command, which is added to it
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Engine:
         *,
         master: dict[str, Any] | None = None,
         constants: dict[str, Any] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         self.root = root
         self.files = root / "files"
@@ -61,6 +63,7 @@ class Engine:
         self.log_file = root / "engine.log"
         self.options = {"port": free_port(), "eauth": "sharedsecret", **options}
         self.port = self.options["port"]
+        self._wrapper = wrapper
         self._config = root / "engine.json"
         self._process: subprocess.Popen[bytes] | None = None
         self.files.mkdir(parents=True)
@@ -85,7 +88,7 @@ class Engine:
     @property
     def command(self) -> list[str]:
         """The command that runs the engine."""
-        return [sys.executable, str(Path(__file__).parent / "engine_process.py"), str(self._config)]
+        return [*self._wrapper, sys.executable, str(Path(__file__).parent / "engine_process.py"), str(self._config)]
 
     @property
     def url(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -131,6 +133,51 @@ def test_a_taken_port_is_taken_over_when_it_is_free(make_engine: MakeEngine) -> 
     serves(engine)
 
 
+LOWEST_PORT = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+WITHOUT_ITS_RIGHT = ("setpriv", "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service")
+
+
+@pytest.mark.skipif(LOWEST_PORT <= 443, reason="every user may listen on port 443 of this machine")
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root needs setpriv to give up a right")
+def test_a_port_that_needs_root_is_named_with_the_ways_to_use_it(make_engine: MakeEngine) -> None:
+    """Nobody holds port 443, so "free it" would not help a master that runs as another user."""
+    engine = make_engine({"port": 443}, wrapper=WITHOUT_ITS_RIGHT if os.geteuid() == 0 else ())
+    line = start_and_hear(engine)
+    assert "cannot listen on 127.0.0.1:443: Permission denied; ports below 1024 need nginx" in line
+    assert "net.ipv4.ip_unprivileged_port_start" in line
+
+
+@pytest.mark.parametrize(
+    ("external_auth", "eauth", "says"),
+    [
+        ({}, "pam", ["nobody can log in: external_auth is empty"]),
+        ({"sharedsecret": {"demo": [".*"]}}, "sharedsecret", []),
+        (
+            {"sharedsecret": {"demo": [".*"]}},
+            "pam",
+            ["logins that name no eauth fail: the option eauth is pam, and external_auth has sharedsecret"],
+        ),
+        (
+            {"sharedsecret": {"demo": [".*"]}, "pamm": {"demo": [".*"]}},
+            "sharedsecret",
+            ["logins with pamm fail: Salt cannot load this backend"],
+        ),
+    ],
+)
+def test_logins_that_cannot_work_are_named_at_start(
+    make_engine: MakeEngine, external_auth: dict[str, Any], eauth: str, says: list[str]
+) -> None:
+    """Without this an installation ends in success, and nobody can log in."""
+    engine = make_engine({"eauth": eauth}, master={"external_auth": external_auth})
+    engine.start()
+    engine.wait()
+    about_logins = re.compile(r"^WARNING .*(logins |nobody can log in)")
+    found = [line for line in engine.log.splitlines() if about_logins.match(line)]
+    assert len(found) == len(says)
+    for line, start in zip(found, says, strict=True):
+        assert start in line
+
+
 @pytest.mark.parametrize("fault", ["missing", "garbage", "other key", "no key", "locked key"])
 def test_a_broken_certificate_is_named(
     make_engine: MakeEngine, write_certificate: Callable[..., int], tmp_path: Path, fault: str
@@ -160,7 +207,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(make_engin
     engine.hide.write_text("jsonschema")
     line = start_and_hear(engine)
     assert "jsonschema" in line
-    assert "salt-pip install" in line
+    assert f"{sys.executable} -m pip install 'jsonschema>=4'" in line
     engine.hide.unlink()
     serves(engine)
 

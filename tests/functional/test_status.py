@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,6 +79,26 @@ def test_another_program_on_the_port_is_not_taken_for_the_engine(
 def test_an_engine_under_another_name_is_found(status: Callable[[Any], Any]) -> None:
     """Salt lets an engine be configured under any name, with `engine_module` saying what it is."""
     assert status(["test", {"api": {"engine_module": "websocket_api", "port": 1}}])["port"] == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [["websocket_api.status"], ["websocket_api.serves", "https://127.0.0.1:1/", "seconds=0.1"]],
+    ids=["status", "serves"],
+)
+def test_the_command_line_shows_a_failure_as_plain_text(tmp_path: Path, function: list[str]) -> None:
+    """With the cause, exit code 1, and no traceback."""
+    for folder in ("run/salt/master", "cache/salt/master/proc", "log/salt"):
+        (tmp_path / "var" / folder).mkdir(parents=True)
+    (tmp_path / "etc/salt/pki/master").mkdir(parents=True)
+    config = {"root_dir": str(tmp_path), "runner_dirs": [str(CHECKOUT / "_runners")], "user": tmp_path.owner()}
+    (tmp_path / "master").write_text(json.dumps(config))
+    code = "import sys; from salt.scripts import salt_run as run; sys.argv[0] = 'salt-run'; run()"
+    command = [sys.executable, "-c", code, "-c", str(tmp_path), "-l", "quiet", *function]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert answer.returncode == 1
+    assert "Traceback" not in answer.stdout
+    assert "the master's configuration has no engine" in answer.stdout or "does not serve" in answer.stdout
 
 
 @pytest.mark.parametrize("engines", [None, [], ["test", {"logstash": {"port": 1}}]])

@@ -92,8 +92,10 @@ class Bus:
 
         ``on_lost`` is called when a connection ends, and ``on_found`` when the next one is open. Events fired
         in between are lost. Nothing is logged before the first connection, because engines start before the publisher.
+        A loss is a warning only when the bus is back: each master that stops closes it, and then stops the engine.
         """
-        lost = False
+        lost_at = 0.0
+        reason = ""
         backoff = BACKOFF_SECONDS[0]
         while True:
             try:
@@ -104,16 +106,17 @@ class Bus:
                 continue
             backoff = BACKOFF_SECONDS[0]
             self.connected = True
-            if lost:
-                log.info("the master's event bus is back")
+            if lost_at:
+                seconds = time.monotonic() - lost_at
+                log.warning("the master's event bus was lost for %.1f s (%s), and is back", seconds, reason)
                 on_found()
             try:
                 reason = await self._drain(reader, writer, on_event)
             finally:
                 self.connected = False
                 writer.close()
-            log.warning("lost the master's event bus (%s): connecting again", reason)
-            lost = True
+            log.info("lost the master's event bus (%s): connecting again", reason)
+            lost_at = time.monotonic()
             on_lost()
             # Without this pause a publisher that accepts and closes immediately would cause a busy loop.
             await asyncio.sleep(backoff)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
+import sys
+from pathlib import Path
 from typing import Any
 
 from ..errors import CannotRun
@@ -30,8 +33,24 @@ def check(opts: dict[str, Any]) -> None:
     _need("jsonschema", JSONSCHEMA_MAJOR)
 
 
+def install_command(requirement: str) -> str:
+    """Return the command that installs a package where this master's Python finds it.
+
+    Salt's hardened packages give each daemon a folder of its own; without ``SALT_EXTRAS_DIR`` salt-pip takes another.
+    """
+    root = getattr(sys, "RELENV", None)
+    if root is None:
+        return f"{sys.executable} -m pip install '{requirement}'"
+    own = Path(root, "extras-{}.{}".format(*sys.version_info))
+    folder = os.environ.get("SALT_EXTRAS_DIR") or next(
+        (name for name in sys.path if Path(name).name == own.name and Path(name) != own), None
+    )
+    salt_pip = f"salt-pip install '{requirement}'"
+    return f"SALT_EXTRAS_DIR={folder} {salt_pip}" if folder else salt_pip
+
+
 def _need(package: str, major: int) -> None:
-    fix = f"install it where Salt runs (salt-pip install '{package}>={major}') and restart the master"
+    fix = f"install it where Salt runs ({install_command(f'{package}>={major}')}) and restart the master"
     try:
         version = importlib.metadata.version(package) if importlib.util.find_spec(package) else None
     except (importlib.metadata.PackageNotFoundError, ValueError):

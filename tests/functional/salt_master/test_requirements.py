@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
+import sys
 from collections import OrderedDict, UserDict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,8 +48,40 @@ def test_a_package_that_is_missing_or_too_old_is_named_with_the_fix(
         return version
 
     monkeypatch.setattr(importlib.metadata, "version", version_of)
-    with pytest.raises(CannotRun, match=f"{package}.*salt-pip install"):
+    with pytest.raises(CannotRun, match=f"{package}.*{re.escape(sys.executable)} -m pip install '{package}>="):
         requirements.check({})
+
+
+ROOT = Path("/opt/saltstack/salt")
+OWN = "extras-{}.{}".format(*sys.version_info)
+
+
+@pytest.mark.parametrize(
+    ("variable", "path", "command"),
+    [
+        (None, [f"{ROOT}/{OWN}", f"{ROOT}/lib"], "salt-pip install 'x>=1'"),
+        (
+            "/var/lib/salt/master/e",
+            [f"{ROOT}/{OWN}"],
+            "SALT_EXTRAS_DIR=/var/lib/salt/master/e salt-pip install 'x>=1'",
+        ),
+        (
+            None,
+            [f"/var/lib/salt/master/{OWN}", f"{ROOT}/lib"],
+            f"SALT_EXTRAS_DIR=/var/lib/salt/master/{OWN} salt-pip install 'x>=1'",
+        ),
+    ],
+)
+def test_the_command_installs_where_this_masters_python_looks(
+    variable: str | None, path: list[str], command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Salt's hardened packages give each daemon a folder of its own, by a variable or by their Python's path."""
+    monkeypatch.setattr(sys, "RELENV", ROOT, raising=False)
+    monkeypatch.setattr(sys, "path", path)
+    monkeypatch.delenv("SALT_EXTRAS_DIR", raising=False)
+    if variable:
+        monkeypatch.setenv("SALT_EXTRAS_DIR", variable)
+    assert requirements.install_command("x>=1") == command
 
 
 @pytest.mark.parametrize(

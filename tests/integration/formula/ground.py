@@ -45,7 +45,7 @@ esac
 # What the packages' Python runs when it starts: it says where it is, and puts first what salt-pip installed.
 ONEDIR_PTH = """\
 import sys, pathlib; sys.RELENV = pathlib.Path({root!r})
-import sys; sys.path.insert(0, {extras!r})
+import os, sys; sys.path.insert(0, os.environ.get("SALT_EXTRAS_DIR") or {extras!r})
 """
 
 SALT_PIP = """\

@@ -53,6 +53,8 @@ class Host:
         self.port = free_port()
         self.restart = root / "restart"
         self.pid_file = root / "run" / "master.pid"
+        self.environment = dict(os.environ)
+        """The environment of salt-call."""
         self._started: list[subprocess.Popen[bytes]] = []
         self.files.mkdir(parents=True)
         for name in FORMULA:
@@ -144,7 +146,9 @@ class Host:
         """
         given = ["-c", str(self.config), "--local", "--out=json", "-l", "quiet", "state.apply", state]
         command = self.salt("salt-call", *given, f"pillar={json.dumps(pillar)}", *arguments)
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=APPLY_SECONDS, check=False)
+        answer = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=APPLY_SECONDS, check=False
+        )
         assert answer.stdout.strip().startswith("{"), answer.stdout + answer.stderr
         outcome = json.loads(answer.stdout)["local"]
         assert isinstance(outcome, dict), outcome

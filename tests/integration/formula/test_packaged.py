@@ -11,14 +11,16 @@ import os
 import pwd
 import secrets
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 import pytest
 
 from tests.client import Refused
-from tests.integration.conftest import CHECKOUT
+from tests.integration.conftest import CHECKOUT, wait_until
 from tests.integration.formula.ground import account, extras, installed, needs_services, onedir, service, system_python
 from tests.integration.formula.host import FORMULA, Host, changed, failed, host
 
@@ -133,3 +135,29 @@ def test_the_service_manager_brings_back_what_served_before(packaged: Packaged) 
     assert packaged.host.conf.read_bytes() == before
     with packaged.host.client() as client:
         assert client.ask("ping")
+
+
+def test_hardened_packages_get_the_packages_into_the_masters_own_folder(packaged: Packaged) -> None:
+    """Each daemon has a folder of its own; the formula runs in the minion, and installs for the master."""
+    own = extras(packaged.host.python)
+    folders = {daemon: packaged.host.root / "lib" / daemon / own.name for daemon in ("master", "minion")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    own.rename(own.with_name("extras-before-the-update"))
+    script = Path("/etc/init.d", packaged.service)
+    running = script.read_text()
+    assert running.count("running()") == 1
+    script.write_text(running.replace("running()", f"export SALT_EXTRAS_DIR={folders['master']}\nrunning()"))
+    packaged.host.environment["SALT_EXTRAS_DIR"] = str(folders["minion"])
+    size = packaged.host.log_file.stat().st_size
+    subprocess.run([script, "restart"], check=True)
+    command = f"SALT_EXTRAS_DIR={folders['master']} salt-pip install 'jsonschema>=4'"
+    wait_until(lambda: command in packaged.host.log_file.read_text()[size:], "the engine's complaint", timeout=60)
+    outcomes = packaged.apply()
+    assert not failed(outcomes)
+    assert set(changed(outcomes)) == {"websocket_api_packages", "websocket_api_master"}
+    assert (folders["master"] / "jsonschema").is_dir()
+    assert not any(folders["minion"].iterdir())
+    with packaged.host.client() as client:
+        assert client.ask("ping")
+    assert changed(packaged.apply()) == {}

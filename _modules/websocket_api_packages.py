@@ -1,0 +1,118 @@
+"""Find where the master's Python packages belong, for the formula ``websocket_api``.
+
+Salt's hardened packages give each daemon a folder of its own, such as ``/var/lib/salt/master/extras-3.14``, and name it
+in ``SALT_EXTRAS_DIR``. The formula runs in the minion, whose folder the master does not read.
+
+``settings`` is always the formula's pillar merged over its defaults, as in ``websocket_api/map.jinja``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+# The loader fills these in.
+__opts__: dict[str, Any]
+__salt__: dict[str, Any]
+
+VARIABLE = "SALT_EXTRAS_DIR"
+
+# Where Salt's hardened packages put it.
+DAEMON_FOLDER = Path("/var/lib/salt/master")
+
+# Seconds for systemctl, which answers at once or not at all.
+SYSTEMCTL_SECONDS = 10
+
+
+def extras(settings: dict[str, Any]) -> str | None:
+    """Return the folder of the master's own extra packages, or None if the minion's own Python has the same.
+
+    It is the pillar's ``extras_dir``, else what the master's process or its unit has in ``SALT_EXTRAS_DIR``, else the
+    folder of Salt's hardened packages.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local websocket_api_packages.extras '{config_dir: /etc/salt, service: {name: salt-master}}'
+    """
+    if chosen := settings.get("extras_dir"):
+        return str(chosen)
+    if not hasattr(sys, "RELENV"):
+        return None  # pip installed Salt: all daemons have one Python
+    folder = DAEMON_FOLDER / f"extras-{sys.version_info[0]}.{sys.version_info[1]}"
+    return _of_process(settings) or _of_unit(settings["service"]["name"]) or (str(folder) if folder.is_dir() else None)
+
+
+def environment(settings: dict[str, Any]) -> dict[str, str]:
+    """Return the environment variables with which Salt's own Python is the master's."""
+    folder = extras(settings)
+    return {VARIABLE: folder} if folder else {}
+
+
+def has(settings: dict[str, Any], package: str) -> bool:
+    """Return whether the master's Python finds a package."""
+    folder = extras(settings)
+    return Path(folder, package).is_dir() if folder else importlib.util.find_spec(package) is not None
+
+
+def unit(service: str, *properties: str) -> list[str]:
+    """Return what systemd says of a unit's properties, as lines such as ``Environment=A=1``; empty without systemd.
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-call --local websocket_api_packages.unit salt-master AmbientCapabilities
+    """
+    if not shutil.which("systemctl"):
+        return []
+    command = ["systemctl", "show", *(f"--property={name}" for name in properties), service]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=SYSTEMCTL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return shown.stdout.splitlines()
+
+
+def _of_process(settings: dict[str, Any]) -> str | None:
+    """Return what the running master has in its environment."""
+    try:
+        pid = int(Path(__salt__["websocket_api_config.master"](settings)["pidfile"]).read_text(encoding="utf-8"))
+        content = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape")
+    except (OSError, ValueError):
+        return None  # it does not run, or this is not root
+    return _value(content.split("\0"))
+
+
+def _of_unit(service: str) -> str | None:
+    """Return what systemd gives the master, from the unit and the files that it names."""
+    found = None
+    for line in unit(service, "Environment", "EnvironmentFiles"):
+        name, _, value = line.partition("=")
+        if name == "Environment":
+            found = _value(shlex.split(value)) or found
+        elif name == "EnvironmentFiles":  # such as /etc/default/salt-master (ignore_errors=yes)
+            found = _of_file(Path(value.rpartition(" (")[0] or value)) or found
+    return found
+
+
+def _of_file(path: Path) -> str | None:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return _value(word for line in lines if not line.lstrip().startswith("#") for word in shlex.split(line))
+    except (OSError, ValueError):
+        return None
+
+
+def _value(assignments: Iterable[str]) -> str | None:
+    """Return the value of the variable in assignments such as ``NAME=value``; the last one counts."""
+    found = [one.partition("=")[2] for one in assignments if one.startswith(f"{VARIABLE}=")]
+    return os.path.normpath(found[-1]) if found and found[-1] else None
