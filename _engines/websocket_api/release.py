@@ -146,8 +146,9 @@ def _replace(source: Path, target: Path, names: list[str] | None = None) -> bool
         draft.rename(target)
     except OSError as error:
         log.warning(
-            "cannot keep a copy of the release in %s: %s; free space there: the next start needs the file server",
-            target, error.strerror,
-        )  # fmt: skip
+            "cannot keep a copy of the release in %s: %s; free space there",
+            target,
+            error.strerror,
+        )
         return False
     return True
