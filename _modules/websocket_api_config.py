@@ -28,7 +28,7 @@ __salt__: dict[str, Any]
 
 HEADER = "# Written by the formula websocket_api from pillar: what is changed here is lost.\n"
 
-# Salt 3008 masks what is asked of the pillar outside of rendering; 3007 does not know the word.
+# Outside of rendering, Salt 3008 masks values of the pillar; 3007 has no such argument.
 UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
 
 # Seconds that Python may take to read the engine's files and the options on a busy machine.

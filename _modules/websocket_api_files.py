@@ -37,7 +37,7 @@ FOLDER_MODE = 0o755
 # Debian's group whose members may check others' passwords; PAM refuses a master of another user without it.
 SHADOW = "shadow"
 
-# Salt 3008 masks what is asked of the pillar outside of rendering; 3007 does not know the word.
+# Outside of rendering, Salt 3008 masks values of the pillar; 3007 has no such argument.
 UNMASKED = {"unmask": True} if importlib.util.find_spec("salt.utils.secret") else {}
 
 Changes = dict[str, str]

@@ -51,7 +51,7 @@ class Clock:
     wall: Callable[[], float]
     """Seconds since the epoch."""
     later: Callable[[float, Callable[[], None]], Any]
-    """Calls a function after so many seconds."""
+    """Calls a function once after a number of seconds."""
 
     @classmethod
     def of_loop(cls) -> Clock:

@@ -27,16 +27,20 @@ class Certificate:
             self._load()
         except (OSError, ssl.SSLError) as error:
             # str(error) alone is not enough: Python names no file that OpenSSL could not read.
-            raise CannotRun(f"ssl_crt {crt} or ssl_key {key} cannot be used by this user: {error}") from None
+            raise CannotRun(f"cannot use ssl_crt {crt} and ssl_key {key} as this user: {error}") from None
 
     def reload_if_changed(self) -> None:
         """Use changed files for all further connections; an unusable pair leaves the old one in use."""
         try:
             if self._stamps() != self._read:
                 self._load()
-                log.info("websocket_api has read its certificate again")
+                log.info("websocket_api reloaded its certificate")
         except (OSError, ssl.SSLError) as error:
-            log.error("the changed certificate %s cannot be used, the old one stays: %s", self._files[0], error)
+            log.error(
+                "cannot use the changed certificate %s: %s; the old one stays in use, replace the files",
+                self._files[0],
+                error,
+            )
             self._read = self._stamps()
 
     def _load(self) -> None:

@@ -29,7 +29,7 @@ VALUES = 200_000
 #: Nesting levels of lists and objects. msgpack's recursion allows more.
 LEVELS = 100
 TOO_MUCH = "an argument's YAML expands to too much"
-_TOO_MANY_DIGITS = "a number of so many characters"
+_TOO_MANY_DIGITS = "a number has too many digits"
 
 
 class _TooMuch(Exception):

@@ -145,7 +145,7 @@ class BatchStore:
             # After a crash of the machine a half-written file must not block reading the other batches.
             if (bank, key) not in self._damaged:
                 self._damaged.add((bank, key))
-                log.error("%s/%s in the store of batches is damaged: what it held is lost", bank, key)
+                log.error("%s/%s in the store of batches is damaged, and its content is lost", bank, key)
             return None
 
     def _ids(self, bank: str) -> list[int]:
@@ -185,7 +185,7 @@ class BatchStore:
                 return number, 0
             if known["identity"] == identity:
                 return number, int(known["last"])
-        raise ApiError("master_unavailable", f"{maximum} masters share this store: there are no numbers left")
+        raise ApiError("master_unavailable", f"all {maximum} numbers of masters in the store of batches are in use")
 
     def _identity(self) -> str:
         path = os.path.join(self._opts["cachedir"], IDENTITY_FILE)

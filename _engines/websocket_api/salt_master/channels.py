@@ -225,7 +225,9 @@ class Channels:
             return self._new()
         except Exception as fault:  # noqa: BLE001 - ZMQError, OSError ...
             log.warning("a request to the master failed: %s", type(fault).__name__)
-            raise ApiError("master_unavailable", "The master cannot be asked now.", {"sent": False}) from None
+            raise ApiError(
+                "master_unavailable", "cannot open a channel to the master; try again later", {"sent": False}
+            ) from None
 
     def _new(self) -> Any:
         channel = salt.channel.client.AsyncReqChannel.factory(
@@ -279,7 +281,7 @@ def _give_up(sending: asyncio.Future[Any]) -> None:
 
 
 def _retrieve_exception(future: asyncio.Future[Any]) -> None:
-    """Read the result of an abandoned request, or asyncio logs a complaint."""
+    """Read the result of an abandoned request, or asyncio logs an error."""
     if not future.cancelled():
         future.exception()
 

@@ -19,7 +19,7 @@ MAX_WORDS, MAX_NESTING = 4 * MAX_TERMS, 16
 MAX_EXPRESSIONS = 8
 #: Characters of one pattern. Reading `[[[[…` takes quadratic time.
 TERM_CHARACTERS = 512
-#: Parts of a grain or pillar target, for Salt tries each place to divide it; a fingerprint of 32 bytes has so many.
+#: Parts of a grain or pillar target: Salt tries to divide it at each delimiter. A fingerprint of 32 bytes has as many.
 MAX_LEVELS = 40
 #: Parts beside a `*` that means any key, of which one pattern has one: Salt tries what follows in all that is below.
 #: Of 2,000 minions with a hundred grains that takes 2 s, with a second one 17 s.

@@ -20,12 +20,12 @@ from ..websocket.transport import text_frames
 from .clients import RebarClients
 from .subscription import RebarSubscription
 
-QUERY_NAMES = ("token", "Token")  # both stand in Digital Rebar's documentation
-MAX_CHARACTERS = 1024  # of a token, or of a name and a password: these come before anybody is known
+QUERY_NAMES = ("token", "Token")  # Digital Rebar's documentation has both
+MAX_CHARACTERS = 1024  # of a token, or of a name and a password: they arrive before the login
 
 
 class Password(NamedTuple):
-    """What somebody logs in with who brings no token."""
+    """The credentials of a client without a token."""
 
     username: str
     password: str
@@ -35,19 +35,19 @@ class DigitalRebarHandler(SocketHandler):
     """One client of Digital Rebar's websocket."""
 
     _temporary: Session | None = None
-    """The session of a token that was made for this connection alone, and that nobody has when it ends."""
+    """The session of a token that was created for this connection and is revoked with it."""
     _subscription: RebarSubscription | None = None
 
     def initialize(self, clients: Connections, rebar: RebarClients) -> None:  # type: ignore[override]
-        """Take what all protocols share, and what clients of this one follow."""
+        """Keep what all protocols share, and the clients of this one."""
         super().initialize(clients)
         self.rebar = rebar
 
     async def authenticate(self) -> Session:
-        """Return whom the query or the header ``Authorization`` proves."""
+        """Return the session for the credentials in the query or the header ``Authorization``."""
         origin = self.request.headers.get("Origin")
         if origin and not self.check_origin(origin):
-            # Before anything is tried: foreign pages shall not let their visitors' browsers guess passwords.
+            # Checked first, so that foreign pages cannot make their visitors' browsers guess passwords.
             raise ApiError("forbidden", "pages of this origin may not connect")
         services, proof = self.clients.services, credentials(self.request)
         if isinstance(proof, str):
@@ -58,7 +58,7 @@ class DigitalRebarHandler(SocketHandler):
         return self._temporary
 
     def refusal_status(self, error: ApiError) -> int:
-        """Return 403, as Digital Rebar does, for whoever cannot prove who he is."""
+        """Return 403 for a failed login, as Digital Rebar does."""
         return 403 if error.status == 401 else error.status
 
     def codec(self) -> Codec:
@@ -70,7 +70,7 @@ class DigitalRebarHandler(SocketHandler):
         return text_frames
 
     def on_open(self, connection: Connection) -> None:
-        """Wait for what the client registers for."""
+        """Create the client's subscription; it has no filters yet."""
         session = self.session
         if session is None or session.ended is not None:
             self.end(TOKEN_ENDED, "the token has ended")
@@ -81,7 +81,7 @@ class DigitalRebarHandler(SocketHandler):
             self.end(TOO_MANY, fault.message)
 
     def handle(self, connection: Connection, message: str | bytes) -> None:
-        """Register or deregister."""
+        """Register or deregister a filter."""
         if self._subscription is not None:
             self._subscription.handle(message)
 
@@ -91,12 +91,12 @@ class DigitalRebarHandler(SocketHandler):
         self._revoke_temporary()
 
     def on_close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         super().on_close()
         self._revoke_temporary()
 
     def on_finish(self) -> None:
-        """Let go of what a handshake made that came to nothing."""
+        """Revoke the token of a handshake that failed."""
         if self.get_status() != 101:
             self._revoke_temporary()
 
@@ -107,9 +107,9 @@ class DigitalRebarHandler(SocketHandler):
 
 
 def credentials(request: HTTPServerRequest) -> str | Password:
-    """Return the token, or the name and password, of a request; what its query holds comes first.
+    """Return the token, or the name and password, of a request. The query has precedence over the header.
 
-    :raises ApiError: unauthenticated, without a word of what was sent
+    :raises ApiError: unauthenticated; its text repeats nothing that was sent
     """
     for name in QUERY_NAMES:
         for value in request.query_arguments.get(name, ()):

@@ -1,1 +1,1 @@
-"""salt-api's clients, unmodified: what rest_cherrypy answers, asked of this engine's operations."""
+"""salt-api for unmodified clients: the paths and answers of rest_cherrypy, run by this engine's operations."""

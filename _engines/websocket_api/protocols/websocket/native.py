@@ -85,7 +85,7 @@ class NativeHandler(SocketHandler):
         """
         self._unauthenticated += 1
         if self._unauthenticated == MAX_UNAUTHENTICATED + 1:
-            self.end(TOO_MANY, "so many messages, and nobody has logged in")
+            self.end(TOO_MANY, "too many messages without a login: log in first")
         return self._unauthenticated <= MAX_UNAUTHENTICATED
 
     def _wait_for_login(self, seconds: float) -> None:

@@ -139,7 +139,7 @@ def test_when_drained_calls_once_below_half() -> None:
 
 
 def test_who_asks_again_in_the_call_is_called_again() -> None:
-    """A replay of several steps asks anew at each."""
+    """A replay of several steps registers again at each step."""
     slow = Slow()
     calls: list[int] = []
 

@@ -49,7 +49,7 @@ def test_other_key_events_are_only_a_hint(act: str) -> None:
 
 
 def test_a_minion_that_is_not_known_makes_the_keys_be_read() -> None:
-    """``salt/auth`` is how a new minion is first heard of."""
+    """The first event of a new minion is ``salt/auth``."""
     world = world_with_keys()
     world.fire("salt/auth", id="a", act="pend", result=True, pub="...")
     assert (world.minions.keys_stale, world.minions.all()) == (True, {})

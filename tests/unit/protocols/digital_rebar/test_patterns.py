@@ -86,7 +86,7 @@ def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -
     ],
 )
 def test_a_malformed_frame_is_told_what_is_wrong(frame: str | bytes, code: str, says: str) -> None:
-    """One sentence, from which the author of the client can mend it."""
+    """The error is one sentence that tells the author of the client what to fix."""
     with pytest.raises(ApiError) as fault:
         parse_request(frame)
     assert (fault.value.code, says in fault.value.message) == (code, True), fault.value.message
