@@ -1,4 +1,4 @@
-"""Jobs that have not ended are bounded, and shared fairly between users."""
+"""Jobs that have not ended are limited, and users have fair shares of the slots."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def start(world: World, jobs: JobsInFlight, jid: str) -> None:
 
 
 async def test_a_job_keeps_its_slot_until_it_ends() -> None:
-    """Whoever has as many as may be waits, and is refused where none ends in time."""
+    """A user without a free slot waits, and is refused if no job ends in time."""
     world = World()
     jobs = in_flight(world, 1)
     await start(world, jobs, JID)
@@ -40,8 +40,8 @@ async def test_a_job_keeps_its_slot_until_it_ends() -> None:
     assert jobs.turns.shares.held == 0
 
 
-async def test_a_job_that_runs_for_long_is_no_load() -> None:
-    """Its minions may even be gone, and nobody asks them."""
+async def test_a_long_job_releases_its_slot() -> None:
+    """Its minions may be gone, and nobody may ask them."""
     world = World()
     jobs = in_flight(world, 1)
     await start(world, jobs, JID)
@@ -53,8 +53,8 @@ async def test_a_job_that_runs_for_long_is_no_load() -> None:
     assert jobs.turns.shares.held == 0
 
 
-async def test_what_was_not_started_takes_no_slot() -> None:
-    """Whatever became of it."""
+async def test_a_job_that_was_not_started_holds_no_slot() -> None:
+    """Whatever the reason was."""
     world = World()
     jobs = in_flight(world, 1)
     for fault in (ApiError("forbidden", "no"), asyncio.CancelledError()):
@@ -64,7 +64,7 @@ async def test_what_was_not_started_takes_no_slot() -> None:
     assert jobs.turns.shares.held == 0
 
 
-async def test_a_batch_is_published_as_its_jobs_end() -> None:
+async def test_a_batch_publishes_its_next_job_when_one_ends() -> None:
     """Five thousand jobs at once would keep the minions busy for minutes."""
     masters = Masters()
     one = await masters.start("one", slots=3)
@@ -81,8 +81,8 @@ async def test_a_batch_is_published_as_its_jobs_end() -> None:
     assert statuses(batch).count("pending") == 3
 
 
-async def test_canceling_drops_what_was_not_published() -> None:
-    """A batch that waits for a slot is canceled at once, and nothing of it is published any more."""
+async def test_canceling_drops_unpublished_jobs() -> None:
+    """A batch that waits for a slot is canceled at once, and publishes nothing more."""
     masters = Masters()
     one = await masters.start("one", slots=2)
     batch = await one.batch(*["a"] * 10)
@@ -119,8 +119,8 @@ def open_jobs(master: object) -> list[str]:
     return [jid for jid, job in master.salt.cache.items() if not job.ended]  # type: ignore[attr-defined]
 
 
-async def test_a_user_waits_behind_the_own_jobs_only() -> None:
-    """Ann has all slots; Bob gets the next one, before the many that she waits for."""
+async def test_a_user_waits_for_their_own_jobs_only() -> None:
+    """Ann has all slots; Bob gets the next one, before the many requests of Ann."""
     world = World()
     jobs, order = in_flight(world, 1), list[str]()
 

@@ -1,4 +1,4 @@
-"""Messages are read in turns between users, and leave the loop to others in between."""
+"""Messages are read in turns between users, with pauses for the rest of the loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 
 class Loop:
-    """Turns of a loop, one after the other, and a clock that reading a message moves."""
+    """Turns of a loop, one after the other, and a clock that advances while a message is read."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -29,7 +29,7 @@ class Loop:
         self.calls.append((self.now + seconds, call))
 
     def send(self, share: Share, name: str, seconds: float = 2 * TURN_SECONDS) -> asyncio.Future[None] | None:
-        """Let a message of somebody arrive that takes so long to be read."""
+        """Submit a message of a user that takes this long to read."""
 
         def read() -> None:
             self.now += seconds
@@ -39,7 +39,7 @@ class Loop:
         return None if then is None else asyncio.ensure_future(then)
 
     async def turn(self) -> list[str]:
-        """Go on with the next turn, and return what was read in it."""
+        """Run the next turn, and return what was read in it."""
         await asyncio.sleep(0)
         before = len(self.read)
         due = [call for call in self.calls if call[0] <= self.now]
@@ -51,14 +51,14 @@ class Loop:
 
 
 async def test_a_small_message_is_read_at_once() -> None:
-    """Nothing waits, and nothing is left to be done."""
+    """Nothing waits, and no work is left."""
     loop = Loop()
     assert loop.send(ANN, "a", 0.00001) is None
     assert loop.read == ["a"]
     assert await loop.turn() == []
 
 
-async def test_the_next_user_is_served_next_whatever_lies_there() -> None:
+async def test_the_next_user_is_served_next_however_many_messages_wait() -> None:
     """Ann's twenty connections have sent a large message each; Bob's is read after one of them."""
     loop = Loop()
     waits = [loop.send(ANN, f"a{number}") for number in range(20)]
@@ -85,8 +85,8 @@ async def test_small_messages_share_a_turn() -> None:
     assert 18 <= len(await loop.turn()) <= 22
 
 
-async def test_what_the_reader_returns_is_waited_for_and_what_it_raises_is_raised() -> None:
-    """As if it had been read at once: a login holds up what comes behind it."""
+async def test_the_result_of_a_reader_is_awaited_and_its_error_is_raised() -> None:
+    """As if it had been read at once: a login delays the next messages of its connection."""
     loop = Loop()
     loop.send(ANN, "large")
 
@@ -104,8 +104,8 @@ async def test_what_the_reader_returns_is_waited_for_and_what_it_raises_is_raise
         await wrong
 
 
-async def test_a_connection_that_goes_takes_its_message_along() -> None:
-    """It is not read for nobody."""
+async def test_a_waiting_message_of_a_closed_connection_is_dropped() -> None:
+    """It is not read any more."""
     loop = Loop()
     loop.send(ANN, "large")
     gone = loop.send(ANN, "gone")
@@ -117,8 +117,8 @@ async def test_a_connection_that_goes_takes_its_message_along() -> None:
     assert loop.read == ["large"]
 
 
-async def test_strangers_are_one_user_however_many_addresses_they_have() -> None:
-    """Addresses cost nothing: a hundred of them have one part of the loop's time, and Bob is read among the first."""
+async def test_all_clients_without_a_login_count_as_one_user() -> None:
+    """Addresses cost nothing: a hundred of them get one part of the loop's time, and Bob is read among the first."""
     loop = Loop()
     for number in range(100):
         loop.send(Share.unauthenticated(f"10.0.0.{number}"), f"s{number}", TURN_SECONDS)
@@ -134,8 +134,8 @@ async def test_strangers_are_one_user_however_many_addresses_they_have() -> None
     assert (len(loop.read) - before) * TURN_SECONDS <= PART * (loop.now - began)
 
 
-async def test_who_takes_the_loop_for_long_waits_while_others_ask() -> None:
-    """Ann alone may have all of it; from when Bob asks she has her part."""
+async def test_a_user_over_the_share_waits_while_others_have_requests() -> None:
+    """Ann alone may use all of it; once Bob sends requests, she has her part."""
     loop = Loop()
     for number in range(40):
         loop.send(ANN, f"a{number}", AT_ONCE_SECONDS)
@@ -153,8 +153,8 @@ async def test_who_takes_the_loop_for_long_waits_while_others_ask() -> None:
     assert len(loop.read) - before - len(hers) == 1000
 
 
-async def test_the_steps_of_an_operation_are_counted_and_its_waiting_is_not() -> None:
-    """What it returns, raises and is thrown passes as without."""
+async def test_steps_of_an_operation_are_charged_and_its_waiting_is_not() -> None:
+    """Results, errors and cancellation pass through unchanged."""
     time = Time()
     loop_time = LoopTime(time)
     gate: asyncio.Future[str] = asyncio.get_running_loop().create_future()

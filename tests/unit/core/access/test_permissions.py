@@ -163,7 +163,7 @@ def test_may_call(auth_list: list[Any], client: str, fun: str, allowed: bool) ->
 def test_arguments_of_a_call_are_checked(
     auth_list: list[Any], client: str, fun: str, given: tuple[list[Any], Any], allowed: bool
 ) -> None:
-    """A form offers the function all the same, because some arguments may be allowed."""
+    """A form still offers the function, because some arguments may be allowed."""
     permissions = Permissions(auth_list, TARGETS)
     assert permissions.may_call(client, fun, *given) is allowed
     assert permissions.may_call_somehow(client, fun)
@@ -185,8 +185,8 @@ def test_arguments_of_a_call_are_checked(
         ([{"@fire": ["tag:myco/*"]}], False, True),
     ],
 )
-def test_event_entries(auth_list: list[Any], sees: bool, fires: bool) -> None:
-    """``@events`` shows and ``@fire`` fires, for all tags or for those behind ``tag:``; neither gives the other."""
+def test_events_and_fire_entries_are_separate(auth_list: list[Any], sees: bool, fires: bool) -> None:
+    """``@events`` shows and ``@fire`` fires, for all tags or for those after ``tag:``. Neither includes the other."""
     permissions = Permissions(auth_list, TARGETS)
     if ".*" not in auth_list:
         assert permissions.may_see_tag("myco/deploy") is sees

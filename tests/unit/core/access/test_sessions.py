@@ -1,4 +1,4 @@
-"""Who is logged in, and for how long."""
+"""Sessions: login, expiry, revocation and changed permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOKEN = "a" * 64
 
 
 class Salt:
-    """Salt's accounts: one user, and tokens that can be changed behind the engine's back."""
+    """Salt's accounts: one user, and tokens that can change without the engine's knowledge."""
 
     def __init__(self, time: Time) -> None:
         self.time = time
@@ -51,8 +51,8 @@ class Salt:
         self.tokens.pop(token, None)
 
 
-class House:
-    """Sessions, and what became of them."""
+class Fixture:
+    """Sessions, and the callbacks that they made."""
 
     def __init__(self) -> None:
         self.time = Time()
@@ -75,8 +75,8 @@ class House:
 
 
 async def test_a_login_gives_a_session() -> None:
-    """Its reply has the token and whose it is, under all three names."""
-    house = House()
+    """Its reply has the token, and the user under all three names."""
+    house = Fixture()
     session = await house.sessions.login("ann", "right", "pam")
     assert session.login_reply() == {
         "token": TOKEN,
@@ -92,34 +92,34 @@ async def test_a_login_gives_a_session() -> None:
 
 
 async def test_a_wrong_password_is_refused() -> None:
-    """Nothing is kept of it."""
-    house = House()
+    """Nothing of the attempt is stored."""
+    house = Fixture()
     with pytest.raises(ApiError) as caught:
         await house.sessions.login("ann", "wrong", "pam")
     assert (caught.value.code, house.sessions.all()) == ("unauthenticated", [])
 
 
 async def test_an_account_that_may_do_nothing_is_refused_and_its_token_revoked() -> None:
-    """Salt gave it a token, which must not lie about."""
-    house = House()
+    """Salt created a token, which must not stay valid."""
+    house = Fixture()
     house.salt.perms = []
     with pytest.raises(ApiError) as caught:
         await house.sessions.login("ann", "right", "pam")
     assert (caught.value.code, house.salt.revoked, house.sessions.all()) == ("forbidden", [TOKEN], [])
 
 
-async def test_a_token_of_salt_is_a_session() -> None:
-    """It is looked up once, and known from then on."""
-    house = House()
+async def test_a_token_from_salt_gets_a_session() -> None:
+    """It is looked up once, and then cached."""
+    house = Fixture()
     house.salt.give()
     first = await house.sessions.by_token(TOKEN)
     assert await house.sessions.by_token(TOKEN) is first
     assert house.salt.asked == 1
 
 
-async def test_two_who_come_at_once_share_the_session() -> None:
-    """One token is one session, however its uses race."""
-    house = House()
+async def test_two_simultaneous_requests_share_the_session() -> None:
+    """A token has one session, whichever request is first."""
+    house = Fixture()
     house.salt.give()
     one, other = await asyncio.gather(house.sessions.by_token(TOKEN), house.sessions.by_token(TOKEN))
     assert one is other
@@ -127,24 +127,24 @@ async def test_two_who_come_at_once_share_the_session() -> None:
 
 @pytest.mark.parametrize(("perms", "code"), [(None, "unauthenticated"), ([], "forbidden")])
 async def test_other_tokens_are_refused(perms: list[Any] | None, code: str) -> None:
-    """One that Salt does not know, and one of an account that may do nothing."""
-    house = House()
+    """A token that Salt does not know, and one of an account without permissions."""
+    house = Fixture()
     if perms is not None:
         house.salt.give(perms=perms)
     assert await house.fault() == code
 
 
-async def test_target_sets_are_there_before_the_first_question() -> None:
-    """Not yet known would hide what may be seen."""
-    house = House()
+async def test_target_sets_are_expanded_before_the_first_check() -> None:
+    """A missing set would hide visible things."""
+    house = Fixture()
     house.salt.give(perms=[{"web*": ["test.*"]}])
     session = await house.sessions.by_token(TOKEN)
     assert session.permissions.may_run("test.ping", (), "web1")
 
 
 async def test_equal_permissions_are_one_object() -> None:
-    """A thousand users of one group cost one auth list."""
-    house = House()
+    """A thousand users of one group need one auth list in memory."""
+    house = Fixture()
     house.salt.give()
     house.salt.give("b" * 64)
     one, other = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
@@ -152,8 +152,8 @@ async def test_equal_permissions_are_one_object() -> None:
 
 
 async def test_an_expired_token_is_refused_at_once() -> None:
-    """To the second, though nobody has looked meanwhile."""
-    house = House()
+    """At its second, even before the next periodic check."""
+    house = Fixture()
     house.salt.give(seconds=10)
     session = await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
@@ -161,9 +161,9 @@ async def test_an_expired_token_is_refused_at_once() -> None:
     assert house.ended == [session]
 
 
-async def test_expiry_ends_sessions_by_itself() -> None:
-    """Within the second in which it is looked; each is told once."""
-    house = House()
+async def test_expired_sessions_end_without_a_request() -> None:
+    """At the next check, with one callback each."""
+    house = Fixture()
     house.salt.give(seconds=10)
     session = await house.sessions.by_token(TOKEN)
     house.time.pass_(9)
@@ -175,9 +175,9 @@ async def test_expiry_ends_sessions_by_itself() -> None:
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 
-async def test_why_a_session_ended_gathers_nothing() -> None:
-    """However often it is refused: an error that is raised keeps the frames it went through."""
-    house = House()
+async def test_the_error_of_an_ended_session_keeps_no_frames() -> None:
+    """However often it is raised: an error keeps the frames that it passed."""
+    house = Fixture()
     house.salt.give(seconds=10)
     session = await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
@@ -189,9 +189,9 @@ async def test_why_a_session_ended_gathers_nothing() -> None:
     assert session.ended.__traceback__ is None
 
 
-async def test_a_token_that_has_expired_stays_an_expired_one() -> None:
-    """Salt removes it and then takes it for any wrong token, but its owner must learn that a new login helps."""
-    house = House()
+async def test_an_expired_token_is_remembered_as_expired() -> None:
+    """Salt removes it and then treats it like any wrong token, but its owner must learn that a new login helps."""
+    house = Fixture()
     house.salt.give(seconds=10)
     await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
@@ -204,9 +204,9 @@ async def test_a_token_that_has_expired_stays_an_expired_one() -> None:
     ]
 
 
-async def test_a_token_that_had_expired_before_it_came_is_remembered_too() -> None:
-    """Salt tells it once, when it removes it."""
-    house = House()
+async def test_a_token_that_expired_before_its_first_use_is_remembered_too() -> None:
+    """Salt reports this once, when it removes the token."""
+    house = Fixture()
     house.salt.over = True
     assert await house.fault() == "token_expired"
     house.salt.over = False
@@ -214,9 +214,9 @@ async def test_a_token_that_had_expired_before_it_came_is_remembered_too() -> No
 
 
 async def test_only_the_latest_expired_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What strangers or years bring must not fill the memory."""
+    """Unknown clients or years must not fill the memory."""
     monkeypatch.setattr("websocket_api.core.access.sessions.MAX_EXPIRED", 2)
-    house = House()
+    house = Fixture()
     house.salt.over = True
     for letter in "abc":
         await house.fault(letter * 64)
@@ -225,9 +225,9 @@ async def test_only_the_latest_expired_tokens_are_remembered(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_a_look_that_finds_an_expired_token_says_so(told: bool) -> None:
-    """Whether Salt says it or has removed it already."""
-    house = House()
+async def test_a_recheck_reports_an_expired_token_as_expired(told: bool) -> None:
+    """Whether Salt reports it or has removed the token already."""
+    house = Fixture()
     house.salt.give(seconds=10)
     session = await house.sessions.by_token(TOKEN)
     house.time.pass_(10)
@@ -237,9 +237,9 @@ async def test_a_look_that_finds_an_expired_token_says_so(told: bool) -> None:
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 
-async def test_a_revoked_token_is_found_by_the_next_look() -> None:
+async def test_a_revoked_token_is_found_by_the_next_recheck() -> None:
     """Somebody removed it in Salt."""
-    house = House()
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     del house.salt.tokens[TOKEN]
@@ -247,9 +247,9 @@ async def test_a_revoked_token_is_found_by_the_next_look() -> None:
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "unauthenticated")
 
 
-async def test_an_account_that_lost_everything_is_found_by_the_next_look() -> None:
+async def test_an_account_without_permissions_is_found_by_the_next_recheck() -> None:
     """An auth list that became empty ends the session."""
-    house = House()
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     house.salt.tokens[TOKEN]["perms"] = []
@@ -257,9 +257,9 @@ async def test_an_account_that_lost_everything_is_found_by_the_next_look() -> No
     assert (house.ended, session.ended is not None and session.ended.code) == ([session], "forbidden")
 
 
-async def test_changed_permissions_are_taken_and_told() -> None:
-    """Those who rest on the session are told once, and only when something changed."""
-    house = House()
+async def test_changed_permissions_are_applied_and_reported() -> None:
+    """Listeners are called once, and only if something changed."""
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     await house.sessions.recheck()
@@ -271,9 +271,9 @@ async def test_changed_permissions_are_taken_and_told() -> None:
     assert not session.permissions.may_run("test.ping", (), "web1")
 
 
-async def test_a_prolonged_token_lives_on() -> None:
-    """Its new end counts."""
-    house = House()
+async def test_a_prolonged_token_stays_valid() -> None:
+    """Its new expiry counts."""
+    house = Fixture()
     house.salt.give(seconds=10)
     session = await house.sessions.by_token(TOKEN)
     house.salt.give(seconds=1000)
@@ -284,8 +284,8 @@ async def test_a_prolonged_token_lives_on() -> None:
 
 
 async def test_a_store_that_fails_keeps_sessions() -> None:
-    """No answer is no answer about the token: the next look may tell."""
-    house = House()
+    """An error says nothing about the token: the next check may."""
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     house.salt.fails = True
@@ -293,9 +293,9 @@ async def test_a_store_that_fails_keeps_sessions() -> None:
     assert (session.ended, house.sessions.all()) == (None, [session])
 
 
-async def test_one_session_does_not_keep_the_others_from_their_check(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever is found out about it: each is checked, and the log says which check failed and why."""
-    house = House()
+async def test_an_error_in_one_recheck_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Each session is checked, and the log names the check that failed and why."""
+    house = Fixture()
     sessions = {}
     for letter in "abcdef":
         house.salt.give(letter * 64)
@@ -328,8 +328,8 @@ async def test_one_session_does_not_keep_the_others_from_their_check(caplog: pyt
 
 
 async def test_a_session_keeps_its_user_when_permissions_change() -> None:
-    """It still owns what it started."""
-    house = House()
+    """The user still owns the jobs that they started."""
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     house.salt.tokens[TOKEN] = {**house.salt.tokens[TOKEN], "perms": ["cmd.run"]}
@@ -339,7 +339,7 @@ async def test_a_session_keeps_its_user_when_permissions_change() -> None:
 
 async def test_a_logout_without_a_reply_ends_the_session_at_once() -> None:
     """The token of an ended session is refused, and the session has the reason."""
-    house = House()
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     await house.sessions.revoke(session)
@@ -348,18 +348,18 @@ async def test_a_logout_without_a_reply_ends_the_session_at_once() -> None:
     assert await house.fault() == "unauthenticated"
 
 
-async def test_a_token_says_who_its_user_is() -> None:
-    """Only that of a session: nobody is known by another one."""
-    house = House()
+async def test_the_user_of_a_token_is_known_while_it_has_a_session() -> None:
+    """Other tokens have no known user."""
+    house = Fixture()
     house.salt.give()
     await house.sessions.by_token(TOKEN)
     assert house.sessions.user_of(TOKEN) == {"eauth": "pam", "username": "ann"}
     assert house.sessions.user_of("b" * 64) == {}
 
 
-async def test_a_logout_ends_the_token_in_salt_and_what_rests_on_it() -> None:
-    """The token is useless everywhere at once; what rests on the session ends after the reply."""
-    house = House()
+async def test_a_logout_revokes_the_token_and_ends_its_subscriptions() -> None:
+    """The token is invalid everywhere at once; connections and subscriptions end after the reply."""
+    house = Fixture()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     after: list[Any] = []
@@ -371,9 +371,9 @@ async def test_a_logout_ends_the_token_in_salt_and_what_rests_on_it() -> None:
     assert house.ended == [session]
 
 
-async def test_a_session_that_nobody_uses_is_forgotten() -> None:
-    """A token that was sent once is not looked after for ever; one that is held is."""
-    house = House()
+async def test_an_unused_session_is_dropped() -> None:
+    """A token that was sent once is not checked for ever; one in use is."""
+    house = Fixture()
     house.salt.give()
     house.salt.give("b" * 64)
     held, used = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
@@ -388,8 +388,8 @@ async def test_a_session_that_nobody_uses_is_forgotten() -> None:
 
 
 async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> None:
-    """Subscriptions say so first; then the connection is closed with 4401."""
-    house, client = House(), Client()
+    """Subscriptions send the reason first; then the connection is closed with 4401."""
+    house, client = Fixture(), Client()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     client.connection.set_session(session)
@@ -402,8 +402,8 @@ async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> N
 
 
 async def test_a_subscription_of_another_token_ends_alone() -> None:
-    """The connection belongs to somebody else, and lives on."""
-    house, client = House(), Client()
+    """The connection belongs to another user, and stays open."""
+    house, client = Fixture(), Client()
     house.salt.give()
     house.salt.give("b" * 64)
     own, other = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
@@ -417,9 +417,9 @@ async def test_a_subscription_of_another_token_ends_alone() -> None:
     assert client.got == [{"ended": 2, "why": "unauthenticated"}]
 
 
-async def test_holds_are_given_back() -> None:
-    """Whatever a connection held it lets go of when it closes, also what comes too late to be of use."""
-    house, client = House(), Client()
+async def test_all_holds_are_released_when_a_connection_closes() -> None:
+    """Also those of logins and subscriptions that complete after the close."""
+    house, client = Fixture(), Client()
     house.salt.give()
     session = await house.sessions.by_token(TOKEN)
     client.connection.set_session(session)

@@ -1,4 +1,4 @@
-"""Which minions the targets of auth lists mean, kept and renewed."""
+"""The minions that the targets of auth lists match: cached and renewed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.core.support import Time
 
 
 class Matcher:
-    """A master that counts what it is asked."""
+    """A master that counts the requests to match."""
 
     def __init__(self, **sets: list[str]) -> None:
         self.sets = sets
@@ -30,8 +30,8 @@ class Matcher:
         return list(found)
 
 
-async def test_until_it_is_known_the_answer_is_no() -> None:
-    """An expression that was never expanded means nobody."""
+async def test_an_unexpanded_expression_matches_no_minion() -> None:
+    """Access is denied until the set is known."""
     targets = TargetSets(Matcher(web=["w1"]), Time())
     assert not targets.matches("web", "w1")
     await targets.ensure(["web"])
@@ -40,7 +40,7 @@ async def test_until_it_is_known_the_answer_is_no() -> None:
 
 
 async def test_an_expression_is_expanded_once_for_all() -> None:
-    """Asking again within the time costs nothing."""
+    """A second request within the time sends nothing."""
     match, time = Matcher(web=["w1"]), Time()
     targets = TargetSets(match, time)
     for _ in range(3):
@@ -52,7 +52,7 @@ async def test_an_expression_is_expanded_once_for_all() -> None:
 
 
 async def test_sets_are_renewed_in_time() -> None:
-    """A grain that changed counts after the renewal, which tells that something changed."""
+    """A changed grain counts after the renewal, which reports the change."""
     match, time = Matcher(web=["w1"]), Time()
     targets = TargetSets(match, time)
     await targets.ensure(["web"])
@@ -78,7 +78,7 @@ async def test_a_changed_key_renews_at_once() -> None:
 
 
 async def test_a_change_during_an_expansion_is_not_overlooked() -> None:
-    """What was read before the change is read again, though it arrived after it."""
+    """A result that was read before the change is read again, even if it arrives after it."""
     match, time = Matcher(web=["w1"]), Time()
     targets = TargetSets(match, time)
     match.gate = asyncio.Event()
@@ -92,15 +92,15 @@ async def test_a_change_during_an_expansion_is_not_overlooked() -> None:
     assert match.asked == ["web", "web"]
 
 
-async def test_what_cannot_be_expanded_means_nobody() -> None:
-    """A wrong expression or a failing store allows nothing."""
+async def test_an_expression_that_cannot_be_expanded_matches_no_minion() -> None:
+    """An invalid expression or a failing store allows nothing."""
     targets = TargetSets(Matcher(), Time())
     await targets.ensure(["web"])
     assert not targets.matches("web", "w1")
 
 
 async def test_a_store_that_fails_for_a_while_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The last set counts until the store answers again; an expression that became invalid matches nobody."""
+    """The last set counts until the store answers again; an expression that became invalid matches nothing."""
     match, time = Matcher(web=["w1"]), Time()
     targets = TargetSets(match, time)
     await targets.ensure(["web"])
@@ -125,8 +125,8 @@ async def test_a_change_of_any_set_is_reported() -> None:
     assert await targets.renew() is True
 
 
-async def test_what_nobody_wants_is_forgotten() -> None:
-    """An expression that no permissions hold any more is no longer expanded."""
+async def test_an_unused_expression_is_dropped() -> None:
+    """An expression of no current permissions is not expanded any more."""
     match, time = Matcher(web=["w1"], db=["d1"]), Time()
     targets = TargetSets(match, time)
     await targets.ensure(["web", "db"])
@@ -137,8 +137,8 @@ async def test_what_nobody_wants_is_forgotten() -> None:
     assert (targets.matches("web", "w1"), targets.matches("db", "d1")) == (False, True)
 
 
-async def test_a_fault_of_one_expression_leaves_the_others_true(caplog: pytest.LogCaptureFixture) -> None:
-    """Salt's matching can fail in any way: that expression means nobody, the others are renewed."""
+async def test_an_error_in_one_expression_does_not_affect_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """Salt's matching can raise anything: that expression matches nothing, the others are renewed."""
 
     async def match(expression: str) -> list[str]:
         if expression == "bad":

@@ -1,4 +1,4 @@
-"""Guessing passwords is slow, and locks nobody else out."""
+"""Guessing passwords is slow, and locks no other user out."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def refused(guard: LoginThrottle, address: str = "1.1.1.1", name: str = "ann") -
     return caught.value
 
 
-def test_a_few_failures_are_forgiven() -> None:
-    """Below the bound nobody is refused."""
+def test_a_few_failures_are_allowed() -> None:
+    """Below the limit every login is accepted."""
     failing(Time(), 2).check("1.1.1.1", "ann")
 
 
 def test_too_many_failures_of_one_name_refuse_it() -> None:
-    """The refusal names the limit and when to come again."""
+    """The error names the limit and when to try again."""
     fault = refused(failing(Time(), 3))
     assert (fault.code, fault.retryable) == ("too_many", True)
     assert fault.details == {"limit": "login_failures_per_minute", "retry_after": 60.0}
@@ -39,12 +39,12 @@ def test_too_many_failures_of_one_name_refuse_it() -> None:
 
 @pytest.mark.parametrize(("address", "name"), [("1.1.1.1", "bob"), ("2.2.2.2", "ann")])
 def test_others_are_not_locked_out(address: str, name: str) -> None:
-    """Another name from there, and the same name from elsewhere, may still log in."""
+    """Another name from that address, and the same name from elsewhere, may still log in."""
     failing(Time(), 3).check(address, name)
 
 
 def test_too_many_failures_of_one_address_refuse_every_name() -> None:
-    """Changing the name does not help."""
+    """Another name does not help."""
     guard = failing(Time(), 3)
     for name in ("a", "b", "c"):
         guard.failed("1.1.1.1", name)
@@ -52,7 +52,7 @@ def test_too_many_failures_of_one_address_refuse_every_name() -> None:
 
 
 def test_failures_are_forgotten_after_a_minute() -> None:
-    """The bound is per minute, each failure counted for itself."""
+    """The limit is per minute, and each failure expires by itself."""
     time = Time()
     guard = failing(time, 2)
     time.pass_(40)
@@ -62,7 +62,7 @@ def test_failures_are_forgotten_after_a_minute() -> None:
     guard.check("1.1.1.1", "ann")
 
 
-def test_memory_is_bounded_however_many_names_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_failures_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither failures nor refused attempts fill the memory."""
     monkeypatch.setattr(throttle, "MAX_KEYS", 10)
     guard = failing(Time(), 6)
@@ -74,8 +74,8 @@ def test_memory_is_bounded_however_many_names_are_tried(monkeypatch: pytest.Monk
     assert len(guard._failures) == 10
 
 
-async def test_who_goes_on_guessing_holds_up_nobody_elsewhere() -> None:
-    """PAM takes seconds to refuse a password: one address never has all the turns, nor all the places before them."""
+async def test_guessing_from_one_address_delays_no_other_address() -> None:
+    """PAM takes seconds to refuse a password: one address never gets all slots, nor all places in the queue."""
     guard, refused_now = LoginThrottle(per_name=3, per_address=6, clock=Time(), at_once=4), asyncio.Event()
 
     async def log_in(address: str, until: asyncio.Event | None = None) -> None:
@@ -91,8 +91,8 @@ async def test_who_goes_on_guessing_holds_up_nobody_elsewhere() -> None:
     await asyncio.wait_for(log_in("1.1.1.1"), 10)
 
 
-def test_a_name_that_is_guessed_from_everywhere_is_slowed_down() -> None:
-    """By a tenth of a second for each failure over the limit, three seconds at most; its owner can still log in."""
+def test_guessing_one_name_from_many_addresses_is_slowed_down() -> None:
+    """By 0.1 s for each failure over the limit, at most 3 s; its owner can still log in."""
     time = Time()
     guard = LoginThrottle(per_name=3, per_address=6, clock=time)
     delays = []
@@ -106,8 +106,8 @@ def test_a_name_that_is_guessed_from_everywhere_is_slowed_down() -> None:
     assert guard.delay("ann") == 0
 
 
-def test_a_rate_counts_each_address_for_itself() -> None:
-    """The refusal names the limit and when to try again; a refused action is not counted."""
+def test_a_rate_counts_each_address_separately() -> None:
+    """The error names the limit and when to try again; a refused action is not counted."""
     time = Time()
     rate = Rate(2, time)
     rate.acquire("1.1.1.1")
@@ -125,7 +125,7 @@ def test_a_rate_counts_each_address_for_itself() -> None:
         rate.acquire("1.1.1.1")
 
 
-def test_a_rate_keeps_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rate_keeps_a_limited_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest address is dropped, and starts again."""
     monkeypatch.setattr(throttle, "MAX_KEYS", 2)
     rate = Rate(1, Time())

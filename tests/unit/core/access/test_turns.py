@@ -1,4 +1,4 @@
-"""Long work is done in slices: others are served in between, users take turns, and who leaves leaves no work."""
+"""Long work runs in slices: other work runs in between, users take turns, and the work of a client ends with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 
 class Worker:
-    """Works that each take so many whole slices, and in which order their slices came."""
+    """Works of a number of whole slices each, and the order of their slices."""
 
     def __init__(self) -> None:
         self.time = Time()
@@ -39,8 +39,8 @@ class Worker:
         self.turns.soon(share, work)
 
 
-def test_each_turn_of_the_loop_does_one_slice_of_one_work() -> None:
-    """However many works wait; the others of the loop are served in between."""
+def test_each_turn_of_the_loop_runs_one_slice() -> None:
+    """However many works wait, the rest of the loop runs in between."""
     worker = Worker()
     for name in "abcd":
         worker.begin(ANN, name, 2)
@@ -53,8 +53,8 @@ def test_each_turn_of_the_loop_does_one_slice_of_one_work() -> None:
     assert sorted(worker.done) == [*"aabbccdd"]
 
 
-def test_after_a_slice_the_loop_rests_for_as_long() -> None:
-    """What is not long work, and threads, have half of the time even while long work waits."""
+def test_long_work_takes_at_most_half_of_the_time() -> None:
+    """The rest of the loop, and threads, have the other half even while long work waits."""
     worker = Worker()
     worker.begin(ANN, "a", 2)
     worker.time.pass_(2 * TURN_SECONDS / EARNED - 0.0001)
@@ -63,8 +63,8 @@ def test_after_a_slice_the_loop_rests_for_as_long() -> None:
     assert worker.done == ["a", "a"]
 
 
-def test_users_take_turns_however_much_one_asks_for() -> None:
-    """Of a hundred works of one user and one of another, the other one is done with the second slice."""
+def test_users_take_turns_however_much_work_one_has() -> None:
+    """Of a hundred works of one user and one of another, the second user's is done with the second slice."""
     worker = Worker()
     for number in range(100):
         worker.begin(ANN, str(number), 2)
@@ -74,7 +74,7 @@ def test_users_take_turns_however_much_one_asks_for() -> None:
 
 
 def test_short_works_share_a_slice() -> None:
-    """Many at once are done at once, until together they have taken a slice."""
+    """Until together they have used up a slice."""
     worker = Worker()
 
     def short() -> None:
@@ -91,8 +91,8 @@ def test_short_works_share_a_slice() -> None:
     assert len(worker.done) == 10
 
 
-def test_work_that_is_dropped_is_not_done() -> None:
-    """Who asked for it has gone."""
+def test_dropped_work_does_not_run() -> None:
+    """Its client has left."""
     worker = Worker()
     worker.begin(ANN, "a", 1)
 
@@ -106,8 +106,8 @@ def test_work_that_is_dropped_is_not_done() -> None:
     assert (worker.done, len(worker.turns)) == (["a"], 0)
 
 
-def test_a_fault_in_one_work_leaves_no_other_waiting() -> None:
-    """The loop logs it; whoever waits is served all the same."""
+def test_an_error_in_one_work_does_not_stop_the_others() -> None:
+    """The loop logs it; waiting works still run."""
     worker = Worker()
     worker.begin(ANN, "a", 1)
 
@@ -123,8 +123,8 @@ def test_a_fault_in_one_work_leaves_no_other_waiting() -> None:
     assert not len(worker.turns)
 
 
-def test_what_a_work_begins_is_a_part_of_it() -> None:
-    """It shares the slice, and is counted once."""
+def test_work_that_is_started_by_work_shares_its_slice() -> None:
+    """It is counted once."""
     worker = Worker()
 
     def outer() -> None:
@@ -136,7 +136,7 @@ def test_what_a_work_begins_is_a_part_of_it() -> None:
 
 
 async def test_steps_end_with_their_connection() -> None:
-    """Nothing is left that waits, and the request learns why."""
+    """Nothing is left that waits, and the request gets the reason."""
     worker, client, seen = Worker(), Client(), []
 
     def steps() -> Iterator[None]:
@@ -154,8 +154,8 @@ async def test_steps_end_with_their_connection() -> None:
     assert len(worker.turns) == 0
 
 
-async def test_a_fault_in_a_step_is_the_requests() -> None:
-    """Others go on."""
+async def test_an_error_in_a_step_is_raised_by_its_request() -> None:
+    """Other requests continue."""
     worker, client = Worker(), Client()
 
     def steps() -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Who may see what: each row of the table in docs/security.md, looked at by several viewers."""
+"""Visibility: each row of the table in docs/security.md, for several viewers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def viewer(on: World, name: str, *, user: str = "stranger", eauth: str = "pam") 
 
 
 def newest(on: World) -> Event:
-    """The event that was fired last."""
+    """Return the event that was fired last."""
     last = list(on.history.after(on.history.seq - 1))[-1]
     assert isinstance(last, Event)
     return last
@@ -59,7 +59,7 @@ def who_sees(on: World) -> set[str]:
 
 
 def shown(on: World, name: str, **who: str) -> dict[str, Any] | None:
-    """What this viewer sees of the last event's data."""
+    """Return what this viewer sees of the last event's data."""
     body = on.visibility.view(viewer(on, name, **who), newest(on))
     if body is None:
         return None
@@ -174,8 +174,8 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
 
 
 @pytest.mark.parametrize(("act", "seen_by"), ROWS.values(), ids=ROWS)
-def test_rows(act: Callable[[World], None], seen_by: set[str]) -> None:
-    """Exactly the users in the table see each event."""
+def test_each_kind_of_event_is_visible_to_the_users_of_its_row(act: Callable[[World], None], seen_by: set[str]) -> None:
+    """And to no others."""
     on = world()
     act(on)
     assert who_sees(on) == seen_by
@@ -184,8 +184,8 @@ def test_rows(act: Callable[[World], None], seen_by: set[str]) -> None:
 # Cut lists
 
 
-def test_a_new_job_is_cut_to_what_may_be_seen() -> None:
-    """Minions and the missing are cut; target and arguments may tell of others and are left out."""
+def test_a_new_job_is_reduced_to_its_visible_minions() -> None:
+    """Hidden minions, the target and the arguments, which may name others, are left out."""
     on = world()
     new = {"minions": ["web1", "db"], "missing": ["web2", "db2"], "tgt": "web1 or db", "tgt_type": "compound"}
     on.fire(f"salt/job/{JID}/new", fun="test.ping", arg=["x"], user="root", jid=JID, **new)
@@ -223,8 +223,8 @@ def test_a_new_job_that_is_not_known_is_shown_to_users_who_see_all_jobs() -> Non
     assert {name for name in VIEWERS if unknown.view(viewer(on, name), newest(on)) is not None} == SEES_JOBS
 
 
-def test_a_job_is_whole_for_who_sees_all_of_its_minions() -> None:
-    """Whoever may run it on all may see what it was sent to."""
+def test_a_job_is_complete_for_viewers_of_all_its_minions() -> None:
+    """They may also see the target."""
     on = world()
     job(on, "web1", "web2", arg=("x",))
     seen = shown(on, "web")
@@ -240,16 +240,16 @@ def test_a_job_is_whole_for_who_sees_all_of_its_minions() -> None:
         ({"new": ["db"], "lost": ["web2"]}, {"new": [], "lost": ["web2"]}),
     ],
 )
-def test_presence_is_cut_to_what_may_be_seen(data: dict[str, list[str]], cut: dict[str, list[str]]) -> None:
-    """Nobody learns of a minion that they may not ping."""
+def test_presence_is_reduced_to_visible_minions(data: dict[str, list[str]], cut: dict[str, list[str]]) -> None:
+    """Users learn of no minion that they may not ping."""
     on = world()
     on.fire("salt/presence/change", **data)
     assert shown(on, "web") == cut
     assert shown(on, "ping") == data
 
 
-def test_a_filter_on_hidden_minions_tells_nothing() -> None:
-    """Who asks for a minion that is hidden is not told by the cut event that it is there."""
+def test_a_filter_on_hidden_minions_reveals_nothing() -> None:
+    """The reduced event does not match the filter, so the user does not learn that the minion exists."""
     on = world()
     session = on.session(*VIEWERS["web"])
     job(on, "web1", "db")
@@ -275,8 +275,10 @@ OWNERS: list[tuple[str, str | None, str, str, bool]] = [
 
 
 @pytest.mark.parametrize(("user", "eauth", "viewer_user", "viewer_eauth", "owner"), OWNERS)
-def test_owners(user: str, eauth: str | None, viewer_user: str, viewer_eauth: str, owner: bool) -> None:
-    """Jobs started here remember the eauth; of others the bare name counts, but Salt's own names own nothing."""
+def test_a_job_belongs_to_the_user_who_started_it(
+    user: str, eauth: str | None, viewer_user: str, viewer_eauth: str, owner: bool
+) -> None:
+    """Jobs started here have an eauth; for others the name counts, but Salt's own names own nothing."""
     on = world()
     on.visibility._nobody |= {"saltmaster"}
     if eauth is None:
@@ -291,8 +293,8 @@ def test_owners(user: str, eauth: str | None, viewer_user: str, viewer_eauth: st
     assert (shown(on, "grains", **who) is not None) is owner
 
 
-def test_the_owner_sees_all_of_it() -> None:
-    """Whoever started a job sees all of its minions, also those that they may not ping."""
+def test_the_owner_sees_the_whole_job() -> None:
+    """Also minions that the user may not ping."""
     on = world()
     job(on, "web1", "db", user="ann")
     seen = shown(on, "web", user="ann")
@@ -301,7 +303,7 @@ def test_the_owner_sees_all_of_it() -> None:
 
 
 def test_the_owner_of_a_runner_sees_it() -> None:
-    """Who started a runner sees how it went."""
+    """From its start to its result."""
     on = world()
     on.fire(f"salt/run/{JID}/ret", **RUNNER)
     assert shown(on, "ping", user="ann") is not None
@@ -309,7 +311,7 @@ def test_the_owner_of_a_runner_sees_it() -> None:
 
 
 def test_a_runner_with_conditions_needs_its_arguments() -> None:
-    """Keywords of a runner stand without Salt's mark; conditions on them count."""
+    """A runner's keywords have no mark of Salt; conditions on them count."""
     on = world()
     wants = {"@runner": [{"state.orch": {"kwargs": {"mods": "web"}}}]}
     for jid, mods, seen in ((JID, "web", True), (OTHER_JID, "db", False)):
@@ -320,8 +322,8 @@ def test_a_runner_with_conditions_needs_its_arguments() -> None:
 # What minions say
 
 
-def test_a_minions_progress_is_seen_by_who_sees_its_part() -> None:
-    """Progress of its own part of a job that targets it is shown like its return."""
+def test_progress_is_visible_to_viewers_of_the_minions_part() -> None:
+    """Progress of a minion's own part is shown like its return."""
     on = world()
     job(on, "web1", "db")
     for minion in ("web1", "db"):
@@ -333,8 +335,8 @@ def test_a_minions_progress_is_seen_by_who_sees_its_part() -> None:
 @pytest.mark.parametrize(
     ("jid", "claimed", "sender"), [(JID, "db", "web1"), (JID, "web2", "web2"), (OTHER_JID, "web1", "web1")]
 )
-def test_forged_progress_is_just_something_that_a_minion_sent(jid: str, claimed: str, sender: str) -> None:
-    """Of another minion, of a job that does not target it, or of one that nobody knows."""
+def test_forged_progress_counts_as_a_custom_event(jid: str, claimed: str, sender: str) -> None:
+    """Of another minion, of a job that does not target it, or of an unknown job."""
     on = world()
     job(on, "web1", "db")
     minions_event(f"salt/job/{jid}/prog/{claimed}/0", sender, percent=5)(on)
@@ -342,7 +344,7 @@ def test_forged_progress_is_just_something_that_a_minion_sent(jid: str, claimed:
 
 
 def test_the_function_is_that_of_the_job_not_of_the_return() -> None:
-    """A minion that claims to return a harmless function shows nobody what another one returned."""
+    """A minion that claims to return a harmless function reveals no return of another one."""
     on = world()
     job(on, "web1", fun="cmd.run")
     on.answer("web1", "secret", fun="test.ping")
@@ -353,7 +355,7 @@ def test_the_function_is_that_of_the_job_not_of_the_return() -> None:
 
 
 def test_sees_job_and_sees_part_agree() -> None:
-    """The minions of a cut job are those whose part may be seen."""
+    """The minions of a reduced job are those whose part is visible."""
     on = world()
     job(on, "web1", "web2", "db")
     one = on.jobs.get(JID)
@@ -366,7 +368,7 @@ def test_sees_job_and_sees_part_agree() -> None:
 
 
 def test_a_job_without_a_function_is_hidden() -> None:
-    """Of what only returned nobody knows what it was."""
+    """If only returns were received, it is unknown what ran."""
     on = world()
     unknown = Job(JID)
     unknown.expect(["web1"])
@@ -375,7 +377,7 @@ def test_a_job_without_a_function_is_hidden() -> None:
 
 
 def test_equal_viewers_are_equal() -> None:
-    """Same user, eauth and permissions share the decision; another user does not, for they own other jobs."""
+    """Same user, eauth and permissions share the decision; another user owns other jobs."""
     on = world()
     assert viewer(on, "web") == viewer(on, "web")
     assert hash(viewer(on, "web")) == hash(viewer(on, "web"))
@@ -384,8 +386,8 @@ def test_equal_viewers_are_equal() -> None:
     assert viewer(on, "web") != "web"
 
 
-def test_odd_events_break_nothing() -> None:
-    """Whatever shape an event has, each viewer gets an answer."""
+def test_malformed_events_raise_no_error() -> None:
+    """Each viewer gets an answer for events of any form."""
     on = world()
     odd: list[Any] = [None, 17, "text", {"a": 1}, ["a", 1, None], {}]
     for tag in (f"salt/job/{JID}/new", f"salt/job/{JID}/ret/web1", f"salt/run/{JID}/ret", "salt/presence/change"):

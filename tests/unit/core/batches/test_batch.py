@@ -1,4 +1,4 @@
-"""The batch and its requests: states, counts, and who is next."""
+"""The batch and its requests: states, counts, and which requests are sent next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers for batches and requests."""
+"""Ids of batches and requests."""
 
 from __future__ import annotations
 

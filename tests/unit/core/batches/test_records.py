@@ -1,4 +1,4 @@
-"""Batches as they are stored."""
+"""The stored form of batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def made(count: int) -> Batch:
 
 
 def stored(batch: Batch) -> Batch:
-    """The batch that is read from what was written."""
+    """Return the batch that is read from what was written."""
     head = records.head(records.record(batch))
     numbers = sorted(records.chunks_of(range(batch.total)))
     records.fill(head, records.calls(batch), [records.chunk(batch, number) for number in numbers])

@@ -1,4 +1,4 @@
-"""One master sends a batch: who is next, what becomes of it, and nothing twice."""
+"""One master sends a batch: which requests are next, how they end, and nothing is sent twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live pictures of batches: what is kept for those who follow."""
+"""Subscriptions to batches: what is kept for their followers."""
 
 from __future__ import annotations
 

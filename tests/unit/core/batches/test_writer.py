@@ -1,4 +1,4 @@
-"""Batches outlive the engine, the master, and the store's bad moments."""
+"""Batches survive the end of the engine or master, and failures of the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def of(master: Master, batch: Batch) -> Batch:
 
 
 async def whole(master: Master, batch: Batch) -> Batch:
-    """The same, with the requests."""
+    """Return another master's view of a batch, with its requests."""
     return await master.lookup.load(await master.lookup.visible(batch.id, master.session.viewer))
 
 

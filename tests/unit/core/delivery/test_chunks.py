@@ -1,4 +1,4 @@
-"""Pictures that are larger than what may wait for a client: whoever reads gets them, however large they are."""
+"""Snapshots that are larger than the outbox: a client that reads gets them, whatever their size."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FEW = NAMES[:3]
 
 
 class Line(Socket):
-    """A transport of a client that reads, as fast as its line is."""
+    """The transport of a client that reads as fast as its line allows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Reader(Client):
         self._world = world
 
     def read(self) -> list[dict[str, Any]]:
-        """Read until nothing comes any more; return all of it."""
+        """Read until nothing more arrives, and return all of it."""
         got = self.got
         while self.socket.waiting:
             self.socket.waiting = max(0, self.socket.waiting - MIB)
@@ -133,8 +133,8 @@ def names_in(got: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("follow", FOLLOW)
-def test_who_reads_gets_a_snapshot_of_any_size(follow: Callable[..., None]) -> None:
-    """24 MB through an outbox of 8 MiB: in pieces of a mebibyte, each when there is room, and all of it once."""
+def test_a_client_that_reads_gets_a_snapshot_of_any_size(follow: Callable[..., None]) -> None:
+    """24 MB through an outbox of 8 MiB, in chunks of a mebibyte; all of it arrives once."""
     world = World()
     reader = Reader(world)
     follow(world, reader, 20_000, NAMES)
@@ -148,7 +148,7 @@ def test_who_reads_gets_a_snapshot_of_any_size(follow: Callable[..., None]) -> N
 
 
 @pytest.mark.parametrize("follow", FOLLOW)
-def test_a_part_that_is_larger_than_the_outbox_waits_until_nothing_else_does(follow: Callable[..., None]) -> None:
+def test_a_part_larger_than_the_outbox_waits_for_an_empty_outbox(follow: Callable[..., None]) -> None:
     """The transport takes a frame of any size once it has written all before it."""
     world = World(size=8 * MIB)
     reader = Reader(world, max_bytes=64 * 1024)
@@ -159,8 +159,8 @@ def test_a_part_that_is_larger_than_the_outbox_waits_until_nothing_else_does(fol
     assert [names for message in got if (names := names_in([message]))] == [[name] for name in FEW]
 
 
-def test_a_change_that_is_larger_than_the_outbox_is_sent_like_a_snapshot_and_made_once() -> None:
-    """A thousand minions that return within a tenth of a second; what changes meanwhile follows."""
+def test_a_change_larger_than_the_outbox_is_sent_in_chunks_and_encoded_once() -> None:
+    """A thousand minions return within 0.1 s; later changes follow."""
     world = World()
     readers = [Reader(world), Reader(world)]
     world.publish(*NAMES)
@@ -183,8 +183,8 @@ def test_a_change_that_is_larger_than_the_outbox_is_sent_like_a_snapshot_and_mad
     assert [reader.closed_with for reader in readers] == [[], []]
 
 
-def test_who_shares_a_large_change_does_not_share_what_another_may_see_later() -> None:
-    """Pieces are made when somebody has room for them, and perhaps after his permissions changed."""
+def test_a_shared_change_does_not_use_permissions_gained_later() -> None:
+    """A chunk is made when a client has room for it, perhaps after another viewer's permissions changed."""
     world = World()
     world.targets.sets["half"] = set(NAMES[:600])
     readers = [Reader(world), Reader(world)]
@@ -206,8 +206,8 @@ def test_who_shares_a_large_change_does_not_share_what_another_may_see_later() -
     assert set(names_in(readers[0].read())) == set(NAMES)
 
 
-def test_all_jobs_tell_a_large_change_in_pieces() -> None:
-    """Of ``jid: *`` too."""
+def test_a_large_change_of_all_jobs_is_sent_in_chunks() -> None:
+    """For ``jid: *`` too."""
     world = World()
     reader = Reader(world)
     world.publish(*NAMES)
@@ -219,8 +219,8 @@ def test_all_jobs_tell_a_large_change_in_pieces() -> None:
     assert reader.closed_with == []
 
 
-def test_a_change_of_the_grains_of_many_comes_in_pieces() -> None:
-    """A refresh of all of them."""
+def test_changed_grains_of_many_minions_are_sent_in_chunks() -> None:
+    """All minions were refreshed."""
     world = World()
     reader = Reader(world)
     follow_fleet(world, reader, 10, NAMES)
@@ -232,8 +232,8 @@ def test_a_change_of_the_grains_of_many_comes_in_pieces() -> None:
     assert max(len(json.dumps(message)) for message in got) < 1.1 * MAX_BYTES
 
 
-def test_returns_that_are_left_out_do_not_count() -> None:
-    """What a client does not get makes its pieces no smaller."""
+def test_omitted_returns_do_not_count_for_the_chunk_size() -> None:
+    """Values that a client does not get make its chunks no smaller."""
     world = World()
     reader = Reader(world)
     follow_job(world, reader, 20_000, NAMES, without_return=True)
@@ -241,7 +241,7 @@ def test_returns_that_are_left_out_do_not_count() -> None:
 
 
 def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that came with a size have one; those that were read from the store are measured when first sent."""
+    """Results received with a size have one; those read from the store are measured when first sent."""
     measured: list[Any] = []
     monkeypatch.setattr(batchrequests, "encode", lambda value: measured.append(value) or b"12345")
     batch = Batch(4096, "ann", "pam", [Call("test.ping", [], {})], [Request(name, 0) for name in FEW], created=0.0)
@@ -255,21 +255,21 @@ def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pyt
     assert len(batchrecords.chunk(batch, 0)[0]) == 10, "sizes are not stored"
 
 
-def test_what_is_cut() -> None:
-    """By number and by bytes; one that is too large by itself; nothing is one empty piece."""
+def test_items_are_cut_by_number_and_bytes() -> None:
+    """A larger item gets a chunk of its own; no items give one empty chunk."""
     assert [len(piece) for piece in cut(range(1200), lambda _: 0, MIB)] == [MAX_ITEMS, MAX_ITEMS, 200]
     sizes = [100, 5000, 100, 100, 700, 300]
     assert list(cut(sizes, int, 1000)) == [[100], [5000], [100, 100], [700], [300]]
     assert list(cut([], int, 1000)) == [[]]
 
 
-def test_a_piece_is_small_beside_the_outbox() -> None:
-    """An eighth of it, and a mebibyte at most."""
+def test_a_chunk_is_small_compared_to_the_outbox() -> None:
+    """One eighth of it, at most a mebibyte."""
     assert [max_chunk_bytes(Client(max_bytes=bound).outbox) for bound in (64 * 1024, 64 * MIB)] == [8192, MIB]
 
 
-def test_a_piece_that_has_no_room_waits_for_it() -> None:
-    """Half of the bound is left to what else comes; what needs more waits until nothing else does."""
+def test_a_chunk_waits_for_room() -> None:
+    """Half of the limit is left to other frames; a larger chunk waits for an empty outbox."""
     socket, called = Socket(), list[str]()
     outbox = Outbox(socket, max_bytes=4 * TRANSPORT_BYTES, max_frames=10, on_overflow=lambda: called.append("over"))
     assert outbox.has_room(100 * TRANSPORT_BYTES), "nothing waits"

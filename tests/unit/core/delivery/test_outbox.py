@@ -1,4 +1,4 @@
-"""What waits for a slow client: in order, bounded, and nobody else's trouble."""
+"""Frames that wait for a slow client: in order, limited, and without effect on others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stream:
 
 
 class Slow:
-    """An outbox whose client does not read until told to."""
+    """An outbox whose client does not read until a test lets it."""
 
     def __init__(self, *, max_bytes: int = 100, max_frames: int = 10) -> None:
         self.socket = Socket()
@@ -36,7 +36,7 @@ class Slow:
         )
 
     def read(self) -> bytes:
-        """Let the client read everything; return what it got."""
+        """Let the client read everything, and return what it received."""
         self.socket.stuck = False
         self.outbox.pump()
         got = b"".join(self.socket.written)
@@ -45,7 +45,7 @@ class Slow:
 
 
 def test_an_idle_connection_gets_a_frame_at_once() -> None:
-    """Nothing is held back from who reads."""
+    """No frame waits while the client reads."""
     slow = Slow()
     slow.socket.stuck = False
     slow.outbox.put(b"a")
@@ -54,7 +54,7 @@ def test_an_idle_connection_gets_a_frame_at_once() -> None:
 
 
 def test_frames_wait_in_order() -> None:
-    """What waits goes out in the order it came, when the client reads again."""
+    """Waiting frames are sent in order when the client reads again."""
     slow = Slow()
     for number in range(5):
         slow.outbox.put(b"%d" % number)
@@ -64,8 +64,8 @@ def test_frames_wait_in_order() -> None:
     assert (slow.outbox.bytes, slow.outbox.idle) == (0, True)
 
 
-def test_a_frame_does_not_overtake_what_waits() -> None:
-    """A transport that has written does not let a new frame pass those that have not been pumped yet."""
+def test_a_new_frame_does_not_overtake_waiting_frames() -> None:
+    """Also after the transport has written, and before it pumps."""
     slow = Slow()
     slow.outbox.put(b"a")
     slow.socket.stuck = False
@@ -74,7 +74,7 @@ def test_a_frame_does_not_overtake_what_waits() -> None:
 
 
 def test_pump_hands_out_a_portion_at_a_time() -> None:
-    """The transport gets no more than it should hold; the rest waits here, where it can be bounded."""
+    """The rest waits in the outbox, where it is limited."""
     slow = Slow(max_bytes=10 * TRANSPORT_BYTES)
     for _ in range(6):
         slow.outbox.put(b"x" * (TRANSPORT_BYTES // 2))
@@ -85,8 +85,8 @@ def test_pump_hands_out_a_portion_at_a_time() -> None:
     assert slow.outbox.bytes == 2 * TRANSPORT_BYTES
 
 
-def test_bytes_are_bounded() -> None:
-    """A frame that does not fit ends the connection, once, and frees what waited."""
+def test_bytes_are_limited() -> None:
+    """A frame that does not fit ends the connection once, and frees what waited."""
     slow = Slow(max_bytes=10)
     slow.outbox.put(b"x" * 10)
     assert slow.overflows == []
@@ -96,7 +96,7 @@ def test_bytes_are_bounded() -> None:
     assert slow.read() == b""
 
 
-def test_frames_are_bounded() -> None:
+def test_frames_are_limited() -> None:
     """Small frames are counted too."""
     slow = Slow(max_frames=3)
     for _ in range(3):
@@ -106,8 +106,8 @@ def test_frames_are_bounded() -> None:
     assert len(slow.overflows) == 1
 
 
-def test_a_frame_larger_than_the_bound_passes_when_nothing_waits() -> None:
-    """The bound is on what waits, not on what is said."""
+def test_a_frame_larger_than_the_limit_passes_if_nothing_waits() -> None:
+    """The limit is on waiting bytes, not on the size of a frame."""
     slow = Slow(max_bytes=10)
     slow.socket.stuck = False
     slow.outbox.put(b"x" * 100)
@@ -115,7 +115,7 @@ def test_a_frame_larger_than_the_bound_passes_when_nothing_waits() -> None:
 
 
 def test_nothing_is_sent_after_close() -> None:
-    """A connection that is gone costs nothing."""
+    """A closed connection costs nothing."""
     slow = Slow()
     slow.outbox.put(b"a")
     slow.outbox.close()
@@ -124,7 +124,7 @@ def test_nothing_is_sent_after_close() -> None:
 
 
 def test_when_drained_calls_once_below_half() -> None:
-    """A replay that paused goes on when there is room again, and is called once for each time it asked."""
+    """A paused replay continues when there is room, with one call for each registration."""
     slow = Slow(max_frames=4)
     calls: list[None] = []
     for _ in range(3):
@@ -138,7 +138,7 @@ def test_when_drained_calls_once_below_half() -> None:
     assert len(calls) == 1
 
 
-def test_who_asks_again_in_the_call_is_called_again() -> None:
+def test_a_callback_can_register_itself_again() -> None:
     """A replay of several steps registers again at each step."""
     slow = Slow()
     calls: list[int] = []
@@ -154,8 +154,8 @@ def test_who_asks_again_in_the_call_is_called_again() -> None:
     assert calls == [0, 1, 2]
 
 
-def test_the_oldest_that_may_be_dropped_makes_room() -> None:
-    """For who asked for that, old events go, a quarter at once; the gap is told where they are missing."""
+def test_the_oldest_droppable_frames_make_room() -> None:
+    """For ``overflow: drop``, a quarter at once; the gap is reported in the place of the missing events."""
     slow, stream = Slow(max_frames=8), Stream()
     for number in range(1, 10):
         slow.outbox.put(b"%d" % number, stream, number, number, 1)
@@ -164,7 +164,7 @@ def test_the_oldest_that_may_be_dropped_makes_room() -> None:
 
 
 def test_other_frames_are_kept() -> None:
-    """Replies and the frames of others stay, in their order."""
+    """Replies and frames of other subscriptions stay, in order."""
     slow, stream = Slow(max_frames=8), Stream()
     for number in range(1, 5):
         slow.outbox.put(b"R%d" % number)
@@ -173,8 +173,8 @@ def test_other_frames_are_kept() -> None:
     assert slow.read() == b"R1R2R3R4<gap 1-3>4R5"
 
 
-def test_a_gap_is_told_though_nothing_of_its_stream_is_left() -> None:
-    """Whose frames were all dropped learns it after the others' frames."""
+def test_a_gap_is_reported_even_if_all_frames_of_its_stream_were_dropped() -> None:
+    """It follows the frames of the others."""
     slow, stream = Slow(max_frames=2), Stream()
     slow.outbox.put(b"1", stream, 1, 1, 1)
     slow.outbox.put(b"A")
@@ -191,8 +191,8 @@ def test_room_is_made_in_bytes_too() -> None:
     assert slow.read() == b"<gap 1-2>333344445555abc"
 
 
-def test_where_dropping_does_not_help_the_connection_ends() -> None:
-    """What may not be dropped still counts against the bound."""
+def test_the_connection_ends_if_dropping_does_not_help() -> None:
+    """Frames that may not be dropped still count."""
     slow, stream = Slow(max_frames=2), Stream()
     slow.outbox.put(b"A")
     slow.outbox.put(b"B")

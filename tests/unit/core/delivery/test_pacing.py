@@ -1,4 +1,4 @@
-"""Changes are told at most so often, and the last one always."""
+"""Changes are sent at a limited rate, and the last one always."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def paced(time: Time) -> tuple[Pacer, list[float]]:
     return Pacer(0.1, lambda: told.append(round(time.now - start, 3)), time.later, time), told
 
 
-def test_the_first_change_is_told_at_once() -> None:
-    """Nothing waits when nothing was told lately."""
+def test_the_first_change_is_sent_at_once() -> None:
+    """Nothing was sent recently."""
     time = Time()
     pacer, told = paced(time)
     pacer.request_flush()
@@ -22,8 +22,8 @@ def test_the_first_change_is_told_at_once() -> None:
     assert told == [0.0]
 
 
-def test_many_changes_are_told_together() -> None:
-    """What changes within the interval is told once, at its end."""
+def test_changes_within_the_interval_are_sent_together() -> None:
+    """Once, at its end."""
     time = Time()
     pacer, told = paced(time)
     for _ in range(50):
@@ -33,8 +33,8 @@ def test_many_changes_are_told_together() -> None:
     assert told == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 
 
-def test_nothing_is_told_without_a_change() -> None:
-    """One change is told once."""
+def test_nothing_is_sent_without_a_change() -> None:
+    """One change is sent once."""
     time = Time()
     pacer, told = paced(time)
     pacer.request_flush()
@@ -42,8 +42,8 @@ def test_nothing_is_told_without_a_change() -> None:
     assert told == [0.0]
 
 
-def test_after_a_pause_a_change_is_told_at_once_again() -> None:
-    """The interval counts from the last telling."""
+def test_after_a_pause_a_change_is_sent_at_once_again() -> None:
+    """The interval counts from the last flush."""
     time = Time()
     pacer, told = paced(time)
     pacer.request_flush()

@@ -1,4 +1,4 @@
-"""One encoding for everything, whichever JSON library is installed."""
+"""One encoding for everything, with either JSON library."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize(("value", "parsed"), ODD.values(), ids=ODD)
-def test_odd_values_parse_to_the_same(value: Any, parsed: Any) -> None:
-    """Any value that Salt can put on its bus gets a JSON text, and both libraries' texts mean the same."""
+def test_unusual_values_parse_to_the_same_with_both_libraries(value: Any, parsed: Any) -> None:
+    """Any value that Salt can put on its bus gets a JSON text."""
     assert json.loads(encoding.encode({"v": value, "rest": 1})) == {"v": parsed, "rest": 1}
 
 
 @pytest.mark.usefixtures("library")
-def test_deep_nesting_costs_only_the_deep_part() -> None:
-    """A value that is nested beyond the limit is cut there; what stands beside it is untouched."""
+def test_only_the_part_nested_too_deeply_is_cut() -> None:
+    """The values beside it are unchanged."""
     deep: Any = "bottom"
     for _ in range(5000):
         deep = [deep]
@@ -55,8 +55,8 @@ def test_deep_nesting_costs_only_the_deep_part() -> None:
 
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", "{", "", "nul"])
-def test_what_is_no_json_is_refused(text: str) -> None:
-    """NaN and Infinity are no JSON, though Python's own parser takes them."""
+def test_nan_and_infinity_are_refused(text: str) -> None:
+    """They are not JSON, though Python's own parser accepts them."""
     with pytest.raises(ValueError):  # noqa: PT011 - the two libraries word it differently
         encoding.decode(text)
 
@@ -67,7 +67,7 @@ def test_what_is_no_json_is_refused(text: str) -> None:
     ids=lambda text: text[:9],
 )
 @pytest.mark.usefixtures("library")
-def test_what_is_no_json_is_a_value_error(text: str) -> None:
-    """Nothing that a client sends raises anything else, whichever library reads it."""
+def test_invalid_json_raises_value_error(text: str) -> None:
+    """Nothing that a client sends raises anything else, with either library."""
     with pytest.raises(ValueError):  # noqa: PT011 - the libraries' own words differ
         encoding.decode(text)

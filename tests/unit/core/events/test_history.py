@@ -1,4 +1,4 @@
-"""The ring that clients resume from."""
+"""The history that clients resume from."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def seqs(history: History, after: int) -> list[int]:
     return [entry.seq for entry in history.after(after)]
 
 
-def test_everything_after_a_position_is_there_in_order() -> None:
-    """What came after a number is yielded, oldest first, the number itself left out."""
+def test_events_after_a_position_are_returned_in_order() -> None:
+    """Oldest first, without the event at the position."""
     history = History("e", events=100, size=1 << 20, seconds=60)
     fill(history, 5)
     assert seqs(history, 2) == [3, 4, 5]
@@ -24,8 +24,8 @@ def test_everything_after_a_position_is_there_in_order() -> None:
     assert seqs(history, 0) == [1, 2, 3, 4, 5]
 
 
-def test_the_count_bounds_it() -> None:
-    """More events than the bound push out the oldest, and what is missing can be told."""
+def test_the_number_of_events_is_limited() -> None:
+    """The oldest are dropped, and the missing range is known."""
     history = History("e", events=3, size=1 << 20, seconds=60)
     fill(history, 5)
     assert (history.oldest, seqs(history, 0)) == (3, [3, 4, 5])
@@ -33,16 +33,16 @@ def test_the_count_bounds_it() -> None:
     assert not history.has_all_after(1)
 
 
-def test_the_bytes_bound_it() -> None:
-    """The sum of sizes stays within the bound."""
+def test_the_bytes_of_events_are_limited() -> None:
+    """The sum of sizes stays within the limit."""
     history = History("e", events=1000, size=10 * (FRAME_BYTES + 1000), seconds=60)
     fill(history, 50, size=1000)
     assert history.bytes <= 10 * (FRAME_BYTES + 1000)
     assert 8 <= len(seqs(history, 0)) <= 10
 
 
-def test_the_age_bounds_it() -> None:
-    """What is older than the bound goes, also while nothing new comes."""
+def test_the_age_of_events_is_limited() -> None:
+    """Old events are dropped, also if no new ones arrive."""
     history = History("e", events=1000, size=1 << 20, seconds=60)
     fill(history, 2, now=0.0)
     fill(history, 2, now=50.0)
@@ -52,8 +52,8 @@ def test_the_age_bounds_it() -> None:
     assert (seqs(history, 0), history.bytes, history.oldest) == ([], 0, 5)
 
 
-def test_a_hole_has_a_number_of_its_own() -> None:
-    """A lost bus leaves a mark in its place."""
+def test_a_gap_has_a_number_of_its_own() -> None:
+    """A lost bus leaves an entry in its place."""
     history = History("e", events=1000, size=1 << 20, seconds=60)
     fill(history, 1)
     history.append_gap(0.0)
@@ -61,8 +61,8 @@ def test_a_hole_has_a_number_of_its_own() -> None:
     assert [isinstance(entry, Gap) for entry in history.after(0)] == [False, True, False]
 
 
-def test_a_hole_is_forgotten_as_an_event_is() -> None:
-    """By count, bytes and age: it must not keep what came after it from being forgotten."""
+def test_a_gap_is_dropped_like_an_event() -> None:
+    """By count, bytes and age: it must not keep later entries from being dropped."""
     by_count = History("e", events=3, size=1 << 20, seconds=60)
     by_bytes = History("e", events=1000, size=10 * (FRAME_BYTES + 1000), seconds=60)
     by_age = History("e", events=1000, size=1 << 20, seconds=60)
@@ -75,8 +75,8 @@ def test_a_hole_is_forgotten_as_an_event_is() -> None:
     assert (seqs(by_age, 0), by_age.bytes) == ([], 0)
 
 
-def test_who_missed_a_hole_has_not_got_everything() -> None:
-    """All that was read may be there, and something be missing nevertheless."""
+def test_a_replay_across_a_gap_is_not_complete() -> None:
+    """All entries may be there, and events are still missing."""
     history = History("e", events=3, size=1 << 20, seconds=60)
     fill(history, 1)
     history.append_gap(0.0)

@@ -1,4 +1,4 @@
-"""What is taken out of events before anybody sees them."""
+"""Secrets are removed from events before any client sees them."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ OTHERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("data", "clean"), PLACES.values(), ids=PLACES)
 def test_secrets_are_replaced(data: dict[str, Any], clean: dict[str, Any]) -> None:
-    """The values of secret names are replaced at the top, in keywords, and nowhere else."""
+    """The values of secret names are replaced at the top level and in keywords, and nowhere else."""
     assert redact({**data, "id": "web"}) == {**clean, "id": "web"}
 
 
 @pytest.mark.parametrize("name", sorted(SECRET_NAMES))
-def test_every_secret_name(name: str) -> None:
-    """Each of the names counts."""
+def test_each_secret_name_is_redacted(name: str) -> None:
+    """One case for each name."""
     assert redact({name: "s"}) == {name: REDACTED}
 
 
 @pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
-def test_the_rest_is_the_same_object(data: dict[str, Any]) -> None:
-    """An event without secrets is not copied."""
+def test_an_event_without_secrets_is_not_copied(data: dict[str, Any]) -> None:
+    """It is the same object."""
     assert redact(data) is data
 
 
-def test_the_original_stays_as_it_was() -> None:
-    """Redaction makes a copy: what the bus holds is not ours to change."""
+def test_redaction_does_not_change_the_original() -> None:
+    """It makes a copy: the data on the bus belong to Salt."""
     data = {"kwargs": {"token": "s"}, "token": "s"}
     redact(data)
     assert data == {"kwargs": {"token": "s"}, "token": "s"}
@@ -79,33 +79,33 @@ def test_the_original_stays_as_it_was() -> None:
         (17, 17),
     ],
 )
-def test_private_keys_go_wherever_they_are(value: Any, clean: Any) -> None:
-    """A PEM private key is replaced at any depth, also one that was cut off."""
+def test_private_keys_are_replaced_at_any_depth(value: Any, clean: Any) -> None:
+    """Also one that was cut off."""
     assert redact_private_keys(value) == clean
 
 
-def test_a_private_key_in_a_return_reaches_nobody() -> None:
-    """Neither the body that clients get nor the data that the views get holds the key."""
+def test_a_private_key_in_a_return_is_removed() -> None:
+    """From the body for clients and from the data for the registries."""
     event, data = make(1, "salt/wheel/20261123120000000001/ret", {"return": {"priv": PEM}}, 0.0)
     assert b"MIIE" not in event.body
     assert data == {"return": {"priv": REDACTED}}
 
 
-def test_a_private_key_that_a_minion_sends_reaches_nobody() -> None:
-    """What a minion sends itself is searched for private keys too."""
+def test_a_private_key_in_a_minions_event_is_removed() -> None:
+    """Events of minions are searched for private keys too."""
     event, _ = make(1, "my/tag", {"cmd": "_minion_event", "id": "web", "data": {"x": PEM}}, 0.0)
     assert event.decoded() == {"seq": 1, "tag": "my/tag", "data": {"x": REDACTED}, "minion": "web"}
 
 
 @pytest.mark.parametrize("value", [PEM.encode(), b"\xff\x00" + PEM.encode(), bytearray(b"\xfe" + PEM.encode())])
 def test_a_private_key_among_bytes_is_not_hidden_in_base64(value: bytes) -> None:
-    """Bytes that are no text travel as base64, in which nobody would find the key but who looks for it."""
+    """Bytes that are not text are sent as base64, in which a search would not find the key."""
     event, data = make(1, "salt/wheel/20261123120000000001/ret", {"return": value}, 0.0)
     assert event.decoded()["data"]["return"].endswith(REDACTED)
     assert "MIIE" not in str(data)
 
 
-def test_what_a_minion_sends_keeps_its_own_names() -> None:
-    """A minion's own field that happens to be called key is its own business; it is shown unwrapped."""
+def test_fields_of_a_minions_event_keep_their_values() -> None:
+    """A minion's own field may be called key; it is shown unwrapped."""
     event, _ = make(1, "my/tag", {"cmd": "_minion_event", "id": "web", "data": {"key": "value"}}, 0.0)
     assert event.decoded()["data"] == {"key": "value"}

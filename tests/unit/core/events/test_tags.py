@@ -1,4 +1,4 @@
-"""What a tag says, and what it cannot make anybody believe."""
+"""Topics: what a tag names, and which claims are not believed."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ MASTERS = {
 
 
 @pytest.mark.parametrize("tag", MASTERS, ids=lambda tag: tag[:40])
-def test_the_masters_tags(tag: str) -> None:
-    """Every tag has a kind, whatever its shape."""
+def test_tags_of_the_master_have_a_kind(tag: str) -> None:
+    """Tags of any form."""
     about = topic(tag, {})
     assert (about.kind, about.jid, about.minion) == MASTERS[tag]
     assert about.believed
@@ -67,8 +67,8 @@ def test_the_masters_tags(tag: str) -> None:
         ("anything", Kind.CUSTOM),
     ],
 )
-def test_a_minion_is_taken_at_its_word_about_itself_only(tag: str, kind: Kind) -> None:
-    """A wrapped event keeps its tag's kind only where the minion speaks of itself; it is never believed."""
+def test_a_minions_event_keeps_its_kind_only_about_itself(tag: str, kind: Kind) -> None:
+    """It is never believed."""
     about = topic(tag, {"cmd": "_minion_event", "id": "web", "data": {}})
     assert (about.kind, about.minion, about.believed) == (kind, "web", False)
 
@@ -77,8 +77,8 @@ FAILED = {"name": "/etc/x", "changes": {"diff": "+secret"}, "comment": "", "resu
 
 
 @pytest.mark.parametrize("tag", ["file.managed", "no.None", "a/b.c", "salt.state"])
-def test_the_duplicate_of_a_failed_state_is_the_masters_business(tag: str) -> None:
-    """It holds a job's return and does not tell whose."""
+def test_the_copy_of_a_failed_state_is_internal(tag: str) -> None:
+    """It has a job's return, but names no job."""
     assert topic(tag, {**FAILED, "_stamp": "2026-11-23T12:00:00"}).kind is Kind.CONTROL
     assert topic(tag, {"result": False, "retcode": 1}).kind is Kind.CONTROL
 
@@ -94,19 +94,19 @@ def test_the_duplicate_of_a_failed_state_is_the_masters_business(tag: str) -> No
         ("myco/deploy", FAILED),
     ],
 )
-def test_own_events_that_look_similar_are_own_events(tag: str, data: dict[str, Any]) -> None:
-    """One mark of Salt's is missing: the dot, the result that is false, the retcode; or a client fired it."""
+def test_events_that_resemble_a_failed_state_are_not_internal(tag: str, data: dict[str, Any]) -> None:
+    """One mark is missing: the dot, the false result, the retcode; or a client fired it."""
     assert topic(tag, data).kind is Kind.OTHER
 
 
-def test_a_minions_own_event_stays_its_own() -> None:
-    """Whatever it looks like."""
+def test_a_minions_custom_event_stays_custom() -> None:
+    """Whatever its tag looks like."""
     assert topic("file.managed", {"cmd": "_minion_event", "id": "web", "data": FAILED, **FAILED}).kind is Kind.CUSTOM
     assert topic(JID, {"cmd": "_minion_event", "id": "web", "data": {"minions": []}}).kind is Kind.CUSTOM
 
 
-def test_the_duplicate_that_tells_whose_it_is_is_part_of_its_job() -> None:
-    """Salt fires both."""
+def test_the_copy_of_a_failed_state_with_a_jid_belongs_to_its_job() -> None:
+    """Salt fires both copies."""
     about = topic(f"salt/job/{JID}/sub/web/error/state.sls", {**FAILED, "jid": JID, "id": "web", "fun": "state.sls"})
     assert (about.kind, about.jid, about.minion) == (Kind.JOB_MINION, JID, "web")
 
@@ -116,12 +116,12 @@ RESERVED = ["salt/x", "salt", "cluster/a", "syndic/b", "minion/refresh/a", "key"
 
 
 @pytest.mark.parametrize("tag", RESERVED)
-def test_reserved_tags(tag: str) -> None:
-    """What the master acts on, and what this engine believes, is never fired from outside."""
+def test_clients_cannot_fire_reserved_tags(tag: str) -> None:
+    """Tags that the master acts on, or that this engine believes."""
     assert is_reserved(tag)
 
 
 @pytest.mark.parametrize("tag", ["/test/noise", "my/salt/x", "saltx", "keys", "minions/x", "2026/x", "x" * 100])
-def test_other_tags_are_free(tag: str) -> None:
-    """A tag that only looks similar may be fired."""
+def test_similar_tags_can_be_fired(tag: str) -> None:
+    """They only look like reserved ones."""
     assert not is_reserved(tag)

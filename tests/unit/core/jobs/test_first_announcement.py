@@ -1,4 +1,4 @@
-"""What the master said first of a job is not changed by a later event, which a hostile minion may have forged."""
+"""The master's first announcement of a job counts: a later event may be forged by a hostile minion."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from websocket_api.jids import start_time
 from tests.unit.core.support import JID, World
 
 
-def test_a_second_new_shows_the_job_to_nobody_else() -> None:
-    """Neither the function nor the owner nor the minions of a known job change."""
+def test_a_second_new_shows_the_job_to_no_other_user() -> None:
+    """Neither function, owner nor minions of a known job change."""
     world = World()
     world.publish("a", "b", fun="cmd.run", arg=("id",), user="root")
     ann = world.session("test.ping", user="ann")
@@ -24,7 +24,7 @@ def test_a_second_new_shows_the_job_to_nobody_else() -> None:
 
 
 def test_a_job_started_here_keeps_its_owner() -> None:
-    """What the engine itself started is described by the engine, whatever was said before."""
+    """The engine's own description counts, whatever was announced before."""
     world = World()
     world.publish("a", fun="test.ping", user="mallory")
     world.jobs.add_started(JID, {"fun": "cmd.run", "arg": ["id"], "minions": ["a"]}, "ann", "pam")
@@ -33,7 +33,7 @@ def test_a_job_started_here_keeps_its_owner() -> None:
     assert (job.fun, job.user, job.eauth) == ("cmd.run", "ann", "pam")
 
 
-def test_a_published_job_becomes_no_runner() -> None:
+def test_a_published_job_cannot_become_a_runner() -> None:
     """An event of another kind about its jid changes nothing."""
     world = World()
     world.publish("a", fun="cmd.run")
@@ -54,7 +54,7 @@ def test_the_first_return_of_a_runner_counts() -> None:
 
 
 def test_secrets_of_a_job_started_here_are_hidden() -> None:
-    """The picture of a job that was started here shows no more than the bus told of it."""
+    """Its job object shows no more than one from the bus."""
     world = World()
     arguments = ["x", {"__kwarg__": True, "password": "geheim", "name": "n"}]
     job = world.jobs.add_started(JID, {"fun": "x.y", "arg": arguments, "minions": ["a"]}, "ann", "pam")
@@ -66,8 +66,8 @@ LATE = ["2026-11-23T12:02:01", "2026-11-23T11:57:00+00:00", "2026-11-23T14:00:00
 
 
 @pytest.mark.parametrize("stamp", LATE)
-def test_a_job_is_not_announced_long_after_it_was_made(stamp: str) -> None:
-    """Of a job that is not in memory, a minion that runs it could else say whose it is; UTC by jid and by stamp."""
+def test_a_late_announcement_of_an_unknown_job_is_ignored(stamp: str) -> None:
+    """Otherwise a minion that runs a job could name its owner; both times are in UTC."""
     world = World()
     told = {"fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "ann", "jid": JID}
     world.fire(f"salt/job/{JID}/new", minions=["good", "hostile"], missing=[], _stamp=stamp, **told)
@@ -88,7 +88,7 @@ def test_a_job_is_not_announced_long_after_it_was_made(stamp: str) -> None:
 @pytest.mark.parametrize("stamp", ["2026-11-23T12:01:59", "2026-11-23T11:58:30+00:00", "2026-11-23T12:00:00.500000"])
 @pytest.mark.parametrize("jid", [JID, f"{JID}_4711"])
 def test_a_job_may_be_announced_a_little_late(stamp: str, jid: str) -> None:
-    """By a slow master, or by one whose clock is not that of the master which made the jid."""
+    """By a slow master, or by one whose clock differs from that of the master that made the jid."""
     world = World()
     world.fire(f"salt/job/{jid}/new", fun="test.ping", arg=[], minions=["a"], user="ann", _stamp=stamp)
     job = world.jobs.get(jid)
@@ -96,8 +96,8 @@ def test_a_job_may_be_announced_a_little_late(stamp: str, jid: str) -> None:
     assert (job.fun, job.user) == ("test.ping", "ann")
 
 
-def test_a_runner_that_is_known_ends_however_long_it_took() -> None:
-    """Its end says nothing new about whose it is."""
+def test_a_known_runner_can_end_at_any_time() -> None:
+    """Its end changes no owner."""
     world = World()
     world.fire(f"salt/run/{JID}/new", fun="runner.test.arg", user="ann")
     stamp = "2026-11-24T12:00:00"
@@ -108,7 +108,7 @@ def test_a_runner_that_is_known_ends_however_long_it_took() -> None:
 
 
 def test_a_jid_is_read_as_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the master stands: Salt makes jids of UTC."""
+    """In any time zone of the master."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Asia/Tokyo")
         time.tzset()
