@@ -17,7 +17,7 @@ NEVER_TWICE := tests/unit tests/functional/test_native.py \
     tests/functional/test_permissions_like_salt.py tests/functional/test_tokens.py tests/integration/test_canaries.py \
     tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
     tests/integration/test_visibility_table.py tests/integration/test_loader.py tests/integration/formula
-AT_ONCE = -n $(JOBS) --dist loadfile $(SECOND_TRY)
+AT_ONCE = -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SECOND_TRY)
 
 .PHONY: help
 help: ## Show this list

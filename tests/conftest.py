@@ -1,12 +1,37 @@
-"""What every test needs: an import system that pytest and Salt can share, and ports that stay free."""
+"""What all tests share: imports that work with pytest and Salt, ports, limits of time, and the order of files."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.ports import free_port
+
+pytest_plugins = ["tests.support.limits"]
+
+HERE = Path(__file__).parent
+SLOWEST = (
+    *("integration/test_goldens.py", "integration/test_batches_two_masters.py", "integration/formula/test_apply.py"),
+    *("integration/test_batches.py", "integration/test_batches_killed.py", "integration/test_faults.py"),
+    *("integration/test_real_clients.py", "browser/test_console_jobs.py", "integration/test_life.py"),
+    *("integration/test_hostile_minion.py", "integration/test_loader.py", "integration/test_expanded_matching.py"),
+    *("browser/test_console_looks.py", "browser/test_console_recovery.py", "integration/test_busy_minion.py"),
+    *("functional/test_stopped_client.py", "functional/test_startup.py", "functional/test_environments.py"),
+    *("integration/test_demo.py", "browser/test_console_hostile.py", "functional/test_snapshots.py"),
+)
+"""Files that take longest, the longest first: started last, one of them would hold up the run on its own."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the slowest files to the front; pytest-xdist hands out files in this order."""
+    order = {HERE / name: place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
 
 with contextlib.suppress(ImportError):
     from pytestshellutils.utils import ports

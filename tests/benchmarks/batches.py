@@ -15,8 +15,9 @@ from typing import Any
 
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.returns import fire
-from tests.benchmarks.stage import USER, Stage, wait_until
+from tests.benchmarks.stage import USER, Stage
 from tests.client import Client
+from tests.support.waiting import wait_until
 
 NAME = "batches"
 LARGE, SMALL = 10_000, 100

@@ -18,8 +18,9 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from tests.benchmarks.report import Section, table, write
-from tests.benchmarks.stage import AWAY, Stage, wait_until
+from tests.benchmarks.stage import AWAY, Stage
 from tests.client import Client
+from tests.support.waiting import wait_until
 
 NAME = "console"
 

@@ -11,7 +11,9 @@ import time
 import urllib.request
 
 from tests.benchmarks.report import Section, table, write
-from tests.benchmarks.stage import Stage, wait_until
+from tests.benchmarks.stage import Stage
+from tests.support.handshakes import UPGRADE_LINES
+from tests.support.waiting import wait_until
 
 NAME = "leavers"
 MIB = 1024 * 1024
@@ -21,10 +23,7 @@ MOST_SECONDS = 0.02  # that a client stays
 BODY = 250_000  # bytes of a request of which half is sent
 SPARE_BYTES = 8 * MIB  # that all rounds after the first may add: 2 kB a client
 
-UPGRADE = (
-    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-)
+UPGRADE = "".join(f"{line}\r\n" for line in UPGRADE_LINES)
 SUBSCRIPTIONS = [
     {"subscription": "job", "jid": "*"},
     {"subscription": "minions"},

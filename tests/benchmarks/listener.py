@@ -22,7 +22,8 @@ from itertools import pairwise
 from typing import Any
 
 from tests.benchmarks import marks
-from tests.benchmarks.wire import CHUNK, handshake, read_until, text_frame
+from tests.benchmarks.wire import CHUNK, read_until, text_frame
+from tests.support.handshakes import upgrade_request
 
 TOGETHER = 50  # connections opened at the same time
 CONNECT_SECONDS = 60.0
@@ -79,7 +80,10 @@ class Listener:
             left -= len(socks)
             for sock in socks:
                 sock.settimeout(CONNECT_SECONDS)
-                sock.sendall(handshake(self._asked["path"], self._asked.get("headers", {})))
+                headers = self._asked.get("headers", {})
+                sock.sendall(
+                    upgrade_request(self._asked["path"], *(f"{name}: {value}" for name, value in headers.items()))
+                )
             for sock in socks:
                 head = read_until(sock, b"\r\n\r\n")
                 if not head.startswith(b"HTTP/1.1 101"):

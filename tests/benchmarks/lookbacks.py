@@ -19,10 +19,11 @@ from typing import Any
 
 from tests.benchmarks import fanout, replay, stage
 from tests.benchmarks.report import Section, table, write
-from tests.benchmarks.stage import SECRET, USER, Stage, wait_until
+from tests.benchmarks.stage import SECRET, USER, Stage
 from tests.benchmarks.timing import Times
 from tests.benchmarks.wire import connected, text_frame
 from tests.client import Client
+from tests.support.waiting import wait_until
 
 NAME = "lookbacks"
 VICTIM = "other"

@@ -7,8 +7,9 @@ import time
 
 from tests.benchmarks import fanout, marks
 from tests.benchmarks.listener import Client
-from tests.benchmarks.stage import Stage, wait_until
+from tests.benchmarks.stage import Stage
 from tests.benchmarks.wire import CHUNK, connected, read_until, text_frame
+from tests.support.waiting import wait_until
 
 FILL_RATE = 1500  # events a second with which the history is filled
 

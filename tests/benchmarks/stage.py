@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import psutil
 import yaml
 
 from tests.ports import free_port
+from tests.support.waiting import is_open, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "demo"
@@ -31,22 +31,6 @@ AWAY = "away"
 
 # Seconds until a part of the stage must be up. A loaded two-core machine needs about 15 for a master.
 START_TIMEOUT = 90
-
-
-def is_open(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
-
-
-def wait_until(condition: Any, what: str, timeout: float = START_TIMEOUT, every: float = 0.05) -> Any:
-    """Return the first true value of ``condition()``, or fail with ``what`` after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(every)
-    raise TimeoutError(f"{what} did not happen within {timeout:.0f} s")
 
 
 @dataclass

@@ -9,7 +9,8 @@ import time
 import psutil
 
 from tests.benchmarks.report import Section, table
-from tests.benchmarks.stage import Stage, is_open, wait_until
+from tests.benchmarks.stage import Stage
+from tests.support.waiting import is_open, wait_until
 
 NAME = "startup"
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import os
 import socket
 from collections.abc import Iterator
+
+from tests.support.handshakes import upgrade_request
 
 CHUNK = 1 << 18
 RECEIVE_BYTES, SEGMENT_BYTES = 4096, 536
 PATIENCE = 60.0  # seconds that any answer may take on a loaded machine
-
-
-def handshake(path: str, headers: dict[str, str]) -> bytes:
-    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade"]
-    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode()]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -50,6 +43,6 @@ def connected(port: int, token: str, *, narrow: bool = False) -> Iterator[socket
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
         sock.settimeout(PATIENCE)
         sock.connect(("127.0.0.1", port))
-        sock.sendall(handshake("/ws", {"Authorization": f"Bearer {token}"}))
+        sock.sendall(upgrade_request("/ws", f"Authorization: Bearer {token}"))
         read_until(sock, b"\r\n\r\n")
         yield sock

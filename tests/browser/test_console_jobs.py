@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run, start, view
-from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

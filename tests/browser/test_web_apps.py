@@ -11,9 +11,9 @@ import pytest
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.client import Client
-from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage
 from tests.sse import Stream
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.client import Client
 from tests.ports import free_port
+from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "demo"
@@ -25,17 +26,6 @@ USERS: dict[str, list[Any]] = {
     "nobody": [],
 }
 RETRY_SECONDS = 0.2  # instead of 30: how soon the engine looks again whether it can run
-START_SECONDS = 40.0  # until an engine must listen on a loaded machine; two are usual
-
-
-def wait_until(condition: Callable[[], Any], what: str, timeout: float = START_SECONDS) -> Any:
-    """Return the first true value of ``condition()``; fail with ``what`` when the deadline passes."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.03)
-    raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
 
 
 class Engine:

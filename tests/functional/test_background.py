@@ -14,7 +14,7 @@ from websocket_api import background
 from websocket_api.background import BackgroundTasks
 from websocket_api.settings import Settings
 
-from tests.functional.waiting import until
+from tests.support.waiting import until
 from tests.unit.core.support import World
 
 

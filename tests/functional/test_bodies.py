@@ -7,19 +7,16 @@ import contextlib
 import gzip
 import http.client
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgpack
 import pytest
 
 pytest.importorskip("salt")
 
 from tests.functional.running import Engine
+from tests.support.buses import Pull
 
 pytestmark = [pytest.mark.both_lines]
 
@@ -32,53 +29,8 @@ PATHS = ["/", "/run", "/login", "/logout", "/token", "/minions", "/minions/web",
 YAML = "application/x-yaml"
 
 
-class Pull:
-    """The socket on which the engine fires events, instead of the master's."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._events: list[tuple[str, dict[str, Any]]] = []
-        self._more = threading.Condition()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def next(self) -> tuple[str, dict[str, Any]]:
-        """Return the next event: its tag and data."""
-        with self._more:
-            assert self._more.wait_for(lambda: self._events, 20), "no event was fired"
-            return self._events.pop(0)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether no unread event is left."""
-        return not self._events
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._read, args=[connection], daemon=True).start()
-
-    def _read(self, connection: socket.socket) -> None:
-        stream = connection.makefile("rb")
-        while head := stream.read(4):
-            frame = msgpack.unpackb(stream.read(int.from_bytes(head, "big")), raw=False, strict_map_key=False)
-            tag, _, data = bytes(frame["body"]).partition(b"\n\n")
-            with self._more:
-                self._events.append((tag.decode(), msgpack.unpackb(data, raw=False, strict_map_key=False)))
-                self._more.notify_all()
-
-
 def _with_bus(engine: Engine) -> Iterator[tuple[Engine, Pull]]:
-    bus = Pull(engine.sock_dir / "master_event_pull.ipc")
+    bus = Pull(engine.sock_dir)
     yield engine, bus
     assert bus.quiet
     bus.close()

@@ -25,20 +25,16 @@ import salt.auth  # noqa: E402
 import salt.config  # noqa: E402
 
 from tests.client import Client  # noqa: E402
-from tests.functional.publisher import Publisher  # noqa: E402
-from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.functional.running import Engine  # noqa: E402
+from tests.support.buses import Publisher  # noqa: E402
+from tests.support.handshakes import UPGRADE  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
 
 RunEngine = Callable[..., Engine]
 PATH = "api/v3/ws"
 ORIGIN = "https://console.example.com"
-UPGRADE = {
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
-}
 
 
 @pytest.fixture(scope="module")

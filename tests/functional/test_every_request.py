@@ -25,6 +25,7 @@ from websocket_api.protocols.routes import routes
 from websocket_api.settings import Settings
 
 from tests.functional.running import CHECKOUT, Engine
+from tests.support.handshakes import UPGRADE
 
 pytestmark = [pytest.mark.both_lines]
 
@@ -44,12 +45,6 @@ SOCKETS = (
     *("/", "/ws", "/jobs/ws", "/jobs/ws/961155434991616", "/batches/961155434991616/ws", "/api/v3/ws"),
     *("/all_events", f"/all_events/{TOKEN}", f"/formatted_events/{TOKEN}", f"/ws/{TOKEN}", "/ws?format_events"),
 )
-UPGRADE = {
-    "Upgrade": "websocket",
-    "Connection": "Upgrade",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version": "13",
-}
 REQUESTS = [
     *((method, path, {}) for method, path in itertools.product(METHODS, PATHS)),
     *((method, path, UPGRADE) for method, path in itertools.product(METHODS, SOCKETS)),

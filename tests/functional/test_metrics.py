@@ -13,8 +13,9 @@ pytest.importorskip("websocket")
 parser = pytest.importorskip("prometheus_client.parser")
 
 from tests.client import Refused  # noqa: E402
-from tests.functional.publisher import Publisher  # noqa: E402
-from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.functional.running import Engine  # noqa: E402
+from tests.support.buses import Publisher  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
 

@@ -23,7 +23,9 @@ websockets_client = pytest.importorskip("websockets.sync.client")
 websockets_exceptions = pytest.importorskip("websockets.exceptions")
 
 from tests.client import PATIENCE, Client, Closed, Refused  # noqa: E402
-from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.functional.running import Engine  # noqa: E402
+from tests.support.handshakes import UPGRADE, upgrade_request  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
 
@@ -64,10 +66,7 @@ def handshake(engine: Engine, path: str = "/", **headers: str) -> tuple[int, dic
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
     with contextlib.closing(connection):
         wanted = {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+            **UPGRADE,
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
         connection.request("GET", path, headers=wanted)
@@ -610,12 +609,9 @@ def test_no_answer_names_the_server(engine: Engine, method: str, path: str) -> N
 
 def test_an_upgrade_names_no_server(engine: Engine) -> None:
     """This holds for accepted and refused handshakes."""
-    for extra in (b"", b"Origin: https://evil.example.com\r\n", b"X-Auth-Token: 00\r\n"):
+    for extra in ([], ["Origin: https://evil.example.com"], ["X-Auth-Token: 00"]):
         with socket.create_connection(("127.0.0.1", engine.port), timeout=10) as peer:
-            peer.sendall(
-                b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n" + extra + b"\r\n"
-            )
+            peer.sendall(upgrade_request("/ws", *extra))
             answer = peer.recv(4096)
             assert answer.startswith(b"HTTP/1.1 ")
             assert b"server:" not in answer.lower()

@@ -19,8 +19,9 @@ import websocket
 pytest.importorskip("salt")
 
 from tests.client import Client
-from tests.functional.running import CHECKOUT, Engine, wait_until
+from tests.functional.running import CHECKOUT, Engine
 from tests.ports import free_port
+from tests.support.waiting import wait_until
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 

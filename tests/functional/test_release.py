@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.functional.running import CHECKOUT, Engine, wait_until
+from tests.functional.running import CHECKOUT, Engine
+from tests.support.waiting import wait_until
 
 pytest.importorskip("salt")
 

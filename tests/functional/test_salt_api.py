@@ -19,7 +19,8 @@ import salt.auth
 import salt.config
 import yaml
 
-from tests.functional.running import Engine, wait_until
+from tests.functional.running import Engine
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.both_lines]
 

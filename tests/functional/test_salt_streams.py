@@ -24,10 +24,11 @@ websocket = pytest.importorskip("websocket")
 import salt.config  # noqa: E402
 
 from tests.client import Client, Closed  # noqa: E402
-from tests.functional.publisher import Publisher, stamp  # noqa: E402
-from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.functional.running import Engine  # noqa: E402
 from tests.goldens import files  # noqa: E402
 from tests.sse import Stream  # noqa: E402
+from tests.support.buses import Publisher, stamp  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
 

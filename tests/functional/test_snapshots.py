@@ -13,8 +13,9 @@ pytest.importorskip("salt")
 pytest.importorskip("websocket")
 
 from tests.client import Client
-from tests.functional.publisher import Publisher, stamp
-from tests.functional.running import Engine, wait_until
+from tests.functional.running import Engine
+from tests.support.buses import Publisher, stamp
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.both_lines]
 

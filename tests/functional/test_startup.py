@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.functional.running import CHECKOUT, RETRY_SECONDS, Engine, ended, wait_until
+from tests.functional.running import CHECKOUT, RETRY_SECONDS, Engine, ended
 from tests.ports import free_port
+from tests.support.handshakes import upgrade_request
+from tests.support.waiting import wait_until
 
 pytest.importorskip("salt")
 
@@ -265,12 +267,13 @@ def test_who_comes_while_the_engine_stops_is_sent_away(make_engine: MakeEngine) 
     engine.start()
     engine.wait()
     with engine.client("demo") as client, socket.create_connection(("127.0.0.1", engine.port), timeout=5) as late:
-        late.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+        request = upgrade_request("/")
+        late.sendall(request[:60])
         client.ask("ping")
         stopping = threading.Thread(target=engine.stop)
         stopping.start()
         assert client.closed().code == 1012
-        late.sendall(b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n")
+        late.sendall(request[60:])
         answer = b""
         while part := late.recv(4096):
             answer += part

@@ -19,8 +19,9 @@ pytest.importorskip("websocket")
 pytest.importorskip("prometheus_client")
 
 from tests.client import Client
-from tests.functional.publisher import Publisher
-from tests.functional.running import CHECKOUT, Engine, wait_until
+from tests.functional.running import CHECKOUT, Engine
+from tests.support.buses import Publisher
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.both_lines]
 
@@ -38,6 +39,7 @@ GONE_SECONDS = 20.0  # a ping, the wait for its answer, and five seconds for a l
 READER = """
 import sys
 from tests.client import Client, Closed
+from tests.support.waiting import wait_until
 client = Client(sys.argv[1], receive_buffer=4096)
 client.login("demo")
 client.ask("subscribe", subscription="event", tag="flood/", overflow=sys.argv[2])

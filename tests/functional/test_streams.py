@@ -20,8 +20,9 @@ websockets_client = pytest.importorskip("websockets.asyncio.client")
 pytest.importorskip("prometheus_client")
 
 from tests.client import Client, Closed, MsgpackClient, Refused  # noqa: E402
-from tests.functional.publisher import Publisher, packed  # noqa: E402
-from tests.functional.running import Engine, wait_until  # noqa: E402
+from tests.functional.running import Engine  # noqa: E402
+from tests.support.buses import Publisher, packed  # noqa: E402
+from tests.support.waiting import wait_until  # noqa: E402
 
 pytestmark = [pytest.mark.both_lines]
 

@@ -15,8 +15,8 @@ pytest.importorskip("salt")
 pytest.importorskip("websocket")
 
 from tests.client import Client, Refused
-from tests.functional.publisher import Publisher
 from tests.functional.running import Engine
+from tests.support.buses import Publisher
 
 pytestmark = [pytest.mark.both_lines]
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import pytest
 from tests.client import Client
 from tests.integration.checked import CheckedClient
 from tests.ports import free_port
+from tests.support.waiting import is_open, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
@@ -64,23 +63,6 @@ TABLE_USERS: dict[str, list[Any]] = {
 
 # Seconds until a daemon must be up; a master alone needs about ten on two busy cores.
 START_TIMEOUT = 120
-
-
-def wait_until(condition: Callable[[], Any], what: str, timeout: float = 60.0, every: float = 0.05) -> Any:
-    """Return the first true value of ``condition()``; fail with ``what`` when the deadline passes."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(every)
-    raise AssertionError(f"{what} did not happen within {timeout:.0f} s")
-
-
-def is_open(port: int) -> bool:
-    """Return whether something accepts connections on this port of 127.0.0.1."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,9 @@ import yaml
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import CHECKOUT, SECRET, USERS, wait_until
+from tests.integration.conftest import CHECKOUT, SECRET, USERS
 from tests.ports import free_port
+from tests.support.waiting import wait_until
 
 ADDRESSES = ("127.0.0.1", "127.0.0.2")
 START_SECONDS = 120

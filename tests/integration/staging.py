@@ -12,8 +12,9 @@ from typing import Any
 import psutil
 
 from tests.client import Client, Closed, Refused
-from tests.integration.conftest import CHECKOUT, START_TIMEOUT, is_open, master_config, wait_until
+from tests.integration.conftest import CHECKOUT, START_TIMEOUT, master_config
 from tests.ports import free_port
+from tests.support.waiting import is_open, wait_until
 
 
 def _listens(connection: Any, address: int | str) -> bool:

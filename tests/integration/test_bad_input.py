@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect as websockets_connect
 
 from tests.client import PATIENCE, Client, Refused
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -19,8 +19,9 @@ import websocket
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient, check
-from tests.integration.conftest import START_TIMEOUT, wait_until
+from tests.integration.conftest import START_TIMEOUT
 from tests.integration.staging import Stage, ended_batch, staged
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

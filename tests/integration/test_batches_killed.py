@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.staging import Stage, ended_batch, staged
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

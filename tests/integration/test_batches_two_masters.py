@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import wait_until
 from tests.integration.pair import paired
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,

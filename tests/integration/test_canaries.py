@@ -16,9 +16,9 @@ import pytest
 import websocket
 
 from tests.client import Client, MsgpackClient, Refused
-from tests.integration.conftest import wait_until
 from tests.integration.web import Web
 from tests.sse import PATIENCE, Stream
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 

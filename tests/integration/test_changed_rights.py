@@ -15,8 +15,9 @@ import pytest
 
 from tests.client import Client, Refused
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import FILES, wait_until
+from tests.integration.conftest import FILES
 from tests.integration.staging import Stage, staged
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 

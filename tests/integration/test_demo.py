@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.ports import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ import salt.utils.event
 import salt.version
 
 from tests.client import Client, Refused
-from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage, staged
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(300)]
 

@@ -17,8 +17,8 @@ from websocket_api.contract.schemas import Schemas
 
 from tests.fuzzing import Fuzz
 from tests.integration.checked import SCHEMAS, check
-from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage, staged
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow]
 

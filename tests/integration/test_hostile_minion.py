@@ -14,8 +14,9 @@ import pytest
 from salt.version import __saltstack_version__
 
 from tests.client import Client, Refused
-from tests.integration.conftest import START_TIMEOUT, wait_until
+from tests.integration.conftest import START_TIMEOUT
 from tests.integration.staging import Stage, staged
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from tests.client import Closed, Refused
-from tests.integration.conftest import is_open, wait_until
 from tests.integration.staging import Stage, staged
+from tests.support.waiting import is_open, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, START_TIMEOUT, is_open, master_config, wait_until
+from tests.integration.conftest import CHECKOUT, START_TIMEOUT, master_config
 from tests.ports import free_port
+from tests.support.waiting import is_open, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(300)]
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import salt.cache
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
 from tests.client import Client, Refused
-from tests.integration.conftest import wait_until
 from tests.integration.web import Web
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

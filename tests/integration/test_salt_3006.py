@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.conftest import CHECKOUT, is_open, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.host import host
+from tests.support.waiting import is_open, wait_until
 
 PYTHON = CHECKOUT / ".venv-3006" / "bin" / "python"
 

@@ -16,8 +16,8 @@ import salt.client
 import yaml
 
 from tests.client import Client, Refused
-from tests.integration.conftest import wait_until
 from tests.integration.web import Web
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import wait_until
 from tests.integration.staging import Stage, staged
+from tests.support.waiting import wait_until
 
 pytest.importorskip("schemathesis")
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.timeout(600)]

@@ -17,7 +17,8 @@ import salt.utils.event
 
 from tests.client import Client, Refused
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import TABLE_USERS, wait_until
+from tests.integration.conftest import TABLE_USERS
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 

@@ -24,8 +24,9 @@ import yaml
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import CHECKOUT, CLIENTS, FILES, SECRET, wait_until
+from tests.integration.conftest import CHECKOUT, CLIENTS, FILES, SECRET
 from tests.ports import free_port
+from tests.support.waiting import wait_until
 
 TOP, LOW = "top", "low"
 ADDRESSES = {TOP: "127.0.0.1", LOW: "127.0.0.2"}

@@ -24,8 +24,8 @@ from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
-from tests.functional.running import wait_until
 from tests.ports import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.both_lines
 

@@ -17,15 +17,10 @@ import msgpack
 from websocket_api.errors import ApiError
 from websocket_api.salt_master.bus import Bus, decode
 
-from tests.functional.waiting import until
+from tests.support.buses import framed
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.both_lines
-
-
-def event(tag: bytes, data: Any) -> bytes:
-    """Return an event in its frame, as the publisher sends it."""
-    body = tag + b"\n\n" + (data if isinstance(data, bytes) else msgpack.packb(data, use_bin_type=True))
-    return bytes(msgpack.packb({"head": {}, "body": body}, use_bin_type=True))
 
 
 class Publisher:
@@ -111,7 +106,7 @@ async def test_the_first_connection_is_waited_for_in_silence(publisher: Publishe
     assert not reader.bus.connected
     await publisher.start()
     await until(lambda: bool(publisher.clients))
-    await publisher.send(event(b"a", {"x": 1}))
+    await publisher.send(framed(b"a", {"x": 1}))
     await until(lambda: bool(reader.told))
     assert reader.told == [("a", {"x": 1})]
     assert reader.bus.connected
@@ -121,7 +116,7 @@ async def test_events_come_in_order_whatever_the_chunks(publisher: Publisher, re
     """A frame may arrive in pieces, and a thousand in one."""
     await publisher.start()
     await until(lambda: bool(publisher.clients))
-    stream = b"".join(event(b"tag/%d" % number, {"n": number}) for number in range(2000))
+    stream = b"".join(framed(b"tag/%d" % number, {"n": number}) for number in range(2000))
     for start in range(0, 3000, 7):
         await publisher.send(stream[start : start + 7] if start + 7 < 3000 else stream[start:])
         if start % 70 == 0:
@@ -148,7 +143,7 @@ async def test_a_lost_connection_is_told_and_so_is_the_next_one(
     assert levels(caplog) == ["INFO"]
     await publisher.start()
     await until(lambda: reader.told == ["lost", "found"])
-    await publisher.send(event(b"b", {}))
+    await publisher.send(framed(b"b", {}))
     await until(lambda: reader.told == ["lost", "found", ("b", {})])
     assert levels(caplog) == ["INFO", "WARNING"]
 
@@ -158,7 +153,7 @@ async def test_what_cannot_be_decoded_costs_that_event_only(bad: bytes, publishe
     """A minion can put anything on the bus."""
     await publisher.start()
     await until(lambda: bool(publisher.clients))
-    await publisher.send(event(b"bad", bad) + event(b"good", {}))
+    await publisher.send(framed(b"bad", bad) + framed(b"good", {}))
     await until(lambda: bool(reader.told))
     assert reader.told == [("good", {})]
     assert reader.bus.undecodable == 1
@@ -184,7 +179,7 @@ async def test_a_handler_that_fails_costs_that_event_only(publisher: Publisher) 
     task = asyncio.ensure_future(bus.read(handle, lambda: None, lambda: None))
     await publisher.start()
     await until(lambda: bool(publisher.clients))
-    await publisher.send(event(b"a", {}) + event(b"b", {}))
+    await publisher.send(framed(b"a", {}) + framed(b"b", {}))
     await until(lambda: len(told) == 2)
     task.cancel()
     assert told == ["a", "b"]
@@ -202,7 +197,7 @@ async def test_a_burst_does_not_hold_up_the_loop(publisher: Publisher, reader: R
             await asyncio.sleep(0)
             turns += 1
 
-    burst = event(b"salt/job/20260101000000000000/ret/one", {"return": "x" * 100, "list": list(range(50))}) * 10000
+    burst = framed(b"salt/job/20260101000000000000/ret/one", {"return": "x" * 100, "list": list(range(50))}) * 10000
     sending = asyncio.ensure_future(publisher.send(burst))
     counting = asyncio.ensure_future(count())
     await until(lambda: len(reader.told) == 10000)

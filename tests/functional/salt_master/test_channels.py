@@ -14,7 +14,7 @@ from websocket_api.errors import ApiError, NotSent
 from websocket_api.fair_share import Share, on_behalf_of
 from websocket_api.salt_master.channels import Channels
 
-from tests.functional.waiting import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.both_lines
 

@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, is_open, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.ports import free_port
+from tests.support.waiting import is_open, wait_until
 
 FORMULA = ("_engines", "_modules", "_runners", "_states", "websocket_api")
 APPLY_SECONDS = 400  # a run may install packages and restart the master twice, on a busy machine

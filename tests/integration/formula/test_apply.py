@@ -18,9 +18,10 @@ import salt.utils.dictupdate
 import yaml
 
 from tests.client import Refused
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import account, fresh_environment, installed
 from tests.integration.formula.host import Host, changed, failed, host
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(600)]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import CHECKOUT, is_open, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.git_server import GitServer
 from tests.integration.formula.host import FORMULA, Host, host
+from tests.support.waiting import is_open, wait_until
 
 pytest.importorskip("git", reason="GitPython, by which Salt reads git, comes with Salt")
 

@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 from tests.client import Refused
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import account, extras, installed, needs_services, onedir, service, system_python
 from tests.integration.formula.host import FORMULA, Host, changed, failed, host
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.slow,

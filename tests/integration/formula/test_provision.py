@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import account, needs_services, service
 from tests.integration.formula.host import Host, host
+from tests.support.waiting import wait_until
 
 ACCOUNT = "vagrant"
 

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.client import Client, Closed
-from tests.integration.conftest import CHECKOUT, wait_until
+from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.host import FORMULA, Host, host
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.both_lines, pytest.mark.timeout(1500)]
 

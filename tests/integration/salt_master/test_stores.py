@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,21 +19,12 @@ from websocket_api.salt_master.minions import MinionStore
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
+from tests.support.waiting import until_returned
+
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 
 Token = Callable[[str], Awaitable[str]]
 Job = dict[str, Any]
-SECONDS = 90  # that a minion may take on a loaded machine; half a second is usual
-
-
-async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    """Return the first true thing that is seen."""
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if seen := await look():
-            return seen
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come to be")
 
 
 async def test_a_job_of_minions_is_read_with_its_returns(commands: Commands, token: Token, store: JobCache) -> None:
@@ -45,7 +35,7 @@ async def test_a_job_of_minions_is_read_with_its_returns(commands: Commands, tok
         job = await store.job(sent["jid"])
         return job if job and len(job["returns"]) == 2 else None
 
-    job = await until(look)
+    job = await until_returned(look, "the job in the cache")
     started = datetime.fromisoformat(job["load"].pop("start_time"))
     assert abs((datetime.now(timezone.utc) - started).total_seconds()) < 120
     assert job["load"] == {
@@ -69,7 +59,7 @@ async def test_a_failed_return_is_read_as_failed(commands: Commands, token: Toke
         job = await store.job(sent["jid"])
         return job if job and job["returns"] else None
 
-    job = await until(look)
+    job = await until_returned(look, "the job in the cache")
     assert job["returns"]["minion-1"]["retcode"] == 1
 
 
@@ -83,7 +73,7 @@ async def test_a_runner_is_read_as_what_it_was_called_and_returned(
         job = await store.job(sent["jid"])
         return job if job and job["returns"] else None
 
-    job = await until(look)
+    job = await until_returned(look, "the job in the cache")
     assert (job["load"]["fun"], job["load"]["user"]) == ("runner.test.arg", "demo")
     assert job["load"]["arg"] == ["x", {"y": 1}]
     ((_, returned),) = job["returns"].items()
@@ -138,7 +128,7 @@ async def test_keys_and_cached_grains_of_the_minions_are_known(minions: MinionSt
         grains = await minions.grains(None)
         return grains if len(grains) == 2 else None
 
-    grains = await until(look)
+    grains = await until_returned(look, "the grains in the cache")
     assert grains["minion-1"]["id"] == "minion-1"
     assert type(grains["minion-1"]) is dict
     assert set(await minions.grains(["minion-2", "nobody", "../x"])) == {"minion-2"}
@@ -165,7 +155,7 @@ async def test_a_target_means_the_minions_that_the_master_takes_it_to_mean(
     async def look() -> bool:
         return await minions.match(tgt, tgt_type) == meant  # grains come a moment after the minion
 
-    assert await until(look)
+    assert await until_returned(look, "the change in the store")
 
 
 @pytest.mark.parametrize(
@@ -253,9 +243,9 @@ async def test_what_is_fired_comes_back_on_the_bus_stamped_as_salt_does(our_bus:
     async def ours() -> Any:
         return [data for tag, data in seen if tag == "stores/test"]
 
-    await until(connected)
+    await until_returned(connected, "the connection of the minions")
     await our_bus.fire("stores/test", {"x": [1, "a", None, b"\xff"]})
-    (data,) = await until(ours)
+    (data,) = await until_returned(ours, "the data in the cache")
     reading.cancel()
     assert data["x"] == [1, "a", None, b"\xff"]
     assert data["_stamp"].endswith("+00:00") is (SALT_LINE >= 3008)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
-import os
 import socket
 import ssl
 import struct
@@ -18,6 +16,7 @@ from websocket_api.protocols import http_server as listening
 from websocket_api.protocols.connections import Connections
 from websocket_api.protocols.http.console import Console
 
+from tests.support.handshakes import UPGRADE_LINES
 from tests.unit.core.support import Time
 from tests.unit.operations.engine import MINIONS, Engine
 
@@ -74,9 +73,7 @@ class House:
     async def websocket(self, path: str = "/", *, login: bool = True, **options: Any) -> Peer:
         """Connect by a websocket, as a user who may do everything unless ``login`` is false."""
         peer = await self.peer(**options)
-        key = base64.b64encode(os.urandom(16)).decode()
-        head = ["Upgrade: websocket", "Connection: Upgrade", f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13"]
-        await peer.request("GET", path, token=self.token if login else None, head=head)
+        await peer.request("GET", path, token=self.token if login else None, head=UPGRADE_LINES)
         answer = await peer.head()
         assert " 101 " in answer, answer
         return peer

@@ -17,6 +17,7 @@ pytest.importorskip("tornado")
 
 from websocket_api.protocols.websocket import transport as framing
 
+from tests.support.handshakes import UPGRADE_LINES as UPGRADE
 from tests.unit.core.support import JID
 from tests.unit.protocols.leaving import RECEIVE_BYTES, House, Peer, frame, listening_house, turns
 from tests.unit.protocols.leftovers import ROUNDS, counted, left_behind
@@ -38,10 +39,6 @@ OUTBOX_BYTES = 262_144  # less than the snapshots and the history
 LOOP_TURNS = 30  # in which the engine reads what was sent
 BODY = b"x" * 1000
 LONG = "Content-Length: 300000"
-UPGRADE = [
-    *("Upgrade: websocket", "Connection: Upgrade"),
-    *("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"),
-]
 NO_TOKEN = {"known": False}
 SINCE = {"epoch": "epoch1", "seq": 0}
 FORM = ["Content-Type: application/x-www-form-urlencoded"]
@@ -219,7 +216,10 @@ CLIENTS: dict[str, tuple[Client, Moment | None]] = {
     "wrong token": (http("GET", "/", *UPGRADE, f"X-Auth-Token: {'f' * 64}", **NO_TOKEN), None),
     "wrong token of /all_events": (http("GET", "/all_events/" + "f" * 64, *UPGRADE, **NO_TOKEN), None),
     "Digital Rebar without a token": (http("GET", "/api/v3/ws", *UPGRADE, **NO_TOKEN), None),
-    "Digital Rebar with a wrong password": (http("GET", "/api/v3/ws?token=ann:wrong", *UPGRADE, **NO_TOKEN), None),
+    "Digital Rebar with a wrong password": (
+        http("GET", "/api/v3/ws?token=ann:wrong", *UPGRADE, **NO_TOKEN),
+        None,
+    ),
     "missing batch": (http("GET", "/batches/961155434991616/ws", *UPGRADE), None),
     # A websocket that breaks the protocol, or is quiet
     "native": (native(), None),
