@@ -102,9 +102,10 @@ def test_the_first_known_subprotocol_is_chosen(engine: Engine, offered: list[str
         assert client.ask("whoami")["user"] == "demo"
 
 
-def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine) -> None:
+@pytest.mark.parametrize("offered", [["mqtt"], ["soap", "salt.v9.json"]])
+def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine, offered: list[str]) -> None:
     """The reason lists the subprotocols of the server."""
-    with engine.client(subprotocols=["mqtt"]) as client:
+    with engine.client(subprotocols=offered) as client:
         closed = client.closed()
         assert closed.code == 4406
         assert "salt.v1.json" in closed.reason
@@ -122,6 +123,9 @@ def test_an_unknown_subprotocol_is_closed_with_4406(engine: Engine) -> None:
         ("https://evil.example.com", 403),
         (ORIGIN + ".evil.example.com", 403),
         ("http" + ORIGIN[5:], 403),
+        ("http://evil.example", 403),
+        ("https://127.0.0.1.evil.example", 403),
+        ("file://", 403),
         ("null", 403),
         ("", 403),
     ],
@@ -241,13 +245,6 @@ def test_a_login_by_the_handshake_writes_an_audit_line(engine: Engine) -> None:
     assert handshake(engine, X_Auth_Token=engine.token("viewer"))[0] == 101
     line = "user=viewer eauth=sharedsecret address=127.0.0.1 operation=auth outcome=ok"
     assert engine.log.count(line) == engine.log.count("user=viewer") == before + 2
-
-
-def test_a_login_without_permissions_is_refused(engine: Engine) -> None:
-    """An account with empty permissions gets no token."""
-    with engine.client() as client, pytest.raises(Refused) as refused:
-        client.login("nobody")
-    assert refused.value.code == "forbidden"
 
 
 # Deadline and limits
@@ -377,6 +374,7 @@ def test_requests_in_flight_are_limited(strict: Engine) -> None:
             client.answer("e3")
         assert refused.value.code == "too_many"
         assert refused.value.retryable
+        assert refused.value.details == {"limit": "commands_per_connection"}
         assert client.answer("e1") is client.answer("e2") is None
 
 
@@ -448,13 +446,6 @@ def test_a_big_message_delays_no_other_client(engine: Engine, client: Client) ->
 
 
 # Frames
-
-
-def test_a_binary_message_is_bad_json(client: Client) -> None:
-    """The sender gets an error reply, and the connection stays open."""
-    client.send(b"\x81\xa4type\xa4ping")
-    assert client.recv()["error"] == "bad_json"
-    assert client.ask("ping")
 
 
 def test_a_message_may_be_fragmented(client: Client) -> None:
@@ -555,17 +546,6 @@ def test_messages_after_a_login_are_handled_after_it(engine: Engine) -> None:
         client.send({"type": "whoami", "id": 4})
         assert client.answer(2)["user"] == "viewer"
         assert client.answer(4)["user"] == "demo"
-
-
-@pytest.mark.parametrize(
-    "text", ["", "no json", "[]", "5", "null", "{}", '{"type": 5}', '{"type": "nothing"}', "[" * 4000]
-)
-def test_a_bad_message_gets_an_error_reply_only(engine: Engine, client: Client, text: str) -> None:
-    """Each bad message gets one error, and the connection stays open."""
-    client.send(text)
-    assert client.recv()["error"] in ("bad_json", "bad_message", "unknown_type")
-    assert client.ask("ping")
-    assert "Traceback" not in engine.log
 
 
 # Plain HTTP
