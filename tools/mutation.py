@@ -55,7 +55,7 @@ AREAS = {
     ),
     "redaction": Area(
         ("core/events/redaction.py", "core/jobs/call.py"),
-        ("core/events/test_redaction.py", "operations/test_hidden_arguments.py"),
+        ("core/events/test_redaction.py", "core/jobs", "operations/test_hidden_arguments.py"),
     ),
     "arguments": Area(
         (

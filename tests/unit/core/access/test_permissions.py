@@ -43,7 +43,10 @@ RUNS: list[tuple[list[Any], str, Any, str, bool]] = [
     (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", [[], ["rm"]], "web1", False),
     (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", [["id"]], "web1", False),
     (["t", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", None, "web1", False),
+    (["t", {"*": [{"cmd.run": {"args": ["i"]}}]}], "test.ping,cmd.run", [[], "id"], "web1", False),  # no list
     (["test.ping"], "test.ping,", [[]], "web1", False),
+    ([{"web*": [7, "test.ping"]}], "test.ping", [], "web1", True),  # Salt skips what is malformed
+    ([{"web*": [{"pkg.install": {"args": ["n"]}, "pkg.remove": {}}]}], "pkg.install", ["n"], "web1", False),
 ]
 
 

@@ -113,6 +113,8 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "a new job on all": (lambda on: job(on, "web1", "db"), SEES_JOBS | {"ping", "web"}),
     "a new job on db": (lambda on: job(on, "db"), SEES_JOBS | {"ping"}),
     "a new job of another function": (lambda on: job(on, "web1", fun="cmd.run"), SEES_JOBS),
+    "a new job of an allowed argument": (lambda on: job(on, "web1", "db", **INSTALL), SEES_JOBS | {"nginx", "web"}),
+    "a new job of another argument": (lambda on: job(on, "web1", "db", **APACHE), SEES_JOBS | {"web"}),
     "a new job on nobody": (job, SEES_JOBS),
     "a job's error": (masters_event(f"salt/job/{JID}/error", error="x"), {"all"}),
     "a job's publish": (masters_event(f"salt/job/{JID}/publish", jid=JID), {"all"}),
@@ -352,6 +354,16 @@ def test_the_function_is_that_of_the_job_not_of_the_return() -> None:
 
 
 # Views of jobs
+
+
+def test_a_function_that_a_minion_reported_shows_its_own_part_only() -> None:
+    """The job cache has such jobs: whatever the minion claims to have run, the others' parts stay hidden."""
+    on = world()
+    reported = Job(JID, fun="test.ping", reported_by="web1")
+    reported.expect(["web1", "db"])
+    ping = viewer(on, "ping")
+    assert on.visibility.sees_job(ping, reported) == {"web1"}
+    assert [on.visibility.sees_part(ping, reported, name) for name in ("web1", "db")] == [True, False]
 
 
 def test_sees_job_and_sees_part_agree() -> None:
