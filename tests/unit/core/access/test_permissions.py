@@ -22,6 +22,7 @@ RUNS: list[tuple[list[Any], str, Any, str, bool]] = [
     ([{"web*": ["test.*"]}], "test.ping", [], "web1", True),
     ([{"web*": ["test.*"]}], "test.ping", [], "db", False),
     ([{"web*": "test.*"}], "test.ping", [], "web1", True),
+    ([{"web*": "test.ping"}], "test.echo", [], "web1", False),  # one function, not one for each letter
     ([{"*": ["test.*"]}], "test.ping", [], "anything", True),
     ([{"G@os:Debian": [".*"]}], "cmd.run", [], "db", True),
     ([{"unknown*": [".*"]}], "cmd.run", [], "db", False),
