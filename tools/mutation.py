@@ -28,7 +28,7 @@ pythonpath = ["src"]
 addopts = ["--import-mode=importlib", "-p", "no:cacheprovider"]
 asyncio_mode = "auto"
 asyncio_default_fixture_loop_scope = "function"
-markers = ["slow", "costly", "both_lines"]
+markers = ["slow", "costly", "both_lines", "with_salt"]
 timeout = 60
 
 [tool.mutmut]
@@ -62,7 +62,7 @@ AREAS = {
             "core/delivery/decoding.py",
             "operations/targets.py",
             "protocols/http/content.py",
-            "protocols/salt_api/low*.py",
+            "protocols/salt_api/lo*.py",
             "protocols/digital_rebar/patterns.py",
             "protocols/digital_rebar/translation.py",
             "protocols/puppetmaster/codec.py",

@@ -52,6 +52,15 @@ def test_a_client_that_accepts_neither_type_is_refused(header: str) -> None:
     assert refused.value.status == 406
 
 
+async def test_a_form_has_its_keyword_arguments_once() -> None:
+    """Twice is ambiguous, and refused by name; an empty field counts as none."""
+    assert await content.read(b"kwarg=&fun=test.ping", FORM) == {"fun": "test.ping"}
+    with pytest.raises(ApiError) as refused:
+        await content.read(b"kwarg=a&kwarg=b", FORM)
+    assert (refused.value.code, refused.value.message) == ("bad_message", "kwarg must not be there twice")
+    assert refused.value.details == [{"path": "/kwarg", "message": "must not be there twice"}]
+
+
 @pytest.mark.with_salt
 @pytest.mark.parametrize(
     ("body", "header", "value"),

@@ -100,8 +100,10 @@ def test_a_low_may_omit_the_fields_of_its_path(low: dict[str, Any]) -> None:
 @pytest.mark.parametrize("low", [{"client": "runner"}, {"client": "local_batch"}, {"tgt": "*"}, {"tgt_type": "pcre"}])
 def test_a_low_that_contradicts_its_path_is_refused(low: dict[str, Any]) -> None:
     """Neither value is dropped silently."""
-    with pytest.raises(ApiError, match="differs from what the path says"):
+    with pytest.raises(ApiError) as refused:
         with_path_fields(low, ON_ONE)
+    (name,) = low
+    assert refused.value.details == [{"path": f"/{name}", "message": "differs from what the path says"}]
 
 
 async def test_a_silent_minion_does_not_look_like_a_return_of_false() -> None:
@@ -375,6 +377,21 @@ async def test_lows_with_the_same_credentials_share_one_token_until_the_request_
     lent = f"{1:064x}"
     assert [fields.get("token") for _, fields in engine.asked] == [lent, lent, TOKEN, None]
     assert logins.revoked == [lent]
+
+
+async def test_lows_with_different_credentials_never_share_a_token() -> None:
+    """Another user, password or backend is another login; what is asked and how it is asked stays the same."""
+    engine, logins = Engine(), Logins()
+    users = LowLogins(engine.ask, logins, logins.revoke, has_session=True)
+    bob = {"username": "bob", "password": "x", "eauth": "pam"}
+    lows = [bob, {**bob, "username": "carol"}, {**bob, "password": "y"}, {**bob, "eauth": "ldap"}]
+    for low in [*lows, dict(reversed(bob.items()))]:
+        await (await users.ask_for(low))("ping", number=1)
+    await users.end()
+    assert logins.lent == lows
+    lent = [f"{number:064x}" for number in (1, 2, 3, 4)]
+    assert engine.asked == [("ping", {"number": 1, "token": token}) for token in [*lent, lent[0]]]
+    assert logins.revoked == lent
 
 
 @pytest.mark.parametrize("low", [{}, "x", {"token": "../../x"}, {"token": 5}, {"token": "zz" * 32}])
