@@ -22,6 +22,7 @@ from .digital_rebar.clients import RebarClients
 from .http.access import REFUSED, Access
 from .http.application import application
 from .http.console import Console
+from .http.head import parse_head
 from .http.responder import DRAIN_BYTES
 from .routes import routes
 from .websocket.transport import forget_error
@@ -71,6 +72,11 @@ class Server(HTTPServer):
             task.add_done_callback(self._refusals.discard)
             return
         super().handle_stream(stream, address)
+
+    def start_request(self, server_conn: object, request_conn: Any) -> Any:
+        """Read a request whose head may not have more lines than :data:`MAX_HEADER_LINES`."""
+        request_conn._parse_headers = parse_head
+        return super().start_request(server_conn, request_conn)
 
     def on_close(self, server_conn: Any) -> None:
         """Free a closed connection at once, without the garbage collector."""
