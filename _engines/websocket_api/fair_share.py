@@ -60,7 +60,9 @@ class FairQueue(Generic[T]):
     """A queue that is first in, first out for each user, and round robin between users."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[Share, deque[T]] = OrderedDict()
+        self._waiting: OrderedDict[Share, OrderedDict[T, int]] = OrderedDict()
+        """Things of each user, and how often each waits: to remove one of thousands takes no search."""
+        self._counts: Counter[Share] = Counter()
         self._length = 0
 
     def __len__(self) -> int:
@@ -78,11 +80,13 @@ class FairQueue(Generic[T]):
 
     def count(self, share: Share) -> int:
         """Return the number of a user's things that wait."""
-        return len(self._waiting.get(share, ()))
+        return self._counts[share]
 
     def put(self, share: Share, thing: T) -> None:
-        """Append a thing to the user's queue."""
-        self._waiting.setdefault(share, deque()).append(thing)
+        """Append a thing to the user's queue. An equal one that waits already is taken twice in a row."""
+        waiting = self._waiting.setdefault(share, OrderedDict())
+        waiting[thing] = waiting.get(thing, 0) + 1
+        self._counts[share] += 1
         self._length += 1
 
     def pop(self, allowed: Callable[[Share], bool] = lambda share: True) -> tuple[Share, T] | None:
@@ -93,11 +97,9 @@ class FairQueue(Generic[T]):
         share = next((one for one in self._waiting if allowed(one)), None)
         if share is None:
             return None
-        waiting = self._waiting.pop(share)
-        thing = waiting.popleft()
-        if waiting:
-            self._waiting[share] = waiting  # behind the others
-        self._length -= 1
+        thing = next(iter(self._waiting[share]))
+        self._waiting.move_to_end(share)  # behind the others
+        self.remove(share, thing)
         return share, thing
 
     def remove(self, share: Share, thing: T) -> bool:
@@ -105,9 +107,12 @@ class FairQueue(Generic[T]):
         waiting = self._waiting.get(share)
         if waiting is None or thing not in waiting:
             return False
-        waiting.remove(thing)
+        waiting[thing] -= 1
+        self._counts[share] -= 1
+        if not waiting[thing]:
+            del waiting[thing]
         if not waiting:
-            del self._waiting[share]
+            del self._waiting[share], self._counts[share]
         self._length -= 1
         return True
 
@@ -115,17 +120,19 @@ class FairQueue(Generic[T]):
         """Remove and return everything."""
         things = [thing for waiting in self._waiting.values() for thing in waiting]
         self._waiting.clear()
+        self._counts.clear()
         self._length = 0
         return things
 
 
 def in_turns(things: Iterable[T], share_of: Callable[[T], Share]) -> Iterator[T]:
     """Yield things round robin between their users."""
-    queue: FairQueue[T] = FairQueue()
+    waiting: dict[Share, deque[T]] = {}
     for thing in things:
-        queue.put(share_of(thing), thing)
-    while (taken := queue.pop()) is not None:
-        yield taken[1]
+        waiting.setdefault(share_of(thing), deque()).append(thing)
+    while waiting:
+        yield from [queue.popleft() for queue in waiting.values()]
+        waiting = {share: queue for share, queue in waiting.items() if queue}
 
 
 class RecentUsers:

@@ -254,3 +254,29 @@ async def test_a_canceled_asker_passes_the_turn_on(given: bool) -> None:
     assert await asyncio.wait_for(patient, 1)
     turns.leave(BOB)
     assert turns.shares.held == 0
+
+
+def test_removing_costs_the_same_in_a_long_queue() -> None:
+    """Nothing else in the queue is compared."""
+    compared = 0
+
+    class Thing:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def __hash__(self) -> int:
+            return self.number
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return self is other
+
+    queue: FairQueue[Thing] = FairQueue()
+    things = [Thing(number) for number in range(1000)]
+    for thing in things:
+        queue.put(ANN, thing)
+    compared = 0
+    assert all(queue.remove(ANN, thing) for thing in reversed(things))
+    assert compared < 10
+    assert (len(queue), queue.count(ANN), queue.pop()) == (0, 0, None)
