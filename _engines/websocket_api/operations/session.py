@@ -31,7 +31,12 @@ async def auth(call: Call) -> dict[str, Any]:
     call.current = session
     before = call.caller.session
     if before is None or before.share != session.share:
-        session.holdings.check_limit("connections", call.services.settings.limits.connections_per_user)
+        try:
+            session.holdings.check_limit("connections", call.services.settings.limits.connections_per_user)
+        except ApiError:
+            if "token" not in call.message:
+                await revoke_temporary(call.services, call.caller.address, session)  # no client learns it
+            raise
     call.caller.set_session(session)
     return session.login_reply()
 

@@ -188,3 +188,17 @@ async def test_a_wait_sees_with_the_permissions_of_the_moment() -> None:
     engine.world.fire("my/x", a=1)
     engine.world.fire("your/x", a=2)
     assert await later() == {"a": 2}
+
+
+async def test_a_login_that_a_limit_refuses_leaves_no_token() -> None:
+    """The token that the password made is revoked; one that the client brought stays."""
+    engine = Engine(limits={"connections_per_user": 1}, **USERS)
+    ann = await engine.user("ann")
+    assert ann.connection.open
+    kept, late = engine.accounts.give("ann"), Talker(engine)
+    before = set(engine.accounts.tokens)
+    await refused(late, "connections_per_user", "auth", username="ann", password="right")
+    assert set(engine.accounts.tokens) == before
+    await refused(late, "connections_per_user", "auth", token=kept)
+    assert set(engine.accounts.tokens) == before
+    await (await engine.user("bob")).ask("ping")
