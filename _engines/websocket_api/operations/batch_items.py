@@ -201,10 +201,11 @@ def _argument_faults(call: Call, batch_call: BatchCall, path: str) -> Iterator[F
         call.services.commands.check_arguments(batch_call.arg, batch_call.kwarg)
     except ApiError as error:
         for one in error.details or [{"path": "", "message": error.message}]:
-            name = one["path"].replace("/args", "/arg").replace("/kwargs", "/kwarg")
+            name, message = one["path"].replace("/args", "/arg").replace("/kwargs", "/kwarg"), one["message"]
             if batch_call.resource:
                 name = name.replace("/arg/", "/data/__args/").replace("/kwarg/", "/data/")
-            yield {"path": path + name, "message": one["message"]}
+                message = message.replace("`kwarg`", "`data`")
+            yield {"path": path + name, "message": message}
 
 
 def _requests(call: int, named: list[str], matched: set[str], now: float) -> Iterator[Request]:

@@ -123,7 +123,7 @@ def refuse_marks(arg: list[Any]) -> None:
 
     :raises ApiError: bad_message
     """
-    message = "__kwarg__ is reserved by Salt: send keyword arguments in kwargs"
+    message = "__kwarg__ is reserved by Salt: send keyword arguments in `kwarg`"
     places = [number for number, value in enumerate(arg) if isinstance(value, dict) and "__kwarg__" in value]
     if places:
         faults = [{"path": f"/args/{number}", "message": message} for number in places[:MAX_FAULTS]]

@@ -26,7 +26,7 @@ def check_arguments(arg: list[Any], kwarg: dict[str, Any], parse: bool) -> None:
         # The minion makes the same test (salt.minion.load_args_and_kwargs).
         if isinstance(value, str) and not parse and (name := salt.utils.args.parse_kwarg(value)[0]):
             name = name[:MAX_NAME]
-            message = f"Salt reads a string that begins with '{name}=' as a keyword argument; pass it in kwargs"
+            message = f"Salt reads a string that begins with '{name}=' as a keyword argument; send it in `kwarg`"
             faults.append({"path": f"/args/{number}", "message": message})
         elif isinstance(value, dict) and "__kwarg__" in value and (not parse or value["__kwarg__"] is True):
             faults.append({"path": f"/args/{number}", "message": "__kwarg__ is Salt's own mark"})

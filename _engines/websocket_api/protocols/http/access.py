@@ -7,6 +7,8 @@ One object decides for every protocol. ``allow_from`` and ``allowed_hosts`` are 
 from __future__ import annotations
 
 import ipaddress
+import logging
+import time
 from collections.abc import Iterable
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,6 +17,9 @@ from tornado.httputil import HTTPServerRequest
 from ...errors import ApiError
 from ...settings import Settings
 
+log = logging.getLogger(__name__)
+
+LOG_SECONDS = 60.0  # between two log lines about an unknown proxy
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Origin = tuple[str, str, int]
 
@@ -34,6 +39,7 @@ class Access:
         self._proxies = _networks(settings.trusted_proxies or ())
         self._hosts = {name.lower() for name in settings.allowed_hosts}
         self._origins = frozenset(settings.cors_origin or ())
+        self._logged_at = -LOG_SECONDS
 
     # Addresses
 
@@ -106,7 +112,24 @@ class Access:
 
     def admits_origin(self, origin: str, request: HTTPServerRequest, *, by_cookie: bool = False) -> bool:
         """Return whether a page of this origin may connect: our own, or one in ``cors_origin``."""
-        return self.same_origin(origin, request) or self.is_listed(origin, by_cookie=by_cookie)
+        admitted = self.same_origin(origin, request) or self.is_listed(origin, by_cookie=by_cookie)
+        if not admitted and self._is_behind_unknown_proxy(origin, request):
+            self._log_unknown_proxy(request.remote_ip)
+        return admitted
+
+    def _is_behind_unknown_proxy(self, origin: str, request: HTTPServerRequest) -> bool:
+        """Return whether the page would be our own if a proxy did TLS in front of this server."""
+        return not self.is_tls(request) and _origin(origin) == (_origin(f"https://{request.host}") or ())
+
+    def _log_unknown_proxy(self, address: str | None) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_SECONDS:
+            self._logged_at = now
+            log.warning(
+                "a page was refused because it has https and this connection has no TLS: if %s is your proxy, "
+                "add it to trusted_proxies and make it send X-Forwarded-Proto",
+                address,
+            )
 
     def from_our_page(self, request: HTTPServerRequest, *, by_cookie: bool = True) -> bool:
         """Return whether our own page, or one in ``cors_origin``, sent this; old browsers send ``Referer`` only."""

@@ -97,13 +97,13 @@ def check_client(client: Any, enabled: tuple[str, ...]) -> str:
     return str(client)
 
 
+NOT_SENT = "is not sent with a command: put arguments of the function into `kwarg`"
+
+
 async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
     if unknown := [name for name in low if name not in PUBLISHED]:
-        faults = [
-            {"path": f"/{printable(name)}", "message": "does not travel with a command"}
-            for name in unknown[:MAX_FAULTS]
-        ]
-        raise ApiError("bad_message", f"{printable(unknown[0])} does not travel with a command", faults)
+        faults = [{"path": f"/{printable(name)}", "message": NOT_SENT} for name in unknown[:MAX_FAULTS]]
+        raise ApiError("bad_message", f"{printable(unknown[0])} {NOT_SENT}", faults)
     for name, owner in BELONGS_TO.items():
         if owner != client and low.get(name) not in (None, "", False):
             fault = {"path": f"/{name}", "message": f"goes with the client {owner} only"}

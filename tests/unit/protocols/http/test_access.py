@@ -220,3 +220,29 @@ def test_allowed_hosts_refuse_other_names(host: str, admitted: bool) -> None:
     refused = access(allowed_hosts=("Salt.Example.com",)).refusal(request(host=host))
     assert (refused is None) is admitted
     assert access().refusal(request(host=host)) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "hinted"),
+    [
+        ({}, {"Origin": "https://salt:8000"}, True),
+        ({}, {"Referer": "https://salt:8000/app/"}, True),
+        ({}, {"Origin": "https://elsewhere:8000"}, False),
+        ({}, {"Origin": "http://salt:8000"}, False),
+        ({}, {"Origin": "null"}, False),
+        ({}, {}, False),
+        ({"cors_origin": ("https://salt:8000",)}, {"Origin": "https://salt:8000"}, False),
+        ({"trusted_proxies": (PROXY,)}, {"Origin": "https://salt:8000", "X-Forwarded-Proto": "https"}, False),
+        ({"trusted_proxies": (PROXY,)}, {"Origin": "https://salt:8000"}, True),
+    ],
+)
+def test_a_proxy_that_does_tls_and_is_not_trusted_is_named_once(
+    options: dict[str, Any], headers: dict[str, str], hinted: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its pages are refused, and the log says which option is missing. Nothing that a client chose is logged."""
+    rules = access(**options)
+    for _ in range(3):
+        rules.from_our_page(request(headers, peer=PROXY))
+    lines = [record.getMessage() for record in caplog.records if "trusted_proxies" in record.getMessage()]
+    assert len(lines) == hinted
+    assert all(PROXY in line and "salt:8000" not in line for line in lines)
