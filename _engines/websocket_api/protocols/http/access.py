@@ -126,8 +126,8 @@ class Access:
         if now - self._logged_at >= LOG_SECONDS:
             self._logged_at = now
             log.warning(
-                "a page was refused because it has https and this connection has no TLS: if %s is your proxy, "
-                "add it to trusted_proxies and make it send X-Forwarded-Proto",
+                "refused a page with https on a connection without TLS: if its peer is your proxy, add it to "
+                "trusted_proxies and make it send X-Forwarded-Proto; the peer is %s",
                 address,
             )
 
