@@ -82,13 +82,14 @@ class Tiers:
             "gather_job_timeout": GATHER_SECONDS,
             "syndic_wait": SYNDIC_SECONDS,
             "syndic_master_port": self._ports["ret_port"],
+            "presence_events": True,
+            "loop_interval": 5,
             "enable_ssh_minions": False,
         }
 
     def _engine(self) -> dict[str, Any]:
         return {
             "order_masters": True,
-            "presence_events": True,
             "external_auth": {"sharedsecret": USERS},
             "sharedsecret": SECRET,
             "netapi_enable_clients": list(CLIENTS),

@@ -188,7 +188,8 @@ async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
         return list(tgt)
     tgt, _ = without_unknown(call.services.minions, tgt, tgt_type)
     if tgt_type != "list":
-        return await call.services.match(tgt, tgt_type)
+        found = await call.services.match(tgt, tgt_type)
+        return [name for name in found if not call.services.minions.passes_on(name)]
     known = {name: call.services.minions.get(name) for name in tgt}
     accepted = [name for name, minion in known.items() if minion is not None and minion.key == "accepted"]
     unknown = sorted(known.keys() - set(accepted))

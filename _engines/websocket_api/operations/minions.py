@@ -64,7 +64,8 @@ async def _match(call: Call, reach: Reach) -> list[str]:
     """Return the minions of the message's target that the user may reach."""
     tgt, tgt_type = target(call.message)
     asked, _ = without_unknown(call.services.minions, reach.known_names(tgt, tgt_type), tgt_type)
-    return [name for name in await call.services.match(asked, tgt_type, **delimiter(call)) if reach.covers(name)]
+    found = await call.services.match(asked, tgt_type, **delimiter(call))
+    return [name for name in found if reach.covers(name) and not call.services.minions.passes_on(name)]
 
 
 @operation("list_minions")

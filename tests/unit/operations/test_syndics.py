@@ -105,6 +105,7 @@ async def test_minions_below_are_listed_and_matched_with_their_syndic() -> None:
     assert {one["id"] for one in listed} == {"db", "low", "m1", "web1", "web2"}
     assert [one["id"] for one in listed if one.get("syndic") == "low"] == ["m1"]
     assert await talker.ask("match", tgt="m1") == ["m1"]
+    assert "low" not in await talker.ask("match", tgt="*"), "it only passes jobs on"
 
 
 async def test_a_batch_sends_ids_that_this_master_does_not_know() -> None:
@@ -112,11 +113,12 @@ async def test_a_batch_sends_ids_that_this_master_does_not_know() -> None:
     engine = upper()
     await engine.services.batches.maintenance.tick()
     talker = await engine.user()
-    items = [{"fun": "test.ping", "tgt": ["web1", "m1", "x"]}, {"fun": "test.ping", "tgt": "m1"}]
-    batch = await talker.ask("batch", batch=items)
-    assert batch["total_count"] == 4
+    tgts = (["web1", "m1", "x"], "m1", "*")
+    batch = await talker.ask("batch", batch=[{"fun": "test.ping", "tgt": tgt} for tgt in tgts])
     requests = (await talker.ask("get_batch", batch=batch["id"], collection=True))["requests"]
-    assert [one["status"] for one in requests] == ["pending"] * 4
+    assert [one["status"] for one in requests] == ["pending"] * batch["total_count"]
+    assert [one["minion"] for one in requests[:4]] == ["web1", "m1", "x", "m1"]
+    assert "low" not in {one["minion"] for one in requests}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ export function Minion({ minion, fleet, session, connection, close }) {
     <dl>
       <dt>Status</dt><dd><${State} state=${state} />${minion.seen && ` last seen ${ago(minion.seen)}`}</dd>
       ${minion.key && html`<dt>Key</dt><dd><${State} state=${minion.key} /> <${KeyButtons} ...${{ minion, session, connection }} /></dd>`}
+      ${minion.syndic && html`<dt>Syndic</dt><dd>${minion.syndic}</dd>`}
       ${job && html`<dt>Last job</dt><dd><a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a></dd>`}
     </dl>
     ${minion.key !== "pending" && html`<p><a href=${to("run", "", { tgt: minion.id, tgt_type: "list" })}>Run a function on it</a></p>`}

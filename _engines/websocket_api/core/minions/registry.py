@@ -123,6 +123,10 @@ class MinionRegistry:
         """Return whether a minion of this master is a syndic."""
         return self._syndics is not None and name in self._syndics
 
+    def passes_on(self, name: str) -> bool:
+        """Return whether a minion only passes jobs on: a syndic, without a minion of the same id below it."""
+        return self.is_syndic(name) and name not in self._below
+
     def is_direct(self, name: str) -> bool:
         """Return whether a minion has an accepted key here, and is no syndic."""
         minion = self._minions.get(name)
