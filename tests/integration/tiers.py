@@ -33,11 +33,16 @@ ADDRESSES = {TOP: "127.0.0.1", LOW: "127.0.0.2"}
 DIRECT, BELOW = "near", ("m1", "m2")
 USERS: dict[str, list[Any]] = {
     "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
-    "pinger": ["test.ping"],
-    "one": [{"m1": ["test.*"]}],
-    "near": [{"near": ["test.*"]}],
-    "grain": [{"G@id:m1": ["test.*"]}],
-    "nobody": ["sys.doc"],
+    **{
+        name: [entry, {"@events": ["tag:end/*"]}]
+        for name, entry in {
+            "pinger": "test.ping",
+            "one": {"m1": ["test.*"]},
+            "near": {"near": ["test.*"]},
+            "grain": {"G@id:m1": ["test.*"]},
+            "nobody": "sys.doc",
+        }.items()
+    },
 }
 START_SECONDS = 150
 GATHER_SECONDS, SYNDIC_SECONDS = 3, 2
