@@ -174,7 +174,7 @@ venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
 clean: ## Delete all that make has made here
-	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-mutation .mutation .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .site .venv-mutation .mutation .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.
