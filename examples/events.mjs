@@ -1,4 +1,4 @@
-// Follow the event bus over plain HTTP: `node events.mjs [COUNT]`; ends after COUNT events if it is given.
+// Follow the event bus over plain HTTP: `node events.mjs [COUNT]`; it ends after COUNT events if given.
 
 const url = process.env.SALT_URL ?? "http://127.0.0.1:8000";
 const account = {

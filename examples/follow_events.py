@@ -1,7 +1,7 @@
-"""Follow the event bus and miss nothing over a lost connection: ``follow_events.py [TAG]``.
+"""Follow the event bus and resume after a lost connection: ``follow_events.py [TAG]``.
 
-A subscription that names the last event it saw (`since`) first gets what came in between. Where the server cannot
-have all of it any more, it sends a frame `gap`: nothing is lost in silence.
+A subscription with the position of the last event (`since`) first gets the events in between. If the server does not
+have all of them any more, it sends a frame `gap`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def follow(tag: str, since: dict[str, Any] | None) -> dict[str, Any] | None:
         connection = connect()
         wanted = {"type": "subscribe", "subscription": "event", "tag": tag, **({"since": since} if since else {})}
         started = ask(connection, wanted)
-        # What was missed is replayed from `since` on; where nothing of it is left, the stream begins here.
+        # Missed events are replayed from `since`. If that position is unknown, the stream begins here.
         position = since if started["recovered"] else {"epoch": started["epoch"], "seq": started["seq"]}
         while True:
             frame = json.loads(connection.recv())
@@ -44,7 +44,7 @@ def main() -> None:
     since = None
     while True:
         since = follow(tag, since)
-        time.sleep(random.uniform(0.5, 2))  # noqa: S311 - so that not all clients come back at once
+        time.sleep(random.uniform(0.5, 2))  # noqa: S311 - so that clients do not reconnect all at once
 
 
 if __name__ == "__main__":

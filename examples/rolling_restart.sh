@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run a function on minions two at a time and stop at the first error: rolling_restart.sh TARGET FUNCTION [ARGUMENT ...]
 #
-# The batch goes on when this script ends, and when the master restarts; `GET /batches/ID` shows it.
+# The batch continues when this script ends or the master restarts; `GET /batches/ID` shows it.
 set -euo pipefail
 
 url=${SALT_URL:-http://127.0.0.1:8000}
@@ -10,12 +10,12 @@ user=${SALT_USER:-demo} password=${SALT_PASSWORD:-demo} eauth=${SALT_EAUTH:-}
 target=$1 function=$2
 shift 2
 
-# The password travels on curl's standard input: arguments of a program can be seen by all users of this host.
+# Pass the password on curl's standard input: all users of this host can see a program's arguments.
 token=$(jq -n --arg u "$user" --arg p "$password" --arg e "$eauth" \
         '{username: $u, password: $p} + if $e == "" then {} else {eauth: $e} end' |
     curl -sSf -H 'Content-Type: application/json' -d @- "$url/login" | jq -r '.return[0].token')
 
-call() { # call METHOD PATH [curl's options]: the token is read from a file descriptor, as the password is
+call() { # call METHOD PATH [CURL OPTION ...]: curl reads the token from a file descriptor
     curl -sS -X "$1" -H @<(printf 'X-Auth-Token: %s\n' "$token") -H 'Content-Type: application/json' "${@:3}" "$url$2"
 }
 

@@ -1,4 +1,4 @@
-"""What the Python examples share: where the server is, and a websocket that is logged in."""
+"""Shared by the Python examples: the address of the server, and a websocket with a login."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ URL = os.environ.get("SALT_URL", "http://127.0.0.1:8000")
 
 
 def connect() -> WebSocket:
-    """Open a websocket and log in with the account of the environment."""
+    """Open a websocket and log in with the account from the environment."""
     connection = create_connection(URL.replace("http", "ws", 1) + "/ws", timeout=60)
     account = {"username": os.environ.get("SALT_USER", "demo"), "password": os.environ.get("SALT_PASSWORD", "demo")}
     if eauth := os.environ.get("SALT_EAUTH"):
@@ -22,7 +22,7 @@ def connect() -> WebSocket:
 
 
 def ask(connection: WebSocket, message: dict[str, Any]) -> Any:
-    """Send one request and return its result. Nothing else may be on its way on this connection."""
+    """Send one request and return its result. No other request may be in flight on this connection."""
     connection.send(json.dumps({"id": 1, **message}))
     while True:
         reply = json.loads(connection.recv())

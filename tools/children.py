@@ -1,4 +1,4 @@
-"""Child processes of which none is left behind: daemons fork, and their children outlive them."""
+"""Child processes that end together: daemons fork, and their children outlive them."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphans below this process become its children, and so can be found and reaped
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process, which can reap them
 TERM_SECONDS = 7  # Salt gives its own children 5 s
 KILL_SECONDS = 5
 
 
 class Children:
-    """Starts daemons by name, tells which ended, and ends them with all that they started."""
+    """Starts daemons by name, reports those that ended, and stops them with all their descendants."""
 
     def __init__(self) -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._names: dict[int, str] = {}  # pid of each daemon that runs
 
     def start(self, name: str, command: list[str], output: Path) -> None:
-        """Start a daemon in a session of its own, so that Ctrl-C in the terminal reaches this process only."""
+        """Start a daemon in its own session, so that Ctrl-C in the terminal reaches this process only."""
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
             )
         self._names[process.pid] = name
-        process.returncode = 0  # it is waited for here, with the orphans; Popen must not do so too
+        process.returncode = 0  # this class reaps it with the orphans; Popen must not
 
     def ended(self) -> list[str]:
-        """Reap what has ended and return the names of the daemons among it."""
+        """Reap ended processes and return the names of the daemons among them."""
         names = []
         while True:
             try:
@@ -46,7 +46,7 @@ class Children:
         return names
 
     def stop(self) -> bool:
-        """End the daemons kindly, then by force whatever is left; return whether all of it is gone."""
+        """Stop the daemons with SIGTERM, then kill remaining processes; return whether none is left."""
         _signal(list(self._names), signal.SIGTERM)
         self._wait(lambda: not self._names, TERM_SECONDS)
         deadline = time.monotonic() + KILL_SECONDS
@@ -73,8 +73,8 @@ def descendants(of: int) -> list[int]:
             try:
                 stat = (folder / "stat").read_text()
             except OSError:
-                continue  # it ended while we looked
-            # The second field, the name in brackets, may hold anything: count from its end.
+                continue  # it has just ended
+            # The second field, the name in parentheses, may contain anything: split after it.
             parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
     found, todo = [], [of]
     while todo:

@@ -1,6 +1,6 @@
 """`make demo`: a throwaway Salt master with the engine, and minions, under .demo/ until Ctrl-C.
 
-Everything listens on 127.0.0.1 only. Keys are kept from one start to the next, ports but PORT are picked anew.
+Everything listens on 127.0.0.1 only. Keys are kept from one start to the next. Ports but PORT are chosen at each start.
 
 Environment: PORT (default 8000) for the engine, MINIONS (default 2) for how many minions.
 """
@@ -23,21 +23,24 @@ import websocket
 from children import Children
 from demo_root import DEMO, PASSWORD, USERS, DemoError, lay_out, only_one, short_root, tail, visible
 
-READY_SECONDS = 120  # a master takes about 10 s; what is not there after this long will not come
-PING_SECONDS = 5  # how long one round of test.ping waits; minions that come later get the next
+READY_SECONDS = 120  # a master takes about 10 s; after this long it has failed
+PING_SECONDS = 5  # how long one test.ping waits; later minions get the next one
 
 
 class Stopped(Exception):
-    """Somebody asked the demo to end: Ctrl-C, SIGTERM, or the terminal went away."""
+    """The demo must end: Ctrl-C, SIGTERM, or the terminal was closed."""
 
 
 def say(text: str) -> None:
-    """Print text at once, whatever stdout is; logs hold what minions sent."""
+    """Print text at once, also into a pipe, with hidden characters as escapes: logs hold text of minions."""
     print(visible(text), flush=True)
 
 
 def number(name: str, default: int, lowest: int, highest: int) -> int:
-    """Return the environment's NAME as a number; a wrong one is told with the range."""
+    """Return an environment variable as a number.
+
+    :raises DemoError: it is not a number in this range
+    """
     text = os.environ.get(name) or str(default)
     if not text.isdecimal() or not lowest <= int(text) <= highest:
         raise DemoError(f"{name}={text} is not a number from {lowest} to {highest}")
@@ -45,7 +48,7 @@ def number(name: str, default: int, lowest: int, highest: int) -> int:
 
 
 def check_port(port: int) -> None:
-    """Tell of a taken port before anything starts: afterwards only the master's log would."""
+    """Raise DemoError if the port is in use. After the start only the master's log would say so."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -56,7 +59,7 @@ def check_port(port: int) -> None:
 
 
 def ask(url: str, message: dict[str, Any], token: str | None = None) -> Any:
-    """Send one message over a websocket of its own and return its result."""
+    """Send one message over a new websocket and return its result."""
     with contextlib.closing(websocket.create_connection(url, timeout=3 * PING_SECONDS)) as connection:
         connection.send(json.dumps({"id": 1, **message, **({"token": token} if token else {})}))
         reply = json.loads(connection.recv())
@@ -68,7 +71,7 @@ def ask(url: str, message: dict[str, Any], token: str | None = None) -> Any:
 class Demo:
     """The daemons of one run.
 
-    :param root: the path by which they know .demo/
+    :param root: the path of .demo/ for the daemons
     :param port: where the engine listens
     :param minions: ids of the minions
     """
@@ -81,7 +84,7 @@ class Demo:
         self.started = time.monotonic()
 
     def run(self) -> NoReturn:
-        """Start all, say ready, and watch until somebody stops it or the master ends."""
+        """Start everything, print `ready`, and watch the daemons until a signal arrives or the master ends."""
         try:
             self._start("master", "salt-master", self.root / "etc")
             for name in self.minions:
@@ -120,7 +123,11 @@ class Demo:
             say(f"{name} ended\n{tail(name)}")
 
     def _until(self, attempt: Callable[[], Any], what: str) -> Any:
-        """Return the first true answer of `attempt`; say what was waited for when it does not come."""
+        """Return the first true result of `attempt`.
+
+        :param what: names the result in the error
+        :raises DemoError: there is none in time
+        """
         deadline = time.monotonic() + READY_SECONDS
         last: object = "no answer"
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The folder that the demo lives in: .demo/ with the configs, keys, caches, sockets and logs of its daemons."""
+"""The demo's folder .demo/: configuration, keys, caches, sockets and logs of its daemons."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEMO = CHECKOUT / ".demo"
 ENGINES = CHECKOUT / "_engines"
-PASSWORD = "demo"  # noqa: S105 - printed for everybody, and worth nothing outside 127.0.0.1
+PASSWORD = "demo"  # noqa: S105 - it is printed, and useless outside 127.0.0.1
 USERS: dict[str, list[str]] = {
     "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
     "viewer": ["test.ping"],
 }
 CLIENTS = ["local", "local_async", "local_subset", "local_batch", "runner", "runner_async", "wheel", "wheel_async"]
 SOCKET_PATH_BYTES = 107  # the kernel's limit for the path of a unix socket
-SOCKET_NAME_BYTES = 50  # room for the longest name that Salt puts below its root: run/minion_event_<hash>_pub.ipc
+SOCKET_NAME_BYTES = 50  # for Salt's longest name below its root: run/minion_event_<hash>_pub.ipc
 
-# Printable for Python, and yet without width: fillers, variation selectors and what joins.
+# Printable for Python, but without width: fillers, variation selectors and joiners.
 FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 class DemoError(Exception):
-    """Why the demo cannot go on, in a sentence for the person who typed the command."""
+    """The demo cannot continue. The text is for the user who started it."""
 
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Hold .demo/ for this run: two masters in one folder would spoil each other's keys and sockets."""
+    """Lock .demo/ for this run: two masters in one folder would overwrite each other's keys and sockets."""
     DEMO.mkdir(mode=0o700, exist_ok=True)
     with (DEMO / "lock").open("w") as lock:
         try:
@@ -48,7 +48,7 @@ def only_one() -> Iterator[None]:
 
 @contextlib.contextmanager
 def short_root() -> Iterator[Path]:
-    """Yield a path of .demo/ that is short enough for the unix sockets below it."""
+    """Yield a path to .demo/ that is short enough for the unix sockets below it."""
     if len(os.fsencode(DEMO)) + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES:
         yield DEMO
         return
@@ -59,7 +59,7 @@ def short_root() -> Iterator[Path]:
 
 
 def make_key(private: Path, public: Path) -> None:
-    """Make a key pair unless it is there. Salt 3008.3's own `salt-key --gen-keys` fails after writing."""
+    """Create a key pair if it is missing. Salt 3008.3's own `salt-key --gen-keys` fails after writing."""
     if private.exists() and public.exists():
         return
     from cryptography.hazmat.primitives import serialization
@@ -84,7 +84,7 @@ def common(root: Path, name: str) -> dict[str, Any]:
         "sock_dir": str(root / "run"),
         "pidfile": str(root / "run" / f"{name}.pid"),
         "log_file": str(root / "log" / name),
-        "log_level": "quiet",  # the console; the file is the place to look
+        "log_level": "quiet",  # on the terminal; the log file has everything
         "log_level_logfile": "info",
     }
 
@@ -97,7 +97,7 @@ def master_options(root: Path, port: int, publish_port: int, ret_port: int) -> d
         "ret_port": ret_port,
         "worker_threads": 3,
         "presence_events": True,
-        # Links to what a real master would have from this project, and not the environments beside it.
+        # Links to the parts that a real master serves, without the environments in this folder.
         "file_roots": {"base": [str(root / "files")]},
         "engines_dirs": [str(ENGINES)],
         "runner_dirs": [str(CHECKOUT / "_runners")],
@@ -116,14 +116,14 @@ def minion_options(root: Path, name: str, publish_port: int, ret_port: int) -> d
         "master_port": ret_port,
         "publish_port": publish_port,
         "module_dirs": [str(CHECKOUT / "_modules")],
-        "mine_enabled": False,  # a schedule of its own would put jobs on the bus that nobody asked for
+        "mine_enabled": False,  # its schedule would put jobs on the bus
         "enable_fqdns_grains": False,  # slow where names do not resolve
         "enable_gpu_grains": False,
     }
 
 
 def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:  # all held until all are known, so that they differ
+    with contextlib.ExitStack() as stack:  # all are held until the end, so that they differ
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
@@ -141,7 +141,7 @@ def clear(folder: Path) -> Path:
 def lay_out(root: Path, port: int, minions: list[str]) -> None:
     """Write the configs and keys; the minions' keys are accepted before anything runs.
 
-    :param root: the path by which the daemons know .demo/
+    :param root: the path of .demo/ for the daemons
     :param port: where the engine listens
     :param minions: the ids of the minions
     """
@@ -166,12 +166,12 @@ def lay_out(root: Path, port: int, minions: list[str]) -> None:
 
 
 def visible(text: str) -> str:
-    """Return text of another machine with escapes for what could act on a terminal or hide in it."""
+    """Return text of another machine with escapes for control characters and invisible characters."""
     return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 
 def tail(name: str) -> str:
-    """Return the end of a daemon's log and of what it printed."""
+    """Return the last lines of a daemon's log and output."""
     parts = []
     for path in (DEMO / "log" / name, DEMO / "log" / f"{name}.out"):
         lines = path.read_text(errors="replace").splitlines()[-30:] if path.exists() else []

@@ -19,11 +19,11 @@ _SINGULAR = {
     "null": "null",
 }
 _PLURAL = {"string": "strings", "integer": "integers", "number": "numbers", "object": "objects", "array": "lists"}
-_WIDE = 110  # characters of an example that still stands in one line
+_WIDE = 110  # characters of an example that stays on one line
 
 
 class Links:
-    """Objects that have a section of their own: what refers to one gets a link instead of a table.
+    """Objects with a section of their own: references to them become links instead of tables.
 
     :param objects: title and schema by the name in common.json
     """
@@ -79,7 +79,7 @@ def described(title: str, schema: Schema, links: Links) -> str:
 def fields(properties: Mapping[str, Schema], required: Iterable[str], links: Links, *, always: bool = False) -> str:
     """Return a table of fields.
 
-    :param always: these are fields of what the server sends, where "required" means little
+    :param always: the fields are sent by the server, so a column for "required" and defaults is useless
     """
     rows = list(_rows("", properties, set(required), links, always))
     if always:
@@ -120,18 +120,18 @@ def kind(schema: Schema, links: Links) -> str:
     if "anyOf" in schema:
         return " or ".join(kind(branch, links) for branch in schema["anyOf"])
     types = schema.get("type", "anything")
-    ordered = [types] if isinstance(types, str) else sorted(types, key="array".__eq__)  # a list may say much: last
+    ordered = [types] if isinstance(types, str) else sorted(types, key="array".__eq__)  # lists are long: last
     words = [_type(name, schema, links) for name in ordered]
     return " or ".join(words) + _bounds(schema)
 
 
 def lines(examples: Iterable[Any]) -> str:
-    """Return examples, one a line."""
+    """Return examples, one per line."""
     return "\n".join(json.dumps(example, ensure_ascii=False) for example in examples)
 
 
 def block(value: Any) -> str:
-    """Return JSON that does not run far over the edge: long objects and lists one entry a line."""
+    """Return JSON with short lines: long objects and lists have one entry per line."""
     line = json.dumps(value, ensure_ascii=False)
     if len(line) <= _WIDE or not isinstance(value, (dict, list)):
         return line
@@ -145,7 +145,7 @@ def block(value: Any) -> str:
 
 
 def anchor(title: str) -> str:
-    """Return the anchor that a heading gets."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
@@ -180,7 +180,7 @@ def _rows(
 
 
 def _rules(schema: Schema) -> Iterator[str]:
-    """Yield a list of what holds between fields."""
+    """Yield a list of the rules between fields."""
     rules = []
     for rule in schema.get("allOf", ()):
         if "description" in rule:
@@ -229,7 +229,7 @@ def _amount(value: Any) -> str:
 
 
 def _merged(schema: Schema) -> dict[str, Any]:
-    """Return an object with the properties of all parts that it is made of."""
+    """Return an object with the properties of all parts of its `allOf`."""
     properties: dict[str, Any] = {}
     required: list[str] = []
     for part in (*schema.get("allOf", ()), schema):

@@ -165,8 +165,9 @@ def test_an_example_sets_known_keys(name: str) -> None:
 
 @pytest.mark.parametrize("name", PILLARS)
 def test_the_formula_accepts_an_example_pillar(faults: Any, name: str) -> None:
-    """As the state websocket_api.valid checks it before anything is written."""
-    assert faults(PILLARS[name]) == []
+    """As the state websocket_api.valid checks it before anything is written; a part extends a pillar with accounts."""
+    accounts = PILLARS[name].get("external_auth") or PILLARS["README.md 1"]["external_auth"]
+    assert faults({**PILLARS[name], "external_auth": accounts}) == []
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -179,7 +180,8 @@ def test_the_engine_accepts_example_options(name: str) -> None:
 
 def test_the_pillars_check_finds_faults(faults: Any) -> None:
     """An example with a wrong key or option would fail."""
-    assert len(faults({"option": {}, "options": {"port": "x", "clients": ["runners"]}})) == 3
+    accounts = PILLARS["README.md 1"]["external_auth"]
+    assert len(faults({"external_auth": accounts, "option": {}, "options": {"port": "x", "clients": ["runners"]}})) == 3
 
 
 @pytest.mark.parametrize(("name", "user", "entries", "clients"), list(accounts()))
