@@ -1,4 +1,4 @@
-"""The engine's own tasks go on, whatever happens to one of them."""
+"""The engine's background tasks continue when one of them fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.core.support import World
 
 
 class Engine:
-    """Parts that do what a test tells them."""
+    """Parts whose behaviour a test sets."""
 
     def __init__(self) -> None:
         self.world = World()
@@ -86,21 +86,21 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     await work.stop()
 
 
-async def test_tokens_end_though_the_master_does_not_answer(engine: Engine) -> None:
-    """Asking the master about jobs holds nothing else up: an expired token is one that may see nothing."""
+async def test_tokens_expire_while_the_master_does_not_answer(engine: Engine) -> None:
+    """A pending question to the master delays no other task: an expired token shows nothing more."""
     await until(lambda: engine.expired > 3 and engine.given_back > 3)
 
 
 async def test_a_reader_of_the_bus_that_failed_reads_again(engine: Engine) -> None:
-    """And subscribers are told that something may be missing."""
+    """Subscribers get a gap."""
     await until(lambda: engine.bus_reads == 2)
     assert engine.world.hub.counters.bus_losses == 1
 
 
-async def test_a_bus_that_goes_right_after_the_start_is_told(
+async def test_a_bus_lost_right_after_the_start_is_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only one that was never there yet has the time that a publisher takes to come up."""
+    """Only the first connection may wait until the publisher has started."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
         monkeypatch.setattr(background, name, 0.001)
     engine = Engine()
@@ -118,10 +118,10 @@ async def test_a_bus_that_goes_right_after_the_start_is_told(
     await work.stop()
 
 
-async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
+async def test_a_bus_lost_while_the_engine_stops_is_not_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The master stops its publisher together with its engines: nobody is to be woken up for that."""
+    """The master stops its publisher together with its engines: that is no reason for an alarm."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
         monkeypatch.setattr(background, name, 0.001)
     engine = Engine()
@@ -139,7 +139,7 @@ async def test_a_bus_that_goes_while_the_engine_stops_is_no_trouble(
 
 
 async def test_grains_that_could_not_be_read_are_read_again(engine: Engine) -> None:
-    """A fault of the cache does not make old grains count as new ones."""
+    """An error of the cache does not mark old grains as new."""
     engine.world.minions.stale.add("web1")
     for _ in range(3):
         await asyncio.sleep(0.005)

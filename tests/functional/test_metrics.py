@@ -1,4 +1,4 @@
-"""For machines that watch: /metrics for who may, /healthz for everybody and without a word too many."""
+"""Monitoring: /metrics for users with all permissions, /healthz for everyone and without details."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHARED = (
 
 @pytest.fixture(scope="module")
 def engine(run_engine: Callable[..., Engine]) -> Engine:
-    """An engine whose bus is not there until a test brings it."""
+    """An engine whose bus is missing until a test starts it."""
     return run_engine()
 
 
@@ -62,14 +62,14 @@ def metrics(engine: Engine) -> Metrics:
 
 
 def risen(before: Metrics, after: Metrics) -> Metrics:
-    """Return what is other than before."""
+    """Return the samples that changed."""
     return {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
 
 
 # Who may
 
 
-def test_a_loopback_peer_that_speaks_for_itself_may_read_metrics(engine: Engine) -> None:
+def test_a_client_on_loopback_may_read_metrics(engine: Engine) -> None:
     """Prometheus on the master needs no token."""
     assert get(engine, "/metrics")[0] == 200
 
@@ -78,31 +78,31 @@ def test_a_loopback_peer_that_speaks_for_itself_may_read_metrics(engine: Engine)
     ("host", "status"),
     [("127.0.0.1", 200), ("localhost:8000", 200), ("[::1]", 200), ("evil.example:8000", 401), ("localhost.evil", 401)],
 )
-def test_a_page_that_leads_its_name_to_loopback_reads_no_metrics(engine: Engine, host: str, status: int) -> None:
-    """DNS rebinding: the browser's request comes from loopback, and only Host tells."""
+def test_dns_rebinding_reads_no_metrics(engine: Engine, host: str, status: int) -> None:
+    """The browser's request comes from loopback; only its Host header shows the foreign page."""
     assert get(engine, "/metrics", Host=host)[0] == status
     token = {"X_Auth_Token": engine.token("demo")}
     assert get(engine, "/metrics", Host=host, **token)[0] == 200
 
 
 def test_guessing_tokens_at_metrics_is_slowed_down(run_engine: Callable[..., Engine]) -> None:
-    """As everywhere else."""
+    """Failures count as in every other login."""
     engine = run_engine({"limits": {"login_failures_per_minute": 3}})
     wrong = [get(engine, "/metrics", X_Auth_Token=f"{number:064x}")[0] for number in range(5)]
     assert wrong == [401, 401, 401, 429, 429]
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via", "X-Forwarded-Proto"])
-def test_who_comes_by_a_proxy_on_the_master_needs_a_token(engine: Engine, header: str) -> None:
-    """The peer is the proxy then, and the client may be anybody."""
+def test_a_client_of_a_proxy_on_the_master_needs_a_token(engine: Engine, header: str) -> None:
+    """The peer is the proxy, and its client may be anyone."""
     assert get(engine, "/metrics", **{header: "for=10.0.0.1"})[0] == 401
     token = {"Authorization": f"Bearer {engine.token('demo')}"}
     assert get(engine, "/metrics", **{header: "for=10.0.0.1"}, **token)[0] == 200
 
 
 @pytest.mark.parametrize(("user", "status"), [("demo", 200), ("viewer", 403)])
-def test_a_token_counts_by_what_its_user_may(engine: Engine, user: str, status: int) -> None:
-    """Metrics tell of everybody: they are for who has ``.*``; a token that may not is worth less than none."""
+def test_metrics_need_all_permissions(engine: Engine, user: str, status: int) -> None:
+    """Metrics are about all users: a token without ``.*`` is refused, even from loopback."""
     assert get(engine, "/metrics", X_Auth_Token=engine.token(user))[0] == status
 
 
@@ -112,7 +112,7 @@ def test_a_wrong_token_reads_no_metrics(engine: Engine) -> None:
 
 
 def test_metrics_can_be_switched_off(run_engine: Callable[..., Engine]) -> None:
-    """Then there is nothing at their place, and health is told all the same."""
+    """The path is then unknown, and /healthz still works."""
     silent = run_engine({"metrics": False})
     assert get(silent, "/metrics")[0] == 404
     assert get(silent, "/healthz")[0] in (200, 503)
@@ -122,7 +122,7 @@ def test_metrics_can_be_switched_off(run_engine: Callable[..., Engine]) -> None:
 
 
 def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) -> None:
-    """A dashboard needs no first event; counters of which there is none yet by operation, error or code come later."""
+    """A dashboard need not wait for a first event; only counters by operation, error or code appear later."""
     found = set(metrics(engine))
     assert found >= {
         *("connections", "subscriptions", "outbox_bytes", "jobs", "bus_up", "bus_lag_seconds"),
@@ -134,7 +134,7 @@ def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) ->
 
 
 def test_what_happens_is_counted(engine: Engine, bus: Publisher) -> None:
-    """Connections, subscriptions, events, requests, errors and failed logins, each by its own number."""
+    """Connections, subscriptions, events, requests, errors and failed logins have counters of their own."""
     before = metrics(engine)
     with engine.client("demo") as client, engine.client() as stranger:
         number = client.ask("subscribe", subscription="event", tag="counted/")["subscription"]
@@ -160,8 +160,8 @@ def test_what_happens_is_counted(engine: Engine, bus: Publisher) -> None:
     assert metrics(engine)["subscriptions"] == before["subscriptions"]
 
 
-def test_the_age_of_an_event_when_it_was_read_is_told(engine: Engine, bus: Publisher) -> None:
-    """By its stamp, which Salt 3007 writes in UTC without saying so."""
+def test_metrics_have_the_age_of_events_when_read(engine: Engine, bus: Publisher) -> None:
+    """It is measured from the event's stamp, which Salt 3007 writes in UTC without a zone."""
     bus.send(("late", {"_stamp": "2026-01-01T00:00:00.000000"}))
     wait_until(lambda: metrics(engine)["bus_lag_seconds"] > 3600, "the late event")
     bus.send(("odd", {"_stamp": "never"}))
@@ -172,7 +172,7 @@ def test_the_age_of_an_event_when_it_was_read_is_told(engine: Engine, bus: Publi
 
 
 def test_health_follows_the_bus_and_says_nothing_else(engine: Engine, bus: Publisher) -> None:
-    """200 while the bus is heard, 503 when it is not, whoever asks, and no header or word that tells more."""
+    """200 while the bus is connected, else 503, for every client and without further details."""
     wait_until(lambda: get(engine, "/healthz")[0] == 200, "a good state of health")
     assert get(engine, "/healthz", X_Forwarded_For="10.0.0.1") == (200, "text/plain", "ok\n")
     assert get(engine, "/healthz", "HEAD") == (200, "text/plain", "")

@@ -1,4 +1,4 @@
-"""The runner ``websocket_api.status`` in Salt's own loader, without a running engine."""
+"""The runner ``websocket_api`` in Salt's own loader: ``status`` and ``serves``, with and without an engine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,28 @@ import pytest
 salt_config = pytest.importorskip("salt.config")
 salt_loader = pytest.importorskip("salt.loader")
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.functional.running import CHECKOUT, SECRET, Engine  # noqa: E402
+from tests.support.buses import Publisher  # noqa: E402
 
 
 @pytest.fixture
-def status(tmp_path: Path) -> Callable[[Any], Any]:
-    """Run the runner as a master whose config has these engines."""
+def runners(tmp_path: Path) -> Callable[..., Any]:
+    """Load the runners of a master whose configuration has these engines."""
 
-    def run(engines: Any) -> Any:
+    def load(engines: Any, **more: Any) -> Any:
         opts = salt_config.master_config(None)
         opts.update(root_dir=str(tmp_path), extension_modules=str(tmp_path / "extmods"), engines=engines)
         opts.update(cachedir=str(tmp_path / "cache"), runner_dirs=[str(CHECKOUT / "_runners")])
-        return salt_loader.runner(opts)["websocket_api.status"]()
+        opts.update(more)
+        return salt_loader.runner(opts)
 
-    return run
+    return load
+
+
+@pytest.fixture
+def status(runners: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Run ``status`` on a master whose configuration has these engines."""
+    return lambda engines: runners(engines)["websocket_api.status"]()
 
 
 @pytest.fixture
@@ -54,8 +63,8 @@ def stranger() -> Iterator[int]:
         thread.join(5)
 
 
-def test_an_engine_that_does_not_listen_is_told(status: Callable[[Any], Any]) -> None:
-    """Where nobody listens the status says so, with the reason and with the options as they are."""
+def test_an_engine_that_does_not_listen_is_reported(status: Callable[[Any], Any]) -> None:
+    """The status names the options and the reason."""
     with socket.socket() as taken_by_nobody:
         taken_by_nobody.bind(("127.0.0.1", 0))
         port = taken_by_nobody.getsockname()[1]
@@ -69,7 +78,7 @@ def test_an_engine_that_does_not_listen_is_told(status: Callable[[Any], Any]) ->
 def test_another_program_on_the_port_is_not_taken_for_the_engine(
     status: Callable[[Any], Any], stranger: int, tls: bool
 ) -> None:
-    """A port that another program has taken is the usual reason for an engine that does not answer."""
+    """This is the usual reason why an engine does not answer."""
     options = {"port": stranger, "address": "0.0.0.0", "ssl_crt": "/etc/crt" if tls else None}
     found = status([{"websocket_api": options}])
     assert (found["listening"], found["engine"], found["tls"]) == (True, False, tls)
@@ -77,7 +86,7 @@ def test_another_program_on_the_port_is_not_taken_for_the_engine(
 
 
 def test_an_engine_under_another_name_is_found(status: Callable[[Any], Any]) -> None:
-    """Salt lets an engine be configured under any name, with `engine_module` saying what it is."""
+    """Salt allows any name for an engine; ``engine_module`` says which module it is."""
     assert status(["test", {"api": {"engine_module": "websocket_api", "port": 1}}])["port"] == 1
 
 
@@ -103,6 +112,61 @@ def test_the_command_line_shows_a_failure_as_plain_text(tmp_path: Path, function
 
 @pytest.mark.parametrize("engines", [None, [], ["test", {"logstash": {"port": 1}}]])
 def test_a_master_without_the_engine_is_an_error(status: Callable[[Any], Any], engines: Any) -> None:
-    """Without the engine in the master config there is nothing to look at."""
+    """The message says what is missing in the configuration."""
     with pytest.raises(Exception, match="has no engine websocket_api"):
         status(engines)
+
+
+@pytest.fixture(scope="module")
+def engine(run_engine: Callable[..., Engine]) -> Iterator[Engine]:
+    """A healthy engine: it is connected to a bus."""
+    engine = run_engine()
+    with contextlib.closing(Publisher(engine.sock_dir)) as bus:
+        bus.send(("first", {}))
+        yield engine
+
+
+def test_a_running_engine_is_found(runners: Callable[..., Any], engine: Engine) -> None:
+    """The status has its address, port and version, and says that it is this engine."""
+    runner = runners([{"websocket_api": {"port": engine.port}}], engines_dirs=[str(CHECKOUT / "_engines")])
+    assert runner["websocket_api.status"]() == {
+        "address": "127.0.0.1",
+        "port": engine.port,
+        "tls": False,
+        "listening": True,
+        "engine": True,
+        "error": None,
+        "version": (CHECKOUT / "schemas" / "VERSION").read_text().strip(),
+    }
+
+
+@pytest.fixture
+def password_file(tmp_path: Path) -> Path:
+    """A file with the right password."""
+    path = tmp_path / "password"
+    path.write_text(f"{SECRET}\n")
+    return path
+
+
+@pytest.fixture
+def serves(runners: Callable[[Any], Any], engine: Engine, password_file: Path) -> Callable[[], Any]:
+    """Run ``serves`` with a login."""
+    login = {"username": "demo", "password_file": str(password_file), "eauth": "sharedsecret", "seconds": 120}
+    return lambda: runners([])["websocket_api.serves"](f"http://127.0.0.1:{engine.port}/", **login)
+
+
+def test_an_engine_that_accepts_a_login_serves(serves: Callable[[], Any]) -> None:
+    """A rollout checks this of each master: its health, and a login with a password from a file."""
+    assert "is healthy and takes the login of demo" in serves()
+
+
+def test_a_refused_login_is_not_repeated(serves: Callable[[], Any], password_file: Path) -> None:
+    """A wrong or missing password ends the check at once: accounts are locked after several wrong ones."""
+    began = time.monotonic()
+    password_file.write_text("wrong")
+    with pytest.raises(Exception, match="does not serve: the login is refused: unauthenticated"):
+        serves()
+    password_file.unlink()
+    with pytest.raises(Exception, match="the password cannot be read"):
+        serves()
+    assert time.monotonic() - began < 90, "it used up the whole time"

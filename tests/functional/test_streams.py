@@ -1,4 +1,4 @@
-"""What odd events and odd clients do to streams: an engine that runs, on a bus that carries whatever is asked of it."""
+"""Streams with unusual events and clients: an engine in a process, on a bus that carries any bytes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class House:
         return tag
 
     def events_until_mark(self, client: Client, number: int, timeout: float = 20.0) -> list[dict[str, Any]]:
-        """Return all frames of a subscription up to one last event, which is left out."""
+        """Return all frames of a subscription before one last event."""
         mark = self.mark()
         return client.frames(until=lambda frame: frame.get("tag") == mark, subscription=number, timeout=timeout)[:-1]
 
@@ -81,7 +81,7 @@ def house(run_engine: RunEngine) -> Iterator[House]:
 
 @pytest.fixture
 def client(house: House) -> Iterator[Client]:
-    """A client who has logged in."""
+    """A client that has logged in."""
     with house.client() as client:
         yield client
 
@@ -99,7 +99,7 @@ def follow(client: Client, **fields: Any) -> int:
     return int(client.ask("subscribe", subscription="event", **fields)["subscription"])
 
 
-# Odd events
+# Unusual events
 
 TAGS = [
     "x",
@@ -135,7 +135,7 @@ TAGS = [
 
 @pytest.mark.parametrize("bundle", [False, True])
 def test_tags_of_any_shape_arrive(house: House, either: Client, bundle: bool) -> None:
-    """Whatever a tag looks like, also where Salt's own have more parts, its event comes, in its place."""
+    """Events with tags of any form arrive in order, also where Salt's own tags have more parts."""
     number = follow(either, tag="", bundle=bundle)
     house.bus.send(*[(tag, {"number": count}) for count, tag in enumerate(TAGS)])
     mark = house.mark()
@@ -157,7 +157,7 @@ def nested(depth: int, bottom: Any = "bottom") -> Any:
     return bottom
 
 
-# What is on the bus, and what a client reads.
+# The data on the bus, and what a client reads.
 VALUES: dict[str, tuple[Any, Any]] = {
     "text as bytes": (b"text", "text"),
     "other bytes": (b"\xff\x00", {"base64": "/wA="}),
@@ -180,7 +180,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 
 def test_values_of_any_kind_arrive(house: House, either: Client) -> None:
-    """Each event comes, also beside those that cannot be read as they are; in both formats they are the same."""
+    """Each event arrives, with the same value in both formats."""
     number = follow(either, tag="value/")
     house.bus.send(*[(f"value/{name}", {"value": value}) for name, (value, _) in VALUES.items()])
     house.bus.send(("value/end", {}))
@@ -197,7 +197,7 @@ def test_values_of_any_kind_arrive(house: House, either: Client) -> None:
 @pytest.mark.parametrize("depth", [300, 600, 1000])
 @pytest.mark.parametrize("bottom", ["bottom", "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----"])
 def test_deep_nesting_costs_only_the_deep_part(house: House, either: Client, depth: int, bottom: str) -> None:
-    """An event of very many levels comes, cut; what stands beside is whole, and no secret is shown by depth."""
+    """A deep event arrives cut; the rest of it is whole, and depth shows no secret."""
     number = follow(either, tag="deep")
     house.bus.send(("deep", {"deep": nested(depth, bottom), "beside": bottom[:6]}), ("deep/end", {}))
     frames = either.frames(until=lambda frame: frame.get("tag") == "deep/end", subscription=number)
@@ -224,8 +224,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_event_costs_only_itself(house: House, client: Client, data: bytes) -> None:
-    """Data that is cut off, no object, or deeper than Salt itself can read is passed over; what follows comes."""
+def test_bytes_that_are_not_an_event_are_skipped(house: House, client: Client, data: bytes) -> None:
+    """Truncated data, data that is not an object or is too deep for Salt is skipped; the next event arrives."""
     number = follow(client, tag="")
     house.bus.send(("broken", data), ("whole", {}))
     assert [frame["tag"] for frame in house.events_until_mark(client, number)] == ["whole"]
@@ -234,8 +234,8 @@ def test_what_is_no_event_costs_only_itself(house: House, client: Client, data: 
 # Positions
 
 
-def test_since_of_another_epoch_is_told(house: House, client: Client) -> None:
-    """The reply says that nothing was recovered, a gap says why, and the stream goes on from now."""
+def test_since_of_another_epoch_gets_a_gap(house: House, client: Client) -> None:
+    """The reply says that nothing was recovered, a gap says why, and the stream continues from now."""
     result = client.ask("subscribe", subscription="event", tag="", since={"epoch": "f" * 16, "seq": 3})
     assert result["recovered"] is False
     frames = client.frames(until=lambda frame: frame["type"] == "gap", subscription=result["subscription"])
@@ -243,8 +243,8 @@ def test_since_of_another_epoch_is_told(house: House, client: Client) -> None:
     assert house.events_until_mark(client, result["subscription"]) == []
 
 
-def test_since_of_the_future_is_told(house: House, client: Client) -> None:
-    """A number that this run has not come to yet is of another run, whatever its epoch says."""
+def test_since_of_the_future_gets_a_gap(house: House, client: Client) -> None:
+    """A number that this run has not reached is from another run, whatever its epoch says."""
     now = client.ask("subscribe", subscription="event", tag="")
     since = {"epoch": now["epoch"], "seq": now["seq"] + 1_000_000}
     result = client.ask("subscribe", subscription="event", tag="", since=since)
@@ -255,8 +255,8 @@ def test_since_of_the_future_is_told(house: House, client: Client) -> None:
 
 
 @pytest.mark.parametrize("seq", [-1, 2**53, 1.5, "1", None, True])
-def test_since_that_is_no_position_is_a_bad_message(client: Client, seq: Any) -> None:
-    """Negative, too large for JSON's numbers, or no number."""
+def test_since_that_is_not_a_position_is_a_bad_message(client: Client, seq: Any) -> None:
+    """It is negative, too large for JSON, or not a number."""
     epoch = client.ask("ping")["epoch"]
     with pytest.raises(Refused) as refused:
         client.ask("subscribe", subscription="event", tag="", since={"epoch": epoch, "seq": seq})
@@ -265,7 +265,7 @@ def test_since_that_is_no_position_is_a_bad_message(client: Client, seq: Any) ->
 
 
 def test_the_subscription_over_the_limit_is_refused_by_name(house: House, client: Client) -> None:
-    """128 work, the next one is told which limit it met, and one that ends makes room."""
+    """128 work, the error of the next one names the limit, and one that ends makes room."""
     for _ in range(SUBSCRIPTIONS - 1):
         follow(client, tag="none")
     last = follow(client, tag="mark/")
@@ -278,11 +278,11 @@ def test_the_subscription_over_the_limit_is_refused_by_name(house: House, client
     follow(client, tag="none")
 
 
-# Odd clients
+# Unusual clients
 
 
 def flood(house: House, client: Client, look: Callable[[], None] = lambda: None) -> None:
-    """Send numbered events that fill the outbox of who does not read; this client does, and gets all in order."""
+    """Send numbered events that fill the outbox of a client that does not read; this client gets all in order."""
     for first in range(0, FLOOD, PORTION):
         part = range(first, first + PORTION)
         house.bus.send(*[(f"flood/{number}", {"number": number, "fill": "f" * 10_000}) for number in part])
@@ -292,19 +292,19 @@ def flood(house: House, client: Client, look: Callable[[], None] = lambda: None)
 
 
 def numbers(frames: list[dict[str, Any]]) -> list[int]:
-    """Return which events of the flood came."""
+    """Return the numbers of the events that arrived."""
     return [frame["data"]["number"] for frame in frames if frame["type"] == "event"]
 
 
 def lazy(house: House) -> Client:
-    """Connect so that little fits between the engine and a client who does not read."""
+    """Connect with small buffers between the engine and a client that does not read."""
     client = Client(house.engine.url, receive_buffer=4096)
     client.login("demo")
     return client
 
 
-def test_who_never_reads_is_closed_and_costs_the_others_nothing(house: House, client: Client) -> None:
-    """What waits for it stays within the bound; over it 4410; the others get all, in order, and it can resume."""
+def test_a_client_that_never_reads_is_closed_and_delays_no_other(house: House, client: Client) -> None:
+    """Its outbox is bounded; over the limit it is closed with 4410 and can resume. The others get all, in order."""
     follow(client, tag="flood/")
     before = house.metric(FELL_BEHIND)
     with contextlib.closing(lazy(house)) as slow:
@@ -315,7 +315,7 @@ def test_who_never_reads_is_closed_and_costs_the_others_nothing(house: House, cl
 
         def look() -> None:
             waiting.append(house.metric("outbox_bytes"))
-            # At once: of who does not read for five seconds after the close Tornado drops the last word too.
+            # Without a delay: Tornado drops the close frame if the client does not read for five seconds.
             if not codes and house.metric(FELL_BEHIND) > before:
                 with pytest.raises(Closed) as closed:
                     slow.frames(until=got.append, subscription=position["subscription"])
@@ -336,8 +336,8 @@ def test_who_never_reads_is_closed_and_costs_the_others_nothing(house: House, cl
         assert numbers(got) + numbers(rest) == list(range(FLOOD))
 
 
-def test_who_would_rather_lose_events_is_told_how_many(house: House, client: Client) -> None:
-    """What came and what the gaps count is all there was, in order; the others got everything meanwhile."""
+def test_a_client_that_prefers_losses_gets_gaps_with_their_number(house: House, client: Client) -> None:
+    """The events and the gaps add up to all events, in order; the others got everything meanwhile."""
     follow(client, tag="flood/")
     with contextlib.closing(lazy(house)) as slow:
         number = follow(slow, tag="flood/", overflow="drop")
@@ -361,7 +361,7 @@ def test_who_would_rather_lose_events_is_told_how_many(house: House, client: Cli
 
 
 def test_a_client_that_sends_a_byte_now_and_then_delays_nobody(house: House, client: Client) -> None:
-    """A message that comes byte by byte is answered when it is whole, and everybody else at once."""
+    """A message sent byte by byte is answered when it is complete, and other clients at once."""
     with house.client() as slow:
         frame = _masked(b'{"type": "ping", "id": "slow"}')
         for count in range(len(frame)):
@@ -380,8 +380,8 @@ def _masked(payload: bytes) -> bytes:
     return bytes([0x81, 0x80 | len(payload)]) + b"\0\0\0\0" + payload
 
 
-def test_who_hangs_up_in_the_middle_of_a_frame_leaves_nothing_behind(house: House, client: Client) -> None:
-    """Its connection and subscriptions are gone, and the others' streams go on."""
+def test_a_client_that_closes_in_the_middle_of_a_frame_leaves_nothing_behind(house: House, client: Client) -> None:
+    """Its connection and subscriptions end, and the streams of others continue."""
     number = follow(client, tag="")
     connections, subscriptions = house.metric("connections"), house.metric("subscriptions")
     for cut in (1, 2, 5, 12):
@@ -395,8 +395,8 @@ def test_who_hangs_up_in_the_middle_of_a_frame_leaves_nothing_behind(house: Hous
 
 
 @pytest.mark.slow
-def test_a_thousand_clients_that_come_back_at_once_all_get_their_stream(house: House) -> None:
-    """As after a restart: each resumes from where it was and gets what it missed, then what is new."""
+def test_a_thousand_clients_that_reconnect_at_once_all_resume(house: House) -> None:
+    """This happens after a restart: each gets the events that it missed, then new ones."""
     with house.client() as client:
         token = client.login("demo")["token"]
         since = client.ask("subscribe", subscription="event", tag="back/")
@@ -415,7 +415,7 @@ def test_a_thousand_clients_that_come_back_at_once_all_get_their_stream(house: H
         ) as connection:
 
             async def tag() -> str | None:
-                # A bookmark comes by the engine's clock, wherever the stream then is.
+                # The engine sends bookmarks by its clock, at any place in the stream.
                 while (message := json.loads(await connection.recv()))["type"] == "bookmark":
                     pass
                 return message.get("tag")
@@ -446,8 +446,8 @@ def test_a_thousand_clients_that_come_back_at_once_all_get_their_stream(house: H
     assert got == [[None, "back/0", "back/1", "back/2", "back/new"]] * AT_ONCE
 
 
-def come_natively(house: House, number: int, token: str) -> Callable[[], None]:
-    """Log in by a message, follow two kinds of things, and fail once."""
+def connect_natively(house: House, number: int, token: str) -> Callable[[], None]:
+    """Log in by a message, subscribe twice, and fail once."""
     client = house.client()
     follow(client, tag=f"own/{number}")
     client.ask("subscribe", subscription="minions")
@@ -456,8 +456,8 @@ def come_natively(house: House, number: int, token: str) -> Callable[[], None]:
     return client.close if number % 2 else client.ws.sock.close
 
 
-def come_to_be_closed(house: House, number: int, token: str) -> Callable[[], None]:
-    """Send what no server takes."""
+def connect_and_break_the_protocol(house: House, number: int, token: str) -> Callable[[], None]:
+    """Send a frame that no server accepts."""
     client = house.client()
     follow(client, tag=f"own/{number}")
 
@@ -469,8 +469,8 @@ def come_to_be_closed(house: House, number: int, token: str) -> Callable[[], Non
     return leave
 
 
-def come_and_leave_something_unread(house: House, number: int, token: str) -> Callable[[], None]:
-    """The system tells the engine by a reset."""
+def connect_and_leave_data_unread(house: House, number: int, token: str) -> Callable[[], None]:
+    """The kernel then resets the connection."""
     client = house.client()
     follow(client, tag=f"own/{number}")
 
@@ -482,14 +482,14 @@ def come_and_leave_something_unread(house: House, number: int, token: str) -> Ca
     return leave
 
 
-def come_for_all_events(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_to_all_events(house: House, number: int, token: str) -> Callable[[], None]:
     """Listen as saltnado's clients do."""
     client = house.engine.client(path=f"all_events/{token}")
     client.ws.send("websocket client ready")
     return client.close if number % 2 else client.ws.sock.close
 
 
-def come_for_a_rebar(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_as_digital_rebar(house: House, number: int, token: str) -> Callable[[], None]:
     """Register as Digital Rebar's clients do."""
     client = house.engine.client(path=f"api/v3/ws?token={token}")
     client.ws.send("register jobs.*.*")
@@ -497,7 +497,7 @@ def come_for_a_rebar(house: House, number: int, token: str) -> Callable[[], None
     return client.close if number % 2 else client.ws.sock.close
 
 
-def come_for_server_sent_events(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_to_server_sent_events(house: House, number: int, token: str) -> Callable[[], None]:
     """Listen as a browser's EventSource does."""
     connection = socket.create_connection(("127.0.0.1", house.engine.port), timeout=10)
     connection.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {token}\r\n\r\n".encode())
@@ -508,18 +508,18 @@ def come_for_server_sent_events(house: House, number: int, token: str) -> Callab
 @pytest.mark.parametrize(
     "come",
     [
-        come_natively,
-        come_to_be_closed,
-        come_and_leave_something_unread,
-        come_for_all_events,
-        come_for_a_rebar,
-        come_for_server_sent_events,
+        connect_natively,
+        connect_and_break_the_protocol,
+        connect_and_leave_data_unread,
+        connect_to_all_events,
+        connect_as_digital_rebar,
+        connect_to_server_sent_events,
     ],
 )
-def test_who_has_gone_is_freed_without_the_collector(
+def test_closed_connections_are_freed_without_the_collector(
     house: House, come: Callable[[House, int, str], Callable[[], None]]
 ) -> None:
-    """Connections that close, politely or not, leave no cycles: a search for those holds everybody up."""
+    """Closed connections leave no reference cycles: searching for them would stop all clients."""
     token = house.engine.token()
     come(house, 1, token)()
 
@@ -531,5 +531,5 @@ def test_who_has_gone_is_freed_without_the_collector(
         wait_until(lambda: house.metric("connections") == connections, "the end of the connections", timeout=10)
         return house.engine.garbage()
 
-    # A thread that asks Salt for the first time loads its modules, which leaves some cycles of their own: once.
+    # The first question to Salt in a thread loads modules, which leaves some cycles of its own.
     assert any(left_behind() < GONE for _ in range(5))

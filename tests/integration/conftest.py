@@ -1,4 +1,4 @@
-"""A real master with the engine from this checkout, and two real minions, once for the whole run.
+"""A real master with the engine from this checkout and two real minions, once for each worker.
 
 The daemons are pytest-salt-factories'. They run as the user who runs the tests, on free ports of 127.0.0.1, under a
 folder with a short name: unix socket paths have a length limit that pytest's own temporary folders come near.
@@ -33,7 +33,7 @@ USERS: dict[str, list[Any]] = {
     "nobody": [],
 }
 
-# One user for each way to be let see something (test_visibility_table.py). All of them may see how a table ends.
+# One user for each kind of permission (test_visibility_table.py). All of them may see the end of a table.
 TABLE_USERS: dict[str, list[Any]] = {
     name: [*perms, {"@events": ["tag:end/*"]}]
     for name, perms in {
@@ -61,13 +61,13 @@ TABLE_USERS: dict[str, list[Any]] = {
     }.items()
 }
 
-# Seconds until a daemon must be up; a master alone needs about ten on two busy cores.
+# Seconds until a daemon must run; a master needs about ten on two busy cores.
 START_TIMEOUT = 120
 
 
 @pytest.fixture(scope="session")
 def salt_root() -> Iterator[Path]:
-    """A folder with a short path for everything that Salt writes, removed at the end."""
+    """A folder with a short path for all files of Salt, removed at the end."""
     root = Path(tempfile.mkdtemp(prefix="wsi-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))
     yield root
     shutil.rmtree(root, ignore_errors=True)
@@ -81,7 +81,7 @@ def salt_factories_config(salt_root: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def file_root(salt_root: Path) -> Path:
-    """A file server root that shows what a gitfs remote of this project would.
+    """A file server root with what a gitfs remote of this project would serve.
 
     The checkout itself is no good as a root: the file server walks it whole, with every virtual environment in it.
     """
@@ -94,7 +94,7 @@ def file_root(salt_root: Path) -> Path:
 
 
 def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str, Any]:
-    """Return a master's options, all but the way in which it finds the engine."""
+    """Return a master's options, except those by which it finds the engine."""
     return {
         "open_mode": True,
         "log_level_logfile": "info",
@@ -144,7 +144,7 @@ def salt_minions(salt_master: Any) -> Iterator[list[Any]]:
 
 @pytest.fixture(scope="session")
 def engine_url(salt_minions: list[Any], engine_port: int) -> str:
-    """The address of the engine, which listens, on a master whose two minions are there."""
+    """The address of the listening engine, on a master with two connected minions."""
     wait_until(lambda: is_open(engine_port), "the engine listening")
     return f"ws://127.0.0.1:{engine_port}/"
 
@@ -168,13 +168,13 @@ def connect(engine_url: str) -> Iterator[Callable[..., Client]]:
 
 @pytest.fixture
 def demo(connect: Callable[..., Client]) -> Client:
-    """A client of the user who may do everything."""
+    """A client of the user with all permissions."""
     return connect("demo")
 
 
 @pytest.fixture
 def away(salt_master: Any, demo: Client) -> Iterator[str]:
-    """The id of a minion that is accepted, and down; whoever has seen it is told when it is gone."""
+    """The id of a minion that is accepted but down; its key is deleted after the test."""
     keys = Path(salt_master.config["pki_dir"]) / "minions"
     shutil.copy(keys / "minion-1", keys / "away")
     yield "away"
@@ -183,7 +183,7 @@ def away(salt_master: Any, demo: Client) -> Iterator[str]:
 
 @pytest.fixture
 def bus(salt_master: Any) -> Iterator[Any]:
-    """The master's own event bus, for what must hold without the engine."""
+    """The master's own event bus, for tests without the engine."""
     import salt.utils.event
 
     opts = dict(salt_master.config)

@@ -1,4 +1,4 @@
-"""The master's event bus fails, or nobody listens to it for a while: nothing is lost without a word.
+"""The master's event bus fails, or the engine is frozen: no event is lost without a gap.
 
 These tests harm their master, so they do not use the shared one.
 """
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines, pytest.mark.timeout(300)]
 
-# Salt 3008 does not start its event publisher again; 3007 does, after three to five seconds.
+# Salt 3008 does not restart its event publisher; 3007 does, after three to five seconds.
 COMES_BACK = salt.version.__saltstack_version__.major < 3008
 
 SAID_SECONDS = 2.0  # from the loss of the bus to the line at CRITICAL
@@ -55,7 +55,7 @@ def run(client: Client) -> str:
 
 
 def until_it_runs(client: Client, timeout: float) -> None:
-    """Run a job, as soon as that works."""
+    """Run a job as soon as that works."""
 
     def runs() -> bool:
         with contextlib.suppress(Refused, AssertionError):
@@ -67,7 +67,7 @@ def until_it_runs(client: Client, timeout: float) -> None:
 
 @contextlib.contextmanager
 def firing(stage: Stage) -> Iterator[Callable[..., None]]:
-    """Fire numbered events as fast as the publisher takes them; those of one connection keep their order."""
+    """Fire numbered events as fast as the publisher accepts them; one connection keeps their order."""
     with socket.socket(socket.AF_UNIX) as pull:
         pull.connect(os.path.join(stage.master.config["sock_dir"], "master_event_pull.ipc"))
 
@@ -79,10 +79,10 @@ def firing(stage: Stage) -> Iterator[Callable[..., None]]:
         yield fire
 
 
-def test_events_while_the_engine_stands_still_come_or_are_told_as_a_gap(stage: Stage) -> None:
-    """Once it runs again the stream goes on in order; what the publisher did not keep is told in its place."""
+def test_events_while_the_engine_is_frozen_arrive_or_become_a_gap(stage: Stage) -> None:
+    """Afterwards the stream continues in order; events that the publisher dropped are a gap in their place."""
     for many in (MANY, 4 * MANY):
-        came, gaps = _events_while_the_engine_stands_still(stage, many)
+        came, gaps = _events_while_the_engine_is_frozen(stage, many)
         missing = {place for place, one in enumerate(came) if one != (came[place - 1] + 1 if place else 0)}
         print(f"of {many} events came {len(came)}; gaps after {gaps}, missing before {missing}")
         assert came == sorted(set(came))
@@ -92,8 +92,8 @@ def test_events_while_the_engine_stands_still_come_or_are_told_as_a_gap(stage: S
     raise AssertionError("the publisher kept everything: this test shows nothing")
 
 
-def _events_while_the_engine_stands_still(stage: Stage, many: int) -> tuple[list[int], set[int]]:
-    """Return the numbers of the events that came to a client, and after how many of them a gap was told."""
+def _events_while_the_engine_is_frozen(stage: Stage, many: int) -> tuple[list[int], set[int]]:
+    """Return the numbers of the events that a client got, and after how many of them it got a gap."""
     came: list[int] = []
     gaps: set[int] = set()
 
@@ -121,13 +121,13 @@ def _events_while_the_engine_stands_still(stage: Stage, many: int) -> tuple[list
                 break
         else:
             raise AssertionError(f"the stream does not go on after {came[-1:]}")
-        # The publisher may still have to write all that to others who listen; a return then comes after it.
+        # The publisher may still write all these to other listeners before a return.
         until_it_runs(client, 60)
     return came, gaps
 
 
 def test_after_a_crash_of_the_engine_a_position_is_of_another_epoch(stage: Stage) -> None:
-    """Who resumes is told that what happened meanwhile cannot be had, and follows from now on."""
+    """A client that resumes gets a gap and follows from now on."""
     with stage.client() as client:
         position = client.ask("subscribe", subscription="event", tag="")
         stage.engine.kill()
@@ -149,9 +149,9 @@ def test_after_a_crash_of_the_engine_a_position_is_of_another_epoch(stage: Stage
         assert refused.value.code == "gap"
 
 
-def test_a_lost_event_publisher_is_told_everywhere_and_overcome(stage: Stage) -> None:
-    """Streams and pictures get a gap. Where Salt brings it back all goes on; else operators and clients are told
-    until the master is started again, and then all works without a hand."""
+def test_a_lost_event_publisher_is_reported_and_survived(stage: Stage) -> None:
+    """Streams and snapshots get a gap. If Salt restarts it, all continues; else health, log and clients report it
+    until the master is restarted, and then all works again."""
     if not healthy(stage):  # a try that failed has left it without its publisher
         restart(stage)
     with stage.client() as client:
@@ -191,14 +191,14 @@ def test_a_lost_event_publisher_is_told_everywhere_and_overcome(stage: Stage) ->
 
 
 def healthy(stage: Stage) -> bool:
-    """Return whether the engine is there and says that it has the bus."""
+    """Return whether the engine listens and is connected to the bus."""
     with contextlib.suppress(OSError):
         return stage.health == 200
     return False
 
 
 def restart(stage: Stage) -> None:
-    """Stop the master, start it again, and wait until all works."""
+    """Restart the master and wait until everything works."""
     with stage.master.stopped():
         pass
     stage.comes_back(BACK_SECONDS)
@@ -208,7 +208,7 @@ def restart(stage: Stage) -> None:
 
 
 def seconds_between(log: str, first: str, then: str) -> float:
-    """Return how long after the last line that says the one the first line behind it says the other."""
+    """Return the seconds between the last line with ``first`` and the next line with ``then``."""
     lines = log.splitlines()
     start = max(number for number, line in enumerate(lines) if first in line)
     end = next(line for line in lines[start:] if then in line)
@@ -218,14 +218,14 @@ def seconds_between(log: str, first: str, then: str) -> float:
 
 
 def goes_on(stage: Stage, client: Client, number: int) -> None:
-    """Fail unless a stream brings what is fired now."""
+    """Fail unless a stream delivers an event that is fired now."""
     with firing(stage) as fire:
         fire("goes/on")
     client.frames(until=lambda frame: frame.get("tag") == "goes/on", subscription=number)
 
 
 def refused_as_unavailable(client: Client) -> None:
-    """Fail unless commands get an error that says that they may be tried again."""
+    """Fail unless commands get a retryable error."""
     for operation, fields in {
         "cmd": {"fun": "test.ping", "tgt": MINION},
         "runner": {"fun": "test.arg"},

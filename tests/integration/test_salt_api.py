@@ -29,13 +29,13 @@ JSON = "application/json"
 
 @pytest.fixture(scope="module")
 def stranger(engine_url: str, engine_port: int) -> Web:
-    """Somebody without a token."""
+    """A client without a token."""
     return Web(engine_port)
 
 
 @pytest.fixture(scope="module")
 def demo(stranger: Web) -> Web:
-    """The user who may do everything."""
+    """The user with all permissions."""
     return stranger.login("demo")
 
 
@@ -49,7 +49,7 @@ def viewer(stranger: Web) -> Web:
 
 
 def test_a_login_gives_one_token_in_three_places(stranger: Web) -> None:
-    """Header, cookie and body hold the same; scripts cannot read the cookie, and no other site can send it."""
+    """Header, cookie and body have the same one; scripts cannot read the cookie, and no other site can send it."""
     answer = stranger.form("/login", CREDENTIALS)
     assert answer.status == 200
     told = answer.returned
@@ -64,14 +64,14 @@ def test_a_login_gives_one_token_in_three_places(stranger: Web) -> None:
 
 
 @pytest.mark.parametrize("kind", [JSON, "text/plain;charset=UTF-8", "application/x-yaml"])
-def test_a_login_may_be_of_any_type_and_stand_in_a_list(stranger: Web, kind: str) -> None:
+def test_a_login_may_have_any_type_and_be_in_a_list(stranger: Web, kind: str) -> None:
     """SaltGUI sends JSON as plain text; JSON is YAML too."""
     for value in (CREDENTIALS, [CREDENTIALS]):
         assert stranger.request("POST", "/login", json.dumps(value), Content_Type=kind).status == 200
 
 
-def test_without_a_backend_the_engines_default_counts(stranger: Web) -> None:
-    """As for the native door."""
+def test_without_a_backend_the_engines_default_is_used(stranger: Web) -> None:
+    """The native protocol does the same."""
     assert stranger.form("/login", {"username": "demo", "password": "demo"}).returned["eauth"] == "sharedsecret"
 
 
@@ -89,23 +89,23 @@ def test_without_a_backend_the_engines_default_counts(stranger: Web) -> None:
         ({**CREDENTIALS, "username": ["demo"]}, 400),
     ],
 )
-def test_a_login_that_fails_says_how(stranger: Web, fields: Any, status: int) -> None:
-    """And sets no cookie."""
+def test_a_failed_login_has_its_status(stranger: Web, fields: Any, status: int) -> None:
+    """It sets no cookie."""
     answer = stranger.post("/login", fields)
     assert answer.status == status, answer.body
     assert "Set-Cookie" not in answer.headers
     assert b"Traceback" not in answer.body
 
 
-def test_who_comes_to_log_in_by_get_is_asked_to(stranger: Web) -> None:
-    """As rest_cherrypy does."""
+def test_a_get_of_the_login_asks_for_a_login(stranger: Web) -> None:
+    """rest_cherrypy does the same."""
     answer = stranger.get("/login")
     assert (answer.status, answer.headers["WWW-Authenticate"]) == (200, "Session")
     assert answer.value == {"status": None, "return": "Please log in"}
 
 
 def test_a_logout_revokes_the_token_in_salt_and_clears_the_cookie(stranger: Web) -> None:
-    """Nobody can use it any more, by any door."""
+    """No protocol accepts it any more."""
     user = stranger.login("demo")
     answer = user.post("/logout")
     assert answer.value == {"return": "Your token has been cleared"}
@@ -116,7 +116,7 @@ def test_a_logout_revokes_the_token_in_salt_and_clears_the_cookie(stranger: Web)
 
 
 def test_a_token_serves_lows_without_a_session(stranger: Web) -> None:
-    """A bare list; what it gives is good for /run."""
+    """The answer is a list; its tokens work for /run."""
     answer = stranger.form("/token", VIEWER)
     (token,) = answer.value
     assert set(token) == {"start", "token", "expire", "name", "eauth"}
@@ -126,33 +126,33 @@ def test_a_token_serves_lows_without_a_session(stranger: Web) -> None:
     assert stranger.form("/token", {"username": "x"}).status == 400
 
 
-# Who asks
+# Tokens
 
 
 @pytest.mark.parametrize("path", ["/minions", "/minions/minion-1", "/jobs", "/jobs/1", "/keys", "/keys/x", "/stats"])
-def test_nothing_is_told_without_a_token(stranger: Web, path: str) -> None:
-    """401, before anything else is looked at."""
+def test_nothing_is_answered_without_a_token(stranger: Web, path: str) -> None:
+    """The status is 401, whatever else is wrong."""
     answer = stranger.get(path)
     assert answer.status == 401, answer.body
     assert answer.value["error"] == "unauthenticated"
 
 
 @pytest.mark.parametrize("token", ["x", "f" * 64, "../../etc/passwd"])
-def test_a_wrong_token_is_as_good_as_none(stranger: Web, token: str) -> None:
-    """Whatever its form; what looks like a path is never looked up."""
+def test_a_wrong_token_is_treated_as_none(stranger: Web, token: str) -> None:
+    """Its form does not matter; one that looks like a path is never looked up."""
     answer = stranger.get("/minions", X_Auth_Token=token)
     assert answer.status == 401, answer.body
     assert answer.value["error"] == "unauthenticated"
 
 
-def test_a_browser_without_a_token_is_led_to_the_login(stranger: Web) -> None:
-    """Programs get 401."""
+def test_a_browser_without_a_token_is_redirected_to_the_login(stranger: Web) -> None:
+    """Other clients get 401."""
     answer = stranger.get("/minions", Accept="text/html,application/xhtml+xml")
     assert (answer.status, answer.headers["Location"]) == (302, "/login")
 
 
-def test_a_token_may_come_in_any_header_and_the_cookie_is_the_last(stranger: Web, demo: Web) -> None:
-    """An empty header counts as none."""
+def test_a_token_is_read_from_headers_first_and_then_the_cookie(stranger: Web, demo: Web) -> None:
+    """An empty header counts as missing."""
     token, wrong = demo.token or "", "f" * 64
     assert stranger.get("/stats", X_Auth_Token=token).status == 200
     assert stranger.get("/stats", Authorization=f"Bearer {token}").status == 200
@@ -176,7 +176,7 @@ def test_a_token_may_come_in_any_header_and_the_cookie_is_the_last(stranger: Web
 def test_with_the_cookie_only_our_own_pages_change_anything(
     stranger: Web, demo: Web, headers: dict[str, str], status: int
 ) -> None:
-    """A browser sends the cookie for any page; only Origin or Referer tell which."""
+    """A browser sends the cookie for any page; only Origin and Referer name the page."""
     headers = {name: value.format(port=stranger.port) for name, value in headers.items()}
     low = {"client": "local", "tgt": "*", "fun": "test.ping"}
     answer = stranger.post("/", low, Cookie=f"session_id={demo.token}", **headers)
@@ -186,8 +186,8 @@ def test_with_the_cookie_only_our_own_pages_change_anything(
 # Lowstate
 
 
-def test_every_client_answers_in_its_order(demo: Web) -> None:
-    """A list of lows, each with its own shape."""
+def test_lows_are_answered_in_their_order(demo: Web) -> None:
+    """A list of lows has a list of answers, each in the form of its client."""
     lows = [
         {"client": "local", "tgt": "*", "fun": "test.ping"},
         {"client": "local", "tgt": "minion-1", "fun": "test.arg", "arg": ["a", "b=2"], "kwarg": {"c": [3]}},
@@ -222,15 +222,15 @@ def test_every_client_answers_in_its_order(demo: Web) -> None:
     assert sorted(answers[12:], key=str) == [{"minion-1": True}, {"minion-2": True}]
 
 
-def test_a_function_that_fails_is_told_as_its_minion_told_it(demo: Web) -> None:
-    """With a retcode, where the whole is asked for."""
+def test_a_failed_function_is_reported_as_its_minion_returned_it(demo: Web) -> None:
+    """It has a retcode if the full return is requested."""
     answer = demo.low(client="local", tgt="minion-1", fun="test.no_such_function", full_return=True)
     assert answer["minion-1"]["retcode"] != 0
     assert "not available" in answer["minion-1"]["ret"]
 
 
-def test_one_bad_low_among_several_stops_no_other(demo: Web, viewer: Web) -> None:
-    """It is told in its place."""
+def test_a_bad_low_among_several_stops_no_other(demo: Web, viewer: Web) -> None:
+    """Its error is in its place of the list."""
     good = {"client": "local", "tgt": "*", "fun": "test.ping"}
     bad = [{"client": "ssh", "fun": "x"}, {"client": "local", "tgt": "*", "fun": "test.ping", "user": "root"}, "x"]
     answers = demo.post("/", [good, *bad, good]).value["return"]
@@ -247,7 +247,7 @@ def test_one_bad_low_among_several_stops_no_other(demo: Web, viewer: Web) -> Non
 
 
 def test_a_user_runs_what_salt_permits_and_nothing_else(viewer: Web) -> None:
-    """The master decides, by the token."""
+    """The master decides by the token."""
     assert viewer.low(client="local", tgt="*", fun="test.ping") == BOTH
     for low in (
         {"client": "local", "tgt": "*", "fun": "cmd.run", "arg": ["id"]},
@@ -261,8 +261,8 @@ def test_a_user_runs_what_salt_permits_and_nothing_else(viewer: Web) -> None:
     assert viewer.get("/keys").value["error"] == "forbidden"
 
 
-def test_forms_and_yaml_say_the_same_as_json(demo: Web) -> None:
-    """Arguments of a form are read as YAML, repeated ones are a list."""
+def test_forms_and_yaml_mean_the_same_as_json(demo: Web) -> None:
+    """Arguments of a form are parsed as YAML, repeated ones are a list."""
     fields = {"client": "local", "tgt": "minion-1", "fun": "test.arg", "arg": ["1", "[a, b]", "c=d"], "kwarg": "{e: 5}"}
     by_form = demo.form("/", fields).returned["minion-1"]
     assert by_form["args"] == [1, ["a", "b"]]
@@ -279,8 +279,8 @@ def passed(answer: Any) -> tuple[list[Any], dict[str, Any]]:
     return answer["args"], {name: value for name, value in answer["kwargs"].items() if not name.startswith("__")}
 
 
-def test_arguments_of_a_form_are_read_as_by_salt(demo: Web) -> None:
-    """A comment is text, a leading zero says nothing, and an object stands in braces."""
+def test_arguments_of_a_form_are_parsed_as_by_salt(demo: Web) -> None:
+    """A comment is text, a leading zero has no meaning, and an object is in braces."""
     texts = [
         "echo 'issue #12 done'",
         "echo key: v",
@@ -299,7 +299,7 @@ def test_arguments_of_a_form_are_read_as_by_salt(demo: Web) -> None:
     assert demo.form("/", {**form, "kwarg": "a: 1"}).status == 400
 
 
-def test_arguments_of_a_runner_are_read_as_by_salts_client(demo: Web, viewer: Web) -> None:
+def test_arguments_of_a_runner_are_parsed_as_by_salts_client(demo: Web, viewer: Web) -> None:
     """Strings are YAML or `name=value`, and objects with Salt's mark are keyword arguments."""
     arg = ["1", 'pillar={"target": "x"}', {"__kwarg__": True, "b": "c=d"}, {"__kwarg__": 1, "e": 1}]
     low = {"client": "runner", "fun": "test.arg", "arg": arg, "f": "2"}
@@ -310,7 +310,7 @@ def test_arguments_of_a_runner_are_read_as_by_salts_client(demo: Web, viewer: We
     assert viewer.post("/", {"client": "runner", "fun": "no.such", "arg": ["a=1"]}).status == 401
 
 
-def test_a_wheel_leaves_out_a_match_that_it_does_not_take(demo: Web) -> None:
+def test_a_match_that_a_wheel_does_not_accept_is_left_out(demo: Web) -> None:
     """SaltGUI sends it with every wheel."""
     listed = demo.low(client="wheel", fun="key.list_all", match="*")["data"]
     assert (listed["success"], listed["return"]["minions"]) == (True, ["minion-1", "minion-2"])
@@ -332,7 +332,7 @@ def test_a_wheel_leaves_out_a_match_that_it_does_not_take(demo: Web) -> None:
 def test_a_target_means_one_thing_to_every_client(
     demo: Web, engine_url: str, tgt: Any, tgt_type: str, meant: list[str]
 ) -> None:
-    """What `match` promises is what runs, whoever runs it, on both protocols."""
+    """A command runs on the minions that ``match`` returns, on both protocols."""
     low = {"tgt": tgt, "tgt_type": tgt_type, "fun": "test.ping"}
     pings = dict.fromkeys(meant, True)
     assert demo.low(client="local", **low) == pings
@@ -354,22 +354,22 @@ def test_a_target_means_one_thing_to_every_client(
 
 
 @pytest.mark.parametrize("client", ["local", "local_async", "local_subset", "local_batch"])
-def test_a_list_of_another_kind_runs_on_nobody(demo: Web, client: str) -> None:
-    """The client said what it meant, and it means nothing."""
+def test_a_list_of_another_target_type_runs_nowhere(demo: Web, client: str) -> None:
+    """Its target type matches no minion."""
     low = {"client": client, "tgt": ["minion-1", "minion-2"], "tgt_type": "grain", "fun": "test.ping"}
     assert demo.post("/", low).value["error"] == "bad_message"
     assert demo.post("/minions", {**low, "client": "local_async"}).status == 400
 
 
-def test_a_rolling_restart_stops_where_one_fails(demo: Web) -> None:
-    """`failhard` of a batch: the minion that failed is told, and no further one is sent anything."""
+def test_a_rolling_restart_stops_at_the_first_failure(demo: Web) -> None:
+    """With ``failhard`` the failed minion is reported, and the function is sent to no other."""
     low = {"client": "local_batch", "tgt": "*", "batch": 1, "fun": "test.retcode", "arg": [3]}
     assert len(demo.post("/", low).value["return"]) == 2
     assert len(demo.post("/", {**low, "failhard": True}).value["return"]) == 1
 
 
 def test_a_runner_is_waited_for_as_salt_waits(demo: Web) -> None:
-    """Nothing is for ever, and less than nothing is not at all."""
+    """A timeout of zero waits without limit, a negative one does not wait."""
     low = {"client": "runner", "fun": "test.sleep", "s_time": 2}
     assert demo.low(**low, timeout=0) is True
     assert demo.low(**low, timeout=1e7) is True
@@ -380,7 +380,7 @@ def test_a_runner_is_waited_for_as_salt_waits(demo: Web) -> None:
 def test_credentials_in_each_low_need_no_session_and_leave_no_token(
     stranger: Web, salt_master: Any, engine_port: int
 ) -> None:
-    """Each low runs for whom it names; the tokens that this took are gone afterwards."""
+    """Each low runs as its own user; the tokens made for this are revoked afterwards."""
     ping = {"client": "local", "tgt": "*", "fun": "test.ping"}
     tokens = Path(salt_master.config["token_dir"])
     before = set(tokens.iterdir())
@@ -394,7 +394,7 @@ def test_credentials_in_each_low_need_no_session_and_leave_no_token(
 
 
 def test_a_low_with_a_token_of_its_own_runs_for_its_user(demo: Web, viewer: Web) -> None:
-    """Whoever the session belongs to."""
+    """The session's user does not matter."""
     low = {"client": "local", "tgt": "*", "fun": "cmd.run", "arg": "echo x", "token": viewer.token}
     assert demo.post("/", low).value["error"] == "forbidden"
     low |= {"token": demo.token}
@@ -418,22 +418,22 @@ def test_a_low_with_a_token_of_its_own_runs_for_its_user(demo: Web, viewer: Web)
         (JSON, b'{"client": "' + b"x" * 300_000 + b'"}', 413),
     ],
 )
-def test_a_bad_body_is_told_and_does_nothing(demo: Web, kind: str, body: bytes, status: int) -> None:
-    """The right status, one shape, never a traceback."""
+def test_a_bad_body_has_its_status_and_runs_nothing(demo: Web, kind: str, body: bytes, status: int) -> None:
+    """The error has one form and never a traceback."""
     answer = demo.request("POST", "/", body, Content_Type=kind)
     assert answer.status == status, answer.body[:200]
     assert set(answer.value) == {"error", "message", "details"}
     assert not Path("/tmp/never").exists()
 
 
-def test_a_stranger_may_send_little(stranger: Web) -> None:
-    """Enough for a login."""
+def test_bodies_before_the_login_are_small(stranger: Web) -> None:
+    """They are large enough for a login."""
     assert stranger.post("/login", {**CREDENTIALS, "password": "x" * 5000}).status == 413
 
 
 @pytest.mark.parametrize("path", ["/", "/minions", "/stats", "/jobs"])
-def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
-    """Before anything is done."""
+def test_a_client_that_accepts_neither_type_gets_406(demo: Web, path: str) -> None:
+    """Nothing runs before."""
     assert demo.get(path, Accept="image/png").status == 406
 
 
@@ -454,7 +454,7 @@ def test_who_takes_neither_type_is_told(demo: Web, path: str) -> None:
     ],
 )
 def test_a_wrong_path_or_method_has_its_status(demo: Web, method: str, path: str, status: int) -> None:
-    """And nothing of the inside."""
+    """The error shows no internals."""
     answer = demo.request(method, path)
     assert answer.status == status, answer.body
     assert b"Traceback" not in answer.body
@@ -463,8 +463,8 @@ def test_a_wrong_path_or_method_has_its_status(demo: Web, method: str, path: str
 # Minions, jobs, keys
 
 
-def test_minions_are_told_with_their_grains(demo: Web, viewer: Web) -> None:
-    """From the master's cache; who may not read grains sees none."""
+def test_minions_have_their_grains(demo: Web, viewer: Web) -> None:
+    """They come from the master's cache; users who may not read grains see none."""
     wait_until(lambda: set(demo.get("/minions").returned) == {"minion-1", "minion-2"}, "grains of both")
     one = demo.get("/minions/minion-1").returned
     assert one["minion-1"]["id"] == "minion-1"
@@ -474,7 +474,7 @@ def test_minions_are_told_with_their_grains(demo: Web, viewer: Web) -> None:
 
 
 def test_a_job_started_by_minions_is_found_under_its_link(demo: Web) -> None:
-    """202, with where to look."""
+    """The status is 202, with a link to the job."""
     answer = demo.form("/minions", {"tgt": "*", "fun": "test.arg", "arg": "x"})
     assert answer.status == 202
     (link,) = answer.value["_links"]["jobs"]
@@ -489,24 +489,22 @@ def test_a_job_started_by_minions_is_found_under_its_link(demo: Web) -> None:
 
 
 def test_a_job_below_a_minions_path_is_for_that_minion(demo: Web) -> None:
-    """A low that states another target is refused: it runs on nobody."""
+    """A low with another target is refused and runs nowhere."""
     answer = demo.form("/minions/minion-1", {"fun": "test.ping"})
     assert (answer.status, answer.returned["minions"]) == (202, ["minion-1"])
     assert demo.form("/minions/minion-1", {"tgt": "minion-1", "fun": "test.ping"}).returned["minions"] == ["minion-1"]
     assert demo.form("/minions/minion-1", {"tgt": "*", "fun": "test.ping"}).status == 400
 
 
-def test_jobs_of_others_are_not_there(demo: Web, viewer: Web) -> None:
-    """Neither listed nor told."""
+def test_jobs_of_other_users_are_hidden(demo: Web, viewer: Web) -> None:
+    """They are neither listed nor found."""
     jid = demo.low(client="local_async", tgt="*", fun="cmd.run", arg="echo secret")["jid"]
     assert jid not in viewer.get("/jobs").returned
     assert viewer.get(f"/jobs/{jid}").status == 404
 
 
-def test_a_compound_command_is_a_job_for_who_may_run_each_of_its_functions(
-    demo: Web, viewer: Web, salt_master: Any
-) -> None:
-    """It has a state and an end. Salt starts it for who may run one of them; this door starts none."""
+def test_a_compound_command_needs_permission_for_each_function(demo: Web, viewer: Web, salt_master: Any) -> None:
+    """It has a state and an end. Salt itself starts it with permission for one of them."""
     funs, arguments = ["test.ping", "cmd.run"], [[], ["echo secret"]]
     with salt.client.LocalClient(mopts=dict(salt_master.config)) as local:
         jid = local.run_job("minion-*", funs, arg=arguments)["jid"]
@@ -525,23 +523,23 @@ def test_a_compound_command_is_a_job_for_who_may_run_each_of_its_functions(
         assert user.post("/", low).value["message"].startswith("one low, one function")
 
 
-def test_keys_are_listed_and_told_by_their_fingers(demo: Web) -> None:
-    """As the wheel key does."""
+def test_keys_are_listed_and_have_fingerprints(demo: Web) -> None:
+    """The wheel ``key`` answers the same."""
     assert {"minion-1", "minion-2"} <= set(demo.get("/keys").value["return"]["minions"])
     assert set(demo.get("/keys/minion-1").value["return"]["minions"]) == {"minion-1"}
 
 
-def test_a_new_pair_of_keys_is_handed_over_and_seen_by_nobody_else(
+def test_a_generated_key_pair_is_shown_to_its_requester_only(
     demo: Web, stranger: Web, engine_url: str, salt_master: Any
 ) -> None:
-    """As a tar; the private half is on no event and in no log."""
+    """It is sent as a tar; the private key is in no event and in no log."""
     with Client(engine_url) as watcher:
         watcher.login("demo")
         watcher.ask("subscribe", subscription="event", tag="salt/wheel/")
         try:
             answer = stranger.form("/keys", {"mid": "fresh-minion", **CREDENTIALS})
             assert (answer.status, answer.headers["Content-Type"]) == (200, "application/x-tar")
-            frames = watcher.frames(until=_tells_of_the_pair)
+            frames = watcher.frames(until=_shows_the_pair)
             with tarfile.open(fileobj=io.BytesIO(answer.body)) as archive:
                 files = {name: (archive.extractfile(name) or io.BytesIO()).read() for name in archive.getnames()}
             assert set(files) == {"minion.pub", "minion.pem"}
@@ -556,7 +554,7 @@ def test_a_new_pair_of_keys_is_handed_over_and_seen_by_nobody_else(
         assert demo.form("/keys", fields).status == 400
 
 
-def _tells_of_the_pair(frame: dict[str, Any]) -> bool:
+def _shows_the_pair(frame: dict[str, Any]) -> bool:
     return frame.get("tag", "").endswith("/ret") and frame["data"]["fun"] == "wheel.key.gen_accept"
 
 
@@ -568,7 +566,7 @@ def _tells_of_the_pair(frame: dict[str, Any]) -> bool:
     [("/hook", "salt/netapi/hook"), ("/hook/a/b", "salt/netapi/hook/a/b"), ("/hook/a/b/", "salt/netapi/hook/a/b")],
 )
 def test_a_hook_becomes_an_event(viewer: Web, engine_url: str, path: str, tag: str) -> None:
-    """With all that came, but for the credentials."""
+    """It has everything that was sent, except the credentials."""
     with Client(engine_url) as watcher:
         watcher.login("demo")
         watcher.ask("subscribe", subscription="event", tag="salt/netapi/hook")
@@ -586,8 +584,8 @@ def test_a_hook_becomes_an_event(viewer: Web, engine_url: str, path: str, tag: s
     assert viewer.token not in json.dumps(event)
 
 
-def test_a_hook_may_hold_anything_but_needs_a_token(viewer: Web, stranger: Web) -> None:
-    """What is of no type that is known is handed on as text."""
+def test_a_hook_accepts_any_body_but_needs_a_token(viewer: Web, stranger: Web) -> None:
+    """A body of an unknown type is passed on as text."""
     assert viewer.request("POST", "/hook/x", b"<xml/>", Content_Type="application/xml").status == 200
     assert viewer.request("POST", "/hook/x", b"{", Content_Type=JSON).status == 400
     assert viewer.request("POST", "/hook/x%0a%0akey", b"").status == 400
@@ -595,14 +593,14 @@ def test_a_hook_may_hold_anything_but_needs_a_token(viewer: Web, stranger: Web) 
 
 
 def test_the_stats_count(demo: Web) -> None:
-    """Since the engine's start."""
+    """They count since the engine's start."""
     before = demo.get("/stats").value["requests"].get("list_jobs", 0)
     demo.get("/jobs")
     assert demo.get("/stats").value["requests"]["list_jobs"] == before + 1
 
 
-def test_everybody_is_welcome_and_told_which_clients_there_are(stranger: Web) -> None:
-    """In the type that they take."""
+def test_the_welcome_lists_the_clients(stranger: Web) -> None:
+    """It has the type that the client accepts."""
     welcome = stranger.get("/").value
     assert welcome["return"] == "Welcome"
     assert "local_async" in welcome["clients"]
@@ -610,8 +608,8 @@ def test_everybody_is_welcome_and_told_which_clients_there_are(stranger: Web) ->
     assert "X-Salt-Version" not in stranger.get("/").headers
 
 
-def test_a_missing_minion_is_told_apart_from_a_false_one(demo: Web, salt_minions: list[Any]) -> None:
-    """A low ends when its job ends: a minion that is down is missing, and not waited for without end."""
+def test_a_missing_minion_differs_from_one_that_returned_false(demo: Web, salt_minions: list[Any]) -> None:
+    """A low ends with its job: it does not wait without limit for a minion that is down."""
     with salt_minions[1].stopped():
         began = time.monotonic()
         answer = demo.low(client="local", tgt="*", fun="test.false")
@@ -620,14 +618,14 @@ def test_a_missing_minion_is_told_apart_from_a_false_one(demo: Web, salt_minions
         assert time.monotonic() - began < 60
 
 
-def test_basic_credentials_are_no_token(stranger: Web) -> None:
-    """They are not understood, and so not taken for anything."""
+def test_basic_credentials_are_not_a_token(stranger: Web) -> None:
+    """They are ignored."""
     basic = base64.b64encode(b"demo:demo").decode()
     assert stranger.get("/minions", Authorization=f"Basic {basic}").status == 401
 
 
-def test_somebodys_stale_token_keeps_nobody_else_out(stranger: Web, demo: Web) -> None:
-    """A forgotten dashboard asks for ever; others of its address have valid tokens, and go on."""
+def test_a_stale_token_blocks_no_other_client_of_its_address(stranger: Web, demo: Web) -> None:
+    """A forgotten dashboard keeps asking; other clients of its address with valid tokens still work."""
     told = [stranger.get("/stats", X_Auth_Token="e" * 64).status for _ in range(15)]
     assert set(told) <= {401, 429}  # all are the latter if this is tried again
     assert told[-1] == 429

@@ -1,4 +1,4 @@
-"""Who sees what, on a real master: three users with different rights watch the same things happen.
+"""What three users with different permissions see of the same events, on a real master.
 
 ``demo`` may do everything, ``viewer`` may run ``test.ping`` everywhere, ``half`` may run ``test.*`` on minion-1.
 """
@@ -21,7 +21,7 @@ Frames = dict[str, list[dict[str, Any]]]
 
 
 class Streams:
-    """All events that each user gets to see."""
+    """All events that are shown to each user."""
 
     def __init__(self, connect: Callable[..., Client]) -> None:
         self.acting = connect("demo")
@@ -33,7 +33,7 @@ class Streams:
         return self.clients[name]
 
     def so_far(self) -> Frames:
-        """Return what each user saw until now: everything that happened before the end of a job that all may see."""
+        """Return each user's events so far: all before the end of a job that every user may see."""
         jid = self.acting.ask("cmd", fun="test.ping", tgt="minion-1")["jid"]
         last = f"salt/job/{jid}/ret/minion-1"
         seen = {
@@ -45,7 +45,7 @@ class Streams:
 
 @pytest.fixture
 def streams(connect: Callable[..., Client]) -> Streams:
-    """Three watching users, and one who acts."""
+    """Three users who watch, and one who runs commands."""
     return Streams(connect)
 
 
@@ -76,8 +76,8 @@ def refused(client: Client, operation: str, **fields: Any) -> str:
 # Jobs
 
 
-def test_events_of_a_job_are_shown_to_who_may_run_it(streams: Streams) -> None:
-    """A ping of both minions: its owner and who may ping both see all; who may use one minion sees that one's part."""
+def test_events_of_a_job_are_shown_to_users_who_may_run_it(streams: Streams) -> None:
+    """The owner and users who may ping both minions see all; others see the part of their own minion."""
     jid = run(streams.acting, "test.ping", "*")
     seen = streams.so_far()
     for name, minions in {
@@ -95,8 +95,8 @@ def test_events_of_a_job_are_shown_to_who_may_run_it(streams: Streams) -> None:
     assert "tgt" not in cut
 
 
-def test_events_of_a_job_are_hidden_from_who_may_not_run_it(streams: Streams) -> None:
-    """A function that a user may not run leaves no trace on that user's stream, its arguments neither."""
+def test_events_of_a_job_are_hidden_from_users_who_may_not_run_it(streams: Streams) -> None:
+    """Neither the function nor its arguments appear on their streams."""
     jid = run(streams.acting, "test.echo", "*", "canary-echo")
     seen = streams.so_far()
     assert of_job(seen["demo"], jid, "ret") == ["minion-1", "minion-2"]
@@ -105,8 +105,8 @@ def test_events_of_a_job_are_hidden_from_who_may_not_run_it(streams: Streams) ->
     assert "canary-echo" not in json.dumps(seen["viewer"])
 
 
-def test_jobs_are_shown_as_their_events_are(streams: Streams) -> None:
-    """get_job, list_jobs and job subscriptions cut a job alike; what may not be seen is as if it were not there."""
+def test_jobs_are_shown_to_the_same_users_as_their_events(streams: Streams) -> None:
+    """get_job, list_jobs and job subscriptions show the same part of a job; a hidden job looks missing."""
     jid = run(streams.acting, "test.echo", "*", "canary-echo")
     whole = streams["demo"].ask("get_job", jid=jid)
     assert set(whole["minions"]) == {"minion-1", "minion-2"}
@@ -130,7 +130,7 @@ def test_jobs_are_shown_as_their_events_are(streams: Streams) -> None:
 
 
 def test_an_unknown_job_and_a_hidden_one_look_the_same(streams: Streams) -> None:
-    """Nobody can find out which jids exist."""
+    """No user can find out which jids exist."""
     hidden = run(streams.acting, "test.echo", "minion-2", "x")
     errors = []
     for jid in (hidden, "20200101000000000000"):
@@ -140,8 +140,8 @@ def test_an_unknown_job_and_a_hidden_one_look_the_same(streams: Streams) -> None
     assert errors[0] == errors[1]
 
 
-def test_nobody_runs_or_cancels_what_salt_would_deny(streams: Streams) -> None:
-    """The master itself refuses; another's job can be canceled by who may stop jobs only."""
+def test_commands_and_cancels_that_salt_denies_are_refused(streams: Streams) -> None:
+    """The master itself refuses; canceling another user's job needs permission to stop jobs."""
     assert refused(streams["viewer"], "cmd", fun="test.echo", tgt="*", arg=["x"]) == "forbidden"
     assert refused(streams["half"], "cmd", fun="test.ping", tgt="minion-2") in ("forbidden", "no_minions")
     assert refused(streams["half"], "cmd", fun="test.ping", tgt="*") == "forbidden"
@@ -156,8 +156,8 @@ def test_nobody_runs_or_cancels_what_salt_would_deny(streams: Streams) -> None:
 # Minions
 
 
-def test_minions_are_shown_to_who_may_ping_them(streams: Streams) -> None:
-    """list_minions, a minions subscription and match tell of the same minions."""
+def test_minions_are_shown_to_users_who_may_ping_them(streams: Streams) -> None:
+    """list_minions, a minions subscription and match show the same minions."""
     for name, minions in {
         "demo": {"minion-1", "minion-2"},
         "viewer": {"minion-1", "minion-2"},
@@ -172,24 +172,24 @@ def test_minions_are_shown_to_who_may_ping_them(streams: Streams) -> None:
     assert streams["half"].ask("list_minions", minions=["minion-2"]) == []
 
 
-# Runners, wheels, keys and events of one's own
+# Runners, wheels, keys and custom events
 
 
-def test_runners_wheels_and_keys_are_shown_to_who_may_run_them(streams: Streams) -> None:
-    """Who has no runner and no wheel sees nothing of them, nor of keys and authentication."""
+def test_runners_wheels_and_keys_are_shown_to_users_who_may_run_them(streams: Streams) -> None:
+    """Users without runners and wheels see nothing of them, of keys or of authentication."""
     streams.acting.ask("runner", fun="test.arg", arg=["canary-runner"], mode="sync")
     streams.acting.ask("wheel", fun="key.list_all", mode="sync")
     seen = streams.so_far()
     prefixes = ("salt/run/", "salt/wheel/", "salt/auth", "salt/key")
-    # The master's own tags may have one part only: `key` tells of a new AES key.
+    # A tag of the master may have one part only: ``key`` announces a new AES key.
     assert {part for frame in seen["demo"] for part in frame["tag"].split("/")[1:2]} >= {"run", "wheel"}
     for name in ("viewer", "half"):
         assert [frame["tag"] for frame in seen[name] if frame["tag"].startswith(prefixes)] == []
         assert "canary-runner" not in json.dumps(seen[name])
 
 
-def test_custom_events_are_shown_to_who_has_a_right_to_them(streams: Streams) -> None:
-    """Fired by a client or sent by a minion, they need an entry of their own; the true sender is told."""
+def test_custom_events_need_a_permission_of_their_own(streams: Streams) -> None:
+    """This holds for events of clients and of minions; each event names its true sender."""
     streams.acting.ask("event", tag="myco/fired", body={"x": 1})
     run(streams.acting, "event.send", "minion-1", "myco/sent", '{"y": 2}')
     seen = streams.so_far()
@@ -228,7 +228,7 @@ SEEN = {
 
 
 def test_the_rows_of_the_table(streams: Streams, salt_master: Any) -> None:
-    """What the master itself fires is shown as docs/security.md says, row by row, and without secrets."""
+    """Events of the master are shown as docs/security.md says, row by row and without secrets."""
     with salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False) as bus:
         for tag, data in MASTERS_EVENTS.items():
             bus.fire_event(data, tag)
@@ -244,7 +244,7 @@ def test_the_rows_of_the_table(streams: Streams, salt_master: Any) -> None:
 
 
 def test_events_that_a_minion_forges_change_nothing(streams: Streams) -> None:
-    """A minion can put any tag on the bus, but not lose its name: no job and no minion is other than before."""
+    """A minion can send any tag, but not hide its name: no job and no minion changes."""
     jid = streams.acting.ask("cmd", fun="test.sleep", tgt="minion-2", arg=[120])["jid"]
     fake = "20260101000000000042"
     forged: dict[str, dict[str, Any]] = {
@@ -284,6 +284,6 @@ def test_events_that_a_minion_forges_change_nothing(streams: Streams) -> None:
         try:
             streams.acting.ask("cancel", jid=jid)
         except Refused as refusal:
-            # It has ended by itself: then what failed above is to be told, and not this.
+            # The job has ended by itself: report what failed above instead.
             if refusal.code != "conflict":
                 raise

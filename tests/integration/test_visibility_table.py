@@ -219,7 +219,7 @@ def differences(rows: list[Row], seen: dict[str, dict[str, Any]]) -> list[str]:
     return found
 
 
-def test_each_row_of_the_table_is_seen_by_whom_it_names_and_by_nobody_else(house: House) -> None:
+def test_each_row_of_the_table_is_shown_to_the_users_it_names_only(house: House) -> None:
     """Events as they come, and the same again when they are replayed."""
     job_rows, cut = jobs_rows(house)
     rows = [*job_rows, *calls_rows(house), *owners_rows(house), *other_rows(house)]
@@ -237,7 +237,7 @@ def test_each_row_of_the_table_is_seen_by_whom_it_names_and_by_nobody_else(house
         assert seen["ping"]["salt/presence/present"]["present"] == BOTH
 
 
-def test_pictures_of_jobs_and_minions_follow_the_same_table(house: House) -> None:
+def test_snapshots_of_jobs_and_minions_follow_the_same_table(house: House) -> None:
     """get_job, a job subscription and list_jobs; list_minions and a minions subscription, key and grains included."""
     jid = house.run("test.echo", "*", "yes")
     jobs = dict.fromkeys(SEES_JOBS | {"echo", "yes-echo"}, BOTH) | {"half-echo": [M1], "grain-echo": [M2]}

@@ -1,4 +1,4 @@
-"""The bus reader against a publisher of our own, which does what Salt's does only on bad days."""
+"""The bus reader, with a publisher that does what Salt's does only in trouble."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Publisher:
             self.servers.append(await asyncio.start_unix_server(handler, path))
 
     async def stop(self) -> None:
-        """Be gone, connections and all."""
+        """Close all servers and connections."""
         for server in self.servers:
             server.close()
         for client in self.clients:
@@ -49,7 +49,7 @@ class Publisher:
         self.clients.clear()
 
     async def send(self, data: bytes) -> None:
-        """Send to all who are connected."""
+        """Send to all connections."""
         for client in self.clients:
             client.write(data)
             await client.drain()
@@ -68,16 +68,16 @@ class Publisher:
 
 
 class Reader:
-    """What a bus reader handed on."""
+    """A bus reader, and what it reported."""
 
     def __init__(self, folder: Path) -> None:
         self.bus = Bus({"sock_dir": str(folder), "max_event_size": 1048576})
-        self.told: list[Any] = []
+        self.reported: list[Any] = []
         self.task = asyncio.ensure_future(
             self.bus.read(
-                lambda tag, data: self.told.append((tag, data)),
-                lambda: self.told.append("lost"),
-                lambda: self.told.append("found"),
+                lambda tag, data: self.reported.append((tag, data)),
+                lambda: self.reported.append("lost"),
+                lambda: self.reported.append("found"),
             )
         )
 
@@ -100,20 +100,20 @@ async def reader(publisher: Publisher) -> AsyncIterator[Reader]:
     reader.bus.close()
 
 
-async def test_the_first_connection_is_waited_for_in_silence(publisher: Publisher, reader: Reader) -> None:
-    """Engines start before the publisher is up: nothing was lost then."""
+async def test_waiting_for_the_first_connection_reports_nothing(publisher: Publisher, reader: Reader) -> None:
+    """Engines start before the publisher: nothing was lost then."""
     await asyncio.sleep(0.1)
     assert not reader.bus.connected
     await publisher.start()
     await until(lambda: bool(publisher.clients))
     await publisher.send(framed(b"a", {"x": 1}))
-    await until(lambda: bool(reader.told))
-    assert reader.told == [("a", {"x": 1})]
+    await until(lambda: bool(reader.reported))
+    assert reader.reported == [("a", {"x": 1})]
     assert reader.bus.connected
 
 
 async def test_events_come_in_order_whatever_the_chunks(publisher: Publisher, reader: Reader) -> None:
-    """A frame may arrive in pieces, and a thousand in one."""
+    """A frame may arrive in many chunks, and a chunk may hold a thousand frames."""
     await publisher.start()
     await until(lambda: bool(publisher.clients))
     stream = b"".join(framed(b"tag/%d" % number, {"n": number}) for number in range(2000))
@@ -121,8 +121,8 @@ async def test_events_come_in_order_whatever_the_chunks(publisher: Publisher, re
         await publisher.send(stream[start : start + 7] if start + 7 < 3000 else stream[start:])
         if start % 70 == 0:
             await asyncio.sleep(0)
-    await until(lambda: len(reader.told) == 2000)
-    assert [tag for tag, _ in reader.told] == [f"tag/{number}" for number in range(2000)]
+    await until(lambda: len(reader.reported) == 2000)
+    assert [tag for tag, _ in reader.reported] == [f"tag/{number}" for number in range(2000)]
 
 
 def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -130,45 +130,45 @@ def levels(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.levelname for record in caplog.records if record.name == "websocket_api.salt_master.bus"]
 
 
-async def test_a_lost_connection_is_told_and_so_is_the_next_one(
+async def test_a_lost_connection_and_the_next_one_are_reported(
     publisher: Publisher, reader: Reader, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What came between is gone: subscribers must hear of the hole."""
+    """The events between the two are lost: subscribers must learn of the gap."""
     caplog.set_level("INFO", "websocket_api.salt_master.bus")
     await publisher.start()
     await until(lambda: bool(publisher.clients))
     await publisher.stop()
-    await until(lambda: reader.told == ["lost"])
+    await until(lambda: reader.reported == ["lost"])
     # A master that stops closes its bus before it stops the engine, so a loss alone is no reason for a warning.
     assert levels(caplog) == ["INFO"]
     await publisher.start()
-    await until(lambda: reader.told == ["lost", "found"])
+    await until(lambda: reader.reported == ["lost", "found"])
     await publisher.send(framed(b"b", {}))
-    await until(lambda: reader.told == ["lost", "found", ("b", {})])
+    await until(lambda: reader.reported == ["lost", "found", ("b", {})])
     assert levels(caplog) == ["INFO", "WARNING"]
 
 
 @pytest.mark.parametrize("bad", [b"\xc1", b"", b"\x93\x01", b"\x01", msgpack.packb([1])])
-async def test_what_cannot_be_decoded_costs_that_event_only(bad: bytes, publisher: Publisher, reader: Reader) -> None:
+async def test_an_event_that_cannot_be_decoded_is_skipped(bad: bytes, publisher: Publisher, reader: Reader) -> None:
     """A minion can put anything on the bus."""
     await publisher.start()
     await until(lambda: bool(publisher.clients))
     await publisher.send(framed(b"bad", bad) + framed(b"good", {}))
-    await until(lambda: bool(reader.told))
-    assert reader.told == [("good", {})]
+    await until(lambda: bool(reader.reported))
+    assert reader.reported == [("good", {})]
     assert reader.bus.undecodable == 1
 
 
-async def test_a_stream_out_of_step_is_left_for_a_new_connection(publisher: Publisher, reader: Reader) -> None:
-    """There is no way to find the next frame in it."""
+async def test_a_stream_without_valid_frames_is_left_for_a_new_connection(publisher: Publisher, reader: Reader) -> None:
+    """Nothing marks where its next frame begins."""
     await publisher.start()
     await until(lambda: bool(publisher.clients))
     await publisher.send(b"\xc1\xc1\xc1")
-    await until(lambda: reader.told == ["lost", "found"])
+    await until(lambda: reader.reported == ["lost", "found"])
 
 
-async def test_a_handler_that_fails_costs_that_event_only(publisher: Publisher) -> None:
-    """And the log says which."""
+async def test_an_event_whose_handler_fails_is_skipped(publisher: Publisher) -> None:
+    """The log names it."""
     told: list[str] = []
 
     def handle(tag: str, data: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ async def test_a_handler_that_fails_costs_that_event_only(publisher: Publisher) 
 
 
 async def test_a_burst_does_not_hold_up_the_loop(publisher: Publisher, reader: Reader) -> None:
-    """Clients are served while ten thousand events wait."""
+    """The engine serves clients while ten thousand events wait."""
     await publisher.start()
     await until(lambda: bool(publisher.clients))
     turns = 0
@@ -200,7 +200,7 @@ async def test_a_burst_does_not_hold_up_the_loop(publisher: Publisher, reader: R
     burst = framed(b"salt/job/20260101000000000000/ret/one", {"return": "x" * 100, "list": list(range(50))}) * 10000
     sending = asyncio.ensure_future(publisher.send(burst))
     counting = asyncio.ensure_future(count())
-    await until(lambda: len(reader.told) == 10000)
+    await until(lambda: len(reader.reported) == 10000)
     counting.cancel()
     await sending
     assert turns > 5
@@ -216,20 +216,20 @@ async def test_a_burst_does_not_hold_up_the_loop(publisher: Publisher, reader: R
         (msgpack.packb({"t": msgpack.ExtType(5, b"x")}), {"t": b"x"}),
     ],
 )
-def test_odd_data_is_taken_as_well_as_it_can_be(packed: bytes, meant: Any) -> None:
-    """Bytes, strings that are no UTF-8, keys of any kind and Salt's dates all occur."""
+def test_unusual_data_is_decoded_as_far_as_possible(packed: bytes, meant: Any) -> None:
+    """Events hold bytes, strings that are not UTF-8, keys of any kind and Salt's dates."""
     assert decode(b"tag\n\n" + packed) == ("tag", meant)
 
 
-def test_a_tag_that_is_no_utf8_is_shown_with_replacements() -> None:
-    """Rather than losing the event."""
+def test_a_tag_that_is_not_utf8_is_shown_with_replacements() -> None:
+    """The event is not lost."""
     assert decode(b"t\xff\n\n\x80") == ("t\N{REPLACEMENT CHARACTER}", {})
 
 
 async def test_events_are_fired_in_order_stamped_and_leave_the_callers_data_alone(
     publisher: Publisher, reader: Reader
 ) -> None:
-    """As Salt's own fire_event does, over one connection."""
+    """They are sent over one connection, as Salt's own ``fire_event`` does."""
     await publisher.start()
     data = {"x": 1}
     for number in range(50):
@@ -243,7 +243,7 @@ async def test_events_are_fired_in_order_stamped_and_leave_the_callers_data_alon
 async def test_firing_without_a_master_is_an_error_and_works_again_with_one(
     publisher: Publisher, reader: Reader
 ) -> None:
-    """The connection is renewed when it went."""
+    """The next event opens a new connection."""
     with pytest.raises(ApiError) as refused:
         await reader.bus.fire("a", {})
     assert refused.value.code == "master_unavailable"
@@ -260,7 +260,7 @@ async def test_firing_without_a_master_is_an_error_and_works_again_with_one(
 
 
 async def test_data_over_the_masters_limit_is_trimmed(publisher: Publisher, reader: Reader) -> None:
-    """As Salt trims it; the event itself comes."""
+    """It is trimmed as Salt does; the event itself arrives."""
     await publisher.start()
     await reader.bus.fire("big", {"small": 1, "large": "x" * 2_000_000})
     await until(lambda: bool(publisher.fired))
