@@ -68,6 +68,7 @@ AREAS = {
             "protocols/puppetmaster/codec.py",
         ),
         (
+            "core/delivery/test_decoding.py",
             "protocols/digital_rebar",
             "protocols/http/test_content.py",
             "protocols/http/test_exact_values.py",
@@ -116,7 +117,7 @@ def is_wording(change: list[str]) -> bool:
     """Return whether only a sentence changed: the text of an error or a log line, or whether there is one."""
     removed = "".join(line[1:] for line in change if line.startswith("-"))
     added = "".join(line[1:] for line in change if line.startswith("+"))
-    if not re.search(r"ApiError\(|log\.\w+\(", removed):
+    if not re.search(r"\w+Error\(|log\.\w+\(", removed):
         return False
     sentences = r'f?"[^"]* [^"]*"'
     return re.sub(sentences, "", removed).split() in (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.errors import ApiError
-from websocket_api.operations.targets import MAX_IDS, target, without_unknown
+from websocket_api.operations.targets import MAX_IDS, keep_names, target, without_unknown
 
 from tests.unit.operations.engine import Engine, Refused
 from tests.unit.operations.test_batches import run, started
@@ -179,3 +179,18 @@ async def test_removed_ids_are_reported_as_missing() -> None:
     assert engine.commands.published[0]["tgt"] == ["web1", *unknown[:2]]
     view = await talker.ask("get_job", jid=job["jid"])
     assert {name for name, part in view["minions"].items() if part["state"] == "missing"} >= set(unknown[2:])
+
+
+@pytest.mark.parametrize(
+    ("tgt", "tgt_type", "kept"),
+    [
+        (["web1", "db"], "list", ["web1"]),
+        (["db"], "list", []),
+        ("L@web1,db or G@os:Debian", "compound", "L@web1 or G@os:Debian"),
+        (["L@db", "or", "web*"], "compound", "L@, or web*"),
+        ("db", "glob", "db"),
+    ],
+)
+def test_a_target_is_cut_to_some_ids(tgt: Any, tgt_type: str, kept: Any) -> None:
+    """Only in lists of ids: other expressions are the master's to match."""
+    assert keep_names(tgt, tgt_type, lambda name: name == "web1") == kept

@@ -417,6 +417,23 @@ async def test_a_subscription_of_another_token_ends_alone() -> None:
     assert client.got == [{"ended": 2, "why": "unauthenticated"}]
 
 
+async def test_a_new_login_of_the_same_user_extends_the_subscriptions() -> None:
+    """They follow the new token, and no longer end with the old one. Those of another user keep their own."""
+    house, client = Fixture(), Client()
+    for letter in "abc":
+        house.salt.give(letter * 64)
+    old, new, other = [await house.sessions.by_token(letter * 64) for letter in "abc"]
+    other.user = "bob"
+    client.connection.set_session(old)
+    for number, session in ((1, old), (2, other)):
+        client.connection.add(Sub(number, session, []))
+    client.connection.set_session(new)
+    assert [sub.session for sub in client.connection.subscriptions.values()] == [new, other]
+    assert (old.held, new.held, other.held) == (0, 2, 1)
+    client.connection.set_session(other)
+    assert [sub.session for sub in client.connection.subscriptions.values()] == [new, other]
+
+
 async def test_all_holds_are_released_when_a_connection_closes() -> None:
     """Also those of logins and subscriptions that complete after the close."""
     house, client = Fixture(), Client()

@@ -30,3 +30,48 @@ async def test_nothing_is_kept_for_a_batch_after_its_last_follower_left() -> Non
         await masters.pass_(1)
     assert later.got[-1]["batch"]["status"] == "resolved"
     assert (dict(one.feed._pacers), dict(one.feed._changed)) == ({}, {})
+
+
+async def test_what_changes_while_a_snapshot_is_sent_follows_it() -> None:
+    """However slowly the client reads: the last frame about each request has its last state."""
+    masters = Masters()
+    one = await masters.start("one")
+    client = Client(max_frames=4)
+    minions = [f"m{number}" for number in range(3000)]
+    batch = await one.batch(*minions)
+    await masters.pass_(1)
+    client.socket.stuck = True
+    client.connection.send({"type": "reply"})
+    subscription = BatchSubscription(one.feed, client.connection, 1, one.session, batch)
+    client.connection.add(subscription)
+    subscription.start()
+    assert subscription.is_sending
+    for jid, sent_to, _ in one.salt.published:
+        one.returns(jid, *[minion for minion in ("m0", "m2999") if minion in sent_to])
+    await masters.pass_(1)
+    got = []
+    client.socket.stuck = False
+    for _ in range(2):
+        client.outbox.pump()
+        got += client.got
+        await masters.pass_(1)
+    states = {request["minion"]: request["status"] for message in got for request in message.get("requests", ())}
+    assert (len(states), states["m0"], states["m1"], states["m2999"]) == (3000, "resolved", "sent", "resolved")
+    assert client.closed_with == []
+
+
+async def test_a_user_who_may_not_see_the_batch_any_more_is_sent_the_reason() -> None:
+    """It is the batch of another user, and only users who may run everything see it."""
+    masters = Masters()
+    one = await masters.start("one")
+    client, admin = Client(), one.world.session(".*", user="bob")
+    batch = await one.batch("a")
+    subscription = BatchSubscription(one.feed, client.connection, 1, admin, batch)
+    client.connection.add(subscription)
+    subscription.start()
+    subscription.regroup()
+    assert client.got[-1]["type"] == "live"
+    admin.viewer = one.world.session("test.ping", user="bob").viewer
+    subscription.regroup()
+    assert client.got[-1]["error"]["code"] == "forbidden"
+    assert client.connection.subscriptions == {}

@@ -134,6 +134,8 @@ def test_the_object_is_the_events_data() -> None:
     assert objects("my/tag", by("web1", {"x": 1})) == [{"x": 1}]
     assert objects(f"salt/job/{JID}/prog/web1/0", by("web1", {"percent": 5})) == [{"percent": 5, "id": "web1"}]
     assert objects(f"salt/job/{JID}/prog/web1/0", by("web1", [5])) == [{"data": [5], "id": "web1"}]
+    for tag in ("salt/beacon/web1/load/", "salt/minion/web1/start", "salt/minion/web1/other", "minion/refresh/web1"):
+        assert objects(tag, by("web1", {"x": 1})) == [{"x": 1}], tag
     assert objects("salt/presence/change", {"new": ["web1"], "lost": ["db"]}) == [
         {"id": "web1", "connected": True},
         {"id": "db", "connected": False},

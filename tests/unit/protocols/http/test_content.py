@@ -37,6 +37,8 @@ MERGED = f"a: &a {{{','.join(f'k{i}: 1' for i in range(200))}}}\nb: {{<<: [{','.
         ("text/html,application/xhtml+xml,*/*;q=0.8", JSON),
         ("application/json;q=0, */*;q=0.1", YAML),
         ("Application/JSON; charset=utf-8", JSON),
+        ("application/json;q=1, application/x-yaml", JSON),  # 1 is the default
+        ("application/json;q=0.5, application/x-yaml;q=1", YAML),
     ],
 )
 def test_the_answer_has_the_preferred_type(header: str | None, kind: str) -> None:

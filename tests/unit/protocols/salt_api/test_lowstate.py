@@ -394,6 +394,15 @@ async def test_lows_with_different_credentials_never_share_a_token() -> None:
     assert logins.revoked == lent
 
 
+@pytest.mark.parametrize("low", [{"username": "bob"}, {"password": "x"}])
+async def test_incomplete_credentials_never_run_as_the_session(low: dict[str, str]) -> None:
+    """The login decides, and refuses them."""
+    engine, logins = Engine(), Logins()
+    await (await LowLogins(engine.ask, logins, logins.revoke, has_session=True).ask_for(low))("ping")
+    assert logins.lent == [low]
+    assert engine.asked == [("ping", {"token": f"{1:064x}"})]
+
+
 @pytest.mark.parametrize("low", [{}, "x", {"token": "../../x"}, {"token": 5}, {"token": "zz" * 32}])
 async def test_without_a_session_each_low_must_name_its_user(low: Any) -> None:
     """A token is checked for its form before it is looked up."""
