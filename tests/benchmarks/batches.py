@@ -43,9 +43,9 @@ def measure(stage: Stage, large: int) -> Section:
     section = Section(NAME, "Batches")
     section.say(
         f"A batch of {large:,} requests, each to a minion of its own (accepted keys without minions), followed by one "
-        "client with all its requests; the returns are fired on the bus as the master's workers fire them. Memory is "
-        "the growth of the engine's resident memory from before the batch to when all but one had returned, its jobs "
-        "and what is kept of its events (at most 1,000) included."
+        "client with all its requests. The benchmark fires the returns on the bus as the master's workers do. Memory "
+        "is the growth of the engine's resident memory from before the batch until all but one have returned. It "
+        "includes the batch's jobs and events (at most 1,000)."
     )
     with Client(stage.url) as client:
         client.login(USER, "demo")
@@ -59,7 +59,7 @@ def measure(stage: Stage, large: int) -> Section:
         rows.append(["memory per request", f"{found['memory']:.0f} bytes"])
         section.add(table(["what", "measured"], rows))
         small, big = _pushes(stage, client, SMALL), _pushes(stage, client, large)
-        section.say("One return at a time, and the frame that tells of it:")
+        section.say("One return at a time, and its frame:")
         lines = [
             [f"{count:,}", f"{cost.bytes:.0f}", f"{cost.milliseconds:.1f}"]
             for count, cost in ((SMALL, small), (large, big))

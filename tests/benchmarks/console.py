@@ -207,9 +207,10 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
     section.say(
         "Headless Chromium on the same two cores as the master, without a graphics card. *First picture* is the time "
         f"from the navigation's start to the first drawn rows of a fleet of {extent.minions:,} minions; *whole* is "
-        f"when all have come. Each has grains of about {stage.grain_bytes / 1024:.0f} KiB, of which the page "
-        "asks for those that it shows or searches; *snapshots* are what the native door sends of such a fleet to a "
-        f"client that only counts bytes. *The storm* is the events view at 1,000 events/s for {extent.seconds} s."
+        f"the time until all have arrived. Each has grains of about {stage.grain_bytes / 1024:.0f} KiB; the page "
+        "requests those that it shows or searches. *Snapshots* are the bytes that the native protocol sends of such a "
+        f"fleet to a client that only counts them. *The storm* is the events view at 1,000 events/s for "
+        f"{extent.seconds} s."
     )
     wait_until(lambda: grains_are_read(stage), "the grains of all minions", timeout=180, every=1)
     with sync_playwright() as playwright:

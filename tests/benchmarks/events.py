@@ -142,17 +142,16 @@ def _median(outcomes: Sequence[Outcome], by: Callable[[Outcome], float]) -> Outc
 
 
 EXPLANATION = """\
-A sender in a process of its own writes events, which clients see as frames of about 300 bytes, straight to the
-master's bus. Clients in processes of their own count them, check that none is missing or out of order, and time one
-in ten from the sender to their socket. *engine* is this project, each client with one subscription; *saltnado* is
-salt-api's `/all_events`; *local* is a plain `SaltEvent` listener on the master. *single* is a frame for each event,
-*bundled* is `bundle: true`. *CPU/event* is what the server's process spends on one event to one client, including
-what it takes to read the bus and to show its metrics four times a second. *server* is that process as a share of one
-core, *clients* the busiest of the client processes: near 100 % it would be the clients that are measured. *machine*
-is how much of all cores was in use, by the clients and by Salt itself too: near 100 % what waits waits for a core.
-*lag* is the age of an event when the engine reads it, at worst; at *as the bus takes* that is the queue in the bus
-itself. What varies much from run to run is told of the median of three: the local listener, 10 clients at 200/s, 500
-bundled at 1,000/s, and saltnado's 100 clients at 1,000/s."""
+A sender process writes events directly to the master's bus; clients receive them as frames of about 300 bytes. Client
+processes count them, check that none is missing or out of order, and measure one in ten from the sender to their
+socket. *engine* is this project, each client with one subscription. *saltnado* is salt-api's `/all_events`. *local* is
+a plain `SaltEvent` listener on the master. *single* is one frame per event, *bundled* is `bundle: true`. *CPU/event* is
+the CPU time of the server's process for one event to one client, including reading the bus and serving its metrics four
+times a second. *server* is that process as a share of one core. *clients* is the busiest client process; near 100 % the
+clients would be the bottleneck. *machine* is the use of all cores, including clients and Salt; near 100 % everything
+waits for a core. *lag* is the greatest age of an event when the engine reads it; at *as the bus takes* it is the queue
+in the bus itself. Cases that vary much between runs show the median of three: the local listener, 10 clients at 200/s,
+500 bundled at 1,000/s, and saltnado's 100 clients at 1,000/s."""
 
 HEAD = ["server", "clients", "events/s", "form", "delivered", "in order", "p50 ms", "p99 ms", "deliveries/s"]
 HEAD += ["CPU/event us", "server", "clients", "machine", "lag ms"]

@@ -148,10 +148,10 @@ def measure(stage: Stage, samples: int, seconds: float, only: list[str]) -> Sect
     """Run all floods, and look at what they cost the other user."""
     section = Section(NAME, "Fair shares")
     section.say(
-        f"One user floods on {CONNECTIONS} connections with {DEPTH} requests in flight on each; another one runs `cmd` "
-        "and waits for each reply. The figures are those of the other one: the median time to the reply alone and "
-        "during the flood, one after the other, and their ratio. All share the machine; the one who floods has the "
-        "lowest priority, for a real one would have a machine of their own."
+        f"One user sends without a pause on {CONNECTIONS} connections, with {DEPTH} requests in flight on each. "
+        "Another user runs `cmd` and waits for each reply. The figures are the other user's median time to the reply, "
+        "alone and during the flood, and their ratio. All processes share the machine; the flooding client has the "
+        "lowest priority, because a real one would have its own machine."
     )
     rows, worst = [], 0.0
     with ExitStack() as stack:

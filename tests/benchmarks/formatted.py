@@ -81,8 +81,8 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
     section = Section(NAME, "Bytes for one change of `/formatted_events`")
     token = stage.token()
     section.say(
-        "Jobs on two minions each are put on the master's bus; then one minion returns `true` to one of them. "
-        f"Told is how long the frame is that a client is sent for it, the median of {CHANGES}."
+        "Jobs on two minions each are fired on the master's bus; then one minion returns `true` for one of them. "
+        f"The table has the length of the frame that a client gets for it, the median of {CHANGES}."
     )
     rows, found = [], {}
     servers = [(ENGINE, stage.port), *([(SALTNADO, stage.saltnado_port)] if stage.saltnado else [])]

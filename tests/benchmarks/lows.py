@@ -63,9 +63,10 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
     ports = {ENGINE: stage.port, SALTNADO: stage.saltnado_port, CHERRYPY: stage.cherrypy_port}
     section = Section(NAME, "salt-api's lows")
     section.say(
-        "A low by `POST /` over one HTTP connection, one client, the servers taking turns; milliseconds from the "
-        "request to the answer. `local_async` is answered when the job has started, for a minion elsewhere; `local` "
-        "when the minion, which runs on the same cores, has returned, or was given up by the server (*missed*)."
+        "A low by `POST /` over one HTTP connection from one client; the servers take turns. Times are from the "
+        "request to the answer. `local_async`, to a minion elsewhere, is answered when the job has started. `local`, "
+        "to a minion on the same cores, is answered when the minion has returned, or when the server gives up "
+        "(*missed*)."
     )
     rows, many_rows = [], []
     for client in ("local_async", "local"):
@@ -83,7 +84,7 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
         ]
         _goal(section, f"{client}, {options.clients} at once", crowd)
     section.add(table(["client", "server", "p50 ms", "p99 ms", "of the better peer's p50"], rows))
-    section.say(f"{options.clients} clients at once, each asking again as soon as it is answered.")
+    section.say(f"{options.clients} clients at once, each with one request after the other.")
     section.add(
         table(["client", "server", "answers/s", "p50 ms", "p99 ms", "of the better peer's p50", "missed"], many_rows)
     )

@@ -24,9 +24,9 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
     token = stage.token()
     section = Section(NAME, "From `cmd` to the jid")
     section.say(
-        "One client at a time, the ways taking turns; milliseconds from sending the request to having the jid. "
-        "*Elsewhere*: the target is an accepted minion that does not run on this machine, so that the time is the "
-        "master's. *Here*: the minion runs on the same cores and works off each job meanwhile."
+        "One client at a time; the ways take turns. Times are from sending the request to receiving the jid. "
+        "*Elsewhere*: the target is an accepted minion that does not run on this machine, so the time is the "
+        "master's alone. *Here*: the minion runs on the same cores and executes each job at the same time."
     )
     rows = []
     for where, tgt in (("elsewhere", AWAY), ("here", stage.minion_ids[0] if stage.minion_ids else None)):
@@ -43,8 +43,8 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
     clients = options.clients
     found = at_once(_ways(stage, token, AWAY, CHANNEL, LOCAL, SALTNADO), clients, options.seconds, options.rounds)
     section.say(
-        f"{clients} clients at once, each asking again as soon as it is answered, minion elsewhere. The clients are "
-        "threads of one process on the same cores; what the Python client computes itself is therefore in its figure."
+        f"{clients} clients at once, each with one request after the other, minion elsewhere. The clients are threads "
+        "of one process on the same cores, so the figure of the Python client includes its own computing time."
     )
     base = found[CHANNEL].per_second
     rows = [

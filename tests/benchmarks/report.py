@@ -21,9 +21,9 @@ PAGE = CHECKOUT / "docs" / "benchmarks.md"
 
 INTRODUCTION = """# Benchmarks
 
-Made by `make bench ARGS=--write`; `make bench` measures again and prints. Everything runs on one machine: the master,
-the minions, the other APIs that are compared, and the clients that measure. So the figures compare ways of doing the
-same thing at the same time; they do not say what a machine of yours can carry.
+`make bench ARGS=--write` writes this page; `make bench` measures and prints. The master, the minions, the other APIs
+and the measuring clients all run on one machine. So the figures compare several ways of doing the same thing. They do
+not predict the capacity of your machine.
 """
 
 
