@@ -1,4 +1,4 @@
-"""A hub without master or network: a bus that is a function call, a clock that is set, and a list of what was sent."""
+"""The hub without a master or network: events by function call, a clock that tests move, and recorded frames."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def filter_of(message: Mapping[str, Any]) -> filters.Filter:
 
 
 class Time:
-    """A clock that moves when told, and calls what was put off until then."""
+    """A clock that tests move, and that makes delayed calls when their time comes."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -60,7 +60,7 @@ class Time:
 
 
 def ticks(world: World, seconds: float) -> None:
-    """Have the clock move with every look at it: work takes time."""
+    """Advance the clock at every reading: work takes time."""
 
     class Busy(type(world.time)):  # type: ignore[misc]
         def __call__(self) -> float:
@@ -71,7 +71,7 @@ def ticks(world: World, seconds: float) -> None:
 
 
 class Socket:
-    """A transport that keeps what was written; ``stuck`` plays a client who does not read."""
+    """A transport that records writes; ``stuck`` simulates a client that does not read."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
@@ -85,7 +85,7 @@ class Socket:
 
 
 class Known:
-    """Target sets that are known beforehand."""
+    """Target sets with fixed content."""
 
     def __init__(self, **sets: set[str]) -> None:
         self.sets = sets
@@ -95,7 +95,7 @@ class Known:
 
 
 class Client:
-    """One connection and what it got."""
+    """One connection, and what it received."""
 
     def __init__(self, *, max_bytes: int = 1 << 20, max_frames: int = 1000) -> None:
         self.socket = Socket()
@@ -112,7 +112,7 @@ class Client:
 
     @property
     def got(self) -> list[dict[str, Any]]:
-        """Every message so far, and forget them."""
+        """Return every message so far, and forget them."""
         text = b"".join(self.socket.written).decode()
         self.socket.written.clear()
         decoder, messages, place = json.JSONDecoder(), [], 0
@@ -123,7 +123,7 @@ class Client:
 
 
 class World:
-    """Everything between the bus and the clients."""
+    """The core between the bus and the clients."""
 
     def __init__(
         self, time: Time | None = None, limits: UserLimits | None = None, *, syndics: bool = False, **history: Any
@@ -168,12 +168,12 @@ class World:
         return world
 
     def session(self, *auth_list: Any, user: str = "ann", eauth: str = "pam") -> Session:
-        """A session of somebody with this auth list."""
+        """Return a session of a user with this auth list."""
         info = {"token": "a" * 64, "name": user, "eauth": eauth, "start": 0.0, "expire": self.time.now + 1000}
         return Session(info, Viewer(user, eauth, Permissions(list(auth_list), self.targets)))
 
     def fire(self, tag: str, /, **data: Any) -> None:
-        """Put an event on the bus; what tells of a job that begins is stamped with the time of its jid, as by Salt."""
+        """Put an event on the bus; an announcement of a job has the time of its jid as its stamp, as in Salt."""
         about = topic(tag, data)
         made = start_time(about.jid) if about.jid and about.kind in ANNOUNCING else None
         self.hub.publish(tag, data if made is None else {"_stamp": made, **data})

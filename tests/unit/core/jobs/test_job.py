@@ -52,8 +52,8 @@ STATES: dict[str, tuple[list[Callable[[Job], Any]], str]] = {
 
 
 @pytest.mark.parametrize(("acts", "state"), STATES.values(), ids=STATES)
-def test_states(acts: list[Callable[[Job], Any]], state: str) -> None:
-    """A job's state follows from those of its minions."""
+def test_the_state_of_a_job_follows_from_its_parts(acts: list[Callable[[Job], Any]], state: str) -> None:
+    """For each combination of states."""
     one = job("a", "b")
     for act in acts:
         act(one)
@@ -74,16 +74,16 @@ def test_states(acts: list[Callable[[Job], Any]], state: str) -> None:
         ({"retcode": False}, "returned", True),
     ],
 )
-def test_success_of_a_return(data: dict[str, Any], state: str, success: bool) -> None:
-    """A return code or a plain failure makes it failed; what says neither counts as success, as in Salt."""
+def test_a_return_fails_by_its_retcode_or_success(data: dict[str, Any], state: str, success: bool) -> None:
+    """A return with neither counts as a success, as in Salt."""
     one = job("a")
     one.apply_return("a", data, 0, NOW)
     assert (one.parts["a"].state, one.parts["a"].success) == (state, success)
     assert type(one.parts["a"].retcode) in (int, type(None))
 
 
-def test_counts() -> None:
-    """Total counts all, done all that ended in any way; failed, missing and canceled count their own."""
+def test_a_job_counts_its_parts_by_state() -> None:
+    """Total has all parts, done has those that ended in any way."""
     one = job("a", "b", "c", "d", "e")
     back("a")(one)
     back("b", **BAD)(one)
@@ -100,8 +100,8 @@ def test_counts() -> None:
     }
 
 
-def test_the_end_has_a_time() -> None:
-    """The end is when the last expected minion ended; a late return does not move it."""
+def test_the_end_time_is_that_of_the_last_part() -> None:
+    """A late return does not change it."""
     one = job("a", "b")
     one.apply_return("a", DONE, 0, NOW)
     assert (one.ended, one.end_time) == (False, None)
@@ -111,8 +111,8 @@ def test_the_end_has_a_time() -> None:
     assert one.end_time == "1970-01-12T13:46:41+00:00"
 
 
-def test_a_return_may_come_before_the_job_is_known() -> None:
-    """What came first is kept, and the job has not ended before everybody who is expected returned."""
+def test_a_return_before_the_announcement_is_kept() -> None:
+    """The job ends only when all expected minions have returned."""
     one = Job(JID)
     one.apply_return("a", DONE, 0, NOW)
     assert (one.state, one.ended) == ("unknown", False)
@@ -121,8 +121,8 @@ def test_a_return_may_come_before_the_job_is_known() -> None:
     assert (one.state, one.parts["a"].state, one.parts["b"].state) == ("running", "returned", "pending")
 
 
-def test_a_job_whose_only_return_came_first_has_ended_with_a_time() -> None:
-    """A job that turns out to be over is over, with a time."""
+def test_a_job_can_end_with_its_announcement() -> None:
+    """Its only return came first; the end time is that of the announcement."""
     one = Job(JID)
     one.apply_return("a", DONE, 0, NOW)
     one.fun = "test.ping"
@@ -131,15 +131,15 @@ def test_a_job_whose_only_return_came_first_has_ended_with_a_time() -> None:
 
 
 def test_minions_without_a_key_are_missing_from_the_start() -> None:
-    """Who was asked for by name and has no key is not waited for."""
+    """No return is expected from a named minion without a key."""
     one = Job(JID, fun="test.ping")
     one.expect(["a"], ["gone"])
     back("a")(one)
     assert (one.state, one.parts["gone"].state) == ("partial", "missing")
 
 
-def test_a_job_of_the_cache_is_unknown_until_somebody_says_more() -> None:
-    """Nobody knows whether those who did not return still run it."""
+def test_a_cached_job_has_an_unknown_state_until_a_minion_reports() -> None:
+    """Minions without a return may still run it."""
     one = job("a", "b")
     one.certain = False
     assert one.state == "unknown"
@@ -147,8 +147,8 @@ def test_a_job_of_the_cache_is_unknown_until_somebody_says_more() -> None:
     assert one.state == "running"
 
 
-def test_progress_never_falls() -> None:
-    """A report below an earlier one changes nothing, and none leaves 0 to 100."""
+def test_progress_never_decreases() -> None:
+    """It stays between 0 and 100."""
     one = job("a")
     reported = []
     for percent in (10, 50, 30, -5, 400):
@@ -157,8 +157,8 @@ def test_progress_never_falls() -> None:
     assert reported == [10, 50, 50, 50, 100]
 
 
-def test_progress_tells_a_message_and_that_it_runs() -> None:
-    """The last message stays until there is another."""
+def test_a_progress_report_sets_the_state_and_the_message() -> None:
+    """The last message stays until the next one."""
     one = job("a")
     one.apply_progress("a", 10, "unpacking")
     one.apply_progress("a", 20, None)
@@ -167,24 +167,24 @@ def test_progress_tells_a_message_and_that_it_runs() -> None:
 
 
 @pytest.mark.parametrize("minion", ["stranger", "ended"])
-def test_progress_of_who_is_not_running_it_is_refused(minion: str) -> None:
-    """Only a minion that the job targets and that has not ended can report."""
+def test_progress_of_other_minions_is_refused(minion: str) -> None:
+    """Only a targeted minion that has not ended can report."""
     one = job("ended", "other")
     back("ended")(one)
     assert not one.apply_progress(minion, 10, "x")
     assert "stranger" not in one.parts
 
 
-def test_the_whole_progress_is_the_mean() -> None:
-    """Whoever ended counts in full, the others as they report."""
+def test_the_progress_of_a_job_is_the_mean_of_its_parts() -> None:
+    """Ended parts count as 100 %."""
     one = job("a", "b", "c", "d")
     back("a")(one)
     one.apply_progress("b", 33.333, None)
     assert job_object(one)["progress"] == 33.3
 
 
-def test_give_up_names_whose_part_ended() -> None:
-    """Those who had ended, and those who are unknown, are left as they are."""
+def test_give_up_returns_the_minions_whose_parts_ended() -> None:
+    """Parts that have ended, and unknown minions, do not change."""
     one = job("a", "b")
     back("a")(one)
     assert one.give_up(["a", "b", "stranger"], "missing", NOW) == ["b"]
@@ -192,15 +192,15 @@ def test_give_up_names_whose_part_ended() -> None:
 
 
 def test_the_size_follows_the_last_return() -> None:
-    """A second return replaces the first, also in what is counted."""
+    """A second return replaces the first, also in the size."""
     one = job("a")
     one.apply_return("a", DONE, 100, NOW)
     one.apply_return("a", DONE, 30, NOW)
     assert one.size == 30
 
 
-def test_a_cut_view_knows_only_its_minions() -> None:
-    """Minions, counts and the state of an ended job are those of the visible ones; call and target are hidden."""
+def test_a_reduced_job_object_has_visible_minions_only() -> None:
+    """Counts and state are those of visible parts; arguments and target are hidden."""
     one = job("a", "b", "c")
     one.arg = ["x"]
     back("a")(one)
@@ -212,7 +212,7 @@ def test_a_cut_view_knows_only_its_minions() -> None:
     assert job_object(one)["state"] == "partial"
 
 
-def test_a_view_without_parts_has_the_counts() -> None:
+def test_a_job_object_without_parts_has_the_counts() -> None:
     """A list of jobs needs no minions."""
     view = job_object(job("a"), parts=False)
     assert "minions" not in view
@@ -221,7 +221,7 @@ def test_a_view_without_parts_has_the_counts() -> None:
 
 @pytest.mark.parametrize(("success", "state"), [(True, "complete"), (False, "failed")])
 def test_a_runner_ends_with_its_return(success: bool, state: str) -> None:
-    """A runner has no minions: its return and success are its own."""
+    """A runner has no minions, but a return and success of its own."""
     one = Job(JID, kind="runner", fun="manage.up")
     assert (one.state, job_object(one)["progress"]) == ("running", 0.0)
     one.finish(["a"], success, 5, NOW)
@@ -230,19 +230,19 @@ def test_a_runner_ends_with_its_return(success: bool, state: str) -> None:
     assert view["minions"] == {}
 
 
-def test_state_of_no_parts_is_complete() -> None:
-    """A job for nobody lacks nobody."""
+def test_a_job_without_minions_is_complete() -> None:
+    """No return is missing."""
     assert state_of([]) == "complete"
 
 
 @pytest.mark.parametrize(("jid", "known"), [(JID, True), (f"{JID}_77", True), ("2" * 20, False), ("", False)])
-def test_a_jid_tells_when_it_was_made(jid: str, known: bool) -> None:
-    """The time is in the jid; one that holds none tells nothing."""
+def test_the_start_time_is_read_from_the_jid(jid: str, known: bool) -> None:
+    """A jid whose digits are no time has none."""
     assert (start_time(jid) is not None) is known
 
 
-def test_a_return_costs_the_same_however_many_minions_a_job_has() -> None:
-    """Nothing goes through all parts for one of them."""
+def test_the_cost_of_a_return_does_not_depend_on_the_number_of_minions() -> None:
+    """No code walks all parts for one of them."""
 
     class Parts(dict[str, Part]):
         """Parts that nobody may go through."""
@@ -263,8 +263,8 @@ def test_a_return_costs_the_same_however_many_minions_a_job_has() -> None:
     assert (one.waiting, one.ended) == ([], True)
 
 
-def test_who_is_waited_for_follows_from_the_parts() -> None:
-    """Whatever a job is made of."""
+def test_the_waiting_minions_follow_from_the_parts() -> None:
+    """However the job was created."""
     one = Job(JID, fun="test.ping", parts={"a": Part(), "b": Part("returned"), "c": Part("running")})
     assert one.waiting == ["a", "c"]
     one.set_part("a", Part("returned"))
@@ -275,8 +275,8 @@ def test_who_is_waited_for_follows_from_the_parts() -> None:
 @pytest.mark.parametrize(
     ("out", "kept"), [("highstate", "highstate"), ("x" * 65, None), ("", None), ({"0": "nested"}, None), (None, None)]
 )
-def test_the_outputter_of_a_return(out: Any, kept: str | None) -> None:
-    """A minion names how its return is printed; what is no name of an outputter is left out."""
+def test_a_return_keeps_its_outputter(out: Any, kept: str | None) -> None:
+    """Other values of ``out`` are left out."""
     one = job("a")
     one.apply_return("a", {**DONE, "out": out}, 10, NOW)
     assert one.parts["a"].to_dict().get("out") == kept

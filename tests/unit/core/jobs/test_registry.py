@@ -1,4 +1,4 @@
-"""All jobs, as the bus tells of them; what nobody should believe changes nothing."""
+"""The job registry: events of the master are applied, forged ones change nothing."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def states(world: World) -> dict[str, str]:
 
 
 def progress(world: World, minion: str, percent: Any, *, sender: str | None = None, message: Any = "") -> None:
-    """What ``websocket_api.progress`` fires from a minion."""
+    """Fire a progress report, as ``websocket_api.progress`` does on a minion."""
     tag = f"salt/job/{JID}/prog/{minion}/websocket_api"
     data = {"percent": percent, "message": message}
     world.fire(tag, cmd="_minion_event", id=sender or minion, tag=tag, data=data)
 
 
 def state_event(world: World, minion: str, number: Any, length: Any) -> None:
-    """What Salt fires with ``state_events``: counted from 0, and wrapped once more."""
+    """Fire a state event, as Salt does with ``state_events``: counted from 0, and wrapped twice."""
     tag = f"salt/job/{JID}/prog/{minion}/{number}"
     data = {"data": {"len": length, "ret": {"name": "nginx", "result": True}}}
     world.fire(tag, cmd="_minion_event", id=minion, tag=tag, data=data)
 
 
 def test_a_published_job_is_known_with_its_minions() -> None:
-    """``new`` tells what runs, who started it, and who is expected to return."""
+    """``new`` has the function, the user and the expected minions."""
     world = World()
     world.publish("a", "b", fun="state.apply", arg=("nginx", {"__kwarg__": True, "test": True}), user="ann")
     one = job(world)
@@ -52,21 +52,21 @@ def test_a_published_job_is_known_with_its_minions() -> None:
 
 
 def test_a_minion_without_a_key_is_missing() -> None:
-    """``new`` names who was asked for and is not there."""
+    """``new`` lists named minions without a key."""
     world = World()
     world.fire(f"salt/job/{JID}/new", fun="test.ping", arg=[], minions=["a"], missing=["gone"], user="root")
     assert states(world) == {"a": "pending", "gone": "missing"}
 
 
 def test_metadata_is_kept() -> None:
-    """What was given with the job is found beside it."""
+    """The job object has it."""
     world = World()
     world.fire(f"salt/job/{JID}/new", fun="test.ping", arg=[], minions=["a"], metadata={"ticket": "OPS-17"})
     assert job(world).metadata == {"ticket": "OPS-17"}
 
 
 def test_returns_end_the_job() -> None:
-    """When all have returned the job is complete, with a time."""
+    """After the last return the job is complete, with an end time."""
     world = World()
     world.publish("a", "b")
     world.answer("a")
@@ -86,7 +86,7 @@ def test_returns_end_the_job() -> None:
     ],
 )
 def test_a_compound_command_is_one_job(success: Any, retcode: Any, state: str) -> None:
-    """Named as on Salt's command line; it failed where one of its functions did."""
+    """Named as on Salt's command line; it failed if one of its functions did."""
     world = World()
     new = {"fun": ["test.ping", "cmd.run"], "arg": [[], ["id"]], "tgt": "*", "tgt_type": "glob", "user": "root"}
     world.fire(f"salt/job/{JID}/new", minions=["a"], missing=[], **new)
@@ -103,15 +103,15 @@ def test_a_list_of_one_function_is_that_function() -> None:
 
 
 @pytest.mark.parametrize("fun", [[], [5], {}, None, ["test.ping", None]])
-def test_a_function_of_no_form_is_unknown(fun: Any) -> None:
-    """Whatever fired it."""
+def test_a_malformed_function_is_unknown(fun: Any) -> None:
+    """In the event of any sender."""
     world = World()
     world.fire(f"salt/job/{JID}/new", minions=["a"], fun=fun, arg=[[]], tgt="*", tgt_type="glob")
     assert (job(world).fun, job(world).state) == (None, "unknown")
 
 
 def test_a_return_before_new_is_kept() -> None:
-    """A quick minion may answer before the master says that it was asked."""
+    """A fast minion may answer before the announcement is read."""
     world = World()
     world.answer("a")
     assert job(world).state == "unknown"
@@ -121,7 +121,7 @@ def test_a_return_before_new_is_kept() -> None:
 
 
 def test_the_function_of_a_return_is_not_believed() -> None:
-    """What runs is told by the master alone: a minion could name any function."""
+    """Only the master names the function: a minion could name any."""
     world = World()
     world.answer("a", fun="test.ping")
     assert job(world).fun is None
@@ -154,7 +154,7 @@ FORGED: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("tag", "data"), FORGED.values(), ids=FORGED)
 def test_forged_events_change_nothing(tag: str, data: dict[str, Any]) -> None:
-    """A minion can fire any tag; nothing that it says about others or as the master changes a job."""
+    """A minion can fire any tag, but cannot change other minions' parts or act as the master."""
     world = World()
     world.publish("a", "b")
     changes: list[Any] = []
@@ -165,15 +165,15 @@ def test_forged_events_change_nothing(tag: str, data: dict[str, Any]) -> None:
 
 
 def test_forged_runners_change_nothing() -> None:
-    """A runner that a minion announces or ends is none."""
+    """A minion can neither announce nor end a runner."""
     world = World()
     world.fire(f"{RUN}/new", fun="runner.manage.up", user="ann", jid=JID)
     world.fire(f"{RUN}/ret", cmd="_minion_event", id="a", data={"fun": "runner.x.y", "return": 1, "success": True})
     assert (job(world).fun, job(world).state) == ("manage.up", "running")
 
 
-def test_progress_by_the_minions_own_word() -> None:
-    """A minion tells how far its own part is, and what it does."""
+def test_a_minion_reports_the_progress_of_its_part() -> None:
+    """With a percentage and a message."""
     world = World()
     world.publish("a", "b")
     progress(world, "a", 40, message="unpacking")
@@ -182,7 +182,7 @@ def test_progress_by_the_minions_own_word() -> None:
 
 
 def test_progress_by_state_events() -> None:
-    """States count from 0 of their number; the name of the last one is the message."""
+    """States are counted from 0; the name of the last one is the message."""
     world = World()
     world.publish("a")
     state_event(world, "a", 2, 4)
@@ -194,8 +194,8 @@ def test_progress_by_state_events() -> None:
     ("number", "length"),
     [("x", 4), ("", 4), (1, 0), (1, "4"), (1, None), ("²", 4), ("9" * 5000, 4), ("9" * 400, 4), (1, True)],
 )
-def test_odd_state_events_change_nothing_and_break_nothing(number: Any, length: Any) -> None:
-    """Whatever a minion writes there, the next event is handled as ever."""
+def test_malformed_state_events_are_ignored(number: Any, length: Any) -> None:
+    """The next event is applied as usual."""
     world = World()
     world.publish("a")
     state_event(world, "a", number, length)
@@ -205,7 +205,7 @@ def test_odd_state_events_change_nothing_and_break_nothing(number: Any, length: 
 
 
 @pytest.mark.parametrize("percent", [None, "50", [50], {}, float("nan"), True])
-def test_odd_progress_breaks_nothing(percent: Any) -> None:
+def test_malformed_progress_is_ignored(percent: Any) -> None:
     """Only numbers count."""
     world = World()
     world.publish("a")
@@ -225,15 +225,15 @@ def test_a_runner_is_followed_from_start_to_end() -> None:
     assert (one.state, one.value) == ("complete", ["a"])
 
 
-def test_a_wheel_that_fails_has_failed() -> None:
-    """A wheel's own word about its success counts."""
+def test_a_wheel_fails_by_its_success_field() -> None:
+    """Its own ``success`` counts."""
     world = World()
     world.fire(f"salt/wheel/{JID}/ret", fun="wheel.key.accept", user="ann", **{"return": "no"}, success=False, jid=JID)
     assert (job(world).kind, job(world).fun, job(world).state) == ("wheel", "key.accept", "failed")
 
 
-def test_listeners_learn_whose_part_changed() -> None:
-    """Each change is told once, with the minions that it concerns."""
+def test_listeners_get_each_change_once() -> None:
+    """With the minions whose parts changed."""
     world = World()
     told: list[tuple[str, ...]] = []
     world.jobs.on_change(lambda one, minions: told.append(minions))
@@ -246,8 +246,8 @@ def test_listeners_learn_whose_part_changed() -> None:
 
 
 @pytest.mark.parametrize("first", ["bus", "reply"])
-def test_a_job_started_here_is_owned_by_who_started_it(first: str) -> None:
-    """Whether the bus or the reply comes first, user and eauth are those of the session."""
+def test_a_job_started_here_belongs_to_its_session(first: str) -> None:
+    """User and eauth are those of the session, whether the event or the reply comes first."""
     world = World()
     load = {"fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "minions": ["a"], "missing": ["gone"]}
     if first == "bus":
@@ -262,16 +262,16 @@ def test_a_job_started_here_is_owned_by_who_started_it(first: str) -> None:
     assert job(world).ended
 
 
-def test_a_job_of_the_cache_is_remembered() -> None:
-    """What was read from the job cache is kept for the next who asks."""
+def test_a_cached_job_is_kept_in_memory() -> None:
+    """For the next request."""
     world = World()
     old = Job(JID, fun="test.ping")
     assert world.jobs.add_cached(old) is old
     assert world.jobs.get(JID) is old
 
 
-def test_the_bus_knows_better_than_the_cache() -> None:
-    """A job that the bus told of meanwhile is not replaced by an older record."""
+def test_a_job_from_the_bus_is_not_replaced_from_the_cache() -> None:
+    """It is newer than the record."""
     world = World()
     world.publish("a")
     assert world.jobs.add_cached(Job(JID, fun="test.ping")) is job(world)
@@ -279,7 +279,7 @@ def test_the_bus_knows_better_than_the_cache() -> None:
 
 
 def test_returns_without_a_job_are_completed_from_the_cache() -> None:
-    """Of a job that began before the engine only returns were seen: the record replaces them, also in the count."""
+    """Of a job from before the start only returns were read: the record replaces them, also in the counts."""
     world = World()
     world.answer("a")
     known = Job(JID, fun="test.ping", size=7)
@@ -287,8 +287,8 @@ def test_returns_without_a_job_are_completed_from_the_cache() -> None:
     assert world.jobs._bytes == world.jobs.get(JID).memory >= 7  # type: ignore[union-attr]
 
 
-def test_jobs_are_listed_newest_first_without_salts_own() -> None:
-    """Salt's own questions about jobs are no jobs that anybody looks for."""
+def test_jobs_are_listed_newest_first_without_internal_ones() -> None:
+    """Salt's ``find_job`` is not a job that users look for."""
     world = World()
     jids = [f"2026112312000000000{number}" for number in (2, 1, 3)]
     for jid, fun in zip(jids, ("test.ping", "saltutil.find_job", "cmd.run"), strict=True):
@@ -301,18 +301,18 @@ def jid_of(number: int) -> str:
 
 
 def end(registry: JobRegistry, number: int) -> None:
-    """What the bus says when a runner of that number ends."""
+    """Fire the end of the runner with this number."""
     done = {"fun": "runner.manage.up", "return": None, "success": True}
     registry.apply(*make(1, f"salt/run/{jid_of(number)}/ret", done, 0.0))
 
 
 def numbers(registry: JobRegistry) -> list[int]:
-    """Which jobs are known."""
+    """Return the numbers of the known jobs."""
     return [number for number in range(1000) if registry.get(jid_of(number))]
 
 
-def test_ended_jobs_are_forgotten_first() -> None:
-    """Over the bound the oldest ended ones go; those that run stay."""
+def test_ended_jobs_are_dropped_first() -> None:
+    """Over the limit, the oldest ended jobs are dropped; running ones stay."""
     world = World()
     registry = JobRegistry(max_jobs=3, clock=world.time)
     for number in range(6):
@@ -322,8 +322,8 @@ def test_ended_jobs_are_forgotten_first() -> None:
     assert [jid for jid in map(jid_of, range(6)) if registry.get(jid)] == [jid_of(number) for number in (0, 2, 5)]
 
 
-def test_jobs_that_never_end_are_bounded_too() -> None:
-    """At twice the bound even running ones go."""
+def test_jobs_that_never_end_are_limited_too() -> None:
+    """At twice the limit running jobs are dropped too."""
     world = World()
     registry = JobRegistry(max_jobs=3, clock=world.time)
     for number in range(50):
@@ -332,8 +332,8 @@ def test_jobs_that_never_end_are_bounded_too() -> None:
     assert registry.get(jid_of(49)) is not None
 
 
-def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
-    """They take their share of the book, and no more: a quarter is for those that end."""
+def test_jobs_that_just_ended_are_kept_among_jobs_that_never_end() -> None:
+    """A quarter of the registry is for ended jobs."""
     world = World()
     registry = JobRegistry(max_jobs=40, clock=world.time)
     for number in range(40):
@@ -344,8 +344,8 @@ def test_what_has_just_ended_is_kept_beside_jobs_that_never_end() -> None:
     assert numbers(registry) == [*range(40), *range(90, 100)]
 
 
-def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> None:
-    """Where others would have to go that are looked for; those of which there is news stay."""
+def test_quiet_jobs_that_never_end_are_dropped_before_ended_ones() -> None:
+    """Running jobs with recent changes stay."""
     world = World()
     registry = JobRegistry(max_jobs=40, clock=world.time)
     for number in range(40):
@@ -358,8 +358,8 @@ def test_jobs_that_never_end_are_forgotten_when_they_were_quiet_for_long() -> No
     assert numbers(registry) == [3, *range(11, 40), *range(60, 70)]
 
 
-def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
-    """Whether it has ended or never will, and however many jobs come after it."""
+def test_a_needed_job_is_not_dropped() -> None:
+    """Whether or not it has ended, and however many jobs follow."""
     world = World()
     registry = JobRegistry(max_jobs=3, clock=world.time)
     registry.needed_by(lambda jid: jid in (jid_of(0), jid_of(1)))
@@ -371,8 +371,8 @@ def test_a_job_that_somebody_needs_is_not_forgotten() -> None:
     assert len(registry) <= 8
 
 
-def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
-    """A minion that is gone never answers them, and nobody asks what became of that."""
+def test_find_job_is_dropped_before_running_jobs() -> None:
+    """A minion that is gone never answers it."""
     world = World()
     registry = JobRegistry(max_jobs=10, clock=world.time)
     for number in range(100):
@@ -385,8 +385,8 @@ def test_salts_own_questions_are_forgotten_before_jobs_that_run() -> None:
     assert numbers(registry) == [*range(8), 98, 99]
 
 
-def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large returns push out old jobs, also of jobs that nobody announced."""
+def test_the_bytes_of_returns_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large returns push out old jobs, also returns of unannounced jobs."""
     monkeypatch.setattr("websocket_api.core.jobs.registry.MAX_BYTES", 10_000)
     world = World()
     for number in range(100):
@@ -408,10 +408,8 @@ def test_returns_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["arguments", "target", "metadata", "missing minions"],
 )
 @pytest.mark.parametrize("here", [True, False], ids=["started here", "announced on the bus"])
-def test_what_was_asked_for_is_bounded_in_bytes(
-    monkeypatch: pytest.MonkeyPatch, load: dict[str, Any], here: bool
-) -> None:
-    """A user who may run one function could fill the memory with arguments; each value takes far more than its text."""
+def test_the_bytes_of_arguments_are_limited(monkeypatch: pytest.MonkeyPatch, load: dict[str, Any], here: bool) -> None:
+    """A user with one function could fill the memory with arguments; small values take far more than their text."""
     monkeypatch.setattr("websocket_api.core.jobs.registry.MAX_BYTES", 1_000_000)
     world = World()
     for number in range(100):
@@ -425,8 +423,8 @@ def test_what_was_asked_for_is_bounded_in_bytes(
     assert world.jobs._bytes == sum(one.memory for one in world.jobs._jobs.values())
 
 
-def test_a_return_of_a_minion_that_the_job_does_not_target_changes_nothing() -> None:
-    """Any minion can return for any jid."""
+def test_a_return_of_an_untargeted_minion_is_ignored() -> None:
+    """Any minion can return for any jid; only behind a syndic the master does not name all minions."""
     world = World()
     jid = world.publish("web1")
     world.answer("stranger", False, retcode=1)

@@ -1,4 +1,4 @@
-"""Minions, kept by what the master tells of them."""
+"""The minion registry, kept up to date by the master's events."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ def connected(world: World) -> dict[str, bool | None]:
 
 
 @pytest.mark.parametrize("act", ["accept", "accepted"])
-def test_key_events_of_what_is_known_change_nothing(act: str) -> None:
-    """Salt writes one spelling, its documentation the other; each reconnect of a minion brings one."""
+def test_key_events_with_the_known_state_change_nothing(act: str) -> None:
+    """Salt and its documentation spell states differently; each reconnect of a minion fires one."""
     world = world_with_keys("a")
     world.fire("salt/auth", id="a", act=act, result=True)
     assert (world.minions.keys_stale, changes(world)) == (False, [])
 
 
 @pytest.mark.parametrize("act", ["reject", "rejected", "pend", "pending", "delete"])
-def test_other_key_events_are_only_a_hint(act: str) -> None:
-    """A minion can have such an event fired: the key store is asked, and until then nothing changes."""
+def test_other_key_events_only_mark_the_keys_as_stale(act: str) -> None:
+    """A minion can forge them: the key store is read, and until then nothing changes."""
     world = world_with_keys("a")
     world.fire("salt/key", id="a", act=act, result=True)
     assert (world.minions.keys_stale, minion(world, "a").key, changes(world)) == (True, "accepted", [])
 
 
-def test_a_minion_that_is_not_known_makes_the_keys_be_read() -> None:
+def test_a_key_event_of_an_unknown_minion_marks_the_keys_as_stale() -> None:
     """The first event of a new minion is ``salt/auth``."""
     world = world_with_keys()
     world.fire("salt/auth", id="a", act="pend", result=True, pub="...")
@@ -56,15 +56,15 @@ def test_a_minion_that_is_not_known_makes_the_keys_be_read() -> None:
 
 
 @pytest.mark.parametrize("act", ["denied", "deny"])
-def test_a_stranger_with_anothers_name_changes_no_key(act: str) -> None:
-    """Denied is the stranger's key, not that of the minion whose name it took: the store tells."""
+def test_a_denied_key_with_a_known_name_changes_no_key(act: str) -> None:
+    """The denied key is another machine's; the key store has the truth."""
     world = world_with_keys("a")
     world.fire("salt/auth", id="a", act=act, result=False, pub="...")
     assert (minion(world, "a").key, world.minions.keys_stale) == ("accepted", True)
 
 
-def test_keys_that_were_read_replace_what_was_known() -> None:
-    """Minions without a key are gone, new ones come, the others keep what is known of them."""
+def test_keys_from_the_store_replace_the_known_ones() -> None:
+    """Minions without a key are removed, new ones are added, the others keep their data."""
     world = world_with_keys("a", "b")
     world.fire("salt/presence/present", present=["b"])
     changes(world)
@@ -73,8 +73,8 @@ def test_keys_that_were_read_replace_what_was_known() -> None:
     assert sorted(changes(world)) == ["a", "c"]
 
 
-def test_an_odd_key_event_makes_the_keys_be_read_again() -> None:
-    """What cannot be understood is looked up."""
+def test_a_malformed_key_event_marks_the_keys_as_stale() -> None:
+    """The key store is read."""
     world = world_with_keys("a")
     world.fire("salt/key", result=True)
     assert world.minions.keys_stale
@@ -82,8 +82,8 @@ def test_an_odd_key_event_makes_the_keys_be_read_again() -> None:
     assert not world.minions.keys_stale
 
 
-def test_presence_tells_who_is_connected() -> None:
-    """``present`` lists all who are; who was connected and is not among them has gone."""
+def test_a_presence_event_sets_the_connected_minions() -> None:
+    """``present`` lists all of them; a connected minion that is not listed is gone."""
     world = world_with_keys("a", "b", "c")
     world.fire("salt/presence/present", present=["a", "b"])
     assert connected(world) == {"a": True, "b": True, "c": None}
@@ -91,8 +91,8 @@ def test_presence_tells_who_is_connected() -> None:
     assert connected(world) == {"a": True, "b": False, "c": None}
 
 
-def test_a_change_with_only_new_drops_nobody() -> None:
-    """``change`` lists what changed: who is not named is as before."""
+def test_a_presence_change_affects_the_named_minions_only() -> None:
+    """``change`` lists differences."""
     world = world_with_keys("a", "b")
     world.fire("salt/presence/present", present=["a"])
     world.fire("salt/presence/change", new=["b"])
@@ -101,8 +101,8 @@ def test_a_change_with_only_new_drops_nobody() -> None:
     assert connected(world) == {"a": False, "b": True}
 
 
-def test_a_start_connects_and_is_always_told() -> None:
-    """A minion that restarted may have other grains, though it was connected before."""
+def test_a_start_event_is_always_reported() -> None:
+    """A restarted minion may have other grains, even if it was connected before."""
     world = world_with_keys("a")
     for _ in range(2):
         world.fire("salt/minion/a/start", cmd="_minion_event", id="a", data="started")
@@ -110,8 +110,8 @@ def test_a_start_connects_and_is_always_told() -> None:
     assert changes(world) == ["a", "a"]
 
 
-def test_a_return_is_a_sign_of_life() -> None:
-    """A minion that answers is connected, and was seen now; being seen again is not told."""
+def test_a_return_marks_a_minion_as_connected() -> None:
+    """And sets the time when it was seen; that alone is not reported."""
     world = world_with_keys("a")
     world.publish("a")
     world.answer("a")
@@ -129,38 +129,38 @@ def test_a_return_is_a_sign_of_life() -> None:
         {},
     ],
 )
-def test_a_start_in_anothers_name_is_no_sign_of_life(data: dict[str, str]) -> None:
-    """A tag proves nothing; the id in the envelope was checked by the master."""
+def test_a_start_event_with_another_name_changes_nothing(data: dict[str, str]) -> None:
+    """A tag proves nothing; the master checked the id in the envelope."""
     world = world_with_keys("a", "b")
     world.fire("salt/minion/a/start", **data)
     assert minion(world, "a").connected is None
 
 
-def test_a_minion_cannot_speak_for_keys_or_presence() -> None:
-    """What a minion sends changes no key and connects nobody else."""
+def test_a_minions_event_changes_no_keys_or_presence() -> None:
+    """Only the master's events do."""
     world = world_with_keys("a", "b")
     for tag, data in (("salt/key", {"id": "b", "act": "delete"}), ("salt/presence/present", {"present": []})):
         world.fire(tag, cmd="_minion_event", id="a", data=data)
     assert (set(world.minions.all()), minion(world, "b").connected) == ({"a", "b"}, None)
 
 
-def test_an_unknown_minion_makes_the_keys_be_read_again() -> None:
-    """Who speaks has a key, though no event told of it."""
+def test_an_event_of_an_unknown_minion_marks_the_keys_as_stale() -> None:
+    """A minion that sends events has a key."""
     world = world_with_keys()
     world.fire("salt/minion/new/start", cmd="_minion_event", id="new", data="started")
     assert (world.minions.all(), world.minions.keys_stale) == ({}, True)
 
 
 @pytest.mark.parametrize("tag", ["minion/refresh/a", "salt/minion/refresh/a"])
-def test_a_refresh_makes_the_grains_be_read_again(tag: str) -> None:
-    """The minion's data changed in the master's cache."""
+def test_a_refresh_marks_the_grains_as_stale(tag: str) -> None:
+    """The minion's data in the master's cache changed."""
     world = world_with_keys("a")
     world.fire(tag, **{"Minion data cache refresh": "a"})
     assert world.minions.stale == {"a"}
 
 
-def test_grains_are_told_when_they_changed() -> None:
-    """The same grains again are no news; those of unknown minions are none of ours."""
+def test_changed_grains_are_reported() -> None:
+    """Unchanged ones, and those of unknown minions, are not."""
     world = world_with_keys("a")
     world.minions.stale.add("a")
     for _ in range(2):
@@ -169,16 +169,16 @@ def test_grains_are_told_when_they_changed() -> None:
     assert (world.minions.stale, set(world.minions.all())) == (set(), {"a"})
 
 
-def test_absent_minions_are_told_once() -> None:
-    """Who did not answer is not connected."""
+def test_absent_minions_are_reported_once() -> None:
+    """A minion without an answer counts as disconnected."""
     world = world_with_keys("a")
     for _ in range(2):
         world.minions.absent(["a", "stranger"])
     assert (minion(world, "a").connected, changes(world)) == (False, ["a"])
 
 
-def test_a_minion_as_it_is_shown() -> None:
-    """Times are ISO 8601 in UTC; key and grains are null where they may not be seen."""
+def test_the_minion_object_of_clients() -> None:
+    """Times are ISO 8601 in UTC; hidden keys and grains are null."""
     one = Minion("a", key="accepted", connected=True, seen=1_000_000.0, grains={"os": "Debian"})
     assert one.to_dict(key=True, grains=True) == {
         "id": "a",

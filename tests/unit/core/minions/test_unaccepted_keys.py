@@ -1,4 +1,4 @@
-"""Minions whose keys nobody has accepted."""
+"""Minions without an accepted key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ KEYS = {"a": "accepted", "p": "pending", "r": "rejected", "d": "denied"}
 
 
 @pytest.mark.parametrize("entry", ["test.ping", ".*", {"*": [".*"]}], ids=repr)
-def test_names_without_an_accepted_key_are_for_who_may_list_keys(entry: object) -> None:
-    """Anybody on the network can choose such a name: it is shown as ``salt/key`` events are."""
+def test_unaccepted_minions_are_visible_with_permission_for_keys_only(entry: object) -> None:
+    """Any machine on the network can choose such a name."""
     world = World()
     world.minions.read_keys(KEYS)
     assert list(world.minion_feed.visible(world.session(entry).viewer)) == ["a"]
@@ -19,8 +19,8 @@ def test_names_without_an_accepted_key_are_for_who_may_list_keys(entry: object) 
     assert {name: one["key"] for name, one in world.minion_feed.visible(keeper.viewer).items()} == KEYS
 
 
-def test_a_minion_whose_key_is_taken_back_is_gone() -> None:
-    """For who could run something on it, and cannot any more."""
+def test_a_minion_whose_key_is_revoked_disappears() -> None:
+    """For users who could run functions on it."""
     world = World()
     world.minions.read_keys({"a": "accepted"})
     viewer = world.session("test.ping").viewer

@@ -1,4 +1,4 @@
-"""All jobs followed at once: a snapshot, ``live``, then what changed, at a cost that knows no number of jobs."""
+"""A subscription to all jobs: a snapshot, ``live``, then changes. The cost does not depend on the number of jobs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def follow(world: World, client: Client, session: Session | None = None, **more:
 
 
 def numbers(messages: list[dict[str, Any]]) -> list[int]:
-    """The numbers of the jobs that these frames tell of."""
+    """Return the numbers of the jobs in these frames."""
     return [int(message["jid"][-6:]) for message in messages if message["type"] == "job"]
 
 
 def test_the_snapshot_has_all_jobs_newest_first() -> None:
-    """Each whole, then ``live``; what Salt asks minions about jobs is none that anybody looks for."""
+    """Each one complete, then ``live``; Salt's internal jobs are left out."""
     world, client = World(), Client()
     for number in (1, 2, 3):
         publish(world, number, "a", "b")
@@ -60,7 +60,7 @@ def test_the_snapshot_has_all_jobs_newest_first() -> None:
 
 
 def test_new_jobs_and_changes_follow() -> None:
-    """A job that comes is told whole, one that changes with what changed of it."""
+    """A new job is sent whole, a changed one with its changed parts."""
     world, client = World(), Client()
     publish(world, 1, "a", "b")
     follow(world, client)
@@ -74,8 +74,8 @@ def test_new_jobs_and_changes_follow() -> None:
     assert (changed["jid"], set(changed["minions"]), changed["job"]["done"]) == (jid(1), {"b"}, 1)
 
 
-def test_a_change_costs_the_same_however_many_jobs_there_are() -> None:
-    """What is sent for one return is as long with a thousand jobs as with one."""
+def test_the_size_of_a_change_does_not_depend_on_the_number_of_jobs() -> None:
+    """One return needs as many bytes with a thousand jobs as with one."""
     sizes = []
     for jobs in (1, 1000):
         world, client = World(events=5000), Client()
@@ -92,8 +92,8 @@ def test_a_change_costs_the_same_however_many_jobs_there_are() -> None:
     assert sizes[0] == sizes[1]
 
 
-def test_changes_are_told_at_most_ten_times_a_second() -> None:
-    """Many returns of a job share a frame, and its last state always comes."""
+def test_changes_are_sent_at_most_ten_times_a_second() -> None:
+    """Returns of a job share a frame, and its last state is always sent."""
     world, client = World(), Client()
     minions = [f"m{number}" for number in range(500)]
     for number in (1, 2):
@@ -112,8 +112,8 @@ def test_changes_are_told_at_most_ten_times_a_second() -> None:
         assert changes[-1]["job"]["state"] == "complete"
 
 
-def test_who_sees_the_same_shares_the_bytes() -> None:
-    """A change is worded once for all viewers who are equal, whatever their number."""
+def test_equal_viewers_share_the_bytes() -> None:
+    """A change is encoded once for all of them."""
     world, clients = World(), [Client() for _ in range(3)]
     world.targets.sets["a"] = {"a"}
     for client in clients:
@@ -126,8 +126,8 @@ def test_who_sees_the_same_shares_the_bytes() -> None:
     assert set(other.got[-1]["minions"]) == {"a"}
 
 
-def test_only_what_may_be_seen_is_told() -> None:
-    """Somebody else's job is cut to the minions on which the viewer could run it, or not told at all."""
+def test_only_visible_parts_of_jobs_are_sent() -> None:
+    """Other users' jobs are reduced to visible minions, or left out."""
     world, client = World(), Client()
     world.targets.sets["a"] = {"a"}
     publish(world, 1, "a", "b")
@@ -143,8 +143,8 @@ def test_only_what_may_be_seen_is_told() -> None:
     assert "secret" not in str(got)
 
 
-def test_a_job_that_is_not_known_yet_is_told_when_it_is() -> None:
-    """A return may come before the word of the job it is of."""
+def test_a_job_is_sent_once_it_is_announced() -> None:
+    """A return may arrive before the announcement."""
     world, client = World(), Client()
     follow(world, client)
     answer(world, 1, "a")
@@ -156,8 +156,8 @@ def test_a_job_that_is_not_known_yet_is_told_when_it_is() -> None:
     assert {name: part["state"] for name, part in job["minions"].items()} == {"a": "returned", "b": "pending"}
 
 
-def test_a_runner_is_told_too() -> None:
-    """It has no minions, and is told when it begins and when it ends."""
+def test_runners_are_sent_too() -> None:
+    """At their start and end; they have no minions."""
     world, client = World(), Client()
     follow(world, client, world.session(".*", "@runner"))
     client.got  # noqa: B018
@@ -167,8 +167,8 @@ def test_a_runner_is_told_too() -> None:
     assert [message["job"]["state"] for message in client.got] == ["running", "complete"]
 
 
-def test_what_is_read_from_the_job_cache_is_told() -> None:
-    """The picture is what is in memory, wherever it came from: after a restart that is filled up."""
+def test_jobs_from_the_job_cache_are_sent() -> None:
+    """The snapshot has all jobs in memory: after a restart the cache fills it."""
     world, client = World(), Client()
     follow(world, client)
     client.got  # noqa: B018
@@ -177,8 +177,8 @@ def test_what_is_read_from_the_job_cache_is_told() -> None:
     assert numbers(client.got) == [1]
 
 
-def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
-    """However slowly a client reads: nothing is lost, and nothing comes before it."""
+def test_changes_during_the_snapshot_follow_it() -> None:
+    """However slowly a client reads, nothing is lost or sent out of order."""
     world, client = World(), Client(max_frames=8)
     world.jobs._retention._max_jobs = 2000
     for number in range(1, 1001):
@@ -201,8 +201,8 @@ def test_what_changes_while_the_snapshot_is_drawn_follows_it() -> None:
     assert (told[jid(1)], told[jid(1001)], told[jid(5000)]) == ("complete", "running", "running")
 
 
-def test_others_have_their_turn_while_a_snapshot_is_drawn() -> None:
-    """A long picture is drawn in slices, one in each turn of the loop, however many clients wait for theirs."""
+def test_a_long_snapshot_is_made_in_slices() -> None:
+    """One slice in each turn of the loop, however many clients wait for theirs."""
     world, clients = World(), [Client(), Client()]
     world.jobs._retention._max_jobs = 2000
     for number in range(1, 1001):
@@ -216,8 +216,8 @@ def test_others_have_their_turn_while_a_snapshot_is_drawn() -> None:
         assert client.got[-1]["type"] == "live"
 
 
-def test_changed_permissions_draw_the_picture_anew() -> None:
-    """What may be seen now is told; the subscription lives on when that is nothing."""
+def test_changed_permissions_send_a_new_snapshot() -> None:
+    """The subscription stays open even if nothing is visible."""
     world, client = World(), Client()
     publish(world, 1, "a")
     subscription = follow(world, client, world.session("sys.doc", user="bob"))
@@ -227,8 +227,8 @@ def test_changed_permissions_draw_the_picture_anew() -> None:
     assert numbers(client.got) == [1]
 
 
-def test_nothing_follows_the_end() -> None:
-    """Who has unsubscribed gets nothing, and nothing is kept for anybody."""
+def test_nothing_is_sent_after_unsubscribe() -> None:
+    """And nothing is kept for the client."""
     world, client = World(), Client()
     subscription = follow(world, client)
     publish(world, 1, "a")
@@ -240,16 +240,16 @@ def test_nothing_follows_the_end() -> None:
     assert (world.job_feed._all_changed, world.job_feed._all_followers) == ({}, {})
 
 
-def test_a_lost_bus_is_told() -> None:
-    """The picture may be behind what really is."""
+def test_a_lost_bus_is_reported() -> None:
+    """The snapshot may be out of date."""
     world, client = World(), Client()
     follow(world, client)
     world.job_feed.send_gap(world.hub.append_gap())
     assert [message["type"] for message in client.got] == ["live", "gap"]
 
 
-def test_returns_are_left_out_on_demand() -> None:
-    """They are the bulk of most pictures."""
+def test_returns_are_left_out_on_request() -> None:
+    """They are most of the bytes of a snapshot."""
     world, client = World(), Client()
     publish(world, 1, "a", "b")
     answer(world, 1, "a", "long")
@@ -259,8 +259,8 @@ def test_returns_are_left_out_on_demand() -> None:
     assert "return" not in str([message.get("minions") for message in client.got]).replace("returned", "")
 
 
-def test_large_jobs_come_in_pieces() -> None:
-    """At most 500 minions, 100 jobs or 256 KiB of returns leave together: the outbox knows in time how full it is."""
+def test_large_jobs_are_sent_in_chunks() -> None:
+    """At most 500 minions, 100 jobs or 256 KiB of returns together: the outbox notices in time that it is full."""
     world = World(events=9000)
     world.jobs._retention._max_jobs = 2000
     for number in range(1, 250):
@@ -277,8 +277,8 @@ def test_large_jobs_come_in_pieces() -> None:
     assert sum(len(piece) for piece in pieces) == 252 + 3
 
 
-def test_only_the_newest_unfinished_jobs_are_asked_about() -> None:
-    """While somebody follows: to find out the end of each of thousands would cost the master more than it tells."""
+def test_only_the_newest_unfinished_jobs_are_watched() -> None:
+    """While a client follows: a question for each of thousands of jobs would cost the master too much."""
     world, client = World(), Client()
     for number in range(1, 60):
         publish(world, number, "a")
@@ -288,8 +288,8 @@ def test_only_the_newest_unfinished_jobs_are_asked_about() -> None:
     assert world.job_feed.followed_jobs() == [jid(number) for number in range(58, 58 - MAX_WATCHED, -1)]
 
 
-def test_connected_minions_only() -> None:
-    """Whose key is not accepted, or who is known to be away, is none; who goes is null, and may come back."""
+def test_connected_leaves_out_other_minions() -> None:
+    """Without an accepted key, or disconnected; a minion that leaves is null, and may return."""
     world, client = World(), Client()
     world.minions.read_keys({"a": "accepted", "b": "accepted", "stranger": "pending"})
     world.minions.absent(["b"])
@@ -310,8 +310,8 @@ def test_connected_minions_only() -> None:
 
 
 @pytest.mark.parametrize("one", [False, True])
-def test_followers_see_the_end_of_a_job_in_a_full_book(one: bool) -> None:
-    """It is told a moment after it came, and the job must be there still, though it is full of jobs that never end."""
+def test_followers_see_the_end_of_a_job_in_a_full_registry(one: bool) -> None:
+    """The end is sent a moment later, so the job must not be dropped before."""
     world, client = World(), Client()
     for number in range(150):
         publish(world, number, "gone")

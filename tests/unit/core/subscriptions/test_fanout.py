@@ -1,4 +1,4 @@
-"""Events that come quickly share a write, whatever the form; how quickly is measured by what writing costs."""
+"""Events in quick succession share a write; the pause depends on the measured cost of a write."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.core.support import Client, Socket, World, filter_of
 
 
 class Slow(Socket):
-    """A socket to which a write takes a while."""
+    """A socket to which a write takes some time."""
 
     def __init__(self, world: World, seconds: float) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Slow(Socket):
 
 
 def follower(world: World, seconds: float, *, bundle: bool = False) -> Client:
-    """Somebody who follows everything, event by event or in bundles."""
+    """Return a subscription to everything, with single events or bundles."""
     client = Client()
     client.socket = client.outbox._transport = Slow(world, seconds)
     session = world.session(".*")
@@ -34,16 +34,16 @@ def follower(world: World, seconds: float, *, bundle: bool = False) -> Client:
     return client
 
 
-def test_a_single_event_leaves_at_once() -> None:
-    """Nobody waits for a turn of the loop when nothing was written lately."""
+def test_a_single_event_is_sent_at_once() -> None:
+    """Without waiting for a turn of the loop, if nothing was written recently."""
     world = World()
     client = follower(world, 0.001)
     world.fire("my/x")
     assert [message["type"] for message in client.got] == ["event"]
 
 
-def test_events_share_a_write_while_the_last_one_is_rested_from() -> None:
-    """Each is a frame of its own all the same, and none overtakes another."""
+def test_events_during_the_pause_after_a_write_share_the_next_one() -> None:
+    """Each is still a frame of its own, in order."""
     world = World()
     client = follower(world, 0.001)
     for number in range(10):
@@ -55,8 +55,8 @@ def test_events_share_a_write_while_the_last_one_is_rested_from() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.001, 1.0])
-def test_events_wait_in_proportion_to_a_write_but_never_long(seconds: float) -> None:
-    """Writing takes at most a part of the time, and what waits leaves in the end."""
+def test_the_pause_is_proportional_to_the_cost_of_a_write(seconds: float) -> None:
+    """Up to a maximum; then waiting events are sent."""
     world = World()
     client = follower(world, seconds)
     world.fire("my/x", n=0)
@@ -68,8 +68,8 @@ def test_events_wait_in_proportion_to_a_write_but_never_long(seconds: float) -> 
     assert len(client.socket.written) == 2
 
 
-def test_bundles_to_many_leave_less_often() -> None:
-    """A write that takes long would else take all the time: of a machine whose cores clients need too."""
+def test_bundles_to_many_clients_are_sent_less_often() -> None:
+    """Otherwise long writes would take all of the time."""
     world = World()
     client = follower(world, 0.008, bundle=True)
     for number in range(80):
@@ -82,8 +82,8 @@ def test_bundles_to_many_leave_less_often() -> None:
     assert BUNDLE_SECONDS < WRITE_SHARE * 0.008 < MAX_SECONDS
 
 
-def test_one_write_that_was_interrupted_slows_nothing_down() -> None:
-    """A process that is not let run for a moment measures that as if it had written."""
+def test_one_interrupted_write_does_not_slow_the_stream() -> None:
+    """A paused process measures the pause as a long write."""
     world = World()
     client = follower(world, 0.001, bundle=True)
     for number in range(200):

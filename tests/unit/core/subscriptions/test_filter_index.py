@@ -1,4 +1,4 @@
-"""What an event may concern is found without asking every filter, and none that fits is left out."""
+"""The index finds every filter that an event fits, without trying all filters."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def events() -> list[Event]:
     return [make(1, tag, one, 0.0)[0] for tag in TAGS for one in (data, {})]
 
 
-def test_what_fits_is_found() -> None:
-    """The same filters want an event whether they are asked one by one or found first; each is found once."""
+def test_every_matching_filter_is_found_once() -> None:
+    """The result is the same as when each filter is tried."""
     filters = [filter_of(message) for message in MESSAGES]
     index: FilterIndex[Filter] = FilterIndex()
     for filter_ in filters:
@@ -77,13 +77,13 @@ def test_what_fits_is_found() -> None:
         ({"fun": "test.*"}, []),
     ],
 )
-def test_filters_are_found_by_what_they_name(message: dict[str, object], keys: list[tuple[str, str]]) -> None:
-    """By the beginning or end of a tag, by job or function; only the rest is tried at every event."""
+def test_filters_are_indexed_by_their_keys(message: dict[str, object], keys: list[tuple[str, str]]) -> None:
+    """By the start or end of a tag, by job or function; only the rest is tried for every event."""
     assert list(filter_of(message).keys) == keys
 
 
-def test_thousands_of_filters_that_do_not_fit_are_not_asked() -> None:
-    """An event finds only those that name it."""
+def test_filters_with_other_keys_are_not_tried() -> None:
+    """However many there are."""
     index: FilterIndex[int] = FilterIndex()
     filters = [filter_of({"tag": f"my/{number}/"}) for number in range(5000)]
     for number, filter_ in enumerate(filters):
@@ -91,8 +91,8 @@ def test_thousands_of_filters_that_do_not_fit_are_not_asked() -> None:
     assert index.candidates(make(1, "my/17/x", {}, 0.0)[0]) == [17]
 
 
-def test_nothing_is_kept_of_what_was_removed() -> None:
-    """Removing twice, or what shares a key with another one, does no harm."""
+def test_removed_filters_leave_nothing_behind() -> None:
+    """Also if removed twice, or if another filter shares a key."""
     index: FilterIndex[int] = FilterIndex()
     filters = [filter_of(message) for message in MESSAGES]
     for number, filter_ in enumerate(filters):

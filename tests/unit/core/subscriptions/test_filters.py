@@ -1,4 +1,4 @@
-"""What a subscription asks for, before anybody's permission is looked at."""
+"""Filters of subscriptions, before permissions are checked."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ TAGS: list[tuple[Any, str | None, bool]] = [
 
 
 @pytest.mark.parametrize(("tag", "match_type", "wanted"), TAGS)
-def test_tags(tag: Any, match_type: str | None, wanted: bool) -> None:
-    """Tags match as Salt matches them; one of several is enough."""
+def test_tags_match_as_in_salt(tag: Any, match_type: str | None, wanted: bool) -> None:
+    """One of several tags is enough."""
     message = {name: value for name, value in (("tag", tag), ("match_type", match_type)) if value is not None}
     assert filters.make(message).matches(event()) is wanted
 
@@ -61,31 +61,31 @@ def test_tags(tag: Any, match_type: str | None, wanted: bool) -> None:
         ({"fun": "test.*", "minions": ["db"]}, False),
     ],
 )
-def test_the_other_parts(message: dict[str, Any], wanted: bool) -> None:
-    """Minions, functions and jobs each narrow what is wanted; all that are given must fit."""
+def test_all_parts_of_a_filter_must_fit(message: dict[str, Any], wanted: bool) -> None:
+    """Minions, functions and jobs."""
     assert filter_of(message).matches(event()) is wanted
 
 
 def test_a_new_job_is_about_each_of_its_minions() -> None:
-    """A filter on a minion finds the jobs that are published to it, and those that miss it."""
+    """Also those that are missing."""
     new = event(f"salt/job/{JID}/new", minions=["web1"], missing=["web2"])
     assert [filter_of({"minions": [name]}).matches(new) for name in ("web1", "web2", "db")] == [True, True, False]
 
 
 def test_an_event_without_a_function_fits_no_function() -> None:
-    """Who asks for functions is not sent what has none."""
+    """A filter on functions leaves it out."""
     assert not filter_of({"fun": "*"}).matches(make(1, "my/tag", {}, 0.0)[0])
 
 
 def test_equal_messages_make_equal_filters() -> None:
-    """Equal filters are equal values, so that their subscribers share one decision."""
+    """So their subscribers share one decision."""
     one, other = filter_of({"minions": ["a", "b"]}), filter_of({"minions": ["b", "a"], "tag": ""})
     assert one == other
     assert hash(one) == hash(other)
 
 
 def test_many_globs_are_compiled_once() -> None:
-    """More patterns than the standard library keeps compiled must not be compiled at every event."""
+    """More patterns than the standard library caches must not be compiled for every event."""
     wanted = [filter_of({"tag": [f"[ab]*{n}/{m}*?x" for m in range(64)], "match_type": "fnmatch"}) for n in range(40)]
     tried = event()
     began = time.thread_time()

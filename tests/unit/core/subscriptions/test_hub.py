@@ -1,4 +1,4 @@
-"""Events on their way from the bus to the clients: complete, in order, encoded once, and only for who may see them."""
+"""Events from the bus to clients: complete, in order, encoded once, and only for users who may see them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def noise(world: World, count: int, tag: str = "my/noise", **data: Any) -> None:
 
 
 def read(client: Client) -> list[dict[str, Any]]:
-    """Let the client read everything; return what it got."""
+    """Let the client read everything, and return what it received."""
     client.socket.stuck = False
     client.outbox.pump()
     return client.got
 
 
 def seqs(messages: list[dict[str, Any]]) -> list[int]:
-    """The numbers of the events, from single frames and bundles."""
+    """Return the numbers of the events in single frames and bundles."""
     found: list[int] = []
     for message in messages:
         if message["type"] == "event":
@@ -64,8 +64,8 @@ def kinds(messages: list[dict[str, Any]]) -> list[str]:
 # Live
 
 
-def test_events_come_in_order_with_their_numbers() -> None:
-    """Each event of the bus has the next number, and a subscriber gets them in that order."""
+def test_events_are_sent_in_order_with_their_numbers() -> None:
+    """Each event of the bus has the next number."""
     world, client = World(), Client()
     follow(world, client)
     noise(world, 3)
@@ -74,8 +74,8 @@ def test_events_come_in_order_with_their_numbers() -> None:
     assert seqs(got) == [1, 2, 3]
 
 
-def test_a_subscription_begins_at_the_head() -> None:
-    """Without ``since`` nothing is sent that was before."""
+def test_a_subscription_starts_with_new_events() -> None:
+    """Without ``since``, earlier events are not sent."""
     world, client = World(), Client()
     noise(world, 3)
     follow(world, client)
@@ -84,8 +84,8 @@ def test_a_subscription_begins_at_the_head() -> None:
     assert seqs(client.got) == [4]
 
 
-def test_only_what_was_asked_for_comes() -> None:
-    """Events that the filter does not want leave gaps in the numbers, which mean nothing."""
+def test_only_matching_events_are_sent() -> None:
+    """Other events leave gaps in the numbers, which mean nothing."""
     world, client = World(), Client()
     follow(world, client, tag="my/")
     for tag in ("my/a", "your/b", "my/c"):
@@ -93,8 +93,8 @@ def test_only_what_was_asked_for_comes() -> None:
     assert seqs(client.got) == [1, 3]
 
 
-def test_what_may_not_be_seen_does_not_come() -> None:
-    """Each subscriber sees what its own permissions show."""
+def test_hidden_events_are_not_sent() -> None:
+    """Each subscriber gets what its own permissions show."""
     world, everything, some = World(), Client(), Client()
     follow(world, everything)
     follow(world, some, world.session({"@events": ["tag:my/*"]}))
@@ -103,8 +103,8 @@ def test_what_may_not_be_seen_does_not_come() -> None:
     assert (seqs(everything.got), seqs(some.got)) == ([1, 2], [1])
 
 
-def test_a_cut_event_differs_from_the_whole() -> None:
-    """Who may see a part of a job gets its own cut of the same event."""
+def test_a_viewer_of_a_part_gets_a_reduced_event() -> None:
+    """The other viewer gets the whole event."""
     world, everything, some = World(), Client(), Client()
     world.targets.sets["web*"] = {"web1"}
     follow(world, everything)
@@ -116,7 +116,7 @@ def test_a_cut_event_differs_from_the_whole() -> None:
 
 
 def test_equal_views_share_the_bytes() -> None:
-    """Two clients of one filter, number, format and view get the same object: it is encoded once."""
+    """Two clients with the same filter, number, format and view get the same object: it is encoded once."""
     world, clients = World(), [Client(), Client()]
     for client in clients:
         follow(world, client)
@@ -124,8 +124,8 @@ def test_equal_views_share_the_bytes() -> None:
     assert clients[0].socket.written[0] is clients[1].socket.written[0]
 
 
-def test_equal_cuts_share_the_bytes() -> None:
-    """That holds for cut events too."""
+def test_equal_reduced_views_share_the_bytes() -> None:
+    """The same holds for reduced events."""
     world, clients = World(), [Client(), Client()]
     world.targets.sets["web*"] = {"web1"}
     for client in clients:
@@ -134,8 +134,8 @@ def test_equal_cuts_share_the_bytes() -> None:
     assert clients[0].socket.written[0] is clients[1].socket.written[0]
 
 
-def test_other_numbers_are_other_frames() -> None:
-    """A client's own number is in each frame."""
+def test_each_frame_has_the_clients_own_number() -> None:
+    """Clients with other numbers get other frames."""
     world, client = World(), Client()
     for _ in range(2):
         follow(world, client)
@@ -143,8 +143,8 @@ def test_other_numbers_are_other_frames() -> None:
     assert [message["subscription"] for message in client.got] == [1, 2]
 
 
-def test_nothing_comes_after_stop() -> None:
-    """An ended subscription is left by everything."""
+def test_nothing_is_sent_after_stop() -> None:
+    """The subscription leaves its group and all queues."""
     world, client = World(), Client()
     subscription = follow(world, client)
     client.connection.remove(subscription.number)
@@ -154,7 +154,7 @@ def test_nothing_comes_after_stop() -> None:
 
 
 def test_new_permissions_count_from_the_next_event() -> None:
-    """After the permissions changed the subscriber moves to those who see the same."""
+    """The subscriber moves to the group of equal viewers."""
     world, client, other = World(), Client(), Client()
     session = world.session(ALL)
     subscription = follow(world, client, session)
@@ -168,8 +168,8 @@ def test_new_permissions_count_from_the_next_event() -> None:
     assert len(world.hub._groups) == 1
 
 
-def test_without_return_leaves_out_the_return_alone() -> None:
-    """The bulk of most streams is left out on request, for this subscription only."""
+def test_without_return_leaves_out_the_return_only() -> None:
+    """For this subscription only."""
     world, with_it, without = World(), Client(), Client()
     follow(world, with_it)
     follow(world, without, without_return=True)
@@ -181,7 +181,7 @@ def test_without_return_leaves_out_the_return_alone() -> None:
 
 
 def test_a_minions_event_is_shown_unwrapped() -> None:
-    """``data`` is the sender's; its id stands beside it."""
+    """``data`` is what the minion sent; its id is beside it."""
     world, client = World(), Client()
     follow(world, client)
     world.fire("my/disk", cmd="_minion_event", id="web1", data={"free": 17})
@@ -193,12 +193,12 @@ def test_a_minions_event_is_shown_unwrapped() -> None:
 
 
 class Broken(Exception):
-    """Something that nobody foresaw."""
+    """Fails on every access."""
 
 
 @pytest.mark.parametrize("registry", ["jobs", "minions"])
 def test_an_event_that_a_registry_cannot_apply_is_delivered(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event is stored and delivered all the same, and no number is left out."""
+    """The event is stored and delivered, and no number is left out."""
     world, client = World(), Client()
     follow(world, client)
 
@@ -213,8 +213,8 @@ def test_an_event_that_a_registry_cannot_apply_is_delivered(registry: str, monke
     assert [entry.seq for entry in world.history.after(0)] == [1, 2, 3]
 
 
-def test_a_fault_in_one_view_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Permissions that cannot be asked show nothing; the others get the event."""
+def test_an_error_in_one_view_does_not_affect_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The failing viewer sees nothing; the others get the event."""
     world, odd, other = World(), Client(), Client()
     session = world.session("test.*")
     follow(world, odd, session)
@@ -232,8 +232,8 @@ def test_a_fault_in_one_view_costs_the_others_nothing(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("since", [0, 1, 4, 5])
-def test_replay_then_live(since: int) -> None:
-    """What came after ``since`` is sent first, then what comes, without loss or duplicate."""
+def test_a_replay_is_followed_by_live_events(since: int) -> None:
+    """Without loss or duplicates."""
     world, client = World(), Client()
     noise(world, 5)
     follow(world, client, since=since)
@@ -241,8 +241,8 @@ def test_replay_then_live(since: int) -> None:
     assert seqs(client.got) == list(range(since + 1, 9))
 
 
-def test_a_replay_is_seen_with_todays_permissions() -> None:
-    """What could be seen when it happened, but not now, is not sent."""
+def test_a_replay_uses_the_present_permissions() -> None:
+    """Events that were visible when they happened may be hidden now."""
     world, client = World(), Client()
     for tag in ("my/a", "your/b"):
         world.fire(tag)
@@ -251,7 +251,7 @@ def test_a_replay_is_seen_with_todays_permissions() -> None:
 
 
 def test_permissions_that_change_during_a_replay_count_at_once() -> None:
-    """A replay that waits for the client goes on with what may be seen then."""
+    """A paused replay continues with the new permissions."""
     world, client = World(), Client(max_frames=4)
     noise(world, 20, "your/noise")
     session = world.session(ALL)
@@ -267,7 +267,7 @@ def test_permissions_that_change_during_a_replay_count_at_once() -> None:
 
 
 def test_a_replay_waits_for_a_slow_client() -> None:
-    """A history larger than the outbox is replayed in steps; what comes meanwhile follows, nothing twice."""
+    """A history larger than the outbox is replayed in steps; new events follow, and none is sent twice."""
     world, client = World(), Client(max_frames=10)
     noise(world, 100)
     client.socket.stuck = True
@@ -285,8 +285,8 @@ def test_a_replay_waits_for_a_slow_client() -> None:
     assert seqs(got[1:]) == list(range(1, 142))
 
 
-def test_a_replay_that_is_stopped_goes_no_further() -> None:
-    """Who unsubscribes during a replay gets nothing more of it, and does not join those who follow."""
+def test_a_stopped_replay_does_not_continue() -> None:
+    """And does not join the live group."""
     world, client = World(), Client(max_frames=4)
     noise(world, 50)
     client.socket.stuck = True
@@ -299,8 +299,8 @@ def test_a_replay_that_is_stopped_goes_no_further() -> None:
     assert read(client) == []
 
 
-def test_what_is_no_longer_kept_is_a_gap() -> None:
-    """The frame says what is missing and what is the oldest to be had; then comes what there is."""
+def test_dropped_events_are_reported_as_a_gap() -> None:
+    """With the missing range and the oldest available number; then the rest follows."""
     world, client = World(events=3), Client()
     noise(world, 10)
     follow(world, client, since=2)
@@ -317,8 +317,8 @@ def test_what_is_no_longer_kept_is_a_gap() -> None:
     assert seqs(got) == [8, 9, 10]
 
 
-def test_what_is_forgotten_during_a_replay_is_a_gap() -> None:
-    """A client slower than the history learns what it missed."""
+def test_events_dropped_during_a_replay_are_a_gap() -> None:
+    """The client reads more slowly than the history moves."""
     world, client = World(events=20), Client(max_frames=4)
     noise(world, 20)
     client.socket.stuck = True
@@ -333,8 +333,8 @@ def test_what_is_forgotten_during_a_replay_is_a_gap() -> None:
     assert (gap["reason"], gap["to"], gap["count"]) == ("history", 100, 100 - before[-1])
 
 
-def test_an_empty_history_is_a_gap_up_to_the_head() -> None:
-    """When all that came was forgotten there is nothing to replay."""
+def test_an_empty_history_is_a_gap_up_to_the_newest_number() -> None:
+    """All events were dropped."""
     world, client = World(), Client()
     noise(world, 5)
     world.history.drop_old(world.time.now + 10_000)
@@ -344,8 +344,8 @@ def test_an_empty_history_is_a_gap_up_to_the_head() -> None:
     assert (gap["reason"], gap["from"], gap["to"], gap["oldest"], event["seq"]) == ("history", 3, 5, 6, 6)
 
 
-def test_a_lost_bus_is_told_in_its_place() -> None:
-    """Those who follow learn it at once, those who resume where it happened; how many are missing nobody knows."""
+def test_a_lost_bus_is_reported_in_its_place() -> None:
+    """At once to followers, and at its position in a replay; the number of missing events is unknown."""
     world, client, later = World(), Client(), Client()
     follow(world, client)
     noise(world, 1)
@@ -364,7 +364,7 @@ def test_a_lost_bus_is_told_in_its_place() -> None:
 # Bundles
 
 
-def test_an_idle_bundle_leaves_at_once() -> None:
+def test_the_first_bundle_is_sent_at_once() -> None:
     """A single event does not wait."""
     world, client = World(), Client()
     follow(world, client, bundle=True)
@@ -374,8 +374,8 @@ def test_an_idle_bundle_leaves_at_once() -> None:
     assert seqs(got) == [1]
 
 
-def test_under_load_a_bundle_leaves_every_20_ms() -> None:
-    """What comes within 20 ms shares a frame; nothing waits longer."""
+def test_under_load_a_bundle_is_sent_every_20_ms() -> None:
+    """Events within 20 ms share a frame."""
     world, client = World(), Client()
     follow(world, client, bundle=True)
     sizes = []
@@ -391,7 +391,7 @@ def test_under_load_a_bundle_leaves_every_20_ms() -> None:
     assert max(sizes) <= 21
 
 
-def test_a_bundle_holds_at_most_256_events() -> None:
+def test_a_bundle_has_at_most_256_events() -> None:
     """A burst does not make a huge frame."""
     world, client = World(), Client()
     follow(world, client, bundle=True)
@@ -400,8 +400,8 @@ def test_a_bundle_holds_at_most_256_events() -> None:
     assert [len(message["events"]) for message in client.got] == [256, 256, 88]
 
 
-def test_a_bundle_holds_at_most_256_kib() -> None:
-    """Large events are not bundled beyond the bound; one alone may be larger."""
+def test_a_bundle_has_at_most_256_kib() -> None:
+    """A single event may be larger."""
     world, client = World(), Client(max_bytes=1 << 24)
     follow(world, client, bundle=True)
     noise(world, 7, text="x" * 100_000)
@@ -410,8 +410,8 @@ def test_a_bundle_holds_at_most_256_kib() -> None:
     assert [len(message["events"]) for message in client.got] == [2, 2, 2, 1, 1]
 
 
-def test_who_joins_gets_nothing_from_before() -> None:
-    """What waits for the next bundle is sent to those who were there when it happened."""
+def test_a_new_member_gets_no_earlier_events() -> None:
+    """Pending events are sent to the earlier members."""
     world, early, late = World(), Client(), Client()
     follow(world, early, bundle=True)
     noise(world, 1)
@@ -421,8 +421,8 @@ def test_who_joins_gets_nothing_from_before() -> None:
     assert (seqs(early.got), seqs(late.got)) == ([1, 2], [2])
 
 
-def test_who_leaves_gets_what_was_before() -> None:
-    """Nothing that happened before a change of permissions is lost with it."""
+def test_a_leaving_member_gets_pending_events() -> None:
+    """A change of permissions loses no event."""
     world, client = World(), Client()
     session = world.session(ALL)
     subscription = follow(world, client, session, bundle=True)
@@ -435,7 +435,7 @@ def test_who_leaves_gets_what_was_before() -> None:
 
 
 def test_a_gap_comes_after_the_bundle_before_it() -> None:
-    """A lost bus does not overtake events that wait."""
+    """A lost bus does not overtake pending events."""
     world, client = World(), Client()
     follow(world, client, bundle=True)
     noise(world, 2)
@@ -449,8 +449,8 @@ def test_a_gap_comes_after_the_bundle_before_it() -> None:
 # Slow clients
 
 
-def test_a_slow_client_is_closed_and_delays_nobody() -> None:
-    """Over the bound its connection ends with 4410; the others have got everything by then."""
+def test_a_slow_client_is_closed_and_delays_no_other() -> None:
+    """Over the limit its connection ends with 4410; the others have received everything by then."""
     world, slow, quick = World(), Client(max_frames=5), Client()
     follow(world, slow)
     follow(world, quick)
@@ -462,7 +462,7 @@ def test_a_slow_client_is_closed_and_delays_nobody() -> None:
 
 
 @pytest.mark.parametrize("bundle", [False, True])
-def test_who_asked_for_drop_loses_the_oldest_and_is_told(bundle: bool) -> None:
+def test_overflow_drop_drops_the_oldest_events_and_reports_them(bundle: bool) -> None:
     """Every event is either sent or counted in a gap, in its place."""
     world, client = World(), Client(max_frames=8)
     follow(world, client, overflow="drop", bundle=bundle)
@@ -482,8 +482,8 @@ def test_who_asked_for_drop_loses_the_oldest_and_is_told(bundle: bool) -> None:
     assert len([message for message in got if "reply" in message]) == 2
 
 
-def test_dropping_concerns_only_who_asked_for_it() -> None:
-    """Another subscription of the same connection that may not lose events ends it instead."""
+def test_overflow_drop_applies_to_its_subscription_only() -> None:
+    """Another subscription of the connection that may not lose events ends the connection."""
     world, client = World(), Client(max_frames=8)
     follow(world, client, overflow="drop")
     follow(world, client)
@@ -496,8 +496,8 @@ def test_dropping_concerns_only_who_asked_for_it() -> None:
 # Bookmarks
 
 
-def test_a_quiet_subscription_is_told_how_far_it_is() -> None:
-    """Who gets nothing need not replay what did not concern it."""
+def test_a_quiet_subscription_gets_bookmarks() -> None:
+    """So it need not replay events that do not concern it."""
     world, quiet, busy = World(), Client(), Client()
     follow(world, quiet, tag="never/")
     follow(world, busy, tag="my/")
@@ -510,7 +510,7 @@ def test_a_quiet_subscription_is_told_how_far_it_is() -> None:
 
 
 def test_resuming_from_a_bookmark_loses_nothing() -> None:
-    """What came after it is replayed, and nothing that was before."""
+    """Later events are replayed, and no earlier one."""
     world, client, again = World(), Client(), Client()
     follow(world, client, tag="my/")
     noise(world, 3, "your/noise")
@@ -521,8 +521,8 @@ def test_resuming_from_a_bookmark_loses_nothing() -> None:
     assert seqs(again.got) == [4, 5]
 
 
-def test_a_jobs_events_are_seen_by_its_function_as_the_master_told_it() -> None:
-    """The book takes an event before it is shown: the very first return is decided by ``new``."""
+def test_events_of_a_job_are_visible_by_the_announced_function() -> None:
+    """The registry applies an event before it is sent, so the first return is decided by ``new``."""
     world, client = World(), Client()
     world.targets.sets["web*"] = {"web1"}
     follow(world, client, world.session({"web*": ["test.*"]}))
@@ -532,8 +532,8 @@ def test_a_jobs_events_are_seen_by_its_function_as_the_master_told_it() -> None:
     assert world.jobs.get(JID) is not None
 
 
-def test_a_replay_of_what_may_not_be_seen_goes_in_turns() -> None:
-    """Its outbox does not hold it back, so the clock does; what comes meanwhile is neither lost nor doubled."""
+def test_a_replay_of_hidden_events_takes_turns() -> None:
+    """The outbox does not pause it, so the clock does; no new event is lost or sent twice."""
     world, client = World(), Client()
     for number in range(20):
         world.fire("my/x", n=number)

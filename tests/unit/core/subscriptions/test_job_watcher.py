@@ -1,4 +1,4 @@
-"""When a watched job has ended: everybody returned, or Salt says that the rest are not running it."""
+"""When a watched job has ended: all minions returned, or the others do not run it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANSWER = {"cmd": "_return", "fun": "saltutil.find_job", "retcode": 0, "success":
 
 
 class Watched:
-    """A world with a watcher, and a master that notes what it is asked to publish."""
+    """The core with a watcher, and a master that records what it is asked to publish."""
 
     def __init__(self, *minions: str) -> None:
         self.world = World()
@@ -48,7 +48,7 @@ class Watched:
 
     @property
     def question(self) -> str:
-        """The jid of the last question."""
+        """Return the jid of the last question."""
         return f"20261123130000{len(self.asked):06}"
 
     def answers(self, minion: str, value: Any, jid: str | None = None) -> None:
@@ -72,7 +72,7 @@ class Watched:
 
 
 async def test_a_quiet_job_is_asked_about() -> None:
-    """Without news for five seconds, those who have not returned are asked."""
+    """After five seconds without a change, the missing minions are asked."""
     on = Watched("a", "b")
     on.world.answer("a")
     await on.passes(5)
@@ -81,8 +81,8 @@ async def test_a_quiet_job_is_asked_about() -> None:
     assert on.asked == [("saltutil.find_job", [JID], ["b"])]
 
 
-async def test_news_put_the_question_off() -> None:
-    """A job that returns one by one is not asked about."""
+async def test_a_change_postpones_the_question() -> None:
+    """A job whose returns keep arriving is not asked about."""
     minions = [f"m{number}" for number in range(6)]
     on = Watched(*minions)
     for minion in minions[:-1]:
@@ -91,8 +91,8 @@ async def test_news_put_the_question_off() -> None:
     assert on.asked == []
 
 
-async def test_a_job_is_asked_about_once_however_many_watch() -> None:
-    """Waiting requests and subscriptions share the question."""
+async def test_all_watchers_share_one_question() -> None:
+    """Waiting requests and subscriptions."""
     on = Watched("a")
     waits = [asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, Client().connection)) for _ in range(5)]
     await asyncio.sleep(0)
@@ -102,8 +102,8 @@ async def test_a_job_is_asked_about_once_however_many_watch() -> None:
     assert await asyncio.gather(*waits) == [True] * 5
 
 
-async def test_who_follows_many_jobs_holds_up_nobody_else() -> None:
-    """A few questions at a time, of all owners in turns; what else is due does not wait for them to be asked."""
+async def test_the_watcher_takes_turns_between_users() -> None:
+    """A few questions in each round, of all owners in turns; other due work does not wait."""
     on = Watched("a")
     jids = [f"20261123120000{number:06}" for number in range(5 * MAX_QUESTIONS)]
     for jid in jids:
@@ -116,8 +116,8 @@ async def test_who_follows_many_jobs_holds_up_nobody_else() -> None:
     assert len({arg[0] for _, arg, _ in on.asked}) == len(on.asked) == 3 * MAX_QUESTIONS
 
 
-async def test_a_job_that_nobody_watches_is_not_asked_about() -> None:
-    """Only while somebody watches is the fleet bothered."""
+async def test_an_unwatched_job_is_not_asked_about() -> None:
+    """Minions are asked only while somebody waits."""
     on = Watched("a")
     on.following = []
     await on.passes(60)
@@ -131,8 +131,8 @@ async def test_a_job_that_nobody_watches_is_not_asked_about() -> None:
 
 
 @pytest.mark.parametrize("ended", ["job", "runner", "unknown"])
-async def test_what_cannot_be_found_is_not_asked_about(ended: str) -> None:
-    """An ended job, a runner and a jid that nobody knows."""
+async def test_ended_jobs_runners_and_unknown_jids_are_not_asked_about(ended: str) -> None:
+    """``find_job`` has no answer for them."""
     on = Watched("a")
     if ended == "job":
         on.world.answer("a")
@@ -144,8 +144,8 @@ async def test_what_cannot_be_found_is_not_asked_about(ended: str) -> None:
     assert on.asked == []
 
 
-async def test_who_says_that_it_runs_the_job_is_running() -> None:
-    """The answer is told to who follows the job, and the next question comes only after a while."""
+async def test_a_minion_that_runs_the_job_is_running() -> None:
+    """Followers get the answer, and the next question comes only after a while."""
     on = Watched("a")
     told: list[str] = []
     on.world.jobs.on_change(lambda job, minions: told.append(job.jid))
@@ -160,8 +160,8 @@ async def test_who_says_that_it_runs_the_job_is_running() -> None:
     assert not on.job.ended
 
 
-async def test_who_says_that_it_does_not_run_the_job_is_missing_after_a_moment() -> None:
-    """A return may be on its way: it has two seconds to arrive."""
+async def test_a_minion_that_does_not_run_the_job_is_missing_after_two_seconds() -> None:
+    """Its return may still be on its way."""
     on = Watched("a", "b")
     await on.passes(6)
     on.answers("a", {})
@@ -174,8 +174,8 @@ async def test_who_says_that_it_does_not_run_the_job_is_missing_after_a_moment()
     assert (on.job.state, on.job.ended) == ("partial", True)
 
 
-async def test_who_does_not_answer_is_missing_and_absent() -> None:
-    """After the time that Salt grants for an answer; the fleet then knows that it is not there."""
+async def test_a_silent_minion_is_missing_and_disconnected() -> None:
+    """After the time that Salt allows for an answer."""
     on = Watched("a")
     await on.passes(6 + ANSWER_SECONDS - 1)
     assert on.states == {"a": "pending"}
@@ -186,8 +186,8 @@ async def test_who_does_not_answer_is_missing_and_absent() -> None:
     assert minion.connected is False
 
 
-async def test_a_later_sign_of_life_outweighs_a_missing_answer() -> None:
-    """A busy minion may leave the question unanswered; what it sent after it shows that it is connected."""
+async def test_a_later_event_of_a_silent_minion_shows_that_it_is_connected() -> None:
+    """A busy minion may not answer the question."""
     on = Watched("a")
     await on.passes(6)
     on.world.time.pass_(1)
@@ -199,8 +199,8 @@ async def test_a_later_sign_of_life_outweighs_a_missing_answer() -> None:
     assert minion.connected is True
 
 
-async def test_an_earlier_sign_of_life_does_not_outweigh_a_missing_answer() -> None:
-    """The minion was connected before the question and left it unanswered."""
+async def test_an_earlier_event_of_a_silent_minion_does_not_count() -> None:
+    """The minion was connected before the question, and did not answer it."""
     on = Watched("a")
     on.world.fire("salt/minion/a/start", cmd="_minion_event", id="a", data="started")
     await on.passes(6 + ANSWER_SECONDS)
@@ -209,16 +209,16 @@ async def test_an_earlier_sign_of_life_does_not_outweigh_a_missing_answer() -> N
     assert minion.connected is False
 
 
-async def test_a_late_return_is_taken() -> None:
-    """Given up is not refused."""
+async def test_a_late_return_is_applied() -> None:
+    """Also after the minion was given up."""
     on = Watched("a")
     await on.passes(30)
     on.world.answer("a")
     assert on.job.state == "complete"
 
 
-async def test_answers_may_come_before_the_reply() -> None:
-    """A quick minion answers the question before the engine learns the question's jid."""
+async def test_answers_before_the_reply_of_the_master_count() -> None:
+    """A fast minion answers before the engine knows the question's jid."""
     on = Watched("a", "b")
 
     def quick(jid: str) -> None:
@@ -233,7 +233,7 @@ async def test_answers_may_come_before_the_reply() -> None:
 
 
 async def test_a_second_answer_changes_nothing() -> None:
-    """What a minion said first counts."""
+    """The first answer of a minion counts."""
     on = Watched("a")
     await on.passes(6)
     on.answers("a", {"jid": JID})
@@ -243,15 +243,15 @@ async def test_a_second_answer_changes_nothing() -> None:
 
 
 async def test_minions_that_are_gone_are_missing() -> None:
-    """When none of those who are waited for has a key any more, there is nobody left to ask."""
+    """If none of the waiting minions has a key, no question is sent."""
     on = Watched("a")
     on.fault = ApiError("no_minions", "the target matches no minion")
     await on.passes(6)
     assert (on.states, on.job.ended) == ({"a": "missing"}, True)
 
 
-async def test_a_master_that_does_not_answer_ends_nothing() -> None:
-    """The question is asked again later."""
+async def test_no_job_ends_while_the_master_does_not_answer() -> None:
+    """The question is sent again later."""
     on = Watched("a")
     on.fault = ApiError("master_unavailable", "no answer")
     await on.passes(20)
@@ -260,7 +260,7 @@ async def test_a_master_that_does_not_answer_ends_nothing() -> None:
 
 
 async def test_waiting_ends_with_the_job() -> None:
-    """At once when it has ended already, else when the last return comes."""
+    """At once if it has ended already, else with the last return."""
     on = Watched("a")
     connection = Client().connection
     waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, connection))
@@ -272,8 +272,8 @@ async def test_waiting_ends_with_the_job() -> None:
     assert connection.waits == set()
 
 
-async def test_waiting_ends_when_a_runner_returned() -> None:
-    """Runners have no minions, and end all the same."""
+async def test_waiting_ends_when_a_runner_returns() -> None:
+    """Runners have no minions."""
     on = Watched()
     job = on.world.jobs.add_called("runner", "20261123120000000009", "manage.up", "ann", "pam")
     waiting = asyncio.ensure_future(on.watcher.wait_for_end(job, 100, Client().connection))
@@ -283,7 +283,7 @@ async def test_waiting_ends_when_a_runner_returned() -> None:
 
 
 async def test_waiting_ends_when_the_time_is_up() -> None:
-    """The answer is then that it has not ended; nothing is left behind."""
+    """The result is that the job has not ended; nothing is left behind."""
     on = Watched("a")
     connection = Client().connection
     assert await on.watcher.wait_for_end(on.job, 0.01, connection) is False
@@ -291,7 +291,7 @@ async def test_waiting_ends_when_the_time_is_up() -> None:
 
 
 async def test_no_request_waits_after_its_connection_closed() -> None:
-    """What a request waits for fails when its client has left."""
+    """Its future fails when the client leaves."""
     on = Watched("a")
     connection = Client().connection
     waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, connection))
@@ -310,8 +310,8 @@ def cancel(on: Watched) -> None:
     on.world.fire(f"salt/job/{CANCEL}/new", fun="saltutil.term_job", arg=[JID], minions=minions, user="root")
 
 
-async def test_a_canceled_minion_is_canceled_when_it_says_so() -> None:
-    """A killed job sends no return: the answer to the signal is what tells; who did not run it is left to others."""
+async def test_a_minion_is_canceled_when_it_confirms_the_signal() -> None:
+    """A killed job sends no return; a minion that did not run it is decided otherwise."""
     on = Watched("a", "b", "c")
     cancel(on)
     on.watcher.watch_cancel(CANCEL, JID)
@@ -324,8 +324,8 @@ async def test_a_canceled_minion_is_canceled_when_it_says_so() -> None:
     assert on.watcher._cancels == {}
 
 
-async def test_the_signal_may_be_answered_before_the_reply() -> None:
-    """What came before the engine knew the cancel's jid counts too."""
+async def test_answers_to_the_signal_before_the_reply_count() -> None:
+    """The engine does not know the jid of the cancel yet."""
     on = Watched("a")
     cancel(on)
     on.answers("a", "Signal 15 sent to job", CANCEL)
@@ -333,8 +333,8 @@ async def test_the_signal_may_be_answered_before_the_reply() -> None:
     assert (on.states, on.job.state) == ({"a": "canceled"}, "canceled")
 
 
-async def test_a_canceled_job_wakes_who_waits_for_it() -> None:
-    """A sync request of a job that somebody canceled is answered."""
+async def test_canceling_a_job_ends_waiting_requests() -> None:
+    """A sync request gets its answer."""
     on = Watched("a")
     waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, Client().connection))
     await asyncio.sleep(0)

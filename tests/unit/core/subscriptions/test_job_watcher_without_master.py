@@ -1,4 +1,4 @@
-"""Asking who still runs a job, while the master does not answer."""
+"""The job watcher while the master does not answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JIDS = [f"2026112312000000000{n}" for n in range(5)]
 
 
 async def test_a_master_that_does_not_answer_is_asked_once_a_round() -> None:
-    """Each question waits for seconds: one for each of a hundred watched jobs would hold the round up for minutes."""
+    """Each question waits for seconds: one for each of a hundred jobs would block the round for minutes."""
     world, asked = World(), []
 
     async def publish(fun: str, arg: list[Any], minions: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Live pictures of jobs and of the fleet: a snapshot, ``live``, then what changed."""
+"""Subscriptions to jobs and minions: a snapshot, ``live``, then changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.unit.core.support import JID, Client, World, ticks
 
 
 def delete_key(world: World, name: str) -> None:
-    """Play the reading of the key store after a key was deleted."""
+    """Read the key store after a key was deleted."""
     world.minions.read_keys(
         {minion.id: minion.key or "" for minion in world.minions.all().values() if minion.id != name}
     )
@@ -33,7 +33,7 @@ def follow_job(
     return subscription
 
 
-def follow_fleet(
+def follow_minions(
     world: World, client: Client, session: Session | None = None, only: tuple[str, ...] = (), **more: Any
 ) -> MinionSubscription:
     connection = client.connection
@@ -52,8 +52,8 @@ def keys(world: World, *minions: str) -> None:
     world.minions.read_keys(dict.fromkeys(minions, "accepted"))
 
 
-def told(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a client knows of the minions after these frames."""
+def received(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a client knows of the minions after these frames."""
     known: dict[str, Any] = {}
     for message in messages:
         known.update(message.get("minions", {}))
@@ -69,7 +69,7 @@ def reader(client: Client) -> list[dict[str, Any]]:
 # Jobs
 
 
-def test_a_job_begins_with_a_snapshot_and_live() -> None:
+def test_a_subscription_to_a_job_starts_with_a_snapshot_and_live() -> None:
     """The whole job as it is now, then ``live``."""
     world, client = World(), Client()
     world.publish("a", "b")
@@ -81,18 +81,18 @@ def test_a_job_begins_with_a_snapshot_and_live() -> None:
     assert (job["job"]["total"], job["job"]["done"], "minions" in job["job"]) == (2, 1, False)
 
 
-def test_a_large_snapshot_comes_in_pieces() -> None:
-    """At most 500 minions a frame, none left out."""
+def test_a_large_snapshot_is_sent_in_chunks() -> None:
+    """At most 500 minions a frame, and none is left out."""
     world, client = World(), Client()
     world.publish(*[f"m{number}" for number in range(1200)])
     follow_job(world, client)
     got = client.got
     assert [len(message.get("minions", ())) for message in got] == [500, 500, 200, 0]
-    assert len(told(got)) == 1200
+    assert len(received(got)) == 1200
 
 
 def test_a_snapshot_larger_than_the_outbox_waits_for_the_client() -> None:
-    """However large a picture is and however slowly it is read, it arrives; what changes meanwhile is in it."""
+    """It arrives however slowly it is read, and includes changes made meanwhile."""
     world, client = World(), Client(max_frames=4)
     world.publish(*[f"m{number}" for number in range(6000)])
     client.socket.stuck = True
@@ -105,13 +105,13 @@ def test_a_snapshot_larger_than_the_outbox_waits_for_the_client() -> None:
     world.time.pass_(1)
     got += reader(client)
     assert client.closed_with == []
-    states = {name: part["state"] for name, part in told(got).items()}
+    states = {name: part["state"] for name, part in received(got).items()}
     assert (len(states), states["m0"], states["m5999"]) == (6000, "returned", "returned")
     assert kinds(got).count("live") == 1
 
 
-def test_changes_name_only_those_that_changed() -> None:
-    """After ``live`` a frame has the job's counts and the parts that are other than before."""
+def test_a_change_has_the_changed_parts_only() -> None:
+    """With the job's counts."""
     world, client = World(), Client()
     world.publish("a", "b")
     follow_job(world, client)
@@ -122,8 +122,8 @@ def test_changes_name_only_those_that_changed() -> None:
     assert (set(change["minions"]), change["minions"]["a"]["return"], change["job"]["done"]) == ({"a"}, 17, 1)
 
 
-def test_changes_are_told_at_most_ten_times_a_second() -> None:
-    """Many returns share a frame, and the last state always comes."""
+def test_changes_are_sent_at_most_ten_times_a_second() -> None:
+    """Returns share a frame, and the last state is always sent."""
     world, client = World(), Client()
     minions = [f"m{number}" for number in range(1000)]
     world.publish(*minions)
@@ -136,11 +136,11 @@ def test_changes_are_told_at_most_ten_times_a_second() -> None:
     changes = client.got
     assert 10 <= len(changes) <= 12
     assert changes[-1]["job"]["state"] == "complete"
-    assert {part["state"] for part in told([*got, *changes]).values()} == {"returned"}
+    assert {part["state"] for part in received([*got, *changes]).values()} == {"returned"}
 
 
 def test_each_job_has_its_own_pace() -> None:
-    """One busy job does not hold up another."""
+    """One busy job does not delay another."""
     world, client = World(), Client()
     other = "20261123120000000009"
     world.publish("a")
@@ -154,8 +154,8 @@ def test_each_job_has_its_own_pace() -> None:
     assert sorted(message["jid"] for message in client.got) == [JID, other]
 
 
-def test_a_part_of_a_job_is_all_that_some_see() -> None:
-    """Minions, counts and target are cut to what may be seen, in the snapshot and in changes."""
+def test_a_viewer_of_some_minions_gets_a_reduced_job() -> None:
+    """Minions, counts and target, in the snapshot and in changes."""
     world, client = World(), Client()
     world.targets.sets["web*"] = {"web1"}
     world.publish("web1", "db", arg=("x",))
@@ -169,16 +169,16 @@ def test_a_part_of_a_job_is_all_that_some_see() -> None:
     assert all(set(message["minions"]) <= {"web1"} for message in client.got)
 
 
-def test_only_the_minions_that_were_asked_for() -> None:
-    """A subscription may be about some minions of the job."""
+def test_only_requested_minions_of_a_job_are_sent() -> None:
+    """A subscription may name some minions."""
     world, client = World(), Client()
     world.publish("a", "b")
     follow_job(world, client, only=("a",))
     assert set(client.got[0]["minions"]) == {"a"}
 
 
-def test_without_return_leaves_it_out() -> None:
-    """States without values, for who shows progress only."""
+def test_without_return_sends_states_without_values() -> None:
+    """For clients that show progress only."""
     world, client = World(), Client()
     world.publish("a")
     follow_job(world, client, without_return=True)
@@ -187,8 +187,8 @@ def test_without_return_leaves_it_out() -> None:
     assert all("return" not in part for message in client.got for part in message.get("minions", {}).values())
 
 
-def test_without_return_leaves_out_a_runners_too() -> None:
-    """A runner's return stands in the job itself."""
+def test_without_return_leaves_out_the_return_of_a_runner() -> None:
+    """It is in the job object itself."""
     world, client = World(), Client()
     world.fire(f"salt/run/{JID}/new", fun="runner.manage.up", user="ann", jid=JID)
     follow_job(world, client, without_return=True)
@@ -200,7 +200,7 @@ def test_without_return_leaves_out_a_runners_too() -> None:
 
 
 def test_a_runner_that_ends_while_its_snapshot_is_sent_is_complete() -> None:
-    """It has no minions whose part could change: the job itself is sent again."""
+    """It has no parts that could change: the job object is sent again."""
     world, client = World(), Client(max_frames=4)
     world.fire(f"salt/run/{JID}/new", fun="runner.manage.up", user="ann", jid=JID)
     client.socket.stuck = True
@@ -216,7 +216,7 @@ def test_a_runner_that_ends_while_its_snapshot_is_sent_is_complete() -> None:
 
 
 def test_equal_views_of_a_job_share_the_bytes() -> None:
-    """What is drawn for one is drawn for all of its kind."""
+    """A chunk is encoded once for all equal viewers."""
     world, clients = World(), [Client(), Client()]
     world.publish("a")
     for client in clients:
@@ -227,8 +227,8 @@ def test_equal_views_of_a_job_share_the_bytes() -> None:
     assert clients[0].socket.written[0] is clients[1].socket.written[0]
 
 
-def test_after_a_change_of_permissions_the_job_is_drawn_anew() -> None:
-    """What may be seen now is sent whole."""
+def test_changed_permissions_send_a_new_snapshot_of_the_job() -> None:
+    """Complete, as it is visible now."""
     world, client = World(), Client()
     world.targets.sets["web*"] = {"web1"}
     world.publish("web1", "db")
@@ -240,8 +240,8 @@ def test_after_a_change_of_permissions_the_job_is_drawn_anew() -> None:
     assert set(client.got[0]["minions"]) == {"web1", "db"}
 
 
-def test_a_job_that_may_no_longer_be_seen_ends_the_subscription() -> None:
-    """The client is told that nothing more comes, and why."""
+def test_a_job_that_becomes_hidden_ends_the_subscription() -> None:
+    """The client gets the reason."""
     world, client = World(), Client()
     world.publish("a")
     session = world.session("test.*")
@@ -258,8 +258,8 @@ def test_a_job_that_may_no_longer_be_seen_ends_the_subscription() -> None:
     assert client.got == []
 
 
-def test_who_left_a_job_gets_nothing_and_nothing_is_kept() -> None:
-    """When nobody follows a job any more, it costs nothing."""
+def test_nothing_is_sent_or_kept_after_unsubscribe_from_a_job() -> None:
+    """A job without followers costs nothing."""
     world, client = World(), Client()
     world.publish("a")
     subscription = follow_job(world, client)
@@ -274,47 +274,47 @@ def test_who_left_a_job_gets_nothing_and_nothing_is_kept() -> None:
 # The fleet
 
 
-def test_the_fleet_begins_with_a_snapshot_and_live() -> None:
-    """All minions that may be seen, then ``live``."""
+def test_a_subscription_to_minions_starts_with_a_snapshot_and_live() -> None:
+    """All visible minions, then ``live``."""
     world, client = World(), Client()
     keys(world, "a", "b")
-    follow_fleet(world, client)
+    follow_minions(world, client)
     minions, live = client.got
     assert set(minions["minions"]) == {"a", "b"}
     assert minions["minions"]["a"] == {"id": "a", "key": "accepted", "connected": None, "seen": None, "grains": None}
     assert live["type"] == "live"
 
 
-def test_a_large_fleet_comes_in_pieces() -> None:
+def test_many_minions_are_sent_in_chunks() -> None:
     """At most 500 minions a frame."""
     world, client = World(), Client()
     keys(world, *[f"m{number}" for number in range(1200)])
-    follow_fleet(world, client)
+    follow_minions(world, client)
     assert [len(message.get("minions", ())) for message in client.got] == [500, 500, 200, 0]
 
 
-def test_a_change_of_a_large_fleet_comes_in_pieces_too() -> None:
-    """When the grains of thousands were read, one frame with all of them would hold up whoever reads it."""
+def test_changes_of_many_minions_are_sent_in_chunks() -> None:
+    """One frame with the grains of thousands would block its reader."""
     world, client = World(), Client()
     names = [f"m{number}" for number in range(1200)]
     keys(world, *names)
-    follow_fleet(world, client)
+    follow_minions(world, client)
     client.got  # noqa: B018 - forget the snapshot
     world.fire("salt/presence/present", present=names)
     world.time.pass_(1)
     got = client.got
     assert [len(message["minions"]) for message in got] == [500, 500, 200]
-    assert set(told(got)) == set(names)
+    assert set(received(got)) == set(names)
 
 
-def test_a_fleet_larger_than_the_outbox_waits_for_the_client() -> None:
-    """A snapshot alone never ends a connection; what changes meanwhile is in it, or follows."""
+def test_a_snapshot_of_minions_larger_than_the_outbox_waits() -> None:
+    """It never ends a connection by itself; changes made meanwhile are included, or follow."""
     world, client = World(), Client(max_frames=4)
     names = [f"m{number:04}" for number in range(6000)]
     keys(world, *names)
     client.socket.stuck = True
     client.connection.send({"type": "reply"})
-    follow_fleet(world, client)
+    follow_minions(world, client)
     world.fire("salt/presence/present", present=["m0000", "m5999"])
     delete_key(world, "m5998")
     delete_key(world, "m0001")
@@ -322,22 +322,22 @@ def test_a_fleet_larger_than_the_outbox_waits_for_the_client() -> None:
     got = reader(client)
     world.time.pass_(1)
     got += reader(client)
-    known = {name: view for name, view in told(got).items() if view is not None}
+    known = {name: view for name, view in received(got).items() if view is not None}
     assert client.closed_with == []
     assert set(known) == set(names) - {"m5998", "m0001"}
     assert [known[name]["connected"] for name in ("m0000", "m5999", "m0002")] == [True, True, None]
     assert kinds(got).count("live") == 1
 
 
-def test_changes_of_the_fleet_come_together() -> None:
-    """Ten times a second at most, the last state always, a removed minion as null."""
+def test_changes_of_minions_are_sent_together() -> None:
+    """Ten times a second at most, always the last state, a removed minion as null."""
     world, client = World(), Client()
     keys(world, "a", "b")
-    follow_fleet(world, client)
+    follow_minions(world, client)
     client.got  # noqa: B018 - forget the snapshot
     world.fire("salt/presence/present", present=["a"])
     world.time.pass_(0)
-    assert told(client.got)["a"]["connected"] is True
+    assert received(client.got)["a"]["connected"] is True
     for _ in range(50):
         world.fire("salt/presence/change", lost=["a"])
         world.fire("salt/presence/change", new=["a"])
@@ -346,26 +346,26 @@ def test_changes_of_the_fleet_come_together() -> None:
     world.time.pass_(1)
     got = client.got
     assert len(got) <= 7
-    assert (told(got)["a"]["connected"], told(got)["b"]) == (True, None)
+    assert (received(got)["a"]["connected"], received(got)["b"]) == (True, None)
 
 
-def test_a_minion_that_may_not_be_seen_is_never_named() -> None:
-    """Not in the snapshot, not when it changes, and not when it goes."""
+def test_a_hidden_minion_is_never_named() -> None:
+    """Not in the snapshot, not when it changes, not when it is removed."""
     world, client = World(), Client()
     world.targets.sets["web*"] = {"web1"}
     keys(world, "web1", "db")
-    follow_fleet(world, client, world.session({"web*": ["test.*"]}))
+    follow_minions(world, client, world.session({"web*": ["test.*"]}))
     world.fire("salt/presence/present", present=["web1", "db"])
     delete_key(world, "db")
     world.time.pass_(1)
-    assert set(told(client.got)) == {"web1"}
+    assert set(received(client.got)) == {"web1"}
 
 
-def test_only_who_was_told_of_a_minion_learns_that_it_is_gone() -> None:
-    """A minion that came and went between two frames is nobody's news."""
+def test_a_removal_is_sent_only_to_clients_that_know_the_minion() -> None:
+    """A minion that came and left between two frames is not mentioned."""
     world, client = World(), Client()
     keys(world, "a")
-    follow_fleet(world, client)
+    follow_minions(world, client)
     world.time.pass_(1)
     client.got  # noqa: B018 - forget the snapshot
     world.fire("salt/key", id="new", act="accept")
@@ -374,16 +374,16 @@ def test_only_who_was_told_of_a_minion_learns_that_it_is_gone() -> None:
     assert client.got == []
 
 
-def test_gone_is_said_once() -> None:
-    """Of a minion that is gone already, nothing more is said."""
+def test_a_removal_is_sent_once() -> None:
+    """Nothing more about that minion follows."""
     world, client = World(), Client()
     keys(world, "a", "b")
-    subscription = follow_fleet(world, client)
+    subscription = follow_minions(world, client)
     delete_key(world, "b")
     world.time.pass_(1)
     client.got  # noqa: B018 - forget what was
     subscription.regroup()
-    assert set(told(client.got)) == {"a"}
+    assert set(received(client.got)) == {"a"}
 
 
 @pytest.mark.parametrize(
@@ -399,11 +399,11 @@ def test_gone_is_said_once() -> None:
 def test_keys_and_grains_need_their_own_permission(
     auth: tuple[str, ...], key: str | None, grains: dict[str, str] | None
 ) -> None:
-    """Who may ping a minion sees it; its key needs the wheel that lists keys, its grains the function that tells."""
+    """``test.ping`` shows a minion; its key needs ``key.list_all``, its grains ``grains.items``."""
     world, client = World(), Client()
     keys(world, "a")
     world.minions.read_grains({"a": {"os": "Debian"}})
-    follow_fleet(world, client, world.session(*auth))
+    follow_minions(world, client, world.session(*auth))
     seen = client.got[0]["minions"]["a"]
     assert (seen["key"], seen["grains"]) == (key, grains)
 
@@ -418,52 +418,52 @@ def test_keys_and_grains_need_their_own_permission(
         (("role",), "test.ping", None),
     ],
 )
-def test_only_the_grains_that_were_asked_for_and_may_be_seen(
+def test_only_requested_and_visible_grains_are_sent(
     wanted: bool | tuple[str, ...], auth: str, grains: dict[str, str] | None
 ) -> None:
-    """In the snapshot and in what changes, beside somebody who wants all of them."""
+    """In the snapshot and in changes, beside a client that gets all grains."""
     world, client, other = World(), Client(), Client()
     keys(world, "a")
     world.minions.read_grains({"a": {"os": "Debian", "role": "web"}})
     session = world.session(auth)
-    follow_fleet(world, other, session)
-    follow_fleet(world, client, session, grains=wanted)
+    follow_minions(world, other, session)
+    follow_minions(world, client, session, grains=wanted)
     assert client.got[0]["minions"]["a"]["grains"] == grains
     world.fire("salt/presence/present", present=["a"])
     world.time.pass_(1)
-    assert told(client.got)["a"]["grains"] == grains
-    assert told(other.got)["a"]["grains"] == (None if auth == "test.ping" else {"os": "Debian", "role": "web"})
+    assert received(client.got)["a"]["grains"] == grains
+    assert received(other.got)["a"]["grains"] == (None if auth == "test.ping" else {"os": "Debian", "role": "web"})
 
 
-def test_only_the_minions_of_the_fleet_that_were_asked_for() -> None:
-    """A page about one minion need not get them all."""
+def test_only_requested_minions_are_sent() -> None:
+    """A page about one minion need not get all."""
     world, client = World(), Client()
     keys(world, "a", "b")
-    follow_fleet(world, client, only=("b",))
+    follow_minions(world, client, only=("b",))
     world.fire("salt/presence/present", present=["a", "b"])
     world.time.pass_(1)
-    assert set(told(client.got)) == {"b"}
+    assert set(received(client.got)) == {"b"}
 
 
-def test_after_a_change_of_permissions_the_fleet_is_drawn_anew() -> None:
-    """What may no longer be seen is gone, what may be seen now is there."""
+def test_changed_permissions_send_a_new_snapshot_of_minions() -> None:
+    """Hidden minions are removed, visible ones are added."""
     world, client = World(), Client()
     world.targets.sets |= {"web*": {"web1", "both"}, "db*": {"db", "both"}}
     keys(world, "web1", "db", "both")
     session = world.session({"web*": ["test.*"]})
-    subscription = follow_fleet(world, client, session)
-    assert set(told(client.got)) == {"web1", "both"}
+    subscription = follow_minions(world, client, session)
+    assert set(received(client.got)) == {"web1", "both"}
     session.viewer = world.session({"db*": ["test.*"]}).viewer
     subscription.regroup()
-    after = told(client.got)
+    after = received(client.got)
     assert {name: view is None for name, view in after.items()} == {"web1": True, "db": False, "both": False}
 
 
-def test_who_left_the_fleet_gets_nothing() -> None:
-    """An ended subscription is told nothing more."""
+def test_nothing_is_sent_after_unsubscribe_from_minions() -> None:
+    """The subscription has ended."""
     world, client = World(), Client()
     keys(world, "a")
-    subscription = follow_fleet(world, client)
+    subscription = follow_minions(world, client)
     client.connection.remove(subscription.number)
     client.got  # noqa: B018 - forget the snapshot
     world.fire("salt/presence/present", present=["a"])
@@ -471,7 +471,7 @@ def test_who_left_the_fleet_gets_nothing() -> None:
     assert client.got == []
 
 
-def test_fleet_view_lists_what_was_asked_for_and_is_there() -> None:
+def test_visible_lists_requested_known_minions() -> None:
     """Unknown names are left out."""
     world = World()
     keys(world, "a", "b")
@@ -480,8 +480,8 @@ def test_fleet_view_lists_what_was_asked_for_and_is_there() -> None:
     assert list(world.minion_feed.visible(viewer, ["b", "stranger"])) == ["b"]
 
 
-def test_a_fleet_that_may_not_be_seen_is_looked_at_in_turns() -> None:
-    """Thousands of minions of which nothing is shown hold nobody up, and the snapshot ends all the same."""
+def test_a_snapshot_of_hidden_minions_takes_turns() -> None:
+    """Thousands of hidden minions block no other user, and the snapshot ends."""
     world, client = World(), Client()
     world.minions.read_keys({f"m{number}": "accepted" for number in range(5000)})
     ticks(world, TURN_SECONDS / 3)
