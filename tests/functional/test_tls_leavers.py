@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("tornado")
 pytest.importorskip("cryptography")
 
-from tests.unit.protocols.leaving import House, listening_house, turns
+from tests.unit.protocols.leaving import RunningEngine, running_engine, turns
 from tests.unit.protocols.leftovers import counted, left_behind
 
 LOOKED = 30  # turns of the loop in which the engine reads what was sent
@@ -30,10 +30,10 @@ def counting() -> Iterator[None]:
         yield
 
 
-def plain(data: bytes) -> Callable[[House], socket.socket]:
+def plain(data: bytes) -> Callable[[RunningEngine], socket.socket]:
     """Return a client that sends this instead of a handshake."""
 
-    def come(house: House) -> socket.socket:
+    def come(house: RunningEngine) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", house.port), timeout=10)
         sock.sendall(data)
         return sock
@@ -41,10 +41,10 @@ def plain(data: bytes) -> Callable[[House], socket.socket]:
     return come
 
 
-def encrypted(data: bytes, *, trusts: bool = False) -> Callable[[House], socket.socket]:
+def encrypted(data: bytes, *, trusts: bool = False) -> Callable[[RunningEngine], socket.socket]:
     """Return a client that shakes hands, or refuses the certificate, and then sends this."""
 
-    def come(house: House) -> socket.socket:
+    def come(house: RunningEngine) -> socket.socket:
         context = ssl.create_default_context()
         if not trusts:
             context.check_hostname = False
@@ -81,7 +81,7 @@ async def test_who_leaves_leaves_nothing_behind(
     write_certificate(tmp_path / "crt", tmp_path / "key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-    async with listening_house(context) as house:
+    async with running_engine(context) as house:
 
         async def once() -> None:
             for reset in (False, True):

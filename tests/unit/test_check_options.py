@@ -19,8 +19,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 SCHEMAS = ROOT / "schemas"
 
 
-def test_good_options_have_no_faults() -> None:
-    """None, and an empty list of them."""
+def test_valid_options_have_no_faults() -> None:
+    """The result is an empty list."""
     assert check.faults({"port": 8000}, SCHEMAS) == []
 
 

@@ -1,4 +1,4 @@
-"""Users have turns, not requests: however much one of them asks for, the others go on."""
+"""Users take turns, not requests: one user cannot block the others, however many requests it sends."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 
 def taken(places: FairShare[str]) -> list[str]:
-    """Take all that may begin now."""
+    """Assign all free places, and return what got one."""
     found = []
     while (one := places.assign()) is not None:
         found.append(one[1])
     return found
 
 
-def test_users_have_turns_whatever_each_of_them_asks_for() -> None:
-    """Bob's one thing is next, behind no more than one of Ann's."""
+def test_users_take_turns_however_many_requests_they_have() -> None:
+    """Bob's one request is next, after at most one of Ann's."""
     queue: FairQueue[str] = FairQueue()
     for number in range(5):
         queue.put(ANN, f"a{number}")
@@ -46,8 +46,8 @@ def test_users_have_turns_whatever_each_of_them_asks_for() -> None:
     assert not queue.shares
 
 
-def test_who_may_not_have_a_turn_keeps_the_place_and_holds_up_nobody() -> None:
-    """A user without a free place is passed over, and comes first once there is one."""
+def test_a_user_without_a_turn_keeps_the_position_and_delays_no_other() -> None:
+    """The user is passed over, and is first once there is a free place."""
     queue: FairQueue[str] = FairQueue()
     queue.put(ANN, "a")
     queue.put(BOB, "b")
@@ -56,8 +56,8 @@ def test_who_may_not_have_a_turn_keeps_the_place_and_holds_up_nobody() -> None:
     assert queue.pop() == (ANN, "a")
 
 
-def test_what_need_not_wait_any_more_is_taken_out() -> None:
-    """The others stay, and taking it out again says that it is gone."""
+def test_a_waiting_request_can_be_removed() -> None:
+    """The others stay; removing it again returns False."""
     queue: FairQueue[str] = FairQueue()
     queue.put(ANN, "a0")
     queue.put(ANN, "a1")
@@ -69,8 +69,8 @@ def test_what_need_not_wait_any_more_is_taken_out() -> None:
     assert queue.pop() is None
 
 
-def test_who_asks_alone_may_have_every_place() -> None:
-    """The engine's own work beside takes no part away."""
+def test_a_single_user_may_have_every_place() -> None:
+    """The engine's own work does not reduce the share."""
     places: FairShare[str] = FairShare(4, 100, RecentUsers(Time()))
     places.put(ENGINE, "tick")
     assert taken(places) == ["tick"]
@@ -80,8 +80,8 @@ def test_who_asks_alone_may_have_every_place() -> None:
     assert taken(places) == ["a0", "a1", "a2", "a3"]
 
 
-def test_of_two_who_ask_each_has_half_of_the_places() -> None:
-    """What has begun goes on; what ends goes to who has less than an equal part."""
+def test_two_users_have_half_of_the_places_each() -> None:
+    """Running work continues; a released place goes to the user below the share."""
     places: FairShare[str] = FairShare(4, 100, RecentUsers(Time()))
     for number in range(9):
         places.put(ANN, f"a{number}")
@@ -98,8 +98,8 @@ def test_of_two_who_ask_each_has_half_of_the_places() -> None:
     assert taken(places) == ["b2"]
 
 
-def test_a_place_stays_free_for_who_asked_lately() -> None:
-    """Bob, who waits for each answer before he asks again, finds one; when he is gone Ann may have all again."""
+def test_a_place_stays_free_for_a_recent_user() -> None:
+    """Bob waits for each answer before his next request, and finds a place; after he is gone Ann may have all."""
     time = Time()
     places: FairShare[str] = FairShare(4, 100, RecentUsers(time))
     places.put(BOB, "b")
@@ -116,8 +116,8 @@ def test_a_place_stays_free_for_who_asked_lately() -> None:
     assert len(taken(places)) == 2
 
 
-def test_who_asked_lately_is_one_user_together() -> None:
-    """Twenty who look in now and then take half of the places from Ann, not all but one."""
+def test_all_recent_users_count_as_one() -> None:
+    """Twenty users with a request now and then take half of the places from Ann, not all but one."""
     recent_users = RecentUsers(Time())
     places: FairShare[str] = FairShare(8, 100, recent_users)
     for number in range(20):
@@ -127,7 +127,7 @@ def test_who_asked_lately_is_one_user_together() -> None:
     assert len(taken(places)) == 4
 
 
-def test_who_asks_for_one_thing_leaves_less_of_another() -> None:
+def test_recent_users_of_one_resource_reduce_the_share_of_another() -> None:
     """Bob runs commands: Ann's batch leaves the minions some time for them."""
     recent_users = RecentUsers(Time())
     channels: FairShare[str] = FairShare(8, 100, recent_users)
@@ -139,7 +139,7 @@ def test_who_asks_for_one_thing_leaves_less_of_another() -> None:
 
 
 def test_more_users_than_places_have_one_each_in_turn() -> None:
-    """Nobody's part is none."""
+    """Every share is at least one."""
     places: FairShare[str] = FairShare(2, 100, RecentUsers(Time()))
     users = [Share(f"u{number}", "pam") for number in range(5)]
     for user in users * 2:
@@ -151,8 +151,8 @@ def test_more_users_than_places_have_one_each_in_turn() -> None:
     assert order == [f"u{number}" for number in range(5)] * 2
 
 
-def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
-    """Their part of it is theirs; the engine's own work always waits."""
+def test_a_queue_filled_by_one_user_accepts_the_others() -> None:
+    """Up to their share of it; the engine's own work always waits."""
     places: FairShare[str] = FairShare(1, 10, RecentUsers(Time()))
     places.put(ENGINE, "tick")
     taken(places)
@@ -162,8 +162,8 @@ def test_a_queue_that_one_user_has_filled_takes_the_others() -> None:
     assert not places.put(ANN, "a")
 
 
-def test_all_strangers_together_have_one_users_part() -> None:
-    """Addresses cost nothing: a hundred of them leave Ann half of all, and have turns among each other."""
+def test_all_clients_without_a_login_share_one_users_part() -> None:
+    """Addresses cost nothing: a hundred of them leave Ann half, and take turns among each other."""
     places: FairShare[str] = FairShare(4, 40, RecentUsers(Time()))
     for number in range(100):
         places.put(Share("", f"192.0.2.{number}"), f"s{number}")
@@ -172,23 +172,23 @@ def test_all_strangers_together_have_one_users_part() -> None:
     assert sorted(name[0] for name in taken(places)) == ["a", "a", "s", "s"]
 
 
-def test_what_is_begun_on_behalf_of_somebody_counts_for_him_beyond_that() -> None:
-    """Tasks take the share along; what is outside keeps its own."""
+def test_tasks_inherit_the_share_of_their_block() -> None:
+    """Code outside the block keeps its own share."""
 
     async def both() -> tuple[Share, Share]:
         with on_behalf_of(ANN):
-            inner = asyncio.ensure_future(whose())
+            inner = asyncio.ensure_future(share_of())
         return await inner, current_share()
 
-    async def whose() -> Share:
+    async def share_of() -> Share:
         await asyncio.sleep(0)
         return current_share()
 
     assert asyncio.run(both()) == (ANN, ENGINE)
 
 
-def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
-    """Who asks alone has all but one: Bob could not wait for the end of Ann's."""
+def test_long_work_leaves_a_spare_place_for_the_next_user() -> None:
+    """A single user has all but one: Bob could not wait for the end of Ann's work."""
     places: FairShare[str] = FairShare(3, 100, RecentUsers(Time()), spare=1)
     for number in range(9):
         places.put(ANN, f"a{number}")
@@ -197,14 +197,14 @@ def test_what_takes_long_leaves_a_place_to_the_next_user() -> None:
     assert taken(places) == ["b"]
 
 
-def test_what_is_looked_at_one_after_the_other_is_so_in_turns() -> None:
+def test_in_turns_yields_round_robin_between_users() -> None:
     """Bob's batch is the second that is written, not the hundredth."""
-    whose = {"a0": ANN, "a1": ANN, "a2": ANN, "b": BOB}
-    assert list(in_turns(whose, whose.__getitem__)) == ["a0", "b", "a1", "a2"]
+    share_of = {"a0": ANN, "a1": ANN, "a2": ANN, "b": BOB}
+    assert list(in_turns(share_of, share_of.__getitem__)) == ["a0", "b", "a1", "a2"]
 
 
-async def test_turns_come_round_robin() -> None:
-    """Bob is served next though Ann asked for more before."""
+async def test_places_are_assigned_round_robin() -> None:
+    """Bob is next although Ann has sent more requests before."""
     turns, order = FairTurns(1, 100, RecentUsers(Time())), []
     assert await turns.enter(ANN)
 
@@ -221,8 +221,8 @@ async def test_turns_come_round_robin() -> None:
     assert turns.shares.held == 0
 
 
-async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
-    """And the place in the line with it; where the line is too long nobody waits."""
+async def test_a_request_without_a_place_in_time_leaves_the_queue() -> None:
+    """If the queue is full, it does not wait at all."""
     turns = FairTurns(1, 1, RecentUsers(Time()))
     assert await turns.enter(ANN)
     assert await turns.enter(ANN, 0.01) is False
@@ -237,8 +237,8 @@ async def test_a_turn_that_does_not_come_in_time_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("given", [False, True])
-async def test_a_canceled_asker_passes_the_turn_on(given: bool) -> None:
-    """Also when the turn and the cancellation come in the same moment."""
+async def test_a_canceled_request_passes_its_place_on(given: bool) -> None:
+    """Also if it gets the place at the moment of the cancellation."""
     turns = FairTurns(1, 100, RecentUsers(Time()))
     assert await turns.enter(ANN)
     canceled = asyncio.ensure_future(turns.enter(ANN, 5))

@@ -1,4 +1,4 @@
-"""The checked-in answers of Salt's own servers, and what makes them comparable."""
+"""The recorded answers of Salt's own servers, and how they become comparable."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ UNWANTED = (
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_every_request_has_its_answer_and_every_answer_its_request(peer: str) -> None:
-    """Whoever changes the table records again; this test is what reminds them."""
+def test_every_request_has_one_recorded_answer(peer: str) -> None:
+    """After a change of the table, record again."""
     recorded = {name: one["request"] for name, one in files.load(peer).items()}
     wanted = {request.name: json.loads(json.dumps(request.record())) for request in REQUESTS}
     assert recorded == wanted, "run make goldens"
 
 
 @pytest.mark.parametrize("peer", PEERS)
-def test_every_answer_has_a_status_or_tells_why_not(peer: str) -> None:
-    """A request that a server never answers is a fact about that server, and recorded as one."""
+def test_every_answer_has_a_status_or_a_reason(peer: str) -> None:
+    """A server may never answer a request; the recording says so."""
     for name, one in files.load(peer).items():
         assert isinstance(one["answer"]["status"], int) or one["answer"]["fault"], name
 
@@ -54,7 +54,7 @@ def test_every_answer_has_a_status_or_tells_why_not(peer: str) -> None:
 @pytest.mark.parametrize("peer", PEERS)
 @pytest.mark.parametrize("name", ["local", "local as a list", "local as YAML", "a form", "YAML", "JSON as plain text"])
 def test_the_minions_answered_in_time_when_it_was_recorded(peer: str, name: str) -> None:
-    """On a machine that is too busy rest_tornado gives up; such a recording is no measure for anybody."""
+    """On a busy machine rest_tornado gives up; such a recording is no reference."""
     answers = files.load(peer)
     (body,) = answers[name]["answer"]["body"].values()
     assert body == {"return": [{"minion-1": True, "minion-2": True}]}
@@ -64,19 +64,19 @@ def test_the_minions_answered_in_time_when_it_was_recorded(peer: str, name: str)
 
 @pytest.mark.parametrize("peer", PEERS)
 @pytest.mark.parametrize("pattern", UNWANTED)
-def test_no_secret_and_nothing_of_a_machine_is_in_a_golden_file(peer: str, pattern: str) -> None:
-    """Tokens, keys, jids, times, addresses and paths were replaced before the file was written."""
+def test_golden_files_have_no_secret_and_no_machine_data(peer: str, pattern: str) -> None:
+    """Tokens, keys, jids, times, addresses and paths are replaced when recording."""
     found = re.search(rf".{{0,60}}(?:{pattern}).{{0,60}}", files.path(peer).read_text(encoding="utf-8"))
     assert found is None, found
 
 
-def test_the_names_of_the_requests_differ() -> None:
+def test_names_of_requests_are_unique() -> None:
     """An answer is found by the name of its request."""
     assert [name for name, count in Counter(request.name for request in REQUESTS).items() if count > 1] == []
 
 
-def test_words_in_angle_brackets_are_replaced_wherever_they_stand() -> None:
-    """Path, headers and every kind of body."""
+def test_placeholders_are_replaced_everywhere() -> None:
+    """In path, headers and every kind of body."""
     request = Request(
         "x", "POST", "/jobs/<known jid>", '"<known jid>"', headers={"Cookie": "session_id=<session demo>"}
     )
@@ -117,20 +117,20 @@ def _shape(value: Any, content: str = "application/json", **more: Any) -> dict[s
         (["Traceback (most recent call last):\n  File x\n    y\nKeyError: 1"], ["<traceback> KeyError: 1"]),
     ],
 )
-def test_what_differs_from_run_to_run_becomes_a_word(value: Any, expected: Any) -> None:
+def test_values_that_change_with_each_run_become_placeholders(value: Any, expected: Any) -> None:
     """Everything else stays as the server sent it."""
     assert _shape(value)["body"] == {"json": expected}
 
 
 def test_a_cookie_keeps_its_attributes_and_loses_its_value() -> None:
-    """Attributes are what a browser acts on; a date among them differs every time."""
+    """Browsers act on attributes; a date among them changes each time."""
     text = f"session_id={'ab' * 20}; expires=Sat, 02 Jan 2027 03:04:05 GMT; HttpOnly; Path=/; SameSite=Strict"
     cookie = {"value": "<token>", "expires": "<time>", "httponly": True, "path": "/", "samesite": "Strict"}
     assert _shape({}, headers=[("Set-Cookie", text)])["headers"]["set-cookie"] == {"session_id": cookie}
 
 
 def test_an_error_page_becomes_its_title_and_sentence() -> None:
-    """Both servers' pages; the rest of a page is decoration."""
+    """For both servers; the rest of a page is decoration."""
     cherrypy = "<html><title>400 Bad Request</title><body><h2>400</h2><p>It&#x27;s</p></body></html>"
     tornado = "<html><title>400: Bad</title><body>400: Bad</body></html>"
     assert _shape(cherrypy, "text/html;charset=utf-8")["body"] == {
@@ -140,7 +140,7 @@ def test_an_error_page_becomes_its_title_and_sentence() -> None:
 
 
 def test_a_frame_keeps_the_text_around_its_json() -> None:
-    """Blank lines and prefixes are part of what a client parses."""
+    """Clients parse blank lines and prefixes."""
     job = {"fun": "test.ping", "tgt": "minion-1", "state": "running"}
     text = json.dumps({"jobs": {"20260102030405000000": {}, "20260102030405000001": job}}) + "\n\n"
     assert kind_of(text) == "job running"
@@ -148,13 +148,13 @@ def test_a_frame_keeps_the_text_around_its_json() -> None:
     assert found == {"text": "<json>\n\n", "json": {"jobs": {"<jid>": job}}}
 
 
-def test_an_answer_that_never_came_is_told_as_such() -> None:
+def test_a_missing_answer_is_recorded_as_missing() -> None:
     """There is nothing else to compare."""
     assert shape(Answer(None, fault="no answer"), KNOWN) == {"status": None, "fault": "no answer"}
 
 
 def test_differences_from_rest_tornado_are_documented() -> None:
-    """Each answer that differs from rest_cherrypy's, which is ours, has a row; and each row some such answer."""
+    """Each difference from rest_cherrypy's answers has a row, and each row has a difference."""
     theirs, ours = files.load("rest_tornado"), files.load("rest_cherrypy")
 
     def seen(answer: dict[str, Any]) -> Any:

@@ -103,8 +103,8 @@ def test_every_operation_has_a_schema_and_every_schema_an_operation() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.operations))
-def test_an_operation_is_described_whole(name: str) -> None:
-    """Clients build forms from a schema, and pages are made from it."""
+def test_an_operation_is_described_completely(name: str) -> None:
+    """Clients build forms from a schema, and pages are generated from it."""
     schema = SCHEMAS.operations[name]
     assert schema["title"]
     assert schema["description"].endswith(".")
@@ -140,22 +140,22 @@ def test_a_default_satisfies_its_own_schema() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.operations))
-def test_examples_of_messages_are_good_messages(name: str) -> None:
+def test_examples_of_messages_are_valid(name: str) -> None:
     """People copy examples."""
     for example in SCHEMAS.operations[name]["examples"]:
         SCHEMAS.validate(name, example)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.operations))
-def test_examples_of_results_are_good_results(name: str) -> None:
+def test_examples_of_results_are_valid(name: str) -> None:
     """People trust examples."""
     for example in SCHEMAS.operations[name]["$defs"]["result"]["examples"]:
         SCHEMAS.validate_result(name, example)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMAS.frames))
-def test_a_frame_is_described_whole_and_its_examples_are_good(name: str) -> None:
-    """Frames and replies are described like operations, and their examples hold."""
+def test_a_frame_is_described_completely_with_valid_examples(name: str) -> None:
+    """Frames and replies are described like operations."""
     frame = SCHEMAS.frames[name]
     assert frame["title"]
     assert frame["description"].endswith(".")
@@ -211,14 +211,14 @@ def test_a_message_is_a_reply_or_a_frame_but_never_both() -> None:
         assert not {"id", "subscription"} <= set(frame["properties"]), name
 
 
-def test_examples_of_options_are_good_options() -> None:
-    """The examples in docs/configuration.md are made from these."""
+def test_examples_of_options_are_valid() -> None:
+    """The examples in docs/configuration.md are generated from these."""
     for example in SCHEMAS.settings["examples"]:
         assert SCHEMAS.validate_settings(example) == []
 
 
 @pytest.mark.parametrize("message", FIRST_CLIENTS, ids=lambda message: str(message["type"]))
-def test_the_messages_of_the_first_clients_are_good_as_printed(message: dict[str, Any]) -> None:
+def test_messages_of_the_first_documents_are_valid(message: dict[str, Any]) -> None:
     """Clients written for the first documents of this API need no change."""
     SCHEMAS.validate(message["type"], message)
 
@@ -228,6 +228,6 @@ def test_the_first_clients_get_the_reply_to_a_login_that_they_know() -> None:
     SCHEMAS.validate_result("auth", FIRST_LOGIN)
 
 
-def test_schemas_refer_to_nothing_outside_of_themselves() -> None:
-    """``describe`` hands schemas out one by one, so each must be complete in itself."""
+def test_schemas_have_no_references_to_other_files() -> None:
+    """``describe`` returns schemas one by one, so each must be complete in itself."""
     assert '"$ref"' not in json.dumps([SCHEMAS.operations, SCHEMAS.frames, SCHEMAS.settings, SCHEMAS.http])

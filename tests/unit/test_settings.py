@@ -45,7 +45,7 @@ def test_without_options_everything_has_its_default() -> None:
     assert load().address == "127.0.0.1"
 
 
-def test_given_options_replace_defaults_one_by_one() -> None:
+def test_options_replace_defaults_one_by_one() -> None:
     """A single limit can be changed alone."""
     settings = load({"port": 9000, "limits": {"jobs": 5}, "history": {"seconds": 1.5}})
     assert settings.port == 9000
@@ -98,7 +98,7 @@ def test_on_loopback_tls_may_be_left_out(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.1", "salt.example.com"])
-def test_elsewhere_tls_is_required_or_given_up_on_purpose(address: str) -> None:
+def test_other_addresses_need_tls_or_disable_ssl(address: str) -> None:
     """Unencrypted passwords need an explicit option."""
     with pytest.raises(CannotRun, match="address can be reached from other hosts"):
         load({"address": address})
@@ -106,7 +106,7 @@ def test_elsewhere_tls_is_required_or_given_up_on_purpose(address: str) -> None:
     assert load({"address": address, "disable_ssl": True}).ssl_crt is None
 
 
-def test_disable_ssl_wins_over_a_certificate() -> None:
+def test_disable_ssl_overrides_a_certificate() -> None:
     """As in salt-api; the server then finds no certificate to use."""
     settings = load({"disable_ssl": True, **TLS})
     assert (settings.ssl_crt, settings.ssl_key) == (None, None)
@@ -143,15 +143,15 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("options", "sentence"), WRONG)
-def test_a_wrong_option_is_named_with_what_it_must_be(options: dict[str, Any], sentence: str) -> None:
-    """With the name of the option as in the configuration, and its allowed values."""
+def test_an_invalid_option_is_named_with_its_allowed_values(options: dict[str, Any], sentence: str) -> None:
+    """With the name of the option as in the configuration."""
     with pytest.raises(CannotRun) as caught:
         load(options)
     assert str(caught.value).startswith(f"wrong options: {sentence}")
     assert ";" not in str(caught.value)
 
 
-def test_all_wrong_options_are_named_at_once() -> None:
+def test_all_invalid_options_are_named_at_once() -> None:
     """So one restart of the master is enough. Contradictions are reported together with single faults."""
     with pytest.raises(CannotRun) as caught:
         load({"port": "x", "metrics": 1, "ssl_key": "/a.key", "address": "0.0.0.0", "allow_from": ["x"]})

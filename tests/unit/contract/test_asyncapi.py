@@ -137,7 +137,7 @@ def test_what_the_engine_refuses_does_not_fit_either(message: dict[str, Any]) ->
     assert list(payload(message["type"]).iter_errors(message))
 
 
-def test_surplus_fields_of_what_is_composed_do_not_fit() -> None:
+def test_unknown_fields_of_composed_schemas_are_refused() -> None:
     """Draft 7 would ignore `unevaluatedProperties`."""
     job = SCHEMAS.common["job"]["examples"][0]
     assert not list(payload("get_job.bare").iter_errors(job))

@@ -1,4 +1,4 @@
-"""Validation of messages: every fault is named, but never a value."""
+"""Validation of messages: every fault is named, and no value is repeated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = "a2822c3247c15755c7e17fa5686d40c7"
 SECRET = "hunter2"
 
 
-def told(message: Any, name: str | None = None) -> dict[str, list[str]]:
+def faults_of(message: Any, name: str | None = None) -> dict[str, list[str]]:
     """Return the faults of a message by path; nothing for a valid message."""
     error = refusal(name or message["type"], message)
     by_path: dict[str, list[str]] = {}
@@ -130,7 +130,7 @@ FAULTY = [
 @pytest.mark.parametrize(("message", "expected"), FAULTY)
 def test_every_fault_is_named_with_its_path(message: dict[str, Any], expected: dict[str, str]) -> None:
     """The author of a client can fix a message at once, without guessing."""
-    said = told(message)
+    said = faults_of(message)
     assert list(said) == sorted(expected)
     for path, sentence in expected.items():
         assert len(said[path]) == 1
@@ -159,13 +159,13 @@ GOOD = [
 @pytest.mark.parametrize("message", GOOD)
 def test_a_good_message_passes(message: dict[str, Any]) -> None:
     """Everything that the descriptions allow is accepted."""
-    assert told(message) == {}
+    assert faults_of(message) == {}
 
 
 @pytest.mark.parametrize("message", [None, [], "text", 5, True])
 def test_a_message_that_is_not_an_object_has_one_fault(message: Any) -> None:
     """Other faults would make no sense."""
-    assert told(message, "cmd") == {"": ["must be an object"]}
+    assert faults_of(message, "cmd") == {"": ["must be an object"]}
 
 
 def test_an_unknown_operation_is_an_unknown_type() -> None:
@@ -206,9 +206,9 @@ def test_a_value_is_never_repeated() -> None:
     ("name", "path"),
     [("x" * 1000, "/" + "x" * 64), ("a/b~c", "/a~1b~0c"), ("a\nb\x1b[2J", "/a?b?[2J"), ("\ud800", "/?")],
 )
-def test_the_name_of_a_surplus_field_cannot_break_a_log(name: str, path: str) -> None:
-    """It is shortened, escaped as in a JSON Pointer, and without control characters."""
-    assert told({"type": "ping", name: 1}) == {path: ["is not a field of this message"]}
+def test_the_name_of_an_unknown_field_cannot_break_a_log_line(name: str, path: str) -> None:
+    """It is shortened, escaped as in a JSON Pointer, and has no control characters."""
+    assert faults_of({"type": "ping", name: 1}) == {path: ["is not a field of this message"]}
 
 
 def test_a_message_of_ten_thousand_faults_does_not_get_a_larger_answer() -> None:
@@ -307,7 +307,7 @@ def test_what_is_not_json_is_named(copy: pathlib.Path) -> None:
         ({"$defs": {}}, r"operations/ping\.json lacks properties or \$defs/result"),
     ],
 )
-def test_a_wrong_schema_is_named(copy: pathlib.Path, changes: dict[str, Any], sentence: str) -> None:
+def test_an_invalid_schema_is_named(copy: pathlib.Path, changes: dict[str, Any], sentence: str) -> None:
     """A fault in a schema is found at the start, not at the first message."""
     spoil(copy / "operations" / "ping.json", **changes)
     with pytest.raises(CannotRun, match=sentence):

@@ -50,7 +50,7 @@ class Accounts:
         self._numbers = itertools.count(1)
 
     def give(self, user: str, eauth: str = "pam") -> str:
-        """Return a new token of a user."""
+        """Create a token of a user, and return it."""
         token = f"{next(self._numbers):064x}"
         times = {"start": self.time.now, "expire": self.time.now + 1000}
         self.tokens[token] = {"token": token, "name": user, "eauth": eauth, "perms": self.users[user], **times}

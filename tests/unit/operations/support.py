@@ -1,4 +1,4 @@
-"""One request without protocol or master: its services are given, its effects are recorded."""
+"""One request without protocol or master: tests give its services, and read its effects."""
 
 from __future__ import annotations
 

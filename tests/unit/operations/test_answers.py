@@ -30,7 +30,7 @@ def answering(**users: list[Any]) -> Engine:
 
 
 def asked(engine: Engine) -> list[str]:
-    """The functions that were published, in order."""
+    """Return the functions that were published, in order."""
     return [load["fun"] for load in engine.commands.published]
 
 
@@ -148,7 +148,7 @@ async def test_salt_authorizes_each_user_before_a_cached_answer(kind: str, field
     assert await bob.ask(kind, **fields), "the master accepted the question, so the known answer is given"
 
 
-async def test_salt_authorizes_again_though_the_answer_is_fresh() -> None:
+async def test_salt_authorizes_again_although_the_answer_is_fresh() -> None:
     """Salt's decision about a user is valid for a minute, like the answer."""
     engine = answering(ann=[".*"], bob=[".*"])
     ann, bob = await engine.user("ann"), await engine.user("bob")
@@ -229,11 +229,15 @@ async def test_an_unknown_function_is_requested_again() -> None:
     assert (await ann.ask("signature", **SIGNATURE))["args"] == ["name"]
 
 
-ODD = [[], "text", 7, None, [[]], {"pkg.install": []}, {"pkg.install": "x"}, {"pkg.install": 1}]
-ODD_SPECS = [{"args": "abc"}, {"args": [1, None], "defaults": 5}, {"args": ["a"], "defaults": [1, 2, 3], "kwargs": {}}]
+MALFORMED = [[], "text", 7, None, [[]], {"pkg.install": []}, {"pkg.install": "x"}, {"pkg.install": 1}]
+MALFORMED_SPECS = [
+    {"args": "abc"},
+    {"args": [1, None], "defaults": 5},
+    {"args": ["a"], "defaults": [1, 2, 3], "kwargs": {}},
+]
 
 
-@pytest.mark.parametrize("answer", ODD)
+@pytest.mark.parametrize("answer", MALFORMED)
 async def test_an_invalid_answer_of_a_minion_is_not_an_internal_error(answer: Any) -> None:
     """The answer comes from another machine."""
     engine = answering()
@@ -241,7 +245,7 @@ async def test_an_invalid_answer_of_a_minion_is_not_an_internal_error(answer: An
     assert await code(await engine.user(), "signature", **SIGNATURE) == "unknown_function"
 
 
-@pytest.mark.parametrize("spec", ODD_SPECS)
+@pytest.mark.parametrize("spec", MALFORMED_SPECS)
 async def test_an_incomplete_argspec_is_returned(spec: Any) -> None:
     """The talker checks it against the schema of the result."""
     engine = answering()
@@ -249,7 +253,7 @@ async def test_an_incomplete_argspec_is_returned(spec: Any) -> None:
     assert await (await engine.user()).ask("signature", **SIGNATURE)
 
 
-async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_memory_of_answers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """The least recently used answers are dropped first, and users beyond the limit are authorized again."""
     monkeypatch.setattr(answers, "MAX_ANSWERS", 2)
     engine = answering()

@@ -1,4 +1,4 @@
-"""Batches from outside: made of either form, followed, read, canceled; and all that can be wrong with them."""
+"""Operations on batches: created in either form, followed, read and canceled, and every error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def started(*, limits: dict[str, Any] | None = None, **users: list[Any]) -
 
 
 async def run(engine: Engine, seconds: float = 1.0) -> None:
-    """Let time pass."""
+    """Advance the time."""
     for _ in range(int(seconds * 4)):
         engine.world.time.pass_(0.25)
         await settle()
@@ -293,8 +293,8 @@ async def test_a_batch_with_some_unknown_destinations_is_created() -> None:
     made = await ann.ask("batch", batch=[post(), post(to="gone"), post("/test/echo", ["lost", "web2"])])
     assert (made["total_count"], made["error_count"]) == (4, 2)
     whole = await ann.ask("get_batch", batch=made["id"], collection=True)
-    told = {one["minion"]: one["status"] for one in whole["requests"]}
-    assert told == {"web1": "pending", "gone": "error", "lost": "error", "web2": "pending"}
+    statuses = {one["minion"]: one["status"] for one in whole["requests"]}
+    assert statuses == {"web1": "pending", "gone": "error", "lost": "error", "web2": "pending"}
     assert whole["requests"][1]["result"]["error"] == "no_minions"
     with pytest.raises(Refused, match="no_minions"):
         await ann.ask("batch", batch=[post(to="gone"), post("/test/echo", ["lost"])])

@@ -45,7 +45,7 @@ LISTS = {
 
 
 def around(value: Any, path: Path) -> Any:
-    """Return a value at its place in a message."""
+    """Return a value inside a message, at this path."""
     for step in reversed(path):
         value = [value] if step == "[]" else {step: value}
     return value
@@ -59,7 +59,7 @@ def refusal(name: str, message: Any) -> ApiError:
     return caught.value
 
 
-def test_every_list_has_a_bound_or_takes_anything() -> None:
+def test_every_list_has_a_limit_or_accepts_any_entry() -> None:
     """Positional arguments are limited by the size of the message, and nothing checks them one by one."""
     assert {place for place, (*_, schema) in LISTS.items() if "maxItems" not in schema and "items" in schema} == set()
     assert len(LISTS) > 20
@@ -88,6 +88,6 @@ def test_checking_stops_at_the_maximum_number_of_faults(place: str, entry: Any) 
 
 
 @pytest.mark.parametrize("name", SCHEMAS.operations)
-def test_surplus_fields_are_named_up_to_a_bound(name: str) -> None:
-    """Of every operation."""
+def test_the_number_of_named_unknown_fields_is_limited(name: str) -> None:
+    """For every operation."""
     refusal(name, {"type": name, **{f"x{number}": 1 for number in range(10_000)}})

@@ -49,7 +49,7 @@ async def test_a_list_of_minions_is_a_list() -> None:
     assert engine.commands.published[0]["tgt_type"] == "list"
 
 
-async def test_metadata_travels_with_the_job() -> None:
+async def test_metadata_is_sent_with_the_job() -> None:
     """To Salt and into the job object."""
     engine = Engine()
     talker = await engine.user()
@@ -68,7 +68,7 @@ async def test_metadata_travels_with_the_job() -> None:
     ],
 )
 async def test_progress_makes_states_report(fun: str, kwarg: dict[str, Any], sent: dict[str, Any]) -> None:
-    """Only functions with this argument get it, and the client's own value wins."""
+    """Only functions with this argument get it, and the client's own value has precedence."""
     engine = Engine()
     await (await engine.user()).ask("cmd", fun=fun, tgt="*", kwarg=kwarg, progress=True)
     assert engine.commands.published[0]["kwarg"] == sent
@@ -83,7 +83,7 @@ async def test_sync_answers_with_the_ended_job() -> None:
     assert {part["return"] for part in job["minions"].values()} == {True}
 
 
-async def test_sync_answers_with_what_there_is_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sync_answers_with_the_present_state_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """The job continues, with the state `running`."""
     engine = Engine()
 
@@ -189,7 +189,7 @@ async def test_a_runner_that_is_too_slow_is_named() -> None:
     assert (fault.code, fault.error["details"]) == ("timeout", {"jid": "20261123150000000001"})
 
 
-async def test_a_runners_starter_sees_it() -> None:
+async def test_users_see_the_runners_that_they_started() -> None:
     """A runner is a job like others."""
     engine = Engine(ann=["@manage"], bob=["test.ping"])
     ann, bob = await engine.user("ann"), await engine.user("bob")
@@ -282,7 +282,7 @@ async def test_full_returns_the_run_with_its_return(kind: str) -> None:
 
 @pytest.mark.parametrize("mark", [True, 1, "x", None])
 async def test_an_object_with_salts_mark_is_refused(mark: Any) -> None:
-    """With `parse` too. Without it the master's side refuses it (tests/functional/test_arguments_like_salt.py)."""
+    """With `parse` too. Without it salt_master refuses it (tests/functional/test_arguments_like_salt.py)."""
     engine = Engine()
     arg = ["x", {"__kwarg__": mark, "a": 1}]
     fault = await fails(await engine.user(), "cmd", fun="test.arg", tgt="*", arg=arg, parse=True)

@@ -136,8 +136,8 @@ async def test_an_answer_larger_than_the_outbox_is_an_error() -> None:
 # Errors
 
 
-async def test_a_fault_of_ours_hides_what_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    """The sender learns that the fault is the engine's and may try again; the log has the traceback."""
+async def test_an_internal_error_reveals_no_details(caplog: pytest.LogCaptureFixture) -> None:
+    """The sender learns that the error is the engine's and may try again; the log has the traceback."""
     engine = Engine()
     engine.commands.fault = RuntimeError("the password is hunter2")
     error = await refused(await engine.user(), "cmd", fun="test.ping", tgt="*")
@@ -293,8 +293,8 @@ async def test_a_refused_action_writes_a_line(audited: Any) -> None:
     assert audited()[-1].endswith("operation=cmd fun=cmd.run tgt=* outcome=forbidden")
 
 
-async def test_an_action_that_the_end_canceled_says_so(audited: Any) -> None:
-    """The outcome is not an internal fault."""
+async def test_an_action_canceled_by_the_stop_is_logged_as_such(audited: Any) -> None:
+    """The outcome is not an internal error."""
     engine = Engine()
     talker = await engine.user()
     running = talker.send({"type": "cmd", "fun": "test.ping", "tgt": "*", "mode": "sync"})
@@ -330,7 +330,7 @@ async def test_no_value_can_forge_a_line_or_a_field(audited: Any, tgt: Any, writ
     assert len(line.splitlines()) == 1
 
 
-async def test_a_tried_name_cannot_forge_a_line(audited: Any) -> None:
+async def test_the_name_of_a_refused_login_cannot_forge_a_line(audited: Any) -> None:
     """Such a name comes from a client without a login."""
     talker = Talker(Engine())
     await refused(talker, "auth", username="x\nuser=root", password="y")

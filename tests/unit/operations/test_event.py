@@ -11,7 +11,7 @@ from tests.unit.operations.support import Asking
 
 
 @pytest.mark.parametrize("tag", ["key\n\n\x01", "key\n", "my/tag\n\n0", "my\ttag", "my/\x7f", "my/\ud800"])
-async def test_a_tag_that_would_not_arrive_whole_is_refused(tag: str) -> None:
+async def test_a_tag_that_would_arrive_changed_is_refused(tag: str) -> None:
     """An empty line ends a tag on the wire: ``key`` followed by one would be the master's own event."""
     asking = Asking(World(), "@fire")
     with pytest.raises(ApiError) as caught:

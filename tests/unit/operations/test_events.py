@@ -50,7 +50,7 @@ async def test_a_wait_ends_with_the_token_that_came_with_it() -> None:
     assert [session.held for session in engine.services.sessions.all()] == []
 
 
-async def test_none_is_missed_between_two_calls() -> None:
+async def test_no_event_is_missed_between_two_calls() -> None:
     """The next call continues after the last event that this connection got with the same filter."""
     engine = Engine()
     talker = await engine.user()
@@ -61,7 +61,7 @@ async def test_none_is_missed_between_two_calls() -> None:
     assert got == [{"number": 0}, {"number": 1}, {"number": 2}, None]
 
 
-async def test_each_filter_has_its_own_place() -> None:
+async def test_each_filter_has_its_own_position() -> None:
     """Reading one does not move the other."""
     engine = Engine()
     talker = await engine.user()
@@ -72,7 +72,7 @@ async def test_each_filter_has_its_own_place() -> None:
     assert await talker.ask("get_event", tag="m", wait=0) == {"number": 1}
 
 
-async def test_places_are_bounded() -> None:
+async def test_the_number_of_positions_is_limited() -> None:
     """A client that always uses new filters does not fill the memory."""
     engine = Engine(limits={"subscriptions_per_connection": 3})
     talker = await engine.user()
@@ -91,7 +91,7 @@ async def test_full_returns_tag_and_number() -> None:
     assert event == {"seq": 1, "tag": "my/disk", "data": {"free": 1}, "minion": "web1"}
 
 
-async def test_get_event_shows_what_may_be_seen() -> None:
+async def test_get_event_returns_visible_events_only() -> None:
     """Hidden events are skipped, and hidden parts are removed."""
     engine = Engine(ann=[".*"], bob=WEB)
     bob = await engine.user("bob")

@@ -99,7 +99,7 @@ def check(operation: str, number: int, found: list[Any]) -> None:
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-async def test_whatever_is_sent_has_an_answer_of_its_schema(operation: str, codec: Codec) -> None:
+async def test_every_message_gets_a_valid_reply(operation: str, codec: Codec) -> None:
     """After the client has left, nothing of its connection is left."""
     engine = Engine(ann=[*ALL, "@fire"])
     answers = {"test.ping": True, "sys.doc": {"test.ping": "x"}, "sys.argspec": {"test.ping": {"args": ["a"]}}}

@@ -114,8 +114,8 @@ async def test_the_full_return_of_a_runner_hides_them() -> None:
     engine, ann = await started()
     engine.commands.answers = {"manage.up": True}
     low = {"client": "runner", "fun": "manage.up", "arg": ["shown"], "kwarg": {"token": CANARY}}
-    (told,) = await run({**low, "full_return": True}, ann.ask, tuple(engine.services.settings.clients))
-    assert_hidden({"full_return": told["data"]["fun_args"]})
+    (result,) = await run({**low, "full_return": True}, ann.ask, tuple(engine.services.settings.clients))
+    assert_hidden({"full_return": result["data"]["fun_args"]})
 
 
 def test_secrets_are_sent_to_minions_unchanged() -> None:

@@ -40,7 +40,7 @@ def stored(
 # get_job
 
 
-async def test_a_job_is_shown_as_it_is_now() -> None:
+async def test_a_job_is_returned_with_its_present_state() -> None:
     """From memory, while it runs."""
     engine = Engine()
     talker = await engine.user()
@@ -144,8 +144,8 @@ async def test_jobs_are_listed_newest_first(fields: dict[str, Any], numbers: lis
     assert [int(job["jid"][-6:]) for job in found] == numbers
 
 
-async def test_only_jobs_that_may_be_seen_are_listed() -> None:
-    """And counted for the limit."""
+async def test_only_visible_jobs_are_listed() -> None:
+    """Hidden jobs do not count for the limit."""
     engine = Engine(ann=[".*", "@runner"], bob=["test.ping"], eve=WEB)
     await jobs(engine)
     eve = await engine.user("eve")

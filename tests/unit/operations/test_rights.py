@@ -1,4 +1,4 @@
-"""Permissions come before targets: neither answers nor their cost reveal minions without permission."""
+"""Permissions are checked before targets: neither answers nor their cost reveal minions without permission."""
 
 from __future__ import annotations
 
@@ -105,14 +105,14 @@ async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, l
     talker = await engine.user(user)
     engine.work.clear()
     try:
-        told = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), 10)
-        if isinstance(told, dict):
-            told = {name: value for name, value in told.items() if name not in ("id", "created_at", "requests")}
+        result = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), 10)
+        if isinstance(result, dict):
+            result = {name: value for name, value in result.items() if name not in ("id", "created_at", "requests")}
     except Refused as fault:
-        told = fault.error
+        result = fault.error
     except ApiError as fault:
-        told = [fault.code, fault.message, fault.details]
-    return told, [(what, tgt if isinstance(tgt, list) else "the target") for what, tgt in engine.work]
+        result = [fault.code, fault.message, fault.details]
+    return result, [(what, tgt if isinstance(tgt, list) else "the target") for what, tgt in engine.work]
 
 
 def pairs() -> Iterator[tuple[Any, Any, str]]:
@@ -129,9 +129,9 @@ def pairs() -> Iterator[tuple[Any, Any, str]]:
 async def test_no_minions_and_no_permission_have_the_same_answer_and_work(user: str, asked: str) -> None:
     """For each type of target. A user without any permission is refused before anything is matched."""
     for hit, miss, kind in pairs():
-        told, work = await answer(user, asked, hit, kind)
+        result, work = await answer(user, asked, hit, kind)
         nobody, same_work = await answer(user, asked, miss, kind)
-        assert told == nobody, kind
+        assert result == nobody, kind
         assert [what for what, _ in work] == [what for what, _ in same_work], kind
         assert "publish" not in dict(work), f"{kind}: the master's refusal would be an event"
         if user == "nothing":
@@ -144,32 +144,32 @@ async def test_hidden_minions_do_not_change_targets_by_data(asked: str) -> None:
     for kind in KINDS:
         if kind in ("glob", "pcre") and asked not in ("match", "functions", "local_batch"):
             continue  # ids alone: Salt's own answer, see below
-        told, work = await answer("one", asked, f"{kind}:both", kind)
+        result, work = await answer("one", asked, f"{kind}:both", kind)
         alone, same_work = await answer("one", asked, f"{kind}:own", kind)
-        assert (told, work) == (alone, same_work), kind
+        assert (result, work) == (alone, same_work), kind
 
 
 @pytest.mark.parametrize("asked", ["cmd", "batch", "local_async", "local"])
 @pytest.mark.parametrize("kind", ["glob", "pcre"])
 async def test_a_target_of_ids_with_hidden_minions_is_refused_as_in_salt(asked: str, kind: str) -> None:
     """The whole command is refused."""
-    told, _ = await answer("one", asked, f"{kind}:both", kind)
-    assert (told["code"] if isinstance(told, dict) else told[0]) == "forbidden"
+    result, _ = await answer("one", asked, f"{kind}:both", kind)
+    assert (result["code"] if isinstance(result, dict) else result[0]) == "forbidden"
 
 
 @pytest.mark.parametrize("asked", ["cmd", "batch", "local_async"])
 async def test_a_list_with_hidden_ids_is_refused_whether_or_not_they_exist(asked: str) -> None:
     """Without matching."""
     for names in (["web1", "web2"], ["web1", "gone"]):
-        told, work = await answer("one", asked, names, "list")
-        assert (told["code"] if isinstance(told, dict) else told[0], work) == ("forbidden", [])
+        result, work = await answer("one", asked, names, "list")
+        assert (result["code"] if isinstance(result, dict) else result[0], work) == ("forbidden", [])
 
 
 @pytest.mark.parametrize("asked", ["cmd", "batch"])
 async def test_users_with_permission_everywhere_get_no_minions(asked: str) -> None:
     """This reveals nothing to them."""
-    told, _ = await answer("root", asked, "glob:miss", "glob")
-    assert told["code"] == "no_minions"
+    result, _ = await answer("root", asked, "glob:miss", "glob")
+    assert result["code"] == "no_minions"
 
 
 @pytest.mark.parametrize("client", ["runner", "wheel"])

@@ -12,7 +12,7 @@ from tests.unit.operations.engine import ALL, Engine, Refused
 from tests.unit.operations.test_batches import started
 
 
-def asked_by(engine: Engine, name: str) -> list[Share]:
+def shares_of_requests(engine: Engine, name: str) -> list[Share]:
     """Return a list that collects the shares of requests to the master."""
     found: list[Share] = []
     original = getattr(engine.commands, name)
@@ -29,7 +29,7 @@ async def test_work_is_charged_to_the_user() -> None:
     """All work, on every connection, and also the later jobs of a batch."""
     engine = await started(ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")
-    published, runners = asked_by(engine, "publish"), asked_by(engine, "runner")
+    published, runners = shares_of_requests(engine, "publish"), shares_of_requests(engine, "runner")
     await ann.ask("cmd", fun="test.ping", tgt="db")
     await bob.ask("runner", fun="manage.up")
     await bob.ask("cmd", fun="test.ping", tgt="db", token=engine.accounts.give("ann"))
@@ -113,7 +113,7 @@ async def test_a_users_batches_leave_room_for_those_of_others() -> None:
         ("runners_in_flight", "runner", {"fun": "manage.up"}),
     ],
 )
-async def test_jobs_that_have_not_ended_are_bounded(limit: str, kind: str, what: dict[str, Any]) -> None:
+async def test_the_number_of_jobs_that_have_not_ended_is_limited(limit: str, kind: str, what: dict[str, Any]) -> None:
     """The next job waits until one ends, or is refused after a time; another user's job is not."""
     engine = Engine(limits={limit: 2, "master_seconds": 0.05}, ann=ALL, bob=ALL)
     ann, bob = await engine.user("ann"), await engine.user("bob")

@@ -174,7 +174,7 @@ async def test_a_star_or_no_jid_subscribes_to_all_jobs(wanted: dict[str, str]) -
     assert told == [(first, ["web1", "web2"]), (second, ["web1", "web2"]), (first, ["web1"])]
 
 
-async def test_subscriptions_are_bounded() -> None:
+async def test_the_number_of_subscriptions_is_limited() -> None:
     """Each one costs a decision at every event. When one ends, another is allowed."""
     engine = Engine(limits={"subscriptions_per_connection": 2})
     talker = await engine.user()
@@ -196,8 +196,8 @@ async def test_a_hidden_job_cannot_be_subscribed_to() -> None:
     assert (hidden.code, hidden.error["message"]) == ("not_found", unknown.error["message"])
 
 
-async def test_a_wrong_regular_expression_is_refused() -> None:
-    """With its place."""
+async def test_an_invalid_regular_expression_is_refused() -> None:
+    """With its path."""
     fault = await fails(await Engine().user(), "subscribe", subscription="event", tag=["a", "("], match_type="regex")
     assert (fault.code, fault.error["details"][0]["path"]) == ("bad_message", "/tag/1")
 

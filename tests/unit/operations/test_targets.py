@@ -101,7 +101,7 @@ async def test_a_batch_reads_a_string_of_type_list() -> None:
     assert [sent["tgt"] for sent in engine.commands.published] == [["web1", "db"]]
 
 
-async def test_a_batch_reports_the_place_of_a_wrong_target() -> None:
+async def test_a_batch_reports_the_path_of_an_invalid_target() -> None:
     """Among the other faults."""
     engine = await started()
     ann = await engine.user()
@@ -123,7 +123,7 @@ async def test_cmd_match_and_event_read_a_string_of_type_list() -> None:
 
 
 def registry_of(number: int, **others: str) -> MinionRegistry:
-    """Return a registry with so many accepted minions, and others in other states."""
+    """Return a registry with this number of accepted minions, and others in other states."""
     made = MinionRegistry(lambda: 0.0)
     made.read_keys({f"m{n}": "accepted" for n in range(number)} | others)
     return made

@@ -55,7 +55,7 @@ async def refused(talker: Talker, limit: str, kind: str, **fields: Any) -> None:
 
 
 @pytest.mark.parametrize("fields", WAITING)
-async def test_waits_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
+async def test_waits_are_limited_for_each_user(fields: dict[str, Any]) -> None:
     """By their patterns; another user can still wait, and nothing is left after the clients have gone."""
     engine = Engine(limits={"patterns_per_user": 1}, **USERS)
     engine.world.fire("other/x")
@@ -73,7 +73,7 @@ async def test_waits_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("fields", FOLLOWING)
-async def test_subscriptions_are_bounded_for_each_user(fields: dict[str, Any]) -> None:
+async def test_subscriptions_are_limited_for_each_user(fields: dict[str, Any]) -> None:
     """On all connections; when one ends, another is allowed, and nothing is left after the clients have gone."""
     engine = Engine(limits={"subscriptions_per_user": 2}, **USERS)
     engine.world.publish("web1", user="ann")
@@ -90,7 +90,7 @@ async def test_subscriptions_are_bounded_for_each_user(fields: dict[str, Any]) -
     assert ({one.subscriptions for one in holdings}, engine.world.hub._groups) == ({0}, {})
 
 
-async def test_patterns_are_bounded_and_equal_filters_count_once() -> None:
+async def test_patterns_are_limited_and_equal_filters_count_once() -> None:
     """Subscriptions and waits together: each pattern may be tried at every event."""
     engine = Engine(limits={"patterns_per_user": 10}, **USERS)
     one, two = await engine.user(), await engine.user()
@@ -109,7 +109,7 @@ async def test_patterns_are_bounded_and_equal_filters_count_once() -> None:
     assert held(engine.world) == [0, 0]
 
 
-async def test_look_backs_are_bounded_queued_and_end_with_their_client() -> None:
+async def test_look_backs_are_limited_queued_and_end_with_their_client() -> None:
     """Another user's query runs while the first user's queries wait; when the first one leaves, no work is left."""
     engine = Engine(limits={"look_back_events_per_user": 5500}, **USERS)
     for number in range(900):
@@ -177,7 +177,7 @@ async def test_equal_waits_share_one_decision(monkeypatch: pytest.MonkeyPatch) -
     assert len(looked) == 1
 
 
-async def test_a_wait_sees_with_the_permissions_of_the_moment() -> None:
+async def test_a_wait_uses_the_present_permissions() -> None:
     """They may have changed since its start."""
     engine = Engine(ann=[{"@events": ["tag:my/*"]}])
     talker = await engine.user()

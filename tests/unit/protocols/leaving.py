@@ -1,4 +1,4 @@
-"""An engine of all protocols in this process, and clients that leave it at any moment."""
+"""An engine of all protocols in this process, and clients that leave at any moment."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LoopTime(Time):
         self._loop.call_later(seconds, call)
 
 
-class House:
+class RunningEngine:
     """An engine that listens."""
 
     def __init__(self, engine: Engine, clients: Connections, server: listening.Server, port: int) -> None:
@@ -216,7 +216,7 @@ class Peer:
         return await self._exactly(size)
 
     async def gone(self) -> None:
-        """Read until the server has closed."""
+        """Read until the server has closed the connection."""
         loop = asyncio.get_running_loop()
         with contextlib.suppress(ConnectionError):
             while await asyncio.wait_for(loop.sock_recv(self.socket, 1 << 16), SECONDS):
@@ -262,7 +262,7 @@ def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def listening_house(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[House]:
+async def running_engine(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[RunningEngine]:
     """Serve all protocols."""
     engine = Engine(limits=limits, clock=LoopTime())
     clients = Connections(engine.services, engine.dispatcher, 1000)
@@ -271,7 +271,7 @@ async def listening_house(context: ssl.SSLContext | None = None, **limits: Any) 
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BYTES)
     server.add_sockets([sock])
     try:
-        yield House(engine, clients, server, sock.getsockname()[1])
+        yield RunningEngine(engine, clients, server, sock.getsockname()[1])
     finally:
         server.stop()
         await engine.services.batches.stop()

@@ -1,4 +1,4 @@
-"""Counts what clients leave behind: objects, bytes, timers, and cycles that only Python's collector finds."""
+"""Counts objects, bytes, timers and reference cycles that clients leave behind."""
 
 from __future__ import annotations
 

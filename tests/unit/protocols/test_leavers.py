@@ -19,12 +19,12 @@ from websocket_api.protocols.websocket import transport as framing
 
 from tests.support.handshakes import UPGRADE_LINES as UPGRADE
 from tests.unit.core.support import JID
-from tests.unit.protocols.leaving import RECEIVE_BYTES, House, Peer, frame, listening_house, turns
+from tests.unit.protocols.leaving import RECEIVE_BYTES, Peer, RunningEngine, frame, running_engine, turns
 from tests.unit.protocols.leftovers import ROUNDS, counted, left_behind
 
-Client = Callable[[House], Awaitable[Peer]]
+Client = Callable[[RunningEngine], Awaitable[Peer]]
 """Connects and does something; the caller then leaves."""
-Moment = Callable[[House], object]
+Moment = Callable[[RunningEngine], object]
 
 KEPT_BYTES = 12_000  # of a job or session that the engine keeps
 JOB = (
@@ -47,57 +47,57 @@ FORM = ["Content-Type: application/x-www-form-urlencoded"]
 # Moments
 
 
-def drawing(house: House) -> bool:
+def drawing(engine: RunningEngine) -> bool:
     """A snapshot waits until its client reads."""
-    return any(getattr(one, "is_sending", False) for one in subscriptions(house))
+    return any(getattr(one, "is_sending", False) for one in subscriptions(engine))
 
 
-def replaying(house: House) -> bool:
+def replaying(engine: RunningEngine) -> bool:
     """A replay waits until its client reads."""
-    head = house.engine.world.history.seq
-    return any(0 < getattr(one, "position", head) < head for one in subscriptions(house))
+    head = engine.engine.world.history.seq
+    return any(0 < getattr(one, "position", head) < head for one in subscriptions(engine))
 
 
-def following(house: House) -> bool:
+def following(engine: RunningEngine) -> bool:
     """A client has subscribed."""
-    return bool(subscriptions(house))
+    return bool(subscriptions(engine))
 
 
-def waiting(house: House) -> bool:
+def waiting(engine: RunningEngine) -> bool:
     """A request waits for something to happen."""
-    return any(caller.waits for caller in house.clients.callers())
+    return any(caller.waits for caller in engine.clients.callers())
 
 
-def stuck(house: House) -> bool:
+def stuck(engine: RunningEngine) -> bool:
     """Frames wait until their client reads."""
-    return any(not connection.outbox.idle for connection in house.clients.all())
+    return any(not connection.outbox.idle for connection in engine.clients.all())
 
 
-def held(house: House) -> bool:
+def held(engine: RunningEngine) -> bool:
     """A request waits for the master."""
-    return house.held > 0
+    return engine.held > 0
 
 
-def closing(house: House) -> bool:
+def closing(engine: RunningEngine) -> bool:
     """A connection is being closed, and its client does not read."""
-    return any(connection.outbox.closed for connection in house.clients.all())
+    return any(connection.outbox.closed for connection in engine.clients.all())
 
 
-def nobody(house: House) -> bool:
+def nobody(engine: RunningEngine) -> bool:
     """The engine has ended the connection."""
-    return len(house.clients) == 0
+    return len(engine.clients) == 0
 
 
-def subscriptions(house: House) -> list[Any]:
-    return [one for connection in house.clients.all() for one in connection.subscriptions.values()]
+def subscriptions(engine: RunningEngine) -> list[Any]:
+    return [one for connection in engine.clients.all() for one in connection.subscriptions.values()]
 
 
 # Clients
 
 
 def raw(*data: bytes) -> Client:
-    async def come(house: House) -> Peer:
-        peer = await house.peer()
+    async def come(engine: RunningEngine) -> Peer:
+        peer = await engine.peer()
         for one in data:
             await peer.send(one)
         return peer
@@ -108,10 +108,10 @@ def raw(*data: bytes) -> Client:
 def http(
     method: str, path: str, *head: str, body: bytes = b"", known: bool = True, receive_bytes: int | None = None
 ) -> Client:
-    async def come(house: House) -> Peer:
-        peer = await house.peer(receive_bytes=receive_bytes)
-        token = house.token if known else None
-        await peer.request(method, path.format(batch=house.batch), token=token, head=list(head), body=body)
+    async def come(engine: RunningEngine) -> Peer:
+        peer = await engine.peer(receive_bytes=receive_bytes)
+        token = engine.token if known else None
+        await peer.request(method, path.format(batch=engine.batch), token=token, head=list(head), body=body)
         return peer
 
     return come
@@ -124,12 +124,12 @@ def low(**fields: Any) -> dict[str, Any]:
 def native(*messages: Any, frames: bytes = b"", path: str = "/", known: bool = True) -> Client:
     """Return a client that sends messages and reads nothing."""
 
-    async def come(house: House) -> Peer:
-        named = path.format(token=house.token, batch=house.batch)
-        peer = await house.websocket(named, login=known, receive_bytes=RECEIVE_BYTES)
+    async def come(engine: RunningEngine) -> Peer:
+        named = path.format(token=engine.token, batch=engine.batch)
+        peer = await engine.websocket(named, login=known, receive_bytes=RECEIVE_BYTES)
         for message in messages:
             text = message if isinstance(message, str) else json.dumps(message)
-            await peer.say(text.replace('"BATCH"', str(house.batch)))
+            await peer.say(text.replace('"BATCH"', str(engine.batch)))
         await peer.send(frames)
         return peer
 
@@ -140,25 +140,25 @@ def follow(subscription: str, **fields: Any) -> dict[str, Any]:
     return {"type": "subscribe", "subscription": subscription, **fields}
 
 
-async def changing(house: House) -> Peer:
+async def changing(engine: RunningEngine) -> Peer:
     """Subscribe to everything, which changes while the client reads nothing."""
     kinds = (
         *(follow("job", jid="*"), follow("job", jid=JID), follow("minions")),
         *(follow("batch"), follow("batch", batch="BATCH")),
     )
-    peer = await native(*kinds)(house)
+    peer = await native(*kinds)(engine)
     await peer.say(follow("event", overflow="drop"))
-    await house.until(lambda: len(subscriptions(house)) == len(kinds) + 1)
-    house.answer_again()
-    await house.until(lambda: any(getattr(one, "postponed", None) for one in subscriptions(house)))
+    await engine.until(lambda: len(subscriptions(engine)) == len(kinds) + 1)
+    engine.answer_again()
+    await engine.until(lambda: any(getattr(one, "postponed", None) for one in subscriptions(engine)))
     return peer
 
 
-async def overflowing(house: House) -> Peer:
+async def overflowing(engine: RunningEngine) -> Peer:
     """Leave more unread than may wait."""
-    peer = await native(follow("job", jid="*"), follow("event"))(house)
-    await house.until(lambda: len(subscriptions(house)) == 2)
-    house.answer_again()
+    peer = await native(follow("job", jid="*"), follow("event"))(engine)
+    await engine.until(lambda: len(subscriptions(engine)) == 2)
+    engine.answer_again()
     return peer
 
 
@@ -311,53 +311,55 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def engine() -> AsyncIterator[RunningEngine]:
     """An engine with a job, a batch and minions that are larger than one outbox."""
-    async with listening_house(outbox_bytes=OUTBOX_BYTES) as made:
+    async with running_engine(outbox_bytes=OUTBOX_BYTES) as made:
         made.fill(MINIONS, RETURN_BYTES)
         await made.make_batch()
         yield made
 
 
-async def leave(house: House, client: Client, moment: Moment | None) -> None:
+async def leave(engine: RunningEngine, client: Client, moment: Moment | None) -> None:
     """Connect and leave: before the engine has read, by a close, and by a reset."""
-    at_once = await client(house)
+    at_once = await client(engine)
     at_once.close()
     for way in (Peer.close, Peer.reset):
-        peer = await client(house)
-        await (turns(LOOP_TURNS) if moment is None else house.until(lambda: moment(house)))
+        peer = await client(engine)
+        await (turns(LOOP_TURNS) if moment is None else engine.until(lambda: moment(engine)))
         way(peer)
-        await house.alone()
+        await engine.alone()
 
 
-async def leave_behind_gate(house: House, client: Client) -> None:
+async def leave_behind_gate(engine: RunningEngine, client: Client) -> None:
     """Leave before the master answers."""
     for way in (Peer.close, Peer.reset):
-        with house.gate():
-            peer = await client(house)
-            await house.until(lambda: held(house))
+        with engine.gate():
+            peer = await client(engine)
+            await engine.until(lambda: held(engine))
             way(peer)
             await turns(LOOP_TURNS)
-        await house.alone()
+        await engine.alone()
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-async def test_a_client_that_leaves_leaves_nothing_behind(house: House, name: str) -> None:
+async def test_a_client_that_leaves_leaves_nothing_behind(engine: RunningEngine, name: str) -> None:
     """No object and no byte is left, even without the garbage collector."""
     client, moment = CLIENTS[name]
-    assert not await left_behind(lambda: leave(house, client, moment), kept=SESSION)
+    assert not await left_behind(lambda: leave(engine, client, moment), kept=SESSION)
 
 
 @pytest.mark.parametrize("name", KEEPING)
-async def test_a_client_that_leaves_leaves_only_what_the_engine_keeps(house: House, name: str) -> None:
+async def test_a_client_that_leaves_leaves_only_what_the_engine_keeps(engine: RunningEngine, name: str) -> None:
     """A running job or a valid session stays, since other clients may use it."""
     client, moment = KEEPING[name]
     kept = ROUNDS * 3 * KEPT_BYTES
-    assert not await left_behind(lambda: leave(house, client, moment), spare=kept, kept=(*JOB, *SESSION))
+    assert not await left_behind(lambda: leave(engine, client, moment), spare=kept, kept=(*JOB, *SESSION))
 
 
 @pytest.mark.parametrize("name", GATED)
-async def test_a_client_that_leaves_before_the_master_answers_leaves_nothing_behind(house: House, name: str) -> None:
+async def test_a_client_that_leaves_before_the_master_answers_leaves_nothing_behind(
+    engine: RunningEngine, name: str
+) -> None:
     """The answer is dropped: nothing waits for it."""
     client, kept = GATED[name], ROUNDS * 2 * KEPT_BYTES
-    assert not await left_behind(lambda: leave_behind_gate(house, client), spare=kept, kept=(*JOB, *SESSION))
+    assert not await left_behind(lambda: leave_behind_gate(engine, client), spare=kept, kept=(*JOB, *SESSION))

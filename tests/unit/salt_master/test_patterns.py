@@ -49,31 +49,31 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("pattern", USUAL)
-def test_what_people_write_is_taken(pattern: str) -> None:
+def test_usual_expressions_are_accepted(pattern: str) -> None:
     """For minion ids."""
     assert not takes_too_long(pattern, ID_LETTERS)
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
-def test_what_could_take_for_ever_is_refused(pattern: str) -> None:
-    """For minion ids, and so for what is longer."""
+def test_expressions_that_could_take_for_ever_are_refused(pattern: str) -> None:
+    """For minion ids, and so for longer texts."""
     assert takes_too_long(pattern, ID_LETTERS)
     assert takes_too_long(pattern, VALUE_LETTERS)
 
 
-def test_long_values_allow_less() -> None:
-    """A pillar may hold a certificate of thousands of letters."""
+def test_expressions_on_long_values_are_limited_more() -> None:
+    """A pillar may have a certificate of thousands of characters."""
     assert not takes_too_long("CN=.*web.*", VALUE_LETTERS)
     assert takes_too_long(".*a.*b.*c", VALUE_LETTERS)
 
 
-def test_what_is_no_expression_is_for_others_to_refuse() -> None:
-    """Here it is only about time."""
+def test_invalid_expressions_are_refused_elsewhere() -> None:
+    """This module checks the time only."""
     assert not takes_too_long("(", ID_LETTERS)
 
 
-def test_ways_multiply() -> None:
-    """Each repeat multiplies what stands beside it, each alternative adds to its neighbours."""
+def test_the_number_of_ways_multiplies() -> None:
+    """Each repeat multiplies the ways of its neighbors, each alternative adds to them."""
     assert cost("a*b*", 9).ways == 100
     assert cost("(?:a|b.)c", 9).ways == 1
     assert cost("(?:a|.b)c", 9).ways == 2
@@ -81,14 +81,14 @@ def test_ways_multiply() -> None:
 
 
 def fits(letter: str, one: tuple[Any, Any], folded: bool) -> bool:
-    """Return whether a literal or a range, as the parser has it, means this letter."""
+    """Return whether a literal or a range of the parse tree matches this character."""
     kind, value = one
     first, last = value if str(kind) == "RANGE" else (value, value)
     return any(first <= ord(case) <= last for case in ({letter.lower(), letter.upper()} if folded else {letter}))
 
 
 class Backtracker:
-    """A matcher that tries everything, as ``re`` does for what does not match in the end, and counts its steps."""
+    """A matcher that tries everything, as ``re`` does for texts that do not match, and counts its steps."""
 
     def __init__(self, pattern: str, text: str) -> None:
         self.tree = _parser.parse(pattern)
@@ -171,12 +171,12 @@ PARTS = ["a", "b", "A", ".", "", "a", "b"]
 QUANTIFIERS = ["*", "+", "?", "{2}", "{0,3}", "*?", "{3,}"]
 
 
-def made_up(chance: random.Random, depth: int) -> str:
-    """Return an expression of what makes matchers slow."""
+def random_expression(chance: random.Random, depth: int) -> str:
+    """Return a random expression of parts that make matchers slow."""
     if depth == 0:
         return chance.choice(PARTS)
     kind = chance.randrange(6)
-    inside = [made_up(chance, depth - 1) for _ in range(chance.randint(1, 3))]
+    inside = [random_expression(chance, depth - 1) for _ in range(chance.randint(1, 3))]
     if kind == 0:
         return "".join(inside)
     if kind == 1:
@@ -189,10 +189,12 @@ def made_up(chance: random.Random, depth: int) -> str:
 
 
 def corpus() -> list[str]:
-    """Return expressions that ``re`` takes."""
+    """Return expressions that ``re`` accepts."""
     chance, found = random.Random(20261126), list[str]()
     while len(found) < 600:
-        pattern = chance.choice(["", "(?i)"]) + made_up(chance, chance.randint(1, 3)) + made_up(chance, 2)
+        pattern = (
+            chance.choice(["", "(?i)"]) + random_expression(chance, chance.randint(1, 3)) + random_expression(chance, 2)
+        )
         try:
             re.compile(pattern)
         except re.error:
@@ -201,8 +203,8 @@ def corpus() -> list[str]:
     return found
 
 
-def test_no_expression_takes_more_steps_than_are_counted() -> None:
-    """Compared with a matcher that counts, for expressions made up by chance and texts of up to four letters."""
+def test_no_expression_takes_more_steps_than_estimated() -> None:
+    """Compared with a matcher that counts, for random expressions and texts of up to four characters."""
     texts = ["".join(one) for length in (0, 2, 4) for one in itertools.product("aAb", repeat=length)]
     chance = random.Random(20261126)
     compared = 0

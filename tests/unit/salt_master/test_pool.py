@@ -1,4 +1,4 @@
-"""Blocking calls run in few threads, in order, and never hold the engine."""
+"""Blocking calls run in a few threads, in order, and never block the engine."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ENGINES = Path(__file__).resolve().parents[3] / "_engines"
 
 @pytest.fixture
 async def pool() -> AsyncIterator[Pool]:
-    """One thread and a queue of two."""
+    """Return a pool of one thread and a queue of two."""
     pool = Pool(1, "test", queue=2)
     yield pool
     pool.close()
 
 
-async def test_a_call_returns_what_the_function_returns_and_raises_what_it_raises(pool: Pool) -> None:
-    """The caller cannot tell that another thread did it."""
+async def test_a_call_has_the_result_or_the_error_of_its_function(pool: Pool) -> None:
+    """The caller cannot tell that another thread ran it."""
 
     def fail() -> None:
         raise KeyError("x")
@@ -38,15 +38,15 @@ async def test_a_call_returns_what_the_function_returns_and_raises_what_it_raise
         await pool.run(fail)
 
 
-async def test_sys_exit_in_a_call_reaches_the_caller_as_an_error(pool: Pool) -> None:
-    """Some of Salt's modules call it; the thread must live on and the engine too."""
+async def test_sys_exit_in_a_call_is_raised_as_an_error(pool: Pool) -> None:
+    """Some of Salt's modules call it; the thread and the engine must go on."""
     with pytest.raises(RuntimeError, match="SystemExit"):
         await pool.run(sys.exit, 1)
     assert await pool.run(abs, -1) == 1
 
 
-async def test_one_call_more_than_may_wait_is_refused_as_too_many(pool: Pool) -> None:
-    """A queue without a bound would answer everybody too late."""
+async def test_a_call_over_the_limit_of_the_queue_is_refused(pool: Pool) -> None:
+    """An unlimited queue would answer all users too late."""
     gate = threading.Event()
     calls = [asyncio.ensure_future(pool.run(gate.wait)) for _ in range(3)]
     await asyncio.sleep(0)
@@ -59,8 +59,8 @@ async def test_one_call_more_than_may_wait_is_refused_as_too_many(pool: Pool) ->
     assert await pool.run(abs, -2) == 2
 
 
-async def test_users_have_turns_at_the_threads() -> None:
-    """Bob's call is next, though Ann has asked for many before; the engine's own one is, too."""
+async def test_users_take_turns_at_the_threads() -> None:
+    """Bob's call is next, though Ann has sent many before; so is a call of the engine."""
     pool, gate, ran = Pool(1, "test"), threading.Event(), list[str]()
     first = asyncio.ensure_future(pool.run(gate.wait))
     calls = []
@@ -74,7 +74,7 @@ async def test_users_have_turns_at_the_threads() -> None:
     assert ran == ["ann", "bob", "engine", "ann", "ann", "ann", "ann"]
 
 
-async def test_a_user_has_the_threads_that_nobody_else_asks_for() -> None:
+async def test_a_user_may_use_all_idle_threads() -> None:
     """Four of Ann's calls run at once; all end, hers and Bob's."""
     pool, gate, began = Pool(4, "test"), threading.Event(), threading.Semaphore(0)
 
@@ -92,8 +92,8 @@ async def test_a_user_has_the_threads_that_nobody_else_asks_for() -> None:
     pool.close()
 
 
-async def test_what_a_users_calls_compute_is_charged() -> None:
-    """Whatever becomes of them; waiting costs nothing."""
+async def test_the_cpu_time_of_calls_is_charged_to_their_user() -> None:
+    """Whatever their outcome; waiting costs nothing."""
     charged: list[tuple[Share, float]] = []
     pool = Pool(1, "test", charge=lambda share, seconds: charged.append((share, seconds)))
 
@@ -111,8 +111,8 @@ async def test_what_a_users_calls_compute_is_charged() -> None:
     assert charged[1][1] > 0
 
 
-async def test_a_canceled_caller_takes_its_waiting_call_out(pool: Pool) -> None:
-    """Who went away must not have work done that nobody will see."""
+async def test_a_canceled_caller_removes_its_waiting_call(pool: Pool) -> None:
+    """Nobody needs the result any more."""
     gate, ran = threading.Event(), []
     first = asyncio.ensure_future(pool.run(gate.wait))
     second = asyncio.ensure_future(pool.run(ran.append, 2))
@@ -125,8 +125,8 @@ async def test_a_canceled_caller_takes_its_waiting_call_out(pool: Pool) -> None:
     assert ran == [3]
 
 
-async def test_no_more_threads_than_asked_for_run_at_once() -> None:
-    """The bound protects the master, whose store every call reads."""
+async def test_no_more_threads_than_configured_run_at_once() -> None:
+    """The limit protects the master, whose store every call reads."""
     pool, running, most, lock = Pool(3, "test"), 0, 0, threading.Lock()
 
     def call() -> None:
@@ -143,8 +143,8 @@ async def test_no_more_threads_than_asked_for_run_at_once() -> None:
     assert most == 3
 
 
-async def test_closing_cancels_what_waits_and_refuses_what_comes() -> None:
-    """Closing does not wait for the call that hangs."""
+async def test_closing_cancels_waiting_calls_and_refuses_new_ones() -> None:
+    """It does not wait for a call that hangs."""
     pool, began, gate = Pool(1, "test"), threading.Event(), threading.Event()
 
     def hang() -> bool:
@@ -163,8 +163,8 @@ async def test_closing_cancels_what_waits_and_refuses_what_comes() -> None:
     assert await hangs
 
 
-def test_a_process_ends_at_once_though_a_call_hangs() -> None:
-    """Salt kills the engine 5 s after SIGTERM; a hanging PAM call must not use them up."""
+def test_a_process_ends_at_once_although_a_call_hangs() -> None:
+    """Salt kills the engine 5 s after SIGTERM; a hanging PAM call must not use up that time."""
     code = (
         "import asyncio, time\nfrom websocket_api.salt_master.pool import Pool\n"
         "async def main():\n    pool = Pool(1, 'x')\n    asyncio.ensure_future(pool.run(time.sleep, 60))\n"

@@ -1,4 +1,4 @@
-"""YAML means what Salt's loader says, and costs no more than grows with its length."""
+"""YAML has the meaning that Salt's loader gives it, in time linear in its length."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MERGES = [
 
 
 def of_salt(text: str) -> Any:
-    """Return what Salt's loader makes of a text, or the word for what it refuses."""
+    """Return what Salt's loader returns for a text, or the name of its error."""
     try:
         return salt.utils.yaml.safe_load(text)
     except Exception:  # noqa: BLE001 - PyYAML raises whatever its code runs into
@@ -47,7 +47,7 @@ def of_salt(text: str) -> Any:
 
 
 def ours(text: str) -> Any:
-    """Return what the engine makes of a text, or the word for what it refuses."""
+    """Return what the engine returns for a text, or the name of its error."""
     try:
         return yaml_documents.load(text, 1000)
     except ValueError:
@@ -56,15 +56,15 @@ def ours(text: str) -> Any:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("scalar", SCALARS)
-def test_a_document_means_what_salt_makes_of_it(form: str, scalar: str) -> None:
-    """Values, types and what is refused."""
+def test_a_document_is_read_as_by_salt(form: str, scalar: str) -> None:
+    """Values, types and errors."""
     text = form.replace("{}", scalar)
     assert repr(ours(text)) == repr(of_salt(text))
 
 
 @pytest.mark.parametrize("text", MERGES)
-def test_a_merge_means_what_salt_makes_of_it(text: str) -> None:
-    """Which pairs win, their order, and conflicts."""
+def test_a_merge_is_read_as_by_salt(text: str) -> None:
+    """Precedence, order and conflicts."""
     assert repr(ours(text)) == repr(of_salt(text))
 
 
@@ -82,15 +82,15 @@ COLLIDING = [(2**61 - 1) * number for number in range(10_900)]
     ids=["flow", "block", "fractions"],
 )
 def test_keys_that_a_client_chooses_are_text(text: str) -> None:
-    """Python's hash of text cannot be foreseen; that of numbers can."""
+    """Python's hash of text is random; that of numbers is known."""
     found = yaml_documents.load(text, 1000)
     assert len(found) == 5000
     assert {type(key) for key in found} == {str}
 
 
 @pytest.mark.parametrize("kind", ["set", "omap", "pairs"])
-def test_no_other_container_of_keys_is_read(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are refused before anything in them is made."""
+def test_other_containers_of_keys_are_refused(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything in them is constructed."""
     made: list[str] = []
     whole = yaml_documents._Loader.construct_yaml_int
     monkeypatch.setitem(
@@ -105,7 +105,7 @@ def test_no_other_container_of_keys_is_read(kind: str, monkeypatch: pytest.Monke
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch, text: str) -> int:
-    """Return how many keys were looked at for a document."""
+    """Return how many keys were examined for a document."""
     counter = itertools.count()
     whole = yaml_documents._name
 
@@ -119,14 +119,14 @@ def _counted(monkeypatch: pytest.MonkeyPatch, text: str) -> int:
     return next(counter)
 
 
-def test_merges_cost_no_more_than_their_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each pair is looked at a few times, however many own keys stand beside it; Salt compares it with each of them."""
+def test_the_cost_of_merges_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pair is examined a few times, however many own keys there are; Salt compares it with each of them."""
     pairs = ", ".join(f"m{number}: 1" for number in range(5000))
     own = ", ".join(f"o{number}: 1" for number in range(5000))
     assert _counted(monkeypatch, f"{{<<: {{{pairs}}}, {own}}}") < 5 * 10_000
 
 
-def test_merges_of_merges_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merges_of_merges_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """An alias of an alias of an alias."""
     lines = ["a0: &a0 {x: 1}"]
     for number in range(1, 30):
@@ -135,7 +135,7 @@ def test_merges_of_merges_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _counted(monkeypatch, "\n".join(lines)) < 10 * yaml_documents.MAX_MERGED
 
 
-def test_directives_are_bounded() -> None:
+def test_the_number_of_directives_is_limited() -> None:
     """Libyaml compares each with all before it, and holds the interpreter meanwhile."""
     few = "".join(f"%TAG !e{number}! tag:yaml.org,2002:\n" for number in range(yaml_documents.MAX_DIRECTIVES))
     assert yaml_documents.load(f"{few}--- !e1!str 1", 1000) == "1"

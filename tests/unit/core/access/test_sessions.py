@@ -76,114 +76,114 @@ class Fixture:
 
 async def test_a_login_gives_a_session() -> None:
     """Its reply has the token, and the user under all three names."""
-    house = Fixture()
-    session = await house.sessions.login("ann", "right", "pam")
+    fixture = Fixture()
+    session = await fixture.sessions.login("ann", "right", "pam")
     assert session.login_reply() == {
         "token": TOKEN,
-        "start": house.time.now,
-        "expire": house.time.now + 1000,
+        "start": fixture.time.now,
+        "expire": fixture.time.now + 1000,
         "name": "ann",
         "user": "ann",
         "username": "ann",
         "eauth": "pam",
         "perms": ["test.ping"],
     }
-    assert house.sessions.all() == [session]
+    assert fixture.sessions.all() == [session]
 
 
 async def test_a_wrong_password_is_refused() -> None:
     """Nothing of the attempt is stored."""
-    house = Fixture()
+    fixture = Fixture()
     with pytest.raises(ApiError) as caught:
-        await house.sessions.login("ann", "wrong", "pam")
-    assert (caught.value.code, house.sessions.all()) == ("unauthenticated", [])
+        await fixture.sessions.login("ann", "wrong", "pam")
+    assert (caught.value.code, fixture.sessions.all()) == ("unauthenticated", [])
 
 
 async def test_an_account_that_may_do_nothing_is_refused_and_its_token_revoked() -> None:
     """Salt created a token, which must not stay valid."""
-    house = Fixture()
-    house.salt.perms = []
+    fixture = Fixture()
+    fixture.salt.perms = []
     with pytest.raises(ApiError) as caught:
-        await house.sessions.login("ann", "right", "pam")
-    assert (caught.value.code, house.salt.revoked, house.sessions.all()) == ("forbidden", [TOKEN], [])
+        await fixture.sessions.login("ann", "right", "pam")
+    assert (caught.value.code, fixture.salt.revoked, fixture.sessions.all()) == ("forbidden", [TOKEN], [])
 
 
 async def test_a_token_from_salt_gets_a_session() -> None:
     """It is looked up once, and then cached."""
-    house = Fixture()
-    house.salt.give()
-    first = await house.sessions.by_token(TOKEN)
-    assert await house.sessions.by_token(TOKEN) is first
-    assert house.salt.asked == 1
+    fixture = Fixture()
+    fixture.salt.give()
+    first = await fixture.sessions.by_token(TOKEN)
+    assert await fixture.sessions.by_token(TOKEN) is first
+    assert fixture.salt.asked == 1
 
 
 async def test_two_simultaneous_requests_share_the_session() -> None:
     """A token has one session, whichever request is first."""
-    house = Fixture()
-    house.salt.give()
-    one, other = await asyncio.gather(house.sessions.by_token(TOKEN), house.sessions.by_token(TOKEN))
+    fixture = Fixture()
+    fixture.salt.give()
+    one, other = await asyncio.gather(fixture.sessions.by_token(TOKEN), fixture.sessions.by_token(TOKEN))
     assert one is other
 
 
 @pytest.mark.parametrize(("perms", "code"), [(None, "unauthenticated"), ([], "forbidden")])
 async def test_other_tokens_are_refused(perms: list[Any] | None, code: str) -> None:
     """A token that Salt does not know, and one of an account without permissions."""
-    house = Fixture()
+    fixture = Fixture()
     if perms is not None:
-        house.salt.give(perms=perms)
-    assert await house.fault() == code
+        fixture.salt.give(perms=perms)
+    assert await fixture.fault() == code
 
 
 async def test_target_sets_are_expanded_before_the_first_check() -> None:
     """A missing set would hide visible things."""
-    house = Fixture()
-    house.salt.give(perms=[{"web*": ["test.*"]}])
-    session = await house.sessions.by_token(TOKEN)
+    fixture = Fixture()
+    fixture.salt.give(perms=[{"web*": ["test.*"]}])
+    session = await fixture.sessions.by_token(TOKEN)
     assert session.permissions.may_run("test.ping", (), "web1")
 
 
 async def test_equal_permissions_are_one_object() -> None:
     """A thousand users of one group need one auth list in memory."""
-    house = Fixture()
-    house.salt.give()
-    house.salt.give("b" * 64)
-    one, other = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
+    fixture = Fixture()
+    fixture.salt.give()
+    fixture.salt.give("b" * 64)
+    one, other = await fixture.sessions.by_token(TOKEN), await fixture.sessions.by_token("b" * 64)
     assert one.permissions is other.permissions
 
 
 async def test_an_expired_token_is_refused_at_once() -> None:
     """At its second, even before the next periodic check."""
-    house = Fixture()
-    house.salt.give(seconds=10)
-    session = await house.sessions.by_token(TOKEN)
-    house.time.pass_(10)
-    assert await house.fault() == "token_expired"
-    assert house.ended == [session]
+    fixture = Fixture()
+    fixture.salt.give(seconds=10)
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.time.pass_(10)
+    assert await fixture.fault() == "token_expired"
+    assert fixture.ended == [session]
 
 
 async def test_expired_sessions_end_without_a_request() -> None:
     """At the next check, with one callback each."""
-    house = Fixture()
-    house.salt.give(seconds=10)
-    session = await house.sessions.by_token(TOKEN)
-    house.time.pass_(9)
-    house.sessions.expire()
-    assert house.ended == []
-    house.time.pass_(1)
-    house.sessions.expire()
-    house.sessions.expire()
-    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
+    fixture = Fixture()
+    fixture.salt.give(seconds=10)
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.time.pass_(9)
+    fixture.sessions.expire()
+    assert fixture.ended == []
+    fixture.time.pass_(1)
+    fixture.sessions.expire()
+    fixture.sessions.expire()
+    assert (fixture.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 
 async def test_the_error_of_an_ended_session_keeps_no_frames() -> None:
     """However often it is raised: an error keeps the frames that it passed."""
-    house = Fixture()
-    house.salt.give(seconds=10)
-    session = await house.sessions.by_token(TOKEN)
-    house.time.pass_(10)
+    fixture = Fixture()
+    fixture.salt.give(seconds=10)
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.time.pass_(10)
     for _ in range(2):
         with pytest.raises(ApiError) as refused:
-            house.sessions.check(session)
+            fixture.sessions.check(session)
         assert refused.value.code == "token_expired"
     assert session.ended is not None
     assert session.ended.__traceback__ is None
@@ -191,13 +191,13 @@ async def test_the_error_of_an_ended_session_keeps_no_frames() -> None:
 
 async def test_an_expired_token_is_remembered_as_expired() -> None:
     """Salt removes it and then treats it like any wrong token, but its owner must learn that a new login helps."""
-    house = Fixture()
-    house.salt.give(seconds=10)
-    await house.sessions.by_token(TOKEN)
-    house.time.pass_(10)
-    house.sessions.expire()
-    del house.salt.tokens[TOKEN]
-    assert [await house.fault(), await house.fault(), await house.fault("b" * 64)] == [
+    fixture = Fixture()
+    fixture.salt.give(seconds=10)
+    await fixture.sessions.by_token(TOKEN)
+    fixture.time.pass_(10)
+    fixture.sessions.expire()
+    del fixture.salt.tokens[TOKEN]
+    assert [await fixture.fault(), await fixture.fault(), await fixture.fault("b" * 64)] == [
         "token_expired",
         "token_expired",
         "unauthenticated",
@@ -206,107 +206,111 @@ async def test_an_expired_token_is_remembered_as_expired() -> None:
 
 async def test_a_token_that_expired_before_its_first_use_is_remembered_too() -> None:
     """Salt reports this once, when it removes the token."""
-    house = Fixture()
-    house.salt.over = True
-    assert await house.fault() == "token_expired"
-    house.salt.over = False
-    assert await house.fault() == "token_expired"
+    fixture = Fixture()
+    fixture.salt.over = True
+    assert await fixture.fault() == "token_expired"
+    fixture.salt.over = False
+    assert await fixture.fault() == "token_expired"
 
 
 async def test_only_the_latest_expired_tokens_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unknown clients or years must not fill the memory."""
     monkeypatch.setattr("websocket_api.core.access.sessions.MAX_EXPIRED", 2)
-    house = Fixture()
-    house.salt.over = True
+    fixture = Fixture()
+    fixture.salt.over = True
     for letter in "abc":
-        await house.fault(letter * 64)
-    house.salt.over = False
-    assert [await house.fault(letter * 64) for letter in "abc"] == ["unauthenticated", "token_expired", "token_expired"]
+        await fixture.fault(letter * 64)
+    fixture.salt.over = False
+    assert [await fixture.fault(letter * 64) for letter in "abc"] == [
+        "unauthenticated",
+        "token_expired",
+        "token_expired",
+    ]
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_a_recheck_reports_an_expired_token_as_expired(told: bool) -> None:
+@pytest.mark.parametrize("changes", [True, False])
+async def test_a_recheck_reports_an_expired_token_as_expired(changes: bool) -> None:
     """Whether Salt reports it or has removed the token already."""
-    house = Fixture()
-    house.salt.give(seconds=10)
-    session = await house.sessions.by_token(TOKEN)
-    house.time.pass_(10)
-    house.salt.over = told
-    del house.salt.tokens[TOKEN]
-    await house.sessions.recheck()
-    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
+    fixture = Fixture()
+    fixture.salt.give(seconds=10)
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.time.pass_(10)
+    fixture.salt.over = changes
+    del fixture.salt.tokens[TOKEN]
+    await fixture.sessions.recheck()
+    assert (fixture.ended, session.ended is not None and session.ended.code) == ([session], "token_expired")
 
 
 async def test_a_revoked_token_is_found_by_the_next_recheck() -> None:
     """Somebody removed it in Salt."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
-    del house.salt.tokens[TOKEN]
-    await house.sessions.recheck()
-    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "unauthenticated")
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
+    del fixture.salt.tokens[TOKEN]
+    await fixture.sessions.recheck()
+    assert (fixture.ended, session.ended is not None and session.ended.code) == ([session], "unauthenticated")
 
 
 async def test_an_account_without_permissions_is_found_by_the_next_recheck() -> None:
     """An auth list that became empty ends the session."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
-    house.salt.tokens[TOKEN]["perms"] = []
-    await house.sessions.recheck()
-    assert (house.ended, session.ended is not None and session.ended.code) == ([session], "forbidden")
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.salt.tokens[TOKEN]["perms"] = []
+    await fixture.sessions.recheck()
+    assert (fixture.ended, session.ended is not None and session.ended.code) == ([session], "forbidden")
 
 
 async def test_changed_permissions_are_applied_and_reported() -> None:
     """Listeners are called once, and only if something changed."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
-    await house.sessions.recheck()
-    assert house.changed == []
-    house.salt.tokens[TOKEN] = {**house.salt.tokens[TOKEN], "perms": [{"web*": ["cmd.run"]}]}
-    await house.sessions.recheck()
-    assert (house.changed, house.ended) == ([session], [])
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
+    await fixture.sessions.recheck()
+    assert fixture.changed == []
+    fixture.salt.tokens[TOKEN] = {**fixture.salt.tokens[TOKEN], "perms": [{"web*": ["cmd.run"]}]}
+    await fixture.sessions.recheck()
+    assert (fixture.changed, fixture.ended) == ([session], [])
     assert session.permissions.may_run("cmd.run", (), "web1")
     assert not session.permissions.may_run("test.ping", (), "web1")
 
 
 async def test_a_prolonged_token_stays_valid() -> None:
     """Its new expiry counts."""
-    house = Fixture()
-    house.salt.give(seconds=10)
-    session = await house.sessions.by_token(TOKEN)
-    house.salt.give(seconds=1000)
-    await house.sessions.recheck()
-    house.time.pass_(500)
-    house.sessions.expire()
+    fixture = Fixture()
+    fixture.salt.give(seconds=10)
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.salt.give(seconds=1000)
+    await fixture.sessions.recheck()
+    fixture.time.pass_(500)
+    fixture.sessions.expire()
     assert session.ended is None
 
 
 async def test_a_store_that_fails_keeps_sessions() -> None:
     """An error says nothing about the token: the next check may."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
-    house.salt.fails = True
-    await house.sessions.recheck()
-    assert (session.ended, house.sessions.all()) == (None, [session])
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.salt.fails = True
+    await fixture.sessions.recheck()
+    assert (session.ended, fixture.sessions.all()) == (None, [session])
 
 
 async def test_an_error_in_one_recheck_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     """Each session is checked, and the log names the check that failed and why."""
-    house = Fixture()
+    fixture = Fixture()
     sessions = {}
     for letter in "abcdef":
-        house.salt.give(letter * 64)
-        sessions[letter] = await house.sessions.by_token(letter * 64)
+        fixture.salt.give(letter * 64)
+        sessions[letter] = await fixture.sessions.by_token(letter * 64)
         if letter != "a":
             sessions[letter].hold()
-    house.time.pass_(UNUSED_SECONDS)
-    await house.sessions.recheck()
-    assert len(house.sessions.all()) == 6  # not unused for long enough
-    house.time.pass_(1)
-    ask, ends = house.salt.token, sessions["d"]
+    fixture.time.pass_(UNUSED_SECONDS)
+    await fixture.sessions.recheck()
+    assert len(fixture.sessions.all()) == 6  # not unused for long enough
+    fixture.time.pass_(1)
+    ask, ends = fixture.salt.token, sessions["d"]
 
     async def token(token: str) -> dict[str, Any] | None:
         if token[0] in "bc":
@@ -315,72 +319,72 @@ async def test_an_error_in_one_recheck_does_not_stop_the_others(caplog: pytest.L
             ends.ended = ApiError("unauthenticated", "a logout came first")
         return await ask(token)
 
-    house.salt.token = token  # type: ignore[method-assign]
-    del house.salt.tokens["e" * 64]
-    house.salt.tokens["f" * 64]["perms"] = []
-    await house.sessions.recheck()
+    fixture.salt.token = token  # type: ignore[method-assign]
+    del fixture.salt.tokens["e" * 64]
+    fixture.salt.tokens["f" * 64]["perms"] = []
+    await fixture.sessions.recheck()
     ended = {letter: one.ended.code for letter, one in sessions.items() if one.ended is not None}
     assert ended == {"b": "token_expired", "d": "unauthenticated", "e": "unauthenticated", "f": "forbidden"}
-    assert ends not in house.ended
-    assert not house.sessions.has_session("a" * 64)
-    assert house.sessions.has_session("c" * 64)
+    assert ends not in fixture.ended
+    assert not fixture.sessions.has_session("a" * 64)
+    assert fixture.sessions.has_session("c" * 64)
     assert caplog.messages == ["a token could not be checked: the store is away"]
 
 
 async def test_a_session_keeps_its_user_when_permissions_change() -> None:
     """The user still owns the jobs that they started."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
-    house.salt.tokens[TOKEN] = {**house.salt.tokens[TOKEN], "perms": ["cmd.run"]}
-    await house.sessions.recheck()
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
+    fixture.salt.tokens[TOKEN] = {**fixture.salt.tokens[TOKEN], "perms": ["cmd.run"]}
+    await fixture.sessions.recheck()
     assert (session.viewer.user, session.viewer.eauth) == ("ann", "pam")
 
 
 async def test_a_logout_without_a_reply_ends_the_session_at_once() -> None:
     """The token of an ended session is refused, and the session has the reason."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
-    await house.sessions.revoke(session)
-    assert house.ended == [session]
-    assert (session.ended and session.ended.code, house.sessions.all()) == ("unauthenticated", [])
-    assert await house.fault() == "unauthenticated"
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
+    await fixture.sessions.revoke(session)
+    assert fixture.ended == [session]
+    assert (session.ended and session.ended.code, fixture.sessions.all()) == ("unauthenticated", [])
+    assert await fixture.fault() == "unauthenticated"
 
 
 async def test_the_user_of_a_token_is_known_while_it_has_a_session() -> None:
     """Other tokens have no known user."""
-    house = Fixture()
-    house.salt.give()
-    await house.sessions.by_token(TOKEN)
-    assert house.sessions.user_of(TOKEN) == {"eauth": "pam", "username": "ann"}
-    assert house.sessions.user_of("b" * 64) == {}
+    fixture = Fixture()
+    fixture.salt.give()
+    await fixture.sessions.by_token(TOKEN)
+    assert fixture.sessions.user_of(TOKEN) == {"eauth": "pam", "username": "ann"}
+    assert fixture.sessions.user_of("b" * 64) == {}
 
 
 async def test_a_logout_revokes_the_token_and_ends_its_subscriptions() -> None:
     """The token is invalid everywhere at once; connections and subscriptions end after the reply."""
-    house = Fixture()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
+    fixture = Fixture()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
     after: list[Any] = []
-    await house.sessions.revoke(session, after.append)
-    assert house.salt.revoked == [TOKEN]
-    assert await house.fault() == "unauthenticated"
-    assert house.ended == []
+    await fixture.sessions.revoke(session, after.append)
+    assert fixture.salt.revoked == [TOKEN]
+    assert await fixture.fault() == "unauthenticated"
+    assert fixture.ended == []
     after[0]()
-    assert house.ended == [session]
+    assert fixture.ended == [session]
 
 
 async def test_an_unused_session_is_dropped() -> None:
     """A token that was sent once is not checked for ever; one in use is."""
-    house = Fixture()
-    house.salt.give()
-    house.salt.give("b" * 64)
-    held, used = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
+    fixture = Fixture()
+    fixture.salt.give()
+    fixture.salt.give("b" * 64)
+    held, used = await fixture.sessions.by_token(TOKEN), await fixture.sessions.by_token("b" * 64)
     held.hold()
-    house.time.pass_(UNUSED_SECONDS + 1)
-    await house.sessions.recheck()
-    assert house.sessions.all() == [held]
+    fixture.time.pass_(UNUSED_SECONDS + 1)
+    await fixture.sessions.recheck()
+    assert fixture.sessions.all() == [held]
     assert used.ended is None
 
 
@@ -389,9 +393,9 @@ async def test_an_unused_session_is_dropped() -> None:
 
 async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> None:
     """Subscriptions send the reason first; then the connection is closed with 4401."""
-    house, client = Fixture(), Client()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
+    fixture, client = Fixture(), Client()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
     client.connection.set_session(session)
     stopped: list[int] = []
     client.connection.add(Sub(1, session, stopped, client))
@@ -403,10 +407,10 @@ async def test_an_ended_session_ends_its_subscriptions_and_its_connection() -> N
 
 async def test_a_subscription_of_another_token_ends_alone() -> None:
     """The connection belongs to another user, and stays open."""
-    house, client = Fixture(), Client()
-    house.salt.give()
-    house.salt.give("b" * 64)
-    own, other = await house.sessions.by_token(TOKEN), await house.sessions.by_token("b" * 64)
+    fixture, client = Fixture(), Client()
+    fixture.salt.give()
+    fixture.salt.give("b" * 64)
+    own, other = await fixture.sessions.by_token(TOKEN), await fixture.sessions.by_token("b" * 64)
     client.connection.set_session(own)
     stopped: list[int] = []
     client.connection.add(Sub(1, own, stopped))
@@ -436,9 +440,9 @@ async def test_a_new_login_of_the_same_user_extends_the_subscriptions() -> None:
 
 async def test_all_holds_are_released_when_a_connection_closes() -> None:
     """Also those of logins and subscriptions that complete after the close."""
-    house, client = Fixture(), Client()
-    house.salt.give()
-    session = await house.sessions.by_token(TOKEN)
+    fixture, client = Fixture(), Client()
+    fixture.salt.give()
+    session = await fixture.sessions.by_token(TOKEN)
     client.connection.set_session(session)
     client.connection.set_session(session)
     client.connection.add(Sub(1, session, []))

@@ -260,13 +260,13 @@ class Master:
         await settle()
         return made
 
-    def returns(self, jid: str, *minions: str, value: Any = True, retcode: int = 0, heard: bool = True) -> None:
-        """Let minions return; ``heard``: on the bus as well as in the job cache."""
+    def returns(self, jid: str, *minions: str, value: Any = True, retcode: int = 0, on_bus: bool = True) -> None:
+        """Let minions return; ``on_bus``: on the bus and in the job cache."""
         for minion in minions:
             data = {"cmd": "_return", "id": minion, "jid": jid, "return": value, "retcode": retcode}
             data["success"] = retcode == 0
             self.salt.cache[jid].apply_return(minion, data, 10, self.time())
-            if heard:
+            if on_bus:
                 self.world.fire(f"salt/job/{jid}/ret/{minion}", **data)
 
     def silent(self, jid: str, *minions: str) -> None:

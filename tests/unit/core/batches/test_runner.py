@@ -249,7 +249,7 @@ async def test_a_return_that_the_bus_lost_is_read_from_the_job_cache() -> None:
     one = await masters.start("one")
     batch = await one.batch("a", "b")
     await masters.pass_(1)
-    one.returns(one.last, "a", value="there", heard=False)
+    one.returns(one.last, "a", value="there", on_bus=False)
     one.silent(one.last, "a", "b")
     await settle()
     assert statuses(batch) == ["resolved", "error"]

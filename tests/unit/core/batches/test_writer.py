@@ -36,7 +36,7 @@ async def test_a_restarted_engine_resumes_at_once_and_sends_nothing_twice() -> N
     masters.kill(one)
     again = await masters.start("one", "2")
     again.salt.cache = one.salt.cache
-    again.returns(jid, "a", heard=False)
+    again.returns(jid, "a", on_bus=False)
     await masters.pass_(4)
     after = of(again, batch)
     assert again.sent == [["c"]]
@@ -164,7 +164,7 @@ async def test_an_engine_killed_before_the_jid_was_stored_finds_the_job_by_its_m
     masters.kill(one)
     again = await masters.start("one", "2")
     again.salt.cache = one.salt.cache
-    again.returns(one.last, "a", heard=False)
+    again.returns(one.last, "a", on_bus=False)
     await masters.pass_(10)
     assert again.sent == []
     assert of(again, batch).status == "resolved"
@@ -231,8 +231,8 @@ async def test_requests_read_while_the_batch_changes_belong_to_its_state(seconds
     await masters.pass_(7)
     seen = await two.lookup.visible(batch.id, two.session.viewer)
     assert seen.requests is None
-    requests, told = two.access.requests, []
-    two.registry.on_change(lambda of_, indexes, what: told.append(what))
+    requests, changes = two.access.requests, []
+    two.registry.on_change(lambda of_, indexes, what: changes.append(what))
 
     async def slow(id_: int, numbers: list[int]) -> list[list[Any]]:
         rows = await requests(id_, numbers)
@@ -250,7 +250,7 @@ async def test_requests_read_while_the_batch_changes_belong_to_its_state(seconds
     assert reading.done()
     assert statuses(seen) == ["resolved"] * 3
     assert seen.as_dict() == batch.as_dict()
-    assert told.count("save") == 1
+    assert changes.count("save") == 1
 
 
 async def test_a_slow_read_does_not_replace_a_newer_state() -> None:
@@ -314,7 +314,7 @@ async def test_with_a_shared_job_cache_returns_to_the_lost_master_count() -> Non
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(2)
     masters.kill(one)
-    one.returns(one.last, "a", value="done", heard=False)
+    one.returns(one.last, "a", value="done", on_bus=False)
     await masters.pass_(35)
     assert of(two, batch).at(0).result == "done"
     assert two.sent == [["b"]]
@@ -350,7 +350,7 @@ async def test_a_suspended_driver_that_lost_its_lease_sends_nothing() -> None:
     await masters.pass_(1)
     assert two.sent == [["b"]]
     masters.all[one] = None
-    one.returns(one.last, "a")  # makes room, in its old picture
+    one.returns(one.last, "a")  # makes room, as this master still knows it
     await masters.pass_(5)
     assert one.sent == [["a"]]
     assert statuses(await whole(one, batch)) == statuses(of(two, batch))
@@ -439,19 +439,19 @@ async def test_a_cancel_between_start_and_takeover_is_carried_out(shared: bool, 
     masters.kill(one)
     again = await masters.start("one", "2")
     again.salt.cache = one.salt.cache
-    told: list[str] = []
-    again.registry.on_change(lambda of_, indexes, what: told.append(what))
+    changes: list[str] = []
+    again.registry.on_change(lambda of_, indexes, what: changes.append(what))
     await masters.pass_(seconds)
     seen = await again.lookup.visible(batch.id, again.session.viewer)
     await again.canceler.cancel(seen, forget=forget)
     if forget:
         assert again.registry.get(batch.id) is None
-        told.clear()
-    one.returns(one.last, "a", heard=False)  # makes room
+        changes.clear()
+    one.returns(one.last, "a", on_bus=False)  # makes room
     await masters.pass_(20)
     assert again.sent == []
     if forget:
-        assert (list(again.registry.known()), told) == ([], [])
+        assert (list(again.registry.known()), changes) == ([], [])
         assert (masters.store.batches, masters.store.chunks) == ({}, {})
     else:
         assert seen.status == masters.store.batches[batch.id]["status"] == "canceled"

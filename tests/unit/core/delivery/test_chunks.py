@@ -67,10 +67,10 @@ class Reader(Client):
         self, make: Callable[..., SnapshotSubscription], source: Any, *what: Any, **more: Any
     ) -> SnapshotSubscription:
         session = self._world.session(".*", "@wheel")
-        picture = make(source, self.connection, self.connection.next_number(), session, *what, **more)
-        self.connection.add(picture)
-        picture.start()
-        return picture
+        subscription = make(source, self.connection, self.connection.next_number(), session, *what, **more)
+        self.connection.add(subscription)
+        subscription.start()
+        return subscription
 
 
 def job_of(world: World, minions: list[str], size: int) -> None:
@@ -174,11 +174,11 @@ def test_a_change_larger_than_the_outbox_is_sent_in_chunks_and_encoded_once() ->
     frames = [list(reader.socket.written) for reader in readers]
     assert frames[0][0] is frames[1][0]
     for got in [reader.read() for reader in readers]:
-        told: dict[str, Any] = {}
+        returned: dict[str, Any] = {}
         for message in got:
-            told |= message["minions"]
-        assert {part["state"] for part in told.values()} == {"returned"}
-        assert (len(told), told[NAMES[-1]]["return"]) == (len(NAMES), "last")
+            returned |= message["minions"]
+        assert {part["state"] for part in returned.values()} == {"returned"}
+        assert (len(returned), returned[NAMES[-1]]["return"]) == (len(NAMES), "last")
         assert max(len(json.dumps(message)) for message in got) < 1.1 * MAX_BYTES
     assert [reader.closed_with for reader in readers] == [[], []]
 
@@ -189,17 +189,17 @@ def test_a_shared_change_does_not_use_permissions_gained_later() -> None:
     world.targets.sets["half"] = set(NAMES[:600])
     readers = [Reader(world), Reader(world)]
     world.publish(*NAMES)
-    pictures = [reader.follow(JobSubscription, world.job_feed, [world.jobs.get(JID)]) for reader in readers]
-    for picture, reader in zip(pictures, readers, strict=True):
-        picture.session.viewer = world.session({"half": ["test.*"]}).viewer
-        picture.regroup()
+    subscriptions = [reader.follow(JobSubscription, world.job_feed, [world.jobs.get(JID)]) for reader in readers]
+    for subscription, reader in zip(subscriptions, readers, strict=True):
+        subscription.session.viewer = world.session({"half": ["test.*"]}).viewer
+        subscription.regroup()
         reader.read()
-    assert pictures[0].session.viewer == pictures[1].session.viewer
+    assert subscriptions[0].session.viewer == subscriptions[1].session.viewer
     for minion in NAMES:
         world.answer(minion, "x" * 20_000)
     world.time.pass_(0.1)
-    pictures[0].session.viewer = world.session(".*").viewer
-    pictures[0].regroup()
+    subscriptions[0].session.viewer = world.session(".*").viewer
+    subscriptions[0].regroup()
     got = readers[1].read()
     assert set(names_in(got)) == set(NAMES[:600])
     assert {(message["job"]["tgt"], message["job"]["total"]) for message in got} == {(None, 600)}

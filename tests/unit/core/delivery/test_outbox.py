@@ -19,9 +19,9 @@ class Stream:
     def gap_frame(self) -> bytes | None:
         if not self.dropped:
             return None
-        told = b"<gap %d-%d>" % (self.dropped[0][0], self.dropped[-1][1])
+        gap = b"<gap %d-%d>" % (self.dropped[0][0], self.dropped[-1][1])
         self.dropped.clear()
-        return told
+        return gap
 
 
 class Slow:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websocket_api.core.events import encoding
 
-ODD = {
+MALFORMED = {
     "text bytes": (b"abc", "abc"),
     "other bytes": (b"\xff\x00", {"base64": "/wA="}),
     "not a number": (float("nan"), None),
@@ -36,7 +36,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize(("value", "parsed"), ODD.values(), ids=ODD)
+@pytest.mark.parametrize(("value", "parsed"), MALFORMED.values(), ids=MALFORMED)
 def test_unusual_values_parse_to_the_same_with_both_libraries(value: Any, parsed: Any) -> None:
     """Any value that Salt can put on its bus gets a JSON text."""
     assert json.loads(encoding.encode({"v": value, "rest": 1})) == {"v": parsed, "rest": 1}

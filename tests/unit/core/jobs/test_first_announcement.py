@@ -69,11 +69,11 @@ LATE = ["2026-11-23T12:02:01", "2026-11-23T11:57:00+00:00", "2026-11-23T14:00:00
 def test_a_late_announcement_of_an_unknown_job_is_ignored(stamp: str) -> None:
     """Otherwise a minion that runs a job could name its owner; both times are in UTC."""
     world = World()
-    told = {"fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "ann", "jid": JID}
-    world.fire(f"salt/job/{JID}/new", minions=["good", "hostile"], missing=[], _stamp=stamp, **told)
+    announcement = {"fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "ann", "jid": JID}
+    world.fire(f"salt/job/{JID}/new", minions=["good", "hostile"], missing=[], _stamp=stamp, **announcement)
     for action in ("new", "ret"):
         more = {"return": 1, "success": True, "_stamp": stamp}
-        world.fire(f"salt/run/{JID}/{action}", **{**told, "fun": "runner.test.arg"}, **more)
+        world.fire(f"salt/run/{JID}/{action}", **{**announcement, "fun": "runner.test.arg"}, **more)
     assert world.jobs.get(JID) is None
     world.answer("good", "secret")
     job = world.jobs.get(JID)

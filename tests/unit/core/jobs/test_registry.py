@@ -235,14 +235,14 @@ def test_a_wheel_fails_by_its_success_field() -> None:
 def test_listeners_get_each_change_once() -> None:
     """With the minions whose parts changed."""
     world = World()
-    told: list[tuple[str, ...]] = []
-    world.jobs.on_change(lambda one, minions: told.append(minions))
+    changed: list[tuple[str, ...]] = []
+    world.jobs.on_change(lambda one, minions: changed.append(minions))
     world.publish("a", "b")
     world.answer("a")
     progress(world, "b", 10)
     world.jobs.give_up(job(world), ["a", "b"], "missing")
     world.jobs.give_up(job(world), ["a", "b"], "missing")
-    assert told == [(), ("a",), ("b",), ("b",)]
+    assert changed == [(), ("a",), ("b",), ("b",)]
 
 
 @pytest.mark.parametrize("first", ["bus", "reply"])

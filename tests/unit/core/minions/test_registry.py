@@ -17,9 +17,9 @@ def world_with_keys(*minions: str) -> World:
 
 
 def changes(world: World) -> list[str]:
-    told: list[str] = list(world.changed)  # type: ignore[attr-defined]
+    names: list[str] = list(world.changed)  # type: ignore[attr-defined]
     world.changed.clear()  # type: ignore[attr-defined]
-    return told
+    return names
 
 
 def minion(world: World, name: str) -> Minion:

@@ -196,9 +196,9 @@ def test_changes_during_the_snapshot_follow_it() -> None:
     got = client.got[1:]
     assert client.closed_with == []
     live = [message["type"] for message in got].index("live")
-    told = {message["jid"]: message["job"]["state"] for message in got if message["type"] == "job"}
+    states = {message["jid"]: message["job"]["state"] for message in got if message["type"] == "job"}
     assert numbers(got[:live]) == list(range(1000, 0, -1))
-    assert (told[jid(1)], told[jid(1001)], told[jid(5000)]) == ("complete", "running", "running")
+    assert (states[jid(1)], states[jid(1001)], states[jid(5000)]) == ("complete", "running", "running")
 
 
 def test_a_long_snapshot_is_made_in_slices() -> None:

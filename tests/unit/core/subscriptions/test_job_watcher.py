@@ -147,12 +147,12 @@ async def test_ended_jobs_runners_and_unknown_jids_are_not_asked_about(ended: st
 async def test_a_minion_that_runs_the_job_is_running() -> None:
     """Followers get the answer, and the next question comes only after a while."""
     on = Watched("a")
-    told: list[str] = []
-    on.world.jobs.on_change(lambda job, minions: told.append(job.jid))
+    changed: list[str] = []
+    on.world.jobs.on_change(lambda job, minions: changed.append(job.jid))
     await on.passes(6)
     on.answers("a", {"jid": JID, "pid": 17})
     assert on.states == {"a": "running"}
-    assert JID in told
+    assert JID in changed
     await on.passes(ANSWER_SECONDS - 1)
     assert len(on.asked) == 1
     await on.passes(ANSWER_SECONDS)

@@ -1,4 +1,4 @@
-"""Batches in Digital Rebar's words: each change of a batch and of its requests, to who may see the batch."""
+"""Events of batches in Digital Rebar's format, for users who may see the batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def a_batch(world: World, registry: BatchRegistry, minions: int = 2) -> Batch:
 
 
 def make(world: World, turns: Turns | None = None) -> tuple[BatchRegistry, BatchReader]:
-    """Return a registry whose changes go to Digital Rebar's clients, and the reader behind it."""
+    """Return a registry whose changes are sent to Digital Rebar's clients, and its reader."""
     registry = BatchRegistry()
     reader = BatchReader(Access(Store(), "one"), registry)
     events = RebarBatchEvents(
@@ -45,7 +45,7 @@ def make(world: World, turns: Turns | None = None) -> tuple[BatchRegistry, Batch
 
 
 def end(batch: Batch, registry: BatchRegistry, world: World) -> None:
-    """End all its requests, and so the batch."""
+    """End all requests of a batch, and so the batch."""
     for index in range(batch.total):
         batch.at(index).status, batch.at(index).finished = "resolved", world.time.now
     batch.status, batch.finished = "resolved", world.time.now
@@ -60,18 +60,18 @@ def test_events_follow_a_batch_from_create_to_destroy() -> None:
     client.register("batches.*.*", "requests.*.*")
     batch = a_batch(world, registry)
     first, second = (str(request_id(ID, index)) for index in range(2))
-    assert client.heard == [
+    assert client.received == [
         ("batches", "create", str(ID)),
         ("requests", "create", first),
         ("requests", "create", second),
     ]
     for _ in range(5):
         registry.notify(batch, (0,), "update")
-    assert client.heard == [("requests", "update", first), ("batches", "update", str(ID))]
+    assert client.received == [("requests", "update", first), ("batches", "update", str(ID))]
     end(batch, registry, world)
-    assert client.heard == [("requests", "save", first), ("requests", "save", second), ("batches", "save", str(ID))]
+    assert client.received == [("requests", "save", first), ("requests", "save", second), ("batches", "save", str(ID))]
     registry.remove(batch)
-    assert client.heard == [("batches", "destroy", str(ID))]
+    assert client.received == [("batches", "destroy", str(ID))]
 
 
 def test_only_the_owner_and_users_with_all_permissions_get_events() -> None:
@@ -83,8 +83,8 @@ def test_only_the_owner_and_users_with_all_permissions_get_events() -> None:
     for client in (other, owner, everything):
         client.register("batches.*.*")
     a_batch(world, registry)
-    assert other.heard == []
-    assert owner.heard == everything.heard == [("batches", "create", str(ID))]
+    assert other.received == []
+    assert owner.received == everything.received == [("batches", "create", str(ID))]
 
 
 def test_a_batch_read_from_the_store_causes_no_event() -> None:
@@ -95,9 +95,9 @@ def test_a_batch_read_from_the_store_causes_no_event() -> None:
     client.register("batches.*.*")
     batch = Batch(ID, "ann", "pam", [], None, created=0.0, total=3)
     registry.add(batch, "known")
-    assert client.heard == []
+    assert client.received == []
     registry.notify(batch, (), "update")
-    assert client.heard == [("batches", "update", str(ID))]
+    assert client.received == [("batches", "update", str(ID))]
 
 
 def test_events_of_a_large_batch_are_sent_in_turns_while_it_stays_in_memory() -> None:
@@ -112,8 +112,8 @@ def test_events_of_a_large_batch_are_sent_in_turns_while_it_stays_in_memory() ->
     reader.driven.clear()
     assert (registry.is_held(batch), batch.requests is None) == (True, False)
     world.time.pass_(10)
-    heard = client.heard
-    assert heard[0] == ("batches", "create", str(ID))
-    assert [type_ for type_, _, _ in heard[1:]] == ["requests"] * 200 + ["batches"]
-    assert heard[-1] == ("batches", "save", str(ID))
+    received = client.received
+    assert received[0] == ("batches", "create", str(ID))
+    assert [type_ for type_, _, _ in received[1:]] == ["requests"] * 200 + ["batches"]
+    assert received[-1] == ("batches", "save", str(ID))
     assert (registry.is_held(batch), batch.requests is None) == (False, True)

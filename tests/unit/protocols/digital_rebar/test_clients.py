@@ -1,4 +1,4 @@
-"""Clients of Digital Rebar on a bus: what they registered for, once, in order, and only what they may see."""
+"""Clients of Digital Rebar: events that match their filters, once, in order, and only visible ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.unit.core.support import JID, Client, World
 ALL = (".*", "@runner", "@wheel", "@events")
 
 
-def one_after_the_other(text: bytes) -> bytes:
-    """Stand in for the door, which makes a websocket frame of each line."""
+def frame_lines(text: bytes) -> bytes:
+    """Stand in for the protocol's framing, which makes a websocket frame of each line."""
     return text.replace(b"\n", b"")
 
 
 class RebarClient(Client):
-    """One connection of this door."""
+    """One connection of this protocol."""
 
     def __init__(self, world: World, *auth_list: Any, user: str = "ann", **limits: Any) -> None:
         super().__init__(**limits)
@@ -29,7 +29,7 @@ class RebarClient(Client):
         def close(code: int, reason: str) -> None:
             self.closed_with.append((code, reason))
 
-        self.connection = Connection("127.0.0.1", self.outbox, one_after_the_other, close, world.rebar.codec)
+        self.connection = Connection("127.0.0.1", self.outbox, frame_lines, close, world.rebar.codec)
         self.session = world.session(*(auth_list or ALL), user=user)
         self.connection.set_session(self.session)
         self.subscription: RebarSubscription = world.rebar.follow(self.connection, self.session)
@@ -39,20 +39,20 @@ class RebarClient(Client):
         self.subscription.handle(text)
 
     def register(self, *filters: str) -> None:
-        """Register, and forget the acknowledgements."""
+        """Register a filter, and drop the acknowledgements."""
         for text in filters:
             self.say(f"register {text}")
         answers = self.got
         assert [(one["Type"], one["Action"]) for one in answers] == [("websocket", "register")] * len(filters), answers
 
     @property
-    def heard(self) -> list[tuple[str, str, str]]:
-        """Type, action and key of every frame so far; forget them."""
+    def received(self) -> list[tuple[str, str, str]]:
+        """Return type, action and key of every frame so far, and drop the frames."""
         self._world.time.pass_(1)
         return [(one["Type"], one["Action"], one["Key"]) for one in self.got]
 
 
-def test_a_client_hears_nothing_before_it_registers() -> None:
+def test_a_client_gets_nothing_before_it_registers() -> None:
     """And nothing after it has deregistered."""
     world = World()
     client = RebarClient(world)
@@ -60,15 +60,15 @@ def test_a_client_hears_nothing_before_it_registers() -> None:
     assert client.got == []
     client.register("events.*.*")
     world.fire("my/b")
-    assert client.heard == [("events", "b", "my/b")]
+    assert client.received == [("events", "b", "my/b")]
     client.say("deregister events.*.*")
-    assert client.heard == [("websocket", "deregister", "events.*.*")]
+    assert client.received == [("websocket", "deregister", "events.*.*")]
     world.fire("my/c")
-    assert client.heard == []
+    assert client.received == []
 
 
 def test_every_request_is_acknowledged_by_an_event() -> None:
-    """Of type websocket, with the filter as it was sent for a key."""
+    """Of type websocket, with the filter as sent for its key."""
     world = World()
     client = RebarClient(world)
     client.say("register  profiles.*.* ")
@@ -85,25 +85,25 @@ def test_every_request_is_acknowledged_by_an_event() -> None:
     }
 
 
-def test_an_event_that_several_filters_ask_for_comes_once() -> None:
-    """However many filters fit."""
+def test_an_event_that_matches_several_filters_is_sent_once() -> None:
+    """However many match."""
     world = World()
     client = RebarClient(world)
     client.register("*.*.*", "jobs.*.*", "jobs.create.*", "jobs.create,save.*", f"*.create.{JID}")
     world.publish("web1")
-    assert client.heard == [("jobs", "create", JID)]
+    assert client.received == [("jobs", "create", JID)]
 
 
-def test_one_of_several_filters_is_taken_back() -> None:
-    """The others stay; a filter that was registered twice is one filter, however it is written."""
+def test_one_of_several_filters_can_be_deregistered() -> None:
+    """The others stay; equal filters count as one, however they are written."""
     world = World()
     client = RebarClient(world)
     client.register("jobs.create,save.*", "events.*.*", "jobs.save,create.*")
     client.say("deregister jobs.save,create.*")
-    assert client.heard == [("websocket", "deregister", "jobs.save,create.*")]
+    assert client.received == [("websocket", "deregister", "jobs.save,create.*")]
     world.publish("web1")
     world.fire("my/x")
-    assert client.heard == [("events", "x", "my/x")]
+    assert client.received == [("events", "x", "my/x")]
     client.say("deregister jobs.save,create.*")
     (fault,) = client.got
     assert (fault["Type"], fault["Action"], fault["Object"]["code"]) == ("websocket", "error", "not_found")
@@ -112,8 +112,8 @@ def test_one_of_several_filters_is_taken_back() -> None:
 @pytest.mark.parametrize(
     "text", ["", "register", "register jobs.*", "deregister a.b.c", b"\x00", "register " + "x" * 10_000]
 )
-def test_a_bad_frame_is_an_error_event_and_no_more(text: str | bytes) -> None:
-    """It names the fault, repeats at most a little of what was sent, and the client goes on."""
+def test_an_invalid_frame_causes_an_error_event_only(text: str | bytes) -> None:
+    """It names the fault, repeats only a short part of the frame, and the connection stays open."""
     world = World()
     client = RebarClient(world)
     client.register("events.*.*")
@@ -123,12 +123,12 @@ def test_a_bad_frame_is_an_error_event_and_no_more(text: str | bytes) -> None:
     assert set(fault["Object"]) == {"code", "message", "details", "retryable"}
     assert len(fault["Key"]) <= 256
     world.fire("my/x")
-    assert client.heard == [("events", "x", "my/x")]
+    assert client.received == [("events", "x", "my/x")]
     assert client.closed_with == []
 
 
 def test_filters_are_limited() -> None:
-    """One too many is an error event; one that is there already is none."""
+    """One too many causes an error event; a repeated one does not."""
     world = World()
     client = RebarClient(world, max_frames=20_000)
     client.register(*[f"events.*.{number}" for number in range(5)])
@@ -140,27 +140,27 @@ def test_filters_are_limited() -> None:
     assert len(answers) == 10_000
     assert len(client.subscription.filter.patterns) == 5
     client.say("deregister events.*.0")
-    assert client.heard == [("websocket", "deregister", "events.*.0")]
+    assert client.received == [("websocket", "deregister", "events.*.0")]
     client.register("events.*.new")
     assert client.closed_with == []
 
 
 def test_answers_and_events_keep_their_order() -> None:
-    """What came before a deregistration is heard before it is acknowledged."""
+    """Events from before a deregistration are sent before its acknowledgement."""
     world = World()
     client = RebarClient(world)
     client.register("events.*.*")
     for number in range(3):
         world.fire(f"my/{number}")  # the second and third wait for the pacer
     client.say("deregister events.*.*")
-    assert [key for _, _, key in client.heard] == ["my/0", "my/1", "my/2", "events.*.*"]
+    assert [key for _, _, key in client.received] == ["my/0", "my/1", "my/2", "events.*.*"]
 
 
 # Who sees what
 
 
-def test_only_what_may_be_seen_comes() -> None:
-    """Visibility is the event pipeline's: lists of minions are cut before they are told one by one."""
+def test_only_visible_events_are_sent() -> None:
+    """Lists of minions are reduced before they become one event each."""
     world = World()
     world.targets.sets["web*"] = {"web1"}
     some, ping, all_ = RebarClient(world, {"web*": ["test.*"]}), RebarClient(world, "test.ping"), RebarClient(world)
@@ -171,9 +171,9 @@ def test_only_what_may_be_seen_comes() -> None:
     world.fire("my/secret", x=1)
     world.fire(f"salt/run/{JID}/new", fun="runner.manage.up", user="bob", jid=JID)
     changes = [("minions", "update", "web1"), ("minions", "update", "db"), ("minions", "destroy", "web2")]
-    assert some.heard == changes[:1]
-    assert ping.heard == changes
-    assert all_.heard == [
+    assert some.received == changes[:1]
+    assert ping.received == changes
+    assert all_.received == [
         *changes,
         ("keys", "accept", "web1"),
         ("events", "secret", "my/secret"),
@@ -181,18 +181,18 @@ def test_only_what_may_be_seen_comes() -> None:
     ]
 
 
-def test_a_hidden_minion_cannot_be_asked_for() -> None:
-    """A filter by key looks at what is left of an event, not at what was cut away."""
+def test_a_filter_by_key_does_not_match_hidden_minions() -> None:
+    """It matches what is left of a reduced event."""
     world = World()
     world.targets.sets["web*"] = {"web1"}
     client = RebarClient(world, {"web*": ["test.*"]})
     client.register("minions.*.db")
     world.fire("salt/presence/present", present=["web1", "db"])
-    assert client.heard == []
+    assert client.received == []
 
 
-def test_clients_who_ask_for_the_same_share_the_bytes() -> None:
-    """Same filters, same permissions: what is sent is one object."""
+def test_clients_with_equal_filters_share_the_bytes() -> None:
+    """With equal permissions too, they get the same object."""
     world = World()
     one, two = RebarClient(world), RebarClient(world)
     one.register("events.*.*", "jobs.*.*")
@@ -202,28 +202,28 @@ def test_clients_who_ask_for_the_same_share_the_bytes() -> None:
     assert one.socket.written[0] is two.socket.written[0]
 
 
-def test_changed_permissions_count() -> None:
-    """What may not be seen any more stops."""
+def test_changed_permissions_apply_at_once() -> None:
+    """Events that became hidden are not sent any more."""
     world = World()
     client = RebarClient(world)
     client.register("events.*.*")
     client.session.viewer = world.session("test.ping").viewer
     client.subscription.regroup()
     world.fire("my/x")
-    assert client.heard == []
+    assert client.received == []
 
 
 # The end of a job
 
 
-def test_a_jobs_end_is_told_once_after_its_last_return() -> None:
-    """As `save`, with the job object; a minion that returns late is an update and no second end."""
+def test_the_end_of_a_job_is_sent_once_after_its_last_return() -> None:
+    """As `save`, with the job object; a late return is an update and no second end."""
     world = World()
     client = RebarClient(world)
     client.register("jobs.*.*")
     world.publish("web1", "web2", user="alice")
     world.answer("web1")
-    assert client.heard == [("jobs", "create", JID), ("jobs", "update", JID)]
+    assert client.received == [("jobs", "create", JID), ("jobs", "update", JID)]
     world.answer("web2", "no", retcode=1)
     world.time.pass_(1)
     update, save = client.got
@@ -233,11 +233,11 @@ def test_a_jobs_end_is_told_once_after_its_last_return() -> None:
     assert job == world.job_feed.view(world.jobs.get(JID), client.session.viewer)  # type: ignore[arg-type]
     assert (job["state"], sorted(job["minions"]), job["failed"]) == ("failed", ["web1", "web2"], 1)
     world.answer("web2")
-    assert client.heard == [("jobs", "update", JID)]
+    assert client.received == [("jobs", "update", JID)]
 
 
-def test_a_job_that_ends_by_silence_is_told_too() -> None:
-    """Minions that are given up are missing from it."""
+def test_the_end_of_a_job_with_silent_minions_is_sent_too() -> None:
+    """Minions that were given up are missing in it."""
     world = World()
     client = RebarClient(world)
     client.register("jobs.save.*")
@@ -251,11 +251,11 @@ def test_a_job_that_ends_by_silence_is_told_too() -> None:
     assert (save["Object"]["state"], save["Object"]["missing"]) == ("partial", 1)
     assert world.rebar.followed_jobs() == []
     world.answer("web2")
-    assert client.heard == []
+    assert client.received == []
 
 
-def test_a_job_object_is_cut_to_what_may_be_seen() -> None:
-    """Who sees one minion's part is told of that; who sees none, of nothing."""
+def test_a_job_object_is_reduced_to_visible_minions() -> None:
+    """A viewer of no minion gets no event."""
     world = World()
     world.targets.sets["web*"] = {"web1"}
     some, none = RebarClient(world, {"web*": ["test.*"]}), RebarClient(world, "grains.items")
@@ -273,8 +273,8 @@ def test_a_job_object_is_cut_to_what_may_be_seen() -> None:
     assert none.got == []
 
 
-def test_a_large_job_object_comes_without_returns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They came one by one, and all of them at once might be more than can wait for a client."""
+def test_a_large_job_object_is_sent_without_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were sent one by one, and together they might not fit the outbox."""
     monkeypatch.setattr(rebar, "MAX_OBJECT_BYTES", 1000)
     world = World()
     client = RebarClient(world)
@@ -289,17 +289,17 @@ def test_a_large_job_object_comes_without_returns(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_end_of_a_runner_is_its_return() -> None:
-    """It has one event and needs no other; a job object of its own is not sent."""
+    """One event, without a job object."""
     world = World()
     client = RebarClient(world)
     client.register("*.save.*")
     for what in ("new", "ret"):
         world.fire(f"salt/run/{JID}/{what}", fun="runner.manage.up", user="ann", jid=JID, **{"return": [1]})
-    assert client.heard == [("runs", "save", JID)]
+    assert client.received == [("runs", "save", JID)]
 
 
-def test_silent_minions_are_asked_about_while_somebody_waits_for_the_end() -> None:
-    """Only jobs that a client may see and whose end it registered for; never Salt's own questions."""
+def test_jobs_are_watched_while_a_client_waits_for_their_end() -> None:
+    """Only visible jobs whose end a client registered for, and never Salt's internal ones."""
     world = World()
     world.publish("web1", fun="pkg.install")
     assert world.rebar.followed_jobs() == []
@@ -319,33 +319,33 @@ def test_silent_minions_are_asked_about_while_somebody_waits_for_the_end() -> No
     assert world.rebar.followed_jobs() == []
 
 
-def test_questions_about_jobs_are_not_followed() -> None:
-    """Else every question would ask for another."""
+def test_find_job_is_not_watched() -> None:
+    """Otherwise every question would cause another one."""
     world = World()
     client = RebarClient(world)
     client.register("*.*.*")
     world.publish("web1", fun="saltutil.find_job")
     assert world.rebar.followed_jobs() == []
     world.answer("web1")
-    assert client.heard == []
+    assert client.received == []
 
 
 # Losses and ends
 
 
-def test_a_lost_bus_is_told() -> None:
-    """As an event of type websocket; quiet clients get no bookmarks, with which they could do nothing."""
+def test_a_lost_bus_is_reported() -> None:
+    """As an event of type websocket; quiet clients get no bookmarks, which they could not use."""
     world = World()
     client = RebarClient(world)
     client.register("jobs.*.*")
     world.hub.append_gap()
     world.hub.bookmark()
     world.hub.bookmark()
-    assert client.heard == [("websocket", "gap", "bus")]
+    assert client.received == [("websocket", "gap", "bus")]
 
 
-def test_who_does_not_read_is_closed() -> None:
-    """Over the bound of the outbox the connection ends with 4410, as on every door."""
+def test_a_client_that_does_not_read_is_closed() -> None:
+    """With 4410, as in every protocol."""
     world = World()
     client = RebarClient(world, max_frames=10)
     client.register("events.*.*")
@@ -356,8 +356,8 @@ def test_who_does_not_read_is_closed() -> None:
     assert [code for code, _ in client.closed_with] == [4410]
 
 
-def test_an_ended_token_ends_it() -> None:
-    """It is said why, the connection closes with 4401, and nothing is registered any more."""
+def test_the_connection_ends_with_its_token() -> None:
+    """The client gets the reason, the connection closes with 4401, and no filter is left."""
     world = World()
     client = RebarClient(world)
     client.register("events.*.*")
@@ -369,4 +369,4 @@ def test_an_ended_token_ends_it() -> None:
     client.say("register *.*.*")
     client.socket.written.clear()
     world.fire("my/x")
-    assert client.heard == []
+    assert client.received == []

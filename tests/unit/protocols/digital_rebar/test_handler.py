@@ -1,4 +1,4 @@
-"""Where a client of Digital Rebar says who it is."""
+"""Credentials in the handshake of Digital Rebar's clients."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def basic(text: bytes) -> str:
         (f"?Token={TOKEN}&token=ann:x", None, ("ann", "x")),
     ],
 )
-def test_the_forms(query: str, authorization: str | None, proof: str | tuple[str, str]) -> None:
-    """A token or a name and a password, in the query, where it is decoded, or in the header."""
+def test_every_form_of_credentials_is_read(query: str, authorization: str | None, proof: str | tuple[str, str]) -> None:
+    """A token, or a name and a password, in the decoded query or in the header."""
     assert credentials(request(query, authorization)) == proof
 
 
@@ -73,8 +73,8 @@ def test_the_forms(query: str, authorization: str | None, proof: str | tuple[str
         ("", basic(b"ann:" + b"canary" * MAX_CHARACTERS)),
     ],
 )
-def test_what_proves_nothing(query: str, authorization: str | None) -> None:
-    """It is refused without a word of what was sent."""
+def test_invalid_credentials_are_refused(query: str, authorization: str | None) -> None:
+    """The error repeats nothing that was sent."""
     with pytest.raises(ApiError) as fault:
         credentials(request(query, authorization))
     assert fault.value.code == "unauthenticated"

@@ -1,4 +1,4 @@
-"""What clients of Digital Rebar may send, and what they are told of the rest."""
+"""Filters of Digital Rebar's clients, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from websocket_api.protocols.digital_rebar.patterns import MAX_CHARACTERS, Patte
 
 
 def of(*fields: str | None) -> Pattern:
-    """A pattern of values that are parted by spaces; None is any."""
+    """Return a pattern of values that are separated by spaces; None matches any."""
     return Pattern(*[None if field is None else frozenset(field.split(" ")) for field in fields])
 
 
@@ -31,13 +31,13 @@ def of(*fields: str | None) -> Pattern:
         ("profiles.*.*", of("profiles", None, None)),
     ],
 )
-def test_a_filter_is_read(text: str, pattern: Pattern) -> None:
-    """Each field is a star, a value, or several; a dot, comma or star in a value is written with a backslash."""
+def test_a_filter_is_parsed(text: str, pattern: Pattern) -> None:
+    """Each field is a star, a value, or several; a dot, comma or star in a value has a backslash."""
     assert parse_pattern(text) == pattern
 
 
 def test_equal_filters_are_equal() -> None:
-    """However they are written: so that one can be deregistered in another order."""
+    """However they are written, so that a filter can be deregistered in another form."""
     assert parse_pattern("jobs.save,create.*") == parse_pattern("jobs.create,save,save.*")
     assert hash(parse_pattern("jobs.save,create.*")) == hash(parse_pattern("jobs.create,save.*"))
 
@@ -56,8 +56,8 @@ def test_equal_filters_are_equal() -> None:
         (r"events.*.my/\3", ("events", "x", "my/x"), False),
     ],
 )
-def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -> None:
-    """All three fields must fit; a star in a value is a star, no wildcard."""
+def test_an_event_must_match_all_three_fields(pattern: str, fields: tuple[str, str, str], fits: bool) -> None:
+    """A star inside a value is no wildcard."""
     assert parse_pattern(pattern).fits(*fields) is fits
 
 
@@ -85,15 +85,15 @@ def test_a_filter_fits(pattern: str, fields: tuple[str, str, str], fits: bool) -
         (b"\xff", "bad_message", "text frames"),
     ],
 )
-def test_a_malformed_frame_is_told_what_is_wrong(frame: str | bytes, code: str, says: str) -> None:
-    """The error is one sentence that tells the author of the client what to fix."""
+def test_the_error_for_a_malformed_frame_names_the_fault(frame: str | bytes, code: str, says: str) -> None:
+    """In one sentence that tells the author of the client what to fix."""
     with pytest.raises(ApiError) as fault:
         parse_request(frame)
     assert (fault.value.code, says in fault.value.message) == (code, True), fault.value.message
 
 
-def test_the_longest_filter() -> None:
-    """It may fill the limit."""
+def test_a_filter_may_have_the_maximum_length() -> None:
+    """And no more."""
     text = "jobs.*." + "1" * (MAX_CHARACTERS - 7)
     request = parse_request(f"deregister {text}")
     assert (request.verb, request.text, request.pattern) == ("deregister", text, of("jobs", None, text[7:]))

@@ -1,4 +1,4 @@
-"""What of Salt becomes what of Digital Rebar: the table of docs/digital-rebar.md."""
+"""Events of Salt as events of Digital Rebar: the table of docs/digital-rebar.md."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RUN, UNKNOWN = "20261123120000000002", "20261123120000000009"
 
 
 def by(minion: str, data: Any = None, **more: Any) -> dict[str, Any]:
-    """What a minion sent, as the master wraps it."""
+    """Return what a minion sent, as the master wraps it."""
     return {"id": minion, "cmd": "_minion_event", "data": data or {}, "_stamp": "x", **more}
 
 
 def world() -> World:
-    """A master on which `alice` pings web1 and web2, and `bob` runs a runner."""
+    """Return a core in which `alice` may ping web1 and web2, and `bob` runs a runner."""
     made = World()
     made.publish("web1", "web2", user="alice")
     made.fire(f"salt/run/{RUN}/new", fun="runner.manage.up", user="bob", jid=RUN, fun_args=[])
@@ -100,8 +100,10 @@ TABLE: list[tuple[str, dict[str, Any], list[tuple[str, str, str, str]]]] = [
 
 
 @pytest.mark.parametrize(("tag", "data", "expected"), TABLE, ids=[f"{tag} {i}" for i, (tag, _, _) in enumerate(TABLE)])
-def test_the_table(tag: str, data: dict[str, Any], expected: list[tuple[str, str, str, str]]) -> None:
-    """Type, action, key and principal of each; and no event becomes a type that is not in the list of its kind."""
+def test_each_event_is_translated_as_in_the_table(
+    tag: str, data: dict[str, Any], expected: list[tuple[str, str, str, str]]
+) -> None:
+    """Type, action, key and principal; no other types occur."""
     event, _ = make(1, tag, data, 1700000000.25)
     frames = Translation(world().jobs.get).frames(event, event.body)
     sent = [json.loads(frame.text) for frame in frames]
@@ -116,20 +118,20 @@ def test_the_table(tag: str, data: dict[str, Any], expected: list[tuple[str, str
 
 @pytest.mark.parametrize("seconds", [0.0, 1700000000.0, 1700000000.999999, 1.5])
 def test_the_time_is_rfc_3339_with_nanoseconds(seconds: float) -> None:
-    """Go's parsers, and JavaScript's, take it."""
+    """Go's and JavaScript's parsers accept it."""
     event, _ = make(1, "x", {}, seconds)
     (frame,) = Translation(world().jobs.get).frames(event, event.body)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", json.loads(frame.text)["Time"])
 
 
 def objects(tag: str, data: dict[str, Any]) -> list[Any]:
-    """What stands as Object in the frames of an event."""
+    """Return the Objects in the frames of an event."""
     event, _ = make(1, tag, data, 1.0)
     return [json.loads(frame.text)["Object"] for frame in Translation(world().jobs.get).frames(event, event.body)]
 
 
-def test_the_object_is_the_events_data() -> None:
-    """As far as it may be seen; what a minion sent is unwrapped, and a part of a job names its minion."""
+def test_the_object_is_the_visible_data_of_the_event() -> None:
+    """Data of minions are unwrapped, and a part of a job names its minion."""
     assert objects("my/tag", {"x": 1}) == [{"x": 1}]
     assert objects("my/tag", by("web1", {"x": 1})) == [{"x": 1}]
     assert objects(f"salt/job/{JID}/prog/web1/0", by("web1", {"percent": 5})) == [{"percent": 5, "id": "web1"}]
@@ -142,8 +144,8 @@ def test_the_object_is_the_events_data() -> None:
     ]
 
 
-def test_what_is_cut_away_is_not_told() -> None:
-    """An event is translated from what may be seen of it, once for all who see the same."""
+def test_hidden_parts_of_an_event_are_not_translated() -> None:
+    """It is translated once for all equal viewers."""
     event, _ = make(1, "salt/presence/present", {"present": ["web1", "web2"]}, 1.0)
     cut, _ = make(1, "salt/presence/present", {"present": ["web2"]}, 1.0)
     translation = Translation(world().jobs.get)
@@ -153,8 +155,8 @@ def test_what_is_cut_away_is_not_told() -> None:
     assert translation.frames(event, event.body) is whole
 
 
-def test_salts_own_questions_about_jobs_are_no_jobs() -> None:
-    """saltutil.find_job is asked by every waiting client, this engine too: what asks for jobs does not get it."""
+def test_find_job_is_not_translated_as_a_job() -> None:
+    """Every waiting client of Salt sends it, this engine too."""
     made = World()
     made.publish("web1", fun="saltutil.find_job")
     translation = Translation(made.jobs.get)

@@ -195,8 +195,10 @@ def test_listed_pages_may_read_answers(listed: tuple[str, ...], origin: str | No
         ),
     ],
 )
-def test_a_program_on_this_host_speaks_for_itself(peer: str, host: str, headers: dict[str, str], alone: bool) -> None:
-    """A proxy does not, nor does a page whose own name resolves to 127.0.0.1."""
+def test_a_program_on_this_host_needs_no_allowed_name(
+    peer: str, host: str, headers: dict[str, str], alone: bool
+) -> None:
+    """A proxy does, and so does a page whose own name resolves to 127.0.0.1."""
     decided = access(allowed_hosts=("listed.example",))
     assert decided.speaks_for_itself(request(headers, peer=peer, host=host)) is alone
 

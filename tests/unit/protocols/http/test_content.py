@@ -135,7 +135,7 @@ async def test_an_unknown_type_is_refused() -> None:
     assert refused.value.status == 406
 
 
-def test_an_answer_in_yaml_holds_the_same_as_one_in_json() -> None:
+def test_yaml_and_json_answers_have_the_same_content() -> None:
     """Every value of Salt's is encoded, bytes too."""
     value = {"a": [1, None, float("nan")], "b": b"\xff", 3: {"c": "ä"}, "t": (1,)}
     as_json = json.loads(content.encoded(value, JSON))

@@ -1,4 +1,4 @@
-"""The puppetmaster's objects keep its names, whatever the native ones are called."""
+"""The puppetmaster's objects have its own field names, whatever the native names are."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_other_messages_are_not_sent(message: Any) -> None:
 
 
 def test_the_end_of_a_subscription_is_reported_until_the_client_is_gone() -> None:
-    """The websocket closes with its error."""
+    """The websocket closes with the error of the subscription."""
     encoder, errors = codec()
     ended = {"type": "ended", "subscription": 1, "error": {"code": "not_found", "message": "the batch was forgotten"}}
     assert encoder.encode(ended) == b""

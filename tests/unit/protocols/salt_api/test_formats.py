@@ -116,7 +116,7 @@ def test_a_gap_is_sent() -> None:
 
 
 @pytest.mark.parametrize("message", OTHERS, ids=lambda message: str(message["type"]))
-def test_a_message_unknown_to_salt_api_is_no_event(message: dict[str, Any]) -> None:
+def test_messages_without_a_form_in_salt_api_are_not_sent_as_events(message: dict[str, Any]) -> None:
     """Its clients would parse anything but a comment as an event."""
     assert ALL_EVENTS.encode(message) == FORMATTED_EVENTS.encode(message) == b""
     comment = SENT.encode(message)

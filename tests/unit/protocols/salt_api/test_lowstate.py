@@ -349,15 +349,15 @@ async def test_a_disabled_client_is_refused_with_salts_sentence() -> None:
 
 
 class Logins:
-    """Lends tokens, and revokes them."""
+    """Creates temporary tokens, and revokes them."""
 
     def __init__(self) -> None:
-        self.lent: list[dict[str, Any]] = []
+        self.created: list[dict[str, Any]] = []
         self.revoked: list[str] = []
 
     async def __call__(self, **credentials: Any) -> str:
-        self.lent.append(credentials)
-        return f"{len(self.lent):064x}"
+        self.created.append(credentials)
+        return f"{len(self.created):064x}"
 
     async def revoke(self, token: str) -> None:
         self.revoked.append(token)
@@ -373,10 +373,10 @@ async def test_lows_with_the_same_credentials_share_one_token_until_the_request_
     await (await users.ask_for({"token": TOKEN}))("ping")
     await (await users.ask_for({}))("ping")
     await users.end()
-    assert logins.lent == [low]
-    lent = f"{1:064x}"
-    assert [fields.get("token") for _, fields in engine.asked] == [lent, lent, TOKEN, None]
-    assert logins.revoked == [lent]
+    assert logins.created == [low]
+    created = f"{1:064x}"
+    assert [fields.get("token") for _, fields in engine.asked] == [created, created, TOKEN, None]
+    assert logins.revoked == [created]
 
 
 async def test_lows_with_different_credentials_never_share_a_token() -> None:
