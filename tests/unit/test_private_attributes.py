@@ -32,6 +32,7 @@ class Private(NamedTuple):
 
 
 HANDLER = "tornado.web:RequestHandler"
+CHECK = "salt.utils.minions:CkMinions"
 PROTOCOL = "tornado.websocket:WebSocketProtocol13"
 TABLE = (
     Private(
@@ -57,6 +58,12 @@ TABLE = (
         ("protocols.http.responder",),
         "requests that clients leave leak memory",
     ),
+    Private(
+        "tornado.http1connection:HTTP1Connection",
+        "_parse_headers",
+        ("protocols.http.head", "protocols.http_server"),
+        "the number of header lines has no bound",
+    ),
     Private(PROTOCOL, "_abort", ("protocols.websocket.transport",), "protocol errors close without a code"),
     Private(PROTOCOL, "_fragmented_message_buffer", ("protocols.websocket.transport",), "fragments have no bound"),
     Private(PROTOCOL, "_handle_message", ("protocols.websocket.transport",), "frames are not checked"),
@@ -67,6 +74,9 @@ TABLE = (
         ("salt_master.arguments",),
         "runners get other arguments than in Salt",
     ),
+    Private(CHECK, "_pki_minions", ("salt_master.below",), "minions below syndics match no target"),
+    Private(CHECK, "_check_glob_minions", ("salt_master.below",), "minions below syndics match no glob"),
+    Private(CHECK, "_check_list_minions", ("salt_master.below",), "minions below syndics match no list"),
     Private(
         "salt.channel.client:AsyncReqChannel", "_closing", ("salt_master.channels",), "closed channels log warnings"
     ),

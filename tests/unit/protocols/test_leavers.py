@@ -33,7 +33,7 @@ JOB = (
     "websocket_api.core.events.event.",
     "websocket_api.core.events.tags.",
 )
-SESSION = ("websocket_api.core.access.sessions.Session", "websocket_api.core.access.visibility.Viewer")
+SESSION = ("websocket_api.core.access.session.Session", "websocket_api.core.access.visibility.Viewer")
 MINIONS, RETURN_BYTES = 100, 9000
 OUTBOX_BYTES = 262_144  # less than the snapshots and the history
 LOOP_TURNS = 30  # in which the engine reads what was sent
