@@ -1,7 +1,7 @@
 // @ts-check
 // The start of the page. A stored login connects while the other modules load.
 
-import { Connection } from "./client/connection.js";
+import { Connection } from "./client/index.js";
 import { Session } from "./lib/session.js";
 
 const address = new URL("../ws", location.href);

@@ -2,6 +2,7 @@
 // One websocket of the native protocol (docs/protocol.md): requests with an id, and frames of subscriptions.
 
 const SUBPROTOCOL = "salt.v1.json";
+const ERROR_MS = 100; // after an error, in which a close event may tell its code
 
 /** An error that the server replied with, or `connection_lost`. */
 export class Fault extends Error {
@@ -39,6 +40,7 @@ export class Wire {
   #socket;
   #pending = new Map(); // id -> {resolve, reject} of requests in flight
   #nextId = 1;
+  #ended = false;
 
   /**
    * @param {string} url
@@ -53,11 +55,14 @@ export class Wire {
     const socket = (this.#socket = new WebSocketClass(url, SUBPROTOCOL));
     socket.onopen = onOpen;
     socket.onmessage = ({ data }) => this.#receive(decode(data), data.length, onFrame);
-    socket.onerror = () => {}; // a close event follows
-    socket.onclose = ({ code, reason }) => {
-      this.#rejectPending();
+    const end = (code, reason) => {
+      if (this.#ended) return;
+      this.#end();
       onClose(code, reason);
     };
+    socket.onclose = ({ code, reason }) => end(code, reason);
+    // Browsers send a close event after an error; Node.js sends none if the server refuses the connection.
+    socket.onerror = () => setTimeout(end, ERROR_MS, 1006, "");
   }
 
   /**
@@ -79,7 +84,7 @@ export class Wire {
     const socket = this.#socket;
     socket.onopen = socket.onmessage = socket.onclose = null;
     socket.close();
-    this.#rejectPending();
+    this.#end();
   }
 
   #receive(message, size, onFrame) {
@@ -94,7 +99,8 @@ export class Wire {
     else request.reject(new Fault(message.error));
   }
 
-  #rejectPending() {
+  #end() {
+    this.#ended = true;
     for (const { reject } of this.#pending.values()) reject(lost());
     this.#pending.clear();
   }
