@@ -1,5 +1,5 @@
-# What the engine needs beside Salt, where the master's own Python finds it: salt-pip in Salt's packages, pip where pip
-# installed Salt. It is looked for at every run, for it is gone when a package of Salt brings another Python.
+# Install the engine's packages where the master's Python finds them: with salt-pip for Salt's packages, else with pip.
+# Each run checks them, because they are lost when an update of Salt brings another Python.
 {%- from "websocket_api/map.jinja" import api with context %}
 {%- include "websocket_api/own.jinja" %}
 

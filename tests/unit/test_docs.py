@@ -7,7 +7,9 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 from websocket_api.contract.schemas import Schemas
@@ -105,3 +107,23 @@ def test_examples_on_the_page_are_json() -> None:
         while rest:
             _, end = decoder.raw_decode(rest)
             rest = rest[end:].lstrip()
+
+
+def messages() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the requests in JSON that stand in the text of a page."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for code in re.findall(r"`(\{\"type\".*?\})`|dumps\((\{'type'.*?\})\)", page.read_text(encoding="utf-8")):
+            message = json.loads((code[0] or code[1]).replace("'", '"'))
+            if message["type"] in SCHEMAS.operations:
+                yield page.name, message
+
+
+@pytest.mark.parametrize(("page", "message"), list(messages()))
+def test_a_request_in_the_text_of_a_page_is_valid(page: str, message: dict[str, Any]) -> None:
+    """As the engine checks it."""
+    SCHEMAS.validate(message["type"], message)
+
+
+def test_requests_are_found_in_texts() -> None:
+    """On the page for newcomers and on the one for people who change the code."""
+    assert {page for page, _ in messages()} >= {"README.md", "architecture.md"}

@@ -163,7 +163,7 @@ async def fire_event(engine: Engine, talker: Talker, user: str) -> str:
 CHECKS: dict[str, Check] = {
     "the minion `web1` in the fleet, with its grains": web1_with_grains,
     "the minion `db1`": db1,
-    "`salt/job/JID/ret/web1` of `state.apply`, whoever started it": state_return,
+    "`salt/job/JID/ret/web1` of `state.apply`, started by any user": state_return,
     "`salt/job/JID/ret/web1` of `cmd.run`": command_return,
     "a job of `state.apply` on `web1` and `db1`": job_of_two,
     "runners and wheels": runner,

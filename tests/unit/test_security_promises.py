@@ -10,7 +10,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 TEXT = (TESTS.parent / "docs" / "security.md").read_text(encoding="utf-8")
-HEADING = "## Which test holds which promise"
+HEADING = "## Which test proves which promise"
 NAMED = re.findall(r"`([\w/]+\.py)::(\w+)`", TEXT)
 NO_PROMISE = {HEADING, "## What is left to you"}
 
