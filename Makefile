@@ -173,8 +173,9 @@ docs-site: .venv-site/.made ## Build the documents as a site in .site/html; a br
 venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
-clean: ## Delete all that make has made here
-	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .site .venv-mutation .mutation .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## Delete all that make has made here, but .demo/states/, which may have states of yours
+	if [ -d .demo ]; then find .demo -mindepth 1 -maxdepth 1 ! -name states -exec rm -rf {} +; fi
+	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.

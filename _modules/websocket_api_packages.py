@@ -34,21 +34,21 @@ SYSTEMCTL_SECONDS = 10
 def extras(settings: dict[str, Any]) -> str | None:
     """Return the folder of the master's own extra packages, or None if the minion's own Python has the same.
 
-    It is the pillar's ``extras_dir``, else what the master's process or its unit has in ``SALT_EXTRAS_DIR``, else the
-    folder of Salt's hardened packages.
+    It is the pillar's ``extras_dir``, else what the master's unit has in ``SALT_EXTRAS_DIR``, else the folder of Salt's
+    hardened packages. The environment of the running master cannot be read: its process title overwrites it.
 
     CLI Example:
 
     .. code-block:: bash
 
-        salt-call --local websocket_api_packages.extras '{config_dir: /etc/salt, service: {name: salt-master}}'
+        salt-call --local websocket_api_packages.extras '{service: {name: salt-master}}'
     """
     if chosen := settings.get("extras_dir"):
         return str(chosen)
     if not hasattr(sys, "RELENV"):
         return None  # pip installed Salt: all daemons have one Python
     folder = DAEMON_FOLDER / f"extras-{sys.version_info[0]}.{sys.version_info[1]}"
-    return _of_process(settings) or _of_unit(settings["service"]["name"]) or (str(folder) if folder.is_dir() else None)
+    return _of_unit(settings["service"]["name"]) or (str(folder) if folder.is_dir() else None)
 
 
 def environment(settings: dict[str, Any]) -> dict[str, str]:
@@ -80,16 +80,6 @@ def unit(service: str, *properties: str) -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return shown.stdout.splitlines()
-
-
-def _of_process(settings: dict[str, Any]) -> str | None:
-    """Return what the running master has in its environment."""
-    try:
-        pid = int(Path(__salt__["websocket_api_config.master"](settings)["pidfile"]).read_text(encoding="utf-8"))
-        content = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="surrogateescape")
-    except (OSError, ValueError):
-        return None  # it does not run, or this is not root
-    return _value(content.split("\0"))
 
 
 def _of_unit(service: str) -> str | None:

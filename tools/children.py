@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,41 +15,76 @@ from pathlib import Path
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process, which can reap them
 TERM_SECONDS = 7  # Salt gives its own children 5 s
 KILL_SECONDS = 5
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Signals:
+    """Waits for the signals that ask to end. No signal raises an exception, so none can interrupt a cleanup.
+
+    `make` passes on a signal that its whole process group got already, so each may come twice.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self._wakes, write = os.pipe()
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for number in ENDS:
+            signal.signal(number, self._note)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until a signal has come, at most so many seconds; return whether one has."""
+        if not self.received:
+            select.select([self._wakes], [], [], seconds)
+        return self.received
+
+    def _note(self, number: int, frame: object) -> None:
+        self.received = True
 
 
 class Children:
-    """Starts daemons by name, reports those that ended, and stops them with all their descendants."""
+    """Starts daemons by name, reports those that ended, and stops them with all their descendants. Thread-safe."""
 
     def __init__(self) -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self._names: dict[int, str] = {}  # pid of each daemon that runs
+        self._lock = threading.Lock()  # held while a daemon starts, and while ended ones are reaped
+        self._stopping = False
 
     def start(self, name: str, command: list[str], output: Path) -> None:
-        """Start a daemon in its own session, so that Ctrl-C in the terminal reaches this process only."""
-        with output.open("wb") as stream:
+        """Start a daemon in its own session, so that Ctrl-C in the terminal reaches this process only.
+
+        Does nothing after `stop` was called.
+        """
+        with self._lock, output.open("wb") as stream:
+            if self._stopping:
+                return
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
             )
-        self._names[process.pid] = name
-        process.returncode = 0  # this class reaps it with the orphans; Popen must not
+            self._names[process.pid] = name
+            process.returncode = 0  # this class reaps it with the orphans; Popen must not
 
     def ended(self) -> list[str]:
         """Reap ended processes and return the names of the daemons among them."""
         names = []
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            if pid in self._names:
-                names.append(self._names.pop(pid))
+        with self._lock:
+            while True:
+                try:
+                    pid, _ = os.waitpid(-1, os.WNOHANG)
+                except ChildProcessError:
+                    break
+                if pid == 0:
+                    break
+                if pid in self._names:
+                    names.append(self._names.pop(pid))
         return names
 
     def stop(self) -> bool:
         """Stop the daemons with SIGTERM, then kill remaining processes; return whether none is left."""
-        _signal(list(self._names), signal.SIGTERM)
+        with self._lock:
+            self._stopping = True
+            _signal(list(self._names), signal.SIGTERM)
         self._wait(lambda: not self._names, TERM_SECONDS)
         deadline = time.monotonic() + KILL_SECONDS
         while left := descendants(os.getpid()):

@@ -1,6 +1,7 @@
 """`make demo`: a throwaway Salt master with the engine, and minions, under .demo/ until Ctrl-C.
 
-Everything listens on 127.0.0.1 only. Keys are kept from one start to the next. Ports but PORT are chosen at each start.
+Everything listens on 127.0.0.1 only. Keys and .demo/states/ are kept from one start to the next. Ports but PORT are
+chosen at each start.
 
 Environment: PORT (default 8000) for the engine, MINIONS (default 2) for how many minions.
 """
@@ -11,24 +12,21 @@ import contextlib
 import functools
 import json
 import os
-import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import websocket
-from children import Children
+from children import Children, Signals
 from demo_root import DEMO, PASSWORD, USERS, DemoError, lay_out, only_one, short_root, tail, visible
 
+WATCH_SECONDS = 0.3  # between two looks at the daemons
 READY_SECONDS = 120  # a master takes about 10 s; after this long it has failed
 PING_SECONDS = 5  # how long one test.ping waits; later minions get the next one
-
-
-class Stopped(Exception):
-    """The demo must end: Ctrl-C, SIGTERM, or the terminal was closed."""
 
 
 def say(text: str) -> None:
@@ -71,6 +69,8 @@ def ask(url: str, message: dict[str, Any], token: str | None = None) -> Any:
 class Demo:
     """The daemons of one run.
 
+    Only the main thread waits for signals, so no signal can interrupt the end: another thread starts the daemons.
+
     :param root: the path of .demo/ for the daemons
     :param port: where the engine listens
     :param minions: ids of the minions
@@ -82,9 +82,23 @@ class Demo:
         self.minions = minions
         self.children = Children()
         self.started = time.monotonic()
+        self._failure: BaseException | None = None
 
-    def run(self) -> NoReturn:
-        """Start everything, print `ready`, and watch the daemons until a signal arrives or the master ends."""
+    def run(self, signals: Signals) -> None:
+        """Start everything, watch the daemons until a signal arrives or the master ends, then stop all processes."""
+        threading.Thread(target=self._bring_up, daemon=True).start()
+        while not signals.wait(WATCH_SECONDS) and self._failure is None:
+            for name in self.children.ended():
+                if name == "master":
+                    self._failure = DemoError(f"the master ended\n{tail(name)}")
+                else:
+                    say(f"{name} ended\n{tail(name)}")
+        say("stopping")
+        say("stopped, no process is left" if self.children.stop() else "stopped, but some processes would not end")
+        if self._failure is not None and not signals.received:
+            raise self._failure
+
+    def _bring_up(self) -> None:
         try:
             self._start("master", "salt-master", self.root / "etc")
             for name in self.minions:
@@ -100,14 +114,8 @@ class Demo:
                 f"console: {self.url.replace('ws', 'http', 1)}console/; "
                 f"now type in a second terminal: .venv/bin/wsdump {self.url} -t '{login}'"
             )
-            while True:
-                self._watch()
-                time.sleep(0.3)
-        finally:
-            for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(asked, signal.SIG_IGN)  # it is ending already
-            say("stopping")
-            say("stopped, no process is left" if self.children.stop() else "stopped, but some processes would not end")
+        except BaseException as failure:  # noqa: BLE001 - the main thread raises it when all processes have ended
+            self._failure = failure
 
     def _start(self, name: str, program: str, config: Path) -> None:
         command = [sys.executable, str(Path(sys.executable).with_name(program)), "-c", str(config)]
@@ -115,12 +123,6 @@ class Demo:
 
     def _seconds(self) -> int:
         return round(time.monotonic() - self.started)
-
-    def _watch(self) -> None:
-        for name in self.children.ended():
-            if name == "master":
-                raise DemoError(f"the master ended\n{tail(name)}")
-            say(f"{name} ended\n{tail(name)}")
 
     def _until(self, attempt: Callable[[], Any], what: str) -> Any:
         """Return the first true result of `attempt`.
@@ -131,13 +133,12 @@ class Demo:
         deadline = time.monotonic() + READY_SECONDS
         last: object = "no answer"
         while time.monotonic() < deadline:
-            self._watch()
             try:
                 if answer := attempt():
                     return answer
             except (OSError, ValueError, websocket.WebSocketException) as fault:
                 last = fault
-            time.sleep(0.3)
+            time.sleep(WATCH_SECONDS)
         raise DemoError(f"{what} did not come within {READY_SECONDS} s (last: {last})\n{tail('master')}")
 
     def _log_in(self) -> str:
@@ -150,13 +151,7 @@ class Demo:
         return minion.get("return") is True
 
 
-def stop(number: int, frame: object) -> NoReturn:
-    raise Stopped
-
-
-def main() -> int:
-    for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked, stop)
+def main(signals: Signals) -> int:
     try:
         port = number("PORT", 8000, 1, 65535)
         minions = [f"minion{count}" for count in range(1, number("MINIONS", 2, 0, 100) + 1)]
@@ -164,13 +159,14 @@ def main() -> int:
             check_port(port)
             lay_out(root, port, minions)
             say(f"starting a Salt master with the engine on port {port}; minions: {len(minions)}; logs: .demo/log/")
-            Demo(root, port, minions).run()
-    except Stopped:
-        return 0
+            Demo(root, port, minions).run(signals)
     except DemoError as fault:
         print(visible(f"demo: {fault}"), file=sys.stderr, flush=True)
         return 1
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main(Signals())
+    sys.stdout.flush()
+    os._exit(code)  # at Python's own exit another signal would have its usual effect again

@@ -1,4 +1,7 @@
-"""The demo's folder .demo/: configuration, keys, caches, sockets and logs of its daemons."""
+"""The demo's folder .demo/: configuration, keys, caches, sockets and logs of its daemons.
+
+Each start writes all of it but .demo/states/, where people try their own states.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import json
 import os
 import pwd
 import re
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +27,33 @@ USERS: dict[str, list[str]] = {
     "viewer": ["test.ping"],
 }
 CLIENTS = ["local", "local_async", "local_subset", "local_batch", "runner", "runner_async", "wheel", "wheel_async"]
+EXAMPLES = {
+    "top.sls": """\
+# The demo keeps this folder: change these states, add your own, and run them with state.apply on the minions.
+base:
+  '*':
+    - hello
+""",
+    "hello.sls": """\
+hello_note:
+  test.show_notification:
+    - text: This is {{ grains.id }} on {{ grains.os }}.
+
+hello_file:
+  file.managed:
+    - name: {{ opts.cachedir }}/hello    # below .demo/cache/
+    - contents: Hello from {{ grains.id }}.
+    - require:
+        - test: hello_note
+
+hello_slow:
+  cmd.run:
+    - name: sleep 2
+    - require:
+        - file: hello_file
+""",
+}
+"""A small highstate to try, by the name of its file in .demo/states/."""
 SOCKET_PATH_BYTES = 107  # the kernel's limit for the path of a unix socket
 SOCKET_NAME_BYTES = 50  # for Salt's longest name below its root: run/minion_event_<hash>_pub.ipc
 
@@ -97,8 +128,8 @@ def master_options(root: Path, port: int, publish_port: int, ret_port: int) -> d
         "ret_port": ret_port,
         "worker_threads": 3,
         "presence_events": True,
-        # Links to the parts that a real master serves, without the environments in this folder.
-        "file_roots": {"base": [str(root / "files")]},
+        # People's own states, then links to the parts that a real master serves.
+        "file_roots": {"base": [str(root / "states"), str(root / "files")]},
         "engines_dirs": [str(ENGINES)],
         "runner_dirs": [str(CHECKOUT / "_runners")],
         "engines": [{"websocket_api": {"port": port, "eauth": "sharedsecret"}}],
@@ -131,11 +162,35 @@ def free_ports(count: int) -> list[int]:
 
 
 def clear(folder: Path) -> Path:
-    """Make the folder, or empty it of its files."""
+    """Make the folder, or empty it."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return folder
+
+
+def link_project() -> None:
+    """Link the project's folders into .demo/files/. Whatever else is there stays, for earlier demos served it."""
+    files = DEMO / "files"
+    files.mkdir(parents=True, exist_ok=True)
+    for path in files.iterdir():
+        if path.is_symlink() and path.readlink().parent == CHECKOUT:
+            path.unlink()
+    for name in ("websocket_api", "_engines", "_modules", "_runners", "_states"):
+        if (CHECKOUT / name).exists() and not (files / name).exists():
+            (files / name).symlink_to(CHECKOUT / name)
+
+
+def write_examples() -> None:
+    """Write the example highstate, unless the folder of states is there: it belongs to the person who tries states."""
+    states = DEMO / "states"
+    if not states.exists():
+        states.mkdir()
+        for name, text in EXAMPLES.items():
+            (states / name).write_text(text)
 
 
 def lay_out(root: Path, port: int, minions: list[str]) -> None:
@@ -147,10 +202,8 @@ def lay_out(root: Path, port: int, minions: list[str]) -> None:
     """
     clear(DEMO / "log")
     clear(DEMO / "run")
-    files = clear(DEMO / "files")
-    for name in ("websocket_api", "_engines", "_modules", "_runners", "_states"):
-        if (CHECKOUT / name).exists():
-            (files / name).symlink_to(CHECKOUT / name)
+    link_project()
+    write_examples()
     accepted = clear(DEMO / "pki" / "master" / "minions")
     publish_port, ret_port = free_ports(2)
     configs = {DEMO / "etc" / "master": master_options(root, port, publish_port, ret_port)}

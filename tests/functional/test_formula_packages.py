@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,11 +51,9 @@ def settings(folder: Path, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The module in the Python of Salt's packages, with a master that does not run."""
+    """The module in the Python of Salt's packages."""
     monkeypatch.setattr(sys, "RELENV", tmp_path / "salt", raising=False)
-    module = load(
-        "websocket_api_packages", {"websocket_api_config.master": lambda _: {"pidfile": str(tmp_path / "master.pid")}}
-    )
+    module = load("websocket_api_packages", {})
     monkeypatch.setattr(module, "DAEMON_FOLDER", tmp_path / "var")
     monkeypatch.setattr(module.shutil, "which", lambda _: None)  # no systemd, unless a test says otherwise
     return module
@@ -119,22 +115,12 @@ def test_the_unit_names_the_folder(
     assert packaged.extras(settings(tmp_path)) == expected
 
 
-def test_the_running_master_knows_best_but_for_the_pillar(
+def test_the_pillar_counts_more_than_the_unit(
     packaged: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The environment of its process counts more than the unit, and the pillar's key more than all."""
+    """For a master that no unit starts."""
     units(packaged, monkeypatch, tmp_path, "Environment=SALT_EXTRAS_DIR=/unit")
-    environment = {**os.environ, "SALT_EXTRAS_DIR": "/process"}
-    with subprocess.Popen(["sleep", "600"], env=environment) as master:
-        try:
-            (tmp_path / "master.pid").write_text(f"{master.pid}\n")
-            deadline = time.monotonic() + 10
-            while packaged.extras(settings(tmp_path)) != "/process":  # until exec has happened
-                assert time.monotonic() < deadline
-            assert packaged.extras(settings(tmp_path, extras_dir="/pillar")) == "/pillar"
-        finally:
-            master.kill()
-    assert packaged.extras(settings(tmp_path)) == "/unit"
+    assert packaged.extras(settings(tmp_path, extras_dir="/pillar")) == "/pillar"
 
 
 @pytest.fixture

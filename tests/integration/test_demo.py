@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,6 +99,98 @@ def test_a_demo_runs_a_command_and_leaves_nothing_behind(start: Start, checkout:
     assert process.wait(30) == 0
     assert [it for it in started if it.is_running()] == []
     assert "no process is left" in printed(checkout)
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Return all processes of this machine with this mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("DEMO_MARK") == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+SIGNALS = {"T": signal.SIGTERM, "I": signal.SIGINT, "H": signal.SIGHUP, "Q": signal.SIGQUIT}
+
+
+@pytest.mark.parametrize(
+    ("moment", "order", "pause"),
+    [
+        ("at the start", "T", 0),
+        ("at the start", "TT", 0),
+        ("at the start", "I", 0),
+        ("the master starts", "T", 0),
+        ("the master starts", "TT", 0),
+        ("the master starts", "TTTTTTTTTTTTTTTT", 0.005),
+        ("the master starts", "IT", 0.02),
+        ("the master starts", "TI", 0.3),
+        ("the master starts", "IIII", 0.3),
+        ("the master starts", "HQTITHQI", 0.05),
+        ("the minion starts", "TTTT", 0.2),
+        ("the minion starts", "IITT", 0.01),
+        ("ready", "TT", 0),
+    ],
+)
+def test_no_order_of_signals_leaves_a_process(
+    checkout: Path, tmp_path: Path, moment: str, order: str, pause: float
+) -> None:
+    """`make` and the demo get signals as one process group, and make passes each on, so that it comes twice."""
+    (tmp_path / "Makefile").write_text(f"demo:\n\t@exec '{sys.executable}' '{checkout}/tools/demo.py'\n")
+    mark = uuid.uuid4().hex
+    env = {**os.environ, "PORT": str(free_port()), "MINIONS": "1", "DEMO_MARK": mark}
+    with (checkout / "printed").open("w") as out:
+        make = subprocess.Popen(
+            ["make", "-C", str(tmp_path)], env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    moments = {
+        "at the start": lambda: any("demo.py" in " ".join(it.cmdline()) for it in marked(mark)),
+        "the master starts": lambda: any("salt-master" in " ".join(it.cmdline()) for it in marked(mark)),
+        "the minion starts": lambda: any("salt-minion" in " ".join(it.cmdline()) for it in marked(mark)),
+        "ready": lambda: "\nready: " in printed(checkout),
+    }
+    try:
+        wait_until(moments[moment], moment, timeout=150)
+        for letter in order:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(make.pid, SIGNALS[letter])
+            time.sleep(pause)
+        make.wait(60)
+        wait_until(lambda: not marked(mark), "the end of every process", timeout=30)
+    finally:
+        for process in marked(mark):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        make.wait(10)
+    assert "Traceback" not in printed(checkout)
+
+
+def test_a_users_own_states_are_kept_and_run(start: Start, checkout: Path) -> None:
+    """.demo/states/ has a small highstate at first; what a person changes there, or left in .demo/files/, stays."""
+    own, left = checkout / ".demo" / "states", checkout / ".demo" / "files"
+    left.mkdir(parents=True)
+    (left / "left.sls").write_text("left_note:\n  test.succeed_without_changes: []\n")
+    (left / "folder").mkdir()
+    (left / "folder" / "init.sls").write_text("")
+    for number in (1, 2):
+        port = free_port()
+        process = start(PORT=port, MINIONS=1)
+        wait_ready(process, checkout)
+        with Client(f"ws://127.0.0.1:{port}/") as client:
+            client.login("demo")
+            job = client.ask("cmd", fun="state.apply", tgt="minion1", mode="sync", timeout=60, patience=90)
+            steps = {step["__id__"]: step for step in job["minions"]["minion1"]["return"].values()}
+        assert {step["result"] for step in steps.values()} == {True}
+        assert ("my_note" in steps) == (number == 2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert {"hello_note", "hello_file", "hello_slow"} <= steps.keys()
+        assert (checkout / ".demo" / "cache" / "minion1" / "hello").exists()
+        (own / "mine").mkdir(exist_ok=True)
+        (own / "mine" / "init.sls").write_text("my_note:\n  test.succeed_without_changes: []\n")
+        (own / "top.sls").write_text("base:\n  '*':\n    - hello\n    - mine\n")
+    assert (left / "left.sls").exists()
+    assert (left / "folder" / "init.sls").exists()
 
 
 def test_a_demo_whose_master_dies_shows_its_log(start: Start, checkout: Path) -> None:

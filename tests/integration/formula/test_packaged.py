@@ -149,6 +149,12 @@ def test_hardened_packages_get_the_packages_into_the_masters_own_folder(packaged
     running = script.read_text()
     assert running.count("running()") == 1
     script.write_text(running.replace("running()", f"export SALT_EXTRAS_DIR={folders['master']}\nrunning()"))
+    # Without systemd on this machine the unit is what a program in its place prints.
+    systemctl = packaged.host.root / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    systemctl.write_text(f"#!/bin/sh\necho 'Environment=LANG=C SALT_EXTRAS_DIR={folders['master']}'\n")
+    systemctl.chmod(0o755)
+    packaged.host.environment["PATH"] = f"{systemctl.parent}:{os.environ['PATH']}"
     packaged.host.environment["SALT_EXTRAS_DIR"] = str(folders["minion"])
     size = packaged.host.log_file.stat().st_size
     subprocess.run([script, "restart"], check=True)
