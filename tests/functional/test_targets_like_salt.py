@@ -210,7 +210,19 @@ BELOW = (
     *(("compound", word) for word in ("minion1", "*", "E@web.", "L@minion1,db", "not web1", "not L@db")),
     *(("compound", word) for word in ("( web* or db ) and not E@web2", "L@db,web1 or minion?", "web* minion1")),
 )
-ELSEWHERE = ("G@os:x", "not G@os:x", "I@a:b", "S@10.0.0.0/8", "web* or G@os:x", "P@os:x", "J@a:b", "R@%x", "N@pair")
+ELSEWHERE = (
+    "G@os:x",
+    "not G@os:x",
+    "I@a:b",
+    "S@10.0.0.0/8",
+    "web* or G@os:x",
+    "P@os:x",
+    "J@a:b",
+    "R@%x",
+    "N@pair",
+    "T@x",
+    "M@x",
+)
 
 
 @pytest.mark.parametrize(("kind", "word"), BELOW)

@@ -121,6 +121,7 @@ class Tiers:
             self._spawn(name, "salt-minion", name)
         self._spawn("syndic", "salt-syndic", LOW)
         wait_until(self._all_answer, "an answer of all minions through the syndic", START_SECONDS, 1.0)
+        self._wait_for_login()
 
     def _all_answer(self) -> bool:
         found = self.salt("--static", "--out=json", "*", "test.ping")
@@ -142,14 +143,16 @@ class Tiers:
         """Stop the upper master, and start it again."""
         self._end([self._processes.pop(TOP)])
         self._spawn(TOP, "salt-master", TOP)
+        self._wait_for_login()
 
+    def _wait_for_login(self) -> None:
         def logs_in() -> bool:
             with contextlib.suppress(Exception):
                 self.client()
                 return True
             return False
 
-        wait_until(logs_in, "a login after the restart", START_SECONDS, 0.5)
+        wait_until(logs_in, "a login at the engine", START_SECONDS, 0.5)
 
     def log(self, name: str = TOP) -> str:
         """Return a master's log."""

@@ -77,6 +77,7 @@ TABLE = (
     Private(CHECK, "_pki_minions", ("salt_master.below",), "minions below syndics match no target"),
     Private(CHECK, "_check_glob_minions", ("salt_master.below",), "minions below syndics match no glob"),
     Private(CHECK, "_check_list_minions", ("salt_master.below",), "minions below syndics match no list"),
+    Private(CHECK, "_check_compound_minions", ("salt_master.below",), "minions below syndics match no expression"),
     Private(
         "salt.channel.client:AsyncReqChannel", "_closing", ("salt_master.channels",), "closed channels log warnings"
     ),

@@ -7,16 +7,13 @@ depends on these matches none of them here.
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Collection
-from typing import Any, NoReturn
+from typing import Any
 
 import salt.utils.minions
 
-_BY_ID = frozenset(("glob", "pcre", "list", "compound"))
-
-
-class _NeedsData(Exception):
-    """The target depends on data that this master does not have."""
+from .targets import depends_on_ids
 
 
 class _IdMatcher(salt.utils.minions.CkMinions):  # type: ignore[misc]
@@ -27,22 +24,19 @@ class _IdMatcher(salt.utils.minions.CkMinions):  # type: ignore[misc]
         self.opts = {**opts, "minion_data_cache": True}
         self._ids = frozenset(ids)
 
+    def match(self, tgt: str | list[str], delimiter: str) -> list[str]:
+        """Return the ids that a compound target matches."""
+        found: list[str] = self._check_compound_minions(tgt, delimiter, True)["minions"]
+        return found
+
     def _pki_minions(self) -> set[str]:
         return set(self._ids)
 
     def _check_glob_minions(self, expr: str, *_: Any, **__: Any) -> dict[str, list[str]]:
         return {"minions": fnmatch.filter(self._ids, expr), "missing": []}
 
-    def _check_list_minions(self, expr: str | list[str], *_: Any, **__: Any) -> dict[str, list[str]]:
-        named = expr.split(",") if isinstance(expr, str) else expr
-        return {"minions": [name for name in named if name in self._ids], "missing": []}
-
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
-        raise _NeedsData
-
-    _check_grain_minions = _check_grain_pcre_minions = _check_pillar_minions = _check_pillar_pcre_minions = _refuse
-    _check_pillar_exact_minions = _check_ipcidr_minions = _check_range_minions = _all_minions = _refuse
-    _check_resource_minions = _check_managing_minion_minions = _refuse
+    def _check_list_minions(self, expr: str, *_: Any, **__: Any) -> dict[str, list[str]]:
+        return {"minions": [name for name in expr.split(",") if name in self._ids], "missing": []}
 
 
 def match_below(
@@ -52,13 +46,13 @@ def match_below(
 
     :param tgt: a valid target
     """
-    words = tgt.split() if isinstance(tgt, str) else tgt
-    if tgt_type not in _BY_ID or (tgt_type == "compound" and any(word.startswith("N@") for word in words)):
-        return set()
-    matcher = _IdMatcher(opts, ids)
-    arguments = (tgt, delimiter, True) if tgt_type == "compound" else (tgt, True)
-    try:
-        found = getattr(matcher, f"_check_{tgt_type}_minions")(*arguments)
-    except _NeedsData:
-        return set()
-    return {str(name) for name in found["minions"]}
+    if tgt_type == "compound" and depends_on_ids(tgt):
+        return set(_IdMatcher(opts, ids).match(tgt, delimiter))
+    if tgt_type == "list":
+        return set(tgt.split(",") if isinstance(tgt, str) else tgt) & set(ids)
+    if tgt_type == "glob" and isinstance(tgt, str):
+        return set(fnmatch.filter(ids, tgt))
+    if tgt_type == "pcre" and isinstance(tgt, str):
+        expression = re.compile(tgt)
+        return {name for name in ids if expression.match(name)}
+    return set()

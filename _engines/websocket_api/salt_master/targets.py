@@ -181,6 +181,12 @@ def resolve(opts: dict[str, Any], tgt: str | list[str], tgt_type: str) -> tuple[
     return tgt, tgt_type
 
 
+def depends_on_ids(tgt: str | list[str]) -> bool:
+    """Return whether a compound target has globs, regular expressions and lists of ids only."""
+    words = tgt.split() if isinstance(tgt, str) else tgt
+    return not any(_ENGINE.match(word) and not word.startswith(("E@", "L@")) for word in words)
+
+
 def _word(word: str) -> str:
     """Return a word of a compound target. A glob with a comma becomes an equal regular expression."""
     expression = None if _ENGINE.match(word) else globs.with_comma(word)
