@@ -86,7 +86,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         return await master.minions.match(tgt, tgt_type, delimiter, trusted=trusted, below=below)
 
     targets = TargetSets(lambda expression: match(expression, "compound", trusted=True), monotonic)
-    sessions = Sessions(master.auth, targets, wall)
+    sessions = Sessions(master.auth, targets, wall, limits.memory_per_user)
     sender = master.commands(sessions.user_of)
     history = History(
         epoch or uuid.uuid4().hex[:12],

@@ -11,7 +11,7 @@ It gets a validated message, returns the result, and raises :class:`ApiError`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..core.access.permissions import Permissions
 from ..core.access.session import Session
 from ..core.access.visibility import Viewer
 from ..core.delivery.caller import Caller
+from ..core.delivery.collected import Collected
 from ..core.delivery.connection import Connection
 from ..errors import ApiError
 from ..fair_share import Share, on_behalf_of
@@ -37,6 +38,8 @@ class Call:
     """The validated message, with Salt's names of the fields."""
     current: Session | None = None
     """The session that the request runs for, once it is known."""
+    memory: int = 0
+    """Bytes that the message takes, if it is large."""
     after_reply: list[Callable[[], None]] = field(default_factory=list)
     """Called once the reply is on its way: a subscription's first frame must follow its reply."""
     audit_fields: dict[str, Any] = field(default_factory=dict)
@@ -81,15 +84,12 @@ class Call:
 
     async def in_steps(self, steps: Iterable[bytes]) -> bytes:
         """Put together what steps yield, in turns with all other users."""
-        found: list[bytes] = []
-
-        def run() -> Iterator[None]:
-            for part in steps:
-                found.append(part)
-                yield
-
-        await self.in_turns(run())
-        return b"".join(found)
+        found = Collected(self.session.holdings.memory)
+        try:
+            await self.services.hub.turns.finish(self.session.share, found.collect(steps), self.caller)
+            return b"".join(found.parts)
+        finally:
+            found.release()
 
     async def authenticate(self) -> Session:
         """Return the session of the message's own token, or else that of the caller.

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from typing import Any, NamedTuple, TypeVar
 
+from ..core.access.memory import message_bytes
 from ..core.delivery import frames
 from ..core.delivery.caller import GONE, Caller
 from ..core.delivery.codecs import Prepared, too_large
@@ -59,6 +60,7 @@ class Dispatcher:
             message = _decode(connection, data)
             request_id = _usable_id(message.get("id"))
             call = self._admit(connection, message, request_id)
+            call.memory = message_bytes(data)
         except ApiError as error:
             self._services.hub.counters.errors[error.code] += 1
             forget_frames(error)
@@ -186,6 +188,7 @@ class Dispatcher:
                     session.holdings.check_limit("commands", self._services.settings.limits.commands_per_user)
                     # A token that came with this message alone is checked like others while the request runs.
                     held.enter_context(session.holding("commands"))
+                    held.enter_context(session.holdings.memory.holding("requests", call.memory))
                     share = session.share
                 held.enter_context(on_behalf_of(share))
                 result = await self._services.loop_time.charged(share, known.handler(call))

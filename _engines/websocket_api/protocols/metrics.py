@@ -107,6 +107,12 @@ class EngineCollector:
         }
         for name, (text, value) in counts.items():
             yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
+        memory = GaugeMetricFamily(
+            f"{PREFIX}_user_memory_bytes", "Bytes that users take of `memory_per_user`.", labels=["kind"]
+        )
+        for kind, size in services.sessions.memory.items():
+            memory.add_metric([kind], size)
+        yield memory
         for name, text, value_of in _SHARES:
             family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["resource"])
             for resource, share in services.fair_shares.items():

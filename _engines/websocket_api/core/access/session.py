@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import ApiError
 from ...fair_share import Share
+from .memory import Memory
 from .permissions import Permissions
 from .visibility import Viewer
 
@@ -21,6 +22,7 @@ class Holdings:
     subscriptions: int = 0
     commands: int = 0
     """Requests without a reply."""
+    memory: Memory = field(default_factory=Memory)
 
     def check_limit(self, name: str, maximum: int) -> None:
         """Check that the user may have one more.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from ...errors import ApiError
 from ...fair_share import Share, in_turns
+from .memory import Memory
 from .permissions import Permissions, permission_key
 from .session import Holdings, Session
 from .target_sets import TargetSets
@@ -45,9 +47,16 @@ class Sessions:
     :param auth: Salt's accounts
     :param targets: expansions of the targets in auth lists
     :param clock: seconds since the epoch, as in a token's ``expire``
+    :param memory_per_user: the maximum bytes of memory of one user; None for no limit
     """
 
-    def __init__(self, auth: SaltAuth, targets: TargetSets, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        auth: SaltAuth,
+        targets: TargetSets,
+        clock: Callable[[], float],
+        memory_per_user: int | None = None,
+    ) -> None:
         self._auth = auth
         self._targets = targets
         self._clock = clock
@@ -55,6 +64,9 @@ class Sessions:
         self._expired: dict[str, None] = {}
         """Tokens that have expired, the latest last: Salt removes them, and then takes them for any wrong one."""
         self._permissions: WeakValueDictionary[str, Permissions] = WeakValueDictionary()
+        self._memory_per_user = memory_per_user
+        self.memory: Counter[str] = Counter()
+        """Bytes that all users take, by kind."""
         self._holdings: WeakValueDictionary[Share, Holdings] = WeakValueDictionary()
         self._on_end: list[Callable[[Session], None]] = []
         self._on_change: list[Callable[[Session], None]] = []
@@ -195,7 +207,9 @@ class Sessions:
         permissions = self._shared(info["perms"])
         # Expand the targets first, because unknown sets would hide visible things.
         await self._targets.ensure(permissions.expressions)
-        holdings = self._holdings.setdefault(Share(info["name"], info["eauth"]), Holdings())
+        holdings = self._holdings.setdefault(
+            Share(info["name"], info["eauth"]), Holdings(memory=Memory(self._memory_per_user, self.memory))
+        )
         session = Session(info, Viewer(info["name"], info["eauth"], permissions), holdings)
         session.used = self._clock()
         return self._sessions.setdefault(session.token, session)

@@ -105,6 +105,7 @@ class Connection(Caller):
             return
         old = self.session
         super().set_session(session)
+        self.outbox.charge(session.holdings.memory)
         if old is None or (old.user, old.eauth) != (session.user, session.eauth):
             return
         for subscription in list(self.subscriptions.values()):

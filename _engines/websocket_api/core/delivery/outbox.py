@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from ..access.memory import SMALL_BYTES, UNLIMITED, Memory
+
+OUTBOXES = "outboxes"
 TRANSPORT_BYTES = 65536
 """Bytes that are handed to the transport at once; the rest waits in the outbox, where it can be dropped."""
 
@@ -71,6 +74,16 @@ class Outbox:
         """Subscriptions with dropped events that were not reported yet."""
         self.bytes = 0
         self.closed = False
+        self._memory = UNLIMITED
+        """What the user takes over all connections."""
+        self._handed = 0
+        """Bytes that the transport may still hold, if they are many."""
+
+    def charge(self, memory: Memory) -> None:
+        """Count what waits as memory of a user from now on."""
+        self._memory.add(OUTBOXES, -self.bytes - self._handed)
+        self._memory = memory
+        memory.add(OUTBOXES, self.bytes + self._handed)
 
     @property
     def idle(self) -> bool:
@@ -88,7 +101,11 @@ class Outbox:
         Together with what waits it may use half of the limit, so that other frames fit too. If nothing waits it may
         have any size: the transport takes it.
         """
-        fits = (self.bytes + size) * 2 <= self.max_bytes and (len(self._waiting) + 1) * 2 <= self._max_frames
+        fits = (
+            self._memory.fits(size)
+            and (self.bytes + size) * 2 <= self.max_bytes
+            and (len(self._waiting) + 1) * 2 <= self._max_frames
+        )
         return fits or self.idle
 
     def put(self, frame: bytes, owner: Droppable | None = None, first: int = 0, last: int = 0, count: int = 0) -> None:
@@ -101,8 +118,8 @@ class Outbox:
         """
         if self.closed or not frame:
             return
-        if not self._waiting and not self._transport.busy():
-            self._transport.write(frame)
+        if not self._waiting and not self._transport.busy() and self._is_room_to_write(len(frame)):
+            self._write(frame)
             return
         if not self._fits(len(frame)) and not self._make_room(len(frame)):
             overflow = self._on_overflow
@@ -110,7 +127,7 @@ class Outbox:
             overflow()
             return
         self._waiting.append(Waiting(frame, owner, first, last, count))
-        self.bytes += len(frame)
+        self._count(len(frame))
 
     def when_drained(self, call: Callable[[], None]) -> None:
         """Call once as soon as it is less than half full."""
@@ -123,7 +140,9 @@ class Outbox:
     def pump(self) -> None:
         """Hand waiting frames to the transport, a portion at a time. The transport calls this when it has written."""
         while (self._waiting or self._unreported) and not self._transport.busy():
-            self._transport.write(b"".join(self._portion()))
+            self._write(b"".join(self._portion()))
+        if self._handed and not self._transport.busy():
+            self._hand(0)
         paused, self._paused = self._paused, []
         for has_room, call in paused:
             if self.closed:
@@ -146,14 +165,16 @@ class Outbox:
         self._paused.clear()
         self._unreported.clear()
         self._on_overflow = _do_nothing  # it refers to us: without it both are freed at once
-        self.bytes = 0
+        self._count(-self.bytes)
+        self._hand(0)
+        self._memory = UNLIMITED
 
     def _portion(self) -> list[bytes]:
         portion: list[bytes] = []
         size = 0
         while self._waiting and size < TRANSPORT_BYTES:
             waiting = self._waiting.popleft()
-            self.bytes -= len(waiting.frame)
+            self._count(-len(waiting.frame))
             if waiting.owner is not None and waiting.owner in self._unreported:
                 self._report(waiting.owner, portion)
             portion.append(waiting.frame)
@@ -169,8 +190,26 @@ class Outbox:
         if gap is not None:
             portion.append(gap)
 
+    def _count(self, number: int) -> None:
+        self.bytes += number
+        self._memory.add(OUTBOXES, number)
+
+    def _hand(self, number: int) -> None:
+        """Note how many bytes the transport may hold."""
+        if number != self._handed:
+            self._memory.add(OUTBOXES, number - self._handed)
+            self._handed = number
+
+    def _is_room_to_write(self, size: int) -> bool:
+        return size <= SMALL_BYTES or self._memory.fits(size)
+
+    def _write(self, data: bytes) -> None:
+        self._transport.write(data)
+        if len(data) > SMALL_BYTES or self._handed:
+            self._hand(len(data) if self._transport.busy() else 0)
+
     def _fits(self, size: int) -> bool:
-        return self.bytes + size <= self.max_bytes and len(self._waiting) < self._max_frames
+        return self._memory.fits(size) and self.bytes + size <= self.max_bytes and len(self._waiting) < self._max_frames
 
     def _make_room(self, size: int) -> bool:
         """Drop the oldest droppable frames until a new one fits; return whether it does.
@@ -179,12 +218,14 @@ class Outbox:
         """
         kept: deque[Waiting] = deque()
         max_bytes, max_frames = self.max_bytes * 3 // 4, self._max_frames * 3 // 4
-        while self._waiting and (self.bytes + size > max_bytes or len(kept) + len(self._waiting) >= max_frames):
+        while self._waiting and (
+            not self._memory.fits(size) or self.bytes + size > max_bytes or len(kept) + len(self._waiting) >= max_frames
+        ):
             waiting = self._waiting.popleft()
             if waiting.owner is None:
                 kept.append(waiting)
                 continue
-            self.bytes -= len(waiting.frame)
+            self._count(-len(waiting.frame))
             waiting.owner.count_lost(waiting.first, waiting.last, waiting.events)
             self._unreported[waiting.owner] = None
         kept.extend(self._waiting)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ...core.access.memory import UNLIMITED
 from ...core.access.session import Session
 from ...core.delivery.caller import Caller
+from ...core.delivery.collected import Collected
 from ...errors import ApiError, forget_frames
 from ...fair_share import Share
 from ...operations.audit import audit
@@ -88,22 +90,22 @@ class ApiHandler(BaseHandler):
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
         return await self.clients.dispatcher.call(self.caller, operation, **fields)
 
-    async def in_steps(self, steps: Iterator[bytes]) -> bytes:
-        """Put together what steps yield, in turns with all other users.
+    async def finish_in_steps(self, steps: Iterator[bytes]) -> None:
+        """Answer with what steps yield, in turns with all other users.
 
-        :raises ApiError: the client has left
+        :raises ApiError: the client has left, or its user takes too much memory
         """
-        found = []
-
-        def run() -> Iterator[None]:
-            for part in steps:
-                found.append(part)
-                yield
-
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
+        memory = UNLIMITED if self.session is None else self.session.holdings.memory
         share = Share.unauthenticated(self.address) if self.session is None else self.session.share
-        await self.clients.services.hub.turns.finish(share, run(), self.caller)
-        return b"".join(found)
+        found = Collected(memory)
+        try:
+            await self.clients.services.hub.turns.finish(share, found.collect(steps), self.caller)
+        except BaseException:
+            found.release()
+            raise
+        # A client that does not read keeps the answer in the server's memory.
+        self.finish(b"".join(found.parts)).add_done_callback(lambda _: found.release())
 
     def compute_etag(self) -> None:
         """Return no ETag: answers are not stored, and hashing a large one would block the loop."""

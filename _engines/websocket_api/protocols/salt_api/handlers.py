@@ -70,12 +70,11 @@ class SaltHandler(ApiHandler):
     async def reply(self, value: Any) -> None:
         """Answer with a value. A large one is encoded in turns with all other users.
 
-        :raises ApiError: the client has left
+        :raises ApiError: the client has left, or its user takes too much memory
         """
-        body = await self.in_steps(content.steps(value, self.kind))
         self.set_header("Content-Type", self.kind)
         self.set_header("Cache-Control", "private, no-store")
-        self.finish(body)
+        await self.finish_in_steps(content.steps(value, self.kind))
 
     async def body_value(self) -> Any:
         """Return what the body holds."""

@@ -1,0 +1,76 @@
+"""Bounds the memory that one user takes over all connections. Other users have memory of their own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...errors import ApiError
+
+LIMIT = "memory_per_user"
+SMALL_BYTES = 4096
+"""Bytes of a message or frame that are not counted: connections and requests have limits of their own."""
+MSGPACK_FACTOR = 16
+"""Bytes of memory for a byte of msgpack, at most about: an empty list takes 64."""
+
+
+class Memory:
+    """What one user takes, by kind: ``outboxes``, ``requests``, ``replies``, ``jobs``.
+
+    :param max_bytes: the maximum of all kinds together; None for no limit
+    :param totals: the bytes of all users by kind, for metrics
+    """
+
+    def __init__(self, max_bytes: int | None = None, totals: Counter[str] | None = None) -> None:
+        self._max_bytes = max_bytes
+        self._totals: Counter[str] = Counter() if totals is None else totals
+        self.bytes = 0
+
+    def fits(self, more: int) -> bool:
+        """Return whether the user may take so many bytes more."""
+        return self._max_bytes is None or self.bytes + more <= self._max_bytes
+
+    def add(self, kind: str, number: int) -> None:
+        """Count bytes; a negative number releases them."""
+        self.bytes += number
+        self._totals[kind] += number
+
+    def take(self, kind: str, number: int) -> None:
+        """Count bytes.
+
+        :raises ApiError: too_many, if they do not fit
+        """
+        if not self.fits(number):
+            raise self.refusal()
+        self.add(kind, number)
+
+    def refusal(self) -> ApiError:
+        """Return the error for what does not fit."""
+        sentence = f"you take {self.bytes} of at most {self._max_bytes} bytes of memory; read what was sent to you"
+        return ApiError("too_many", sentence, {"limit": LIMIT})
+
+    @contextmanager
+    def holding(self, kind: str, number: int) -> Iterator[None]:
+        """Count bytes during a block.
+
+        :raises ApiError: too_many, if they do not fit
+        """
+        self.take(kind, number)
+        try:
+            yield
+        finally:
+            self.add(kind, -number)
+
+
+UNLIMITED = Memory()
+"""The memory of all that no user has to answer for."""
+
+
+def message_bytes(data: str | bytes) -> int:
+    """Return about how much memory a message takes while it runs; 0 for a small one."""
+    if len(data) <= SMALL_BYTES:
+        return 0
+    if isinstance(data, bytes):
+        return MSGPACK_FACTOR * len(data)
+    return len(data) + 64 * sum(map(data.count, "[{:,"))
