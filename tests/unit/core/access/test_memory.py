@@ -148,18 +148,18 @@ async def test_large_requests_in_work_are_bounded_for_their_user_only() -> None:
 async def test_an_answer_that_an_http_client_does_not_read_is_counted() -> None:
     """Until the client has read it or has left."""
     pytest.importorskip("tornado")
-    from tests.unit.protocols.leaving import listening_house
+    from tests.unit.protocols.leaving import running_engine
 
-    async with listening_house() as house:
-        services = house.engine.services
+    async with running_engine() as running:
+        services = running.engine.services
         for number in range(40):
-            house.engine.world.fire(
+            running.engine.world.fire(
                 f"salt/job/20261123150000{number:06}/new", fun="a.b", arg=["x" * 200_000], minions=["web1"]
             )
-        peer = await house.peer(receive_bytes=4096)
-        await peer.request("GET", "/jobs", token=house.token)
-        await house.until(lambda: services.sessions.memory["replies"] > 4_000_000)
-        await house.until(lambda: len(house.clients) == 0)
+        peer = await running.peer(receive_bytes=4096)
+        await peer.request("GET", "/jobs", token=running.token)
+        await running.until(lambda: services.sessions.memory["replies"] > 4_000_000)
+        await running.until(lambda: len(running.clients) == 0)
         assert services.sessions.memory["replies"] > 4_000_000
         peer.reset()
-        await house.until(lambda: services.sessions.memory["replies"] == 0)
+        await running.until(lambda: services.sessions.memory["replies"] == 0)

@@ -9,7 +9,7 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from websocket_api.protocols.http.head import MAX_HEADER_LINES, TooManyLines, parse_head
 
-from tests.unit.protocols.leaving import listening_house
+from tests.unit.protocols.leaving import running_engine
 
 HEADS = [
     b"GET / HTTP/1.1\r\nHost: a\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n",
@@ -39,9 +39,9 @@ def test_no_line_of_a_longer_head_is_read() -> None:
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 async def test_a_head_with_too_many_lines_is_refused(method: str, path: str) -> None:
     """On every path, with 431, and the connection ends: its body could be taken for a request."""
-    async with listening_house() as house:
-        with contextlib.closing(await house.peer()) as peer:
-            await peer.request(method, path, head=["A: b"] * 700, token=house.token, body=b"GET / HTTP/1.1\r\n\r\n")
+    async with running_engine() as running:
+        with contextlib.closing(await running.peer()) as peer:
+            await peer.request(method, path, head=["A: b"] * 700, token=running.token, body=b"GET / HTTP/1.1\r\n\r\n")
             status, body = await peer.answer()
             assert status == 431
             error = json.loads(body)
@@ -51,7 +51,7 @@ async def test_a_head_with_too_many_lines_is_refused(method: str, path: str) -> 
 
 async def test_a_head_with_as_many_lines_as_allowed_is_served() -> None:
     """The limit counts all lines after the request line."""
-    async with listening_house() as house:
-        with contextlib.closing(await house.peer()) as peer:
+    async with running_engine() as running:
+        with contextlib.closing(await running.peer()) as peer:
             await peer.request("GET", "/healthz", head=["A: b"] * (MAX_HEADER_LINES - 1))
             assert (await peer.answer())[0] == 200
