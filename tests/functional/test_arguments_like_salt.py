@@ -440,7 +440,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("text", COSTLY.values(), ids=COSTLY)
-def test_what_takes_salt_long_is_refused(text: str) -> None:
+def test_targets_that_take_salt_long_are_refused(text: str) -> None:
     """In a form and of a runner, also behind the quotes that the first reading takes away."""
     for call in (
         lambda: arguments.read(text),

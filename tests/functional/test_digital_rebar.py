@@ -1,4 +1,4 @@
-"""Digital Rebar's door: who comes in, what a token in a URL leaves behind, and what odd clients get."""
+"""Digital Rebar's protocol: logins, tokens in URLs, and unusual clients."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def engine(run_engine: RunEngine) -> Engine:
 
 @pytest.fixture(scope="module")
 def bus(engine: Engine) -> Iterator[Publisher]:
-    """The bus that it listens to."""
+    """The bus to which it listens."""
     with contextlib.closing(Publisher(Path(salt.config.master_config(str(engine.root / "master"))["sock_dir"]))) as bus:
         bus.send(("first", {}))
         yield bus
@@ -61,7 +61,7 @@ def connect(engine: Engine, token: str = "demo:demo", **options: Any) -> Client:
 
 
 def ask(engine: Engine, query: str = "", *, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
-    """Offer a handshake and return the answer, read to its end."""
+    """Send a handshake and return the complete answer."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
     with contextlib.closing(connection):
         wanted = {**UPGRADE, **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -82,12 +82,12 @@ def tokens(engine: Engine) -> set[str]:
     return set(salt.auth.LoadAuth(salt.config.master_config(str(engine.root / "master"))).list_tokens())
 
 
-# Who comes in
+# Logins
 
 
 @pytest.mark.parametrize("name", ["token", "Token"])
 def test_a_token_of_salts_in_the_query(engine: Engine, name: str) -> None:
-    """Both spellings of the documentation; the token is whole afterwards."""
+    """Both spellings of the documentation work; the token stays valid afterwards."""
     token = engine.token("viewer")
     with Client(f"{engine.url}{PATH}?{name}={token}") as client:
         client.send("register profiles.*.*")
@@ -97,7 +97,7 @@ def test_a_token_of_salts_in_the_query(engine: Engine, name: str) -> None:
 
 
 def test_a_name_and_a_password(engine: Engine) -> None:
-    """Anywhere that the documentation allows, encoded or not."""
+    """They work in all places that the documentation allows, encoded or not."""
     for query, headers in (
         ("?token=viewer:demo", {}),
         ("?" + urlencode({"Token": "viewer:demo"}), {}),
@@ -132,10 +132,10 @@ def test_a_name_and_a_password(engine: Engine) -> None:
         ("?token=demo:demo", {"Origin": "https://evil.example.com"}),
     ],
 )
-def test_who_proves_nothing_is_refused_with_403(
+def test_missing_or_wrong_credentials_get_403(
     run_engine: RunEngine, lenient: Engine, query: str, headers: dict[str, str]
 ) -> None:
-    """Missing or wrong, in whatever form; no answer repeats what was sent, and no token is made."""
+    """No answer repeats them, and no token is created."""
     before = tokens(lenient)
     response = ask(lenient, query, **headers)
     assert response.status == 403, response.text  # type: ignore[attr-defined]
@@ -148,7 +148,7 @@ def test_who_proves_nothing_is_refused_with_403(
 
 @pytest.fixture(scope="module")
 def lenient(run_engine: RunEngine) -> Engine:
-    """An engine that bears many wrong logins."""
+    """An engine that allows many wrong logins."""
     return run_engine({"limits": {"login_failures_per_minute": 500, "login_failures_per_address_per_minute": 1000}})
 
 
@@ -165,15 +165,15 @@ def test_guessing_is_slowed_down(run_engine: RunEngine) -> None:
 
 
 def test_pages_of_listed_origins_may_connect(engine: Engine) -> None:
-    """As on every door."""
+    """All protocols do the same."""
     for origin in (ORIGIN, f"http://127.0.0.1:{engine.port}"):
         with connect(engine, origin=origin) as client:
             client.send("register *.*.*")
             assert said(client) == ("websocket", "register", "*.*.*")
 
 
-def test_what_is_no_handshake_opens_nothing(engine: Engine) -> None:
-    """A plain GET or another method gets an error, and a token that was made for it is gone again."""
+def test_requests_that_are_not_a_handshake_are_refused(engine: Engine) -> None:
+    """A plain GET or another method gets an error, and a token created for it is revoked."""
     before = tokens(engine)
     assert ask(engine, "?token=demo:demo", Upgrade="h2c").status == 404
     assert ask(engine, "?token=demo:demo", Sec_WebSocket_Version="7").status == 426
@@ -181,11 +181,11 @@ def test_what_is_no_handshake_opens_nothing(engine: Engine) -> None:
     wait_until(lambda: tokens(engine) <= before, "the tokens being given back")
 
 
-# What a token in a URL leaves behind
+# Tokens in URLs
 
 
 def test_a_token_that_was_made_for_a_connection_ends_with_it(engine: Engine) -> None:
-    """Nobody else has it; a token of Salt's that the client brought stays its own."""
+    """No other client has it; a token that the client brought stays valid."""
     brought = engine.token()
     before = tokens(engine)
     with connect(engine) as one, connect(engine, brought) as two:
@@ -198,7 +198,7 @@ def test_a_token_that_was_made_for_a_connection_ends_with_it(engine: Engine) -> 
 
 
 def test_a_token_ends_when_the_engine_stops(run_engine: RunEngine) -> None:
-    """Clients are asked to come again, and nothing of them stays behind."""
+    """Clients are asked to reconnect, and none of their tokens is left."""
     engine = run_engine()
     before = tokens(engine)
     with connect(engine) as client:
@@ -212,8 +212,8 @@ def test_a_token_ends_when_the_engine_stops(run_engine: RunEngine) -> None:
     assert tokens(engine) <= before
 
 
-def test_who_leaves_while_the_password_is_looked_at_leaves_nothing(run_engine: RunEngine) -> None:
-    """Neither a token nor a connection that counts."""
+def test_a_client_that_leaves_during_the_password_check_leaves_nothing(run_engine: RunEngine) -> None:
+    """Neither a token nor a counted connection is left."""
     limits = {"connections": 1, "login_failures_per_minute": 1}
     engine = run_engine(
         {"limits": limits, "trusted_proxies": ["127.0.0.1/32"]}, constants={"core.access.throttle.DELAY_STEP": 3.0}
@@ -237,7 +237,7 @@ def test_who_leaves_while_the_password_is_looked_at_leaves_nothing(run_engine: R
 
 
 def test_no_token_or_password_is_ever_logged(lenient: Engine) -> None:
-    """At every level of the log, whatever becomes of the request."""
+    """This holds at every log level and for every outcome."""
     token = lenient.token()
     canary, wrong = "c0ffee" * 10 + "0000", "demo:canary-password"
     for sent in (token, canary, wrong, "canary-nothing", "canary%ff"):
@@ -261,7 +261,7 @@ def test_no_token_or_password_is_ever_logged(lenient: Engine) -> None:
         assert secret not in lenient.log
 
 
-# Odd clients
+# Unusual clients
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_no_token_or_password_is_ever_logged(lenient: Engine) -> None:
     ],
 )
 def test_a_bad_frame_is_an_error_event(engine: Engine, bus: Publisher, sent: str | bytes, code: str) -> None:
-    """The connection lives on, and what was registered stays."""
+    """The connection stays open and keeps its registrations."""
     with connect(engine) as client:
         client.send("register events.*.*")
         client.recv()
@@ -294,7 +294,7 @@ def test_a_bad_frame_is_an_error_event(engine: Engine, bus: Publisher, sent: str
 
 
 def test_ten_thousand_registers(engine: Engine, bus: Publisher) -> None:
-    """As many as the limit allows are registered, the others are told so; nobody else waits long."""
+    """Those over the limit get an error, and no other client waits long."""
     with connect(engine) as client, engine.client("demo") as other:
         for number in range(10_000):
             client.ws.send(f"register events.*.my/{number}")
@@ -311,14 +311,14 @@ def test_ten_thousand_registers(engine: Engine, bus: Publisher) -> None:
 
 
 def test_a_frame_that_is_too_big_ends_the_connection(engine: Engine) -> None:
-    """With 1009, as on every door."""
+    """The code is 1009, as in all protocols."""
     with connect(engine) as client:
         client.send("register " + "x" * 300_000)
         assert client.closed().code == 1009
 
 
 def test_the_end_of_a_token_ends_the_connection(run_engine: RunEngine) -> None:
-    """Within a second, with a word about why, and 4401."""
+    """It ends within a second, with the reason and 4401."""
     engine = run_engine(master={"token_expire": 2})
     with connect(engine) as client:
         client.send("register *.*.*")
@@ -328,11 +328,11 @@ def test_the_end_of_a_token_ends_the_connection(run_engine: RunEngine) -> None:
         assert client.closed().code == 4401
 
 
-# Clients that nobody here wrote
+# Clients of other projects
 
 
 def test_websocket_client_as_its_documentation_prints_it(engine: Engine, bus: Publisher) -> None:
-    """WebSocketApp, which sends an Origin; the sample script of Digital Rebar is written so."""
+    """Digital Rebar's sample script uses WebSocketApp, which sends an Origin."""
     heard: list[dict[str, Any]] = []
 
     def on_open(app: Any) -> None:
@@ -356,7 +356,7 @@ def test_websocket_client_as_its_documentation_prints_it(engine: Engine, bus: Pu
 
 
 def test_websockets_as_its_documentation_prints_it(engine: Engine, bus: Publisher) -> None:
-    """By the synchronous client, which pings and closes as it likes."""
+    """The synchronous client has its own pings and close."""
     with websockets_client.connect(f"{engine.url}{PATH}?Token={engine.token()}") as client:
         client.send("register minions.create,destroy.web.example.com")
         assert json.loads(client.recv(20))["Action"] == "register"

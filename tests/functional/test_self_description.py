@@ -1,4 +1,4 @@
-"""`/schemas/`: the engine describes itself to anybody, and to nobody more than that."""
+"""``/schemas/`` describes the engine without a login, and shows nothing else."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def engine(run_engine: Callable[..., Engine]) -> Engine:
 
 @pytest.fixture(scope="module")
 def closed(run_engine: Callable[..., Engine]) -> Engine:
-    """An engine that lets nobody in from here."""
+    """An engine that allows no address of this machine."""
     return run_engine({"allow_from": ["192.0.2.0/24"]})
 
 
 def ask(
     engine: Engine, path: str, method: str = "GET", headers: dict[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Ask over HTTP, with nothing of the path changed on its way."""
+    """Send an HTTP request with the path unchanged."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
     with contextlib.closing(connection):
         connection.request(method, path, headers=headers or {})
@@ -50,8 +50,8 @@ def ask(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_schema_file_can_be_read_by_anybody(engine: Engine, name: str) -> None:
-    """As it is, with its type, and never by a guess at another one."""
+def test_a_schema_file_needs_no_token(engine: Engine, name: str) -> None:
+    """It is served unchanged, with its content type and no sniffing."""
     response, body = ask(engine, f"/schemas/{name}")
     assert response.status == 200
     assert response.getheader("Content-Type") == "application/schema+json"
@@ -61,7 +61,7 @@ def test_a_schema_file_can_be_read_by_anybody(engine: Engine, name: str) -> None
 
 @pytest.mark.parametrize("name", ["", *DOCUMENTS])
 def test_the_index_and_the_documents_are_json(engine: Engine, name: str) -> None:
-    """The index names the files; the documents are made from them."""
+    """The index names the files; the documents are generated from them."""
     response, body = ask(engine, f"/schemas/{name}")
     assert response.status == 200
     assert response.getheader("Content-Type") == "application/json"
@@ -70,7 +70,7 @@ def test_the_index_and_the_documents_are_json(engine: Engine, name: str) -> None
 
 
 def test_every_reference_of_a_served_file_leads_to_a_served_file(engine: Engine) -> None:
-    """A tool that is given the address of one file finds the others, by the rules of JSON Schema and RFC 3986."""
+    """A tool that has one file's address finds the others by the rules of JSON Schema and RFC 3986."""
     base = f"http://127.0.0.1:{engine.port}/schemas/"
 
     def retrieve(address: str) -> Resource[Any]:
@@ -81,7 +81,7 @@ def test_every_reference_of_a_served_file_leads_to_a_served_file(engine: Engine)
     registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
     for name in FILES:
         schema = retrieve(urljoin(base, name)).contents
-        # What a file refers to is read against its $id, and that against the address that the file came from.
+        # A reference is relative to the file's $id, and that to the file's address.
         schema["$id"] = urljoin(urljoin(base, name), schema["$id"])
         for reference in references(schema):
             registry.resolver(schema["$id"]).lookup(reference)
@@ -109,8 +109,8 @@ def test_every_reference_of_a_served_file_leads_to_a_served_file(engine: Engine)
         "/schemas",
     ],
 )
-def test_nothing_else_is_to_be_had(engine: Engine, path: str) -> None:
-    """Every other path is an error of our table, without the path that was asked for."""
+def test_other_paths_are_unknown(engine: Engine, path: str) -> None:
+    """Every other path is an error that does not repeat the path."""
     response, body = ask(engine, path)
     assert response.status == 404
     assert response.getheader("Content-Type") == "application/json"
@@ -120,8 +120,8 @@ def test_nothing_else_is_to_be_had(engine: Engine, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["common.json", "", *DOCUMENTS])
-def test_head_tells_of_a_document_without_giving_it(engine: Engine, name: str) -> None:
-    """The same headers, and nothing behind them."""
+def test_head_has_the_headers_only(engine: Engine, name: str) -> None:
+    """They are those of GET, without a body."""
     got, body = ask(engine, f"/schemas/{name}")
     with socket.create_connection(("127.0.0.1", engine.port), timeout=10) as peer:
         peer.sendall(f"HEAD /schemas/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -133,8 +133,8 @@ def test_head_tells_of_a_document_without_giving_it(engine: Engine, name: str) -
 
 
 @pytest.mark.parametrize("name", ["common.json", "", *DOCUMENTS])
-def test_who_has_a_document_already_is_not_sent_it_again(engine: Engine, name: str) -> None:
-    """A copy may be kept, is asked about each time, and counts as long as the bytes are the same."""
+def test_an_unchanged_document_is_not_sent_again(engine: Engine, name: str) -> None:
+    """Clients may cache it, revalidate each time, and get 304 while the bytes are the same."""
     response, _ = ask(engine, f"/schemas/{name}")
     tag = response.getheader("Etag")
     assert tag
@@ -148,13 +148,13 @@ def test_who_has_a_document_already_is_not_sent_it_again(engine: Engine, name: s
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_nothing_can_be_changed(engine: Engine, method: str) -> None:
-    """They are to be read."""
+    """The documents are read-only."""
     response, _ = ask(engine, "/schemas/common.json", method)
     assert response.status == 405
 
 
 def test_pages_of_listed_origins_may_read_them(engine: Engine) -> None:
-    """A listed Origin is told so, with the preflight too; others are not, and neither are they refused."""
+    """A listed Origin gets CORS headers, also for the preflight; others get none, but are answered."""
     for path in ("/schemas/", "/schemas/openapi.json", "/schemas/nothing"):
         response, _ = ask(engine, path, headers={"Origin": ORIGIN})
         assert response.getheader("Access-Control-Allow-Origin") == ORIGIN
@@ -166,14 +166,14 @@ def test_pages_of_listed_origins_may_read_them(engine: Engine) -> None:
     assert preflight.getheader("Access-Control-Allow-Origin") == ORIGIN
 
 
-def test_a_token_is_not_needed_and_a_wrong_one_does_no_harm(engine: Engine) -> None:
-    """What is for anybody is for those too whose session has ended."""
+def test_a_wrong_token_is_ignored(engine: Engine) -> None:
+    """Public documents stay readable after a session has ended."""
     for headers in ({}, {"X-Auth-Token": "0" * 40}, {"Cookie": "session_id=" + "0" * 40}):
         assert ask(engine, "/schemas/common.json", headers=headers)[0].status == 200
 
 
-def test_addresses_that_may_not_connect_get_nothing(closed: Engine) -> None:
-    """The option `allow_from` holds here as on every door."""
+def test_addresses_that_may_not_connect_are_refused(closed: Engine) -> None:
+    """The option ``allow_from`` holds here as in all protocols."""
     response, body = ask(closed, "/schemas/common.json")
     assert response.status == 403
     assert json.loads(body)["error"] == "forbidden"

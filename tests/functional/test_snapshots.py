@@ -1,4 +1,4 @@
-"""A snapshot, then what changed: nothing may fall between the two, however much happens while the snapshot is made."""
+"""No change is lost between a snapshot and the changes after it, however much happens during the snapshot."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bus(engine: Engine) -> Iterator[Publisher]:
 
 @pytest.fixture
 def client(engine: Engine) -> Iterator[Client]:
-    """A client who has logged in."""
+    """A client that has logged in."""
     with engine.client("demo") as client:
         yield client
 
@@ -68,8 +68,8 @@ def portions() -> Iterator[list[str]]:
         yield NAMES[first : first + AT_ONCE]
 
 
-def picture(client: Client, number: int, complete: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any], bool]:
-    """Return what a client knows once the picture is complete, and whether it was not when ``live`` came."""
+def state_of(client: Client, number: int, complete: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any], bool]:
+    """Return the complete state, and whether it was incomplete when ``live`` arrived."""
     known: dict[str, Any] = {}
     began: list[bool] = []
 
@@ -83,8 +83,8 @@ def picture(client: Client, number: int, complete: Callable[[dict[str, Any]], bo
     return known, began[0]
 
 
-def test_no_return_falls_between_the_snapshot_of_a_job_and_its_changes(client: Client, bus: Publisher) -> None:
-    """Subscriptions that begin while the returns pour in all end with every minion's return."""
+def test_no_return_is_lost_between_the_snapshot_of_a_job_and_its_changes(client: Client, bus: Publisher) -> None:
+    """Subscriptions that begin while minions return all get every return."""
     jid = next(JIDS)
     new = {"fun": "test.echo", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "jid": jid}
     bus.send((f"salt/job/{jid}/new", {**new, "minions": NAMES, "missing": [], "_stamp": stamp(jid)}))
@@ -96,7 +96,7 @@ def test_no_return_falls_between_the_snapshot_of_a_job_and_its_changes(client: C
         numbers.append(client.ask("subscribe", subscription="job", jid=jid)["subscription"])
     halfway = 0
     for number in numbers:
-        known, in_the_middle = picture(
+        known, in_the_middle = state_of(
             client, number, lambda known: len(known) == len(NAMES) and all(one["return"] for one in known.values())
         )
         assert {name: part["return"] for name, part in known.items()} == {name: name for name in NAMES}
@@ -104,8 +104,8 @@ def test_no_return_falls_between_the_snapshot_of_a_job_and_its_changes(client: C
     assert halfway > len(numbers) // 2, "all began when it was over: this test shows nothing"
 
 
-def test_no_minion_falls_between_the_snapshot_of_the_fleet_and_its_changes(client: Client, bus: Publisher) -> None:
-    """Subscriptions that begin while the minions start all end with every minion connected."""
+def test_no_minion_is_lost_between_the_snapshot_of_the_fleet_and_its_changes(client: Client, bus: Publisher) -> None:
+    """Subscriptions that begin while minions start all show every minion as connected."""
     bus.send(("salt/presence/change", {"new": [], "lost": NAMES}))
     wait_until(
         lambda: [one["connected"] for one in client.ask("list_minions")] == [False] * len(NAMES), "the minions' absence"
@@ -118,7 +118,7 @@ def test_no_minion_falls_between_the_snapshot_of_the_fleet_and_its_changes(clien
         numbers.append(client.ask("subscribe", subscription="minions")["subscription"])
     halfway = 0
     for number in numbers:
-        known, in_the_middle = picture(
+        known, in_the_middle = state_of(
             client, number, lambda known: len(known) == len(NAMES) and all(one["connected"] for one in known.values())
         )
         assert sorted(known) == NAMES

@@ -1,4 +1,4 @@
-"""How the engine comes to run: Salt's own loader loads it, and what forbids it is said once, watched, and mended."""
+"""The start of the engine by Salt's own loader; obstacles are logged once and the engine starts when they are gone."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ MakeEngine = Callable[..., Engine]
 LOOKS = 5  # times that an engine has looked again, before "it is not said twice" is believed
 
 
-def start_and_hear(engine: Engine) -> str:
-    """Start an engine that cannot run, and return what it says: once, however often it looks again."""
+def start_and_read_complaint(engine: Engine) -> str:
+    """Start an engine that cannot run and return its message, which it logs once only."""
     engine.start()
     line = engine.complaint()
     time.sleep(LOOKS * RETRY_SECONDS)
@@ -43,7 +43,7 @@ def start_and_hear(engine: Engine) -> str:
 
 
 def serves(engine: Engine) -> None:
-    """The engine comes to serve by itself, and has complained but once."""
+    """Wait until the engine serves; it must have logged its obstacle once only."""
     engine.wait()
     assert len(engine.complaints) == 1
     with engine.client("demo") as client:
@@ -52,7 +52,7 @@ def serves(engine: Engine) -> None:
 
 @pytest.mark.parametrize(("role", "loaded"), [("master", True), ("minion", False)])
 def test_salts_loader_loads_the_engine_on_a_master_only(tmp_path: Path, role: str, loaded: bool) -> None:
-    """``__virtual__`` is true on a master and false on a minion; nothing else keeps the engine from loading."""
+    """``__virtual__`` is true on a master and false on a minion; nothing else prevents loading."""
     import salt.config
     import salt.loader
 
@@ -62,8 +62,8 @@ def test_salts_loader_loads_the_engine_on_a_master_only(tmp_path: Path, role: st
     assert ("websocket_api.start" in engines) is loaded
 
 
-def test_the_line_that_says_ready_names_the_address(make_engine: MakeEngine) -> None:
-    """At INFO stands where the engine listens; with port 0 that is the port which the system chose."""
+def test_the_log_names_the_address_when_ready(make_engine: MakeEngine) -> None:
+    """The line has level INFO; with port 0 it has the port that the system chose."""
     engine = make_engine({"port": 0})
     engine.start()
     engine.wait()
@@ -76,7 +76,7 @@ def test_the_line_that_says_ready_names_the_address(make_engine: MakeEngine) -> 
 
 
 def test_all_wrong_options_are_named_in_one_line_and_no_value(make_engine: MakeEngine) -> None:
-    """One line at CRITICAL names every wrong option and where to mend it; values could be secrets."""
+    """One line at CRITICAL names every wrong option and where to fix it; values could be secrets."""
     engine = make_engine(
         {
             "port": 70000,
@@ -87,7 +87,7 @@ def test_all_wrong_options_are_named_in_one_line_and_no_value(make_engine: MakeE
             "eauth": 5,
         }
     )
-    line = start_and_hear(engine)
+    line = start_and_read_complaint(engine)
     for name in ("port", "adress", "history.events", "limits.threads", "limits.thread ", "allow_from.0", "eauth"):
         assert name in line
     assert "master's configuration" in line
@@ -95,10 +95,10 @@ def test_all_wrong_options_are_named_in_one_line_and_no_value(make_engine: MakeE
     assert "canary" not in engine.log
 
 
-def test_schemas_that_are_not_there_are_waited_for(make_engine: MakeEngine) -> None:
-    """Without schemas on the file server the engine says where it looks; it serves as soon as they come."""
+def test_missing_schemas_are_waited_for(make_engine: MakeEngine) -> None:
+    """The engine logs where it looks, and serves as soon as the schemas are there."""
     engine = make_engine(schemas=False, constants={"release.FILES_SECONDS": 0.5})
-    line = start_and_hear(engine)
+    line = start_and_read_complaint(engine)
     assert "salt://websocket_api/schemas (saltenv base)" in line
     assert "file_roots" in line
     engine.give_schemas()
@@ -106,7 +106,7 @@ def test_schemas_that_are_not_there_are_waited_for(make_engine: MakeEngine) -> N
 
 
 def test_schemas_are_found_where_earlier_releases_had_them(make_engine: MakeEngine) -> None:
-    """A file server with ``salt://schemas`` only is as good as one with ``salt://websocket_api/schemas``."""
+    """``salt://schemas`` works like ``salt://websocket_api/schemas``."""
     engine = make_engine(schemas=False)
     (engine.files / "schemas").symlink_to(CHECKOUT / "schemas")
     engine.start()
@@ -114,8 +114,8 @@ def test_schemas_are_found_where_earlier_releases_had_them(make_engine: MakeEngi
     assert engine.complaints == []
 
 
-def test_schemas_that_come_late_are_no_complaint(make_engine: MakeEngine) -> None:
-    """What arrives within the time that a gitfs remote may take is waited for in silence."""
+def test_late_schemas_are_not_reported_as_missing(make_engine: MakeEngine) -> None:
+    """Within the time that a gitfs remote may take, nothing is logged."""
     engine = make_engine(schemas=False)
     engine.start()
     wait_until(lambda: "waits for salt://websocket_api/schemas" in engine.log, "waiting")
@@ -124,14 +124,14 @@ def test_schemas_that_come_late_are_no_complaint(make_engine: MakeEngine) -> Non
     assert engine.complaints == []
 
 
-def test_a_taken_port_is_taken_over_when_it_is_free(make_engine: MakeEngine) -> None:
-    """A port that somebody else holds is named with its address; the engine gets it when the other leaves."""
+def test_an_occupied_port_is_used_when_it_is_free(make_engine: MakeEngine) -> None:
+    """The message names address and port; the engine listens there when the other program ends."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_port()))
         other.listen()
         port = other.getsockname()[1]
         engine = make_engine({"port": port})
-        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in start_and_hear(engine)
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in start_and_read_complaint(engine)
     serves(engine)
 
 
@@ -142,9 +142,9 @@ WITHOUT_ITS_RIGHT = ("setpriv", "--bounding-set=-net_bind_service", "--inh-caps=
 @pytest.mark.skipif(LOWEST_PORT <= 443, reason="every user may listen on port 443 of this machine")
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root needs setpriv to give up a right")
 def test_a_port_that_needs_root_is_named_with_the_ways_to_use_it(make_engine: MakeEngine) -> None:
-    """Nobody holds port 443, so "free it" would not help a master that runs as another user."""
+    """No program uses port 443, so "free it" would not help a master that runs as another user."""
     engine = make_engine({"port": 443}, wrapper=WITHOUT_ITS_RIGHT if os.geteuid() == 0 else ())
-    line = start_and_hear(engine)
+    line = start_and_read_complaint(engine)
     assert "cannot listen on 127.0.0.1:443: Permission denied; ports below 1024 need nginx" in line
     assert "net.ipv4.ip_unprivileged_port_start" in line
 
@@ -169,7 +169,7 @@ def test_a_port_that_needs_root_is_named_with_the_ways_to_use_it(make_engine: Ma
 def test_logins_that_cannot_work_are_named_at_start(
     make_engine: MakeEngine, external_auth: dict[str, Any], eauth: str, says: list[str]
 ) -> None:
-    """Without this an installation ends in success, and nobody can log in."""
+    """Otherwise an installation succeeds although no user can log in."""
     engine = make_engine({"eauth": eauth}, master={"external_auth": external_auth})
     engine.start()
     engine.wait()
@@ -184,7 +184,7 @@ def test_logins_that_cannot_work_are_named_at_start(
 def test_a_broken_certificate_is_named(
     make_engine: MakeEngine, write_certificate: Callable[..., int], tmp_path: Path, fault: str
 ) -> None:
-    """Whatever is wrong with the pair, both files are named, and nobody is asked for a password."""
+    """Whatever is wrong with the pair, the message names both files; no password is requested."""
     crt, key = tmp_path / "server.crt", tmp_path / "server.key"
     write_certificate(crt, key, b"secret" if fault == "locked key" else None)
     if fault == "missing":
@@ -196,7 +196,7 @@ def test_a_broken_certificate_is_named(
     elif fault == "no key":
         key.unlink()
     engine = make_engine({"ssl_crt": str(crt), "ssl_key": str(key)})
-    line = start_and_hear(engine)
+    line = start_and_read_complaint(engine)
     assert str(crt) in line
     assert str(key) in line
     write_certificate(crt, key)
@@ -204,10 +204,10 @@ def test_a_broken_certificate_is_named(
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(make_engine: MakeEngine) -> None:
-    """Salt's packages bring no jsonschema: the engine says how to install it, and runs once it is there."""
+    """Salt's packages have no jsonschema: the engine logs how to install it, and then starts."""
     engine = make_engine()
     engine.hide.write_text("jsonschema")
-    line = start_and_hear(engine)
+    line = start_and_read_complaint(engine)
     assert "jsonschema" in line
     assert f"{sys.executable} -m pip install 'jsonschema>=4'" in line
     engine.hide.unlink()
@@ -215,16 +215,16 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(make_engin
 
 
 def test_salt_3006_is_refused(make_engine: MakeEngine) -> None:
-    """Salt 3006 hides tornado behind an old copy: the engine says which Salt it needs."""
+    """Salt 3006 replaces tornado by an old copy: the engine logs which Salt it needs."""
     engine = make_engine(constants={"salt_master.requirements.SALT_LINE": 3006})
-    line = start_and_hear(engine)
+    line = start_and_read_complaint(engine)
     assert "Salt 3006" in line
     assert "needs Salt 3007 or newer" in line
 
 
 @pytest.mark.parametrize("state", ["serving", "waiting for the port"])
 def test_an_engine_without_its_master_ends(make_engine: MakeEngine, state: str) -> None:
-    """When the process above is killed the engine ends, also while it cannot run: else it would take the port later."""
+    """It ends when its parent is killed, also while it cannot run: else it would use the port later."""
     with socket.socket() as other:
         port = free_port()
         if state == "waiting for the port":
@@ -252,7 +252,7 @@ def test_an_engine_without_its_master_ends(make_engine: MakeEngine, state: str) 
 
 @pytest.mark.parametrize("connected", [0, 1, 20])
 def test_a_stop_is_quick(make_engine: MakeEngine, connected: int) -> None:
-    """Salt kills what is not gone 5 s after SIGTERM: the engine is before, and every client is told to come again."""
+    """Salt kills processes 5 s after SIGTERM: the engine ends before and asks every client to reconnect."""
     engine = make_engine()
     engine.start()
     engine.wait()
@@ -261,8 +261,8 @@ def test_a_stop_is_quick(make_engine: MakeEngine, connected: int) -> None:
     assert {client.closed().code for client in clients} <= {1012}
 
 
-def test_who_comes_while_the_engine_stops_is_sent_away(make_engine: MakeEngine) -> None:
-    """A handshake that was under way when the stop began ends with 1012 too, not with a broken connection."""
+def test_a_handshake_during_the_stop_ends_with_1012(make_engine: MakeEngine) -> None:
+    """A handshake that is incomplete when the stop begins is closed properly too."""
     engine = make_engine()
     engine.start()
     engine.wait()

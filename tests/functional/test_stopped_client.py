@@ -1,4 +1,4 @@
-"""A client whose process stands still: it reads nothing and answers nothing, and its socket stays open."""
+"""A client whose process is stopped: it reads and answers nothing, and its socket stays open."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ class Reader:
         assert self.says() == "ready"
 
     def stop(self) -> None:
-        """Stand still from now on."""
+        """Stop the process."""
         os.kill(self._process.pid, signal.SIGSTOP)
         wait_until(lambda: psutil.Process(self._process.pid).status() == psutil.STATUS_STOPPED, "the stop")
 
     def go_on(self) -> None:
-        """Live on."""
+        """Continue the process."""
         os.kill(self._process.pid, signal.SIGCONT)
 
     def says(self) -> str:
@@ -88,7 +88,7 @@ class Reader:
 
 
 class House:
-    """An engine and the bus that it listens to."""
+    """An engine and the bus to which it listens."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -101,7 +101,7 @@ class House:
         return int(psutil.Process(self.engine.pid).memory_info().rss)
 
     def flood(self, client: Client) -> float:
-        """Send events, of which this client gets each in order; return how long it waited for a portion at most."""
+        """Send events, check that this client gets all in order, and return its longest wait in seconds."""
         slowest = 0.0
         for first in range(0, FLOOD, 50):
             part = range(first, first + 50)
@@ -114,7 +114,7 @@ class House:
 
 
 def running(run_engine: RunEngine, **limits: Any) -> Iterator[House]:
-    """Run an engine that keeps little, with a bus."""
+    """Run an engine with small buffers, and a bus."""
     history = {"events": 1000, "bytes": HISTORY_BYTES, "seconds": 60}
     house = House(run_engine({"history": history, "limits": {"outbox_bytes": OUTBOX_BYTES, **limits}}))
     with contextlib.closing(house.bus):
@@ -123,19 +123,19 @@ def running(run_engine: RunEngine, **limits: Any) -> Iterator[House]:
 
 @pytest.fixture(scope="module")
 def house(run_engine: RunEngine) -> Iterator[House]:
-    """An engine with the usual pings, which no test here waits for."""
+    """An engine with the default pings, which are too rare to matter here."""
     yield from running(run_engine)
 
 
 @pytest.fixture(scope="module")
 def impatient(run_engine: RunEngine) -> Iterator[House]:
-    """An engine that asks often whether its clients live."""
+    """An engine that pings its clients often."""
     yield from running(run_engine, ping_seconds=PING_SECONDS, pong_seconds=PONG_SECONDS)
 
 
 def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(house: House) -> None:
-    """Others get every event as soon as without it; the engine keeps no more than the bound for it; and when it goes
-    on, what it gets and what its gaps count is all there was."""
+    """Others get every event without delay, and the outbox stays below its limit. When the client continues, its
+    events and gaps add up to all events."""
     with house.engine.client("demo") as client:
         client.ask("subscribe", subscription="event", tag="flood/")
         calm = house.flood(client)
@@ -153,8 +153,8 @@ def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(house: 
         assert int(gaps) > 0
 
 
-def test_a_stopped_client_that_may_lose_nothing_is_closed_and_costs_nothing_more(house: House) -> None:
-    """Over the bound it is told 4410, and the others do not notice."""
+def test_a_stopped_client_that_may_lose_nothing_is_closed(house: House) -> None:
+    """Over the limit it is closed with 4410, and other clients do not notice."""
     with house.engine.client("demo") as client:
         client.ask("subscribe", subscription="event", tag="flood/")
         with contextlib.closing(Reader(house.engine)) as reader:
@@ -164,10 +164,10 @@ def test_a_stopped_client_that_may_lose_nothing_is_closed_and_costs_nothing_more
             assert reader.says() in ("closed 4410", "closed None")  # None: the last word did not fit any more
 
 
-def test_a_stopped_client_that_gets_nothing_is_found_by_its_silence(impatient: House) -> None:
-    """Who answers pings stays, however quiet; who does not is closed, and lets go of everything."""
+def test_a_stopped_client_without_events_is_found_by_pings(impatient: House) -> None:
+    """A client that answers pings stays connected; one that does not is closed and freed."""
     closes = 'closes_total{code="4410"}'
-    # The reader first: while its process starts nobody here would answer pings.
+    # Start the reader first: meanwhile this process answers no pings.
     with contextlib.closing(Reader(impatient.engine)) as reader, impatient.engine.client("demo") as client:
         before = [impatient.engine.metric(name) for name in ("connections", "subscriptions", closes)]
         reader.stop()
@@ -181,8 +181,8 @@ def test_a_stopped_client_that_gets_nothing_is_found_by_its_silence(impatient: H
         assert client.ask("ping")
 
 
-def test_who_reads_and_answers_no_ping_is_told_to_resume(impatient: House) -> None:
-    """4410 and not 1000, which would tell who was only away for a while that all is done."""
+def test_a_client_that_reads_but_answers_no_ping_may_resume(impatient: House) -> None:
+    """The code is 4410: 1000 would mean that there is nothing to resume."""
     with impatient.engine.client("demo") as client:
         client.ws.settimeout(GONE_SECONDS)
         frames = [client.ws.recv_frame()]  # as they come, and unanswered

@@ -1,4 +1,4 @@
-"""Targets that clients send: what could stop the master or the engine is refused before Salt sees it."""
+"""Targets of clients: those that could block the master or the engine are refused before Salt reads them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OPTS: dict[str, Any] = {
 
 
 def refusal(tgt: str, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> str:
-    """Return what a client is told about a target, or an empty string where it is taken."""
+    """Return the error for a target, empty if it is accepted."""
     try:
         targets.check(OPTS, tgt, tgt_type, delimiter, trusted=trusted)
     except ApiError as fault:
@@ -64,8 +64,8 @@ def refusal(tgt: str, tgt_type: str, delimiter: str = ":", *, trusted: bool = Fa
         ("ip6_interfaces:*:fe80::.*", "grain_pcre"),
     ],
 )
-def test_what_people_send_is_taken(tgt: str, tgt_type: str) -> None:
-    """Of each kind."""
+def test_usual_targets_are_accepted(tgt: str, tgt_type: str) -> None:
+    """The table has some of each type."""
     assert refusal(tgt, tgt_type) == ""
 
 
@@ -94,8 +94,8 @@ def test_what_people_send_is_taken(tgt: str, tgt_type: str) -> None:
         ("*:" + "a:" * 10 + "b", "pillar", "parts"),
     ],
 )
-def test_what_takes_salt_long_is_refused(tgt: str, tgt_type: str, told: str) -> None:
-    """With the reason, and the way that is meant for many minions. What the operator wrote is not refused."""
+def test_targets_that_take_salt_long_are_refused(tgt: str, tgt_type: str, told: str) -> None:
+    """The error has the reason and what to use for many minions. Targets of the operator are not refused."""
     message = refusal(tgt, tgt_type)
     assert message.startswith("bad_message: ")
     assert told in message
@@ -115,16 +115,16 @@ def test_what_takes_salt_long_is_refused(tgt: str, tgt_type: str, told: str) -> 
         ("*:x(?:a|a)*$", ":x"),
     ],
 )
-def test_whatever_salt_may_take_for_the_expression_is_judged(tgt: str, delimiter: str) -> None:
-    """Salt tries each place to divide key and value; what is below a key it divides at colons again."""
+def test_every_expression_that_salt_may_read_is_checked(tgt: str, delimiter: str) -> None:
+    """Salt tries each place between key and value, and splits again at colons below a key."""
     for tgt_type in ("grain_pcre", "pillar_pcre"):
         assert "too long" in refusal(tgt, tgt_type, delimiter)
     if len(delimiter) == 1:
         assert "too long" in refusal(f"web* and P{delimiter}@{tgt}", "compound")
 
 
-def test_an_expression_is_judged_as_salt_compiles_it() -> None:
-    r"""It turns them into small letters: no alternatives, but several ways where `A` and `a` begin two of them."""
+def test_an_expression_is_checked_as_salt_compiles_it() -> None:
+    r"""Salt ignores case: alternatives that begin with `A` and `a` have several ways to match."""
     assert salt.utils.data.subdict_match({"os": " "}, r"os:\S", regex_match=True)
     assert "too long" in refusal("os:(?:A()|a())*!", "grain_pcre")
     assert refusal("(?:A()|a())*!", "pcre") == ""
@@ -140,13 +140,13 @@ def test_an_expression_is_judged_as_salt_compiles_it() -> None:
         ("*|os", "|", "not a regular expression"),
     ],
 )
-def test_what_can_match_nothing_is_told(tgt: str, delimiter: str, told: str) -> None:
-    """Salt would write a line to its log for each minion, or each of its keys."""
+def test_targets_that_can_match_nothing_are_refused(tgt: str, delimiter: str, told: str) -> None:
+    """Salt would log a line for each minion or each of its keys."""
     assert told in refusal(tgt, "grain_pcre", delimiter)
 
 
 class Minions(salt.utils.minions.CkMinions):  # type: ignore[misc]
-    """Salt's own matching, with ids that no disk holds; it notes how many ids the expression names that Salt makes."""
+    """Salt's own matching, with ids in memory; it counts the ids in the expression that Salt builds."""
 
     def __init__(self, ids: list[str]) -> None:
         self.opts = {"minion_data_cache": True, **OPTS}
@@ -162,8 +162,8 @@ class Minions(salt.utils.minions.CkMinions):  # type: ignore[misc]
         return {"minions": found, "missing": []}
 
 
-def test_salt_expands_no_more_than_the_bound() -> None:
-    """Each term as often as it stands there, a nodegroup's too."""
+def test_salt_expands_no_more_than_the_limit() -> None:
+    """Each term counts as often as it occurs, also in nodegroups."""
     minions = Minions([f"web{number}" for number in range(100)])
     tgt = " or ".join([*["*"] * (MAX_TERMS - 1), "N@two"])
     assert refusal(tgt, "compound") == ""
@@ -172,8 +172,8 @@ def test_salt_expands_no_more_than_the_bound() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
-def test_a_compound_target_is_well_formed_where_salt_takes_it(caplog: pytest.LogCaptureFixture) -> None:
-    """All short ones; those that are refused mean nobody, and most are an error in Salt's log."""
+def test_a_compound_target_is_well_formed_if_salt_accepts_it(caplog: pytest.LogCaptureFixture) -> None:
+    """All short targets are tried. Refused ones match no minion, and most are an error in Salt's log."""
     for length in range(1, 6):
         for words in itertools.product(("*", "and", "not", "(", ")"), repeat=length):
             if words.count("(") != words.count(")"):
@@ -184,16 +184,16 @@ def test_a_compound_target_is_well_formed_where_salt_takes_it(caplog: pytest.Log
             assert not (complaints if _well_formed(list(words)) else found), words
 
 
-async def test_a_command_is_judged_with_its_own_delimiter() -> None:
-    """As the master will divide its target."""
+async def test_a_command_is_checked_with_its_own_delimiter() -> None:
+    """The master splits its target the same way."""
     commands = Commands({}, None, Pool(1, "test"))  # type: ignore[arg-type]
     for tgt_type in ("grain_pcre", "pillar_pcre"):
         with pytest.raises(ApiError, match="too long"):
             await commands.publish("t", "ann", "test.ping", [], {}, "os|(?:a|a)*$:x", tgt_type, {"delimiter": "|"})
 
 
-async def test_a_target_is_matched_with_the_delimiter_it_was_judged_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or it would be another target."""
+async def test_a_target_is_matched_with_the_delimiter_it_was_checked_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another delimiter it would be another target."""
 
     class Checker:
         def __init__(self, opts: dict[str, Any]) -> None:
@@ -212,8 +212,8 @@ async def test_a_target_is_matched_with_the_delimiter_it_was_judged_with(monkeyp
 
 
 @pytest.mark.parametrize(("tgt", "tgt_type"), [("E@web.* or P@os:a:b", "compound"), ("os:(a|b):c", "grain_pcre")])
-async def test_expressions_are_judged_in_a_thread(monkeypatch: pytest.MonkeyPatch, tgt: str, tgt_type: str) -> None:
-    """To judge all that Salt may find in a target takes up to a tenth of a second: the loop must not wait for it."""
+async def test_expressions_are_checked_in_a_thread(monkeypatch: pytest.MonkeyPatch, tgt: str, tgt_type: str) -> None:
+    """The check takes up to 0.1 s: the event loop must not wait for it."""
     judged: list[bool] = []
 
     def judge(*args: Any, **kw: Any) -> None:

@@ -1,4 +1,4 @@
-"""The life of a login: it expires, is revoked here or elsewhere, and gives way to another on the same socket."""
+"""Tokens expire, are revoked by a client or in Salt's store, and are replaced by another login on the same socket."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLACK_SECONDS = 3.0  # more that this may take on a loaded machine
 
 @pytest.fixture(scope="module")
 def engine(run_engine: RunEngine) -> Engine:
-    """An engine that often looks whether tokens are still there."""
+    """An engine that often checks whether tokens are still valid."""
     return run_engine({"token_check": TOKEN_CHECK})
 
 
@@ -60,7 +60,7 @@ def remove_as_salt_does(engine: Engine, token: str) -> None:
 
 
 def test_an_expired_token_ends_its_socket_within_a_second(fleeting: Engine) -> None:
-    """Subscriptions are told first, then the connection closes with 4401, and the token is of no more use."""
+    """Subscriptions end first, then the connection closes with 4401, and the token is refused."""
     with fleeting.client() as client:
         login = client.login("demo")
         number = follow(client)
@@ -73,7 +73,7 @@ def test_an_expired_token_ends_its_socket_within_a_second(fleeting: Engine) -> N
 
 
 def test_a_token_that_expires_while_events_flow_ends_the_stream_there(fleeting: Engine) -> None:
-    """Nothing is shown after its end; with a new login the stream goes on where it ended, and nothing is missing."""
+    """Nothing is shown afterwards; with a new login the stream continues without a loss."""
     stop = threading.Event()
     with contextlib.closing(Publisher(fleeting.sock_dir)) as bus, fleeting.client() as client:
         bus.send(("flow/before", {}))
@@ -107,7 +107,7 @@ def test_a_token_that_expires_while_events_flow_ends_the_stream_there(fleeting: 
 
 
 def test_a_new_login_in_time_keeps_the_socket(fleeting: Engine) -> None:
-    """Who logs in again before the end goes on without a break, his subscriptions too."""
+    """A login before the expiry keeps the connection and its subscriptions."""
     with fleeting.client() as client:
         first = client.login("demo")
         number = follow(client)
@@ -119,7 +119,7 @@ def test_a_new_login_in_time_keeps_the_socket(fleeting: Engine) -> None:
 
 
 def test_a_message_with_an_expired_token_of_its_own_is_refused(fleeting: Engine) -> None:
-    """It costs that message only: the socket belongs to another login. However often it is tried, it has expired."""
+    """Only that message fails, every time: the socket belongs to another login."""
     token = fleeting.token("viewer")
     time.sleep(TOKEN_EXPIRE + 0.2)
     with fleeting.client("demo") as client:
@@ -131,7 +131,7 @@ def test_a_message_with_an_expired_token_of_its_own_is_refused(fleeting: Engine)
 
 
 def test_a_token_that_was_removed_elsewhere_ends_its_socket(engine: Engine) -> None:
-    """Nothing tells of it: the engine looks, and ends what rests on the token."""
+    """Salt sends no event for this: the engine checks its store and ends the socket."""
     with engine.client() as client, engine.client("demo") as other:
         token = client.login("demo")["token"]
         number = follow(client)
@@ -144,7 +144,7 @@ def test_a_token_that_was_removed_elsewhere_ends_its_socket(engine: Engine) -> N
 
 
 def test_a_logout_ends_every_socket_of_the_token_within_a_second(engine: Engine) -> None:
-    """The reply comes first; other logins of the same user live on, and the token is gone from Salt's store."""
+    """The reply is sent first; other logins of the user stay, and the token is removed from Salt's store."""
     with engine.client() as client, engine.client("demo") as other, engine.client() as second:
         token = client.login("demo")["token"]
         second.ask("auth", token=token)
@@ -161,7 +161,7 @@ def test_a_logout_ends_every_socket_of_the_token_within_a_second(engine: Engine)
 
 
 def test_a_logout_by_its_own_token_spares_the_socket(engine: Engine) -> None:
-    """A token sent with the message is the one that is revoked."""
+    """The token sent with the message is revoked, not that of the connection."""
     token = engine.token("viewer")
     with engine.client("demo") as client:
         assert client.ask("logout", token=token) is True
@@ -171,7 +171,7 @@ def test_a_logout_by_its_own_token_spares_the_socket(engine: Engine) -> None:
 
 
 def test_another_user_may_take_over_the_socket(engine: Engine) -> None:
-    """The socket belongs to the last login; what the first one subscribed to rests on the first one's token."""
+    """The socket belongs to the last login; earlier subscriptions end with their own token."""
     with engine.client() as client:
         first = client.login("demo")["token"]
         number = follow(client)
@@ -184,7 +184,7 @@ def test_another_user_may_take_over_the_socket(engine: Engine) -> None:
 
 
 def test_a_failed_login_leaves_the_socket_as_it_was(engine: Engine) -> None:
-    """A wrong password throws nobody out."""
+    """A wrong password disconnects no client."""
     with engine.client("demo") as client:
         with pytest.raises(Refused, match="unauthenticated"):
             client.login("demo", "wrong")
@@ -192,7 +192,7 @@ def test_a_failed_login_leaves_the_socket_as_it_was(engine: Engine) -> None:
 
 
 def test_neither_passwords_nor_tokens_reach_the_log(engine: Engine) -> None:
-    """Right or wrong, of a login or of a message, at every level and by whichever logger."""
+    """This holds for valid and wrong ones, at every level and for every logger."""
     password, wrong = "canary-password", "ab" * 32
     with engine.client() as client:
         for fields in ({"username": "demo", "password": password}, {"token": wrong}):

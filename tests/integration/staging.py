@@ -1,4 +1,4 @@
-"""Masters for tests that harm theirs, or need one with other settings than the shared one has."""
+"""Masters for tests that damage theirs or need other settings than the shared one."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Stage:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer the master's requests: those beside the one that takes the requests in."""
+        """The processes that answer requests; the one that receives them is left out."""
         queue = self._listener("tcp", self.master.config["ret_port"])
         return [process for process in queue.parent().children() if process != queue]
 
     @property
     def publisher(self) -> psutil.Process:
-        """The process that every event of the master goes through."""
+        """The process that publishes every event of the master."""
         return self._listener("unix", str(Path(self.master.config["sock_dir"]) / "master_event_pull.ipc"))
 
     @property
@@ -113,7 +113,7 @@ def staged(
     config: dict[str, Any] | None = None,
     **options: Any,
 ) -> Iterator[Stage]:
-    """Run a master, and a minion that it knows.
+    """Run a master and a minion with an accepted key.
 
     :param user: who Stage.client logs in
     :param config: further settings of the master

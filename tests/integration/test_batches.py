@@ -49,7 +49,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def client(stage: Stage) -> Iterator[Client]:
-    """A client of the user who may do everything, held to the schemas."""
+    """A client of the user with all permissions, checked against the schemas."""
     with CheckedClient(stage.url) as client:
         client.login("demo")
         yield client
@@ -57,7 +57,7 @@ def client(stage: Stage) -> Iterator[Client]:
 
 @pytest.fixture
 def http(stage: Stage, client: Client) -> Callable[..., tuple[int, Any]]:
-    """``http(method, path, body)`` gives status and body."""
+    """``http(method, path, body)`` returns status and body."""
     token = client.ask("auth", username="demo", password="demo")["token"]
 
     def ask(method: str, path: str, body: Any = None, token: str = token) -> tuple[int, Any]:
@@ -74,17 +74,17 @@ def http(stage: Stage, client: Client) -> Callable[..., tuple[int, Any]]:
 
 
 def late(**seconds: float) -> dict[str, Any]:
-    """An item for all minions: each answers after so many seconds, and fails where it is not named."""
+    """Return an item for all minions: each answers after its seconds, and fails if it is not named."""
     return {"fun": "steps.late", "kwarg": seconds, "tgt": MINIONS}
 
 
 def parts(batch: dict[str, Any]) -> list[tuple[str, str]]:
-    """Each minion's status."""
+    """Return each minion and its status."""
     return [(one["minion"], one["status"]) for one in batch["requests"]]
 
 
-def test_a_batch_runs_one_after_the_other_past_one_that_fails_and_one_that_is_gone(client: Client) -> None:
-    """Live, with counts, statuses and times right at every step."""
+def test_a_batch_continues_after_a_failed_and_a_missing_minion(client: Client) -> None:
+    """Counts, statuses and times are right at every step."""
     made = client.ask("batch", concurrency=1, batch=[late(b1=1.5, b3=1)])
     assert (made["status"], made["total_count"], made["finished_at"]) == ("pending", 3, None)
     number = client.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
@@ -125,7 +125,7 @@ def test_a_batch_runs_one_after_the_other_past_one_that_fails_and_one_that_is_go
 
 
 def test_requests_report_their_progress_and_the_batch_sums_it_up(client: Client) -> None:
-    """By ``websocket_api.progress`` on the minion."""
+    """Minions report it with ``websocket_api.progress``."""
     item = {"fun": "steps.walk", "arg": [20, 60], "kwarg": {"pause": 1.5}, "tgt": MINIONS[:2]}
     made = client.ask("batch", batch=[item])
     number = client.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
@@ -139,10 +139,10 @@ def test_requests_report_their_progress_and_the_batch_sums_it_up(client: Client)
     assert {"at 20", "at 60"} <= messages
 
 
-def test_delete_in_the_middle_ends_the_function_on_the_minions(
+def test_deleting_a_running_batch_ends_the_function_on_the_minions(
     client: Client, http: Callable[..., tuple[int, Any]]
 ) -> None:
-    """204, then there is no such batch; and what it ran is dead."""
+    """The status is 204, the batch is gone, and its processes have ended."""
     seconds = f"4000.{time.time_ns() % 10**9:09}"  # by which this try knows what it has started
 
     def running() -> list[psutil.Process]:
@@ -161,8 +161,8 @@ def test_delete_in_the_middle_ends_the_function_on_the_minions(
     assert all(one["id"] != made["id"] for one in client.ask("list_batches"))
 
 
-def test_the_paths_of_the_puppetmaster_and_their_other_names(http: Callable[..., tuple[int, Any]]) -> None:
-    """A batch by either name; and jobs where ids are those of jobs."""
+def test_the_paths_of_the_puppetmaster_and_their_aliases(http: Callable[..., tuple[int, Any]]) -> None:
+    """A batch has two paths; ids of jobs work in the paths of jobs."""
     item = {"method": "POST", "resource": "/test/ping", "data": {}, "__request": {"destination": "b1"}}
     status, made = http("POST", "/batches", {"batch": [item], "timeout": 60})
     check("http.json#/$defs/puppet_batch", made)
@@ -186,7 +186,7 @@ def test_the_paths_of_the_puppetmaster_and_their_other_names(http: Callable[...,
 
 
 def test_bad_batches_over_http_name_every_fault_and_make_nothing(http: Callable[..., tuple[int, Any]]) -> None:
-    """With the statuses of the errors."""
+    """Each has the status of its error."""
     before = len(http("GET", "/batches")[1])
     status, fault = http(
         "POST", "/batches", {"batch": [{"method": "brew", "resource": "/", "data": 3}], "timeout": "x"}
@@ -203,7 +203,7 @@ def test_bad_batches_over_http_name_every_fault_and_make_nothing(http: Callable[
 
 
 def test_a_websocket_sends_the_batch_at_once_and_then_as_it_changes(stage: Stage, client: Client) -> None:
-    """On every path of the document; the object alone, with the ids of its requests; until the batch is forgotten."""
+    """Every documented path sends the object with the ids of its requests, until the batch is forgotten."""
     token = client.ask("auth", username="demo", password="demo")["token"]
     made = client.ask("batch", batch=[{"fun": "test.sleep", "arg": [2], "tgt": MINIONS[:2]}])
     paths = [f"/batches/{made['id']}/ws", f"/jobs/{made['id']}/ws", f"/jobs/ws/{made['id']}", "/batches/ws"]
@@ -231,8 +231,8 @@ def test_a_websocket_sends_the_batch_at_once_and_then_as_it_changes(stage: Stage
     assert caught.value.status_code == 401
 
 
-def test_a_batch_goes_on_when_its_engine_was_killed(stage: Stage, client: Client) -> None:
-    """What returned meanwhile is read from the job cache, what was sent is not sent again, the rest is."""
+def test_a_batch_continues_after_its_engine_was_killed(stage: Stage, client: Client) -> None:
+    """Returns are read from the job cache, sent requests are not repeated, the others are sent."""
     token = client.ask("auth", username="demo", password="demo")["token"]
     item = {"fun": "steps.late", "kwarg": {"b1": 6, "b2": 1, "b3": 1}, "tgt": MINIONS}
     made = client.ask("batch", concurrency=1, batch=[item])

@@ -1,4 +1,4 @@
-"""Rights that change while somebody is subscribed, by an eauth module of the operator's own whose ``acl`` reads a file.
+"""Permissions that change during subscriptions, by a custom eauth module whose ``acl`` reads a file.
 
 Tests of their own master: it gives such a module, and looks at tokens often.
 """
@@ -29,7 +29,7 @@ EVERYTHING = [".*", "@runner", "@wheel"]
 
 
 class House:
-    """A master, and the file with everybody's rights."""
+    """A master and the file with all users' permissions."""
 
     def __init__(self, stage: Stage, accounts: Path) -> None:
         self.stage = stage
@@ -38,7 +38,7 @@ class House:
         self._marks = 0
 
     def give(self, user: str, perms: list[Any]) -> None:
-        """Change a user's rights."""
+        """Change a user's permissions."""
         self._perms[user] = perms
         fresh = self._accounts.with_suffix(".new")
         fresh.write_text(json.dumps(self._perms), encoding="utf-8")
@@ -75,18 +75,18 @@ def house(salt_factories: Any, file_root: Path, salt_root: Path) -> Iterator[Hou
 
 @pytest.fixture
 def root(house: House) -> Iterator[Client]:
-    """A client who may do everything."""
+    """A client with all permissions."""
     with house.connect("root") as client:
         yield client
 
 
 def effective(client: Client, perms: list[Any]) -> None:
-    """Wait until the engine knows of new rights."""
+    """Wait until the engine knows the new permissions."""
     wait_until(lambda: client.ask("whoami")["perms"] == perms, "the new rights", timeout=TAKES_EFFECT)
 
 
 def may(client: Client, operation: str, **fields: Any) -> bool:
-    """Return whether Salt and the engine let a request pass."""
+    """Return whether Salt and the engine allow a request."""
     try:
         client.ask(operation, **fields)
     except Refused as refused:
@@ -97,7 +97,7 @@ def may(client: Client, operation: str, **fields: Any) -> bool:
 
 
 def functions_seen(house: House, root: Client, client: Client, number: int, *funs: str) -> list[str]:
-    """Run functions as somebody else, an event that all may see last, and return which of them a stream shows."""
+    """Run functions as another user, then a public event, and return the functions that a stream shows."""
     jids = {house.run(root, fun): fun for fun in funs}
     last = house.run(root, "test.ping")
     tag = f"salt/job/{last}/ret/{MINION}"
@@ -106,8 +106,8 @@ def functions_seen(house: House, root: Client, client: Client, number: int, *fun
     return [jids[frame["data"]["jid"]] for frame in returns if frame["data"]["jid"] in jids]
 
 
-def test_rights_that_are_widened_and_cut_count_for_streams_and_commands(house: House, root: Client) -> None:
-    """Without a new login: what may be run can be run and seen, and what may not be any more is neither."""
+def test_changed_permissions_apply_to_streams_and_commands(house: House, root: Client) -> None:
+    """Without a new login, permitted functions can be run and seen, and others neither."""
     narrow, wide = ["test.ping"], ["test.*", "@runner"]
     house.give("changing", narrow)
     with house.connect("changing") as client:
@@ -128,8 +128,8 @@ def test_rights_that_are_widened_and_cut_count_for_streams_and_commands(house: H
         assert functions_seen(house, root, client, number, "test.version") == []
 
 
-def test_a_replay_shows_what_may_be_seen_now(house: House, root: Client) -> None:
-    """What happened while the rights were others is shown, or not, by those of today."""
+def test_a_replay_follows_the_permissions_of_now(house: House, root: Client) -> None:
+    """Earlier permissions do not matter."""
     house.give("replaying", ["test.version", "test.ping"])
     with house.connect("replaying") as client:
         since = client.ask("subscribe", subscription="event", tag="none/")
@@ -145,7 +145,7 @@ def test_a_replay_shows_what_may_be_seen_now(house: House, root: Client) -> None
 
 
 def test_a_followed_job_ends_with_the_right_to_see_it(house: House, root: Client) -> None:
-    """The subscription says so, by an `ended` frame, and is gone."""
+    """The subscription sends ``ended``."""
     house.give("following", ["test.ping"])
     jid = house.run(root, "test.ping")
     with house.connect("following") as client:
@@ -158,8 +158,8 @@ def test_a_followed_job_ends_with_the_right_to_see_it(house: House, root: Client
             client.ask("get_job", jid=jid)
 
 
-def test_minions_come_and_go_with_the_right_to_use_them(house: House) -> None:
-    """A picture of the fleet shows a minion once it may be pinged, and takes it away when it may not any more."""
+def test_minions_appear_and_disappear_with_the_permission_to_use_them(house: House) -> None:
+    """A minions subscription shows a minion while the user may ping it."""
     nothing_here, here = [{"another": ["test.ping"]}], [{"rights-*": ["test.ping"]}]
     house.give("looking", nothing_here)
     with house.connect("looking") as client:
@@ -178,8 +178,8 @@ def test_minions_come_and_go_with_the_right_to_use_them(house: House) -> None:
         )
 
 
-def test_who_may_nothing_any_more_is_sent_away(house: House) -> None:
-    """Subscriptions end with the reason, the connection with 4401, and the token lets nobody in again."""
+def test_a_user_without_permissions_is_disconnected(house: House) -> None:
+    """Subscriptions end with the reason, the connection with 4401, and the token is refused afterwards."""
     house.give("leaving", ["test.ping"])
     with house.connect("leaving") as client:
         token = client.login("leaving", "leaving")["token"]

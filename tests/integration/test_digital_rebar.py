@@ -1,4 +1,4 @@
-"""Digital Rebar's door on a real master with two minions: jobs from their beginning to their end, and who sees them."""
+"""Digital Rebar's protocol on a real master with two minions: jobs from start to end, and who sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID = "rebar.example.com"
 
 
 class Rebar:
-    """A client of this door."""
+    """A client of this protocol."""
 
     def __init__(self, url: str, user: str) -> None:
         self.client = Client(f"{url}api/v3/ws?token={user}:demo")
@@ -60,7 +60,7 @@ def of_job(frames: list[Frame], jid: str) -> list[Frame]:
 
 
 def test_a_job_from_its_beginning_to_its_end(rebar: Callable[..., Rebar], demo: Client) -> None:
-    """Created, updated by each minion's return, saved once with the job object."""
+    """It is created, updated by each return, and saved once with the job object."""
     watcher = rebar("demo", "jobs.*.*", "*.save.*")
     jid = demo.ask("cmd", fun="test.ping", tgt="*")["jid"]
     frames = of_job(watcher.until(lambda frame: (frame["Action"], frame["Key"]) == ("save", jid)), jid)
@@ -80,7 +80,7 @@ def test_a_job_from_its_beginning_to_its_end(rebar: Callable[..., Rebar], demo: 
 
 
 def test_each_user_sees_what_salt_would_show(rebar: Callable[..., Rebar], demo: Client) -> None:
-    """A user without the right hears nothing of a job; one with a right to one minion hears of that one."""
+    """A user without permission sees nothing of a job; a user of one minion sees the part of that minion."""
     watchers = {name: rebar(name, "*.*.*") for name in ("demo", "viewer", "half")}
     hidden = demo.ask("cmd", fun="test.echo", tgt="*", arg=["canary-echo"], mode="sync", timeout=30)["jid"]
     demo.ask("runner", fun="test.arg", arg=["canary-runner"], mode="sync")
@@ -109,8 +109,8 @@ def test_each_user_sees_what_salt_would_show(rebar: Callable[..., Rebar], demo: 
     assert fired["Object"]["x"] == "canary-event"
 
 
-def test_the_end_of_a_job_comes_though_a_minion_is_silent(rebar: Callable[..., Rebar], demo: Client) -> None:
-    """Because somebody waits for it, Salt is asked who still runs the job; who does not answer is missing."""
+def test_a_job_ends_although_a_minion_does_not_answer(rebar: Callable[..., Rebar], demo: Client) -> None:
+    """As a client waits, the engine asks which minions still run it; those that do not answer are missing."""
     silent = "silent.example.com"
     demo.ask("wheel", fun="key.gen_accept", kwarg={"id_": silent}, mode="sync")
     try:
@@ -130,8 +130,8 @@ def test_the_end_of_a_job_comes_though_a_minion_is_silent(rebar: Callable[..., R
         demo.ask("wheel", fun="key.delete", kwarg={"match": silent}, mode="sync")
 
 
-def test_what_the_master_and_its_minions_say(rebar: Callable[..., Rebar], demo: Client, salt_master: Any) -> None:
-    """Keys, minions, presence, beacons, wheels and events of minions, with the types of the table."""
+def test_events_of_the_master_and_its_minions(rebar: Callable[..., Rebar], demo: Client, salt_master: Any) -> None:
+    """Keys, minions, presence, beacons, wheels and minions' events have the types of the table."""
     watcher = rebar("demo", "keys,auth,minions,beacons,wheels,events.*.*")
     with salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False) as bus:
         for tag, data in (
@@ -167,10 +167,10 @@ def test_what_the_master_and_its_minions_say(rebar: Callable[..., Rebar], demo: 
     )
 
 
-def test_no_secret_is_heard_or_logged(
+def test_no_secret_is_shown_or_logged(
     rebar: Callable[..., Rebar], demo: Client, engine_url: str, salt_master: Any
 ) -> None:
-    """Token and password of the URL stay out of the master's log, and what the bus carries out of every frame."""
+    """Token and password of the URL stay out of the master's log, and secrets on the bus out of every frame."""
     path = Path(salt_master.config["log_file"])
     began = path.stat().st_size
     token = demo.login("demo")["token"]

@@ -1,4 +1,4 @@
-"""What a minion with a key of its own can make of Salt's master, and how far the engine believes it.
+"""What a hostile minion with an accepted key can do to Salt's master, and what the engine believes.
 
 The minion here is a channel with a minion's key, as a hostile one would open it. The master logs all it can, so that
 what Salt's own loggers print in the engine's process is seen too.
@@ -31,13 +31,13 @@ FORGED_JID = "20260101000000000077"
 
 
 class Hostile:
-    """A minion that sends what it likes."""
+    """A minion that sends any load."""
 
     def __init__(self, opts: dict[str, Any], port: int) -> None:
         self._opts = {**opts, "master_ip": "127.0.0.1", "master_uri": f"tcp://127.0.0.1:{port}"}
 
     def send(self, **load: Any) -> None:
-        """Send a load, with the proof of which minion it is that Salt's minions send."""
+        """Send a load with this minion's proof of identity, as Salt's minions do."""
         import salt.channel.client
 
         with salt.channel.client.ReqChannel.factory(self._opts, crypt="aes") as channel:
@@ -71,8 +71,8 @@ def job_of(client: Client, jid: str) -> Any:
 
 
 @pytest.mark.skipif(__saltstack_version__.major < 3008, reason="Salt 3007 takes no resource_id")
-def test_a_return_in_anothers_name_counts_for_that_minion_of_that_job_only(stage: Stage) -> None:
-    """Salt 3008 takes ``resource_id`` of any minion; a job that is not for the other one does not change."""
+def test_a_return_for_another_minion_counts_in_jobs_of_that_minion_only(stage: Stage) -> None:
+    """Salt 3008 accepts ``resource_id`` from any minion; jobs of other minions do not change."""
     with stage.client() as client:
         both = client.ask("cmd", fun="test.sleep", tgt=[FIRST, SECOND], arg=[60])["jid"]
         own = client.ask("cmd", fun="test.sleep", tgt=[FIRST], arg=[60])["jid"]
@@ -91,8 +91,8 @@ def _ended(client: Client, jid: str, minion: str) -> Any:
     return part if part["state"] in ("returned", "failed") else None
 
 
-def test_a_job_in_memory_is_not_what_a_minion_makes_of_it_in_the_job_cache(stage: Stage) -> None:
-    """``_syndic_return`` overwrites the load there: who ran what; a job that is not known is believed as it stands."""
+def test_a_job_in_memory_ignores_what_a_minion_writes_to_the_job_cache(stage: Stage) -> None:
+    """``_syndic_return`` overwrites user and function there; a job that is not in memory is read as written."""
     with stage.client() as client, stage.client("echo") as echo:
         jid = client.ask("cmd", fun="test.ping", tgt=FIRST, mode="sync")["jid"]
         forged = {
@@ -132,7 +132,7 @@ def _token(stage: Stage, user: str) -> str:
 
 
 def test_salts_own_loggers_print_no_token_in_the_engine(stage: Stage) -> None:
-    """At any level: of a command, of a wrong token, of one that the store cannot read."""
+    """This holds at every level for commands, wrong tokens and tokens that the store cannot read."""
     engine = stage.engine.pid
     with stage.client() as client:
         good = client.login("demo")["token"]

@@ -1,4 +1,4 @@
-"""What the engine's neighbours do to it: it is killed, the master stops, dies, or does not answer.
+"""The engine is killed; the master stops, dies, or does not answer.
 
 These tests harm their master, so they do not use the shared one.
 """
@@ -30,7 +30,7 @@ ANSWER_SECONDS = MASTER_SECONDS + 5.0  # for an error when the master does not a
 
 @pytest.fixture(scope="module")
 def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
-    """A master that lives through these tests, whatever becomes of its engine."""
+    """A master that runs through these tests, whatever happens to its engine."""
     with staged(salt_factories, file_root, "life", minion=True) as stage:
         yield stage
 
@@ -43,12 +43,12 @@ def mortal(salt_factories: Any, file_root: Path) -> Iterator[Callable[..., Stage
 
 
 def test_the_log_says_where_the_engine_listens(stage: Stage) -> None:
-    """One line at INFO, with version and address."""
+    """The line has level INFO, version and address."""
     assert f" listens on ws://127.0.0.1:{stage.port}" in stage.log
 
 
 def test_after_a_crash_clients_can_connect_again_and_old_jobs_are_known(stage: Stage) -> None:
-    """Salt starts a killed engine again; what ran before is read from the job cache."""
+    """Salt restarts a killed engine, which reads earlier jobs from the job cache."""
     with stage.client() as client:
         jid = client.ask("cmd", fun="test.echo", tgt="life-minion", arg=["before"])["jid"]
         wait_until(lambda: client.ask("get_job", jid=jid)["state"] == "complete", "the return")
@@ -68,8 +68,8 @@ def test_after_a_crash_clients_can_connect_again_and_old_jobs_are_known(stage: S
         assert again["minions"]["life-minion"]["return"] == "after"
 
 
-def test_a_master_that_does_not_answer_is_an_error_that_may_be_tried_again(stage: Stage) -> None:
-    """Every worker of the master stands still: commands fail within seconds, the rest works, and so does all after."""
+def test_a_master_that_does_not_answer_is_retryable(stage: Stage) -> None:
+    """With all workers frozen commands fail within seconds and the rest works; afterwards all works."""
     with stage.client() as client, stage.client() as other:
         workers = stage.workers
         assert workers
@@ -108,8 +108,8 @@ def test_a_master_that_does_not_answer_is_an_error_that_may_be_tried_again(stage
         assert other.ask("runner", fun="test.arg", arg=["back"], mode="sync")["args"] == ["back"]
 
 
-def test_a_stop_of_the_master_is_told_and_quick(mortal: Callable[..., Stage]) -> None:
-    """A request in flight gets an error that may be tried again, every client 1012 with a hint; then all are gone."""
+def test_a_stop_of_the_master_is_quick_and_reported(mortal: Callable[..., Stage]) -> None:
+    """A request in flight gets a retryable error, every client 1012 with a hint; then all processes end."""
     stage = mortal("stop", minion=True)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(stage.client()) for _ in range(10)]
@@ -134,7 +134,7 @@ def test_a_stop_of_the_master_is_told_and_quick(mortal: Callable[..., Stage]) ->
 
 
 def test_no_engine_outlives_a_killed_master(mortal: Callable[..., Stage]) -> None:
-    """Nobody stops the children of a master that is killed; the engine goes by itself and frees its port."""
+    """No process stops the children of a killed master; the engine ends by itself and frees its port."""
     stage = mortal("kill", minion=False)
     with stage.client() as client:
         engine = stage.engine

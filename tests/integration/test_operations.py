@@ -1,4 +1,4 @@
-"""What each operation answers when all is well, on real minions; every reply is held to its schema by the client."""
+"""The result of each operation on real minions; the client checks every reply against its schema."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ NAMES = {path.stem for path in (CHECKOUT / "schemas" / "operations").glob("*.jso
 
 
 def test_describe_names_every_operation_with_its_schema(demo: Client) -> None:
-    """A client can learn from the server alone what it may send."""
+    """A client learns from the server alone what it can send."""
     told = demo.ask("describe")
     assert set(told["operations"]) == NAMES
     assert told["version"] == (CHECKOUT / "schemas" / "VERSION").read_text().strip()
     assert told["limits"]["message_bytes"] == 262144
 
 
-def test_whoami_tells_what_the_user_may(connect: Callable[..., Client]) -> None:
-    """`can` says in short what the permissions mean."""
+def test_whoami_summarizes_permissions(connect: Callable[..., Client]) -> None:
+    """``can`` summarizes the permissions."""
     demo, viewer = connect("demo").ask("whoami"), connect("viewer").ask("whoami")
     assert (demo["user"], demo["can"]["all"], demo["can"]["jobs"], demo["can"]["keys"]) == ("demo", True, True, True)
     assert (viewer["perms"], viewer["can"]["all"], viewer["can"]["jobs"]) == (["test.ping"], False, False)
     assert viewer["can"]["fire"] is False
 
 
-def test_match_names_the_minions_that_a_target_means(connect: Callable[..., Client], demo: Client) -> None:
-    """Each kind of target is read as Salt reads it, and cut to those that the user may ping."""
+def test_match_returns_the_minions_of_a_target(connect: Callable[..., Client], demo: Client) -> None:
+    """Each target type is resolved as by Salt, and limited to minions that the user may ping."""
     both = ["minion-1", "minion-2"]
     assert demo.ask("match", tgt="minion-*") == both
     assert demo.ask("match", tgt="minion-[2]") == ["minion-2"]
@@ -47,8 +47,8 @@ def test_match_names_the_minions_that_a_target_means(connect: Callable[..., Clie
     assert connect("half").ask("match", tgt="minion-*") == ["minion-1"]
 
 
-def test_functions_are_cut_to_what_the_user_may(connect: Callable[..., Client], demo: Client) -> None:
-    """Of minions, runners and wheels the names of what can be run come, sorted."""
+def test_functions_are_limited_to_those_permitted(connect: Callable[..., Client], demo: Client) -> None:
+    """The names of minions' functions, runners and wheels are sorted."""
     names = demo.ask("functions", tgt="minion-1", timeout=30)
     assert names == sorted(names)
     assert {"test.ping", "steps.walk", "websocket_api.progress"} <= set(names)
@@ -72,8 +72,8 @@ def test_signatures_come_with_a_schema_of_the_arguments(demo: Client) -> None:
         assert two["schema"]["additionalProperties"] is False
 
 
-def test_list_minions_tells_key_sign_of_life_and_grains(connect: Callable[..., Client], demo: Client) -> None:
-    """Minions that have just answered are connected; who may not see a minion does not get it."""
+def test_list_minions_has_key_connection_and_grains(connect: Callable[..., Client], demo: Client) -> None:
+    """Minions that have just answered are connected; hidden minions are left out."""
     demo.ask("cmd", fun="test.ping", tgt="*", mode="sync")
     found = {minion["id"]: minion for minion in demo.ask("list_minions")}
     assert set(found) == {"minion-1", "minion-2"}
@@ -85,7 +85,7 @@ def test_list_minions_tells_key_sign_of_life_and_grains(connect: Callable[..., C
     assert one["grains"] == {name: found["minion-1"]["grains"][name] for name in ("id", "os")}
 
 
-def test_list_jobs_finds_jobs_by_what_is_asked_for(demo: Client) -> None:
+def test_list_jobs_filters_jobs(demo: Client) -> None:
     """Newest first, by function, user, kind, state and metadata, in pages."""
     ticket = f"T-{time.time_ns()}"
     jids = [
@@ -118,8 +118,8 @@ def test_a_canceled_job_ends_as_canceled(demo: Client) -> None:
     wait_until(lambda: not runs(), "the end of the function on a minion")
 
 
-def test_get_event_continues_where_it_left_off(connect: Callable[..., Client], demo: Client) -> None:
-    """The next match after the last one comes, even if it happened between two requests."""
+def test_get_event_continues_after_the_last_event(connect: Callable[..., Client], demo: Client) -> None:
+    """It returns the next match, even if that happened between two requests."""
     reader = connect("demo")
     assert reader.ask("get_event", tag="myco/", wait=0) is None
     for number in range(3):
@@ -141,7 +141,7 @@ def test_an_event_can_be_fired_on_the_buses_of_minions(demo: Client) -> None:
 
 
 def test_unsubscribe_ends_the_frames(demo: Client) -> None:
-    """After the reply to `unsubscribe` nothing more comes of that subscription, and others go on."""
+    """After the reply the subscription sends nothing more, and others continue."""
     ended = demo.ask("subscribe", subscription="event", tag="myco/")["subscription"]
     going = demo.ask("subscribe", subscription="event", tag="myco/")["subscription"]
     assert demo.ask("unsubscribe", subscription=ended) is True
@@ -151,7 +151,7 @@ def test_unsubscribe_ends_the_frames(demo: Client) -> None:
 
 
 def test_a_minions_subscription_shows_the_fleet_and_its_changes(demo: Client, salt_master: Any) -> None:
-    """A snapshot of all minions, `live`, and then whose key is accepted, and whose is deleted (null)."""
+    """It sends a snapshot of all minions, ``live``, then accepted keys and deleted ones (null)."""
     keys = Path(salt_master.config["pki_dir"])
 
     def delete() -> None:

@@ -11,7 +11,7 @@ import salt.client
 def run_and_watch(
     salt_master: Any, bus: Any, minion: str, fun: str, *args: Any, **kwargs: Any
 ) -> tuple[str, Any, list[Any]]:
-    """Run a function on a minion; return its jid, what it returned, and the reports of progress that came."""
+    """Run a function on a minion; return its jid, its return and its progress reports."""
     with salt.client.LocalClient(mopts=dict(salt_master.config)) as local:
         jid = local.run_job(minion, fun, arg=list(args), kwarg=kwargs)["jid"]
     reports, deadline = [], time.monotonic() + 60
@@ -31,5 +31,5 @@ def run_and_watch(
 
 
 def told(reports: list[Any]) -> list[Any]:
-    """Return what the minion said in each report."""
+    """Return the data of each report."""
     return [report["data"]["data"] for report in reports]

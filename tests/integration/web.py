@@ -1,4 +1,4 @@
-"""HTTP as salt-api's clients speak it: one request, one answer, nothing hidden, and all of it as it is described."""
+"""HTTP as salt-api's clients use it; every answer is checked against the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.integration.described import check_answer
 
 
 class Answer:
-    """What came back."""
+    """An answer as received."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status = response.status
@@ -63,26 +63,26 @@ class Web:
         return answer
 
     def get(self, path: str, **headers: str) -> Answer:
-        """GET."""
+        """Send a GET."""
         return self.request("GET", path, **headers)
 
     def post(self, path: str, value: Any = None, **headers: str) -> Answer:
-        """POST a value as JSON."""
+        """Send a POST with a value as JSON."""
         return self.request("POST", path, json.dumps(value), Content_Type="application/json", **headers)
 
     def form(self, path: str, fields: Mapping[str, Any], **headers: str) -> Answer:
-        """POST a form."""
+        """Send a POST with a form."""
         body = urlencode(fields, doseq=True)
         return self.request("POST", path, body, Content_Type="application/x-www-form-urlencoded", **headers)
 
     def low(self, **low: Any) -> Any:
-        """Run one low and return its answer, which must be a success."""
+        """Run one low and return its answer, which must succeed."""
         answer = self.post("/", low)
         assert answer.status == 200, answer.body
         return answer.returned
 
     def login(self, username: str, password: str = "demo") -> Web:
-        """Return this, logged in."""
+        """Log in and return a client with the token."""
         answer = self.post("/login", {"username": username, "password": password, "eauth": "sharedsecret"})
         assert answer.status == 200, answer.body
         return Web(self.port, answer.returned["token"])

@@ -1,4 +1,4 @@
-"""Requests to a master of our own making: slow, silent, dead."""
+"""Requests to a simulated master that is slow, silent or dead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.both_lines
 
 
 class Transport:
-    """What stands for Salt's transport: it can be closed."""
+    """A stand-in for Salt's transport, which can be closed."""
 
     socket = None
 
@@ -28,7 +28,7 @@ class Transport:
         self.closed = False
 
     def close(self) -> None:
-        """Be closed."""
+        """Record the close."""
         self.closed = True
 
 
@@ -41,7 +41,7 @@ class Channel:
         self.busy = False
 
     async def send(self, load: dict[str, Any], tries: int, timeout: float) -> Any:
-        """Send, once."""
+        """Send one request."""
         assert tries == 1
         assert not self.busy, "two requests at once on one channel"
         assert not self.transport.closed
@@ -54,7 +54,7 @@ class Channel:
 
 
 class Master:
-    """Opens channels, remembers what was sent."""
+    """A master that opens channels and records what was sent."""
 
     def __init__(self, answer: Callable[[dict[str, Any]], Any]) -> None:
         self.answer = answer
@@ -95,7 +95,7 @@ async def soon(load: dict[str, Any]) -> Any:
 
 
 async def test_no_more_channels_are_open_than_the_master_has_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More would only wait in the master; and they are kept, each used by one request at a time, in order."""
+    """More would only wait in the master. Channels are kept, each for one request at a time, in order."""
     master = Master(soon)
     channels = channels_to(master, monkeypatch, seconds=5)
     answers = await asyncio.gather(*(channels.request({"n": number}) for number in range(20)))
@@ -106,10 +106,10 @@ async def test_no_more_channels_are_open_than_the_master_has_workers(monkeypatch
     assert all(channel.transport.closed for channel in master.opened)
 
 
-async def test_an_unanswered_request_is_given_up_in_time_and_its_channel_never_used_again(
+async def test_an_unanswered_request_ends_in_time_and_its_channel_is_not_used_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The late answer would be taken for the next request's."""
+    """Its late answer would be taken for that of the next request."""
     master = Master(never)
     channels = channels_to(master, monkeypatch, seconds=1.0)
     with pytest.raises(ApiError) as failed:
@@ -125,8 +125,8 @@ async def test_an_unanswered_request_is_given_up_in_time_and_its_channel_never_u
     channels.close()
 
 
-async def test_what_waits_in_line_for_too_long_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then it is certain that it did not run, and the client is told so."""
+async def test_a_request_that_waits_too_long_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that it did not run."""
     master = Master(never)
     channels = channels_to(master, monkeypatch, size=1)
     results = await asyncio.gather(*(channels.request({"n": number}) for number in range(4)), return_exceptions=True)
@@ -137,7 +137,7 @@ async def test_what_waits_in_line_for_too_long_is_never_sent(monkeypatch: pytest
 
 
 async def test_a_canceled_caller_leaves_the_channel_to_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else gets the channel before, and it is not thrown away."""
+    """No other request gets the channel before, and it is kept."""
     master = Master(soon)
     channels = channels_to(master, monkeypatch, size=1, seconds=5)
     first = asyncio.ensure_future(channels.request({"n": 1}))
@@ -149,7 +149,7 @@ async def test_a_canceled_caller_leaves_the_channel_to_its_answer(monkeypatch: p
 
 
 async def test_a_canceled_caller_learns_whether_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only who still waited in line is told that it was not; for the other it is open."""
+    """A request that still waited in the queue was not sent; for the other it is unknown."""
     master = Master(never)
     channels = channels_to(master, monkeypatch, size=1, seconds=5)
 
@@ -170,7 +170,7 @@ async def test_a_canceled_caller_learns_whether_it_was_sent(monkeypatch: pytest.
 
 
 async def test_a_failing_channel_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And what failed on it is not sent again."""
+    """The failed request is not sent again."""
 
     async def fail(load: dict[str, Any]) -> Any:
         raise OSError("no")
@@ -190,13 +190,13 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 
 def asked(channels: Channels, share: Share, load: dict[str, Any], **options: Any) -> asyncio.Future[Any]:
-    """Send a request for somebody."""
+    """Send a request for a user."""
     with on_behalf_of(share):
         return asyncio.ensure_future(channels.request(load, **options))
 
 
-async def test_a_channel_that_cannot_be_opened_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a free file there is no socket; when there are some again, everything goes on."""
+async def test_a_channel_that_cannot_be_opened_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a free file there is no socket; once there are some, requests are sent again."""
 
     async def answer(load: dict[str, Any]) -> Any:
         return load
@@ -223,7 +223,7 @@ async def test_a_channel_that_cannot_be_opened_takes_no_place(monkeypatch: pytes
 
 
 async def test_users_have_turns_at_the_channels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bob's request is sent next, however many of Ann's wait, and hers do not fill the queue for him."""
+    """Bob's request is sent next, however many of Ann's wait; hers do not fill the queue for his."""
     master = Master(soon)
     channels = channels_to(master, monkeypatch, size=1, seconds=60)
     hers = [asked(channels, ANN, {"n": number}) for number in range(1100)]
@@ -245,10 +245,10 @@ async def test_users_have_turns_at_the_channels(monkeypatch: pytest.MonkeyPatch)
         ({"tgt": "m1 or L@" + ",".join(f"m{number}" for number in range(102)), "tgt_type": "compound"}, {}),
     ],
 )
-async def test_what_takes_long_leaves_a_channel_to_the_next_user_and_holds_up_nothing_else(
+async def test_slow_requests_leave_a_channel_to_the_next_user(
     load: dict[str, Any], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ann's first one runs, her second waits for it, and Bob's runs beside; what is short has channels of its own."""
+    """Ann's second request waits for her first, Bob's runs meanwhile; short requests have channels of their own."""
     sent = list[str]()
 
     async def answer(load: dict[str, Any]) -> Any:
@@ -300,7 +300,7 @@ async def test_a_long_wheel_call_is_waited_for_while_the_master_answers_a_ping(m
 
 
 async def test_a_wheel_call_ends_when_the_master_does_not_answer_a_ping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After twice the time that an answer may take."""
+    """It ends after twice the time that an answer may take."""
     channels = channels_to(Master(never), monkeypatch)
     with pytest.raises(ApiError) as failed:
         await channels.request({"cmd": "wheel"}, wheel=True)
@@ -309,7 +309,7 @@ async def test_a_wheel_call_ends_when_the_master_does_not_answer_a_ping(monkeypa
 
 
 async def test_a_wheel_call_that_runs_for_too_long_is_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on in the master; the client stops waiting."""
+    """It continues in the master; the client stops waiting."""
 
     async def answer(load: dict[str, Any]) -> Any:
         return load if load["cmd"] == "ping" else await never(load)
@@ -322,8 +322,8 @@ async def test_a_wheel_call_that_runs_for_too_long_is_a_timeout(monkeypatch: pyt
     channels.close()
 
 
-async def test_closing_answers_everybody_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those who were sent and those in line; and nothing is taken any more."""
+async def test_closing_answers_all_requests_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This includes requests in the queue; later requests are refused."""
     channels = channels_to(Master(never), monkeypatch, size=1, seconds=60)
     asking = [asyncio.ensure_future(channels.request({"n": number})) for number in range(3)]
     await asyncio.sleep(0.01)
