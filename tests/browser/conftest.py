@@ -1,4 +1,4 @@
-"""A real browser (Debian's Chromium) on a master of its own with two minions, which serves a web app and a console."""
+"""A real browser (Debian's Chromium), and a master with two minions that serves a web app and the console."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from tests.integration.staging import Stage, staged  # noqa: E402
 FILES = Path(__file__).parent / "files"
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
-"""Arguments of a browser that runs as root and asks nobody else for anything."""
+"""Arguments of a browser that runs as root and sends nothing to other servers."""
 
-PATIENCE = 30_000  # milliseconds that anything on a page may take on a loaded machine, before it is called missing
+PATIENCE = 30_000  # milliseconds that an element may take to appear on a loaded machine
 FIRST, SECOND = "browser-minion", "browser-other"
 LARGE = 8 * 1024 * 1024  # bytes of an event, instead of one mebibyte: Salt cuts what is larger
 PARTLY: list[Any] = [{FIRST: ["test.*"]}]
-"""The permissions of the user ``part``, who may do something on one of the two minions."""
+"""The permissions of the user ``part``: some functions on one of the two minions."""
 NARROW: list[Any] = [{"no-such-minion": ["test.ping"]}]
-"""The permissions of the user ``narrow``, to whom nothing is shown."""
+"""The permissions of the user ``narrow``, who sees nothing."""
 
 
 @pytest.fixture(scope="session")
 def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F811
-    """A master with two minions, whose engine serves the console, and the web app of these tests."""
+    """Run a master with two minions whose engine serves the console and the web app of these tests."""
     web_app = {"app": str(FILES / "app.html"), "static": str(FILES / "static")}
     config = {
         "max_event_size": LARGE,
@@ -54,7 +54,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for the tests of a file; Playwright keeps a loop running, beside which no asynchronous test runs."""
+    """Run one browser for the tests of a file. Playwright keeps a loop running, so no asynchronous test may follow."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
@@ -63,7 +63,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def pages(chromium: Any, stage: Stage) -> Iterator[Callable[..., Any]]:
-    """Make pages of browsers that have been nowhere yet; an error in a script of one fails the test."""
+    """Open pages with empty profiles; an error in a script of a page fails the test."""
     faults: list[str] = []
     contexts: list[Any] = []
 
@@ -73,7 +73,7 @@ def pages(chromium: Any, stage: Stage) -> Iterator[Callable[..., Any]]:
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("pageerror", lambda fault: faults.append(str(fault)))
-        # What the Content-Security-Policy forbids is said here, and nowhere else.
+        # Violations of the Content-Security-Policy are reported here only.
         page.on("console", lambda said: "Content Security" in said.text and faults.append(said.text))
         return page
 
@@ -85,5 +85,5 @@ def pages(chromium: Any, stage: Stage) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def page(pages: Callable[..., Any]) -> Any:
-    """One such page."""
+    """Open one such page."""
     return pages()

@@ -1,4 +1,4 @@
-"""A web application made for salt-api, in a real browser: served from here, it asks as it always did."""
+"""A web application made for salt-api, served by the engine, in a real browser: it works unchanged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINION, MINIONS = FIRST, {FIRST, SECOND}
 
 @pytest.fixture
 def app(page: Any) -> Any:
-    """The app, as a browser gets it that is led there from the root."""
+    """Open the app by the redirect from the root."""
     page.goto("/")
     page.wait_for_function("document.getElementById('state').textContent === 'ready'")
     return page
@@ -30,7 +30,7 @@ def app(page: Any) -> Any:
 
 @pytest.fixture
 def user(app: Any) -> Any:
-    """The app, logged in."""
+    """Open the app and log in."""
     assert app.evaluate("logIn('demo', 'demo', 'sharedsecret')")["status"] == 200
     return app
 
@@ -40,8 +40,8 @@ def ask(page: Any, method: str, path: str, params: Any = None) -> dict[str, Any]
     return answer
 
 
-def test_a_browser_is_led_to_the_app_and_gets_its_files(app: Any) -> None:
-    """By the option names of rest_cherrypy; text files are asked for as text."""
+def test_a_browser_is_redirected_to_the_app_and_gets_its_files(app: Any) -> None:
+    """The options have the names of rest_cherrypy; text files are requested as text."""
     assert app.url.endswith("/app")
     assert ask(app, "GET", "/static/motd.txt") == {"status": 200, "value": "hello from a file\n"}
 
@@ -50,12 +50,12 @@ def test_a_browser_is_led_to_the_app_and_gets_its_files(app: Any) -> None:
     "path", ["/static/..%2fapp.html", "/static/%2e%2e/app.html", "/static//etc/passwd", "/static/"]
 )
 def test_nothing_outside_of_the_apps_files_is_served(app: Any, path: str) -> None:
-    """Whatever the path looks like."""
+    """For any form of the path."""
     assert ask(app, "GET", path)["status"] == 404
 
 
-def test_before_the_login_all_is_refused_and_a_wrong_password_too(app: Any) -> None:
-    """With an empty X-Auth-Token, as such apps send it."""
+def test_requests_before_the_login_and_wrong_passwords_are_refused(app: Any) -> None:
+    """Such apps send an empty X-Auth-Token before the login."""
     assert ask(app, "GET", "/stats")["status"] == 401
     assert app.evaluate("logIn('demo', 'wrong', 'sharedsecret')")["status"] == 401
 
@@ -94,7 +94,7 @@ LOWS: list[tuple[dict[str, Any], Any]] = [
 ]
 
 
-def test_every_request_of_such_an_app_is_answered_in_its_shape(user: Any) -> None:
+def test_every_request_of_such_an_app_gets_the_expected_shape(user: Any) -> None:
     """Lists as strings, flat keyword arguments, wheels with their data."""
     for low, fits in LOWS:
         answer = ask(user, "POST", "/", low)
@@ -111,8 +111,8 @@ def test_every_request_of_such_an_app_is_answered_in_its_shape(user: Any) -> Non
     assert ask(user, "GET", "/stats")["status"] == 200
 
 
-def test_the_event_stream_comes_by_the_cookie(user: Any, stage: Stage) -> None:
-    """EventSource cannot send headers; what comes is JSON with tag and data."""
+def test_the_event_stream_is_opened_with_the_cookie(user: Any, stage: Stage) -> None:
+    """EventSource cannot send headers; each event is JSON with tag and data."""
     assert user.evaluate("listen()") is True
     with stage.client() as client:
         client.ask("event", tag="browser/test", body={"x": 1})
@@ -121,8 +121,8 @@ def test_the_event_stream_comes_by_the_cookie(user: Any, stage: Stage) -> None:
     assert found["data"]["x"] == 1
 
 
-def test_a_page_that_sends_no_referrer_gets_the_stream_too(user: Any) -> None:
-    """The browser itself says that the page is ours."""
+def test_a_page_without_a_referrer_gets_the_stream(user: Any) -> None:
+    """The browser itself sends that the page has the same origin."""
     user.evaluate("document.head.insertAdjacentHTML('beforeend', '<meta name=referrer content=no-referrer>'); true")
     with user.expect_request("**/events") as request:
         assert user.evaluate("listen()") is True
@@ -131,7 +131,7 @@ def test_a_page_that_sends_no_referrer_gets_the_stream_too(user: Any) -> None:
 
 
 class Other(http.server.BaseHTTPRequestHandler):
-    """Another server on the same host, for a browser another origin of the same site; it notes what it is sent."""
+    """Another server on the same host: another origin of the same site. It records the headers that it receives."""
 
     sent: ClassVar[dict[str, dict[str, str]]] = {}
 
@@ -144,11 +144,11 @@ class Other(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def test_another_page_of_the_same_host_gets_no_stream(user: Any, stage: Stage) -> None:
-    """A browser sends the cookie from there too, to whatever port: what it sends is refused for its Origin."""
+    """Its browser sends the cookie to every port; the request is refused because of its Origin."""
     Other.sent.clear()  # of a try before
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(http.server.HTTPServer(("127.0.0.1", 0), Other)) for _ in range(2)]
@@ -165,15 +165,15 @@ def test_another_page_of_the_same_host_gets_no_stream(user: Any, stage: Stage) -
         assert (stream.status, stream.body()["error"]) == (403, "forbidden")
 
 
-def test_after_the_logout_the_stream_ends_and_all_is_refused(user: Any) -> None:
-    """Whoever closes the session closes what rests on it."""
+def test_after_the_logout_the_stream_ends_and_requests_are_refused(user: Any) -> None:
+    """The end of a session ends its streams."""
     assert user.evaluate("listen()") is True
     assert ask(user, "POST", "/logout", {})["status"] == 200
     assert ask(user, "GET", "/stats")["status"] == 401
 
 
-def test_a_websocket_of_a_page_speaks_the_native_protocol_and_salt_apis(user: Any, stage: Stage) -> None:
-    """The cookie says who it is, and our own Origin lets it in."""
+def test_a_page_can_use_the_native_websocket_and_that_of_salt_api(user: Any, stage: Stage) -> None:
+    """The cookie identifies the user, and the own Origin is allowed."""
     assert '"user":"demo"' in user.evaluate("socket('/ws', '{\"type\": \"whoami\"}')")
     with Client(stage.url) as client:
         token = client.login("demo")["token"]

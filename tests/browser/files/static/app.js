@@ -1,5 +1,5 @@
-// Asks as the web applications that people run on salt-api do: JSON without a content type of its own (the browser
-// then sends text/plain), an X-Auth-Token that is empty before the login, the event stream by the cookie.
+// Sends what common web applications for salt-api send: JSON without a content type (the browser then sends
+// text/plain), an X-Auth-Token that is empty before the login, and the cookie for the event stream.
 
 const events = [];
 let token = "";
