@@ -36,9 +36,9 @@ class Share(NamedTuple):
 
 ENGINE = Share("", "")
 UNAUTHENTICATED = Share("", "*")
-"""All unknown clients together. They count as one user, because addresses cost nothing."""
+"""All clients without a login. They count as one user, because addresses cost nothing."""
 
-_current_share: ContextVar[Share] = ContextVar("asker", default=ENGINE)
+_current_share: ContextVar[Share] = ContextVar("current_share", default=ENGINE)
 
 
 def current_share() -> Share:
@@ -223,7 +223,7 @@ class FairShare(Generic[T]):
 
 
 def as_one_user(share: Share) -> Share:
-    """Return whose part somebody has: strangers have one together."""
+    """Return the share that limits apply to: all clients without a login have one together."""
     return share if share.user or share == ENGINE else UNAUTHENTICATED
 
 

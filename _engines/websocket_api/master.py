@@ -91,7 +91,7 @@ class Master:
     syndic_seconds: float
     """Seconds that masters below have to name the minions of a job (Salt's option ``syndic_wait``)."""
     job_seconds: float
-    """Seconds that a minion may take to tell about a job (Salt's option ``gather_job_timeout``)."""
+    """Seconds that a minion may take to answer ``find_job`` (Salt's option ``gather_job_timeout``)."""
     auth: SaltAuth
     """Salt's accounts and tokens."""
     commands: Callable[[UserOfToken], Commands]
@@ -109,7 +109,7 @@ class Master:
     recent_users: RecentUsers
     """The users who used the master lately."""
     loop_time: LoopTime
-    """What each user takes of the engine's computing time. Threads that call Salt are charged too."""
+    """The engine's computing time that each user takes. Threads that call Salt are charged too."""
     fair_shares: Mapping[str, FairShare[Any]]
     """Threads and channels that users share, by name: for /metrics."""
     close: Callable[[], None]

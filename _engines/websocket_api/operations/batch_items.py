@@ -181,7 +181,7 @@ def _target(item: Mapping[str, Any]) -> tuple[Any, str]:
 async def _matched(call: Call, tgt: Any, tgt_type: str) -> list[str]:
     """Return the minions that a target matches.
 
-    Of a list, Salt is asked only for minions whose key is not known to be accepted: it reads a file for each, which
+    Of a list, Salt is asked only for minions whose key is not known to be accepted: Salt reads a file for each, which
     takes seconds for thousands. A master below may know any of the ids.
     """
     if tgt_type == "list" and call.services.minions.has_syndics:

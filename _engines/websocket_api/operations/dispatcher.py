@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, TypeVar
 from ..core.access.memory import message_bytes
 from ..core.delivery import frames
 from ..core.delivery.caller import GONE, Caller
+from ..core.delivery.chunked_encoding import is_small
 from ..core.delivery.codecs import Prepared, too_large
 from ..core.delivery.connection import Connection
-from ..core.delivery.pieces import is_small
 from ..errors import ApiError, forget_frames
 from ..fair_share import Share, on_behalf_of
 from .audit import audit

@@ -110,7 +110,7 @@ class Services:
     schemas: Schemas
     """Checks messages."""
     sessions: Sessions
-    """The users who are logged in."""
+    """The sessions of users who are logged in."""
     throttle: LoginThrottle
     """Limits failed logins."""
     webhook_rate: Rate
@@ -134,9 +134,9 @@ class Services:
     batches: Batches
     """All parts of batches."""
     jobs_in_flight: JobsInFlight
-    """Places for jobs that were just started."""
+    """Slots for jobs that were just started."""
     runners_in_flight: JobsInFlight
-    """Places for runners that were just started."""
+    """Slots for runners that were just started."""
     loop_time: LoopTime
     """Charges users for the time that their requests take of the event loop."""
     fair_shares: Mapping[str, FairShare[Any]]

@@ -1,4 +1,4 @@
-"""How clients talk: one package per protocol, and what all of them share.
+"""The protocols: one package each, and what all of them share.
 
 May import ``operations``, ``contract`` and ``core``. The words of a protocol stay in its package.
 """

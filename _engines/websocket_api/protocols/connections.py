@@ -1,4 +1,4 @@
-"""All clients of all protocols: counted against the limits, and asked to come again when the engine stops."""
+"""All clients of all protocols: counted against the limits, and asked to reconnect when the engine stops."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..fair_share import Share
 from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
-RETRY_SECONDS = 2  # after which clients are asked to come again when the engine restarts
+RETRY_SECONDS = 2  # after which clients should reconnect when the engine restarts
 RESTART_REASON = f"the engine stops: retry in {RETRY_SECONDS} s"
 FINISH_SECONDS = 0.5  # for work that leaving clients started, such as revoking a token
 CLOSING_SECONDS = 1.5  # over which the close frames are spread at most, so that clients do not return all at once
-APART_SECONDS = 0.01  # between two close frames at most: few clients are no load, and the end waits for all of them
+APART_SECONDS = 0.01  # maximum between two close frames: few clients are no load, and the stop waits for all of them
 MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, since each sleep costs a loop turn
 LATE_SECONDS = 0.3  # for clients in their handshake when the stop began, which get a close frame too
 BURST_SECONDS = 10  # of small frames that one connection may send at once
@@ -29,7 +29,7 @@ REQUEST_SECONDS = 0.0005  # that HTTP itself takes for a request: to parse its h
 
 
 class Connections:
-    """Who is connected.
+    """The connected clients.
 
     :param max_callers: maximum number of callers at once, already lowered to what the system allows
     """
@@ -53,7 +53,7 @@ class Connections:
 
     @property
     def closing(self) -> bool:
-        """Whether the engine stops: new clients are sent away at once."""
+        """Whether the engine stops: new clients are refused at once."""
         return self.dispatcher.stopping
 
     def exceeded(self, address: str, session: Session | None) -> str | None:
@@ -71,7 +71,7 @@ class Connections:
         return None
 
     def add(self, caller: Caller) -> None:
-        """Count a caller in."""
+        """Count a caller."""
         self._callers[caller] = False
         self._unauthenticated[caller.address] += 1
 
@@ -124,7 +124,7 @@ class Connections:
             await waits
 
     async def close(self) -> None:
-        """Answer what is in flight, and close all connections with the advice to come again."""
+        """Answer what is in flight, and close all connections with the request to reconnect."""
         await self.dispatcher.stop()
         connections = self.all()
         pause = min(APART_SECONDS, CLOSING_SECONDS / max(1, len(connections)))

@@ -1,6 +1,6 @@
-"""Limit the users' jobs that have not ended. Each job takes a place, and users have fair shares of the places.
+"""Limit the users' jobs that have not ended. Each job holds a slot, and users have fair shares of the slots.
 
-A job without a place is not published, so nobody can keep the minions busy for minutes ahead, and canceling is cheap.
+A job without a slot is not published, so no user can keep the minions busy for minutes, and canceling is cheap.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ MAX_QUEUE = 1_000_000  # the maximum of requests that wait, of all batches
 
 
 class Slot:
-    """A place for one job."""
+    """A slot for one job."""
 
     def __init__(self) -> None:
         self.job: Job | None = None
-        """The job that keeps the place until it ends."""
+        """The job that holds the slot until it ends."""
 
 
 class JobsInFlight:
-    """Places for jobs.
+    """Slots for jobs.
 
-    :param size: the places of all users together
-    :param seconds: the maximum time that a job keeps its place; a longer job is no load, or its minions are silent
+    :param size: the slots of all users together
+    :param seconds: the maximum time that a job holds its slot; a longer job is no load, or its minions are silent
     :param limit: the name of the option for ``size``
     :param jobs: reports when jobs end
     :param clock: seconds, monotonic
@@ -49,15 +49,15 @@ class JobsInFlight:
         self._limit = limit
         self._clock = clock
         self._jobs: dict[str, tuple[Share, float]] = {}
-        """The user of each job and the time when its place is released, the oldest first."""
+        """The user of each job and the time when its slot is released, the oldest first."""
         jobs.on_end(self._ended)
 
     @asynccontextmanager
     async def slot(self, seconds: float | None = None) -> AsyncIterator[Slot]:
-        """Wait for a place. If no job was assigned to it, it is released at the end of the block.
+        """Wait for a slot. If no job was assigned to it, it is released at the end of the block.
 
         :param seconds: the maximum time to wait
-        :raises ApiError: ``too_many`` if no place was free in time
+        :raises ApiError: ``too_many`` if no slot was free in time
         """
         share, slot = current_share(), Slot()
         if not await self.turns.enter(share, seconds):
@@ -72,7 +72,7 @@ class JobsInFlight:
                 self._jobs[job.jid] = share, self._clock() + self._seconds
 
     def tick(self) -> None:
-        """Release the places of jobs that run too long. Called every second."""
+        """Release the slots of jobs that run too long. Called every second."""
         now = self._clock()
         for jid in [jid for jid, (_, until) in self._jobs.items() if until <= now]:
             self._leave(jid)

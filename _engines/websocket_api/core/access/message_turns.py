@@ -64,7 +64,7 @@ class MessageTurns:
         try:
             then = await turn
         except asyncio.CancelledError:
-            # Only then: to look for it among the thousands of a user takes longer than to read a message.
+            # Removed only in this case: a search among a user's thousands of messages takes longer than reading one.
             self.waiting.remove(share, (read, turn))
             raise
         if then is not None:

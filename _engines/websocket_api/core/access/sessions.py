@@ -1,4 +1,4 @@
-"""Authenticated clients: one session for each token, kept in line with the token's state in Salt."""
+"""Authenticated clients: one session for each token, updated with the token's state in Salt."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Sessions:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
         self._expired: dict[str, None] = {}
-        """Tokens that have expired, the latest last: Salt removes them, and then takes them for any wrong one."""
+        """Expired tokens, the latest last. Salt removes them, and then treats them like any wrong token."""
         self._permissions: WeakValueDictionary[str, Permissions] = WeakValueDictionary()
         self._memory_per_user = memory_per_user
         self.memory: Counter[str] = Counter()

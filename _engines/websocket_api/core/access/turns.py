@@ -30,7 +30,7 @@ class Waiting(Protocol):
 
 
 class Turns:
-    """Shares the loop between long pieces of work. Each is called repeatedly, once for each slice.
+    """Shares the loop between long work of several clients. Each is called repeatedly, once for each slice.
 
     Work that has not ended when :attr:`is_over` is true calls :meth:`again`. The next slice is that of another user,
     where another one waits.

@@ -44,7 +44,7 @@ JobOf = Callable[[str], "Job | None"]
 class Visibility:
     """Decides what a viewer may see.
 
-    :param job_of: the job of a jid, as the engine knows it (never as a minion tells it)
+    :param job_of: the job of a jid, as the engine knows it, never as a minion claims
     :param master_user: the user that the master runs as, who owns nothing
     """
 

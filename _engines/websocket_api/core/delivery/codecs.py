@@ -15,8 +15,8 @@ import msgpack  # type: ignore[import-untyped]
 from ...errors import ApiError
 from ..events.encoding import decode, encode, plain
 from ..events.event import Event
+from .chunked_encoding import JSON_WRITER, Writer, encoded_chunks, is_small, msgpack_writer
 from .decoding import read_json, read_msgpack
-from .pieces import JSON_PIECES, Writer, is_small, msgpack_pieces, pieces
 
 
 def too_large() -> ApiError:
@@ -113,9 +113,9 @@ class OneByOne:
 
 
 class _InPieces(OneByOne):
-    """Base of the native codecs, which encode large messages in pieces."""
+    """Base of the native codecs, which encode large messages in chunks."""
 
-    pieces: Writer
+    writer: Writer
 
     def steps(self, messages: Sequence[Any], max_bytes: int | None = None) -> Iterator[bytes]:
         for message in messages:
@@ -123,9 +123,9 @@ class _InPieces(OneByOne):
                 yield self.encode(message)
                 continue
             found, size = [], 0
-            for piece in pieces(message, self.pieces):
-                found.append(piece)
-                size += len(piece)
+            for chunk in encoded_chunks(message, self.writer):
+                found.append(chunk)
+                size += len(chunk)
                 if max_bytes is not None and size > max_bytes:
                     raise too_large()
                 yield b""
@@ -135,7 +135,7 @@ class _InPieces(OneByOne):
 class _Json(_InPieces):
     name = "salt.v1.json"
     binary = False
-    pieces = JSON_PIECES
+    writer = JSON_WRITER
 
     def encode(self, value: Any) -> bytes:
         return encode(value)
@@ -168,7 +168,7 @@ class _Msgpack(_InPieces):
     binary = True
 
     def __init__(self) -> None:
-        self.pieces = msgpack_pieces(self._pack)
+        self.writer = msgpack_writer(self._pack)
 
     def encode(self, value: Any) -> bytes:
         return self._pack(plain(value))

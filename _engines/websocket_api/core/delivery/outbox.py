@@ -1,4 +1,4 @@
-"""Frames that wait for one connection: limited, so that a client that does not read costs nobody else anything."""
+"""Frames that wait for one connection: limited, so that a client that does not read costs no other client anything."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Outbox:
     """Frames on their way to one client, in order.
 
     :param transport: writes bytes
-    :param max_bytes: most bytes that wait here
-    :param max_frames: most frames that wait here
+    :param max_bytes: maximum of bytes that wait here
+    :param max_frames: maximum of frames that wait here
     :param on_overflow: called once when a frame does not fit; the caller then closes the connection
     """
 
@@ -69,7 +69,7 @@ class Outbox:
         self._on_overflow = on_overflow
         self._waiting: deque[Waiting] = deque()
         self._paused: list[tuple[Callable[[], bool], Callable[[], None]]] = []
-        """Senders that wait: what returns whether there is room, and what to call then."""
+        """Senders that wait: a function that returns whether there is room, and one to call then."""
         self._unreported: dict[Droppable, None] = {}
         """Subscriptions with dropped events that were not reported yet."""
         self.bytes = 0

@@ -10,7 +10,7 @@ from ..timing import Clock, Later
 class Pacer:
     """Calls ``flush`` soon after :meth:`request_flush`, but never twice within ``seconds``.
 
-    :param seconds: least time between two calls
+    :param seconds: minimum time between two calls
     :param flush: sends what was collected
     :param clock: seconds, monotonic
     """
@@ -29,7 +29,7 @@ class Pacer:
         return not self._scheduled and self._clock() >= self._flushed_at + self.seconds
 
     def request_flush(self) -> None:
-        """Note a change: flush at once if rested, else as soon as the time is up."""
+        """Flush at once if :attr:`is_idle`, else as soon as the time is up."""
         if not self._scheduled:
             self._scheduled = True
             self._later(max(0.0, self._flushed_at + self.seconds - self._clock()), self.flush_now)

@@ -20,7 +20,7 @@ from .chunks import Chunk, ChunkSender, Shared, max_chunk_bytes
 from .connection import Connection
 
 CHANGE_SECONDS = 0.1
-"""Least time between two frames about the same job or batch, or about minions."""
+"""Minimum time between two frames about the same job or batch, or about minions."""
 
 
 class Feed(Protocol):

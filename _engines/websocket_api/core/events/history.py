@@ -29,9 +29,9 @@ class History:
     """Events numbered 1, 2, 3 … within one ``epoch``; the oldest are dropped first.
 
     :param epoch: names this run of the engine, so that a number of another run is never taken for one of this run
-    :param events: most events that are kept
-    :param size: most bytes that are kept, as :attr:`Event.size` counts them
-    :param seconds: most seconds that an event is kept
+    :param events: maximum number of events
+    :param size: maximum of bytes, as :attr:`Event.size` counts them
+    :param seconds: maximum age of an event
     """
 
     def __init__(self, epoch: str, *, events: int, size: int, seconds: float) -> None:

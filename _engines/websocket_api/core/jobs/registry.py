@@ -25,7 +25,7 @@ INTERNAL = frozenset({"saltutil.find_job"})
 ANNOUNCING = frozenset({Kind.JOB_NEW, Kind.RUN, Kind.WHEEL})
 """Kinds of events that announce a job: its function, user and target."""
 ANNOUNCED_SECONDS = 120.0
-"""Most seconds between a jid and its announcement: a slow master, or another clock behind a syndic."""
+"""Maximum seconds between a jid and its announcement: a slow master, or another clock behind a syndic."""
 
 
 class JobRegistry:

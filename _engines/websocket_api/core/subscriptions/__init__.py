@@ -1,4 +1,4 @@
-"""What clients follow: every event passes the hub, filters choose, groups share frames.
+"""Subscriptions: every event passes the hub, filters select it, and groups of clients share frames.
 
 Snapshots show jobs and minions.
 """

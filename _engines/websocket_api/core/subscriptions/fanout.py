@@ -17,11 +17,11 @@ from ..timing import Clock, Later
 from .filters import EventFilter
 
 BUNDLE_SECONDS = 0.02
-"""Least time between two bundles under load."""
+"""Minimum time between two bundles under load."""
 WRITE_SHARE = 5
 """Writes to a group use at most 1/5 of the loop's time. More events then share a write."""
 MAX_SECONDS = 0.05
-"""Most time that an event waits for others to share its write."""
+"""Maximum time that an event waits for others to share its write."""
 SMOOTHING = 8
 """Writes whose mean duration counts: one that was interrupted must not slow the stream down."""
 BUNDLE_EVENTS = 256

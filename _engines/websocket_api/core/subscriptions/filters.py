@@ -1,4 +1,4 @@
-"""What a subscription to events asks for, decided before anything is encoded for it."""
+"""Filters of subscriptions to events, applied before anything is encoded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WILD = re.compile(r"[*?\[\]]")
 
 
 class EventFilter(Protocol):
-    """What one subscription asks for. Equal ones compare and hash as equal, so that they share what is computed."""
+    """The filter of one subscription. Equal filters are equal values, so that they share what is computed."""
 
     def __hash__(self) -> int:
         """Return the same for equal filters, whoever's they are."""
@@ -36,7 +36,7 @@ class EventFilter(Protocol):
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """Keys under which events that it may want are found; empty if every event must be tried."""
+        """Keys under which events that may match are found; empty if every event must be tried."""
         ...
 
     @property
@@ -45,11 +45,11 @@ class EventFilter(Protocol):
         ...
 
     def matches(self, event: Event) -> bool:
-        """Return whether it may want something of the event; tried first, so it must be cheap."""
+        """Return whether the event may match; tried first, so it must be cheap."""
         ...
 
     def select(self, event: Event, body: bytes) -> bytes | None:
-        """Return what it wants of an event, or None for nothing.
+        """Return the part of an event to send, or None for nothing.
 
         :param body: what the viewer may see of the event
         """
@@ -84,7 +84,7 @@ class Filter:
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """Keys under which events that it may want are found; empty if every event must be tried."""
+        """Keys under which events that may match are found; empty if every event must be tried."""
         if self.jids:
             return tuple(Key("jid", jid) for jid in sorted(self.jids))
         if self.tags:

@@ -74,7 +74,7 @@ class ApiHandler(BaseHandler):
         if self.request.method in self.cookie_from_anywhere or self.from_our_page():
             return True
         if self.by_session:
-            hint = "with a session cookie requests are taken from our own pages only: programs send X-Auth-Token"
+            hint = "a session cookie is accepted from our own pages only: send X-Auth-Token"
             raise ApiError("forbidden", hint)
         return False
 

@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ...core.delivery.chunked_encoding import JSON_WRITER, encoded_chunks
 from ...core.delivery.decoding import check, read_json
-from ...core.delivery.pieces import JSON_PIECES, pieces
 from ...core.events.encoding import MAX_DIGITS
 from ...errors import ApiError
-from .yaml_pieces import yaml_pieces
+from .yaml_chunks import yaml_chunks
 
 JSON, YAML, FORM = "application/json", "application/x-yaml", "application/x-www-form-urlencoded"
 MAX_VALUES = 200_000  # in one YAML document: nested aliases can stand for more than fits into memory
@@ -62,8 +62,8 @@ def encoded(value: Any, kind: str) -> bytes:
 
 
 def steps(value: Any, kind: str) -> Iterator[bytes]:
-    """Yield a value encoded as this type, in pieces that take a short time each."""
-    return yaml_pieces(value) if kind == YAML else pieces(value, JSON_PIECES)
+    """Yield a value encoded as this type, in chunks that take a short time each."""
+    return yaml_chunks(value) if kind == YAML else encoded_chunks(value, JSON_WRITER)
 
 
 def media_type(header: str | None) -> str:

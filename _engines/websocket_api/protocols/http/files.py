@@ -14,7 +14,7 @@ from .base import OpenHandler
 
 
 class DocumentHandler(OpenHandler):
-    """Serves documents that lie in memory."""
+    """Serves documents from memory."""
 
     _etag: str | None = None
 

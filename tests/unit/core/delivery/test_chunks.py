@@ -257,7 +257,7 @@ def test_the_results_of_a_batch_are_measured_once_or_not_at_all(monkeypatch: pyt
 
 def test_items_are_cut_by_number_and_bytes() -> None:
     """A larger item gets a chunk of its own; no items give one empty chunk."""
-    assert [len(piece) for piece in cut(range(1200), lambda _: 0, MIB)] == [MAX_ITEMS, MAX_ITEMS, 200]
+    assert [len(chunk) for chunk in cut(range(1200), lambda _: 0, MIB)] == [MAX_ITEMS, MAX_ITEMS, 200]
     sizes = [100, 5000, 100, 100, 700, 300]
     assert list(cut(sizes, int, 1000)) == [[100], [5000], [100, 100], [700], [300]]
     assert list(cut([], int, 1000)) == [[]]

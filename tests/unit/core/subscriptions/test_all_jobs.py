@@ -270,11 +270,11 @@ def test_large_jobs_are_sent_in_chunks() -> None:
         publish(world, number, "a")
         answer(world, number, "a", "x" * 200_000)
     subscription = follow(world, Client(max_bytes=1 << 24))
-    pieces = list(world.job_feed.snapshot(subscription))
-    assert [len(piece) for piece in pieces[:4]] == [1, 1, 2, 1]
-    assert all(sum(len(message["minions"]) for message in piece) <= 500 for piece in pieces)
-    assert max(len(piece) for piece in pieces) == MAX_CHUNK_JOBS
-    assert sum(len(piece) for piece in pieces) == 252 + 3
+    chunks = list(world.job_feed.snapshot(subscription))
+    assert [len(chunk) for chunk in chunks[:4]] == [1, 1, 2, 1]
+    assert all(sum(len(message["minions"]) for message in chunk) <= 500 for chunk in chunks)
+    assert max(len(chunk) for chunk in chunks) == MAX_CHUNK_JOBS
+    assert sum(len(chunk) for chunk in chunks) == 252 + 3
 
 
 def test_only_the_newest_unfinished_jobs_are_watched() -> None:

@@ -1,4 +1,4 @@
-"""Encode large values in pieces. Each piece takes a short time, so that everything else runs in between.
+"""Encode large values in chunks. Each chunk takes a short time, so that everything else runs in between.
 
 A reply with the arguments of a hundred jobs has millions of values. Encoded in one step it would hold all others for
 seconds.
@@ -14,17 +14,17 @@ import msgpack  # type: ignore[import-untyped]
 from ..events.encoding import MAX_DEPTH, encode, plain
 
 VALUES = 1000
-"""Values in one piece, about: the slowest way to write them takes less than 1 ms."""
+"""Values in one chunk, about: the slowest way to write them takes less than 1 ms."""
 TEXT_BYTES = 256
 """Characters of text that count like one value."""
 PER_GROUP = 8
 """A group has at most 1/8 as many items as values."""
 MAX_ORJSON_DEPTH = 50
-"""Levels above a piece. Deeper ones are cut at :data:`MAX_DEPTH` of the whole, not of the piece."""
+"""Levels above a chunk. Deeper ones are cut at :data:`MAX_DEPTH` of the whole, not of the chunk."""
 
 
 class Writer(Protocol):
-    """Writes a format in pieces."""
+    """Writes a format in chunks."""
 
     def whole(self, value: Any, depth: int) -> bytes:
         """Return a small value.
@@ -42,8 +42,8 @@ class Writer(Protocol):
         ...
 
 
-def weight(value: Any, most: int = VALUES) -> int:
-    """Return about how many values a value consists of. Stop to count beyond ``most``."""
+def weight(value: Any, maximum: int = VALUES) -> int:
+    """Return about how many values a value consists of. Stop to count beyond ``maximum``."""
     found, waiting = 0, [value]
     while waiting:
         one = waiting.pop()
@@ -51,28 +51,28 @@ def weight(value: Any, most: int = VALUES) -> int:
         if isinstance(one, (str, bytes)):
             found += len(one) // TEXT_BYTES
         elif isinstance(one, (Mapping, list, tuple)):
-            if found + len(one) > most:
+            if found + len(one) > maximum:
                 return found + len(one)
             if isinstance(one, Mapping):
                 found += sum(len(key) for key in one if isinstance(key, (str, bytes))) // TEXT_BYTES
                 waiting.extend(one.values())
             else:
                 waiting.extend(one)
-        if found > most:
+        if found > maximum:
             break
     return found
 
 
-def is_small(value: Any, most: int = VALUES) -> bool:
+def is_small(value: Any, maximum: int = VALUES) -> bool:
     """Return whether a value takes a short time to encode.
 
-    :param most: the values that take a short time in this format
+    :param maximum: the values that take a short time in this format
     """
-    return weight(value, most) <= most
+    return weight(value, maximum) <= maximum
 
 
-def pieces(value: Any, writer: Writer, depth: int = 0) -> Iterator[bytes]:
-    """Yield an encoded value in pieces; together they are what the format writes at once."""
+def encoded_chunks(value: Any, writer: Writer, depth: int = 0) -> Iterator[bytes]:
+    """Yield an encoded value in chunks; together they are what the format writes at once."""
     if depth >= MAX_DEPTH or not isinstance(value, (Mapping, list, tuple)) or is_small(value):
         yield writer.whole(value, depth)
     elif isinstance(value, Mapping):
@@ -81,21 +81,21 @@ def pieces(value: Any, writer: Writer, depth: int = 0) -> Iterator[bytes]:
         yield from writer.list(value, depth)
 
 
-def grouped(items: Sequence[Any], most: int = VALUES) -> Iterator[tuple[list[Any], bool]]:
+def grouped(items: Sequence[Any], maximum: int = VALUES) -> Iterator[tuple[list[Any], bool]]:
     """Yield the items in groups, each with whether it is small. A group that is large has one item."""
-    size = most // PER_GROUP
+    size = maximum // PER_GROUP
     for start in range(0, len(items), size):
         group = list(items[start : start + size])
-        if is_small(group, most):
+        if is_small(group, maximum):
             yield group, True
             continue
         for item in group:
-            yield [item], is_small(item, most)
+            yield [item], is_small(item, maximum)
 
 
-def grouped_fields(value: Mapping[Any, Any], most: int = VALUES) -> Iterator[tuple[dict[Any, Any], bool]]:
+def grouped_fields(value: Mapping[Any, Any], maximum: int = VALUES) -> Iterator[tuple[dict[Any, Any], bool]]:
     """Yield the fields in groups, each with whether it is small. A group that is large has one field."""
-    for group, small in grouped(list(value.items()), most):
+    for group, small in grouped(list(value.items()), maximum):
         yield dict(group), small
 
 
@@ -122,7 +122,7 @@ class _Json:
             if small:
                 yield self.whole(group, depth)[1:-1]
             else:
-                yield from pieces(group[0], self, depth + 1)
+                yield from encoded_chunks(group[0], self, depth + 1)
         yield b"]"
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> Iterator[bytes]:
@@ -135,7 +135,7 @@ class _Json:
                 continue
             for name, item in group.items():
                 yield encode({name: 0})[1:-2]
-                yield from pieces(item, self, depth + 1)
+                yield from encoded_chunks(item, self, depth + 1)
         yield b"}"
 
 
@@ -157,7 +157,7 @@ class _Msgpack:
             if small:
                 yield b"".join([self.whole(item, depth + 1) for item in group])
             else:
-                yield from pieces(group[0], self, depth + 1)
+                yield from encoded_chunks(group[0], self, depth + 1)
 
     def mapping(self, value: Mapping[Any, Any], depth: int) -> Iterator[bytes]:
         value = with_clean_keys(value)  # the number of fields comes first
@@ -168,8 +168,8 @@ class _Msgpack:
                 continue
             for name, item in group.items():
                 yield self._pack(name)
-                yield from pieces(item, self, depth + 1)
+                yield from encoded_chunks(item, self, depth + 1)
 
 
-JSON_PIECES: Writer = _Json()
-msgpack_pieces: Callable[[Callable[[Any], bytes]], Writer] = _Msgpack
+JSON_WRITER: Writer = _Json()
+msgpack_writer: Callable[[Callable[[Any], bytes]], Writer] = _Msgpack

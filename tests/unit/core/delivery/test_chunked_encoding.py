@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 import yaml
-from websocket_api.core.delivery import codecs, pieces
+from websocket_api.core.delivery import chunked_encoding, codecs
 from websocket_api.core.events.encoding import MAX_DEPTH, encode, plain
 from websocket_api.errors import ApiError
 from websocket_api.protocols.http import content
@@ -41,21 +41,21 @@ LARGE: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_json_in_pieces_is_the_same_value(name: str) -> None:
+def test_json_in_chunks_is_the_same_value(name: str) -> None:
     """As a client reads it."""
-    found = b"".join(pieces.pieces(LARGE[name], pieces.JSON_PIECES))
+    found = b"".join(chunked_encoding.encoded_chunks(LARGE[name], chunked_encoding.JSON_WRITER))
     assert json.loads(found) == json.loads(encode(LARGE[name]))
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_msgpack_in_pieces_is_the_same_value(name: str) -> None:
+def test_msgpack_in_chunks_is_the_same_value(name: str) -> None:
     """As a client reads it."""
     (found,) = filter(None, codecs.MSGPACK.steps([LARGE[name]]))
     assert msgpack.unpackb(found) == msgpack.unpackb(codecs.MSGPACK.encode(LARGE[name]))
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_yaml_in_pieces_is_the_same_value(name: str) -> None:
+def test_yaml_in_chunks_is_the_same_value(name: str) -> None:
     """As a client reads it."""
     found = b"".join(content.steps(LARGE[name], content.YAML))
     assert yaml.load(found, LOADER) == plain(LARGE[name])
@@ -75,25 +75,25 @@ def values(chance: random.Random, depth: int = 0) -> Any:
 def test_any_shape_is_the_same_value_in_every_format(seed: int) -> None:
     """Whatever is nested in whatever."""
     value = [values(random.Random(seed)) for _ in range(8)]
-    assert json.loads(b"".join(pieces.pieces(value, pieces.JSON_PIECES))) == value
+    assert json.loads(b"".join(chunked_encoding.encoded_chunks(value, chunked_encoding.JSON_WRITER))) == value
     assert msgpack.unpackb(b"".join(codecs.MSGPACK.steps([value]))) == value
     assert yaml.load(b"".join(content.steps(value, content.YAML)), LOADER) == value
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_piece_is_small(name: str) -> None:
+def test_a_chunk_is_small(name: str) -> None:
     """No writer gets a large value, but for one text, which cannot be split."""
     seen = []
 
-    class Seen(type(pieces.JSON_PIECES)):  # type: ignore[misc]
+    class Seen(type(chunked_encoding.JSON_WRITER)):  # type: ignore[misc]
         def whole(self, value: Any, depth: int) -> bytes:
             seen.append(value)
             return b"[]"
 
-    list(pieces.pieces(LARGE[name], Seen()))
+    list(chunked_encoding.encoded_chunks(LARGE[name], Seen()))
     assert len(seen) > 1 or name == "one text"
     for value in seen:
-        assert pieces.weight(value) <= pieces.VALUES + 2 or name in ("one text", "nested deeply")
+        assert chunked_encoding.weight(value) <= chunked_encoding.VALUES + 2 or name in ("one text", "nested deeply")
 
 
 def test_counting_stops_at_the_limit() -> None:
@@ -103,7 +103,7 @@ def test_counting_stops_at_the_limit() -> None:
         def __iter__(self) -> Any:
             raise AssertionError("was read")
 
-    assert pieces.weight(Watched(range(10_000))) > pieces.VALUES
+    assert chunked_encoding.weight(Watched(range(10_000))) > chunked_encoding.VALUES
 
 
 def test_a_reply_that_is_too_large_is_refused_before_it_is_whole() -> None:

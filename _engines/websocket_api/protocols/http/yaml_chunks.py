@@ -1,4 +1,4 @@
-"""Writes a value as YAML in pieces that take a short time each, since PyYAML needs 20 us for each value."""
+"""Writes a value as YAML in chunks that take a short time each, since PyYAML needs 20 us for each value."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import yaml
 
-from ...core.delivery.pieces import grouped, grouped_fields, is_small, with_clean_keys
+from ...core.delivery.chunked_encoding import grouped, grouped_fields, is_small, with_clean_keys
 from ...core.events.encoding import MAX_DEPTH, plain
 
 VALUES = 64
-"""Values in one piece, about: 1.3 ms."""
+"""Values in one chunk, about: 1.3 ms."""
 INDENT = b"  "
 _NULL = b"null\n"
 _END = b"...\n"
@@ -19,8 +19,8 @@ _END = b"...\n"
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-def yaml_pieces(value: Any, depth: int = 0) -> Iterator[bytes]:
-    """Yield a YAML document in pieces. It is the value that :func:`plain` returns.
+def yaml_chunks(value: Any, depth: int = 0) -> Iterator[bytes]:
+    """Yield a YAML document in chunks. It is the value that :func:`plain` returns.
 
     :param depth: the levels above the value
     """
@@ -34,14 +34,14 @@ def yaml_pieces(value: Any, depth: int = 0) -> Iterator[bytes]:
                 continue
             for name, item in group.items():
                 yield _write({name: None}, depth).removesuffix(_NULL) + b"\n"
-                yield from yaml_pieces(item, depth + 1)
+                yield from yaml_chunks(item, depth + 1)
     else:
         for items, small in grouped(value, VALUES):
             if small:
                 yield _write(plain(items, depth), depth)
             else:
                 yield INDENT * depth + b"-\n"
-                yield from yaml_pieces(items[0], depth + 1)
+                yield from yaml_chunks(items[0], depth + 1)
 
 
 def _write(value: Any, depth: int) -> bytes:
