@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,7 +136,7 @@ def batch_size(stated: Any, total: int) -> int:
     try:
         if isinstance(stated, str) and "%" in stated:
             share = float(stated.strip("%")) / 100 * total
-            return max(1, math.ceil(share) if share < 1 else int(share))
+            return max(1, int(share))
         return max(1, int(stated))
     except (TypeError, ValueError, OverflowError):
         raise _wrong("batch", "must be a number or a percentage") from None

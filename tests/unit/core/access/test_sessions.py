@@ -375,6 +375,29 @@ async def test_a_logout_revokes_the_token_and_ends_its_subscriptions() -> None:
     assert fixture.ended == [session]
 
 
+async def test_a_session_is_that_of_one_account() -> None:
+    """A user of the same name in another backend is another user, and has limits of its own."""
+    house = Fixture()
+    for letter, eauth in (("a", "pam"), ("b", "pam"), ("c", "ldap")):
+        house.salt.give(letter * 64)
+        house.salt.tokens[letter * 64]["eauth"] = eauth
+    one, same, other = [await house.sessions.by_token(letter * 64) for letter in "abc"]
+    assert [(session.viewer.user, session.viewer.eauth) for session in (one, other)] == [
+        ("ann", "pam"),
+        ("ann", "ldap"),
+    ]
+    assert one.holdings is same.holdings
+    assert one.holdings is not other.holdings
+
+
+async def test_a_login_that_is_not_used_yet_stays() -> None:
+    """The first check comes before the first request."""
+    house = Fixture()
+    session = await house.sessions.login("ann", "right", "pam")
+    await house.sessions.recheck()
+    assert house.sessions.all() == [session]
+
+
 async def test_an_unused_session_is_dropped() -> None:
     """A token that was sent once is not checked for ever; one in use is."""
     fixture = Fixture()

@@ -135,3 +135,34 @@ def test_a_rate_keeps_a_limited_number_of_addresses(monkeypatch: pytest.MonkeyPa
         with pytest.raises(ApiError):
             rate.acquire(address)
     rate.acquire("1.1.1.1")
+
+
+def test_the_oldest_failure_says_when_to_try_again() -> None:
+    """In tenths of a second; the refusal says what happened."""
+    time = Time()
+    guard = LoginThrottle(per_name=3, per_address=6, clock=time)
+    for seconds in (10, 10, 0.24):
+        guard.failed("1.1.1.1", "ann")
+        time.pass_(seconds)
+    fault = refused(guard)
+    assert (fault.message, fault.details["retry_after"]) == ("too many failed logins", 39.8)
+
+
+@pytest.mark.parametrize(("at_once", "each"), [(1, 1), (2, 1), (4, 2), (6, 3)])
+async def test_one_address_has_at_most_half_of_the_logins(at_once: int, each: int) -> None:
+    """Of those that Salt checks at the same time."""
+    guard, end = LoginThrottle(per_name=3, per_address=6, clock=Time(), at_once=at_once), asyncio.Event()
+    running: list[str] = []
+
+    async def log_in(address: str) -> None:
+        async with guard.slot(address):
+            running.append(address)
+            await end.wait()
+
+    logins = [asyncio.ensure_future(log_in(address)) for address in ["1.1.1.1"] * 9 + ["2.2.2.2"] * 9]
+    for _ in range(3):
+        await asyncio.sleep(0)  # each task goes as far as it can
+    assert len(running) == at_once
+    assert running.count("1.1.1.1") == each
+    end.set()
+    await asyncio.gather(*logins)

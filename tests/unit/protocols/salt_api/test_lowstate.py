@@ -8,7 +8,7 @@ import pytest
 from websocket_api.errors import ApiError
 from websocket_api.protocols.salt_api.job_formats import job_info, job_list
 from websocket_api.protocols.salt_api.logins import LowLogins
-from websocket_api.protocols.salt_api.low_fields import with_path_fields
+from websocket_api.protocols.salt_api.low_fields import batch_size, with_path_fields
 from websocket_api.protocols.salt_api.lowstate import CLIENTS, run
 
 JID = "20141103073312975821"
@@ -186,6 +186,31 @@ async def test_a_batch_with_failhard_ends_after_the_first_failure(
     answers = await engine.low(client="local_batch", tgt="*", fun="x.y", batch=1, failhard=failhard)
     assert [name for operation, fields in engine.asked if operation == "cmd" for name in fields["tgt"]] == ran
     assert answers == [{name: False} for name in ran if name not in silent]
+
+
+@pytest.mark.parametrize(
+    ("stated", "total", "size"),
+    [("50%", 4, 2), ("99%", 4, 3), ("10%", 4, 1), ("0%", 4, 1), ("100%", 4, 4), ("3", 9, 3), (2, 9, 2), (0, 9, 1)],
+)
+def test_a_batch_size_is_a_number_or_a_percentage(stated: Any, total: int, size: int) -> None:
+    """At least one, so that it goes on; a part of a minion is left out, as in Salt."""
+    assert batch_size(stated, total) == size
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("batch", "x%", "must be a number or a percentage"),
+        ("batch_wait", "x", "must be a number"),
+        ("failhard", "perhaps", "must be true or false"),
+    ],
+)
+async def test_a_fault_names_its_field(field: str, value: str, message: str) -> None:
+    """By its path, for forms, and in the sentence, for people."""
+    with pytest.raises(ApiError) as refused:
+        await Engine().low(client="local_batch", fun="test.ping", tgt="*", **{field: value})
+    assert (refused.value.code, refused.value.message) == ("bad_message", f"{field} {message}")
+    assert refused.value.details == [{"path": f"/{field}", "message": message}]
 
 
 @pytest.mark.parametrize("client", ["local", "local_async", "local_subset", "local_batch"])
