@@ -413,10 +413,10 @@ async def test_lows_with_different_credentials_never_share_a_token() -> None:
     for low in [*lows, dict(reversed(bob.items()))]:
         await (await users.ask_for(low))("ping", number=1)
     await users.end()
-    assert logins.lent == lows
-    lent = [f"{number:064x}" for number in (1, 2, 3, 4)]
-    assert engine.asked == [("ping", {"number": 1, "token": token}) for token in [*lent, lent[0]]]
-    assert logins.revoked == lent
+    assert logins.created == lows
+    tokens = [f"{number:064x}" for number in (1, 2, 3, 4)]
+    assert engine.asked == [("ping", {"number": 1, "token": token}) for token in [*tokens, tokens[0]]]
+    assert logins.revoked == tokens
 
 
 @pytest.mark.parametrize("low", [{"username": "bob"}, {"password": "x"}])
@@ -424,7 +424,7 @@ async def test_incomplete_credentials_never_run_as_the_session(low: dict[str, st
     """The login decides, and refuses them."""
     engine, logins = Engine(), Logins()
     await (await LowLogins(engine.ask, logins, logins.revoke, has_session=True).ask_for(low))("ping")
-    assert logins.lent == [low]
+    assert logins.created == [low]
     assert engine.asked == [("ping", {"token": f"{1:064x}"})]
 
 
