@@ -169,13 +169,17 @@ docs: .venv/.made ## Generate two pages of docs/, pillar.example, AsyncAPI and O
 docs-site: .venv-site/.made ## Build the documents as a site in .site/html; a broken link fails it
 	@.venv-site/bin/python tools/docs_site.py
 
+.PHONY: release
+release: .venv/.made ## Build dist/websocket_api-VERSION.tar.gz: what a file server needs, without tests
+	@$(PY) tools/release.py
+
 .PHONY: venv
 venv: .venv/.made ## Build .venv only
 
 .PHONY: clean
 clean: ## Delete all that make has made here, but .demo/states/, which may have states of yours
 	if [ -d .demo ]; then find .demo -mindepth 1 -maxdepth 1 ! -name states -exec rm -rf {} +; fi
-	rm -rf .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf dist .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.
