@@ -154,7 +154,7 @@ def answers(settings: dict[str, Any], seconds: float) -> str | None:
     """Wait until the engine is healthy, and return None. Return the problem after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
-        fault = _look(__salt__["websocket_api_config.options"](settings))
+        fault = _probe(__salt__["websocket_api_config.options"](settings))
         if fault is None or time.monotonic() > deadline:
             return fault
         time.sleep(POLL_SECONDS)
@@ -226,7 +226,7 @@ def _run_sync(settings: dict[str, Any], update: str) -> list[str]:
     return list(json.loads(answer.stdout.splitlines()[-1]))
 
 
-def _look(options: dict[str, Any]) -> str | None:
+def _probe(options: dict[str, Any]) -> str | None:
     address, port = str(options.get("address", "127.0.0.1")), int(options.get("port", 8000))
     host = LOOPBACK.get(address, address)
     connection: http.client.HTTPConnection

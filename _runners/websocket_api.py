@@ -60,7 +60,7 @@ def status() -> dict[str, Any]:
     options = _options()
     address, port = str(options.get("address", "127.0.0.1")), int(options.get("port", 8000))
     tls = bool(options.get("ssl_crt")) and not options.get("disable_ssl")
-    found = _look(LOOPBACK.get(address, address), port, tls)
+    found = _probe(LOOPBACK.get(address, address), port, tls)
     return {"address": address, "port": port, "tls": tls, **found, "version": _version()}
 
 
@@ -179,7 +179,7 @@ def _options() -> dict[str, Any]:
     raise Failed("the master's configuration has no engine websocket_api: add it under engines, and restart the master")
 
 
-def _look(host: str, port: int, tls: bool) -> dict[str, Any]:
+def _probe(host: str, port: int, tls: bool) -> dict[str, Any]:
     connection: http.client.HTTPConnection
     if tls:
         # The certificate is made for the name that clients use, not for the loopback address; nothing secret is sent.

@@ -25,7 +25,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 FILES_SECONDS = 45.0  # to wait for the schemas: at the start a gitfs remote may take 20 s (measured)
-LOOK_SECONDS = 1.0  # between two looks at the file server
+POLL_SECONDS = 1.0  # between two looks at the file server
 OLD_SCHEMAS = "salt://schemas"  # where releases before 0.2 have the schemas
 SYNC = "run salt-run saltutil.sync_engines"
 _PACKAGE = Path(__file__).parent
@@ -69,7 +69,7 @@ def find(options: dict[str, Any], opts: Any, version: str) -> Release:
         if time.monotonic() > deadline:
             raise CannotRun(_nothing(opts, source, saltenv))
         log.info("websocket_api waits for %s", source)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def console(release: Release, settings: Settings, opts: Any) -> Console:
