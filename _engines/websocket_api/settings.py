@@ -73,8 +73,8 @@ class Limits:
     patterns_per_user: int = 2000
     """Patterns in different filters of one user. At worst each one is tried at every event, for 0.5 µs."""
     memory_per_user: int = 256 * 1024 * 1024
-    """Bytes of memory of one user on all connections: what waits for slow clients, large requests and replies that are
-    in work, and followed jobs. Beyond that, the user's own requests are refused and slow connections are closed."""
+    """Bytes of memory of one user on all connections: what waits for slow clients, large messages in work, and large
+    replies. Beyond that, the user's own requests are refused and slow connections are closed."""
     look_back_events_per_user: int = 10_000_000
     """Events that queries of the history by one user still have to examine: about ten seconds of loop time."""
     connections: int = 10_000

@@ -31,5 +31,5 @@ FILES = {
     "operations/unsubscribe.json": "e84c573388ea7835c8beb7d18b84110c69686108286e7fa18aeee8ea23d035ba",
     "operations/wheel.json": "fc478c206dcc043d9eb3457705bde762caf49363fc5adc5863d1cd720e5713ff",
     "operations/whoami.json": "53a143feb0511c727af4ccf214619c489d4a483e2894179c1c6ab5042135f3c0",
-    "settings.json": "afbb6c282053dc1148640cc8944797fe3c7fb600715c14c8b095e7d279ca0244",
+    "settings.json": "29d46a10ff57a38e9abcf051da0078da53bf5a2a12297474a67bf413570a0e69",
 }

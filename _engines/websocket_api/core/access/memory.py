@@ -16,7 +16,7 @@ MSGPACK_FACTOR = 16
 
 
 class Memory:
-    """What one user takes, by kind: ``outboxes``, ``requests``, ``replies``, ``jobs``.
+    """What one user takes, by kind: ``outboxes``, ``requests``, ``replies``.
 
     :param max_bytes: the maximum of all kinds together; None for no limit
     :param totals: the bytes of all users by kind, for metrics
