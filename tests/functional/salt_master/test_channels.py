@@ -214,7 +214,7 @@ async def test_a_channel_that_cannot_be_opened_is_not_counted(monkeypatch: pytes
 
     monkeypatch.setattr(channels, "_new", open_later)
     for _ in range(5):
-        with pytest.raises(ApiError, match="cannot be asked") as caught:
+        with pytest.raises(ApiError, match="cannot open a channel") as caught:
             await channels.request({"cmd": "x"})
         assert (caught.value.code, caught.value.details) == ("master_unavailable", {"sent": False})
     assert await channels.request({"cmd": "x"}) == {"cmd": "x"}
