@@ -150,7 +150,9 @@ class BackgroundTasks:
         minions = self._services.minions
         before = set(minions.all())
         store = self._parts.master.minions
-        minions.read_keys(await store.keys(), await store.syndics() if minions.has_syndics else ())
+        minions.read_keys(
+            await store.keys(), await store.syndics() if minions.has_syndics else (), await store.resources()
+        )
         minions.stale |= set(minions.all()) - before
 
     async def _read_recent_jobs(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from .core.access.loop_time import LoopTime
 from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
+from .core.minions.registry import Resource
 from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
 from .operations.services import Commands, MasterFunctions
@@ -57,6 +58,10 @@ class Minions(Protocol):
         :param trusted: skip the limits on users' targets: the target is the operator's own
         :param below: minions of masters below, which a target can match by their ids only
         """
+        ...
+
+    async def resources(self) -> dict[str, Resource]:
+        """Return the resources that minions have registered, by id."""
         ...
 
     async def syndics(self) -> list[str]:

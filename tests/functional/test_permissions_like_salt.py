@@ -31,6 +31,8 @@ GRAINS: dict[str, dict[str, Any]] = {
     "db": {"os": "Debian", "role": "db", "ipv4": ["10.0.1.4"]},
     "mail": {},
 }
+RESOURCES = {"dummy": ["dummy-1", "dummy-2"], "other": ["switch"]}
+"""Of web1, on Salt 3008."""
 EVENTS = [
     "@events",
     "@fire",
@@ -63,6 +65,13 @@ AUTH_LISTS: list[list[Any]] = [
     [{"N@front": ["cmd.run"]}],
     [{"P@os:(Debian|Ubuntu)": ["test.ping"]}],
     [{"nobody*": [".*"]}],
+    [{"T@dummy": ["test.ping"]}],
+    [{"T@dummy:dummy-1": [".*"]}],
+    [{"T@other or db": [{"cmd.run": {"args": ["ls.*"]}}]}],
+    [{"dummy-2": ["test.*"]}, {"dummy*": ["cmd.run"]}],
+    [{"M@web1": [".*"]}],
+    [{"L@dummy-1,db": ["test.ping"]}],
+    [{"not web*": ["test.ping"]}],
     [{"web*": [".*"], "db": [".*"]}],
     [{"*": [{"cmd.run": {"args": ["ls.*"]}}]}],
     [{"*": [{"cmd.run": {"args": [None, "x"]}}]}],
@@ -124,6 +133,8 @@ class Salt:
                 cache.store("grains", name, grains)
             else:
                 cache.store(f"minions/{name}", "data", {"grains": grains, "pillar": {}})
+        if SALT_LINE >= 3008:
+            salt.utils.minions.update_resource_index(self.opts, "web1", RESOURCES)
         self.minions = salt.utils.minions.CkMinions(self.opts)
         self.store = MinionStore(self.opts, Pool(1, "test"))
 
@@ -156,6 +167,21 @@ def test_functions_on_minions(master: Salt, auth_list: list[Any]) -> None:
         for minion in GRAINS:
             salts = master.minions.auth_check(auth_list, fun, arg, [minion], "list", minions=[minion])
             assert ours.may_run(fun, arg, minion) is bool(salts), (fun, arg, minion)
+
+
+@pytest.mark.skipif(SALT_LINE < 3008, reason="Salt 3007 has no resources")
+@pytest.mark.parametrize("auth_list", AUTH_LISTS, ids=repr)
+def test_functions_on_resources(master: Salt, auth_list: list[Any]) -> None:
+    """As ``auth_check`` says: an entry for the minion that manages a resource does not include it."""
+    ours = master.permissions(auth_list)
+    assert set(asyncio.run(master.store.resources())) == {"dummy-1", "dummy-2", "switch"}
+    for fun, arg in CALLS:
+        for name in ("dummy-1", "dummy-2", "switch"):
+            for tgt, kind in ((name, "glob"), ([name], "list")):
+                matched = master.minions.check_minions(tgt, kind)["minions"]
+                assert matched == [name]
+                salts = master.minions.auth_check(auth_list, fun, arg, tgt, kind, minions=matched)
+                assert ours.may_run(fun, arg, name) is bool(salts), (fun, arg, name)
 
 
 @pytest.mark.parametrize("client", ["runner", "wheel"])

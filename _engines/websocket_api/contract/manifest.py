@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "d474e0d3127fa11c54607214b7169b814ab69aecc3d56d30c010b76fb3ec3be6",
-    "common.json": "c5a943113993bc266abdd64841fcc2021c9dad67c2cf90187344ae3cd5d016ea",
+    "asyncapi.json": "d9f012b0315c1b01475217d93119ed2e181206aacec8c2c67f1ee95aa35baf2f",
+    "common.json": "82bf88f84920c67963a0cab578cd0a7d422282a460e7f22e1abbe4aa0656f976",
     "frames.json": "538fa5193492c7eb7b6cfd8256da4b558b0cba3cef05d6fccc01c0482b5999a0",
     "http.json": "0375b0e6a66f3fa4fee7c062449b50e2e2f2fd9af37cd164c348e63f58bb85cf",
     "openapi.json": "64df1a9fd6cd80cdeb11a4ea2cdb842afe754d6f35b78077b624c5fe8dbf17b5",

@@ -83,5 +83,5 @@ def keep_names(tgt: Any, tgt_type: str, keep: Callable[[str], bool]) -> Any:
 
 def _surplus(minions: MinionRegistry, named: list[str]) -> set[str]:
     known = minions.all()
-    unknown = [name for name in named if (minion := known.get(name)) is None or minion.key != "accepted"]
+    unknown = [name for name in named if not minions.is_reachable(name)]
     return set(unknown[max(MIN_UNKNOWN, min(MAX_UNKNOWN, MAX_LOOKUPS // max(1, len(known)))) :])

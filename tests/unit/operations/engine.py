@@ -203,6 +203,9 @@ class Minions:
         found = await self._engine.match(tgt, tgt_type, delimiter)
         return [*found, *(name for name in below if name == tgt or (tgt_type == "list" and name in tgt))]
 
+    async def resources(self) -> dict[str, Any]:
+        return {}
+
     async def syndics(self) -> list[str]:
         return []
 

@@ -379,6 +379,16 @@ export type Minion = {
    * minion of this master.
    */
   syndic?: string;
+  /**
+   * For a resource of Salt 3008: what it is. It has an id and returns of its own, and no key. The field is absent for
+   * a minion.
+   */
+  resource?: {
+    /** The type of the resource, as in the target `T@type`. */
+    type: string;
+    /** The id of the minion that manages it. */
+    minion: string;
+  };
 };
 
 /** Why a request failed. */

@@ -47,6 +47,12 @@ class Topic:
 MINIONS_MARK = "_minion_event"
 """``cmd`` of an event that a minion sent, whose ``id`` the master has checked."""
 
+RESOURCES = "resource"
+"""The first part of tags about the resources of a minion, and the action of such an event."""
+
+_REFRESH = {"minion": "", RESOURCES: RESOURCES}
+"""The action of ``X/refresh/MINION``, by X."""
+
 _OTHER = Topic(Kind.OTHER)
 _CONTROL = Topic(Kind.CONTROL)
 _KEY = Topic(Kind.KEY)
@@ -86,8 +92,8 @@ def _is_failed_state(tag: str, data: Mapping[str, Any]) -> bool:
 
 def _by_master(tag: str) -> Topic:
     parts = tag.split("/")
-    if parts[:2] == ["minion", "refresh"] and len(parts) == 3:
-        return Topic(Kind.REFRESH, minion=parts[2])
+    if len(parts) == 3 and parts[0] in _REFRESH and parts[1] == "refresh":
+        return Topic(Kind.REFRESH, minion=parts[2], action=_REFRESH[parts[0]])
     if parts[0] != "salt" or len(parts) < 2:
         return _CONTROL if parts[0] in SALT_PREFIXES or _LIKE_A_JID.match(tag) else _OTHER
     second = parts[1]
@@ -156,7 +162,7 @@ def named_below(tag: str) -> str | None:
 
 
 _RESERVED = re.compile(
-    r"(?:(?:salt|cluster|syndic|minion)(?:/|\Z)|key\Z|rotate_.*|minion_start\Z|syndic_start\Z|stats|[0-9]{14})",
+    r"(?:(?:salt|cluster|syndic|minion)(?:/|\Z)|resource/refresh/|key\Z|rotate_.*|minion_start\Z|syndic_start\Z|stats|[0-9]{14})",
     re.DOTALL,
 )
 

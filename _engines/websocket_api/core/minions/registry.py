@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..events.encoding import encode
 from ..events.event import Event
-from ..events.tags import BELOW, MINIONS_MARK, Kind
+from ..events.tags import BELOW, MINIONS_MARK, RESOURCES, Kind
 from ..timing import timestamp
 from .syndics import Syndics
 
@@ -33,6 +33,13 @@ Grains = bool | tuple[str, ...]
 """Grains of a minion that a client wants: all, none, or those with these names."""
 
 
+class Resource(NamedTuple):
+    """The type of a resource, and the minion that manages it."""
+
+    type: str
+    minion: str
+
+
 @dataclass
 class Minion:
     """One minion: the state of its key, whether it is connected (None: unknown), and when it was last seen."""
@@ -44,6 +51,8 @@ class Minion:
     grains: Mapping[str, Any] | None = None
     syndic: str | None = None
     """The syndic that the minion is below; None for a minion of this master."""
+    resource: Resource | None = None
+    """Set for a resource of Salt 3008: a device that a minion manages, with an id of its own."""
     _measured: tuple[Mapping[str, Any], int] | None = None
 
     @property
@@ -68,6 +77,7 @@ class Minion:
             "seen": None if self.seen is None else timestamp(self.seen),
             "grains": self._grains(grains),
             **({"syndic": self.syndic} if self.syndic else {}),
+            **({"resource": self.resource._asdict()} if self.resource else {}),
         }
 
     def _grains(self, wanted: Grains) -> Mapping[str, Any] | None:
@@ -133,19 +143,26 @@ class MinionRegistry:
         return minion is not None and minion.key == "accepted" and not self.is_syndic(name)
 
     def is_reachable(self, name: str) -> bool:
-        """Return whether functions can run on a minion: its key is accepted here, or a master below named it."""
-        minion = self._minions.get(name)
-        return minion is not None and (minion.key == "accepted" or minion.syndic is not None)
+        """Return whether functions can run on a minion.
 
-    def read_keys(self, keys: Mapping[str, str], syndics: Iterable[str] = ()) -> None:
+        Its key is accepted here, a master below named it, or it is a resource.
+        """
+        minion = self._minions.get(name)
+        return minion is not None and bool(minion.key == "accepted" or minion.syndic or minion.resource)
+
+    def read_keys(
+        self, keys: Mapping[str, str], syndics: Iterable[str] = (), resources: Mapping[str, Resource] | None = None
+    ) -> None:
         """Apply the state of all keys in the master's store; minions without a key are removed.
 
         :param syndics: minions that Salt's master has marked as syndics
+        :param resources: the resources that minions have registered
         """
+        resources = {name: found for name, found in (resources or {}).items() if name not in keys}
         if self._syndics is not None:
             self._syndics.mark(syndics)
             self._forget_below()
-        for name in set(self._minions) - set(keys) - set(self._below):
+        for name in set(self._minions) - set(keys) - set(self._below) - set(resources):
             self._remove(name)
         for name, minion in self._minions.items():
             if minion.key is not None and name not in keys:
@@ -159,6 +176,11 @@ class MinionRegistry:
             if minion.syndic is not None and self.is_direct(name):
                 minion.syndic = None
                 del self._below[name]
+                self._notify(name)
+        for name in {*resources, *(name for name, minion in self._minions.items() if minion.resource)}:
+            minion = self._minions.setdefault(name, Minion(name))
+            if minion.resource != resources.get(name):
+                minion.resource = resources.get(name)
                 self._notify(name)
         self.keys_stale = False
 
@@ -182,6 +204,7 @@ class MinionRegistry:
             self._presence(topic.action, data)
         elif topic.kind is Kind.REFRESH and topic.minion:
             self.stale.add(topic.minion)
+            self.keys_stale = self.keys_stale or topic.action == RESOURCES
         elif topic.minion and self._is_sign_of_life(event, data):
             if self._syndics is not None and data.get("cmd") == "_return":
                 self._syndics.note_return(topic.minion)

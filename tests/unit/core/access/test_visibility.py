@@ -153,6 +153,7 @@ ROWS: dict[str, tuple[Callable[[World], None], set[str]]] = {
     "that nobody is present": (masters_event("salt/presence/present", present=[]), {"all"}),
     "who came": (masters_event("salt/presence/change", new=["web1"], lost=[]), {"all", "ping", "web"}),
     "a refresh": (masters_event("minion/refresh/web1"), {"all", "web", "grains"}),
+    "a refresh of resources": (masters_event("resource/refresh/web1"), {"all", "web", "grains"}),
     "a refresh on db": (masters_event("minion/refresh/db"), {"all", "grains"}),
     "a beacon": (minions_event("salt/beacon/web1/load/", "web1"), {"all", "beacons"}),
     "a minion's own event": (minions_event("disk/full", "web1"), {"all", "sender", "web sender", "events"}),

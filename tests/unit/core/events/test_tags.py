@@ -27,6 +27,8 @@ MASTERS = {
     "salt/key": (Kind.KEY, None, None),
     "salt/minion/web/start": (Kind.MINION, None, "web"),
     "minion/refresh/web": (Kind.REFRESH, None, "web"),
+    "resource/refresh/web": (Kind.REFRESH, None, "web"),
+    "resource/new/web": (Kind.OTHER, None, None),
     "salt/presence/change": (Kind.PRESENCE, None, None),
     "salt/beacon/web/load/x": (Kind.BEACON, None, "web"),
     f"salt/batch/{JID}/new": (Kind.CONTROL, None, None),
@@ -111,7 +113,8 @@ def test_the_copy_of_a_failed_state_with_a_jid_belongs_to_its_job() -> None:
     assert (about.kind, about.jid, about.minion) == (Kind.JOB_MINION, JID, "web")
 
 
-RESERVED = ["salt/x", "salt", "cluster/a", "syndic/b", "minion/refresh/a", "key", "rotate_aes_key", "minion_start",
+RESERVED = ["salt/x", "salt", "cluster/a", "syndic/b", "minion/refresh/a", "resource/refresh/a",
+            "key", "rotate_aes_key", "minion_start",
             "syndic_start", "stats", "stats/x", "20261123120000", JID]  # fmt: skip
 
 

@@ -1,0 +1,89 @@
+"""Resources of Salt 3008: devices with ids and returns of their own, which a minion manages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from websocket_api.core.minions.registry import Resource
+from websocket_api.operations import targets
+
+from tests.unit.core.support import JID, World
+
+KEYS = {"web1": "accepted"}
+SWITCH = Resource("dummy", "web1")
+
+
+def world_with(*names: str) -> World:
+    world = World()
+    world.minions.read_keys(KEYS, (), dict.fromkeys(names, SWITCH))
+    return world
+
+
+def view(world: World, name: str, *auth_list: Any) -> dict[str, Any] | None:
+    viewer = world.session(*(auth_list or [".*"])).viewer
+    found: dict[str, Any] | None = world.minion_feed.visible(viewer, [name]).get(name)
+    return found
+
+
+def test_a_resource_is_listed_with_its_type_and_minion() -> None:
+    """It has no key."""
+    world = world_with("switch")
+    assert view(world, "switch") == {
+        "id": "switch",
+        "key": None,
+        "connected": None,
+        "seen": None,
+        "grains": None,
+        "resource": {"type": "dummy", "minion": "web1"},
+    }
+
+
+def test_resources_come_and_go_with_their_registration() -> None:
+    """Changes are reported once."""
+    world, changed = world_with("switch", "router"), list[str]()
+    world.minions.on_change(changed.append)
+    world.minions.read_keys(KEYS, (), {"router": SWITCH, "lamp": SWITCH})
+    assert sorted(changed) == ["lamp", "switch"]
+    assert set(world.minions.all()) == {"web1", "router", "lamp"}
+    world.minions.read_keys(KEYS, (), {"router": SWITCH, "lamp": Resource("light", "web1")})
+    assert sorted(changed) == ["lamp", "lamp", "switch"]
+
+
+def test_a_minion_with_the_id_of_a_resource_is_a_minion() -> None:
+    """Salt matches the key first."""
+    world = world_with("web1", "switch")
+    assert "resource" not in (view(world, "web1") or {"resource": ""})
+    world.minions.read_keys({**KEYS, "switch": "accepted"}, (), {"switch": SWITCH})
+    assert "resource" not in (view(world, "switch") or {"resource": ""})
+
+
+def test_a_return_of_a_resource_shows_that_it_is_there() -> None:
+    """Salt puts the id of the resource into the return of its minion."""
+    world = world_with("switch")
+    world.fire(f"salt/job/{JID}/ret/switch", cmd="_return", id="switch", jid=JID, **{"return": True})
+    assert (view(world, "switch") or {})["connected"] is True
+    assert not world.minions.keys_stale
+
+
+@pytest.mark.parametrize(("entry", "sees"), [("test.ping", True), ({"T@dummy": ["test.ping"]}, True), ("x", False)])
+def test_users_see_the_resources_that_they_may_ping(entry: Any, sees: bool) -> None:
+    """An entry for the minion that manages it is another one."""
+    world = world_with("switch")
+    world.targets.sets |= {"T@dummy": {"switch"}, "web1": {"web1"}}
+    assert (view(world, "switch", entry) is not None) is sees
+    assert view(world, "switch", {"web1": [".*"]}) is None
+
+
+def test_a_refresh_of_resources_reads_them_again() -> None:
+    """The minion registered them again."""
+    world = world_with("switch")
+    world.fire("resource/refresh/web1", **{"Resource cache refresh": "web1"})
+    assert (world.minions.keys_stale, world.minions.stale) == (True, {"web1"})
+
+
+def test_known_resources_of_a_list_are_all_sent() -> None:
+    """Only ids that nobody knows are limited."""
+    names = [f"r{number}" for number in range(100)]
+    world = world_with(*names)
+    assert targets.without_unknown(world.minions, names, "list") == (names, [])
