@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from .core.access.loop_time import LoopTime
 from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
-from .core.minions.registry import Resource
 from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
 from .operations.services import Commands, MasterFunctions
@@ -60,8 +59,8 @@ class Minions(Protocol):
         """
         ...
 
-    async def resources(self) -> dict[str, Resource]:
-        """Return the resources that minions have registered, by id."""
+    async def resources(self) -> dict[str, tuple[str, str]]:
+        """Return the type and the minion of each resource that minions have registered, by id."""
         ...
 
     async def syndics(self) -> list[str]:

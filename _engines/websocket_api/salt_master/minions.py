@@ -12,7 +12,6 @@ import salt.key
 import salt.utils.minions
 import salt.utils.verify
 
-from ..core.minions.registry import Resource
 from . import targets
 from .below import match_below
 from .pool import Pool
@@ -63,8 +62,11 @@ class MinionStore:
         """
         return await self._pool.run(self._match, tgt, tgt_type, delimiter, trusted, below)
 
-    async def resources(self) -> dict[str, Resource]:
-        """Return the resources that minions have registered, by id. Of equal ids of several types, one is returned."""
+    async def resources(self) -> dict[str, tuple[str, str]]:
+        """Return the type and the minion of each resource that minions have registered, by id.
+
+        Of equal ids of several types, one is returned.
+        """
         return {} if SALT_LINE < 3008 else await self._pool.run(self._resources)
 
     async def syndics(self) -> list[str]:
@@ -103,12 +105,12 @@ class MinionStore:
                 found[name] = plain(grains)
         return found
 
-    def _resources(self) -> dict[str, Resource]:
+    def _resources(self) -> dict[str, tuple[str, str]]:
         with report_failures("the resource registry"):
             registry = self._one("checker", salt.utils.minions.CkMinions).registry
             accepted = self._one("key", salt.key.get_key).list_keys().get("minions", ())
             return {
-                str(name): Resource(str(kind), str(minion))
+                str(name): (str(kind), str(minion))
                 for minion in accepted
                 for kind, names in registry.get_resources_for_minion(minion).items()
                 for name in names

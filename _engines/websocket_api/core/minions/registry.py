@@ -151,14 +151,17 @@ class MinionRegistry:
         return minion is not None and bool(minion.key == "accepted" or minion.syndic or minion.resource)
 
     def read_keys(
-        self, keys: Mapping[str, str], syndics: Iterable[str] = (), resources: Mapping[str, Resource] | None = None
+        self,
+        keys: Mapping[str, str],
+        syndics: Iterable[str] = (),
+        registered: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         """Apply the state of all keys in the master's store; minions without a key are removed.
 
         :param syndics: minions that Salt's master has marked as syndics
-        :param resources: the resources that minions have registered
+        :param registered: the type and the minion of each resource, by id
         """
-        resources = {name: found for name, found in (resources or {}).items() if name not in keys}
+        resources = {name: Resource(*found) for name, found in (registered or {}).items() if name not in keys}
         if self._syndics is not None:
             self._syndics.mark(syndics)
             self._forget_below()
