@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 from tests.benchmarks import marks, sender
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, start, view
-from tests.client import MsgpackClient
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
@@ -64,14 +63,11 @@ def test_the_beginning_of_megabytes_is_shown_and_the_page_responds(console: Any,
     assert console.evaluate("window.longest") < 1000 * STALL_SECONDS
 
 
-def test_bytes_are_shown(console: Any, stage: Stage) -> None:
-    """They are shown as the server encodes them."""
-    with MsgpackClient(stage.url) as client:
-        client.login("demo")
-        jid = client.ask("cmd", fun="test.echo", tgt=FIRST, arg=[b"\xff\x00\xfe"])["jid"]
-    console.evaluate("jid => { location.hash = `#/jobs/${jid}`; }", jid)
-    expect(job(console)).to_contain_text("1 of 1 returned")
-    expect(console.get_by_label(f"return of {FIRST}", exact=True)).not_to_have_text("(empty)")
+def test_bytes_are_shown(console: Any, stage: Stage, tmp_path: Path) -> None:
+    """They are shown as the server encodes them: in base64."""
+    file = tmp_path / "binary"
+    file.write_bytes(b"text \xff\x00\xfe")
+    expect(show(console, stage, "file.read", str(file), True)).to_contain_text('"base64": "dGV4dCD/AP4="')
 
 
 def test_deep_nesting_is_cut(console: Any, stage: Stage) -> None:
