@@ -45,21 +45,23 @@ class Writer(Protocol):
 def weight(value: Any, maximum: int = VALUES) -> int:
     """Return about how many values a value consists of. Stop to count beyond ``maximum``."""
     found, waiting = 0, [value]
-    while waiting:
+    while waiting and found <= maximum:
         one = waiting.pop()
         found += 1
-        if isinstance(one, (str, bytes)):
+        kind = type(one)
+        if kind is int or one is None:
+            continue  # exact types first: each value of a large reply passes here
+        if kind is str or isinstance(one, (str, bytes)):
             found += len(one) // TEXT_BYTES
-        elif isinstance(one, (Mapping, list, tuple)):
+        elif kind is dict or isinstance(one, Mapping):
             if found + len(one) > maximum:
                 return found + len(one)
-            if isinstance(one, Mapping):
-                found += sum(len(key) for key in one if isinstance(key, (str, bytes))) // TEXT_BYTES
-                waiting.extend(one.values())
-            else:
-                waiting.extend(one)
-        if found > maximum:
-            break
+            found += sum(map(len, (key for key in one if isinstance(key, (str, bytes))))) // TEXT_BYTES
+            waiting.extend(one.values())
+        elif kind is list or isinstance(one, (list, tuple)):
+            if found + len(one) > maximum:
+                return found + len(one)
+            waiting.extend(one)
     return found
 
 
