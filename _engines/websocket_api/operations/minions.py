@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..core.minions.registry import Grains
+from ..core.minions.minion import Grains
 from ..errors import ApiError
 from .asking import argument, ask
 from .call import Call, operation

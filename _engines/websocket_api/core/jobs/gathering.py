@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,23 @@ class Gathering:
         self._since[job.jid] = self._clock() if made is None else made.timestamp()
         job.gathering = True
 
+    def expect(self, job: Job, named: Iterable[str], missing: Iterable[str]) -> None:
+        """Expect the minions that this master named, but not the syndics among them. Those of masters below follow."""
+        self.begin(job)
+        named = list(named)
+        job.passing |= set(filter(self._below.is_syndic, named))
+        direct = [name for name in named if name not in job.passing]
+        listed = job.tgt if job.tgt_type == "list" and isinstance(job.tgt, list) else []
+        unknown = [*missing, *(str(name) for name in listed if name not in job.parts and name not in direct)]
+        job.expect(direct, unknown, self._clock())
+
+    def restore(self, job: Job) -> None:
+        """Expect nothing from the syndics that the job cache names for a job."""
+        job.passing = frozenset(filter(self._below.is_syndic, job.parts))
+        job.leave_out(job.passing)
+        job.certain = not job.waiting
+        self.begin(job, past=True)
+
     def is_complete(self, job: Job) -> bool:
         """Return whether no further minion can be named, because all ids of the target were."""
         if job.tgt_type == "glob" and isinstance(job.tgt, str) and not _WILDCARD.search(job.tgt):
@@ -80,6 +97,15 @@ class Gathering:
             if now >= since + self._below.name_seconds + (0 if known else self._below.answer_seconds):
                 found.append(job)
         return found
+
+    def is_passed_on(self, job: Job, minion: str, data: Mapping[str, Any]) -> bool:
+        """Return whether a syndic passed on the return of a minion below, for a job that was announced here.
+
+        Salt's master makes such an event of ``_syndic_return``: it has no ``cmd``.
+        """
+        if job.fun is None or "cmd" in data or "return" not in data or data.get("jid") != job.jid:
+            return False
+        return self.may_be_below(job, minion)
 
     def may_be_below(self, job: Job, minion: str) -> bool:
         """Return whether a master below may name a minion for this job, or pass on its return.

@@ -90,6 +90,8 @@ class Job:
     """Whether masters below may still name minions; until then the job does not end."""
     gathered: bool = False
     """Whether these masters had their time: a job without minions ends too."""
+    passing: frozenset[str] = frozenset()
+    """Syndics among its minions: they pass the job on, and are not expected to return."""
     unnamed: dict[str, None] = field(default_factory=dict)
     """Minions in the target that no master has named yet."""
     _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -14,6 +14,7 @@ from ..events.tags import Kind, named_below
 from .call import call_of, redact_load
 from .gathering import Below, Gathering
 from .job import RETURNED, Job, Part
+from .progress import read_progress
 from .retention import Needed, Retention
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ class JobRegistry:
 
     def __init__(self, *, max_jobs: int, clock: Callable[[], float], below: Below | None = None) -> None:
         self._retention = Retention(max_jobs, clock)
-        self._below = below
         self._gathering = None if below is None else Gathering(below, clock)
         self._clock = clock
         self._jobs: dict[str, Job] = {}
@@ -136,10 +136,8 @@ class JobRegistry:
         for minion, part in known.parts.items() if known is not None else ():
             if part.state in RETURNED:
                 job.set_part(minion, part)  # it came after the job cache was read
-        if self._gathering is not None and self._below is not None:
-            job.leave_out(filter(self._below.is_syndic, list(job.parts)))
-            job.certain = not job.waiting
-            self._gathering.begin(job, past=True)
+        if self._gathering is not None:
+            self._gathering.restore(job)
         job.expect(())
         job.end_reported = job.ended  # it may have ended long ago
         self._jobs[job.jid] = job
@@ -184,15 +182,12 @@ class JobRegistry:
         self._notify(job)
 
     def _expect(self, job: Job, load: Mapping[str, Any]) -> None:
-        """Expect the minions that this master named. Those of masters below follow."""
         named, missing = _names(load.get("minions")), _names(load.get("missing"))
-        if self._gathering is not None and self._below is not None:
-            self._gathering.begin(job)
-            named = [name for name in named if not self._below.is_syndic(name)]
-            if job.tgt_type == "list":
-                missing += [name for name in _names(job.tgt) if name not in job.parts and name not in named]
-        job.expect(named, missing, self._clock())
-        self._check_gathering(job)
+        if self._gathering is None:
+            job.expect(named, missing, self._clock())
+        else:
+            self._gathering.expect(job, named, missing)
+            self._check_gathering(job)
 
     def _apply_names(self, gathering: Gathering, tag: str, data: Mapping[str, Any]) -> None:
         """Expect the minions that a master below named for a job."""
@@ -226,7 +221,7 @@ class JobRegistry:
         job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
 
     def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
-        if data.get("id") != minion or not (self._is_own(jid, minion, data) or self._is_passed_on(jid, minion, data)):
+        if not self._is_credible_return(jid, minion, data):
             return
         job = self._get_or_add(jid)
         job.apply_return(minion, data, event.size, self._clock(), event.memory)
@@ -234,38 +229,19 @@ class JobRegistry:
         self._notify(job, minion)
         self._drop(job)
 
-    def _is_own(self, jid: str, minion: str, data: Mapping[str, Any]) -> bool:
-        """Return whether a minion returned by itself, for a job that targets it or is not announced yet."""
+    def _is_credible_return(self, jid: str, minion: str, data: Mapping[str, Any]) -> bool:
+        """Return whether a minion returned by itself or through a syndic, for a job that targets it."""
         job = self._jobs.get(jid)
-        if data.get("cmd") != "_return":
+        if data.get("id") != minion:
             return False
-        if job is None or job.fun is None or minion in job.parts:
-            return True
-        return self._below is not None and self._below.is_syndic(minion)  # it may be a minion too
-
-    def _is_passed_on(self, jid: str, minion: str, data: Mapping[str, Any]) -> bool:
-        """Return whether a syndic passed on the return of a minion below, for a job that was announced here.
-
-        Salt's master makes such an event of ``_syndic_return``: it has no ``cmd``.
-        """
-        job = self._jobs.get(jid)
-        if self._gathering is None or job is None or job.fun is None or "cmd" in data or "return" not in data:
-            return False
-        return data.get("jid") == jid and self._gathering.may_be_below(job, minion)
+        if data.get("cmd") == "_return":
+            return job is None or job.fun is None or minion in job.parts or minion in job.passing
+        return job is not None and self._gathering is not None and self._gathering.is_passed_on(job, minion, data)
 
     def _apply_progress(self, jid: str, minion: str, data: Mapping[str, Any]) -> None:
-        """Apply progress in one of two forms: ``websocket_api.progress`` of the minion, or Salt's own state events."""
         job = self._jobs.get(jid)
-        report = data.get("data")
-        if job is None or not isinstance(report, Mapping):
-            return
-        percent, message = report.get("percent"), report.get("message")
-        if percent is None:
-            # State progress: the payload is wrapped once more, and has the state's index of ``len``.
-            report = report.get("data", report)
-            percent, message = _state_progress(str(data.get("tag", "")), report)
-        message = message if isinstance(message, str) else None
-        if isinstance(percent, (int, float)) and job.apply_progress(minion, float(percent), message):
+        percent, message = read_progress(data)
+        if job is not None and percent is not None and job.apply_progress(minion, percent, message):
             self._notify(job, minion)
 
     def _apply_call(self, kind: str, jid: str, action: str, data: Mapping[str, Any], event: Event) -> None:
@@ -319,15 +295,3 @@ class JobRegistry:
 
 def _names(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
-
-
-def _state_progress(tag: str, report: Any) -> tuple[float | None, str | None]:
-    if not isinstance(report, Mapping):
-        return None, None
-    number, total = tag.rsplit("/", 1)[-1], report.get("len")
-    # A minion can send anything: "²" is a digit that int() refuses, and a long number does not fit into a float.
-    if not (number.isascii() and number.isdigit() and len(number) < 10) or not isinstance(total, int) or total <= 0:
-        return None, None
-    state = report.get("ret")
-    name = state.get("__id__") or state.get("name") if isinstance(state, Mapping) else None
-    return 100.0 * (int(number) + 1) / total, name if isinstance(name, str) else None

@@ -15,7 +15,8 @@ from typing import Any
 from ..events.encoding import encode
 from ..jobs.job import Job
 from ..jobs.registry import JobRegistry
-from .registry import Minion, MinionRegistry
+from .minion import Minion
+from .registry import MinionRegistry
 
 FRESH_SECONDS = 60.0
 """Answers younger than this are used without a question; a module that was just synced is outdated no longer."""

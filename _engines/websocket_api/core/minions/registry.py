@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..events.encoding import encode
 from ..events.event import Event
 from ..events.tags import BELOW, MINIONS_MARK, RESOURCES, Kind
-from ..timing import timestamp
+from .minion import Minion, Resource
 from .syndics import Syndics
 
 _KEY_STATES = {
@@ -24,69 +22,6 @@ _KEY_STATES = {
 }
 """Salt sends ``accepted``, its documentation says ``accept``; the same for the others."""
 
-MAX_BELOW = 100_000
-"""Minions below that are kept, of about 300 bytes each: any minion can send events that name some."""
-FORGET_SECONDS = 86_400.0
-"""Minions below that no event named for so long are dropped."""
-
-Grains = bool | tuple[str, ...]
-"""Grains of a minion that a client wants: all, none, or those with these names."""
-
-
-class Resource(NamedTuple):
-    """The type of a resource, and the minion that manages it."""
-
-    type: str
-    minion: str
-
-
-@dataclass
-class Minion:
-    """One minion: the state of its key, whether it is connected (None: unknown), and when it was last seen."""
-
-    id: str
-    key: str | None = None
-    connected: bool | None = None
-    seen: float | None = None
-    grains: Mapping[str, Any] | None = None
-    syndic: str | None = None
-    """The syndic that the minion is below; None for a minion of this master."""
-    resource: Resource | None = None
-    """Set for a resource of Salt 3008: a device that a minion manages, with an id of its own."""
-    _measured: tuple[Mapping[str, Any], int] | None = None
-
-    @property
-    def grains_bytes(self) -> int:
-        """Bytes of its grains as JSON; measured once, when first needed."""
-        if self.grains is None:
-            return 0
-        if self._measured is None or self._measured[0] is not self.grains:
-            self._measured = self.grains, len(encode(self.grains))
-        return self._measured[1]
-
-    def to_dict(self, *, key: bool, grains: Grains) -> dict[str, Any]:
-        """Return the minion as clients get it.
-
-        :param key: whether to include the state of its key
-        :param grains: grains to include
-        """
-        return {
-            "id": self.id,
-            "key": self.key if key else None,
-            "connected": self.connected,
-            "seen": None if self.seen is None else timestamp(self.seen),
-            "grains": self._grains(grains),
-            **({"syndic": self.syndic} if self.syndic else {}),
-            **({"resource": self.resource._asdict()} if self.resource else {}),
-        }
-
-    def _grains(self, wanted: Grains) -> Mapping[str, Any] | None:
-        if self.grains is None or wanted is False:
-            return None
-        if wanted is True:
-            return self.grains
-        return {name: self.grains[name] for name in wanted if name in self.grains}
-
 
 class MinionRegistry:
     """Minions by id.
@@ -98,8 +33,6 @@ class MinionRegistry:
     def __init__(self, clock: Callable[[], float], syndics: Syndics | None = None) -> None:
         self._clock = clock
         self._syndics = syndics
-        self._below: dict[str, float] = {}
-        """When minions of masters below were named last, the oldest first."""
         self._minions: dict[str, Minion] = {}
         self._listeners: list[Callable[[str], None]] = []
         self.stale: set[str] = set()
@@ -127,7 +60,7 @@ class MinionRegistry:
     @property
     def below(self) -> Collection[str]:
         """The minions of masters below that were named in a job or event."""
-        return self._below.keys()
+        return () if self._syndics is None else self._syndics.below.keys()
 
     def is_syndic(self, name: str) -> bool:
         """Return whether a minion of this master is a syndic."""
@@ -135,7 +68,7 @@ class MinionRegistry:
 
     def passes_on(self, name: str) -> bool:
         """Return whether a minion only passes jobs on: a syndic, without a minion of the same id below it."""
-        return self.is_syndic(name) and name not in self._below
+        return self.is_syndic(name) and name not in self.below
 
     def is_direct(self, name: str) -> bool:
         """Return whether a minion has an accepted key here, and is no syndic."""
@@ -164,8 +97,8 @@ class MinionRegistry:
         resources = {name: Resource(*found) for name, found in (registered or {}).items() if name not in keys}
         if self._syndics is not None:
             self._syndics.mark(syndics)
-            self._forget_below()
-        for name in set(self._minions) - set(keys) - set(self._below) - set(resources):
+            self._drop_below(self._syndics, self._syndics.surplus(self._clock()))
+        for name in set(self._minions) - set(keys) - set(self.below) - set(resources):
             self._remove(name)
         for name, minion in self._minions.items():
             if minion.key is not None and name not in keys:
@@ -176,10 +109,8 @@ class MinionRegistry:
             if minion.key != state:
                 minion.key = state
                 self._notify(name)
-            if minion.syndic is not None and self.is_direct(name):
-                minion.syndic = None
-                del self._below[name]
-                self._notify(name)
+            if self._syndics is not None and minion.syndic is not None and self.is_direct(name):
+                self._drop_below(self._syndics, [name])
         for name in {*resources, *(name for name, minion in self._minions.items() if minion.resource)}:
             minion = self._minions.setdefault(name, Minion(name))
             if minion.resource != resources.get(name):
@@ -235,7 +166,7 @@ class MinionRegistry:
         if data.get("cmd") in ("_return", MINIONS_MARK):
             return True
         # A return that a syndic passed on has no envelope: it counts for minions below only.
-        return event.topic.action == "ret" and "cmd" not in data and event.topic.minion in self._below
+        return event.topic.action == "ret" and "cmd" not in data and event.topic.minion in self.below
 
     def _apply_below(self, syndics: Syndics, tag: str, data: Mapping[str, Any]) -> None:
         """Note the minions below that a syndic's event names, and the syndic."""
@@ -247,33 +178,25 @@ class MinionRegistry:
         if known is None or known.key != "accepted":
             return
         syndics.mark([syndic])
-        if syndic not in syndics:
-            return
         for name in names:
             if self.is_direct(name):
                 continue
+            syndics.note(name, self._clock())
             minion = self._minions.setdefault(name, Minion(name))
-            self._below.pop(name, None)
-            self._below[name] = self._clock()
             if minion.syndic != syndic:
                 minion.syndic = syndic
                 self._notify(name)
-        while len(self._below) > MAX_BELOW:
-            self._drop_below(next(iter(self._below)))
+        self._drop_below(syndics, syndics.surplus(self._clock()))
 
-    def _forget_below(self) -> None:
-        before = self._clock() - FORGET_SECONDS
-        while self._below and self._below[name := next(iter(self._below))] < before:
-            self._drop_below(name)
-
-    def _drop_below(self, name: str) -> None:
-        del self._below[name]
-        minion = self._minions[name]
-        minion.syndic = None
-        if minion.key is None:
-            self._remove(name)
-        else:
-            self._notify(name)
+    def _drop_below(self, syndics: Syndics, names: Iterable[str]) -> None:
+        for name in names:
+            del syndics.below[name]
+            minion = self._minions[name]
+            minion.syndic = None
+            if minion.key is None and minion.resource is None:
+                self._remove(name)
+            else:
+                self._notify(name)
 
     def _alive(self, name: str, *, always_notify: bool) -> None:
         minion = self._minions.get(name)

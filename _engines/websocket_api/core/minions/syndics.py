@@ -6,6 +6,7 @@ A syndic is a minion of this master that passes jobs on to a master below, and t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice, takewhile
 from typing import Any
 
 from ..events.tags import BELOW, MINIONS_MARK, named_below
@@ -14,10 +15,18 @@ KEY_EVENT = "salt/auth"
 """A lower master's event about the key of a minion."""
 
 
+MAX_BELOW = 100_000
+"""Minions below that are kept, of about 300 bytes each: any minion can send events that name some."""
+FORGET_SECONDS = 86_400.0
+"""Minions below that no event named for so long are dropped."""
+
+
 class Syndics:
-    """The ids of syndics."""
+    """The ids of syndics, and of the minions below them."""
 
     def __init__(self) -> None:
+        self.below: dict[str, float] = {}
+        """When minions below were named last, in seconds since the epoch, the oldest first."""
         self._marked: set[str] = set()
         self._minions: set[str] = set()
         """Minions that returned by themselves. No event can make them syndics: any minion can send such events."""
@@ -32,6 +41,17 @@ class Syndics:
     def note_return(self, minion: str) -> None:
         """Record that a minion returned by itself."""
         self._minions.add(minion)
+
+    def note(self, minion: str, now: float) -> None:
+        """Record that an event named a minion below."""
+        self.below.pop(minion, None)
+        self.below[minion] = now
+
+    def surplus(self, now: float) -> list[str]:
+        """Return the minions below that are too many, or that no event named for a long time."""
+        excess = list(islice(self.below, max(0, len(self.below) - MAX_BELOW)))
+        old = takewhile(lambda name: self.below[name] < now - FORGET_SECONDS, islice(self.below, len(excess), None))
+        return [*excess, *old]
 
     def read(self, tag: str, data: Mapping[str, Any]) -> tuple[str, list[str]] | None:
         """Return the syndic that passed an event on, and the minions that it names; None for other events."""

@@ -14,7 +14,8 @@ from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
 from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
 from ..events.history import Gap, History
-from ..minions.registry import Grains, MinionRegistry
+from ..minions.minion import Grains
+from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
 
 MinionViews = dict[str, dict[str, Any] | None]

@@ -156,8 +156,19 @@ def test_a_minion_that_returned_is_never_taken_for_a_syndic() -> None:
     world.answer("near")
     world.fire("syndic/near/salt/auth", id="x", act="accept", result=True)
     world.minions.read_keys({"near": "accepted", "low": "accepted"}, ["low", "near"])
+    name(world, "m1", tag=f"syndic/near/salt/job/{JID}/new")
     assert not world.minions.is_syndic("near")
-    assert world.minions.get("x") is None
+
+
+def test_a_syndic_may_be_a_minion_of_this_master_too() -> None:
+    """On one host, with one id. It is expected once it returned by itself."""
+    world = upper()
+    publish(world, "*", "glob", "near", "low")
+    world.answer("low")
+    assert states(world) == {"near": "pending", "low": "returned"}
+    assert not world.minions.is_syndic("low")
+    name(world, "m1")
+    assert (states(world)["m1"], list(world.minions.below)) == ("pending", ["m1"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.core.minions import registry
+from websocket_api.core.minions import syndics
 from websocket_api.core.timing import timestamp
 
 from tests.unit.core.support import JID, World
@@ -20,9 +20,9 @@ def upper() -> World:
     return world
 
 
-def name(world: World, *minions: str, syndic: str = "low") -> None:
+def name(world: World, *minions: str) -> None:
     """What a syndic passes on of a job that the lower master published."""
-    world.fire(f"syndic/{syndic}/salt/job/{JID}/new", minions=list(minions), jid=JID)
+    world.fire(f"syndic/low/salt/job/{JID}/new", minions=list(minions), jid=JID)
 
 
 def view(world: World, minion: str, *auth_list: Any) -> dict[str, Any] | None:
@@ -157,13 +157,13 @@ def test_a_minion_that_moves_up_or_down_changes_its_mark() -> None:
 
 def test_minions_below_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any minion can name some."""
-    monkeypatch.setattr(registry, "MAX_BELOW", 3)
+    monkeypatch.setattr(syndics, "MAX_BELOW", 3)
     world = upper()
     name(world, "m1", "m2", "m3")
     name(world, "m1", "m4")
     assert list(world.minions.below) == ["m3", "m1", "m4"]
     assert set(world.minions.all()) == {*KEYS, "m3", "m1", "m4"}
-    world.time.pass_(registry.FORGET_SECONDS - 1)
+    world.time.pass_(syndics.FORGET_SECONDS - 1)
     name(world, "m4")
     world.time.pass_(2)
     world.minions.read_keys(KEYS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from websocket_api.core.minions.registry import Minion
+from websocket_api.core.minions.minion import Minion
 
 from tests.unit.core.support import World
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.core.minions.registry import Resource
 from websocket_api.operations import targets
 
 from tests.unit.core.support import JID, World
 
 KEYS = {"web1": "accepted"}
-SWITCH = Resource("dummy", "web1")
+SWITCH = ("dummy", "web1")
 
 
 def world_with(*names: str) -> World:
@@ -46,7 +45,7 @@ def test_resources_come_and_go_with_their_registration() -> None:
     world.minions.read_keys(KEYS, (), {"router": SWITCH, "lamp": SWITCH})
     assert sorted(changed) == ["lamp", "switch"]
     assert set(world.minions.all()) == {"web1", "router", "lamp"}
-    world.minions.read_keys(KEYS, (), {"router": SWITCH, "lamp": Resource("light", "web1")})
+    world.minions.read_keys(KEYS, (), {"router": SWITCH, "lamp": ("light", "web1")})
     assert sorted(changed) == ["lamp", "lamp", "switch"]
 
 
