@@ -61,6 +61,8 @@ def test_resources_are_listed_with_their_type_and_minion(stage: Stage) -> None:
         assert [found[name]["resource"] for name in DUMMIES] == [{"type": "dummy", "minion": MINION}] * 2
         assert "resource" not in found[MINION]
         assert found["dummy-1"]["key"] is None
+        read = {one["id"]: one["grains"] for one in client.ask("list_minions", minions=DUMMIES)}
+        assert {name: grains["dummy_grain_1"] for name, grains in read.items()} == dict.fromkeys(DUMMIES, "one")
         for tgt, kind in (("T@dummy", "compound"), ("dummy-*", "glob"), (DUMMIES, "list")):
             matched = client.ask("match", tgt=tgt, tgt_type=kind)
             assert matched == (DUMMIES if kind != "glob" else []), "Salt matches no glob of resources"

@@ -98,12 +98,19 @@ class MinionStore:
             if not salt.utils.verify.valid_id(self._opts, name):
                 continue  # the driver would use it as a path
             if SALT_LINE >= 3008:
-                grains = cache.fetch("grains", name)
+                grains = cache.fetch("grains", name) or self._resource_grains(cache, name)
             else:
                 grains = (cache.fetch(f"minions/{name}", "data") or {}).get("grains")
             if grains:
                 found[name] = plain(grains)
         return found
+
+    def _resource_grains(self, cache: Any, name: str) -> Any:
+        """Return the grains of a resource; empty for other names."""
+        registry = self._one("checker", salt.utils.minions.CkMinions).registry
+        keys = [f"{kind}:{name}" for kind, _ in registry.resolve_bare_resource_id(name)]
+        valid = [key for key in keys if salt.utils.verify.valid_id(self._opts, key)]
+        return cache.fetch("resource_grains", valid[-1]) if valid else {}
 
     def _resources(self) -> dict[str, tuple[str, str]]:
         with report_failures("the resource registry"):

@@ -138,7 +138,8 @@ class MinionRegistry:
             self._presence(topic.action, data)
         elif topic.kind is Kind.REFRESH and topic.minion:
             self.stale.add(topic.minion)
-            self.keys_stale = self.keys_stale or topic.action == RESOURCES
+            if topic.action == RESOURCES:
+                self._refresh_resources(topic.minion)
         elif topic.minion and self._is_sign_of_life(event, data):
             if self._syndics is not None and data.get("cmd") == "_return":
                 self._syndics.note_return(topic.minion)
@@ -167,6 +168,11 @@ class MinionRegistry:
             return True
         # A return that a syndic passed on has no envelope: it counts for minions below only.
         return event.topic.action == "ret" and "cmd" not in data and event.topic.minion in self.below
+
+    def _refresh_resources(self, minion: str) -> None:
+        """Have the resources of a minion read again, with their grains."""
+        self.keys_stale = True
+        self.stale |= {one.id for one in self._minions.values() if one.resource and one.resource.minion == minion}
 
     def _apply_below(self, syndics: Syndics, tag: str, data: Mapping[str, Any]) -> None:
         """Note the minions below that a syndic's event names, and the syndic."""

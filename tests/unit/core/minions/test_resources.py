@@ -78,7 +78,7 @@ def test_a_refresh_of_resources_reads_them_again() -> None:
     """The minion registered them again."""
     world = world_with("switch")
     world.fire("resource/refresh/web1", **{"Resource cache refresh": "web1"})
-    assert (world.minions.keys_stale, world.minions.stale) == (True, {"web1"})
+    assert (world.minions.keys_stale, world.minions.stale) == (True, {"web1", "switch"})
 
 
 def test_known_resources_of_a_list_are_all_sent() -> None:
