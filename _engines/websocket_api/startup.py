@@ -49,7 +49,7 @@ def run(options: dict[str, Any], opts: Any, version: str) -> None:
                 log.critical("websocket_api cannot run: %s (next attempt in %d s)", logged, RETRY_SECONDS)
         if not _wait(RETRY_SECONDS, parent):
             return
-        if _files() != loaded:
+        if _files() not in (loaded, {}):
             log.info("websocket_api has new files: it starts again with them within %d s", RESTART_SECONDS)
             _wait_for_the_last_file(parent)
             return

@@ -105,8 +105,13 @@ def test_the_engine_goes_when_its_master_stops(synced: Any) -> None:
     """Stopping the master closes the connections with 1012 and frees the port in time."""
     master, _ = synced
     wait_until(lambda: is_open(PORT), "the engine listening")
+    log = Path(master.config["log_file"])
+    before = len(log.read_text())
     with Client(f"ws://127.0.0.1:{PORT}/") as client:
         client.login("demo")
         with master.stopped():
             assert client.closed().code == 1012
             assert not is_open(PORT)
+            lines = [line for line in log.read_text()[before:].splitlines() if "websocket_api" in line]
+    assert any("websocket_api stops" in line for line in lines)
+    assert [line for line in lines if "[INFO " not in line] == [], "a normal stop is nothing to warn of"

@@ -76,6 +76,14 @@ def test_a_broken_pillar_is_refused_before_anything_is_written(fresh: Host) -> N
     assert fresh.master_pid is None
 
 
+def test_a_pillar_that_does_not_arrive_is_named_before_anything_is_written(fresh: Host) -> None:
+    """Without its line in ``top.sls`` the run would end in success, and nobody could log in."""
+    said = failed(fresh.apply("websocket_api", {}))["websocket_api_valid"]
+    assert "the pillar websocket_api is empty: name its file in the pillar's top.sls" in said
+    assert "nobody could log in" in said
+    assert sorted(path.name for path in fresh.config.rglob("*") if path.is_file()) == ["master", "minion"]
+
+
 def test_the_example_brings_up_a_master_that_serves(fresh: Host) -> None:
     """``state.apply websocket_api`` with pillar.example, then a TLS websocket login and a ``test.ping``."""
     outcomes = fresh.apply("websocket_api", example(fresh))
