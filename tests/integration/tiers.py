@@ -68,7 +68,7 @@ class Tiers:
         self.config = self._master(TOP) | roots | self._engine()
         self._write(TOP, "master", self.config)
         self._write(LOW, "master", self._master(LOW) | roots | {"syndic_master": ADDRESSES[TOP]})
-        # The syndic has its id and keys from a minion's configuration beside the master's.
+        # The syndic has its id and keys from a minion configuration in the same folder.
         self._write(LOW, "minion", {"id": LOW, "log_level": "warning"})
         ports = {"master_port": self._ports["ret_port"], "publish_port": self._ports["publish_port"]}
         for name, master in {DIRECT: TOP, **dict.fromkeys(BELOW, LOW)}.items():
