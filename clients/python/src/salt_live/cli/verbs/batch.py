@@ -1,0 +1,129 @@
+"""Run a function on many minions, some at a time: ``--batch`` of `salt`, and the verb ``batch``."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from salt_live.async_client import AsyncClient
+from salt_live.cli import exit_codes, progress
+from salt_live.cli.interrupts import Detached, Interrupts, confirmed
+from salt_live.cli.parser import UsageError
+from salt_live.cli.returns import Returns
+from salt_live.cli.verbs.context import Context, split_target
+
+ENDED = ("resolved", "error", "timeout", "canceled")
+
+
+async def run(context: Context) -> int:
+    """List batches, follow or cancel one, or create one."""
+    words = context.words
+    if not words or words == ["list"]:
+        return await _list(context)
+    if words[0] == "cancel" and len(words) == 2:
+        async with context.login.client() as client:
+            await client.request("cancel_batch", batch=_number(words[1]))
+        context.screen.line(f"batch {words[1]} is canceled")
+        return exit_codes.OK
+    if len(words) == 1 and words[0].isdecimal():
+        async with context.login.client() as client:
+            if context.options.watch:
+                return await follow(context, client, _number(words[0]))
+            found = await client.request("get_batch", batch=_number(words[0]), collection=True)
+        context.screen.returned(found)
+        return exit_codes.OK
+    return await create(context, *context.function(1, "the function"))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError(f"{text!r} is no id of a batch")
+    return int(text)
+
+
+async def _list(context: Context) -> int:
+    async with context.login.client() as client:
+        found = await client.request("list_batches", limit=context.options.limit)
+    if context.screen.form:
+        context.screen.returned(found)
+        return exit_codes.OK
+    for batch in found:
+        counts = f"{batch['done_count']:>6} of {batch['total_count']:<6} {batch['error_count']:>5} failed"
+        context.screen.line(f"{batch['id']:<18} {batch['status']:<12} {counts}  {batch['user']}")
+    return exit_codes.OK
+
+
+async def create(context: Context, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> int:
+    """Create a batch, and follow it unless ``--async`` is given."""
+    options, kind = context.options, context.options.tgt_type
+    tgt = split_target(context.words[0], kind)
+    async with context.login.client() as client:
+        size = await _size(client, str(options.batch), tgt, kind, fun)
+        item = {"fun": fun, "arg": arg, "kwarg": kwarg, "tgt": tgt, "tgt_type": kind}
+        timeout = getattr(options, "timeout", None) if options.verb == "batch" else None
+        on_error = "stop" if options.failhard else "continue"
+        made = await client.batch([item], concurrency=size, on_error=on_error, timeout=timeout)
+        if options.asynchronous:
+            context.screen.line(f"Executed batch command with ID: {made['id']}")
+            return exit_codes.OK
+        return await follow(context, client, made["id"])
+
+
+async def _size(client: AsyncClient, text: str, tgt: Any, kind: str, fun: str) -> int:
+    """Return how many minions run at once.
+
+    :raises UsageError: the size is neither a number nor a percentage
+    """
+    try:
+        if not text.endswith("%"):
+            if int(text) < 0:
+                raise ValueError
+            return int(text)
+        part = float(text[:-1])
+        if not 0 < part <= 100:
+            raise ValueError
+    except ValueError:
+        raise UsageError(f"the batch size must be a number or a percentage such as 10%, not {text!r}") from None
+    found = await client.match(tgt, kind, fun)
+    return max(1, math.floor(len(found) * part / 100))
+
+
+async def follow(context: Context, client: AsyncClient, number: int) -> int:
+    """Write the returns of a batch as they come, until it has ended; return the exit code."""
+    screen = context.screen
+    returns = Returns(screen, context.options, str(number))
+    parts: dict[str, dict[str, Any]] = {}
+    began = time.monotonic()
+    head: dict[str, Any] = {}
+
+    def tick() -> None:
+        done, bad = head.get("done_count", 0), head.get("error_count", 0)
+        took = time.monotonic() - began
+        screen.draw([progress.bar(done, head.get("total_count", 0), bad, took), *progress.slots(parts, took)])
+
+    interrupts, unanswered = Interrupts(), list[str]()
+    with interrupts.caught():
+        try:
+            async for news in interrupts.watch(client.follow_batch(number), tick):
+                head = news.batch
+                for request in news.requests:
+                    minion = request["minion"]
+                    ended = request["status"] in ENDED and parts.get(minion, {}).get("status") not in ENDED
+                    parts[minion] = {name: request[name] for name in ("status", "progress", "message")}
+                    if ended and request["retcode"] is not None:
+                        returns.add(minion, {**request, "return": request["result"]})
+                    elif ended:
+                        unanswered.append(minion)
+        except Detached:
+            raise Detached(await _leave(context, client, number, interrupts)) from None
+    returns.without(unanswered, set())
+    return returns.finish()
+
+
+async def _leave(context: Context, client: AsyncClient, number: int, interrupts: Interrupts) -> str:
+    context.screen.note(f"detached: batch {number} continues; come back with: salt-live batch {number} -w")
+    if await interrupts.second() and confirmed(f"cancel batch {number}?"):
+        await client.request("cancel_batch", batch=number)
+        return "canceled"
+    return ""

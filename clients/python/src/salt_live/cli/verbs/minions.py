@@ -1,0 +1,35 @@
+"""List minions with the state of their keys and of their connections."""
+
+from __future__ import annotations
+
+from salt_live.cli import exit_codes
+from salt_live.cli.text import one_line
+from salt_live.cli.verbs.context import Context, split_target
+
+WORDS = {True: "connected", False: "disconnected", None: "unknown"}
+
+
+async def run(context: Context) -> int:
+    """List the minions that a target matches; without one, all that you may see."""
+    options, screen = context.options, context.screen
+    async with context.login.client() as client:
+        only = {}
+        if context.words:
+            only["minions"] = await client.match(split_target(context.words[0], options.tgt_type), options.tgt_type)
+        found = await client.request("list_minions", grains=options.grains, **only)
+    if options.up or options.down:
+        found = [minion for minion in found if minion["connected"] is options.up]
+    if not found:
+        screen.note("no minions")
+        return exit_codes.NO_RETURN
+    if screen.form or options.grains:
+        screen.returned({minion["id"]: {k: v for k, v in minion.items() if k != "id"} for minion in found})
+        return exit_codes.OK
+    width = min(50, max(len(one_line(minion["id"])) for minion in found))
+    for minion in found:
+        color = {True: "green", False: "red"}.get(minion["connected"], "yellow")
+        name = one_line(minion["id"])
+        seen = str(minion["seen"] or "")[:19].replace("T", " ")
+        state = screen.style.paint(color, f"{WORDS[minion['connected']]:<12}")
+        screen.line(f"{name:<{width}}  {minion['key'] or '-':<9} {state} {seen}".rstrip())
+    return exit_codes.OK
