@@ -57,7 +57,7 @@ class Minion:
             "seen": None if self.seen is None else timestamp(self.seen),
             "grains": self._grains(grains),
             **({"syndic": self.syndic} if self.syndic else {}),
-            **({"resource": self.resource._asdict()} if self.resource else {}),
+            **({"resource": {"type": self.resource.type, "minion": self.resource.minion}} if self.resource else {}),
         }
 
     def _grains(self, wanted: Grains) -> Mapping[str, Any] | None:
