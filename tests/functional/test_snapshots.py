@@ -20,8 +20,8 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.both_lines]
 
 JIDS = (f"20260102030405{number:06}" for number in itertools.count(1))  # one for each try
-NAMES = [f"m{number:04d}" for number in range(1200)]  # three pieces of a snapshot
-AT_ONCE = 40  # of them change between two subscriptions: thirty begin in the middle of it
+NAMES = [f"m{number:04d}" for number in range(1200)]  # three chunks of a snapshot
+AT_ONCE = 40  # of them change while a snapshot is sent, thirty times
 
 Frame = dict[str, Any]
 
@@ -68,19 +68,30 @@ def portions() -> Iterator[list[str]]:
         yield NAMES[first : first + AT_ONCE]
 
 
-def state_of(client: Client, number: int, complete: Callable[[dict[str, Any]], bool]) -> tuple[dict[str, Any], bool]:
-    """Return the complete state, and whether it was incomplete when ``live`` arrived."""
-    known: dict[str, Any] = {}
-    began: list[bool] = []
+class Followed:
+    """A subscription from its snapshot to its last change.
 
-    def take(frame: Frame) -> bool:
-        if frame["type"] == "live":
-            began.append(not complete(known))
-        known.update(frame.get("minions", {}))
-        return bool(began) and complete(known)
+    :param complete: whether a state needs no more changes
+    """
 
-    client.frames(until=take, subscription=number)
-    return known, began[0]
+    def __init__(self, client: Client, number: int, complete: Callable[[dict[str, Any]], bool]) -> None:
+        self.known: dict[str, Any] = {}
+        self._client, self._number, self._complete = client, number, complete
+        self._read(lambda frame: frame["type"] == "live")
+        self.began_incomplete = not complete(self.known)
+
+    def finish(self) -> dict[str, Any]:
+        """Return the complete state."""
+        if not self._complete(self.known):
+            self._read(lambda _: self._complete(self.known))
+        return self.known
+
+    def _read(self, until: Callable[[Frame], bool]) -> None:
+        def read(frame: Frame) -> bool:
+            self.known.update(frame.get("minions", {}))
+            return until(frame)
+
+        self._client.frames(until=read, subscription=self._number)
 
 
 def test_no_return_is_lost_between_the_snapshot_of_a_job_and_its_changes(client: Client, bus: Publisher) -> None:
@@ -89,19 +100,19 @@ def test_no_return_is_lost_between_the_snapshot_of_a_job_and_its_changes(client:
     new = {"fun": "test.echo", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "jid": jid}
     bus.send((f"salt/job/{jid}/new", {**new, "minions": NAMES, "missing": [], "_stamp": stamp(jid)}))
     wait_until(lambda: jid in [job["jid"] for job in client.ask("list_jobs")], "the job")
-    numbers = []
+
+    def complete(known: dict[str, Any]) -> bool:
+        return len(known) == len(NAMES) and all(one["return"] for one in known.values())
+
+    followed = []
     for names in portions():
         returned = {"cmd": "_return", "jid": jid, "fun": "test.echo", "retcode": 0, "success": True}
         bus.send(*[(f"salt/job/{jid}/ret/{name}", {**returned, "id": name, "return": name}) for name in names])
-        numbers.append(client.ask("subscribe", subscription="job", jid=jid)["subscription"])
-    halfway = 0
-    for number in numbers:
-        known, in_the_middle = state_of(
-            client, number, lambda known: len(known) == len(NAMES) and all(one["return"] for one in known.values())
-        )
-        assert {name: part["return"] for name, part in known.items()} == {name: name for name in NAMES}
-        halfway += in_the_middle
-    assert halfway > len(numbers) // 2, "all began when it was over: this test shows nothing"
+        number = client.ask("subscribe", subscription="job", jid=jid)["subscription"]
+        followed.append(Followed(client, number, complete))
+    for one in followed:
+        assert {name: part["return"] for name, part in one.finish().items()} == {name: name for name in NAMES}
+    assert all(one.began_incomplete for one in followed[:-1])
 
 
 def test_no_minion_is_lost_between_the_snapshot_of_the_fleet_and_its_changes(client: Client, bus: Publisher) -> None:
@@ -110,17 +121,17 @@ def test_no_minion_is_lost_between_the_snapshot_of_the_fleet_and_its_changes(cli
     wait_until(
         lambda: [one["connected"] for one in client.ask("list_minions")] == [False] * len(NAMES), "the minions' absence"
     )
-    numbers = []
+
+    def complete(known: dict[str, Any]) -> bool:
+        return len(known) == len(NAMES) and all(one["connected"] for one in known.values())
+
+    followed = []
     for names in portions():
         started = {"cmd": "_minion_event", "data": "started", "pretag": None}
         tags = {name: f"salt/minion/{name}/start" for name in names}
         bus.send(*[(tag, {**started, "id": name, "tag": tag}) for name, tag in tags.items()])
-        numbers.append(client.ask("subscribe", subscription="minions")["subscription"])
-    halfway = 0
-    for number in numbers:
-        known, in_the_middle = state_of(
-            client, number, lambda known: len(known) == len(NAMES) and all(one["connected"] for one in known.values())
-        )
-        assert sorted(known) == NAMES
-        halfway += in_the_middle
-    assert halfway > len(numbers) // 2, "all began when it was over: this test shows nothing"
+        number = client.ask("subscribe", subscription="minions")["subscription"]
+        followed.append(Followed(client, number, complete))
+    for one in followed:
+        assert sorted(one.finish()) == NAMES
+    assert all(one.began_incomplete for one in followed[:-1])
