@@ -20,10 +20,10 @@ from .salt_compat import plain
 
 log = logging.getLogger(__name__)
 
-#: Seconds before the second try after the token store failed: enough for a rename on a network file system.
-AGAIN_SECONDS = 0.2
+#: Seconds before the only retry after the token store failed: enough for a rename on a network file system.
+RETRY_SECONDS = 0.2
 #: Loggers of Salt that print tokens in warnings ("Token '...' could not be loaded", "Could not remove token ...").
-_LEAKING = (
+_LEAKING_LOGGERS = (
     "salt.auth",
     "salt.channel.client",  # at level trace: the whole load
     "salt.tokens.localfs",
@@ -32,7 +32,7 @@ _LEAKING = (
 )
 #: Fields of a token that a client gets. ``auth_list``, which keep_acl_in_token adds, is sent as perms.
 _LOGIN_FIELDS = ("token", "start", "expire", "name", "eauth", "groups")
-_HEX = re.compile(r"\b[0-9a-fA-F]{32,128}\b")
+_TOKEN_LIKE = re.compile(r"\b[0-9a-fA-F]{32,128}\b")
 
 
 class _Expired(Exception):
@@ -44,18 +44,18 @@ class HideTokens(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        hidden = _HEX.sub("<token>", message)
+        hidden = _TOKEN_LIKE.sub("<token>", message)
         if hidden != message:
             record.msg, record.args = hidden, None
         if record.exc_info and not record.exc_text:
-            record.exc_text = _HEX.sub("<token>", logging.Formatter().formatException(record.exc_info))
+            record.exc_text = _TOKEN_LIKE.sub("<token>", logging.Formatter().formatException(record.exc_info))
         return True
 
 
 class _LoadAuth(salt.auth.LoadAuth):  # type: ignore[misc]
     """Salt's LoadAuth, which also shows why a login failed.
 
-    Salt returns ``{}`` for a refused login and for a store that cannot keep the token.
+    Salt returns ``{}`` both for a refused login and for a token that it cannot store.
     """
 
     admitted = False
@@ -83,7 +83,7 @@ class Auth:
         self._local = threading.local()
         length = hashlib.new(opts.get("hash_type") or "sha256").digest_size * 2
         self._form = re.compile(rf"[0-9a-fA-F]{{{length}}}\Z")
-        for name in _LEAKING:
+        for name in _LEAKING_LOGGERS:
             logger = logging.getLogger(name)
             if not any(isinstance(item, HideTokens) for item in logger.filters):
                 logger.addFilter(HideTokens())
@@ -100,7 +100,7 @@ class Auth:
         return await self._login_pool.run(self._login, username, password, eauth)
 
     async def token(self, token: str) -> dict[str, Any] | None:
-        """Return the login of a token with its present permissions, or None if the token is invalid.
+        """Return the login of a token with its current permissions, or None if the token is invalid.
 
         Text that does not look like a token never reaches the store, which would use it as a file name.
 
@@ -117,7 +117,7 @@ class Auth:
             except Exception as error:  # noqa: BLE001 - SaltCacheError, OSError, redis' ConnectionError ...
                 log.warning("the token store fails (%s)%s", type(error).__name__, ", trying again" * (attempt == 1))
             if attempt == 1:
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
         raise ApiError("master_unavailable", "the master's token store does not answer; try again later")
 
     async def revoke(self, token: str) -> None:
@@ -128,13 +128,13 @@ class Auth:
         if not self._form.match(token):
             return
         try:
-            gone = await self._pool.run(self._remove, token)
+            removed = await self._pool.run(self._remove, token)
         except ApiError:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             log.warning("the token store fails (%s), a token was not revoked", type(error).__name__)
-            gone = False
-        if not gone:
+            removed = False
+        if not removed:
             raise ApiError("master_unavailable", "the master's token store did not remove the token; try again later")
 
     # The methods below run in the pools' threads.
@@ -176,8 +176,8 @@ class Auth:
             return True
 
     def _describe(self, auth: _LoadAuth, tdata: dict[str, Any]) -> dict[str, Any]:
-        # This must be the load of a command (commands.py), or Salt may find another list. Salt asks a backend for
-        # its own ``acl`` only if the load names the backend and the user.
+        # Equal to the load of a command (commands.py), or Salt may find other permissions: it asks a backend for its
+        # own ``acl`` only if the load names the backend and the user.
         load = {"token": tdata["token"], "eauth": tdata["eauth"], "username": tdata["name"]}
         perms = auth.get_auth_list(load, token=tdata)
         login: dict[str, Any] = {key: plain(tdata[key]) for key in _LOGIN_FIELDS if key in tdata}
@@ -187,8 +187,8 @@ class Auth:
     def _fetch(self, auth: _LoadAuth, token: str) -> dict[str, Any]:
         """Return the stored token, or ``{}`` if there is none.
 
-        ``get_tok`` alone will not do, because it also returns ``{}`` if the store fails. For each unknown token 3008
-        logs a warning and writes to the store, and anybody can send unknown tokens.
+        ``get_tok`` alone is not enough: it also returns ``{}`` if the store fails. On 3008 each unknown token costs a
+        warning in the log and a write to the store, and anybody can send unknown tokens.
 
         :raises _Expired: the token has expired
         :raises Exception: the store fails
@@ -208,8 +208,8 @@ class Auth:
         except salt.exceptions.SaltDeserializationError:
             auth.get_tok(token)  # removes the unreadable token
             return {}
-        over = tdata.get("expire", 0) < time.time() if tdata else auth.cache.contains("tokens", token)
-        if over:
+        expired = tdata.get("expire", 0) < time.time() if tdata else auth.cache.contains("tokens", token)
+        if expired:
             auth.get_tok(token)  # removes the expired token
             raise _Expired
         return tdata
@@ -220,7 +220,7 @@ class Auth:
         try:
             os.stat(path)
         except FileNotFoundError:
-            os.stat(self._opts["token_dir"])  # raises if the directory is missing, which says nothing about the token
+            os.stat(self._opts["token_dir"])  # raises if the whole directory is missing: then the store fails
             return {}
         tdata: dict[str, Any] = auth.get_tok(token) or {}
         if not tdata:

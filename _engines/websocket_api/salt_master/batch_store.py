@@ -3,9 +3,9 @@
 Banks, all below ``websocket_api/``:
 
     batches      id -> the record of a batch's state (core/batches/records.py), with its driver
-    requests/ID  number of a chunk -> requests; ``calls`` -> what they ask for
+    requests/ID  number of a chunk -> requests; ``calls`` -> the functions that these call
     orders       id -> a cancel request for the master that drives the batch
-    masters      number -> {identity, last}: who gives out ids with this number, and up to where
+    masters      number -> {identity, last}: the master that allocates ids with this number, and its last millisecond
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BatchStore:
 
     def __init__(self, opts: Mapping[str, Any], pool: Pool) -> None:
         self._driver = str(opts.get("cache") or "localfs")
-        # Set in the options, because 3007 ignores the argument ``driver``. A memory cache would hide others' writes.
+        # In the options, because 3007 ignores the argument ``driver``. A memory cache would hide other masters' writes.
         self._opts = {**opts, "cache": self._driver, "memcache_expire_seconds": 0}
         self._pool = pool
         self._damaged: set[tuple[str, str]] = set()
@@ -58,33 +58,33 @@ class BatchStore:
         return self._driver not in LOCAL_DRIVERS
 
     async def identity(self) -> str:
-        """Return who this master is, for as long as its cache directory lives: no other has the same.
+        """Return this master's unique identity, which lasts as long as its cache directory.
 
-        The master's ``id`` will not do: nothing keeps two masters from having the same one. The host's name is part of
-        it for the case that they share the directory.
+        The master's ``id`` is not enough, because two masters may have the same one. The host's name is part of the
+        identity, because two masters may share the directory.
         """
-        return await self._pool.run(self._answer, self._identity)
+        return await self._pool.run(self._call_store, self._identity)
 
     async def ids(self) -> list[int]:
         """Return the ids of all batches."""
-        return await self._pool.run(self._answer, lambda: self._ids(BATCHES))
+        return await self._pool.run(self._call_store, lambda: self._ids(BATCHES))
 
     async def record(self, id_: int) -> dict[str, Any] | None:
         """Return the record of a batch, or None."""
-        return await self._pool.run(self._answer, lambda: self._fetch(BATCHES, str(id_)))
+        return await self._pool.run(self._call_store, lambda: self._fetch(BATCHES, str(id_)))
 
     async def records(self, ids: list[int]) -> dict[int, dict[str, Any]]:
-        """Return the records of those of these batches that exist."""
-        return await self._pool.run(self._answer, lambda: self._records(ids))
+        """Return the records of these batches; leave out batches that do not exist."""
+        return await self._pool.run(self._call_store, lambda: self._records(ids))
 
     async def requests(self, id_: int, numbers: list[int]) -> list[list[Any]]:
-        """Return chunks of a batch's requests, in this order."""
+        """Return chunks of a batch's requests, in the order of ``numbers``."""
         bank = f"{REQUESTS}/{id_}"
-        return await self._pool.run(self._answer, lambda: [self._fetch(bank, str(one)) or [] for one in numbers])
+        return await self._pool.run(self._call_store, lambda: [self._fetch(bank, str(one)) or [] for one in numbers])
 
     async def calls(self, id_: int) -> list[dict[str, Any]]:
-        """Return the calls of a batch's requests."""
-        return await self._pool.run(self._answer, lambda: self._fetch(f"{REQUESTS}/{id_}", CALLS) or [])
+        """Return the calls that a batch's requests refer to."""
+        return await self._pool.run(self._call_store, lambda: self._fetch(f"{REQUESTS}/{id_}", CALLS) or [])
 
     async def write(
         self,
@@ -94,36 +94,36 @@ class BatchStore:
         calls: list[dict[str, Any]] | None = None,
     ) -> None:
         """Write chunks, and then the record that refers to them."""
-        await self._pool.run(self._answer, lambda: self._write(id_, record, chunks, calls))
+        await self._pool.run(self._call_store, lambda: self._write(id_, record, chunks, calls))
 
     async def remove(self, id_: int) -> None:
         """Remove a batch, if it exists."""
-        await self._pool.run(self._answer, lambda: self._remove(id_))
+        await self._pool.run(self._call_store, lambda: self._remove(id_))
 
     async def write_cancel(self, id_: int, fields: Mapping[str, Any]) -> None:
         """Write a cancel request for the driver of a batch."""
-        await self._pool.run(self._answer, lambda: self._cache().store(ORDERS, str(id_), dict(fields)))
+        await self._pool.run(self._call_store, lambda: self._cache().store(ORDERS, str(id_), dict(fields)))
 
     async def cancels(self) -> dict[int, dict[str, Any]]:
         """Return the cancel requests by batch."""
-        return await self._pool.run(self._answer, self._cancels)
+        return await self._pool.run(self._call_store, self._cancels)
 
     async def cancel(self, id_: int) -> dict[str, Any] | None:
         """Return the cancel request for a batch, or None."""
-        return await self._pool.run(self._answer, lambda: self._fetch(ORDERS, str(id_)))
+        return await self._pool.run(self._call_store, lambda: self._fetch(ORDERS, str(id_)))
 
     async def remove_cancel(self, id_: int) -> None:
         """Remove a cancel request that was handled."""
-        await self._pool.run(self._answer, lambda: self._cache().flush(ORDERS, str(id_)))
+        await self._pool.run(self._call_store, lambda: self._cache().flush(ORDERS, str(id_)))
 
     async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
-        """Return this master's number below ``maximum``, and its last millisecond; claim a free number if needed."""
-        return await self._pool.run(self._answer, lambda: self._claim_number(identity, maximum))
+        """Return this master's number, below ``maximum``, and its last millisecond. Claim a free number if needed."""
+        return await self._pool.run(self._call_store, lambda: self._claim_number(identity, maximum))
 
     async def write_last(self, identity: str, number: int, last: int) -> None:
-        """Write the last millisecond from which an id was allocated."""
+        """Write the last millisecond for which an id was allocated."""
         value = {"identity": identity, "last": last}
-        await self._pool.run(self._answer, lambda: self._cache().store(MASTERS, str(number), value))
+        await self._pool.run(self._call_store, lambda: self._cache().store(MASTERS, str(number), value))
 
     # The methods below run in the pool's threads.
 
@@ -133,7 +133,7 @@ class BatchStore:
         return self._local.cache
 
     @staticmethod
-    def _answer(call: Callable[[], T]) -> T:
+    def _call_store(call: Callable[[], T]) -> T:
         # The writer retries until the store answers, and logs the failure once (core/batches/writer.py).
         with report_failures("the batch store", logging.DEBUG):
             return call()
@@ -142,7 +142,7 @@ class BatchStore:
         try:
             return self._cache().fetch(bank, key) or None
         except salt.exceptions.SaltDeserializationError:
-            # After a crash of the machine a half-written file must not block reading the other batches.
+            # A file that a crash of the machine left half written must not block the other batches.
             if (bank, key) not in self._damaged:
                 self._damaged.add((bank, key))
                 log.error("%s/%s in the store of batches is damaged, and its content is lost", bank, key)
@@ -167,7 +167,7 @@ class BatchStore:
 
     def _remove(self, id_: int) -> None:
         cache = self._cache()
-        # The record goes first, because nothing finds the rest of a batch without one.
+        # The record first: without it nothing finds what a crash leaves of the batch.
         cache.flush(BATCHES, str(id_))
         cache.flush(f"{REQUESTS}/{id_}")
 

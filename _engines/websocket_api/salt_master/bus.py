@@ -20,15 +20,15 @@ from .salt_compat import SALT_LINE
 log = logging.getLogger(__name__)
 
 TAG_END = b"\n\n"
-#: Bytes read from the socket at once. Compared with Salt's own 4 KiB this halves the cost of an event.
+#: Bytes read from the socket at once. This halves the cost of an event compared with Salt's own 4 KiB.
 CHUNK = 1 << 18
-#: Seconds of decoding after which the loop gets its turn, so that a burst of events does not delay clients.
+#: Seconds of decoding after which other tasks run, so that a burst of events does not delay clients.
 SLICE_SECONDS = 0.005
-#: Events closer than the first are read together, and reads are then the second apart, in seconds. Waking up costs
-#: 120 us and an event 15 us (measured). Rarer events are read immediately.
-QUICK_SECONDS = 0.003
+#: If events are less than BURST_GAP_SECONDS apart, the bus is read every GATHER_SECONDS, else at once. A wake-up costs
+#: 120 us, an event 15 us (measured).
+BURST_GAP_SECONDS = 0.003
 GATHER_SECONDS = 0.008
-#: Seconds between attempts to reach a missing publisher: the first and the longest.
+#: Seconds between attempts to reach a missing publisher: first and maximum.
 BACKOFF_SECONDS = (0.05, 1.0)
 #: Seconds that a write to the bus may take.
 FIRE_SECONDS = 5.0
@@ -92,7 +92,8 @@ class Bus:
 
         ``on_lost`` is called when a connection ends, and ``on_found`` when the next one is open. Events fired
         in between are lost. Nothing is logged before the first connection, because engines start before the publisher.
-        A loss is a warning only when the bus is back: each master that stops closes it, and then stops the engine.
+        A loss is logged as a warning only once the bus is back. A master that stops closes its bus too, and then stops
+        the engine.
         """
         lost_at = 0.0
         reason = ""
@@ -123,10 +124,10 @@ class Bus:
 
     async def _drain(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_event: OnEvent) -> str:
         """Deliver events until the connection ends, and return the reason."""
-        transport: Any = writer.transport  # works in both directions, although its type says otherwise
-        # raw: frames are {b"head", b"body"}. Each body is decoded separately, so that one bad event spoils no other.
+        transport: Any = writer.transport  # can pause reading, although its type has no such method
+        # raw: frames are {b"head", b"body"}. Each body is decoded separately, so that one bad event affects no other.
         unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=FRAME_BYTES)
-        turn = time.monotonic() + SLICE_SECONDS
+        slice_end = time.monotonic() + SLICE_SECONDS
         woken = 0.0
         while True:
             try:
@@ -141,15 +142,15 @@ class Bus:
                 for frame in unpacker:
                     self._deliver(frame, on_event)
                     events += 1
-                    # read() does not pause while bytes are available, so the time of a turn spans several chunks.
-                    if time.monotonic() >= turn:
+                    # read() returns at once while bytes are available, so a slice may span several chunks.
+                    if time.monotonic() >= slice_end:
                         await asyncio.sleep(0)
-                        turn = time.monotonic() + SLICE_SECONDS
+                        slice_end = time.monotonic() + SLICE_SECONDS
             except (ValueError, msgpack.exceptions.UnpackException, msgpack.exceptions.BufferFull) as error:
-                # The next frame cannot be found in this stream. A new connection starts with a frame.
+                # The start of the next frame is unknown in this stream. A new connection starts with a frame.
                 return f"not understood: {type(error).__name__}"
             rest = woken + GATHER_SECONDS - time.monotonic()
-            if rest > 0 and woken - before < events * QUICK_SECONDS:
+            if rest > 0 and woken - before < events * BURST_GAP_SECONDS:
                 transport.pause_reading()
                 await asyncio.sleep(rest)
                 transport.resume_reading()
@@ -168,9 +169,9 @@ class Bus:
             log.exception("an event of tag %r could not be handled", tag)
 
     async def fire(self, tag: str, data: dict[str, Any]) -> None:
-        """Fire an event on the master's bus, with a time stamp as Salt's own. ``data`` is not changed.
+        """Fire an event on the master's bus, with a time stamp in Salt's format. ``data`` is not changed.
 
-        Data larger than ``max_event_size`` is trimmed by Salt.
+        Salt trims data larger than ``max_event_size``.
 
         :raises ValueError: the tag has a line end that would end it early
         :raises ApiError: ``master_unavailable`` if the bus does not accept the event
@@ -183,7 +184,7 @@ class Bus:
         event: bytes = salt.utils.event.SaltEvent.pack(
             tag, {**data, "_stamp": stamp.isoformat()}, max_size=self._opts.get("max_event_size")
         )
-        # Salt frames the event itself, because patch releases differ, and silently drop other frames.
+        # Salt's own framing, because patch releases differ, and silently drop frames of another form.
         frame: bytes = salt.transport.frame.frame_msg_ipc(event, raw_body=True)
         async with self._firing:
             try:
@@ -195,7 +196,7 @@ class Bus:
                     "master_unavailable", "the master's event bus does not accept the event; try again later"
                 ) from None
             except asyncio.CancelledError:
-                self._drop_writer()  # half a frame may be sent, so the next one needs a new connection
+                self._drop_writer()  # half a frame may be written, so the next one needs a new connection
                 raise
 
     async def _write(self, frame: bytes) -> None:

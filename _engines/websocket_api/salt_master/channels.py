@@ -1,9 +1,10 @@
 """Request channels to the master that stay open.
 
-Opening a channel for each command takes more than half of its time (30 ms instead of 13 ms, measured). One channel is
-one REQ socket and works in series. So there are a few, each used by one request at a time, round robin between users.
+Opening a channel for each command takes more than half of its time (30 ms instead of 13 ms, measured). A channel is one
+REQ socket, which handles one request at a time. So there are a few, and users get them round robin.
+
 The master answers a wheel call only after it ran, so wheels have their own channels and delay nothing else. Long lists
-of minions have their own channels, too, because the master needs about 1 ms for each minion.
+of minions have their own channels too, because the master needs about 1 ms for each minion.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from ..fair_share import FairTurns, RecentUsers, Share, current_share
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a wheel call may take. Operations on many thousand keys are the slow ones.
+#: Seconds that a wheel call may take. Calls on many thousands of keys are the slow ones.
 WHEEL_SECONDS = 300.0
 #: Wheel calls at the same time. Each occupies one of the master's workers while it runs.
 WHEEL_CHANNELS = 2
-#: Lists of more minions than this are long. The master assigns requests to its workers in turn, even to busy ones. If
-#: long lists occupied several workers, all requests would wait.
+#: Lists of more minions than this are long. The master assigns requests to its workers in turn, even to busy ones. So
+#: all requests would wait if long lists occupied several workers.
 LONG_LIST = 100
 #: Requests with long lists at the same time, one for each user.
 LONG_LIST_CHANNELS = 2
 #: Seconds between two pings of the master while a wheel call runs.
 WHEEL_PING_SECONDS = 30.0
-#: The maximum of channels that are opened for one such check.
+#: Maximum number of channels that one such check opens.
 MAX_PINGS = 16
-#: Requests that may wait for a channel. Further ones are refused. Each user has a part of them.
+#: Requests that may wait for a channel, shared between users. Further ones are refused.
 MAX_QUEUE = 1000
-#: Seconds that must be left for the answer. Otherwise the request is not sent, so that it surely did not run.
+#: Seconds that must be left for the answer. With less the request is not sent: then it certainly did not run.
 MIN_SECONDS = 1.0
 #: Seconds by which Salt's time-out is later than ours. Until then 3007 keeps a task for each abandoned request.
 SPARE_SECONDS = 5.0
@@ -47,8 +48,8 @@ NOTICE_SECONDS = 0.5
 class Channels:
     """Sends requests to the master's request server.
 
-    :param size: the number of channels for publishes and runners, at most the master's ``worker_threads``
-    :param seconds: the maximum time until the answer, from the call of :meth:`request`
+    :param size: number of channels for publishes and runners, limited to the master's ``worker_threads``
+    :param seconds: maximum time from the call of :meth:`request` to the answer
     :param recent_users: the users with recent requests to the master
     """
 
@@ -63,7 +64,7 @@ class Channels:
         self._opts["master_uri"] = _master_uri(opts)
         self._workers = max(1, int(opts.get("worker_threads") or 1))
         self.publishes = _SerialQueue(min(size, self._workers), recent_users)
-        # Long requests leave one place free for the next user, who could not wait for their end.
+        # Slow requests of one user leave one channel free for the next user, who could not wait for their end.
         self.wheels = _SerialQueue(WHEEL_CHANNELS, recent_users, spare=1)
         self.long_lists = _SerialQueue(min(LONG_LIST_CHANNELS, self._workers), recent_users, spare=1)
         self._closed = False
@@ -72,9 +73,9 @@ class Channels:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def request(self, load: dict[str, Any], *, wheel: bool = False, seconds: float | None = None) -> Any:
-        """Send a load to the master and return the answer. The load is sent only once, because it may have run.
+        """Send a load to the master and return the answer. Never send it twice, because it may have run.
 
-        Canceling the caller drops only the answer.
+        Canceling the caller after the load was sent drops only the answer.
 
         :param wheel: wait up to :attr:`wheel_seconds`, while the master answers pings
         :param seconds: replaces :attr:`seconds`
@@ -101,7 +102,7 @@ class Channels:
             entered = False
         if not entered:
             raise ApiError("master_unavailable", "the master is too busy; try again later", {"sent": False})
-        # From here the exchange owns the turn. It ends by itself, even if nobody waits for it.
+        # From here the exchange owns the channel. It ends by itself, even if nobody waits for it.
         exchange = self._spawn(self._exchange(queue, share, load, deadline, limit if wheel else None))
         return await asyncio.shield(exchange)
 
@@ -114,7 +115,7 @@ class Channels:
             queue.idle.clear()
             queue.close()
         for channel in list(self._open):
-            self._shut(channel)
+            self._close_channel(channel)
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -135,8 +136,8 @@ class Channels:
     ) -> Any:
         channel, answered = None, False
         try:
-            channel = queue.idle.pop() if queue.idle else self._opened()
-            answer = await self._ask(channel, load, deadline, wheel)
+            channel = queue.idle.pop() if queue.idle else self._open_channel()
+            answer = await self._wait_for_answer(channel, load, deadline, wheel)
             answered = True
             return answer
         except asyncio.CancelledError:
@@ -149,7 +150,7 @@ class Channels:
                 self._discard(channel)
             queue.leave(share)
 
-    async def _ask(self, channel: Any, load: dict[str, Any], deadline: float, wheel: float | None) -> Any:
+    async def _wait_for_answer(self, channel: Any, load: dict[str, Any], deadline: float, wheel: float | None) -> Any:
         loop = asyncio.get_running_loop()
         total = self.wheel_seconds if wheel is not None else deadline - loop.time()
         sending = self._send(channel, load, total)
@@ -189,7 +190,7 @@ class Channels:
         """Return whether the master answers a ping within ``seconds``.
 
         Salt assigns requests to its workers in turn, even to busy ones (a ZeroMQ DEALER). A single ping could wait
-        behind the wheel call itself. So each worker gets one, and one answer is enough.
+        behind the wheel call itself. So each worker gets a ping, and one answer is enough.
         """
         loop = asyncio.get_running_loop()
         channels = [self._new() for _ in range(min(self._workers, MAX_PINGS))]
@@ -209,22 +210,22 @@ class Channels:
 
     @staticmethod
     def _send(channel: Any, load: dict[str, Any], seconds: float) -> asyncio.Future[Any]:
-        # Salt's own time-out makes its transport reconnect and log an error. Ours is earlier and closes the channel.
+        # Salt's own time-out makes its transport reconnect and log an error, so ours is earlier and closes the channel.
         # 3008 returns a coroutine, 3007 a future.
         sending: asyncio.Future[Any] = asyncio.ensure_future(
             channel.send(load, tries=1, timeout=seconds + SPARE_SECONDS)
         )
         return sending
 
-    def _opened(self) -> Any:
+    def _open_channel(self) -> Any:
         """Return a new channel.
 
-        :raises ApiError: ``master_unavailable`` where the system has no socket left
+        :raises ApiError: ``master_unavailable`` if the system has no socket left
         """
         try:
             return self._new()
-        except Exception as fault:  # noqa: BLE001 - ZMQError, OSError ...
-            log.warning("a request to the master failed: %s", type(fault).__name__)
+        except Exception as error:  # noqa: BLE001 - ZMQError, OSError ...
+            log.warning("a request to the master failed: %s", type(error).__name__)
             raise ApiError(
                 "master_unavailable", "cannot open a channel to the master; try again later", {"sent": False}
             ) from None
@@ -238,24 +239,24 @@ class Channels:
 
     def _discard(self, channel: Any) -> None:
         if self._closed:
-            self._shut(channel)
+            self._close_channel(channel)
         else:
-            self._spawn(self._shut_later(channel))
+            self._spawn(self._close_later(channel))
 
-    async def _shut_later(self, channel: Any) -> None:
-        # The transport needs time to notice that its request was abandoned. On 3007 it then reconnects, even if closed.
-        # So it is closed again, or its socket would stay open forever.
+    async def _close_later(self, channel: Any) -> None:
+        # The transport needs time to notice an abandoned request. On 3007 it then reconnects, even if closed: so close
+        # it again, or its socket stays open forever.
         try:
             for _ in range(3):
                 await asyncio.sleep(NOTICE_SECONDS)
-                self._shut(channel)
+                self._close_channel(channel)
                 await asyncio.sleep(NOTICE_SECONDS)
                 if getattr(channel.transport, "socket", None) is None:
                     return
         finally:
-            self._shut(channel)
+            self._close_channel(channel)
 
-    def _shut(self, channel: Any) -> None:
+    def _close_channel(self, channel: Any) -> None:
         self._open.discard(channel)
         try:
             channel.transport.close()
@@ -265,11 +266,11 @@ class Channels:
 
 
 class _SerialQueue(FairTurns):
-    """The open channels of one kind, and the turns at them."""
+    """The open channels of one kind, and the requests that wait for one."""
 
     def __init__(self, size: int, recent_users: RecentUsers, *, spare: int = 0) -> None:
         super().__init__(size, MAX_QUEUE, recent_users, spare=spare)
-        # Idle channels. The one that was used last is reused first, because it is most likely alive.
+        # The idle channel that was used last is reused first, because it is most likely alive.
         self.idle: list[Any] = []
 
 
@@ -281,7 +282,7 @@ def _give_up(sending: asyncio.Future[Any]) -> None:
 
 
 def _retrieve_exception(future: asyncio.Future[Any]) -> None:
-    """Read the result of an abandoned request, or asyncio logs an error."""
+    """Read the result of an abandoned request; otherwise asyncio logs an error."""
     if not future.cancelled():
         future.exception()
 
@@ -292,6 +293,6 @@ def _no_answer() -> ApiError:
 
 def _master_uri(opts: dict[str, Any]) -> str:
     interface = opts.get("interface") or "127.0.0.1"
-    # If the master listens on all addresses, it is reached on loopback.
+    # A master that listens on all addresses is reached on loopback.
     interface = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(interface, interface)  # noqa: S104 - nothing is bound here
     return f"tcp://{salt.utils.network.ip_bracket(interface)}:{opts['ret_port']}"

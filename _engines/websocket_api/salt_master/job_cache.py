@@ -23,15 +23,15 @@ from .store_errors import report_failures
 
 log = logging.getLogger(__name__)
 
-#: The maximum of job directories that :meth:`JobCache.recent` reads. A busy master has tens of thousands a day.
+#: Maximum number of job directories that :meth:`JobCache.recent` reads. A busy master makes tens of thousands a day.
 MAX_DIRECTORIES = 200_000
-#: Tries, and seconds between them, to read a load whose minions are not written yet.
+#: Attempts to read a load whose minions are not written yet, and seconds between them.
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
-#: Hidden, because Salt's clients and this engine run it all the time to query jobs.
+#: Left out of lists, because Salt's clients and this engine run it all the time to query jobs.
 _HIDDEN = "saltutil.find_job"
-#: Seconds around a time in which a job is searched. Clocks of masters differ, and publishing may be slow.
+#: A job is searched within so many seconds of a time. Clocks of masters differ, and publishing may be slow.
 MARK_SECONDS = 60.0
-#: The maximum of jobs that one such search reads.
+#: Maximum number of jobs that one such search reads.
 MAX_MARKED = 5000
 
 
@@ -48,13 +48,13 @@ class JobCache:
     async def job(self, jid: str) -> dict[str, Any] | None:
         """Return ``{"kind", "reported_by", "load", "returns": {minion: {"return", "retcode", "success"}}}``, or None.
 
-        ``kind`` is job, runner or wheel. ``reported_by`` is None if the master itself stored what ran; else it is the
+        ``kind`` is job, runner or wheel. ``reported_by`` is None if the master itself stored the load. Else it is the
         minion whose return is the only source, and which could have named any function.
 
-        ``load`` holds jid, fun, arg, tgt, tgt_type, user, start_time (ISO 8601, UTC), minions (ids or null) and
-        metadata where the job has some. ``arg`` is in the form that ``salt/job/JID/new`` has: keyword arguments are a
-        last object with ``"__kwarg__": true``. Runners and wheels have ``runner.`` or ``wheel.`` before fun, and one
-        return, the master's own. Where a minion says what ran there is no user.
+        ``load`` holds jid, fun, arg, tgt, tgt_type, user, start_time (ISO 8601, UTC), minions (ids or None) and, if
+        the job has some, metadata. ``arg`` has the form of ``salt/job/JID/new``: keyword arguments are a last object
+        with ``"__kwarg__": true``. Runners and wheels have ``runner.`` or ``wheel.`` before fun, and one return, the
+        master's own. If ``reported_by`` is a minion, user is empty.
 
         :raises ApiError: ``master_unavailable``
         """
@@ -65,8 +65,8 @@ class JobCache:
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """Return the loads of the newest ``limit`` jobs, newest first, without returns and without find_job.
 
-        With the default cache ``limit`` and :data:`MAX_DIRECTORIES` limit the work. Other returners are called by
-        ``get_jids_filter`` if they have it.
+        With the default cache ``limit`` and :data:`MAX_DIRECTORIES` limit the work. Of other returners this calls
+        ``get_jids_filter`` if they have it, else ``get_jids``.
 
         :raises ApiError: ``master_unavailable``
         """
@@ -105,9 +105,9 @@ class JobCache:
     def _call(self, jid: str, stored: dict[str, Any], returned: dict[str, Any]) -> dict[str, Any] | None:
         """Return the ``ret`` event of a runner or wheel, which Salt stores as the master's return, or None for a job.
 
-        Salt stores it without a load of its own (salt.client.mixins, salt.utils.job), so the return stands in the load.
-        A job that was published has another load, and a minion's return always has a ``cmd``: neither is such a call,
-        whatever a minion returns and whatever it is called.
+        Salt stores no load for it (salt.client.mixins, salt.utils.job), so the returner answers with the return. A
+        published job has another load, and a minion's return always has a ``cmd``. So no minion can pass off its return
+        as such a call, not even with the master's id.
         """
         inner, master = stored.get("return"), self._opts["id"]
         if "cmd" in stored or stored.get("id") != master or any(minion != master for minion in returned):
@@ -117,7 +117,7 @@ class JobCache:
         return inner if str(inner["fun"]).startswith(("runner.", "wheel.")) else None
 
     def _stored(self, jid: str) -> dict[str, Any] | None:
-        """Return the published load. Try several times, because local_cache writes it before its minions."""
+        """Return the published load. Retry, because local_cache writes it before its minions."""
         for _ in range(MINIONS_TRIES):
             try:
                 stored: dict[str, Any] | None = self._returners()[f"{self._returner}.get_load"](jid)
@@ -154,8 +154,8 @@ class JobCache:
     def _owner(self, stored: dict[str, Any]) -> Any:
         """Return the user who started a job.
 
-        A syndic overwrites the load with that of the lower master. It was published there with that master's key, for
-        the user of this master who stands in ``kwargs``. No user with a token can publish as the key's owner.
+        A syndic overwrites the load with that of the lower master. That load was published with the lower master's key;
+        ``kwargs`` names the user of this master. No user with a token can publish as the key's owner.
         """
         owner, named = stored.get("user"), (stored.get("kwargs") or {}).get("user")
         passed_on = self._opts.get("order_masters") and isinstance(named, str)
@@ -190,7 +190,7 @@ class JobCache:
             files = [(made, path) for made, path in self._job_files() if abs(made - at) <= MARK_SECONDS]
             yield from self._loads(heapq.nsmallest(MAX_MARKED, files, key=lambda file: abs(file[0] - at)))
         elif self._returner == "salt_cache":
-            # Its own listing reads every load, but a jid contains its time (salt.returners.salt_cache, "Bank layout").
+            # Salt's own listing reads every load; a jid has its time (salt.returners.salt_cache, "Bank layout").
             for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
                 if is_jid(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
                     yield self._load(jid, self._stored(jid) or {})
@@ -202,8 +202,8 @@ class JobCache:
         return made.timestamp() if made else 0.0
 
     def _listed(self, jid: str, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the load of a row with Salt's display names (salt.utils.jid.format_jid_instance)."""
-        salts = {
+        """Return the load of a row whose fields have Salt's display names (salt.utils.jid.format_jid_instance)."""
+        fields = {
             "fun": row.get("Function"),
             "arg": row.get("Arguments"),
             "tgt": row.get("Target"),
@@ -212,7 +212,7 @@ class JobCache:
             "metadata": row.get("Metadata"),
             "Minions": row.get("Minions"),
         }
-        return self._load(jid, {key: value for key, value in salts.items() if value is not None})
+        return self._load(jid, {key: value for key, value in fields.items() if value is not None})
 
     def _recent_files(self, limit: int) -> list[dict[str, Any]]:
         """Read the default cache by its directories. Salt's own listing reads every load, which takes minutes."""

@@ -20,12 +20,12 @@ Charge = Callable[[Share, float], None]
 class Pool:
     """Runs blocking calls in at most ``threads`` threads, round robin between users.
 
-    A ``ThreadPoolExecutor`` would not do: the process joins its threads when it ends. One PAM or LDAP call that hangs
-    would hold the engine beyond the 5 s after which Salt kills it. These threads are daemons and die with the process.
+    This is no ``ThreadPoolExecutor``, whose threads the process joins when it ends: one hanging PAM or LDAP call would
+    hold the engine beyond the 5 s after which Salt kills it. These threads are daemons and die with the process.
 
-    :param threads: the maximum of calls that run at once
-    :param name: the prefix of the threads' names in a stack dump
-    :param queue: the maximum of calls that wait; further ones are refused
+    :param threads: maximum number of calls that run at once
+    :param name: prefix of the threads' names in a stack dump
+    :param queue: maximum number of calls that wait; further ones are refused
     :param recent_users: the users with recent requests to the master
     :param charge: counts the CPU seconds of each user's calls, because the loop shares the interpreter with them
     """
@@ -41,7 +41,7 @@ class Pool:
         self._charge = charge
         self._name = name
         self.shares: FairShare[_Job] = FairShare(threads, queue, recent_users or RecentUsers(time.monotonic))
-        # Held while the shares change: the loop adds calls and threads remove them.
+        # Guards the shares: the loop adds calls, and threads remove them.
         self._changed = threading.Condition()
         # The number of threads started so far, and how many of them wait for a call.
         self._threads = self._idle = 0
@@ -50,9 +50,9 @@ class Pool:
     async def run(self, fn: Callable[..., T], *args: Any, **kw: Any) -> T:
         """Run ``fn(*args, **kw)`` in a thread and return its result, or raise its exception.
 
-        Canceling the caller removes a call that still waits. A call that already runs continues to its end.
+        Canceling the caller removes a call that still waits. A running call continues to its end.
 
-        :raises ApiError: ``too_many`` if the queue or the user's part of it is full; ``master_unavailable`` after
+        :raises ApiError: ``too_many`` if the queue or the user's share of it is full; ``master_unavailable`` after
             :meth:`close`
         """
         share, future = current_share(), Future[T]()
@@ -96,7 +96,7 @@ class Pool:
                     self._idle += 1
                     self._changed.wait()
                     self._idle -= 1
-                self._changed.notify()  # one call that ends may make room for two calls of different users
+                self._changed.notify()  # the end of one call may make room for two calls of different users
             share, (future, call) = taken
             if future.set_running_or_notify_cancel():
                 try:

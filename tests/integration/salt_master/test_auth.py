@@ -90,7 +90,7 @@ async def test_a_store_that_cannot_be_read_is_no_reason_to_end_a_session(
     opts: dict[str, Any], pool: Pool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Salt answers as if the token were gone."""
-    monkeypatch.setattr("websocket_api.salt_master.auth.AGAIN_SECONDS", 0)
+    monkeypatch.setattr("websocket_api.salt_master.auth.RETRY_SECONDS", 0)
     auth = Auth({**opts, "token_dir": str(tmp_path / "gone")}, pool, pool)
     with pytest.raises(ApiError) as failed:
         await auth.token("f" * 64)
@@ -102,7 +102,7 @@ async def test_a_store_that_fails_once_is_asked_again(
 ) -> None:
     """And twice is an error that says: try again later."""
     key, asked, fetch = await token("demo"), 0, auth._fetch
-    monkeypatch.setattr("websocket_api.salt_master.auth.AGAIN_SECONDS", 0)
+    monkeypatch.setattr("websocket_api.salt_master.auth.RETRY_SECONDS", 0)
     failures = 1
 
     def fail(*args: Any) -> Any:
