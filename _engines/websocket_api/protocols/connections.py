@@ -17,21 +17,21 @@ from ..fair_share import Share
 from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
-RETRY_SECONDS = 2  # after which clients should reconnect when the engine restarts
+RETRY_SECONDS = 2  # after which clients should reconnect to a restarted engine
 RESTART_REASON = f"the engine stops: retry in {RETRY_SECONDS} s"
-FINISH_SECONDS = 0.5  # for work that leaving clients started, such as revoking a token
-CLOSING_SECONDS = 1.5  # over which the close frames are spread at most, so that clients do not return all at once
-APART_SECONDS = 0.01  # maximum between two close frames: few clients are no load, and the stop waits for all of them
-MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, since each sleep costs a loop turn
-LATE_SECONDS = 0.3  # for clients in their handshake when the stop began, which get a close frame too
-BURST_SECONDS = 10  # of small frames that one connection may send at once
-REQUEST_SECONDS = 0.0005  # that HTTP itself takes for a request: to parse its head and to write the answer
+FINISH_SECONDS = 0.5  # for work that clients started before they left, such as revoking a token
+CLOSING_SECONDS = 1.5  # maximum time over which close frames are spread, so that clients do not all return at once
+APART_SECONDS = 0.01  # maximum between two close frames, because the stop waits until all are sent
+MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, because each sleep costs a loop turn
+LATE_SECONDS = 0.3  # for clients that were in their handshake when the stop began, so that they get a close frame too
+BURST_SECONDS = 10  # one connection may send the small frames of so many seconds at once
+REQUEST_SECONDS = 0.0005  # loop time of HTTP itself for a request: to parse its head and to write the answer
 
 
 class Connections:
     """The connected clients.
 
-    :param max_callers: maximum number of callers at once, already lowered to what the system allows
+    :param max_callers: maximum number of callers at once, at most what the system allows
     """
 
     def __init__(self, services: Services, dispatcher: Dispatcher, max_callers: int) -> None:
@@ -41,9 +41,9 @@ class Connections:
         self._callers: dict[Caller, bool] = {}
         """All callers, HTTP requests included, and whether each has logged in."""
         self._unauthenticated: Counter[str] = Counter()
-        """Callers that have not logged in, by address."""
+        """Number of callers that have not logged in, by address."""
         self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
-        """The rate of small frames, by user and eauth, as long as one of the user's connections sends some."""
+        """The rate of small frames by user and eauth, kept while one of the user's connections sends some."""
         self.messages = MessageTurns(
             lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call), services.loop_time
         )
@@ -57,9 +57,9 @@ class Connections:
         return self.dispatcher.stopping
 
     def exceeded(self, address: str, session: Session | None) -> str | None:
-        """Return the name of the limit that forbids one more caller; None if there is room.
+        """Return the name of the limit that forbids another caller; None if none does.
 
-        :param session: the caller's, if it has logged in already
+        :param session: the caller's login; None before it
         """
         limits = self.services.settings.limits
         if len(self._callers) >= self._max_callers:
@@ -97,7 +97,7 @@ class Connections:
     def small_frame(self, connection: Connection) -> float:
         """Count a frame that ends no message.
 
-        A connection has a limit of its own, so that one of a user's connections does not use up the shared one.
+        Each connection also has its own limit, so that it cannot use up the limit that its user's connections share.
 
         :return: seconds until the connection's next frame may be read
         """
@@ -115,7 +115,7 @@ class Connections:
         return max(waits)
 
     async def request_turn(self, caller: Caller) -> None:
-        """Wait until an HTTP request has its turn; a user's requests and websocket messages share them."""
+        """Wait for the turn of an HTTP request. A user's requests and websocket messages share their turns."""
         session = caller.session
         share = Share.unauthenticated(caller.address) if session is None else session.share
         waits = self.messages.submit(share, lambda: None)
@@ -124,7 +124,7 @@ class Connections:
             await waits
 
     async def close(self) -> None:
-        """Answer what is in flight, and close all connections with the request to reconnect."""
+        """Answer the requests in flight, then close all connections with a code that asks clients to reconnect."""
         await self.dispatcher.stop()
         connections = self.all()
         pause = min(APART_SECONDS, CLOSING_SECONDS / max(1, len(connections)))

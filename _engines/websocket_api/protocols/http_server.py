@@ -1,4 +1,4 @@
-"""Accepts connections of permitted addresses, as many as there are file descriptors for."""
+"""The HTTP server: it accepts connections of permitted addresses, and keeps some file descriptors free."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from .websocket.transport import forget_error
 
 log = logging.getLogger(__name__)
 
-MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: each KiB takes 0.7 ms to read
+MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: parsing costs 0.7 ms per KiB
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOG_SECONDS = 60.0  # between two log lines about the same problem
-HEAD_BYTES = 64 * 1024  # of a request's head, as in tornado
-REFUSE_SECONDS = 2.0  # for a client that may not connect to send a request and read the answer
+HEAD_BYTES = 64 * 1024  # maximum head of a request that is refused, as in tornado
+REFUSE_SECONDS = 2.0  # for a forbidden client to send its request and to read the answer
 
 
 class Server(HTTPServer):
-    """Tornado's server, which keeps some file descriptors free even if many silent clients connect.
+    """Tornado's server, but it keeps some file descriptors free even if many silent clients connect.
 
-    Clients are counted once their request is parsed (connections.py), and none may stay silent for longer than
-    ``auth_seconds``. If connections used up all file descriptors until then, the master's caches could not be read, and
-    accepting would fail in a tight loop, with a traceback each time.
+    Clients are counted only when their request is parsed (connections.py), which they may delay for ``auth_seconds``.
+    Without file descriptors the master's caches could not be read, and accepting would fail in a busy loop, with a
+    traceback each time.
 
-    A connection that ``allow_from`` forbids gets one answer, and its request is not even parsed. Requests of a trusted
-    proxy are parsed, since its client is checked (http/application.py).
+    A connection that ``allow_from`` forbids gets one answer, and its request is not parsed. Requests of a trusted proxy
+    are parsed, because the address to check is that of its client (http/application.py).
     """
 
     def initialize(self, *args: Any, access: Access, **kwargs: Any) -> None:  # type: ignore[override]
@@ -56,7 +56,7 @@ class Server(HTTPServer):
         self._logged = -LOG_SECONDS
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        """Serve a connection, unless its file descriptor is one of the last: the system assigns the lowest free one."""
+        """Serve a connection, unless only spare descriptors are left: the system assigns the lowest free one."""
         if stream.socket.fileno() >= self._max_fileno:
             stream.close()
             now = time.monotonic()
@@ -74,18 +74,18 @@ class Server(HTTPServer):
         super().handle_stream(stream, address)
 
     def start_request(self, server_conn: object, request_conn: Any) -> Any:
-        """Read a request whose head may not have more lines than :data:`MAX_HEADER_LINES`."""
+        """Read a request, with the engine's own parser for its head."""
         request_conn._parse_headers = parse_head
         return super().start_request(server_conn, request_conn)
 
     def on_close(self, server_conn: Any) -> None:
-        """Free a closed connection at once, without the garbage collector."""
+        """Free a closed connection at once, without waiting for the garbage collector."""
         super().on_close(server_conn)
         forget_error(server_conn.stream)
 
 
 async def _refuse_connection(stream: IOStream) -> None:
-    """Answer a client that may not connect, and close."""
+    """Answer a forbidden client, and close the connection."""
     with contextlib.suppress(StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
         await asyncio.wait_for(_refuse(stream), REFUSE_SECONDS)
     stream.close()
@@ -108,8 +108,8 @@ async def _refuse(stream: IOStream) -> None:
     await stream.write(answer if head.startswith(b"HEAD ") else answer + body)
     if not isinstance(stream, SSLIOStream):
         with contextlib.suppress(OSError):
-            stream.socket.shutdown(socket.SHUT_WR)  # nothing follows, so the client need not wait
-    while True:  # an unread body would make the system drop the answer
+            stream.socket.shutdown(socket.SHUT_WR)  # so that the client sees the end at once
+    while True:  # an unread body would make the system reset the connection, and the answer would be lost
         await stream.read_bytes(HEAD_BYTES, partial=True)
 
 
@@ -129,7 +129,7 @@ def serve(
         max_buffer_size=limits.message_bytes * 2,
         max_header_size=MAX_HEADER_BYTES,
         max_body_size=DRAIN_BYTES,
-        # Tornado waits an hour for the rest of a request: clients without a login could use up all file descriptors.
+        # Tornado would wait an hour for the rest of a request: clients without a login could use up the descriptors.
         idle_connection_timeout=limits.auth_seconds,
         body_timeout=limits.auth_seconds,
     )

@@ -31,7 +31,7 @@ from .websocket.native import NativeHandler
 
 
 class Upgrades(PathMatches):
-    """Matches websocket requests on a path; other requests on it go to another handler."""
+    """Matches websocket requests on a path. Other requests on this path go to another handler."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the path's groups, or None."""
@@ -39,7 +39,7 @@ class Upgrades(PathMatches):
 
 
 class FormatsEvents(Upgrades):
-    """Matches rest_cherrypy's websocket on the path that it shares with the native protocol."""
+    """Matches rest_cherrypy's websocket, which shares its path with the native protocol."""
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Return the path's groups, or None."""

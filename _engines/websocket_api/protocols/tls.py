@@ -1,4 +1,4 @@
-"""TLS 1.2 or newer, with a certificate that can be renewed while the engine runs."""
+"""TLS 1.2 or newer, with a certificate that is reloaded when it is renewed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Certificate:
         try:
             self._load()
         except (OSError, ssl.SSLError) as error:
-            # str(error) alone is not enough: Python names no file that OpenSSL could not read.
+            # With the paths, because Python's error does not name the file that OpenSSL could not read.
             raise CannotRun(f"cannot use ssl_crt {crt} and ssl_key {key} as this user: {error}") from None
 
     def reload_if_changed(self) -> None:
-        """Use changed files for all further connections; an unusable pair leaves the old one in use."""
+        """Use changed files for all new connections. Keep the old pair if the new one is unusable."""
         try:
             if self._stamps() != self._read:
                 self._load()
@@ -45,8 +45,8 @@ class Certificate:
 
     def _load(self) -> None:
         self._read = self._stamps()
-        # Try the pair on a context of its own: a mismatched pair must not replace a working one. The empty password
-        # keeps OpenSSL from asking for one on a terminal.
+        # Try the pair on a separate context, because a mismatched pair must not replace a working one. The empty
+        # password keeps OpenSSL from asking for one on a terminal.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files, password="")
         self.context.load_cert_chain(*self._files, password="")
 

@@ -1,7 +1,7 @@
 """The formats of salt-api's streams: events, minions and jobs as its clients know them.
 
-Each frame is made once for a group of subscriptions that see the same (core/subscriptions/fanout.py), and all
-connections share the format objects.
+A frame is built once for all subscriptions that see the same (core/subscriptions/fanout.py). All connections share the
+format objects.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ...core.events.event import Event
 from ...core.jobs.job import RETURNED
 
 BEAT = b":\n\n"
-"""A comment of a stream of server-sent events, sent to keep a quiet stream open.
+"""A comment of a stream of server-sent events, which keeps a quiet stream open.
 
-An empty line ends every record, comments too. Salt documents this separator, and shell scripts that split at empty
-lines would otherwise read a comment as the start of the next event.
+An empty line ends it, like every record. Otherwise shell scripts that split at empty lines, as Salt documents, would
+read the comment as the start of the next event.
 """
 GAP_TAG = "websocket_api/gap"
 ANSWER = b"server received message"
@@ -32,7 +32,7 @@ _ID = re.compile("([0-9a-z]{1,64})-([0-9]{1,15})")
 
 
 class _Stream(OneByOne):
-    """The common part of the formats, which are for sending only."""
+    """The base of the formats, which are for sending only."""
 
     binary = False
 
@@ -69,7 +69,7 @@ class _Stream(OneByOne):
 
 
 class _AllEvents(_Stream):
-    """``{"tag", "data"}`` for each event; a gap is an event of the engine's own."""
+    """``{"tag", "data"}`` for each event; a gap is an event with the tag :data:`GAP_TAG`."""
 
     def encode(self, value: Any) -> bytes:
         if value.get("type") != "gap":
@@ -79,7 +79,7 @@ class _AllEvents(_Stream):
 
 
 class _CherryPyEvents(_AllEvents):
-    """The same as a record of server-sent events without the tag, as rest_cherrypy's websocket sends it."""
+    """The same in the frame ``data: ...`` of a server-sent event, as rest_cherrypy's websocket sends it."""
 
     def encode(self, value: Any) -> bytes:
         if value.get("type") == RECEIVED:
@@ -94,7 +94,7 @@ class _CherryPyEvents(_AllEvents):
 class _ServerSent(_Stream):
     """Server-sent events (the HTML standard, section 9.2); everything but Salt's events is a comment.
 
-    :param epoch: the run of the engine, for the events' ids
+    :param epoch: the name of this run of the engine, for the events' ids
     """
 
     def __init__(self, epoch: str) -> None:
@@ -111,8 +111,8 @@ class _ServerSent(_Stream):
         return b""
 
     def write(self, event: Event, tag: bytes, data: bytes) -> bytes:
-        # The tag comes first, as Salt documents: scripts search a record's first line for it. A line break in a tag
-        # would start another field, so it becomes a space; the data has the exact tag.
+        # The tag comes first, as Salt documents, because scripts read it from a record's first line. A line break in
+        # it would start another field, so it becomes a space; the data has the exact tag.
         line = _BREAKS.sub(" ", event.tag).encode("utf-8", "replace")
         return b'tag: %b\ndata: {"tag":%b,"data":%b}\nid: %b-%d\n\n' % (line, tag, data, self._epoch, event.seq)
 
@@ -146,7 +146,7 @@ class _CherryPyFormatted(_FormattedEvents):
     """The same as rest_cherrypy sends it: minions are a list, and no empty line follows."""
 
     def pack(self, messages: Sequence[Any]) -> list[bytes]:
-        if messages and messages[0].get("type") == RECEIVED:  # it is sent alone
+        if messages and messages[0].get("type") == RECEIVED:  # always sent alone
             return [ANSWER]
         return super().pack(messages)
 
@@ -155,28 +155,28 @@ class _CherryPyFormatted(_FormattedEvents):
 
 
 def _minion(name: str, view: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a minion in saltnado's format; a removed one is an object too, since clients read each one's fields."""
+    """Return a minion in saltnado's format. A removed one is an object too, because clients read its fields."""
     if view is None:
         return {"id": name, "grains": {}, "gone": True}
     return {"id": name, "grains": view["grains"] or {}}
 
 
-def _job(view: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+def _job(view: Mapping[str, Any], minions: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job in saltnado's format, with some of its minions."""
     fields = {name: view[name] for name in ("jid", "fun", "tgt", "tgt_type", "start_time", "state")}
-    return {**fields, "minions": {name: _part(part) for name, part in parts.items()}}
+    return {**fields, "minions": {name: _outcome(minion) for name, minion in minions.items()}}
 
 
-def _part(part: Mapping[str, Any]) -> dict[str, Any]:
-    if part["state"] not in RETURNED:
+def _outcome(minion: Mapping[str, Any]) -> dict[str, Any]:
+    if minion["state"] not in RETURNED:
         return {"success": False}  # saltnado's mark of a minion that has not returned
-    return {name: part[name] for name in ("return", "retcode", "success")}
+    return {name: minion[name] for name in ("return", "retcode", "success")}
 
 
 def _tag_and_data(event: Event, body: bytes) -> tuple[bytes, bytes]:
     """Return the JSON texts of an event's tag and of its data, as on Salt's own bus.
 
-    The bus wraps what a minion sent. salt-api passes it on like that, and its clients read ``data`` and ``id`` inside.
+    The bus wraps an event that a minion sent. salt-api keeps the wrapper, whose ``data`` and ``id`` its clients read.
     """
     tag = encode(event.tag)
     data = body.removeprefix(b'"seq":%d,"tag":%b,"data":' % (event.seq, tag))
@@ -193,10 +193,10 @@ FORMATTED_EVENTS = _FormattedEvents("formatted_events")
 CHERRYPY_EVENTS = _CherryPyEvents("ws")
 CHERRYPY_FORMATTED = _CherryPyFormatted("ws?format_events")
 server_sent: Callable[[str], _ServerSent] = cache(_ServerSent)
-"""The format of one run of the engine, by its epoch."""
+"""Return the format for an epoch, always the same object."""
 
 
 def position(last_event_id: str | None) -> dict[str, Any] | None:
-    """Return ``since`` for a ``Last-Event-ID``; None without one that an engine wrote."""
+    """Return ``since`` for a ``Last-Event-ID``; None if it is missing or not an engine's."""
     found = _ID.fullmatch(last_event_id or "")
     return {"epoch": found[1], "seq": int(found[2])} if found else None

@@ -1,4 +1,4 @@
-"""salt-api's paths for logins and lowstate (docs/salt-api.md): unmodified clients get what rest_cherrypy answers."""
+"""salt-api's paths for logins and lowstate (docs/salt-api.md), with the answers of rest_cherrypy."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from .low_fields import with_path_fields
 from .lowstate import run
 
 NO_LOGIN = {"unauthenticated", "token_expired"}
-"""Errors of a low that names no valid user."""
+"""Errors of a low without a valid login."""
 
-MAX_LOWS = 1000  # of one request: each refused low costs an answer, and nothing slows its sender down
+MAX_LOWS = 1000  # of one request: each refused low costs an answer, and no other limit applies to it
 
 
 class SaltHandler(ApiHandler):
-    """What all paths share: types of bodies and answers, lowstate, and the cookie."""
+    """The base of all paths: types of bodies and answers, lowstate, and the cookie."""
 
     def on_request(self) -> None:
-        """Answer in the type that the client prefers, errors too; a client that accepts neither is refused later."""
+        """Choose the client's preferred type for answers and errors. Clients that accept none are refused later."""
         with contextlib.suppress(ApiError):
             self.kind = content.accepted(self.request.headers.get("Accept"))
         super().on_request()
 
     def on_authenticated(self) -> None:
-        """Refuse clients that accept none of our types, before anything runs."""
+        """Refuse clients that accept none of the types, before anything runs."""
         content.accepted(self.request.headers.get("Accept"))
 
     def on_refused(self, error: ApiError) -> None:
@@ -46,13 +46,13 @@ class SaltHandler(ApiHandler):
             super().on_refused(error)
 
     def wants_page(self) -> bool:
-        """Return whether a browser requests a page, and not a program data."""
+        """Return whether a browser requests a page; programs request data."""
         return self.request.method in ("GET", "HEAD") and "text/html" in self.request.headers.get("Accept", "").lower()
 
     async def ask(self, operation: str, **fields: Any) -> Any:
-        """Run an operation; what Salt does not permit is 401 for these clients, as in rest_cherrypy.
+        """Run an operation. If Salt does not permit it, the status is 401, as in rest_cherrypy.
 
-        What an option of this master forbids keeps its own status: no other login would help.
+        If an option of this master forbids it, the error keeps its own status: another login would not help.
         """
         try:
             return await super().ask(operation, **fields)
@@ -62,13 +62,13 @@ class SaltHandler(ApiHandler):
             raise error.with_status(401) from None
 
     async def head(self, *args: str) -> None:
-        """Answer as GET does; tornado leaves the body out."""
+        """Answer as GET does; tornado omits the body."""
         answer = self.get(*args)
         if answer is not None:
             await answer
 
     async def reply(self, value: Any) -> None:
-        """Answer with a value. A large one is encoded in turns with all other users.
+        """Answer with a value. A large one is encoded in steps, in turns with other users.
 
         :raises ApiError: the client has left, or its user takes too much memory
         """
@@ -77,7 +77,7 @@ class SaltHandler(ApiHandler):
         await self.finish_in_steps(content.steps(value, self.kind))
 
     async def body_value(self) -> Any:
-        """Return what the body holds."""
+        """Return the parsed body."""
         return await content.read(self.body, self.request.headers.get("Content-Type"))
 
     async def lows(self) -> list[Any]:
@@ -95,10 +95,10 @@ class SaltHandler(ApiHandler):
     async def run_lows(self, **fields: Any) -> list[Any]:
         """Run the lows of the body in order, and return their answers.
 
-        A failed low fails the request if it is the only one, or if no low names a valid user. Otherwise its error
-        stands in its place, and the others run: the client must learn what they have started.
+        A failed low fails the request if it is the only one, or if no low has a valid login. Otherwise its error is
+        the answer in its place, and the others run: the client must learn which jobs they have started.
 
-        :param fields: what the path says of all lows; a low with another value is refused
+        :param fields: values that the path sets for every low; a low with another value is refused
         """
         lows, answers, errors = await self.lows(), [], []
         logins = self.logins(self.by_session and self.session is not None)
@@ -126,11 +126,11 @@ class SaltHandler(ApiHandler):
         return caller
 
     def logins(self, has_session: bool) -> LowLogins:
-        """Return the users that the lows of this request run for."""
+        """Return the logins for the lows of this request."""
         return LowLogins(self.ask, self.create_token, self.revoke_token, has_session)
 
     async def create_token(self, **credentials: Any) -> str:
-        """Return a token for credentials; the request's own session stays as it is."""
+        """Return a token for credentials; the request's own session does not change."""
         return str((await self.log_in_with(**credentials))["token"])
 
     async def revoke_token(self, token: str) -> None:
@@ -141,16 +141,16 @@ class SaltHandler(ApiHandler):
 
     async def log_in_with(self, **credentials: Any) -> dict[str, Any]:
         """Return a new token with its user, times and permissions."""
-        apart = self.new_caller()
+        caller = self.new_caller()
         try:
-            answer: dict[str, Any] = await self.clients.dispatcher.call(apart, "auth", **credentials)
+            answer: dict[str, Any] = await self.clients.dispatcher.call(caller, "auth", **credentials)
             return answer
         finally:
-            apart.release()
+            caller.release()
 
 
 class RootHandler(SaltHandler):
-    """``/``: the welcome, and lowstate."""
+    """``/``: the welcome message, and lowstate."""
 
     public = True
 
@@ -178,7 +178,7 @@ class RootHandler(SaltHandler):
 
 
 class RunHandler(SaltHandler):
-    """``/run``: lowstate without a session; each low names its user."""
+    """``/run``: lowstate without a session; each low has its own login."""
 
     public = True
     by_session = False
@@ -203,12 +203,12 @@ class LoginHandler(SaltHandler):
         """Return a token: in a header, in a cookie and in the body."""
         login = await self.log_in_with(**_credentials((await self.lows())[:1]))
         self.set_header("X-Auth-Token", login["token"])
-        if not self.access.from_foreign_page(self.request):  # its user would go on in the name of the page's login
+        if not self.access.from_foreign_page(self.request):  # it must not change who the browser's user is here
             seconds = max(1, int(login["expire"] - time.time()))
             secure = self.access.is_tls(self.request)
             self.set_cookie(COOKIE, login["token"], max_age=seconds, httponly=True, samesite="Strict", secure=secure)
         answer = {name: login[name] for name in ("token", "expire", "start", "user", "eauth")}
-        # In Salt's order: sorted names, then what is granted on some minions only.
+        # In Salt's order: sorted names, then permissions for some minions only.
         names = sorted(entry for entry in login["perms"] if isinstance(entry, str))
         answer["perms"] = names + [entry for entry in login["perms"] if not isinstance(entry, str)]
         await self.reply({"return": [answer]})
@@ -238,7 +238,7 @@ class TokenHandler(SaltHandler):
 
 
 def _credentials(lows: list[Any]) -> dict[str, Any]:
-    """Return the credentials in a body, for the operation ``auth``."""
+    """Return the credentials of the first low, for the operation ``auth``."""
     given = lows[0] if lows and isinstance(lows[0], dict) else {}
     credentials = {name: given[name] for name in ("username", "password", "eauth") if given.get(name) is not None}
     missing = [name for name in ("username", "password") if name not in credentials]

@@ -1,4 +1,4 @@
-"""Jobs in the format of Salt's runner ``jobs``, as salt-api's clients know it."""
+"""Jobs in the format of Salt's runner ``jobs``, which salt-api's clients expect."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def job_list(jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def job_info(job: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job as ``jobs.list_job`` does; the return of a runner or wheel is under ``master``."""
     if job["kind"] == "job":
-        parts = job["minions"]
-        returned = {name: _result(part) for name, part in parts.items() if part["state"] in RETURNED}
+        minions = job["minions"]
+        returned = {name: _result(minion) for name, minion in minions.items() if minion["state"] in RETURNED}
     else:
-        parts = {}
+        minions = {}
         ended = job["state"] in ("complete", "failed")
         returned = {"master": {"return": job["return"], "success": bool(job["success"])}} if ended else {}
-    return {"jid": job["jid"], **_summary(job), "Minions": sorted(parts), "Result": returned}
+    return {"jid": job["jid"], **_summary(job), "Minions": sorted(minions), "Result": returned}
 
 
 def _summary(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def _summary(job: Mapping[str, Any]) -> dict[str, Any]:
     } | ({"Metadata": job["metadata"]} if job["metadata"] is not None else {})
 
 
-def _result(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {"return": part["return"], "retcode": part["retcode"], "success": part["success"]}
+def _result(minion: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: minion[name] for name in ("return", "retcode", "success")}
 
 
 def _start_time(jid: str) -> str:

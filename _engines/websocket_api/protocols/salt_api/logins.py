@@ -1,4 +1,4 @@
-"""The users that the lows of one request run for."""
+"""The logins for the lows of one request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ _TOKEN = re.compile(r"[0-9a-fA-F]{32,128}")
 
 
 class LowLogins:
-    """The users that the lows of one request run for: the session's, or the one that a low names itself.
+    """Chooses the login for each low of a request: the low's own, or the session's.
 
-    Salt checks a low's own name and password each time. Here they buy a token that ends with the request, and all lows
-    with the same credentials share it.
+    Salt checks a low's own name and password each time. Here all lows with the same credentials share a token, which
+    ends with the request.
 
     :param ask: runs operations for the session, if there is one
-    :param log_in: ``await log_in(username=, password=, eauth=)`` returns a token, and leaves the session alone
-    :param revoke: ``await revoke(token)`` ends a token, even if the client has left meanwhile
+    :param log_in: ``await log_in(username=, password=, eauth=)`` returns a token, and does not change the session
+    :param revoke: ``await revoke(token)`` ends a token, even if the client has left
+    :param has_session: whether the request itself has a login
     """
 
     def __init__(
@@ -42,9 +43,9 @@ class LowLogins:
         self._tokens: dict[str, str] = {}
 
     async def ask_for(self, low: Any) -> Ask:
-        """Return what runs operations for a low's user.
+        """Return the function that runs operations for a low's user.
 
-        :raises ApiError: unauthenticated, bad_message and the errors of a login
+        :raises ApiError: ``unauthenticated``, ``bad_message``, and the errors of a login
         """
         fields = low if isinstance(low, dict) else {}
         if fields.get("token"):
@@ -56,7 +57,7 @@ class LowLogins:
         return self._ask
 
     async def end(self) -> None:
-        """Revoke the tokens that were made for this request."""
+        """Revoke the tokens that this request created."""
         tokens, self._tokens = list(self._tokens.values()), {}
         for token in tokens:
             await self._revoke(token)

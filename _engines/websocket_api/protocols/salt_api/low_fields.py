@@ -1,4 +1,4 @@
-"""Parses the fields of a low as Salt's own clients do."""
+"""Parse the fields of a low as Salt's own clients do."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from ...errors import ApiError
 from ...operations.targets import names
 
 Low = Mapping[str, Any]
-TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
-"""Truth values in forms, where every field is text."""
+FLAGS = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "1": True, "0": False}
+"""Flags in forms, where every field is text."""
 MARK = "__kwarg__"  # Salt's mark on a dictionary of keyword arguments among positional ones
-MAX_SECONDS = 3600  # that a synchronous low waits at most; it ends when its job does
+MAX_SECONDS = 3600  # maximum wait of a synchronous low, which normally ends with its job
 
 
 def with_path_fields(low: Low, fields: Low) -> dict[str, Any]:
-    """Return a low with the fields that its path determines.
+    """Return a low with the fields that its path sets.
 
-    There ``local`` means ``local_async``, as in rest_cherrypy: both run the same, and the path says when the answer
-    comes.
+    If the path sets ``local_async``, a low may also have ``local``, as in rest_cherrypy: only the wait differs.
 
-    :raises ApiError: bad_message if the low states another value
+    :raises ApiError: ``bad_message`` if the low has another value
     """
     for name, value in fields.items():
         stated = low.get(name)
@@ -31,9 +30,9 @@ def with_path_fields(low: Low, fields: Low) -> dict[str, Any]:
 
 
 def target(low: Low) -> dict[str, Any]:
-    """Return the target of a low and its type; the operation refuses pairs that do not fit.
+    """Return the target of a low and its type. The operation checks whether the two fit.
 
-    :raises ApiError: bad_message without a target, or if ``tgt_type`` and the older ``expr_form`` differ
+    :raises ApiError: ``bad_message`` without a target, or if ``tgt_type`` and the older ``expr_form`` differ
     """
     tgt, kinds = low.get("tgt"), [low[name] for name in ("tgt_type", "expr_form") if low.get(name)]
     if tgt is None:
@@ -47,8 +46,8 @@ def target(low: Low) -> dict[str, Any]:
 def arguments(low: Low) -> tuple[list[Any], dict[str, Any]]:
     """Return ``arg`` and ``kwarg``.
 
-    Arguments copied from Salt's job lists have keyword arguments among ``arg``, with Salt's mark. If a name occurs
-    twice, the last value counts, as on a minion.
+    If arguments were copied from one of Salt's job lists, ``arg`` contains the keyword arguments, with Salt's mark. If
+    a name occurs twice, the last value counts, as on a minion.
     """
     arg, kwarg = [], {}
     for value in [*positional(low), {**keywords(low), MARK: True}]:
@@ -61,7 +60,7 @@ def arguments(low: Low) -> tuple[list[Any], dict[str, Any]]:
 
 
 def positional(low: Low) -> list[Any]:
-    """Return ``arg`` as a list; any other value, null too, is one argument, as in rest_cherrypy."""
+    """Return ``arg`` as a list. Any other value, None too, is a single argument, as in rest_cherrypy."""
     value = low.get("arg", [])
     return value if isinstance(value, list) else [value]
 
@@ -69,7 +68,7 @@ def positional(low: Low) -> list[Any]:
 def keywords(low: Low) -> dict[str, Any]:
     """Return ``kwarg``.
 
-    :raises ApiError: bad_message if it is no object
+    :raises ApiError: ``bad_message`` if it is not an object
     """
     value = low.get("kwarg")
     if value is not None and not isinstance(value, dict):
@@ -78,9 +77,9 @@ def keywords(low: Low) -> dict[str, Any]:
 
 
 def number(low: Low, name: str, default: float) -> float:
-    """Return a number, which may be text as in a form, or the default without one.
+    """Return a number, which may be text from a form, or the default if it is missing.
 
-    :raises ApiError: bad_message for a value below zero, above a million or not a number
+    :raises ApiError: ``bad_message`` if it is below zero, above a million or not a number
     """
     value = low.get(name)
     if value is None or value == "":
@@ -95,11 +94,11 @@ def number(low: Low, name: str, default: float) -> float:
 
 
 def seconds(low: Low) -> float:
-    """Return how long to wait for a runner; zero for a negative ``timeout``, for which Salt does not wait.
+    """Return how long to wait for a runner: zero if ``timeout`` is negative, because Salt then does not wait.
 
-    For zero Salt waits for ever; here that is :data:`MAX_SECONDS`. Fractions below one second are one second.
+    For a ``timeout`` of zero Salt waits forever, and this returns :data:`MAX_SECONDS`. Below one second it returns one.
 
-    :raises ApiError: bad_message if ``timeout`` is no number
+    :raises ApiError: ``bad_message`` if ``timeout`` is not a number
     """
     value = low.get("timeout")
     if value is None or value == "":
@@ -113,14 +112,14 @@ def seconds(low: Low) -> float:
     return min(MAX_SECONDS, max(1, found)) if found > 0 else 0  # NaN does not wait either
 
 
-def truth(low: Low, name: str) -> bool:
-    """Return a flag. In a form it is text, which Salt itself would always treat as true.
+def flag(low: Low, name: str) -> bool:
+    """Return a flag. From a form it is text, which Salt itself would always treat as true.
 
-    :raises ApiError: bad_message for any other value
+    :raises ApiError: ``bad_message`` for any other value
     """
     value = low.get(name)
     if isinstance(value, str):
-        value = TRUTHS.get(value.strip().lower(), value)
+        value = FLAGS.get(value.strip().lower(), value)
     if value is None or value == "":
         return False
     if not isinstance(value, int) or value not in (0, 1):
@@ -129,9 +128,9 @@ def truth(low: Low, name: str) -> bool:
 
 
 def batch_size(stated: Any, total: int) -> int:
-    """Return how many minions run at once, as Salt 3008 parses it: a number or a percentage, at least one.
+    """Return how many minions run at once, at least one. Parse a number or a percentage as Salt 3008 does.
 
-    :raises ApiError: bad_message
+    :raises ApiError: ``bad_message``
     """
     try:
         if isinstance(stated, str) and "%" in stated:
@@ -143,7 +142,7 @@ def batch_size(stated: Any, total: int) -> int:
 
 
 def printable(name: Any) -> str:
-    """Return a client's name for an error message: cut, and without unprintable characters."""
+    """Return a name from a client for an error message: shortened, and without unprintable characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(name)[:64])
 
 

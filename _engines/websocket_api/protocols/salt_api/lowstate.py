@@ -1,4 +1,4 @@
-"""salt-api's lowstate: runs each low as operations, and shapes the answer as salt-api's clients expect it."""
+"""salt-api's lowstate: run each low as operations, and answer in the form that salt-api's clients expect."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .low_fields import (
     Low,
     arguments,
     batch_size,
+    flag,
     keywords,
     number,
     positional,
     printable,
     seconds,
     target,
-    truth,
 )
 
 CLIENTS = (
@@ -36,14 +36,14 @@ PUBLISHED = frozenset(
         *("timeout", "gather_job_timeout", "batch", "batch_wait", "failhard", "subset", "sub"),
     )
 )
-"""The fields of a low for minions. ``timeout`` and ``gather_job_timeout`` control when Salt's own client asks minions
-whether they still run a job; the engine asks once for everybody who waits."""
+"""The fields of a low for minions. ``timeout`` and ``gather_job_timeout`` have no effect: they control when Salt's own
+client asks minions whether they still run a job, and the engine asks once for all who wait."""
 BELONGS_TO = {
     **dict.fromkeys(("batch", "batch_wait", "failhard"), "local_batch"),
     **dict.fromkeys(("subset", "sub"), "local_subset"),
 }
-"""Fields of one client only. Salt ignores them for other clients, and runs on the whole target at once."""
-BATCH = "10%"  # of the minions at once, if a low names no number, as in Salt's client
+"""Fields of one client only. With any other client Salt ignores them, and runs on the whole target at once."""
+BATCH = "10%"  # of the minions run at once by default, as in Salt's client
 LIST_OF_FUNCTIONS = {"path": "/fun", "message": "must be a string"}
 NO_RETURN = """\
 Minion did not return. [No response]
@@ -51,20 +51,21 @@ The minions may not have all finished running and any remaining minions will ret
 return data for this job later, run the following command:
 
 salt-run jobs.lookup_jid {jid}"""
-"""The sentence of Salt 3008's LocalClient; clients search for its beginning."""
+"""The text of Salt 3008's LocalClient; clients search for its beginning."""
 MASTER_ONLY = frozenset(("client", "fun", "arg", "kwarg", *CREDENTIALS))
-"""Fields of a low for the master that are no keyword arguments of the function; all other flat fields are."""
+"""Fields of a low for a runner or wheel that are not keyword arguments of the function; all others are."""
 NOT_PASSED = {
     "runner": MASTER_ONLY | {"timeout", "full_return"},
     "runner_async": MASTER_ONLY,
     "wheel": MASTER_ONLY | {"full_return"},
     "wheel_async": MASTER_ONLY | {"full_return"},
 }
-"""The same by client. Without waiting, ``timeout`` is the function's own. A wheel's answer is always complete."""
+"""The same for each client. ``runner_async`` does not wait, so ``timeout`` is the function's. Only ``runner`` and
+wheels know ``full_return``, and a wheel always returns everything."""
 
 
 async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
-    """Run one low and return its answers: one, but for ``local_batch`` one for each minion.
+    """Run one low and return its answers: a single one, or with ``local_batch`` one for each minion.
 
     :param low: as the client sent it
     :param ask: runs operations for the low's user
@@ -75,7 +76,7 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
         raise ApiError("bad_message", "a low must be an object")
     client, fun = check_client(low.get("client"), enabled), low.get("fun")
     if isinstance(fun, list):
-        # The master runs all of them for a user with permission for one (CkMinions.auth_check): not through here.
+        # Salt's master would run all of them for a user with permission for one of them (CkMinions.auth_check).
         raise ApiError("bad_message", "one low, one function: send a low for each", [LIST_OF_FUNCTIONS])
     if not isinstance(fun, str) or not fun:
         raise ApiError("bad_message", "a low needs fun, the name of a function")
@@ -85,9 +86,9 @@ async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:
 
 
 def check_client(client: Any, enabled: tuple[str, ...]) -> str:
-    """Return an enabled client; refuse others with Salt's error texts.
+    """Return the client if it is enabled; else raise an error with Salt's text.
 
-    :raises ApiError: bad_message
+    :raises ApiError: ``bad_message``
     """
     if client not in (*CLIENTS, "ssh"):
         raise ApiError("bad_message", f"Invalid client specified: '{printable(client)}'")
@@ -108,7 +109,7 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
         if owner != client and low.get(name) not in (None, "", False):
             fault = {"path": f"/{name}", "message": f"goes with the client {owner} only"}
             raise ApiError("bad_message", f"{name} {fault['message']}", [fault])
-    call, full = _call(low), truth(low, "full_return")
+    call, full = _call(low), flag(low, "full_return")
     try:
         if client == "local_async":
             return [await ask("cmd", mode="async", **call)]
@@ -124,7 +125,7 @@ async def _on_minions(client: str, low: Low, ask: Ask) -> list[Any]:
 
 
 def _call(low: Low) -> dict[str, Any]:
-    """Return the fields of ``cmd`` for a low."""
+    """Return the fields of the operation ``cmd`` for a low."""
     call: dict[str, Any] = {"fun": low["fun"], **target(low)}
     call["arg"], call["kwarg"] = arguments(low)
     call["parse"] = True
@@ -133,13 +134,13 @@ def _call(low: Low) -> dict[str, Any]:
         call["ret"] = low["ret"]
     if isinstance(call.get("ret"), list):
         call["ret"] = ",".join(map(str, call["ret"]))
-    if truth(low, "state_events"):
+    if flag(low, "state_events"):
         call["progress"] = True
     return call
 
 
 async def _subset(call: Mapping[str, Any], low: Low, ask: Ask) -> dict[str, Any]:
-    """Return a target of some of the minions, chosen at random."""
+    """Return a target of some matching minions, chosen at random."""
     stated = [number(low, name, 3) for name in ("sub", "subset") if low.get(name) not in (None, "")]
     if len(set(stated)) > 1:
         raise ApiError("bad_message", "sub and subset differ", [{"path": "/subset", "message": "differs from sub"}])
@@ -149,9 +150,9 @@ async def _subset(call: Mapping[str, Any], low: Low, ask: Ask) -> dict[str, Any]
 
 
 async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
-    stated, pause, failhard = low.get("batch"), number(low, "batch_wait", 0), truth(low, "failhard")
+    stated, pause, failhard = low.get("batch"), number(low, "batch_wait", 0), flag(low, "failhard")
     batch_size(stated := BATCH if stated in (None, "") else stated, 0)
-    found, full = await _matched(call, ask), truth(low, "full_return")
+    found, full = await _matched(call, ask), flag(low, "full_return")
     size = batch_size(stated, len(found))
     answers: list[Any] = []
     for start in range(0, len(found), size):
@@ -160,7 +161,7 @@ async def _in_batches(call: dict[str, Any], low: Low, ask: Ask) -> list[Any]:
         call |= {"tgt": found[start : start + size], "tgt_type": "list"}
         job = await ask("cmd", mode="sync", timeout=MAX_SECONDS, **call)
         answers += [{minion: value} for minion, value in _returns(job, full, with_missing=False).items()]
-        if failhard and any((part["retcode"] or 0) > 0 for part in job["minions"].values()):
+        if failhard and any((minion["retcode"] or 0) > 0 for minion in job["minions"].values()):
             break
     return answers
 
@@ -175,13 +176,13 @@ async def _matched(call: Mapping[str, Any], ask: Ask) -> list[str]:
 
 
 def _returns(job: Mapping[str, Any], full: bool, *, with_missing: bool = True) -> dict[str, Any]:
-    """Return what minions returned; a silent minion gets Salt's own sentence, which nobody mistakes for a return."""
+    """Return the minions' returns by minion id, with Salt's own text for a minion that did not return."""
     jid, answers = job["jid"], {}
-    for name, part in job["minions"].items():
-        if part["state"] in RETURNED:
-            whole = {"ret": part["return"], "retcode": part["retcode"] or 0, "jid": jid}
-            if "out" in part:  # clients such as pepper choose by it how they print the return
-                whole["out"] = part["out"]
+    for name, minion in job["minions"].items():
+        if minion["state"] in RETURNED:
+            whole = {"ret": minion["return"], "retcode": minion["retcode"] or 0, "jid": jid}
+            if "out" in minion:  # clients such as pepper print the return with this outputter
+                whole["out"] = minion["out"]
         elif with_missing:
             whole = {"out": "no_return", "ret": NO_RETURN.format(jid=jid), "retcode": 1}
         else:
@@ -197,7 +198,7 @@ async def _on_master(client: str, low: Low, ask: Ask) -> Any:
     if client.endswith("_async"):
         return await ask(kind, mode="async", **fields)
     timeout = seconds(low) if kind == "runner" else MAX_SECONDS
-    full = truth(low, "full_return")
+    full = flag(low, "full_return")
     if timeout <= 0:
         started = await ask(kind, mode="async", **fields)
         raise ApiError("timeout", "the runner is still running", {"jid": started["jid"]})

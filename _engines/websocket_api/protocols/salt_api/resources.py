@@ -14,13 +14,13 @@ from ...errors import ApiError
 from ..http import content
 from .handlers import SaltHandler
 from .job_formats import job_info, job_list
-from .low_fields import truth
+from .low_fields import flag
 from .lowstate import check_client
 
 MINION_ID = re.compile(r"(?!\.)[\w.@+-]{1,255}")
-"""The id of a new minion: part of a path and of a header, so stricter than Salt's own rule."""
+"""The id of a new minion. It becomes part of a path and of a header, so this is stricter than Salt's own rule."""
 KEY_BITS = 2048, 8192
-"""Least and most bits of a new key: twice the bits take ten times as long, in a worker of the master."""
+"""Minimum and maximum size of a new key. Twice the bits keep a worker of the master busy ten times as long."""
 
 
 class MinionsHandler(SaltHandler):
@@ -35,7 +35,7 @@ class MinionsHandler(SaltHandler):
         await self.reply({"return": [{one["id"]: one["grains"] for one in found if one["grains"] is not None}]})
 
     async def post(self, minion: str | None = None) -> None:
-        """Start jobs; below a minion's id only there, and a low with another target is refused."""
+        """Start jobs. If the path has a minion id, that is the target, and a low with another one is refused."""
         on: dict[str, Any] = {} if minion is None else {"tgt": minion, "tgt_type": "glob"}
         started = await self.run_lows(client="local_async", **on)
         jobs = [{"href": f"/jobs/{job['jid']}"} for job in started if job.get("jid")]
@@ -61,7 +61,7 @@ class KeysHandler(SaltHandler):
 
     @property
     def public(self) -> bool:  # type: ignore[override]
-        """Whether no session is needed: a request for a new key pair may hold credentials itself."""
+        """Whether no session is needed: a request for a new key pair may have its own credentials."""
         return self.request.method == "POST"
 
     async def get(self, minion: str | None = None) -> None:
@@ -71,25 +71,25 @@ class KeysHandler(SaltHandler):
         await self.reply({"return": await self.ask("wheel", fun=fun, kwarg=kwarg, mode="sync")})
 
     def on_authenticated(self) -> None:
-        """Accept clients that accept an archive, which a new key pair is sent as."""
+        """For a new key pair, also admit clients that accept only an archive."""
         if self.request.method != "POST" or "application/x-tar" not in self.request.headers.get("Accept", ""):
             super().on_authenticated()
 
     async def post(self, minion: str | None = None) -> None:
-        """Create and accept a key pair, and answer with both keys: the only place where a private key leaves."""
+        """Create and accept a key pair, and answer with both keys. No other answer ever has a private key."""
         if minion is not None:
             raise HTTPError(405)
         lows = await self.lows()
         check_client("wheel", self.settings_.clients)
         low = lows[0] if lows and isinstance(lows[0], dict) else {}
         if not isinstance(low.get("mid"), str) or not MINION_ID.fullmatch(low["mid"]):
-            # Salt creates a file of this name, and would accept `../x`.
+            # Salt creates a file with this name, and would accept `../x`.
             fault = {"path": "/mid", "message": "must be the id of a minion"}
             raise ApiError("bad_message", "mid must be the id of a minion", [fault])
         logins = self.logins(self.session is not None)
         try:
             ask = await logins.ask_for(low)
-            kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": truth(low, "force")}
+            kwarg = {"id_": low["mid"], "keysize": _key_bits(low.get("keysize")), "force": flag(low, "force")}
             pair = await ask("wheel", fun="key.gen_accept", kwarg=kwarg, mode="sync")
         finally:
             await logins.end()
@@ -105,7 +105,7 @@ class HookHandler(SaltHandler):
     """``/hook``: webhooks."""
 
     SECRET_HEADERS = frozenset(("X-Auth-Token", "Authorization", "Cookie"))
-    """Credentials of this API: others can see the event."""
+    """Credentials of this API, which are removed because other users can see the event."""
 
     @property
     def public(self) -> bool:  # type: ignore[override]
@@ -113,15 +113,15 @@ class HookHandler(SaltHandler):
         return bool(self.settings_.webhook_disable_auth)
 
     async def prepare(self) -> None:
-        """Accept bodies of the full size without a login too, if the options allow webhooks without one."""
+        """Accept bodies of full size even without a login, if the options allow such webhooks."""
         await super().prepare()
         if self.public:
             self.max_body = self.settings_.limits.message_bytes
 
     def on_authenticated(self) -> None:
-        """Count an unauthenticated webhook before its body is received, and refuse those of foreign pages.
+        """Count an unauthenticated webhook before its body is received, and refuse it if a foreign page sent it.
 
-        Such a page could make its visitors' browsers fire events from inside the network.
+        Otherwise such a page could make its visitors' browsers fire events from inside the network.
         """
         super().on_authenticated()
         if self.request.method == "POST" and self.session is None and self.caller is not None:
@@ -133,7 +133,7 @@ class HookHandler(SaltHandler):
             self.caller.hook_counted = True
 
     async def post(self, hook: str = "") -> None:
-        """Fire the event with the body as received: a reactor may check a signature of its bytes."""
+        """Fire the event, also with the body as received: a reactor may check the signature of its bytes."""
         body = self.body
         headers = {name: value for name, value in self.request.headers.items() if name not in self.SECRET_HEADERS}
         fields: dict[str, Any] = {"post": await self._posted(body), "get": self._query(), "headers": headers}
@@ -144,7 +144,7 @@ class HookHandler(SaltHandler):
         await self.reply({"success": await self.ask("hook", hook=hook, **fields)})
 
     async def _posted(self, body: bytes) -> Any:
-        """Return the parsed body; nothing for an unknown type, and for text that cannot be parsed."""
+        """Return the parsed body; an empty object for an unknown type, and for text that cannot be parsed."""
         header = self.request.headers.get("Content-Type")
         try:
             return await content.read(body, header, known=self.session is not None) or {}
@@ -155,7 +155,7 @@ class HookHandler(SaltHandler):
             raise
 
     def _query(self) -> dict[str, Any]:
-        """Return the query's parameters; a name that occurs several times has a list, as in saltnado."""
+        """Return the parameters of the query; repeated ones are a list, as in saltnado."""
         found = content.fields(self.request.query)
         return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
@@ -169,7 +169,7 @@ class StatsHandler(SaltHandler):
 
 
 def _key_bits(value: Any) -> int:
-    """Return the bits of a new key; a smaller number is raised, as Salt documents."""
+    """Return the bits of a new key; raise numbers below the minimum to it, as Salt documents."""
     bits = KEY_BITS[0] if value is None else value
     if isinstance(bits, str) and bits.isascii() and bits.isdigit():
         bits = int(bits[:9])  # in a form all fields are text

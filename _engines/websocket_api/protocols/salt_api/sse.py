@@ -1,4 +1,4 @@
-"""One client of a stream of server-sent events, as long as the stream lasts (the HTML standard, section 9.2)."""
+"""A stream of server-sent events to one client (the HTML standard, section 9.2)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..websocket.transport import CHUNK, StreamTransport, forget_error
 from .formats import BEAT, server_sent
 
 RETRY = b"retry: 400\n\n"  # milliseconds after which a client reconnects, as salt-api sends it
-GOODBYE_SECONDS = 1.0  # for the client to read what still waits when the stream ends
+GOODBYE_SECONDS = 1.0  # for the client to read what still waits in the buffer when the stream ends
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -29,13 +29,13 @@ def chunk(data: bytes) -> bytes:
 
 
 class EventStream:
-    """A client that receives events as the endless body of one answer.
+    """Sends events to a client as the endless body of one answer.
 
     :param stream: the request's stream, which nothing else uses any more
     :param session: the client's login
     :param head: the head of the answer
-    :param chunked: whether the body comes in chunks, as rest_cherrypy's does. Libraries such as requests deliver each
-        chunk at once, but wait for some hundred bytes of a body that ends with its connection.
+    :param chunked: whether the body is sent in chunks, as rest_cherrypy does. Libraries such as requests deliver each
+        chunk at once, but buffer some hundred bytes of a body without chunks.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class EventStream:
         try:
             await self._clients.dispatcher.call(self.connection, "subscribe", subscription="event", **resume)
         except ApiError as error:
-            if self.connection.open:  # else the client has left, or its token has ended
+            if self.connection.open:  # closed if the client has left, or its token has ended
                 self.end(RESTART, error.message)
 
     def end(self, code: int, reason: str) -> None:
         """End the stream with a comment.
 
-        :param code: for the counters, since a stream has no close code
+        :param code: a close code, for the comment and the counters
         """
         if self._ending:
             return
@@ -109,21 +109,21 @@ class EventStream:
         forget_error(self._stream)
 
     def _beat(self) -> None:
-        """Send a comment if nothing else waits: proxies close quiet streams."""
+        """Send a comment if nothing else waits, because proxies close quiet streams."""
         if self.connection.outbox.idle:
             self.connection.outbox.put(self._wrap(BEAT))
         self._heartbeat = asyncio.get_running_loop().call_later(self._beat_seconds, self._beat)
 
     async def _read(self) -> None:
-        """Notice when the client leaves; ignore what it sends."""
+        """Read and discard, to notice when the client leaves."""
         with contextlib.suppress(StreamClosedError):
             while True:
                 await self._stream.read_bytes(CHUNK, partial=True)
 
 
 def _set_timeout(stream: IOStream, seconds: float) -> None:
-    """Have the system close the stream when the peer reads nothing for so long, like a websocket without pongs."""
+    """Make the system close the stream if the peer reads nothing for so long, like a websocket without pongs."""
     stream.set_nodelay(True)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        with contextlib.suppress(OSError):  # this kind of socket does not have it
+        with contextlib.suppress(OSError):  # this kind of socket does not support it
             stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

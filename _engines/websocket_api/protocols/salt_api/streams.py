@@ -1,6 +1,6 @@
 """salt-api's streams: ``/events``, ``/all_events``, ``/formatted_events`` and ``/ws/TOKEN`` (docs/salt-api.md).
 
-All are subscriptions like those of the native protocol, in the formats of formats.py.
+All are the native protocol's subscriptions, in the formats of formats.py.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ NO_QUERY = (
 class EventsHandler(ApiHandler):
     """``/events``: all events that the user may see, as server-sent events.
 
-    Security: a foreign page can make a browser open this with the user's cookie. It cannot read the events, but each
-    such stream costs a connection. So with a cookie the request must come from a page of ours or of ``cors_origin``,
-    named by ``Origin`` or ``Referer``. A browser sends no Origin with a GET to the page's own server, and a page can
-    suppress the Referer. Then ``Sec-Fetch-Site: same-origin`` proves the same; no page can set this header. Without
-    any of them the answer is 403.
+    Security: a foreign page can make a browser open this path with the user's cookie. It cannot read the events, but
+    each such stream costs a connection. So a request with a cookie is refused with 403, unless a header proves that a
+    page of this server or of ``cors_origin`` sent it. The proof is ``Origin`` or ``Referer``. A browser may send
+    neither, if the page suppresses the Referer: then it is ``Sec-Fetch-Site: same-origin``, which no page can set.
     """
 
     cookie_from_anywhere = frozenset({"OPTIONS"})
 
     def on_request(self) -> None:
-        """Refuse query parameters before any token: a client that puts its token there deserves the explanation."""
+        """Refuse query parameters before checking any token, to explain this to clients that send their token there."""
         if self.request.query:
             raise ApiError("bad_message", NO_QUERY)
         super().on_request()
 
     def from_our_page(self) -> bool:
-        """Return whether a page of ours, or of ``cors_origin``, opened the stream."""
+        """Return whether a page of this server, or of ``cors_origin``, opened the stream."""
         headers = self.request.headers
         if "Origin" not in headers and "Referer" not in headers:
             return headers.get("Sec-Fetch-Site") == "same-origin"
@@ -67,11 +66,11 @@ class EventsHandler(ApiHandler):
         audit(session, self.address, "auth", "ok", {})
         self._log()
         self.request.headers = NO_HEADERS  # they hold the token, and nothing reads them any more
-        self.on_finish()  # of the request; the stream has a connection of its own
+        self.on_finish()  # the request is done; the stream counts as its own connection
         stream = self.detach()
         self._break_cycles()  # as finish() does, which is not called here
         if stream.closed():
-            return  # the client left before it was answered
+            return  # the client left before the answer
         events = EventStream(clients, self.address, stream, session, head, chunked=chunked)
         await events.follow(since)
 
@@ -88,10 +87,10 @@ class EventsHandler(ApiHandler):
 
 
 class AllEventsHandler(SocketHandler):
-    """``/all_events/TOKEN``: all events that the user may see, once the client has sent that it is ready."""
+    """``/all_events/TOKEN``: all events that the user may see, after the client has sent :data:`READY`."""
 
     subscriptions: tuple[dict[str, Any], ...] = ({"subscription": "event"},)
-    """The subscriptions that a ready client gets, in this order."""
+    """The subscriptions of a ready client, in this order."""
     format: Codec = ALL_EVENTS
     _ready = False
 
@@ -100,14 +99,14 @@ class AllEventsHandler(SocketHandler):
         return self.format
 
     async def authenticate(self) -> Session | None:
-        """Return the session of the token in the path, or else of a header or the cookie."""
+        """Return the session of the token in the path, else of the one in a header or the cookie."""
         token = self.path_args[0] if self.path_args else None
         if token:
             return await log_in_with_token(self.clients.services, self.address, token)
         return await super().authenticate()
 
     def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
-        """Start when the client first sends that it is ready; ignore everything else."""
+        """Start at the first :data:`READY`; ignore all other messages."""
         if self._ready or message != READY:
             return None
         self._ready = True
@@ -118,12 +117,12 @@ class AllEventsHandler(SocketHandler):
             for fields in self.subscriptions:
                 await self.clients.dispatcher.call(connection, "subscribe", **fields)
         except ApiError as error:
-            if connection.open:  # else the client has left meanwhile
+            if connection.open:  # closed if the client has left
                 self.end(RESTART if self.clients.closing else INTERNAL_ERROR, error.message)
 
 
 class FormattedEventsHandler(AllEventsHandler):
-    """``/formatted_events/TOKEN``: a snapshot of connected minions and of all jobs, then their changes."""
+    """``/formatted_events/TOKEN``: a snapshot of all connected minions and all jobs, then their changes."""
 
     subscriptions = ({"subscription": "minions", "connected": True}, {"subscription": "job", "jid": "*"})
     format = FORMATTED_EVENTS
@@ -147,7 +146,7 @@ class CherryPyHandler(AllEventsHandler):
         return CHERRYPY_FORMATTED if self._formatted else CHERRYPY_EVENTS
 
     def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
-        """Answer each message, and start when the client first sends that it is ready, as text or binary."""
+        """Answer each message, and start at the first :data:`READY`, which may be text or binary."""
         connection.send({"type": RECEIVED})
         text = message.decode(errors="replace") if isinstance(message, bytes) else message
         return super().handle(connection, text)

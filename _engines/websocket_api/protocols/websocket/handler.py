@@ -1,4 +1,4 @@
-"""What all protocols over websockets share: the handshake, one outbox for each client, and the end of it."""
+"""The base of all protocols over websockets: the handshake, each client's outbox, and the close."""
 
 from __future__ import annotations
 
@@ -25,60 +25,60 @@ FOREIGN_PAGE = (
     "pages of this origin may not connect: it is neither in cors_origin nor this server's own scheme, host and port; "
     "a proxy that does TLS must be in trusted_proxies and send X-Forwarded-Proto"
 )
-REASON_BYTES = 123  # of a close frame's text (RFC 6455 section 5.5)
+REASON_BYTES = 123  # maximum of a close frame's reason (RFC 6455 section 5.5)
 
 
 class SocketHandler(BaseHandler, WebSocketHandler):
     """One client's websocket, whatever the protocol.
 
-    A protocol overrides :meth:`codec` and perhaps :meth:`framing`, the format of its messages, :meth:`on_open`, called
-    once the client is admitted, and :meth:`handle`, called for each message.
+    A protocol overrides :meth:`codec` and perhaps :meth:`framing` (the format of its messages), :meth:`on_open` (called
+    when the client is admitted) and :meth:`handle` (called for each message).
     """
 
     connection: Connection | None = None
-    """The client, once it is admitted."""
+    """Set when the client is admitted."""
     _stream: IOStream | None = None
-    """What the websocket travels on, once the handshake is done."""
+    """Set when the handshake is done."""
 
     def initialize(self, clients: Connections) -> None:
-        """Keep what all protocols share."""
+        """Keep the clients of all protocols."""
         super().initialize(clients)
         self.audit_fields: dict[str, str] = {}
-        """Fields of the audit line of a refused login: user, eauth."""
+        """Additional fields for the audit line of the login: user, eauth."""
 
     # Overridden by protocols
 
     def codec(self) -> Codec | None:
-        """Return the format of this client's messages; None if none was agreed on."""
+        """Return the format of this client's messages; None if client and server share none."""
         raise NotImplementedError
 
     def framing(self, codec: Codec) -> Callable[[bytes], bytes]:
-        """Return what makes websocket frames of messages; all connections of a codec share it."""
+        """Return the function that makes a websocket frame of a message; all connections of a codec share it."""
         return binary_frame if codec.binary else text_frame
 
     def on_open(self, connection: Connection) -> None:
-        """Start to serve an admitted client; :attr:`session` is its login, if the handshake had one."""
+        """Serve an admitted client; :attr:`session` is its login, if the handshake had one."""
 
     def handle(self, connection: Connection, message: str | bytes) -> Awaitable[None] | None:
-        """Handle a message; the next one waits for what this returns."""
+        """Handle a message. The next message waits until the returned awaitable is done."""
         raise NotImplementedError
 
     # The handshake
 
     def on_request(self) -> None:
-        """Refuse foreign pages and broken handshakes before any token is looked at.
+        """Refuse foreign pages and invalid handshakes before checking any token.
 
-        tornado would do so later, and not with an error of our table.
+        tornado would refuse them later, and without an error code.
         """
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             self.refuse(ApiError("forbidden", FOREIGN_PAGE))
-        elif (broken := _broken(self.request)) is not None:
+        elif (error := _handshake_error(self.request)) is not None:
             self.set_header("Sec-WebSocket-Version", VERSION)
-            self.refuse(broken)
+            self.refuse(error)
 
     async def log_in(self) -> None:
-        """Log the client in, and write a line of the audit log if it sent a token or needed one."""
+        """Log the client in, and write a line to the audit log if it sent a token or needed one."""
         try:
             await super().log_in()
         except ApiError as error:
@@ -88,11 +88,11 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             audit(self.session, self.address, "auth", "ok", self.audit_fields)
 
     def check_origin(self, origin: str) -> bool:
-        """Return whether pages of this origin may connect: our own, and those of ``cors_origin``."""
+        """Return whether pages of this origin may connect: this server's own, and those of ``cors_origin``."""
         return self.access.admits_origin(origin, self.request)
 
     def get_websocket_protocol(self) -> Any:
-        """Return tornado's protocol with our fixes."""
+        """Return tornado's protocol with the fixes of transport.py."""
         protocol: Any = super().get_websocket_protocol()
         if protocol is None:
             return None
@@ -103,16 +103,16 @@ class SocketHandler(BaseHandler, WebSocketHandler):
 
     @property
     def _protocol(self) -> Protocol | None:
-        """Our protocol; None once the connection is being closed."""
+        """The websocket protocol; None when the connection is being closed."""
         return cast("Protocol | None", self.ws_connection)
 
     def open(self, *args: str, **kwargs: str) -> None:
-        """Admit the client, unless a limit forbids it: no compression, no delay, and one outbox."""
+        """Admit the client and create its outbox, unless a limit forbids it."""
         self.set_nodelay(True)
         protocol = cast(Protocol, self.ws_connection)
         self._stream = protocol.stream
         codec = self.codec()
-        # Nothing reads the headers any more. They are a tenth of an idle connection's memory, and hold its token.
+        # Nothing reads the headers any more. They take a tenth of an idle connection's memory, and hold its token.
         self.request.headers = self._headers = NO_HEADERS
         if codec is None:
             self.end(SUBPROTOCOL, "known are: " + ", ".join(CODECS))
@@ -182,7 +182,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         self.close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
 
     def log_exception(self, *fault: Any) -> None:
-        """Log a fault of the engine, and close the connection with a code that says whose fault it was."""
+        """Log an internal error, and close the connection with the code for it."""
         super().log_exception(*fault)
         if self.connection is not None and self._protocol is not None:
             self._protocol.fault = INTERNAL_ERROR
@@ -190,8 +190,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
     def on_close(self) -> None:
         """Release everything.
 
-        All these objects hold each other. Taken apart they are freed at once. Left to Python's garbage collector, they
-        would stop the loop for as long as it takes to search all connections.
+        These objects refer to each other. Without these cycles they are freed at once. Otherwise Python's garbage
+        collector would have to find them, and stop the loop while it searches all connections.
         """
         if self.connection is not None:
             self.clients.remove(self.connection)
@@ -201,8 +201,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             forget_error(self._stream)
 
 
-def _broken(request: HTTPServerRequest) -> ApiError | None:
-    """Return what is wrong with a handshake (RFC 6455 section 4.2.1); tornado would answer in its own words."""
+def _handshake_error(request: HTTPServerRequest) -> ApiError | None:
+    """Return the error of a handshake (RFC 6455 section 4.2.1); None if it is valid or not a GET."""
     headers = request.headers
     if request.method != "GET":
         return None  # tornado answers 405

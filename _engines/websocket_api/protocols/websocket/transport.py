@@ -1,7 +1,7 @@
-"""Websocket frames as bytes, and the fixes to tornado's own protocol.
+"""Websocket frames as bytes, and fixes to tornado's own protocol.
 
-A frame is built once and written to each of its clients. tornado's ``write_message`` costs a task and two futures per
-client.
+A frame is built once and written to all its clients. tornado's ``write_message`` would cost a task and two futures for
+each client.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ...errors import INVALID_TEXT, PROTOCOL_ERROR, TOO_BIG, forget_frames
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode 1 or 2 (RFC 6455 section 5.2)
 CLOSE, PONG = 0x8, 0xA
-SMALL_BYTES = 1024  # of a part of a message: larger parts are bounded by the size of the message
-MAX_AFTER_CLOSE = 200  # frames parsed after our close frame, to find the peer's; the rest is discarded
-DISCARD_SECONDS = 2.0  # for which data after our close frame is read and discarded
+SMALL_BYTES = 1024  # message fragments below this are counted; the message size limits the number of larger ones
+MAX_AFTER_CLOSE = 200  # frames parsed after our close frame, to find the peer's; further data is discarded
+DISCARD_SECONDS = 2.0  # time to read and discard what the peer sends after our close frame
 CHUNK = 65536
 
 
@@ -65,34 +65,34 @@ def valid_close(data: bytes) -> bool:
 
 
 class Protocol(WebSocketProtocol13):
-    """Tornado's protocol, which reports a protocol error, drains the socket and then closes it.
+    """Tornado's protocol, but it reports a protocol error, drains the socket and then closes it.
 
-    Tornado echoes any close code, and drops a peer that breaks the protocol without a close frame. After a message
-    that is too big it closes the socket while the rest still arrives. The kernel then resets the connection, and the
-    close frame is lost.
+    Tornado itself echoes any close code, and drops a peer that breaks the protocol without a close frame. After a
+    message that is too large it closes the socket while the rest still arrives. The kernel then resets the connection,
+    and the close frame is lost.
     """
 
     fault = PROTOCOL_ERROR
-    """The close code, unless the connection was closed before."""
+    """The close code if the connection is aborted."""
     _linger: asyncio.Task[None] | None = None
     """Discards what the peer still sends after our close frame."""
     _too_big = False
-    """Whether the code of our close frame was 1009."""
+    """Whether our close frame had the code 1009."""
     _handled: int | None = None
-    """The opcode of the last frame if it was a control frame or ended a message."""
+    """The opcode of the last frame, if it was a control frame or ended a message."""
     _pinged = False
-    """Whether we wait for a pong."""
+    """Whether a ping has no pong yet."""
     _after_close = 0
-    """Frames since our close frame."""
+    """Number of frames received after our close frame."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.before_close: Callable[[], None] = lambda: None
-        """Called before the close frame is written: nothing may follow that (RFC 6455 section 5.5.1)."""
+        """Called before the close frame is written: nothing may follow it (RFC 6455 section 5.5.1)."""
         self.unanswered: Callable[[], None] = lambda: None
-        """Called when a ping was not answered in time; closes the connection."""
+        """Called when a ping was not answered in time; must close the connection."""
         self.small_frame: Callable[[], float] = lambda: 0.0
-        """Called for each frame that costs work and ends no message; returns seconds until the next frame is read."""
+        """Called for each small frame that ends no message; returns seconds until the next frame may be read."""
 
     def write_ping(self, data: bytes) -> None:
         """Send a ping."""
@@ -100,7 +100,7 @@ class Protocol(WebSocketProtocol13):
         super().write_ping(data)
 
     async def _receive_frame(self) -> None:
-        """Read a frame; after a small frame that ends no message, wait as long as :attr:`small_frame` says."""
+        """Read a frame. After a small frame that ends no message, wait as long as :attr:`small_frame` requests."""
         self._handled, before = None, len(self._fragmented_message_buffer or b"")
         await super()._receive_frame()
         if self.client_terminated:
@@ -129,13 +129,13 @@ class Protocol(WebSocketProtocol13):
             self._abort()
             return None
         if self.server_terminated and opcode != CLOSE:
-            return None  # too late (RFC 6455 section 1.4)
+            return None  # data after our close frame is ignored (RFC 6455 section 1.4)
         return super()._handle_message(opcode, data)
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Close, with a code and a reason."""
         if code is None and reason is not None:
-            # Called by tornado after an unanswered ping: its 1000 would tell a slow client not to reconnect.
+            # tornado calls this after an unanswered ping. Its code 1000 would tell a slow client not to reconnect.
             self.unanswered()
             return
         if not self.server_terminated:
@@ -149,11 +149,11 @@ class Protocol(WebSocketProtocol13):
         if self.stream is None or self.stream.closed() or (self.server_terminated and not self._too_big):
             super()._abort()
             return
-        self.close(self.fault)  # nothing, where 1009 has been sent
+        self.close(self.fault)  # does nothing if 1009 was already sent
         self._drain()
 
     def _drain(self) -> None:
-        """Parse no more frames, and close the socket once the peer has had time to read our close frame."""
+        """Parse no more frames, and close the socket after the peer has had time to read our close frame."""
         self.client_terminated = True  # ends tornado's own reading
         self._linger = asyncio.ensure_future(self._discard(self.stream))
         self._linger.add_done_callback(self._on_drained)
@@ -165,12 +165,12 @@ class Protocol(WebSocketProtocol13):
     @staticmethod
     async def _discard(stream: IOStream) -> None:
         async def read() -> None:
-            with contextlib.suppress(StreamClosedError):  # caught here, since a task and its error hold each other
+            with contextlib.suppress(StreamClosedError):  # here, because a task and its error refer to each other
                 while True:
                     await stream.read_bytes(CHUNK, partial=True)
 
         if not stream.writing():
-            # A half-closed socket lets the peer close at once; TLS is bypassed, so that we can still read.
+            # A half-closed socket lets the peer close at once. Bypass TLS, so that reading is still possible.
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(stream.socket, socket.SHUT_WR)
         # Give up on a peer that does not stop sending.
@@ -179,9 +179,9 @@ class Protocol(WebSocketProtocol13):
 
 
 def forget_error(stream: IOStream) -> None:
-    """Break the cycle of a stream that ended with an error, such as a reset by its peer.
+    """Break the reference cycle of a stream that ended with an error, such as a reset by its peer.
 
-    The error holds the frames that read from the stream, and they hold the stream.
+    The error refers to the stack frames that read from the stream, and they refer to the stream.
     """
     if stream.error is not None:
         forget_frames(stream.error)
@@ -198,7 +198,7 @@ def _is_text(data: bytes) -> bool:
 class StreamTransport:
     """Writes an outbox's frames to one client's stream.
 
-    :param drained: called when all written bytes have left
+    :attr:`drained` is called when the socket has accepted all written bytes.
     """
 
     def __init__(self, stream: IOStream) -> None:
@@ -212,9 +212,9 @@ class StreamTransport:
         self.drained = lambda: None
 
     def busy(self) -> bool:
-        """Return whether bytes still wait in the stream's buffer; :attr:`drained` is called when they have left.
+        """Return whether bytes still wait in the stream's buffer. If so, :attr:`drained` is called later.
 
-        They may be tornado's own pings and pongs; a waiting outbox must be called after those too.
+        They may be tornado's own pings and pongs. A waiting outbox must be called after those too.
         """
         if not self._stream.writing():
             return False
@@ -223,15 +223,15 @@ class StreamTransport:
         return True
 
     def write(self, data: bytes) -> None:
-        """Write to the socket at once; the stream writes what the socket does not accept.
+        """Write to the socket at once, and pass the rest to the stream if the socket does not accept everything.
 
-        Nearly always the socket accepts everything. Then this saves the future that the stream makes for every write.
+        The socket nearly always does. Then this saves the future that the stream creates for every write.
         """
         sent = 0 if self._stream.writing() or self._stream.closed() else self._send(data)
         if sent == len(data):
             return
         try:
-            # A view, so that slow clients share the rest of a frame.
+            # A view, so that all slow clients share one copy of the frame.
             future = self._stream.write(memoryview(data)[sent:])
         except StreamClosedError:
             return  # tornado calls the handler, which releases everything
@@ -247,7 +247,7 @@ class StreamTransport:
         try:
             return self._stream.write_to_fd(memoryview(data))
         except OSError:
-            return 0  # full or gone: the stream gets the same error, and handles it
+            return 0  # full or closed: the stream gets the same error, and handles it
 
     def _written(self, future: asyncio.Future[None]) -> None:
         self._awaited = False
