@@ -17,6 +17,7 @@ from .salt_master.functions import MasterFunctions
 from .salt_master.job_cache import JobCache
 from .salt_master.minions import MinionStore
 from .salt_master.pool import Pool
+from .salt_master.tracing import connect_tracing
 from .settings import Settings
 
 
@@ -30,13 +31,14 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
     # A wrong PAM password takes seconds: logins have threads of their own.
     login_pool = Pool(limits.login_threads, "login")
     channels = Channels(opts, limits.channels, limits.master_seconds, recent_users)
-    functions, bus = MasterFunctions(opts, pool), Bus(opts)
+    functions, bus, tracing = MasterFunctions(opts, pool), Bus(opts), connect_tracing(opts)
 
     def close() -> None:
         bus.close()
         channels.close()
         pool.close()
         login_pool.close()
+        tracing.close()
 
     return Master(
         user=opts.get("user", "root"),
@@ -52,6 +54,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
         bus=bus,
         recent_users=recent_users,
         loop_time=loop_time,
+        tracing=tracing,
         fair_shares={
             "threads": pool.shares,
             "login_threads": login_pool.shares,

@@ -15,6 +15,7 @@ from .core.batches.reader import Store
 from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
 from .operations.services import Commands, MasterFunctions
+from .tracing import Tracing
 
 UserOfToken = Callable[[str], dict[str, str]]
 """Returns ``{"eauth", "username"}`` of a token, or ``{}`` for an unknown one."""
@@ -114,6 +115,8 @@ class Master:
     """The users who used the master lately."""
     loop_time: LoopTime
     """The engine's computing time that each user takes. Threads that call Salt are charged too."""
+    tracing: Tracing
+    """Salt's tracing, if it is on."""
     fair_shares: Mapping[str, FairShare[Any]]
     """Threads and channels that users share, by name: for /metrics."""
     close: Callable[[], None]

@@ -160,6 +160,8 @@ class Settings:
     """Days until batches that have ended are deleted; 0: at once."""
     metrics: bool = True
     """Serve metrics."""
+    metrics_highstates: int = 0
+    """Minions whose last highstate is among the metrics; 0: none."""
     webhook_disable_auth: bool = False
     """Accept webhooks without a token."""
     allow_ret: bool = False

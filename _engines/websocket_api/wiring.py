@@ -19,6 +19,7 @@ from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
 from .core.batches import build as build_batches
 from .core.events.history import History
+from .core.fleet import build as build_fleet
 from .core.jobs.gathering import Below
 from .core.jobs.registry import JobRegistry
 from .core.minions.answers import Answers
@@ -116,6 +117,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         later=later,
         clock=monotonic,
         wall=wall,
+        tracing=master.tracing,
     )
     job_feed = JobFeed(
         history=history, jobs=job_registry, visibility=visibility, later=later, clock=monotonic, turns=turns
@@ -156,6 +158,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         later=later,
         clock=monotonic,
         wall=wall,
+        tracing=master.tracing,
     )
     rebar_batches = RebarBatchEvents(rebar=rebar, lookup=batches_.lookup, later=later, clock=monotonic, turns=turns)
     batches_.registry.on_change(rebar_batches.apply_change)
@@ -183,6 +186,10 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         runners_in_flight=in_flight["runners_in_flight"],
         loop_time=master.loop_time,
         fair_shares={**master.fair_shares, **{name: places.turns.shares for name, places in in_flight.items()}},
+        fleet=build_fleet(
+            jobs=job_registry, minions=minion_registry, max_highstates=settings.metrics_highstates, wall=wall
+        ),
+        tracing=master.tracing,
         commands=sender,
         answers=Answers(jobs=job_registry, minions=minion_registry, clock=monotonic),
         functions=master.functions,

@@ -53,7 +53,7 @@ def get(engine: Engine, path: str, method: str = "GET", **headers: str) -> tuple
 
 
 def metrics(engine: Engine) -> Metrics:
-    """Return all samples by name, those with a label as ``name{value}``."""
+    """Return all samples by name, those with labels as ``name{value}{value}`` in the order of the labels' names."""
     status, kind, body = get(engine, "/metrics")
     assert (status, kind.partition(";")[0]) == (200, "text/plain")
     samples = [sample for family in parser.text_string_to_metric_families(body) for sample in family.samples]
@@ -128,7 +128,7 @@ def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) ->
         *("connections", "subscriptions", "outbox_bytes", "jobs", "bus_up", "bus_lag_seconds"),
         *("history_events", "history_bytes", "history_oldest_seconds"),
         *("events_read_total", "events_delivered_total", "events_dropped_total", "bus_losses_total"),
-        "login_failures_total",
+        *("login_failures_total", "highstates_left_out_total"),
         *(f"share_{what}{{{of}}}" for what in ("places", "held", "waiting", "users_waiting") for of in SHARED),
     }
 
@@ -158,6 +158,36 @@ def test_what_happens_is_counted(engine: Engine, bus: Publisher) -> None:
     assert changes["history_events"] == 3
     wait_until(lambda: metrics(engine)["connections"] == before["connections"], "the end of the connections")
     assert metrics(engine)["subscriptions"] == before["subscriptions"]
+
+
+def test_the_fleet_is_counted(make_engine: Callable[..., Engine]) -> None:
+    """Minions by key and connection, jobs by function and outcome, and the last highstate of each minion."""
+    engine = make_engine({"metrics_highstates": 1})
+    keys = engine.key_dir / "minions"
+    keys.mkdir(parents=True)
+    for name in ("web1", "web2"):
+        (keys / name).write_text("a key that nobody looks at\n", encoding="utf-8")
+    engine.start()
+    engine.wait()
+    jid = "20261123120000000001"
+    announced = {"fun": "state.apply", "arg": [], "minions": ["web1", "web2"], "tgt": "*", "tgt_type": "glob"}
+    returned = {"cmd": "_return", "jid": jid, "fun": "state.apply", "fun_args": [], "return": {}}
+    with contextlib.closing(Publisher(engine.sock_dir)) as bus:
+        wait_until(lambda: get(engine, "/healthz")[0] == 200, "a good state of health")
+        wait_until(lambda: metrics(engine).get("minions{unknown}{accepted}") == 2, "the minions")
+        bus.send(
+            (f"salt/job/{jid}/new", {**announced, "_stamp": "2026-11-23T12:00:00.000000"}),
+            (f"salt/job/{jid}/ret/web1", {**returned, "id": "web1", "retcode": 2, "success": False}),
+            (f"salt/job/{jid}/ret/web2", {**returned, "id": "web2", "retcode": 0, "success": True}),
+        )
+        wait_until(lambda: "jobs_ended_total{state.apply}{job}{failed}" in metrics(engine), "the end", timeout=20)
+    found = metrics(engine)
+    assert found["minions{connected}{accepted}"] == 2
+    assert found["jobs_ended_total{state.apply}{job}{failed}"] == 1
+    assert found["last_highstate_success{web1}"] == 0
+    assert found["last_highstate_timestamp_seconds{web1}"] > 1_700_000_000
+    assert "last_highstate_success{web2}" not in found
+    assert found["highstates_left_out_total"] == 1
 
 
 def test_metrics_have_the_age_of_events_when_read(engine: Engine, bus: Publisher) -> None:

@@ -20,6 +20,7 @@ from ..core.delivery.codecs import Prepared, too_large
 from ..core.delivery.connection import Connection
 from ..errors import ApiError, forget_frames
 from ..fair_share import Share, on_behalf_of
+from ..tracing import trace_context
 from .audit import audit
 from .call import OPERATIONS, Call
 from .services import Services
@@ -165,7 +166,7 @@ class Dispatcher:
         counters = self._services.hub.counters
         counters.requests[call.message["type"]] += 1
         try:
-            result = await self._perform(call)
+            result = await self._traced(call)
             return result if finish is None else await finish(result)
         except ApiError as error:
             counters.errors[error.code] += 1
@@ -176,6 +177,22 @@ class Dispatcher:
             raise ApiError("master_unavailable", STOPPING, started) from None
         finally:
             call.caller.commands -= 1
+
+    async def _traced(self, call: Call) -> Any:
+        """Perform the request in a span of its own, if Salt traces."""
+        tracing, name = self._services.tracing, call.message["type"]
+        if not tracing.enabled:
+            return await self._perform(call)
+        parent = trace_context(call.message.get("traceparent")) or call.caller.trace
+        with tracing.span(f"websocket_api.{name}", parent, **{"websocket_api.operation": name}) as span:
+            try:
+                return await self._perform(call)
+            except ApiError as error:
+                span.set_attribute("error.type", error.code)
+                raise
+            finally:
+                if "jid" in call.audit_fields:
+                    span.set_attribute("salt.jid", call.audit_fields["jid"])
 
     async def _perform(self, call: Call) -> Any:
         """Authenticate the request and run its operation on behalf of the user, with an audit line."""

@@ -15,6 +15,7 @@ from ..core.access.visibility import Visibility
 from ..core.batches import Batches
 from ..core.delivery.codecs import Prepared
 from ..core.events.history import History
+from ..core.fleet import Fleet
 from ..core.jobs.registry import JobRegistry
 from ..core.minions.answers import Answers
 from ..core.minions.registry import MinionRegistry
@@ -24,6 +25,7 @@ from ..core.subscriptions.jobs import JobFeed
 from ..core.subscriptions.minions import MinionFeed
 from ..fair_share import FairShare
 from ..settings import Settings
+from ..tracing import Tracing
 
 
 class Commands(Protocol):
@@ -141,6 +143,10 @@ class Services:
     """Charges users for the time that their requests take of the event loop."""
     fair_shares: Mapping[str, FairShare[Any]]
     """What users share, by name: for /metrics."""
+    fleet: Fleet
+    """Counts of minions, jobs and highstates: for /metrics."""
+    tracing: Tracing
+    """Records spans of requests, if Salt traces."""
     commands: Commands
     """Runs things on the master."""
     answers: Answers

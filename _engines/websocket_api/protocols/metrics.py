@@ -16,11 +16,13 @@ from .http.base import BaseHandler, OpenHandler
 try:
     import prometheus_client
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    from .fleet_metrics import FleetCollector
 except ImportError:
     prometheus_client = None  # type: ignore[assignment]
 
 PREFIX = "websocket_api"
-# Of what users have fair shares of. The metrics name no users.
+# Of what users have fair shares of.
 _SHARES: tuple[tuple[str, str, Callable[[FairShare[Any]], int]], ...] = (
     ("share_places", "Places of what users have fair shares of.", lambda share: share.size),
     ("share_held", "Places that are taken.", lambda share: share.held),
@@ -71,6 +73,7 @@ class MetricsHandler(BaseHandler):
         """Answer with the present numbers."""
         registry = prometheus_client.CollectorRegistry()
         registry.register(EngineCollector(self.clients))
+        registry.register(FleetCollector(self.clients.services, PREFIX))
         self.set_header("Content-Type", prometheus_client.CONTENT_TYPE_LATEST)
         self.finish(prometheus_client.generate_latest(registry))
 

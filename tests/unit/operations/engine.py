@@ -22,6 +22,7 @@ from websocket_api.fair_share import RecentUsers
 from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher
 from websocket_api.settings import CLIENTS, History, Limits, Settings
+from websocket_api.tracing import NoTracing, Tracing
 
 from tests.unit.core.batches import support as batching
 from tests.unit.core.support import Client, Time, World
@@ -239,6 +240,7 @@ class Engine:
     :param users: auth lists by name
     :param clock: the time; by default a clock that a test moves
     :param syndics: whether there are masters below
+    :param tracing: records spans
     """
 
     def __init__(
@@ -247,9 +249,11 @@ class Engine:
         limits: dict[str, Any] | None = None,
         clock: Time | None = None,
         syndics: bool = False,
+        tracing: Tracing | None = None,
         **users: list[Any],
     ) -> None:
         self.syndics = syndics
+        self.tracing = tracing or NoTracing()
         self.time = clock or Time()
         self.accounts = Accounts(self.time)
         self.accounts.users = users or {"ann": ALL}
@@ -289,6 +293,7 @@ class Engine:
             bus=Bus(self),
             recent_users=RecentUsers(self.time),
             loop_time=LoopTime(time.perf_counter),
+            tracing=self.tracing,
             fair_shares={},
             close=lambda: None,
         )

@@ -13,6 +13,12 @@ export type Id = (number | string);
  */
 export type Token = string;
 
+/**
+ * The trace context of your program, as in the HTTP header `traceparent` of W3C Trace Context. If the master traces
+ * (Salt 3008), the request and its job belong to this trace. An invalid one is ignored.
+ */
+export type Traceparent = string;
+
 /** The name of one run of the engine. Sequence numbers are only valid within one epoch. */
 export type Epoch = string;
 
@@ -429,6 +435,7 @@ export type AuthRequest = {
   eauth?: string;
   /** An existing Salt token, instead of a name and a password. */
   token?: string;
+  traceparent?: Traceparent;
 } & ({
   token?: unknown;
 } | {
@@ -472,6 +479,7 @@ export type BatchRequest = {
   type: "batch";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The functions and their targets. The limit `batch_requests` applies to the requests of all items together. */
   batch: Array<{
     /** With `resource`: an HTTP method. It is stored and returned, but not used. */
@@ -525,6 +533,7 @@ export type CancelRequest = {
   type: "cancel";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The id of the job to cancel. */
   jid: Jid;
   /** `term` asks the job's process to end (`saltutil.term_job`); `kill` kills it (`saltutil.kill_job`). */
@@ -548,6 +557,7 @@ export type CancelBatchRequest = {
   type: "cancel_batch";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   batch: BatchId;
   /**
    * Whether to forget the batch as well. Without it the batch stays with the status `canceled`, and a batch that has
@@ -570,6 +580,7 @@ export type CmdRequest = {
   type: "cmd";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The full name of the function to run, such as `test.ping`. */
   method?: Fun;
   /** The same as `method`, under Salt's name. Send exactly one of the two. */
@@ -629,6 +640,7 @@ export type DescribeRequest = {
   type: "describe";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
 };
 
 /** The description of this server. */
@@ -677,6 +689,7 @@ export type EventRequest = {
   type: "event";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The tag of the event. */
   tag: Tag;
   /**
@@ -706,6 +719,7 @@ export type FunctionsRequest = {
   type: "functions";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The target; one of its minions is asked. An expression of the type in `tgt_type`, or a list of minion ids. */
   tgt?: Tgt;
   tgt_type?: TgtType;
@@ -726,6 +740,7 @@ export type GetBatchRequest = {
   type: "get_batch";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The id of the batch; give this or `request`. */
   batch?: BatchId;
   /** The id of a request; give this or `batch`. */
@@ -751,6 +766,7 @@ export type GetEventRequest = {
   type: "get_event";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   tag?: Tags;
   match_type?: MatchType;
   /** Seconds to wait for the event; 0 returns only an event that has already arrived. */
@@ -782,6 +798,7 @@ export type GetJobRequest = {
   type: "get_job";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   jid: Jid;
 };
 
@@ -797,6 +814,7 @@ export type HookRequest = {
   type: "hook";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /**
    * The rest of the tag, such as `github/push`. Slashes at its end are removed. Without it the tag is
    * `salt/netapi/hook`.
@@ -829,6 +847,7 @@ export type ListBatchesRequest = {
   type: "list_batches";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** Only batches of this status. */
   status?: BatchStatus;
   /** The maximum number of batches. */
@@ -847,6 +866,7 @@ export type ListJobsRequest = {
   type: "list_jobs";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** Only jobs of this function: a full name, in which `*`, `?` and `[...]` match as in a shell. */
   fun?: string;
   /** Only jobs that this user started. */
@@ -878,6 +898,7 @@ export type ListMinionsRequest = {
   type: "list_minions";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** Only these minions. By default all minions that you may see. */
   minions?: MinionIds;
   grains?: GrainsWanted;
@@ -896,6 +917,7 @@ export type LogoutRequest = {
   id?: Id;
   /** The token to revoke. By default the token of the connection's last `auth`. */
   token?: Token;
+  traceparent?: Traceparent;
 };
 
 /** Always true: the token is revoked. */
@@ -910,6 +932,7 @@ export type MatchRequest = {
   type: "match";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   tgt: Tgt;
   tgt_type?: TgtType;
   delimiter?: Delimiter;
@@ -926,6 +949,7 @@ export type PingRequest = {
   type: "ping";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
 };
 
 /** The server's time, its version and the name of its current run. */
@@ -947,6 +971,7 @@ export type RunnerRequest = {
   type: "runner";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The full name of the function to run, such as `jobs.active`. */
   method?: Fun;
   /** The same as `method`, under Salt's name. Send exactly one of the two. */
@@ -992,6 +1017,7 @@ export type SignatureRequest = {
   type: "signature";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The full name of the function, such as `test.ping`. */
   module: Fun;
   /** The target; one of its minions is asked. An expression of the type in `tgt_type`, or a list of minion ids. */
@@ -1034,6 +1060,7 @@ export type SubscribeRequest = {
    * `auth`.
    */
   token?: Token;
+  traceparent?: Traceparent;
   /** What to subscribe to. `jobs` means the same as `job`. */
   subscription: ("event" | "job" | "minions" | "batch" | "jobs");
   /**
@@ -1113,6 +1140,7 @@ export type UnsubscribeRequest = {
   type: "unsubscribe";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The number of the subscription, from the reply to `subscribe`. */
   subscription: Subscription;
 };
@@ -1129,6 +1157,7 @@ export type WheelRequest = {
   type: "wheel";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
   /** The full name of the function to run, such as `key.list_all`. */
   method?: Fun;
   /** The same as `method`, under Salt's name. Send exactly one of the two. */
@@ -1173,6 +1202,7 @@ export type WhoamiRequest = {
   type: "whoami";
   id?: Id;
   token?: Token;
+  traceparent?: Traceparent;
 };
 
 /** The user, the token's times and the permissions. */

@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...tracing import NoTracing, Tracing
 from ..access.in_flight import JobsInFlight
 from ..access.sessions import Sessions
 from ..access.turns import Turns
@@ -91,6 +92,7 @@ def build(
     clock: Callable[[], float],
     wall: Callable[[], float],
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    tracing: Tracing | None = None,
 ) -> Batches:
     """Create the parts of batches and connect them.
 
@@ -100,6 +102,7 @@ def build(
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
+    :param tracing: records the jobs of batches
     """
     registry = BatchRegistry()
     reader = BatchReader(store, registry)
@@ -116,6 +119,7 @@ def build(
         clock=clock,
         wall=wall,
         sleep=sleep,
+        tracing=tracing or NoTracing(),
     )
     lookup = BatchLookup(registry, reader)
     feed = BatchFeed(registry=registry, lookup=lookup, history=history, later=later, clock=clock, turns=turns)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...fair_share import Share
+from ...tracing import NO_CONTEXT, TraceContext
 from .ids import request_id
 from .request import ENDED, FAILED, Call, Request, SentJob, iso
 
@@ -57,6 +58,8 @@ class Batch:
         self.total = total if requests is None else len(requests)
         self.status = "pending"
         self.finished: float | None = None
+        self.trace: TraceContext = NO_CONTEXT
+        """The trace of the request that created it. It is not stored: after a takeover its jobs start new traces."""
         self.done = self.errors = self.canceled = self.running = 0
         self.jobs: dict[int, SentJob] = {}
         """Jobs with requests that have not ended, by number."""

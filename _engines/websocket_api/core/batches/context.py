@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...tracing import Tracing
 from ..jobs.registry import JobRegistry
 from ..timing import Clock, Later
 from .master import SaltMaster
@@ -32,3 +33,4 @@ class BatchContext:
     wall: Clock
     """Seconds since the epoch."""
     sleep: Callable[[float], Awaitable[Any]]
+    tracing: Tracing

@@ -14,6 +14,7 @@ import asyncio
 import logging
 
 from ...errors import ApiError, NotSent
+from ...tracing import INTERNAL
 from ..access.in_flight import Slot
 from ..access.session import Session
 from ..access.sessions import Sessions
@@ -96,7 +97,10 @@ class BatchPublisher:
     async def _publish(self, driven: DrivenBatch, session: Session, job: SentJob, slot: Slot) -> bool:
         batch, call, indexes = driven.batch, driven.batch.calls[job.call], dict(job.indexes)
         try:
-            started = await self._context.salt.publish(session, call, list(indexes), mark(batch, job))
+            numbers = {"websocket_api.batch": batch.id, "websocket_api.requests": len(indexes)}
+            with self._context.tracing.span("websocket_api.batch_job", batch.trace, INTERNAL, **numbers) as span:
+                started = await self._context.salt.publish(session, call, list(indexes), mark(batch, job))
+                span.set_attribute("salt.jid", str(started["jid"]))
         except NotSent:
             # The engine stops. Any other kind of cancellation leaves open whether the master received it.
             self._driven.apply_change(batch, batch.unsend(job))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...errors import ApiError
+from ...tracing import NO_CONTEXT, TraceContext
 from ..access.session import Session
 
 GONE = "the connection is gone"
@@ -34,6 +35,8 @@ class Caller:
         """For ``get_event``: the last event number read, by filter."""
         self.reads_like_salt = False
         """Whether arguments are parsed as Salt's own clients parse them, as salt-api does, or are taken as they are."""
+        self.trace: TraceContext = NO_CONTEXT
+        """The trace context of an HTTP request; websocket messages have their own."""
         self.hook_counted = False
         """Whether the protocol already counted this unauthenticated webhook, before it read the body."""
 

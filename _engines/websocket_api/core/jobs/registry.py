@@ -47,6 +47,7 @@ class JobRegistry:
         """For how many of these bytes each job counts."""
         self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
         self._end_listeners: list[Callable[[Job], None]] = []
+        self._return_listeners: list[Callable[[str, Mapping[str, Any]], None]] = []
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -58,6 +59,10 @@ class JobRegistry:
     def on_end(self, call: Callable[[Job], None]) -> None:
         """Call ``call(job)`` once for every job that ends; a late return may still change the job."""
         self._end_listeners.append(call)
+
+    def on_return(self, call: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Call ``call(minion, data)`` for every return on the bus that is believed."""
+        self._return_listeners.append(call)
 
     def needed_by(self, call: Needed) -> None:
         """Keep a job while ``call(jid)`` returns True."""
@@ -225,6 +230,8 @@ class JobRegistry:
             return
         job = self._get_or_add(jid)
         job.apply_return(minion, data, event.size, self._clock(), event.memory)
+        for call in self._return_listeners:
+            call(minion, data)
         self._check_gathering(job)
         self._notify(job, minion)
         self._drop(job)

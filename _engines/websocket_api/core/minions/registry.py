@@ -62,6 +62,11 @@ class MinionRegistry:
         """The minions of masters below that were named in a job or event."""
         return () if self._syndics is None else self._syndics.below.keys()
 
+    @property
+    def syndics(self) -> list[str]:
+        """The minions of this master that are syndics."""
+        return [] if self._syndics is None else self._syndics.names
+
     def is_syndic(self, name: str) -> bool:
         """Return whether a minion of this master is a syndic."""
         return self._syndics is not None and name in self._syndics

@@ -34,6 +34,11 @@ class Syndics:
     def __contains__(self, name: str) -> bool:
         return name in self._marked and name not in self._minions
 
+    @property
+    def names(self) -> list[str]:
+        """The ids of all syndics, sorted."""
+        return sorted(self._marked - self._minions)
+
     def mark(self, names: Iterable[str]) -> None:
         """Record syndics that Salt's master has marked."""
         self._marked.update(names)

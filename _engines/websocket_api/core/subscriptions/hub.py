@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ...tracing import PRODUCER, NoTracing, Tracing, trace_context
 from ..access.turns import Turns
 from ..access.user_limits import UserLimits
 from ..access.visibility import Viewer, Visibility
@@ -33,6 +34,7 @@ class Hub:
     :param limits: the limits of each user
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
+    :param tracing: records the delivery of events that belong to a trace
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Hub:
         wall: Clock,
         turns: Turns,
         limits: UserLimits,
+        tracing: Tracing | None = None,
     ) -> None:
         self.history = history
         self.turns = turns
@@ -59,6 +62,7 @@ class Hub:
         self.later = later
         self.clock = clock
         self._wall = wall
+        self._tracing = tracing or NoTracing()
         self._groups: dict[GroupKey, Group] = {}
         self._index: FilterIndex[Group] = FilterIndex()
         """The groups, by what their filters ask for."""
@@ -77,12 +81,27 @@ class Hub:
             except Exception:
                 # The event is stored and delivered all the same.
                 log.exception("cannot apply an event with the tag %.200r to %s", tag, type(registry).__name__)
+        # Salt adds the trace context to the events that it fires: one span for the delivery to all clients.
+        trace = trace_context(data.get("traceparent")) if self._tracing.enabled else None
+        if trace:
+            with self._tracing.span(
+                "websocket_api.deliver", trace, PRODUCER, **{"websocket_api.seq": event.seq}
+            ) as span:
+                span.set_attribute("websocket_api.groups", self._deliver(event))
+        else:
+            self._deliver(event)
+        event.forget_derived()
+
+    def _deliver(self, event: Event) -> int:
+        """Deliver an event; return to how many groups of subscriptions."""
+        number = 0
         for group in self._index.candidates(event):
             body = self.view(group.filter, group.viewer, event)
             if body is not None:
                 group.deliver(event, body)
+                number += 1
         self.waiters.deliver(event, self.view)
-        event.forget_derived()
+        return number
 
     def append_gap(self) -> Gap:
         """Record that the engine did not read the bus for a while, and report it: an unknown number is missing."""

@@ -13,6 +13,7 @@ from ...errors import ApiError, forget_frames
 from ...fair_share import Share
 from ...operations.audit import audit
 from ...operations.session import log_in_with_token
+from ...tracing import trace_context
 from ..connections import RESTART_REASON
 from .base import BaseHandler
 
@@ -112,7 +113,9 @@ class ApiHandler(BaseHandler):
 
     def new_caller(self) -> Caller:
         """Return the sender of this request as a caller."""
-        return Caller(self.address)
+        caller, headers = Caller(self.address), self.request.headers
+        caller.trace = trace_context(headers.get("traceparent"), headers.get("tracestate"))
+        return caller
 
     def on_connection_close(self) -> None:
         """Stop waiting for anything: the client has left."""
