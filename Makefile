@@ -170,8 +170,8 @@ docs-site: .venv-site/.made ## Build the documents as a site in .site/html; a br
 	@.venv-site/bin/python tools/docs_site.py
 
 .PHONY: release
-release: .venv/.made ## Build dist/websocket_api-VERSION.tar.gz: what a file server needs, without tests
-	@$(PY) tools/release.py
+release: .venv-release/.made ## Build in dist/: the archive for a file server, and the wheel saltext-websocket-api
+	@.venv-release/bin/python tools/release.py
 
 .PHONY: venv
 venv: .venv/.made ## Build .venv only
@@ -179,7 +179,7 @@ venv: .venv/.made ## Build .venv only
 .PHONY: clean
 clean: ## Delete all that make has made here, but .demo/states/, which may have states of yours
 	if [ -d .demo ]; then find .demo -mindepth 1 -maxdepth 1 ! -name states -exec rm -rf {} +; fi
-	rm -rf dist .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf dist .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .venv-release .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.
@@ -200,6 +200,9 @@ node_modules/.made: package.json package-lock.json
 
 .venv-site/.made: requirements/build.txt requirements/site.txt
 	@tools/venv.sh .venv-site 3.11 requirements/site.txt
+
+.venv-release/.made: requirements/build.txt requirements/release.txt
+	@tools/venv.sh .venv-release 3.11 requirements/release.txt
 
 .venv-mutation/.made: $(addprefix requirements/,build.txt engine.txt test.txt mutation.txt)
 	@tools/venv.sh .venv-mutation 3.11 requirements/mutation.txt

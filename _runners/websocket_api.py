@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import salt.loader
 from salt.exceptions import CommandExecutionError, NotImplemented
 
 # Salt's loader fills this in.
@@ -219,8 +220,7 @@ def _visible(text: str) -> str:
 
 
 def _version() -> str | None:
-    folders = [*(__opts__.get("engines_dirs") or []), Path(__opts__["extension_modules"]) / "engines"]
-    for folder in folders:
+    for folder in salt.loader.engines(__opts__, {}, {}, {}).module_dirs:  # in the loader's own order
         package = Path(folder) / "websocket_api" / "__init__.py"
         if package.is_file():
             match = re.search(r'^__version__ = "(.+)"$', package.read_text(encoding="utf-8"), re.MULTILINE)

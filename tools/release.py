@@ -1,4 +1,7 @@
-"""Write dist/websocket_api-VERSION.tar.gz: what a master's file server needs, without tests, tools and documents.
+"""Write a release to dist/ or another folder: tools/release.py [FOLDER]
+
+* websocket_api-VERSION.tar.gz: what a master's file server needs, without tests, tools and documents
+* saltext_websocket_api-VERSION.tar.gz and .whl: the Python package saltext-websocket-api
 
 Two runs on the same commit write the same bytes. The file with the ending .sha256 is for `sha256sum --check`.
 """
@@ -14,11 +17,14 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-if str(ROOT / "_engines") not in sys.path:
-    sys.path.insert(0, str(ROOT / "_engines"))
+for path in ("_engines", "tools"):
+    if str(ROOT / path) not in sys.path:
+        sys.path.insert(0, str(ROOT / path))
 
+import release_wheel  # noqa: E402
 from websocket_api import __version__  # noqa: E402
 from websocket_api.contract import digest  # noqa: E402
 
@@ -54,9 +60,7 @@ def archive(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     :param root: a checkout; files that git does not know are left out
     """
     check(root)
-    listed = _git(root, "ls-files", "-z", "--", *CONTENT).split("\0")
-    names = sorted(name for name in listed if name and (root / name).is_file())
-    when = int(os.environ.get("SOURCE_DATE_EPOCH") or _git(root, "log", "-1", "--format=%ct"))
+    names, when = _files(root, *CONTENT), _moment(root)
     top = f"websocket_api-{__version__}"
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as tar:
@@ -73,14 +77,41 @@ def archive(root: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     return target
 
 
+def package(root: pathlib.Path, folder: pathlib.Path) -> None:
+    """Write the source distribution and the wheel of saltext-websocket-api into a folder."""
+    check(root)
+    with tempfile.TemporaryDirectory() as staged:
+        stage(root, pathlib.Path(staged))
+        release_wheel.build(pathlib.Path(staged), folder, _moment(root))
+
+
+def stage(root: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copy the sources of saltext-websocket-api to a folder."""
+    release_wheel.stage(root, _files(root, *CONTENT, release_wheel.TEMPLATE), folder)
+
+
+def _files(root: pathlib.Path, *content: str) -> list[str]:
+    """Return the files below folders of a checkout that git knows."""
+    listed = _git(root, "ls-files", "-z", "--", *content).split("\0")
+    return sorted(name for name in listed if name and (root / name).is_file())
+
+
+def _moment(root: pathlib.Path) -> int:
+    """Return the time of a release in seconds since 1970: that of the commit."""
+    return int(os.environ.get("SOURCE_DATE_EPOCH") or _git(root, "log", "-1", "--format=%ct"))
+
+
 def _git(root: pathlib.Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> int:
-    """Write the archive of this checkout."""
+    """Write the release of this checkout."""
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "dist"
     try:
-        print(f"wrote {archive(ROOT, ROOT / 'dist').relative_to(ROOT)}")
+        archive(ROOT, folder)
+        package(ROOT, folder)
+        print("\n".join(f"wrote {path}" for path in sorted(folder.glob(f"*websocket_api-{__version__}*"))))
     except ReleaseError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1

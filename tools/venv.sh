@@ -25,7 +25,7 @@ fi
 }
 need "'$python' -c 'import ensurepip, venv'" python3-venv
 case $requirements in
-    *test.txt | *mutation.txt | *site.txt) ;;
+    *test.txt | *mutation.txt | *site.txt | *release.txt) ;;
     *)  # Salt needs timelib, which is built from C source.
         need 'command -v cc' gcc libc6-dev
         need "test -e \"\$('$python' -c 'import sysconfig; print(sysconfig.get_path(\"include\"))')/Python.h\"" python3-dev

@@ -2,7 +2,7 @@
 
 They are one release with the engine, but come from the master's file server, which may be ahead of the engine: a pulled
 clone, a moved tag. So each start at which they fit leaves a copy in the master's cache, and the next start uses this
-copy if the file server has another release.
+copy if the file server has another release. An engine that pip installed has both in its own folder.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ FILES_SECONDS = 45.0  # to wait for the schemas: at the start a gitfs remote may
 POLL_SECONDS = 1.0  # between two looks at the file server
 OLD_SCHEMAS = "salt://schemas"  # where releases before 0.2 have the schemas
 SYNC = "run salt-run saltutil.sync_engines"
+UPGRADE = "upgrade the engine by pip, or the files there"
 _PACKAGE = Path(__file__).parent
 
 
@@ -60,7 +61,7 @@ def find(options: dict[str, Any], opts: Any, version: str) -> Release:
         place, served = _served(opts, source, saltenv)
         if served and not digest.changed(served):
             return Release(Schemas(_keep(served, kept)), kept, fits=True)
-        copy = next((one for one in (kept, _PACKAGE) if not digest.changed(one / "schemas")), None)
+        copy = next((one for one in (_PACKAGE, kept) if not digest.changed(one / "schemas")), None)
         if copy:
             _log_copy(copy, f"{place} {digest.describe(served, version)}" if served else f"nothing is at {place}")
             return Release(Schemas(copy / "schemas"), copy, fits=False)
@@ -103,10 +104,11 @@ def _served(opts: Any, source: str, saltenv: str) -> tuple[str, Path | None]:
 
 def _log_copy(copy: Path, cause: str) -> None:
     if cause.startswith("nothing"):
-        # After a reboot a gitfs remote is not fetched yet; the copy has the same content.
-        log.info("websocket_api takes the schemas from %s: %s yet", copy, cause)
+        # The engine came by pip, or a gitfs remote is not fetched yet after a reboot; the copy has the same content.
+        log.info("websocket_api takes the schemas from %s: %s", copy, cause)
     else:
-        log.warning("%s; the schemas of the engine's release are taken from %s: %s and restart", cause, copy, SYNC)
+        fix = UPGRADE if copy == _PACKAGE else SYNC
+        log.warning("%s; the schemas of the engine's release are taken from %s: %s and restart", cause, copy, fix)
 
 
 def _nothing(opts: Any, source: str, saltenv: str) -> str:

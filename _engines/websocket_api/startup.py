@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import logging
 import os
 import time
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 30  # between two attempts
 RESTART_SECONDS = 10  # until Salt starts an engine again that has ended
 QUIET_SECONDS = 1.0  # without a change until a sync counts as complete
+DISTRIBUTION = "saltext-websocket-api"
+"""The name under which pip installs the engine."""
 _PACKAGE = Path(__file__).parent
 
 
@@ -34,6 +37,7 @@ def run(options: dict[str, Any], opts: Any, version: str) -> None:
     :param version: the engine's version, which must equal that of the schemas
     """
     logged, parent, loaded = "", os.getppid(), _files()
+    _log_place(version)
     while True:
         try:
             requirements.check(opts)
@@ -53,6 +57,24 @@ def run(options: dict[str, Any], opts: Any, version: str) -> None:
             log.info("websocket_api has new files: it starts again with them within %d s", RESTART_SECONDS)
             _wait_for_the_last_file(parent)
             return
+
+
+def _log_place(version: str) -> None:
+    """Log which files run: Salt's loader takes synced ones before those of a Python package."""
+    log.info("websocket_api %s is loaded from %s", version, _PACKAGE)
+    try:
+        installed = importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return
+    if _PACKAGE.parts[-4:-1] != ("saltext", "websocket_api", "engines"):
+        log.warning(
+            "the installed package %s %s does not run, but websocket_api %s from %s: uninstall the package, "
+            "or delete that folder and restart",
+            DISTRIBUTION,
+            installed,
+            version,
+            _PACKAGE,
+        )
 
 
 def _wait(seconds: float, parent: int) -> bool:

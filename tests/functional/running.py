@@ -19,6 +19,7 @@ from tests.ports import free_port
 from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+VERSION = (CHECKOUT / "schemas" / "VERSION").read_text().strip()
 SECRET = "demo"
 USERS: dict[str, list[Any]] = {
     "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
@@ -114,6 +115,15 @@ class Engine:
         """Wait until it listens."""
         wait_until(lambda: self.listens or not self.alive, "the engine listening")
         assert self.alive, self.log[-3000:]
+
+    def serve(self) -> str:
+        """Start, answer a ping with the release of this checkout, without a line at CRITICAL; return the log."""
+        self.start()
+        self.wait()
+        with self.client("demo") as client:
+            assert client.ask("ping")["version"] == VERSION
+        assert self.complaints == []
+        return self.log
 
     @property
     def sock_dir(self) -> Path:
