@@ -1,4 +1,4 @@
-"""Write docs/protocol.md, docs/configuration.md, pillar.example, API documents, types.d.ts, and digests of schemas/.
+"""Write docs/protocol.md, docs/configuration.md, pillar.example, API documents, types for clients, digests of schemas/.
 
     python tools/docs.py            writes them
     python tools/docs.py --check    writes nothing, and fails if a file is out of date
@@ -25,11 +25,14 @@ for folder in ("_engines", "tools"):
 import docs_asyncapi as asyncapi  # noqa: E402
 import docs_markdown as markdown  # noqa: E402
 import docs_openapi as openapi  # noqa: E402
+import docs_python as python  # noqa: E402
 import docs_types as types  # noqa: E402
 from websocket_api.contract import digest  # noqa: E402
 from websocket_api.contract.schemas import ASYNCAPI, OPENAPI, Schemas  # noqa: E402
 from websocket_api.errors import CLOSE_CODES, ERRORS, ApiError  # noqa: E402
 from websocket_api.operations.describe import SUBPROTOCOLS  # noqa: E402
+
+PYTHON = ROOT / "clients" / "python" / "src" / "salt_live"
 
 NOTE = "<!-- Made by `make docs` from schemas/ and tools/templates/: change those. -->\n\n"
 
@@ -221,6 +224,9 @@ def main(arguments: list[str]) -> int:
         ROOT / "docs" / "configuration.md": options(schemas),
         ROOT / "pillar.example": pillar(schemas),
         ROOT / "websocket_api" / "console" / "client" / "types.d.ts": types.declarations(schemas),
+        PYTHON / "messages.py": python.messages(schemas),
+        PYTHON / "error_codes.py": python.errors(ERRORS.values()),
+        PYTHON / "close_codes.py": python.closes(CLOSE_CODES.values()),
         **{ROOT / "schemas" / name: text for name, text in documents.items()},
         ROOT / "_engines" / "websocket_api" / "contract" / "manifest.py": _manifest(contents),
     }

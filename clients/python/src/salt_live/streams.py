@@ -1,0 +1,297 @@
+"""Subscriptions that outlive a connection, without I/O: what they keep, and where they resume."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from salt_live.errors import ApiError, ConnectionFailed
+from salt_live.models import BatchProgress, Event, Gap, Position, Progress
+
+MAX_EVENTS = 10_000
+MAX_BYTES = 64 * 1024 * 1024
+"""Events, and bytes of JSON, that one stream keeps for a consumer that reads too slowly."""
+
+Item = TypeVar("Item")
+
+
+class Stream:
+    """One subscription: its number on the present connection, and what has not been read yet.
+
+    :param fields: those of the message ``subscribe``
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self.number: int | None = None
+        self.requested = False
+        self.confirmed = False  # by the engine, on any connection
+        self.error: ApiError | ConnectionFailed | None = None
+        self.live = False
+
+    @property
+    def full(self) -> bool:
+        """Whether the subscription must end until its consumer has read more."""
+        return False
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The fields to subscribe with now."""
+        return self.fields
+
+    def rebase(self, epoch: str, same_address: bool) -> None:
+        """Prepare to subscribe on a run of the engine."""
+
+    def subscribed(self, result: dict[str, Any]) -> None:
+        """Apply the reply to ``subscribe``."""
+        self.number, self.confirmed = result["subscription"], True
+
+    def apply(self, frame: dict[str, Any], size: int) -> None:
+        """Apply a frame of this many bytes."""
+        if frame["type"] == "live":
+            self.live = True
+
+    def lost(self) -> None:
+        """Apply the loss of the connection."""
+        self.number, self.requested, self.live = None, False, False
+
+    def end(self, error: ApiError | ConnectionFailed) -> None:
+        """End the stream: what was received before can still be read."""
+        self.number, self.requested, self.error = None, False, error
+
+
+class EventStream(Stream):
+    """Events in order. At its limit the subscription pauses, and resumes at its position: the history bridges that.
+
+    :param since: the position to start from; the present by default
+    """
+
+    def __init__(
+        self,
+        fields: dict[str, Any],
+        since: Position | None = None,
+        *,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        super().__init__({"subscription": "event", "bundle": True, **fields})
+        self.position = since
+        self.pauses = 0
+        self.paused = False
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._items: deque[tuple[Event | Gap, int]] = deque()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many events and gaps wait to be read."""
+        return len(self._items)
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return len(self._items) >= self._max_events or self._bytes >= self._max_bytes
+
+    @property
+    def drained(self) -> bool:
+        """Whether a paused stream has room again: half of the limits."""
+        return len(self._items) * 2 <= self._max_events and self._bytes * 2 <= self._max_bytes
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The fields to subscribe with, from the last position."""
+        if self.position is None:
+            return self.fields
+        return {**self.fields, "since": {"epoch": self.position.epoch, "seq": self.position.seq}}
+
+    def pop(self) -> Event | Gap | None:
+        """Return the next event or gap; None if there is none yet."""
+        if not self._items:
+            return None
+        item, size = self._items.popleft()
+        self._bytes -= size
+        return item
+
+    def rebase(self, epoch: str, same_address: bool) -> None:
+        """Move to the start of another run of the engine.
+
+        A new run at the same address is a restart: all its events are newer. Another address may have old ones, so
+        there the stream continues with the present.
+        """
+        if self.position is not None and self.position.epoch != epoch and same_address:
+            self._gap("epoch", self.position, Position(epoch, 0), None)
+
+    def subscribed(self, result: dict[str, Any]) -> None:
+        """Start at the reply's position, or replay what followed the own one."""
+        super().subscribed(result)
+        here = Position(result["epoch"], result["seq"])
+        if self.position is None:
+            self.position = here
+        elif self.position.epoch != here.epoch:
+            self._gap("epoch", self.position, here, None)
+        self.live = True
+
+    def apply(self, frame: dict[str, Any], size: int) -> None:
+        """Keep the events of a frame."""
+        kind = frame["type"]
+        if kind == "event":
+            self._append(frame, size)
+        elif kind == "events":
+            events = frame["events"]
+            for event in events:
+                self._append(event, size // len(events))
+        elif kind == "bookmark":
+            self._move(frame["seq"])
+        elif kind == "gap" and frame["reason"] != "epoch":  # subscribed() has added that one
+            self._apply_gap(frame)
+
+    def _append(self, event: dict[str, Any], size: int) -> None:
+        epoch = self.position.epoch if self.position else ""
+        if self.position and event["seq"] <= self.position.seq:
+            return
+        self._items.append((Event(event["tag"], event["data"], event["seq"], epoch, event.get("minion")), size))
+        self._bytes += size
+        self._move(event["seq"])
+
+    def _apply_gap(self, frame: dict[str, Any]) -> None:
+        if self.position is None:
+            return
+        epoch, first, last = self.position.epoch, frame["from"], frame["to"]
+        after = self.position if first is None else Position(epoch, first - 1)
+        until = self.position if last is None else Position(epoch, max(last, self.position.seq))
+        self._gap(frame["reason"], after, until, frame["count"])
+
+    def _gap(self, reason: str, after: Position, until: Position, count: int | None) -> None:
+        self._items.append((Gap(reason, after, until, count), 0))
+        self.position = until
+
+    def _move(self, seq: int) -> None:
+        if self.position is not None and seq > self.position.seq:
+            self.position = Position(self.position.epoch, seq)
+
+
+class _ChangeStream(Stream, Generic[Item]):
+    """The changes of one object with many parts. What the consumer has not read is merged, so it stays bounded.
+
+    Each new connection sends a snapshot: parts that the consumer has already received in this state are left out.
+    """
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__(fields)
+        self._known: dict[Any, tuple[Any, ...]] = {}
+        self._changed: dict[Any, dict[str, Any]] = {}
+        self._head: dict[str, Any] | None = None
+
+    def _merge(self, head: dict[str, Any], parts: list[tuple[Any, dict[str, Any], tuple[Any, ...]]]) -> None:
+        self._head = head
+        for key, part, mark in parts:
+            if self._known.get(key) != mark:
+                self._known[key] = mark
+                self._changed[key] = part
+
+    def _take(self) -> tuple[dict[str, Any], dict[Any, dict[str, Any]]] | None:
+        if self._head is None:
+            return None
+        head, self._head = self._head, None
+        changed, self._changed = self._changed, {}
+        return head, changed
+
+
+class JobStream(_ChangeStream[Progress]):
+    """The changes of one job.
+
+    :param jid: the job's id
+    """
+
+    def __init__(self, jid: str, *, without_return: bool = False) -> None:
+        super().__init__({"subscription": "job", "jid": jid, **({"without_return": True} if without_return else {})})
+
+    def apply(self, frame: dict[str, Any], size: int) -> None:
+        """Keep the newest state of the job and its minions."""
+        super().apply(frame, size)
+        if frame["type"] == "job":
+            parts = [
+                (minion, part, (part["state"], part["progress"], part["message"]))
+                for minion, part in frame["minions"].items()
+            ]
+            self._merge(frame["job"], parts)
+
+    def pop(self) -> Progress | None:
+        """Return what changed since the last call; None if nothing did, or the snapshot is incomplete."""
+        if not self.live or (found := self._take()) is None:
+            return None
+        return Progress(*found)
+
+
+class BatchStream(_ChangeStream[BatchProgress]):
+    """The changes of one batch.
+
+    :param batch: the batch's id
+    """
+
+    def __init__(self, batch: int) -> None:
+        super().__init__({"subscription": "batch", "batch": batch})
+
+    def apply(self, frame: dict[str, Any], size: int) -> None:
+        """Keep the newest state of the batch and its requests."""
+        super().apply(frame, size)
+        if frame["type"] == "batch":
+            parts = [
+                (request["id"], request, (request["status"], request["progress"], request["message"]))
+                for request in frame["requests"]
+            ]
+            self._merge(frame["batch"], parts)
+
+    def pop(self) -> BatchProgress | None:
+        """Return what changed since the last call; None if nothing did, or the snapshot is incomplete."""
+        if not self.live or (found := self._take()) is None:
+            return None
+        return BatchProgress(found[0], list(found[1].values()))
+
+
+class TableStream(Stream):
+    """All minions or jobs by their id: after each connection the new snapshot replaces the old data.
+
+    :param rows: returns the changed rows of a frame by id; a row that is None is removed
+    :param max_rows: beyond this the oldest rows are dropped
+    """
+
+    def __init__(
+        self,
+        fields: dict[str, Any],
+        rows: Callable[[dict[str, Any]], dict[str, dict[str, Any] | None]],
+        *,
+        max_rows: int | None = None,
+    ) -> None:
+        super().__init__(fields)
+        self.data: dict[str, dict[str, Any]] = {}
+        self.version = 0
+        self._rows = rows
+        self._max_rows = max_rows
+        self._snapshot: dict[str, dict[str, Any]] = {}
+
+    def subscribed(self, result: dict[str, Any]) -> None:
+        """Begin a new snapshot."""
+        super().subscribed(result)
+        self._snapshot = {}
+
+    def apply(self, frame: dict[str, Any], size: int) -> None:
+        """Apply changed rows."""
+        super().apply(frame, size)
+        if frame["type"] == "live":
+            self.data, self._snapshot = self._snapshot, {}
+        elif frame["type"] in ("job", "minions"):
+            self._update(self.data if self.live else self._snapshot, self._rows(frame))
+        else:
+            return
+        self.version += self.live
+
+    def _update(self, table: dict[str, dict[str, Any]], rows: dict[str, dict[str, Any] | None]) -> None:
+        for key, row in rows.items():
+            if row is None:
+                table.pop(key, None)
+            else:
+                table[key] = row
+        while self._max_rows is not None and len(table) > self._max_rows:
+            del table[min(table)]
