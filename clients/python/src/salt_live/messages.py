@@ -438,6 +438,17 @@ class Request(TypedDict):
     jid: str | None
 
 
+class MinionResource(TypedDict):
+    """For a resource of Salt 3008: what it is. It has an id and returns of its own, and no key. The field is absent
+    for a minion.
+    """
+
+    # The type of the resource, as in the target `T@type`.
+    type: str
+    # The id of the minion that manages it.
+    minion: str
+
+
 class Minion(TypedDict):
     """A minion as the master knows it. No command is sent for this."""
 
@@ -456,6 +467,9 @@ class Minion(TypedDict):
     # The syndic that passed on an event about the minion: it belongs to a master below. The field is absent for a
     # minion of this master.
     syndic: NotRequired[str]
+    # For a resource of Salt 3008: what it is. It has an id and returns of its own, and no key. The field is absent
+    # for a minion.
+    resource: NotRequired[MinionResource]
 
 
 class Error(TypedDict):
