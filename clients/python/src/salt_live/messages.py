@@ -22,6 +22,10 @@ Id: TypeAlias = "int | str"
 # `auth`.
 Token: TypeAlias = "str"
 
+# The trace context of your program, as in the HTTP header `traceparent` of W3C Trace Context. If the master traces
+# (Salt 3008), the request and its job belong to this trace. An invalid one is ignored.
+Traceparent: TypeAlias = "str"
+
 # The name of one run of the engine. Sequence numbers are only valid within one epoch.
 Epoch: TypeAlias = "str"
 
@@ -505,6 +509,7 @@ class AuthRequest(TypedDict):
     eauth: NotRequired[str]
     # An existing Salt token, instead of a name and a password.
     token: NotRequired[str]
+    traceparent: NotRequired[Traceparent]
 
 
 class AuthResult(TypedDict):
@@ -589,6 +594,7 @@ class BatchRequest(TypedDict):
     type: Literal["batch"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The functions and their targets. The limit `batch_requests` applies to the requests of all items together.
     batch: list[BatchRequestBatchItem]
     # Seconds after which the batch and all its requests end; null or `"infinity"`: no timeout, which is returned as
@@ -611,6 +617,7 @@ class CancelRequest(TypedDict):
     type: Literal["cancel"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The id of the job to cancel.
     jid: Jid
     # `term` asks the job's process to end (`saltutil.term_job`); `kill` kills it (`saltutil.kill_job`).
@@ -636,6 +643,7 @@ class CancelBatchRequest(TypedDict):
     type: Literal["cancel_batch"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     batch: BatchId
     # Whether to forget the batch as well. Without it the batch stays with the status `canceled`, and a batch that has
     # ended cannot be canceled.
@@ -657,6 +665,7 @@ class CmdRequest(TypedDict):
     type: Literal["cmd"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The full name of the function to run, such as `test.ping`.
     method: NotRequired[Fun]
     # The same as `method`, under Salt's name. Send exactly one of the two.
@@ -706,6 +715,7 @@ class DescribeRequest(TypedDict):
     type: Literal["describe"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
 
 
 class DescribeResultErrorsValue(TypedDict):
@@ -761,6 +771,7 @@ class EventRequest(TypedDict):
     type: Literal["event"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The tag of the event.
     tag: Tag
     # The data of the event. On the master's bus the server adds the sender as `_user`, `_eauth` and `_via`. A body
@@ -787,6 +798,7 @@ class FunctionsRequest(TypedDict):
     type: Literal["functions"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The target; one of its minions is asked. An expression of the type in `tgt_type`, or a list of minion ids.
     tgt: NotRequired[Tgt]
     tgt_type: NotRequired[TgtType]
@@ -807,6 +819,7 @@ class GetBatchRequest(TypedDict):
     type: Literal["get_batch"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The id of the batch; give this or `request`.
     batch: NotRequired[BatchId]
     # The id of a request; give this or `batch`.
@@ -832,6 +845,7 @@ class GetEventRequest(TypedDict):
     type: Literal["get_event"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     tag: NotRequired[Tags]
     match_type: NotRequired[MatchType]
     # Seconds to wait for the event; 0 returns only an event that has already arrived.
@@ -859,6 +873,7 @@ class GetJobRequest(TypedDict):
     type: Literal["get_job"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     jid: Jid
 
 GetJobResult: TypeAlias = "Job"
@@ -874,6 +889,7 @@ class HookRequest(TypedDict):
     type: Literal["hook"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The rest of the tag, such as `github/push`. Slashes at its end are removed. Without it the tag is
     # `salt/netapi/hook`.
     hook: NotRequired[str]
@@ -902,6 +918,7 @@ class ListBatchesRequest(TypedDict):
     type: Literal["list_batches"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # Only batches of this status.
     status: NotRequired[BatchStatus]
     # The maximum number of batches.
@@ -920,6 +937,7 @@ class ListJobsRequest(TypedDict):
     type: Literal["list_jobs"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # Only jobs of this function: a full name, in which `*`, `?` and `[...]` match as in a shell.
     fun: NotRequired[str]
     # Only jobs that this user started.
@@ -951,6 +969,7 @@ class ListMinionsRequest(TypedDict):
     type: Literal["list_minions"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # Only these minions. By default all minions that you may see.
     minions: NotRequired[MinionIds]
     grains: NotRequired[GrainsWanted]
@@ -969,6 +988,7 @@ class LogoutRequest(TypedDict):
     id: NotRequired[Id]
     # The token to revoke. By default the token of the connection's last `auth`.
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
 
 # Always true: the token is revoked.
 LogoutResult: TypeAlias = "Literal[True]"
@@ -983,6 +1003,7 @@ class MatchRequest(TypedDict):
     type: Literal["match"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     tgt: Tgt
     tgt_type: NotRequired[TgtType]
     delimiter: NotRequired[Delimiter]
@@ -1000,6 +1021,7 @@ class PingRequest(TypedDict):
     type: Literal["ping"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
 
 
 class PingResult(TypedDict):
@@ -1022,6 +1044,7 @@ class RunnerRequest(TypedDict):
     type: Literal["runner"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The full name of the function to run, such as `jobs.active`.
     method: NotRequired[Fun]
     # The same as `method`, under Salt's name. Send exactly one of the two.
@@ -1082,6 +1105,7 @@ class SignatureRequest(TypedDict):
     type: Literal["signature"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The full name of the function, such as `test.ping`.
     module: Fun
     # The target; one of its minions is asked. An expression of the type in `tgt_type`, or a list of minion ids.
@@ -1124,6 +1148,7 @@ class SubscribeRequest(TypedDict):
     # The Salt token of this subscription, which ends with the token. By default the token of the connection's last
     # `auth`.
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # What to subscribe to. `jobs` means the same as `job`.
     subscription: Literal["event", "job", "minions", "batch", "jobs"]
     # For `event`: the wanted tags, matched according to `match_type`. One string, or a list of at most 64 of which
@@ -1187,6 +1212,7 @@ class UnsubscribeRequest(TypedDict):
     type: Literal["unsubscribe"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The number of the subscription, from the reply to `subscribe`.
     subscription: Subscription
 
@@ -1204,6 +1230,7 @@ class WheelRequest(TypedDict):
     type: Literal["wheel"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
     # The full name of the function to run, such as `key.list_all`.
     method: NotRequired[Fun]
     # The same as `method`, under Salt's name. Send exactly one of the two.
@@ -1261,6 +1288,7 @@ class WhoamiRequest(TypedDict):
     type: Literal["whoami"]
     id: NotRequired[Id]
     token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
 
 
 class WhoamiResultCan(TypedDict):
