@@ -339,7 +339,7 @@ export type Request = {
   method: string;
   /** The function as a path, such as `/system/reboot`. */
   resource: string;
-  /** The `tunnel` of the item; left out if the item had none. */
+  /** The `tunnel` of the item; omitted if the item had none. */
   tunnel?: string;
   /** When it was created, in UTC. */
   created_at: BatchTime;
@@ -397,7 +397,7 @@ export type Minion = {
   };
 };
 
-/** Why a request failed. */
+/** The reason why a request failed. */
 export type Error = {
   /** The kind of error: a code of the table of errors. */
   code: string;
@@ -745,7 +745,7 @@ export type GetBatchRequest = {
   batch?: BatchId;
   /** The id of a request; give this or `batch`. */
   request?: BatchId;
-  /** Whether `requests` holds the requests instead of their ids. */
+  /** Whether `requests` has the requests instead of their ids. */
   collection?: boolean;
   /** With `collection`: how many requests to skip. */
   offset?: number;
