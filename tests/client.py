@@ -1,4 +1,4 @@
-"""A small client of the native door for tests and benchmarks: one thread, no callbacks, every wait has a deadline."""
+"""A small, blocking client of the native protocol for tests and benchmarks. Every wait has a deadline."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 import msgpack
 import websocket
 
-# Seconds that any answer may take on a loaded machine, before a test calls it missing.
+# Seconds that an answer may take on a loaded machine.
 PATIENCE = 20.0
 
 
 class Refused(Exception):
-    """An error reply: what ``ask`` raises."""
+    """The server replied with an error."""
 
     def __init__(self, error: dict[str, Any]) -> None:
         super().__init__(f"{error.get('code')}: {error.get('message')} {error.get('details') or ''}".strip())
@@ -43,10 +43,10 @@ class Client:
     """One websocket connection.
 
     :param url: such as ``ws://127.0.0.1:8000/``
-    :param subprotocols: what to offer in the handshake; none by default, as the first clients of this API do
+    :param subprotocols: offered in the handshake; none by default, as in the first clients of this API
     :param headers: further headers of the handshake
-    :param origin: the Origin header; none by default, for this is no browser
-    :param receive_buffer: bytes that the system keeps of what was not read yet; as many as it likes by default
+    :param origin: the Origin header; none by default, because only browsers send it
+    :param receive_buffer: size of the socket's receive buffer in bytes; by default the system's choice
     """
 
     def __init__(
@@ -84,20 +84,20 @@ class Client:
         self.ws.close(timeout=1)
 
     def send(self, message: Any) -> None:
-        """Send a dict as JSON, a str as the text it is, bytes as a binary message."""
+        """Send a dict as JSON, a str as unchanged text, bytes as a binary message."""
         if isinstance(message, bytes):
             self.ws.send_binary(message)
         else:
             self.ws.send(message if isinstance(message, str) else json.dumps(message))
 
     def recv(self, timeout: float = PATIENCE) -> Any:
-        """Return the next message that ``ask`` has not taken; raise TimeoutError or Closed."""
+        """Return the next message that is not the reply to an ``ask``; raise TimeoutError or Closed."""
         if self._waiting:
             return self._waiting.popleft()
         return self._receive(time.monotonic() + timeout)
 
     def ask(self, type: str, /, *, patience: float = PATIENCE, **fields: Any) -> Any:
-        """Send a request with an id and return its result; raise Refused when it is an error.
+        """Send a request with an id and return its result; raise Refused if the reply is an error.
 
         :param patience: seconds to wait for the answer; `timeout` is a field of some operations
         """
@@ -129,9 +129,9 @@ class Client:
         timeout: float = PATIENCE,
         subscription: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Return the frames (of one subscription) up to and with the first for which ``until`` is true.
+        """Return the frames (of one subscription) up to and including the first for which ``until`` is true.
 
-        Bookmarks are left out: they come by the engine's clock, wherever a stream then is.
+        Bookmarks are left out, because the engine sends them at its own times.
         """
         deadline = time.monotonic() + timeout
         found: list[dict[str, Any]] = []
@@ -141,7 +141,7 @@ class Client:
                 try:
                     message = self._waiting.popleft() if self._waiting else self._receive(deadline)
                 except TimeoutError:
-                    raise TimeoutError(f"not among these {len(found)} frames: {found}") from None
+                    raise TimeoutError(f"the expected frame is not among {len(found)} frames: {found}") from None
                 if "subscription" not in message or subscription not in (None, message["subscription"]):
                     passed.append(message)
                     continue
@@ -154,7 +154,7 @@ class Client:
             self._waiting.extendleft(reversed(passed))
 
     def closed(self, timeout: float = PATIENCE) -> Closed:
-        """Wait for the server's close and return it; messages before it are dropped."""
+        """Wait until the server closes, and return its close code and reason; drop messages before it."""
         deadline = time.monotonic() + timeout
         while True:
             try:

@@ -1,4 +1,4 @@
-"""A small reader of server-sent events for tests, by the HTML standard (section 9.2.6); every wait has a deadline."""
+"""A small reader of server-sent events for tests (the HTML standard, section 9.2.6), with a deadline for each wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-# Seconds that anything may take on a loaded machine, before a test calls it missing.
+# Seconds that an event may take on a loaded machine.
 PATIENCE = 20.0
 
 
@@ -19,7 +19,7 @@ class Ended(Exception):
 
 @dataclass
 class Sent:
-    """One event, and the lines that it came in."""
+    """An event, and the fields of its record."""
 
     id: str
     data: Any
@@ -28,11 +28,11 @@ class Sent:
 
 @dataclass
 class Stream:
-    """A request for a stream, and what came of it.
+    """A request for a stream, and its answer.
 
     :param port: on 127.0.0.1
-    :ivar raw: all that followed the head, as it came
-    :param receive_buffer: bytes that the system keeps of what was not read yet; as many as it likes by default
+    :param receive_buffer: size of the socket's receive buffer in bytes; by default the system's choice
+    :ivar raw: all bytes received after the head, without the framing of chunks
     """
 
     port: int
@@ -100,7 +100,7 @@ class Stream:
             fields[name] = value
 
     def until(self, tag: str, timeout: float = PATIENCE) -> list[Sent]:
-        """Return the events up to and with the first of this tag."""
+        """Return the events up to and including the first with this tag."""
         found = [self.read(timeout)]
         while found[-1].data["tag"] != tag:
             found.append(self.read(timeout))
@@ -116,7 +116,7 @@ class Stream:
             return found
 
     def body(self) -> dict[str, Any]:
-        """Return the answer to a request that was refused."""
+        """Return the body of the answer to a refused request."""
         size = int(self.answered["content-length"])
         while len(self._got) < size:
             self._more()
@@ -152,7 +152,7 @@ class Stream:
             self.raw += self._unpack()
 
     def _unpack(self) -> bytes:
-        """Move whole chunks to what is read, and return them."""
+        """Move complete chunks to the received data, and return them."""
         found = b""
         while self._chunks:
             size, end, rest = self._chunks.partition(b"\r\n")

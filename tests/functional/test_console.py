@@ -1,4 +1,4 @@
-"""`/console/`: the page's files, to anybody, and nothing else of this machine."""
+"""`/console/`: the page's files are public, and no other file of this machine is served."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def engine(run_engine: Callable[..., Engine]) -> Engine:
 
 @pytest.fixture(scope="module")
 def without(run_engine: Callable[..., Engine]) -> Engine:
-    """An engine whose console is not where it is looked for."""
+    """An engine that does not find its console."""
     return run_engine({})
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_the_console_is_served_with_its_type(engine: Engine, name: str) -> None:
-    """Browsers run no script of another type, and guess at none that is told not to be guessed at."""
+    """Browsers run only scripts of the right type, and `nosniff` keeps them from guessing types."""
     response, body = ask(engine, f"/console/{name}")
     assert response.status == 200
     assert (response.getheader("Content-Type") or "").partition(";")[0] == TYPES[name.rpartition(".")[2]]
@@ -42,13 +42,13 @@ def test_a_file_of_the_console_is_served_with_its_type(engine: Engine, name: str
 
 
 def test_a_file_that_only_tools_read_is_not_served(engine: Engine) -> None:
-    """The type checker's declarations are no part of the page."""
+    """The type checker's declarations are not part of the page."""
     response, _ = ask(engine, "/console/vendor/htm-preact.d.ts")
     assert response.status == 404
 
 
 def test_the_page_may_load_and_reach_its_own_server_only(engine: Engine) -> None:
-    """By its Content-Security-Policy; a Host that is none stays out of it."""
+    """The Content-Security-Policy says so, and an invalid Host does not get into it."""
     policy = ask(engine, "/console/")[0].getheader("Content-Security-Policy") or ""
     own = f"127.0.0.1:{engine.port}"
     assert policy == (
@@ -61,7 +61,7 @@ def test_the_page_may_load_and_reach_its_own_server_only(engine: Engine) -> None
 
 
 def test_what_a_browser_has_already_is_not_sent_again(engine: Engine) -> None:
-    """It asks each time: the next release's modules do not go with this one's."""
+    """Browsers must revalidate each time, because modules of two releases do not work together."""
     first, body = ask(engine, "/console/main.js")
     assert first.getheader("Cache-Control") == "no-cache"
     again, nothing = ask(engine, "/console/main.js", headers={"If-None-Match": first.getheader("ETag") or ""})
@@ -85,12 +85,12 @@ def test_what_a_browser_has_already_is_not_sent_again(engine: Engine) -> None:
     ],
 )
 def test_nothing_but_the_consoles_files_is_served(engine: Engine, path: str) -> None:
-    """Whatever the path looks like."""
+    """This holds for paths of any form."""
     assert ask(engine, f"/console/{path}")[0].status == 404
 
 
 def test_a_browser_is_led_to_the_console_and_a_program_is_not(engine: Engine) -> None:
-    """From the root, and from the address without its slash."""
+    """Browsers are redirected from the root, and from the address without the slash at its end."""
     response, _ = ask(engine, "/", headers=BROWSER)
     assert (response.status, response.getheader("Location")) == (302, "/console/")
     response, _ = ask(engine, "/console")
@@ -98,8 +98,8 @@ def test_a_browser_is_led_to_the_console_and_a_program_is_not(engine: Engine) ->
     assert ask(engine, "/", headers={"Accept": "application/json"})[0].status == 200
 
 
-def test_a_missing_console_is_said_once_and_keeps_nothing_from_running(without: Engine) -> None:
-    """Where it was looked for; its address is 404, and the root says welcome to browsers too."""
+def test_a_missing_console_is_logged_once_and_everything_else_runs(without: Engine) -> None:
+    """The log names the place. Its address is 404, and browsers get the welcome message at the root."""
     lines = [line for line in without.log.splitlines() if "no console" in line]
     assert len(lines) == 1
     assert lines[0].startswith("WARNING ")
@@ -111,20 +111,20 @@ def test_a_missing_console_is_said_once_and_keeps_nothing_from_running(without: 
 
 
 def test_a_closed_address_gets_no_page(run_engine: Callable[..., Engine]) -> None:
-    """As by `allow_from` on every door."""
+    """`allow_from` applies to the console as to every protocol."""
     closed = run_engine({"console": str(CONSOLE), "allow_from": ["192.0.2.0/24"]})
     assert ask(closed, "/console/")[0].status == 403
 
 
 def test_the_page_asks_for_all_its_modules_at_once() -> None:
-    """One after the other, as each names the next, would take several times as long."""
+    """One after the other, as each imports the next, would take several times as long."""
     page = (CONSOLE / "index.html").read_text(encoding="utf-8")
     asked = re.findall(r'rel="modulepreload" href="([^"]+)"', page)
     assert sorted(asked) == [name for name in FILES if name.endswith(".js") and name != "main.js"]
 
 
 def test_the_page_is_of_own_scripts_and_styles_only() -> None:
-    """Nothing inline, nothing from elsewhere, and no way from text to code: what minions say is never run."""
+    """Nothing is inline or from another server, and no text becomes code: data of minions is never run."""
     for path in map(Path, (CONSOLE / name for name in FILES)):
         if path.suffix not in (".js", ".html", ".css") or "vendor" in path.parts:
             continue
@@ -135,7 +135,7 @@ def test_the_page_is_of_own_scripts_and_styles_only() -> None:
 
 
 def test_all_that_is_drawn_passes_the_function_that_shows_hidden_characters() -> None:
-    """One module draws, and the clipboard gets what it shows; nothing else puts text anywhere."""
+    """Only one module writes text to the page, and the clipboard gets the text that it shows."""
     sinks = re.compile(r"vendor/htm-preact|document\.title|textContent|innerText|setAttribute|writeText|\.value = ")
     found = {
         (name, sink)

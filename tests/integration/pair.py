@@ -1,7 +1,7 @@
 """Two masters that share a Redis, and minions that listen to both.
 
-They have the same keys, and different addresses with the same ports: with one address and two ports a minion's return
-would reach both buses. All processes are started here and ended by their ids.
+They have the same keys, and different addresses with the same ports. With one address and two ports a minion's return
+would reach both buses. All processes are started here and stopped by their ids.
 """
 
 from __future__ import annotations
@@ -92,13 +92,13 @@ class Pair:
         self._spawn(name, sys.executable, script, "-c", str(self.root / name / "etc"))
 
     def start(self) -> None:
-        """Start all; return when every minion answers to both masters."""
+        """Start everything; return when every minion answers both masters."""
         self._spawn("redis", "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "")
         first, second = (f"master-{address}" for address in ADDRESSES)
         self._salt(first, "salt-master")
         keys = self.root / first / "etc/salt/pki/master"
         wait_until((keys / "master.pub").exists, "the first master's keys", timeout=START_SECONDS)
-        time.sleep(0.2)  # both files are written one after the other
+        time.sleep(0.2)  # the other file of the pair is written right after it
         other = self.root / second / "etc/salt/pki/master"
         other.mkdir(parents=True)
         for name in ("master.pem", "master.pub"):
@@ -127,12 +127,12 @@ class Pair:
         return client
 
     def kill(self, number: int) -> None:
-        """Let a master be gone with everything that it started, as when a machine loses its power."""
+        """Kill a master and all its processes at once, as when a machine loses its power."""
         popen = self._processes[f"master-{ADDRESSES[number]}"]
         family = [psutil.Process(popen.pid), *psutil.Process(popen.pid).children(recursive=True)]
         for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):  # a master has children that live for a moment
-                process.send_signal(signal.SIGSTOP)  # so that none sees another go
+            with contextlib.suppress(psutil.NoSuchProcess):  # a master has short-lived children
+                process.send_signal(signal.SIGSTOP)  # so that no process reacts to the end of another
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -144,7 +144,7 @@ class Pair:
         return (self.root / name / "var/log/salt/master").read_text(errors="replace")
 
     def close(self) -> None:
-        """End everything and remove the folder."""
+        """Stop everything and remove the folder."""
         for client in self._clients:
             with contextlib.suppress(Exception):
                 client.close()

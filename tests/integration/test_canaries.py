@@ -1,6 +1,6 @@
-"""Secrets that Salt itself puts on its bus: every way in which the engine shows anything, and the log, is searched.
+"""Secrets that Salt itself puts on its bus appear in none of the engine's streams and replies, nor in the log.
 
-Tokens and passwords of refused commands, passwords that runners get, the private key of `key.gen_accept`.
+These are tokens and passwords of refused commands, passwords that runners get, and the private key of `key.gen_accept`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 
 PASSWORD = "canary-password"
 TOKEN = "canary-token"
-OWN_JIDS = ["20260101000000000001", "20260101000000000002"]  # of Salt's own client, whose refusals carry the whole load
+OWN_JIDS = ["20260101000000000001", "20260101000000000002"]  # of Salt's own client; its refusals have the whole load
 MINION = "canary-minion"
 
-Ways = dict[str, tuple[type[Client], bool]]
-WAYS: Ways = {
+Kinds = dict[str, tuple[type[Client], bool]]
+KINDS: Kinds = {
     "json": (Client, False),
     "json in bundles": (Client, True),
     "msgpack": (MsgpackClient, False),
@@ -36,8 +36,8 @@ WAYS: Ways = {
 }
 
 
-class Doors:
-    """The streams of the other doors, and their requests, of one user who may see everything."""
+class OtherStreams:
+    """The streams and requests of the other protocols, of a user who may see everything."""
 
     def __init__(self, port: int, token: str, stack: contextlib.ExitStack) -> None:
         self._web = Web(port, token)
@@ -56,12 +56,12 @@ class Doors:
             stack.callback(ws.close)
             ws.send(first)
             self._open[name] = ws
-        # Its answer says that it listens; the others begin with the frame, in order.
+        # The reply proves that the subscription exists; the other one starts with its first frame.
         self._open["digital rebar"].recv()
         self._open["formatted_events"].recv()
 
     def shown(self, jids: list[str], last_jid: str) -> dict[str, str]:
-        """Return what they showed up to the last event, and to the last job for who shows jobs only."""
+        """Return what they showed up to the last event; a stream without events, up to the last job."""
         found = {"events": self._by_sse("canary/end")}
         for name, ws in self._open.items():
             end = last_jid if name == "formatted_events" else "canary/end"
@@ -82,51 +82,53 @@ class Doors:
         return got.decode()
 
 
-class Watch:
-    """Clients who may see everything, one for each form of a stream, and one who acts."""
+class Watchers:
+    """Clients of a user who may see everything: one for each kind of stream, and one that runs commands."""
 
     def __init__(
-        self, clients: dict[str, Client], acting: Client, again: Callable[[str], Client], doors: Doors
+        self, clients: dict[str, Client], acting: Client, new_client: Callable[[str], Client], others: OtherStreams
     ) -> None:
         self._clients = clients
-        self._again = again
-        self._doors = doors
+        self._connect = new_client
+        self._others = others
         self.acting = acting
-        self._began = {name: self._follow(name, client) for name, client in clients.items()}
+        self._started = {name: self._follow(name, client) for name, client in clients.items()}
 
     def shown(self, jids: list[str]) -> dict[str, str]:
-        """Return all that was shown since the beginning, as text, by the way in which it was."""
+        """Return everything shown since the start, as text, by the stream or request that showed it."""
         self.acting.ask("event", tag="canary/end", body={})
         found: dict[str, Any] = {}
         for name, client in self._clients.items():
-            found[f"{name}, live"] = self._until_end(client, self._began[name])
-            with self._again(name) as again:
-                since = {key: self._began[name][key] for key in ("epoch", "seq")}
-                found[f"{name}, replayed"] = self._until_end(again, self._follow(name, again, since=since))
-                found[f"{name}, pictures"] = [self._picture(again, jid) for jid in jids]
+            found[f"{name}, live"] = self._until_end(client, self._started[name])
+            with self._connect(name) as new_client:
+                since = {key: self._started[name][key] for key in ("epoch", "seq")}
+                found[f"{name}, replayed"] = self._until_end(new_client, self._follow(name, new_client, since=since))
+                found[f"{name}, snapshots"] = [self._snapshot(new_client, jid) for jid in jids]
         found["get_event"] = self._by_get_event()
         found["get_job"] = [self.acting.ask("get_job", jid=jid) for jid in jids]
         last = self.acting.ask("cmd", fun="test.ping", tgt="minion-1", mode="sync")
-        return {name: json.dumps(value) for name, value in found.items()} | self._doors.shown(jids, last["jid"])
+        return {name: json.dumps(value) for name, value in found.items()} | self._others.shown(jids, last["jid"])
 
     def _follow(self, name: str, client: Client, **fields: Any) -> dict[str, Any]:
-        begun: dict[str, Any] = client.ask("subscribe", subscription="event", tag="", bundle=WAYS[name][1], **fields)
-        return begun
+        subscribed: dict[str, Any] = client.ask(
+            "subscribe", subscription="event", tag="", bundle=KINDS[name][1], **fields
+        )
+        return subscribed
 
     @staticmethod
-    def _until_end(client: Client, begun: dict[str, Any]) -> list[Any]:
+    def _until_end(client: Client, subscribed: dict[str, Any]) -> list[Any]:
         def ends(frame: dict[str, Any]) -> bool:
             return any(event.get("tag") == "canary/end" for event in frame.get("events", [frame]))
 
-        return client.frames(until=ends, subscription=begun["subscription"])
+        return client.frames(until=ends, subscription=subscribed["subscription"])
 
     @staticmethod
-    def _picture(client: Client, jid: str) -> list[Any]:
+    def _snapshot(client: Client, jid: str) -> list[Any]:
         number = client.ask("subscribe", subscription="job", jid=jid)["subscription"]
         return client.frames(until=lambda frame: frame["type"] == "live", subscription=number)
 
     def _by_get_event(self) -> list[Any]:
-        since = {key: self._began["json"][key] for key in ("epoch", "seq")}
+        since = {key: self._started["json"][key] for key in ("epoch", "seq")}
         events = [self.acting.ask("get_event", tag="", full=True, wait=0, since=since)]
         while events[-1]["tag"] != "canary/end":
             since = {**since, "seq": events[-1]["seq"]}
@@ -135,23 +137,23 @@ class Watch:
 
 
 @pytest.fixture
-def watch(engine_url: str, engine_port: int) -> Iterator[Watch]:
-    """Everybody who watches, from now on."""
+def watchers(engine_url: str, engine_port: int) -> Iterator[Watchers]:
+    """Watch all streams from now on."""
     with contextlib.ExitStack() as stack:
 
         def connect(name: str) -> Client:
-            client = stack.enter_context(WAYS[name][0](engine_url))
+            client = stack.enter_context(KINDS[name][0](engine_url))
             client.login("demo")
             return client
 
         acting = stack.enter_context(Client(engine_url))
-        doors = Doors(engine_port, acting.login("demo")["token"], stack)
-        yield Watch({name: connect(name) for name in WAYS}, acting, connect, doors)
+        others = OtherStreams(engine_port, acting.login("demo")["token"], stack)
+        yield Watchers({name: connect(name) for name in KINDS}, acting, connect, others)
 
 
 @pytest.fixture
 def rest(salt_master: Any, engine_port: int) -> Callable[[], dict[str, str]]:
-    """What is told elsewhere: the log since the test began, and what machines read."""
+    """Return the log since the start of the test, and the metrics."""
     path = Path(salt_master.config["log_file"])
     began = path.stat().st_size
 
@@ -171,22 +173,27 @@ def ended(client: Client, jid: str) -> None:
 
 
 def assert_hidden(secrets: list[str], shown: dict[str, str], *, in_streams: str) -> None:
-    """Fail for each secret that is shown, and where a stream does not show that in which it was."""
+    """Fail for each secret that is shown, and for each stream without the event that contained it.
+
+    :param in_streams: part of that event
+    """
     for name, text in shown.items():
         for secret in secrets:
             assert secret not in text, f"{name} shows it"
         if name in ("formatted_events, live", "digital rebar, live"):
-            continue  # they show some events only, in words of their own
+            continue  # they show only some events, in another form
         if name.endswith(("live", "replayed")) or name in ("get_event", "events"):
             assert in_streams in text, f"{name} is empty: this test shows nothing"
 
 
-def test_credentials_of_refused_commands(watch: Watch, salt_master: Any, rest: Callable[[], dict[str, str]]) -> None:
-    """The master says of each refusal what it got, valid tokens and passwords included."""
+def test_credentials_of_refused_commands(
+    watchers: Watchers, salt_master: Any, rest: Callable[[], dict[str, str]]
+) -> None:
+    """The master fires an event with the whole load of each refused command, even with a valid token or password."""
     import salt.client
     import salt.exceptions
 
-    with Client(watch.acting.url) as viewer:
+    with Client(watchers.acting.url) as viewer:
         token = str(viewer.login("viewer")["token"])
         with pytest.raises(Refused):
             viewer.ask("cmd", fun="test.echo", tgt="*", arg=["x"])
@@ -201,41 +208,41 @@ def test_credentials_of_refused_commands(watch: Watch, salt_master: Any, rest: C
         for jid, credentials in zip(OWN_JIDS, ways, strict=True):
             with contextlib.suppress(salt.exceptions.SaltException):
                 local.run_job("*", "test.echo", arg=["x"], jid=jid, **credentials)
-    shown = watch.shown([]) | rest()
+    shown = watchers.shown([]) | rest()
     assert_hidden([token, PASSWORD], shown, in_streams="/error")
     assert "(redacted)" in shown["json, live"]
     assert "outcome=forbidden" in shown["log"]
     assert "outcome=unauthenticated" in shown["log"]
 
 
-def test_passwords_that_runners_get(watch: Watch, salt_master: Any, rest: Callable[[], dict[str, str]]) -> None:
-    """Their start and their return carry the arguments, whoever called: a client of ours, or `salt-run`."""
+def test_passwords_that_runners_get(watchers: Watchers, salt_master: Any, rest: Callable[[], dict[str, str]]) -> None:
+    """The events of their start and return contain the arguments, also if `salt-run` called them."""
     secrets = {"password": PASSWORD, "token": TOKEN}
-    jids = [watch.acting.ask("runner", fun="steps.keep", kwarg={"user": "ann", **secrets})["jid"]]
-    watch.acting.ask("runner", fun="steps.keep", kwarg={"user": "ann", **secrets}, mode="sync")
-    ended(watch.acting, jids[0])
+    jids = [watchers.acting.ask("runner", fun="steps.keep", kwarg={"user": "ann", **secrets})["jid"]]
+    watchers.acting.ask("runner", fun="steps.keep", kwarg={"user": "ann", **secrets}, mode="sync")
+    ended(watchers.acting, jids[0])
     done = salt_master.salt_run_cli().run("steps.keep", "user=ann", f"password={PASSWORD}", f"token={TOKEN}")
     assert "kept" in done.stdout
-    listed = watch.acting.ask("list_jobs", fun="steps.keep")
+    listed = watchers.acting.ask("list_jobs", fun="steps.keep")
     assert len(listed) >= 3
     jids = [job["jid"] for job in listed[:3]]
-    shown = watch.shown(jids) | {"list_jobs": json.dumps(listed)} | rest()
+    shown = watchers.shown(jids) | {"list_jobs": json.dumps(listed)} | rest()
     assert_hidden([PASSWORD, TOKEN], shown, in_streams="runner.steps.keep")
-    for name in ("json, live", "get_job", "list_jobs", "json, pictures"):
+    for name in ("json, live", "get_job", "list_jobs", "json, snapshots"):
         assert "(redacted)" in shown[name], f"{name} does not show the arguments: this test shows nothing"
         assert "ann" in shown[name]
 
 
-def test_a_generated_private_key(watch: Watch, rest: Callable[[], dict[str, str]]) -> None:
-    """It is told to who called, and to nobody who looks on."""
+def test_a_generated_private_key(watchers: Watchers, rest: Callable[[], dict[str, str]]) -> None:
+    """The caller gets the key, and no other user sees it."""
     try:
-        made = watch.acting.ask("wheel", fun="key.gen_accept", kwarg={"id_": MINION}, mode="sync")
+        made = watchers.acting.ask("wheel", fun="key.gen_accept", kwarg={"id_": MINION}, mode="sync")
         line = made["priv"].splitlines()[5]
         assert len(line) > 40
-        listed = watch.acting.ask("list_jobs", fun="key.gen_accept")
+        listed = watchers.acting.ask("list_jobs", fun="key.gen_accept")
         jids = [job["jid"] for job in listed]
         assert jids
-        shown = watch.shown(jids) | {"list_jobs": json.dumps(listed)} | rest()
+        shown = watchers.shown(jids) | {"list_jobs": json.dumps(listed)} | rest()
         assert_hidden([line, "PRIVATE KEY"], shown, in_streams="PUBLIC KEY")
     finally:
-        watch.acting.ask("wheel", fun="key.delete", kwarg={"match": MINION}, mode="sync")
+        watchers.acting.ask("wheel", fun="key.delete", kwarg={"match": MINION}, mode="sync")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.watching import run_and_watch, told
+from tests.integration.watching import reported, run_and_watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 
@@ -30,5 +30,5 @@ def test_a_thread_reports_under_the_jid_of_its_own_job(threads: str, salt_master
     salt_master.salt_cli().run("--async", "steps.walk", "1", "2", "pause=3", minion_tgt=threads)
     jid, answers, reports = run_and_watch(salt_master, bus, threads, "steps.walk", 10, 100)
     assert answers == [True, True]
-    assert told(reports) == [{"percent": p, "message": f"at {p}"} for p in (10, 100)]
+    assert reported(reports) == [{"percent": p, "message": f"at {p}"} for p in (10, 100)]
     assert {report["tag"] for report in reports} == {f"salt/job/{jid}/prog/{threads}/websocket_api"}

@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote, unmodified: pepper, curl, websocket-client and websockets."""
+"""Unmodified clients of other projects: pepper, curl, websocket-client and websockets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def pepper(printed_by_pepper: Any) -> Any:
 
 
 def documents(text: str) -> Any:
-    """Return what pepper printed: one JSON document, or one object for each minion, then as one."""
+    """Return what pepper printed: one JSON document, or several objects (one for each minion), merged."""
     found, rest = [], text.strip()
     while rest:
         document, end = json.JSONDecoder().raw_decode(rest)
@@ -57,33 +57,33 @@ def documents(text: str) -> Any:
 
 
 def test_pepper_runs_functions_on_minions(pepper: Any) -> None:
-    """By glob, list and grain, with arguments as on Salt's command line."""
+    """Targets are globs, lists, grains or compounds, and arguments are parsed as on Salt's command line."""
     both = {"minion-1": True, "minion-2": True}
     assert pepper("*", "test.ping") == both
     assert pepper("-L", "minion-1,minion-2", "test.ping") == both
     assert pepper("-G", "kernel:Linux", "test.ping") == both
     assert pepper("-C", "minion-1 or minion-2", "test.ping") == both
-    told = pepper("minion-1", "test.arg", "1", "two", "a=b", "c=[3]")["minion-1"]
-    assert told["args"] == ["1", "two"]
-    assert (told["kwargs"]["a"], told["kwargs"]["c"]) == ("b", [3])
+    received = pepper("minion-1", "test.arg", "1", "two", "a=b", "c=[3]")["minion-1"]
+    assert received["args"] == ["1", "two"]
+    assert (received["kwargs"]["a"], received["kwargs"]["c"]) == ("b", [3])
     assert pepper("nobody", "test.ping") in (None, {})
 
 
 def test_pepper_prints_states_as_states(printed_by_pepper: Any) -> None:
-    """By the outputter that the minion names; without it a dictionary is printed."""
+    """pepper uses the outputter that the minion sends; without it pepper would print a dictionary."""
     printed = printed_by_pepper("minion-1", "state.single", "test.nop", "name=nothing")
     assert "Summary for minion-1" in printed
     assert "Succeeded: 1" in printed
 
 
 def test_pepper_follows_an_asynchronous_job(pepper: Any) -> None:
-    """It asks the runner jobs until all have returned."""
+    """pepper calls the runner jobs until all minions have returned."""
     assert pepper("--fail-if-incomplete", "minion-*", "test.ping") is not None
     assert set(pepper("--client=local_async", "*", "test.ping")) == {"jid", "minions"}
 
 
 def test_pepper_runs_runners_and_wheels(pepper: Any) -> None:
-    """And uses /run where it is told to."""
+    """With `--run-uri` it uses /run."""
     assert sorted(pepper("--client=runner", "manage.up")) == ["minion-1", "minion-2"]
     assert {"minion-1", "minion-2"} <= set(pepper("--client=wheel", "key.list_all")["minions"])
     assert pepper("--run-uri", "*", "test.ping") == {"minion-1": True, "minion-2": True}
@@ -91,22 +91,22 @@ def test_pepper_runs_runners_and_wheels(pepper: Any) -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_logs_in_as_the_document_prints_it(engine_url: str, engine_port: int) -> None:
-    """Headers and all, and the token serves for what comes next."""
+    """The answer has the documented fields, and its token is valid."""
     command = ["curl", "-si", f"localhost:{engine_port}/login", "-H", "Accept: application/json"]
     command += ["-d", "username=demo", "-d", "password=demo", "-d", "eauth=sharedsecret"]
-    # The engine listens on 127.0.0.1; what localhost is, the machine decides.
+    # The engine listens on 127.0.0.1, but localhost may be another address.
     command += ["--resolve", f"localhost:{engine_port}:127.0.0.1"]
     printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     head, _, body = printed.partition("\n\n") if "\r\n" not in printed else printed.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 200")
-    (told,) = json.loads(body)["return"]
-    assert {"perms", "start", "token", "expire", "user", "eauth"} <= set(told)
-    assert Web(engine_port, told["token"]).get("/stats").status == 200
+    (login,) = json.loads(body)["return"]
+    assert {"perms", "start", "token", "expire", "user", "eauth"} <= set(login)
+    assert Web(engine_port, login["token"]).get("/stats").status == 200
 
 
 @pytest.mark.parametrize("path", ["/all_events/{token}", "/formatted_events/{token}"])
 def test_websocket_client_gets_the_streams_of_salt_api(engine_url: str, engine_port: int, path: str) -> None:
-    """As the document's Python example does."""
+    """The Python example of docs/salt-api.md works."""
     web = Web(engine_port).login("demo")
     url = f"ws://127.0.0.1:{engine_port}{path.format(token=web.token)}"
     ws = websocket.create_connection(url, timeout=30)

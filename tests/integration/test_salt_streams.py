@@ -1,4 +1,4 @@
-"""salt-api's streams on a real master with two minions: what salt-api's clients have always read."""
+"""salt-api's streams on a real master with two minions, as salt-api's clients know them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def token(connect: Connect) -> Callable[[str], str]:
 
 @pytest.fixture
 def socket(engine_url: str, token: Callable[[str], str]) -> Iterator[Socket]:
-    """Connect as the document does: ``socket("all_events", "demo")``."""
+    """Connect as docs/salt-api.md does: ``socket("all_events", "demo")``."""
     with contextlib.ExitStack() as stack:
 
         def connect(path: str, user: str) -> Any:
@@ -49,7 +49,7 @@ def run(client: Client, fun: str, *arg: Any, tgt: str = "minion-*") -> str:
 
 
 def until(ws: Any, tag: str) -> list[dict[str, Any]]:
-    """Return the events up to and with the first of this tag."""
+    """Return the events up to and including the first with this tag."""
     found = [json.loads(ws.recv())]
     while found[-1]["tag"] != tag:
         found.append(json.loads(ws.recv()))
@@ -59,16 +59,16 @@ def until(ws: Any, tag: str) -> list[dict[str, Any]]:
 def test_events_are_what_is_on_the_bus(
     demo: Client, bus: Any, token: Callable[[str], str], socket: Socket, engine_port: int
 ) -> None:
-    """A job, what a minion sends itself and a runner, by both streams: tag and data are the bus' own, in its order."""
+    """Both streams send a job and a minion's own event with the tag, data and order of the bus."""
     ws = socket("all_events", "demo")
     with Stream(engine_port, headers={"X-Auth-Token": token("demo")}) as stream:
         jid = run(demo, "test.ping")
         run(demo, "event.send", "my/disk", '{"free": 1}', tgt="minion-1")
         demo.ask("event", tag="my/end", body={})
         sent = [one.data for one in stream.until("my/end")]
-        told = until(ws, "my/end")
+        live = until(ws, "my/end")
         real = until_real(bus, "my/end")
-    both = [event for event in told if event in sent]
+    both = [event for event in live if event in sent]
     assert both == sent[-len(both) :]
     tags = [event["tag"] for event in both]
     wanted = [f"salt/job/{jid}/new", f"salt/job/{jid}/ret/minion-1", f"salt/job/{jid}/ret/minion-2", "my/disk"]
@@ -78,14 +78,14 @@ def test_events_are_what_is_on_the_bus(
         (shown,) = [event for event in both if event["tag"] == tag]
         (fired,) = [event for event in real if event["tag"] == tag]
         if fired["data"].get("cmd") == "_minion_event":
-            # What else the envelope holds is between minion and master, and differs between Salt's releases.
+            # Other fields of the envelope are internal to Salt, and differ between its releases.
             envelope = ("id", "tag", "data", "cmd", "_stamp")
             fired["data"] = {name: fired["data"][name] for name in envelope}
         assert shown == json.loads(json.dumps(fired))
 
 
 def until_real(bus: Any, tag: str) -> list[dict[str, Any]]:
-    """Return what Salt's own event object reads from the bus, up to and with the first of this tag."""
+    """Return what Salt's own event object reads from the bus, up to and including the first with this tag."""
     found: list[dict[str, Any]] = []
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -98,7 +98,7 @@ def until_real(bus: Any, tag: str) -> list[dict[str, Any]]:
 
 
 def test_streams_are_cut_to_the_user(demo: Client, token: Callable[[str], str], engine_port: int) -> None:
-    """`viewer`, who may run test.ping and nothing else, sees such jobs and no others."""
+    """`viewer` may only run test.ping, and sees only such jobs."""
     with Stream(engine_port, headers={"X-Auth-Token": token("viewer")}) as stream:
         hidden = run(demo, "test.arg", "secret")
         seen = run(demo, "test.ping", tgt="minion-1")
@@ -107,8 +107,8 @@ def test_streams_are_cut_to_the_user(demo: Client, token: Callable[[str], str], 
     assert {event["tag"] for event in events} >= {f"salt/job/{seen}/new", f"salt/job/{seen}/ret/minion-1"}
 
 
-def pictures(ws: Any, done: Callable[[dict[str, Any], dict[str, Any]], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Merge frames, as docs/salt-api.md says, until something is so; return the minions and the jobs."""
+def merged(ws: Any, done: Callable[[dict[str, Any], dict[str, Any]], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Merge frames, as docs/salt-api.md describes, until ``done`` is true; return the minions and the jobs."""
     minions: dict[str, Any] = {}
     jobs: dict[str, Any] = {}
     while not done(minions, jobs):
@@ -122,11 +122,11 @@ def pictures(ws: Any, done: Callable[[dict[str, Any], dict[str, Any]], Any]) -> 
 
 
 def test_formatted_events_are_as_the_document_shows_them(demo: Client, socket: Socket) -> None:
-    """Minions with their grains, jobs with what the minions returned: those that ran and those that run."""
+    """Minions with their grains, and ended and running jobs with the minions' returns."""
     before = run(demo, "test.ping")
     ws = socket("formatted_events", "demo")
     after = run(demo, "test.ping")
-    minions, jobs = pictures(
+    minions, jobs = merged(
         ws, lambda minions, jobs: jobs.get(after, {}).get("state") == "complete" and before in jobs and len(minions) > 1
     )
     assert {"minion-1", "minion-2"} <= set(minions)
@@ -143,22 +143,22 @@ def test_formatted_events_are_as_the_document_shows_them(demo: Client, socket: S
 
 
 def test_formatted_events_are_cut_to_the_user(demo: Client, socket: Socket) -> None:
-    """`viewer` sees the minions without their grains, and of jobs those that ran test.ping."""
+    """`viewer` sees the minions without their grains, and only jobs that ran test.ping."""
     hidden = [run(demo, "test.arg", "secret")]
     ws = socket("formatted_events", "viewer")
     hidden.append(run(demo, "test.arg", "secret"))
     seen = run(demo, "test.ping")
-    minions, jobs = pictures(ws, lambda minions, jobs: jobs.get(seen, {}).get("state") == "complete")
+    minions, jobs = merged(ws, lambda minions, jobs: jobs.get(seen, {}).get("state") == "complete")
     assert all(minions[name] == {"id": name, "grains": {}} for name in ("minion-1", "minion-2"))
-    # Jobs before these are other tests', and some of them are the viewer's own.
+    # Earlier jobs belong to other tests, and some of them to the viewer.
     assert {job["fun"] for jid, job in jobs.items() if jid > hidden[0]} == {"test.ping"}
     assert not set(hidden) & set(jobs)
 
 
-def test_a_minion_that_cannot_do_it_ends_the_job_as_failed(demo: Client, socket: Socket) -> None:
-    """saltnado says of such a job that it runs, for ever."""
+def test_a_failed_return_ends_the_job_as_failed(demo: Client, socket: Socket) -> None:
+    """In saltnado such a job runs forever."""
     ws = socket("formatted_events", "demo")
     jid = demo.ask("cmd", fun="cmd.run", args=["exit 3"], tgt="minion-1")["jid"]
-    _, jobs = pictures(ws, lambda minions, jobs: jobs.get(jid, {}).get("state") not in (None, "running"))
+    _, jobs = merged(ws, lambda minions, jobs: jobs.get(jid, {}).get("state") not in (None, "running"))
     assert jobs[jid]["state"] == "failed"
     assert (jobs[jid]["minions"]["minion-1"]["success"], set(jobs[jid]["minions"])) == (False, {"minion-1"})

@@ -33,7 +33,7 @@ class Streams:
         return self.clients[name]
 
     def so_far(self) -> Frames:
-        """Return each user's events so far: all before the end of a job that every user may see."""
+        """Return each user's events so far, up to the end of a new job that every user may see."""
         jid = self.acting.ask("cmd", fun="test.ping", tgt="minion-1")["jid"]
         last = f"salt/job/{jid}/ret/minion-1"
         seen = {

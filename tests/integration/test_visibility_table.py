@@ -1,7 +1,7 @@
-"""The table of docs/security.md, walked row by row with real users on a real master: live, replayed, and as pictures.
+"""Each row of the table in docs/security.md, with real users on a real master: live, replayed, and in snapshots.
 
-Each user of conftest.TABLE_USERS has one right. What happens is real where a test can make it happen; what only
-a large or broken house shows is fired on the master's own bus, by the master's own means.
+Each user of conftest.TABLE_USERS has one permission. Events are real if a test can cause them. Others, which only
+large or broken installations have, are fired on the master's bus with Salt's own functions.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 EVERYBODY = set(TABLE_USERS)
 M1, M2 = "minion-1", "minion-2"
 BOTH = [M1, M2]
-PICTURE_SECONDS = 40.0  # until targets by grains are known: they are expanded at most every thirty
+TARGET_SECONDS = 40.0  # until targets by grains are known, which are expanded at most every 30 s
 
 SEES_JOBS = {"all", "runners", "jobs"}
 SEES_CALLS = {"runners", "jobs"}
-"""``.*`` is for functions on minions; who may look up any job sees runners and wheels too."""
+"""``.*`` is for functions on minions only. Users who may look up any job see runners and wheels too."""
 
 
-class House:
-    """All users at once, one who acts, and the master's own bus."""
+class Observers:
+    """Clients of all users, one that runs commands, and the master's own bus."""
 
     def __init__(self, clients: dict[str, Client], acting: Client, fire: Callable[[str, dict[str, Any]], None]) -> None:
         self.clients = clients
@@ -56,7 +56,7 @@ class House:
         return jid
 
     def seen(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-        """Return what each user sees, by tag: as it came, and when it is asked for again."""
+        """Return the events that each user sees, by tag: live, and replayed."""
         self.fire(self._end, {})
         live = {name: self._until_end(client, self.began[name]) for name, client in self.clients.items()}
         replayed = {}
@@ -74,8 +74,8 @@ class House:
 
 
 @pytest.fixture
-def house(engine_url: str, salt_master: Any) -> Iterator[House]:
-    """Everybody is logged in and follows everything."""
+def observers(engine_url: str, salt_master: Any) -> Iterator[Observers]:
+    """All users are logged in, and subscribe to all events."""
     with ExitStack() as stack:
         clients: dict[str, Client] = {}
         for name in TABLE_USERS:
@@ -86,17 +86,17 @@ def house(engine_url: str, salt_master: Any) -> Iterator[House]:
         bus = stack.enter_context(
             salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False)
         )
-        # Which minions a grain means is read from the master's cache, which a minion fills after its start.
+        # Targets by grains are expanded with the master's cache, which a minion fills after its start.
         for name, minions in (("grain-echo", {M2}), ("half-echo", {M1})):
             wait_until(
-                lambda name=name: _may_echo(clients[name]), f"the target of {name}", timeout=PICTURE_SECONDS, every=1
+                lambda name=name: _may_echo(clients[name]), f"the target of {name}", timeout=TARGET_SECONDS, every=1
             )
             assert _may_echo(clients[name]) == minions
-        yield House(clients, acting, lambda tag, data: bus.fire_event(data, tag))
+        yield Observers(clients, acting, lambda tag, data: bus.fire_event(data, tag))
 
 
 def _may_echo(client: Client) -> set[str]:
-    """Return on which minions Salt lets this user run test.echo."""
+    """Return the minions on which Salt permits this user to run test.echo."""
     allowed = set()
     for minion in BOTH:
         try:
@@ -109,15 +109,15 @@ def _may_echo(client: Client) -> set[str]:
 
 
 Row = tuple[str, set[str]]
-"""A tag, and the users who see an event of it."""
+"""A tag, and the users who see an event with this tag."""
 
 
-def jobs_rows(house: House) -> tuple[list[Row], dict[str, set[str]]]:
-    """Make jobs happen; return the rows, and for each ``new`` that some see in part the minions that they see."""
-    yes = house.run("test.echo", "*", "yes")
-    no = house.run("test.echo", "*", "no")
-    named = house.run("test.echo", "*", text="yes")
-    other = house.run("test.arg", "*", "x")
+def jobs_rows(observers: Observers) -> tuple[list[Row], dict[str, set[str]]]:
+    """Run jobs; return the rows, and for each ``new`` event the users who see only a part of it."""
+    yes = observers.run("test.echo", "*", "yes")
+    no = observers.run("test.echo", "*", "no")
+    named = observers.run("test.echo", "*", text="yes")
+    other = observers.run("test.arg", "*", "x")
     on_1 = {"echo", "half-echo"}
     on_2 = {"echo", "grain-echo"}
     rows: list[Row] = []
@@ -136,10 +136,10 @@ def jobs_rows(house: House) -> tuple[list[Row], dict[str, set[str]]]:
     return rows, {**cut, f"salt/job/{other}/new": {"half-echo"}}
 
 
-def calls_rows(house: House) -> list[Row]:
-    """Make runners and wheels happen."""
-    yes, no = house.call("runner", "test.arg", "yes"), house.call("runner", "test.arg", "no")
-    wheel = house.call("wheel", "key.list_all")
+def calls_rows(observers: Observers) -> list[Row]:
+    """Run runners and wheels; return the rows."""
+    yes, no = observers.call("runner", "test.arg", "yes"), observers.call("runner", "test.arg", "no")
+    wheel = observers.call("wheel", "key.list_all")
     rows: list[Row] = []
     for what in ("new", "ret"):
         rows += [
@@ -150,24 +150,24 @@ def calls_rows(house: House) -> list[Row]:
     return rows
 
 
-def owners_rows(house: House) -> list[Row]:
-    """Jobs that Salt tells a bare name of: who is called so owns them, but for the names of the master itself."""
+def owners_rows(observers: Observers) -> list[Row]:
+    """Announce jobs with a bare user name: the user with this name owns them, except for names of the master itself."""
     rows: list[Row] = []
     for number, (user, owners) in enumerate({"owner": {"owner"}, "root": set(), "sudo_owner": set()}.items()):
         jid = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S%f}"[:17] + f"{number:03d}"
         new = {"jid": jid, "fun": "cmd.run", "arg": ["id"], "tgt": M2, "tgt_type": "list", "user": user}
-        house.fire(f"salt/job/{jid}/new", {**new, "minions": [M2], "missing": []})
+        observers.fire(f"salt/job/{jid}/new", {**new, "minions": [M2], "missing": []})
         rows.append((f"salt/job/{jid}/new", SEES_JOBS | owners))
         returned = {"cmd": "_return", "id": M2, "jid": jid, "fun": "cmd.run", "return": "x", "retcode": 0}
-        house.fire(f"salt/job/{jid}/ret/{M2}", {**returned, "success": True})
+        observers.fire(f"salt/job/{jid}/ret/{M2}", {**returned, "success": True})
         rows.append((f"salt/job/{jid}/ret/{M2}", SEES_JOBS | owners))
-        house.fire(f"salt/run/{jid[:-3]}9{jid[-2:]}/new", {"fun": "runner.x.y", "fun_args": [], "user": user})
+        observers.fire(f"salt/run/{jid[:-3]}9{jid[-2:]}/new", {"fun": "runner.x.y", "fun_args": [], "user": user})
         rows.append((f"salt/run/{jid[:-3]}9{jid[-2:]}/new", SEES_CALLS | owners))
     return rows
 
 
-def other_rows(house: House) -> list[Row]:
-    """Make all else happen."""
+def other_rows(observers: Observers) -> list[Row]:
+    """Cause all other events; return the rows."""
     jid = "20200101000000000007"
     fired: dict[str, tuple[dict[str, Any], set[str]]] = {
         f"salt/job/{jid}/error": ({"error": "x"}, {"all"}),
@@ -194,11 +194,11 @@ def other_rows(house: House) -> list[Row]:
         "myco/thing": ({}, {"all", "events", "team"}),
     }
     for tag, (data, _) in fired.items():
-        house.fire(tag, data)
+        observers.fire(tag, data)
     for minion in BOTH:
-        house.run("event.send", minion, f"some/from/{minion}", {"x": 1})
-        house.run("event.send", minion, f"myco/from/{minion}", {"x": 1})
-    house.acting.ask("event", tag="myco/fired", body={"x": 1})
+        observers.run("event.send", minion, f"some/from/{minion}", {"x": 1})
+        observers.run("event.send", minion, f"myco/from/{minion}", {"x": 1})
+    observers.acting.ask("event", tag="myco/fired", body={"x": 1})
     return [
         *((tag, seen_by) for tag, (_, seen_by) in fired.items()),
         (f"some/from/{M1}", {"all", "events", "sender"}),
@@ -210,7 +210,7 @@ def other_rows(house: House) -> list[Row]:
 
 
 def differences(rows: list[Row], seen: dict[str, dict[str, Any]]) -> list[str]:
-    """Return in words where the table and what users saw differ."""
+    """Return the differences between the table and what users saw, as text."""
     found = []
     for tag, expected in rows:
         actual = {name for name, events in seen.items() if tag in events}
@@ -219,11 +219,11 @@ def differences(rows: list[Row], seen: dict[str, dict[str, Any]]) -> list[str]:
     return found
 
 
-def test_each_row_of_the_table_is_shown_to_the_users_it_names_only(house: House) -> None:
-    """Events as they come, and the same again when they are replayed."""
-    job_rows, cut = jobs_rows(house)
-    rows = [*job_rows, *calls_rows(house), *owners_rows(house), *other_rows(house)]
-    live, replayed = house.seen()
+def test_each_row_of_the_table_is_shown_to_the_users_it_names_only(observers: Observers) -> None:
+    """Live and replayed events."""
+    job_rows, cut = jobs_rows(observers)
+    rows = [*job_rows, *calls_rows(observers), *owners_rows(observers), *other_rows(observers)]
+    live, replayed = observers.seen()
     assert differences(rows, live) == []
     assert differences(rows, replayed) == []
     for seen in (live, replayed):
@@ -237,12 +237,12 @@ def test_each_row_of_the_table_is_shown_to_the_users_it_names_only(house: House)
         assert seen["ping"]["salt/presence/present"]["present"] == BOTH
 
 
-def test_snapshots_of_jobs_and_minions_follow_the_same_table(house: House) -> None:
+def test_snapshots_of_jobs_and_minions_follow_the_same_table(observers: Observers) -> None:
     """get_job, a job subscription and list_jobs; list_minions and a minions subscription, key and grains included."""
-    jid = house.run("test.echo", "*", "yes")
+    jid = observers.run("test.echo", "*", "yes")
     jobs = dict.fromkeys(SEES_JOBS | {"echo", "yes-echo"}, BOTH) | {"half-echo": [M1], "grain-echo": [M2]}
     fleet = dict.fromkeys({"all", "ping", "wheels", "keys"}, BOTH) | {"half-echo": [M1]}
-    for name, client in house.clients.items():
+    for name, client in observers.clients.items():
         assert (name, job_seen(client, jid)) == (name, jobs.get(name, []))
         listed = [job for job in client.ask("list_jobs", fun="test.echo") if job["jid"] == jid]
         assert (name, [job["total"] for job in listed]) == (name, [len(jobs[name])] if name in jobs else [])
@@ -255,7 +255,7 @@ def test_snapshots_of_jobs_and_minions_follow_the_same_table(house: House) -> No
 
 
 def job_seen(client: Client, jid: str) -> list[str]:
-    """Return the minions of a job that a user sees, which are the same in both ways to look at it."""
+    """Return the minions of a job that a user sees, which get_job and a subscription agree on."""
     try:
         job = client.ask("get_job", jid=jid)
     except Refused as refused:

@@ -30,6 +30,6 @@ def run_and_watch(
     raise AssertionError(f"no return of {jid}")
 
 
-def told(reports: list[Any]) -> list[Any]:
+def reported(reports: list[Any]) -> list[Any]:
     """Return the data of each report."""
     return [report["data"]["data"] for report in reports]
