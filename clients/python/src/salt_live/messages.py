@@ -421,7 +421,7 @@ class Request(TypedDict):
     method: str
     # The function as a path, such as `/system/reboot`.
     resource: str
-    # The `tunnel` of the item; left out if the item had none.
+    # The `tunnel` of the item; omitted if the item had none.
     tunnel: NotRequired[str]
     # When it was created, in UTC.
     created_at: BatchTime
@@ -477,7 +477,7 @@ class Minion(TypedDict):
 
 
 class Error(TypedDict):
-    """Why a request failed."""
+    """The reason why a request failed."""
 
     # The kind of error: a code of the table of errors.
     code: str
@@ -824,7 +824,7 @@ class GetBatchRequest(TypedDict):
     batch: NotRequired[BatchId]
     # The id of a request; give this or `batch`.
     request: NotRequired[BatchId]
-    # Whether `requests` holds the requests instead of their ids.
+    # Whether `requests` has the requests instead of their ids.
     collection: NotRequired[bool]
     # With `collection`: how many requests to skip.
     offset: NotRequired[int]
