@@ -49,7 +49,9 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while text not in self.text[self._seen :]:
             if not self._read(deadline):
-                raise AssertionError(f"no {text!r} after {self.text[:self._seen][-200:]!r}: {self.text[self._seen:]!r}")
+                raise AssertionError(
+                    f"no {text!r} after {self.text[: self._seen][-200:]!r}: {self.text[self._seen :]!r}"
+                )
         end = self.text.index(text, self._seen) + len(text)
         found, self._seen = self.text[self._seen : end], end
         return found

@@ -147,7 +147,7 @@ usage: salt-live completion bash|zsh|fish
 
 Print the completion script of a shell. For bash:
 
-    salt-live completion bash > ~/.local/share/bash-completion/completions/salt-live
+    salt-live completion bash >> ~/.bashrc
 
 It completes verbs, options, and from the server minion ids and functions.
 """,

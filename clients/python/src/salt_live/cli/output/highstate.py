@@ -82,7 +82,6 @@ class Tally:
         """Count one state."""
         self.results[state["result"]] = self.results.get(state["result"], 0) + 1
         self.changed += changed
-        self.warnings += "warnings" in state
         took = milliseconds(state.get("duration", 0))
         if "__parallel__" in state:
             self.parallel_ms.append(took)
@@ -163,6 +162,7 @@ def _state(key: str, state: dict[str, Any], tally: Tally, style: Style) -> tuple
     lines = [_row(color, row, style) for row in rows]
     lines.append(style.paint(color, f"     Changes:   {changes}"))
     if "warnings" in state:
+        tally.warnings += 1  # as Salt: only of states that are written in full
         pad = " " * 14
         filled = textwrap.fill("\n".join(state["warnings"]), 80, initial_indent=pad, subsequent_indent=pad).lstrip()
         lines.append("   " + style.paint("light_red", f" Warnings: {filled}"))

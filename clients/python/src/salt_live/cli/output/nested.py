@@ -19,12 +19,17 @@ def nested(data: Any, style: Style, *, retcode: int = 0, indent: int = 0) -> str
     return "\n".join(lines)
 
 
-def no_return(data: Any, style: Style) -> str:
-    """Return the lines for minions without a return (Salt's form ``no_return``)."""
+def no_return(data: Any, style: Style, indent: int = 0) -> str:
+    """Return the lines for minions without a return (Salt's form ``no_return``): text, and objects of it."""
+    pad = " " * indent
+    if isinstance(data, str):
+        return "\n".join(style.paint("red", pad + line) for line in data.split("\n"))
+    if not isinstance(data, dict):
+        return ""
     lines = []
-    for minion, text in sorted(data.items()):
-        lines.append(style.paint("cyan", str(minion)) + ":")
-        lines += [style.paint("red", f"    {line}") for line in str(text).split("\n")]
+    for key in _sorted(data):
+        lines.append(style.paint("cyan", f"{pad}{key}") + ":")
+        lines += filter(None, [no_return(data[key], style, indent + 4)])
     return "\n".join(lines)
 
 
