@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,6 @@ class StatesSummary:
         for (state, comment), minions in sorted(self.failures.items(), key=lambda item: (-len(item[1]), item[0])):
             lines.append("")
             lines.append(style.paint("red", f"failed on {plural(len(minions), 'minion')}: {one_line(state)}"))
-            lines.append(f"    {comment[:COMMENT_WIDTH]}")
-            lines.append(f"    {one_line(some(sorted(minions), 10))}")
+            for text in (comment[:COMMENT_WIDTH], one_line(some(sorted(minions), 10))):
+                lines += textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ")
         return "\n".join(lines)
