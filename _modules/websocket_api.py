@@ -22,19 +22,18 @@ from salt.exceptions import CommandExecutionError, SaltInvocationError
 
 log = logging.getLogger(__name__)
 
-# The loader fills these in. They are named here for whoever reads or checks this file; a module-level default
-# would hide the loader's own names, hence annotations only.
+# The loader sets these. Annotations only, because a default here would hide the loader's values.
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
 __context__: dict[str, Any]
 
 __proxyenabled__ = ["*"]
 
-# Seconds between two reports of one job. A progress bar gains nothing from more, and every report goes through
-# the minion's bus, the master's request server and the master's bus.
+# Minimum seconds between two reports of one job. A progress bar needs no more, and each report passes the minion's bus,
+# the master's request server and the master's bus.
 INTERVAL = 0.5
 
-# A report says in one line what goes on; what is longer belongs into the return.
+# Maximum length of a message in characters. Longer texts belong into the return.
 MESSAGE_LENGTH = 1000
 
 
@@ -43,9 +42,9 @@ def signature(function: str) -> dict[str, Any]:
 
     :param function: full name of an execution function, such as ``pkg.install``
     :return: ``args`` (names, in order), ``defaults`` (of the last ``args``, or None), ``varargs`` and ``keywords``
-        (the names after ``*`` and ``**``, or None) and ``doc`` (or None). A default that is no plain value comes
-        as its ``repr``.
-    :raises CommandExecutionError: when this minion has no such function
+        (the names after ``*`` and ``**``, or None) and ``doc`` (or None). A default that is no plain value is its
+        ``repr``.
+    :raises CommandExecutionError: this minion has no such function
 
     CLI Example:
 
@@ -112,7 +111,7 @@ def _percent(value: Any) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Return ``value`` if it survives the way to the master as what it is, else its repr."""
+    """Return ``value`` if it reaches the master unchanged, else its repr."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
@@ -125,9 +124,9 @@ def _plain(value: Any) -> Any:
 def _jid() -> str | None:
     """Return the jid of the job that this call is part of, or None.
 
-    Salt sets the request context around each job of a minion, in the job's own process or thread; The
-    loader, the state system and a forked parallel state pass it on. Proxy minions do not set it. There the file of
-    each running job under ``cachedir/proc`` names the job of this process or thread.
+    Salt sets the request context in the process or thread of each job. The loader, the state system and a forked
+    parallel state inherit it. Proxy minions do not set it. There the files of running jobs in ``cachedir/proc`` name
+    the job of this process or thread.
     """
     jid = salt.utils.ctx.get_request_context().get("data", {}).get("jid")
     return str(jid) if jid else _jid_from_proc_dir()
@@ -155,7 +154,7 @@ def _jid_from_proc_dir() -> str | None:
 
 def _due(jid: str, data: dict[str, Any]) -> bool:
     """Return whether a report of this job may be sent now, and remember its time."""
-    # A global would not do, because the state system reloads modules during a run.
+    # Not a global variable, because the state system reloads modules during a run.
     sent = __context__.setdefault("websocket_api.progress", {})
     now = time.monotonic()
     last = sent.get(jid)

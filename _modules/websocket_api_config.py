@@ -40,7 +40,7 @@ LOWEST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 # The engine's default of the option eauth.
 EAUTH = "pam"
 
-# What the formula writes itself, and so cannot be asked for by master_config too.
+# Settings that the formula writes itself, so they must not be in master_config. Each has its key in the pillar.
 OWN_KEYS = {"engines": "other_engines", "external_auth": "external_auth", "auth.pam.python": "pam"}
 
 
@@ -67,7 +67,7 @@ def master(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def options(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the engine's options: those of the pillar, and where the formula puts the certificate."""
+    """Return the engine's options: those of the pillar, with the paths of the formula's certificate."""
     chosen = {"saltenv": settings["saltenv"], **settings["options"]}
     if settings["tls"]["source"] != "none":
         chosen["ssl_crt"] = os.path.join(folder(settings), "server.crt")
@@ -83,8 +83,8 @@ def text(settings: dict[str, Any]) -> str:
 def pam_helper(settings: dict[str, Any]) -> str | None:
     """Return the path of the program that PAM logins need on this host, or None.
 
-    Salt asks PAM in a process of /usr/bin/python3, which knows nothing of a Salt that pip installed; and it resolves
-    links, which leads out of a virtual environment. Salt's packages use their own Python.
+    Salt asks PAM in a process of /usr/bin/python3, which does not find a Salt that pip installed. A link to the right
+    Python is no help, because Salt resolves links, and so leaves a virtual environment. Salt's packages need nothing.
     """
     wanted = settings["pam"] and "pam" in settings["external_auth"] and not hasattr(sys, "RELENV")
     return os.path.join(folder(settings), "python") if wanted else None
@@ -102,12 +102,12 @@ def faults(settings: dict[str, Any], engine: bool = True) -> list[str]:
     if not isinstance(given, dict):
         return ["websocket_api must be a mapping"]
     found = list(_type_faults(given, _defaults(settings["saltenv"]), ""))
-    formed = not found
+    types_fit = not found
     if engine:
         found += _option_faults(settings)
     found += __salt__["websocket_api_files.faults"](settings)
-    # The rest can be checked only if all parts have the right types.
-    if formed:
+    # The other checks need settings of the right types.
+    if types_fit:
         found += [*_file_faults(settings), *_login_faults(settings, given), *_port_faults(settings)]
     return found
 
@@ -142,7 +142,7 @@ def _type_faults(given: dict[str, Any], defaults: dict[str, Any], where: str) ->
         if isinstance(default, dict) and default and isinstance(value, dict):
             yield from _type_faults(value, default, f"{place}:")
         elif place == "rollout:masters" and isinstance(value, dict):
-            continue  # with an address for each
+            continue  # a mapping of masters to their addresses
         elif not _has_type(value, default):
             yield f"{place} must be {_NAMES[type(default)]}"
 
@@ -184,7 +184,7 @@ def _option_faults(settings: dict[str, Any]) -> list[str]:
 
 
 def _copy(name: str, target: Path, saltenv: str) -> None:
-    """Copy a folder of the file server as it is now. The cache also has files that were deleted since."""
+    """Copy a folder from the file server. The minion's cache would also have files that were deleted there."""
     names = [served for served in __salt__["cp.list_master"](saltenv, name) if served.startswith(f"{name}/")]
     if not names:
         raise CommandExecutionError(__salt__["websocket_api_master.missing"](name, saltenv))
@@ -203,16 +203,16 @@ def _file_faults(settings: dict[str, Any]) -> Iterator[str]:
     # A setting in master.d replaces the whole setting of the main file.
     for name in sorted(_document(settings).keys() & _read(main).keys()):
         place = OWN_KEYS.get(name, f"master_config:{name}")
-        yield f"{place} would hide what {main} says of {name}: move it from there into the pillar"
+        yield f"{place} would hide {name} in {main}: move it from there into the pillar"
     own = path(settings)
     for other in sorted(Path(own).parent.glob("*.conf")):
         entries = _read(str(other)).get("engines") if str(other) != own else None
         if any(isinstance(entry, dict) and "websocket_api" in entry for entry in entries or []):
-            yield f"options would start a second engine beside that of {other}: remove it there"
+            yield f"options would start a second engine in addition to that of {other}: remove it there"
 
 
 def _login_faults(settings: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
-    """Yield what would leave an engine that nobody can log in to."""
+    """Yield faults because of which nobody could log in."""
     own = path(settings)
     others = [os.path.join(settings["config_dir"], "master"), *map(str, sorted(Path(own).parent.glob("*.conf")))]
     backends = dict(settings["external_auth"])
@@ -258,5 +258,5 @@ def _read(name: str) -> dict[str, Any]:
         with salt.utils.files.fopen(name, "rb") as file:
             content = salt.utils.yaml.safe_load(file)
     except (OSError, salt.utils.yaml.YAMLError):
-        return {}  # not there, or Salt itself will say what is wrong with it
+        return {}  # missing, or invalid: then Salt itself reports the error
     return content if isinstance(content, dict) else {}

@@ -1,6 +1,6 @@
 """Create the formula's files for the master's user: the certificate with its key, and PAM's helper.
 
-``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+``settings`` is always the formula's pillar merged over its defaults, as in ``websocket_api/map.jinja``.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
 
-# A certificate that ends sooner is renewed at the next run, so weekly runs suffice.
+# A certificate with fewer days left is renewed at the next run, so weekly runs are enough.
 RENEW_DAYS = 30
 
-# The maximum, because far more leads past the end of the calendar.
+# Maximum validity. Much more would end after the last year that a date can have.
 MAX_DAYS = 36500
 
-# Of the folder in which they are.
+# Mode of the folder with the files.
 FOLDER_MODE = 0o755
 
-# Debian's group whose members may check others' passwords; PAM refuses a master of another user without it.
+# Debian's group whose members may check other users' passwords. PAM needs it if the master does not run as root.
 SHADOW = "shadow"
 
 # Outside of rendering, Salt 3008 masks values of the pillar; 3007 has no such argument.
@@ -62,7 +62,7 @@ def faults(settings: dict[str, Any]) -> list[str]:
 def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
     """Create or renew ``server.crt`` and ``server.key`` for the engine, and return the changes.
 
-    :param test: change nothing, and return what would change
+    :param test: change nothing, and return the changes that would be made
     """
     if settings["tls"]["source"] == "none":
         return {}
@@ -75,7 +75,7 @@ def certificate(settings: dict[str, Any], test: bool = False) -> Changes:
     else:
         pair = [] if test else _self_signed(_names(settings), settings["tls"]["days"])
     if not pair:
-        return {str(crt): "to be made", str(key): "to be made"}
+        return {str(crt): "to be created", str(key): "to be created"}
     # Write the key first, because the engine reads both when the certificate changes.
     return {**_put(settings, key, pair[1], 0o400, test), **_put(settings, crt, pair[0], 0o444, test)}
 
@@ -86,7 +86,7 @@ def pam(settings: dict[str, Any], test: bool = False) -> Changes:
         return {}
     changes = {}
     if helper := __salt__["websocket_api_config.pam_helper"](settings):
-        # Salt resolves links, which would lead out of a virtual environment: hence a script.
+        # A script and not a link: Salt resolves links, and so would leave a virtual environment.
         script = f'#!/bin/sh\nexec "{sys.executable}" "$@"\n'.encode()
         changes = _put(settings, Path(helper), script, 0o555, test)
     account = __salt__["websocket_api_master.user"](settings)
@@ -114,7 +114,7 @@ def _put(settings: dict[str, Any], path: Path, content: bytes, mode: int, test: 
         path.parent.chmod(FOLDER_MODE)  # independent of the umask, because the master's user needs access
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
-        # It must never be readable by others, not even briefly.
+        # Other users must never be able to read it, not even briefly.
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
             os.fchown(file.fileno(), account.pw_uid, account.pw_gid)
@@ -138,7 +138,7 @@ def _serves(crt: Path, key: Path, names: list[str]) -> bool:
     except (ValueError, x509.ExtensionNotFound):
         return False
     left = made.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
-    # More names are fine. Without a name server a host has fewer names, and clients already trust this certificate.
+    # More names are fine: a host without its name server has fewer, and clients already trust this certificate.
     return set(found) >= {_general_name(name) for name in names} and left.days >= RENEW_DAYS
 
 
@@ -163,7 +163,7 @@ def _request_faults(names: Any, days: Any) -> Iterator[str]:
         if not (isinstance(name, str) and name.isascii() and name and not any(map(str.isspace, name))):
             yield f"tls:names:{place} must be a name or an address, in ASCII and without spaces"
     if isinstance(days, int) and not RENEW_DAYS < days <= MAX_DAYS:
-        yield f"tls:days must be more than {RENEW_DAYS}, for then it is made again, and at most {MAX_DAYS}"
+        yield f"tls:days must be more than {RENEW_DAYS}, when it is renewed, and at most {MAX_DAYS}"
 
 
 def _self_signed(names: list[str], days: int) -> list[bytes]:

@@ -1,6 +1,6 @@
 """The formula's view of the master on this host: its copy of the engine, and whether the engine answers.
 
-``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+``settings`` is always the formula's pillar merged over its defaults, as in ``websocket_api/map.jinja``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from salt.exceptions import CommandExecutionError
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
 
-# What the master loads from its file server: the folder there, and the place below extension_modules.
+# What the master copies from its file server: the folder there, and the path in extension_modules.
 PARTS = (("_engines", "engines/websocket_api"), ("_runners", "runners/websocket_api.py"))
 
 ENGINE = "_engines/websocket_api"
 
-# What `salt-run fileserver.update` and `salt-run saltutil.sync_engines` do, as the master's user. salt-run itself fails
-# on a host whose master has never run, for want of a folder, and waits 5 s for a bus wherever the master does not run.
+# The work of `salt-run fileserver.update` and `salt-run saltutil.sync_engines`, as the master's user. salt-run itself
+# waits 5 s for the bus of a stopped master, and fails without a folder that the master's first start creates.
 SYNC = """
 import json, sys
 import salt.config, salt.fileclient, salt.fileserver, salt.utils.extmods, salt.utils.verify
 config, saltenv, update, *forms = sys.argv[1:]
 opts = salt.config.master_config(config)
-opts["clean_dynamic_modules"] = False  # what other environments brought is none of ours
+opts["clean_dynamic_modules"] = False  # keep modules of other environments
 if not salt.utils.verify.check_user(opts["user"]):
     sys.exit(f"cannot become the master's user {opts['user']}")
 if update == "update":
@@ -48,20 +48,20 @@ with salt.fileclient.FSClient(opts) as client:
     json.dump(client.file_list(saltenv), sys.stdout)
 """
 
-# Seconds for it; it may have to fetch a gitfs remote first.
+# Maximum seconds for SYNC, which may have to fetch a gitfs remote first.
 SYNC_SECONDS = 300
 
-# Seconds between two looks whether the engine answers.
+# Seconds between two checks whether the engine answers.
 POLL_SECONDS = 0.5
 
-# Bytes at the end of the master's log in which the engine's last complaint is looked for.
+# Bytes at the end of the master's log that are searched for the engine's last error.
 LOG_BYTES = 256 * 1024
 COMPLAINT = "websocket_api cannot run: "
 
-# What an engine that listens everywhere is reached by from here.
+# The local address of an engine that listens on all addresses.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
-# Printable for Python, and yet without width: fillers, variation selectors and what joins.
+# Printable for Python, but invisible: fillers, variation selectors and joiners.
 FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
@@ -78,9 +78,9 @@ def user(settings: dict[str, Any]) -> pwd.struct_passwd:
 
 
 def missing(folder: str, saltenv: str, files: list[str] | None = None) -> str:
-    """Return a sentence that says that the file server lacks a folder, and where it has it if that is elsewhere.
+    """Return an error text for a folder that the file server lacks, with its actual place if it is elsewhere.
 
-    :param files: what the file server has; by default it is asked
+    :param files: all files of the file server; listed by default
     """
     sentence, inner = f"salt://{folder} is not in the environment {saltenv}", f"/{folder}/"
     names = __salt__["cp.list_master"](saltenv) if files is None else files
@@ -116,8 +116,8 @@ def stale(settings: dict[str, Any]) -> list[str]:
 def sync(settings: dict[str, Any]) -> list[str]:
     """Make the master copy the engine and the runner from its file server, as its own user.
 
-    :return: what then still differs, as :func:`stale` tells it
-    :raises CommandExecutionError: it could not, with the end of what it said
+    :return: the files that still differ, as in :func:`stale`
+    :raises CommandExecutionError: the sync failed, with the end of its output
     """
     _run_sync(settings, "as it is")
     for source, place in PARTS:
@@ -136,7 +136,7 @@ def sync(settings: dict[str, Any]) -> list[str]:
 def unsync(settings: dict[str, Any], test: bool = False) -> list[str]:
     """Remove the master's copies, and return the removed files.
 
-    :param test: remove nothing, and return those that are there
+    :param test: remove nothing, and return the files that would be removed
     """
     copies = [_extension_modules(settings) / place for _, place in PARTS]
     # Salt's loader runs compiled modules whose source is gone.
@@ -167,7 +167,7 @@ def log_size(settings: dict[str, Any]) -> int:
 
 
 def complaint(settings: dict[str, Any], since: int = 0) -> str | None:
-    """Return the engine's last reason in the master's log why it cannot run, or None.
+    """Return the last reason in the master's log why the engine cannot run, or None.
 
     :param since: the size of the log before the relevant lines; a shorter log was rotated
     """
@@ -179,12 +179,12 @@ def complaint(settings: dict[str, Any], since: int = 0) -> str | None:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return None
-    said = [line.partition(COMPLAINT)[2] for line in lines if COMPLAINT in line]
-    return _visible(said[-1]) if said else None
+    reasons = [line.partition(COMPLAINT)[2] for line in lines if COMPLAINT in line]
+    return _visible(reasons[-1]) if reasons else None
 
 
 def _visible(text: str) -> str:
-    """Return text of another machine with control and invisible characters escaped."""
+    """Return text from another machine with control and invisible characters escaped."""
     return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 
@@ -193,12 +193,12 @@ def _extension_modules(settings: dict[str, Any]) -> Path:
 
 
 def _copied(copy: Path) -> set[Path]:
-    """Return the files of one part that the master has, by their path below it."""
+    """Return the paths of the master's files of one part, relative to it."""
     return {name.relative_to(copy) for name in copy.rglob("*.py")} if copy.is_dir() else set()
 
 
 def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:
-    """Return the files that the file server has for one part, by their path below it."""
+    """Return the file server's files of one part: path relative to it -> path of a cached copy."""
     folder = f"{source}/{Path(place).name}"
     names = [name for name in __salt__["cp.list_master"](saltenv, folder) if name.endswith(".py")]
     if not names:
@@ -239,7 +239,7 @@ def _probe(options: dict[str, Any]) -> str | None:
     try:
         connection.request("GET", "/healthz")
         status = connection.getresponse().status
-        # `allow_from` may exclude this host, but a refusal is an answer of the engine, too.
+        # `allow_from` may exclude this host, but a refusal is an answer of the engine too.
         sound = status == 200 or (status == 403 and options.get("allow_from"))
         return None if sound else f"/healthz on {host}:{port} answers {status}"
     except (OSError, http.client.HTTPException) as error:

@@ -24,18 +24,18 @@ __salt__: dict[str, Any]
 
 VARIABLE = "SALT_EXTRAS_DIR"
 
-# Where Salt's hardened packages put it.
+# The folder in which Salt's hardened packages create it.
 DAEMON_FOLDER = Path("/var/lib/salt/master")
 
-# Seconds for systemctl, which answers at once or not at all.
+# Maximum seconds for systemctl, which answers at once or never.
 SYSTEMCTL_SECONDS = 10
 
 
 def extras(settings: dict[str, Any]) -> str | None:
     """Return the folder of the master's own extra packages, or None if the minion's own Python has the same.
 
-    It is the pillar's ``extras_dir``, else what the master's unit has in ``SALT_EXTRAS_DIR``, else the folder of Salt's
-    hardened packages. The environment of the running master cannot be read: its process title overwrites it.
+    It is the pillar's ``extras_dir``, else ``SALT_EXTRAS_DIR`` of the master's unit, else the folder of Salt's hardened
+    packages. The environment of the running master cannot be read, because its process title overwrites it.
 
     CLI Example:
 
@@ -52,7 +52,7 @@ def extras(settings: dict[str, Any]) -> str | None:
 
 
 def environment(settings: dict[str, Any]) -> dict[str, str]:
-    """Return the environment variables with which Salt's own Python is the master's."""
+    """Return the environment variables that make Salt's own Python use the master's packages."""
     folder = extras(settings)
     return {VARIABLE: folder} if folder else {}
 
@@ -64,7 +64,7 @@ def has(settings: dict[str, Any], package: str) -> bool:
 
 
 def unit(service: str, *properties: str) -> list[str]:
-    """Return what systemd says of a unit's properties, as lines such as ``Environment=A=1``; empty without systemd.
+    """Return properties of a systemd unit as lines such as ``Environment=A=1``; an empty list without systemd.
 
     CLI Example:
 
@@ -83,7 +83,7 @@ def unit(service: str, *properties: str) -> list[str]:
 
 
 def _of_unit(service: str) -> str | None:
-    """Return what systemd gives the master, from the unit and the files that it names."""
+    """Return the variable's value from the master's unit and its environment files."""
     found = None
     for line in unit(service, "Environment", "EnvironmentFiles"):
         name, _, value = line.partition("=")

@@ -1,6 +1,6 @@
 """States of the formula ``websocket_api``, which install and update the engine on a master.
 
-``settings`` is everywhere the formula's pillar over its defaults, as ``websocket_api/map.jinja`` makes it.
+``settings`` is always the formula's pillar merged over its defaults, as in ``websocket_api/map.jinja``.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
     if faults:
         return _outcome(name, False, "\n".join([f"{len(faults)} faults in the pillar websocket_api:", *faults]))
     if not engine:
-        return _outcome(name, None, "The pillar is sound, but its options are judged when jsonschema is there")
-    return _outcome(name, True, "The pillar is sound")
+        return _outcome(name, None, "The pillar is valid, but checking its options needs jsonschema")
+    return _outcome(name, True, "The pillar is valid")
 
 
 def unfinished(name: str) -> Outcome:
     """Report a restart of the master that an interrupted run left undone."""
     if not _restart_file().exists():
-        return _outcome(name, True, "No earlier run was broken off")
-    comment = "An earlier run was broken off before it restarted the master"
-    return _outcome(name, None if __opts__["test"] else True, comment, {"restart": "owed"})
+        return _outcome(name, True, "No earlier run was interrupted")
+    comment = "An earlier run was interrupted before it restarted the master"
+    return _outcome(name, None if __opts__["test"] else True, comment, {"restart": "due"})
 
 
 def synced(name: str, settings: dict[str, Any]) -> Outcome:
@@ -96,14 +96,14 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
     wanted = __salt__["websocket_api_config.text"](settings)
     there = path.read_text(encoding="utf-8") if path.is_file() else ""
     if there == wanted:
-        return _outcome(name, True, f"{path} is as the pillar wants it")
-    # Its values may be secrets: what changed is not shown.
+        return _outcome(name, True, f"{path} is up to date")
+    # Do not show the changes, because values may be secrets.
     changes = {str(path): "changed" if there else "new"}
     if __opts__["test"]:
         return _outcome(name, None, f"{path} would be written", changes)
     _require_restart(settings)
     before = _before()
-    if not before.exists():  # else a run was broken off: what is kept is the last that is known to have worked
+    if not before.exists():  # otherwise a run was interrupted, and the file is the last one that is known to work
         _write(before, there, 0o600)
     _write(path, wanted, 0o644)
     return _outcome(name, True, f"{path} was written", changes)
@@ -114,9 +114,8 @@ def answers(name: str, settings: dict[str, Any]) -> Outcome:
     seconds = 0 if __opts__["test"] else settings["service"]["seconds"]
     since = int(_restart_file().read_text()) if _restart_file().exists() else 0
     if not __opts__["test"]:
-        _restart_file().unlink(
-            missing_ok=True
-        )  # this state is reached only when the master was restarted, if it had to be
+        # This state requires the restart of the master, so none is due any more.
+        _restart_file().unlink(missing_ok=True)
     fault = __salt__["websocket_api_master.answers"](settings, seconds)
     if fault is None:
         if not __opts__["test"]:
@@ -134,14 +133,14 @@ def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
     if not before.exists():
         return _outcome(name, True, "This run did not change the configuration")
     if __opts__["test"]:
-        return _outcome(name, None, f"{path} would be put back")
+        return _outcome(name, None, f"{path} would be restored")
     text = before.read_text(encoding="utf-8")
     if text:
         _write(path, text, 0o644)
     else:
         path.unlink(missing_ok=True)
     before.unlink()
-    return _outcome(name, True, f"{path} is as before", {str(path): "put back" if text else "removed"})
+    return _outcome(name, True, f"{path} is as before", {str(path): "restored" if text else "removed"})
 
 
 def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
@@ -153,7 +152,7 @@ def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
             changes = __salt__["websocket_api_files.pam"](settings)
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
-    return _outcome(name, None if __opts__["test"] and changes else True, "PAM can be asked", changes)
+    return _outcome(name, None if __opts__["test"] and changes else True, "PAM is set up", changes)
 
 
 def _before() -> Path:
@@ -167,14 +166,14 @@ def _restart_file() -> Path:
 def _require_restart(settings: dict[str, Any]) -> None:
     """Record that a restart is needed, before a change that needs one.
 
-    The record is the size of the master's log, so that older complaints do not look new.
+    The record is the size of the master's log, so that older errors do not look new.
     """
     if not _restart_file().exists():
         _write(_restart_file(), str(__salt__["websocket_api_master.log_size"](settings)), 0o600)
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file atomically: a master that starts meanwhile reads the old or the new one, never a half."""
+    """Write a file atomically: a master that starts meanwhile reads the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(text, encoding="utf-8")

@@ -1,6 +1,6 @@
 """Measure a batch of 10,000 requests on a real master: `make bench-batches`, or `python -m tests.benchmarks.batches`.
 
-Its minions are keys in the throwaway root; their returns are fired on the bus as real ones' would be.
+Its minions are only keys. The benchmark fires their returns on the bus.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tests.support.waiting import wait_until
 
 NAME = "batches"
 LARGE, SMALL = 10_000, 100
-PUSHES = 30  # of which the cost is measured, each for one return
-REST_SECONDS = 60  # to wait for that at most
-PUSH_SECONDS = 0.25  # between two of them: fewer than the ten a second that are allowed
+PUSHES = 30  # frames whose cost is measured, one for each return
+REST_SECONDS = 60  # maximum wait until the engine is idle
+PUSH_SECONDS = 0.25  # between two returns: fewer than the ten frames per second of the limit
 
 # The goals of the project for these figures.
 CREATION_SECONDS, END_SECONDS, REQUEST_BYTES, PUSH_TIMES = 5.0, 1.0, 2048.0, 1.5
@@ -31,15 +31,15 @@ CREATION_SECONDS, END_SECONDS, REQUEST_BYTES, PUSH_TIMES = 5.0, 1.0, 2048.0, 1.5
 
 @dataclass
 class Pushes:
-    """What the frames cost that a follower of a batch got, one for each return."""
+    """The cost of a batch's frames, one for each return."""
 
     bytes: float
     milliseconds: float
-    """CPU of the engine for a return and its frame, the writing of the batch included."""
+    """CPU time of the engine for a return and its frame, including the write of the batch."""
 
 
 def measure(stage: Stage, large: int) -> Section:
-    """Make batches, let them end, and look at what they cost."""
+    """Create batches, let them end, and measure their cost."""
     section = Section(NAME, "Batches")
     section.say(
         f"A batch of {large:,} requests, each to a minion of its own (accepted keys without minions), followed by one "
@@ -49,7 +49,7 @@ def measure(stage: Stage, large: int) -> Section:
     )
     with Client(stage.url) as client:
         client.login(USER, "demo")
-        _one(stage, client, SMALL)  # what is loaded once is loaded now
+        _one(stage, client, SMALL)  # warms up everything that is loaded once
         _rest(stage)
         rows, found = [], _one(stage, client, large)
         rows.append(["creation, from the request to the reply", f"{found['creation']:.2f} s"])
@@ -97,7 +97,7 @@ def _one(stage: Stage, client: Client, count: int) -> dict[str, float]:
 
 
 def _pushes(stage: Stage, client: Client, count: int) -> Pushes:
-    """Let single minions of a batch return, and see what each costs."""
+    """Let single minions of a batch return, and measure the cost of each."""
     made = client.ask("batch", batch=[_item(count)], patience=60)
     jids, number = _published(client, made), _follow(client, made)
     _rest(stage)
@@ -116,7 +116,7 @@ def _pushes(stage: Stage, client: Client, count: int) -> Pushes:
 
 
 def _rest(stage: Stage) -> None:
-    """Wait until the engine has nothing to do: after its start it reads the keys and grains of so many minions."""
+    """Wait until the engine is idle: after its start it reads the keys and grains of many minions."""
     process, until = stage.engine_process(), time.monotonic() + REST_SECONDS
     quiet = 0
     while quiet < 2 and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Processes of a benchmark: each is told by a JSON argument, answers in lines of JSON, and is ended by its id."""
+"""Processes of a benchmark. Each gets a JSON argument, writes lines of JSON, and is stopped by its id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Child:
-    """A module of this folder at work as a script; use it as a context manager."""
+    """A module of this folder, run as a script; a context manager."""
 
     def __init__(self, module: str, **asked: Any) -> None:
         self._module = module
@@ -60,7 +60,7 @@ class Child:
 
 
 def listening_on(port: int) -> psutil.Process:
-    """Return the process of ours that listens on a port."""
+    """Return our process that listens on a port."""
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             for connection in process.net_connections("inet"):
@@ -70,7 +70,7 @@ def listening_on(port: int) -> psutil.Process:
 
 
 class Machine:
-    """How busy the whole machine is between two looks, as a share of all its cores."""
+    """CPU use of the whole machine, as a share of all its cores."""
 
     def __init__(self) -> None:
         self._before = psutil.cpu_times()

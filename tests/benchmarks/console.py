@@ -67,9 +67,9 @@ MARK = """() => {
 
 
 class LargeStage(Stage):
-    """A master that knows many minions, none of which runs: accepted keys, and grains in its cache.
+    """A master with accepted keys and cached grains of many minions, none of which runs.
 
-    The grains are those of this machine, whole, so that each minion weighs what a real one does.
+    Each minion has all grains of this machine, so that its size is realistic.
     """
 
     known = 5000
@@ -102,7 +102,7 @@ class Extent:
 
 
 def grains_are_read(stage: LargeStage) -> bool:
-    """Tell whether the engine has them all: it reads keys and grains in the background after its start."""
+    """Return whether the engine has all grains, which it reads in the background after its start."""
     with Client(stage.url) as client:
         client.ask("auth", token=stage.token())
         found = [minion for minion in client.ask("list_minions", grains=["id"]) if minion["id"] != AWAY]
@@ -110,7 +110,7 @@ def grains_are_read(stage: LargeStage) -> bool:
 
 
 def snapshot(stage: Stage, **fields: Any) -> tuple[float, int]:
-    """Return the milliseconds and bytes of a whole picture of the fleet over the native door."""
+    """Return the milliseconds and bytes of a snapshot of all minions over the native protocol."""
     with Client(stage.url) as client:
         client.ask("auth", token=stage.token())
         began, size, frame = time.perf_counter(), 0, b""
@@ -122,7 +122,7 @@ def snapshot(stage: Stage, **fields: Any) -> tuple[float, int]:
 
 
 def first_pictures(browser: Any, stage: LargeStage, extent: Extent) -> dict[str, list[float]]:
-    """Load the page often, each time as a browser that has been there before and stays logged in."""
+    """Load the page often, each time as a browser with a filled cache and a stored login."""
     found: dict[str, list[float]] = {"first": [], "whole": [], "heap": []}
     token = stage.token()
     with browser.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
@@ -143,7 +143,7 @@ def first_pictures(browser: Any, stage: LargeStage, extent: Extent) -> dict[str,
 
 
 def heap(context: Any, page: Any) -> float:
-    """Return the MiB of the page's JavaScript heap that are in use once what is not needed has been collected."""
+    """Return the MiB in use of the page's JavaScript heap after a garbage collection."""
     session = context.new_cdp_session(page)
     session.send("HeapProfiler.enable")
     session.send("HeapProfiler.collectGarbage")
@@ -151,7 +151,7 @@ def heap(context: Any, page: Any) -> float:
 
 
 def storm(browser: Any, stage: Stage, extent: Extent, rate: int) -> dict[str, float]:
-    """Show the events while so many come a second, and measure the page's frames and memory."""
+    """Show events at this rate per second, and measure the page's frames and memory."""
     count = rate * extent.seconds
     with browser.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
         context.set_default_timeout(PATIENCE)
@@ -185,7 +185,7 @@ def number(text: str) -> float:
 
 
 def of_frames(frames: list[float]) -> dict[str, float]:
-    """Return frames a second, the median and the worst second's, and how long frames took."""
+    """Return frames per second (median and worst second), and the duration of frames."""
     seconds: dict[int, int] = {}
     time = 0.0
     for length in frames:

@@ -1,4 +1,4 @@
-"""Measure how events reach many clients, on a real master beside saltnado: `python -m tests.benchmarks.events`."""
+"""Measure events to many clients on a real master, compared with saltnado: `python -m tests.benchmarks.events`."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Extent:
     stalls: int
     """Pairs of runs, with a client that does not read and without."""
     comparisons: int
-    """Runs with few clients and of a local listener, of which the one with the median p50 is told; and of what saltnado
-    does with 100 clients at 1,000/s, of which the one with the median of deliveries is."""
+    """Repetitions of three cases: few clients and a local listener (the run with the median p50 is reported), and
+    saltnado with 100 clients at 1,000/s (the run with the median of deliveries is reported)."""
 
 
 FULL = Extent(CASES, idle=(1000, 5000), replayed=10_000, replays=5, stalls=5, comparisons=3)

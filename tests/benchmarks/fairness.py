@@ -1,7 +1,7 @@
 """Measure what one user's flood costs another: `make bench-fairness`, or `python -m tests.benchmarks.fairness`.
 
-One user floods, each kind of request by itself and then all together; another one runs `cmd` and waits for each reply.
-Before each flood that one is measured alone, so that what else the machine does falls on both.
+One user floods with one kind of request after the other, then with all together. Another one runs `cmd` and waits for
+each reply. This user is also measured alone before each flood, so that other load of the machine affects both.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ ALL = "all together"
 
 
 def _flood(url: str, token: str, kinds: list[str], stop: Any, answered: Any) -> None:
-    """Keep requests of these kinds in flight until told to stop; runs in a process of its own."""
+    """Keep requests of these kinds in flight until stopped. Runs in its own process."""
     os.nice(19)  # a real one has a machine of its own
     counts: Counter[str] = Counter()
 
@@ -116,7 +116,7 @@ def _flood(url: str, token: str, kinds: list[str], stop: Any, answered: Any) -> 
 
 @contextmanager
 def flooding(stage: Stage, kinds: list[str]) -> Iterator[dict[str, int]]:
-    """Flood meanwhile; what is given holds afterwards how many requests were answered, and how."""
+    """Flood in the background. Afterwards the yielded object has the number of answers by kind."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         answered, stop, found = manager.dict(), context.Event(), dict[str, int]()
@@ -134,7 +134,7 @@ def flooding(stage: Stage, kinds: list[str]) -> Iterator[dict[str, int]]:
 
 
 def _commands(client: Client, samples: int, seconds: float) -> Times:
-    """Run commands one after the other, for so long at most."""
+    """Run commands one after the other, up to a maximum time."""
     times, began = Times(), time.perf_counter()
     while len(times.samples) < samples and time.perf_counter() - began < seconds:
         start = time.perf_counter()
@@ -145,7 +145,7 @@ def _commands(client: Client, samples: int, seconds: float) -> Times:
 
 
 def measure(stage: Stage, samples: int, seconds: float, only: list[str]) -> Section:
-    """Run all floods, and look at what they cost the other user."""
+    """Run all floods, and measure how they affect the other user."""
     section = Section(NAME, "Fair shares")
     section.say(
         f"One user sends without a pause on {CONNECTIONS} connections, with {DEPTH} requests in flight on each. "

@@ -1,4 +1,4 @@
-"""One case of the fan-out benchmark: so many clients, so many events a second, one server."""
+"""One case of the fan-out benchmark: a number of clients, a rate of events and a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LAG_SECONDS = 0.25  # between two looks at the engine's metrics
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured. ``rate`` 0 is as fast as the bus takes events."""
+    """What is measured. With a ``rate`` of 0 events are sent as fast as the bus accepts them."""
 
     server: str
     clients: int
@@ -44,7 +44,7 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What came of it. Times are in seconds."""
+    """The result of a case. Times are in seconds."""
 
     case: Case
     sent_rate: float
@@ -53,12 +53,12 @@ class Outcome:
     closed: int
     latencies: list[float]
     seconds: float
-    """From the first event that was sent to the last that came."""
+    """From the first event sent to the last one received."""
     server_cpu: float
     clients_cpu: float
-    """Of the busiest client process, as a share of one core."""
+    """CPU use of the busiest client process, as a share of one core."""
     machine: float | None = None
-    """How much of all cores was in use while events were sent."""
+    """CPU use of all cores while events were sent, as a share."""
     lag: float | None = None
     outbox: float | None = None
 
@@ -72,7 +72,7 @@ class Outcome:
 
     @property
     def cpu_each(self) -> float:
-        """Microseconds of the server's CPU for one delivered event."""
+        """Microseconds of the server's CPU time for each delivered event."""
         return 1e6 * self.server_cpu / self.delivered if self.delivered else 0.0
 
     def percentile(self, share: float) -> float | None:
@@ -94,7 +94,7 @@ def fire(stage: Stage, rate: float, count: int) -> dict[str, Any]:
 
 
 def how_to_listen(stage: Stage, case: Case, token: str) -> dict[str, Any]:
-    """Return what a listener has to say to the server."""
+    """Return the arguments with which a listener connects to the server."""
     if case.server == "saltnado":
         # saltnado's websockets fail on a server that has not answered any other request before.
         request = urllib.request.Request(f"http://127.0.0.1:{stage.saltnado_port}/", headers={"X-Auth-Token": token})
@@ -110,7 +110,7 @@ def how_to_listen(stage: Stage, case: Case, token: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def listeners(said: dict[str, Any], clients: int, count: int) -> Iterator[list[Child]]:
-    """Start the clients in as many processes as they need, and wait until all are connected."""
+    """Start the clients in one or two processes, and wait until all are connected."""
     processes = 1 if clients < 50 else 2
     shares = [clients // processes + (number < clients % processes) for number in range(processes)]
     with contextlib.ExitStack() as stack:
@@ -162,7 +162,7 @@ def _run_local(stage: Stage, case: Case) -> Outcome:
 
 @dataclass
 class Lag:
-    """Looks at the engine's metrics from time to time; use it as a context manager."""
+    """Polls the engine's metrics; a context manager."""
 
     stage: Stage
     worst: float | None = None
@@ -179,7 +179,7 @@ class Lag:
         self._thread.join(15)
 
     def _run(self) -> None:
-        # The newest event may be one of the case before: its lag was that case's.
+        # The newest event may be the previous case's, and its lag too.
         while not self._stop.wait(LAG_SECONDS):
             found = metrics(self.stage)
             self.worst = max(self.worst or 0.0, found.get("bus_lag_seconds", 0.0))
@@ -187,7 +187,7 @@ class Lag:
 
 
 def metrics(stage: Stage) -> dict[str, float]:
-    """Return the engine's gauges by name; empty where the engine cannot show any."""
+    """Return the engine's gauges by name; empty if the engine has none."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{stage.port}/metrics", timeout=10) as response:
             lines = response.read().decode().splitlines()

@@ -1,4 +1,4 @@
-"""What one change costs on `/formatted_events`, by how many jobs there are: this engine beside saltnado."""
+"""The cost of one change on `/formatted_events` by the number of jobs, compared with saltnado."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ GOAL = 1.1  # bytes with a thousand jobs, of those with ten
 
 
 class Follower:
-    """A client that follows one server and knows how many jobs it was told of."""
+    """A client of one server, which counts the jobs that it receives."""
 
     def __init__(self, name: str, port: int, token: str) -> None:
         self.name = name
         if name == SALTNADO:
-            # It begins to listen to the bus at its first request over HTTP.
+            # saltnado starts to read the bus at its first request over HTTP.
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
             with contextlib.closing(connection):
                 connection.request("GET", "/")
@@ -44,7 +44,7 @@ class Follower:
         self.jobs: set[str] = set()
 
     def read(self, seconds: float) -> tuple[int, dict[str, Any]] | None:
-        """Return the size of the next frame about jobs, and these; None when none came in time."""
+        """Return the size and the jobs of the next frame with jobs; None if none arrives in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self._ws.settimeout(max(0.01, deadline - time.monotonic()))
@@ -59,12 +59,12 @@ class Follower:
         return None
 
     def drain(self, seconds: float = 0.5) -> None:
-        """Read until nothing comes any more."""
+        """Read until no more frames arrive."""
         while self.read(seconds):
             pass
 
     def change(self, jid: str, minion: str) -> int | None:
-        """Return the size of the frame that tells what a minion returned."""
+        """Return the size of the frame with a minion's return."""
         deadline = time.monotonic() + 3
         while time.monotonic() < deadline:
             got = self.read(1.0)
@@ -77,7 +77,7 @@ class Follower:
 
 
 def measure(stage: Stage, options: argparse.Namespace) -> Section:
-    """Fill both servers with jobs, and read what they send for one return."""
+    """Fill both servers with jobs, and measure what they send for one return."""
     section = Section(NAME, "Bytes for one change of `/formatted_events`")
     token = stage.token()
     section.say(
@@ -101,9 +101,9 @@ def measure(stage: Stage, options: argparse.Namespace) -> Section:
 
 
 def _measured(bus: Any, follower: Follower, first: int) -> Iterator[tuple[int, int, float | None]]:
-    """Yield, for each number of jobs, of how many the client was told, and how long a change is.
+    """Yield, for each number of jobs, how many the client received, and the size of a change.
 
-    :param first: the number of the first job, for the servers' jobs are not the same
+    :param first: the number of the first job, because each server has its own jobs
     """
     follower.drain(2.0)
     jids: list[str] = []
@@ -131,7 +131,7 @@ def _bus(stage: Stage) -> Iterator[Any]:
 
 
 def _publish(bus: Any, number: int) -> str:
-    """Put the word of a job on the bus and return its jid."""
+    """Announce a job on the bus and return its jid."""
     jid = f"{datetime.now(timezone.utc):%Y%m%d%H%M%S}{number:06}"
     load = {"jid": jid, "fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "demo", "missing": []}
     bus.fire_event({**load, "minions": ["minion-1", AWAY]}, f"salt/job/{jid}/new")

@@ -1,4 +1,4 @@
-"""What a connection costs that is logged in and asks for nothing."""
+"""The cost of an idle connection with a login."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTLE_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Idle:
-    """So many connections, and how many of them the engine says that it holds."""
+    """A number of connections, and how many of them the engine counts."""
 
     connections: int
     held: int
@@ -25,9 +25,9 @@ class Idle:
 
 
 def measure(stage: Stage, token: str, steps: tuple[int, ...]) -> list[Idle]:
-    """Open ever more connections.
+    """Open more and more connections.
 
-    To be measured before all else: memory that a busy engine has freed would hide what connections take.
+    Run this before all other benchmarks: memory that a busy engine has freed would hide the cost of connections.
     """
     said = fanout.how_to_listen(stage, Case("engine", 1, 1), token) | {"hello": "", "answered": ""}
     with fanout.listeners(said, WARM_UP, 0):

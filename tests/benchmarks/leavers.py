@@ -1,4 +1,4 @@
-"""Measure what clients that leave at random moments leave behind, on a real master: `make bench-leavers`."""
+"""Measure the memory that remains after clients leave at random moments, on a real master: `make bench-leavers`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SUBSCRIPTIONS = [
 
 
 def frame(message: object) -> bytes:
-    """Return a message as clients send it, with a mask that changes nothing."""
+    """Return a message as a client's frame, with a mask of zeros."""
     data = message.encode() if isinstance(message, str) else json.dumps(message).encode()
     head = struct.pack("!BB", 0x81, 0x80 | len(data)) if len(data) < 126 else struct.pack("!BBH", 0x81, 0xFE, len(data))
     return head + bytes(4) + data
@@ -44,7 +44,7 @@ def request(method: str, path: str, head: str = "", body: bytes = b"") -> bytes:
 
 
 def kinds(token: str) -> list[bytes]:
-    """Return what clients of all protocols send; half of it is never complete."""
+    """Return the bytes that clients of all protocols send; half of these are incomplete."""
     known = f"X-Auth-Token: {token}\r\n"
     native = request("GET", "/", UPGRADE + known)
     lows = json.dumps([{"client": "local", "tgt": "away", "fun": "test.ping"}]).encode()
@@ -71,7 +71,7 @@ def kinds(token: str) -> list[bytes]:
 
 
 def leave(port: int, data: bytes, chance: random.Random) -> None:
-    """Connect, send this or a part of it, and go after a while, by a reset or not."""
+    """Connect, send all or a part of this, and leave after a while, with or without a reset."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
         sock.sendall(data[: chance.randint(1, len(data))] if chance.random() < 0.2 else data)
         time.sleep(chance.random() * MOST_SECONDS)

@@ -1,11 +1,11 @@
-"""Many websocket clients in one process, which look at as little as possible of what they get.
+"""Many websocket clients in one process, which parse as little as possible.
 
-Each counts its events and checks that none is missing or out of order (marks.py); one event in ten is timed. Raw
-sockets and one epoll: what a client library costs is not what is measured here.
+Each counts its events and checks that none is missing or out of order (marks.py). One event in ten is timed. The
+clients use raw sockets and one epoll, so that the cost of a client library is not measured.
 
 Arguments: one JSON object ``{port, path, clients, headers, hello, answered, count}``. Prints ``{"ready": true}`` when
-all are connected and told ``hello``; then, told ``sent`` on standard input, one JSON object as soon as all has come or
-nothing has for a while. With ``count`` 0 the clients only stay, until told ``stop``.
+all clients are connected and have sent ``hello``. After ``sent`` on standard input, prints one JSON object when all
+events have arrived, or none for a while. With ``count`` 0 the clients only stay connected, until ``stop``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_SAMPLES = 20_000
 
 
 class Client:
-    """One connection and what has come on it."""
+    """One connection and its received events."""
 
     __slots__ = ("count", "in_order", "next", "sock", "tail")
 
@@ -45,7 +45,7 @@ class Client:
         self.tail = b""
 
     def take(self, data: bytes, names: list[bytes]) -> int:
-        """Count the events in these bytes, and return how many they were."""
+        """Count the events in these bytes, and return their number."""
         numbers = marks.NUMBER.findall(data)
         found = len(numbers)
         if not found:
@@ -98,7 +98,7 @@ class Listener:
                 self._poll.register(sock.fileno(), select.EPOLLIN)
 
     def run(self) -> dict[str, Any]:
-        """Read until all has come, or nothing more comes after everything was sent."""
+        """Read until all events have arrived, or none for a while after the last one was sent."""
         control, sent, count = sys.stdin.fileno(), False, self._asked["count"]
         self._poll.register(control, select.EPOLLIN)
         gc.collect()

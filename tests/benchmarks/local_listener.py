@@ -1,6 +1,6 @@
-"""A plain listener on the master's bus, as Salt's documentation shows it: what any event costs before any network.
+"""A plain listener on the master's bus, as in Salt's documentation: the cost of an event without a network.
 
-Arguments: one JSON object ``{config, count}``. Prints ``{"ready": true}``, then, told ``sent``, one JSON object.
+Arguments: one JSON object ``{config, count}``. Prints ``{"ready": true}``, and after ``sent`` one JSON object.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Measure what one user's look-backs and waits cost others: `python -m tests.benchmarks.lookbacks`.
+"""Measure how one user's look-backs and waits affect others: `python -m tests.benchmarks.lookbacks`.
 
-One user sends look-backs through a long history and hangs up, or waits for thousands of events that never come. Another
-user pings, and logs in, meanwhile.
+One user sends look-backs through a long history and disconnects, or waits for thousands of events that never arrive.
+Meanwhile another user pings and logs in.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _get_event(number: int, **fields: object) -> bytes:
 
 
 def _look_back(port: int, token: str, since: dict[str, object], stop: Any, connections: int) -> None:
-    """Send all look-backs at once, and hang up soon."""
+    """Send all look-backs at once, and disconnect soon."""
     with ExitStack() as held:
         socks = [held.enter_context(connected(port, token)) for _ in range(connections)]
         for sock in socks:
@@ -52,7 +52,7 @@ def _look_back(port: int, token: str, since: dict[str, object], stop: Any, conne
 
 
 def _look_back_and_stay(port: int, token: str, since: dict[str, object], stop: Any, connections: int) -> None:
-    """Send all look-backs at once, and wait for them until told to stop."""
+    """Send all look-backs at once, and wait for them until stopped."""
     with ExitStack() as held:
         for sock in [held.enter_context(connected(port, token)) for _ in range(connections)]:
             sock.sendall(b"".join(_get_event(number, since=since, wait=300) for number in range(IN_FLIGHT)))
@@ -60,7 +60,7 @@ def _look_back_and_stay(port: int, token: str, since: dict[str, object], stop: A
 
 
 def _wait(port: int, token: str, since: dict[str, object], stop: Any, connections: int) -> None:
-    """Wait for as many different events, until told to stop."""
+    """Wait for as many different events, until stopped."""
     with ExitStack() as held:
         for place in range(connections):
             sock = held.enter_context(connected(port, token))
@@ -79,7 +79,7 @@ ATTACKS: dict[str, tuple[Attack, int]] = {
 
 @contextmanager
 def attacking(at: Stage, attack: Attack, connections: int, since: dict[str, object]) -> Iterator[None]:
-    """Attack from a process of its own; it has begun when this yields."""
+    """Attack from another process, which has started when this yields."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     process = context.Process(target=attack, args=(at.port, at.token(), since, stop, connections))
@@ -125,7 +125,7 @@ def observe(at: Stage, seconds: float) -> tuple[Times, Times]:
 
 
 def measure(at: Stage, events: int, seconds: float) -> Section:
-    """Run all attacks, and look at what they cost the other user."""
+    """Run all attacks, and measure how they affect the other user."""
     section = Section(NAME, "Look-backs and waits of another user")
     section.say(
         f"One user sends {IN_FLIGHT} `get_event` on each of some connections: with `since` {events:,} events back, "

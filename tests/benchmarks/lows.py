@@ -23,7 +23,7 @@ OF_THE_BETTER_PEER = 0.5
 def way(port: int, low: dict[str, Any], missed: list[Any]) -> Open:
     """POST this low over one HTTP connection that is kept alive, after a login there.
 
-    :param missed: takes answers that are neither a jid nor the minion's return: a busy minion is given up by some
+    :param missed: collects answers that are neither a jid nor the minion's return: some servers give up a busy minion
     """
     login = json.dumps({"username": USER, "password": SECRET, "eauth": "sharedsecret"})
     body = json.dumps([low])

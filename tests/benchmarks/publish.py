@@ -20,7 +20,7 @@ P99_OF_MEDIAN = 4.0
 
 
 def measure(stage: Stage, options: argparse.Namespace) -> Section:
-    """Measure one client, to a minion elsewhere and to one on this machine, and many clients at once."""
+    """Measure one client, with a remote minion and with one on this machine, and many clients at once."""
     token = stage.token()
     section = Section(NAME, "From `cmd` to the jid")
     section.say(

@@ -1,4 +1,4 @@
-"""How long a client waits that comes back for what it has missed."""
+"""How long a client waits for the events that it missed while disconnected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILL_RATE = 1500  # events a second with which the history is filled
 
 
 def measure(stage: Stage, token: str, events: int, runs: int) -> list[float]:
-    """Return the seconds from ``subscribe`` with ``since`` to the last of so many events, run by run."""
+    """Return the seconds from ``subscribe`` with ``since`` to the last event, for each run."""
     epoch, seq = position(stage, token)
     fanout.fire(stage, FILL_RATE, events)
     wait_until(lambda: position(stage, token)[1] >= seq + events, "the reading of all events", every=0.3)
@@ -23,7 +23,7 @@ def measure(stage: Stage, token: str, events: int, runs: int) -> list[float]:
 
 
 def position(stage: Stage, token: str) -> tuple[str, int]:
-    """Return the engine's epoch and its newest number, as the reply to a subscription tells them."""
+    """Return the engine's epoch and newest number from the reply to a subscription."""
     with connected(stage.port, token) as sock:
         sock.sendall(text_frame(_subscribe(tag="nothing/has/this/tag")))
         reply = read_until(sock, b'"recovered"')

@@ -1,4 +1,4 @@
-"""What the benchmarks found, for the terminal and for docs/benchmarks.md."""
+"""Reports of the benchmarks, for the terminal and for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 
 from tests.benchmarks.stage import CHECKOUT
 
-# In percent of all cores, just before the first measurement: what else runs on the machine is part of every figure.
+# Percent of all cores, just before the first measurement, because other processes affect every figure.
 BUSY_BEFORE = psutil.cpu_percent(interval=1)
 
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
@@ -29,7 +29,7 @@ not predict the capacity of your machine.
 
 @dataclass
 class Section:
-    """What one benchmark found, as Markdown, with the goals it was measured against."""
+    """The results of one benchmark as Markdown, with its goals."""
 
     name: str
     title: str
@@ -62,7 +62,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def machine() -> str:
-    """Say where and when this was measured."""
+    """Return where and when this was measured, as text."""
     import orjson
     import salt.version
     import tornado
@@ -75,7 +75,7 @@ def machine() -> str:
 
 
 def write(sections: list[Section]) -> None:
-    """Put the sections into docs/benchmarks.md, each in the place of its older self."""
+    """Write the sections to docs/benchmarks.md, each in place of its previous version."""
     page = PAGE.read_text() if PAGE.exists() else INTRODUCTION
     for section in sections:
         begin, end = f"<!-- {section.name}: begin -->", f"<!-- {section.name}: end -->"

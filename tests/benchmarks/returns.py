@@ -1,4 +1,4 @@
-"""Returns of minions, fired on a master's bus as its own workers fire them."""
+"""Fire returns of minions on a master's bus, as its workers do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AT_ONCE = 16  # in one write
 
 
 def fire(path: str, jid: str, minions: Iterable[str], fun: str = "test.ping") -> None:
-    """Let minions return, as fast as the bus takes it.
+    """Fire minions' returns as fast as the bus accepts them.
 
     :param path: ``master_event_pull.ipc``
     """

@@ -1,9 +1,9 @@
-"""Fires events on a master's bus as fast as told, in a process of its own.
+"""Fire events on a master's bus at a given rate, as a script.
 
-It writes to ``master_event_pull.ipc`` what Salt's own clients write: 4 bytes of length, then msgpack of
-``{head, body}``, without waiting for anything in between.
+It writes to ``master_event_pull.ipc`` as Salt's own clients do: 4 bytes of length, then msgpack of ``{head, body}``. It
+never waits for answers.
 
-Arguments: one JSON object ``{socket, rate, count}``; a rate of 0 is as fast as the bus takes them.
+Arguments: one JSON object ``{socket, rate, count}``; with a rate of 0 events are sent as fast as the bus accepts them.
 Prints one JSON object when all are sent.
 """
 
@@ -22,7 +22,7 @@ import msgpack
 from tests.benchmarks import marks
 
 AT_ONCE = 16  # events in one write at the bus's own maximum
-# Body of a middling event: with it the frame that clients get has about 300 bytes.
+# The body of an average event, which makes a frame of about 300 bytes.
 DETAIL = {"host": "web-17.example.com", "service": "frontend", "state": "deployed", "detail": "v" * 80}
 
 

@@ -1,7 +1,7 @@
-"""A throwaway Salt master with this engine, saltnado and minions beside it, for measuring.
+"""A temporary Salt master with this engine, saltnado and minions, for benchmarks.
 
-Everything lives under one short temporary folder (unix socket paths have a length limit), listens on free ports of
-127.0.0.1, and is ended by process id when the stage closes. Nothing here needs pytest: benchmarks are plain scripts.
+All files are in one temporary folder with a short path (paths of unix sockets have a length limit). All processes
+listen on free ports of 127.0.0.1, and are stopped by their ids. Nothing needs pytest: benchmarks are plain scripts.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tests.support.waiting import is_open, wait_until
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "demo"
 USER = "demo"
-# An accepted minion that never runs: jobs sent to it cost the master what any job costs, and nobody else anything.
+# An accepted minion that never runs: its jobs cost the master as much as others, and this machine nothing else.
 AWAY = "away"
 
-# Seconds until a part of the stage must be up. A loaded two-core machine needs about 15 for a master.
+# Maximum seconds for the start of each process. A loaded two-core machine needs about 15 for a master.
 START_TIMEOUT = 90
 
 
@@ -37,12 +37,12 @@ START_TIMEOUT = 90
 class Stage:
     """A running master; use it as a context manager.
 
-    :param minions: how many real minions to start beside the accepted one that is away
+    :param minions: number of real minions to start, in addition to the accepted one that never runs
     :param engine: load the engine from this checkout
     :param saltnado: start salt-api with rest_tornado on the same master
-    :param cherrypy: let salt-api serve rest_cherrypy too
+    :param cherrypy: also start rest_cherrypy in salt-api
     :param options: further options of the engine
-    :param master_opts: further options of the master, which stand above those of the stage
+    :param master_opts: further options of the master, which override those of the stage
     """
 
     minions: int = 1
@@ -52,7 +52,7 @@ class Stage:
     options: dict[str, Any] = field(default_factory=dict)
     master_opts: dict[str, Any] = field(default_factory=dict)
     keys: int = 0
-    """How many more accepted minions there are that never run, by the names in :attr:`accepted`."""
+    """Number of further accepted minions that never run; :attr:`accepted` has their names."""
 
     def __post_init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="wsb-"))
@@ -133,7 +133,7 @@ class Stage:
         return str(Path(sys.executable).parent / name)
 
     def salt(self, name: str, *args: str) -> str:
-        """Run one of Salt's command line tools to its end and return what it prints."""
+        """Run one of Salt's command line tools and return its output."""
         command = [sys.executable, self.script(name), "-c", str(self.config_dir), *args]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
@@ -208,7 +208,7 @@ class Stage:
         raise RuntimeError("no process of the master listens on the engine's port")
 
     def close(self) -> None:
-        """End every process that was started here and its children, and remove the folder."""
+        """Stop all started processes and their children, and remove the folder."""
         family: list[psutil.Process] = []
         for popen in self._processes:
             with contextlib.suppress(psutil.Error):
@@ -243,7 +243,7 @@ class Stage:
         return opts
 
     def token(self, username: str = USER) -> str:
-        """Log in, as the user who may do everything, and return the token. The same one serves every way of asking."""
+        """Log in as the user with all permissions, and return the token, which is valid for every server."""
         import salt.auth
 
         opts = self.salt_opts()

@@ -1,4 +1,4 @@
-"""What one client who has stopped reading does to the others: nothing, it is hoped."""
+"""How one client that does not read affects the others; the goal is not at all."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from tests.benchmarks.wire import connected, read_until, text_frame
 
 @dataclass(frozen=True)
 class Stalled:
-    """The others' latencies as multiples of what they are without such a client: medians over pairs of runs."""
+    """The others' latencies, as multiples of those without such a client: medians over pairs of runs."""
 
     pairs: int
     median: float
     p99: float
     outbox: float
-    """Bytes that waited for it at most, as a sign that it was stalled indeed."""
+    """Maximum number of bytes that waited for the client, which proves that it was stalled."""
     outcomes: list[Outcome]
 
 
 def measure(stage: Stage, token: str, case: Case, pairs: int) -> Stalled:
-    """Run the case in pairs, without and with such a client."""
+    """Run the case in pairs: with and without such a client."""
     calm: list[Outcome] = []
     held: list[Outcome] = []
     for number in range(pairs):
-        # Which of the two comes first changes, so that what else the machine does falls on both alike.
+        # The two alternate in coming first, so that other load of the machine affects both alike.
         for stall in (number % 2 == 1, number % 2 == 0):
             with _stalled_client(stage, token) if stall else contextlib.nullcontext():
                 (held if stall else calm).append(fanout.run(stage, case, token))
@@ -46,7 +46,7 @@ def measure(stage: Stage, token: str, case: Case, pairs: int) -> Stalled:
 
 @contextlib.contextmanager
 def _stalled_client(stage: Stage, token: str) -> Iterator[None]:
-    """Subscribe as the others do, and never read again."""
+    """Subscribe as the others do, and then never read."""
     hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": marks.TAG, "bundle": True}
     with connected(stage.port, token, narrow=True) as sock:
         sock.sendall(text_frame(json.dumps(hello).encode()))

@@ -1,4 +1,4 @@
-"""How soon the engine listens, and what it costs while nobody uses it."""
+"""How soon the engine listens, and its cost while nobody uses it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _at_rest(process: psutil.Process, seconds: float) -> dict[str, str]:
 
 
 def _start_again(stage: Stage) -> float:
-    """End the engine's process and return how long the next one took to listen; Salt starts it within 10 s."""
+    """Kill the engine's process and return how long the next one took to listen. Salt starts it within 10 s."""
     stage.engine_process().kill()
     wait_until(lambda: not is_open(stage.port), "the end of the engine")
     wait_until(lambda: is_open(stage.port), "the engine's return", every=0.01)

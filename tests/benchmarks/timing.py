@@ -1,4 +1,4 @@
-"""Taking times: one client after another, or many at once."""
+"""Measure times: of one client after another, or of many at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 120.0  # for one request on a machine that has 20 to do
 
 @dataclass
 class Times:
-    """What was measured of one way: seconds of each request, and over how many seconds they were spread."""
+    """Measurements of one way: the seconds of each request, and the total time."""
 
     samples: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -45,7 +45,7 @@ def timed(call: Callable[[], str]) -> float:
 
 
 def interleaved(ways: dict[str, Open], samples: int, warmup: int = 10) -> dict[str, Times]:
-    """Time one client of each way, in turns: what else the machine does meanwhile falls on all alike."""
+    """Time one client of each way, in turns, so that other load of the machine affects all alike."""
     found = {name: Times() for name in ways}
     with ExitStack() as stack:
         calls = {name: open_one(stack) for name, open_one in ways.items()}
@@ -59,7 +59,7 @@ def interleaved(ways: dict[str, Open], samples: int, warmup: int = 10) -> dict[s
 
 
 def at_once(ways: dict[str, Open], clients: int, seconds: float, rounds: int) -> dict[str, Times]:
-    """Time many clients of one way at once, each asking again as soon as it is answered; the ways take turns."""
+    """Time many clients of one way at once, each with a new request after each answer. The ways take turns."""
     found = {name: Times() for name in ways}
     for _ in range(rounds):
         for name, open_one in ways.items():
@@ -68,9 +68,9 @@ def at_once(ways: dict[str, Open], clients: int, seconds: float, rounds: int) ->
 
 
 def _rush(open_one: Open, clients: int, seconds: float, into: Times) -> None:
-    """Ask for so many seconds, and count every request that was begun by then.
+    """Send requests for some seconds, and count every request that was started in this time.
 
-    Those that end within a window would not do: of who takes as long as the window only the lucky ones were counted.
+    To count only requests that end in this time would leave out slow ones, and report too short times.
     """
     samples: list[float] = []
     failures: list[BaseException] = []
@@ -92,7 +92,7 @@ def _rush(open_one: Open, clients: int, seconds: float, into: Times) -> None:
         threads = [threading.Thread(target=work, args=(call,)) for call in calls]
         for thread in threads:
             thread.start()
-        with suppress(threading.BrokenBarrierError):  # whoever broke it has said why
+        with suppress(threading.BrokenBarrierError):  # its cause is in failures
             warm.wait()
         began = time.perf_counter()
         for thread in threads:

@@ -1,6 +1,6 @@
-"""The ways of asking a master to run a function, each as a callable that returns the jid.
+"""The ways to run a function through a master, each as a callable that returns the jid.
 
-All use the same token of the same user, so that the master checks the same for each.
+All use the same token, so that the master checks the same for each.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ FUN = "test.ping"
 
 Publish = Callable[[], str]
 Open = Callable[[ExitStack], Publish]
-"""Opens one client, whose end the stack takes care of."""
+"""Opens one client, which the stack closes."""
 
 
 def engine(stage: Stage, token: str, tgt: str) -> Open:
-    """Our engine: `cmd` over a websocket that is kept open."""
+    """This engine: `cmd` over a websocket that stays open."""
 
     def open_one(stack: ExitStack) -> Publish:
         client = stack.enter_context(Client(stage.url))
@@ -64,7 +64,7 @@ def local_client(stage: Stage, token: str, tgt: str) -> Open:
 
 
 def one_channel(stage: Stage, token: str, tgt: str) -> Open:
-    """One request channel that is kept open, and shared: a channel carries one request at a time."""
+    """One shared request channel that stays open, with one request at a time."""
     import salt.channel.client
 
     opts = stage.salt_opts()
@@ -75,7 +75,7 @@ def one_channel(stage: Stage, token: str, tgt: str) -> Open:
 
     def open_one(stack: ExitStack) -> Publish:
         if not shared:
-            # The channel belongs to one thread; all others queue for it.
+            # The channel belongs to one thread; all others wait for it.
             thread = ThreadPoolExecutor(max_workers=1)
             make = salt.channel.client.ReqChannel.factory
             channel = thread.submit(make, opts, crypt="clear", master_uri=uri).result()

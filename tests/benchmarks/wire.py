@@ -1,4 +1,4 @@
-"""The little of the websocket protocol that a measuring client needs (RFC 6455), on blocking sockets."""
+"""The part of the websocket protocol (RFC 6455) that a benchmark's client needs, on blocking sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PATIENCE = 60.0  # seconds that any answer may take on a loaded machine
 
 
 def text_frame(payload: bytes) -> bytes:
-    """Return a frame as clients send it; its mask is zero, which masks nothing and is as valid as any."""
+    """Return a client's frame with a mask of zeros, which is valid and changes nothing."""
     size = len(payload)
     head = bytes([0x81, 0x80 | size]) if size < 126 else bytes([0x81, 0xFE]) + size.to_bytes(2, "big")
     return head + bytes(4) + payload
@@ -34,8 +34,8 @@ def read_until(sock: socket.socket, end: bytes) -> bytes:
 def connected(port: int, token: str, *, narrow: bool = False) -> Iterator[socket.socket]:
     """Open one connection to the engine, logged in.
 
-    :param narrow: let the kernel keep as little as it can for a client that does not read. Both ends count: the
-        loopback's large segments alone would give the server's end a buffer of megabytes
+    :param narrow: make the kernel's buffers as small as possible, for a client that does not read. This includes the
+        segment size: with the loopback's large segments the server's end would get a buffer of megabytes
     """
     with socket.socket() as sock:
         if narrow:

@@ -1,4 +1,4 @@
-"""Use the console as a person does: by labels, names and words on the screen."""
+"""Use the console as a person does: by labels, names and texts on the screen."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def view(page: Any, name: str) -> None:
 
 
 def run(page: Any, fun: str, target: str, *, confirm: bool = False, **typed: str) -> None:
-    """Fill in the form of a command, as far as is needed, and send it.
+    """Fill in the required fields of the command form, and send it.
 
     :param confirm: whether to confirm the question that the console asks first
     :param typed: texts for the fields of the function's arguments

@@ -36,7 +36,7 @@ def fire(client: Client, tag: str, *numbers: int) -> None:
 
 
 def test_events_appear_as_they_happen_and_can_be_filtered(console: Any, client: Client) -> None:
-    """By the beginning of the tag or any other match type; the filtered stream stays live."""
+    """Filters match the start of the tag, or use another match type; the filtered stream stays live."""
     fire(client, "look/a", 1)
     expect(row(console, "look/a/1")).to_be_visible()
     console.get_by_label("Filter by tag").fill("look/b")
@@ -70,7 +70,7 @@ def test_while_paused_nothing_moves_and_new_events_are_counted(console: Any, cli
 
 
 def test_an_event_is_expanded_and_copied(console: Any, client: Client) -> None:
-    """All its data, by keyboard; it stays open while other events arrive."""
+    """The keyboard opens all its data, which stays open while other events arrive."""
     console.context.grant_permissions(["clipboard-read", "clipboard-write"])
     fire(client, "expand", 1)
     row(console, "expand/1").get_by_role("button").press("Enter")

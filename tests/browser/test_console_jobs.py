@@ -23,7 +23,7 @@ def console(page: Any) -> Any:
 
 
 def test_a_command_has_a_field_for_each_argument_and_shows_both_returns(console: Any) -> None:
-    """With a preview of the target, completion, and the returns below the form."""
+    """The form completes names and previews the target, and shows the returns below it."""
     view(console, "Run")
     console.get_by_label("Target").fill("browser-*")
     expect(console.get_by_text("matches 2 minions")).to_contain_text(f"{FIRST}, {SECOND}")
@@ -66,7 +66,7 @@ def test_only_visible_arguments_are_sent(console: Any) -> None:
 
 
 def test_helper_jobs_are_shown_on_demand(console: Any, stage: Stage) -> None:
-    """Jobs that Salt, the engine and this page run by themselves, such as completion."""
+    """These are jobs that Salt, the engine and the page run by themselves, such as those for completion."""
     with stage.client() as client:
         client.ask("cmd", fun="saltutil.running", tgt=FIRST, mode="sync")
         client.ask("cmd", fun="test.arg", tgt=FIRST, arg=["requested"], mode="sync")
@@ -80,7 +80,7 @@ def test_helper_jobs_are_shown_on_demand(console: Any, stage: Stage) -> None:
 
 
 def test_a_runner_is_run_on_the_master(console: Any) -> None:
-    """And its return is shown."""
+    """The page shows its return."""
     view(console, "Run")
     console.get_by_role("button", name="Runner").click()
     console.get_by_label("Function").fill("test.arg")
@@ -108,7 +108,7 @@ def test_the_bar_of_a_slow_job_moves_while_it_runs(console: Any, stage: Stage) -
 
 
 def test_failed_and_changed_states_come_first(console: Any, stage: Stage) -> None:
-    """In any order of their runs; the failed one is unfolded."""
+    """The order of their runs does not matter; the failed one is unfolded."""
     start(console, stage, "state.apply", "browser-*", "mixed")
     states = job(console).locator("details.part", has_text=FIRST).locator("details.one-state")
     expect(states).to_have_count(3)
@@ -128,7 +128,7 @@ def test_a_state_that_a_requisite_blocked_comes_after_its_cause(console: Any, st
 
 
 def test_missing_minions_do_not_count_as_returned(console: Any, stage: Stage) -> None:
-    """On the job's page and in the table of jobs."""
+    """This holds on the job's page and in the table of jobs."""
     start(console, stage, "test.arg", [FIRST, "no-such-minion"], "one is missing", tgt_type="list")
     expect(job(console)).to_contain_text("1 of 2 returned · 1 missing")
     view(console, "Jobs")

@@ -75,7 +75,7 @@ def history(stage: Stage) -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_view_has_a_serious_violation(pages: Callable[..., Any], history: str, stage: Stage, scheme: str) -> None:
-    """Of contrast, names, roles and order, by axe-core, in light and dark."""
+    """axe-core checks contrast, names, roles and order, in light and dark."""
     page = pages(color_scheme=scheme, viewport=DESKTOP)
     page.goto("/console/")
     expect(page.get_by_label("User name")).to_be_visible()
@@ -94,7 +94,7 @@ def test_no_view_has_a_serious_violation(pages: Callable[..., Any], history: str
 
 
 def test_no_details_have_a_serious_violation(pages: Callable[..., Any], stage: Stage) -> None:
-    """A minion, an event, a question, a running command and its returns."""
+    """axe-core checks a minion, an event, a dialog, a running command and its returns."""
     page = log_in(pages(viewport=DESKTOP))
     row(page, SECOND).get_by_role("link", name=SECOND).click()
     expect(page.get_by_role("complementary", name=SECOND)).to_contain_text('"os"')
@@ -120,7 +120,7 @@ def test_no_details_have_a_serious_violation(pages: Callable[..., Any], stage: S
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(pages: Callable[..., Any], history: str, stage: Stage) -> None:
-    """In any view."""
+    """This holds for every view."""
     page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True))
     for name in [*open_views(page), None]:
         if name is None:
@@ -188,7 +188,7 @@ def test_the_choice_of_grains_lies_over_the_table(page: Any) -> None:
 
 
 def test_on_a_phone_tags_keep_the_end_that_distinguishes_them(pages: Callable[..., Any], stage: Stage) -> None:
-    """Tags of returns begin alike; the minion at their end is in view."""
+    """Tags of returns have the same start, so the minion at the end must be visible."""
     page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True), path="#/events")
     with stage.client() as client:
         client.ask("cmd", fun="test.ping", tgt="*", mode="sync")

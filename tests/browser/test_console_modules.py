@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_whole_numbers_stay_exact(chromium: Any, stage: Any) -> None:
-    """Also numbers that JavaScript would round; a text stays a text."""
+    """This includes numbers that JavaScript would round; a text stays a text."""
     text = '{"a":12345678901234567891,"b":[-9007199254740993, 1.5, 7],"jid":"20261125221427006867"}'
     with chromium.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
         page = context.new_page()

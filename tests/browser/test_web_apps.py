@@ -50,7 +50,7 @@ def test_a_browser_is_redirected_to_the_app_and_gets_its_files(app: Any) -> None
     "path", ["/static/..%2fapp.html", "/static/%2e%2e/app.html", "/static//etc/passwd", "/static/"]
 )
 def test_nothing_outside_of_the_apps_files_is_served(app: Any, path: str) -> None:
-    """For any form of the path."""
+    """This holds for paths of any form."""
     assert ask(app, "GET", path)["status"] == 404
 
 

@@ -1,4 +1,4 @@
-"""The formula's certificate: what is refused of the pillar's, and when the one that signs itself is made again."""
+"""The formula's certificate: what is refused of the pillar's, and when a self-signed one is renewed."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_certificates_that_no_server_can_use_are_refused(
     [
         ({"days": 30}, "tls:days must be more than 30"),
         ({"days": -1}, "tls:days must be more than 30"),
-        ({"days": 10**9}, "tls:days must be more than 30, for then it is made again, and at most 36500"),
+        ({"days": 10**9}, "tls:days must be more than 30, when it is renewed, and at most 36500"),
         ({"names": ["fine", "münchen.example"]}, "tls:names:1 must be a name or an address"),
         ({"names": [5]}, "tls:names:0 must be"),
         ({"names": [""]}, "tls:names:0 must be"),
@@ -104,7 +104,7 @@ def test_wishes_that_no_certificate_can_meet_are_refused(module: ModuleType, wis
 
 
 def test_a_certificate_is_made_once(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stays while it is for all the names, and while a name server is away; for a further name it is made again."""
+    """It is kept while it covers all names, and while a name server is down; a further name renews it."""
     monkeypatch.setattr(socket, "gethostname", lambda: "salt")
     monkeypatch.setattr(socket, "getfqdn", lambda: "salt.example.com")
     wanted = settings(names=["api.example.com", "192.0.2.1", "*.example.net", "xn--mnchen-3ya.example"], days=31)
@@ -114,7 +114,7 @@ def test_a_certificate_is_made_once(module: ModuleType, monkeypatch: pytest.Monk
     wanted["tls"]["names"].pop()
     assert module.certificate(wanted) == {}, "one that is for more names is as good"
     wanted["tls"]["names"].append("further.example.com")
-    assert set(module.certificate(wanted, test=True).values()) == {"to be made"}
+    assert set(module.certificate(wanted, test=True).values()) == {"to be created"}
     assert set(module.certificate(wanted).values()) == {"changed"}
 
 

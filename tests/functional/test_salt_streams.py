@@ -1,4 +1,4 @@
-"""salt-api's streams: an engine that runs, on a bus that carries whatever is asked of it."""
+"""salt-api's streams, of a running engine on a bus that the tests control."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ JID = "20261123120000000001"
 PING_SECONDS = 0.5  # instead of 25
 MOST_CONNECTIONS = 8  # instead of 10,000
 WRONG = "0" * 64
-FELL_BEHIND = 'closes_total{code="4410"}'  # in /metrics: the clients that were closed since they read too slowly
-ENDS_WITHIN = 1.0  # seconds in which what rests on a token must end with it
-SLACK_SECONDS = 3.0  # more that this may take on a loaded machine
-STOP_SECONDS = 5.0  # after SIGTERM: Salt kills what is not gone then
+FELL_BEHIND = 'closes_total{code="4410"}'  # in /metrics: clients that were closed because they read too slowly
+ENDS_WITHIN = 1.0  # seconds in which everything that uses a token must end with it
+SLACK_SECONDS = 3.0  # additional time on a loaded machine
+STOP_SECONDS = 5.0  # after SIGTERM: then Salt kills the engine
 
 
 class House:
-    """An engine and the bus that it listens to.
+    """An engine and the bus that it reads.
 
-    :param minions: who has an accepted key
+    :param minions: minions with an accepted key
     """
 
     def __init__(self, engine: Engine, minions: tuple[str, ...] = ()) -> None:
@@ -67,12 +67,12 @@ class House:
         self.mark()
 
     def stream(self, **options: Any) -> Stream:
-        """Listen to `/events`, with the token in a header where nothing else is said."""
+        """Listen to `/events`, by default with the token in a header."""
         headers = options.pop("headers", {"X-Auth-Token": self.token})
         return Stream(self.engine.port, headers=headers, **options)
 
     def socket(self, path: str, token: str | None = None, **options: Any) -> Any:
-        """Connect to a websocket of salt-api's."""
+        """Connect to one of salt-api's websockets."""
         path = f"/{path}/{self.token if token is None else token}"
         return websocket.create_connection(f"ws://127.0.0.1:{self.engine.port}{path}", timeout=20, **options)
 
@@ -84,7 +84,7 @@ class House:
         return tag
 
     def jid(self) -> str:
-        """Return the id of a job that nobody has heard of, also if a test is tried again; later ones are greater."""
+        """Return a new job id, greater than all before."""
         return f"20261123130000{next(self._jobs):06}"
 
     def accept(self, name: str) -> None:
@@ -93,17 +93,17 @@ class House:
         self.bus.send(("salt/key", {"id": name, "act": "accept", "result": True}))
 
     def delete(self, name: str) -> None:
-        """Take it away again."""
+        """Delete a minion's key."""
         (self._keys / name).unlink()
         self.bus.send(("salt/key", {"id": name, "act": "delete", "result": True}))
 
     def publish(self, *minions: str, jid: str = JID, fun: str = "test.ping") -> None:
-        """Send the word of a job."""
+        """Send the event that announces a job."""
         new = {"jid": jid, "fun": fun, "arg": [], "tgt": "*", "tgt_type": "glob", "user": "root", "missing": []}
         self.bus.send((f"salt/job/{jid}/new", {**new, "minions": list(minions), "_stamp": stamp(jid)}))
 
     def returns(self, minion: str, value: Any = True, retcode: int = 0, jid: str = JID) -> None:
-        """Send what a minion returned."""
+        """Send a minion's return."""
         data = {"cmd": "_return", "id": minion, "jid": jid, "fun": "test.ping", "return": value, "retcode": retcode}
         self.bus.send((f"salt/job/{jid}/ret/{minion}", {**data, "success": retcode == 0}))
 
@@ -115,7 +115,7 @@ def house(run_engine: RunEngine) -> Iterator[House]:
     house = House(engine, ("web1", "web2"))
     with contextlib.closing(house.bus):
         with house.stream() as stream:
-            stream.until(house.mark())  # what was sent before is no test's
+            stream.until(house.mark())  # so that no test gets earlier events
         yield house
 
 
@@ -123,7 +123,7 @@ def house(run_engine: RunEngine) -> Iterator[House]:
 
 
 def test_the_stream_is_as_salt_api_s(house: House) -> None:
-    """`retry: 400` first; then tag, data and id of each event, and no `event:`, which a browser would not hand out."""
+    """First `retry: 400`, then tag, data and id of each event. With `event:` a browser's `onmessage` would miss it."""
     with house.stream() as stream:
         assert stream.status == 200
         assert stream.answered["content-type"] == "text/event-stream;charset=utf-8"
@@ -153,7 +153,7 @@ def test_the_stream_is_as_salt_api_s(house: House) -> None:
     ],
 )
 def test_accept_is_ignored(house: House, accept: str | None) -> None:
-    """As rest_cherrypy does: pepper asks for JSON, and gets the stream."""
+    """rest_cherrypy ignores it too: pepper requests JSON, and gets the stream."""
     headers = {"X-Auth-Token": house.token, **({} if accept is None else {"Accept": accept})}
     with house.stream(headers=headers) as stream:
         assert (stream.status, stream.answered["content-type"]) == (200, "text/event-stream;charset=utf-8")
@@ -163,12 +163,12 @@ AWK = """
     BEGIN { RS=""; FS="\\n" }
     $1 ~ /^tag: salt\\/job\\/[0-9]+\\/new$/ { print $0; fflush() }
 """
-"""What Salt documents for /events, but for the flush: awk would keep what it prints until there is much of it."""
+"""Salt's documented script for /events, with a flush, because awk would buffer its output."""
 
 
 @pytest.mark.parametrize("awk", [name for name in ("mawk", "gawk", "original-awk") if shutil.which(name)])
 def test_salts_own_recipe_prints_events(house: House, awk: str) -> None:
-    """curl and awk, the first event included: each record begins with its tag and ends with an empty line."""
+    """curl and awk print all events: each record begins with its tag and ends with an empty line."""
     command = f"curl -NsS -H 'X-Auth-Token: {house.token}' localhost:{house.engine.port}/events"
     command += f" --resolve localhost:{house.engine.port}:127.0.0.1 | {awk} '{AWK}'"
     before = connections(house.engine)
@@ -195,7 +195,7 @@ def test_salts_own_recipe_prints_events(house: House, awk: str) -> None:
 
 
 def test_peppers_stream_yields_events(house: House) -> None:
-    """pepper's own `req_stream`, as its documentation calls it."""
+    """pepper's own `req_stream` works as documented."""
     pepper = pytest.importorskip("pepper.libpepper")
     pytest.importorskip("requests")
     api = pepper.Pepper(house.own)
@@ -213,7 +213,7 @@ def test_peppers_stream_yields_events(house: House) -> None:
 
 
 def test_a_client_of_http_1_0_gets_no_chunks(house: House) -> None:
-    """It does not know them; the stream ends with its connection."""
+    """HTTP/1.0 has no chunks; the stream ends with its connection."""
     head = f"GET /events HTTP/1.0\r\nX-Auth-Token: {house.token}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", house.engine.port), timeout=20) as peer:
         peer.sendall(head.encode())
@@ -226,7 +226,7 @@ def test_a_client_of_http_1_0_gets_no_chunks(house: House) -> None:
 
 @pytest.mark.parametrize("query", ["token={token}", "salt_token=x", "x"])
 def test_query_parameters_are_refused(house: House, query: str) -> None:
-    """As salt-api does, with the same explanation, whether a token comes another way or not; and none is logged."""
+    """They are refused with salt-api's explanation, with and without a valid token elsewhere, and never logged."""
     for headers in ({"X-Auth-Token": house.token}, {}):
         path = "/events?" + query.format(token=house.token)
         with house.stream(path=path, headers=headers) as stream:
@@ -249,7 +249,7 @@ def cookie(house: House, **headers: str) -> dict[str, str]:
         ({"X-Auth-Token": "../../../etc/passwd"}, 401),
         ({"X-Auth-Token": "x" * 5000}, 401),
         ({"Authorization": "Basic ZGVtbzpkZW1v"}, 401),
-        # by cookie: what browsers send from our own pages, and from others
+        # with a cookie: the headers that browsers send from our own pages, and from foreign ones
         ({"Cookie": "session_id={token}", "Origin": "{own}"}, 200),
         ({"Cookie": "session_id={token}", "Referer": "{own}/app"}, 200),
         ({"Cookie": "session_id={token}", "Sec-Fetch-Site": "same-origin"}, 200),
@@ -265,22 +265,24 @@ def cookie(house: House, **headers: str) -> dict[str, str]:
         ({"Cookie": f"session_id={WRONG}", "Origin": "{own}"}, 401),
     ],
 )
-def test_who_may_listen(house: House, headers: dict[str, str], status: int) -> None:
-    """Whoever has a valid token; by cookie only pages of our own or listed ones."""
+def test_a_stream_needs_a_token_and_with_a_cookie_a_permitted_page(
+    house: House, headers: dict[str, str], status: int
+) -> None:
+    """With a cookie the request must come from our own pages, or from those of a listed origin."""
     filled = {name: text.format(token=house.token, own=house.own) for name, text in headers.items()}
     with house.stream(headers=filled) as stream:
         assert stream.status == status
 
 
 def test_pages_of_listed_origins_may_read_the_stream(house: House) -> None:
-    """They are told so by the headers that browsers look for."""
+    """The answer has the CORS headers that browsers require."""
     with house.stream(headers=cookie(house, Origin=LISTED)) as stream:
         assert stream.answered["access-control-allow-origin"] == LISTED
         assert stream.answered["access-control-allow-credentials"] == "true"
 
 
 def test_a_header_of_enormous_size_is_refused(house: House) -> None:
-    """And costs nobody else anything."""
+    """Other clients do not notice."""
     with contextlib.suppress(Exception), house.stream(headers={"X-Auth-Token": "x" * 200_000}) as stream:
         assert stream.status in (400, 431)
     with house.stream() as stream:
@@ -289,7 +291,7 @@ def test_a_header_of_enormous_size_is_refused(house: House) -> None:
 
 
 def test_last_event_id_resumes(house: House) -> None:
-    """What came while nobody listened is sent first, each event once."""
+    """Events of the meantime are sent first, each once."""
     with house.stream() as stream:
         house.bus.send(("my/1", {}))
         stream.until("my/1")
@@ -315,8 +317,8 @@ def test_last_event_id_resumes(house: House) -> None:
         ("x" * 3000, None),
     ],
 )
-def test_an_id_of_no_event_begins_live(house: House, form: str, gap: str | None) -> None:
-    """Another run's, or the future's: a comment tells of the gap, which EventSource passes over. Garbage is none."""
+def test_an_unknown_id_starts_live(house: House, form: str, gap: str | None) -> None:
+    """An id of another run or of the future gets a gap, in a comment that EventSource ignores; garbage gets no gap."""
     with house.stream() as stream:
         stream.until(house.mark())
         epoch, _, seq = stream.last_event_id.partition("-")
@@ -329,7 +331,7 @@ def test_an_id_of_no_event_begins_live(house: House, form: str, gap: str | None)
 
 
 def test_a_tag_cannot_forge_a_field(house: House) -> None:
-    """A line break in it is none on the wire; the data holds the tag as it is."""
+    """A line break in a tag is not sent as one; the data has the exact tag."""
     forged = 'my/x\ndata: {"tag": "forged", "data": {}}\rid: 1'
     with house.stream() as stream:
         house.bus.send((forged, {"a": "b\n\nc\r"}))
@@ -338,8 +340,8 @@ def test_a_tag_cannot_forge_a_field(house: House) -> None:
         assert (sent.fields["tag"], sent.id) == (re.sub("[\r\n]", " ", forged), stream.last_event_id)
 
 
-def test_what_a_minion_sent_is_wrapped_as_salt_wraps_it(house: House) -> None:
-    """salt-api passes on what is on the bus: its clients look for the sender's data and id inside."""
+def test_a_minions_own_event_has_salts_wrapper(house: House) -> None:
+    """salt-api sends the event as on the bus, and its clients read the sender's data and id in the wrapper."""
     wrapped = {"id": "web1", "tag": "my/disk", "data": {"free": 1}, "cmd": "_minion_event", "pretag": None}
     wrapped["_stamp"] = "2026-11-23T12:00:00.000001"
     with house.stream() as stream, contextlib.closing(house.socket("all_events")) as ws:
@@ -352,8 +354,8 @@ def test_what_a_minion_sent_is_wrapped_as_salt_wraps_it(house: House) -> None:
     assert told == {"tag": "my/disk", "data": wrapped}
 
 
-def test_secrets_and_what_others_may_see_are_left_out(house: House) -> None:
-    """The stream is cut to the user and redacted, as on every door."""
+def test_secrets_and_events_of_other_users_are_left_out(house: House) -> None:
+    """The stream shows only what the user may see, redacted, as in every protocol."""
     viewer = house.engine.token("viewer")
     paths = {name: {"X-Auth-Token": token} for name, token in (("demo", house.token), ("viewer", viewer))}
     with house.stream(headers=paths["demo"]) as demo, house.stream(headers=paths["viewer"]) as second:
@@ -366,12 +368,12 @@ def test_secrets_and_what_others_may_see_are_left_out(house: House) -> None:
 
 @pytest.fixture(scope="module")
 def strict(run_engine: RunEngine) -> Engine:
-    """An engine that bears little."""
+    """An engine with low limits."""
     return run_engine({"limits": {"ping_seconds": PING_SECONDS, "connections": MOST_CONNECTIONS}})
 
 
 def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
-    """By comments, each with an empty line behind it, as every record has."""
+    """It sends comments, each followed by an empty line, like every record."""
     with Stream(strict.port, headers={"X-Auth-Token": strict.token()}) as stream:
         with pytest.raises(TimeoutError):
             stream.read(timeout=4 * PING_SECONDS)
@@ -380,8 +382,8 @@ def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
         assert stream.raw == b"retry: 400\n\n" + len(stream.comments) * b":\n\n"
 
 
-def test_streams_are_counted_and_let_go_of(house: House) -> None:
-    """Each is a connection, and none stays when the client has gone, politely or not."""
+def test_streams_are_counted_and_released(house: House) -> None:
+    """Each counts as a connection, until its client has left."""
     before = connections(house.engine)
     streams = [house.stream() for _ in range(5)]
     assert connections(house.engine) == before + 5
@@ -391,7 +393,7 @@ def test_streams_are_counted_and_let_go_of(house: House) -> None:
 
 
 def connections(engine: Engine) -> int:
-    """Return how many connections the engine counts, that which asks left out."""
+    """Return how many connections the engine counts, without the one of this request."""
     with engine.client("demo") as client:
         found = re.search(r"^websocket_api_connections (\d+)", metrics(engine), re.MULTILINE)
         client.ask("ping")
@@ -409,8 +411,8 @@ def metrics(engine: Engine) -> str:
         return connection.getresponse().read().decode()
 
 
-def test_the_bound_on_connections_holds_for_streams(strict: Engine) -> None:
-    """One too many is told 429, and one that goes makes room."""
+def test_the_limit_of_connections_applies_to_streams(strict: Engine) -> None:
+    """Above it a stream is refused with 429; one that ends makes room."""
     token = {"X-Auth-Token": strict.token()}
     wait_until(lambda: _status(strict, token) == 200, "that nobody else is connected", timeout=10)
     with contextlib.ExitStack() as stack:
@@ -429,8 +431,8 @@ def _status(engine: Engine, headers: dict[str, str]) -> int:
 
 
 @pytest.mark.parametrize("kind", ["events", "all_events"])
-def test_who_never_reads_costs_the_others_nothing(house: House, kind: str) -> None:
-    """Over the outbox's bound the stream ends; the others get everything, in order, and the stream can be resumed."""
+def test_a_client_that_never_reads_does_not_affect_others(house: House, kind: str) -> None:
+    """Its stream ends when its outbox is full, and can be resumed. Others get everything, in order."""
     pytest.importorskip("prometheus_client")
     before, codes = house.engine.metric(FELL_BEHIND), []
     with house.stream() as reader, contextlib.ExitStack() as stack:
@@ -446,7 +448,7 @@ def test_who_never_reads_costs_the_others_nothing(house: House, kind: str) -> No
             house.bus.send(*[(f"flood/{number}", {"fill": "f" * 10_000}) for number in numbers])
             tags = [one.data["tag"] for one in reader.until(f"flood/{numbers[-1]}")]
             assert [tag for tag in tags if tag.startswith("flood/")] == [f"flood/{number}" for number in numbers]
-            # At once: of who does not read for five seconds after the close Tornado drops the last word too.
+            # Read the close frame at once: tornado drops a client that does not read for five seconds after it.
             if kind == "all_events" and not codes and house.engine.metric(FELL_BEHIND) > before:
                 codes.append(closed(lazy)[0])
         if kind == "events":
@@ -475,7 +477,7 @@ def closed(ws: Any) -> tuple[int | None, str]:
 
 
 def wait_for_first(house: House, ws: Any) -> None:
-    """Wait until the stream has begun: an event that was sent since has come."""
+    """Wait until the stream has started: until it sends a new event."""
     ws.settimeout(0.3)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -489,15 +491,15 @@ def wait_for_first(house: House, ws: Any) -> None:
 
 
 def next_of(ws: Any, tag: str) -> dict[str, Any]:
-    """Return the next event of this tag."""
+    """Return the next event with this tag."""
     while True:
         message: dict[str, Any] = json.loads(ws.recv())
         if message["tag"] == tag:
             return message
 
 
-def test_nothing_comes_before_the_client_is_ready(house: House) -> None:
-    """Whatever else it sends means nothing, in text or not; a second word changes nothing."""
+def test_nothing_is_sent_before_the_client_is_ready(house: House) -> None:
+    """All other messages are ignored, text or binary, and so is a second ready message."""
     with contextlib.closing(house.socket("all_events")) as ws:
         for frame in ("", "{}", "websocket client ready ", '{"type": "ping"}', "x" * 100_000):
             ws.send(frame)
@@ -517,7 +519,7 @@ def test_nothing_comes_before_the_client_is_ready(house: House) -> None:
 
 @pytest.mark.parametrize("path", ["all_events", "formatted_events"])
 def test_ping_and_close_work_at_any_time(house: House, path: str) -> None:
-    """saltnado answers neither once it streams."""
+    """saltnado answers neither while it streams."""
     with contextlib.closing(house.socket(path)) as ws:
         for _ in range(2):
             ws.ping("now")
@@ -553,8 +555,10 @@ def test_ping_and_close_work_at_any_time(house: House, path: str) -> None:
         ("{token}/more", {}, 404),
     ],
 )
-def test_who_may_connect(house: House, path: str, token: str, headers: dict[str, str], status: int) -> None:
-    """A valid token in the path, a header or the cookie; a browser's page must be ours or listed."""
+def test_a_websocket_needs_a_token_and_a_permitted_page(
+    house: House, path: str, token: str, headers: dict[str, str], status: int
+) -> None:
+    """The token is in the path, a header or the cookie. A browser's page must be ours or of a listed origin."""
     texts = {name: text.format(token=house.token, own=house.own) for name, text in headers.items()}
     origin = texts.pop("Origin", None)
     options = {"header": texts, "origin": origin, "suppress_origin": origin is None}
@@ -572,8 +576,8 @@ def test_paths_work_without_a_slash_too(house: House) -> None:
     websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20).close()
 
 
-def test_a_lost_bus_is_told(run_engine: RunEngine) -> None:
-    """By a comment, or by an event of the engine's own: nothing goes missing in silence."""
+def test_a_lost_bus_is_reported(run_engine: RunEngine) -> None:
+    """`/events` gets a comment, and websockets an event of the engine: no event is lost silently."""
     house = House(run_engine())
     with house.stream() as stream, contextlib.closing(house.socket("all_events")) as ws:
         ws.send(READY)
@@ -595,7 +599,7 @@ def answered(ws: Any) -> bool:
 
 
 def test_rest_cherrypys_websocket_is_served(house: House) -> None:
-    """Nothing before the client is ready, an answer to each of its messages, events as rest_cherrypy frames them."""
+    """It sends nothing before the client is ready, answers each message, and sends events in rest_cherrypy's form."""
     with contextlib.closing(house.socket("ws")) as ws:
         ws.send("something else")
         assert answered(ws)
@@ -623,7 +627,7 @@ def test_rest_cherrypys_websocket_is_served(house: House) -> None:
 
 @pytest.mark.parametrize("path", ["ws/{token}?format_events", "ws/?format_events=", "ws?format_events=1"])
 def test_rest_cherrypys_websocket_formats_events(house: House, path: str) -> None:
-    """Minions in a list, jobs by their ids, each frame one JSON object; without a token in the path by a header."""
+    """Minions are a list, jobs are by id, and each frame is a JSON object. The token may be in a header."""
     jid = house.jid()
     house.publish("web1", jid=jid)
     url = f"ws://127.0.0.1:{house.engine.port}/{path.format(token=house.token)}"
@@ -640,8 +644,8 @@ def test_rest_cherrypys_websocket_formats_events(house: House, path: str) -> Non
         assert frames[-1]["jobs"][jid]["minions"] == {"web1": {"success": False}}
 
 
-def test_ws_without_more_is_the_native_protocol(house: House) -> None:
-    """Whoever brings a token to it by a header, as rest_cherrypy's clients may, is not among its clients."""
+def test_ws_without_a_token_in_the_path_is_the_native_protocol(house: House) -> None:
+    """This also holds with a token in a header, which rest_cherrypy's clients may send."""
     url = f"ws://127.0.0.1:{house.engine.port}/ws"
     with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20)) as ws:
         ws.send(READY)
@@ -652,7 +656,7 @@ def test_ws_without_more_is_the_native_protocol(house: House) -> None:
 
 
 class Formatted:
-    """A client of the formatted events: it merges what comes into its pictures, jobs and their minions by name."""
+    """A client of the formatted events, which merges frames into its minions and jobs."""
 
     def __init__(self, house: House, token: str | None = None) -> None:
         self.ws = house.socket("formatted_events", token)
@@ -679,7 +683,7 @@ class Formatted:
 
 @pytest.fixture
 def formatted(house: House) -> Iterator[Callable[..., Formatted]]:
-    """Connect clients of the formatted events, which say that they are ready."""
+    """Connect clients of the formatted events, and send that they are ready."""
     with contextlib.ExitStack() as stack:
 
         def connect(token: str | None = None) -> Formatted:
@@ -691,8 +695,8 @@ def formatted(house: House) -> Iterator[Callable[..., Formatted]]:
         yield connect
 
 
-def test_formatted_events_begin_with_the_whole_picture(house: House, formatted: Callable[..., Formatted]) -> None:
-    """Minions, then jobs, in saltnado's shapes; later only what changed."""
+def test_formatted_events_start_with_a_snapshot(house: House, formatted: Callable[..., Formatted]) -> None:
+    """Minions, then jobs, in saltnado's format; later only changes."""
     jid = house.jid()
     house.publish("web1", "web2", jid=jid)
     house.returns("web1", {"a": 1}, jid=jid)
@@ -720,8 +724,8 @@ def test_formatted_events_begin_with_the_whole_picture(house: House, formatted: 
     assert client.jobs[jid]["state"] == "failed"
 
 
-def test_new_jobs_come_and_salts_own_questions_do_not(house: House, formatted: Callable[..., Formatted]) -> None:
-    """And neither do runners, which are no jobs for saltnado."""
+def test_new_jobs_are_sent_and_salts_helper_jobs_are_not(house: House, formatted: Callable[..., Formatted]) -> None:
+    """Runners are not sent either, because saltnado sends only jobs on minions."""
     jids = [house.jid() for _ in range(4)]
     house.publish("web1", jid=jids[0])
     client = formatted()
@@ -735,8 +739,8 @@ def test_new_jobs_come_and_salts_own_questions_do_not(house: House, formatted: C
     assert jids[2] not in client.jobs
 
 
-def test_a_minion_that_goes_is_told_as_gone(house: House, formatted: Callable[..., Formatted]) -> None:
-    """Its key deleted, or its connection lost; what is told is an object still, for clients look into each."""
+def test_a_minion_that_leaves_is_sent_as_gone(house: House, formatted: Callable[..., Formatted]) -> None:
+    """Its key is deleted, or its connection is lost. It is still an object, because clients read its fields."""
     house.accept("fleeting")
     client = formatted()
     client.until(lambda client: "fleeting" in client.minions)
@@ -751,7 +755,7 @@ def test_a_minion_that_goes_is_told_as_gone(house: House, formatted: Callable[..
 
 
 def test_formatted_events_are_cut_to_the_user(house: House, formatted: Callable[..., Formatted]) -> None:
-    """Jobs whose function the user may not run are none for them."""
+    """A user does not see jobs whose function this user may not run."""
     secret, seen = house.jid(), house.jid()
     client = formatted(house.engine.token("viewer"))
     for jid, fun in ((secret, "cmd.run"), (seen, "test.ping")):
@@ -761,8 +765,10 @@ def test_formatted_events_are_cut_to_the_user(house: House, formatted: Callable[
     assert secret not in client.jobs
 
 
-def test_a_change_is_as_long_with_many_jobs_as_with_few(house: House, formatted: Callable[..., Formatted]) -> None:
-    """saltnado sends all jobs at every change."""
+def test_the_size_of_a_change_does_not_depend_on_the_number_of_jobs(
+    house: House, formatted: Callable[..., Formatted]
+) -> None:
+    """saltnado sends all jobs with every change."""
     few = house.jid()
     house.publish("web1", "web2", jid=few)
     client = formatted()
@@ -800,9 +806,9 @@ def login(engine: Engine) -> dict[str, Any]:
 
 
 def test_an_expired_token_ends_all_streams_within_a_second(fleeting: Engine) -> None:
-    """Websockets with 4401, whether they stream yet or not; of `/events` a comment says why.
+    """Websockets close with 4401, before and after they are ready; `/events` sends the reason in a comment.
 
-    Whoever comes again with the token is told 401, at which EventSource gives up.
+    A new request with the token gets 401, after which EventSource does not retry.
     """
     token = login(fleeting)
     headers = {"X-Auth-Token": token["token"]}
@@ -825,7 +831,7 @@ def test_an_expired_token_ends_all_streams_within_a_second(fleeting: Engine) -> 
 
 
 def test_a_logout_ends_the_stream(house: House) -> None:
-    """Whatever rests on the token ends within a second."""
+    """Everything that uses the token ends within a second."""
     token = house.engine.token()
     with house.stream(headers={"X-Auth-Token": token}) as stream, Client(house.engine.url) as client:
         client.ask("auth", token=token)
@@ -834,7 +840,7 @@ def test_a_logout_ends_the_stream(house: House) -> None:
 
 
 def test_tokens_are_never_logged(house: House) -> None:
-    """Wherever in the path, whatever becomes of the request, and at every level of the log."""
+    """This holds for tokens anywhere in the path, for any outcome, and at every log level."""
     canary = "c0ffee-" * 6
     paths = (*(f"{name}/{canary}" for name in ("all_events", "formatted_events", "ws", "events")), f"ws/{canary}%ff")
     for path in (*paths, f"all_events/{canary}%ff", f"ws/{canary}?format_events"):
@@ -853,7 +859,7 @@ def test_tokens_are_never_logged(house: House) -> None:
 
 
 def test_streams_end_with_the_engine(run_engine: RunEngine) -> None:
-    """They are told when to come again: 1012 for websockets, `retry` for server-sent events."""
+    """The end asks clients to reconnect: 1012 for websockets, `retry` for server-sent events."""
     engine = run_engine()
     token = engine.token()
     url = f"ws://127.0.0.1:{engine.port}/all_events/{token}"
@@ -869,7 +875,7 @@ def test_streams_end_with_the_engine(run_engine: RunEngine) -> None:
 
 
 def test_streams_work_over_tls(run_engine: RunEngine, write_certificate: Callable[..., int], engine_root: Path) -> None:
-    """The same, with wss and https."""
+    """wss and https work alike."""
     crt, key = engine_root / "streams.crt", engine_root / "streams.key"
     write_certificate(crt, key)
     engine = run_engine({"ssl_crt": str(crt), "ssl_key": str(key)})
@@ -896,7 +902,7 @@ def test_streams_work_over_tls(run_engine: RunEngine, write_certificate: Callabl
 
 
 def test_closed_is_what_a_client_sees(house: House) -> None:
-    """The native client meets the same close on these paths as on its own."""
+    """The native client sees the same close on these paths as on its own."""
     with Client(f"{house.engine.url}all_events/{house.token}") as client:
         client.ws.send_close(1001, b"")
         with pytest.raises(Closed) as seen:

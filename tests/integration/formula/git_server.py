@@ -1,4 +1,4 @@
-"""Git over HTTP from this machine, which can keep its clients waiting, as a slow network does."""
+"""Git over HTTP from this machine, which can delay its clients like a slow network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PATIENCE = 120  # seconds that a client waits at most
 
 
 class GitServer(ThreadingHTTPServer):
-    """Serves the bare repositories of a folder, by git's own program for web servers."""
+    """Serves the bare repositories in a folder with git's own CGI program."""
 
     daemon_threads = True
 
@@ -20,9 +20,9 @@ class GitServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.opened = threading.Event()
-        """While it is not set, requests are taken and wait."""
+        """Requests wait until it is set."""
         self.waiting = threading.Event()
-        """Set by a request that waits."""
+        """Set when a request waits."""
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def address(self, name: str) -> str:

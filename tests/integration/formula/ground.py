@@ -1,4 +1,4 @@
-"""What a host stands on: the environment that Salt is in, and the accounts and services of this machine."""
+"""The parts of a host: Salt's Python environment, and accounts and services of this machine."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def system_python() -> str | None:
 
 @contextlib.contextmanager
 def service(host: Host, program: str, pid_file: Path) -> Iterator[str]:
-    """Have a service of this machine that runs one of the host's daemons; yield its name."""
+    """Install a service on this machine that runs one of the host's daemons; yield its name."""
     name = f"wsf-{program}-{os.getpid()}"
     script = Path("/etc/init.d", name)
     command = f"{host.shell(program)} -c {host.config}"
@@ -78,9 +78,9 @@ def service(host: Host, program: str, pid_file: Path) -> Iterator[str]:
 
 @contextlib.contextmanager
 def onedir() -> Iterator[Path]:
-    """Yield the Python of a folder laid out as Salt's packages lay out theirs, without what the engine needs.
+    """Yield the Python of a folder with the layout of Salt's packages, without the engine's requirements.
 
-    It has ``salt-pip`` in its root and ``extras-3.x`` beside it. It is no relocated Python, and this machine's own.
+    The folder has ``salt-pip`` and ``extras-3.x``. The Python is this machine's own, and not a relocated one.
     """
     with tempfile.TemporaryDirectory(prefix="wso-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
@@ -99,12 +99,12 @@ def onedir() -> Iterator[Path]:
 
 
 def extras(python: Path) -> Path:
-    """Return the folder into which salt-pip installs."""
+    """Return the folder that salt-pip installs into."""
     return python.parents[1] / f"extras-{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a folder by links, in a second and not a minute: pip replaces files, and never writes into one."""
+    """Copy a folder with hard links, which takes a second and not a minute. pip replaces files, and changes none."""
     for way in ("-al", "-a"):
         if subprocess.run(["cp", way, str(source), str(target)], capture_output=True, check=False).returncode == 0:
             return
@@ -113,7 +113,7 @@ def _copy(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def fresh_environment() -> Iterator[Path]:
-    """Yield the Python of a copy of this environment without what the engine needs beside Salt."""
+    """Yield the Python of a copy of this environment that has Salt, but none of the engine's requirements."""
     here = Path(sys.prefix).resolve()
     with tempfile.TemporaryDirectory(prefix="wsv-", dir="/tmp") as folder:
         copy = Path(folder, "salt")
@@ -125,7 +125,7 @@ def fresh_environment() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def account(name: str, password: str) -> Iterator[None]:
-    """Have an account of this machine, which only root can make."""
+    """Create an account on this machine, as root, and remove it afterwards."""
     subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True)
     try:
         subprocess.run(["chpasswd"], input=f"{name}:{password}", text=True, check=True)
@@ -135,7 +135,7 @@ def account(name: str, password: str) -> Iterator[None]:
 
 
 def uninstall(python: Path, *packages: str) -> None:
-    """Take packages out of an environment, as an update of Salt's Python does."""
+    """Remove packages from an environment, as an update of Salt's Python does."""
     command = [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "--root-user-action=ignore", *packages]
     subprocess.run(command, check=True, capture_output=True)
 

@@ -1,4 +1,4 @@
-"""A host of its own for the formula: Salt in a virtual environment and everything it writes below one short folder."""
+"""A test host for the formula: Salt in a virtual environment, with all its files in one folder with a short path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMULA = ("_engines", "_modules", "_runners", "_states", "websocket_api")
 APPLY_SECONDS = 400  # a run may install packages and restart the master twice, on a busy machine
 STOP_SECONDS = 15
 
-# What a service manager does, for a master that has none: the command returns when the old master has ended.
+# Replaces the service manager: the command returns when the old master has ended.
 RESTART = """\
 #!/bin/sh
 if pid=$(cat {pid_file} 2>/dev/null) && kill "$pid" 2>/dev/null; then
@@ -107,13 +107,13 @@ class Host:
         return None
 
     def write(self, name: str, settings: dict[str, Any]) -> None:
-        """Write a configuration file below the host's folder of them."""
+        """Write a file into the host's configuration folder."""
         path = self.config / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings, indent=2), encoding="utf-8")  # JSON is YAML
 
     def add_minion(self, name: str) -> None:
-        """Start a further minion of this master, with a root of its own."""
+        """Start another minion of this master, with its own root folder."""
         root = self.root / name
         own = {"id": name, "root_dir": str(root), "log_file": str(root / "minion.log")}
         self.write(f"{name}/minion", {**self._minion, **own})
@@ -127,11 +127,11 @@ class Host:
         return [str(self.python), "-c", code, *arguments]
 
     def shell(self, program: str) -> str:
-        """Return the same as a word of a shell script."""
+        """Return the same, quoted for a shell script."""
         return shlex.join(self.salt(program))
 
     def pillar(self, **changes: Any) -> dict[str, Any]:
-        """Return a pillar that redirects what a host has only one of: the port, and the service manager."""
+        """Return a pillar that replaces the port and the service manager, of which this machine has only one."""
         own = {
             "options": {"port": self.port, "eauth": "sharedsecret", **changes.pop("options", {})},
             "external_auth": {"sharedsecret": {"demo": [".*", "@runner"]}},
@@ -143,7 +143,7 @@ class Host:
     def apply(self, state: str, pillar: dict[str, Any], *arguments: str) -> dict[str, Any]:
         """Apply a state as ``salt-call --local`` does; return the outcome of each of its states by id.
 
-        What could not be rendered or run at all fails the test.
+        The test fails if the state cannot be rendered or run.
         """
         given = ["-c", str(self.config), "--local", "--out=json", "-l", "quiet", "state.apply", state]
         command = self.salt("salt-call", *given, f"pillar={json.dumps(pillar)}", *arguments)
@@ -156,13 +156,13 @@ class Host:
         return {key.split("_|-")[1]: value for key, value in outcome.items()}
 
     def runs(self, program: str, *arguments: str) -> Any:
-        """Run one of Salt's programs on this host and return what it printed as JSON."""
+        """Run one of Salt's programs on this host, and return its JSON output."""
         command = self.salt(program, "-c", str(self.config), "--out=json", "-l", "quiet", *arguments)
         answer = subprocess.run(command, capture_output=True, text=True, timeout=APPLY_SECONDS, check=False)
         return json.loads(answer.stdout)
 
     def start(self, program: str, config: Path | None = None) -> None:
-        """Start ``salt-minion``, which its master accepts, or ``salt-master``, where no state does that."""
+        """Start ``salt-minion``, which the master accepts, or ``salt-master`` if no state starts it."""
         command = self.salt(program, "-c", str(config or self.config))
         with (self.root / f"{program}.out").open("ab") as log:
             self._started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
@@ -176,7 +176,7 @@ class Host:
         return client
 
     def stop(self) -> None:
-        """End everything that runs here."""
+        """Stop all processes of this host."""
         pids = [one.pid for one in self._started] + [pid for pid in (self.master_pid,) if pid]
         found, every = [], []
         for pid in pids:
@@ -199,7 +199,7 @@ class Host:
 
 @contextlib.contextmanager
 def host(python: Path | None = None, release: Path = CHECKOUT, **master: Any) -> Iterator[Host]:
-    """Lay out a host, and take it away with all that ran there.
+    """Create a host, and remove it with all its processes.
 
     :param python: as for :class:`Host`; the Python of the tests by default
     :param release: as for :class:`Host`
@@ -219,7 +219,7 @@ def host(python: Path | None = None, release: Path = CHECKOUT, **master: Any) ->
 
 
 def changed(outcomes: dict[str, Any]) -> dict[str, Any]:
-    """Return the changes of each state that made some."""
+    """Return the changes of each state that changed something."""
     return {name: outcome["changes"] for name, outcome in outcomes.items() if outcome["changes"]}
 
 

@@ -1,6 +1,6 @@
-"""The formula on a fresh host: applied by ``salt-call --local``, then a master that was started from it, then a client.
+"""The formula on a fresh host: ``salt-call --local`` applies it, its master starts, and clients connect.
 
-The tests of this file take one host from nothing to a serving master, in order.
+The tests of this file run in order on one host, from nothing to a running engine.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def fresh() -> Iterator[Host]:
 
 
 def example(fresh: Host) -> dict[str, Any]:
-    """Return pillar.example with what a host has only one of redirected."""
+    """Return pillar.example with the port and service manager of the test host."""
     shown = yaml.safe_load((CHECKOUT / "pillar.example").read_text(encoding="utf-8"))
     shown["websocket_api"]["external_auth"]["pam"] = {ACCOUNT: ["test.*"]}
     return dict(salt.utils.dictupdate.update(shown, fresh.pillar()))
 
 
 def test_a_broken_pillar_is_refused_before_anything_is_written(fresh: Host) -> None:
-    """Every fault is named at once, in the options, between them and in the formula's own keys; nothing is written."""
+    """One run names all faults: in single options, between options and in the formula's own keys."""
     broken = fresh.pillar(
         options={"port": "canary", "adress": "canary", "limits": {"threads": 0}, "address": "0.0.0.0"},
         tls={"source": "none", "sauce": 1},
@@ -77,7 +77,7 @@ def test_a_broken_pillar_is_refused_before_anything_is_written(fresh: Host) -> N
 
 
 def test_a_pillar_that_does_not_arrive_is_named_before_anything_is_written(fresh: Host) -> None:
-    """Without its line in ``top.sls`` the run would end in success, and nobody could log in."""
+    """Without an entry in ``top.sls`` the run would otherwise succeed, and nobody could log in."""
     said = failed(fresh.apply("websocket_api", {}))["websocket_api_valid"]
     assert "the pillar websocket_api is empty: name its file in the pillar's top.sls" in said
     assert "nobody could log in" in said
@@ -102,7 +102,7 @@ def test_the_example_brings_up_a_master_that_serves(fresh: Host) -> None:
 
 
 def test_a_second_run_changes_nothing(fresh: Host) -> None:
-    """The same pillar again: every state is content, and the master is not restarted."""
+    """With the same pillar no state changes anything, and the master is not restarted."""
     before = fresh.master_pid
     outcomes = fresh.apply("websocket_api", example(fresh))
     assert not failed(outcomes)
@@ -111,7 +111,7 @@ def test_a_second_run_changes_nothing(fresh: Host) -> None:
 
 
 def test_the_key_is_readable_by_the_masters_user_only(fresh: Host) -> None:
-    """The certificate is for everybody, its key is not."""
+    """Everybody may read the certificate, but not its key."""
     folder = fresh.config / "websocket_api"
     assert (folder / "server.key").stat().st_mode & 0o777 == 0o400
     assert (folder / "server.crt").stat().st_mode & 0o777 == 0o444
@@ -119,7 +119,7 @@ def test_the_key_is_readable_by_the_masters_user_only(fresh: Host) -> None:
 
 @needs_account
 def test_accounts_of_the_host_log_in_over_pam(fresh: Host) -> None:
-    """The right password gives the permissions of external_auth, a wrong one nothing; pip's Salt needs no more."""
+    """The right password gives the permissions of external_auth, a wrong one none. No other set-up is needed."""
     with fresh.client(None) as client:
         assert client.login(ACCOUNT, PASSWORD, eauth="pam")["perms"] == ["test.*"]
     with fresh.client(None) as client, pytest.raises(Refused) as refused:
@@ -128,8 +128,8 @@ def test_accounts_of_the_host_log_in_over_pam(fresh: Host) -> None:
 
 
 @needs_account
-def test_a_wrong_password_takes_seconds_and_holds_up_nobody(fresh: Host) -> None:
-    """While PAM thinks about a wrong password, others are answered, and others log in over PAM."""
+def test_a_wrong_password_takes_seconds_and_delays_no_other_user(fresh: Host) -> None:
+    """While PAM checks a wrong password, other users get answers and log in over PAM."""
     ended: list[float] = []
 
     def guess() -> None:

@@ -1,6 +1,6 @@
-"""docs/install.md, *By hand*: its commands and files, read from the page, take a master from nothing to an engine.
+"""The section *By hand* of docs/install.md: its commands and files install an engine on a fresh host.
 
-A test host differs in folders, service manager, port, account and address of the repository: these are replaced.
+The test replaces folders, service manager, port, account and address of the repository by those of the test host.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class ByHand:
         """What each command printed."""
 
     def follow(self, step: Step) -> None:
-        """Do one step of the page."""
+        """Follow one step of the page."""
         if step.file is None:
             self.run(step.command)
         elif "engines" in step.file:
@@ -78,7 +78,7 @@ class ByHand:
             self.host.write("master", {**main, **self._here(step.file)})
 
     def _here(self, file: dict[str, object]) -> dict[str, object]:
-        """Return a file of the page for this host."""
+        """Return a text of the page, changed for this host."""
         text = json.dumps(file).replace("/srv/", f"{self.host.root}/srv/").replace('"alice"', f'"{PERSON}"')
         made: dict[str, object] = json.loads(text)
         for engine in made.get("engines", []):  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ def by_hand() -> Iterator[ByHand]:
 
 
 def test_the_page_has_the_steps_that_are_followed() -> None:
-    """Each kind of step is found, so that none is skipped in silence."""
+    """Each kind of step is found, so that none is skipped silently."""
     commands = [step.command for step in steps() if step.command]
     starts = ["git clone", "systemctl restart", "salt-pip install", "salt-run saltutil.sync_engines"]
     assert [command.startswith(start) for command, start in zip(commands, starts, strict=False)] == [True] * len(starts)
@@ -136,14 +136,14 @@ def test_the_page_has_the_steps_that_are_followed() -> None:
 
 
 def test_the_engine_and_the_runner_come_from_the_clone(by_hand: ByHand) -> None:
-    """The master's own cache has them, and nothing else was written for them."""
+    """The master's own cache has them, and no other files were written."""
     synced = by_hand.host.root / "var" / "cache" / "salt" / "master" / "extmods"
     assert (synced / "engines" / "websocket_api" / "__init__.py").is_file()
     assert (synced / "runners" / "websocket_api.py").is_file()
 
 
 def test_the_account_of_the_page_can_do_what_the_page_grants(by_hand: ByHand) -> None:
-    """Log in over PAM with the real password only, run runners, and read jobs."""
+    """It logs in over PAM, only with the right password, runs runners, and reads jobs."""
     with by_hand.host.client(None, tls=False) as client:
         assert client.login(PERSON, PASSWORD, eauth="pam", patience=60)["perms"] == [".*", "@runner", "@jobs"]
         assert client.ask("runner", fun="manage.versions", mode="sync") is not None

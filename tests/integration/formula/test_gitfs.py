@@ -1,4 +1,4 @@
-"""This repository as a gitfs remote, as it is: a sync from it, and a master that starts while it is still fetched."""
+"""This repository as a gitfs remote, unchanged: a sync, and a master that starts during the first fetch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.both_lines, pyte
 
 
 def git(*arguments: str, folder: Path) -> None:
-    """Run git, whatever the person who runs the tests has configured."""
+    """Run git without the configuration of the person who runs the tests."""
     who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
 
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 
 
 def push(server: GitServer, version: str) -> None:
-    """Push another release of this project, whole: its versions and the digest of the one schema file that differs."""
+    """Push another complete release of this project: with its versions and the digest of the changed schema file."""
     work = server.folder / "work"
     digest = hashlib.sha256(f"{version}\n".encode()).hexdigest()
     for name, pattern, value in (
@@ -68,7 +68,7 @@ def push(server: GitServer, version: str) -> None:
 
 
 def serve_from(reader: Host, remote: object) -> None:
-    """Start the master with another remote, and with nothing in its cache."""
+    """Start the master with another remote and an empty cache."""
     reader.stop()
     main = json.loads((reader.config / "master").read_text())
     reader.write("master", {**main, "gitfs_remotes": [remote]})
@@ -79,7 +79,7 @@ def serve_from(reader: Host, remote: object) -> None:
 
 @pytest.fixture(scope="module")
 def reader(server: GitServer) -> Iterator[Host]:
-    """A host whose master knows this project by git only."""
+    """A host whose master gets this project only by git."""
     remote = server.address("project.git")
     settings = {"fileserver_backend": ["git"], "gitfs_remotes": [remote], "gitfs_base": "main"}
     with host(**settings, gitfs_provider="gitpython", sharedsecret="demo") as made:
@@ -87,7 +87,7 @@ def reader(server: GitServer) -> Iterator[Host]:
 
 
 def test_a_sync_from_git_brings_the_engine(server: GitServer, reader: Host) -> None:
-    """The repository is a gitfs remote as it is: the engine and the runner come by Salt's own sync."""
+    """Salt's own sync copies the engine and the runner from the unchanged repository."""
     server.opened.set()
     reader.start("salt-master")
     version = "websocket_api/schemas/VERSION"
@@ -97,7 +97,7 @@ def test_a_sync_from_git_brings_the_engine(server: GitServer, reader: Host) -> N
 
 
 def test_a_master_that_starts_before_its_first_fetch_is_done_serves_when_it_is(server: GitServer, reader: Host) -> None:
-    """The engine waits while the remote is still fetched, says so at INFO and nothing at CRITICAL, and then serves."""
+    """The engine waits for the first fetch, logs this at INFO and nothing at CRITICAL, and then serves."""
     reader.stop()
     for cache in CACHES:
         shutil.rmtree(reader.root / "var" / "cache" / "salt" / "master" / cache, ignore_errors=True)
@@ -120,7 +120,7 @@ def test_a_master_that_starts_before_its_first_fetch_is_done_serves_when_it_is(s
 
 
 def test_a_branch_that_moved_does_not_take_the_api_down(server: GitServer, reader: Host) -> None:
-    """A reboot between the move and the sync: the engine serves with its copy, and names both releases."""
+    """After a reboot between the move and the sync, the engine runs from its copy, and logs both releases."""
     push(server, "9.0.0")
     assert reader.runs("salt-run", "fileserver.update")
     size = reader.log_file.stat().st_size
@@ -149,7 +149,7 @@ def test_a_sync_alone_ends_an_outage(server: GitServer, reader: Host) -> None:
 
 
 def test_a_mountpoint_is_named(server: GitServer, reader: Host) -> None:
-    """Salt's sync finds nothing below it and reports no error; the engine does."""
+    """Salt's sync finds nothing below a mountpoint, and reports no error; the engine logs one."""
     size = reader.log_file.stat().st_size
     serve_from(reader, {server.address("project.git"): [{"mountpoint": "salt://mounted"}]})
     named = "but at salt://mounted/websocket_api/schemas: Salt syncs nothing from a folder; remove `mountpoint`"
@@ -158,7 +158,7 @@ def test_a_mountpoint_is_named(server: GitServer, reader: Host) -> None:
 
 
 def test_a_folder_of_another_repository_is_a_root(server: GitServer, reader: Host) -> None:
-    """A site's repository with the unpacked release archive in a folder: minions are served nothing else of it."""
+    """A repository with the unpacked release archive in a folder: minions get no other file of it."""
     site = server.folder / "site"
     for name in FORMULA:
         shutil.copytree(server.folder / "work" / name, site / "websocket_api-9.0.0" / name)

@@ -1,7 +1,7 @@
-"""The formula on a host with what Salt's packages bring: ``salt-pip``, a user for the master, a service manager.
+"""The formula on a host like one with Salt's packages: ``salt-pip``, a user for the master, a service manager.
 
-The layout is theirs; the Python in it is this machine's own (``ground.onedir``), and services are the scripts of
-/etc/init.d. The tests of this file take one host from nothing to a serving master, in order.
+The layout is that of the packages, with this machine's own Python (``ground.onedir``). Services are scripts in
+/etc/init.d. The tests of this file run in order on one host, from nothing to a running engine.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Packaged(NamedTuple):
     service: str
 
     def pillar(self, **changes: Any) -> dict[str, Any]:
-        """Return a pillar by which accounts of this machine log in and its service manager restarts the master."""
+        """Return a pillar with logins for accounts of this machine, and with its service manager."""
         service = {"name": self.service, "restart": None, **changes.pop("service", {})}
         made = self.host.pillar(service=service, **changes)
         made["websocket_api"]["external_auth"]["pam"] = {PERSON: ["test.*"]}
@@ -57,12 +57,12 @@ class Packaged(NamedTuple):
 
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packaged]:
-    """A host on which nothing runs yet, whose master is to run as a user of its own."""
+    """A host on which nothing runs yet, and whose master will run as its own user."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(account(MASTER, secrets.token_hex(8)))
         stack.enter_context(account(PERSON, PASSWORD))
         python = stack.enter_context(onedir())
-        # The master's user may not get into the checkout.
+        # The master's user may not read the checkout.
         release = python.parents[2] / "release"
         for name in FORMULA:
             shutil.copytree(CHECKOUT / name, release / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -75,8 +75,8 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packaged]:
         yield Packaged(made, stack.enter_context(service(made, "salt-master", made.pid_file)))
 
 
-def test_a_first_trial_run_tells_what_the_first_run_will_do(packaged: Packaged) -> None:
-    """With ``test=True`` on a fresh host the pillar is checked, all changes are told, and nothing is written."""
+def test_a_test_run_on_a_fresh_host_lists_all_changes(packaged: Packaged) -> None:
+    """``test=True`` checks the pillar, lists all changes, and writes nothing."""
     outcomes = packaged.apply("test=True")
     assert not failed(outcomes)
     would = {name for name, outcome in outcomes.items() if outcome["result"] is None}
@@ -92,7 +92,7 @@ def test_a_first_trial_run_tells_what_the_first_run_will_do(packaged: Packaged) 
 
 
 def test_the_master_serves_as_its_own_user(packaged: Packaged) -> None:
-    """The packages are where salt-pip puts them, the key is the master's user's, and accounts log in over PAM."""
+    """The packages are where salt-pip puts them, the master's user owns the key, and accounts log in over PAM."""
     outcomes = packaged.apply()
     assert not failed(outcomes)
     assert (extras(packaged.host.python) / "jsonschema").is_dir()
@@ -107,7 +107,7 @@ def test_the_master_serves_as_its_own_user(packaged: Packaged) -> None:
 
 
 def test_a_second_run_changes_nothing(packaged: Packaged) -> None:
-    """Every state is content, what salt-pip installed is found, and the master is not restarted."""
+    """No state changes anything, the packages are found, and the master is not restarted."""
     before = packaged.host.master_pid
     outcomes = packaged.apply()
     assert not failed(outcomes)
@@ -116,7 +116,7 @@ def test_a_second_run_changes_nothing(packaged: Packaged) -> None:
 
 
 def test_packages_come_back_when_a_package_of_salt_brought_another_python(packaged: Packaged) -> None:
-    """The folder of the new Python is empty: what is missing is installed into it, and the master restarted."""
+    """The new Python's folder is empty: missing packages are installed into it, and the master is restarted."""
     place = extras(packaged.host.python)
     place.rename(place.with_name("extras-3.0"))
     place.mkdir()
@@ -129,7 +129,7 @@ def test_packages_come_back_when_a_package_of_salt_brought_another_python(packag
 
 
 def test_the_service_manager_brings_back_what_served_before(packaged: Packaged) -> None:
-    """A master that does not come up with a new configuration is restarted with the one before, and serves."""
+    """A master that does not start with a new configuration is restarted with the previous one, and serves."""
     before = packaged.host.conf.read_bytes()
     outcomes = packaged.apply(master_config={"sharedsecret": "demo", "transport": "none"}, service={"seconds": 15})
     assert set(failed(outcomes)) == {"websocket_api_answers"}
@@ -139,7 +139,7 @@ def test_the_service_manager_brings_back_what_served_before(packaged: Packaged) 
 
 
 def test_hardened_packages_get_the_packages_into_the_masters_own_folder(packaged: Packaged) -> None:
-    """Each daemon has a folder of its own; the formula runs in the minion, and installs for the master."""
+    """Each daemon has its own folder. The formula runs in the minion, and installs for the master."""
     own = extras(packaged.host.python)
     folders = {daemon: packaged.host.root / "lib" / daemon / own.name for daemon in ("master", "minion")}
     for folder in folders.values():

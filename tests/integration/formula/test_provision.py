@@ -1,4 +1,4 @@
-"""What the Vagrantfile's machines do after Salt's installation, done here: then the first document works as printed."""
+"""After the Vagrantfile's provisioning script, which runs here, the commands of the first document work as printed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ws.recv()
 
 @pytest.fixture(scope="module")
 def provisioned() -> Iterator[Host]:
-    """A host on which tools/provision.sh ran, with services, ports and paths of its own."""
+    """A host on which tools/provision.sh ran, with the host's own services, ports and paths."""
     minion_pid = {"pidfile": ""}
     with contextlib.ExitStack() as stack:
         stack.enter_context(account(ACCOUNT, ACCOUNT))
@@ -76,7 +76,7 @@ def provisioned() -> Iterator[Host]:
 
 
 def typed(command: list[str], answers: dict[str, str], home: Path) -> str:
-    """Run a command in a terminal, answer its questions, and return all that it showed."""
+    """Run a command in a terminal, answer its questions, and return its whole output."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["HOME"] = str(home)
@@ -99,7 +99,7 @@ def typed(command: list[str], answers: dict[str, str], home: Path) -> str:
 
 
 def test_salts_own_command_line_works_as_printed(provisioned: Host) -> None:
-    """``salt -T -a pam '*' test.ping`` asks for vagrant and vagrant, and the minion on the master's host answers."""
+    """``salt -T -a pam '*' test.ping`` accepts vagrant as name and password, and the minion on this host answers."""
     command = [f"{sys.prefix}/bin/salt", "-c", str(provisioned.config), "-T", "-a", "pam", "*", "test.ping"]
 
     def answered() -> bool:
@@ -110,7 +110,7 @@ def test_salts_own_command_line_works_as_printed(provisioned: Host) -> None:
 
 
 def test_the_first_python_snippet_works_as_printed(provisioned: Host) -> None:
-    """The Python lines of the first document log in over the forwarded port."""
+    """The Python example of the first document logs in over the forwarded port."""
     wait_until(lambda: provisioned.client(None, tls=False).close() is None, "the engine listening")
     lines = SNIPPET.replace(":8000/", f":{provisioned.port}/").replace("ws.recv()", "print(ws.recv())")
     answer = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=60, check=True)

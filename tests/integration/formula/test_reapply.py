@@ -1,4 +1,4 @@
-"""The formula on a host that it has set up before: changed pillars, what went wrong in between, and off again.
+"""The formula on a host that it has already set up: changed pillars, interrupted runs, and removal.
 
 The tests of this file share one host, which the last of them cleans.
 """
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.both_lines, pyte
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Host]:
-    """A host whose master serves by the formula."""
+    """A host with an engine that the formula installed."""
     with contextlib.ExitStack() as stack:
         python = stack.enter_context(fresh_environment())
         made = stack.enter_context(host(python))
@@ -29,7 +29,7 @@ def served() -> Iterator[Host]:
         yield made
 
 
-def test_a_trial_run_says_what_it_would_do_and_does_nothing(served: Host) -> None:
+def test_a_test_run_lists_its_changes_and_makes_none(served: Host) -> None:
     """With ``test=True`` a changed pillar is checked, and no file and no process changes."""
     before, process = served.conf.read_bytes(), served.master_pid
     outcomes = served.apply("websocket_api", served.pillar(options={"audit_args": True}), "test=True")
@@ -39,8 +39,8 @@ def test_a_trial_run_says_what_it_would_do_and_does_nothing(served: Host) -> Non
     assert (served.conf.read_bytes(), served.master_pid) == (before, process)
 
 
-def test_what_other_files_of_the_master_say_is_not_hidden(served: Host) -> None:
-    """What Salt would lose of the main file, and a second engine in another file, are refused, each with its mend."""
+def test_settings_in_other_files_of_the_master_are_not_hidden(served: Host) -> None:
+    """Settings that would hide those of the main file, and a second engine, are refused, each with its fix."""
     main, other = served.config / "master", served.config / "master.d" / "other.conf"
     before = main.read_text()
     served.write("master", {**json.loads(before), "external_auth": {"pam": {"ann": [".*"]}}, "engines": ["slack"]})
@@ -51,17 +51,17 @@ def test_what_other_files_of_the_master_say_is_not_hidden(served: Host) -> None:
     other.unlink()
     for fault in (
         "master_config:engines is written by the formula: use other_engines",
-        f"other_engines would hide what {main} says of engines",
-        f"external_auth would hide what {main} says of external_auth",
-        f"master_config:worker_threads would hide what {main} says of worker_threads",
-        f"options would start a second engine beside that of {other}",
+        f"other_engines would hide engines in {main}",
+        f"external_auth would hide external_auth in {main}",
+        f"master_config:worker_threads would hide worker_threads in {main}",
+        f"options would start a second engine in addition to that of {other}",
     ):
         assert fault in said, said
     assert said.startswith("5 faults")
 
 
-def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(served: Host, tmp_path: Path) -> None:
-    """The run fails with what the engine said, and the master serves again as it did before."""
+def test_a_configuration_that_does_not_work_is_rolled_back(served: Host, tmp_path: Path) -> None:
+    """The run fails with the engine's error, and the master serves with the previous configuration."""
     before = served.conf.read_bytes()
     missing = {"ssl_crt": str(tmp_path / "none.crt"), "ssl_key": str(tmp_path / "none.key")}
     wrong = served.pillar(options=missing, tls={"source": "none"}, service={"seconds": 25})
@@ -73,8 +73,8 @@ def test_a_configuration_that_the_master_does_not_come_up_with_is_put_back(serve
         assert client.ask("ping")
 
 
-def test_packages_that_an_update_of_python_took_away_come_back(served: Host) -> None:
-    """A run after Salt's Python changed installs what is missing, and restarts the master once."""
+def test_packages_lost_in_an_update_of_python_are_installed_again(served: Host) -> None:
+    """A run after the update installs missing packages, and restarts the master once."""
     uninstall(served.python, "jsonschema", "orjson")
     before = served.master_pid
     outcomes = served.apply("websocket_api", served.pillar())
@@ -85,8 +85,8 @@ def test_packages_that_an_update_of_python_took_away_come_back(served: Host) -> 
         assert client.ask("ping")
 
 
-def test_what_was_said_before_this_run_is_not_given_as_its_fault(served: Host) -> None:
-    """Where the master itself does not come up the engine says nothing, and no older line is taken for the reason."""
+def test_older_log_lines_are_not_given_as_the_reason_of_a_failure(served: Host) -> None:
+    """If the master itself does not start, the engine logs nothing, and no older line is reported."""
     before = served.conf.read_bytes()
     with served.log_file.open("a") as log:
         log.write("websocket_api cannot run: this was another day\n")
@@ -99,8 +99,8 @@ def test_what_was_said_before_this_run_is_not_given_as_its_fault(served: Host) -
         assert client.ask("ping")
 
 
-def test_a_restart_that_a_broken_off_run_owes_is_made_up_for(served: Host) -> None:
-    """A run that wrote the configuration and was ended before the restart: the next one restarts the master, once."""
+def test_a_run_after_an_interrupted_one_restarts_the_master(served: Host) -> None:
+    """The first run wrote the configuration, and was stopped before the restart. The next one restarts it, once."""
     wanted = served.pillar(options={"limits": {"auth_seconds": 1}})
     before = served.master_pid
     assert set(changed(served.apply("websocket_api.config", wanted))) == {"websocket_api_config"}
@@ -115,8 +115,8 @@ def test_a_restart_that_a_broken_off_run_owes_is_made_up_for(served: Host) -> No
     assert changed(served.apply("websocket_api", wanted)) == {}
 
 
-def test_a_sync_deletes_nothing_of_others(served: Host) -> None:
-    """What an earlier release of the engine had goes; runners, engines and modules from elsewhere stay."""
+def test_a_sync_deletes_only_its_own_files(served: Host) -> None:
+    """Files of the engine's earlier release are removed; other runners, engines and modules stay."""
     master, minion = (served.root / "var" / "cache" / "salt" / who / "extmods" for who in ("master", "minion"))
     others = [master / "runners" / "mine.py", master / "engines" / "mine.py", minion / "modules" / "mine.py"]
     for path in others:
@@ -130,7 +130,7 @@ def test_a_sync_deletes_nothing_of_others(served: Host) -> None:
     assert [path.exists() for path in others] == [True] * 3
 
 
-def test_clean_takes_the_engine_off_and_leaves_a_master(served: Host) -> None:
+def test_clean_removes_the_engine_and_keeps_the_master(served: Host) -> None:
     """After ``websocket_api.clean`` the master runs without the engine, its configuration, certificate and copies."""
     trial = served.apply("websocket_api.clean", served.pillar(), "test=True")
     assert {outcome["result"] for outcome in trial.values()} == {None}

@@ -1,4 +1,4 @@
-"""Masters taken to a new release one after the other, by the orchestration, while a client goes on."""
+"""The orchestration upgrades masters one after the other, while a client stays in service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECONNECT_SECONDS = 5
 
 
 class MinionRegistry(NamedTuple):
-    """A master that runs the orchestration, and two that it takes to a new release."""
+    """A master that runs the orchestration, and two that it upgrades."""
 
     control: Host
     masters: list[Host]
@@ -54,7 +54,7 @@ class MinionRegistry(NamedTuple):
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinionRegistry]:
-    """Three masters; two have a minion of the third on their host, which is to install the engine there."""
+    """Three masters. On the hosts of two runs a minion of the third, which installs the engine there."""
     release = tmp_path_factory.mktemp("release")
     for name in FORMULA:
         shutil.copytree(CHECKOUT / name, release / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -82,12 +82,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MinionRegistry]:
 
 
 class Wanderer:
-    """A client that knows several addresses and goes to the next when one is closed, resuming where it was."""
+    """A client with several addresses. When a connection closes it goes to the next one and resumes."""
 
     def __init__(self, urls: list[str]) -> None:
         self._urls = urls
         self.moves: list[tuple[float, str]] = []
-        """Seconds that each move took, and the reason of the gap that it was told."""
+        """Seconds that each move took, and the reason of the gap that the client received."""
         self._end = threading.Event()
         self._began = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -130,7 +130,7 @@ def release_of(one: Host) -> str:
 
 
 def bring(fleet: MinionRegistry, version: str, schemas: str) -> None:
-    """Put another release on the file servers of all."""
+    """Put another release on the file servers of all masters."""
     package = fleet.release / "_engines" / "websocket_api" / "__init__.py"
     lines = package.read_text().splitlines()
     there = next(place for place, line in enumerate(lines) if line.startswith("__version__"))
@@ -143,7 +143,7 @@ def bring(fleet: MinionRegistry, version: str, schemas: str) -> None:
 
 
 def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) -> None:
-    """From nothing: both masters serve afterwards, each checked by a login before the next was begun."""
+    """Both masters serve afterwards. A login checks each one before the next is started."""
     steps = fleet.rollout()
     assert {name: step["comment"] for name, step in steps.items() if step["result"] is not True} == {}
     order = sorted(steps, key=lambda name: steps[name]["__run_num__"])
@@ -157,8 +157,8 @@ def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) ->
     assert len({release_of(one) for one in fleet.masters}) == 1
 
 
-def test_a_client_goes_on_while_masters_are_upgraded(fleet: MinionRegistry) -> None:
-    """A client that knows both addresses is on the other within 5 s, and is told the gap with reason epoch."""
+def test_a_client_stays_in_service_while_masters_are_upgraded(fleet: MinionRegistry) -> None:
+    """A client with both addresses is on the other master within 5 s, and gets a gap with the reason epoch."""
     bring(fleet, "9.0.0", "9.0.0")
     with Wanderer([one.url for one in fleet.masters]) as client:
         steps = fleet.rollout()
@@ -169,7 +169,7 @@ def test_a_client_goes_on_while_masters_are_upgraded(fleet: MinionRegistry) -> N
 
 
 def test_a_rollout_stops_at_the_first_master_that_fails(fleet: MinionRegistry) -> None:
-    """A release that is not whole is refused on the first master of those meant, and the second is not touched."""
+    """An incomplete release fails on the first master, and the second is not changed."""
     bring(fleet, "9.0.2", "9.0.1")
     before = [one.master_pid for one in fleet.masters]
     steps = fleet.rollout(tgt="id:master-*", tgt_type="grain")
