@@ -24,8 +24,13 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 .PHONY: demo
-demo: .venv/.made ## Run a throwaway Salt master and minions with the engine (PORT=8000, MINIONS=2) until Ctrl-C
+demo: .venv/bin/salt-live ## Run a throwaway Salt master and minions with the engine (PORT=8000, MINIONS=2) until Ctrl-C
 	@exec $(PY) tools/demo.py
+
+# The command line of clients/python/, from its sources. It needs nothing that .venv lacks.
+.venv/bin/salt-live: clients/python/pyproject.toml .venv/.made
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable clients/python
+	@touch $@
 
 .PHONY: test
 test: test-javascript $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run all tests; ARGS are passed on to pytest

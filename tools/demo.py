@@ -108,14 +108,20 @@ class Demo:
             for name in self.minions:
                 self._until(functools.partial(self._ping, token, name), f"an answer of {name}")
                 say(f"{name} answers ({self._seconds()} s)")
-            login = json.dumps({"type": "auth", "username": "demo", "password": PASSWORD})
             say(
                 f"ready: {self.url} users {' and '.join(USERS)}, password {PASSWORD}; "
                 f"console: {self.url.replace('ws', 'http', 1)}console/; "
-                f"now type in a second terminal: .venv/bin/wsdump {self.url} -t '{login}'"
+                f"now type in a second terminal: {self._first_command()}"
             )
         except BaseException as failure:  # noqa: BLE001 - the main thread raises it when all processes have ended
             self._failure = failure
+
+    def _first_command(self) -> str:
+        """Return what to try first: the command line where it is installed, else one message."""
+        if Path(sys.executable).with_name("salt-live").exists():
+            return f".venv/bin/salt-live -u {self.url} --username demo --password {PASSWORD} '*' test.ping"
+        login = json.dumps({"type": "auth", "username": "demo", "password": PASSWORD})
+        return f".venv/bin/wsdump {self.url} -t '{login}'"
 
     def _start(self, name: str, program: str, config: Path) -> None:
         command = [sys.executable, str(Path(sys.executable).with_name(program)), "-c", str(config)]
