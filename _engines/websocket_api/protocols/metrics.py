@@ -122,7 +122,7 @@ class EngineCollector:
                 family.add_metric([resource], value_of(share))
             yield family
         yield _labelled("requests", "Requests by operation.", "operation", counters.requests)
-        yield _labelled("errors", "Error replies by code.", "code", counters.errors)
+        yield _labelled("errors", "Error replies by code.", "code", {"internal": 0, **counters.errors})
         yield _labelled("closes", "Connections that the engine ended, by close code.", "code", counters.closes)
 
     def _oldest(self) -> float:

@@ -22,6 +22,7 @@ MAX_CANDIDATES = 1000
 ALWAYS = frozenset({"state.apply", "state.highstate", "state.sls", "test.ping"})
 """Functions that have a label from their first job."""
 OTHER = "other"
+OUTCOMES = ("complete", "failed", "partial", "canceled")
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}(\.[A-Za-z0-9_]{1,64}){1,3}")
 
 
@@ -32,14 +33,16 @@ class Outcome(NamedTuple):
     """``job``, ``runner`` or ``wheel``."""
     function: str
     outcome: str
-    """``complete``, ``failed``, ``partial`` or ``canceled``."""
+    """One of :data:`OUTCOMES`."""
 
 
 class JobCounts:
     """Counts of jobs that have ended."""
 
     def __init__(self) -> None:
-        self.ended: Counter[Outcome] = Counter()
+        # Zeros from the start: Prometheus sees no increase in a counter that appears with its first count.
+        always = (Outcome("job", name, outcome) for name in (*sorted(ALWAYS), OTHER) for outcome in OUTCOMES)
+        self.ended: Counter[Outcome] = Counter(dict.fromkeys(always, 0))
         self._named: set[str] = set()
         self._candidates: Counter[str] = Counter()
 

@@ -94,7 +94,7 @@ def test_jobs_count_once_when_they_end() -> None:
     jid = "20261123120000000009"
     counted.world.fire(f"salt/job/{jid}/new", fun="test.ping", arg=[], minions=["web1", "web2"], tgt="*")
     counted.returned(jid, "test.ping", "web1")
-    assert ("job", "test.ping") not in {one[:2] for one in counted.fleet.jobs.ended}
+    assert ("job", "test.ping") not in {one[:2] for one in +counted.fleet.jobs.ended}
     job = counted.world.jobs.get(jid)
     assert job is not None
     counted.world.jobs.give_up(job, ["web2"], "missing")
@@ -102,7 +102,7 @@ def test_jobs_count_once_when_they_end() -> None:
     counted.world.fire(f"salt/run/{jid[:-1]}8/new", fun="runner.state.apply", user="ann", jid=f"{jid[:-1]}8")
     end = {"fun": "runner.state.apply", "user": "ann", "jid": f"{jid[:-1]}8", "return": {}, "success": False}
     counted.world.fire(f"salt/run/{jid[:-1]}8/ret", **end)
-    assert counted.fleet.jobs.ended == {
+    assert +counted.fleet.jobs.ended == {
         ("job", "state.apply", "complete"): 1,
         ("job", "state.apply", "failed"): 1,
         ("job", "test.ping", "partial"): 1,
@@ -110,11 +110,17 @@ def test_jobs_count_once_when_they_end() -> None:
     }
 
 
+def test_the_main_functions_have_zeros_from_the_start() -> None:
+    """Otherwise Prometheus would see no increase by the first failed state."""
+    assert Counted().fleet.jobs.ended["job", "state.apply", "failed"] == 0
+    assert ("job", "state.apply", "failed") in Counted().fleet.jobs.ended
+
+
 def test_questions_of_salts_clients_are_no_jobs() -> None:
     """They run ``saltutil.find_job`` again and again."""
     counted = Counted()
     counted.job("saltutil.find_job")
-    assert not counted.fleet.jobs.ended
+    assert not +counted.fleet.jobs.ended
 
 
 def test_a_function_gets_its_label_when_it_is_used_often() -> None:
@@ -123,7 +129,7 @@ def test_a_function_gets_its_label_when_it_is_used_often() -> None:
     for _ in range(OFTEN + 1):
         counted.job("disk.usage")
     ended = counted.fleet.jobs.ended
-    assert ended == {("job", "other", "complete"): OFTEN - 1, ("job", "disk.usage", "complete"): 2}
+    assert +ended == {("job", "other", "complete"): OFTEN - 1, ("job", "disk.usage", "complete"): 2}
 
 
 @pytest.mark.parametrize(
@@ -135,7 +141,7 @@ def test_an_odd_name_never_becomes_a_label(fun: Any) -> None:
     counted = Counted()
     for _ in range(OFTEN + 1):
         counted.job(fun)
-    assert {one.function for one in counted.fleet.jobs.ended} == {"other"}
+    assert {one.function for one in +counted.fleet.jobs.ended} == {"other"}
 
 
 def test_labels_of_functions_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
