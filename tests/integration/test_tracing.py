@@ -31,7 +31,6 @@ FROM_REQUEST_TO_MINION = {
     ("salt-master", "salt.req.recv.publish"),
     ("salt-master", "salt.pub.send"),
     ("salt-minion-traced", "salt.minion.recv.test.echo"),
-    ("salt-minion-traced", "salt.minion.exec.test.echo"),
     ("salt-websocket-api", "websocket_api.deliver"),
 }
 
@@ -135,8 +134,8 @@ def check(collector: Collector, trace: str) -> None:
     by_id = {one.id: one for one in spans}
     (request,) = [one for one in spans if one.name == "websocket_api.cmd"]
     assert request.parent == CALLER
-    executed = next(one for one in spans if one.name == "salt.minion.exec.test.echo")
-    ancestors = [executed]
+    # Not `salt.minion.exec`: the process of a job ends before Salt sends its span (docs/salt-notes.md).
+    ancestors = [next(one for one in spans if one.name == "salt.minion.recv.test.echo")]
     while (parent := by_id.get(ancestors[-1].parent)) is not None:
         ancestors.append(parent)
     assert ancestors[-1] == request, [one.name for one in ancestors]
@@ -144,7 +143,7 @@ def check(collector: Collector, trace: str) -> None:
 
 
 def test_one_trace_goes_from_an_http_request_to_the_minion(port: int, collector: Collector) -> None:
-    """The request continues the trace of its header, and the minion's execution is below it."""
+    """The request continues the trace of its header, and the minion's part is below it."""
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     (login,) = post(port, "/login", {"username": "demo", "password": SECRET, "eauth": "sharedsecret"})
     low = {"client": "local", "tgt": "traced", "fun": "test.echo", "arg": ["a secret"]}
