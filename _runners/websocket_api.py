@@ -24,32 +24,32 @@ from salt.exceptions import CommandExecutionError, NotImplemented
 # Salt's loader fills this in.
 __opts__: dict[str, Any]
 
-# Seconds to wait for a connection and for each answer: the engine is on this machine.
+# Seconds to wait for a connection and for each answer. The engine is on this machine.
 TIMEOUT = 5
 
-# Seconds for each step of a login: one with a wrong password takes PAM up to five.
+# Seconds for each step of a login. PAM takes up to five for a wrong password.
 LOGIN_SECONDS = 20
 
-# What only this engine answers to a websocket handshake.
+# Only this engine answers a websocket handshake with this subprotocol.
 SUBPROTOCOL = "salt.v1.json"
 
-# What an engine that says to listen everywhere is reached by from here.
+# The local address of an engine that listens on all addresses.
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
 
-# Printable for Python, and yet without width: fillers, variation selectors and what joins.
+# Printable for Python, but invisible: fillers, variation selectors and joiners.
 FILLERS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 
 
 class Failed(CommandExecutionError, NotImplemented):  # type: ignore[misc]
-    """A failure with a cause for people. Of all errors in a runner, Salt prints only this kind without a traceback."""
+    """An error with a text for people. Salt prints only this kind of a runner's errors without a traceback."""
 
 
 def status() -> dict[str, Any]:
     """Report whether this master's engine listens on its configured address.
 
     :return: ``address``, ``port`` and ``tls`` from the options; ``listening``: whether something accepts connections
-        there; ``engine``: whether it is this engine, false when it is another program; ``error``: why one of these is
-        false, else None; ``version``: that of the engine's files which the master loads when it starts, or None
+        there; ``engine``: whether it is this engine, and not another program; ``error``: why one of these is false,
+        else None; ``version``: the version of the engine's files that the master loads at its start, or None
     :raises Failed: the master's configuration has no such engine
 
     CLI Example:
@@ -78,11 +78,10 @@ def serves(
     ``websocket_api.rollout`` runs this for each master before it continues with the next.
 
     :param url: where clients reach that master, such as ``https://master1:8000/``
-    :param verify: whether its certificate must be trusted here
-    :param seconds: how long it may take
-    :param password_file: a file on this master with the password, which so stays off the event bus; what stands in
-        the first line counts
-    :raises Failed: it did not, with the reason
+    :param verify: whether this host must trust its certificate
+    :param seconds: maximum time to wait
+    :param password_file: a file on this master whose first line is the password, so that it is not on the event bus
+    :raises Failed: the engine is not healthy in time, or refuses the login, with the reason
 
     CLI Example:
 
@@ -215,7 +214,7 @@ def _probe(host: str, port: int, tls: bool) -> dict[str, Any]:
 
 
 def _visible(text: str) -> str:
-    """Return text of another machine with control and invisible characters escaped."""
+    """Return text from another machine with control and invisible characters escaped."""
     return "".join(c if c in "\n\t" or (c.isprintable() and not FILLERS.match(c)) else ascii(c)[1:-1] for c in text)
 
 

@@ -1,6 +1,6 @@
 """From ``start()`` to a running server: checks what the engine needs, and repeats the checks while they fail.
 
-Salt starts an engine that returns again after 10 s, silently and for ever. So this one never returns because of a
+Salt starts an engine that returns again after 10 s, silently and forever. So this one never returns because of a
 failed check. It logs the cause and the remedy once, at CRITICAL, and tries again. If its files are synced meanwhile, it
 returns, and Salt starts the new ones.
 """

@@ -1,4 +1,4 @@
-"""Engines for tests that need its door and its start, but no master."""
+"""Engines for tests that need a running engine, but no master."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ class Engine:
 
 
 def ended(pid: int) -> bool:
-    """Return whether a process that is no child of ours has ended."""
+    """Return whether a process that is not our child has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -419,7 +419,7 @@ def test_what_salt_takes_for_no_size_is_refused(stated: Any) -> None:
 
 @pytest.mark.parametrize("stated", [0, "0", "0%", -1, "-5%"])
 def test_a_batch_of_nobody_has_one(stated: Any) -> None:
-    """As on Salt 3008; 3007 waits for ever."""
+    """Salt 3008 does the same; 3007 waits forever."""
     assert batch_size(stated, 10) == 1
     state = pytest.importorskip("salt.utils.batch_state")
     assert state.get_batch_size(stated, 10) == 1

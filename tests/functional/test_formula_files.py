@@ -128,7 +128,7 @@ def strict_umask() -> Iterator[None]:
 
 @pytest.mark.usefixtures("strict_umask")
 def test_the_masters_user_can_read_it_whatever_the_umask(module: ModuleType, tmp_path: Path) -> None:
-    """The folder is open to all, the certificate too, the key to the master's user only; what was changed is mended."""
+    """Everybody may read the folder and the certificate, only the master's user the key; changed modes are fixed."""
     folder = tmp_path / "websocket_api"
 
     def modes() -> list[int]:

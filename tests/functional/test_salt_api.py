@@ -95,7 +95,7 @@ def test_an_old_cookie_is_ignored_where_lows_name_their_users(engine: Engine) ->
     ],
 )
 def test_a_foreign_page_cannot_log_a_browser_in(engine: Engine, headers: dict[str, str], given: bool) -> None:
-    """It could use its own account, and the user would go on with that. The page gets the token but no cookie."""
+    """It could use its own account, and the user would continue with that one. The page gets no cookie."""
     own = f"http://127.0.0.1:{engine.port}"
     response, _ = ask(engine, "POST", "/login", CREDENTIALS, {k: v.format(own=own) for k, v in headers.items()})
     assert response.status == 200
@@ -205,7 +205,7 @@ def with_wheels(run_engine: RunEngine) -> Engine:
 
 @pytest.mark.parametrize("size", [0, -1, True, "x", "1e3", 2048.5, 8193, 10**9, [2048], {}])
 def test_the_size_of_a_key_is_limited(with_wheels: Engine, size: Any) -> None:
-    """A worker of the master would need for ever for a key of a million bits."""
+    """A key of a million bits would keep a worker of the master busy forever."""
     token = {"X-Auth-Token": with_wheels.token()}
     response, body = ask(with_wheels, "POST", "/keys", {"mid": "new", "keysize": size}, token)
     assert response.status == 400
@@ -290,9 +290,9 @@ def test_nothing_outside_the_directory_is_served(engine: Engine, path: str) -> N
 
 
 def test_wrong_tokens_do_not_block_valid_ones(run_engine: RunEngine) -> None:
-    """Not even one that the engine has not met before: made by another master, or before its last start.
+    """This also holds for a token that is new to the engine, from another master or from before its last start.
 
-    Whoever sends wrong ones is told to wait, and passwords of that address are taken.
+    A client that sends wrong ones must wait; logins with passwords from its address still work.
     """
     engine = run_engine({"limits": {"login_failures_per_minute": 3}})
     auth = salt.auth.LoadAuth(salt.config.master_config(str(engine.root / "master")))

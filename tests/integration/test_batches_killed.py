@@ -1,4 +1,4 @@
-"""The engine is killed around a publish, on a real master: nothing runs twice, and nothing waits for ever."""
+"""The engine is killed around a publish, on a real master: nothing runs twice, and nothing waits forever."""
 
 from __future__ import annotations
 

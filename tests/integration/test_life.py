@@ -122,7 +122,7 @@ def test_a_stop_of_the_master_is_quick_and_reported(mortal: Callable[..., Stage]
         with pytest.raises(Refused) as refused:
             busy.answer("sync")
         assert refused.value.retryable
-        assert refused.value.details, refused.value.error  # the jid: whoever just asked again would run it twice
+        assert refused.value.details, refused.value.error  # the jid: without it a client would retry, and run it twice
         closes = [client.closed() for client in clients]
         assert {close.code for close in closes} == {1012}
         assert all("retry in" in close.reason for close in closes)

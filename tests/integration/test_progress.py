@@ -1,4 +1,4 @@
-"""Progress from inside a running job reaches whoever watches the job, and nobody else."""
+"""Progress reports of a running job reach clients that watch the job, and no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door of salt-api's clients on a real master with two real minions: every path, every status."""
+"""salt-api's protocol on a real master with two real minions: every path, every status."""
 
 from __future__ import annotations
 
@@ -509,7 +509,7 @@ def test_a_compound_command_needs_permission_for_each_function(demo: Web, viewer
     with salt.client.LocalClient(mopts=dict(salt_master.config)) as local:
         jid = local.run_job("minion-*", funs, arg=arguments)["jid"]
         by_salt = local.run_job("minion-*", funs, arg=arguments, token=viewer.token)["jid"]
-        assert by_salt  # else Salt has been mended, and the door may take lists of functions
+        assert by_salt  # otherwise Salt is fixed, and salt-api's protocol may accept lists of functions
     wait_until(lambda: len(demo.get(f"/jobs/{jid}").returned) == 2, "both returns")
     (info,) = demo.get(f"/jobs/{jid}").value["info"]
     assert (info["Function"], info["Arguments"]) == ("test.ping,cmd.run", arguments)

@@ -208,7 +208,7 @@ def test_signature_answers_by_its_token_alone(connect: Callable[..., Client], to
 
 
 def test_event_fires_on_the_bus(connect: Callable[..., Client]) -> None:
-    """A fired event reaches whoever follows the bus, with the body it was given."""
+    """A fired event reaches all listeners of the bus, with its unchanged body."""
     watcher, client = connect("demo"), connect("demo")
     watcher.ask("subscribe", subscription="event", tag="/test/")
     client.send(example(EVENT))

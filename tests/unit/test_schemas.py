@@ -224,7 +224,7 @@ def test_messages_of_the_first_documents_are_valid(message: dict[str, Any]) -> N
 
 
 def test_the_first_clients_get_the_reply_to_a_login_that_they_know() -> None:
-    """The printed reply to ``auth`` fits the schema of ours."""
+    """The documented reply to ``auth`` matches this API's schema."""
     SCHEMAS.validate_result("auth", FIRST_LOGIN)
 
 

@@ -1,4 +1,4 @@
-"""The metrics of the fleet: minions, jobs, highstates, and what waits for whom."""
+"""The metrics of the fleet: minions, jobs, highstates, and waiting requests."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def configured(root: Path, **settings: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def pool() -> AsyncIterator[Pool]:
-    """Threads."""
+    """A thread pool."""
     pool = Pool(3, "test")
     yield pool
     pool.close()
@@ -51,7 +51,7 @@ async def pool() -> AsyncIterator[Pool]:
 
 @pytest.fixture(scope="module")
 def redis_port() -> Iterator[int]:
-    """The port of a Redis of our own."""
+    """The port of a temporary Redis."""
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed")
     port = free_port()
@@ -78,7 +78,7 @@ def opts(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 async def test_what_is_read_is_what_was_written(opts: dict[str, Any], pool: Pool) -> None:
-    """Records, chunks and calls, any value that a minion can return among them."""
+    """This holds for records, chunks and calls, with any value that a minion can return."""
     store = BatchStore(opts, pool)
     assert await store.ids() == []
     await store.write(4096, {"id": 4096, "n": 1}, {0: [ROW], 3: [ROW, ROW]}, [{"fun": "a.b"}])
@@ -95,8 +95,8 @@ async def test_what_is_read_is_what_was_written(opts: dict[str, Any], pool: Pool
     assert await store.requests(4096, [0, 3]) == [[], []]
 
 
-async def test_orders_are_left_read_and_taken_away(opts: dict[str, Any], pool: Pool) -> None:
-    """By batch."""
+async def test_cancel_requests_are_written_read_and_removed(opts: dict[str, Any], pool: Pool) -> None:
+    """Each belongs to a batch."""
     store = BatchStore(opts, pool)
     assert await store.cancels() == {}
     await store.write_cancel(4096, {"forget": True})
@@ -107,7 +107,7 @@ async def test_orders_are_left_read_and_taken_away(opts: dict[str, Any], pool: P
 
 
 async def test_a_master_keeps_its_number_and_no_two_have_the_same(opts: dict[str, Any], pool: Pool) -> None:
-    """Also where their names lead to the same one: there are two numbers, and two masters."""
+    """This holds even if their identities hash to the same number: here are two numbers for two masters."""
     store = BatchStore(opts, pool)
     first, _ = await store.claim_number("one", 2)
     second, _ = await store.claim_number("two", 2)
@@ -118,8 +118,8 @@ async def test_a_master_keeps_its_number_and_no_two_have_the_same(opts: dict[str
         await store.claim_number("three", 2)
 
 
-async def test_tokens_in_records_are_for_the_master_alone(tmp_path: Path, pool: Pool) -> None:
-    """A file that only its owner reads."""
+async def test_only_the_masters_user_can_read_tokens_in_records(tmp_path: Path, pool: Pool) -> None:
+    """Only the owner may read the file."""
     store = BatchStore(configured(tmp_path), pool)
     await store.write(4096, {"token": "a" * 64}, {0: [ROW]}, [])
     files = [path for path in (tmp_path / "var/cache/salt/master/websocket_api").rglob("*") if path.is_file()]
@@ -127,8 +127,8 @@ async def test_tokens_in_records_are_for_the_master_alone(tmp_path: Path, pool: 
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o600"}
 
 
-async def test_a_master_is_known_by_its_cache_directory(tmp_path: Path, pool: Pool) -> None:
-    """The same after a restart, another elsewhere."""
+async def test_the_identity_of_a_master_belongs_to_its_cache_directory(tmp_path: Path, pool: Pool) -> None:
+    """It is the same after a restart, and different in another directory."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     one, two = (configured(tmp_path / name) for name in ("one", "two"))
@@ -138,7 +138,7 @@ async def test_a_master_is_known_by_its_cache_directory(tmp_path: Path, pool: Po
 
 
 async def test_a_store_that_cannot_be_written_is_one_error(tmp_path: Path, pool: Pool) -> None:
-    """A file where a folder must be: nobody can write there, not even root."""
+    """A file in place of a folder keeps everybody from writing there, even root."""
     opts = configured(tmp_path)
     await asyncio.to_thread(Path(opts["cachedir"], "websocket_api").write_text, "in the way")
     with pytest.raises(ApiError) as caught:
@@ -146,10 +146,10 @@ async def test_a_store_that_cannot_be_written_is_one_error(tmp_path: Path, pool:
     assert (caught.value.code, caught.value.retryable) == ("master_unavailable", True)
 
 
-async def test_a_damaged_file_keeps_nothing_else_from_being_read(
+async def test_a_damaged_file_does_not_block_reading_others(
     tmp_path: Path, pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The machine lost its power while it was being written: as if it were not there, and the log names it."""
+    """A file that was half written in a power failure counts as missing, and the log names it."""
     opts = configured(tmp_path)
     store = BatchStore(opts, pool)
     for id_ in (4096, 8192, 12288):
@@ -165,8 +165,8 @@ async def test_a_damaged_file_keeps_nothing_else_from_being_read(
     assert [message.split()[0] for message in said] == ["websocket_api/batches/4096", "websocket_api/requests/12288/0"]
 
 
-async def test_a_redis_that_is_not_there_is_the_same_error(tmp_path: Path, pool: Pool) -> None:
-    """Whatever the driver raises."""
+async def test_a_missing_redis_is_the_same_error(tmp_path: Path, pool: Pool) -> None:
+    """This does not depend on the exception of the driver."""
     redis = {"cache.redis.host": "127.0.0.1", "cache.redis.port": free_port()}
     with pytest.raises(ApiError) as caught:
         await BatchStore(configured(tmp_path, cache="redis", **redis), pool).record(4096)
@@ -175,7 +175,7 @@ async def test_a_redis_that_is_not_there_is_the_same_error(tmp_path: Path, pool:
 
 @pytest.mark.parametrize("cache", ["local_cache", "salt_cache"] if SALT_LINE >= 3008 else ["local_cache"])
 async def test_a_job_is_found_by_its_metadata(cache: str, tmp_path: Path, pool: Pool) -> None:
-    """Among those that were published in that minute."""
+    """Only jobs that were published in that minute are searched."""
     opts = configured(tmp_path, master_job_cache=cache)
     returners = salt.loader.returners(opts, salt.loader.minion_mods(opts))
     jids = []

@@ -79,8 +79,8 @@ def master(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> Master
 
 
 @pytest.mark.parametrize("kind", ["runner", "wheel"])
-async def test_what_ran_on_the_master_is_a_runner_or_wheel(master: Master, kind: str) -> None:
-    """With its user, arguments and return."""
+async def test_a_runner_or_wheel_has_its_user_arguments_and_return(master: Master, kind: str) -> None:
+    """The job cache has it as the master's own return."""
     master.call(fun=f"{kind}.test.arg", fun_args=["x"], user="ann", success=True, **{"return": ["x"]})
     job = await master.job()
     assert (job.kind, job.fun, job.user, job.arg, job.value, job.success, job.reported_by) == (
@@ -95,8 +95,8 @@ async def test_what_ran_on_the_master_is_a_runner_or_wheel(master: Master, kind:
 
 
 @pytest.mark.parametrize("hostile", ["hostile", "salt_master"])
-async def test_a_return_makes_no_runner_of_a_published_job(master: Master, hostile: str) -> None:
-    """Neither does it change whose job it is, whatever the minion is called."""
+async def test_a_return_cannot_turn_a_published_job_into_a_runner(master: Master, hostile: str) -> None:
+    """It cannot change the owner of the job either, even if the minion has the master's id."""
     master.publish("good", hostile, fun="state.apply")
     master.take("good", "secret", fun="state.apply")
     master.take(hostile, FORGED, fun="state.apply", user="viewer")
@@ -111,7 +111,7 @@ async def test_a_return_makes_no_runner_of_a_published_job(master: Master, hosti
 
 @pytest.mark.parametrize("hostile", ["hostile", "salt_master"])
 async def test_a_return_without_a_job_makes_no_runner(master: Master, hostile: str) -> None:
-    """Of a job that is not in the job cache any more the first return becomes the load."""
+    """If a job is no longer in the job cache, its first return becomes the load."""
     for minion in (hostile, "good", hostile) if master.opts["master_job_cache"] == "local_cache" else ("good", hostile):
         if minion == "good":
             master.take(minion, "secret", fun="state.apply")
@@ -125,8 +125,8 @@ async def test_a_return_without_a_job_makes_no_runner(master: Master, hostile: s
     assert world.visibility.sees_part(viewer, job, "good") is False
 
 
-async def test_a_call_stored_in_the_masters_name_is_of_that_jid_alone(master: Master) -> None:
-    """And of nobody else: with another's return beside it, it is no runner."""
+async def test_a_call_with_a_minions_return_in_addition_is_no_runner(master: Master) -> None:
+    """The load could be a minion's, so the job belongs to no user."""
     master.call(fun="runner.test.arg", fun_args=[], user="viewer", success=True, **{"return": 1})
     master.take("good", "secret", fun="state.apply")
     job = await master.job()
@@ -134,8 +134,8 @@ async def test_a_call_stored_in_the_masters_name_is_of_that_jid_alone(master: Ma
     assert job.reported_by is not None
 
 
-async def test_a_job_that_a_minion_started_is_shown_by_its_own_word(master: Master) -> None:
-    """``salt-call`` and the minion's scheduler publish nothing: there is only their return."""
+async def test_a_job_that_a_minion_started_is_shown_as_the_minion_reports_it(master: Master) -> None:
+    """``salt-call`` and the minion's scheduler publish no job: the cache has only their return."""
     master.take("m1", True, fun="test.ping", fun_args=["x"])
     job = await master.job()
     assert (job.kind, job.fun, job.arg, job.user, job.reported_by) == ("job", "test.ping", ["x"], "", "m1")

@@ -1,4 +1,4 @@
-"""What the engine needs to run is named, with the fix, and Salt's containers become plain data."""
+"""Errors name missing requirements with the fix, and Salt's containers become plain data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from websocket_api.salt_master.salt_compat import plain
 pytestmark = pytest.mark.both_lines
 
 
-def test_here_it_can_run() -> None:
+def test_the_test_environment_meets_all_requirements() -> None:
     """The check raises nothing."""
     requirements.check({})
 
@@ -37,7 +37,7 @@ def test_salt_3006_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_package_that_is_missing_or_too_old_is_named_with_the_fix(
     package: str, version: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The operator reads it once, in the log."""
+    """The log has it once."""
     real = importlib.metadata.version
 
     def version_of(name: str) -> str:
@@ -75,7 +75,7 @@ OWN = "extras-{}.{}".format(*sys.version_info)
 def test_the_command_installs_where_this_masters_python_looks(
     variable: str | None, path: list[str], command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Salt's hardened packages give each daemon a folder of its own, by a variable or by their Python's path."""
+    """Salt's hardened packages give each daemon its own folder, with a variable or with their Python's path."""
     monkeypatch.setattr(sys, "RELENV", ROOT, raising=False)
     monkeypatch.setattr(sys, "path", path)
     monkeypatch.delenv("SALT_EXTRAS_DIR", raising=False)
@@ -95,7 +95,7 @@ def test_the_command_installs_where_this_masters_python_looks(
     ],
 )
 def test_salts_containers_become_plain_data(salts: Any, ours: Any) -> None:
-    """Dictionaries and lists by their exact types, for encoders that look at these."""
+    """Dictionaries and lists have exactly these types, because encoders check for them."""
     result = plain(salts)
     assert result == ours
     assert type(result) in (dict, list, str)

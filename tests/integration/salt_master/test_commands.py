@@ -189,7 +189,7 @@ async def test_arguments_that_a_wheel_does_not_take_are_refused(
 
 
 async def test_the_masters_own_key_serves_for_jobs_only(commands: Commands, store: JobCache) -> None:
-    """To ask after one and to end one; whoever asks for more has a bug."""
+    """It may query and stop a job; any other function is a bug of the caller."""
     asked = await commands.publish_as_master(
         "saltutil.find_job", ["20200101000000000000"], {}, ["minion-1", "minion-2"]
     )

@@ -104,7 +104,7 @@ async def test_the_newest_jobs_come_first_and_without_find_job(
 async def test_other_job_caches_are_read_by_their_own_functions(
     opts: dict[str, Any], pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the names that Salt has for people, which are turned into ours."""
+    """Salt lists them with display names, which become the names of this API."""
     row = {"Function": "test.ping", "Arguments": [], "Target": "*", "Target-type": "glob", "User": "demo"}
     rows = {"20260101000000000001": row, "20260101000000000002": {**row, "Function": "saltutil.find_job"}}
     rows["20260101000000000003"] = {**row, "Metadata": {"a": 1}}

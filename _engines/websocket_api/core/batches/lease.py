@@ -52,7 +52,7 @@ class Lease:
         return (driver["master"], driver["run"]) == (self.master, self._run)
 
     def is_expired(self, id_: int, stored: Mapping[str, Any]) -> bool:
-        """Return whether the driver of a batch is gone: its beat stands still, or it was an earlier run of ours."""
+        """Return whether the driver of a batch is gone: its beat has stopped, or it is our earlier run."""
         driver = stored["driver"]
         if driver["master"] == self.master:
             return True  # that run has ended: it used the port that this one listens on

@@ -99,7 +99,7 @@ class BatchRunner:
                 while self._has_more(driven) and await self._send_one(driven):
                     pass
         except Exception:
-            # An unexpected error must not leave a batch unfinished for ever.
+            # An unexpected error must not leave a batch unfinished forever.
             log.exception("cannot send batch %d", batch.id)
             self._publisher.retry_later(driven, None)
         finally:

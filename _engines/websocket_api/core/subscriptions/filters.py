@@ -31,7 +31,7 @@ class EventFilter(Protocol):
     """The filter of one subscription. Equal filters are equal values, so that they share what is computed."""
 
     def __hash__(self) -> int:
-        """Return the same for equal filters, whoever's they are."""
+        """Return the same for equal filters, also of different users."""
         ...
 
     @property

@@ -86,7 +86,7 @@ class Responder(RequestHandler):
         super().on_connection_close()
         if not incomplete:
             return  # its handler finishes it, and tornado then breaks its cycles
-        if not body.done():  # of a websocket's handshake, which tornado would leave waiting for ever
+        if not body.done():  # of a websocket's handshake, which tornado would leave waiting forever
             body.set_exception(StreamClosedError())
             body.exception()
         # Nobody finishes this request, so break the cycles that finish() breaks, and drop what was received.

@@ -120,7 +120,7 @@ class BatchSocket(SocketHandler):
     _codec: BatchCodec | None = None
 
     def initialize(self, clients: Connections) -> None:
-        """Take what all doors share."""
+        """Keep the clients of all protocols."""
         super().initialize(clients)
         self._fields: dict[str, Any] = {}
 

@@ -399,7 +399,7 @@ async def test_a_login_that_is_not_used_yet_stays() -> None:
 
 
 async def test_an_unused_session_is_dropped() -> None:
-    """A token that was sent once is not checked for ever; one in use is."""
+    """A token that was sent once is not checked forever; one in use is."""
     fixture = Fixture()
     fixture.salt.give()
     fixture.salt.give("b" * 64)

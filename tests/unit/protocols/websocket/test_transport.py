@@ -63,7 +63,7 @@ async def test_a_client_that_has_left_is_no_error(ends: tuple[socket.socket, soc
 
 
 async def test_drained_is_called_after_tornados_own_bytes_too(ends: tuple[socket.socket, socket.socket]) -> None:
-    """Tornado writes pings to the same stream; an outbox that waits behind one must not wait for ever."""
+    """Tornado writes pings to the same stream; an outbox that waits behind one must not wait forever."""
     stream = IOStream(ends[0])
     transport = StreamTransport(stream)
     drained = asyncio.Event()
