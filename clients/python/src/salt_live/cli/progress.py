@@ -7,6 +7,7 @@ from typing import Any
 from salt_live.cli.text import clock, plural
 
 BAR_WIDTH = 24
+SHOWN_SLOTS = 8
 SHOWN_MINIONS = 3  # the screen stays readable with 5,000 minions
 
 
@@ -40,13 +41,15 @@ def lines(parts: dict[str, dict[str, Any]], total: int, failed: int, seconds: fl
     return shown
 
 
-def slots(parts: dict[str, dict[str, Any]], seconds: float) -> list[str]:
+def slots(parts: list[dict[str, Any]]) -> list[str]:
     """Return a line for each minion of a batch that runs now, with its own bar."""
-    running = [(minion, part) for minion, part in parts.items() if part["status"] == "sent"]
+    running = [part for part in parts if part["status"] == "sent"]
     shown = []
-    for minion, part in running[:8]:
+    for part in running[:SHOWN_SLOTS]:
         filled = int(BAR_WIDTH * (part.get("progress") or 0) / 100)
-        shown.append(f"  [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {minion}  {part.get('message') or ''}".rstrip())
+        shown.append(
+            f"  [{'#' * filled}{'-' * (BAR_WIDTH - filled)}] {part['minion']}  {part.get('message') or ''}".rstrip()
+        )
     if len(running) > len(shown):
         shown.append(f"  and {plural(len(running) - len(shown), 'minion')} more")
     return shown

@@ -10,9 +10,12 @@ from salt_live.async_client import AsyncClient
 from salt_live.cli import exit_codes, progress
 from salt_live.cli.interrupts import Detached, Interrupts, confirmed
 from salt_live.cli.parser import UsageError
+from salt_live.cli.patience import Patience
 from salt_live.cli.returns import Returns
 from salt_live.cli.verbs.context import Context, split_target
+from salt_live.live import INLINE_RETURN
 
+STATES = ("state.apply", "state.highstate", "state.sls", "state.single")
 ENDED = ("resolved", "error", "timeout", "canceled")
 
 
@@ -93,14 +96,16 @@ async def follow(context: Context, client: AsyncClient, number: int) -> int:
     """Write the returns of a batch as they come, until it has ended; return the exit code."""
     screen = context.screen
     returns = Returns(screen, context.options, str(number))
-    parts: dict[str, dict[str, Any]] = {}
+    parts: dict[int, dict[str, Any]] = {}
+    patience = Patience(client, screen.note, f"salt-live batch {number} -w")
     began = time.monotonic()
     head: dict[str, Any] = {}
 
     def tick() -> None:
+        patience.check()
         done, bad = head.get("done_count", 0), head.get("error_count", 0)
         took = time.monotonic() - began
-        screen.draw([progress.bar(done, head.get("total_count", 0), bad, took), *progress.slots(parts, took)])
+        screen.draw([progress.bar(done, head.get("total_count", 0), bad, took), *progress.slots(list(parts.values()))])
 
     interrupts, unanswered = Interrupts(), list[str]()
     with interrupts.caught():
@@ -108,17 +113,27 @@ async def follow(context: Context, client: AsyncClient, number: int) -> int:
             async for news in interrupts.watch(client.follow_batch(number), tick):
                 head = news.batch
                 for request in news.requests:
-                    minion = request["minion"]
-                    ended = request["status"] in ENDED and parts.get(minion, {}).get("status") not in ENDED
-                    parts[minion] = {name: request[name] for name in ("status", "progress", "message")}
+                    number_of = request["id"]
+                    ended = request["status"] in ENDED and parts.get(number_of, {}).get("status") not in ENDED
+                    parts[number_of] = {name: request[name] for name in ("minion", "status", "progress", "message")}
                     if ended and request["retcode"] is not None:
-                        returns.add(minion, {**request, "return": request["result"]})
+                        returns.add(request["minion"], await _part(client, request))
                     elif ended:
-                        unanswered.append(minion)
+                        unanswered.append(request["minion"])
         except Detached:
             raise Detached(await _leave(context, client, number, interrupts)) from None
     returns.without(unanswered, set())
     return returns.finish()
+
+
+async def _part(client: AsyncClient, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request as a minion's part of a job; a return that is too large for the batch is in the job."""
+    result = request["result"]
+    if isinstance(result, dict) and set(result) == INLINE_RETURN and result["jid"] == request["jid"]:
+        job = await client.get_job(request["jid"])
+        return dict(job["minions"][request["minion"]])
+    form = {"out": "highstate"} if request["fun"] in STATES and isinstance(result, dict | list) else {}
+    return {"return": result, "retcode": request["retcode"], **form}
 
 
 async def _leave(context: Context, client: AsyncClient, number: int, interrupts: Interrupts) -> str:

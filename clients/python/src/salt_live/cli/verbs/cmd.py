@@ -11,6 +11,7 @@ from salt_live.cli import exit_codes, progress
 from salt_live.cli.arguments import value
 from salt_live.cli.interrupts import Detached, Interrupts, confirmed
 from salt_live.cli.parser import UsageError
+from salt_live.cli.patience import Patience
 from salt_live.cli.returns import Returns
 from salt_live.cli.verbs import batch, master
 from salt_live.cli.verbs.context import Context, split_target
@@ -104,10 +105,11 @@ async def follow(context: Context, client: AsyncClient, jid: str, fun: str) -> i
     began = time.monotonic()
     total = failed = 0
 
+    patience = Patience(client, screen.note, f"salt-live job {jid} -w")
+
     def tick() -> None:
+        patience.check()
         screen.draw(progress.lines(parts, total, failed, time.monotonic() - began))
-        if client.state != "open":
-            screen.draw(["connection lost; connecting again, the job continues on the master"])
 
     interrupts = Interrupts()
     with interrupts.caught():

@@ -1,0 +1,125 @@
+"""What a followed job or batch prints, and how it ends; the server is a list of what it sends."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from salt_live.cli.parser import parse
+from salt_live.cli.screen import Screen
+from salt_live.cli.verbs import batch, cmd
+from salt_live.cli.verbs.context import Context
+from salt_live.models import BatchProgress, Progress
+
+JID = "20141103073312975821"
+
+
+def part(state: str, value: Any = None, retcode: int | None = 0, **more: Any) -> dict[str, Any]:
+    return {"state": state, "return": value, "retcode": retcode, "progress": 0, "message": None, **more}
+
+
+def request(number: int, minion: str, status: str, result: Any = None, retcode: int | None = 0) -> dict[str, Any]:
+    common = {"id": number, "minion": minion, "status": status, "progress": 0, "message": None}
+    return {**common, "result": result, "retcode": retcode, "fun": "test.echo", "jid": JID}
+
+
+class Server:
+    """A client that was told what happens."""
+
+    state = "open"
+
+    def __init__(self, *news: Any) -> None:
+        self.news = news
+        self.requests: list[dict[str, Any]] = []
+
+    async def follow(self, _jid: str) -> AsyncIterator[Any]:
+        for item in self.news:
+            yield item
+
+    async def follow_batch(self, _number: int) -> AsyncIterator[Any]:
+        for item in self.news:
+            yield item
+
+    async def request(self, type: str, **fields: Any) -> Any:
+        self.requests.append({"type": type, **fields})
+        return [{"id": "gone", "connected": False}]
+
+    async def get_job(self, _jid: str) -> dict[str, Any]:
+        return {"minions": {"web1": part("returned", "long" * 10)}}
+
+
+def job(total: int, **parts: dict[str, Any]) -> Progress:
+    failed = sum(item["state"] == "failed" for item in parts.values())
+    return Progress({"jid": JID, "state": "running", "total": total, "failed": failed}, parts)
+
+
+def context(*words: str) -> tuple[Context, io.StringIO, io.StringIO]:
+    out, err = io.StringIO(), io.StringIO()
+    options = parse([*words, "*", "test.echo"])
+    return Context(options, Screen(options, {}, out, err), None), out, err  # type: ignore[arg-type]
+
+
+async def test_each_return_is_printed_once_as_it_comes() -> None:
+    here, out, _ = context("--out=txt")
+    news = (
+        job(2, web1=part("pending"), web2=part("pending")),
+        job(2, web2=part("returned", "two")),
+        job(2, web2=part("returned", "two"), web1=part("returned", "one")),
+    )
+    assert await cmd.follow(here, Server(*news), JID, "test.echo") == 0  # type: ignore[arg-type]
+    assert out.getvalue() == "web2: two\nweb1: one\n"
+
+
+async def test_a_failed_minion_is_exit_code_1() -> None:
+    here, _, err = context()
+    code = await cmd.follow(here, Server(job(1, web1=part("failed", "no", 3))), JID, "cmd.run")  # type: ignore[arg-type]
+    assert code == 1
+    assert err.getvalue() == "ERROR: Minions returned with non-zero exit code\n"
+
+
+async def test_missing_minions_are_named_with_the_way_back() -> None:
+    here, out, _ = context()
+    news = job(3, web1=part("returned", True), gone=part("missing"), slow=part("missing"))
+    assert await cmd.follow(here, Server(news), JID, "test.ping") == 1  # type: ignore[arg-type]
+    assert "gone:\n    Minion did not return. [Not connected]\n" in out.getvalue()
+    assert "slow:\n    Minion did not return. [No response]\n" in out.getvalue()
+    assert f"salt-live job {JID}\n" in out.getvalue()
+
+
+async def test_states_end_with_one_table_unless_a_program_reads() -> None:
+    state = {"test_|-x_|-x_|-nop": {"result": False, "changes": {}, "comment": "bad", "__run_num__": 0}}
+    news = job(2, web1=part("failed", state, 2, out="highstate"), web2=part("failed", state, 2, out="highstate"))
+    here, out, _ = context()
+    await cmd.follow(here, Server(news), JID, "state.apply")  # type: ignore[arg-type]
+    assert "failed on 2 minions: test.nop: x\n    bad\n    web1, web2\n" in out.getvalue()
+    here, out, _ = context("--out=json", "--static")
+    await cmd.follow(here, Server(news), JID, "state.apply")  # type: ignore[arg-type]
+    assert json.loads(out.getvalue()) == {"web1": state, "web2": state}
+
+
+@pytest.mark.parametrize(
+    ("requests", "code", "text"),
+    [
+        ([request(1, "web1", "sent", None, None), request(1, "web1", "resolved", "x")], 0, "web1: x\n"),
+        ([request(1, "web1", "error", "x", 1)], 1, "web1: x\n"),
+        ([request(1, "web1", "resolved", {"jid": JID, "bytes": 9, "message": "m"})], 0, f"web1: {'long' * 10}\n"),
+        ([request(1, "web1", "resolved", "x"), request(2, "web1", "resolved", "y")], 0, "web1: x\nweb1: y\n"),
+    ],
+)
+async def test_a_batch_prints_the_end_of_each_request(requests: list[dict[str, Any]], code: int, text: str) -> None:
+    here, out, _ = context("--out=txt")
+    head = {"done_count": 0, "total_count": 1, "error_count": 0}
+    server = Server(*(BatchProgress(head, [item]) for item in requests))
+    assert await batch.follow(here, server, 7) == code  # type: ignore[arg-type]
+    assert out.getvalue() == text
+
+
+async def test_a_request_that_ended_without_a_return_is_missing() -> None:
+    here, out, _ = context("--out=txt")
+    head = {"done_count": 1, "total_count": 1, "error_count": 1}
+    server = Server(BatchProgress(head, [request(1, "web1", "timeout", None, None)]))
+    assert await batch.follow(here, server, 7) == 1  # type: ignore[arg-type]
+    assert out.getvalue().startswith("web1: Minion did not return")
