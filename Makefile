@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 OTHER_PYTHONS := 3.10 3.13
 ARGS ?=
+UNIT := tests/unit clients/python/tests
 # Tests on real masters mostly wait, so two files run at once. JOBS=0 shows what tests print.
 JOBS ?= 2
 # CI repeats a failed test once, three tests at most; the summary names them with RERUN. Never repeated is what shows a
@@ -37,7 +38,7 @@ test: test-javascript $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run 
 
 .PHONY: test-fast test-javascript
 test-fast: test-javascript .venv/.made ## Run the unit and JavaScript tests only: no Salt master, under a minute
-	@$(PY) -m pytest tests/unit -n $(JOBS) $(ARGS)
+	@$(PY) -m pytest $(UNIT) -n $(JOBS) $(ARGS)
 
 # TESTS="tests/unit tests/functional" takes minutes more. The engine's own processes are measured, too.
 .PHONY: coverage
@@ -64,7 +65,7 @@ $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 	@if tools/find-python.sh $* >/dev/null; then \
 	    $(MAKE) -s --no-print-directory .venv-unit-$*/.made; \
 	    echo "== unit tests on Python $*"; \
-	    .venv-unit-$*/bin/python -m pytest tests/unit -n $(JOBS) $(ARGS); \
+	    .venv-unit-$*/bin/python -m pytest $(UNIT) -n $(JOBS) $(ARGS); \
 	else \
 	    echo "== Python $* is not installed: its unit tests are skipped"; \
 	fi
@@ -122,6 +123,7 @@ lint: .venv/.made node_modules/.made ## Check style, types, import direction and
 	for root in _modules _runners _states tools; do \
 	    if ls $$root/*.py >/dev/null 2>&1; then MYPYPATH=$$root $(PY) -m mypy $$root; fi; \
 	done
+	MYPYPATH=clients/python/src $(PY) -m mypy clients/python/src/salt_live
 	PYTHONPATH=_engines .venv/bin/lint-imports --no-logo
 	$(PY) tools/docs.py --check
 	$(PY) -m yamllint --strict .

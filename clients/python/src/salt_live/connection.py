@@ -42,6 +42,7 @@ class Connection:
         self._waiting: dict[Stream, asyncio.Event] = {}
         self._opened = asyncio.Event()  # also set when all attempts have ended
         self._output = asyncio.Event()
+        self.websocket: Any = None  # the present one
         self._task: asyncio.Task[None] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
@@ -179,6 +180,7 @@ class Connection:
             )
         except InvalidHandshake as error:
             raise ConnectionFailed(f"cannot connect to {address}: {error}") from error
+        self.websocket = websocket
         async with _writer(self._write(websocket)):
             try:
                 self.session.connected(address)
