@@ -1,4 +1,4 @@
-"""A client that holds every reply and every frame to the schemas which clients' authors are given."""
+"""A client that checks every reply and frame against the published schemas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _validator(reference: str) -> Draft202012Validator:
 
 
 def check(reference: str, value: Any) -> None:
-    """Fail, with every fault, when a value breaks a schema such as `operations/ping.json#/$defs/result`."""
+    """Fail with all faults if a value does not match a schema such as `operations/ping.json#/$defs/result`."""
     faults = [f"{fault.json_path}: {fault.message[:300]}" for fault in _validator(reference).iter_errors(value)]
     assert not faults, f"{reference} is broken by {str(value)[:1000]}: {faults}"
 

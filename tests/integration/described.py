@@ -1,4 +1,4 @@
-"""Holds every answer over HTTP to the OpenAPI document that clients' authors are given."""
+"""Check every answer over HTTP against the published OpenAPI document."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_answer(method: str, target: str, status: int, kind: str, body: bytes) 
 
 
 def _path(sent: str) -> str | None:
-    """Return the document's path that a request's is one of; those without variable parts first."""
+    """Return the document's path that matches a request's path, preferably one without variable parts."""
     for path in sorted(_document()["paths"], key=lambda path: path.count("{")):
         form = re.sub(r"\\{(\w+)\\}", lambda part: ".+" if part[1] == "path" else "[^/]+", re.escape(path))
         if re.fullmatch(f"{form.rstrip('/')}/?", sent):

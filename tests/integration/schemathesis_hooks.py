@@ -1,4 +1,4 @@
-"""What the program schemathesis loads besides its options (test_schemathesis.py)."""
+"""Hooks for the program schemathesis (test_schemathesis.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function called with positional and with keyword arguments gets exactly these, on minions and on the master."""
+"""Functions on minions and on the master get exactly the positional and keyword arguments that were sent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ CALLS: list[tuple[list[Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("args", "kwargs"), CALLS, ids=["none", "positional", "keyword", "both"])
 def test_a_minion_function_gets_exactly_its_arguments(demo: Client, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """What a minion's function gets is what was sent, value by value and type by type."""
+    """The minion's function gets the same values with the same types."""
     job = demo.ask("cmd", fun="steps.echo", tgt="minion-1", args=args, kwargs=kwargs, mode="sync")
     assert job["minions"]["minion-1"]["return"] == {"args": args, "kwargs": kwargs}
     assert [type(value) for value in job["minions"]["minion-1"]["return"]["args"]] == [type(value) for value in args]
@@ -55,7 +55,7 @@ def test_a_minion_function_gets_exactly_its_arguments(demo: Client, args: list[A
 
 @pytest.mark.parametrize(("args", "kwargs"), CALLS, ids=["none", "positional", "keyword", "both"])
 def test_a_runner_gets_exactly_its_arguments(demo: Client, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """What a runner gets is what was sent, value by value and type by type."""
+    """The runner gets the same values with the same types."""
     got = demo.ask("runner", fun="steps.echo", arg=args, kwarg=kwargs, mode="sync")
     assert got == {"args": args, "kwargs": kwargs}
     assert [type(value) for value in got["args"]] == [type(value) for value in args]
@@ -67,22 +67,24 @@ def test_a_runner_gets_exactly_its_arguments(demo: Client, args: list[Any], kwar
     [(["1", [2]], {}), (["1"], {"second": [2]}), ([], {"first": "1", "second": [2]})],
     ids=["positional", "both", "keyword"],
 )
-def test_arguments_find_their_names(demo: Client, client: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """By place or by name, each argument arrives under its own name; what is left out has its default."""
+def test_arguments_reach_the_right_parameters(
+    demo: Client, client: str, args: list[Any], kwargs: dict[str, Any]
+) -> None:
+    """This holds for positional and keyword arguments; omitted ones have their default."""
     assert demo.ask(client, fun="steps.two", args=args, kwargs=kwargs, mode="sync") == {"first": "1", "second": [2]}
     assert demo.ask(client, fun="steps.two", args=["x"], mode="sync") == {"first": "x", "second": "b"}
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_wheel_gets_exactly_its_arguments(demo: Client, value: Any) -> None:
-    """Of a wheel too, by place and by name."""
+    """This holds for positional and keyword arguments."""
     assert demo.ask("wheel", fun="steps.two", args=[value], mode="sync") == {"first": value, "second": "b"}
     expected = {"first": 1, "second": value}
     assert demo.ask("wheel", fun="steps.two", args=[1], kwargs={"second": value}, mode="sync") == expected
 
 
 def test_a_positional_argument_that_salt_would_take_for_a_keyword_is_refused(demo: Client) -> None:
-    """Every minion reads `x=1` as a keyword argument: it is refused, with the advice to give it by name."""
+    """Every minion parses `x=1` as a keyword argument, so it is refused; the error says to use `kwarg`."""
     with pytest.raises(Refused) as caught:
         demo.ask("cmd", fun="steps.echo", tgt="minion-1", args=["x=1"])
     assert caught.value.code == "bad_message"
@@ -91,7 +93,7 @@ def test_a_positional_argument_that_salt_would_take_for_a_keyword_is_refused(dem
 
 
 LARGE = 340282366920938463463374607431768211455
-"""An integer of 128 bits; Salt's own salt-api hands its digits on as text."""
+"""An integer of 128 bits, whose digits Salt's own salt-api sends as text."""
 LOW = f'"tgt":"minion-1","fun":"steps.echo","arg":[{LARGE},[{-LARGE}]],"kwarg":{{"k":{{"a":{2**64}}}}}'
 
 
@@ -108,7 +110,7 @@ LOW = f'"tgt":"minion-1","fun":"steps.echo","arg":[{LARGE},[{-LARGE}]],"kwarg":{
 def test_integers_outside_64_bits_arrive_as_their_digits(
     demo: Client, connect: Callable[..., Client], engine_port: int, path: str, kind: str, body: str
 ) -> None:
-    """Whatever carries them here, none is rounded."""
+    """None is rounded, in any format."""
     token = demo.ask("auth", username="demo", password="demo")["token"]
     expected: dict[str, Any] = {"args": [str(LARGE), [str(-LARGE)]], "kwargs": {"k": {"a": str(2**64)}}}
     if path:
@@ -125,8 +127,8 @@ def test_integers_outside_64_bits_arrive_as_their_digits(
 @pytest.mark.parametrize(
     ("args", "kwargs"), [([], {}), ([1, 2, 3], {}), ([1], {"third": 3}), ([1], {"first": 1})], ids=repr
 )
-def test_arguments_that_do_not_fit_are_told(demo: Client, client: str, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Too few, too many, unknown or doubled arguments are told before anything runs."""
+def test_wrong_arguments_are_refused(demo: Client, client: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    """Missing, additional, unknown or repeated arguments are an error before anything runs."""
     with pytest.raises(Refused) as caught:
         demo.ask(client, fun="steps.two", args=args, kwargs=kwargs, mode="sync")
     assert caught.value.code == "unknown_function"
@@ -134,7 +136,7 @@ def test_arguments_that_do_not_fit_are_told(demo: Client, client: str, args: lis
 
 @pytest.mark.parametrize("client", ["runner", "wheel"])
 def test_the_async_mode_answers_with_jid_and_tag(demo: Client, client: str) -> None:
-    """Without `mode` the reply is the jid and the tag under which the return comes."""
+    """Without `mode` the reply is the jid and the tag of the return."""
     number = demo.ask("subscribe", subscription="event", tag=f"salt/{'run' if client == 'runner' else 'wheel'}/")
     started = demo.ask(client, fun="steps.two", args=["x"])
     assert set(started) == {"jid", "tag"}

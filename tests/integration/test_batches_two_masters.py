@@ -1,4 +1,4 @@
-"""Two masters on one Redis: each shows the other's batches, and one goes on where the other is gone."""
+"""Two masters with a shared Redis: each shows the other's batches, and continues them if the other is dead."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MINIONS = ["m1", "m2"]
 JOB_CACHES = ["salt_cache", "local_cache"]
 
 
-def test_a_batch_goes_on_at_the_other_master_when_its_own_is_gone() -> None:
-    """Nothing is sent twice; of what ran when it went nobody can tell; what was not sent is sent and ends well.
+def test_a_batch_of_a_dead_master_continues_on_the_other() -> None:
+    """Nothing is sent twice. Requests that ran at that time have an unknown outcome; unsent ones are sent and succeed.
 
     With a shared job cache and without, beside each other: most of it is waiting for the lease.
     """

@@ -1,4 +1,4 @@
-"""What a minion that runs one job at a time tells of its functions, while it runs a long one."""
+"""Functions and signatures of a minion that runs only one job at a time, while it runs a long one."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
 
 
 def keep_busy(client: Client) -> None:
-    """Have the minion run something that takes its only place."""
+    """Start a job that keeps the minion busy."""
     client.ask("cmd", fun="test.sleep", tgt=MINION, arg=[BUSY_SECONDS])
 
 
 def test_a_busy_minion_is_waited_for_and_then_not_needed(stage: Stage) -> None:
-    """Eight clients are answered when it has a place again; what is known comes while it is busy again."""
+    """Eight clients get their answers when the minion is free; cached answers come even while it is busy again."""
     clients = [stage.client() for _ in range(8)]
     found: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""`make demo`: what tools/demo.py promises to the person who typed the command."""
+"""`make demo` starts a demo that works, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of this checkout as far as the demo uses it, under a path too long for the unix sockets of Salt."""
+    """A copy of the parts of this checkout that the demo uses, with a path too long for Salt's unix sockets."""
     folder = tmp_path / ("a folder with a long name " * 4).strip()
     folder.mkdir()
     shutil.copytree(CHECKOUT / "tools", folder / "tools", ignore=shutil.ignore_patterns("__pycache__"))
@@ -40,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(checkout: Path) -> Iterator[Start]:
-    """Start the demo with the given environment; what it prints goes to `printed` beside it."""
+    """Start the demo with an environment; its output is written to the file `printed`."""
     started: list[subprocess.Popen[str]] = []
 
     def run(**environment: object) -> subprocess.Popen[str]:
@@ -75,7 +75,7 @@ def below(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def commands(processes: list[psutil.Process]) -> dict[str, psutil.Process]:
-    """Return those that still run by their command line: Salt's own jobs come and go while a test looks."""
+    """Return those that still run, by command line, because Salt's own jobs start and end at any time."""
     found = {}
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -135,7 +135,7 @@ SIGNALS = {"T": signal.SIGTERM, "I": signal.SIGINT, "H": signal.SIGHUP, "Q": sig
 def test_no_order_of_signals_leaves_a_process(
     checkout: Path, tmp_path: Path, moment: str, order: str, pause: float
 ) -> None:
-    """`make` and the demo get signals as one process group, and make passes each on, so that it comes twice."""
+    """`make` and the demo are one process group, and make also forwards signals, so the demo gets each twice."""
     (tmp_path / "Makefile").write_text(f"demo:\n\t@exec '{sys.executable}' '{checkout}/tools/demo.py'\n")
     mark = uuid.uuid4().hex
     env = {**os.environ, "PORT": str(free_port()), "MINIONS": "1", "DEMO_MARK": mark}
@@ -166,7 +166,7 @@ def test_no_order_of_signals_leaves_a_process(
 
 
 def test_a_users_own_states_are_kept_and_run(start: Start, checkout: Path) -> None:
-    """.demo/states/ has a small highstate at first; what a person changes there, or left in .demo/files/, stays."""
+    """.demo/states/ starts with a small highstate. Changes to it, and files in .demo/files/, are kept."""
     own, left = checkout / ".demo" / "states", checkout / ".demo" / "files"
     left.mkdir(parents=True)
     (left / "left.sls").write_text("left_note:\n  test.succeed_without_changes: []\n")
@@ -205,8 +205,8 @@ def test_a_demo_whose_master_dies_shows_its_log(start: Start, checkout: Path) ->
     assert "the end of .demo/log/master:" in printed(checkout)
 
 
-def test_a_taken_port_is_told_before_anything_starts(start: Start, checkout: Path) -> None:
-    """One line that names the port, exit code 1, and no config was written."""
+def test_a_port_in_use_is_an_error_before_anything_starts(start: Start, checkout: Path) -> None:
+    """One line names the port, the exit code is 1, and no configuration is written."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -221,7 +221,7 @@ def test_a_taken_port_is_told_before_anything_starts(start: Start, checkout: Pat
     ("name", "value"), [("PORT", "http"), ("PORT", "65536"), ("MINIONS", "-1"), ("MINIONS", "2.5")]
 )
 def test_a_wrong_number_is_named(start: Start, checkout: Path, name: str, value: str) -> None:
-    """PORT and MINIONS out of their range are told in one line with the range."""
+    """If PORT or MINIONS is out of range, one line names the range."""
     assert start(**{name: value}).wait(30) == 1
     assert f"{name}={value}" in printed(checkout)
     assert printed(checkout).count("\n") == 1

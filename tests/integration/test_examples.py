@@ -51,7 +51,7 @@ def following(name: str, environment: dict[str, str], *arguments: str) -> Iterat
 
 
 def test_every_program_of_the_readme_exists_and_every_program_is_in_it() -> None:
-    """And the helper module, which is no program, is not."""
+    """The README does not list the helper module, which is not a program."""
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in PROGRAMS} - {"salt_connection.py"}
     assert programs == {name for name in programs if f"[{name}]({name})" in readme}
@@ -59,7 +59,7 @@ def test_every_program_of_the_readme_exists_and_every_program_is_in_it() -> None
 
 
 def test_run_command_prints_what_each_minion_returned(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
-    """And exits with 1 where a minion failed."""
+    """It exits with 1 if a minion failed."""
     ran = run("run_command.py", "minion-*", "test.echo", "hello")
     assert (ran.stdout, ran.returncode) == ('minion-1: returned: "hello"\nminion-2: returned: "hello"\n', 0), ran.stderr
     assert run("run_command.py", "minion-1", "test.no_such_function").returncode == 1
@@ -68,7 +68,7 @@ def test_run_command_prints_what_each_minion_returned(run: Callable[..., subproc
 def test_run_command_prints_the_error_of_a_refused_command(
     run: Callable[..., subprocess.CompletedProcess[str]], environment: dict[str, str]
 ) -> None:
-    """With its code."""
+    """The output has the error's code."""
     environment["SALT_USER"] = "viewer"
     ran = run("run_command.py", "*", "cmd.run", "id")
     assert ran.stderr.startswith("forbidden: ")
@@ -84,7 +84,7 @@ def test_follow_job_prints_each_minion_and_the_end(run: Callable[..., subprocess
 
 
 def test_follow_events_prints_events_of_a_tag(environment: dict[str, str], demo: Client) -> None:
-    """One line an event; nothing of other tags."""
+    """It prints one line for each event, and no events with other tags."""
     with following("follow_events.py", environment, "example/") as process:
         assert process.stdout is not None
         lines: list[str] = []
@@ -118,7 +118,7 @@ def test_events_over_http_ends_after_the_count_that_it_is_given(environment: dic
 def test_rolling_restart_reports_progress_until_the_batch_has_ended(
     run: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    """0 where every request succeeded, 1 where one failed."""
+    """It exits with 0 if every request succeeded, and with 1 if one failed."""
     ran = run("rolling_restart.sh", "minion-*", "test.ping")
     assert ran.stdout.splitlines()[-1:] == ["100 % resolved"], ran
     assert ran.returncode == 0
@@ -126,7 +126,7 @@ def test_rolling_restart_reports_progress_until_the_batch_has_ended(
 
 
 def test_a_program_that_follows_ends_at_control_c(environment: dict[str, str]) -> None:
-    """Without a traceback."""
+    """It prints no traceback."""
     with following("follow_events.py", environment, "example/") as process:
         _readable(process, 1.0)
         process.send_signal(signal.SIGINT)
@@ -136,7 +136,7 @@ def test_a_program_that_follows_ends_at_control_c(environment: dict[str, str]) -
 
 
 def _readable(process: subprocess.Popen[str], seconds: float) -> bool:
-    """Tell whether the program prints something within this time."""
+    """Return whether the program prints something within this time."""
     import select
 
     return bool(select.select([process.stdout], [], [], seconds)[0])

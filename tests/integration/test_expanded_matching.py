@@ -1,4 +1,4 @@
-"""A master with ``auth.enable_expanded_auth_matching``: Salt decides commands by it, what is shown it leaves alone."""
+"""With ``auth.enable_expanded_auth_matching`` Salt decides differently on commands; visibility does not change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
 
 
 def test_commands_follow_it_and_what_is_shown_follows_the_usual_rules(stage: Stage) -> None:
-    """Salt denies what an entry for one minion grants, the function lists of that minion included."""
+    """Salt denies what an entry for one minion grants, including the lists of its functions."""
     with stage.client() as demo, stage.client("half") as half:
         jid = demo.ask("cmd", fun="test.ping", tgt=MINION, mode="sync")["jid"]
         asked: dict[str, dict[str, Any]] = {
@@ -48,8 +48,8 @@ def test_commands_follow_it_and_what_is_shown_follows_the_usual_rules(stage: Sta
         assert set(half.ask("get_job", jid=jid)["minions"]) == {MINION}
 
 
-def test_an_entry_for_all_minions_grants_as_ever(stage: Stage) -> None:
-    """Its function, and no other."""
+def test_an_entry_for_all_minions_still_grants_its_function(stage: Stage) -> None:
+    """It grants no other function."""
     with stage.client("echo") as echo:
         assert echo.ask("cmd", fun="test.echo", tgt=MINION, arg=["x"], mode="sync")["state"] == "complete"
         with pytest.raises(Refused, match="forbidden"):

@@ -1,4 +1,4 @@
-"""Messages made from the schemas, to a real master with a minion: in both formats, with memory that stays flat."""
+"""Random messages from the schemas, sent to a real master with a minion in both formats; memory does not grow."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Speaker:
         assert self.ask({"type": "auth", "id": "login", **credentials})["type"] == "result"
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a message and return its reply; every frame before it is held to its schema."""
+        """Send a message and return its reply; check every frame before it against its schema."""
         if self.form == "msgpack":
             self._ws.send_binary(msgpack.packb(message))
         else:
@@ -98,7 +98,7 @@ class Speaker:
 
 
 def answered(speaker: Speaker, operation: str, message: dict[str, Any]) -> None:
-    """Send a message, and fail unless its answer is as its schema promises."""
+    """Send a message, and fail unless its answer matches the schema."""
     reply = speaker.ask(message)
     if reply.get("error") == "bad_json":
         return  # a number or text that this format does not let pass: its id was not read
@@ -111,7 +111,7 @@ def answered(speaker: Speaker, operation: str, message: dict[str, Any]) -> None:
 
 
 def send_all(stage: Stage, seed: int, number: int, until: float) -> int:
-    """Send so many messages to each operation, in both formats; return how many were sent in time."""
+    """Send a number of messages to each operation, in both formats; return how many were sent in time."""
     schemas, sent = Schemas(SCHEMAS).operations, 0
     for form in SUBPROTOCOLS:
         fuzz = Fuzz(seed, schemas, POOLS, binary=form == "msgpack")
@@ -127,12 +127,12 @@ def send_all(stage: Stage, seed: int, number: int, until: float) -> int:
 
 
 def faults(stage: Stage) -> list[str]:
-    """The lines of the master's log in which the engine's own loggers tell of a fault."""
+    """The lines of the master's log in which the engine's own loggers report an error."""
     return [line for line in stage.log.splitlines() if "[websocket_api" in line and "[ERROR" in line]
 
 
-def test_whatever_is_sent_a_real_master_answers_by_the_schemas(stage: Stage) -> None:
-    """A few messages to each operation, always the same."""
+def test_a_real_master_answers_random_messages_as_the_schemas_say(stage: Stage) -> None:
+    """Each operation gets a few messages, always the same ones."""
     assert send_all(stage, seed=1, number=6, until=time.monotonic() + 90) > 100
     assert faults(stage) == []
     assert stage.health == 200
@@ -140,8 +140,8 @@ def test_whatever_is_sent_a_real_master_answers_by_the_schemas(stage: Stage) -> 
 
 @pytest.mark.costly
 @pytest.mark.timeout(900)
-def test_however_long_it_goes_on_the_memory_stays_flat(stage: Stage) -> None:
-    """Other messages at each run: the seed is in the output of a failure."""
+def test_memory_does_not_grow_with_many_messages(stage: Stage) -> None:
+    """Each run sends other messages; the output of a failure has the seed."""
     seed = int(os.environ.get("FUZZ_SEED", time.time()))
     print("FUZZ_SEED", seed)
     send_all(stage, seed, number=30, until=time.monotonic() + 60)

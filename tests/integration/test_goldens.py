@@ -1,4 +1,4 @@
-"""The engine and rest_cherrypy, asked the same: what differs is what docs/salt-api.md says, and nothing else."""
+"""Answers of the engine and of rest_cherrypy to the same requests differ only as documented in docs/salt-api.md."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLE = Path(__file__).parents[2] / "docs" / "salt-api.md"
 DIFFER = {name: reason for reason, names in DIFFERENCES.items() for name in names}
 ASKED = [request for request in REQUESTS if request.kind == HTTP]
 WAITING = {request.name for request in ASKED if '"away"' in (request.body or "") or "nobody" in (request.body or "")}
-"""Requests that wait for a minion that is away; all at once, so that the test does not wait for each."""
+"""Requests that wait for a minion that is down; sent at once, so that the test does not wait for each."""
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +53,14 @@ def answers() -> Iterator[dict[str, dict[str, Any]]]:
 
 
 def same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
-    """Tell whether a client that reads status and body takes both for the same; the text of an error is not read."""
+    """Return whether both answers have the same status and body; texts of errors may differ."""
     if ours["status"] != theirs["status"]:
         return False
     return bool(ours["status"] >= 400 or ours.get("body") == theirs.get("body"))
 
 
 def test_the_engine_answers_as_rest_cherrypy_does(answers: dict[str, dict[str, Any]]) -> None:
-    """Status by status, shape by shape; the differences on purpose have their reasons."""
+    """Statuses and shapes are equal; each intended difference has a reason."""
     golden = files.load("rest_cherrypy")
     differ = {name for name, ours in answers.items() if not same(ours, golden[name]["answer"])}
     undocumented = {name: (answers[name], golden[name]["answer"]) for name in sorted(differ - DIFFER.keys())}
@@ -68,8 +68,8 @@ def test_the_engine_answers_as_rest_cherrypy_does(answers: dict[str, dict[str, A
     assert sorted(DIFFER.keys() - differ) == [], "these answers are the same"
 
 
-def test_every_reason_for_a_difference_is_told_to_users() -> None:
-    """In the first column of the table."""
+def test_every_reason_for_a_difference_is_documented() -> None:
+    """The first column of the table has it."""
     told = {line.split("|")[1].strip() for line in TABLE.read_text(encoding="utf-8").splitlines() if "|" in line[1:]}
     assert sorted(set(DIFFERENCES) - told) == []
     assert DIFFER.keys() <= {request.name for request in ASKED}
