@@ -17,7 +17,8 @@ SECOND_TRY = --rerun-show-tracebacks --reruns $(RERUNS) --max-suite-reruns 3 $(N
 NEVER_TWICE := tests/unit tests/functional/test_native.py \
     tests/functional/test_permissions_like_salt.py tests/functional/test_tokens.py tests/integration/test_canaries.py \
     tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
-    tests/integration/test_visibility_table.py tests/integration/test_loader.py tests/integration/formula
+    tests/integration/test_visibility_table.py tests/integration/test_loader.py tests/integration/formula \
+    tests/integration/systemd
 AT_ONCE = -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SECOND_TRY)
 
 .PHONY: help
@@ -86,8 +87,9 @@ test-3007: .venv-3007/.made redis ## Run the contract tests on Salt 3007
 	@echo "== Salt 3007"
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) tests/unit $(ARGS)
 
-# Costly tests take minutes and seldom fail: the rest of the formula, a rollout, gitfs.
+# Costly tests take minutes and seldom fail: the rest of the formula, a rollout, gitfs, a machine with systemd.
 test-all: test test-3006 ## Run all tests, including costly ones, on Salt 3008 and 3007
+	@tools/need.sh tests 'test $$(id -u) -ne 0 || command -v debootstrap' debootstrap
 	@echo "== Salt 3008, the costly tests"
 	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)
 	@echo "== Salt 3007, the rest"

@@ -84,18 +84,27 @@ def onedir() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix="wso-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        root = Path(folder, "salt")
-        subprocess.run([system_python() or "", "-m", "venv", "--without-pip", "--copies", str(root)], check=True)
-        (packages,) = root.glob("lib/python3*/site-packages")
-        packages.rmdir()
-        _copy(Path(sys.prefix).resolve() / packages.relative_to(root), packages)
-        python = root / "bin" / "python3"
-        uninstall(python, *ENGINE_NEEDS)
-        extras(python).mkdir()
-        (packages / "onedir.pth").write_text(ONEDIR_PTH.format(root=str(root), extras=str(extras(python))))
-        (root / "salt-pip").write_text(SALT_PIP)
-        (root / "salt-pip").chmod(0o755)
-        yield python
+        yield make_onedir(Path(folder, "salt"))
+
+
+def make_onedir(root: Path, seen_at: Path | None = None) -> Path:
+    """Lay out such a folder and return its Python.
+
+    :param root: the folder, which does not exist yet
+    :param seen_at: its path where it will be used; by default the same
+    """
+    subprocess.run([system_python() or "", "-m", "venv", "--without-pip", "--copies", str(root)], check=True)
+    (packages,) = root.glob("lib/python3*/site-packages")
+    packages.rmdir()
+    _copy(Path(sys.prefix).resolve() / packages.relative_to(root), packages)
+    python = root / "bin" / "python3"
+    uninstall(python, *ENGINE_NEEDS)
+    extras(python).mkdir()
+    used = (seen_at or root) / "bin" / "python3"
+    (packages / "onedir.pth").write_text(ONEDIR_PTH.format(root=str(used.parents[1]), extras=str(extras(used))))
+    (root / "salt-pip").write_text(SALT_PIP)
+    (root / "salt-pip").chmod(0o755)
+    return python
 
 
 def extras(python: Path) -> Path:

@@ -8,20 +8,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import shlex
 import subprocess
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
-import yaml
 
 from tests.client import Client, Refused
 from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import account, installed, onedir, system_python
 from tests.integration.formula.host import APPLY_SECONDS, Host, host
+from tests.integration.formula.page import ADDRESS, Step, steps
 
 pytestmark = [
     pytest.mark.slow,
@@ -34,26 +32,7 @@ pytestmark = [
 ]
 
 PERSON, PASSWORD = f"wsh{os.getpid()}", secrets.token_hex(8)
-ADDRESS = "https://git.example.com/websocket_api.git"
-SECTION = (CHECKOUT / "docs" / "install.md").read_text(encoding="utf-8").partition("\n## By hand\n")[2]
-STEP = re.compile(r"^ {3}```yaml\n(?P<file>.*?)^ {3}```$|^ {7}(?P<command>\S[^\n]*)$", re.MULTILINE | re.DOTALL)
-
-
-class Step(NamedTuple):
-    """A block of the page: the content of a file, or a command."""
-
-    file: dict[str, object] | None
-    command: str
-
-
-def steps() -> Iterator[Step]:
-    """Yield the blocks of the section in their order."""
-    section = SECTION.partition("\n## ")[0]
-    for block in STEP.finditer(section):
-        if block["file"] is not None:
-            yield Step(yaml.safe_load(block["file"]), "")
-        else:
-            yield Step(None, block["command"])
+SECTION = "By hand"
 
 
 class ByHand:
@@ -117,14 +96,14 @@ def by_hand() -> Iterator[ByHand]:
         made.log_file.touch()
         admin = ByHand(made)
         assert not installed(made.python, "jsonschema")
-        for step in steps():
+        for step in steps(SECTION):
             admin.follow(step)
         yield admin
 
 
 def test_the_page_has_the_steps_that_are_followed() -> None:
     """Each kind of step is found, so that none is skipped silently."""
-    commands = [step.command for step in steps() if step.command]
+    commands = [step.command for step in steps(SECTION) if step.command]
     starts = ["git clone", "systemctl restart", "salt-pip install", "salt-run saltutil.sync_engines"]
     assert [command.startswith(start) for command, start in zip(commands, starts, strict=False)] == [True] * len(starts)
     assert commands[4:] == [
@@ -132,7 +111,7 @@ def test_the_page_has_the_steps_that_are_followed() -> None:
         "systemctl restart salt-master",
         "salt-run websocket_api.status",
     ]
-    assert len([step for step in steps() if step.file]) == 2
+    assert len([step for step in steps(SECTION) if step.file]) == 2
 
 
 def test_the_engine_and_the_runner_come_from_the_clone(by_hand: ByHand) -> None:
