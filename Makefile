@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 PY := .venv/bin/python
-OTHER_PYTHONS := 3.10 3.13
+OTHER_PYTHONS := 3.10 3.13 3.14
 ARGS ?=
 UNIT := tests/unit clients/python/tests
 # Tests on real masters mostly wait, so two files run at once. JOBS=0 shows what tests print.
@@ -78,6 +78,19 @@ CONTRACT_3007 := tests/integration/test_loader.py tests/integration/salt_master 
     tests/integration/test_canaries.py tests/integration/test_changed_rights.py tests/integration/test_faults.py \
     tests/functional/test_targets_like_salt.py tests/functional/test_arguments_like_salt.py
 
+# Newer releases than the pinned ones; they are installed over what the pinned one of their line needs, because not every
+# package index has all that they ask for.
+NEWEST := 3007.17 3008.5
+NEWEST_TESTS := $(NEWEST:%=test-newest-%)
+
+.PHONY: test-newest $(NEWEST_TESTS)
+test-newest: $(NEWEST_TESTS) ## Run the contract tests on the newest release of each Salt line
+
+$(NEWEST_TESTS): test-newest-%: redis
+	@$(MAKE) -s --no-print-directory .venv-newest-$*/.made
+	@echo "== Salt $*, the contract tests"
+	@.venv-newest-$*/bin/python -m pytest $(AT_ONCE) -m "both_lines and not costly" $(CONTRACT_3007) $(ARGS)
+
 .PHONY: test-3006 test-3007 test-all
 test-3006: .venv/.made .venv-3006/.made ## Run the test that Salt 3006 is refused
 	@echo "== Salt 3006"
@@ -88,7 +101,7 @@ test-3007: .venv-3007/.made redis ## Run the contract tests on Salt 3007
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) tests/unit $(ARGS)
 
 # Costly tests take minutes and seldom fail: the rest of the formula, a rollout, gitfs, a machine with systemd.
-test-all: test test-3006 ## Run all tests, including costly ones, on Salt 3008 and 3007
+test-all: test test-3006 test-newest ## Run all tests, including costly ones, on Salt 3008 and 3007
 	@tools/need.sh tests 'test $$(id -u) -ne 0 || command -v debootstrap' debootstrap
 	@echo "== Salt 3008, the costly tests"
 	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)
@@ -188,11 +201,11 @@ venv: .venv/.made ## Build .venv only
 .PHONY: clean
 clean: ## Delete all that make has made here, but .demo/states/, which may have states of yours
 	if [ -d .demo ]; then find .demo -mindepth 1 -maxdepth 1 ! -name states -exec rm -rf {} +; fi
-	rm -rf dist .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-unit-* .venv-site .venv-release .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf dist .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-newest-* .venv-unit-* .venv-site .venv-release .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.
-.venv/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt dev.txt)
+.venv/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt salt-3008.txt dev.txt)
 	@tools/venv.sh .venv 3.11 requirements/dev.txt
 
 # The linter and type checker of the console's JavaScript; they are not shipped.
@@ -203,6 +216,9 @@ node_modules/.made: package.json package-lock.json
 
 .venv-3007/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt salt-3007.txt)
 	@tools/venv.sh .venv-3007 3.11 requirements/salt-3007.txt
+
+.venv-newest-%/.made: $(addprefix requirements/,build.txt engine.txt test.txt salt.txt salt-3007.txt salt-3008.txt) Makefile
+	@tools/venv.sh .venv-newest-$* 3.11 requirements/salt-$(basename $*).txt salt==$*
 
 .venv-3006/.made: $(addprefix requirements/,build.txt engine.txt salt-3006.txt)
 	@PYTHON= tools/venv.sh .venv-3006 3.10 requirements/salt-3006.txt

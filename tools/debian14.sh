@@ -33,9 +33,9 @@ fi
 
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 rm -rf "$root/checkout"
-mkdir "$root/checkout"
+git clone -q --no-hardlinks . "$root/checkout"
 git ls-files -z --cached --others --exclude-standard | xargs -0 ls -d 2>/dev/null | tar -c -T - | tar -x -C "$root/checkout"
-version=$(grep '^salt==' requirements/dev.txt)
+version=$(grep '^salt==' requirements/salt-3008.txt)
 
 # The first process of the namespace ends last; the kernel then ends all others.
 exec unshare --mount --pid --fork --kill-child=KILL -- bash -euo pipefail -s -- \

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Builds a virtual environment: tools/venv.sh FOLDER VERSION REQUIREMENTS
+# Builds a virtual environment: tools/venv.sh FOLDER VERSION REQUIREMENTS [PACKAGE]
+#
+# PACKAGE, such as salt==3008.5, is installed last, whatever it says it needs.
 #
 # FOLDER/.made is written last, so that an interrupted build starts again. Missing Debian packages are installed as
 # root, and named otherwise. PYTHON overrides the interpreter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-folder=$1 version=$2 requirements=$3
+folder=$1 version=$2 requirements=$3 package=${4:-}
 log=$folder/install.log
 
 # need CHECK PACKAGE...: install the Debian PACKAGEs if the command CHECK fails.
@@ -45,5 +47,12 @@ if ! "$folder/bin/python" -m pip install -r "$requirements" 2>&1 | tee "$log" \
     tail -n 30 "$log" | cut -c 1-300 >&2
     echo "$folder: pip failed; see $log" >&2
     exit 1
+fi
+if [ -n "$package" ]; then
+    echo "$folder: installing $package"
+    "$folder/bin/python" -m pip install --no-deps "$package" >>"$log" 2>&1 || {
+        tail -n 30 "$log" | cut -c 1-300 >&2
+        exit 1
+    }
 fi
 touch "$folder/.made"
