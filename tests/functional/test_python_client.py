@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +17,7 @@ pytest.importorskip("websockets")
 
 from salt_live import AsyncClient, Client, ConnectionFailed, Event, LoginFailed, error_codes
 
-from tests.functional.running import Engine
+from tests.functional.running import CHECKOUT, Engine
 from tests.support.buses import Publisher
 
 RunEngine = Callable[..., Engine]
@@ -84,3 +87,43 @@ def test_the_blocking_client_has_the_same_verbs(house: House) -> None:
         assert client.get_event(wait=10, tag="kept/", full=True) == {"tag": "kept/1", "data": {"a": 1}}
         assert client.get_event(tag="none", no_block=True) is None
         assert len(client.minions()) == 0
+
+
+# The programs of Salt's page "Salt Event System", with their import line changed
+
+ONE_EVENT = """
+from salt_live import salt
+
+event = salt.utils.event.MasterEvent('/var/run/salt/master')
+
+print("listens", flush=True)
+data = event.get_event(wait=10, tag='auth')
+print(data)
+"""
+MANY_EVENTS = """
+from salt_live import salt
+
+event = salt.utils.event.MasterEvent('/var/run/salt/master')
+
+print("listens", flush=True)
+for data in event.iter_events(tag='auth'):
+    print(data)
+    break
+"""
+
+
+@pytest.mark.parametrize("program", [ONE_EVENT, MANY_EVENTS], ids=["get_event", "iter_events"])
+def test_salts_documented_programs_run_with_their_import_line_changed(house: House, program: str) -> None:
+    """The address and the login are in the environment."""
+    environment = os.environ | {
+        "PYTHONPATH": str(CHECKOUT / "clients" / "python" / "src"),
+        "SALT_LIVE_URL": house.engine.url,
+        "SALT_LIVE_USERNAME": "demo",
+        "SALT_LIVE_PASSWORD": "demo",
+    }
+    with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True) as ran:
+        assert ran.stdout is not None
+        assert ran.stdout.readline() == "listens\n"
+        house.bus.send(("other", {"a": 1}), ("auth", {"act": "accept"}))
+        assert ran.stdout.readline() == "{'act': 'accept'}\n"
+        assert ran.wait(30) == 0

@@ -54,9 +54,10 @@ def test_waits_double_over_all_addresses_up_to_a_limit() -> None:
         backoff = Backoff(["a", "b"], lambda chance=chance: chance)  # type: ignore[misc]
         tried = [(backoff.failed() / factor, backoff.address) for _ in range(12)]
         assert [wait for wait, _ in tried] == [0.5, 0.5, 1, 1, 2, 2, 4, 4, 8, 8, 8, 8]
-        assert "".join(address for _, address in tried) == "abababababab"
+        assert "".join(address for _, address in tried) == "babababababa"
         backoff.succeeded()
-        assert backoff.failed() == 0.5 * factor
+        assert (backoff.failed(), backoff.address) == (0.5 * factor, "a")
+        assert (backoff.failed(), backoff.address) == (0.5 * factor, "b")
 
 
 @pytest.mark.parametrize(("requested", "wait"), [(None, 0.25), (3.0, 3.0), (0.1, 0.25), (10_000.0, 60.0)])

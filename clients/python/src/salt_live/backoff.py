@@ -23,6 +23,7 @@ class Backoff:
         self._chance = chance
         self._place = 0
         self._failures = 0
+        self._open = False
 
     @property
     def address(self) -> str:
@@ -31,7 +32,7 @@ class Backoff:
 
     def succeeded(self) -> None:
         """Report a login: the next loss begins with a short wait, at the same address."""
-        self._failures = 0
+        self._failures, self._open = 0, True
 
     def failed(self, requested: float | None = None) -> float:
         """Report a failed attempt or a lost connection; return the seconds to wait.
@@ -39,8 +40,9 @@ class Backoff:
         :param requested: seconds for which the engine asked
         """
         rounds, self._failures = self._failures // len(self._addresses), self._failures + 1
-        if self._failures > 1:  # a lost connection is first tried at its own address
+        if not self._open:  # a lost connection is first tried at its own address
             self._place = (self._place + 1) % len(self._addresses)
+        self._open = False
         step = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0**rounds)
         wait = step * (0.5 + self._chance() / 2)
         return max(wait, min(requested or 0.0, MAX_REQUESTED_SECONDS))
