@@ -21,6 +21,7 @@ import psutil
 import pytest
 import yaml
 
+from tests.client import Refused
 from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import fresh_environment, installed
 from tests.integration.formula.host import APPLY_SECONDS, FORMULA, Host, host
@@ -75,7 +76,7 @@ def wheel(release: Path) -> Iterator[Wheel]:
     """A host on which the section of the page was followed, with the wheel of this checkout."""
     with contextlib.ExitStack() as stack:
         python = stack.enter_context(fresh_environment())
-        made = stack.enter_context(host(python, external_auth={}))
+        made = stack.enter_context(host(python, fileserver_list_cache_time=0))
         for name in FORMULA:
             (made.files / name).unlink()
         packages = python.parents[1] / "lib" / f"python3.{sys.version_info[1]}" / "site-packages"
@@ -119,7 +120,10 @@ def test_salt_loads_the_package_and_clients_run_a_command(wheel: Wheel) -> None:
         assert client.ask("ping")["version"] == VERSION
 
         def answers() -> bool:
-            job = client.ask("cmd", fun="test.ping", tgt="loaded", mode="sync", timeout=5)
+            try:
+                job = client.ask("cmd", fun="test.ping", tgt="loaded", mode="sync", timeout=5)
+            except Refused:  # until the master knows the minion
+                return False
             return bool(job["minions"].get("loaded", {}).get("return") is True)
 
         wait_until(answers, "the minion's answer", timeout=90)
