@@ -21,7 +21,9 @@ async def run(context: Context) -> int:
     arg, kwarg = parse(context.words)
     options = context.options
     tag = str(kwarg.get("tagmatch", arg[0] if arg else "") or "")
-    count = int(kwarg.get("count", options.count))
+    count = kwarg.get("count", options.count)
+    if not isinstance(count, int):
+        raise UsageError(f"count must be a number, not {count!r}")
     pretty, quiet = bool(kwarg.get("pretty", options.pretty)), bool(kwarg.get("quiet", options.quiet))
     match_type = options.match_type or ("fnmatch" if WILD & set(tag) else None)
     async with context.login.client() as client:
