@@ -149,6 +149,13 @@ def options(*words: str) -> Namespace:
     return parse([*words, "*", "test.ping"])
 
 
+@pytest.mark.parametrize("form", ["json", "nested", "pprint", "raw", "txt", "yaml"])
+def test_on_a_terminal_no_form_lets_a_return_command_it(form: str) -> None:
+    out = Terminal()
+    Screen(options(f"--out={form}", "--no-color"), {}, out, Terminal()).returned({"web\x1b1": "\x9b2J\x07\u202e\x7f"})
+    assert not set("\x1b\x9b\x07\u202e\x7f") & set(out.getvalue())
+
+
 def test_on_a_terminal_control_characters_are_shown_as_escapes() -> None:
     out = Terminal()
     screen = Screen(options(), {}, out, Terminal())

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from salt_live.cli.output.forms import check_form, render
 from salt_live.cli.output.style import Style
-from salt_live.cli.text import encodable, one_line, visible_data
+from salt_live.cli.text import encodable, one_line, visible, visible_data
 
 WIDTH = 80  # where there is no terminal to ask
 
@@ -64,7 +64,7 @@ class Screen:
         shown = visible_data(data) if self.terminal and chosen != "json" else data
         text = render(shown, chosen, self.style, retcode=retcode)
         if text:
-            self.line(text)
+            self.line(visible(text) if self.terminal and chosen == "json" else text)
 
     def line(self, text: str) -> None:
         """Write text and a line end to stdout, at once."""
