@@ -141,26 +141,3 @@ def test_bad_input_is_one_clear_line(
     assert len(ran.stderr.splitlines()) == 1
     assert ran.stderr.startswith("salt-live: ")
     assert says in ran.stderr
-
-
-def test_a_key_is_rejected_and_deleted_with_its_fingerprint_shown(env: dict[str, str], away: str) -> None:
-    """What `salt-key` asks is asked on a terminal; ``-y`` does not ask."""
-    with Terminal([*COMMAND, "key", "reject", away, "--include-accepted"], env) as terminal:
-        terminal.expect("The following keys are going to be rejected:")
-        terminal.expect(f"{away}:  ")
-        terminal.expect("Proceed? [n/Y]")
-        terminal.type("y\n")
-        terminal.expect(f"Key for minion {away} rejected.")
-        assert terminal.end() == 0
-    ran = subprocess.run([*COMMAND, "key", "list", "rejected"], env=env, capture_output=True, text=True, check=True)
-    assert away in ran.stdout
-    ran = subprocess.run([*COMMAND, "key", "-d", away, "-y"], env=env, capture_output=True, text=True, check=True)
-    assert ran.stdout.endswith(f"Key for minion {away} deleted.\n")
-
-
-def test_a_batch_runs_one_minion_at_a_time_and_can_be_listed(env: dict[str, str]) -> None:
-    command = [*COMMAND, "batch", "-b", "1", "minion-*", "test.echo", "hello", "--out=txt"]
-    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    assert sorted(ran.stdout.splitlines()) == ["minion-1: hello", "minion-2: hello"]
-    listed = subprocess.run([*COMMAND, "batch", "list"], env=env, capture_output=True, text=True, check=True)
-    assert "resolved" in listed.stdout

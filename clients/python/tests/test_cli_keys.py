@@ -1,0 +1,90 @@
+"""What `key` sends to the master's wheel functions; the master is a table of keys."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from salt_live.cli.parser import UsageError, parse
+from salt_live.cli.screen import Screen
+from salt_live.cli.verbs import key
+from salt_live.cli.verbs.context import Context
+
+KEYS = {"minions": ["a1"], "minions_pre": ["p1", "p2"], "minions_rejected": ["r1"], "minions_denied": []}
+
+
+class Master:
+    """A login whose client answers wheel functions from a table."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any, Any]] = []
+        self.wheel = self
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def cmd(self, fun: str, arg: Any = None, kwarg: Any = None) -> Any:
+        self.calls.append((fun, arg, kwarg))
+        if fun == "key.list_all":
+            return {**KEYS, "local": ["master.pub"]}
+        return {state: {name: f"ff:{name}" for name in names} for state, names in KEYS.items()}
+
+
+async def run(*words: str) -> tuple[int, str, list[tuple[str, Any, Any]]]:
+    out, options, master = io.StringIO(), parse(["key", *words]), Master()
+    screen = Screen(options, {}, out, io.StringIO())
+    code = await key.run(Context(options, screen, master))  # type: ignore[arg-type]
+    return code, out.getvalue(), master.calls
+
+
+@pytest.mark.parametrize(
+    ("words", "fun", "chosen", "kwarg"),
+    [
+        (["accept", "p1"], "key.accept_dict", {"minions_pre": ["p1"]}, {"rejected": False, "denied": False}),
+        (["-A"], "key.accept_dict", {"minions_pre": ["p1", "p2"]}, {"rejected": False, "denied": False}),
+        (
+            ["-a", "r*", "--include-rejected"],
+            "key.accept_dict",
+            {"minions_rejected": ["r1"]},
+            {"rejected": True, "denied": False},
+        ),
+        (["reject", "a1", "--include-all"], "key.reject_dict", {"minions": ["a1"]}, {"accepted": True, "denied": True}),
+        (["-d", "?1"], "key.delete_dict", {"minions": ["a1"], "minions_pre": ["p1"], "minions_rejected": ["r1"]}, {}),
+    ],
+)
+async def test_only_the_keys_that_were_shown_are_changed(
+    words: list[str], fun: str, chosen: dict[str, list[str]], kwarg: dict[str, bool]
+) -> None:
+    code, text, calls = await run(*words, "-y")
+    assert code == 0
+    assert calls[-1] == (fun, [chosen], {f"include_{name}": value for name, value in kwarg.items()})
+    for name in (name for names in chosen.values() for name in names):
+        assert f"Key for minion {name} {fun[4:-5].rstrip('e')}ed.\n" in text
+
+
+async def test_nothing_is_changed_without_a_match() -> None:
+    _, text, calls = await run("accept", "a1", "-y")
+    assert text == "The key glob 'a1' does not match any unaccepted keys.\n"
+    assert [fun for fun, _, _ in calls] == ["key.list_all"]
+
+
+async def test_fingerprints_are_shown_before_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an answer nothing is changed."""
+
+    def nobody(_question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(key, "prompt", nobody)
+    _, text, calls = await run("accept", "p1")
+    assert text == "The following keys are going to be accepted:\nUnaccepted Keys:\np1:  ff:p1\n"
+    assert calls[-1][0] == "key.finger"
+
+
+@pytest.mark.parametrize("words", [["accept"], ["list", "odd"], ["frobnicate", "x"]])
+async def test_other_words_are_refused(words: list[str]) -> None:
+    with pytest.raises(UsageError):
+        await run(*words)
