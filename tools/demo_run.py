@@ -1,4 +1,4 @@
-"""`make demo`: a throwaway Salt master with the engine, and minions, under .demo/ until Ctrl-C.
+"""Run the demo: a throwaway Salt master with the engine, and minions, under .demo/ until Ctrl-C.
 
 Everything listens on 127.0.0.1 only. Keys and .demo/states/ are kept from one start to the next. Ports but PORT are
 chosen at each start.
@@ -158,6 +158,7 @@ class Demo:
 
 
 def main(signals: Signals) -> int:
+    """Run the demo and return its exit code."""
     try:
         port = number("PORT", 8000, 1, 65535)
         minions = [f"minion{count}" for count in range(1, number("MINIONS", 2, 0, 100) + 1)]
@@ -170,9 +171,3 @@ def main(signals: Signals) -> int:
         print(visible(f"demo: {fault}"), file=sys.stderr, flush=True)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    code = main(Signals())
-    sys.stdout.flush()
-    os._exit(code)  # at Python's own exit another signal would have its usual effect again
