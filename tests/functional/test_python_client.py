@@ -23,7 +23,7 @@ from tests.support.buses import Publisher
 RunEngine = Callable[..., Engine]
 
 
-class House:
+class RunningEngine:
     """An engine and the bus that it listens to."""
 
     def __init__(self, engine: Engine, bus: Publisher) -> None:
@@ -35,17 +35,17 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(run_engine: RunEngine) -> Iterator[House]:
+def running(run_engine: RunEngine) -> Iterator[RunningEngine]:
     """The engine of these tests."""
     engine = run_engine({})
     with contextlib.closing(Publisher(engine.sock_dir)) as bus:
         bus.send(("first", {}))
-        yield House(engine, bus)
+        yield RunningEngine(engine, bus)
 
 
-async def test_a_client_logs_in_and_asks(house: House) -> None:
+async def test_a_client_logs_in_and_asks(running: RunningEngine) -> None:
     """The token and the user of the login can be read."""
-    async with house.client() as client:
+    async with running.client() as client:
         assert client.state == "open"
         assert client.login["user"] == "demo"
         assert (await client.request("whoami"))["user"] == "demo"
@@ -54,10 +54,10 @@ async def test_a_client_logs_in_and_asks(house: House) -> None:
     assert client.state == "out"
 
 
-async def test_a_wrong_password_is_refused_at_once(house: House) -> None:
+async def test_a_wrong_password_is_refused_at_once(running: RunningEngine) -> None:
     """The engine's error is the cause."""
     with pytest.raises(LoginFailed) as caught:
-        await house.client(password="wrong").connect()
+        await running.client(password="wrong").connect()
     assert isinstance(caught.value.error, error_codes.Unauthenticated)
 
 
@@ -67,10 +67,10 @@ async def test_an_address_where_nothing_listens_is_an_error_at_once() -> None:
         await AsyncClient("127.0.0.1:9", token="0" * 32).connect()
 
 
-async def test_events_arrive_in_order(house: House) -> None:
+async def test_events_arrive_in_order(running: RunningEngine) -> None:
     """With their tag, data and number."""
-    async with house.client() as client, await client.events("my/") as events:
-        house.bus.send(("my/1", {"a": 1}), ("other", {}), ("my/2", {"a": 2}))
+    async with running.client() as client, await client.events("my/") as events:
+        running.bus.send(("my/1", {"a": 1}), ("other", {}), ("my/2", {"a": 2}))
         found = [await asyncio.wait_for(events.get(), 10) for _ in range(2)]
     assert [(item.tag, item.data) for item in found if isinstance(item, Event)] == [
         ("my/1", {"a": 1}),
@@ -78,11 +78,11 @@ async def test_events_arrive_in_order(house: House) -> None:
     ]
 
 
-def test_the_blocking_client_has_the_same_verbs(house: House) -> None:
+def test_the_blocking_client_has_the_same_verbs(running: RunningEngine) -> None:
     """Requests, events and Salt's get_event."""
-    with Client(house.engine.url, username="demo", password="demo") as client:
+    with Client(running.engine.url, username="demo", password="demo") as client:
         client.subscribe("kept/")
-        house.bus.send(("kept/1", {"a": 1}), ("my/1", {"b": 2}))
+        running.bus.send(("kept/1", {"a": 1}), ("my/1", {"b": 2}))
         assert client.get_event(wait=10, tag="my/") == {"b": 2}
         assert client.get_event(wait=10, tag="kept/", full=True) == {"tag": "kept/1", "data": {"a": 1}}
         assert client.get_event(tag="none", no_block=True) is None
@@ -113,17 +113,17 @@ for data in event.iter_events(tag='auth'):
 
 
 @pytest.mark.parametrize("program", [ONE_EVENT, MANY_EVENTS], ids=["get_event", "iter_events"])
-def test_salts_documented_programs_run_with_their_import_line_changed(house: House, program: str) -> None:
+def test_salts_documented_programs_run_with_their_import_line_changed(running: RunningEngine, program: str) -> None:
     """The address and the login are in the environment."""
     environment = os.environ | {
         "PYTHONPATH": str(CHECKOUT / "clients" / "python" / "src"),
-        "SALT_LIVE_URL": house.engine.url,
+        "SALT_LIVE_URL": running.engine.url,
         "SALT_LIVE_USERNAME": "demo",
         "SALT_LIVE_PASSWORD": "demo",
     }
     with subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True) as ran:
         assert ran.stdout is not None
         assert ran.stdout.readline() == "listens\n"
-        house.bus.send(("other", {"a": 1}), ("auth", {"act": "accept"}))
+        running.bus.send(("other", {"a": 1}), ("auth", {"act": "accept"}))
         assert ran.stdout.readline() == "{'act': 'accept'}\n"
         assert ran.wait(30) == 0

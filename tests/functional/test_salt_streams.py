@@ -46,7 +46,7 @@ SLACK_SECONDS = 3.0  # additional time on a loaded machine
 STOP_SECONDS = 5.0  # after SIGTERM: then Salt kills the engine
 
 
-class House:
+class RunningEngine:
     """An engine and the bus that it reads.
 
     :param minions: minions with an accepted key
@@ -109,29 +109,29 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(run_engine: RunEngine) -> Iterator[House]:
+def running(run_engine: RunEngine) -> Iterator[RunningEngine]:
     """The engine of most of these tests."""
     engine = run_engine({"cors_origin": [LISTED], "limits": {"outbox_bytes": MIB, "login_failures_per_minute": 50}})
-    house = House(engine, ("web1", "web2"))
-    with contextlib.closing(house.bus):
-        with house.stream() as stream:
-            stream.until(house.mark())  # so that no test gets earlier events
-        yield house
+    running = RunningEngine(engine, ("web1", "web2"))
+    with contextlib.closing(running.bus):
+        with running.stream() as stream:
+            stream.until(running.mark())  # so that no test gets earlier events
+        yield running
 
 
 # /events
 
 
-def test_the_stream_is_as_salt_api_s(house: House) -> None:
+def test_the_stream_is_as_salt_api_s(running: RunningEngine) -> None:
     """First `retry: 400`, then tag, data and id of each event. With `event:` a browser's `onmessage` would miss it."""
-    with house.stream() as stream:
+    with running.stream() as stream:
         assert stream.status == 200
         assert stream.answered["content-type"] == "text/event-stream;charset=utf-8"
         assert stream.answered["cache-control"] == "no-cache"
         assert stream.answered["x-accel-buffering"] == "no"
         assert stream.answered["transfer-encoding"] == "chunked"
         assert not {"server", "content-length"} & set(stream.answered)
-        house.bus.send(("my/tag", {"a": ["ä", 1, None]}))
+        running.bus.send(("my/tag", {"a": ["ä", 1, None]}))
         (sent,) = stream.until("my/tag")
         assert list(sent.fields) == ["tag", "data", "id"]
         assert (stream.retry, sent.fields["tag"]) == ([400], "my/tag")
@@ -152,10 +152,10 @@ def test_the_stream_is_as_salt_api_s(house: House) -> None:
         "nonsense",
     ],
 )
-def test_accept_is_ignored(house: House, accept: str | None) -> None:
+def test_accept_is_ignored(running: RunningEngine, accept: str | None) -> None:
     """rest_cherrypy ignores it too: pepper requests JSON, and gets the stream."""
-    headers = {"X-Auth-Token": house.token, **({} if accept is None else {"Accept": accept})}
-    with house.stream(headers=headers) as stream:
+    headers = {"X-Auth-Token": running.token, **({} if accept is None else {"Accept": accept})}
+    with running.stream(headers=headers) as stream:
         assert (stream.status, stream.answered["content-type"]) == (200, "text/event-stream;charset=utf-8")
 
 
@@ -167,21 +167,23 @@ AWK = """
 
 
 @pytest.mark.parametrize("awk", [name for name in ("mawk", "gawk", "original-awk") if shutil.which(name)])
-def test_salts_own_recipe_prints_events(house: House, awk: str) -> None:
+def test_salts_own_recipe_prints_events(running: RunningEngine, awk: str) -> None:
     """curl and awk print all events: each record begins with its tag and ends with an empty line."""
-    command = f"curl -NsS -H 'X-Auth-Token: {house.token}' localhost:{house.engine.port}/events"
-    command += f" --resolve localhost:{house.engine.port}:127.0.0.1 | {awk} '{AWK}'"
-    before = connections(house.engine)
+    command = f"curl -NsS -H 'X-Auth-Token: {running.token}' localhost:{running.engine.port}/events"
+    command += f" --resolve localhost:{running.engine.port}:127.0.0.1 | {awk} '{AWK}'"
+    before = connections(running.engine)
     process = subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert process.stdout is not None
-        wait_until(lambda: connections(house.engine) > before, "curl's stream")
-        jids = [house.jid() for _ in range(2)]
-        house.publish("web1", jid=jids[0])
-        house.returns("web1", jid=jids[0])
-        house.bus.send(("my/tag", {"tag": f"tag: salt/job/{jids[0]}/new"}))
-        house.publish("web1", jid=jids[1])
-        house.bus.send(*[("my/filler", {"fill": "f" * 1000}) for _ in range(20)])  # awk reads some kilobytes at a time
+        wait_until(lambda: connections(running.engine) > before, "curl's stream")
+        jids = [running.jid() for _ in range(2)]
+        running.publish("web1", jid=jids[0])
+        running.returns("web1", jid=jids[0])
+        running.bus.send(("my/tag", {"tag": f"tag: salt/job/{jids[0]}/new"}))
+        running.publish("web1", jid=jids[1])
+        running.bus.send(
+            *[("my/filler", {"fill": "f" * 1000}) for _ in range(20)]
+        )  # awk reads some kilobytes at a time
         for jid in jids:
             lines = [process.stdout.readline().decode() for _ in range(3)]
             tag = f"salt/job/{jid}/new"
@@ -194,28 +196,28 @@ def test_salts_own_recipe_prints_events(house: House, awk: str) -> None:
         process.stdout.close()
 
 
-def test_peppers_stream_yields_events(house: House) -> None:
+def test_peppers_stream_yields_events(running: RunningEngine) -> None:
     """pepper's own `req_stream` works as documented."""
     pepper = pytest.importorskip("pepper.libpepper")
     pytest.importorskip("requests")
-    api = pepper.Pepper(house.own)
+    api = pepper.Pepper(running.own)
     api.login("demo", "demo", "sharedsecret")
     with contextlib.closing(api.req_stream("/events")) as response:
         assert response.status_code == 200
         lines = response.iter_lines(decode_unicode=True)
         assert [next(lines), next(lines)] == ["retry: 400", ""]
         for _ in range(3):  # each as it happens, however short it is
-            tag = house.mark()
+            tag = running.mark()
             record = [next(lines) for _ in range(4)]
             assert record[0] == f"tag: {tag}"
             assert json.loads(record[1].removeprefix("data: ")) == {"tag": tag, "data": {}}
             assert (record[2].partition(":")[0], record[3]) == ("id", "")
 
 
-def test_a_client_of_http_1_0_gets_no_chunks(house: House) -> None:
+def test_a_client_of_http_1_0_gets_no_chunks(running: RunningEngine) -> None:
     """HTTP/1.0 has no chunks; the stream ends with its connection."""
-    head = f"GET /events HTTP/1.0\r\nX-Auth-Token: {house.token}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", house.engine.port), timeout=20) as peer:
+    head = f"GET /events HTTP/1.0\r\nX-Auth-Token: {running.token}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running.engine.port), timeout=20) as peer:
         peer.sendall(head.encode())
         got = b""
         while b"retry: 400\n\n" not in got:
@@ -225,18 +227,18 @@ def test_a_client_of_http_1_0_gets_no_chunks(house: House) -> None:
 
 
 @pytest.mark.parametrize("query", ["token={token}", "salt_token=x", "x"])
-def test_query_parameters_are_refused(house: House, query: str) -> None:
+def test_query_parameters_are_refused(running: RunningEngine, query: str) -> None:
     """They are refused with salt-api's explanation, with and without a valid token elsewhere, and never logged."""
-    for headers in ({"X-Auth-Token": house.token}, {}):
-        path = "/events?" + query.format(token=house.token)
-        with house.stream(path=path, headers=headers) as stream:
+    for headers in ({"X-Auth-Token": running.token}, {}):
+        path = "/events?" + query.format(token=running.token)
+        with running.stream(path=path, headers=headers) as stream:
             assert stream.status == 400
             assert "no query parameters" in stream.body()["message"]
-    assert house.token not in house.engine.log
+    assert running.token not in running.engine.log
 
 
-def cookie(house: House, **headers: str) -> dict[str, str]:
-    return {"Cookie": f"session_id={house.token}", **{name.replace("_", "-"): text for name, text in headers.items()}}
+def cookie(running: RunningEngine, **headers: str) -> dict[str, str]:
+    return {"Cookie": f"session_id={running.token}", **{name.replace("_", "-"): text for name, text in headers.items()}}
 
 
 @pytest.mark.parametrize(
@@ -266,38 +268,38 @@ def cookie(house: House, **headers: str) -> dict[str, str]:
     ],
 )
 def test_a_stream_needs_a_token_and_with_a_cookie_a_permitted_page(
-    house: House, headers: dict[str, str], status: int
+    running: RunningEngine, headers: dict[str, str], status: int
 ) -> None:
     """With a cookie the request must come from our own pages, or from those of a listed origin."""
-    filled = {name: text.format(token=house.token, own=house.own) for name, text in headers.items()}
-    with house.stream(headers=filled) as stream:
+    filled = {name: text.format(token=running.token, own=running.own) for name, text in headers.items()}
+    with running.stream(headers=filled) as stream:
         assert stream.status == status
 
 
-def test_pages_of_listed_origins_may_read_the_stream(house: House) -> None:
+def test_pages_of_listed_origins_may_read_the_stream(running: RunningEngine) -> None:
     """The answer has the CORS headers that browsers require."""
-    with house.stream(headers=cookie(house, Origin=LISTED)) as stream:
+    with running.stream(headers=cookie(running, Origin=LISTED)) as stream:
         assert stream.answered["access-control-allow-origin"] == LISTED
         assert stream.answered["access-control-allow-credentials"] == "true"
 
 
-def test_a_header_of_enormous_size_is_refused(house: House) -> None:
+def test_a_header_of_enormous_size_is_refused(running: RunningEngine) -> None:
     """Other clients do not notice."""
-    with contextlib.suppress(Exception), house.stream(headers={"X-Auth-Token": "x" * 200_000}) as stream:
+    with contextlib.suppress(Exception), running.stream(headers={"X-Auth-Token": "x" * 200_000}) as stream:
         assert stream.status in (400, 431)
-    with house.stream() as stream:
-        house.bus.send(("my/tag", {}))
+    with running.stream() as stream:
+        running.bus.send(("my/tag", {}))
         stream.until("my/tag")
 
 
-def test_last_event_id_resumes(house: House) -> None:
+def test_last_event_id_resumes(running: RunningEngine) -> None:
     """Events of the meantime are sent first, each once."""
-    with house.stream() as stream:
-        house.bus.send(("my/1", {}))
+    with running.stream() as stream:
+        running.bus.send(("my/1", {}))
         stream.until("my/1")
-    house.bus.send(("my/2", {}), ("my/3", {}))
-    with house.stream(headers={"X-Auth-Token": house.token, "Last-Event-ID": stream.last_event_id}) as again:
-        house.bus.send(("my/4", {}))
+    running.bus.send(("my/2", {}), ("my/3", {}))
+    with running.stream(headers={"X-Auth-Token": running.token, "Last-Event-ID": stream.last_event_id}) as again:
+        running.bus.send(("my/4", {}))
         sent = again.until("my/4")
     assert [one.data["tag"] for one in sent] == ["my/2", "my/3", "my/4"]
     assert again.comments == []
@@ -317,50 +319,50 @@ def test_last_event_id_resumes(house: House) -> None:
         ("x" * 3000, None),
     ],
 )
-def test_an_unknown_id_starts_live(house: House, form: str, gap: str | None) -> None:
+def test_an_unknown_id_starts_live(running: RunningEngine, form: str, gap: str | None) -> None:
     """An id of another run or of the future gets a gap, in a comment that EventSource ignores; garbage gets no gap."""
-    with house.stream() as stream:
-        stream.until(house.mark())
+    with running.stream() as stream:
+        stream.until(running.mark())
         epoch, _, seq = stream.last_event_id.partition("-")
     wanted = form.format(epoch=epoch, future=int(seq) + 10_000)
-    with house.stream(headers={"X-Auth-Token": house.token, "Last-Event-ID": wanted}) as again:
-        mark = house.mark()
+    with running.stream(headers={"X-Auth-Token": running.token, "Last-Event-ID": wanted}) as again:
+        mark = running.mark()
         assert [one.data["tag"] for one in again.until(mark)] == [mark]
     reasons = [json.loads(text.removeprefix("gap "))["reason"] for text in again.comments]
     assert reasons == ([gap] if gap else [])
 
 
-def test_a_tag_cannot_forge_a_field(house: House) -> None:
+def test_a_tag_cannot_forge_a_field(running: RunningEngine) -> None:
     """A line break in a tag is not sent as one; the data has the exact tag."""
     forged = 'my/x\ndata: {"tag": "forged", "data": {}}\rid: 1'
-    with house.stream() as stream:
-        house.bus.send((forged, {"a": "b\n\nc\r"}))
+    with running.stream() as stream:
+        running.bus.send((forged, {"a": "b\n\nc\r"}))
         (sent,) = stream.until(forged)
         assert sent.data == {"tag": forged, "data": {"a": "b\n\nc\r"}}
         assert (sent.fields["tag"], sent.id) == (re.sub("[\r\n]", " ", forged), stream.last_event_id)
 
 
-def test_a_minions_own_event_has_salts_wrapper(house: House) -> None:
+def test_a_minions_own_event_has_salts_wrapper(running: RunningEngine) -> None:
     """salt-api sends the event as on the bus, and its clients read the sender's data and id in the wrapper."""
     wrapped = {"id": "web1", "tag": "my/disk", "data": {"free": 1}, "cmd": "_minion_event", "pretag": None}
     wrapped["_stamp"] = "2026-11-23T12:00:00.000001"
-    with house.stream() as stream, contextlib.closing(house.socket("all_events")) as ws:
+    with running.stream() as stream, contextlib.closing(running.socket("all_events")) as ws:
         ws.send(READY)
-        wait_for_first(house, ws)
-        house.bus.send(("my/disk", wrapped))
+        wait_for_first(running, ws)
+        running.bus.send(("my/disk", wrapped))
         told = stream.until("my/disk")[-1].data
         assert told == next_of(ws, "my/disk")
     del wrapped["pretag"]
     assert told == {"tag": "my/disk", "data": wrapped}
 
 
-def test_secrets_and_events_of_other_users_are_left_out(house: House) -> None:
+def test_secrets_and_events_of_other_users_are_left_out(running: RunningEngine) -> None:
     """The stream shows only what the user may see, redacted, as in every protocol."""
-    viewer = house.engine.token("viewer")
-    paths = {name: {"X-Auth-Token": token} for name, token in (("demo", house.token), ("viewer", viewer))}
-    with house.stream(headers=paths["demo"]) as demo, house.stream(headers=paths["viewer"]) as second:
-        house.bus.send((f"salt/job/{JID}/error", {"kwargs": {"token": "c0ffee"}, "fun": "cmd.run"}))
-        house.bus.send(("salt/minion/web1/start", {"id": "web1"}))
+    viewer = running.engine.token("viewer")
+    paths = {name: {"X-Auth-Token": token} for name, token in (("demo", running.token), ("viewer", viewer))}
+    with running.stream(headers=paths["demo"]) as demo, running.stream(headers=paths["viewer"]) as second:
+        running.bus.send((f"salt/job/{JID}/error", {"kwargs": {"token": "c0ffee"}, "fun": "cmd.run"}))
+        running.bus.send(("salt/minion/web1/start", {"id": "web1"}))
         told = demo.until("salt/minion/web1/start")
         assert [one.data["tag"] for one in second.until("salt/minion/web1/start")] == ["salt/minion/web1/start"]
     assert told[0].data["data"]["kwargs"] == {"token": "(redacted)"}
@@ -382,14 +384,14 @@ def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
         assert stream.raw == b"retry: 400\n\n" + len(stream.comments) * b":\n\n"
 
 
-def test_streams_are_counted_and_released(house: House) -> None:
+def test_streams_are_counted_and_released(running: RunningEngine) -> None:
     """Each counts as a connection, until its client has left."""
-    before = connections(house.engine)
-    streams = [house.stream() for _ in range(5)]
-    assert connections(house.engine) == before + 5
+    before = connections(running.engine)
+    streams = [running.stream() for _ in range(5)]
+    assert connections(running.engine) == before + 5
     for stream in streams:
         stream.socket.close()
-    wait_until(lambda: connections(house.engine) == before, "the end of the streams", timeout=10)
+    wait_until(lambda: connections(running.engine) == before, "the end of the streams", timeout=10)
 
 
 def connections(engine: Engine) -> int:
@@ -431,31 +433,31 @@ def _status(engine: Engine, headers: dict[str, str]) -> int:
 
 
 @pytest.mark.parametrize("kind", ["events", "all_events"])
-def test_a_client_that_never_reads_does_not_affect_others(house: House, kind: str) -> None:
+def test_a_client_that_never_reads_does_not_affect_others(running: RunningEngine, kind: str) -> None:
     """Its stream ends when its outbox is full, and can be resumed. Others get everything, in order."""
     pytest.importorskip("prometheus_client")
-    before, codes = house.engine.metric(FELL_BEHIND), []
-    with house.stream() as reader, contextlib.ExitStack() as stack:
+    before, codes = running.engine.metric(FELL_BEHIND), []
+    with running.stream() as reader, contextlib.ExitStack() as stack:
         if kind == "events":
-            slow = stack.enter_context(house.stream(receive_buffer=4096))
+            slow = stack.enter_context(running.stream(receive_buffer=4096))
         else:
             options = {"sockopt": [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)]}
-            lazy = stack.enter_context(contextlib.closing(house.socket("all_events", **options)))
+            lazy = stack.enter_context(contextlib.closing(running.socket("all_events", **options)))
             lazy.send(READY)
-            wait_for_first(house, lazy)
+            wait_for_first(running, lazy)
         for first in range(0, 600, 30):
             numbers = range(first, first + 30)
-            house.bus.send(*[(f"flood/{number}", {"fill": "f" * 10_000}) for number in numbers])
+            running.bus.send(*[(f"flood/{number}", {"fill": "f" * 10_000}) for number in numbers])
             tags = [one.data["tag"] for one in reader.until(f"flood/{numbers[-1]}")]
             assert [tag for tag in tags if tag.startswith("flood/")] == [f"flood/{number}" for number in numbers]
             # Read the close frame at once: tornado drops a client that does not read for five seconds after it.
-            if kind == "all_events" and not codes and house.engine.metric(FELL_BEHIND) > before:
+            if kind == "all_events" and not codes and running.engine.metric(FELL_BEHIND) > before:
                 codes.append(closed(lazy)[0])
         if kind == "events":
             got = [one.data["tag"] for one in slow.rest()]
             assert 0 < len(got) < 600
-            headers = {"X-Auth-Token": house.token, "Last-Event-ID": slow.last_event_id}
-            with house.stream(headers=headers) as again:
+            headers = {"X-Auth-Token": running.token, "Last-Event-ID": slow.last_event_id}
+            with running.stream(headers=headers) as again:
                 got += [one.data["tag"] for one in again.until("flood/599")]
             assert [tag for tag in got if tag.startswith("flood/")] == [f"flood/{number}" for number in range(600)]
         else:
@@ -476,12 +478,12 @@ def closed(ws: Any) -> tuple[int | None, str]:
 # /all_events
 
 
-def wait_for_first(house: House, ws: Any) -> None:
+def wait_for_first(running: RunningEngine, ws: Any) -> None:
     """Wait until the stream has started: until it sends a new event."""
     ws.settimeout(0.3)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        mark = house.mark()
+        mark = running.mark()
         with contextlib.suppress(websocket.WebSocketTimeoutException):
             while json.loads(ws.recv())["tag"] != mark:
                 pass
@@ -498,29 +500,29 @@ def next_of(ws: Any, tag: str) -> dict[str, Any]:
             return message
 
 
-def test_nothing_is_sent_before_the_client_is_ready(house: House) -> None:
+def test_nothing_is_sent_before_the_client_is_ready(running: RunningEngine) -> None:
     """All other messages are ignored, text or binary, and so is a second ready message."""
-    with contextlib.closing(house.socket("all_events")) as ws:
+    with contextlib.closing(running.socket("all_events")) as ws:
         for frame in ("", "{}", "websocket client ready ", '{"type": "ping"}', "x" * 100_000):
             ws.send(frame)
         ws.send_binary(READY.encode())
-        house.bus.send(("my/early", {}))
+        running.bus.send(("my/early", {}))
         ws.ping("a")
         assert ws.recv_data(control_frame=True) == (websocket.ABNF.OPCODE_PONG, b"a")
         ws.send(READY)
-        wait_for_first(house, ws)
+        wait_for_first(running, ws)
         ws.send(READY)
         ws.send("anything")
-        house.bus.send(("my/tag", {"a": 1}))
+        running.bus.send(("my/tag", {"a": 1}))
         assert next_of(ws, "my/tag") == {"tag": "my/tag", "data": {"a": 1}}
-        mark = house.mark()
+        mark = running.mark()
         assert json.loads(ws.recv())["tag"] == mark  # not my/tag again
 
 
 @pytest.mark.parametrize("path", ["all_events", "formatted_events"])
-def test_ping_and_close_work_at_any_time(house: House, path: str) -> None:
+def test_ping_and_close_work_at_any_time(running: RunningEngine, path: str) -> None:
     """saltnado answers neither while it streams."""
-    with contextlib.closing(house.socket(path)) as ws:
+    with contextlib.closing(running.socket(path)) as ws:
         for _ in range(2):
             ws.ping("now")
             while (got := ws.recv_data(control_frame=True))[0] != websocket.ABNF.OPCODE_PONG:
@@ -556,33 +558,33 @@ def test_ping_and_close_work_at_any_time(house: House, path: str) -> None:
     ],
 )
 def test_a_websocket_needs_a_token_and_a_permitted_page(
-    house: House, path: str, token: str, headers: dict[str, str], status: int
+    running: RunningEngine, path: str, token: str, headers: dict[str, str], status: int
 ) -> None:
     """The token is in the path, a header or the cookie. A browser's page must be ours or of a listed origin."""
-    texts = {name: text.format(token=house.token, own=house.own) for name, text in headers.items()}
+    texts = {name: text.format(token=running.token, own=running.own) for name, text in headers.items()}
     origin = texts.pop("Origin", None)
     options = {"header": texts, "origin": origin, "suppress_origin": origin is None}
     try:
-        house.socket(path, token.format(token=house.token), **options).close()
+        running.socket(path, token.format(token=running.token), **options).close()
         found = 101
     except websocket.WebSocketBadStatusException as refused:
         found = refused.status_code
     assert found == status
 
 
-def test_paths_work_without_a_slash_too(house: House) -> None:
+def test_paths_work_without_a_slash_too(running: RunningEngine) -> None:
     """`/all_events`, with a token in a header."""
-    url = f"ws://127.0.0.1:{house.engine.port}/all_events"
-    websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20).close()
+    url = f"ws://127.0.0.1:{running.engine.port}/all_events"
+    websocket.create_connection(url, header={"X-Auth-Token": running.token}, timeout=20).close()
 
 
 def test_a_lost_bus_is_reported(run_engine: RunEngine) -> None:
     """`/events` gets a comment, and websockets an event of the engine: no event is lost silently."""
-    house = House(run_engine())
-    with house.stream() as stream, contextlib.closing(house.socket("all_events")) as ws:
+    running = RunningEngine(run_engine())
+    with running.stream() as stream, contextlib.closing(running.socket("all_events")) as ws:
         ws.send(READY)
-        wait_for_first(house, ws)
-        house.bus.close()
+        wait_for_first(running, ws)
+        running.bus.close()
         assert next_of(ws, "websocket_api/gap")["data"]["reason"] == "bus"
         with contextlib.suppress(TimeoutError):
             while not stream.comments:
@@ -598,20 +600,20 @@ def answered(ws: Any) -> bool:
     return bool(ws.recv() == "server received message")
 
 
-def test_rest_cherrypys_websocket_is_served(house: House) -> None:
+def test_rest_cherrypys_websocket_is_served(running: RunningEngine) -> None:
     """It sends nothing before the client is ready, answers each message, and sends events in rest_cherrypy's form."""
-    with contextlib.closing(house.socket("ws")) as ws:
+    with contextlib.closing(running.socket("ws")) as ws:
         ws.send("something else")
         assert answered(ws)
-        with house.stream() as stream:
-            house.bus.send(("my/early", {}))
-            stream.until(house.mark())  # the engine has read the early event
+        with running.stream() as stream:
+            running.bus.send(("my/early", {}))
+            stream.until(running.mark())  # the engine has read the early event
         ws.send_binary(READY.encode())
         assert answered(ws)
         frames = []
         ws.settimeout(0.3)
         while not frames:
-            house.bus.send(("my/tag", {"a": "ä"}))
+            running.bus.send(("my/tag", {"a": "ä"}))
             with contextlib.suppress(websocket.WebSocketTimeoutException):
                 frames.append(ws.recv())
         ws.settimeout(20)
@@ -626,12 +628,12 @@ def test_rest_cherrypys_websocket_is_served(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", ["ws/{token}?format_events", "ws/?format_events=", "ws?format_events=1"])
-def test_rest_cherrypys_websocket_formats_events(house: House, path: str) -> None:
+def test_rest_cherrypys_websocket_formats_events(running: RunningEngine, path: str) -> None:
     """Minions are a list, jobs are by id, and each frame is a JSON object. The token may be in a header."""
-    jid = house.jid()
-    house.publish("web1", jid=jid)
-    url = f"ws://127.0.0.1:{house.engine.port}/{path.format(token=house.token)}"
-    with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20)) as ws:
+    jid = running.jid()
+    running.publish("web1", jid=jid)
+    url = f"ws://127.0.0.1:{running.engine.port}/{path.format(token=running.token)}"
+    with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": running.token}, timeout=20)) as ws:
         ws.send(READY)
         assert answered(ws)
         texts = [ws.recv()]
@@ -644,10 +646,10 @@ def test_rest_cherrypys_websocket_formats_events(house: House, path: str) -> Non
         assert frames[-1]["jobs"][jid]["minions"] == {"web1": {"success": False}}
 
 
-def test_ws_without_a_token_in_the_path_is_the_native_protocol(house: House) -> None:
+def test_ws_without_a_token_in_the_path_is_the_native_protocol(running: RunningEngine) -> None:
     """This also holds with a token in a header, which rest_cherrypy's clients may send."""
-    url = f"ws://127.0.0.1:{house.engine.port}/ws"
-    with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": house.token}, timeout=20)) as ws:
+    url = f"ws://127.0.0.1:{running.engine.port}/ws"
+    with contextlib.closing(websocket.create_connection(url, header={"X-Auth-Token": running.token}, timeout=20)) as ws:
         ws.send(READY)
         assert json.loads(ws.recv())["error"] == "bad_json"
 
@@ -658,8 +660,8 @@ def test_ws_without_a_token_in_the_path_is_the_native_protocol(house: House) -> 
 class Formatted:
     """A client of the formatted events, which merges frames into its minions and jobs."""
 
-    def __init__(self, house: House, token: str | None = None) -> None:
-        self.ws = house.socket("formatted_events", token)
+    def __init__(self, running: RunningEngine, token: str | None = None) -> None:
+        self.ws = running.socket("formatted_events", token)
         self.minions: dict[str, Any] = {}
         self.jobs: dict[str, Any] = {}
         self.frames: list[dict[str, Any]] = []
@@ -682,12 +684,12 @@ class Formatted:
 
 
 @pytest.fixture
-def formatted(house: House) -> Iterator[Callable[..., Formatted]]:
+def formatted(running: RunningEngine) -> Iterator[Callable[..., Formatted]]:
     """Connect clients of the formatted events, and send that they are ready."""
     with contextlib.ExitStack() as stack:
 
         def connect(token: str | None = None) -> Formatted:
-            client = Formatted(house, token)
+            client = Formatted(running, token)
             stack.callback(client.ws.close)
             client.ws.send(READY)
             return client
@@ -695,11 +697,11 @@ def formatted(house: House) -> Iterator[Callable[..., Formatted]]:
         yield connect
 
 
-def test_formatted_events_start_with_a_snapshot(house: House, formatted: Callable[..., Formatted]) -> None:
+def test_formatted_events_start_with_a_snapshot(running: RunningEngine, formatted: Callable[..., Formatted]) -> None:
     """Minions, then jobs, in saltnado's format; later only changes."""
-    jid = house.jid()
-    house.publish("web1", "web2", jid=jid)
-    house.returns("web1", {"a": 1}, jid=jid)
+    jid = running.jid()
+    running.publish("web1", "web2", jid=jid)
+    running.returns("web1", {"a": 1}, jid=jid)
     client = formatted()
     client.until(lambda client: jid in client.jobs)
     assert client.minions == {name: {"id": name, "grains": {}} for name in ("web1", "web2")}
@@ -716,7 +718,7 @@ def test_formatted_events_start_with_a_snapshot(house: House, formatted: Callabl
         "web1": {"return": {"a": 1}, "retcode": 0, "success": True},
         "web2": {"success": False},
     }
-    house.returns("web2", "no", retcode=3, jid=jid)
+    running.returns("web2", "no", retcode=3, jid=jid)
     client.until(lambda client: client.jobs[jid]["state"] != "running")
     change = client.frames[-1]["jobs"]
     assert (set(change), set(change[jid]["minions"])) == ({jid}, {"web2"})
@@ -724,64 +726,66 @@ def test_formatted_events_start_with_a_snapshot(house: House, formatted: Callabl
     assert client.jobs[jid]["state"] == "failed"
 
 
-def test_new_jobs_are_sent_and_salts_helper_jobs_are_not(house: House, formatted: Callable[..., Formatted]) -> None:
+def test_new_jobs_are_sent_and_salts_helper_jobs_are_not(
+    running: RunningEngine, formatted: Callable[..., Formatted]
+) -> None:
     """Runners are not sent either, because saltnado sends only jobs on minions."""
-    jids = [house.jid() for _ in range(4)]
-    house.publish("web1", jid=jids[0])
+    jids = [running.jid() for _ in range(4)]
+    running.publish("web1", jid=jids[0])
     client = formatted()
     client.until(lambda client: jids[0] in client.jobs)
-    house.publish("web1", jid=jids[1], fun="saltutil.find_job")
+    running.publish("web1", jid=jids[1], fun="saltutil.find_job")
     called = {"fun": "runner.manage.up", "user": "demo", "jid": jids[2], "_stamp": stamp(jids[2])}
-    house.bus.send((f"salt/run/{jids[2]}/new", called))
-    house.publish("web1", jid=jids[3])
+    running.bus.send((f"salt/run/{jids[2]}/new", called))
+    running.publish("web1", jid=jids[3])
     client.until(lambda client: jids[3] in client.jobs)
     assert jids[1] not in client.jobs
     assert jids[2] not in client.jobs
 
 
-def test_a_minion_that_leaves_is_sent_as_gone(house: House, formatted: Callable[..., Formatted]) -> None:
+def test_a_minion_that_leaves_is_sent_as_gone(running: RunningEngine, formatted: Callable[..., Formatted]) -> None:
     """Its key is deleted, or its connection is lost. It is still an object, because clients read its fields."""
-    house.accept("fleeting")
+    running.accept("fleeting")
     client = formatted()
     client.until(lambda client: "fleeting" in client.minions)
     gone = {"id": "fleeting", "grains": {}, "gone": True}
-    house.bus.send(("salt/presence/change", {"new": [], "lost": ["fleeting"]}))
+    running.bus.send(("salt/presence/change", {"new": [], "lost": ["fleeting"]}))
     client.until(lambda client: client.minions["fleeting"] == gone)
-    house.bus.send(("salt/presence/change", {"new": ["fleeting"], "lost": []}))
+    running.bus.send(("salt/presence/change", {"new": ["fleeting"], "lost": []}))
     client.until(lambda client: client.minions["fleeting"] == {"id": "fleeting", "grains": {}})
-    house.delete("fleeting")
+    running.delete("fleeting")
     client.until(lambda client: client.minions["fleeting"] == gone)
     assert all(set(frame.get("minions", {"fleeting"})) == {"fleeting"} for frame in client.frames[-3:])
 
 
-def test_formatted_events_are_cut_to_the_user(house: House, formatted: Callable[..., Formatted]) -> None:
+def test_formatted_events_are_cut_to_the_user(running: RunningEngine, formatted: Callable[..., Formatted]) -> None:
     """A user does not see jobs whose function this user may not run."""
-    secret, seen = house.jid(), house.jid()
-    client = formatted(house.engine.token("viewer"))
+    secret, seen = running.jid(), running.jid()
+    client = formatted(running.engine.token("viewer"))
     for jid, fun in ((secret, "cmd.run"), (seen, "test.ping")):
-        house.publish("web1", jid=jid, fun=fun)
-        house.returns("web1", jid=jid)
+        running.publish("web1", jid=jid, fun=fun)
+        running.returns("web1", jid=jid)
     client.until(lambda client: client.jobs.get(seen, {}).get("state") == "complete")
     assert secret not in client.jobs
 
 
 def test_the_size_of_a_change_does_not_depend_on_the_number_of_jobs(
-    house: House, formatted: Callable[..., Formatted]
+    running: RunningEngine, formatted: Callable[..., Formatted]
 ) -> None:
     """saltnado sends all jobs with every change."""
-    few = house.jid()
-    house.publish("web1", "web2", jid=few)
+    few = running.jid()
+    running.publish("web1", "web2", jid=few)
     client = formatted()
     client.until(lambda client: few in client.jobs)
-    house.returns("web1", jid=few)
+    running.returns("web1", jid=few)
     first = json.dumps(_change(client, few))
     for _ in range(1000):
-        many = house.jid()
-        house.publish("web1", "web2", jid=many)
+        many = running.jid()
+        running.publish("web1", "web2", jid=many)
     client.until(lambda client: many in client.jobs)
     client = formatted()
     client.until(lambda client: many in client.jobs and len(client.jobs) > 1000)
-    house.returns("web1", jid=many)
+    running.returns("web1", jid=many)
     second = json.dumps(_change(client, many))
     assert abs(len(first) - len(second)) < 10
 
@@ -830,32 +834,32 @@ def test_an_expired_token_ends_all_streams_within_a_second(fleeting: Engine) -> 
         assert stream.status == 401
 
 
-def test_a_logout_ends_the_stream(house: House) -> None:
+def test_a_logout_ends_the_stream(running: RunningEngine) -> None:
     """Everything that uses the token ends within a second."""
-    token = house.engine.token()
-    with house.stream(headers={"X-Auth-Token": token}) as stream, Client(house.engine.url) as client:
+    token = running.engine.token()
+    with running.stream(headers={"X-Auth-Token": token}) as stream, Client(running.engine.url) as client:
         client.ask("auth", token=token)
         client.ask("logout")
         stream.rest()
 
 
-def test_tokens_are_never_logged(house: House) -> None:
+def test_tokens_are_never_logged(running: RunningEngine) -> None:
     """This holds for tokens anywhere in the path, for any outcome, and at every log level."""
     canary = "c0ffee-" * 6
     paths = (*(f"{name}/{canary}" for name in ("all_events", "formatted_events", "ws", "events")), f"ws/{canary}%ff")
     for path in (*paths, f"all_events/{canary}%ff", f"ws/{canary}?format_events"):
-        for headers in ({}, {"X-Auth-Token": house.token}):
-            with house.stream(path=f"/{path}", headers=headers) as stream:
+        for headers in ({}, {"X-Auth-Token": running.token}):
+            with running.stream(path=f"/{path}", headers=headers) as stream:
                 assert stream.status in (400, 401, 404)
         with contextlib.suppress(websocket.WebSocketBadStatusException):
-            house.socket(path, "").close()
+            running.socket(path, "").close()
     for path in ("all_events", "formatted_events", "ws"):
-        with contextlib.closing(house.socket(path)) as ws:
+        with contextlib.closing(running.socket(path)) as ws:
             ws.send(READY)
-        with house.stream(path=f"/{path}/{house.token}", headers={}) as stream:
+        with running.stream(path=f"/{path}/{running.token}", headers={}) as stream:
             assert stream.status == 404  # no websocket
-    assert canary not in house.engine.log
-    assert house.token not in house.engine.log
+    assert canary not in running.engine.log
+    assert running.token not in running.engine.log
 
 
 def test_streams_end_with_the_engine(run_engine: RunEngine) -> None:
@@ -901,9 +905,9 @@ def test_streams_work_over_tls(run_engine: RunEngine, write_certificate: Callabl
         assert stream.until("my/tag")[-1].data["data"] == fill
 
 
-def test_closed_is_what_a_client_sees(house: House) -> None:
+def test_closed_is_what_a_client_sees(running: RunningEngine) -> None:
     """The native client sees the same close on these paths as on its own."""
-    with Client(f"{house.engine.url}all_events/{house.token}") as client:
+    with Client(f"{running.engine.url}all_events/{running.token}") as client:
         client.ws.send_close(1001, b"")
         with pytest.raises(Closed) as seen:
             client.recv()

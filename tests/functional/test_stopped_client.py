@@ -87,7 +87,7 @@ class Reader:
         self._process.communicate(timeout=10)
 
 
-class House:
+class RunningEngine:
     """An engine and the bus to which it listens."""
 
     def __init__(self, engine: Engine) -> None:
@@ -113,37 +113,37 @@ class House:
         return slowest
 
 
-def running(run_engine: RunEngine, **limits: Any) -> Iterator[House]:
+def started(run_engine: RunEngine, **limits: Any) -> Iterator[RunningEngine]:
     """Run an engine with small buffers, and a bus."""
     history = {"events": 1000, "bytes": HISTORY_BYTES, "seconds": 60}
-    house = House(run_engine({"history": history, "limits": {"outbox_bytes": OUTBOX_BYTES, **limits}}))
-    with contextlib.closing(house.bus):
-        yield house
+    running = RunningEngine(run_engine({"history": history, "limits": {"outbox_bytes": OUTBOX_BYTES, **limits}}))
+    with contextlib.closing(running.bus):
+        yield running
 
 
 @pytest.fixture(scope="module")
-def house(run_engine: RunEngine) -> Iterator[House]:
+def running(run_engine: RunEngine) -> Iterator[RunningEngine]:
     """An engine with the default pings, which are too rare to matter here."""
-    yield from running(run_engine)
+    yield from started(run_engine)
 
 
 @pytest.fixture(scope="module")
-def impatient(run_engine: RunEngine) -> Iterator[House]:
+def impatient(run_engine: RunEngine) -> Iterator[RunningEngine]:
     """An engine that pings its clients often."""
-    yield from running(run_engine, ping_seconds=PING_SECONDS, pong_seconds=PONG_SECONDS)
+    yield from started(run_engine, ping_seconds=PING_SECONDS, pong_seconds=PONG_SECONDS)
 
 
-def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(house: House) -> None:
+def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(running: RunningEngine) -> None:
     """Others get every event without delay, and the outbox stays below its limit. When the client continues, its
     events and gaps add up to all events."""
-    with house.engine.client("demo") as client:
+    with running.engine.client("demo") as client:
         client.ask("subscribe", subscription="event", tag="flood/")
-        calm = house.flood(client)
-        before = house.memory
-        with contextlib.closing(Reader(house.engine, "drop")) as reader:
+        calm = running.flood(client)
+        before = running.memory
+        with contextlib.closing(Reader(running.engine, "drop")) as reader:
             reader.stop()
-            held = house.flood(client)
-            grown = house.memory - before
+            held = running.flood(client)
+            grown = running.memory - before
             reader.go_on()
             said, gaps = reader.says().split()
         print(f"slowest portion {calm:.3f} s without it, {held:.3f} s with it; {grown / MIB:.1f} MiB more")
@@ -153,18 +153,18 @@ def test_a_stopped_client_neither_delays_the_others_nor_fills_the_memory(house: 
         assert int(gaps) > 0
 
 
-def test_a_stopped_client_that_may_lose_nothing_is_closed(house: House) -> None:
+def test_a_stopped_client_that_may_lose_nothing_is_closed(running: RunningEngine) -> None:
     """Over the limit it is closed with 4410, and other clients do not notice."""
-    with house.engine.client("demo") as client:
+    with running.engine.client("demo") as client:
         client.ask("subscribe", subscription="event", tag="flood/")
-        with contextlib.closing(Reader(house.engine)) as reader:
+        with contextlib.closing(Reader(running.engine)) as reader:
             reader.stop()
-            assert house.flood(client) < SLACK_SECONDS
+            assert running.flood(client) < SLACK_SECONDS
             reader.go_on()
             assert reader.says() in ("closed 4410", "closed None")  # None: the last word did not fit any more
 
 
-def test_a_stopped_client_without_events_is_found_by_pings(impatient: House) -> None:
+def test_a_stopped_client_without_events_is_found_by_pings(impatient: RunningEngine) -> None:
     """A client that answers pings stays connected; one that does not is closed and freed."""
     closes = 'closes_total{code="4410"}'
     # Start the reader first: meanwhile this process answers no pings.
@@ -181,7 +181,7 @@ def test_a_stopped_client_without_events_is_found_by_pings(impatient: House) -> 
         assert client.ask("ping")
 
 
-def test_a_client_that_reads_but_answers_no_ping_may_resume(impatient: House) -> None:
+def test_a_client_that_reads_but_answers_no_ping_may_resume(impatient: RunningEngine) -> None:
     """The code is 4410: 1000 would mean that there is nothing to resume."""
     with impatient.engine.client("demo") as client:
         client.ws.settimeout(GONE_SECONDS)

@@ -39,7 +39,7 @@ GONE = 40  # clients that come and go
 BACK_SECONDS = 40.0  # for all of them on a loaded machine; on two cores they and the engine share it takes about five
 
 
-class House:
+class RunningEngine:
     """An engine and the bus that it listens to."""
 
     def __init__(self, engine: Engine, bus: Publisher) -> None:
@@ -69,27 +69,27 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(run_engine: RunEngine) -> Iterator[House]:
+def running(run_engine: RunEngine) -> Iterator[RunningEngine]:
     """The engine of these tests."""
     engine = run_engine({"limits": {"outbox_bytes": OUTBOX_BYTES}})
     bus = Publisher(engine.sock_dir)
     with contextlib.closing(bus):
-        house = House(engine, bus)
+        running = RunningEngine(engine, bus)
         bus.send(("first", {}))
-        yield house
+        yield running
 
 
 @pytest.fixture
-def client(house: House) -> Iterator[Client]:
+def client(running: RunningEngine) -> Iterator[Client]:
     """A client that has logged in."""
-    with house.client() as client:
+    with running.client() as client:
         yield client
 
 
 @pytest.fixture(params=["json", "msgpack"])
-def either(request: pytest.FixtureRequest, house: House) -> Iterator[Client]:
+def either(request: pytest.FixtureRequest, running: RunningEngine) -> Iterator[Client]:
     """A client of either format."""
-    with Client(house.engine.url) if request.param == "json" else MsgpackClient(house.engine.url) as client:
+    with Client(running.engine.url) if request.param == "json" else MsgpackClient(running.engine.url) as client:
         client.login("demo")
         yield client
 
@@ -134,11 +134,11 @@ TAGS = [
 
 
 @pytest.mark.parametrize("bundle", [False, True])
-def test_tags_of_any_shape_arrive(house: House, either: Client, bundle: bool) -> None:
+def test_tags_of_any_shape_arrive(running: RunningEngine, either: Client, bundle: bool) -> None:
     """Events with tags of any form arrive in order, also where Salt's own tags have more parts."""
     number = follow(either, tag="", bundle=bundle)
-    house.bus.send(*[(tag, {"number": count}) for count, tag in enumerate(TAGS)])
-    mark = house.mark()
+    running.bus.send(*[(tag, {"number": count}) for count, tag in enumerate(TAGS)])
+    mark = running.mark()
 
     def ends(frame: dict[str, Any]) -> bool:
         return any(event.get("tag") == mark for event in frame.get("events", [frame]))
@@ -179,11 +179,11 @@ VALUES: dict[str, tuple[Any, Any]] = {
 }
 
 
-def test_values_of_any_kind_arrive(house: House, either: Client) -> None:
+def test_values_of_any_kind_arrive(running: RunningEngine, either: Client) -> None:
     """Each event arrives, with the same value in both formats."""
     number = follow(either, tag="value/")
-    house.bus.send(*[(f"value/{name}", {"value": value}) for name, (value, _) in VALUES.items()])
-    house.bus.send(("value/end", {}))
+    running.bus.send(*[(f"value/{name}", {"value": value}) for name, (value, _) in VALUES.items()])
+    running.bus.send(("value/end", {}))
     frames = either.frames(until=lambda frame: frame.get("tag") == "value/end", subscription=number)
     got = {frame["tag"].removeprefix("value/"): frame["data"] for frame in frames[:-1]}
     assert list(got) == list(VALUES)
@@ -196,10 +196,10 @@ def test_values_of_any_kind_arrive(house: House, either: Client) -> None:
 
 @pytest.mark.parametrize("depth", [300, 600, 1000])
 @pytest.mark.parametrize("bottom", ["bottom", "-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----"])
-def test_deep_nesting_costs_only_the_deep_part(house: House, either: Client, depth: int, bottom: str) -> None:
+def test_deep_nesting_costs_only_the_deep_part(running: RunningEngine, either: Client, depth: int, bottom: str) -> None:
     """A deep event arrives cut; the rest of it is whole, and depth shows no secret."""
     number = follow(either, tag="deep")
-    house.bus.send(("deep", {"deep": nested(depth, bottom), "beside": bottom[:6]}), ("deep/end", {}))
+    running.bus.send(("deep", {"deep": nested(depth, bottom), "beside": bottom[:6]}), ("deep/end", {}))
     frames = either.frames(until=lambda frame: frame.get("tag") == "deep/end", subscription=number)
     assert [frame["tag"] for frame in frames] == ["deep", "deep/end"]
     assert frames[0]["data"]["beside"] == bottom[:6]
@@ -224,26 +224,26 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
-def test_bytes_that_are_not_an_event_are_skipped(house: House, client: Client, data: bytes) -> None:
+def test_bytes_that_are_not_an_event_are_skipped(running: RunningEngine, client: Client, data: bytes) -> None:
     """Truncated data, data that is not an object or is too deep for Salt is skipped; the next event arrives."""
     number = follow(client, tag="")
-    house.bus.send(("broken", data), ("whole", {}))
-    assert [frame["tag"] for frame in house.events_until_mark(client, number)] == ["whole"]
+    running.bus.send(("broken", data), ("whole", {}))
+    assert [frame["tag"] for frame in running.events_until_mark(client, number)] == ["whole"]
 
 
 # Positions
 
 
-def test_since_of_another_epoch_gets_a_gap(house: House, client: Client) -> None:
+def test_since_of_another_epoch_gets_a_gap(running: RunningEngine, client: Client) -> None:
     """The reply says that nothing was recovered, a gap says why, and the stream continues from now."""
     result = client.ask("subscribe", subscription="event", tag="", since={"epoch": "f" * 16, "seq": 3})
     assert result["recovered"] is False
     frames = client.frames(until=lambda frame: frame["type"] == "gap", subscription=result["subscription"])
     assert [(frame["type"], frame["reason"]) for frame in frames] == [("gap", "epoch")]
-    assert house.events_until_mark(client, result["subscription"]) == []
+    assert running.events_until_mark(client, result["subscription"]) == []
 
 
-def test_since_of_the_future_gets_a_gap(house: House, client: Client) -> None:
+def test_since_of_the_future_gets_a_gap(running: RunningEngine, client: Client) -> None:
     """A number that this run has not reached is from another run, whatever its epoch says."""
     now = client.ask("subscribe", subscription="event", tag="")
     since = {"epoch": now["epoch"], "seq": now["seq"] + 1_000_000}
@@ -251,7 +251,7 @@ def test_since_of_the_future_gets_a_gap(house: House, client: Client) -> None:
     assert result["recovered"] is False
     frames = client.frames(until=lambda frame: frame["type"] == "gap", subscription=result["subscription"])
     assert [frame["reason"] for frame in frames] == ["epoch"]
-    assert house.events_until_mark(client, result["subscription"]) == []
+    assert running.events_until_mark(client, result["subscription"]) == []
 
 
 @pytest.mark.parametrize("seq", [-1, 2**53, 1.5, "1", None, True])
@@ -264,7 +264,7 @@ def test_since_that_is_not_a_position_is_a_bad_message(client: Client, seq: Any)
     assert [fault["path"] for fault in refused.value.details] == ["/since/seq"]
 
 
-def test_the_subscription_over_the_limit_is_refused_by_name(house: House, client: Client) -> None:
+def test_the_subscription_over_the_limit_is_refused_by_name(running: RunningEngine, client: Client) -> None:
     """128 work, the error of the next one names the limit, and one that ends makes room."""
     for _ in range(SUBSCRIPTIONS - 1):
         follow(client, tag="none")
@@ -273,7 +273,7 @@ def test_the_subscription_over_the_limit_is_refused_by_name(house: House, client
         follow(client, tag="none")
     assert refused.value.code == "too_many"
     assert refused.value.details == {"limit": "subscriptions_per_connection"}
-    assert house.events_until_mark(client, last) == []
+    assert running.events_until_mark(client, last) == []
     client.ask("unsubscribe", subscription=1)
     follow(client, tag="none")
 
@@ -281,11 +281,11 @@ def test_the_subscription_over_the_limit_is_refused_by_name(house: House, client
 # Unusual clients
 
 
-def flood(house: House, client: Client, look: Callable[[], None] = lambda: None) -> None:
+def flood(running: RunningEngine, client: Client, look: Callable[[], None] = lambda: None) -> None:
     """Send numbered events that fill the outbox of a client that does not read; this client gets all in order."""
     for first in range(0, FLOOD, PORTION):
         part = range(first, first + PORTION)
-        house.bus.send(*[(f"flood/{number}", {"number": number, "fill": "f" * 10_000}) for number in part])
+        running.bus.send(*[(f"flood/{number}", {"number": number, "fill": "f" * 10_000}) for number in part])
         frames = client.frames(until=lambda frame, last=part[-1]: frame["data"]["number"] == last)  # type: ignore[misc]
         assert numbers(frames) == list(part)
         look()
@@ -296,38 +296,38 @@ def numbers(frames: list[dict[str, Any]]) -> list[int]:
     return [frame["data"]["number"] for frame in frames if frame["type"] == "event"]
 
 
-def lazy(house: House) -> Client:
+def lazy(running: RunningEngine) -> Client:
     """Connect with small buffers between the engine and a client that does not read."""
-    client = Client(house.engine.url, receive_buffer=4096)
+    client = Client(running.engine.url, receive_buffer=4096)
     client.login("demo")
     return client
 
 
-def test_a_client_that_never_reads_is_closed_and_delays_no_other(house: House, client: Client) -> None:
+def test_a_client_that_never_reads_is_closed_and_delays_no_other(running: RunningEngine, client: Client) -> None:
     """Its outbox is bounded; over the limit it is closed with 4410 and can resume. The others get all, in order."""
     follow(client, tag="flood/")
-    before = house.metric(FELL_BEHIND)
-    with contextlib.closing(lazy(house)) as slow:
+    before = running.metric(FELL_BEHIND)
+    with contextlib.closing(lazy(running)) as slow:
         position = slow.ask("subscribe", subscription="event", tag="flood/")
         waiting: list[float] = []
         got: list[dict[str, Any]] = []
         codes: list[int | None] = []
 
         def look() -> None:
-            waiting.append(house.metric("outbox_bytes"))
+            waiting.append(running.metric("outbox_bytes"))
             # Without a delay: Tornado drops the close frame if the client does not read for five seconds.
-            if not codes and house.metric(FELL_BEHIND) > before:
+            if not codes and running.metric(FELL_BEHIND) > before:
                 with pytest.raises(Closed) as closed:
                     slow.frames(until=got.append, subscription=position["subscription"])
                 codes.append(closed.value.code)
 
-        flood(house, client, look)
+        flood(running, client, look)
         assert 0 < max(waiting) <= OUTBOX_BYTES
-        wait_until(lambda: house.metric("outbox_bytes") == 0, "the end of what waited")
+        wait_until(lambda: running.metric("outbox_bytes") == 0, "the end of what waited")
         assert codes == [4410]
         assert numbers(got) == list(range(len(got)))
     since = {"epoch": position["epoch"], "seq": got[-1]["seq"] if got else position["seq"]}
-    with house.client() as again:
+    with running.client() as again:
         result = again.ask("subscribe", subscription="event", tag="flood/", since=since)
         assert result["recovered"] is True
         rest = again.frames(
@@ -336,13 +336,13 @@ def test_a_client_that_never_reads_is_closed_and_delays_no_other(house: House, c
         assert numbers(got) + numbers(rest) == list(range(FLOOD))
 
 
-def test_a_client_that_prefers_losses_gets_gaps_with_their_number(house: House, client: Client) -> None:
+def test_a_client_that_prefers_losses_gets_gaps_with_their_number(running: RunningEngine, client: Client) -> None:
     """The events and the gaps add up to all events, in order; the others got everything meanwhile."""
     follow(client, tag="flood/")
-    with contextlib.closing(lazy(house)) as slow:
+    with contextlib.closing(lazy(running)) as slow:
         number = follow(slow, tag="flood/", overflow="drop")
-        flood(house, client)
-        assert 0 < house.metric("outbox_bytes") <= OUTBOX_BYTES
+        flood(running, client)
+        assert 0 < running.metric("outbox_bytes") <= OUTBOX_BYTES
         expected = 0
         gaps = 0
         for frame in slow.frames(
@@ -360,9 +360,9 @@ def test_a_client_that_prefers_losses_gets_gaps_with_their_number(house: House, 
         assert expected == FLOOD
 
 
-def test_a_client_that_sends_a_byte_now_and_then_delays_nobody(house: House, client: Client) -> None:
+def test_a_client_that_sends_a_byte_now_and_then_delays_nobody(running: RunningEngine, client: Client) -> None:
     """A message sent byte by byte is answered when it is complete, and other clients at once."""
-    with house.client() as slow:
+    with running.client() as slow:
         frame = _masked(b'{"type": "ping", "id": "slow"}')
         for count in range(len(frame)):
             slow.ws.sock.sendall(frame[count : count + 1])
@@ -380,27 +380,29 @@ def _masked(payload: bytes) -> bytes:
     return bytes([0x81, 0x80 | len(payload)]) + b"\0\0\0\0" + payload
 
 
-def test_a_client_that_closes_in_the_middle_of_a_frame_leaves_nothing_behind(house: House, client: Client) -> None:
+def test_a_client_that_closes_in_the_middle_of_a_frame_leaves_nothing_behind(
+    running: RunningEngine, client: Client
+) -> None:
     """Its connection and subscriptions end, and the streams of others continue."""
     number = follow(client, tag="")
-    connections, subscriptions = house.metric("connections"), house.metric("subscriptions")
+    connections, subscriptions = running.metric("connections"), running.metric("subscriptions")
     for cut in (1, 2, 5, 12):
-        gone = house.client()
+        gone = running.client()
         follow(gone, tag="")
         gone.ws.sock.sendall(_masked(b'{"type": "ping", "id": 1}')[:cut])
         gone.ws.sock.close()
-    wait_until(lambda: house.metric("connections") == connections, "the end of the connections", timeout=10)
-    assert house.metric("subscriptions") == subscriptions
-    assert house.events_until_mark(client, number) == []
+    wait_until(lambda: running.metric("connections") == connections, "the end of the connections", timeout=10)
+    assert running.metric("subscriptions") == subscriptions
+    assert running.events_until_mark(client, number) == []
 
 
 @pytest.mark.slow
-def test_a_thousand_clients_that_reconnect_at_once_all_resume(house: House) -> None:
+def test_a_thousand_clients_that_reconnect_at_once_all_resume(running: RunningEngine) -> None:
     """This happens after a restart: each gets the events that it missed, then new ones."""
-    with house.client() as client:
+    with running.client() as client:
         token = client.login("demo")["token"]
         since = client.ask("subscribe", subscription="event", tag="back/")
-        house.bus.send(*[(f"back/{count}", {}) for count in range(3)])
+        running.bus.send(*[(f"back/{count}", {}) for count in range(3)])
         client.frames(until=lambda frame: frame["tag"] == "back/2")
     request = {"type": "subscribe", "id": 1, "subscription": "event", "tag": "back/"}
     request["since"] = {"epoch": since["epoch"], "seq": since["seq"]}
@@ -411,7 +413,7 @@ def test_a_thousand_clients_that_reconnect_at_once_all_resume(house: House) -> N
         nonlocal ready
         headers = {"X-Auth-Token": token}
         async with websockets_client.connect(
-            house.engine.url, additional_headers=headers, open_timeout=BACK_SECONDS, compression=None, proxy=None
+            running.engine.url, additional_headers=headers, open_timeout=BACK_SECONDS, compression=None, proxy=None
         ) as connection:
 
             async def tag() -> str | None:
@@ -432,7 +434,7 @@ def test_a_thousand_clients_that_reconnect_at_once_all_resume(house: House) -> N
     async def all_at_once() -> list[list[str | None]]:
         async def then_something_new() -> None:
             await new.wait()
-            await asyncio.to_thread(house.bus.send, ("back/new", {}))
+            await asyncio.to_thread(running.bus.send, ("back/new", {}))
 
         told = asyncio.ensure_future(then_something_new())
         clients = asyncio.gather(*(come_back() for _ in range(AT_ONCE)))
@@ -446,9 +448,9 @@ def test_a_thousand_clients_that_reconnect_at_once_all_resume(house: House) -> N
     assert got == [[None, "back/0", "back/1", "back/2", "back/new"]] * AT_ONCE
 
 
-def connect_natively(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_natively(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """Log in by a message, subscribe twice, and fail once."""
-    client = house.client()
+    client = running.client()
     follow(client, tag=f"own/{number}")
     client.ask("subscribe", subscription="minions")
     with pytest.raises(Refused):
@@ -456,9 +458,9 @@ def connect_natively(house: House, number: int, token: str) -> Callable[[], None
     return client.close if number % 2 else client.ws.sock.close
 
 
-def connect_and_break_the_protocol(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_and_break_the_protocol(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """Send a frame that no server accepts."""
-    client = house.client()
+    client = running.client()
     follow(client, tag=f"own/{number}")
 
     def leave() -> None:
@@ -469,9 +471,9 @@ def connect_and_break_the_protocol(house: House, number: int, token: str) -> Cal
     return leave
 
 
-def connect_and_leave_data_unread(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_and_leave_data_unread(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """The kernel then resets the connection."""
-    client = house.client()
+    client = running.client()
     follow(client, tag=f"own/{number}")
 
     def leave() -> None:
@@ -482,24 +484,24 @@ def connect_and_leave_data_unread(house: House, number: int, token: str) -> Call
     return leave
 
 
-def connect_to_all_events(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_to_all_events(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """Listen as saltnado's clients do."""
-    client = house.engine.client(path=f"all_events/{token}")
+    client = running.engine.client(path=f"all_events/{token}")
     client.ws.send("websocket client ready")
     return client.close if number % 2 else client.ws.sock.close
 
 
-def connect_as_digital_rebar(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_as_digital_rebar(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """Register as Digital Rebar's clients do."""
-    client = house.engine.client(path=f"api/v3/ws?token={token}")
+    client = running.engine.client(path=f"api/v3/ws?token={token}")
     client.ws.send("register jobs.*.*")
     client.ws.recv()
     return client.close if number % 2 else client.ws.sock.close
 
 
-def connect_to_server_sent_events(house: House, number: int, token: str) -> Callable[[], None]:
+def connect_to_server_sent_events(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """Listen as a browser's EventSource does."""
-    connection = socket.create_connection(("127.0.0.1", house.engine.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", running.engine.port), timeout=10)
     connection.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {token}\r\n\r\n".encode())
     assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     return connection.close
@@ -517,19 +519,19 @@ def connect_to_server_sent_events(house: House, number: int, token: str) -> Call
     ],
 )
 def test_closed_connections_are_freed_without_the_collector(
-    house: House, come: Callable[[House, int, str], Callable[[], None]]
+    running: RunningEngine, come: Callable[[RunningEngine, int, str], Callable[[], None]]
 ) -> None:
     """Closed connections leave no reference cycles: searching for them would stop all clients."""
-    token = house.engine.token()
-    come(house, 1, token)()
+    token = running.engine.token()
+    come(running, 1, token)()
 
     def left_behind() -> int:
-        house.engine.garbage()
-        connections = house.metric("connections")
-        for leave in [come(house, number, token) for number in range(GONE)]:
+        running.engine.garbage()
+        connections = running.metric("connections")
+        for leave in [come(running, number, token) for number in range(GONE)]:
             leave()
-        wait_until(lambda: house.metric("connections") == connections, "the end of the connections", timeout=10)
-        return house.engine.garbage()
+        wait_until(lambda: running.metric("connections") == connections, "the end of the connections", timeout=10)
+        return running.engine.garbage()
 
     # The first question to Salt in a thread loads modules, which leaves some cycles of its own.
     assert any(left_behind() < GONE for _ in range(5))

@@ -33,8 +33,8 @@ def counting() -> Iterator[None]:
 def plain(data: bytes) -> Callable[[RunningEngine], socket.socket]:
     """Return a client that sends this instead of a handshake."""
 
-    def come(house: RunningEngine) -> socket.socket:
-        sock = socket.create_connection(("127.0.0.1", house.port), timeout=10)
+    def come(running: RunningEngine) -> socket.socket:
+        sock = socket.create_connection(("127.0.0.1", running.port), timeout=10)
         sock.sendall(data)
         return sock
 
@@ -44,12 +44,12 @@ def plain(data: bytes) -> Callable[[RunningEngine], socket.socket]:
 def encrypted(data: bytes, *, trusts: bool = False) -> Callable[[RunningEngine], socket.socket]:
     """Return a client that shakes hands, or refuses the certificate, and then sends this."""
 
-    def come(house: RunningEngine) -> socket.socket:
+    def come(running: RunningEngine) -> socket.socket:
         context = ssl.create_default_context()
         if not trusts:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        sock = socket.create_connection(("127.0.0.1", house.port), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", running.port), timeout=10)
         try:
             sock = context.wrap_socket(sock, server_hostname="localhost")
             sock.sendall(data)
@@ -81,15 +81,15 @@ async def test_who_leaves_leaves_nothing_behind(
     write_certificate(tmp_path / "crt", tmp_path / "key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
-    async with running_engine(context) as house:
+    async with running_engine(context) as running:
 
         async def once() -> None:
             for reset in (False, True):
-                sock: Any = await asyncio.to_thread(CLIENTS[name], house)
+                sock: Any = await asyncio.to_thread(CLIENTS[name], running)
                 await turns(LOOKED)
                 if reset and sock.fileno() >= 0:  # else ssl has closed it
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 sock.close()
-                await house.alone()
+                await running.alone()
 
         assert not await left_behind(once)

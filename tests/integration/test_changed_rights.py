@@ -28,7 +28,7 @@ CLIENTS = ["local", "local_async", "runner", "runner_async", "wheel", "wheel_asy
 EVERYTHING = [".*", "@runner", "@wheel"]
 
 
-class House:
+class RunningEngine:
     """A master and the file with all users' permissions."""
 
     def __init__(self, stage: Stage, accounts: Path) -> None:
@@ -58,7 +58,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(salt_factories: Any, file_root: Path, salt_root: Path) -> Iterator[House]:
+def running(salt_factories: Any, file_root: Path, salt_root: Path) -> Iterator[RunningEngine]:
     """A master with a minion, whose users are those of a file."""
     accounts = salt_root / "accounts.json"
     config = {
@@ -70,13 +70,13 @@ def house(salt_factories: Any, file_root: Path, salt_root: Path) -> Iterator[Hou
     options = {"eauth": "from_file", "token_check": TOKEN_CHECK, "clients": CLIENTS}
     accounts.write_text(json.dumps({"root": EVERYTHING}))
     with staged(salt_factories, file_root, "rights", minion=True, user="root", config=config, **options) as stage:
-        yield House(stage, accounts)
+        yield RunningEngine(stage, accounts)
 
 
 @pytest.fixture
-def root(house: House) -> Iterator[Client]:
+def root(running: RunningEngine) -> Iterator[Client]:
     """A client with all permissions."""
-    with house.connect("root") as client:
+    with running.connect("root") as client:
         yield client
 
 
@@ -96,45 +96,45 @@ def may(client: Client, operation: str, **fields: Any) -> bool:
     return True
 
 
-def functions_seen(house: House, root: Client, client: Client, number: int, *funs: str) -> list[str]:
+def functions_seen(running: RunningEngine, root: Client, client: Client, number: int, *funs: str) -> list[str]:
     """Run functions as another user, then a public event, and return the functions that a stream shows."""
-    jids = {house.run(root, fun): fun for fun in funs}
-    last = house.run(root, "test.ping")
+    jids = {running.run(root, fun): fun for fun in funs}
+    last = running.run(root, "test.ping")
     tag = f"salt/job/{last}/ret/{MINION}"
     frames = client.frames(until=lambda frame: frame.get("tag") == tag, subscription=number)
     returns = [frame for frame in frames if frame["type"] == "event" and "/ret/" in frame["tag"]]
     return [jids[frame["data"]["jid"]] for frame in returns if frame["data"]["jid"] in jids]
 
 
-def test_changed_permissions_apply_to_streams_and_commands(house: House, root: Client) -> None:
+def test_changed_permissions_apply_to_streams_and_commands(running: RunningEngine, root: Client) -> None:
     """Without a new login, permitted functions can be run and seen, and others neither."""
     narrow, wide = ["test.ping"], ["test.*", "@runner"]
-    house.give("changing", narrow)
-    with house.connect("changing") as client:
+    running.give("changing", narrow)
+    with running.connect("changing") as client:
         number = client.ask("subscribe", subscription="event", tag="salt/job/")["subscription"]
         version = {"fun": "test.version", "tgt": MINION, "mode": "sync"}
         runner = {"fun": "test.arg", "arg": [1], "mode": "sync"}
         assert (may(client, "cmd", **version), may(client, "runner", **runner)) == (False, False)
-        assert functions_seen(house, root, client, number, "test.version") == []
+        assert functions_seen(running, root, client, number, "test.version") == []
 
-        house.give("changing", wide)
+        running.give("changing", wide)
         effective(client, wide)
         assert (may(client, "cmd", **version), may(client, "runner", **runner)) == (True, True)
-        assert functions_seen(house, root, client, number, "test.version") == ["test.version"]
+        assert functions_seen(running, root, client, number, "test.version") == ["test.version"]
 
-        house.give("changing", narrow)
+        running.give("changing", narrow)
         effective(client, narrow)
         assert (may(client, "cmd", **version), may(client, "runner", **runner)) == (False, False)
-        assert functions_seen(house, root, client, number, "test.version") == []
+        assert functions_seen(running, root, client, number, "test.version") == []
 
 
-def test_a_replay_follows_the_permissions_of_now(house: House, root: Client) -> None:
+def test_a_replay_follows_the_permissions_of_now(running: RunningEngine, root: Client) -> None:
     """Earlier permissions do not matter."""
-    house.give("replaying", ["test.version", "test.ping"])
-    with house.connect("replaying") as client:
+    running.give("replaying", ["test.version", "test.ping"])
+    with running.connect("replaying") as client:
         since = client.ask("subscribe", subscription="event", tag="none/")
-        jids = {fun: house.run(root, fun) for fun in ("test.version", "test.ping")}
-        house.give("replaying", ["test.ping"])
+        jids = {fun: running.run(root, fun) for fun in ("test.version", "test.ping")}
+        running.give("replaying", ["test.ping"])
         effective(client, ["test.ping"])
         number = client.ask(
             "subscribe", subscription="event", tag="", since={"epoch": since["epoch"], "seq": since["seq"]}
@@ -144,33 +144,33 @@ def test_a_replay_follows_the_permissions_of_now(house: House, root: Client) -> 
         assert jids["test.version"] not in json.dumps(frames)
 
 
-def test_a_followed_job_ends_with_the_right_to_see_it(house: House, root: Client) -> None:
+def test_a_followed_job_ends_with_the_right_to_see_it(running: RunningEngine, root: Client) -> None:
     """The subscription sends ``ended``."""
-    house.give("following", ["test.ping"])
-    jid = house.run(root, "test.ping")
-    with house.connect("following") as client:
+    running.give("following", ["test.ping"])
+    jid = running.run(root, "test.ping")
+    with running.connect("following") as client:
         number = client.ask("subscribe", subscription="job", jid=jid)["subscription"]
         client.frames(until=lambda frame: frame["type"] == "live", subscription=number)
-        house.give("following", ["test.version"])
+        running.give("following", ["test.version"])
         ended = client.frames(until=lambda frame: frame["type"] == "ended", subscription=number, timeout=TAKES_EFFECT)
         assert ended[-1]["error"]["code"] == "forbidden"
         with pytest.raises(Refused):
             client.ask("get_job", jid=jid)
 
 
-def test_minions_appear_and_disappear_with_the_permission_to_use_them(house: House) -> None:
+def test_minions_appear_and_disappear_with_the_permission_to_use_them(running: RunningEngine) -> None:
     """A minions subscription shows a minion while the user may ping it."""
     nothing_here, here = [{"another": ["test.ping"]}], [{"rights-*": ["test.ping"]}]
-    house.give("looking", nothing_here)
-    with house.connect("looking") as client:
+    running.give("looking", nothing_here)
+    with running.connect("looking") as client:
         number = client.ask("subscribe", subscription="minions")["subscription"]
         first = client.frames(until=lambda frame: frame["type"] == "live", subscription=number)
         assert MINION not in json.dumps(first)
-        house.give("looking", here)
+        running.give("looking", here)
         client.frames(
             until=lambda frame: (frame.get("minions") or {}).get(MINION), subscription=number, timeout=TAKES_EFFECT
         )
-        house.give("looking", nothing_here)
+        running.give("looking", nothing_here)
         client.frames(
             until=lambda frame: frame["type"] == "minions" and frame["minions"].get(MINION, 0) is None,
             subscription=number,
@@ -178,16 +178,16 @@ def test_minions_appear_and_disappear_with_the_permission_to_use_them(house: Hou
         )
 
 
-def test_a_user_without_permissions_is_disconnected(house: House) -> None:
+def test_a_user_without_permissions_is_disconnected(running: RunningEngine) -> None:
     """Subscriptions end with the reason, the connection with 4401, and the token is refused afterwards."""
-    house.give("leaving", ["test.ping"])
-    with house.connect("leaving") as client:
+    running.give("leaving", ["test.ping"])
+    with running.connect("leaving") as client:
         token = client.login("leaving", "leaving")["token"]
         number = client.ask("subscribe", subscription="event", tag="")["subscription"]
-        house.give("leaving", [])
+        running.give("leaving", [])
         ended = client.frames(until=lambda frame: frame["type"] == "ended", subscription=number, timeout=TAKES_EFFECT)
         assert ended[-1]["error"]["code"] == "forbidden"
         assert client.closed(TAKES_EFFECT).code == 4401
-    with CheckedClient(house.stage.url) as client, pytest.raises(Refused) as refused:
+    with CheckedClient(running.stage.url) as client, pytest.raises(Refused) as refused:
         client.ask("auth", token=token)
     assert refused.value.code == "forbidden"

@@ -377,11 +377,11 @@ async def test_a_logout_revokes_the_token_and_ends_its_subscriptions() -> None:
 
 async def test_a_session_is_that_of_one_account() -> None:
     """A user of the same name in another backend is another user, and has limits of its own."""
-    house = Fixture()
+    running = Fixture()
     for letter, eauth in (("a", "pam"), ("b", "pam"), ("c", "ldap")):
-        house.salt.give(letter * 64)
-        house.salt.tokens[letter * 64]["eauth"] = eauth
-    one, same, other = [await house.sessions.by_token(letter * 64) for letter in "abc"]
+        running.salt.give(letter * 64)
+        running.salt.tokens[letter * 64]["eauth"] = eauth
+    one, same, other = [await running.sessions.by_token(letter * 64) for letter in "abc"]
     assert [(session.viewer.user, session.viewer.eauth) for session in (one, other)] == [
         ("ann", "pam"),
         ("ann", "ldap"),
@@ -392,10 +392,10 @@ async def test_a_session_is_that_of_one_account() -> None:
 
 async def test_a_login_that_is_not_used_yet_stays() -> None:
     """The first check comes before the first request."""
-    house = Fixture()
-    session = await house.sessions.login("ann", "right", "pam")
-    await house.sessions.recheck()
-    assert house.sessions.all() == [session]
+    running = Fixture()
+    session = await running.sessions.login("ann", "right", "pam")
+    await running.sessions.recheck()
+    assert running.sessions.all() == [session]
 
 
 async def test_an_unused_session_is_dropped() -> None:
@@ -446,10 +446,10 @@ async def test_a_subscription_of_another_token_ends_alone() -> None:
 
 async def test_a_new_login_of_the_same_user_extends_the_subscriptions() -> None:
     """They follow the new token, and no longer end with the old one. Those of another user keep their own."""
-    house, client = Fixture(), Client()
+    running, client = Fixture(), Client()
     for letter in "abc":
-        house.salt.give(letter * 64)
-    old, new, other = [await house.sessions.by_token(letter * 64) for letter in "abc"]
+        running.salt.give(letter * 64)
+    old, new, other = [await running.sessions.by_token(letter * 64) for letter in "abc"]
     other.user = "bob"
     client.connection.set_session(old)
     for number, session in ((1, old), (2, other)):
