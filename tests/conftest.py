@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ports import free_port
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell lets what it starts in the background ignore Ctrl-C, and so everything that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.support.limits"]
 

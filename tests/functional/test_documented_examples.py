@@ -25,7 +25,9 @@ from tests.unit.operations.engine import Engine, Refused
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
-KNOWN_KEYS = {"websocket_api", "engines", "external_auth", "file_roots", "fileserver_backend", "gitfs_remotes"}
+KNOWN_KEYS = {
+    *("websocket_api", "engines", "external_auth", "file_roots", "fileserver_backend", "gitfs_remotes", "tracing"),
+}
 """Top-level keys of the examples: the formula's pillar, and the master's configuration."""
 DEFAULT_CLIENTS = ("local", "local_async")
 RUNNERS = {"runner", "runner_async"}

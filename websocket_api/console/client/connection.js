@@ -9,6 +9,7 @@ const FIRST_WAIT_MS = 500; // before the first attempt to reconnect; doubled eac
 const LONGEST_WAIT_MS = 8000;
 const PING_EVERY_MS = 15000; // browsers do not show the server's own pings, nor that they stopped
 const PING_TIMEOUT_MS = 10000;
+const OPEN_TIMEOUT_MS = 30000; // to connect and log in; a server that stops meanwhile may never answer
 const FINAL = new Set([4400, 4403, 4406, 1009]); // close codes after which a new attempt would end the same way
 const KEPT_NOTES = 100;
 
@@ -143,6 +144,7 @@ export class Connection extends Store {
       },
     };
     const wire = (this.#wire = new Wire(this.url, handlers, this.#WebSocket));
+    this.#timer = setTimeout(() => wire === this.#wire && handlers.onClose(1006, "no answer"), OPEN_TIMEOUT_MS);
   }
 
   async #authenticate(wire, credentials, resolve, reject) {
@@ -157,6 +159,7 @@ export class Connection extends Store {
   }
 
   #loggedIn(token) {
+    clearTimeout(this.#timer);
     this.#credentials = { token: token.token };
     this.#tries = 0;
     this.note(this.#first ? `logged in as ${token.user}` : "connected again");
