@@ -33,7 +33,7 @@ class Signals:
             signal.signal(number, self._note)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until a signal has come, at most so many seconds; return whether one has."""
+        """Wait for a signal, at most this many seconds. Return whether one was received."""
         if not self.received:
             select.select([self._wakes], [], [], seconds)
         return self.received

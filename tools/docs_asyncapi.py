@@ -1,7 +1,8 @@
 """The native protocol as an AsyncAPI 3 document, made from the schema files and the tables of errors.
 
 See https://www.asyncapi.com/docs/reference/specification/v3.0.0. AsyncAPI uses JSON Schema draft 7, and its ``$ref``
-allows no other keywords beside it. So references are inlined, and keywords of draft 2020-12 become those of draft 7.
+allows no other keywords in the same object. So references are inlined, and keywords of draft 2020-12 become those of
+draft 7.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class BackgroundTasks:
         self._tasks = [asyncio.ensure_future(one) for one in tasks]
 
     def begin_shutdown(self) -> None:
-        """Stop reporting a lost bus: the whole master is stopping, while clients are told to reconnect."""
+        """Stop reporting a lost bus: the whole master is stopping, and clients get a close code to reconnect."""
         self._stopping = True
 
     async def stop(self) -> None:

@@ -24,7 +24,7 @@ CLOSING_SECONDS = 1.5  # maximum time over which close frames are spread, so tha
 APART_SECONDS = 0.01  # maximum between two close frames, because the stop waits until all are sent
 MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, because each sleep costs a loop turn
 LATE_SECONDS = 0.3  # for clients that were in their handshake when the stop began, so that they get a close frame too
-BURST_SECONDS = 10  # one connection may send the small frames of so many seconds at once
+BURST_SECONDS = 10  # seconds; a connection may send the small frames of this time at once
 REQUEST_SECONDS = 0.0005  # loop time of HTTP itself for a request: to parse its head and to write the answer
 
 

@@ -29,7 +29,7 @@ MAX_DIRECTORIES = 200_000
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
 #: Left out of lists, because Salt's clients and this engine run it all the time to query jobs.
 _HIDDEN = "saltutil.find_job"
-#: A job is searched within so many seconds of a time. Clocks of masters differ, and publishing may be slow.
+#: Seconds around a time in which a job is searched. Clocks of masters differ, and publishing may be slow.
 MARK_SECONDS = 60.0
 #: Maximum number of jobs that one such search reads.
 MAX_MARKED = 5000

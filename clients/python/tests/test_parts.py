@@ -137,7 +137,7 @@ def test_subscribed_events_are_kept_for_later_calls() -> None:
 
 
 def test_kept_events_are_bounded() -> None:
-    """The oldest is dropped, and the caller is told."""
+    """The oldest is dropped, and the return value says so."""
     pending = Pending(2)
     pending.subscribe("", None)
     assert [pending.keep(event(tag)) for tag in "abc"] == [False, False, True]

@@ -73,7 +73,7 @@ def test_minions_get_their_module(admin: Admin) -> None:
 
 
 def test_a_restart_of_the_master_closes_with_1012(admin: Admin) -> None:
-    """Clients are told to come back, and can log in again without any other command."""
+    """Clients get a close code to reconnect, and can log in again without any other command."""
     before = admin.engine_pid
     with admin.client() as client:
         admin.does("systemctl restart salt-master")

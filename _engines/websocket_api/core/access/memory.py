@@ -28,7 +28,7 @@ class Memory:
         self.bytes = 0
 
     def fits(self, more: int) -> bool:
-        """Return whether the user may take so many bytes more."""
+        """Return whether this number of bytes more is within the user's limit."""
         return self._max_bytes is None or self.bytes + more <= self._max_bytes
 
     def add(self, kind: str, number: int) -> None:
@@ -36,7 +36,7 @@ class Memory:
         self.bytes += number
         self._totals[kind] += number
 
-    def take(self, kind: str, number: int) -> None:
+    def reserve(self, kind: str, number: int) -> None:
         """Count bytes.
 
         :raises ApiError: too_many, if they do not fit
@@ -56,7 +56,7 @@ class Memory:
 
         :raises ApiError: too_many, if they do not fit
         """
-        self.take(kind, number)
+        self.reserve(kind, number)
         try:
             yield
         finally:

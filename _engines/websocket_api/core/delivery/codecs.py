@@ -112,7 +112,7 @@ class OneByOne:
         return encoded
 
 
-class _InPieces(OneByOne):
+class _InChunks(OneByOne):
     """Base of the native codecs, which encode large messages in chunks."""
 
     writer: Writer
@@ -132,7 +132,7 @@ class _InPieces(OneByOne):
             yield b"".join(found)
 
 
-class _Json(_InPieces):
+class _Json(_InChunks):
     name = "salt.v1.json"
     binary = False
     writer = JSON_WRITER
@@ -160,7 +160,7 @@ class _Json(_InPieces):
         return b'{"type":"events","subscription":%d,"events":[{%b}]}' % (number, b"},{".join(bodies))
 
 
-class _Msgpack(_InPieces):
+class _Msgpack(_InChunks):
     """Values are those of the JSON text: bytes are text or ``{"base64": ...}`` here too, so clients can handle both
     formats the same way."""
 

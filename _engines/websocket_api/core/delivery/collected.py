@@ -23,7 +23,7 @@ class Collected:
         :raises ApiError: too_many, as soon as the user takes too much memory
         """
         for part in steps:
-            self._memory.take(REPLIES, len(part))
+            self._memory.reserve(REPLIES, len(part))
             self._bytes += len(part)
             self.parts.append(part)
             yield

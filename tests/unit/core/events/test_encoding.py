@@ -44,7 +44,7 @@ def test_unusual_values_parse_to_the_same_with_both_libraries(value: Any, parsed
 
 @pytest.mark.usefixtures("library")
 def test_only_the_part_nested_too_deeply_is_cut() -> None:
-    """The values beside it are unchanged."""
+    """The other values are unchanged."""
     deep: Any = "bottom"
     for _ in range(5000):
         deep = [deep]

@@ -139,7 +139,7 @@ def test_a_lower_masters_presence_list_makes_no_minion_absent() -> None:
 
 
 def test_a_minion_that_moves_up_or_down_changes_its_mark() -> None:
-    """Its key is accepted here or deleted here; nobody is told that it is gone."""
+    """Its key is accepted here or deleted here; no subscription reports it as gone."""
     world = upper()
     name(world, "m1")
     world.minions.read_keys({**KEYS, "m1": "pending"})

@@ -181,7 +181,7 @@ def test_without_return_leaves_out_the_return_only() -> None:
 
 
 def test_a_minions_event_is_shown_unwrapped() -> None:
-    """``data`` is what the minion sent; its id is beside it."""
+    """``data`` is what the minion sent; its id is a field of its own."""
     world, client = World(), Client()
     follow(world, client)
     world.fire("my/disk", cmd="_minion_event", id="web1", data={"free": 17})
