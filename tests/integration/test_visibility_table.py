@@ -32,6 +32,10 @@ SEES_CALLS = {"runners", "jobs"}
 """``.*`` is for functions on minions only. Users who may look up any job see runners and wheels too."""
 
 
+Row = tuple[str, set[str]]
+"""A tag, and the users who see an event with this tag."""
+
+
 class Observers:
     """Clients of all users, one that runs commands, and the master's own bus."""
 
@@ -40,6 +44,7 @@ class Observers:
         self.acting = acting
         self.fire = fire
         self.began = {name: client.ask("subscribe", subscription="event", tag="") for name, client in clients.items()}
+        self._watched = acting.ask("subscribe", subscription="event", tag="")["subscription"]
         self._end = f"end/{time.time_ns()}"
 
     def run(self, fun: str, tgt: str, *arg: Any, **kwarg: Any) -> str:
@@ -55,8 +60,15 @@ class Observers:
         wait_until(lambda: self.acting.ask("get_job", jid=jid)["state"] == "complete", f"the end of {fun}")
         return jid
 
-    def seen(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-        """Return the events that each user sees, by tag: live, and replayed."""
+    def seen(self, rows: list[Row]) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+        """Return the events that each user sees, by tag: live, and replayed.
+
+        Each process has its own way to the bus, so the end is fired only when all events of the rows came back from it.
+        """
+        awaited = {tag for tag, _ in rows}
+        self.acting.frames(
+            until=lambda frame: awaited.discard(frame.get("tag")) or not awaited, subscription=self._watched
+        )
         self.fire(self._end, {})
         live = {name: self._until_end(client, self.began[name]) for name, client in self.clients.items()}
         replayed = {}
@@ -106,10 +118,6 @@ def _may_echo(client: Client) -> set[str]:
             if refused.code != "forbidden":
                 raise
     return allowed
-
-
-Row = tuple[str, set[str]]
-"""A tag, and the users who see an event with this tag."""
 
 
 def jobs_rows(observers: Observers) -> tuple[list[Row], dict[str, set[str]]]:
@@ -223,7 +231,7 @@ def test_each_row_of_the_table_is_shown_to_the_users_it_names_only(observers: Ob
     """Live and replayed events."""
     job_rows, cut = jobs_rows(observers)
     rows = [*job_rows, *calls_rows(observers), *owners_rows(observers), *other_rows(observers)]
-    live, replayed = observers.seen()
+    live, replayed = observers.seen(rows)
     assert differences(rows, live) == []
     assert differences(rows, replayed) == []
     for seen in (live, replayed):
