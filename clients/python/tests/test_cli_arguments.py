@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from salt_live.cli import arguments
 from salt_live.cli.arguments import parse, value
 
 WORDS = [
@@ -61,6 +64,19 @@ def test_values_equal_those_of_salt(word: str) -> None:
 
 def test_without_pyyaml_plain_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers, booleans and JSON need no package."""
-    monkeypatch.setattr("salt_live.cli.arguments.yaml", None)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    monkeypatch.setattr(arguments, "_yaml_loader", arguments._yaml_loader.__wrapped__)
     words = {"1": 1, "1.5": 1.5, "true": True, "None": None, '{"a": [1]}': {"a": [1]}, "[a]": "[a]", "x y": "x y"}
     assert {word: value(word) for word in words} == words
+
+
+def test_pyyaml_is_imported_for_the_first_argument_only() -> None:
+    """It takes longer to import than the rest of the command line."""
+    program = """if True:
+        import sys
+        from salt_live.cli.verbs import cmd
+        from salt_live.cli import arguments, login, screen
+        assert arguments.parse([]) == ([], {})
+        assert "yaml" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

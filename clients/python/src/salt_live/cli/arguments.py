@@ -5,15 +5,11 @@ Equal to ``salt.utils.args.parse_input``, by a table test. Without PyYAML values
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
-
-try:
-    import yaml
-except ImportError:  # the extra [cli] brings it
-    yaml = None  # type: ignore[assignment]
 
 KEYWORD = re.compile(r"^([^\d\W][\w.-]*)=(?!=)(.*)$", re.UNICODE)
 
@@ -59,9 +55,33 @@ def value(text: str) -> Any:
     return text
 
 
-if yaml is not None:
+def _load(text: str) -> Any:
+    """Return YAML text as a value; plain scalars and JSON without PyYAML."""
+    load = _yaml_loader()
+    if load is not None:
+        return load(text)
+    words = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "null": None, "~": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if re.fullmatch(r"[-+]?\d+", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?\d+\.\d*([eE][-+]\d+)?", text):
+        return float(text)
+    return json.loads(text) if text[0] in '[{"' else text
 
-    class _Loader(yaml.SafeLoader):
+
+@functools.cache
+def _yaml_loader() -> Callable[[str], Any] | None:
+    """Return the function that loads YAML as Salt does, or None without PyYAML.
+
+    Most commands have no arguments; PyYAML takes 20 ms to import.
+    """
+    try:
+        import yaml
+    except ImportError:  # the extra [cli] brings it
+        return None
+
+    class Loader(yaml.SafeLoader):
         """Reads YAML as Salt does: no times, no octal numbers, no duplicate keys."""
 
         def construct_scalar(self, node: Any) -> Any:
@@ -75,19 +95,6 @@ if yaml is not None:
                 raise ValueError("duplicate keys")
             return super().construct_mapping(node, deep)
 
-    _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_scalar)
-    _Loader.add_constructor("tag:yaml.org,2002:python/unicode", _Loader.construct_scalar)
-
-
-def _load(text: str) -> Any:
-    """Return YAML text as a value; plain scalars and JSON without PyYAML."""
-    if yaml is not None:
-        return yaml.load(text, Loader=_Loader)
-    words = {"true": True, "false": False, "yes": True, "no": False, "on": True, "off": False, "null": None, "~": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    if re.fullmatch(r"[-+]?\d+", text):
-        return int(text)
-    if re.fullmatch(r"[-+]?\d+\.\d*([eE][-+]\d+)?", text):
-        return float(text)
-    return json.loads(text) if text[0] in '[{"' else text
+    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.construct_scalar)
+    Loader.add_constructor("tag:yaml.org,2002:python/unicode", Loader.construct_scalar)
+    return functools.partial(yaml.load, Loader=Loader)

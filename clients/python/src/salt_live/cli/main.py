@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -47,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
 
         hide_broken_pipe()
         return exit_codes.PIPE_CLOSED
+    finally:
+        gc.freeze()  # else Python looks for garbage at its exit, which takes 20 ms
     return code
 
 
