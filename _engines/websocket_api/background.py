@@ -111,6 +111,7 @@ class BackgroundTasks:
             return
         if self._parts.master.bus.connected:
             self._bus_lost_at = None
+            self._services.history.end_absence(self._services.wall())
         elif self._bus_lost_at is None:
             self._bus_lost_at = self._services.wall()
         elif 0 < self._bus_lost_at <= self._services.wall() - AWAY_SECONDS:

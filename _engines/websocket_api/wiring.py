@@ -18,7 +18,7 @@ from .core.access.turns import Turns
 from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
 from .core.batches import build as build_batches
-from .core.events.history import History
+from .core.events.history import History, Restored
 from .core.fleet import build as build_fleet
 from .core.jobs.gathering import Below
 from .core.jobs.registry import JobRegistry
@@ -74,11 +74,21 @@ class Parts:
     """Clients of Digital Rebar's protocol."""
 
 
-def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *, epoch: str | None = None) -> Parts:
+def build(
+    settings: Settings,
+    schemas: Schemas,
+    master: Master,
+    clock: Clock,
+    *,
+    epoch: str | None = None,
+    restored: Restored | None = None,
+) -> Parts:
     """Return the connected parts. Nothing runs yet.
 
-    :param epoch: the name of this run; without it a random one
+    :param epoch: the name of the numbering; without it a random one
+    :param restored: what an earlier process kept of the history: its epoch and its numbers go on
     """
+    run = uuid.uuid4().hex[:12]
     limits, later, monotonic, wall = settings.limits, clock.later, clock.monotonic, clock.wall
     minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None)
 
@@ -90,11 +100,13 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
     sessions = Sessions(master.auth, targets, wall, limits.memory_per_user)
     sender = master.commands(sessions.user_of)
     history = History(
-        epoch or uuid.uuid4().hex[:12],
+        restored.epoch if restored is not None else epoch or run,
         events=settings.history.events,
         size=settings.history.bytes,
         seconds=settings.history.seconds,
     )
+    if restored is not None:
+        history.restore(restored, wall())
     below = Below(
         name_seconds=master.syndic_seconds,
         answer_seconds=master.job_seconds,
@@ -153,7 +165,7 @@ def build(settings: Settings, schemas: Schemas, master: Master, clock: Clock, *,
         history=history,
         in_flight=in_flight["batch_jobs_in_flight"],
         turns=turns,
-        run=history.epoch,
+        run=run,
         keep_seconds=settings.batch_keep * DAY_SECONDS,
         later=later,
         clock=monotonic,

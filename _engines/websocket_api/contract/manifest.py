@@ -2,9 +2,9 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "c5b619020c00084e8fc306ac07c836a9f10e2f5a1cff8aadec2f602bbb9370b2",
+    "asyncapi.json": "7e0d2534fd6a4763a4d4b970649f52a8a8b79914df776a35db7f32d42f4d11cd",
     "common.json": "3cb6e146a381e0366e6406e07999ae72d91db0a6a0d7d659c8ee1f40361fafc3",
-    "frames.json": "538fa5193492c7eb7b6cfd8256da4b558b0cba3cef05d6fccc01c0482b5999a0",
+    "frames.json": "491a5d9caef593a2dc7df0f309857302beda8a1e5fb44cba266a9333dc103608",
     "http.json": "72e2f48722e6552adac6a8a280bfb76127334ab7b763ca946efcb9467a6afa3e",
     "openapi.json": "86a36eba93395d6375e2321f588c9dfd77de080f38c227a00fafacf71d8b14d0",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",

@@ -92,7 +92,7 @@ class EngineCollector:
             "connections": ("Open connections.", len(self._clients)),
             "subscriptions": ("Open subscriptions.", sum(len(one.subscriptions) for one in connections)),
             "outbox_bytes": ("Bytes that wait for slow clients.", sum(one.outbox.bytes for one in connections)),
-            "history_events": ("Events that can be resumed from.", history.seq + 1 - history.oldest),
+            "history_events": ("Events that can be resumed from.", len(history)),
             "history_bytes": ("Bytes of the history.", history.bytes),
             "history_oldest_seconds": ("Age of the oldest event in the history.", self._oldest()),
             "bus_up": ("Whether the master's event bus is heard.", int(services.bus_connected())),

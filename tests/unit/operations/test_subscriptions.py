@@ -114,6 +114,24 @@ async def test_resuming_across_a_lost_bus_is_not_recovered() -> None:
     assert (await talker.ask("get_event", since=since, full=True))["tag"] == "my/x"
 
 
+async def test_a_restart_of_the_engine_is_one_gap() -> None:
+    """It has the numbers that may have been given out, and the times of the absence. Inside it, its rest is missing."""
+    engine = Engine()
+    talker = await engine.user()
+    engine.world.fire("my/x")
+    engine.world.history.append_restart(900, since=60.0, now=75.5)
+    engine.world.fire("my/y")
+    for position, first in ((1, 2), (300, 301)):
+        since = {"epoch": "epoch1", "seq": position}
+        reply = await talker.ask("subscribe", subscription="event", since=since)
+        gap, event = talker.frames
+        assert (reply["recovered"], event["tag"], event["seq"]) == (False, "my/y", 901)
+        assert (gap["reason"], gap["count"], gap["from"], gap["to"]) == ("restart", None, first, 900)
+        assert (gap["from_time"], gap["to_time"]) == ("1970-01-01T00:01:00+00:00", "1970-01-01T00:01:15.500000+00:00")
+    reply = await talker.ask("subscribe", subscription="event", since={**since, "seq": 900})
+    assert reply["recovered"] is True
+
+
 async def test_every_frame_matches_its_schema() -> None:
     """Events, bundles, jobs, minions, gaps and bookmarks, complete and limited."""
     engine = Engine(ann=[".*", "@runner", "@wheel"], bob=WEB)

@@ -43,6 +43,7 @@ export class Follow {
   apply(frame, size) {
     if (frame.type === "event" || frame.type === "bookmark") this.#moveTo(frame.seq);
     else if (frame.type === "events") this.#moveTo(frame.events[frame.events.length - 1].seq);
+    else if (frame.type === "gap" && frame.to > this.since.seq) this.#moveTo(frame.to); // it is reported once
     this.onFrame(frame, size);
   }
 

@@ -74,6 +74,7 @@ function cellsOf(event, select) {
 const GAP_REASONS = {
   history: "they are no longer in the history",
   epoch: "the engine was restarted",
+  restart: "the engine did not run for a while",
   bus: "the engine lost the master's event bus",
   overflow: "this browser reads too slowly",
 };

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ApiError
+from ..timing import timestamp
 
 Message = dict[str, Any]
 """A message before it is encoded."""
@@ -56,10 +57,22 @@ def live(subscription: int, seq: int) -> Message:
 
 
 def gap(
-    subscription: int, reason: str, *, count: int | None, first: int | None, last: int | None, oldest: int
+    subscription: int,
+    reason: str,
+    *,
+    count: int | None,
+    first: int | None,
+    last: int | None,
+    oldest: int,
+    times: tuple[float, float] | None = None,
 ) -> Message:
-    """Return a report of missing events. Reasons: history, bus, epoch, overflow."""
-    return _frame("gap", subscription, reason=reason, count=count, **{"from": first, "to": last}, oldest=oldest)
+    """Return a report of missing events. Reasons: history, bus, restart, epoch, overflow.
+
+    :param times: when the events were missed, in seconds since the epoch, if it is known
+    """
+    fields = {} if times is None else {"from_time": timestamp(times[0]), "to_time": timestamp(times[1])}
+    numbers = {"from": first, "to": last}
+    return _frame("gap", subscription, reason=reason, count=count, **numbers, oldest=oldest, **fields)
 
 
 def bookmark(subscription: int, epoch: str, seq: int) -> Message:

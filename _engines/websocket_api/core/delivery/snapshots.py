@@ -77,7 +77,7 @@ class SnapshotSubscription(ABC):
 
         :param oldest: the oldest number in the history
         """
-        message = frames.gap(self.number, gap.reason, count=None, first=gap.seq, last=gap.seq, oldest=oldest)
+        message = frames.gap(self.number, gap.reason, count=None, first=gap.first, last=gap.seq, oldest=oldest)
         self.connection.send(message)
 
     def send_ended(self, error: ApiError) -> None:

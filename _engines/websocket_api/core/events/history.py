@@ -2,33 +2,68 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from .event import Event
 
 SLACK = 1024
 """Empty places at the start of the list before it is shortened: that moves all that follow."""
 
+BUS = "bus"
+RESTART = "restart"
+"""Reasons of gaps: the engine lost the bus, or it did not run."""
 
-@dataclass(frozen=True)
+_SEQ = attrgetter("seq")
+
+
+@dataclass(slots=True)
 class Gap:
-    """A number without an event, because the engine did not read the bus. ``time`` is in seconds since the epoch."""
+    """Numbers without events, because the engine did not read the bus. Times are in seconds since the epoch."""
 
     seq: int
+    """The last of the numbers."""
     time: float
-    reason: str = "bus"
+    """When the engine read the bus again."""
+    reason: str = BUS
+    """:data:`BUS` or :data:`RESTART`."""
+    first: int = 0
+    """The first of the numbers; ``seq`` by default."""
+    since: float | None = None
+    """When the engine stopped reading the bus; None if unknown."""
+
+    def __post_init__(self) -> None:
+        """Make it one number long by default."""
+        self.first = self.first or self.seq
 
     @property
     def size(self) -> int:
         """Bytes that the history counts for it."""
         return 0
 
+    @property
+    def times(self) -> tuple[float, float] | None:
+        """When the engine stopped reading the bus, and when it read it again; None if unknown."""
+        return None if self.since is None else (self.since, self.time)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What an earlier process kept of the history, for :meth:`History.restore`."""
+
+    epoch: str
+    seq: int
+    """The newest number that was given to an event or a gap."""
+    entries: list[Event | Gap]
+    """Oldest first, without a missing number; the last one has ``seq``."""
+
 
 class History:
     """Events numbered 1, 2, 3 … within one ``epoch``; the oldest are dropped first.
 
-    :param epoch: names this run of the engine, so that a number of another run is never taken for one of this run
+    :param epoch: names this numbering, so that a number of another one is never taken for one of this
     :param events: maximum number of events
     :param size: maximum of bytes, as :attr:`Event.size` counts them
     :param seconds: maximum age of an event
@@ -48,6 +83,8 @@ class History:
         """Entries after empty places of dropped ones: unlike in a deque, an index costs the same anywhere."""
         self._start = 0
         """Index of the oldest entry."""
+        self._restart: Gap | None = None
+        """The gap of the absence that ends when the bus is read."""
 
     def next_seq(self) -> int:
         """Return the number of the next entry. It is used only when that is appended, so no number is left out."""
@@ -62,10 +99,48 @@ class History:
 
     def append_gap(self, now: float) -> Gap:
         """Add a gap: events may be missing here. Return it."""
-        gap = Gap(self.next_seq(), now)
+        return self._append_gap(Gap(self.next_seq(), now))
+
+    def restore(self, restored: Restored, now: float) -> None:
+        """Continue what an earlier process kept in the same epoch. Call this before anything is appended.
+
+        Entries beyond the limits are dropped: they count by their own time.
+
+        :raises ValueError: numbers are missing, or it is of another epoch
+        """
+        entries, expected = restored.entries, None
+        for entry in entries:
+            first = entry.first if isinstance(entry, Gap) else entry.seq
+            if expected is not None and first != expected:
+                raise ValueError(f"number {expected} is missing")
+            expected = entry.seq + 1
+        if restored.epoch != self.epoch or self._entries or expected not in (None, restored.seq + 1):
+            raise ValueError("the entries do not continue this history")
+        self.seq = restored.seq
+        self._entries.extend(entries)
+        self.bytes = sum(entry.size for entry in entries)
+        self.last_gap = max((entry.seq for entry in entries if isinstance(entry, Gap)), default=0)
+        self.drop_old(now)
+
+    def append_restart(self, last: int, since: float, now: float) -> Gap:
+        """Add the gap of an absence: the engine did not run, and the numbers up to ``last`` may have been used.
+
+        :param since: when the absence began, in seconds since the epoch
+        """
+        self._restart = self._append_gap(Gap(last, now, RESTART, self.next_seq(), since))
+        return self._restart
+
+    def end_absence(self, now: float) -> None:
+        """Record that the bus is read now. The engine may start long before the bus is there."""
+        gap, self._restart = self._restart, None
+        if gap is not None:
+            first = next(self.after(gap.seq), None)
+            gap.time = now if first is None else max(gap.time, first.time)
+
+    def _append_gap(self, gap: Gap) -> Gap:
         self.seq = self.last_gap = gap.seq
         self._entries.append(gap)
-        self.drop_old(now)
+        self.drop_old(gap.time)
         return gap
 
     def drop_old(self, now: float) -> None:
@@ -86,7 +161,14 @@ class History:
     @property
     def oldest(self) -> int:
         """The oldest number in the history; ``seq + 1`` if it is empty."""
-        return self.seq + 1 - (len(self._entries) - self._start)
+        if self._start == len(self._entries):
+            return self.seq + 1
+        first = self._entries[self._start]
+        return first.first if isinstance(first, Gap) else _SEQ(first)
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._entries) - self._start
 
     @property
     def oldest_time(self) -> float | None:
@@ -103,14 +185,17 @@ class History:
 
     def count_after(self, seq: int) -> int:
         """Return the number of entries after ``seq``."""
-        return self.seq - max(seq, self.oldest - 1)
+        return len(self._entries) - self._index(seq)
 
     def after(self, seq: int) -> Iterator[Event | Gap]:
         """Yield the entries after ``seq``, oldest first."""
-        # Numbers are consecutive, so an index is computed and not searched.
-        index = self._start + max(0, seq + 1 - self.oldest)
+        index = self._index(seq)
         while index < len(self._entries):
             entry = self._entries[index]
             if entry is not None:
                 yield entry
             index += 1
+
+    def _index(self, seq: int) -> int:
+        """Return the index of the first entry after ``seq``. A gap can have many numbers, so it is searched."""
+        return bisect_right(self._entries, seq, self._start, key=_SEQ)

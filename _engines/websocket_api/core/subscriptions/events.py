@@ -8,7 +8,7 @@ from ..access.user_limits import Hold
 from ..delivery import frames
 from ..delivery.connection import Connection
 from ..events.event import Event
-from ..events.history import Gap
+from ..events.history import BUS, RESTART, Gap
 from .fanout import BUNDLE_EVENTS, Form, Group
 from .filters import EventFilter
 from .hub import Hub
@@ -94,21 +94,29 @@ class EventSubscription:
                     self._send_replayed()
                     turns.again(self.session.share, self.catch_up)
                     return
-                self.position = entry.seq
+                before, self.position = self.position, entry.seq
                 if isinstance(entry, Gap):
                     self._send_replayed()
-                    self.send_gap(entry.reason, entry.seq, entry.seq)
+                    self.send_gap(entry.reason, max(entry.first, before + 1), entry.seq, entry.times)
                     continue
                 self._replay(entry)
             self._send_replayed()
         if not self._stopped:
             self._join()
 
-    def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
-        """Report that events are missing."""
-        count = None if first is None or last is None or reason == "bus" else last - first + 1
+    def send_gap(
+        self, reason: str, first: int | None, last: int | None, times: tuple[float, float] | None = None
+    ) -> None:
+        """Report that events are missing.
+
+        :param times: when they were missed, in seconds since the epoch, if that is known
+        """
+        count = None
+        if first is not None and last is not None and reason not in (BUS, RESTART):
+            count = last - first + 1
         oldest = self._hub.history.oldest
-        self.connection.send(frames.gap(self.number, reason, count=count, first=first, last=last, oldest=oldest))
+        frame = frames.gap(self.number, reason, count=count, first=first, last=last, oldest=oldest, times=times)
+        self.connection.send(frame)
 
     def send_ended(self, error: ApiError) -> None:
         """Report that the subscription has ended."""

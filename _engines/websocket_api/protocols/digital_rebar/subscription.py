@@ -112,7 +112,9 @@ class RebarSubscription(EventSubscription):
         else:
             self._send(request.verb, request.text, None)
 
-    def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
+    def send_gap(
+        self, reason: str, first: int | None, last: int | None, times: tuple[float, float] | None = None
+    ) -> None:
         """Report that events are missing."""
         self._send("gap", reason, {"reason": reason}, MASTER)
 

@@ -68,14 +68,18 @@ class _Stream(OneByOne):
         return b"".join(bodies)
 
 
+def _gap_fields(frame: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a gap without the fields of the websocket protocol: these formats have no subscriptions."""
+    return {name: value for name, value in frame.items() if name not in ("type", "subscription")}
+
+
 class _AllEvents(_Stream):
     """``{"tag", "data"}`` for each event; a gap is an event with the tag :data:`GAP_TAG`."""
 
     def encode(self, value: Any) -> bytes:
         if value.get("type") != "gap":
             return b""
-        fields = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
-        return encode({"tag": GAP_TAG, "data": fields})
+        return encode({"tag": GAP_TAG, "data": _gap_fields(value)})
 
 
 class _CherryPyEvents(_AllEvents):
@@ -104,8 +108,7 @@ class _ServerSent(_Stream):
     def encode(self, value: Any) -> bytes:
         kind = value.get("type")
         if kind == "gap":
-            fields = {name: value[name] for name in ("reason", "count", "from", "to", "oldest")}
-            return b": gap %b\n\n" % encode(fields)
+            return b": gap %b\n\n" % encode(_gap_fields(value))
         if kind == "ended":
             return b": ended %b\n\n" % encode(value["error"])
         return b""

@@ -1442,9 +1442,9 @@ GapFrame = TypedDict(
         # The number of the subscription.
         "subscription": "Subscription",
         # `history`: events after `since` are no longer in the history. `bus`: the engine lost the master's bus for a
-        # while. `epoch`: `since` is from another run of the engine or from the future; the stream continues from now.
-        # `overflow`: you read too slowly, with `overflow: drop`.
-        "reason": 'Literal["history", "bus", "epoch", "overflow"]',
+        # while. `restart`: the engine did not run from `from_time` to `to_time`. `epoch`: `since` is of another epoch
+        # or from the future; the stream continues from now. `overflow`: you read too slowly, with `overflow: drop`.
+        "reason": 'Literal["history", "bus", "restart", "epoch", "overflow"]',
         # How many are missing: numbers of the history, whether or not you may see the events, or with `overflow`
         # frames of this subscription. Null if unknown.
         "count": "int | None",
@@ -1454,6 +1454,10 @@ GapFrame = TypedDict(
         "to": "int | None",
         # The number of the oldest event in the history.
         "oldest": "Seq",
+        # With `restart`: when it stopped, in ISO 8601 and UTC. Events up to then are not missing.
+        "from_time": "NotRequired[str]",
+        # With `restart`: when it read the bus again, in ISO 8601 and UTC.
+        "to_time": "NotRequired[str]",
     },
 )
 """Events are missing at this point of the stream. Nothing is ever omitted without this frame. Clients that

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 from websocket_api.core.events.event import FRAME_BYTES, make
-from websocket_api.core.events.history import Gap, History
+from websocket_api.core.events.history import Gap, History, Restored
 
 
 def fill(history: History, count: int, size: int = 10, now: float = 0.0) -> None:
@@ -84,3 +87,95 @@ def test_a_replay_across_a_gap_is_not_complete() -> None:
     assert (history.has_all_after(1), history.is_whole_after(1), history.is_whole_after(2)) == (True, False, True)
     fill(history, 9)
     assert (history.has_all_after(2), history.is_whole_after(2)) == (False, False)
+
+
+def test_a_gap_of_many_numbers_is_one_entry() -> None:
+    """A position before, inside and after it is found; inside it, the rest of it follows."""
+    history = History("e", events=1000, size=1 << 20, seconds=60)
+    fill(history, 2)
+    gap = history.append_restart(500, since=5.0, now=9.0)
+    fill(history, 2, now=9.0)
+    assert (gap.first, gap.seq, gap.since, gap.time, gap.reason) == (3, 500, 5.0, 9.0, "restart")
+    assert [seqs(history, position) for position in (1, 2, 3, 499, 500, 501)] == [
+        [2, 500, 501, 502],
+        *[[500, 501, 502]] * 3,
+        [501, 502],
+        [502],
+    ]
+    assert (history.count_after(2), history.count_after(499), len(history)) == (3, 3, 5)
+    assert [history.is_whole_after(position) for position in (1, 2, 499, 500)] == [False, False, False, True]
+
+
+def test_the_oldest_number_is_the_first_of_a_gap() -> None:
+    """Nothing of the gap was dropped as long as the gap is there."""
+    history = History("e", events=3, size=1 << 20, seconds=60)
+    fill(history, 2)
+    history.append_restart(500, since=0.0, now=0.0)
+    fill(history, 2)
+    assert (history.oldest, history.has_all_after(2), history.has_all_after(1)) == (3, True, False)
+    fill(history, 1)
+    assert (history.oldest, history.has_all_after(400), history.has_all_after(500)) == (501, False, True)
+
+
+def entries_of(history: History) -> Restored:
+    return Restored(history.epoch, history.seq, list(history.after(0)))
+
+
+def test_a_restored_history_goes_on() -> None:
+    """Epoch, numbers, bytes and gaps are those of before; the next event has the next number."""
+    before = History("e", events=1000, size=1 << 20, seconds=60)
+    fill(before, 2)
+    before.append_gap(0.0)
+    fill(before, 1)
+    history = History("e", events=1000, size=1 << 20, seconds=60)
+    history.restore(entries_of(before), now=1.0)
+    assert (history.seq, history.bytes, history.last_gap, history.oldest) == (4, before.bytes, 3, 1)
+    fill(history, 1, now=1.0)
+    assert seqs(history, 0) == [1, 2, 3, 4, 5]
+
+
+def test_limits_of_a_restored_history_count_by_the_time_of_events() -> None:
+    """An absence makes events old, and smaller limits apply to what was kept with larger ones."""
+    before = History("e", events=1000, size=1 << 20, seconds=60)
+    fill(before, 2, now=0.0)
+    fill(before, 3, now=50.0)
+    by_age = History("e", events=1000, size=1 << 20, seconds=60)
+    by_age.restore(entries_of(before), now=100.0)
+    by_count = History("e", events=1, size=1 << 20, seconds=60)
+    by_count.restore(entries_of(before), now=50.0)
+    gone = History("e", events=1000, size=1 << 20, seconds=60)
+    gone.restore(entries_of(before), now=1e6)
+    assert [(seqs(one, 0), one.oldest) for one in (by_age, by_count, gone)] == [([3, 4, 5], 3), ([5], 5), ([], 6)]
+    assert gone.next_seq() == 6
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda good: Restored("other", good.seq, good.entries),
+        lambda good: Restored(good.epoch, good.seq + 1, good.entries),
+        lambda good: Restored(good.epoch, good.seq, good.entries[:2] + good.entries[3:]),
+        lambda good: Restored(good.epoch, good.seq, good.entries[::-1]),
+    ],
+)
+def test_a_history_with_missing_numbers_is_not_restored(wrong: Callable[[Restored], Restored]) -> None:
+    """Nothing would report them as a gap."""
+    before = History("e", events=1000, size=1 << 20, seconds=60)
+    fill(before, 5)
+    history = History("e", events=1000, size=1 << 20, seconds=60)
+    with pytest.raises(ValueError, match=r"missing|continue"):
+        history.restore(wrong(entries_of(before)), now=0.0)
+
+
+def test_an_absence_ends_when_the_bus_is_read() -> None:
+    """The engine may start before the bus. An event that was read earlier than that is known ends it too."""
+    silent = History("e", events=1000, size=1 << 20, seconds=60)
+    gap = silent.append_restart(10, since=1.0, now=2.0)
+    silent.end_absence(5.0)
+    silent.end_absence(9.0)
+    assert gap.time == 5.0
+    busy = History("e", events=1000, size=1 << 20, seconds=60)
+    gap = busy.append_restart(10, since=1.0, now=2.0)
+    fill(busy, 1, now=3.0)
+    busy.end_absence(5.0)
+    assert gap.time == 3.0
