@@ -49,7 +49,8 @@ def status() -> dict[str, Any]:
 
     :return: ``address``, ``port`` and ``tls`` from the options; ``listening``: whether something accepts connections
         there; ``engine``: whether it is this engine, and not another program; ``error``: why one of these is false,
-        else None; ``version``: the version of the engine's files that the master loads at its start, or None
+        else None; ``health``: what works and what fails, as ``/healthz`` reports it, or None; ``version``: the version
+        of the engine's files that the master loads at its start, or None
     :raises Failed: the master's configuration has no such engine
 
     CLI Example:
@@ -61,8 +62,10 @@ def status() -> dict[str, Any]:
     options = _options()
     address, port = str(options.get("address", "127.0.0.1")), int(options.get("port", 8000))
     tls = bool(options.get("ssl_crt")) and not options.get("disable_ssl")
-    found = _probe(LOOPBACK.get(address, address), port, tls)
-    return {"address": address, "port": port, "tls": tls, **found, "version": _version()}
+    host = LOOPBACK.get(address, address)
+    found = _probe(host, port, tls)
+    health = _health(host, port, tls) if found["engine"] else None
+    return {"address": address, "port": port, "tls": tls, **found, "health": health, "version": _version()}
 
 
 def serves(
@@ -179,14 +182,28 @@ def _options() -> dict[str, Any]:
     raise Failed("the master's configuration has no engine websocket_api: add it under engines, and restart the master")
 
 
+def _connection(host: str, port: int, tls: bool) -> http.client.HTTPConnection:
+    if not tls:
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    # The certificate is made for the name that clients use, not for the loopback address; nothing secret is sent.
+    context = ssl._create_unverified_context()  # noqa: S323
+    return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+
+
+def _health(host: str, port: int, tls: bool) -> dict[str, Any] | None:
+    connection = _connection(host, port, tls)
+    try:
+        connection.request("GET", "/healthz", headers={"Accept": "application/json"})
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None  # it stopped in between, or is of a release without this answer
+    finally:
+        connection.close()
+    return found
+
+
 def _probe(host: str, port: int, tls: bool) -> dict[str, Any]:
-    connection: http.client.HTTPConnection
-    if tls:
-        # The certificate is made for the name that clients use, not for the loopback address; nothing secret is sent.
-        context = ssl._create_unverified_context()  # noqa: S323
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+    connection = _connection(host, port, tls)
     headers = {
         "Accept": "application/json",
         "Connection": "Upgrade",

@@ -130,7 +130,9 @@ def _reply(reply: Mapping[str, Any]) -> dict[str, Any]:
         response["headers"] = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in reply["headers"].items()
         }
-    if "schema" in reply:
+    if "content" in reply:
+        response["content"] = {kind: _content([kind], schema)[kind] for kind, schema in reply["content"].items()}
+    elif "schema" in reply:
         response["content"] = _content(reply.get("types", REPLY_TYPES), reply["schema"])
     return response
 

@@ -24,6 +24,7 @@ FIRST_BUS_SECONDS = 15.0  # the publisher may take this long to start
 AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
 LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
 KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
+DISK_SECONDS = 10.0  # between two checks of the disk
 RECENT_JOBS = 200  # jobs read from the job cache at the start
 
 
@@ -60,6 +61,7 @@ class BackgroundTasks:
             every(RENEW_SECONDS, self._renew_targets),
             every(MINIONS_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
+            every(DISK_SECONDS, self._check_disk),
             self._once(self._read_recent_jobs),
         ]
         self._tasks = [asyncio.ensure_future(one) for one in tasks]
@@ -120,6 +122,15 @@ class BackgroundTasks:
                 "the master's event bus does not come back: commands are refused and no events arrive; "
                 "restart the master if this lasts more than ten seconds"
             )
+
+    async def _check_disk(self) -> None:
+        """Log a full or failing disk once: Salt itself logs each failed write without saying what is lost."""
+        disk = self._services.health.register("disk")
+        before, disk.fault = disk.fault, await self._parts.master.disk.fault()
+        if disk.fault is not None and before is None:
+            log.error("%s: logins, jobs and batches may fail; look at the master's cachedir", disk.fault)
+        elif disk.fault is None and before is not None:
+            log.warning("the disk of the master's caches works again")
 
     async def _bookmark(self) -> None:
         self._services.hub.bookmark()

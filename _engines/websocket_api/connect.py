@@ -13,6 +13,7 @@ from .salt_master.batch_store import BatchStore
 from .salt_master.bus import Bus
 from .salt_master.channels import Channels
 from .salt_master.commands import Commands
+from .salt_master.disk import Disk
 from .salt_master.functions import MasterFunctions
 from .salt_master.job_cache import JobCache
 from .salt_master.minions import MinionStore
@@ -51,6 +52,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
         minions=MinionStore(opts, pool),
         job_cache=JobCache(opts, pool),
         batch_store=BatchStore(opts, pool),
+        disk=Disk(opts, pool),
         bus=bus,
         recent_users=recent_users,
         loop_time=loop_time,

@@ -77,6 +77,14 @@ class Minions(Protocol):
         ...
 
 
+class Disk(Protocol):
+    """The file system of the master's caches (salt_master/disk.py)."""
+
+    async def fault(self) -> str | None:
+        """Return what is wrong with it, or None."""
+        ...
+
+
 class JobCache(MarkedJobs, Protocol):
     """The master's job cache (salt_master/job_cache.py)."""
 
@@ -109,6 +117,8 @@ class Master:
     """Jobs of the past."""
     batch_store: Store
     """Where batches are stored."""
+    disk: Disk
+    """The disk of tokens, jobs and batches."""
     bus: Bus
     """The event bus."""
     recent_users: RecentUsers

@@ -20,6 +20,7 @@ from .core.access.visibility import Visibility
 from .core.batches import build as build_batches
 from .core.events.history import History, Restored
 from .core.fleet import build as build_fleet
+from .core.health import Health
 from .core.jobs.gathering import Below
 from .core.jobs.registry import JobRegistry
 from .core.minions.answers import Answers
@@ -38,6 +39,7 @@ from .protocols.digital_rebar.clients import RebarClients
 from .settings import Settings
 
 DAY_SECONDS = 86_400
+BUS_LOST = "the master's event bus is lost: no events arrive, commands are refused"
 HOOKS_PER_SECOND = 10  # webhooks without a token from one address: reactors run as the master's user
 IN_FLIGHT_SECONDS = {"jobs_in_flight": 5.0, "runners_in_flight": 5.0, "batch_jobs_in_flight": 60.0}
 """Seconds that a job counts as in flight at most. Clients do not wait longer for their next job; batches may."""
@@ -90,6 +92,9 @@ def build(
     """
     run = uuid.uuid4().hex[:12]
     limits, later, monotonic, wall = settings.limits, clock.later, clock.monotonic, clock.wall
+    health = Health()
+    health.register("bus", vital=True, check=lambda: None if master.bus.connected else BUS_LOST)
+    health.register("disk")
     minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None)
 
     async def match(tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> list[str]:
@@ -171,6 +176,7 @@ def build(
         clock=monotonic,
         wall=wall,
         tracing=master.tracing,
+        health=health.register("store"),
     )
     rebar_batches = RebarBatchEvents(rebar=rebar, lookup=batches_.lookup, later=later, clock=monotonic, turns=turns)
     batches_.registry.on_change(rebar_batches.apply_change)
@@ -201,6 +207,7 @@ def build(
         fleet=build_fleet(
             jobs=job_registry, minions=minion_registry, max_highstates=settings.metrics_highstates, wall=wall
         ),
+        health=health,
         tracing=master.tracing,
         commands=sender,
         answers=Answers(jobs=job_registry, minions=minion_registry, clock=monotonic),

@@ -12,6 +12,7 @@ pytest.importorskip("salt")  # not asked for anything here, but the engine's par
 
 from websocket_api import background
 from websocket_api.background import BackgroundTasks
+from websocket_api.core.health import Health
 from websocket_api.settings import Settings
 
 from tests.support.waiting import until
@@ -40,6 +41,7 @@ class Engine:
             history=self.world.history,
             job_watcher=SimpleNamespace(tick=self._wait),
             batches=SimpleNamespace(tick=self._wait, stop=self._nothing, maintenance=SimpleNamespace(tick=self._wait)),
+            health=Health(),
             wall=self.world.time,
             jobs=self.world.jobs,
         )
@@ -49,6 +51,7 @@ class Engine:
                 bus=SimpleNamespace(read=self._read, connected=True),
                 minions=SimpleNamespace(keys=self._wait, grains=self._fail),
                 job_cache=SimpleNamespace(recent=self._wait),
+                disk=SimpleNamespace(fault=self._wait),
             ),
             targets=SimpleNamespace(invalidate=lambda: None, want=lambda names: None, renew=self._wait),
         )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +131,7 @@ def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) ->
     found = set(metrics(engine))
     assert found >= {
         *("connections", "subscriptions", "outbox_bytes", "jobs", "bus_up", "bus_lag_seconds"),
+        *("part_up{bus}", "part_up{disk}", "part_up{store}"),
         *("history_events", "history_bytes", "history_oldest_seconds"),
         *("events_read_total", "events_delivered_total", "events_dropped_total", "bus_losses_total"),
         *("login_failures_total", "highstates_left_out_total"),
@@ -200,12 +206,47 @@ def test_metrics_have_the_age_of_events_when_read(engine: Engine, bus: Publisher
 # Health
 
 
-def test_health_follows_the_bus_and_says_nothing_else(engine: Engine, bus: Publisher) -> None:
-    """200 while the bus is connected, else 503, for every client and without further details."""
+def test_health_follows_the_bus_and_names_no_details(engine: Engine, bus: Publisher) -> None:
+    """200 while the bus is connected, else 503, for every client, and without paths or addresses."""
     wait_until(lambda: get(engine, "/healthz")[0] == 200, "a good state of health")
     assert get(engine, "/healthz", X_Forwarded_For="10.0.0.1") == (200, "text/plain", "ok\n")
     assert get(engine, "/healthz", "HEAD") == (200, "text/plain", "")
     bus.close()
     wait_until(lambda: get(engine, "/healthz")[0] == 503, "a bad state of health")
-    assert get(engine, "/healthz")[2] == "not ok\n"
-    assert metrics(engine)["bus_up"] == 0
+    fault = "the master's event bus is lost: no events arrive, commands are refused"
+    assert get(engine, "/healthz")[2] == f"down\nbus: {fault}\n"
+    report = json.loads(get(engine, "/healthz", Accept="application/json")[2])
+    assert (report["status"], report["parts"]["bus"]) == ("down", {"status": "down", "fault": fault})
+    found = metrics(engine)
+    assert (found["bus_up"], found["part_up{bus}"], found["part_up{disk}"]) == (0, 0, 1)
+
+
+def test_a_full_disk_degrades_the_engine(make_engine: Callable[..., Engine], tmp_path: Path) -> None:
+    """Clients are served: the answer stays 200, and says what is wrong until there is space again."""
+    fast = {"background.DISK_SECONDS": 0.05, "salt_master.disk.LOW_BYTES": 0}
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    mount = 'mount -t tmpfs -o size=2m tmpfs "$0" && exec "$@"'
+    wrapper = ["unshare", *user, "--mount", "sh", "-c", mount, str(tmp_path)]
+    if not shutil.which("unshare") or subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system forbids mounts")
+    engine = make_engine({}, master={"cachedir": str(tmp_path)}, constants=fast, wrapper=wrapper)
+    with contextlib.closing(Publisher(engine.sock_dir)):
+        engine.start()
+        engine.wait()
+        wait_until(lambda: get(engine, "/healthz") == (200, "text/plain", "ok\n"), "a good state of health")
+        # The engine's file system, as it sees it.
+        filler = Path(f"/proc/{engine.pid}/root{tmp_path}/filler")
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        fault = "the disk of the master's caches is full"
+        degraded = (200, "text/plain", f"degraded\ndisk: {fault}\n")
+        wait_until(lambda: get(engine, "/healthz") == degraded, "the full disk")
+        status, kind, body = get(engine, "/healthz", Accept="application/json")
+        assert (status, kind) == (200, "application/json")
+        assert json.loads(body)["status"] == "degraded"
+        assert json.loads(body)["parts"]["disk"] == {"status": "degraded", "fault": fault}
+        assert metrics(engine)["part_up{disk}"] == 0
+        filler.unlink()
+        wait_until(lambda: get(engine, "/healthz")[2] == "ok\n", "the free disk")
+    assert engine.log.count(f"{fault}: logins") == 1, "it is logged once"

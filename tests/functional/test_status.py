@@ -71,7 +71,7 @@ def test_an_engine_that_does_not_listen_is_reported(status: Callable[[Any], Any]
         found = status([{"websocket_api": {"port": port}}])
     assert "refused" in found.pop("error")
     expected = {"address": "127.0.0.1", "port": port, "tls": False, "listening": False, "engine": False}
-    assert found == {**expected, "version": None}
+    assert found == {**expected, "health": None, "version": None}
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -129,6 +129,7 @@ def engine(run_engine: Callable[..., Engine]) -> Iterator[Engine]:
 def test_a_running_engine_is_found(runners: Callable[..., Any], engine: Engine) -> None:
     """The status has its address, port and version, and says that it is this engine."""
     runner = runners([{"websocket_api": {"port": engine.port}}], engines_dirs=[str(CHECKOUT / "_engines")])
+    works = {"status": "ok"}
     assert runner["websocket_api.status"]() == {
         "address": "127.0.0.1",
         "port": engine.port,
@@ -136,6 +137,7 @@ def test_a_running_engine_is_found(runners: Callable[..., Any], engine: Engine) 
         "listening": True,
         "engine": True,
         "error": None,
+        "health": {**works, "parts": {"bus": works, "disk": works, "store": works}},
         "version": (CHECKOUT / "schemas" / "VERSION").read_text().strip(),
     }
 

@@ -189,12 +189,13 @@ def test_http_requests_are_described_completely(name: str) -> None:
     assert set(request.get("errors", ())) <= set(ERRORS)
     named = {*re.findall(r"{(\w+)}", path), *request.get("headers", {}).values()}
     named |= {reply["schema"] for reply in request["replies"].values() if "schema" in reply}
+    named |= {schema for reply in request["replies"].values() for schema in reply.get("content", {}).values()}
     named |= {request["body"]} if "body" in request else set()
     assert named <= set(SCHEMAS.http)
     for status, reply in request["replies"].items():
         assert status.isdigit()
         assert reply["description"].endswith(".")
-        assert reply.keys() <= {"description", "schema", "types", "headers"}
+        assert reply.keys() <= {"description", "schema", "types", "content", "headers"}
 
 
 def test_every_http_definition_is_used() -> None:

@@ -16,6 +16,7 @@ from ..core.batches import Batches
 from ..core.delivery.codecs import Prepared
 from ..core.events.history import History
 from ..core.fleet import Fleet
+from ..core.health import Health
 from ..core.jobs.registry import JobRegistry
 from ..core.minions.answers import Answers
 from ..core.minions.registry import MinionRegistry
@@ -145,6 +146,8 @@ class Services:
     """What users share, by name: for /metrics."""
     fleet: Fleet
     """Counts of minions, jobs and highstates: for /metrics."""
+    health: Health
+    """What the engine depends on, and what of it fails."""
     tracing: Tracing
     """Records spans of requests, if Salt traces."""
     commands: Commands

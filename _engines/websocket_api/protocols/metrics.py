@@ -8,9 +8,11 @@ from typing import Any
 
 from ..core.access.session import Session
 from ..core.counters import Counters
+from ..core.health import DOWN, OK
 from ..errors import ApiError
 from ..fair_share import FairShare
 from .connections import Connections
+from .http import content
 from .http.base import BaseHandler, OpenHandler
 
 try:
@@ -32,14 +34,17 @@ _SHARES: tuple[tuple[str, str, Callable[[FairShare[Any]], int]], ...] = (
 
 
 class HealthHandler(OpenHandler):
-    """200 while the engine reads the master's event bus, 503 otherwise, and nothing else."""
+    """200 while the engine serves clients, even if it is degraded; 503 if a vital part fails."""
 
     def get(self) -> None:
-        """Answer whether the bus is connected."""
-        ok = self.clients.services.bus_connected()
-        self.set_status(200 if ok else 503)
-        self.set_header("Content-Type", "text/plain")
-        self.finish("ok\n" if ok else "not ok\n")
+        """Answer with the state and what fails, as JSON if ``Accept`` names it."""
+        report = self.clients.services.health.report()
+        as_json = content.prefers_json(self.request.headers.get("Accept"))
+        self.set_status(503 if report["status"] == DOWN else 200)
+        self.set_header("Content-Type", content.JSON if as_json else "text/plain")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Accept")
+        self.finish(content.encoded(report, content.JSON) if as_json else _as_text(report))
 
     def head(self) -> None:
         """Answer load balancers as GET does; tornado leaves the body out."""
@@ -110,6 +115,10 @@ class EngineCollector:
         }
         for name, (text, value) in counts.items():
             yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=value)
+        working = GaugeMetricFamily(f"{PREFIX}_part_up", "Whether a part of the engine works.", labels=["part"])
+        for part in services.health.parts():
+            working.add_metric([part.name], int(part.status == OK))
+        yield working
         memory = GaugeMetricFamily(
             f"{PREFIX}_user_memory_bytes", "Bytes that users take of `memory_per_user`.", labels=["kind"]
         )
@@ -140,6 +149,12 @@ def lag(counters: Counters) -> float:
     if stamp.tzinfo is None:
         stamp = stamp.replace(tzinfo=datetime.timezone.utc)  # Salt 3007 stamps UTC without saying so
     return max(0.0, counters.last_read - stamp.timestamp())
+
+
+def _as_text(report: dict[str, Any]) -> str:
+    """Return the state, then a line for each part that fails."""
+    faults = [f"{name}: {part['fault']}" for name, part in report["parts"].items() if "fault" in part]
+    return "".join(f"{line}\n" for line in (report["status"], *faults))
 
 
 def _labelled(name: str, text: str, label: str, counts: dict[Any, int]) -> Any:

@@ -217,6 +217,13 @@ class Minions:
         return {}
 
 
+class Disk:
+    """The disk of the master's caches, which works."""
+
+    async def fault(self) -> str | None:
+        return None
+
+
 class Bus:
     """The event bus; ``engine.bus`` tells whether it is connected."""
 
@@ -290,6 +297,7 @@ class Engine:
             minions=Minions(self),
             job_cache=self.store,
             batch_store=batching.Access(self.batches, "one"),
+            disk=Disk(),
             bus=Bus(self),
             recent_users=RecentUsers(self.time),
             loop_time=LoopTime(time.perf_counter),

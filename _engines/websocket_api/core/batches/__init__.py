@@ -30,6 +30,7 @@ from ..access.in_flight import JobsInFlight
 from ..access.sessions import Sessions
 from ..access.turns import Turns
 from ..events.history import History
+from ..health import Part
 from ..jobs.registry import JobRegistry
 from ..timing import Later
 from .canceler import BatchCanceler
@@ -93,6 +94,7 @@ def build(
     wall: Callable[[], float],
     sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     tracing: Tracing | None = None,
+    health: Part | None = None,
 ) -> Batches:
     """Create the parts of batches and connect them.
 
@@ -103,6 +105,7 @@ def build(
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
     :param tracing: records the jobs of batches
+    :param health: the state of the store
     """
     registry = BatchRegistry()
     reader = BatchReader(store, registry)
@@ -131,7 +134,14 @@ def build(
     remover = BatchRemover(context, keep_seconds=keep_seconds)
     canceler = BatchCanceler(context, remover=remover, recovery=recovery, driven=driven)
     takeover = Takeover(context, runner=runner)
-    maintenance = BatchMaintenance(context, remover=remover, canceler=canceler, takeover=takeover, run=run)
+    maintenance = BatchMaintenance(
+        context,
+        remover=remover,
+        canceler=canceler,
+        takeover=takeover,
+        run=run,
+        health=health or Part("store"),
+    )
     # The listeners, in the order in which they run. Other protocols may add theirs to the registry, behind the feed.
     registry.on_change(feed.apply_change)
     jobs.on_change(returns.apply_job)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from ...errors import ApiError
+from ..health import Part
 from .canceler import BatchCanceler
 from .context import BatchContext
 from .ids import MASTERS, Ids
@@ -14,15 +15,25 @@ from .takeover import Takeover
 
 log = logging.getLogger(__name__)
 
+FAULT = "the store of batches fails: running batches wait"
+
 
 class BatchMaintenance:
     """Opens the store, and does the periodic work.
 
     :param run: names this run of the engine
+    :param health: the state of the store
     """
 
     def __init__(
-        self, context: BatchContext, *, remover: BatchRemover, canceler: BatchCanceler, takeover: Takeover, run: str
+        self,
+        context: BatchContext,
+        *,
+        remover: BatchRemover,
+        canceler: BatchCanceler,
+        takeover: Takeover,
+        run: str,
+        health: Part,
     ) -> None:
         self._context = context
         self._remover = remover
@@ -30,7 +41,7 @@ class BatchMaintenance:
         self._takeover = takeover
         self._run = run
         self._lease: Lease | None = None
-        self._failed = False
+        self._health = health
 
     async def tick(self) -> None:
         """Do the periodic work; called every second."""
@@ -43,13 +54,13 @@ class BatchMaintenance:
             await self._takeover.tick(self._lease)
             await self._remover.remove_old()
         except ApiError as error:
-            if not self._failed:
+            if self._health.fault is None:
                 log.error("%s; running batches stay in memory, nothing new is sent until it answers", error.message)
-            self._failed = True
+            self._health.fault = FAULT
         else:
-            if self._failed:
+            if self._health.fault is not None:
                 log.warning("the store of batches answers again")
-            self._failed = False
+            self._health.fault = None
 
     async def _open(self) -> Lease:
         """Read what the store has, and open the writer."""

@@ -41,19 +41,18 @@ def accepted(header: str | None) -> str:
 
     :raises ApiError: with status 406, if it accepts neither
     """
-    wanted: dict[str, float] = {}
-    for entry in (header or "*/*").split(","):
-        name, *parameters = (part.strip().lower() for part in entry.split(";"))
-        weights = [text[2:] for text in parameters if text.startswith("q=")]
-        try:
-            wanted[name] = float(weights[0]) if weights else 1.0
-        except ValueError:
-            wanted[name] = 0.0
+    wanted = _weights(header or "*/*")
     found = {kind: _weight(wanted, kind) for kind in (JSON, YAML)}
     best = max(found, key=lambda kind: found[kind])
     if found[best] <= 0:
         raise ApiError("bad_message", f"the answer can be {JSON} or {YAML}", status=406)
     return best
+
+
+def prefers_json(header: str | None) -> bool:
+    """Return whether an Accept header names JSON, and prefers nothing to it that is plain text."""
+    wanted = _weights(header or "")
+    return wanted.get(JSON, 0.0) > 0 and wanted[JSON] >= wanted.get("text/plain", 0.0)
 
 
 def encoded(value: Any, kind: str) -> bytes:
@@ -183,6 +182,19 @@ def _keywords(values: list[str]) -> dict[str, Any]:
     from ...salt_master import arguments
 
     return {"kwarg": arguments.read(values[0])}
+
+
+def _weights(header: str) -> dict[str, float]:
+    """Return the weight of each type in an Accept header."""
+    wanted: dict[str, float] = {}
+    for entry in header.split(","):
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        weights = [text[2:] for text in parameters if text.startswith("q=")]
+        try:
+            wanted[name] = float(weights[0]) if weights else 1.0
+        except ValueError:
+            wanted[name] = 0.0
+    return wanted
 
 
 def _weight(wanted: dict[str, float], kind: str) -> float:

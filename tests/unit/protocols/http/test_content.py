@@ -141,3 +141,22 @@ def test_yaml_and_json_answers_have_the_same_content() -> None:
     as_json = json.loads(content.encoded(value, JSON))
     assert yaml.safe_load(content.encoded(value, YAML)) == as_json
     assert as_json["b"] == {"base64": "/w=="}
+
+
+@pytest.mark.parametrize(
+    ("header", "json"),
+    [
+        (None, False),
+        ("", False),
+        ("*/*", False),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("text/plain, application/json;q=0.5", False),
+        ("application/json;q=0", False),
+        ("application/json", True),
+        ("Application/JSON, text/plain, */*", True),
+        ("application/json;q=0.5, */*;q=0.1", True),
+    ],
+)
+def test_json_instead_of_text_is_for_clients_that_name_it(header: str | None, json: bool) -> None:
+    """A load balancer accepts everything, and gets one line."""
+    assert content.prefers_json(header) is json
