@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from typing import Any, NamedTuple, TypeVar
 
-from ..core.access.memory import message_bytes
+from ..core.access.memory import REQUESTS, message_bytes
 from ..core.delivery import frames
 from ..core.delivery.caller import GONE, Caller
 from ..core.delivery.chunked_encoding import is_small
@@ -82,6 +82,7 @@ class Dispatcher:
             raise ApiError("timeout", GONE)
         try:
             call = self._admit(caller, {"type": operation, **fields})
+            call.memory = caller.memory
         except ApiError as error:
             self._services.hub.counters.errors[error.code] += 1
             raise
@@ -205,7 +206,7 @@ class Dispatcher:
                     session.holdings.check_limit("commands", self._services.settings.limits.commands_per_user)
                     # A token that came with this message alone is checked like others while the request runs.
                     held.enter_context(session.holding("commands"))
-                    held.enter_context(session.holdings.memory.holding("requests", call.memory))
+                    held.enter_context(session.holdings.memory.holding(REQUESTS, call.memory))
                     share = session.share
                 held.enter_context(on_behalf_of(share))
                 result = await self._services.loop_time.charged(share, known.handler(call))

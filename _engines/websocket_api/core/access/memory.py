@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from ...errors import ApiError
 
 LIMIT = "memory_per_user"
+REQUESTS = "requests"
 SMALL_BYTES = 4096
 """Bytes of a message or frame that are not counted: connections and requests have limits of their own."""
+VALUE_BYTES = 64
+"""Bytes of memory for each value in a list or object, beside its text."""
 MSGPACK_FACTOR = 16
 """Bytes of memory for a byte of msgpack, at most about: an empty list takes 64."""
 
@@ -37,11 +40,11 @@ class Memory:
         self._totals[kind] += number
 
     def reserve(self, kind: str, number: int) -> None:
-        """Count bytes.
+        """Count bytes. Zero bytes always fit: a user at the limit can still cancel what runs.
 
         :raises ApiError: too_many, if they do not fit
         """
-        if not self.fits(number):
+        if number and not self.fits(number):
             raise self.refusal()
         self.add(kind, number)
 
@@ -67,10 +70,60 @@ UNLIMITED = Memory()
 """The memory of all that no user has to answer for."""
 
 
+class Taken:
+    """What one request takes: its growing body, and answers that wait to be sent. :meth:`release` must be called.
+
+    :param memory: its user's
+    """
+
+    def __init__(self, memory: Memory = UNLIMITED) -> None:
+        self._memory = memory
+        self._bytes = 0
+
+    @property
+    def taken(self) -> bool:
+        """Whether anything is counted."""
+        return self._bytes > 0
+
+    def grow_to(self, number: int) -> None:
+        """Count this number of bytes in all, unless they are few.
+
+        :raises ApiError: too_many, if they do not fit
+        """
+        if number > max(self._bytes, SMALL_BYTES):
+            self._memory.reserve(REQUESTS, number - self._bytes)
+            self._bytes = number
+
+    def add(self, number: int) -> None:
+        """Count more bytes, even if they do not fit: they are there already."""
+        self._memory.add(REQUESTS, number)
+        self._bytes += number
+
+    def check(self) -> None:
+        """Check that the user may take more.
+
+        :raises ApiError: too_many
+        """
+        if not self._memory.fits(0):
+            raise self._memory.refusal()
+
+    def release(self) -> None:
+        """Count nothing any longer. Further calls do nothing."""
+        number, self._bytes = self._bytes, 0
+        self._memory.add(REQUESTS, -number)
+
+
 def message_bytes(data: str | bytes) -> int:
     """Return about how much memory a message takes while it runs; 0 for a small one."""
     if len(data) <= SMALL_BYTES:
         return 0
     if isinstance(data, bytes):
         return MSGPACK_FACTOR * len(data)
-    return len(data) + 64 * sum(map(data.count, "[{:,"))
+    return len(data) + VALUE_BYTES * sum(map(data.count, "[{:,"))
+
+
+def body_bytes(body: bytes) -> int:
+    """Return about how much memory the value of a body takes, in JSON, YAML or a form; 0 for a small one."""
+    if len(body) <= SMALL_BYTES:
+        return 0
+    return len(body) + VALUE_BYTES * sum(map(body.count, (b"[", b"{", b":", b",", b"\n", b"&", b"%")))

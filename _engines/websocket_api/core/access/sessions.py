@@ -67,6 +67,8 @@ class Sessions:
         self._memory_per_user = memory_per_user
         self.memory: Counter[str] = Counter()
         """Bytes that all users take, by kind."""
+        self.strangers = Memory(memory_per_user, self.memory)
+        """What all clients without a login take together: large webhooks, if the options allow them."""
         self._holdings: WeakValueDictionary[Share, Holdings] = WeakValueDictionary()
         self._on_end: list[Callable[[Session], None]] = []
         self._on_change: list[Callable[[Session], None]] = []

@@ -37,6 +37,8 @@ class Caller:
         """Whether arguments are parsed as Salt's own clients parse them, as salt-api does, or are taken as they are."""
         self.trace: TraceContext = NO_CONTEXT
         """The trace context of an HTTP request; websocket messages have their own."""
+        self.memory = 0
+        """Bytes of memory that the value of an HTTP request's body takes, which its operations hold."""
         self.hook_counted = False
         """Whether the protocol already counted this unauthenticated webhook, before it read the body."""
 

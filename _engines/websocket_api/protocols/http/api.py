@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...core.access.memory import UNLIMITED
+from ...core.access.memory import Memory, Taken, body_bytes
 from ...core.access.session import Session
 from ...core.delivery.caller import Caller
 from ...core.delivery.collected import Collected
@@ -35,6 +35,11 @@ class ApiHandler(BaseHandler):
     caller: Caller | None = None
     """The sender, once it is logged in and no limit forbids it."""
 
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        """Take no memory yet."""
+        super().initialize(*args, **kwargs)
+        self.taken = Taken()
+
     def on_request(self) -> None:
         """Refuse bodies that nothing here can read, and everything while the engine stops."""
         self._refuse_coded_body()
@@ -52,6 +57,7 @@ class ApiHandler(BaseHandler):
         if self.session is not None:
             self.caller.set_session(self.session)
             self.clients.note_login(self.caller)
+        self.taken = Taken(self._memory)
         limits = self.settings_.limits
         self.max_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
         await self.clients.request_turn(self.caller)
@@ -97,9 +103,9 @@ class ApiHandler(BaseHandler):
         :raises ApiError: the client has left, or its user takes too much memory
         """
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
-        memory = UNLIMITED if self.session is None else self.session.holdings.memory
         share = Share.unauthenticated(self.address) if self.session is None else self.session.share
-        found = Collected(memory)
+        found = Collected(self._memory)
+        self.taken.release()  # the value is gone when it is encoded
         try:
             await self.clients.services.hub.turns.finish(share, found.collect(steps), self.caller)
         except BaseException:
@@ -107,6 +113,24 @@ class ApiHandler(BaseHandler):
             raise
         # A client that does not read keeps the answer in the server's memory.
         self.finish(b"".join(found.parts)).add_done_callback(lambda _: found.release())
+
+    def check_size(self, size: int) -> None:
+        """Count what is kept of the body as its user's memory.
+
+        :raises ApiError: too_large, too_many
+        """
+        super().check_size(size)
+        self.taken.grow_to(size)
+
+    def whole_body(self) -> bytes:
+        """Return the body. From now on operations count the memory that its value takes.
+
+        :raises ApiError: too_large, too_many
+        """
+        body = self.body
+        if self.caller is not None:
+            self.caller.memory = body_bytes(body)
+        return body
 
     def compute_etag(self) -> None:
         """Return no ETag: answers are not stored, and hashing a large one would block the loop."""
@@ -136,7 +160,13 @@ class ApiHandler(BaseHandler):
             self.set_header("Accept-Encoding", "identity")
             raise ApiError("bad_message", "send the body without Content-Encoding", status=415)
 
+    @property
+    def _memory(self) -> Memory:
+        return self.clients.services.sessions.strangers if self.session is None else self.session.holdings.memory
+
     def _release(self) -> None:
+        self.taken.release()
+        self._chunks.clear()
         if self.caller is not None:
             self.clients.remove(self.caller)
             self.caller.release()

@@ -39,17 +39,27 @@ class Responder(RequestHandler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._chunks: list[bytes] = []
         self._size = 0
+        self._dropped: ApiError | None = None
+        """Why the body was not kept."""
         super().__init__(*args, **kwargs)
 
     @property
     def body(self) -> bytes:
         """The request's body.
 
-        :raises ApiError: too_large
+        :raises ApiError: too_large; too_many if its user takes too much memory
         """
-        if self._size > self.max_body:
-            raise ApiError("too_large", f"a body of more than {self.max_body} bytes")
+        if self._dropped is not None:
+            raise self._dropped.copy()
         return b"".join(self._chunks)
+
+    def check_size(self, size: int) -> None:
+        """Check that this many bytes of the body may be kept.
+
+        :raises ApiError: why not
+        """
+        if size > self.max_body:
+            raise ApiError("too_large", f"a body of more than {self.max_body} bytes")
 
     @property
     def access(self) -> Access:
@@ -74,8 +84,14 @@ class Responder(RequestHandler):
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, unless the whole is too large."""
         self._size += len(chunk)
-        if self._size > self.max_body:
-            self._chunks = []
+        if self._dropped is not None:
+            return
+        try:
+            self.check_size(self._size)
+        except ApiError as error:
+            forget_frames(error)
+            self._dropped = error
+            self._chunks.clear()
         else:
             self._chunks.append(chunk)
 

@@ -61,6 +61,14 @@ class SaltHandler(ApiHandler):
                 raise
             raise error.with_status(401) from None
 
+    async def ask_and_count(self, operation: str, **fields: Any) -> Any:
+        """Run an operation for a low, and count what its job returned: it stays until the request is answered."""
+        result = await self.ask(operation, **fields)
+        if fields.get("mode") == "sync" and isinstance(result, dict):
+            job = self.clients.services.jobs.get(result.get("jid"))
+            self.taken.add(0 if job is None else job.memory)
+        return result
+
     async def head(self, *args: str) -> None:
         """Answer as GET does; tornado omits the body."""
         answer = self.get(*args)
@@ -78,7 +86,7 @@ class SaltHandler(ApiHandler):
 
     async def body_value(self) -> Any:
         """Return the parsed body."""
-        return await content.read(self.body, self.request.headers.get("Content-Type"))
+        return await content.read(self.whole_body(), self.request.headers.get("Content-Type"))
 
     async def lows(self) -> list[Any]:
         """Return the lows of the body, which may be a single one without a list."""
@@ -105,6 +113,7 @@ class SaltHandler(ApiHandler):
         try:
             for low in lows:
                 try:
+                    self.taken.check()
                     whole = with_path_fields(low, fields) if isinstance(low, dict) else low
                     answers += await run(whole, await logins.ask_for(whole), self.settings_.clients)
                 except ApiError as error:
@@ -127,7 +136,7 @@ class SaltHandler(ApiHandler):
 
     def logins(self, has_session: bool) -> LowLogins:
         """Return the logins for the lows of this request."""
-        return LowLogins(self.ask, self.create_token, self.revoke_token, has_session)
+        return LowLogins(self.ask_and_count, self.create_token, self.revoke_token, has_session)
 
     async def create_token(self, **credentials: Any) -> str:
         """Return a token for credentials; the request's own session does not change."""

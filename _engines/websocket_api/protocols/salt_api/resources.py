@@ -134,7 +134,7 @@ class HookHandler(SaltHandler):
 
     async def post(self, hook: str = "") -> None:
         """Fire the event, also with the body as received: a reactor may check the signature of its bytes."""
-        body = self.body
+        body = self.whole_body()
         headers = {name: value for name, value in self.request.headers.items() if name not in self.SECRET_HEADERS}
         fields: dict[str, Any] = {"post": await self._posted(body), "get": self._query(), "headers": headers}
         try:

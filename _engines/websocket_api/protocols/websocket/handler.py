@@ -9,10 +9,11 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
+from ...core.access.memory import LIMIT, Taken
 from ...core.delivery.codecs import CODECS, Codec
 from ...core.delivery.connection import Connection
 from ...core.delivery.outbox import Outbox
-from ...errors import FELL_BEHIND, INTERNAL_ERROR, RESTART, SUBPROTOCOL, TOO_MANY, ApiError
+from ...errors import FELL_BEHIND, INTERNAL_ERROR, RESTART, SUBPROTOCOL, TOO_MANY, ApiError, forget_frames
 from ...fair_share import Share
 from ...operations.audit import audit
 from ..connections import RESTART_REASON, Connections
@@ -45,6 +46,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         super().initialize(clients)
         self.audit_fields: dict[str, str] = {}
         """Additional fields for the audit line of the login: user, eauth."""
+        self._receiving = Taken()
+        """The message that is being received."""
 
     # Overridden by protocols
 
@@ -145,6 +148,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         protocol.before_close = outbox.flush
         protocol.unanswered = lambda: self.end(FELL_BEHIND, "a ping was not answered: resume with since")
         protocol.small_frame = self.small_frame
+        protocol.receive = self.receive
         return outbox
 
     # While it is open
@@ -168,6 +172,26 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         :return: seconds until the next frame may be read
         """
         return 0.0 if self.connection is None else self.clients.small_frame(self.connection)
+
+    def receive(self, number: int) -> bool:
+        """Count the bytes of the message that is being received as its user's memory, until it is handled.
+
+        :param number: of the message so far; 0 when it was handled
+        :return: whether they fit; else the connection is closed
+        """
+        session = None if self.connection is None else self.connection.session
+        if not number:
+            self._receiving.release()
+        elif session is not None:
+            if not self._receiving.taken:
+                self._receiving = Taken(session.holdings.memory)
+            try:
+                self._receiving.grow_to(number)
+            except ApiError as error:
+                self.end(TOO_MANY, f"limit reached: {LIMIT}")
+                forget_frames(error)
+                return False
+        return True
 
     def note_login(self) -> None:
         """Raise the limits of a client that has logged in."""
@@ -193,6 +217,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         These objects refer to each other. Without these cycles they are freed at once. Otherwise Python's garbage
         collector would have to find them, and stop the loop while it searches all connections.
         """
+        self._receiving.release()
         if self.connection is not None:
             self.clients.remove(self.connection)
             self.connection.release()

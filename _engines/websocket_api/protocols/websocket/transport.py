@@ -93,16 +93,30 @@ class Protocol(WebSocketProtocol13):
         """Called when a ping was not answered in time; must close the connection."""
         self.small_frame: Callable[[], float] = lambda: 0.0
         """Called for each small frame that ends no message; returns seconds until the next frame may be read."""
+        self.receive: Callable[[int], bool] = lambda number: True
+        """Called with the bytes of a large message before they are read, and with 0 when it was handled.
+
+        If it returns False, the connection is closed."""
 
     def write_ping(self, data: bytes) -> None:
         """Send a ping."""
         self._pinged = True
         super().write_ping(data)
 
+    async def _read_bytes(self, n: int) -> bytes:
+        """Read, unless the message does not fit into its user's memory."""
+        before = len(self._fragmented_message_buffer or b"")
+        if n + before > SMALL_BYTES and not self.receive(n + before):
+            self._drain()
+            raise StreamClosedError
+        return await super()._read_bytes(n)
+
     async def _receive_frame(self) -> None:
         """Read a frame. After a small frame that ends no message, wait as long as :attr:`small_frame` requests."""
         self._handled, before = None, len(self._fragmented_message_buffer or b"")
         await super()._receive_frame()
+        if self._fragmented_message_buffer is None:
+            self.receive(0)
         if self.client_terminated:
             return
         if self.server_terminated:
