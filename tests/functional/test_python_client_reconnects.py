@@ -98,7 +98,7 @@ async def test_a_killed_engine_is_one_gap_with_its_exact_range(
     engine: Engine, bus: Publisher, followers: list[Follower]
 ) -> None:
     """Every follower has each event of both runs, and between them a gap from the last event to the new run's start."""
-    await until(lambda: all(follower.client.session._by_number for follower in followers), SECONDS)
+    await until(lambda: all(follower.client.session.subscriptions.confirmed for follower in followers), SECONDS)
     for n in range(EVENTS):
         bus.send((f"n/{n}", {"n": n}))
     await until(lambda: all(len(follower.numbers) == EVENTS for follower in followers), SECONDS)
@@ -145,7 +145,7 @@ async def test_a_command_whose_reply_is_lost_is_unknown_and_never_sent_again(eng
     async with client_of(engine) as client:
         os.kill(engine.pid, signal.SIGSTOP)
         command = asyncio.create_task(client.cmd_async("*", "test.ping"))
-        await until(lambda: client.session._sent)
+        await until(lambda: client.session.requests.in_flight)
         os.kill(engine.pid, signal.SIGKILL)
         with pytest.raises(Unknown) as caught:
             await asyncio.wait_for(command, SECONDS)

@@ -11,7 +11,7 @@ from salt_live.backoff import Backoff, requested_seconds
 from salt_live.event import tagify
 from salt_live.matching import MATCHES, Pending, match_function
 from salt_live.models import Event
-from salt_live.streams import TableStream
+from salt_live.streams_of_changes import TableStream
 
 SEARCHES = ("", "salt/", "a*", "[ab]", "job", "/1")
 

@@ -10,8 +10,10 @@ import pytest
 from salt_live.error_codes import MasterUnavailable, NoMinions, TokenExpired, TooLarge, TooMany, Unauthenticated
 from salt_live.errors import ApiError, ConnectionFailed, LoginFailed, Unknown
 from salt_live.models import Event, Gap, Position
-from salt_live.session import READS, Credentials, Session, State
-from salt_live.streams import EventStream, JobStream
+from salt_live.requests import READS
+from salt_live.session import Credentials, Session, State
+from salt_live.streams import EventStream
+from salt_live.streams_of_changes import JobStream
 
 TOKEN = "a" * 32
 HERE = Position("one", 2)
@@ -112,7 +114,7 @@ def test_a_refused_login_ends_all_attempts(session: Session, engine: Engine, cod
     session.connected("ws://one/ws")
     (auth,) = engine.sent()
     engine.refuse(auth, code)
-    (reply,) = session.take_replies()
+    (reply,) = session.requests.take_replies()
     assert reply.number == number
     assert isinstance(reply.error, LoginFailed)
     assert isinstance(reply.error.error, kind)
@@ -173,7 +175,7 @@ def test_requests_that_read_are_sent_again(session: Session, engine: Engine, ope
     session.request({"type": operation})
     sent = engine.sent()
     session.disconnected()
-    assert session.take_replies() == []
+    assert session.requests.take_replies() == []
     assert engine.connect() == sent
 
 
@@ -186,7 +188,7 @@ def test_commands_are_never_sent_twice(session: Session, engine: Engine, operati
     session.request({"type": operation, "fun": "test.ping", "token": TOKEN})
     assert len(engine.sent()) == 1
     session.disconnected()
-    (reply,) = session.take_replies()
+    (reply,) = session.requests.take_replies()
     assert isinstance(reply.error, Unknown)
     assert reply.error.request == {"type": operation, "fun": "test.ping"}
     assert reply.error.sent_at == NOW
@@ -204,12 +206,12 @@ def test_a_command_that_was_not_sent_yet_is_sent_once_when_connected(session: Se
     """Waiting does not make its outcome unknown."""
     session.request({"type": "cmd"})
     assert [message["type"] for message in engine.connect()] == ["cmd"]
-    assert session.take_replies() == []
+    assert session.requests.take_replies() == []
 
 
 def test_a_forgotten_request_is_not_sent(session: Session, engine: Engine) -> None:
     """Its caller was canceled."""
-    session.forget(session.request({"type": "cmd"}))
+    session.requests.forget(session.request({"type": "cmd"}))
     assert engine.connect() == []
 
 
@@ -223,7 +225,7 @@ def test_an_error_is_the_exception_of_its_code(session: Session, engine: Engine)
     ):
         session.request({"type": "whoami"})
         engine.refuse(engine.sent()[0], code, **more)
-    errors = [reply.error for reply in session.take_replies()]
+    errors = [reply.error for reply in session.requests.take_replies()]
     assert [type(error) for error in errors] == [NoMinions, TooMany, ApiError]
     assert [error.code for error in errors if isinstance(error, ApiError)] == ["no_minions", "too_many", "new"]
     assert [error.retry_after for error in errors if isinstance(error, ApiError)] == [None, 3.0, None]
@@ -238,7 +240,7 @@ def test_a_request_that_is_too_large_is_refused_and_not_sent_again(session: Sess
     small = session.request({"type": "whoami"})
     engine.sent()
     session.disconnected(1009)
-    (reply,) = session.take_replies()
+    (reply,) = session.requests.take_replies()
     assert reply.number == large
     assert isinstance(reply.error, TooLarge)
     assert [message["id"] for message in engine.connect()] == [small]
@@ -249,9 +251,9 @@ def test_a_reply_to_nobody_is_ignored(session: Session, engine: Engine) -> None:
     engine.connect()
     number = session.request({"type": "whoami"})
     (message,) = engine.sent()
-    session.forget(number)
+    session.requests.forget(number)
     engine.answer(message, {})
-    assert session.take_replies() == []
+    assert session.requests.take_replies() == []
 
 
 # Events
@@ -395,7 +397,7 @@ def test_a_stream_that_the_engine_ends_tells_why(session: Session, engine: Engin
     engine.frame("ended", error={"code": "forbidden", "message": "no", "details": None, "retryable": False})
     assert read(stream) == [1]
     assert isinstance(stream.error, ApiError)
-    assert session.take_changed() == [stream]
+    assert session.subscriptions.take_changed() == [stream]
 
 
 def test_a_stream_that_ends_with_the_login_continues_with_the_next_one(session: Session, engine: Engine) -> None:
@@ -416,7 +418,7 @@ def test_a_subscription_that_is_refused_for_now_is_requested_again(session: Sess
     stream = EventStream({})
     session.add(stream)
     engine.refuse(engine.sent()[0], "too_many", retryable=True)
-    assert session.take_retries() == [stream]
+    assert session.subscriptions.take_retries() == [stream]
     session.resubscribe(stream)
     engine.refuse(engine.sent()[0], "forbidden")
     assert isinstance(stream.error, ApiError)
@@ -429,7 +431,7 @@ def test_a_stream_that_was_closed_before_its_confirmation_is_ended(session: Sess
     engine.connect()
     stream = EventStream({})
     session.add(stream)
-    session.remove(stream)
+    session.subscriptions.remove(stream)
     engine.subscribed(engine.sent()[0], 9)
     (message,) = engine.sent()
     assert (message["type"], message["subscription"]) == ("unsubscribe", 9)
@@ -440,7 +442,7 @@ def test_a_client_that_is_refused_ends_its_streams(session: Session, engine: Eng
     stream = followed(session, engine)
     session.disconnected(4403)
     assert isinstance(stream.error, ConnectionFailed)
-    assert session.take_changed() == [stream]
+    assert session.subscriptions.take_changed() == [stream]
 
 
 # Jobs

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from salt_live.backoff import Backoff, requested_seconds
 from salt_live.errors import ConnectionFailed, LoginFailed, SaltLiveError
 from salt_live.session import Session, State
 from salt_live.streams import Stream
+from salt_live.tls import failure_of
 from salt_live.version import __version__
 from salt_live.wire import SUBPROTOCOL
 
@@ -89,7 +89,7 @@ class Connection:
             return await future
         finally:
             self._futures.pop(number, None)
-            self.session.forget(number)
+            self.session.requests.forget(number)
 
     async def add(self, stream: Stream) -> None:
         """Subscribe a stream, and return when the engine has confirmed it.
@@ -110,7 +110,7 @@ class Connection:
     def remove(self, stream: Stream) -> None:
         """End a stream."""
         self._waiting.pop(stream, None)
-        self.session.remove(stream)
+        self.session.subscriptions.remove(stream)
         self._output.set()
 
     async def changed(self, stream: Stream) -> None:
@@ -143,7 +143,7 @@ class Connection:
                     f"the connection to {address} was lost (code {code}{f', {reason}' if reason else ''})", code
                 )
             except (OSError, SaltLiveError, asyncio.TimeoutError) as error:
-                code, reason, failure = 1006, "", _failure(address, error)
+                code, reason, failure = 1006, "", failure_of(address, error, OPEN_SECONDS)
             self.session.disconnected(code, reason)
             failures += 1
             tried = failures >= len(self._addresses) or isinstance(failure, LoginFailed)
@@ -216,17 +216,17 @@ class Connection:
 
     def _dispatch(self) -> None:
         """Pass on replies and changes."""
-        for reply in self.session.take_replies():
+        for reply in self.session.requests.take_replies():
             future = self._futures.get(reply.number)
             if future is not None and not future.done():
                 if reply.error is None:
                     future.set_result(reply.result)
                 else:
                     future.set_exception(reply.error)
-        for stream in self.session.take_changed():
+        for stream in self.session.subscriptions.take_changed():
             if stream in self._waiting:
                 self._waiting[stream].set()
-        for stream in self.session.take_retries():
+        for stream in self.session.subscriptions.take_retries():
             self._timers.add(asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry, stream))
 
     def _retry(self, stream: Stream) -> None:
@@ -248,18 +248,3 @@ async def _writer(write: Any) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def _failure(address: str, error: Exception) -> ConnectionFailed:
-    if isinstance(error, ConnectionFailed):
-        return error
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return ConnectionFailed(
-            f"cannot connect to {address}: its certificate is not trusted ({error.verify_message}); "
-            "pass the file of its authority as ca"
-        )
-    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return ConnectionFailed(f"cannot connect to {address}: no answer within {OPEN_SECONDS:.0f} s")
-    number = error.errno if isinstance(error, OSError) else None
-    cause = os.strerror(number).lower() if number is not None and number > 0 else str(error)
-    return ConnectionFailed(f"cannot connect to {address}: {cause}")

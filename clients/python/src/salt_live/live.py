@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from salt_live import local
 from salt_live.connection import Connection
 from salt_live.errors import Unknown
-from salt_live.streams import TableStream
+from salt_live.streams_of_changes import TableStream
 
 INLINE_RETURN = frozenset({"jid", "bytes", "message"})
 """The keys of a batch request's result in place of a return that is too large: the job has it."""
@@ -112,7 +112,7 @@ async def cmd_batch(
     """Run a batch of one item and yield each return: see ``AsyncClient.cmd_batch``."""
     if ret:
         raise TypeError("a batch has no returners: leave out ret")
-    matched = len(await client.match(tgt, tgt_type, fun)) if str(batch).endswith("%") else 0
+    matched = len(await client.match(tgt, tgt_type, fun)) if "%" in str(batch) else 0
     item: dict[str, Any] = {"fun": fun, "tgt": tgt if isinstance(tgt, str) else list(tgt)}
     item |= {"arg": [arg] if isinstance(arg, str) else list(arg), "kwarg": dict(kwarg or {})}
     if isinstance(tgt, str) or tgt_type != "glob":

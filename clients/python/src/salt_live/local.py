@@ -59,14 +59,19 @@ def returned(jid: str, part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batch_size(batch: str | int, minions: int) -> int:
-    """Return how many minions run at once: a number, or a part such as ``10%`` of all.
+    """Return how many minions run at once: a number, or a part such as ``10%`` of all, rounded as Salt does.
 
     :raises ValueError: it is neither
     """
     text = str(batch)
     try:
-        if not text.endswith("%"):
-            return max(1, int(text))
-        return max(1, math.ceil(minions * float(text[:-1]) / 100))
-    except ValueError:
+        if "%" not in text:
+            size = int(text)
+        else:
+            part = float(text.strip("%")) / 100 * minions
+            size = math.ceil(part) if part < 1 else int(part)
+        if size < 0:
+            raise ValueError
+    except (ValueError, OverflowError):
         raise ValueError(f"batch must be a number or a percentage such as '10%', not {batch!r}") from None
+    return max(1, size)

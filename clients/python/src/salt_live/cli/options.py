@@ -159,7 +159,7 @@ def batch(parser: Parser) -> None:
     flag(parser, "--cancel")
     flag(parser, "--async", dest="asynchronous")
     flag(parser, "--failhard")
-    parser.add_argument("-b", "--batch", "--batch-size", dest="batch", default="0")
+    parser.add_argument("-b", "--batch", "--batch-size", dest="batch", default="")
     parser.add_argument("-t", "--timeout", type=int, default=None)
     parser.add_argument("-n", "--limit", type=int, default=20)
     parser.add_argument("words", nargs="*")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
@@ -14,6 +13,7 @@ from salt_live.cli.patience import Patience
 from salt_live.cli.returns import Returns
 from salt_live.cli.verbs.context import Context, split_target
 from salt_live.live import INLINE_RETURN
+from salt_live.local import batch_size
 
 STATES = ("state.apply", "state.highstate", "state.sls", "state.single")
 ENDED = ("resolved", "error", "timeout", "canceled")
@@ -62,7 +62,7 @@ async def create(context: Context, fun: str, arg: list[Any], kwarg: dict[str, An
     options, kind = context.options, context.options.tgt_type
     tgt = split_target(context.words[0], kind)
     async with context.login.client() as client:
-        size = await _size(client, str(options.batch), tgt, kind, fun)
+        size = await _size(client, options.batch, tgt, kind, fun)
         item = {"fun": fun, "arg": arg, "kwarg": kwarg, "tgt": tgt, "tgt_type": kind}
         timeout = getattr(options, "timeout", None) if options.verb == "batch" else None
         on_error = "stop" if options.failhard else "continue"
@@ -74,22 +74,17 @@ async def create(context: Context, fun: str, arg: list[Any], kwarg: dict[str, An
 
 
 async def _size(client: AsyncClient, text: str, tgt: Any, kind: str, fun: str) -> int:
-    """Return how many minions run at once.
+    """Return how many minions run at once; 0 is all.
 
     :raises UsageError: the size is neither a number nor a percentage
     """
+    if not text:
+        return 0
+    found = await client.match(tgt, kind, fun) if "%" in text else []
     try:
-        if not text.endswith("%"):
-            if int(text) < 0:
-                raise ValueError
-            return int(text)
-        part = float(text[:-1])
-        if not 0 < part <= 100:
-            raise ValueError
+        return batch_size(text, len(found))
     except ValueError:
         raise UsageError(f"the batch size must be a number or a percentage such as 10%, not {text!r}") from None
-    found = await client.match(tgt, kind, fun)
-    return max(1, math.floor(len(found) * part / 100))
 
 
 async def follow(context: Context, client: AsyncClient, number: int) -> int:
