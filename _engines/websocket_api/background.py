@@ -10,7 +10,7 @@ from typing import Any
 from .core.access.session import Session
 from .core.jobs.job import Job
 from .errors import ApiError
-from .operations.jobs import apply_cancels, from_store, is_cancel
+from .operations.jobs import apply_cancels, from_store
 from .wiring import Parts
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ class BackgroundTasks:
                 if stored is not None:
                     job = from_store(jid, stored)
                     apply_cancels(job, cancels)
-                    cancels += [job] if is_cancel(job) else []
+                    cancels += [job] if job.cancels else []
                     self._services.jobs.add_cached(job)
 
     def _session_ended(self, session: Session) -> None:

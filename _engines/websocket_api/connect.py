@@ -8,6 +8,7 @@ from typing import Any
 from .core.access.loop_time import LoopTime
 from .fair_share import RecentUsers
 from .master import Master
+from .salt_master import cluster
 from .salt_master.auth import Auth
 from .salt_master.batch_store import BatchStore
 from .salt_master.bus import Bus
@@ -42,6 +43,8 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
         tracing.close()
 
     return Master(
+        cluster_id=str(opts["id"]) if cluster.is_member(opts) else None,
+        presence_seconds=cluster.presence_seconds(opts),
         user=opts.get("user", "root"),
         has_syndics=bool(opts.get("order_masters")),
         syndic_seconds=opts.get("syndic_wait", 5),

@@ -97,6 +97,10 @@ class JobCache(MarkedJobs, Protocol):
 class Master:
     """What the Salt master offers."""
 
+    cluster_id: str | None
+    """This master's id in its cluster; None if it is no member of one."""
+    presence_seconds: float | None
+    """Seconds between two lists of connected minions, where a master sends them regularly."""
     user: str
     """The account that the master runs as."""
     has_syndics: bool

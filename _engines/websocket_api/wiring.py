@@ -19,6 +19,7 @@ from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
 from .core.batches import build as build_batches
 from .core.events.history import History, Restored
+from .core.events.origins import Origins
 from .core.fleet import build as build_fleet
 from .core.health import Health
 from .core.jobs.gathering import Below
@@ -95,7 +96,7 @@ def build(
     health = Health()
     health.register("bus", vital=True, check=lambda: None if master.bus.connected else BUS_LOST)
     health.register("disk")
-    minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None)
+    minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None, master.presence_seconds)
 
     async def match(tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> list[str]:
         below = list(minion_registry.below)
@@ -135,6 +136,7 @@ def build(
         clock=monotonic,
         wall=wall,
         tracing=master.tracing,
+        origins=Origins(master.cluster_id),
     )
     job_feed = JobFeed(
         history=history, jobs=job_registry, visibility=visibility, later=later, clock=monotonic, turns=turns

@@ -2,9 +2,9 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "7e0d2534fd6a4763a4d4b970649f52a8a8b79914df776a35db7f32d42f4d11cd",
+    "asyncapi.json": "2b5a2010abba9fa5361dbc6a6c6168b266916441e482a99ca549cfe03139f1af",
     "common.json": "3cb6e146a381e0366e6406e07999ae72d91db0a6a0d7d659c8ee1f40361fafc3",
-    "frames.json": "491a5d9caef593a2dc7df0f309857302beda8a1e5fb44cba266a9333dc103608",
+    "frames.json": "91273c85c56f733fa285bcabf5c5921d7e04835e4b0549588e62e84eb0045dc0",
     "http.json": "aacb7cd964d2edb7561238f499adba0d096c5fe4328c4307c23d0cc335c47b60",
     "openapi.json": "8e1eccb54aabfac34f6a6c91e1666d1285c6569e3c3b97aaf469e63687c26115",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",

@@ -10,14 +10,12 @@ from ..core.events.encoding import encode, footprint
 from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
-from ..core.jobs.job import RETURNED, Job
+from ..core.jobs.job import RETURNED, SIGNALS, Job
 from ..errors import ApiError
 from ..jids import start_time
 from .call import Call, operation
 from .commands import publish, require_client
 from .services import Services
-
-SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 
 
 async def find(services: Services, jid: str) -> Job | None:
@@ -33,11 +31,6 @@ async def find(services: Services, jid: str) -> Job | None:
     return services.jobs.add_cached(job)
 
 
-def is_cancel(job: Job) -> bool:
-    """Return whether a job cancels another one, by the master's own record of it."""
-    return job.fun in SIGNALS.values() and job.reported_by is None and bool(job.arg)
-
-
 def apply_cancels(job: Job, others: Iterable[Job]) -> None:
     """Mark the parts of a cached job that were canceled: Salt stores that only as the answers to the cancel.
 
@@ -45,7 +38,7 @@ def apply_cancels(job: Job, others: Iterable[Job]) -> None:
     :param others: jobs, the cancels among them
     """
     for cancel in others if job.waiting else ():
-        if is_cancel(cancel) and cancel.arg and cancel.arg[0] == job.jid:
+        if cancel.cancels == job.jid:
             # The answer is a sentence if the minion signaled the job, and empty if it did not run it.
             stopped = [name for name, part in cancel.parts.items() if part.state in RETURNED and part.value]
             job.give_up(stopped, "canceled", 0.0)

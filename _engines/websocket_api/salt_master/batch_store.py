@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import platform
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -23,6 +20,8 @@ import salt.cache
 import salt.exceptions
 
 from ..errors import ApiError
+from .cluster import shares_cache
+from .identity import identity
 from .pool import Pool
 from .store_errors import report_failures
 
@@ -32,8 +31,7 @@ T = TypeVar("T")
 BATCHES, REQUESTS, ORDERS, MASTERS = (f"websocket_api/{name}" for name in ("batches", "requests", "orders", "masters"))
 CALLS = "calls"
 LOCAL_DRIVERS = frozenset({"localfs", "localfs_key", "mmap_cache"})
-"""Drivers that store data on this host, where no other master writes."""
-IDENTITY_FILE = "websocket_api_identity"
+"""Drivers that store data in the master's cache directory, which other masters use only in a cluster."""
 
 
 class BatchStore:
@@ -46,6 +44,7 @@ class BatchStore:
         self._driver = str(opts.get("cache") or "localfs")
         # In the options, because 3007 ignores the argument ``driver``. A memory cache would hide other masters' writes.
         self._opts = {**opts, "cache": self._driver, "memcache_expire_seconds": 0}
+        self._shares_cache = shares_cache(opts)
         self._pool = pool
         self._damaged: set[tuple[str, str]] = set()
         """Unreadable entries that were already logged."""
@@ -55,15 +54,12 @@ class BatchStore:
     @property
     def shared(self) -> bool:
         """Whether other masters may write to the same store."""
-        return self._driver not in LOCAL_DRIVERS
+        return self._driver not in LOCAL_DRIVERS or self._shares_cache
 
     async def identity(self) -> str:
-        """Return this master's unique identity, which lasts as long as its cache directory.
-
-        The master's ``id`` is not enough, because two masters may have the same one. The host's name is part of the
-        identity, because two masters may share the directory.
-        """
-        return await self._pool.run(self._call_store, self._identity)
+        """Return this master's unique identity, which lasts as long as its cache directory."""
+        own = str(self._opts["cachedir"]), str(self._opts["id"])
+        return await self._pool.run(self._call_store, lambda: identity(*own))
 
     async def ids(self) -> list[int]:
         """Return the ids of all batches."""
@@ -186,14 +182,3 @@ class BatchStore:
             if known["identity"] == identity:
                 return number, int(known["last"])
         raise ApiError("master_unavailable", f"all {maximum} numbers of masters in the store of batches are in use")
-
-    def _identity(self) -> str:
-        path = os.path.join(self._opts["cachedir"], IDENTITY_FILE)
-        try:
-            with open(path, encoding="ascii") as file:
-                own = file.read().strip()
-        except FileNotFoundError:
-            own = uuid.uuid4().hex
-            with open(path, "w", encoding="ascii") as file:
-                file.write(own)
-        return hashlib.sha256(f"{own} {platform.node()}".encode()).hexdigest()[:24]

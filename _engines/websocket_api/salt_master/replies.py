@@ -12,6 +12,8 @@ log = logging.getLogger(__name__)
 
 def raise_error(answer: Any) -> Any:
     """Return the answer, or raise its error as an ApiError."""
+    if isinstance(answer, dict) and answer.get("cluster_retry"):
+        raise no_quorum()
     error = answer.get("error") if isinstance(answer, dict) else None
     if not error:
         return answer
@@ -31,6 +33,18 @@ def raise_error(answer: Any) -> Any:
         raise ApiError("bad_message", message)
     log.warning("the master answered with an error: %s %s", name, message)
     raise ApiError("master_unavailable", "the master could not do this; its log says why")
+
+
+def no_quorum() -> ApiError:
+    """Return the error for a request that a clustered master defers, because no majority of its masters agrees.
+
+    It did not run.
+    """
+    return ApiError(
+        "master_unavailable",
+        "this master has no quorum in its cluster, so it runs nothing; start more of its masters, or try again later",
+        {"cluster": "no_quorum", "sent": False},
+    )
 
 
 def unexpected_answer(answer: Any) -> ApiError:

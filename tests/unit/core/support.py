@@ -16,6 +16,7 @@ from websocket_api.core.access.visibility import Viewer, Visibility
 from websocket_api.core.delivery.connection import Connection
 from websocket_api.core.delivery.outbox import Outbox
 from websocket_api.core.events.history import History
+from websocket_api.core.events.origins import Origins
 from websocket_api.core.events.tags import topic
 from websocket_api.core.jobs.gathering import Below
 from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
@@ -29,6 +30,7 @@ from websocket_api.jids import start_time
 from websocket_api.protocols.digital_rebar.clients import RebarClients
 
 JID = "20261123120000000001"
+LIST_SECONDS = 60.0  # between two presence lists of a master
 NAME_SECONDS, ANSWER_SECONDS = 5.0, 10.0  # Salt's defaults of syndic_wait and gather_job_timeout
 
 
@@ -126,16 +128,23 @@ class World:
     """The core between the bus and the clients."""
 
     def __init__(
-        self, time: Time | None = None, limits: UserLimits | None = None, *, syndics: bool = False, **history: Any
+        self,
+        time: Time | None = None,
+        limits: UserLimits | None = None,
+        *,
+        syndics: bool = False,
+        cluster_id: str | None = None,
+        **history: Any,
     ) -> None:
         """Make the parts.
 
         :param syndics: whether there are masters below
+        :param cluster_id: this master's id in its cluster
         """
         self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
-        self.minions = MinionRegistry(self.time, Syndics() if syndics else None)
+        self.minions = MinionRegistry(self.time, Syndics() if syndics else None, LIST_SECONDS)
         below = Below(NAME_SECONDS, ANSWER_SECONDS, self.minions.is_syndic, self.minions.is_direct)
         self.jobs = JobRegistry(max_jobs=100, clock=self.time, below=below if syndics else None)
         self.visibility = Visibility(self.jobs.get, "root")
@@ -143,7 +152,7 @@ class World:
         self.limits = limits or UserLimits()
         common = {"history": self.history, "later": self.time.later, "clock": self.time, "turns": self.turns}
         jobs = {**common, "jobs": self.jobs, "visibility": self.visibility}
-        self.hub = Hub(**jobs, minions=self.minions, wall=self.time, limits=self.limits)
+        self.hub = Hub(**jobs, minions=self.minions, wall=self.time, limits=self.limits, origins=Origins(cluster_id))
         self.job_feed = JobFeed(**jobs)
         self.minion_feed = MinionFeed(**common, minions=self.minions)
         self.rebar = RebarClients(hub=self.hub, jobs=self.jobs, job_feed=self.job_feed, max_filters=5, wall=self.time)

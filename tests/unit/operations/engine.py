@@ -247,6 +247,7 @@ class Engine:
     :param users: auth lists by name
     :param clock: the time; by default a clock that a test moves
     :param syndics: whether there are masters below
+    :param cluster_id: this master's id in its cluster
     :param tracing: records spans
     """
 
@@ -256,10 +257,12 @@ class Engine:
         limits: dict[str, Any] | None = None,
         clock: Time | None = None,
         syndics: bool = False,
+        cluster_id: str | None = None,
         tracing: Tracing | None = None,
         **users: list[Any],
     ) -> None:
         self.syndics = syndics
+        self.cluster_id = cluster_id
         self.tracing = tracing or NoTracing()
         self.time = clock or Time()
         self.accounts = Accounts(self.time)
@@ -287,6 +290,8 @@ class Engine:
 
     def _master(self) -> Master:
         return Master(
+            cluster_id=self.cluster_id,
+            presence_seconds=60,
             user="root",
             has_syndics=self.syndics,
             syndic_seconds=5,

@@ -1251,6 +1251,8 @@ export type EventFrame = {
   data: unknown;
   /** The id of the minion that sent the event itself (by `event.send` or `event.fire_master`). Missing in other events. */
   minion?: string;
+  /** The id of the master whose event it is, on masters of a cluster. Missing on a master without a cluster. */
+  master?: string;
 };
 
 /**
@@ -1273,6 +1275,8 @@ export type EventsFrame = {
     data: unknown;
     /** The id of the minion that sent the event itself. Missing in other events. */
     minion?: string;
+    /** The id of the master whose event it is, on masters of a cluster. */
+    master?: string;
   }>;
 };
 

@@ -37,8 +37,8 @@ class Event:
     """An event as clients may get it.
 
     ``stamp`` is the time at which the master put the event on its bus, as Salt wrote it (``_stamp``). ``body`` is
-    ``"seq":…,"tag":…,"data":…`` and, if a minion sent the event, ``"minion":…``: the inside of a JSON object, so that
-    frames are concatenated from bytes.
+    ``"seq":…,"tag":…,"data":…``, ``"minion":…`` if a minion sent the event, and ``"master":…`` in a cluster: the inside
+    of a JSON object, so that frames are concatenated from bytes.
     """
 
     seq: int
@@ -50,6 +50,8 @@ class Event:
     time: float
     stamp: str
     body: bytes
+    master: str | None = None
+    """The master of the cluster that fired it; None without a cluster."""
     _derived: Derived | None = None
 
     @property
@@ -89,22 +91,25 @@ class Event:
         return value
 
 
-def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, dict[str, Any]]:
+def make(
+    seq: int, tag: str, data: dict[str, Any], now: float, master: str | None = None
+) -> tuple[Event, dict[str, Any]]:
     """Return the event for what was read from the bus, and its redacted data (still wrapped) for the registries.
 
     :param seq: its number in the history
     :param data: the event's data as Salt put it on the bus
     :param now: seconds since the epoch
+    :param master: the master of the cluster that fired it
     """
     about = topic(tag, data)
     wrapped = data.get("cmd") == MINIONS_MARK
     if not wrapped:
         data = redact(data)
-    body = _body(seq, tag, data, wrapped)
+    body = _body(seq, tag, data, wrapped, master)
     if PEM_MARK in body:
         # Searching the encoded bytes is cheap; walking every value of every event is not.
         data = redact_private_keys(data)
-        body = _body(seq, tag, data, wrapped)
+        body = _body(seq, tag, data, wrapped, master)
     event = Event(
         seq=seq,
         tag=tag,
@@ -115,22 +120,25 @@ def make(seq: int, tag: str, data: dict[str, Any], now: float) -> tuple[Event, d
         time=now,
         stamp=str(data.get("_stamp", "")),
         body=body,
+        master=master,
     )
     return event, data
 
 
-def encode_body(seq: int, tag: str, data: Any, minion: str | None = None) -> bytes:
+def encode_body(seq: int, tag: str, data: Any, minion: str | None = None, master: str | None = None) -> bytes:
     """Return the inside of the JSON object that every event frame has."""
     parts: dict[str, Any] = {"seq": seq, "tag": tag, "data": data}
     if minion is not None:
         parts["minion"] = minion
+    if master is not None:
+        parts["master"] = master
     return encode(parts)[1:-1]
 
 
-def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool) -> bytes:
+def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool, master: str | None) -> bytes:
     if wrapped:
-        return encode_body(seq, tag, data.get("data"), str(data.get("id", "")))
-    return encode_body(seq, tag, data)
+        return encode_body(seq, tag, data.get("data"), str(data.get("id", "")), master)
+    return encode_body(seq, tag, data, master=master)
 
 
 def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ from ..events.encoding import footprint
 from ..timing import timestamp
 from .call import each
 
+SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
+"""Functions that stop a job, by the name of the signal."""
 ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
 OUT_CHARACTERS = 64  # names of Salt's outputters are far shorter; what is longer is none
@@ -101,6 +103,13 @@ class Job:
         """Find the minions that have not ended."""
         self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
         self.memory += sum(PART_BYTES + part.memory for part in self.parts.values())
+
+    @property
+    def cancels(self) -> str | None:
+        """The id of the job that this one cancels, by the master's own record of it."""
+        if self.fun not in SIGNALS.values() or self.reported_by is not None or not self.arg:
+            return None
+        return str(self.arg[0])
 
     @property
     def total(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 from ..events.event import Event
 from ..events.tags import BELOW, MINIONS_MARK, RESOURCES, Kind
 from .minion import Minion, Resource
+from .presence import Presence
 from .syndics import Syndics
 
 _KEY_STATES = {
@@ -28,11 +29,19 @@ class MinionRegistry:
 
     :param clock: seconds since the epoch
     :param syndics: of the masters below; None if there are none
+    :param presence_seconds: between two lists of connected minions of one master; None if that is not regular
     """
 
-    def __init__(self, clock: Callable[[], float], syndics: Syndics | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        syndics: Syndics | None = None,
+        presence_seconds: float | None = None,
+    ) -> None:
         self._clock = clock
         self._syndics = syndics
+        self._presence = Presence(clock, presence_seconds)
+        """Filled only in a cluster: without one, the single master's list says it all."""
         self._minions: dict[str, Minion] = {}
         self._listeners: list[Callable[[str], None]] = []
         self.stale: set[str] = set()
@@ -140,7 +149,7 @@ class MinionRegistry:
         if topic.kind is Kind.KEY:
             self._key(data)
         elif topic.kind is Kind.PRESENCE and topic.believed:
-            self._presence(topic.action, data)
+            self._apply_presence(topic.action, data, event.master)
         elif topic.kind is Kind.REFRESH and topic.minion:
             self.stale.add(topic.minion)
             if topic.action == RESOURCES:
@@ -150,6 +159,8 @@ class MinionRegistry:
                 self._syndics.note_return(topic.minion)
             if topic.kind is Kind.MINION and topic.action == "start":
                 self.stale.add(topic.minion)
+            if event.master is not None:
+                self._presence.move(topic.minion, event.master)
             self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
 
     def seen(self, name: str) -> float | None:
@@ -160,6 +171,7 @@ class MinionRegistry:
     def absent(self, minions: list[str]) -> None:
         """Mark minions that did not return as disconnected."""
         for name in minions:
+            self._presence.forget(name)
             minion = self._minions.get(name)
             if minion is not None and minion.connected is not False:
                 minion.connected = False
@@ -220,15 +232,23 @@ class MinionRegistry:
             minion.connected = True
             self._notify(name)
 
-    def _presence(self, action: str, data: Mapping[str, Any]) -> None:
+    def _apply_presence(self, action: str, data: Mapping[str, Any], master: str | None) -> None:
+        """Apply a list of a master's connected minions, or what changed in it.
+
+        :param master: the master in a cluster; None without a cluster
+        """
         if action == "present":
             present = set(_names(data, "present"))
             lost = self._lost(present)
+            if master is not None:
+                self._presence.list(master, present)
         else:
             present, lost = set(_names(data, "new")), _names(data, "lost")
+            if master is not None:
+                self._presence.change(master, present, lost)
         for name in present:
             self._alive(name, always_notify=False)
-        self.absent(lost)
+        self.absent([name for name in lost if not self._presence.has(name)])
 
     def _lost(self, present: set[str]) -> list[str]:
         """Return the minions that a list of all connected minions does not name.

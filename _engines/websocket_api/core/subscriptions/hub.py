@@ -16,6 +16,7 @@ from ..access.visibility import Viewer, Visibility
 from ..counters import Counters
 from ..events.event import Event, make
 from ..events.history import Gap, History
+from ..events.origins import Origins
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
@@ -35,6 +36,7 @@ class Hub:
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
     :param tracing: records the delivery of events that belong to a trace
+    :param origins: names the masters of a cluster
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Hub:
         turns: Turns,
         limits: UserLimits,
         tracing: Tracing | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self.history = history
         self.turns = turns
@@ -63,6 +66,7 @@ class Hub:
         self.clock = clock
         self._wall = wall
         self._tracing = tracing or NoTracing()
+        self._origins = origins or Origins()
         self._groups: dict[GroupKey, Group] = {}
         self._index: FilterIndex[Group] = FilterIndex()
         """The groups, by what their filters ask for."""
@@ -70,7 +74,8 @@ class Hub:
     def publish(self, tag: str, data: dict[str, Any]) -> None:
         """Apply one event of the bus to the registries, and deliver it."""
         now = self._wall()
-        event, data = make(self.history.next_seq(), tag, data, now)
+        master, data = self._origins.split(data)
+        event, data = make(self.history.next_seq(), tag, data, now, master)
         counters = self.counters
         counters.events_read += 1
         counters.last_stamp, counters.last_read = str(data.get("_stamp", "")), now

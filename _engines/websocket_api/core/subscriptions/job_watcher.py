@@ -16,7 +16,7 @@ from typing import Any
 from ...errors import ApiError
 from ...fair_share import Share, in_turns
 from ..access.turns import Waiting
-from ..jobs.job import RETURNED, Job
+from ..jobs.job import RETURNED, SIGNALS, Job
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 
@@ -26,8 +26,12 @@ QUIET_SECONDS = 5.0
 """Seconds without a change after which minions are asked about a job; Salt's own ``timeout``."""
 MAX_QUESTIONS = 20
 """Questions to minions in one round, which take a fifth of a second: other users' jobs must not wait for more."""
+MAX_CANCELS = 1000
+"""Cancels without all answers, whose jobs are kept; beyond it, those that were sent elsewhere are not noticed."""
 GRACE_SECONDS = 2.0
 """Seconds to wait for the return of a minion that no longer runs the job: it may be on its way."""
+
+_STOPS = frozenset(SIGNALS.values())
 
 Publish = Callable[[str, list[Any], list[str]], Awaitable[Mapping[str, Any]]]
 """``await publish(fun, arg, minions)`` sends a command with the master's key and returns ``{jid, minions}``."""
@@ -161,6 +165,8 @@ class JobWatcher:
         question = self._questions.get(job.jid)
         if question is not None:
             self._apply_answer(question, job, minions)
+        if job.fun in _STOPS and not job.ended:
+            self._notice_cancel(job)
         target = self._cancels.get(job.jid)
         if target is not None:
             self._apply_cancel(target, job, minions)
@@ -169,6 +175,12 @@ class JobWatcher:
         for future in self._waiters.get(job.jid, ()) if job.ended else ():
             if not future.done():
                 future.set_result(None)
+
+    def _notice_cancel(self, job: Job) -> None:
+        """Apply the answers to a cancel that was sent elsewhere: by Salt's own client, or on another master."""
+        target = job.cancels
+        if target is not None and self._jobs.get(target) is not None and len(self._cancels) < MAX_CANCELS:
+            self._cancels.setdefault(job.jid, target)
 
     def _apply_answer(self, question: _Question, job: Job, minions: tuple[str, ...]) -> None:
         about = self._jobs.get(question.about)

@@ -1340,6 +1340,8 @@ class EventFrame(TypedDict):
     # The id of the minion that sent the event itself (by `event.send` or `event.fire_master`). Missing in other
     # events.
     minion: NotRequired[str]
+    # The id of the master whose event it is, on masters of a cluster. Missing on a master without a cluster.
+    master: NotRequired[str]
 
 
 class EventsFrameEventsItem(TypedDict):
@@ -1353,6 +1355,8 @@ class EventsFrameEventsItem(TypedDict):
     data: Any
     # The id of the minion that sent the event itself. Missing in other events.
     minion: NotRequired[str]
+    # The id of the master whose event it is, on masters of a cluster.
+    master: NotRequired[str]
 
 
 class EventsFrame(TypedDict):

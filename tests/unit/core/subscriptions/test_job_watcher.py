@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from websocket_api.core.jobs.job import Job
+from websocket_api.core.subscriptions import job_watcher
 from websocket_api.core.subscriptions.job_watcher import MAX_QUESTIONS, JobWatcher
 from websocket_api.errors import ApiError
 
@@ -342,3 +343,38 @@ async def test_canceling_a_job_ends_waiting_requests() -> None:
     on.watcher.watch_cancel(CANCEL, JID)
     on.answers("a", "Signal 9 sent to job", CANCEL)
     assert await waiting is True
+
+
+async def test_a_cancel_that_was_sent_elsewhere_counts() -> None:
+    """By Salt's own command line, or on another master of the cluster: its announcement is on the bus."""
+    on = Watched("a", "b")
+    cancel(on)
+    on.answers("a", "Signal 15 sent to job", CANCEL)
+    assert on.states == {"a": "canceled", "b": "pending"}
+    on.answers("b", "", CANCEL)
+    on.world.answer("b")
+    assert on.job.state == "canceled"
+    assert on.watcher._cancels == {}
+
+
+async def test_cancels_that_were_sent_elsewhere_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They keep their jobs in memory: those of unknown jobs do not count, and there is a limit."""
+    monkeypatch.setattr(job_watcher, "MAX_CANCELS", 3)
+    on = Watched("a")
+    for number in range(10):
+        target = "20261123000000000000" if number < 5 else JID
+        jid = f"20261123140000{number:06}"
+        on.world.fire(f"salt/job/{jid}/new", fun="saltutil.kill_job", arg=[target], minions=["a"], user="root")
+    assert list(on.watcher._cancels.values()) == [JID] * 3
+    on.world.answer("a")
+    await on.watcher.tick()
+    assert on.watcher._cancels == {}
+
+
+@pytest.mark.parametrize("arg", [[], [None], [["x"]], [{"__kwarg__": True, "jid": JID}]])
+async def test_an_odd_cancel_changes_nothing(arg: list[Any]) -> None:
+    """A user may send the function with any argument."""
+    on = Watched("a")
+    on.world.fire(f"salt/job/{CANCEL}/new", fun="saltutil.term_job", arg=arg, minions=["a"], user="root")
+    on.answers("a", "Signal 15 sent to job", CANCEL)
+    assert on.states == {"a": "pending"}

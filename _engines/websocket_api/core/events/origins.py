@@ -1,0 +1,36 @@
+"""Which master of a cluster fired an event.
+
+The masters of a cluster forward each event to one another, and add the sender's id to its data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+PEER = "__peer_id"
+"""The field in which Salt names the master that forwarded an event. Events of the own master do not have it."""
+MAX_ID = 255
+"""Characters of a master's id; a minion could set a longer one in an event that it sends."""
+
+
+class Origins:
+    """Names the master of each event.
+
+    :param own: the id of this master in its cluster; None if it is no member of one
+    """
+
+    def __init__(self, own: str | None = None) -> None:
+        self.own = own
+
+    def split(self, data: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        """Return the id of the master that fired an event, and its data without it; None without a cluster.
+
+        :param data: the event's data as it was on the bus
+        """
+        if PEER not in data:
+            return self.own, data
+        peer = data[PEER]
+        rest = {name: value for name, value in data.items() if name != PEER}
+        if self.own is None or not isinstance(peer, str) or not 0 < len(peer) <= MAX_ID:
+            return self.own, rest
+        return peer, rest

@@ -1,0 +1,61 @@
+"""At which master of a cluster each minion is connected.
+
+Salt's presence events list the minions of one master only, and reach all masters of the cluster. A minion is connected
+if any master has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+MISSED_LISTS = 3
+"""Intervals without a sign of a master after which its minions no longer count as connected there."""
+
+
+class Presence:
+    """The minions of each master of a cluster.
+
+    :param clock: seconds since the epoch
+    :param interval: seconds between two lists of a master; None if lists are not sent regularly
+    """
+
+    def __init__(self, clock: Callable[[], float], interval: float | None = None) -> None:
+        self._clock = clock
+        self._interval = interval
+        self._minions: dict[str, set[str]] = {}
+        self._heard: dict[str, float] = {}
+        """When each master last sent a list, or passed on an event of its minions."""
+
+    def move(self, minion: str, master: str) -> None:
+        """Note a minion's sign of life at a master: it is connected there, and nowhere else."""
+        self._heard[master] = self._clock()
+        for other, names in self._minions.items():
+            if other != master:
+                names.discard(minion)
+        self._minions.setdefault(master, set()).add(minion)
+
+    def list(self, master: str, minions: Iterable[str]) -> None:
+        """Apply a master's list of its minions. Forget the masters that sent nothing for a while."""
+        self._heard[master] = now = self._clock()
+        self._minions[master] = set(minions)
+        if self._interval is not None:
+            oldest = now - MISSED_LISTS * self._interval
+            for other in [name for name, heard in self._heard.items() if heard < oldest]:
+                self._heard.pop(other)
+                self._minions.pop(other, None)
+
+    def change(self, master: str, new: Iterable[str], lost: Iterable[str]) -> None:
+        """Apply what changed at a master."""
+        self._heard[master] = self._clock()
+        names = self._minions.setdefault(master, set())
+        names.update(new)
+        names.difference_update(lost)
+
+    def forget(self, minion: str) -> None:
+        """Note that a minion is connected at no master."""
+        for names in self._minions.values():
+            names.discard(minion)
+
+    def has(self, minion: str) -> bool:
+        """Return whether any master has a minion."""
+        return any(minion in names for names in self._minions.values())
