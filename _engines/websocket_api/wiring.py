@@ -139,7 +139,13 @@ def build(
         origins=Origins(master.cluster_id),
     )
     job_feed = JobFeed(
-        history=history, jobs=job_registry, visibility=visibility, later=later, clock=monotonic, turns=turns
+        history=history,
+        jobs=job_registry,
+        visibility=visibility,
+        later=later,
+        clock=monotonic,
+        turns=turns,
+        max_bytes=limits.memory_per_user,
     )
     minion_feed = MinionFeed(history=history, minions=minion_registry, later=later, clock=monotonic, turns=turns)
     rebar = RebarClients(
@@ -174,6 +180,7 @@ def build(
         turns=turns,
         run=run,
         keep_seconds=settings.batch_keep * DAY_SECONDS,
+        max_result_bytes=limits.memory_per_user,
         later=later,
         clock=monotonic,
         wall=wall,

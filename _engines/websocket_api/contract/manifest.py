@@ -31,5 +31,5 @@ FILES = {
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",
-    "settings.json": "de1d2a942a9494772e7a6c470d6b4dc6e8969c261e0277023751d650262e57dd",
+    "settings.json": "c08ffca8fea0956b4874f7760bb409baff1f8fb850ff7201d861fffc66c8128b",
 }

@@ -90,6 +90,7 @@ async def _subscribe_jobs(call: Call) -> Subscribed:
     wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
     without_return = call.get("without_return", False)
     jobs = None if wanted == ALL_JOBS else await visible_jobs(call, [wanted] if isinstance(wanted, str) else wanted)
+    services.job_feed.kept.check(session.share, jobs or [])
     number = connection.next_number()
     subscription = JobSubscription(
         services.job_feed, connection, number, session, jobs, only=only, without_return=without_return

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from ...errors import ApiError
 
 LIMIT = "memory_per_user"
-REQUESTS = "requests"
+OUTBOXES, REQUESTS = "outboxes", "requests"
+"""Kinds."""
 SMALL_BYTES = 4096
 """Bytes of a message or frame that are not counted: connections and requests have limits of their own."""
 VALUE_BYTES = 64
@@ -71,13 +72,14 @@ UNLIMITED = Memory()
 
 
 class Taken:
-    """What one request takes: its growing body, and answers that wait to be sent. :meth:`release` must be called.
+    """What one request or subscription takes while it grows. :meth:`release` must be called in the end.
 
     :param memory: its user's
     """
 
-    def __init__(self, memory: Memory = UNLIMITED) -> None:
+    def __init__(self, memory: Memory = UNLIMITED, kind: str = REQUESTS) -> None:
         self._memory = memory
+        self._kind = kind
         self._bytes = 0
 
     @property
@@ -91,12 +93,12 @@ class Taken:
         :raises ApiError: too_many, if they do not fit
         """
         if number > max(self._bytes, SMALL_BYTES):
-            self._memory.reserve(REQUESTS, number - self._bytes)
+            self._memory.reserve(self._kind, number - self._bytes)
             self._bytes = number
 
     def add(self, number: int) -> None:
         """Count more bytes, even if they do not fit: they are there already."""
-        self._memory.add(REQUESTS, number)
+        self._memory.add(self._kind, number)
         self._bytes += number
 
     def check(self) -> None:
@@ -110,7 +112,7 @@ class Taken:
     def release(self) -> None:
         """Count nothing any longer. Further calls do nothing."""
         number, self._bytes = self._bytes, 0
-        self._memory.add(REQUESTS, -number)
+        self._memory.add(self._kind, -number)
 
 
 def message_bytes(data: str | bytes) -> int:

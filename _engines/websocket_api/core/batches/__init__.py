@@ -45,6 +45,7 @@ from .recovery import JobRecovery
 from .registry import BatchRegistry
 from .remote_cancel import RemoteCancel
 from .remover import BatchRemover
+from .result_memory import ResultMemory
 from .returns import Returns
 from .runner import BatchRunner
 from .subscriptions import BatchFeed
@@ -89,6 +90,7 @@ def build(
     turns: Turns,
     run: str,
     keep_seconds: float,
+    max_result_bytes: int | None = None,
     later: Later,
     clock: Callable[[], float],
     wall: Callable[[], float],
@@ -101,6 +103,7 @@ def build(
     :param in_flight: slots for the jobs of batches
     :param run: names this run of the engine
     :param keep_seconds: how long batches that have ended are kept
+    :param max_result_bytes: the maximum memory of the results of one user's batches; None for no limit
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     :param wall: seconds since the epoch
@@ -110,12 +113,14 @@ def build(
     registry = BatchRegistry()
     reader = BatchReader(store, registry)
     writer = BatchWriter(store=store, registry=registry, reader=reader, clock=clock)
+    results = ResultMemory(registry, max_result_bytes)
     context = BatchContext(
         store=store,
         registry=registry,
         reader=reader,
         writer=writer,
         remote=RemoteCancel(store),
+        results=results,
         jobs=jobs,
         salt=salt,
         later=later,
@@ -124,7 +129,7 @@ def build(
         sleep=sleep,
         tracing=tracing or NoTracing(),
     )
-    lookup = BatchLookup(registry, reader)
+    lookup = BatchLookup(registry, reader, results)
     feed = BatchFeed(registry=registry, lookup=lookup, history=history, later=later, clock=clock, turns=turns)
     driven = DrivenBatches(context)
     returns = Returns(context, driven=driven)

@@ -16,6 +16,8 @@ MAX_IN_JOB = 500
 would block one of its workers for longer than the engine waits for an answer (measured on 3008.3)."""
 FULL_PROGRESS = 10_000  # hundredths of a percent
 RESULT_BYTES = 64 * 1024  # a larger return stays in its job, and is not stored in the batch too
+TOO_LARGE = "too large to be kept here: it is in the job"
+NO_ROOM = "the results of your batches take too much memory to keep this one here: it is in the job"
 
 
 class Batch:
@@ -68,6 +70,12 @@ class Batch:
         """The final status if it does not depend on the requests: canceled or timeout."""
         self.weight = 0
         """Sum of the progress of running requests, in hundredths of a percent. A sum of floats would drift."""
+        self.result_bytes = 0
+        """Memory of the results that it keeps, or would keep if they were loaded."""
+        self.result_room = 0
+        """Memory that it has reserved for results (result_memory.py)."""
+        self.is_full = False
+        """Whether a result did not fit."""
         self._pending: deque[int] = deque()
         self.recount()
 
@@ -217,11 +225,15 @@ class Batch:
         result: Any = None,
         retcode: int | None = None,
         size: int = 0,
+        memory: int = 0,
+        keep: bool = True,
         late: bool = False,
     ) -> bool:
         """End a request; return whether that changed anything. A request that has ended does not change.
 
         :param size: bytes of the result as received
+        :param memory: bytes of memory that it takes
+        :param keep: whether there is memory for it; else it stays in its job
         :param late: the minion was given up before: its return replaces the error
         """
         request = self.at(index)
@@ -234,9 +246,11 @@ class Batch:
             self.weight -= request.progress_hundredths
         self._count(status)
         request.status, request.finished, request.retcode = status, now, retcode
-        if size > RESULT_BYTES:
-            result = {"jid": request.jid, "bytes": size, "message": "too large to be kept here: it is in the job"}
-            size = 0
+        if size > RESULT_BYTES or not keep:
+            why = TOO_LARGE if size > RESULT_BYTES else NO_ROOM
+            result, size = {"jid": request.jid, "bytes": size, "message": why}, 0
+        else:
+            self.result_bytes += memory
         request.result, request.size = result, size or -1
         request.progress = 100.0 if status == "resolved" else request.progress
         job = self.jobs.get(request.job)

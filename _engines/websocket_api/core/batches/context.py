@@ -13,6 +13,7 @@ from .master import SaltMaster
 from .reader import BatchReader, Store
 from .registry import BatchRegistry
 from .remote_cancel import RemoteCancel
+from .result_memory import ResultMemory
 from .writer import BatchWriter
 
 
@@ -25,6 +26,7 @@ class BatchContext:
     reader: BatchReader
     writer: BatchWriter
     remote: RemoteCancel
+    results: ResultMemory
     jobs: JobRegistry
     salt: SaltMaster
     later: Later

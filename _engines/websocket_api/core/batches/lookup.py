@@ -11,6 +11,7 @@ from .batch import Batch
 from .ids import index_of
 from .reader import BatchReader
 from .registry import BatchRegistry, may_see
+from .result_memory import ResultMemory
 
 
 class BatchNotFound(ApiError):
@@ -26,7 +27,8 @@ class BatchNotFound(ApiError):
 class BatchLookup:
     """Batches as clients ask for them."""
 
-    def __init__(self, registry: BatchRegistry, reader: BatchReader) -> None:
+    def __init__(self, registry: BatchRegistry, reader: BatchReader, results: ResultMemory | None = None) -> None:
+        self._results = results or ResultMemory(registry)
         self._registry = registry
         self._reader = reader
 
@@ -51,10 +53,11 @@ class BatchLookup:
     async def load(self, batch: Batch) -> Batch:
         """Load the requests of a batch that the caller holds, and return it.
 
-        :raises ApiError: master_unavailable
+        :raises ApiError: master_unavailable; too_many if results take too much memory
         """
         if batch.requests is None:
-            await self._reader.load_requests(batch)
+            with self._results.loading(batch):
+                await self._reader.load_requests(batch)
         return batch
 
     async def request(self, id_: int, viewer: Viewer) -> tuple[Batch, int]:

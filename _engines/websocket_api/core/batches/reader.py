@@ -158,7 +158,7 @@ class BatchReader:
     def unload(self, batch: Batch) -> None:
         """Keep only the head of a batch in memory, unless its requests are needed."""
         if batch.id not in self.driven and not self._registry.is_held(batch):
-            batch.requests, batch.calls = None, []
+            batch.requests, batch.calls, batch.result_room = None, [], 0
 
     async def find(self, id_: int) -> None:
         """Add a batch that another master may have created."""

@@ -47,6 +47,7 @@ def record(batch: Batch) -> Record:
         "canceled": batch.canceled,
         "running": batch.running,
         "weight": batch.weight / 100,
+        "results": batch.result_bytes,
         "job_count": batch.job_count,
         "jobs": [[job.number, job.call, job.at, job.jid, job.foreign] for job in batch.jobs.values()],
     }
@@ -99,6 +100,7 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.status, batch.finished, batch.final = stored["status"], stored["finished"], stored["final"]
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
     batch.running, batch.weight, batch.job_count = stored["running"], round(stored["weight"] * 100), stored["job_count"]
+    batch.result_bytes = stored.get("results", 0)  # earlier releases did not count them
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import ApiError
 from ..jobs.job import RETURNED, Job, Part
-from .batch import Batch
+from .batch import RESULT_BYTES, Batch
 from .context import BatchContext
 from .driven import DrivenBatches
 from .records import UNKNOWN
@@ -75,8 +75,10 @@ class Returns:
     def _apply_part(self, batch: Batch, index: int, part: Part, late: bool) -> bool:
         if part.state in RETURNED:
             status = "resolved" if part.state == "returned" else "error"
-            now, value, size = self._context.wall(), part.value, part.size
-            return batch.end(index, status, now, result=value, retcode=part.retcode, size=size, late=late)
+            size, memory = part.size, max(part.size, part.memory)
+            keep = size > RESULT_BYTES or self._context.results.fits(batch, memory)
+            what = {"result": part.value, "retcode": part.retcode, "size": size, "memory": memory, "keep": keep}
+            return batch.end(index, status, self._context.wall(), late=late, **what)
         if part.state == "canceled":
             return batch.end(index, "canceled", self._context.wall(), result=CANCELED)
         return batch.report(index, part.progress, part.message)

@@ -95,7 +95,7 @@ class BatchFeed:
                 follower.over(ApiError("not_found", "the batch was forgotten"))
                 continue
             if follower.is_sending:
-                follower.postponed.update((str(batch.id), index) for index in changed or (-1,))
+                follower.postpone((str(batch.id), index) for index in changed or (-1,))
                 continue
             connection = follower.connection
             key = (follower.number, follower.collection, connection.wrap, connection.codec)

@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from ..access.memory import SMALL_BYTES, UNLIMITED, Memory
+from ..access.memory import OUTBOXES, SMALL_BYTES, UNLIMITED, Memory
 
-OUTBOXES = "outboxes"
 TRANSPORT_BYTES = 65536
 """Bytes that are handed to the transport at once; the rest waits in the outbox, where it can be dropped."""
 
@@ -122,12 +121,16 @@ class Outbox:
             self._write(frame)
             return
         if not self._fits(len(frame)) and not self._make_room(len(frame)):
-            overflow = self._on_overflow
-            self.close()
-            overflow()
+            self.overflow()
             return
         self._waiting.append(Waiting(frame, owner, first, last, count))
         self._count(len(frame))
+
+    def overflow(self) -> None:
+        """End the connection: its client reads too slowly."""
+        overflow = self._on_overflow
+        self.close()
+        overflow()
 
     def when_drained(self, call: Callable[[], None]) -> None:
         """Call once as soon as it is less than half full."""

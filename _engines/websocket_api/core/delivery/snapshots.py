@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ...errors import ApiError
+from ..access.memory import OUTBOXES, Taken
 from ..access.session import Session
 from ..access.turns import Turns
 from ..events.history import Gap
@@ -19,6 +20,8 @@ from . import frames
 from .chunks import Chunk, ChunkSender, Shared, max_chunk_bytes
 from .connection import Connection
 
+POSTPONED_BYTES = 150
+"""Bytes of memory for a change that is postponed."""
 CHANGE_SECONDS = 0.1
 """Minimum time between two frames about the same job or batch, or about minions."""
 
@@ -50,6 +53,7 @@ class SnapshotSubscription(ABC):
         self.chunk_bytes = max_chunk_bytes(connection.outbox)
         self.postponed: set[tuple[str, Any]] = set()
         """Changes since the snapshot started: (jid or "", minion), or (batch, index of a request)."""
+        self._taken = Taken(session.holdings.memory, OUTBOXES)
         self._source = feed
         self._sender: ChunkSender | None = None
         self._live = False
@@ -59,6 +63,16 @@ class SnapshotSubscription(ABC):
     def is_sending(self) -> bool:
         """Whether chunks still wait for room: changes are then added to ``postponed``."""
         return self._sender is not None
+
+    def postpone(self, changes: Iterable[tuple[str, Any]]) -> None:
+        """Send changes after the snapshot. They wait like frames: a client that reads too slowly is closed."""
+        before = len(self.postponed)
+        self.postponed.update(changes)
+        if len(self.postponed) == before:
+            return
+        self._taken.add(POSTPONED_BYTES * (len(self.postponed) - before))
+        if not self.session.holdings.memory.fits(0):
+            self.connection.outbox.overflow()
 
     def send_snapshot(self, chunks: Iterator[Chunk]) -> None:
         """Send a snapshot; it replaces one that is not complete yet."""
@@ -91,6 +105,7 @@ class SnapshotSubscription(ABC):
             self._sender = None
         self._stopped = True
         self.postponed.clear()
+        self._taken.release()
 
     @abstractmethod
     def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
@@ -112,5 +127,6 @@ class SnapshotSubscription(ABC):
             self._live = True
             self.connection.send(frames.live(self.number, self._source.seq))
         postponed, self.postponed = self.postponed, set()
+        self._taken.release()
         if postponed:
             self.send_postponed(postponed)

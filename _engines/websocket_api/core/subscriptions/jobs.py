@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 from ...errors import ApiError
+from ...fair_share import Share
 from ..access.session import Session
 from ..access.turns import Turns
 from ..access.visibility import Viewer, Visibility
@@ -24,6 +25,7 @@ from ..jobs.job import Job, Part
 from ..jobs.job_object import job_object
 from ..jobs.registry import JobRegistry
 from ..timing import Clock, Later
+from .kept_jobs import KeptJobs
 
 MAX_CHUNK_JOBS = 100
 """Jobs that are sent together."""
@@ -37,6 +39,7 @@ class JobFeed:
     """Followers of jobs, and what each of them may see.
 
     :param clock: seconds, monotonic
+    :param max_bytes: the maximum memory of the jobs that one user follows by name; None for no limit
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class JobFeed:
         later: Later,
         clock: Clock,
         turns: Turns,
+        max_bytes: int | None = None,
     ) -> None:
         self._history = history
         self._jobs = jobs
@@ -57,6 +61,7 @@ class JobFeed:
         self.turns = turns
         self._followers: dict[str, dict[JobSubscription, None]] = {}
         """By jid."""
+        self.kept = KeptJobs(max_bytes)
         self._changed: dict[str, set[str]] = {}
         """Minions whose part changed since the last frame, by jid, of followed jobs."""
         self._pacers: dict[str, Pacer] = {}
@@ -100,7 +105,10 @@ class JobFeed:
         if subscription.jids is None:
             self._all_followers[subscription] = None
         for jid in subscription.jids or ():
-            self._followers.setdefault(jid, {})[subscription] = None
+            followers, job = self._followers.setdefault(jid, {}), self._jobs.get(jid)
+            if subscription not in followers:
+                followers[subscription] = None
+                self.kept.follow(subscription.session.share, jid, 0 if job is None else job.memory)
 
     def unfollow(self, subscription: JobSubscription) -> None:
         """Send nothing more to a subscription."""
@@ -109,9 +117,10 @@ class JobFeed:
             self._all_changed.clear()
         for jid in subscription.jids or ():
             followers = self._followers.get(jid)
-            if followers is None:
+            if followers is None or subscription not in followers:
                 continue
-            followers.pop(subscription, None)
+            del followers[subscription]
+            self.kept.unfollow(subscription.session.share, jid)
             if not followers:
                 del self._followers[jid]
                 self._pacers.pop(jid, None)
@@ -205,11 +214,20 @@ class JobFeed:
             self._all_pacer.request_flush()
         if jid not in self._followers:
             return
+        for share in self.kept.grow(jid, job.memory):
+            self._end(jid, share)
+        if jid not in self._followers:
+            return
         self._changed.setdefault(jid, set()).update(changed)
         pacer = self._pacers.get(jid)
         if pacer is None:
             pacer = self._pacers[jid] = Pacer(CHANGE_SECONDS, lambda: self._flush(jid), self._later, self._clock)
         pacer.request_flush()
+
+    def _end(self, jid: str, share: Share) -> None:
+        """End a user's subscriptions to a job, because what the user follows takes too much memory."""
+        for subscription in [one for one in self._followers[jid] if one.session.share == share]:
+            subscription.end(self.kept.refusal())
 
     def _flush(self, jid: str) -> None:
         changed = {jid: self._changed.pop(jid, set())}
@@ -224,7 +242,7 @@ class JobFeed:
         for subscription in list(followers):
             if subscription.is_sending:
                 # A job without minions, such as a runner, changes too.
-                subscription.postponed.update((jid, name) for jid, names in changed.items() for name in (names or {""}))
+                subscription.postpone((jid, name) for jid, names in changed.items() for name in (names or {""}))
                 continue
             key = (subscription.session.viewer, subscription.form)
             if key not in made:
@@ -265,8 +283,12 @@ class JobSubscription(SnapshotSubscription):
         if self._feed.sees_any(self):
             self.send_snapshot(self._feed.snapshot(self))
             return
+        self.end(ApiError("forbidden", "you may no longer see these jobs"))
+
+    def end(self, error: ApiError) -> None:
+        """End, and send the reason."""
         self.connection.remove(self.number)
-        self.send_ended(ApiError("forbidden", "you may no longer see these jobs"))
+        self.send_ended(error)
 
     def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
         """Send the parts that changed while the snapshot was sent."""

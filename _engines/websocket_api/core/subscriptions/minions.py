@@ -108,7 +108,7 @@ class MinionFeed:
         made: dict[tuple[Viewer, Grains], Shared[MinionViews]] = {}
         for subscription in list(self._followers):
             if subscription.is_sending:
-                subscription.postponed.update(("", name) for name in changed)
+                subscription.postpone(("", name) for name in changed)
                 continue
             viewer, grains = key = (subscription.session.viewer, subscription.grains)
             if key not in made:

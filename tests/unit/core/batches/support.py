@@ -200,7 +200,14 @@ class Master:
     """
 
     def __init__(
-        self, store: Store, accounts: Accounts, time: Time, identity: str, run: str = "1", slots: int = 1000
+        self,
+        store: Store,
+        accounts: Accounts,
+        time: Time,
+        identity: str,
+        run: str = "1",
+        slots: int = 1000,
+        max_result_bytes: int | None = None,
     ) -> None:
         self.world = World(time)
         self.time = time
@@ -228,6 +235,7 @@ class Master:
             turns=self.world.turns,
             run=run,
             keep_seconds=7 * 86_400,
+            max_result_bytes=max_result_bytes,
             later=time.later,
             clock=time,
             wall=time,
@@ -295,9 +303,9 @@ class Masters:
         self.accounts = Accounts()
         self.all: dict[Master, asyncio.Task[None] | None] = {}
 
-    async def start(self, identity: str, run: str = "1", slots: int = 1000) -> Master:
+    async def start(self, identity: str, run: str = "1", slots: int = 1000, **more: Any) -> Master:
         """Start a master's engine."""
-        master = Master(self.store, self.accounts, self.time, identity, run, slots)
+        master = Master(self.store, self.accounts, self.time, identity, run, slots, **more)
         self.all[master] = asyncio.ensure_future(ticked(master))
         await settle()
         return master
