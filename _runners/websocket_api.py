@@ -27,6 +27,10 @@ __opts__: dict[str, Any]
 # Seconds to wait for a connection and for each answer. The engine is on this machine.
 TIMEOUT = 5
 
+# Seconds that an engine may need to listen after a restart of the master, on a busy machine, and between two looks.
+START_SECONDS = 20
+LOOK_SECONDS = 0.5
+
 # Seconds for each step of a login. PAM takes up to five for a wrong password.
 LOGIN_SECONDS = 20
 
@@ -44,9 +48,12 @@ class Failed(CommandExecutionError, NotImplemented):  # type: ignore[misc]
     """An error with a text for people. Salt prints only this kind of a runner's errors without a traceback."""
 
 
-def status() -> dict[str, Any]:
+def status(wait: float = START_SECONDS) -> dict[str, Any]:
     """Report whether this master's engine listens on its configured address.
 
+    The engine listens some seconds after the master's start, so this function waits for it.
+
+    :param wait: maximum seconds to wait until something listens; 0 reports at once
     :return: ``address``, ``port`` and ``tls`` from the options; ``listening``: whether something accepts connections
         there; ``engine``: whether it is this engine, and not another program; ``error``: why one of these is false,
         else None; ``health``: what works and what fails, as ``/healthz`` reports it, or None; ``version``: the version
@@ -58,12 +65,20 @@ def status() -> dict[str, Any]:
     .. code-block:: bash
 
         salt-run websocket_api.status
+        salt-run websocket_api.status wait=0
     """
+    deadline = time.monotonic() + wait
     options = _options()
     address, port = str(options.get("address", "127.0.0.1")), int(options.get("port", 8000))
     tls = bool(options.get("ssl_crt")) and not options.get("disable_ssl")
     host = LOOPBACK.get(address, address)
     found = _probe(host, port, tls)
+    while not found["listening"] and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(LOOK_SECONDS, left))
+        found = _probe(host, port, tls)
+    if not found["listening"]:
+        waited = f" after {wait:g} s" if wait else ""
+        found["error"] = f"nothing listens{waited} ({found['error']}): look for websocket_api in the master's log"
     health = _health(host, port, tls) if found["engine"] else None
     return {"address": address, "port": port, "tls": tls, **found, "health": health, "version": _version()}
 

@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRuns
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ def runners(tmp_path: Path) -> Callable[..., Any]:
 @pytest.fixture
 def status(runners: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Run ``status`` on a master whose configuration has these engines."""
-    return lambda engines: runners(engines)["websocket_api.status"]()
+    return lambda engines: runners(engines)["websocket_api.status"](wait=0)
 
 
 @pytest.fixture
@@ -64,14 +66,43 @@ def stranger() -> Iterator[int]:
 
 
 def test_an_engine_that_does_not_listen_is_reported(status: Callable[[Any], Any]) -> None:
-    """The status names the options and the reason."""
+    """The status names the options and the reason, and where to look."""
     with socket.socket() as taken_by_nobody:
         taken_by_nobody.bind(("127.0.0.1", 0))
         port = taken_by_nobody.getsockname()[1]
         found = status([{"websocket_api": {"port": port}}])
-    assert "refused" in found.pop("error")
+    error = found.pop("error")
+    assert error.startswith("nothing listens ([Errno 111] Connection refused")
+    assert error.endswith("look for websocket_api in the master's log")
     expected = {"address": "127.0.0.1", "port": port, "tls": False, "listening": False, "engine": False}
     assert found == {**expected, "health": None, "version": None}
+
+
+def test_the_status_waits_for_an_engine_that_starts(runners: Callable[..., Any]) -> None:
+    """Right after a restart of the master nothing listens yet; the first answer counts."""
+    with socket.socket() as late:
+        late.bind(("127.0.0.1", 0))
+        port = late.getsockname()[1]
+        run = runners([{"websocket_api": {"port": port}}])["websocket_api.status"]
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(run, wait=60)
+            with pytest.raises(StillRuns):
+                asked.result(1)  # it still waits
+            late.listen()
+            connection, _ = late.accept()
+            with connection:
+                connection.sendall(b"220 welcome\r\n")
+            assert asked.result(60)["listening"] is True
+
+
+def test_the_status_ends_after_its_time(runners: Callable[..., Any]) -> None:
+    """A broken engine is reported, with the seconds that were waited."""
+    with socket.socket() as taken_by_nobody:
+        taken_by_nobody.bind(("127.0.0.1", 0))
+        port = taken_by_nobody.getsockname()[1]
+        found = runners([{"websocket_api": {"port": port}}])["websocket_api.status"](wait=0.6)
+    assert found["listening"] is False
+    assert found["error"].startswith("nothing listens after 0.6 s")
 
 
 @pytest.mark.parametrize("tls", [False, True])
