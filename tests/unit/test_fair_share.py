@@ -18,6 +18,7 @@ from websocket_api.fair_share import (
     on_behalf_of,
 )
 
+from tests.support.waiting import LOOP_SECONDS
 from tests.unit.core.support import Time
 
 ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
@@ -241,8 +242,8 @@ async def test_a_canceled_request_passes_its_place_on(given: bool) -> None:
     """Also if it gets the place at the moment of the cancellation."""
     turns = FairTurns(1, 100, RecentUsers(Time()))
     assert await turns.enter(ANN)
-    canceled = asyncio.ensure_future(turns.enter(ANN, 5))
-    patient = asyncio.ensure_future(turns.enter(BOB, 5))
+    canceled = asyncio.ensure_future(turns.enter(ANN, LOOP_SECONDS))
+    patient = asyncio.ensure_future(turns.enter(BOB, LOOP_SECONDS))
     await asyncio.sleep(0)
     if given:
         turns.leave(ANN)
@@ -251,7 +252,7 @@ async def test_a_canceled_request_passes_its_place_on(given: bool) -> None:
         await canceled
     if not given:
         turns.leave(ANN)
-    assert await asyncio.wait_for(patient, 1)
+    assert await asyncio.wait_for(patient, LOOP_SECONDS)
     turns.leave(BOB)
     assert turns.shares.held == 0
 

@@ -11,6 +11,7 @@ from websocket_api.core.access.permissions import Permissions
 from websocket_api.errors import ApiError, not_permitted
 from websocket_api.protocols.salt_api.lowstate import run
 
+from tests.support.waiting import LOOP_SECONDS
 from tests.unit.operations.engine import ALL, Engine, Refused, Talker
 
 MATCHING = {"hit": ["web2"], "miss": [], "own": ["web1"], "both": ["web1", "web2"]}
@@ -105,7 +106,7 @@ async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, l
     talker = await engine.user(user)
     engine.work.clear()
     try:
-        result = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), 10)
+        result = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), LOOP_SECONDS)
         if isinstance(result, dict):
             result = {name: value for name, value in result.items() if name not in ("id", "created_at", "requests")}
     except Refused as fault:

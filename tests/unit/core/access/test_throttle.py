@@ -9,6 +9,7 @@ from websocket_api.core.access import throttle
 from websocket_api.core.access.throttle import LoginThrottle, Rate
 from websocket_api.errors import ApiError
 
+from tests.support.waiting import LOOP_SECONDS
 from tests.unit.core.support import Time
 
 
@@ -85,10 +86,10 @@ async def test_guessing_from_one_address_delays_no_other_address() -> None:
 
     guesses = [asyncio.ensure_future(log_in("1.1.1.1", refused_now)) for _ in range(50)]
     await asyncio.sleep(0)
-    await asyncio.wait_for(log_in("2.2.2.2"), 10)
+    await asyncio.wait_for(log_in("2.2.2.2"), LOOP_SECONDS)
     refused_now.set()
     await asyncio.gather(*guesses)
-    await asyncio.wait_for(log_in("1.1.1.1"), 10)
+    await asyncio.wait_for(log_in("1.1.1.1"), LOOP_SECONDS)
 
 
 def test_guessing_one_name_from_many_addresses_is_slowed_down() -> None:

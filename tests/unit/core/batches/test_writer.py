@@ -11,6 +11,7 @@ from websocket_api.core.batches.batch import Batch
 from websocket_api.core.jobs.job import Job
 from websocket_api.errors import ApiError, NotSent
 
+from tests.support.waiting import LOOP_SECONDS
 from tests.unit.core.batches.support import Master, Masters, settle, statuses
 
 
@@ -189,7 +190,7 @@ async def test_a_cancel_interrupted_by_a_restart_continues_after_it(answers: boo
     await masters.pass_(3)
     masters.kill(one)
     with pytest.raises(ApiError):
-        await asyncio.wait_for(canceling, 5)
+        await asyncio.wait_for(canceling, LOOP_SECONDS)
     again = await masters.start("one", "2")
     again.salt.cache = one.salt.cache
     if not answers:

@@ -10,6 +10,8 @@ import pytest
 from tornado.iostream import IOStream
 from websocket_api.protocols.websocket.transport import StreamTransport
 
+from tests.support.waiting import LOOP_SECONDS
+
 FRAME = bytes(range(256)) * 4096  # a megabyte: more than a socket accepts at once
 
 
@@ -27,7 +29,7 @@ async def read(sock: socket.socket, size: int) -> bytes:
     sock.setblocking(False)
     data = b""
     while len(data) < size:
-        data += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 1 << 20), 10)
+        data += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 1 << 20), LOOP_SECONDS)
     return data
 
 
@@ -48,7 +50,7 @@ async def test_the_rest_leaves_as_the_client_reads(ends: tuple[socket.socket, so
     transport.write(b"and more")
     assert transport.busy()
     assert await read(ends[1], len(FRAME) + 8) == FRAME + b"and more"
-    await asyncio.wait_for(drained.wait(), 10)
+    await asyncio.wait_for(drained.wait(), LOOP_SECONDS)
     assert not transport.busy()
 
 
@@ -71,5 +73,5 @@ async def test_drained_is_called_after_tornados_own_bytes_too(ends: tuple[socket
     stream.write(FRAME)
     assert transport.busy()
     await read(ends[1], len(FRAME))
-    await asyncio.wait_for(drained.wait(), 10)
+    await asyncio.wait_for(drained.wait(), LOOP_SECONDS)
     assert not transport.busy()
