@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.core.support import JID
+from tests.unit.core.support import JID, Time
 from tests.unit.operations.engine import ALL, MINIONS, Engine, Talker
 
 SECONDS = 30.0  # until any request must be answered
@@ -90,17 +90,20 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
-async def engine_with_secrets() -> tuple[Engine, Talker, list[dict[str, Any]]]:
+async def engine_with_secrets(clock: Time | None = None) -> tuple[Engine, Talker, list[dict[str, Any]]]:
     """Return an engine whose administrator has run things with secrets in every part.
 
+    :param clock: of the engine; without it one that only a test moves
     :return: the engine, the administrator, and the requests that look for secrets
     """
-    engine = Engine(admin=ALL, **{name.replace(" ", "_"): auth_list for name, auth_list in RESTRICTED.items()})
+    engine = Engine(
+        clock=clock, admin=ALL, **{name.replace(" ", "_"): auth_list for name, auth_list in RESTRICTED.items()}
+    )
     engine.commands.answers = {"test.ping": True, "sys.list_functions": [], "sys.argspec": {}, "sys.doc": {}}
     admin, world = await engine.user("admin"), engine.world
     services = engine.services
     services.minions.read_grains({"web1": {"secret": SECRET}, "web2": {"secret": SECRET}, "db": {}})
-    _act(world)
+    act(world)
     await services.batches.maintenance.tick()
     batch = await admin.ask("batch", batch=[{"fun": "secret.run", "arg": [SECRET], "tgt": "web1"}])
     ids = {BATCH: batch["id"], BATCH_REQUEST: batch["requests"][0]}
@@ -111,7 +114,7 @@ async def engine_with_secrets() -> tuple[Engine, Talker, list[dict[str, Any]]]:
     return engine, admin, requests
 
 
-def _act(world: Any) -> None:
+def act(world: Any) -> None:
     """Put secrets on the bus, in every kind of event."""
     new = {"tgt": "web1", "tgt_type": "glob", "missing": [], "jid": JID, "metadata": {"note": SECRET}}
     world.fire(f"salt/job/{JID}/new", fun="secret.run", arg=[SECRET], minions=["web1"], user="root", **new)
@@ -143,7 +146,7 @@ async def test_a_restricted_user_gets_no_secret_of_others(name: str, caplog: pyt
         # Without the id that a reply repeats, and with arguments of its own only.
         reply = await asyncio.wait_for(talker.raw({"id": "probe", **request}), SECONDS)
         assert not shows_secret(json.dumps(reply)), request
-    _act(engine.world)
+    act(engine.world)
     engine.time.pass_(5)
     assert await talker.raw({"id": "last", "type": "ping"})
     pushed = talker._frames
@@ -162,7 +165,7 @@ async def test_the_probe_finds_what_an_administrator_may_see() -> None:
         reply = await asyncio.wait_for(admin.raw({"id": "probe", **request}), SECONDS)
         if shows_secret(json.dumps(reply)):
             found.add(request["type"])
-    _act(engine.world)
+    act(engine.world)
     engine.time.pass_(5)
     await admin.raw({"id": "last", "type": "ping"})
     assert {"get_job", "list_jobs", "list_minions", "get_batch", "get_event"} <= found

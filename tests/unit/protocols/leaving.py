@@ -47,12 +47,14 @@ class LoopTime(Time):
 class RunningEngine:
     """An engine that listens."""
 
-    def __init__(self, engine: Engine, clients: Connections, server: listening.Server, port: int) -> None:
+    def __init__(
+        self, engine: Engine, clients: Connections, server: listening.Server, port: int, user: str = "ann"
+    ) -> None:
         self.engine = engine
         self.clients = clients
         self.server = server
         self.port = port
-        self.token = engine.accounts.give("ann")
+        self.token = engine.accounts.give(user)
         self.batch = 0
         """The batch that :meth:`make_batch` made."""
         self._gate = asyncio.Event()
@@ -262,16 +264,22 @@ def frame(opcode: int, payload: bytes, final: bool = True) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def running_engine(context: ssl.SSLContext | None = None, **limits: Any) -> AsyncIterator[RunningEngine]:
-    """Serve all protocols."""
-    engine = Engine(limits=limits, clock=LoopTime())
+async def running_engine(
+    context: ssl.SSLContext | None = None, *, engine: Engine | None = None, user: str = "ann", **limits: Any
+) -> AsyncIterator[RunningEngine]:
+    """Serve all protocols.
+
+    :param engine: without it, a new one
+    :param user: whose token the clients have
+    """
+    engine = engine or Engine(limits=limits, clock=LoopTime())
     clients = Connections(engine.services, engine.dispatcher, 1000)
     server = listening.serve(clients, engine.rebar, engine.services.settings, Console(None), context)
     (sock,) = bind_sockets(0, "127.0.0.1")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BYTES)
     server.add_sockets([sock])
     try:
-        yield RunningEngine(engine, clients, server, sock.getsockname()[1])
+        yield RunningEngine(engine, clients, server, sock.getsockname()[1], user)
     finally:
         server.stop()
         await engine.services.batches.stop()

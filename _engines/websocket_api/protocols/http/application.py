@@ -11,7 +11,7 @@ from tornado.web import Application, RequestHandler
 from ...errors import ApiError
 from ...settings import Settings
 from .access import Access
-from .head import TooManyLines, too_many_lines
+from .head import Unreadable
 from .responder import Responder, loggable
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,8 @@ class GuardedApplication(Application):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Return what answers a request."""
-        error = too_many_lines() if isinstance(request.headers, TooManyLines) else self.access.refusal(request)
+        headers = request.headers
+        error = headers.error if isinstance(headers, Unreadable) else self.access.refusal(request)
         if error is not None:
             return self.get_handler_delegate(request, Refused, {"error": error})
         return super().find_handler(request, **kwargs)

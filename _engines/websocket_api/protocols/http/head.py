@@ -1,31 +1,88 @@
-"""Bounds the number of lines in the head of a request: each takes 4 us before anything is known of the client."""
+"""Checks the head of a request before anything else is read, so that every refused client gets an error with a reason.
+
+Tornado answers a head that it cannot read with a bare 400.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine, parse_request_start_line
 
 from ...errors import ApiError
+from .responder import DRAIN_BYTES
 
-MAX_HEADER_LINES = 100  # as in Apache; browsers behind several proxies send fewer than 50
+MAX_HEADER_LINES = 100
+"""As in Apache; browsers behind several proxies send fewer than 50. Each line takes 4 us before the client is known."""
+_DIGITS = re.compile("[0-9]{1,16}")
+_UNREADABLE = RequestStartLine("GET", "/", "HTTP/1.1")
+"""Stands for a request line that cannot be read."""
 
 
-class TooManyLines(HTTPHeaders):
-    """The headers of a request with too many lines. None of them is read."""
+class Unreadable(HTTPHeaders):
+    """The headers of a request that is refused for its head. None of them is used.
+
+    The connection ends after the answer: where the request's body ends is unknown.
+    """
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__({"Host": "localhost", "Connection": "close"})
+        self.error = error
 
 
 def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
-    """Return the request line and the headers, in place of tornado's method.
-
-    The connection ends after a request with too many lines: where its body ends is unknown.
-    """
-    if data.strip().count(b"\n") <= MAX_HEADER_LINES:
-        return HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
+    """Return the request line and the headers, in place of tornado's method."""
     start_line = data.lstrip().partition(b"\n")[0].decode("latin1").rstrip("\r")
-    return start_line, TooManyLines({"Host": "localhost", "Connection": "close"})
+    if data.strip().count(b"\n") > MAX_HEADER_LINES:
+        return start_line, Unreadable(_too_many_lines())
+    try:
+        parse_request_start_line(start_line)
+        start_line, headers = HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
+        _check_length(headers)
+    except HTTPInputError:
+        method, path, version = _UNREADABLE
+        return f"{method} {path} {version}", Unreadable(_malformed())
+    except ApiError as error:
+        return start_line, Unreadable(error)
+    return start_line, headers
 
 
-def too_many_lines() -> ApiError:
-    """Return the error for such a request (RFC 6585 section 5)."""
+def answer_errors(delegate: Any) -> Any:
+    """Return what handles a request; it also answers one that it cannot read, such as one without Host."""
+    delegate.headers_received = partial(_headers_received, delegate.headers_received)
+    return delegate
+
+
+def _headers_received(received: Callable[..., Any], start_line: Any, headers: HTTPHeaders) -> Any:
+    try:
+        return received(start_line, headers)
+    except HTTPInputError:
+        return received(_UNREADABLE, Unreadable(_malformed()))
+
+
+def _check_length(headers: HTTPHeaders) -> None:
+    """Check that the end of the body is known (RFC 9112 section 6.3), and that the whole may be read.
+
+    :raises ApiError: bad_message, too_large
+    """
+    lengths = {text.strip() for text in headers.get("Content-Length", "").split(",")} - {""}
+    coding = headers.get("Transfer-Encoding")
+    known = all(map(_DIGITS.fullmatch, lengths)) and len(lengths) == ("Content-Length" in headers)
+    if not known or (coding is not None and (lengths or coding.lower() != "chunked")):
+        raise _malformed()
+    if lengths and int(*lengths) > DRAIN_BYTES:
+        raise ApiError("too_large", f"a body of more than {DRAIN_BYTES} bytes")
+
+
+def _malformed() -> ApiError:
+    return ApiError("bad_message", "the head of the request is not valid HTTP")
+
+
+def _too_many_lines() -> ApiError:
+    """Return the error for too many lines (RFC 6585 section 5)."""
     limit = {"limit": "header_lines", "most": MAX_HEADER_LINES}
     return ApiError("too_large", f"a request has at most {MAX_HEADER_LINES} header lines", limit, status=431)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import sys
@@ -80,6 +81,13 @@ class Responder(RequestHandler):
         answer = {"error": error.code, "message": error.message, "details": error.details}
         self.finish(content.encoded(answer, self.kind))
         forget_frames(error)
+
+    def finish(self, chunk: Any = None) -> asyncio.Future[None]:
+        """Answer. Tornado closes the connection if the body was not read yet; then say so (RFC 9112 section 9.6)."""
+        body = self.request._body_future
+        if body is not None and not body.done() and not self._headers_written:
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, unless the whole is too large."""

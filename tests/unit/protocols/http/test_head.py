@@ -1,4 +1,4 @@
-"""The number of header lines is bounded before anything is read of them."""
+"""A head that cannot be read is refused with a reason, and the number of its lines is bounded before that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 
 import pytest
 from tornado.http1connection import HTTP1Connection
-from websocket_api.protocols.http.head import MAX_HEADER_LINES, TooManyLines, parse_head
+from websocket_api.protocols.http.head import MAX_HEADER_LINES, Unreadable, parse_head
+from websocket_api.protocols.http.responder import DRAIN_BYTES
 
 from tests.unit.protocols.leaving import running_engine
 
@@ -15,6 +16,7 @@ HEADS = [
     b"GET / HTTP/1.1\r\nHost: a\r\nX-Two: 1\r\nX-Two: 2\r\n\r\n",
     b"\r\nPOST /x HTTP/1.1\nHost: a\n\n",
     b"GET / HTTP/1.1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n",
 ]
 
 
@@ -31,7 +33,7 @@ def test_no_line_of_a_longer_head_is_read() -> None:
     head = b"GET /x HTTP/1.1\r\nHost: a\r\n" + b"A:b\r\n" * MAX_HEADER_LINES + b"\r\n"
     line, headers = parse_head(head)
     assert line == "GET /x HTTP/1.1"
-    assert isinstance(headers, TooManyLines)
+    assert isinstance(headers, Unreadable)
     assert "A" not in headers
 
 
@@ -55,3 +57,62 @@ async def test_a_head_with_as_many_lines_as_allowed_is_served() -> None:
         with contextlib.closing(await running.peer()) as peer:
             await peer.request("GET", "/healthz", head=["A: b"] * (MAX_HEADER_LINES - 1))
             assert (await peer.answer())[0] == 200
+
+
+GET = "GET / HTTP/1.1\r\nHost: a\r\n"
+POST = "POST / HTTP/1.1\r\nHost: a\r\n"
+MALFORMED = {
+    "a negative length": POST + "Content-Length: -1",
+    "a length that is no number": POST + "Content-Length: 1_0",
+    "an empty length": POST + "Content-Length:",
+    "two lengths": POST + "Content-Length: 1\r\nContent-Length: 2",
+    "a length and chunks": POST + "Content-Length: 1\r\nTransfer-Encoding: chunked",
+    "an unknown coding": POST + "Transfer-Encoding: gzip, chunked",
+    "no host": "GET / HTTP/1.1",
+    "two hosts": GET + "Host: b",
+    "a host with a space": "GET / HTTP/1.1\r\nHost: a b",
+    "a zero byte in a value": GET + "X-Auth-Token: a\0b",
+    "a control character in a value": GET + "X-Auth-Token: a\x01b",
+    "a line without a colon": GET + "X-Auth-Token",
+    "a name with a space": GET + "X Auth: a",
+    "an empty name": GET + ": a",
+    "a first line that goes on": "GET / HTTP/1.1\r\n x\r\nHost: a",
+    "no version": "GET /\r\nHost: a",
+    "another version": "GET / HTTP/2.0\r\nHost: a",
+    "a line of one word": "GET",
+    "too many fields in the query": f"GET /?{'a&' * 2000} HTTP/1.1\r\nHost: a",
+}
+
+
+@pytest.mark.parametrize("head", MALFORMED.values(), ids=[*MALFORMED])
+async def test_a_head_that_is_not_valid_is_refused_with_a_reason(head: str) -> None:
+    """As JSON, and the connection ends."""
+    async with running_engine() as running:
+        with contextlib.closing(await running.peer()) as peer:
+            await peer.send((head + "\r\n\r\n").encode("latin1"))
+            status, body = await peer.answer()
+            assert (status, json.loads(body)["error"]) == (400, "bad_message")
+            await peer.gone()
+
+
+@pytest.mark.parametrize("length", [DRAIN_BYTES + 1, 10**15])
+async def test_a_body_that_is_too_long_to_be_read_is_refused_at_once(length: int) -> None:
+    """Nothing of it is awaited."""
+    async with running_engine() as running:
+        with contextlib.closing(await running.peer()) as peer:
+            await peer.request("POST", "/", token=running.token, head=[f"Content-Length: {length}"])
+            status, body = await peer.answer()
+            assert (status, json.loads(body)["error"]) == (413, "too_large")
+            await peer.gone()
+
+
+@pytest.mark.parametrize(
+    "head", ["Content-Length: 2\r\nContent-Length: 2", "Content-Length: 2, 2", "Content-Length: 02"]
+)
+async def test_equal_lengths_count_once(head: str) -> None:
+    """As some proxies send them."""
+    async with running_engine() as running:
+        with contextlib.closing(await running.peer()) as peer:
+            await peer.request("POST", "/login", head=[head])
+            await peer.send(b"{}")
+            assert json.loads((await peer.answer())[1])["message"] == "username and password must be given"
