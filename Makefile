@@ -113,12 +113,12 @@ OTHERS_FOUND = $(shell for v in $(OTHER_PYTHONS); do tools/find-python.sh $$v; d
 ONCE = "not costly$(if $(OTHERS_FOUND), and (not unit or with_salt))"
 
 .PHONY: test-3008
-test-3008: .venv/.made chromium nginx redis ## Run all tests but the costly ones on Salt 3008 only
+test-3008: .venv/.made chromium nginx redis shells ## Run all tests but the costly ones on Salt 3008 only
 	@echo "== Salt 3008"
 	@$(PY) -m pytest $(AT_ONCE) -m $(ONCE) $(ARGS)
 
-# Programs that tests need: a browser, a proxy, the store that several masters share.
-.PHONY: chromium nginx redis nodejs examples
+# Programs that tests need: a browser, a proxy, the store that several masters share, shells that complete words.
+.PHONY: chromium nginx redis nodejs examples shells
 examples: nodejs
 	@tools/need.sh tests 'command -v curl && command -v jq' curl jq
 nodejs:
@@ -127,6 +127,8 @@ redis:
 	@tools/need.sh tests 'command -v redis-server' redis-server
 chromium:
 	@tools/need.sh tests 'command -v chromium' chromium
+shells:
+	@tools/need.sh tests 'command -v zsh && command -v fish' zsh fish
 nginx:
 	@tools/need.sh tests 'test -x /usr/sbin/nginx' nginx-light
 

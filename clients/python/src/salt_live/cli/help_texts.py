@@ -145,11 +145,14 @@ Print your user, the end of your token, and your permissions.
     "completion": """\
 usage: salt-live completion bash|zsh|fish
 
-Print the completion script of a shell. For bash:
+Print the completion script of a shell. To install it:
 
     salt-live completion bash >> ~/.bashrc
+    salt-live completion zsh >> ~/.zshrc        after compinit
+    salt-live completion fish > ~/.config/fish/completions/salt-live.fish
 
-It completes verbs, options, and from the server minion ids and functions.
+It completes verbs, options, and from the server minion ids and functions, which
+are kept for 10 minutes. It never asks for a password: log in first.
 """,
 }
 

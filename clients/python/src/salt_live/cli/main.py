@@ -85,7 +85,8 @@ async def _start(options: Any) -> int:
 
     config = load(options, os.environ, home())
     screen = Screen(options, os.environ)
-    asked = sys.stdin.isatty() and not options.non_interactive
+    # A shell that completes words reads the terminal itself.
+    asked = sys.stdin.isatty() and not options.non_interactive and options.verb != "completion"
     keep = options.make_token or options.verb == "login" or not options.password
     login = Login(config, keep=keep, ask=asked, warn=screen.note)
     module, name = VERBS[options.verb]
