@@ -127,7 +127,7 @@ export class Follows {
   async #subscribe(follow) {
     const wire = this.#wire;
     try {
-      this.#subscribed(follow, await wire.request({ type: "subscribe", ...follow.message }));
+      await wire.request({ type: "subscribe", ...follow.message }, (answer) => this.#subscribed(follow, answer));
     } catch (fault) {
       if (fault.code === "connection_lost" || !this.#all.has(follow)) return;
       if (fault.retryable) setTimeout(() => wire === this.#wire && this.#all.has(follow) && this.#subscribe(follow), RETRY_MS);

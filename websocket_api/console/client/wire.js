@@ -38,7 +38,7 @@ function exact(_key, value, context) {
 
 export class Wire {
   #socket;
-  #pending = new Map(); // id -> {resolve, reject} of requests in flight
+  #pending = new Map(); // id -> {resolve, reject, onResult} of requests in flight
   #nextId = 1;
   #ended = false;
 
@@ -69,12 +69,14 @@ export class Wire {
    * Send a request.
    *
    * @param {object} message
+   * @param {(result: any) => void} [onResult] called with the result before the next message is read. The promise may
+   *     come later: Node.js reads several messages at once.
    * @returns {Promise<any>} the result; rejects with a Fault
    */
-  request(message) {
+  request(message, onResult = () => {}) {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
+      this.#pending.set(id, { resolve, reject, onResult });
       this.#socket.send(JSON.stringify({ ...message, id }));
     });
   }
@@ -95,8 +97,10 @@ export class Wire {
     const request = this.#pending.get(message.id);
     if (request === undefined) return;
     this.#pending.delete(message.id);
-    if (message.type === "result") request.resolve(message.result);
-    else request.reject(new Fault(message.error));
+    if (message.type === "result") {
+      request.onResult(message.result);
+      request.resolve(message.result);
+    } else request.reject(new Fault(message.error));
   }
 
   #end() {
