@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "2b5a2010abba9fa5361dbc6a6c6168b266916441e482a99ca549cfe03139f1af",
+    "asyncapi.json": "77cc67ca8ae31ddf54f7b09d0f06181b89caf85707b79a3de0a35c1a07e25d82",
     "common.json": "3cb6e146a381e0366e6406e07999ae72d91db0a6a0d7d659c8ee1f40361fafc3",
     "frames.json": "91273c85c56f733fa285bcabf5c5921d7e04835e4b0549588e62e84eb0045dc0",
     "http.json": "aacb7cd964d2edb7561238f499adba0d096c5fe4328c4307c23d0cc335c47b60",
@@ -13,7 +13,7 @@ FILES = {
     "operations/cancel_batch.json": "175fba9c815747db5a56b54d1a15782a721d91ac584bb636e4ae917698369ec0",
     "operations/cmd.json": "6a0c5e86a5a01fe80067e53b3506c10e32fa159ec85cbbbb6dffb94ccb0bc566",
     "operations/describe.json": "aba5e1e7e83c06f3ce70bee0203622685b6b50d8f65d64f95cef5a7a1bba121f",
-    "operations/event.json": "065a451764fed023daee9996b50108727ac12d245c5303448c8e465ed066c853",
+    "operations/event.json": "10daa3ab86348bd8b48c4a37e5a736511666b8b75e1ed5bb23ef6182588d9d92",
     "operations/functions.json": "ed1ec540bf1b115d02f8268aa5b41d95c173a6d7cbca30d915604811d8b5246e",
     "operations/get_batch.json": "7d4f8c4dbf29e72dced856a8336600338627d3e916aed310bbddd6ed07dae936",
     "operations/get_event.json": "aa73043d5791d7bfd5d93368caf7149cc0713c2a0bd916678da44d8b6a307b9e",

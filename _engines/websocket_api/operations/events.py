@@ -14,8 +14,9 @@ from .commands import publish, require_client
 from .subscriptions import position
 from .targets import target
 
-ENGINE_FIELDS = ("_user", "_eauth", "_via")
-"""Fields that the engine adds to a client's event, so that a reactor knows who sent it. Clients cannot set them."""
+ENGINE_FIELDS = ("_user", "_eauth", "_via", "__peer_id")
+"""Fields that clients cannot set: the engine adds the first three, so that a reactor knows who sent an event, and a
+cluster's master names itself in the last."""
 
 HOOK_TAG = "salt/netapi/hook"
 """As in salt-api. Reactors expect this tag, and know that any outsider may have sent the event."""

@@ -28,11 +28,19 @@ async def test_an_event_has_the_user_who_fired_it() -> None:
 
 @pytest.mark.parametrize(
     ("tag", "code"),
-    [("salt/job/x", "forbidden"), ("key", "forbidden"), ("minion_start", "forbidden"), ("your/x", "forbidden")],
+    [
+        ("salt/job/x", "forbidden"),
+        ("key", "forbidden"),
+        ("minion_start", "forbidden"),
+        ("websocket_api/gap", "forbidden"),
+        ("your/x", "forbidden"),
+    ],
 )
 async def test_reserved_and_foreign_tags_are_refused(tag: str, code: str) -> None:
     """Events that the master acts on cannot be fired; others need ``@fire``."""
-    asking = Asking(World(), {"@fire": ["tag:my/*", "tag:salt/*", "tag:key", "tag:minion_start"]})
+    asking = Asking(
+        World(), {"@fire": ["tag:my/*", "tag:salt/*", "tag:key", "tag:minion_start", "tag:websocket_api/*"]}
+    )
     with pytest.raises(ApiError) as caught:
         await event(asking.call(tag=tag, body={}))
     assert (caught.value.code, asking.fired) == (code, [])
@@ -47,9 +55,9 @@ async def test_an_event_cannot_pretend_to_be_from_a_minion() -> None:
     assert await event(asking.call(tag="my/x", body={"cmd": "restart"})) is True
 
 
-@pytest.mark.parametrize("name", ["_user", "_eauth", "_via"])
+@pytest.mark.parametrize("name", ["_user", "_eauth", "_via", "__peer_id"])
 async def test_an_event_cannot_pretend_to_be_from_another_user(name: str) -> None:
-    """Clients cannot set the engine's own fields."""
+    """Nor from another master of a cluster: clients cannot set these fields."""
     asking = Asking(World(), "@fire")
     with pytest.raises(ApiError) as caught:
         await event(asking.call(tag="my/x", body={name: "root"}))

@@ -694,7 +694,7 @@ export type EventRequest = {
   tag: Tag;
   /**
    * The data of the event. On the master's bus the server adds the sender as `_user`, `_eauth` and `_via`. A body with
-   * one of these fields is refused.
+   * one of these fields, or with `__peer_id`, is refused.
    */
   body: Record<string, unknown>;
   /**

@@ -162,7 +162,7 @@ def named_below(tag: str) -> str | None:
 
 
 _RESERVED = re.compile(
-    r"(?:(?:salt|cluster|syndic|minion)(?:/|\Z)|resource/refresh/|key\Z|rotate_.*|minion_start\Z|syndic_start\Z|stats|[0-9]{14})",
+    r"(?:(?:salt|cluster|syndic|minion|websocket_api)(?:/|\Z)|resource/refresh/|key\Z|rotate_.*|minion_start\Z|syndic_start\Z|stats|[0-9]{14})",
     re.DOTALL,
 )
 

@@ -85,7 +85,7 @@ class Responder(RequestHandler):
     def finish(self, chunk: Any = None) -> asyncio.Future[None]:
         """Answer. Tornado closes the connection if the body was not read yet; then say so (RFC 9112 section 9.6)."""
         body = self.request._body_future
-        if body is not None and not body.done() and not self._headers_written:
+        if body is not None and not body.done():
             self.set_header("Connection", "close")
         return super().finish(chunk)
 

@@ -57,11 +57,11 @@ MASTER_ONLY = frozenset(("client", "fun", "arg", "kwarg", *CREDENTIALS))
 NOT_PASSED = {
     "runner": MASTER_ONLY | {"timeout", "full_return"},
     "runner_async": MASTER_ONLY,
-    "wheel": MASTER_ONLY | {"full_return"},
-    "wheel_async": MASTER_ONLY | {"full_return"},
+    "wheel": MASTER_ONLY | {"full_return", "print_event"},
+    "wheel_async": MASTER_ONLY | {"full_return", "print_event"},
 }
 """The same for each client. ``runner_async`` does not wait, so ``timeout`` is the function's. Only ``runner`` and
-wheels know ``full_return``, and a wheel always returns everything."""
+wheels know ``full_return``, and a wheel always returns everything. ``print_event`` is for Salt's own terminal."""
 
 
 async def run(low: Any, ask: Ask, enabled: tuple[str, ...]) -> list[Any]:

@@ -775,7 +775,7 @@ class EventRequest(TypedDict):
     # The tag of the event.
     tag: Tag
     # The data of the event. On the master's bus the server adds the sender as `_user`, `_eauth` and `_via`. A body
-    # with one of these fields is refused.
+    # with one of these fields, or with `__peer_id`, is refused.
     body: dict[str, Any]
     # The minions on whose buses the event is fired: an expression of the type in `tgt_type`, or a list of minion ids.
     # By default the event is fired on the master's bus.

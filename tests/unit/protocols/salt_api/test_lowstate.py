@@ -256,6 +256,12 @@ async def test_a_low_waits_for_a_runner_as_long_as_salt_does(timeout: Any, waits
         ({"client": "runner", "timeout": 5, "full_return": False}, {}),
         ({"client": "runner_async", "timeout": 5, "full_return": False}, {"timeout": 5, "full_return": False}),
         ({"client": "wheel", "timeout": 5, "full_return": True}, {"timeout": 5}),
+        ({"client": "wheel", "print_event": True}, {}),
+        ({"client": "wheel_async", "print_event": False}, {}),
+        (
+            {"client": "runner", "print_event": True, "user": "x", "key": "y"},
+            {"print_event": True, "user": "x", "key": "y"},
+        ),
         ({"client": "wheel_async", "match": "*"}, {"match": "*"}),
         ({"client": "runner", "a": 2, "kwarg": {"a": 1, "b": 1}}, {"a": 2, "b": 1}),
     ],
