@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import pytest
 from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.git_server import GitServer
 from tests.integration.formula.host import FORMULA, Host, host
+from tests.integration.formula.releases import set_release
 from tests.support.waiting import is_open, wait_until
 
 pytest.importorskip("git", reason="GitPython, by which Salt reads git, comes with Salt")
@@ -55,14 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 def push(server: GitServer, version: str) -> None:
     """Push another complete release of this project: with its versions and the digest of the changed schema file."""
     work = server.folder / "work"
-    digest = hashlib.sha256(f"{version}\n".encode()).hexdigest()
-    for name, pattern, value in (
-        ("_engines/websocket_api/__init__.py", r'^__version__ = ".*"', f'__version__ = "{version}"'),
-        ("_engines/websocket_api/contract/manifest.py", r'"VERSION": "\w+"', f'"VERSION": "{digest}"'),
-        ("websocket_api/schemas/VERSION", r".*\n", f"{version}\n"),
-    ):
-        path = work / name
-        path.write_text(re.sub(pattern, value, path.read_text(), count=1, flags=re.MULTILINE))
+    set_release(work, version)
     git("commit", "--all", f"--message={version}", folder=work)
     git("push", str(server.folder / "project.git"), "main", folder=work)
 

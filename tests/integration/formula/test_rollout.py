@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import re
 import shutil
 import threading
 import time
@@ -18,6 +16,7 @@ import pytest
 from tests.client import Client, Closed
 from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.host import FORMULA, Host, host
+from tests.integration.formula.releases import set_release
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.both_lines, pytest.mark.timeout(1500)]
@@ -129,19 +128,6 @@ def release_of(one: Host) -> str:
         return str(client.ask("ping")["version"])
 
 
-def bring(fleet: MinionRegistry, version: str, schemas: str) -> None:
-    """Put another release on the file servers of all masters."""
-    package = fleet.release / "_engines" / "websocket_api" / "__init__.py"
-    lines = package.read_text().splitlines()
-    there = next(place for place, line in enumerate(lines) if line.startswith("__version__"))
-    lines[there] = f'__version__ = "{version}"'
-    package.write_text("\n".join(lines) + "\n")
-    manifest = package.parent / "contract" / "manifest.py"
-    digest = hashlib.sha256(f"{version}\n".encode()).hexdigest()
-    manifest.write_text(re.sub(r'"VERSION": "\w+"', f'"VERSION": "{digest}"', manifest.read_text()))
-    (fleet.release / "websocket_api" / "schemas" / "VERSION").write_text(f"{schemas}\n")
-
-
 def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) -> None:
     """Both masters serve afterwards. A login checks each one before the next is started."""
     steps = fleet.rollout()
@@ -159,7 +145,7 @@ def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) ->
 
 def test_a_client_stays_in_service_while_masters_are_upgraded(fleet: MinionRegistry) -> None:
     """A client with both addresses is on the other master within 5 s, and gets a gap with the reason epoch."""
-    bring(fleet, "9.0.0", "9.0.0")
+    set_release(fleet.release, "9.0.0")
     with Wanderer([one.url for one in fleet.masters]) as client:
         steps = fleet.rollout()
     assert {name: step["comment"] for name, step in steps.items() if step["result"] is not True} == {}
@@ -170,7 +156,7 @@ def test_a_client_stays_in_service_while_masters_are_upgraded(fleet: MinionRegis
 
 def test_a_rollout_stops_at_the_first_master_that_fails(fleet: MinionRegistry) -> None:
     """An incomplete release fails on the first master, and the second is not changed."""
-    bring(fleet, "9.0.2", "9.0.1")
+    set_release(fleet.release, "9.0.2", schemas="9.0.1")
     before = [one.master_pid for one in fleet.masters]
     steps = fleet.rollout(tgt="id:master-*", tgt_type="grain")
     failed = {name for name, step in steps.items() if step["result"] is False}

@@ -12,7 +12,6 @@ import json
 import re
 import subprocess
 import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from tests.client import Refused
 from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import fresh_environment, installed
 from tests.integration.formula.host import APPLY_SECONDS, FORMULA, Host, host
+from tests.integration.formula.releases import build_release
 from tests.support.waiting import is_open, wait_until
 
 pytestmark = [
@@ -61,14 +61,8 @@ class Wheel(NamedTuple):
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make release` writes, built in an environment that only has what it installs for that."""
-    folder = tmp_path_factory.mktemp("release")
-    venv.create(folder / "venv", with_pip=True)
-    python = folder / "venv" / "bin" / "python"
-    pip = [str(python), "-m", "pip", "install", "--quiet", "-r", "requirements/release.txt"]
-    subprocess.run(pip, cwd=CHECKOUT, check=True, timeout=APPLY_SECONDS)
-    subprocess.run([str(python), "tools/release.py", str(folder / "dist")], cwd=CHECKOUT, check=True)
-    return folder / "dist"
+    """What `make release` writes."""
+    return build_release(tmp_path_factory.mktemp("release"))
 
 
 @pytest.fixture(scope="module")

@@ -68,11 +68,25 @@ class Admin:
                 self.machine.write(PILLAR, step.text)
                 self.machine.write("/srv/pillar/top.sls", f"base:\n  {HOST}:\n    - websocket_api\n")
 
+    def status(self) -> str:
+        """Return what the page's last command prints, which is run again until the engine listens."""
+        command = "salt-run websocket_api.status"
+        shown = [self.printed[command]]
+
+        def listens() -> bool:
+            if re.search(r"^listening:\n +True$", shown[-1], re.MULTILINE):
+                return True
+            shown.append(self.does(command))
+            return False
+
+        wait_until(listens, "the engine listening", timeout=120)
+        return shown[-1]
+
     def apply(self, changes: dict[str, Any] | None = None) -> dict[str, Any]:
         """Apply the formula, some keys of the pillar changed; return the outcome of each of its states by id."""
         given = f" pillar='{json.dumps({'websocket_api': changes})}'" if changes else ""
         shown = self.machine.run(f"salt-call --out=json -l quiet state.apply websocket_api{given}", status=None)
-        outcome = json.loads(shown[shown.index("{") :])["local"]
+        outcome = printed_json(shown)["local"]
         return {key.split("_|-")[1]: value for key, value in outcome.items()}
 
     @contextlib.contextmanager
@@ -84,6 +98,17 @@ class Admin:
                 if username is not None:
                     client.login(username, PASSWORD, eauth="pam", patience=60)
                 yield client
+
+    def restart(self) -> dict[str, Any]:
+        """Restart the master below a client, which gets 1012; return what the new engine answers to a ping."""
+        before = self.engine_pid
+        with self.client() as client:
+            self.does("systemctl restart salt-master")
+            assert closed(client) == 1012
+        with self.client() as client:
+            pong: dict[str, Any] = client.ask("ping")
+        assert self.engine_pid != before
+        return pong
 
     def _connected(self) -> Client | None:
         with contextlib.suppress(OSError):
@@ -110,19 +135,36 @@ def admin_of_new_host(layer: Path) -> Iterator[Admin]:
     :param layer: an empty folder for the files of the packages
     """
     lay_out(layer, HOST)
-    machine = Machine(HOST, layer)
-    try:
-        began = time.monotonic()
-        machine.start()
-        print(f"{time.monotonic() - began:6.1f} s  boot of systemd")
+    with booted(HOST, layer) as machine:
         install(machine)
-        for person in ("alice", "bob"):
-            machine.run(f"useradd {person} && echo '{person}:{PASSWORD}' | chpasswd")
+        make_accounts(machine)
         wait_until(lambda: HOST in machine.run("salt-key --list=pre"), "the minion's key", every=1)
         machine.run("salt-key --yes --accept-all")
         yield Admin(machine)
+
+
+@contextlib.contextmanager
+def booted(name: str, layer: Path) -> Iterator[Machine]:
+    """Yield a machine on which systemd has started its units, and power it off afterwards."""
+    machine = Machine(name, layer)
+    try:
+        began = time.monotonic()
+        machine.start()
+        print(f"{time.monotonic() - began:6.1f} s  boot of systemd on {name}")
+        yield machine
     finally:
         machine.stop()
+
+
+def make_accounts(machine: Machine) -> None:
+    """Make the accounts that the page names."""
+    for person in ("alice", "bob"):
+        machine.run(f"useradd {person} && echo '{person}:{PASSWORD}' | chpasswd")
+
+
+def printed_json(shown: str) -> Any:
+    """Return the JSON document that a command printed, without warnings before and after it."""
+    return json.JSONDecoder().raw_decode(shown, shown.index("{"))[0]
 
 
 def closed(client: Client) -> int | None:

@@ -1,7 +1,7 @@
 """A machine whose PID 1 is systemd, in namespaces of its own: a Debian root, made once, below layers for each machine.
 
-What a machine writes is in memory and ends with it. It has no network but loopback. Needed are root and cgroup2, and no
-virtualization.
+What a machine writes is in memory and ends with it. Its network is loopback, until a cable joins it to another machine.
+Needed are root and cgroup2, and no virtualization.
 """
 
 from __future__ import annotations
@@ -160,6 +160,11 @@ class Machine:
         assert status in (None, ran.returncode), f"{command}: {ran.returncode}\n{shown}"
         return shown
 
+    @property
+    def root(self) -> Path:
+        """Its root folder, as this computer sees it."""
+        return Path(f"/proc/{self.pid}/root")
+
     def write(self, path: str, text: str) -> None:
         """Write a file, and make its folder."""
         self._put(path, text, "w")
@@ -169,14 +174,14 @@ class Machine:
         self._put(path, text, "a")
 
     def _put(self, path: str, text: str, mode: str) -> None:
-        file = Path(f"/proc/{self.pid}/root{path}")
+        file = self.root / path[1:]
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open(mode, encoding="utf-8") as out:
             out.write(text)
 
     def read(self, path: str) -> str:
         """Return the content of a file."""
-        return Path(f"/proc/{self.pid}/root{path}").read_text(encoding="utf-8", errors="replace")
+        return (self.root / path[1:]).read_text(encoding="utf-8", errors="replace")
 
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
@@ -209,6 +214,19 @@ class Machine:
             with contextlib.suppress(OSError):
                 group.rmdir()
         return not self.cgroup.exists()
+
+
+def connect(first: Machine, second: Machine, network: str) -> None:
+    """Join two machines by a cable, a pair of virtual network cards; both end with the machines.
+
+    :param network: the first three numbers of the addresses; the first machine is 1, the second 2
+    """
+    inside = ["nsenter", "-t", str(first.pid), "-n", "ip", "link", "add", "eth0", "type", "veth"]
+    subprocess.run([*inside, "peer", "name", "eth0", "netns", str(second.pid)], check=True)
+    hosts = f"{network}.1 {first.name}\n{network}.2 {second.name}\n"
+    for place, machine in enumerate((first, second), start=1):
+        machine.append("/etc/hosts", hosts)
+        machine.run(f"ip address add {network}.{place}/24 dev eth0 && ip link set eth0 up")
 
 
 def _cgroup2() -> Path | None:

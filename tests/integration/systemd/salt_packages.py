@@ -1,9 +1,13 @@
-"""What Salt's packages bring to a host, as a layer of a machine: the onedir, programs, units, and the user ``salt``."""
+"""What Salt's packages bring to a host, as a layer of a machine: the onedir, programs, units, and the user ``salt``.
+
+The onedir's pip has relenv's changes, as in the packages: into a folder it installs only what Salt's Python lacks.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from tests.integration.conftest import CHECKOUT
@@ -12,6 +16,9 @@ from tests.integration.formula.page import ADDRESS
 from tests.integration.systemd.machine import CACHE, Machine
 
 ONEDIR = "/opt/saltstack/salt"
+WHEELS = "/media/wheels"
+"""Where pip looks for packages."""
+RELENV = "relenv==0.22.31"
 PROGRAMS = ("salt", "salt-call", "salt-key", "salt-master", "salt-minion", "salt-run")
 OWN_FOLDERS = "/etc/salt/pki/master /etc/salt/master.d /var/cache/salt/master /var/run/salt/master"
 OWN_LOGS = "/var/log/salt/master /var/log/salt/key"  # their folder is root's, or logrotate refuses
@@ -24,6 +31,19 @@ from salt.scripts import {function}
 
 if __name__ == "__main__":
     sys.exit({function}())
+"""
+
+# What relenv does to pip when Python starts; its changes of compilers and of scripts need a relocated Python.
+RELENV_PIP = """\
+import sys
+
+if "pip" in sys.orig_argv[1:3]:
+    from relenv import runtime
+
+    names = ("commands.install", "locations", "cli.req_command", "req.req_install")
+    kept = [one for one in runtime.importer.wrappers if one.module.removeprefix("pip._internal.") in names]
+    assert len(kept) == len(names), kept
+    sys.meta_path.insert(0, runtime.RelenvImporter(wrappers=kept))
 """
 
 UNIT = """\
@@ -60,7 +80,8 @@ def lay_out(layer: Path, host: str) -> None:
     """
     layer.chmod(0o755)
     (layer / ONEDIR[1:]).parent.mkdir(parents=True)
-    make_onedir(layer / ONEDIR[1:], Path(ONEDIR))
+    wheels = _wheels()
+    _add_relenv(make_onedir(layer / ONEDIR[1:], Path(ONEDIR)), wheels)
     for name in PROGRAMS:
         function = {"salt": "salt_main"}.get(name, name.replace("-", "_"))
         _write(layer, f"usr/bin/{name}", PROGRAM.format(onedir=ONEDIR, function=function), mode=0o755)
@@ -76,12 +97,11 @@ def lay_out(layer: Path, host: str) -> None:
     _write(layer, "etc/salt/master", "user: salt\n")
     _write(layer, "etc/salt/minion", "master: 127.0.0.1\n")
     _write(layer, "etc/hosts", f"127.0.0.1 localhost {host}\n")
-    _write(layer, "etc/pip.conf", "[global]\nno-index = true\nfind-links = /media/wheels\n")
+    _write(layer, "etc/pip.conf", f"[global]\nno-index = true\nfind-links = {WHEELS}\n")
     _write(layer, "etc/gitconfig", f'[url "file:///media/websocket_api.git"]\n    insteadOf = {ADDRESS}\n')
-    (layer / "media").mkdir()
-    (layer / "media" / "wheels").mkdir()
-    for wheel in _wheels().iterdir():
-        (layer / "media" / "wheels" / wheel.name).write_bytes(wheel.read_bytes())
+    (layer / WHEELS[1:]).mkdir(parents=True)
+    for wheel in wheels.iterdir():
+        (layer / WHEELS[1:] / wheel.name).write_bytes(wheel.read_bytes())
     copy = ["git", "clone", "--quiet", "--bare", str(CHECKOUT), str(layer / "media" / "websocket_api.git")]
     subprocess.run(copy, check=True)
 
@@ -97,12 +117,22 @@ def install(machine: Machine) -> None:
     )
 
 
+def _add_relenv(python: Path, wheels: Path) -> None:
+    """Let pip of a onedir do what relenv makes of it."""
+    (packages,) = python.parents[1].glob("lib/python3*/site-packages")
+    (wheel,) = wheels.glob("relenv-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (packages / "relenv_pip.py").write_text(RELENV_PIP)
+    (packages / "relenv_pip.pth").write_text("import relenv_pip\n")
+
+
 def _wheels() -> Path:
-    """Return a folder with the wheels of what the engine needs beside Salt, which is filled once."""
-    folder = CACHE / f"wheels-{sys.version_info[0]}.{sys.version_info[1]}"
+    """Return a folder with the wheels of what the engine needs beside Salt, and of relenv; it is filled once."""
+    folder = CACHE / f"wheels-{sys.version_info[0]}.{sys.version_info[1]}-{RELENV}"
     if not folder.exists():
         new = folder.with_name(f"{folder.name}.new")
-        wanted = ["jsonschema", "orjson", "google-re2"]
+        wanted = ["jsonschema", "orjson", "google-re2", RELENV]
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", str(new), *wanted]
         subprocess.run(command, check=True)
         new.rename(folder)
