@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgpack
@@ -152,6 +152,24 @@ class Client:
                     return found
         finally:
             self._waiting.extendleft(reversed(passed))
+
+    def arrived(self, subscription: int, *awaited: Callable[[dict[str, Any]], Any]) -> None:
+        """Wait until each condition was true for an event of a subscription to events.
+
+        Events of two processes have no order on the bus. Call this before a marker that ends a stream is fired.
+        """
+        left = list(awaited)
+
+        def all_came(frame: dict[str, Any]) -> bool:
+            left[:] = [condition for condition in left if frame["type"] != "event" or not condition(frame)]
+            return not left
+
+        if left:
+            self.frames(until=all_came, subscription=subscription)
+
+    def tags_arrived(self, subscription: int, tags: Iterable[str]) -> None:
+        """Wait until an event with each of these tags arrived."""
+        self.arrived(subscription, *(lambda frame, tag=tag: frame["tag"] == tag for tag in set(tags)))  # type: ignore[misc]
 
     def closed(self, timeout: float = PATIENCE) -> Closed:
         """Wait until the server closes, and return its close code and reason; drop messages before it."""

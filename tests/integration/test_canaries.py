@@ -92,10 +92,15 @@ class Watchers:
         self._connect = new_client
         self._others = others
         self.acting = acting
+        self._watched = acting.ask("subscribe", subscription="event", tag="")["subscription"]
         self._started = {name: self._follow(name, client) for name, client in clients.items()}
 
-    def shown(self, jids: list[str]) -> dict[str, str]:
-        """Return everything shown since the start, as text, by the stream or request that showed it."""
+    def shown(self, jids: list[str], *, after: list[str]) -> dict[str, str]:
+        """Return everything shown since the start, as text, by the stream or request that showed it.
+
+        :param after: tags of events of other processes, which the end of the streams must not overtake
+        """
+        self.acting.tags_arrived(self._watched, after)
         self.acting.ask("event", tag="canary/end", body={})
         found: dict[str, Any] = {}
         for name, client in self._clients.items():
@@ -160,7 +165,7 @@ def rest(salt_master: Any, engine_port: int) -> Callable[[], dict[str, str]]:
     def read() -> dict[str, str]:
         found = {"log": path.read_bytes()[began:].decode(errors="replace")}
         for name in ("metrics", "healthz"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{engine_port}/{name}", timeout=10) as response:
+            with urllib.request.urlopen(f"http://127.0.0.1:{engine_port}/{name}", timeout=30) as response:
                 found[name] = response.read().decode()
         return found
 
@@ -208,7 +213,7 @@ def test_credentials_of_refused_commands(
         for jid, credentials in zip(OWN_JIDS, ways, strict=True):
             with contextlib.suppress(salt.exceptions.SaltException):
                 local.run_job("*", "test.echo", arg=["x"], jid=jid, **credentials)
-    shown = watchers.shown([]) | rest()
+    shown = watchers.shown([], after=[f"salt/job/{jid}/error" for jid in OWN_JIDS]) | rest()
     assert_hidden([token, PASSWORD], shown, in_streams="/error")
     assert "(redacted)" in shown["json, live"]
     assert "outcome=forbidden" in shown["log"]
@@ -223,10 +228,12 @@ def test_passwords_that_runners_get(watchers: Watchers, salt_master: Any, rest: 
     ended(watchers.acting, jids[0])
     done = salt_master.salt_run_cli().run("steps.keep", "user=ann", f"password={PASSWORD}", f"token={TOKEN}")
     assert "kept" in done.stdout
+    wait_until(lambda: len(watchers.acting.ask("list_jobs", fun="steps.keep")) >= 3, "the third in the list")
     listed = watchers.acting.ask("list_jobs", fun="steps.keep")
-    assert len(listed) >= 3
     jids = [job["jid"] for job in listed[:3]]
-    shown = watchers.shown(jids) | {"list_jobs": json.dumps(listed)} | rest()
+    shown = (
+        watchers.shown(jids, after=[f"salt/run/{jid}/ret" for jid in jids]) | {"list_jobs": json.dumps(listed)} | rest()
+    )
     assert_hidden([PASSWORD, TOKEN], shown, in_streams="runner.steps.keep")
     for name in ("json, live", "get_job", "list_jobs", "json, snapshots"):
         assert "(redacted)" in shown[name], f"{name} does not show the arguments: this test shows nothing"
@@ -239,10 +246,14 @@ def test_a_generated_private_key(watchers: Watchers, rest: Callable[[], dict[str
         made = watchers.acting.ask("wheel", fun="key.gen_accept", kwarg={"id_": MINION}, mode="sync")
         line = made["priv"].splitlines()[5]
         assert len(line) > 40
+        wait_until(lambda: watchers.acting.ask("list_jobs", fun="key.gen_accept"), "the call in the list")
         listed = watchers.acting.ask("list_jobs", fun="key.gen_accept")
         jids = [job["jid"] for job in listed]
-        assert jids
-        shown = watchers.shown(jids) | {"list_jobs": json.dumps(listed)} | rest()
+        shown = (
+            watchers.shown(jids, after=[f"salt/wheel/{jid}/ret" for jid in jids])
+            | {"list_jobs": json.dumps(listed)}
+            | rest()
+        )
         assert_hidden([line, "PRIVATE KEY"], shown, in_streams="PUBLIC KEY")
     finally:
         watchers.acting.ask("wheel", fun="key.delete", kwarg={"match": MINION}, mode="sync")

@@ -82,8 +82,8 @@ def test_the_status_runner_finds_the_engine(synced: Any) -> None:
     assert found["version"] == (CHECKOUT / "schemas" / "VERSION").read_text().strip()
 
 
-SLACK_SECONDS = 10
-"""Salt looks every ten seconds; a start takes one, and several on a machine that has other things to do."""
+SLACK_SECONDS = 30
+"""Salt looks every ten seconds; a start takes one, and many on a machine that has other things to do."""
 
 
 def test_a_crashed_engine_is_back_within_15_seconds(synced: Any) -> None:

@@ -28,12 +28,20 @@ class Streams:
         self.clients = {name: connect(name) for name in WATCHERS}
         for client in self.clients.values():
             client.ask("subscribe", subscription="event", tag="")
+        self._watched = self.acting.ask("subscribe", subscription="event", tag="")["subscription"]
 
     def __getitem__(self, name: str) -> Client:
         return self.clients[name]
 
-    def so_far(self) -> Frames:
-        """Return each user's events so far, up to the end of a new job that every user may see."""
+    def so_far(self, *awaited: str) -> Frames:
+        """Return each user's events so far, up to the end of a new job that every user may see.
+
+        :param awaited: tags, or the beginnings of tags, of events of other processes: they must be here before that job
+        """
+        self.acting.arrived(
+            self._watched,
+            *(lambda frame, tag=tag: frame["tag"].startswith(tag) for tag in awaited),  # type: ignore[misc]
+        )
         jid = self.acting.ask("cmd", fun="test.ping", tgt="minion-1")["jid"]
         last = f"salt/job/{jid}/ret/minion-1"
         seen = {
@@ -179,7 +187,7 @@ def test_runners_wheels_and_keys_are_shown_to_users_who_may_run_them(streams: St
     """Users without runners and wheels see nothing of them, of keys or of authentication."""
     streams.acting.ask("runner", fun="test.arg", arg=["canary-runner"], mode="sync")
     streams.acting.ask("wheel", fun="key.list_all", mode="sync")
-    seen = streams.so_far()
+    seen = streams.so_far("salt/run/", "salt/wheel/")
     prefixes = ("salt/run/", "salt/wheel/", "salt/auth", "salt/key")
     # A tag of the master may have one part only: ``key`` announces a new AES key.
     assert {part for frame in seen["demo"] for part in frame["tag"].split("/")[1:2]} >= {"run", "wheel"}
@@ -192,7 +200,7 @@ def test_custom_events_need_a_permission_of_their_own(streams: Streams) -> None:
     """This holds for events of clients and of minions; each event names its true sender."""
     streams.acting.ask("event", tag="myco/fired", body={"x": 1})
     run(streams.acting, "event.send", "minion-1", "myco/sent", '{"y": 2}')
-    seen = streams.so_far()
+    seen = streams.so_far("myco/fired", "myco/sent")
     by_tag = {frame["tag"]: frame for frame in seen["demo"]}
     fired = by_tag["myco/fired"]["data"]
     assert (fired["x"], fired["_user"], fired["_eauth"]) == (1, "demo", "sharedsecret")
@@ -232,7 +240,7 @@ def test_the_rows_of_the_table(streams: Streams, salt_master: Any) -> None:
     with salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False) as bus:
         for tag, data in MASTERS_EVENTS.items():
             bus.fire_event(data, tag)
-    seen = streams.so_far()
+    seen = streams.so_far(*MASTERS_EVENTS)
     for name, tags in SEEN.items():
         assert (name, {frame["tag"] for frame in seen[name]} & set(MASTERS_EVENTS)) == (name, tags)
         assert "canary" not in json.dumps(seen[name])
@@ -264,7 +272,7 @@ def test_events_that_a_minion_forges_change_nothing(streams: Streams) -> None:
     try:
         for tag, data in forged.items():
             run(streams.acting, "event.send", "minion-1", tag, data)
-        seen = streams.so_far()
+        seen = streams.so_far(*forged)
         arrived = {frame["tag"] for frame in seen["demo"] if frame.get("minion") == "minion-1"}
         assert arrived >= set(forged), "the forged events did not arrive: this test shows nothing"
         job = streams.acting.ask("get_job", jid=jid)

@@ -65,10 +65,7 @@ class Observers:
 
         Each process has its own way to the bus, so the end is fired only when all events of the rows came back from it.
         """
-        awaited = {tag for tag, _ in rows}
-        self.acting.frames(
-            until=lambda frame: awaited.discard(frame.get("tag")) or not awaited, subscription=self._watched
-        )
+        self.acting.tags_arrived(self._watched, [tag for tag, _ in rows])
         self.fire(self._end, {})
         live = {name: self._until_end(client, self.began[name]) for name, client in self.clients.items()}
         replayed = {}
