@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.slow
 
 MASTER_SECONDS = 8.0  # the default of ``master_seconds``
-SLACK_SECONDS = 5.0  # allowance for a loaded machine
+SLACK_SECONDS = 30.0  # allowance for a loaded machine
 
 Connect = Callable[..., Client]
 
@@ -153,25 +153,27 @@ def frozen_master(salt_master: Any, engine_port: int) -> Iterator[Callable[[], N
             process.send_signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize(
-    ("type", "fields"),
-    [
-        ("cmd", {"fun": "test.ping", "tgt": "*"}),
-        ("runner", {"fun": "steps.two", "arg": [1]}),
-        ("wheel", {"fun": "steps.two", "arg": [1]}),
-    ],
-)
-def test_a_master_that_does_not_answer_is_a_retryable_error(
-    demo: Client, frozen_master: Callable[[], None], type: str, fields: dict[str, Any], connect: Connect
-) -> None:
-    """A command fails within seconds, and the connection still answers a ping.
+COMMANDS: dict[str, dict[str, Any]] = {
+    "cmd": {"fun": "test.ping", "tgt": "*"},
+    "runner": {"fun": "steps.two", "arg": [1]},
+    "wheel": {"fun": "steps.two", "arg": [1]},
+}
+
+
+def test_a_master_that_does_not_answer_is_a_retryable_error(demo: Client, frozen_master: Callable[[], None]) -> None:
+    """Commands fail within seconds, and the connection still answers a ping.
 
     A wheel answers only after it has run, so meanwhile the engine checks whether the master answers.
     """
     frozen_master()
     began = time.monotonic()
-    error = refused(demo, type, **fields, patience=30)
-    assert (error.code, error.retryable) == ("master_unavailable", True)
+    for type, fields in COMMANDS.items():
+        demo.send({"type": type, "id": type, **fields})
+    assert demo.ask("ping")["epoch"]
+    replies = {reply["id"]: reply["error"] for reply in (demo.recv(MASTER_SECONDS + SLACK_SECONDS) for _ in COMMANDS)}
+    assert {type: (error["code"], error["retryable"]) for type, error in replies.items()} == dict.fromkeys(
+        COMMANDS, ("master_unavailable", True)
+    )
     assert time.monotonic() - began < MASTER_SECONDS + SLACK_SECONDS
     assert demo.ask("ping")["epoch"]
 

@@ -6,18 +6,21 @@ order of minions may differ, and what differs between two runs of one command: t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.integration.forked import SaltCommands
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECONDS = 90
@@ -151,16 +154,11 @@ def without_order(text: str) -> Any:
 Run = Callable[[list[str]], "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def theirs(salt_master: Any) -> Run:
+@pytest.fixture(scope="module")
+def theirs(salt_master: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Run one of Salt's commands on the master."""
-
-    def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-        program = str(Path(sys.executable).with_name(words[0]))
-        command = [sys.executable, program, "-c", str(salt_master.config_dir), *words[1:]]
-        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-
-    return run
+    with contextlib.closing(SaltCommands(salt_master.config_dir, tmp_path_factory.mktemp("theirs"))) as commands:
+        yield commands.run
 
 
 @pytest.fixture

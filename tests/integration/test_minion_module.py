@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
 
 def test_a_function_reports_under_its_own_jid(salt_minions: Any, salt_master: Any, bus: Any) -> None:
     """A report from inside a custom module carries the jid of its job, the minion's id, percent and message."""
-    jid, answers, reports = run_and_watch(salt_master, bus, "minion-1", "steps.walk", 10, 50.5, 100)
+    jid, answers, reports = run_and_watch(salt_master, bus, "minion-1", "steps.walk", 10, 50.5, 100, last=100)
     assert answers == [True, True, True]
     assert {report["tag"] for report in reports} == {f"salt/job/{jid}/prog/minion-1/websocket_api"}
     assert reported(reports) == [{"percent": p, "message": f"at {p}"} for p in (10, 50.5, 100)]
@@ -26,7 +26,7 @@ def test_states_report_under_the_jid_of_the_state_run(salt_minions: Any, salt_ma
 
     Another state reports 30 right after 20: the limit of two reports per second is the job's.
     """
-    jid, _, reports = run_and_watch(salt_master, bus, "minion-1", "state.apply", "steps")
+    jid, _, reports = run_and_watch(salt_master, bus, "minion-1", "state.apply", "steps", last=100)
     assert [one["percent"] for one in reported(reports) if one["percent"] != 30] == [10, 20, 60, 100]
     when = {one["data"]["data"]["percent"]: datetime.fromisoformat(one["data"]["_stamp"]) for one in reports}
     # On a machine that takes half a second between the two states, the report is sent.
@@ -38,14 +38,16 @@ def test_at_most_two_reports_per_second_are_sent_and_always_the_last(
     salt_minions: Any, salt_master: Any, bus: Any
 ) -> None:
     """Of a burst the first report is sent, those within half a second are dropped, and 100 is sent."""
-    _, answers, reports = run_and_watch(salt_master, bus, "minion-1", "steps.walk", 1, 2, 3, 100, pause=0)
+    _, answers, reports = run_and_watch(salt_master, bus, "minion-1", "steps.walk", 1, 2, 3, 100, pause=0, last=100)
     assert answers == [True, False, False, True]
     assert [one["percent"] for one in reported(reports)] == [1, 100]
 
 
 def test_progress_called_as_the_job_itself_reports(salt_minions: Any, salt_master: Any, bus: Any) -> None:
     """Run from the command line, the function reports for its own job."""
-    _, answer, reports = run_and_watch(salt_master, bus, "minion-1", "websocket_api.progress", 40, message="unpacked")
+    _, answer, reports = run_and_watch(
+        salt_master, bus, "minion-1", "websocket_api.progress", 40, message="unpacked", last=40
+    )
     assert answer is True
     assert reported(reports) == [{"percent": 40, "message": "unpacked"}]
 

@@ -28,7 +28,7 @@ def threads(salt_master: Any) -> Iterator[str]:
 def test_a_thread_reports_under_the_jid_of_its_own_job(threads: str, salt_master: Any, bus: Any) -> None:
     """Two jobs at once in one process do not mix up their reports."""
     salt_master.salt_cli().run("--async", "steps.walk", "1", "2", "pause=3", minion_tgt=threads)
-    jid, answers, reports = run_and_watch(salt_master, bus, threads, "steps.walk", 10, 100)
+    jid, answers, reports = run_and_watch(salt_master, bus, threads, "steps.walk", 10, 100, last=100)
     assert answers == [True, True]
     assert reported(reports) == [{"percent": p, "message": f"at {p}"} for p in (10, 100)]
     assert {report["tag"] for report in reports} == {f"salt/job/{jid}/prog/{threads}/websocket_api"}
