@@ -82,10 +82,11 @@ class RunningEngine:
 
     async def make_batch(self) -> None:
         """Create a batch with many requests, of which one is sent and never answered."""
+        self.engine.sets["many*"] = [f"many{number:03}" for number in range(200)]
         await self.engine.services.batches.maintenance.tick()
         with contextlib.closing(await self.websocket()) as peer:
-            one = {"fun": "x.y", "tgt": "web*", "arg": ["f" * 1000]}
-            await peer.say({"type": "batch", "id": 1, "batch": [one] * 200, "concurrency": 1})
+            one = {"fun": "x.y", "tgt": "many*", "arg": ["f" * 1000]}
+            await peer.say({"type": "batch", "id": 1, "batch": [one] * 2, "concurrency": 1})
             reply = json.loads(await peer.read())
             assert "result" in reply, reply
             self.batch = reply["result"]["id"]
