@@ -7,14 +7,19 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+PR_SET_PDEATHSIG = 1  # prctl(2): the signal that this process gets when its parent ends, however that is
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2): orphaned descendants become children of this process, which can reap them
 TERM_SECONDS = 7  # Salt gives its own children 5 s
 KILL_SECONDS = 5
+LOOK_SECONDS = 0.2  # between two looks whether the process that works has ended
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -42,11 +47,60 @@ class Signals:
         self.received = True
 
 
+def run_guarded(work: Callable[[Signals], int]) -> int:
+    """Do work that starts daemons in another process, and return its exit code, when no process of it is left.
+
+    SIGKILL cannot be handled. If this process gets it, the other one gets SIGTERM and cleans up; if the other one gets
+    it, this process kills what it leaves. The other process has a session of its own: a signal to the process group
+    reaches this one only, which sends SIGTERM.
+
+    :param work: does the work until a signal arrives, and returns the exit code
+    """
+    guard = Children()
+    parent = os.getpid()
+    # A signal that arrives between the fork and the handlers would be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    worker = os.fork()
+    if worker == 0:
+        _work(work, parent)
+    signals = _unblocked()
+    while (ended := os.waitpid(worker, os.WNOHANG))[0] == 0:
+        if signals.wait(LOOK_SECONDS):
+            _signal([worker], signal.SIGTERM)
+            ended = os.waitpid(worker, 0)
+            break
+    guard.stop()
+    code = os.waitstatus_to_exitcode(ended[1])
+    return code if code >= 0 else 1
+
+
+def _work(work: Callable[[Signals], int], parent: int) -> NoReturn:
+    """Be the process that works, and end with its exit code."""
+    code = 1
+    try:
+        os.setsid()
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        signals = _unblocked()
+        if os.getppid() == parent:  # else it ended before the call above
+            code = work(signals)
+        sys.stdout.flush()
+    except BaseException:  # noqa: BLE001 - the forked process must not run on in its caller
+        traceback.print_exc()
+    finally:
+        os._exit(code)  # at Python's own exit another signal would have its usual effect again
+
+
+def _unblocked() -> Signals:
+    signals = Signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
+    return signals
+
+
 class Children:
     """Starts daemons by name, reports those that ended, and stops them with all their descendants. Thread-safe."""
 
     def __init__(self) -> None:
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
         self._names: dict[int, str] = {}  # pid of each daemon that runs
         self._lock = threading.Lock()  # held while a daemon starts, and while ended ones are reaped
         self._stopping = False
@@ -120,6 +174,10 @@ def descendants(of: int) -> list[int]:
         found += below
         todo += below
     return found
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 if __name__ == "__main__":
     # Nothing is started yet: while the rest loads, Ctrl-C ends this process at once, without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    from children import Signals
+    from children import run_guarded
     from demo_run import main
 
-    code = main(Signals())
-    sys.stdout.flush()
-    os._exit(code)  # at Python's own exit another signal would have its usual effect again
+    os._exit(run_guarded(main))  # at Python's own exit another signal would have its usual effect again

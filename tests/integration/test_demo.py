@@ -118,7 +118,9 @@ def ends_at_once(process: psutil.Process) -> bool:
     return caught is not None and not int(caught[1], 16) & 1 << (signal.SIGINT - 1)
 
 
-SIGNALS = {"T": signal.SIGTERM, "I": signal.SIGINT, "H": signal.SIGHUP, "Q": signal.SIGQUIT}
+SIGNALS = {
+    "T": signal.SIGTERM, "I": signal.SIGINT, "H": signal.SIGHUP, "Q": signal.SIGQUIT, "K": signal.SIGKILL,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,9 @@ SIGNALS = {"T": signal.SIGTERM, "I": signal.SIGINT, "H": signal.SIGHUP, "Q": sig
         ("the minion starts", "TTTT", 0.2),
         ("the minion starts", "IITT", 0.01),
         ("ready", "TT", 0),
+        ("the master starts", "K", 0),
+        ("the minion starts", "TK", 0.01),
+        ("ready", "K", 0),
     ],
 )
 def test_no_order_of_signals_leaves_a_process(
@@ -205,7 +210,8 @@ def test_a_demo_whose_master_dies_shows_its_log(start: Start, checkout: Path) ->
     process = start(PORT=free_port(), MINIONS=0)
     wait_ready(process, checkout)
     started = below(process)
-    next(it for line, it in commands(psutil.Process(process.pid).children()).items() if "salt-master" in line).kill()
+    (worker,) = psutil.Process(process.pid).children()
+    next(it for line, it in commands(worker.children()).items() if "salt-master" in line).kill()
     assert process.wait(30) == 1
     assert [it for it in started if it.is_running()] == []
     assert "demo: the master ended" in printed(checkout)
