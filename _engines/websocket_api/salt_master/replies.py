@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 def raise_error(answer: Any) -> Any:
     """Return the answer, or raise its error as an ApiError."""
-    if isinstance(answer, dict) and answer.get("cluster_retry"):
+    if isinstance(answer, dict) and any(_is_deferred(one) for one in (answer, answer.get("load"))):
         raise no_quorum()
     error = answer.get("error") if isinstance(answer, dict) else None
     if not error:
@@ -33,6 +33,11 @@ def raise_error(answer: Any) -> Any:
         raise ApiError("bad_message", message)
     log.warning("the master answered with an error: %s %s", name, message)
     raise ApiError("master_unavailable", "the master could not do this; its log says why")
+
+
+def _is_deferred(answer: Any) -> bool:
+    """Return whether a clustered master asks to send a request again; Salt wraps this as it does other answers."""
+    return isinstance(answer, dict) and bool(answer.get("cluster_retry"))
 
 
 def no_quorum() -> ApiError:

@@ -6,11 +6,14 @@ import pytest
 from websocket_api.errors import ApiError
 from websocket_api.salt_master.replies import raise_error
 
+DEFERRED = {"ret": False, "cluster_retry": True}
 
-def test_a_clustered_master_without_quorum_is_named() -> None:
+
+@pytest.mark.parametrize("answer", [DEFERRED, {"enc": "clear", "load": DEFERRED}])
+def test_a_clustered_master_without_quorum_is_named(answer: object) -> None:
     """Salt's answer says only that it may be sent again."""
     with pytest.raises(ApiError, match="no quorum in its cluster") as refused:
-        raise_error({"ret": False, "cluster_retry": True})
+        raise_error(answer)
     assert (refused.value.code, refused.value.retryable) == ("master_unavailable", True)
     assert refused.value.details == {"cluster": "no_quorum", "sent": False}
 
