@@ -154,7 +154,8 @@ format: .venv/.made ## Format the Python files
 	$(PY) -m ruff format
 
 .PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
-bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console ## Measure on a real master; ARGS=--help lists the choices
+.PHONY: bench-client bench-kills
+bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
@@ -167,6 +168,14 @@ bench-leavers: .venv/.made
 
 bench-console: .venv/.made chromium
 	@$(PY) -m tests.benchmarks.console $(filter --write --help,$(ARGS))
+
+bench-client: .venv/.made
+	@$(PY) -m tests.benchmarks.command_lines $(filter --quick --write --help,$(ARGS))
+
+# Not a part of bench: it takes MINUTES and counts, where the others measure.
+bench-kills: MINUTES ?= 10
+bench-kills: .venv/.made ## Kill the engine at random for MINUTES=10 while clients follow events; count what they got
+	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.kills --minutes $(MINUTES) $(ARGS)
 
 .PHONY: docs-images
 docs-images: .venv/.made chromium ## Take the screenshots of the console in docs/images/

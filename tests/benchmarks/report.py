@@ -24,6 +24,9 @@ INTRODUCTION = """# Benchmarks
 `make bench ARGS=--write` writes this page; `make bench` measures and prints. The master, the minions, the other APIs
 and the measuring clients all run on one machine. So the figures compare several ways of doing the same thing. They do
 not predict the capacity of your machine.
+
+`make bench-client` measures the command line `salt-live` beside pepper and `salt`; it is a part of `make bench`.
+`make bench-kills MINUTES=10` kills the engine at random and counts; it is run by itself.
 """
 
 

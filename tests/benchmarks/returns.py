@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from typing import Any
 
 import msgpack
 
@@ -19,17 +20,18 @@ def fire(path: str, jid: str, minions: Iterable[str], fun: str = "test.ping") ->
     """
     with socket.socket(socket.AF_UNIX) as pull:
         pull.connect(path)
-        waiting = [_framed(jid, minion, fun) for minion in minions]
+        waiting = [framed(jid, minion, fun, True) for minion in minions]
         for start in range(0, len(waiting), AT_ONCE):
             pull.sendall(b"".join(waiting[start : start + AT_ONCE]))
 
 
-def _framed(jid: str, minion: str, fun: str) -> bytes:
+def framed(jid: str, minion: str, fun: str, returned: Any) -> bytes:
+    """Return the event of one minion's return, in its frame."""
     data = {
         "cmd": "_return",
         "id": minion,
         "success": True,
-        "return": True,
+        "return": returned,
         "retcode": 0,
         "jid": jid,
         "fun": fun,
