@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import CLOSE_CODES, ERRORS
 
+from tests.support.schemas import SCHEMAS
+
 ROOT = pathlib.Path(__file__).parents[2]
-SCHEMAS = Schemas(ROOT / "schemas")
 
 
 def _tool() -> ModuleType:

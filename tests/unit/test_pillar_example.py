@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from websocket_api.contract.schemas import Schemas
+
+from tests.support.schemas import SCHEMAS
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "pillar.example").read_text(encoding="utf-8")
@@ -19,7 +20,7 @@ DEFAULTS: dict[str, Any] = yaml.safe_load((ROOT / "websocket_api" / "defaults.ya
 
 def test_it_shows_every_option_of_the_engine_with_its_default() -> None:
     """As in schemas/settings.json."""
-    assert EXAMPLE["options"] == Schemas(ROOT / "schemas").defaults()
+    assert EXAMPLE["options"] == SCHEMAS.defaults()
 
 
 def test_it_shows_every_key_of_the_formula_with_its_default() -> None:

@@ -16,13 +16,14 @@ import websocket_api
 from websocket_api import operations
 from websocket_api.contract import digest
 from websocket_api.contract.dialect import Validator
-from websocket_api.contract.schemas import DOCUMENTS, Schemas
+from websocket_api.contract.schemas import DOCUMENTS
 from websocket_api.errors import ERRORS
 from websocket_api.operations.call import OPERATIONS
 
+from tests.support.schemas import SCHEMAS
+
 DIRECTORY = pathlib.Path(__file__).parents[2] / "schemas"
 FILES = sorted({path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.json")} - {*DOCUMENTS})
-SCHEMAS = Schemas(DIRECTORY)
 WORDS = ("title", "description", "default", "examples", "$schema", "$id", "x-fault", "x-surplus", "x-unit")
 
 FIRST_CLIENTS = [

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from typing import Any
 
 import pytest
-from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import CannotRun
 from websocket_api.settings import CLIENTS, History, Limits, Settings
 
-SCHEMAS = Schemas(pathlib.Path(__file__).parents[2] / "schemas")
+from tests.support.schemas import SCHEMAS
+
 TLS = {"ssl_crt": "/etc/tls/a.crt", "ssl_key": "/etc/tls/a.key"}
 
 

@@ -12,15 +12,14 @@ import pytest
 pytest.importorskip("msgpack")
 
 from jsonschema import Draft7Validator, Draft202012Validator
-from websocket_api.contract.schemas import Schemas
 from websocket_api.core.delivery.codecs import CODECS
 from websocket_api.errors import CLOSE_CODES, ERRORS
 
 from tests.references import references
+from tests.support.schemas import SCHEMAS
 from tests.unit.contract.test_schemas import FAULTY
 
 TESTS = pathlib.Path(__file__).parents[2]
-SCHEMAS = Schemas(TESTS.parent / "schemas")
 DOCUMENT: dict[str, Any] = json.loads((TESTS.parent / "schemas" / "asyncapi.json").read_text(encoding="utf-8"))
 MESSAGES: dict[str, Any] = DOCUMENT["channels"]["native"]["messages"]
 OPERATIONS: dict[str, Any] = DOCUMENT["operations"]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import ERRORS
 
+from tests.support.schemas import SCHEMAS
+
 DIRECTORY = pathlib.Path(__file__).parents[3] / "schemas"
-SCHEMAS = Schemas(DIRECTORY)
 DOCUMENT = json.loads((DIRECTORY / "openapi.json").read_text(encoding="utf-8"))
 OPERATIONS: dict[str, Any] = {
     f"{method.upper()} {path}": operation

@@ -12,8 +12,9 @@ pytest.importorskip("msgpack")
 from websocket_api.contract.published import Document, Published
 from websocket_api.contract.schemas import DOCUMENTS, Schemas
 
+from tests.support.schemas import SCHEMAS
+
 DIRECTORY = pathlib.Path(__file__).parents[3] / "schemas"
-SCHEMAS = Schemas(DIRECTORY)
 FILES = sorted({path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.json")} - {*DOCUMENTS})
 
 

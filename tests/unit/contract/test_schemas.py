@@ -14,8 +14,9 @@ from websocket_api.contract import faults
 from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import ApiError, CannotRun
 
+from tests.support.schemas import SCHEMAS
+
 DIRECTORY = pathlib.Path(__file__).parents[3] / "schemas"
-SCHEMAS = Schemas(DIRECTORY)
 JID = "20141103073312975821"
 TOKEN = "a2822c3247c15755c7e17fa5686d40c7"
 SECRET = "hunter2"

@@ -9,13 +9,11 @@ import asyncio
 import dataclasses
 import itertools
 import json
-import pathlib
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from websocket_api import wiring
-from websocket_api.contract.schemas import Schemas
 from websocket_api.core.access.loop_time import LoopTime
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import RecentUsers
@@ -24,10 +22,10 @@ from websocket_api.operations.dispatcher import Dispatcher
 from websocket_api.settings import CLIENTS, History, Limits, Settings
 from websocket_api.tracing import NoTracing, Tracing
 
+from tests.support.schemas import SCHEMAS
 from tests.unit.core.batches import support as batching
 from tests.unit.core.support import Client, Time, World
 
-SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
 MINIONS = ("web1", "web2", "db")
 ALL = [".*", "@runner", "@wheel"]
 

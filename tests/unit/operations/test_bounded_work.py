@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from websocket_api.contract.schemas import Schemas
 from websocket_api.errors import MAX_FAULTS, ApiError
 
-SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
+from tests.support.schemas import SCHEMAS
+
 Path = tuple[str, ...]
 
 

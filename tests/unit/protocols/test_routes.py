@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import pathlib
 import re
 from types import SimpleNamespace
 from typing import Any
@@ -15,13 +14,13 @@ pytest.importorskip("tornado")
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.routing import Rule
 from tornado.web import RequestHandler
-from websocket_api.contract.schemas import Schemas
 from websocket_api.protocols.http.base import BaseHandler
 from websocket_api.protocols.http.console import Console
 from websocket_api.protocols.routes import Upgrades, routes
 from websocket_api.settings import Settings
 
-SCHEMAS = Schemas(pathlib.Path(__file__).parents[3] / "schemas")
+from tests.support.schemas import SCHEMAS
+
 VALUES = {
     "minion": "web1",
     "jid": "20141103073312975821",

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import pathlib
 from typing import Any
 
 import pytest
-from websocket_api.contract.schemas import Schemas
 from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.request import Call, Request
 from websocket_api.protocols.puppetmaster.codec import MAX_IDS, BatchCodec, batch_object, not_found, request_object
 
-SCHEMAS = Schemas(pathlib.Path(__file__).parents[4] / "schemas")
+from tests.support.schemas import SCHEMAS
+
 NOW = 1_324_308_526.493
 
 
