@@ -154,8 +154,8 @@ format: .venv/.made ## Format the Python files
 	$(PY) -m ruff format
 
 .PHONY: bench bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
-.PHONY: bench-client bench-kills
-bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client ## Measure on a real master; ARGS=--help lists the choices
+.PHONY: bench-client bench-journal bench-kills
+bench: bench-commands bench-events bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
@@ -165,6 +165,9 @@ bench-events: .venv/.made
 
 bench-leavers: .venv/.made
 	@$(PY) -m tests.benchmarks.leavers $(filter --quick --write --help,$(ARGS))
+
+bench-journal: .venv/.made
+	@$(PY) -m tests.benchmarks.journal $(filter --quick --write --help,$(ARGS))
 
 bench-console: .venv/.made chromium
 	@$(PY) -m tests.benchmarks.console $(filter --write --help,$(ARGS))

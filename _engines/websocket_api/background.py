@@ -22,6 +22,7 @@ BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets a bookmark at least
 RENEW_SECONDS = 5.0  # between two checks which target sets are due
 FIRST_BUS_SECONDS = 15.0  # the publisher may take this long to start
 AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
+JOURNAL_SECONDS = 10.0  # maximum delay until the journal loses what is too old; it writes the time too
 LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
 KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
 DISK_SECONDS = 10.0  # between two checks of the disk
@@ -62,6 +63,7 @@ class BackgroundTasks:
             every(MINIONS_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
             every(DISK_SECONDS, self._check_disk),
+            every(JOURNAL_SECONDS, self._tick_journal),
             self._once(self._read_recent_jobs),
         ]
         self._tasks = [asyncio.ensure_future(one) for one in tasks]
@@ -75,8 +77,11 @@ class BackgroundTasks:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # What is not written in this time is recovered from the job cache at the next start.
-        await asyncio.wait([asyncio.ensure_future(self._services.batches.stop())], timeout=LAST_SECONDS)
+        # What is not written in this time is recovered from the job cache at the next start, or is a gap.
+        last = [self._services.batches.stop()]
+        if self._services.journal is not None:
+            last.append(self._services.journal.stop())
+        await asyncio.wait([asyncio.ensure_future(one) for one in last], timeout=LAST_SECONDS)
 
     async def _read_bus(self) -> None:
         """Read the bus. After an unexpected error the bus counts as lost, so that health checks fail."""
@@ -132,6 +137,10 @@ class BackgroundTasks:
         elif disk.fault is None and before is not None:
             log.warning("the disk of the master's caches works again")
 
+    async def _tick_journal(self) -> None:
+        if self._services.journal is not None:
+            self._services.journal.tick()
+
     async def _bookmark(self) -> None:
         self._services.hub.bookmark()
 
@@ -169,16 +178,20 @@ class BackgroundTasks:
 
     async def _read_recent_jobs(self) -> None:
         """Register jobs from before this start. Jobs that the bus reported in the meantime are newer and stay."""
+        jobs = self._services.jobs
         cancels: list[Job] = []  # newer than the jobs that they canceled, so they are read first
-        for load in await self._parts.master.job_cache.recent(RECENT_JOBS):
-            jid = load["jid"]
-            if self._services.jobs.get(jid) is None:
+        recent = {str(load["jid"]) for load in await self._parts.master.job_cache.recent(RECENT_JOBS)}
+        for jid in sorted(recent | jobs.restored(), reverse=True):
+            known = jobs.get(jid)
+            if known is None or known.restored:
                 stored = await self._parts.master.job_cache.job(jid)
                 if stored is not None:
                     job = from_store(jid, stored)
                     apply_cancels(job, cancels)
                     cancels += [job] if job.cancels else []
-                    self._services.jobs.add_cached(job)
+                    jobs.add_cached(job)
+                elif known is not None:
+                    known.restored = False
 
     def _session_ended(self, session: Session) -> None:
         for connection in self._connections():

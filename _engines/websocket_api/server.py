@@ -21,6 +21,7 @@ from .background import BackgroundTasks
 from .connect import connect
 from .errors import CannotRun
 from .gc_tuning import GcTuning
+from .journaling import open_journal
 from .operations.dispatcher import Dispatcher
 from .protocols import http_server
 from .protocols.connections import Connections
@@ -71,7 +72,9 @@ class Server:
         limits = dataclasses.replace(settings.limits, connections_per_user=per_user)
         settings = dataclasses.replace(settings, limits=limits)
         master = connect(self._opts, settings)
-        parts = wiring.build(settings, self._schemas, master, wiring.Clock.of_loop())
+        journal = await asyncio.to_thread(open_journal, self._opts, settings.history, time.time())
+        parts = wiring.build(settings, self._schemas, master, wiring.Clock.of_loop(), restored=journal.restored)
+        journal.begin(parts)
         clients = Connections(parts.services, Dispatcher(parts.services), max_connections)
         gc_tuning = GcTuning()
         background = BackgroundTasks(parts, clients.all)

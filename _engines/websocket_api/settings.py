@@ -40,7 +40,10 @@ class SettingsSchema(Protocol):
 
 @dataclass(frozen=True)
 class History:
-    """Limits of the history that clients resume from. The first limit that is reached counts; none can be 0."""
+    """The history that clients resume from. The first limit that is reached counts; none can be 0."""
+
+    store: str = "memory"
+    """``disk``: keep it over a restart, in the journal (journaling.py); ``memory``: do not."""
 
     events: int = 100_000
     """Maximum number of events."""
@@ -151,7 +154,7 @@ class Settings:
     saltenv: str = "base"
     """Environment of the file server for ``schemas`` and ``console``."""
     history: History = field(default_factory=History)
-    """Limits of the history."""
+    """The history: its limits, and where it is kept."""
     limits: Limits = field(default_factory=Limits)
     """Limits of the server."""
     token_check: float = 30

@@ -24,6 +24,7 @@ from .core.fleet import build as build_fleet
 from .core.health import Health
 from .core.jobs.gathering import Below
 from .core.jobs.registry import JobRegistry
+from .core.journal.journal import Journal
 from .core.minions.answers import Answers
 from .core.minions.registry import MinionRegistry
 from .core.minions.syndics import Syndics
@@ -120,6 +121,9 @@ def build(
         is_direct=minion_registry.is_direct,
     )
     job_registry = JobRegistry(max_jobs=limits.jobs, clock=wall, below=below if master.has_syndics else None)
+    journal = None
+    if settings.history.store == "disk":
+        journal = Journal(history=history, jobs=job_registry, health=health.register("journal"), later=later, wall=wall)
     visibility = Visibility(job_registry.get, master.user)
     turns = Turns(later, monotonic)
     hub = Hub(
@@ -201,6 +205,7 @@ def build(
         ),
         webhook_rate=Rate(HOOKS_PER_SECOND, monotonic),
         history=history,
+        journal=journal,
         hub=hub,
         jobs=job_registry,
         minions=minion_registry,

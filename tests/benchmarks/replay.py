@@ -19,7 +19,7 @@ def measure(stage: Stage, token: str, events: int, runs: int) -> list[float]:
     epoch, seq = position(stage, token)
     fanout.fire(stage, FILL_RATE, events)
     wait_until(lambda: position(stage, token)[1] >= seq + events, "the reading of all events", every=0.3)
-    return [_replay(stage, token, {"epoch": epoch, "seq": seq}, events) for _ in range(runs)]
+    return [once(stage, token, {"epoch": epoch, "seq": seq}, events) for _ in range(runs)]
 
 
 def position(stage: Stage, token: str) -> tuple[str, int]:
@@ -31,7 +31,7 @@ def position(stage: Stage, token: str) -> tuple[str, int]:
     return str(result["epoch"]), int(result["seq"])
 
 
-def _replay(stage: Stage, token: str, since: dict[str, object], events: int) -> float:
+def once(stage: Stage, token: str, since: dict[str, object], events: int) -> float:
     names = marks.names(events)
     with connected(stage.port, token) as sock:
         client = Client(sock)

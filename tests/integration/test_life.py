@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ ANSWER_SECONDS = MASTER_SECONDS + 5.0  # for an error when the master does not a
 @pytest.fixture(scope="module")
 def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
     """A master that runs through these tests, whatever happens to its engine."""
-    with staged(salt_factories, file_root, "life", minion=True) as stage:
+    with staged(salt_factories, file_root, "life", minion=True, history={"store": "disk"}) as stage:
         yield stage
 
 
@@ -47,19 +48,30 @@ def test_the_log_says_where_the_engine_listens(stage: Stage) -> None:
     assert f" listens on ws://127.0.0.1:{stage.port}" in stage.log
 
 
-def test_after_a_crash_clients_can_connect_again_and_old_jobs_are_known(stage: Stage) -> None:
-    """Salt restarts a killed engine, which reads earlier jobs from the job cache."""
+def is_written(stage: Stage) -> bool:
+    """Return whether the journal has all events."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{stage.port}/metrics", timeout=20) as response:
+        return "\nwebsocket_api_journal_waiting_events 0.0\n" in response.read().decode()
+
+
+def test_after_a_crash_clients_resume_and_old_jobs_are_known(stage: Stage) -> None:
+    """Salt restarts a killed engine. It replays what it had read, and reads earlier jobs from the job cache."""
     with stage.client() as client:
         jid = client.ask("cmd", fun="test.echo", tgt="life-minion", arg=["before"])["jid"]
         wait_until(lambda: client.ask("get_job", jid=jid)["state"] == "complete", "the return")
         epoch = client.ask("ping")["epoch"]
+        wait_until(lambda: is_written(stage), "the journal")
         stage.engine.kill()
         with pytest.raises((Closed, OSError)):
             client.ask("ping", patience=5)
     seconds = stage.comes_back(BACK_SECONDS)
     print("seconds until a login after SIGKILL:", round(seconds, 1))
     with stage.client() as client:
-        assert client.ask("ping")["epoch"] != epoch
+        reply = client.ask("subscribe", subscription="event", since={"epoch": epoch, "seq": 0})
+        assert (reply["epoch"], reply["recovered"]) == (epoch, False)
+        replayed = client.frames(until=lambda frame: frame["type"] == "gap")
+        assert f"salt/job/{jid}/ret/life-minion" in [frame.get("tag") for frame in replayed]
+        assert replayed[-1]["reason"] == "restart"
         job = client.ask("get_job", jid=jid)
         assert job["state"] == "complete"
         assert job["minions"]["life-minion"]["return"] == "before"

@@ -2,11 +2,11 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "77cc67ca8ae31ddf54f7b09d0f06181b89caf85707b79a3de0a35c1a07e25d82",
-    "common.json": "3cb6e146a381e0366e6406e07999ae72d91db0a6a0d7d659c8ee1f40361fafc3",
+    "asyncapi.json": "9947205f99a8ff03ca89fba91c04dfbf4164948c6ca1645cfd6b068c1a24d8e8",
+    "common.json": "e80e559d4408f512532849d56e92e177e27defe65a3e719a9cd435e510ccab77",
     "frames.json": "91273c85c56f733fa285bcabf5c5921d7e04835e4b0549588e62e84eb0045dc0",
-    "http.json": "aacb7cd964d2edb7561238f499adba0d096c5fe4328c4307c23d0cc335c47b60",
-    "openapi.json": "8e1eccb54aabfac34f6a6c91e1666d1285c6569e3c3b97aaf469e63687c26115",
+    "http.json": "cb2e9ee4aa86fc37645839971b7c5363ea19106af040671f812fc469f551a194",
+    "openapi.json": "4414067a868ab8b68ac0dffaa7d0865342d0c0ae1cf0b831b3ab507c270968b6",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",
     "operations/batch.json": "f8dc8f1f2fad39fe04e93892dbebfa3a0fccd8cb301955db83f2bf79fe3632b6",
     "operations/cancel.json": "21d09c63f9504436b925da3f6e88ef2abf2f6d6deb04a52da7e1a404a3a9b7e9",
@@ -31,5 +31,5 @@ FILES = {
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",
-    "settings.json": "c08ffca8fea0956b4874f7760bb409baff1f8fb850ff7201d861fffc66c8128b",
+    "settings.json": "ff4606c446f8228f7dbefd032acf6c8740f7e27d890aba490870de371d91765c",
 }

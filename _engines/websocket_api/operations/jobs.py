@@ -21,11 +21,14 @@ from .services import Services
 async def find(services: Services, jid: str) -> Job | None:
     """Return a job from memory, else from the master's job cache."""
     job = services.jobs.get(jid)
-    if job is not None and job.fun is not None:
+    if job is not None and job.fun is not None and not job.restored:
         return job
     stored = await services.job_cache.job(jid)
     if stored is None:
-        return None
+        if job is None or job.fun is None:
+            return None
+        job.restored = False
+        return job
     job = from_store(jid, stored)
     apply_cancels(job, services.jobs.newest_first())
     return services.jobs.add_cached(job)

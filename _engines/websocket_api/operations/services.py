@@ -18,6 +18,7 @@ from ..core.events.history import History
 from ..core.fleet import Fleet
 from ..core.health import Health
 from ..core.jobs.registry import JobRegistry
+from ..core.journal.journal import Journal
 from ..core.minions.answers import Answers
 from ..core.minions.registry import MinionRegistry
 from ..core.subscriptions.hub import Hub
@@ -120,6 +121,8 @@ class Services:
     """Limits webhooks without a token."""
     history: History
     """The newest events, from which clients resume."""
+    journal: Journal | None
+    """Keeps the history over a restart; None with ``history.store: memory``."""
     hub: Hub
     """Passes each event on to the subscriptions that want it."""
     jobs: JobRegistry

@@ -104,6 +104,11 @@ class EngineCollector:
             "bus_lag_seconds": ("How old the newest event was when it was read.", lag(counters)),
             "jobs": ("Jobs in memory.", len(services.jobs)),
         }
+        if services.journal is not None:
+            journal = services.journal
+            gauges["journal_up"] = ("Whether the journal is written.", int(journal.failed is None))
+            gauges["journal_waiting_events"] = ("Events that are not in the journal yet.", journal.waiting)
+            gauges["journal_bytes"] = ("Bytes of the journal on disk.", journal.size)
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
         counts = {

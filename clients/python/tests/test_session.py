@@ -334,6 +334,11 @@ def test_another_engine_is_a_gap_up_to_the_present(session: Session, engine: Eng
             Gap("bus", Position("one", 2), Position("one", 2), None),
             2,
         ),
+        (
+            {"reason": "restart", "count": None, "from": 3, "to": 900, "from_time": "a", "to_time": "b"},
+            Gap("restart", Position("one", 2), Position("one", 900), None, "a", "b"),
+            900,
+        ),
     ],
 )
 def test_a_gap_names_the_missing_range(

@@ -11,14 +11,18 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from websocket_api import wiring
 from websocket_api.core.access.loop_time import LoopTime
+from websocket_api.core.journal.journal import Batch
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import RecentUsers
+from websocket_api.journaling import Opened, open_journal
 from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher
+from websocket_api.salt_master.journal_file import JournalFile
 from websocket_api.settings import CLIENTS, History, Limits, Settings
 from websocket_api.tracing import NoTracing, Tracing
 
@@ -239,6 +243,20 @@ class Bus:
         await self._engine.fire(tag, data)
 
 
+class AtOnce:
+    """A journal file that is written without a thread."""
+
+    def __init__(self, file: JournalFile) -> None:
+        self.file = file
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def write(self, batch: Batch, done: Callable[[str | None], None]) -> None:
+        done(self.file.apply(batch))
+
+
 class Engine:
     """The engine.
 
@@ -247,11 +265,13 @@ class Engine:
     :param syndics: whether there are masters below
     :param cluster_id: this master's id in its cluster
     :param tracing: records spans
+    :param cachedir: a folder for the journal; another engine with the same one continues its history
     """
 
     def __init__(
         self,
         *,
+        cachedir: Path | None = None,
         limits: dict[str, Any] | None = None,
         clock: Time | None = None,
         syndics: bool = False,
@@ -275,16 +295,36 @@ class Engine:
         self.batches = batching.Store(shared=False)
         settings = Settings(
             clients=CLIENTS,
-            history=History(events=1000, bytes=1 << 20, seconds=300),
+            history=History("memory" if cachedir is None else "disk", events=1000, bytes=1 << 20, seconds=300),
             limits=Limits(**{"jobs": 100, "login_failures_per_minute": 3, **(limits or {})}),
         )
         clock_ = wiring.Clock(self.time, self.time, self.time.later)
-        self.parts = wiring.build(settings, SCHEMAS, self._master(), clock_, epoch="epoch1")
+        self.journal_file: AtOnce | None = None
+        opened = self._open_journal(cachedir, settings)
+        self.parts = wiring.build(
+            settings, SCHEMAS, self._master(), clock_, epoch="epoch1", restored=opened and opened.restored
+        )
         self.services = self.parts.services
+        if opened is not None:
+            opened.begin(self.parts)
         self.rebar = self.parts.rebar
         self.world = World.of(self.parts, self.time)
         self.services.minions.read_keys(dict.fromkeys(MINIONS, "accepted"))
         self.dispatcher = Dispatcher(self.services)
+
+    def _open_journal(self, cachedir: Path | None, settings: Settings) -> Opened | None:
+        if cachedir is None:
+            return None
+        opened = open_journal({"cachedir": str(cachedir), "id": "master"}, settings.history, self.time())
+        if opened.file is None:
+            return opened
+        self.journal_file = AtOnce(opened.file)
+        return dataclasses.replace(opened, file=self.journal_file)
+
+    def kill(self) -> None:
+        """End as after ``kill -9``: what is not in the journal is lost."""
+        assert self.journal_file is not None
+        self.journal_file.file.close()
 
     def _master(self) -> Master:
         return Master(
@@ -331,10 +371,10 @@ class Engine:
         data = {"cmd": "_return", "id": minion, "jid": jid, "fun": "x.y", "retcode": retcode, "success": retcode == 0}
         self.world.fire(f"salt/job/{jid}/ret/{minion}", **data, **{"return": value})
 
-    async def user(self, name: str = "ann") -> Talker:
+    async def user(self, name: str = "ann", eauth: str = "pam") -> Talker:
         """Return a client that is logged in."""
         talker = Talker(self)
-        await talker.ask("auth", token=self.accounts.give(name))
+        await talker.ask("auth", token=self.accounts.give(name, eauth))
         return talker
 
 

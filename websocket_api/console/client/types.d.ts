@@ -19,7 +19,10 @@ export type Token = string;
  */
 export type Traceparent = string;
 
-/** The name of one run of the engine. Sequence numbers are only valid within one epoch. */
+/**
+ * The name of one numbering of events: that of one run of the engine, or of several with a journal. Sequence numbers
+ * are only valid within one epoch.
+ */
 export type Epoch = string;
 
 /**

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -83,6 +83,7 @@ class History:
         """Entries after empty places of dropped ones: unlike in a deque, an index costs the same anywhere."""
         self._start = 0
         """Index of the oldest entry."""
+        self._on_next: Callable[[], None] | None = None
         self._restart: Gap | None = None
         """The gap of the absence that ends when the bus is read."""
 
@@ -90,12 +91,18 @@ class History:
         """Return the number of the next entry. It is used only when that is appended, so no number is left out."""
         return self.seq + 1
 
+    def on_next(self, call: Callable[[], None]) -> None:
+        """Call ``call()`` once, when the next entry is appended: cheaper than a call for each one."""
+        self._on_next = call
+
     def append(self, event: Event) -> None:
         """Add an event whose number came from :meth:`next_seq`."""
         self.seq = event.seq
         self._entries.append(event)
         self.bytes += event.size
         self.drop_old(event.time)
+        if self._on_next is not None:
+            self._report_next()
 
     def append_gap(self, now: float) -> Gap:
         """Add a gap: events may be missing here. Return it."""
@@ -141,7 +148,13 @@ class History:
         self.seq = self.last_gap = gap.seq
         self._entries.append(gap)
         self.drop_old(gap.time)
+        self._report_next()
         return gap
+
+    def _report_next(self) -> None:
+        call, self._on_next = self._on_next, None
+        if call is not None:
+            call()
 
     def drop_old(self, now: float) -> None:
         """Drop what exceeds a limit. Called for each event, and periodically if there are none."""

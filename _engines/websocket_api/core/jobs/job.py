@@ -76,6 +76,8 @@ class Job:
     ended: bool = False
     certain: bool = True
     """False for a job of the job cache if minions may still run it."""
+    restored: bool = False
+    """Known from before this start: the job cache may have returns of it, and was not read yet."""
     value: Any = None
     success: bool | None = None
     """``value`` and ``success`` are those of a runner or wheel; a published job has them in its parts."""
@@ -192,6 +194,15 @@ class Job:
                 del self.parts[minion]
                 self._waiting.pop(minion, None)
                 self.memory -= PART_BYTES + part.memory
+
+    def inherit(self, known: Job) -> None:
+        """Take over what an earlier process knew of the job: the job cache does not have the ``eauth`` of its owner."""
+        for name in ("kind", "fun", "arg", "tgt", "tgt_type", "user", "eauth", "reported_by"):
+            setattr(self, name, getattr(known, name))
+        if self.metadata is None:
+            self.metadata = known.metadata
+        self.expect(known.parts)
+        self.certain = self.certain and not self.waiting
 
     def restore(self, minion: str, part: Part, now: float) -> None:
         """Set a minion's part from the job cache."""

@@ -130,14 +130,16 @@ class JobRegistry:
         """Add a runner or wheel that was started here."""
         job = self._get_or_add(jid)
         job.kind, job.fun, job.user, job.eauth = kind, fun, user, eauth
-        self._on_change(job)
+        self._notify(job)
         return job
 
     def add_cached(self, job: Job) -> Job:
         """Add a job that was read from the job cache; return the one from the bus if it was announced meanwhile."""
         known = self._jobs.get(job.jid)
         if known is not None and known.fun is not None:
-            return known
+            if not known.restored:
+                return known
+            job.inherit(known)
         for minion, part in known.parts.items() if known is not None else ():
             if part.state in RETURNED:
                 job.set_part(minion, part)  # it came after the job cache was read
@@ -149,6 +151,15 @@ class JobRegistry:
         self._notify(job)
         self._drop(job)
         return job
+
+    def restore(self, job: Job) -> None:
+        """Add a job that an earlier process knew. :meth:`add_cached` adds what the job cache has of it."""
+        self._jobs[job.jid] = job
+        self._notify(job)
+
+    def restored(self) -> set[str]:
+        """Return the jobs of which the job cache may have returns, since before this start."""
+        return {jid for jid, job in self._jobs.items() if job.restored}
 
     def add_returns(self, job: Job, parts: Mapping[str, Part]) -> None:
         """Apply returns that were found in the job cache and not received from the bus."""

@@ -26,7 +26,8 @@ Token: TypeAlias = "str"
 # (Salt 3008), the request and its job belong to this trace. An invalid one is ignored.
 Traceparent: TypeAlias = "str"
 
-# The name of one run of the engine. Sequence numbers are only valid within one epoch.
+# The name of one numbering of events: that of one run of the engine, or of several with a journal. Sequence numbers
+# are only valid within one epoch.
 Epoch: TypeAlias = "str"
 
 # A position in the engine's history of events. The first event of an epoch has number 1, and each later event has the

@@ -41,15 +41,19 @@ class Gap:
     Every event up to and with ``after`` was delivered, and every event after ``until`` will be. What the user may see
     of the events between them is missing.
 
-    :param reason: ``history`` (no longer kept), ``bus`` (the engine lost the master's bus), ``epoch`` (another run of
-        the engine), or ``overflow`` (read too slowly)
+    :param reason: ``history`` (no longer kept), ``bus`` (the engine lost the master's bus), ``restart`` (the engine did
+        not run), ``epoch`` (another numbering, so everything is missing), or ``overflow`` (read too slowly)
     :param count: how many numbers are missing; None if unknown
+    :param from_time: with ``restart``: when the engine stopped, in ISO 8601
+    :param to_time: with ``restart``: when it read the bus again
     """
 
     reason: str
     after: Position | None
     until: Position | None
     count: int | None
+    from_time: str | None = None
+    to_time: str | None = None
 
     def __str__(self) -> str:
         missing = "events" if self.count is None else f"{self.count} events"

@@ -157,10 +157,14 @@ class EventStream(Stream):
         epoch, first, last = self.position.epoch, frame["from"], frame["to"]
         after = self.position if first is None else Position(epoch, first - 1)
         until = self.position if last is None else Position(epoch, max(last, self.position.seq))
-        self._gap(frame["reason"], after, until, frame["count"])
+        times = frame.get("from_time"), frame.get("to_time")
+        self._append_gap(Gap(frame["reason"], after, until, frame["count"], *times), until)
 
     def _gap(self, reason: str, after: Position, until: Position, count: int | None) -> None:
-        self._items.append((Gap(reason, after, until, count), 0))
+        self._append_gap(Gap(reason, after, until, count), until)
+
+    def _append_gap(self, gap: Gap, until: Position) -> None:
+        self._items.append((gap, 0))
         self.position = until
 
     def _move(self, seq: int) -> None:
