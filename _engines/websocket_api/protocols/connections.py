@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from ..core.access.message_turns import MessageTurns
@@ -12,8 +14,8 @@ from ..core.access.session import Session
 from ..core.access.throttle import Pace
 from ..core.delivery.caller import Caller
 from ..core.delivery.connection import Connection
-from ..errors import RESTART
-from ..fair_share import Share
+from ..errors import RESTART, ApiError
+from ..fair_share import FairTurns, RecentUsers, Share
 from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
@@ -25,6 +27,7 @@ APART_SECONDS = 0.01  # maximum between two close frames, because the stop waits
 MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, because each sleep costs a loop turn
 LATE_SECONDS = 0.3  # for clients that were in their handshake when the stop began, so that they get a close frame too
 BURST_SECONDS = 10  # seconds; a connection may send the small frames of this time at once
+MAX_BODIES = 10_000  # that wait to be parsed, of all users
 REQUEST_SECONDS = 0.0005  # loop time of HTTP itself for a request: to parse its head and to write the answer
 
 
@@ -44,6 +47,8 @@ class Connections:
         """Number of callers that have not logged in, by address."""
         self._paces: WeakValueDictionary[tuple[str, str], Pace] = WeakValueDictionary()
         """The rate of small frames by user and eauth, kept while one of the user's connections sends some."""
+        self.bodies = FairTurns(1, MAX_BODIES, RecentUsers(time.monotonic))
+        """Turns for the thread that parses bodies which take long."""
         self.messages = MessageTurns(
             lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call), services.loop_time
         )
@@ -114,10 +119,21 @@ class Connections:
             waits.append(shared.wait())
         return max(waits)
 
-    async def request_turn(self, caller: Caller) -> None:
-        """Wait for the turn of an HTTP request. A user's requests and websocket messages share their turns."""
-        session = caller.session
-        share = Share.unauthenticated(caller.address) if session is None else session.share
+    @asynccontextmanager
+    async def body_turn(self, share: Share) -> AsyncIterator[None]:
+        """Wait for the user's turn to have a body parsed that takes long.
+
+        :raises ApiError: too_many
+        """
+        if not await self.bodies.enter(share, self.services.settings.limits.master_seconds):
+            raise ApiError("too_many", "too many of your large bodies wait to be read")
+        try:
+            yield
+        finally:
+            self.bodies.leave(share)
+
+    async def request_turn(self, share: Share) -> None:
+        """Wait for a user's turn for an HTTP request or handshake. Websocket messages share these turns."""
         waits = self.messages.submit(share, lambda: None)
         self.services.loop_time.charge(share, REQUEST_SECONDS)
         if waits is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import salt.utils.yaml  # not its yamlloader: imported first, that leaves salt.utils.yaml without safe_load
 import yaml
+from yaml.composer import Composer
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -47,11 +48,18 @@ def load(text: str, max_digits: int) -> Any:
         raise ValueError(type(error).__name__) from None
 
 
-class _Loader(salt.utils.yaml.SaltYamlSafeLoader):  # type: ignore[misc]
+_SALTS: Any = salt.utils.yaml.SaltYamlSafeLoader
+_BASES: Any = (_SALTS,) if issubclass(_SALTS, Composer) else (Composer, _SALTS)
+"""libyaml's own composer holds Python's lock for the whole document, and the event loop waits. PyYAML's makes the same
+nodes from libyaml's events in Python, where other threads have their turn."""
+
+
+class _Loader(*_BASES):  # type: ignore[misc]
     """Salt's loader with text keys and limits. It constructs plain data only, and refuses tags of Python objects."""
 
     def __init__(self, text: str, max_digits: int) -> None:
-        super().__init__(text)
+        _SALTS.__init__(self, text)
+        Composer.__init__(self)
         self._max_digits = max_digits
         self._merged = 0
         self._flat: set[int] = set()

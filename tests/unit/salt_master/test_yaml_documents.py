@@ -141,3 +141,11 @@ def test_the_number_of_directives_is_limited() -> None:
     assert yaml_documents.load(f"{few}--- !e1!str 1", 1000) == "1"
     with pytest.raises(ValueError, match=re.escape("too many tag directives")):
         yaml_documents.load(f"{few}%TAG !x! x\n--- 1", 1000)
+
+
+def test_other_threads_have_their_turn_while_a_document_is_read() -> None:
+    """Nodes are made in Python: libyaml's composer holds Python's lock for the whole document."""
+    from yaml.composer import Composer
+
+    assert yaml_documents._Loader.get_single_node is Composer.get_single_node
+    assert yaml_documents._Loader.compose_node is Composer.compose_node

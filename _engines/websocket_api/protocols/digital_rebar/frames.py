@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ...core.delivery.codecs import OneByOne
@@ -57,8 +58,12 @@ def frame(notice: Notice, seconds: float) -> Frame:
     return Frame(notice.type, notice.action, notice.key, encoding.encode(message(notice, seconds)))
 
 
+@lru_cache(maxsize=8)
 def rfc3339(seconds: float) -> str:
-    """Return a time in UTC with nine decimals, as Go writes it; the last three are 0."""
+    """Return a time in UTC with nine decimals, as Go writes it; the last three are 0.
+
+    It is kept, because all frames of an event have the same: one of presence has a frame for each minion.
+    """
     at = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
     return at.strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
 

@@ -10,11 +10,11 @@ from ...core.access.session import Session
 from ...core.delivery.caller import Caller
 from ...core.delivery.collected import Collected
 from ...errors import ApiError, forget_frames
-from ...fair_share import Share
 from ...operations.audit import audit
 from ...operations.session import log_in_with_token
 from ...tracing import trace_context
 from ..connections import RESTART_REASON
+from . import content
 from .base import BaseHandler
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -60,7 +60,7 @@ class ApiHandler(BaseHandler):
         self.taken = Taken(self._memory)
         limits = self.settings_.limits
         self.max_body = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
-        await self.clients.request_turn(self.caller)
+        await self.clients.request_turn(self.share)
 
     async def authenticate(self) -> Session | None:
         """Return the session of the request's token; public handlers serve clients with a stale token too."""
@@ -103,11 +103,10 @@ class ApiHandler(BaseHandler):
         :raises ApiError: the client has left, or its user takes too much memory
         """
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
-        share = Share.unauthenticated(self.address) if self.session is None else self.session.share
         found = Collected(self._memory)
         self.taken.release()  # the value is gone when it is encoded
         try:
-            await self.clients.services.hub.turns.finish(share, found.collect(steps), self.caller)
+            await self.clients.services.hub.turns.finish(self.share, found.collect(steps), self.caller)
         except BaseException:
             found.release()
             raise
@@ -122,15 +121,19 @@ class ApiHandler(BaseHandler):
         super().check_size(size)
         self.taken.grow_to(size)
 
-    def whole_body(self) -> bytes:
-        """Return the body. From now on operations count the memory that its value takes.
+    async def read_value(self, *, known: bool = True) -> Any:
+        """Return the parsed body. From now on operations count the memory that it takes.
 
-        :raises ApiError: too_large, too_many
+        :param known: whether the sender has logged in; large YAML of others is refused
+        :raises ApiError: too_large, too_many, and those of :func:`content.read`
         """
-        body = self.body
+        body, header = self.body, self.request.headers.get("Content-Type")
         if self.caller is not None:
             self.caller.memory = body_bytes(body)
-        return body
+        if not content.is_slow(body, header):
+            return await content.read(body, header, known=known)
+        async with self.clients.body_turn(self.share):
+            return await content.read(body, header, known=known)
 
     def compute_etag(self) -> None:
         """Return no ETag: answers are not stored, and hashing a large one would block the loop."""

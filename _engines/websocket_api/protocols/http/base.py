@@ -13,6 +13,7 @@ from tornado.httputil import HTTPServerRequest
 
 from ...core.access.session import Session
 from ...errors import ApiError, forget_frames
+from ...fair_share import Share
 from ...operations.session import log_in_with_token
 from ..connections import Connections
 from .responder import Responder
@@ -40,6 +41,11 @@ class BaseHandler(Responder):
     def settings_(self) -> Any:
         """The engine's options; ``settings`` is tornado's."""
         return self.clients.services.settings
+
+    @property
+    def share(self) -> Share:
+        """The share that its work is charged to."""
+        return Share.unauthenticated(self.address) if self.session is None else self.session.share
 
     async def prepare(self) -> None:
         """Log the client in, or answer why it is refused; a preflight carries no token."""

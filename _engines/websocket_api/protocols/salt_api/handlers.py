@@ -86,7 +86,7 @@ class SaltHandler(ApiHandler):
 
     async def body_value(self) -> Any:
         """Return the parsed body."""
-        return await content.read(self.whole_body(), self.request.headers.get("Content-Type"))
+        return await self.read_value()
 
     async def lows(self) -> list[Any]:
         """Return the lows of the body, which may be a single one without a list."""

@@ -134,20 +134,20 @@ class HookHandler(SaltHandler):
 
     async def post(self, hook: str = "") -> None:
         """Fire the event, also with the body as received: a reactor may check the signature of its bytes."""
-        body = self.whole_body()
+        body = self.body
         headers = {name: value for name, value in self.request.headers.items() if name not in self.SECRET_HEADERS}
-        fields: dict[str, Any] = {"post": await self._posted(body), "get": self._query(), "headers": headers}
+        fields: dict[str, Any] = {"post": await self._posted(), "get": self._query(), "headers": headers}
         try:
             fields["body"] = body.decode()
         except UnicodeDecodeError:
             fields |= {"body": base64.b64encode(body).decode(), "body_encoding": "base64"}
         await self.reply({"success": await self.ask("hook", hook=hook, **fields)})
 
-    async def _posted(self, body: bytes) -> Any:
+    async def _posted(self) -> Any:
         """Return the parsed body; an empty object for an unknown type, and for text that cannot be parsed."""
         header = self.request.headers.get("Content-Type")
         try:
-            return await content.read(body, header, known=self.session is not None) or {}
+            return await self.read_value(known=self.session is not None) or {}
         except ApiError as error:
             as_text = header is None or content.media_type(header) == "text/plain"
             if error.status == 406 or (error.code == "bad_json" and as_text):

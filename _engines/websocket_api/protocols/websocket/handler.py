@@ -89,6 +89,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             raise
         if self.session is not None:
             audit(self.session, self.address, "auth", "ok", self.audit_fields)
+        await self.clients.request_turn(self.share)
 
     def check_origin(self, origin: str) -> bool:
         """Return whether pages of this origin may connect: this server's own, and those of ``cors_origin``."""
