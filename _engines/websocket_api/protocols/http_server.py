@@ -22,7 +22,7 @@ from .digital_rebar.clients import RebarClients
 from .http.access import REFUSED, Access
 from .http.application import application
 from .http.console import Console
-from .http.head import answer_errors, parse_head
+from .http.head import Answering, parse_head
 from .http.responder import DRAIN_BYTES
 from .routes import routes
 from .websocket.transport import forget_error
@@ -76,7 +76,7 @@ class Server(HTTPServer):
     def start_request(self, server_conn: object, request_conn: Any) -> Any:
         """Read a request, with the engine's own parser for its head."""
         request_conn._parse_headers = parse_head
-        return answer_errors(super().start_request(server_conn, request_conn))
+        return Answering(super().start_request(server_conn, request_conn))
 
     def on_close(self, server_conn: Any) -> None:
         """Free a closed connection at once, without waiting for the garbage collector."""

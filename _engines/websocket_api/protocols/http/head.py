@@ -6,12 +6,16 @@ Tornado answers a head that it cannot read with a bare 400.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPHeaders, HTTPInputError, RequestStartLine, parse_request_start_line
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPMessageDelegate,
+    RequestStartLine,
+    parse_request_start_line,
+)
 
 from ...errors import ApiError
 from .responder import DRAIN_BYTES
@@ -51,17 +55,30 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     return start_line, headers
 
 
-def answer_errors(delegate: Any) -> Any:
-    """Return what handles a request; it also answers one that it cannot read, such as one without Host."""
-    delegate.headers_received = partial(_headers_received, delegate.headers_received)
-    return delegate
+class Answering(HTTPMessageDelegate):
+    """Handles a request like another delegate. It also answers one that cannot be read, such as one without Host."""
 
+    def __init__(self, delegate: HTTPMessageDelegate) -> None:
+        self._delegate = delegate
 
-def _headers_received(received: Callable[..., Any], start_line: Any, headers: HTTPHeaders) -> Any:
-    try:
-        return received(start_line, headers)
-    except HTTPInputError:
-        return received(_UNREADABLE, Unreadable(_malformed()))
+    def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Any:
+        """Handle the head."""
+        try:
+            return self._delegate.headers_received(start_line, headers)
+        except HTTPInputError:
+            return self._delegate.headers_received(_UNREADABLE, Unreadable(_malformed()))
+
+    def data_received(self, chunk: bytes) -> Any:
+        """Handle a part of the body."""
+        return self._delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        """Handle the end of the body."""
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        """Handle a client that has left."""
+        self._delegate.on_connection_close()
 
 
 def _check_length(headers: HTTPHeaders) -> None:
