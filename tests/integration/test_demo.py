@@ -139,8 +139,6 @@ SIGNALS = {
         ("the minion starts", "TTTT", 0.2),
         ("the minion starts", "IITT", 0.01),
         ("ready", "TT", 0),
-        ("the master starts", "K", 0),
-        ("the minion starts", "TK", 0.01),
         ("ready", "K", 0),
     ],
 )
