@@ -215,7 +215,7 @@ venv: .venv/.made ## Build .venv only
 .PHONY: clean
 clean: ## Delete all that make has made here, but .demo/states/, which may have states of yours
 	if [ -d .demo ]; then find .demo -mindepth 1 -maxdepth 1 ! -name states -exec rm -rf {} +; fi
-	rm -rf dist .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-newest-* .venv-unit-* .venv-site .venv-release .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf dist .machines .venv .coverage .coverage.* node_modules .venv-3006 .venv-3007 .venv-newest-* .venv-unit-* .venv-site .venv-release .site .venv-mutation .mutation .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment is rebuilt only when its requirement files change.

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from tests.integration.conftest import CHECKOUT
+from tests.support.kept import kept
 from tests.support.waiting import wait_until
 
 CACHE = Path(os.environ.get("MACHINES_CACHE", CHECKOUT / ".machines"))
@@ -80,21 +81,14 @@ def why_not() -> str:
 
 def debian() -> Path:
     """Return the Debian root, which is made at first and then kept; skip the test where it cannot be fetched."""
-    root = CACHE / RELEASE
-    if root.exists():
-        return root
-    CACHE.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f"{RELEASE}-", dir=CACHE))
-    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(new)]
-    try:
-        made = subprocess.run(command, capture_output=True, text=True, timeout=DEBOOTSTRAP_SECONDS, check=False)
-        if made.returncode:
-            pytest.skip(f"debootstrap: {made.stdout.strip().splitlines()[-1]}")
-        new.chmod(0o755)
-        new.rename(root)  # only a whole one has this name
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    return root
+    return kept(CACHE / RELEASE, _debootstrap)
+
+
+def _debootstrap(folder: Path) -> None:
+    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE, str(folder)]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=DEBOOTSTRAP_SECONDS, check=False)
+    if made.returncode:
+        pytest.skip(f"debootstrap: {made.stdout.strip().splitlines()[-1]}")
 
 
 class Machine:

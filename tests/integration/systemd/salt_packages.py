@@ -14,6 +14,7 @@ from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.ground import make_onedir
 from tests.integration.formula.page import ADDRESS
 from tests.integration.systemd.machine import CACHE, Machine
+from tests.support.kept import kept
 
 ONEDIR = "/opt/saltstack/salt"
 WHEELS = "/media/wheels"
@@ -129,14 +130,13 @@ def _add_relenv(python: Path, wheels: Path) -> None:
 
 def _wheels() -> Path:
     """Return a folder with the wheels of what the engine needs beside Salt, and of relenv; it is filled once."""
-    folder = CACHE / f"wheels-{sys.version_info[0]}.{sys.version_info[1]}-{RELENV}"
-    if not folder.exists():
-        new = folder.with_name(f"{folder.name}.new")
-        wanted = ["jsonschema", "orjson", "google-re2", RELENV]
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", str(new), *wanted]
-        subprocess.run(command, check=True)
-        new.rename(folder)
-    return folder
+    return kept(CACHE / f"wheels-{sys.version_info[0]}.{sys.version_info[1]}-{RELENV}", _download)
+
+
+def _download(folder: Path) -> None:
+    wanted = ["jsonschema", "orjson", "google-re2", RELENV]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "-d", str(folder), *wanted]
+    subprocess.run(command, check=True)
 
 
 def _write(layer: Path, path: str, text: str, mode: int = 0o644) -> None:
