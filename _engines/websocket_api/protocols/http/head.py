@@ -40,7 +40,7 @@ class Unreadable(HTTPHeaders):
 
 def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     """Return the request line and the headers, in place of tornado's method."""
-    start_line = data.lstrip().partition(b"\n")[0].decode("latin1").rstrip("\r")
+    start_line = data.lstrip(b"\r\n").partition(b"\n")[0].decode("latin1").rstrip("\r")
     if data.strip().count(b"\n") > MAX_HEADER_LINES:
         return start_line, Unreadable(_too_many_lines())
     try:

@@ -77,6 +77,7 @@ MALFORMED = {
     "a name with a space": GET + "X Auth: a",
     "an empty name": GET + ": a",
     "a first line that goes on": "GET / HTTP/1.1\r\n x\r\nHost: a",
+    "a line that begins with a space": " " + GET + "A: b",
     "no version": "GET /\r\nHost: a",
     "another version": "GET / HTTP/2.0\r\nHost: a",
     "a line of one word": "GET",
