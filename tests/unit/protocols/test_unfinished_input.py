@@ -179,14 +179,21 @@ async def test_the_value_of_a_body_counts_while_its_operations_run() -> None:
         assert not +memory
 
 
-async def test_answers_of_earlier_lows_count_until_the_request_is_answered() -> None:
-    """Else a request of a thousand lows would collect a thousand large returns."""
+@pytest.mark.parametrize("login", ["a session", "a token in each low", "a password in each low"])
+async def test_answers_of_earlier_lows_count_until_the_request_is_answered(login: str) -> None:
+    """For the user of the low. Else a request of a thousand lows would collect a thousand large returns."""
     async with running_engine(memory_per_user=3_000_000) as engine:
         engine.engine.commands.answers["big.one"] = ["r" * 10] * 20_000
         low = {"client": "local", "tgt": "web1", "fun": "big.one"}
-        peer = await engine.peer()
-        await peer.request("POST", "/", token=engine.token, body=json.dumps([low] * 5).encode())
+        if login == "a token in each low":
+            low["token"] = engine.token
+        elif login == "a password in each low":
+            low |= {"username": "ann", "password": "right", "eauth": "pam"}
+        path, token = ("/", engine.token) if login == "a session" else ("/run", None)
+        strangers, peer = engine.engine.services.sessions.strangers, await engine.peer()
+        await peer.request("POST", path, token=token, body=json.dumps([low] * 5).encode())
         status, answer = await peer.answer()
+        assert strangers.bytes == 0
         answers = json.loads(answer)["return"]
         assert status == 200
         assert "web1" in answers[0]

@@ -49,6 +49,14 @@ class Memory:
             raise self.refusal()
         self.add(kind, number)
 
+    def check(self) -> None:
+        """Check that the user does not take too much already.
+
+        :raises ApiError: too_many
+        """
+        if not self.fits(0):
+            raise self.refusal()
+
     def refusal(self) -> ApiError:
         """Return the error for what does not fit."""
         sentence = f"you take {self.bytes} of at most {self._max_bytes} bytes of memory; read what was sent to you"
@@ -100,14 +108,6 @@ class Taken:
         """Count more bytes, even if they do not fit: they are there already."""
         self._memory.add(self._kind, number)
         self._bytes += number
-
-    def check(self) -> None:
-        """Check that the user may take more.
-
-        :raises ApiError: too_many
-        """
-        if not self._memory.fits(0):
-            raise self._memory.refusal()
 
     def release(self) -> None:
         """Count nothing any longer. Further calls do nothing."""

@@ -113,6 +113,11 @@ class Sessions:
         """Return whether the token has a session."""
         return token in self._sessions
 
+    def memory_of(self, token: str) -> Memory | None:
+        """Return the memory of a token's user; None if the token has no session."""
+        session = self._sessions.get(token)
+        return None if session is None else session.holdings.memory
+
     def user_of(self, token: str) -> dict[str, str]:
         """Return the ``eauth`` and ``username`` of a token with a session, else nothing."""
         session = self._sessions.get(token)

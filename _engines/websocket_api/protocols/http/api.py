@@ -39,6 +39,9 @@ class ApiHandler(BaseHandler):
         """Take no memory yet."""
         super().initialize(*args, **kwargs)
         self.taken = Taken()
+        """The body, while it is received and in work."""
+        self.answers: dict[Memory, Taken] = {}
+        """Answers that wait until the request is answered, by the memory of their user."""
 
     def on_request(self) -> None:
         """Refuse bodies that nothing here can read, and everything while the engine stops."""
@@ -104,7 +107,7 @@ class ApiHandler(BaseHandler):
         """
         assert self.caller is not None  # noqa: S101 - log_in() set it, or the request was refused
         found = Collected(self._memory)
-        self.taken.release()  # the value is gone when it is encoded
+        self._release_values()  # they are gone when they are encoded
         try:
             await self.clients.services.hub.turns.finish(self.share, found.collect(steps), self.caller)
         except BaseException:
@@ -167,8 +170,12 @@ class ApiHandler(BaseHandler):
     def _memory(self) -> Memory:
         return self.clients.services.sessions.strangers if self.session is None else self.session.holdings.memory
 
+    def _release_values(self) -> None:
+        for taken in (self.taken, *self.answers.values()):
+            taken.release()
+
     def _release(self) -> None:
-        self.taken.release()
+        self._release_values()
         self._chunks.clear()
         if self.caller is not None:
             self.clients.remove(self.caller)

@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import Any
 
+from ...core.access.memory import Memory, Taken
 from ...core.delivery.caller import Caller
 from ...errors import ERRORS, ApiError, forget_frames
 from ...operations.session import revoke_temporary
@@ -27,6 +28,9 @@ MAX_LOWS = 1000  # of one request: each refused low costs an answer, and no othe
 
 class SaltHandler(ApiHandler):
     """The base of all paths: types of bodies and answers, lowstate, and the cookie."""
+
+    _is_checked = False
+    """Whether the present low's user was found to have memory left. A low that has begun runs to its end."""
 
     def on_request(self) -> None:
         """Choose the client's preferred type for answers and errors. Clients that accept none are refused later."""
@@ -62,12 +66,26 @@ class SaltHandler(ApiHandler):
             raise error.with_status(401) from None
 
     async def ask_and_count(self, operation: str, **fields: Any) -> Any:
-        """Run an operation for a low, and count what its job returned: it stays until the request is answered."""
+        """Run an operation for a low, and count what its job returned: it stays until the request is answered.
+
+        :raises ApiError: the operation's error; too_many if the low's user takes too much memory when the low begins
+        """
+        services, token = self.clients.services, fields.get("token")
+        if not self._is_checked and (memory := self._user_memory(token)) is not None:
+            memory.check()
+        self._is_checked = True
         result = await self.ask(operation, **fields)
         if fields.get("mode") == "sync" and isinstance(result, dict):
-            job = self.clients.services.jobs.get(result.get("jid"))
-            self.taken.add(0 if job is None else job.memory)
+            job, memory = services.jobs.get(result.get("jid")), self._user_memory(token)
+            if job is not None and memory is not None:
+                self.answers.setdefault(memory, Taken(memory)).add(job.memory)
         return result
+
+    def _user_memory(self, token: str | None) -> Memory | None:
+        """Return the memory of a low's user: that of its own token, or else of the session; None if unknown."""
+        if token is not None:
+            return self.clients.services.sessions.memory_of(token)
+        return None if self.session is None else self.session.holdings.memory
 
     async def head(self, *args: str) -> None:
         """Answer as GET does; tornado omits the body."""
@@ -113,7 +131,7 @@ class SaltHandler(ApiHandler):
         try:
             for low in lows:
                 try:
-                    self.taken.check()
+                    self._is_checked = False
                     whole = with_path_fields(low, fields) if isinstance(low, dict) else low
                     answers += await run(whole, await logins.ask_for(whole), self.settings_.clients)
                 except ApiError as error:
