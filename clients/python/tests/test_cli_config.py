@@ -61,8 +61,18 @@ def test_own_file_then_environment_then_options_win(tmp_path: Path) -> None:
     assert settings(tmp_path, "-u host:1", env).url == "ws://host:1/ws"
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "a b", "ws://:80"])
-def test_an_invalid_address_is_refused(tmp_path: Path, url: str) -> None:
+def test_several_addresses_are_separated_by_commas(tmp_path: Path) -> None:
+    """In a file they may be a list."""
+    both = ["wss://m1/ws", "ws://m2:80/ws"]
+    assert settings(tmp_path, "-u https://m1,m2:80").urls == both
+    own = tmp_path / ".config" / "salt-live" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('[main]\nurl = "https://m1, m2:80"\n')
+    assert settings(tmp_path).urls == both
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://", "a b", "ws://:80", "m1,,m2", "m1,ftp://x", [1]])
+def test_an_invalid_address_is_refused(tmp_path: Path, url: Any) -> None:
     options = parse(["*", "test.ping"])
     options.url = url
     with pytest.raises(ConfigError, match="invalid address"):
@@ -107,12 +117,24 @@ def test_the_last_login_of_a_server_is_used(tmp_path: Path) -> None:
     assert store.get("ws://a", None, None)["user"] == "alice"  # type: ignore[index]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{", '{"a": 1}', "\x00"),
+        '{"a": {"url": "ws://a", "expire": "x", "saved": 1, "token": "t"}}',
+        '{"a": {"url": "ws://a", "expire": 9e99, "saved": 1}}',
+        '{"a": {"url": "ws://a", "expire": 9e99, "saved": null, "token": "t"}}',
+    ],
+)
 def test_a_damaged_file_of_tokens_counts_as_empty(tmp_path: Path, content: str) -> None:
     path = tmp_path / "tokens.json"
     path.write_text(content)
     path.chmod(0o600)
-    assert TokenStore(path).get("ws://a", None, None) is None
+    store = TokenStore(path)
+    assert store.get("ws://a", None, None) is None
+    store.drop("t")
+    store.put("ws://a", token())
+    assert store.get("ws://a", None, None)["token"] == "t-alice"  # type: ignore[index]
 
 
 def test_a_file_that_others_can_read_is_not_used(tmp_path: Path) -> None:

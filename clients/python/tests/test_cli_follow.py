@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from salt_live.cli.parser import parse
 from salt_live.cli.screen import Screen
-from salt_live.cli.verbs import batch, cmd
+from salt_live.cli.verbs import batch, cmd, master
 from salt_live.cli.verbs.context import Context
+from salt_live.error_codes import Timeout
+from salt_live.errors import ConnectionFailed
 from salt_live.models import BatchProgress, Progress
 
 JID = "20141103073312975821"
@@ -123,3 +125,35 @@ async def test_a_request_that_ended_without_a_return_is_missing() -> None:
     server = Server(BatchProgress(head, [request(1, "web1", "timeout", None, None)]))
     assert await batch.follow(here, server, 7) == 1  # type: ignore[arg-type]
     assert out.getvalue().startswith("web1: Minion did not return")
+    assert "salt-live batch 7 -w" in out.getvalue()
+
+
+def run_of(state: str, **more: Any) -> Progress:
+    return Progress({"jid": JID, "kind": "runner", "state": state, "fun": "test.arg", **more}, {})
+
+
+@pytest.mark.parametrize(
+    ("job", "code", "text"),
+    [
+        (run_of("complete", success=True, **{"return": {"a": 1}}), 0, '{"a": 1}'),
+        (run_of("complete", success=True, **{"return": {"outputter": "txt", "data": {"retcode": 3}}}), 3, '"retcode"'),
+        (run_of("failed", success=False, **{"return": "broken"}), 1, '"broken"'),
+    ],
+)
+async def test_a_runner_is_followed_to_its_end(job: Progress, code: int, text: str) -> None:
+    here, out, _ = context("--out=json", "--out-indent=-1")
+    assert await master.follow(here, Server(run_of("running"), job), JID, None) == code  # type: ignore[arg-type]
+    assert text in out.getvalue()
+
+
+async def test_a_runner_whose_end_is_unknown_is_an_error() -> None:
+    here, out, _ = context()
+    with pytest.raises(ConnectionFailed, match="does not know how"):
+        await master.follow(here, Server(run_of("unknown")), JID, None)  # type: ignore[arg-type]
+    assert out.getvalue() == ""
+
+
+async def test_a_runner_that_takes_too_long_is_named_with_the_way_back() -> None:
+    here, _, _ = context()
+    with pytest.raises(Timeout, match=f"salt-live job {JID} -w"):
+        await master.follow(here, Server(run_of("running"), run_of("running")), JID, -1)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from salt_live.cli.parser import UsageError, parse
 from salt_live.cli.screen import Screen
 from salt_live.cli.verbs import key
 from salt_live.cli.verbs.context import Context
+from salt_live.errors import ApiError
 
 KEYS = {"minions": ["a1"], "minions_pre": ["p1", "p2"], "minions_rejected": ["r1"], "minions_denied": []}
 
@@ -82,6 +83,16 @@ async def test_fingerprints_are_shown_before_the_question(monkeypatch: pytest.Mo
     _, text, calls = await run("accept", "p1")
     assert text == "The following keys are going to be accepted:\nUnaccepted Keys:\np1:  ff:p1\n"
     assert calls[-1][0] == "key.finger"
+
+
+async def test_what_went_wrong_on_the_master_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_master: Master, *_arguments: Any) -> str:
+        return "Exception occurred in wheel key.list_all"
+
+    monkeypatch.setattr(Master, "cmd", broken)
+    for words in (["list"], ["accept", "p1"], ["finger"]):
+        with pytest.raises(ApiError, match="failed on the master: Exception occurred"):
+            await run(*words)
 
 
 @pytest.mark.parametrize("words", [["accept"], ["list", "odd"], ["frobnicate", "x"]])

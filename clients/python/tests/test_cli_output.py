@@ -13,7 +13,7 @@ from salt_live.cli.output.forms import UnknownForm, render
 from salt_live.cli.output.style import Style
 from salt_live.cli.output.summary import StatesSummary
 from salt_live.cli.parser import parse
-from salt_live.cli.screen import Screen
+from salt_live.cli.screen import DRAW_SECONDS, Screen
 from salt_live.cli.text import one_line, visible
 
 DATA: dict[str, Any] = {
@@ -196,6 +196,19 @@ def test_the_bar_is_removed_before_a_return_and_never_leaves_a_terminal_line() -
     assert len(drawn[0]) < os.get_terminal_size(0).columns if os.isatty(0) else len(drawn[0]) < 80
     screen.returned({"web1": True})
     assert err.getvalue().endswith("\r\x1b[2K\x1b[1A\x1b[2K")
+
+
+def test_thousands_of_returns_are_not_thousands_of_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("salt_live.cli.screen.time.monotonic", lambda: now[0])
+    screen, wanted = Screen(options(), {}, Terminal(), Terminal()), 0
+    for _ in range(1000):
+        now[0] += DRAW_SECONDS / 100
+        if screen.wants_progress:
+            wanted += 1
+            screen.draw(["bar"])
+    assert 5 < wanted < 15
+    assert not Screen(options(), {}, Terminal(), io.StringIO()).wants_progress
 
 
 def test_without_a_terminal_nothing_is_drawn() -> None:

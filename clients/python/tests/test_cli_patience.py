@@ -26,3 +26,12 @@ def test_a_short_loss_is_reported_and_a_long_one_ends_the_command() -> None:
     now[0] += LOST_SECONDS + 1
     with pytest.raises(ConnectionFailed, match="come back with: salt-live job 1 -w"):
         patience.check()
+
+
+def test_what_only_watches_waits_for_ever() -> None:
+    client, said, now = SimpleNamespace(state="waiting"), list[str](), [100.0]
+    patience = Patience(client, said.append, clock=lambda: now[0])
+    for _ in range(3):
+        patience.check()
+        now[0] += 10 * LOST_SECONDS
+    assert said == ["connection lost; connecting again"]

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("websockets")
 
-from salt_live import AsyncClient, Event, Unknown, __version__
+from salt_live import AsyncClient, ConnectionFailed, Event, Unknown, __version__
 from websockets.asyncio.server import ServerConnection, serve
 
 SECONDS = 20.0
@@ -84,6 +84,20 @@ async def test_a_closed_client_ends_its_waiting_readers(server: Server) -> None:
         await asyncio.wait_for(reading, SECONDS)
 
     assert client.state == "out"
+
+
+async def test_tls_to_a_port_without_it_is_explained() -> None:
+    """The number of an error of TLS is none of the operating system."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(ConnectionFailed, match=f"cannot connect to wss://127.0.0.1:{port}/ws: it does not speak"):
+            await AsyncClient(f"wss://127.0.0.1:{port}", token="a" * 32).connect()
 
 
 def test_the_version_is_that_of_the_engine() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
-from salt_live import error_codes, local, wire
+from salt_live import Client, error_codes, features, local, wire
 from salt_live.backoff import Backoff, requested_seconds
+from salt_live.errors import ConnectionFailed
 from salt_live.event import tagify
 from salt_live.matching import MATCHES, Pending, match_function
 from salt_live.models import Event
 from salt_live.streams_of_changes import TableStream
+from salt_live.tls import tls_context
 
 SEARCHES = ("", "salt/", "a*", "[ab]", "job", "/1")
 
@@ -215,6 +219,74 @@ def test_a_table_keeps_the_newest_rows() -> None:
     stream = TableStream({}, lambda frame: {frame["jid"]: {}}, max_rows=2)
     frames(stream, {"type": "live"}, *({"type": "job", "jid": jid} for jid in ("2", "1", "3")))
     assert set(stream.data) == {"2", "3"}
+
+
+DESCRIPTION = {
+    "version": "0.0.9",
+    "subscriptions": ["event", "job"],
+    "operations": {
+        "cmd": {"properties": {"type": {}, "fun": {}}},
+        "subscribe": {"properties": {"type": {}, "subscription": {"enum": ["event", "job", "jobs"]}, "tag": {}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("message", "missing"),
+    [
+        ({"type": "cmd", "fun": "x"}, []),
+        ({"type": "cmd", "fun": "x", "parse": True}, ["the field parse of cmd"]),
+        ({"type": "match"}, ["the operation match"]),
+        ({"type": "subscribe", "subscription": "jobs", "tag": ""}, []),
+        ({"type": "subscribe", "subscription": "minions"}, ["the subscription minions"]),
+        ({"type": "subscribe", "subscription": "event", "since": 1}, ["the field since of subscribe"]),
+    ],
+)
+def test_what_another_version_lacks_is_found(message: dict[str, Any], missing: list[str]) -> None:
+    """From its own description."""
+    assert features.missing(message, DESCRIPTION) == missing
+
+
+async def test_a_refused_message_is_explained_if_the_engine_does_not_know_it() -> None:
+    """Otherwise the error stays, and also if there is no description."""
+
+    async def describe() -> Any:
+        return DESCRIPTION
+
+    async def gone() -> Any:
+        raise ConnectionFailed("gone")
+
+    error = error_codes.UnknownType("no")
+    found = await features.explained(error, {"type": "match"}, describe)
+    assert isinstance(found, error_codes.UnknownType)
+    assert "version 0.0.9" in str(found)
+    assert "lacks the operation match" in str(found)
+    assert await features.explained(error, {"type": "cmd"}, describe) is error
+    assert await features.explained(error, {"type": "match"}, gone) is error
+    assert await features.explained(error, {"type": "describe"}, gone) is error
+
+
+def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
+    """Also one that is missing."""
+    (tmp_path / "empty.pem").write_text("nothing")
+    with pytest.raises(ConnectionFailed, match=r"no certificate in .*empty\.pem"):
+        tls_context(str(tmp_path / "empty.pem"))
+    with pytest.raises(ConnectionFailed, match=r"cannot read .*gone\.pem: no such file"):
+        tls_context(str(tmp_path / "gone.pem"))
+
+
+def test_a_deadline_of_the_blocking_client_keeps_the_words_of_what_it_ran() -> None:
+    """Its own is Python's TimeoutError on all versions."""
+    client = Client("127.0.0.1:9", token="0" * 32)
+
+    async def ends() -> None:
+        raise TimeoutError("it did not end in time")
+
+    with pytest.raises(TimeoutError, match="did not end in time"):
+        client.run(ends(), 20)
+    with pytest.raises(TimeoutError):
+        client.run(asyncio.sleep(60), 0.01)
+    client.close()
 
 
 def test_every_error_code_of_the_engine_has_an_exception() -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from salt_live.error_codes import MasterUnavailable, NoMinions, TokenExpired, TooLarge, TooMany, Unauthenticated
+from salt_live.error_codes import (
+    BadMessage,
+    MasterUnavailable,
+    NoMinions,
+    TokenExpired,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+)
 from salt_live.errors import ApiError, ConnectionFailed, LoginFailed, Unknown
 from salt_live.models import Event, Gap, Position
 from salt_live.requests import READS
@@ -429,6 +437,28 @@ def test_a_subscription_that_is_refused_for_now_is_requested_again(session: Sess
     assert isinstance(stream.error, ApiError)
     session.resubscribe(stream)
     assert engine.sent() == []
+
+
+def test_an_older_engine_is_asked_without_what_only_saves_work(session: Session, engine: Engine) -> None:
+    """It refuses `bundle`, then the subscription works; another fault still ends it."""
+    engine.connect()
+    stream = EventStream({"tag": "a"})
+    session.add(stream)
+    (first,) = engine.sent()
+    assert first["bundle"] is True
+    engine.refuse(first, "bad_message")
+    (second,) = engine.sent()
+    assert {name: value for name, value in first.items() if name not in ("bundle", "id")} == {
+        name: value for name, value in second.items() if name != "id"
+    }
+    engine.subscribed(second)
+    assert stream.confirmed
+    session.disconnected()
+    engine.answer(engine.connect()[0], {"epoch": "one"})
+    (third,) = engine.sent()
+    assert "bundle" not in third
+    engine.refuse(third, "bad_message")
+    assert isinstance(stream.error, BadMessage)
 
 
 def test_a_stream_that_was_closed_before_its_confirmation_is_ended(session: Session, engine: Engine) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from salt_live import features
 from salt_live.backoff import Backoff, requested_seconds
+from salt_live.error_codes import BadMessage, UnknownType
 from salt_live.errors import ConnectionFailed, LoginFailed, SaltLiveError
 from salt_live.session import Session, State
 from salt_live.streams import Stream
@@ -81,6 +83,12 @@ class Connection:
 
         :raises SaltLiveError: an error of the engine, ``Unknown``, or no connection
         """
+        try:
+            return await self._request(message)
+        except (UnknownType, BadMessage) as error:
+            raise await features.explained(error, message, self._describe) from None
+
+    async def _request(self, message: dict[str, Any]) -> Any:
         await self.open()
         number = self.session.request(message)
         future = self._futures[number] = asyncio.get_running_loop().create_future()
@@ -103,9 +111,15 @@ class Connection:
         try:
             while not stream.confirmed:
                 await self.changed(stream)
+        except (UnknownType, BadMessage) as error:
+            self.remove(stream)
+            raise await features.explained(error, {"type": "subscribe", **stream.message}, self._describe) from None
         except BaseException:
             self.remove(stream)
             raise
+
+    async def _describe(self) -> Any:
+        return await self._request({"type": "describe"})
 
     def remove(self, stream: Stream) -> None:
         """End a stream."""
@@ -181,19 +195,22 @@ class Connection:
         except InvalidHandshake as error:
             raise ConnectionFailed(f"cannot connect to {address}: {error}") from error
         self.websocket = websocket
-        async with _writer(self._write(websocket)):
-            try:
-                self.session.connected(address)
-                self._output.set()
-                async for text in websocket:
-                    self.session.receive(text)
-                    self._after_message()
-                    if self.session.failure is not None:
-                        break
-            except ConnectionClosed:
-                pass
-            finally:
-                await websocket.close()
+        writing = asyncio.create_task(self._write(websocket))
+        try:
+            self.session.connected(address)
+            self._output.set()
+            async for text in websocket:
+                self.session.receive(text)
+                self._after_message()
+                if self.session.failure is not None:
+                    break
+        except ConnectionClosed:
+            pass
+        finally:
+            await websocket.close()
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writing
         return websocket.close_code or 1006, websocket.close_reason or ""
 
     async def _write(self, websocket: Any) -> None:
@@ -230,21 +247,7 @@ class Connection:
             self._timers.add(asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry, stream))
 
     def _retry(self, stream: Stream) -> None:
-        self._timers = {
-            timer
-            for timer in self._timers
-            if not timer.cancelled() and timer.when() > asyncio.get_running_loop().time()
-        }
+        now = asyncio.get_running_loop().time()
+        self._timers = {timer for timer in self._timers if not timer.cancelled() and timer.when() > now}
         self.session.resubscribe(stream)
         self._output.set()
-
-
-@contextlib.asynccontextmanager
-async def _writer(write: Any) -> AsyncIterator[None]:
-    task = asyncio.ensure_future(write)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

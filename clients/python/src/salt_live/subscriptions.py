@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from salt_live.error_codes import BadMessage
 from salt_live.errors import ApiError, ConnectionFailed
+from salt_live.features import OPTIONAL
 from salt_live.replies import error_of, login_ended
 from salt_live.streams import EventStream, Stream
 
@@ -110,6 +112,11 @@ class Subscriptions:
                 self.request(stream)
 
     def _answer(self, stream: Stream, result: Any, error: ApiError | None) -> None:
+        if isinstance(error, BadMessage) and (unknown := OPTIONAL & stream.fields.keys()):
+            stream.fields = {name: value for name, value in stream.fields.items() if name not in unknown}
+            stream.requested = False
+            self.request(stream)
+            return
         if error is not None:
             stream.requested = False
             if error.retryable:

@@ -37,7 +37,7 @@ class ConfigError(Exception):
 class Config:
     """The settings of one run.
 
-    :param url: the server's websocket
+    :param url: the server's websocket; several of one master are separated by commas, and tried in turn
     :param eauth: None for the server's own default
     :param token: an existing token, from ``SALTAPI_TOKEN``
     :param ca: a file of certificates to trust
@@ -52,6 +52,11 @@ class Config:
     insecure: bool = False
     keyring: bool = False
     folder: Path = Path()
+
+    @property
+    def urls(self) -> list[str]:
+        """The addresses."""
+        return self.url.split(",")
 
 
 def load(options: Any, env: Mapping[str, str], home: Path) -> Config:
@@ -91,16 +96,17 @@ def load(options: Any, env: Mapping[str, str], home: Path) -> Config:
     return config
 
 
-def _address(url: str) -> str:
-    """Return an address as that of the websocket.
+def _address(url: str | list[str]) -> str:
+    """Return addresses as those of the websocket.
 
-    :raises ConfigError: it is no address
+    :raises ConfigError: one is no address
     """
     try:
-        if any(letter.isspace() for letter in url):
+        urls = [item.strip() for item in (url.split(",") if isinstance(url, str) else url)]
+        if any(letter.isspace() for letter in "".join(urls)):
             raise ValueError
-        return address(url)
-    except (ValueError, TypeError):
+        return ",".join(map(address, urls))
+    except (ValueError, TypeError, AttributeError):
         raise ConfigError(f"invalid address {url!r}: use one such as wss://salt.example.com:8000") from None
 
 

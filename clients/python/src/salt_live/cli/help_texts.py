@@ -32,7 +32,7 @@ Run a runner on the master, as `salt-run` does.
 
   -o, --out FORM       nested, json, yaml, txt, highstate, quiet, raw, pprint
       --async          start it, print its job id, and end
-  -t, --timeout N      wait at most N seconds for the return (default 3600)
+  -t, --timeout N      wait at most N seconds for the return
       --skip-kwargs    pass NAME=VALUE on as text
   -d, --doc            print the documentation of the function
 """,
@@ -43,7 +43,7 @@ Run a wheel function on the master: keys, configuration, files.
 
   -o, --out FORM       nested, json, yaml, txt, quiet, raw, pprint
       --async          start it, print its job id, and end
-  -t, --timeout N      wait at most N seconds for the return (default 3600)
+  -t, --timeout N      wait at most N seconds for the return
   -d, --doc            print the documentation of the function
 """,
     "key": """\

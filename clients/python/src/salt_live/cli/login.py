@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 from salt_live.async_client import AsyncClient
 from salt_live.cli.config import Config
 from salt_live.cli.token_file import TokenStore, find_keyring
-from salt_live.errors import ConnectionFailed, LoginFailed
+from salt_live.errors import LoginFailed
 
 Result = TypeVar("Result")
 
@@ -42,9 +41,12 @@ class Login:
         :raises ConnectionFailed: no connection, or the login is refused
         """
         client = await self._open(fresh=fresh)
+        token = client.token
         try:
             yield client
         finally:
+            if client.token not in (token, None) and self._keep:  # the login ended meanwhile, and was renewed
+                self.store.put(self.config.url, client.login)
             await client.close()
 
     async def _open(self, *, fresh: bool) -> AsyncClient:
@@ -55,16 +57,31 @@ class Login:
             kept = self.store.get(config.url, config.user, config.eauth)
             for token in filter(None, (config.token, kept["token"] if kept and not config.token else None)):
                 try:
-                    return await self._connect(token=token)
+                    client = await self._connect(token=token, **self._given())
                 except LoginFailed as failure:
-                    self.store.drop(token)
                     if failure.error is None or failure.error.retryable:
                         raise
+                    self.store.drop(token)
+                    continue
+                return client if client.token == token else self._renewed(client, token)
         user, password = self._credentials()
         client = await self._connect(username=user, password=password, eauth=config.eauth)
+        return self._renewed(client)
+
+    def _renewed(self, client: AsyncClient, refused: str | None = None) -> AsyncClient:
+        """Keep the token of a new login, in place of one that was refused."""
+        if refused:
+            self.store.drop(refused)
         if self._keep:
-            self.store.put(config.url, client.login)
+            self.store.put(self.config.url, client.login)
         return client
+
+    def _given(self) -> dict[str, Any]:
+        """Return the password if there is one: it renews a login that ends, also during a command."""
+        config = self.config
+        if not (config.user and config.password):
+            return {}
+        return {"username": config.user, "password": config.password, "eauth": config.eauth}
 
     def _credentials(self) -> tuple[str, str]:
         config = self.config
@@ -81,9 +98,7 @@ class Login:
 
     async def _connect(self, **credentials: Any) -> AsyncClient:
         config = self.config
-        if config.ca and not os.access(config.ca, os.R_OK):
-            raise ConnectionFailed(f"cannot read the certificates in {config.ca}")
-        client = AsyncClient(config.url, ca=config.ca, insecure=config.insecure, **credentials)
+        client = AsyncClient(config.urls, ca=config.ca, insecure=config.insecure, **credentials)
         try:
             await client.connect()
         except BaseException:

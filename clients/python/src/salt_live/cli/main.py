@@ -120,13 +120,16 @@ def _explain(fault: Exception) -> int:
     if isinstance(fault, errors.LoginFailed):
         return _fail(text, exit_codes.NO_RETURN)
     if isinstance(fault, errors.ConnectionFailed):
-        return _fail(text.replace("pass the file of its authority as ca", "use --ca FILE"), exit_codes.UNAVAILABLE)
+        return _fail(
+            text.replace(" as ca", " to --ca"),
+            exit_codes.UNAVAILABLE,
+        )
     if isinstance(fault, errors.Unknown):
         return _fail("the connection broke; whether the command started is unknown: see salt-live jobs", 69)
     if isinstance(fault, error_codes.Forbidden):
         return _fail(text, exit_codes.DENIED)
     if isinstance(fault, error_codes.UnknownType):
-        return _fail(f"this server is too old for this command: {text}", exit_codes.USAGE)
+        return _fail(text, exit_codes.USAGE)
     if isinstance(fault, errors.ApiError):
         return _fail(text, exit_codes.TEMPORARY if fault.retryable else exit_codes.FAILED)
     if isinstance(fault, OSError):

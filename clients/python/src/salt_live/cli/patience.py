@@ -15,11 +15,11 @@ class Patience:
     """Watches the connection of a client.
 
     :param say: writes a line to stderr
-    :param resume: the command that comes back to what runs
+    :param resume: the command that comes back to what runs; without it nothing runs, and it never gives up
     """
 
     def __init__(
-        self, client: Any, say: Callable[[str], None], resume: str, clock: Callable[[], float] = time.monotonic
+        self, client: Any, say: Callable[[str], None], resume: str = "", clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client, self._say, self._resume, self._clock = client, say, resume, clock
         self._since: float | None = None
@@ -35,6 +35,7 @@ class Patience:
             self._since = None
         elif self._since is None:
             self._since = self._clock()
-            self._say("connection lost; connecting again, what was started continues on the master")
-        elif self._clock() - self._since > LOST_SECONDS:
+            continues = ", what was started continues on the master" if self._resume else ""
+            self._say(f"connection lost; connecting again{continues}")
+        elif self._resume and self._clock() - self._since > LOST_SECONDS:
             raise ConnectionFailed(f"no connection for {LOST_SECONDS:.0f} s; come back with: {self._resume}")

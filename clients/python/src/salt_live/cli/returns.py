@@ -11,7 +11,7 @@ from salt_live.cli.screen import Screen
 MISSING = (
     "Minion did not return. [No response]\nThe minions may not have all finished running and any remaining minions "
     "will return upon completion. To look up the return data for this job later, run the following command:\n\n"
-    "salt-live job {jid}"
+    "{resume}"
 )
 OFFLINE = "Minion did not return. [Not connected]"
 
@@ -19,11 +19,12 @@ OFFLINE = "Minion did not return. [Not connected]"
 class Returns:
     """The returns of one job.
 
+    :param resume: the command that prints them later
     :param options: ``static``, ``retcode_passthrough`` and pepper's ``fail_*``
     """
 
-    def __init__(self, screen: Screen, options: Any, jid: str, *, fun: str = "") -> None:
-        self._screen, self._options, self._jid, self._fun = screen, options, jid, fun
+    def __init__(self, screen: Screen, options: Any, resume: str, *, fun: str = "") -> None:
+        self._screen, self._options, self._resume, self._fun = screen, options, resume, fun
         self._static: dict[str, Any] = {}
         self._docs: dict[str, str] = {}
         self._hidden = False
@@ -49,7 +50,7 @@ class Returns:
         """Write that minions did not return."""
         for minion in sorted(minions):
             self.silent.append(minion)
-            text = OFFLINE if minion in offline else MISSING.format(jid=self._jid)
+            text = OFFLINE if minion in offline else MISSING.format(resume=self._resume)
             if getattr(self._options, "static", False) or getattr(self._options, "hide_timeout", False):
                 continue
             if self._fun != "sys.doc":

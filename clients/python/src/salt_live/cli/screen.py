@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,6 +15,7 @@ from salt_live.cli.output.style import Style
 from salt_live.cli.text import encodable, one_line, visible, visible_data
 
 WIDTH = 80  # where there is no terminal to ask
+DRAW_SECONDS = 0.1  # between two drawings
 
 
 class Screen:
@@ -43,6 +45,7 @@ class Screen:
             state_output_diff=options.state_output_diff,
         )
         self._drawn = 0
+        self._drawn_at = 0.0
 
     @staticmethod
     def _open(options: Any) -> TextIO | None:
@@ -79,10 +82,16 @@ class Screen:
         self.err.write(encodable(text) + "\n")
         self.err.flush()
 
+    @property
+    def wants_progress(self) -> bool:
+        """Whether to draw now: only on a terminal, and not for each of thousands of returns."""
+        return self.show_progress and time.monotonic() - self._drawn_at > DRAW_SECONDS
+
     def draw(self, lines: list[str]) -> None:
         """Show lines below all output, in place of the last ones; only on a terminal."""
         if not self.show_progress:
             return
+        self._drawn_at = time.monotonic()
         self.erase()
         width = self.width - 1
         shown = [one_line(line) for line in lines]

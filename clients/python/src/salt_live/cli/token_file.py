@@ -36,11 +36,11 @@ class TokenStore:
             entry
             for entry in self._read().values()
             if entry.get("url") == url
-            and entry.get("expire", 0) > now
+            and entry["expire"] > now
             and user in (None, entry.get("user"))
             and eauth in (None, "auto", entry.get("eauth"))
         ]
-        return max(fitting, key=lambda entry: entry.get("saved", 0), default=None)
+        return max(fitting, key=lambda entry: entry["saved"], default=None)
 
     def put(self, url: str, token: dict[str, Any]) -> None:
         """Keep the result of a login."""
@@ -49,12 +49,12 @@ class TokenStore:
         entry = {"url": url, "user": user, "eauth": eauth, "token": token["token"], "expire": token["expire"]}
         entries[f"{user} {eauth} {url}"] = {**entry, "saved": time.time()}
         now = time.time()
-        self._write({key: kept for key, kept in entries.items() if kept.get("expire", 0) > now})
+        self._write({key: kept for key, kept in entries.items() if kept["expire"] > now})
 
     def drop(self, token: str) -> None:
         """Forget a token: the server refused it, or it was revoked."""
         entries = self._read()
-        kept = {key: entry for key, entry in entries.items() if entry.get("token") != token}
+        kept = {key: entry for key, entry in entries.items() if entry["token"] != token}
         if len(kept) < len(entries):
             self._write(kept)
 
@@ -71,7 +71,7 @@ class TokenStore:
         with contextlib.suppress(ValueError):
             entries = json.loads(text or "{}")
             if isinstance(entries, dict):
-                return {key: entry for key, entry in entries.items() if isinstance(entry, dict)}
+                return {key: entry for key, entry in entries.items() if _is_entry(entry)}
         return {}
 
     def _write(self, entries: dict[str, dict[str, Any]]) -> None:
@@ -87,6 +87,16 @@ class TokenStore:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
             Path(name).replace(self.path)
+
+
+def _is_entry(entry: Any) -> bool:
+    """Return whether an entry has what is needed to use it."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("token"), str)
+        and isinstance(entry.get("expire"), int | float)
+        and isinstance(entry.get("saved"), int | float)
+    )
 
 
 def find_keyring(wanted: bool) -> Any:

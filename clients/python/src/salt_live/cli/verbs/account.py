@@ -27,7 +27,7 @@ async def logout(context: Context) -> int:
         context.screen.line("not logged in")
         return exit_codes.OK
     try:
-        async with AsyncClient(config.url, token=kept["token"], ca=config.ca, insecure=config.insecure) as client:
+        async with AsyncClient(config.urls, token=kept["token"], ca=config.ca, insecure=config.insecure) as client:
             await client.request("logout", token=kept["token"])
     except LoginFailed:
         pass  # it was revoked already

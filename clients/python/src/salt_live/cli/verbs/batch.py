@@ -90,7 +90,7 @@ async def _size(client: AsyncClient, text: str, tgt: Any, kind: str, fun: str) -
 async def follow(context: Context, client: AsyncClient, number: int) -> int:
     """Write the returns of a batch as they come, until it has ended; return the exit code."""
     screen = context.screen
-    returns = Returns(screen, context.options, str(number))
+    returns = Returns(screen, context.options, f"salt-live batch {number} -w")
     parts: dict[int, dict[str, Any]] = {}
     patience = Patience(client, screen.note, f"salt-live batch {number} -w")
     began = time.monotonic()
@@ -98,6 +98,8 @@ async def follow(context: Context, client: AsyncClient, number: int) -> int:
 
     def tick() -> None:
         patience.check()
+        if not screen.wants_progress:
+            return
         done, bad = head.get("done_count", 0), head.get("error_count", 0)
         took = time.monotonic() - began
         screen.draw([progress.bar(done, head.get("total_count", 0), bad, took), *progress.slots(list(parts.values()))])

@@ -100,7 +100,7 @@ async def follow(context: Context, client: AsyncClient, jid: str, fun: str) -> i
     :raises Detached: after Ctrl-C
     """
     screen, options = context.screen, context.options
-    returns = Returns(screen, options, jid, fun=fun)
+    returns = Returns(screen, options, f"salt-live job {jid}", fun=fun)
     parts: dict[str, dict[str, Any]] = {}
     began = time.monotonic()
     total = failed = 0
@@ -109,7 +109,8 @@ async def follow(context: Context, client: AsyncClient, jid: str, fun: str) -> i
 
     def tick() -> None:
         patience.check()
-        screen.draw(progress.lines(parts, total, failed, time.monotonic() - began))
+        if screen.wants_progress:
+            screen.draw(progress.lines(parts, total, failed, time.monotonic() - began))
 
     interrupts = Interrupts()
     with interrupts.caught():

@@ -9,6 +9,7 @@ from salt_live.cli import exit_codes
 from salt_live.cli.arguments import parse
 from salt_live.cli.interrupts import Detached, Interrupts
 from salt_live.cli.parser import UsageError
+from salt_live.cli.patience import Patience
 from salt_live.cli.text import visible
 from salt_live.cli.verbs.context import Context
 from salt_live.models import Gap, Position
@@ -28,10 +29,10 @@ async def run(context: Context) -> int:
     match_type = options.match_type or ("fnmatch" if WILD & set(tag) else None)
     async with context.login.client() as client:
         stream = await client.events(tag, match_type, since=_position(options.since))
-        interrupts = Interrupts()
+        interrupts, patience = Interrupts(), Patience(client, context.screen.note)
         with interrupts.caught():
             try:
-                async for event in interrupts.watch(stream.__aiter__(), lambda: None):
+                async for event in interrupts.watch(stream.__aiter__(), patience.check):
                     if isinstance(event, Gap):
                         context.screen.note(f"WARNING: {event}")
                         continue

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from salt_live.cli import exit_codes
 from salt_live.cli.interrupts import Detached, Interrupts
 from salt_live.cli.parser import UsageError
+from salt_live.cli.patience import Patience
 from salt_live.cli.returns import Returns
 from salt_live.cli.text import one_line, visible
-from salt_live.cli.verbs import cmd
+from salt_live.cli.verbs import cmd, master
 from salt_live.cli.verbs.context import Context
 
 SIGNALS = {"kill": "kill", "term": "term", "terminate": "term"}
@@ -37,18 +37,19 @@ async def _watch(context: Context, client: Any, known: dict[str, dict[str, Any]]
     oldest = min(known, default="")
 
     async def changes() -> Any:
+        version = -1
         while True:
+            version = await table.changed(version)
             for jid in sorted(table):
                 job, seen = table[jid], known.get(jid)
                 if jid >= oldest and (seen is None or seen["state"] != job["state"]) and _wanted(context.options, job):
                     known[jid] = job
                     yield job
-            await asyncio.sleep(0.2)
 
-    interrupts = Interrupts()
+    interrupts, patience = Interrupts(), Patience(client, context.screen.note)
     with interrupts.caught():
         try:
-            async for job in interrupts.watch(changes(), lambda: None):
+            async for job in interrupts.watch(changes(), patience.check):
                 context.screen.line(_row(job))
         except Detached:
             pass
@@ -83,12 +84,16 @@ async def run_job(context: Context) -> int:
             context.screen.line(f"sent to {', '.join(map(visible, canceled['minions'])) or 'no minion'}")
             return exit_codes.OK
         job = await client.get_job(jid)
-        if options.watch and job["state"] == "running" and job["kind"] == "job":
-            return await cmd.follow(context, client, jid, job["fun"] or "")
+        if options.watch and job["state"] == "running":
+            if job["kind"] == "job":
+                return await cmd.follow(context, client, jid, job["fun"] or "")
+            return await master.follow(context, client, jid, options.timeout)
     if job["kind"] != "job":
-        context.screen.returned(job["return"])
-        return exit_codes.OK if job["success"] is not False else exit_codes.FAILED
-    returns = Returns(context.screen, options, jid, fun=job["fun"] or "")
+        if job["state"] == "running":
+            context.screen.note(f"it still runs on the master; wait for it with: salt-live job {jid} -w")
+            return exit_codes.OK
+        return master.written(context, job)
+    returns = Returns(context.screen, options, f"salt-live job {jid}", fun=job["fun"] or "")
     for minion, part in sorted(job["minions"].items()):
         if part["state"] in ("returned", "failed"):
             returns.add(minion, part)

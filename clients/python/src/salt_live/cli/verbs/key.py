@@ -11,6 +11,7 @@ from salt_live.cli.login import prompt
 from salt_live.cli.parser import UsageError
 from salt_live.cli.text import one_line
 from salt_live.cli.verbs.context import Context
+from salt_live.errors import ApiError
 
 STATES = {
     "acc": "minions",
@@ -40,7 +41,7 @@ async def run(context: Context) -> int:
             return await _change(context, client, action, match)
         if action in ("finger", "print"):
             name = {"finger": "key.finger", "print": "key.key_str"}[action]
-            found = await client.wheel.cmd(name, [match])
+            found = await _wheel(client, name, match)
             context.screen.returned(found, "key")
             return exit_codes.OK
         return await _list(context, client, match)
@@ -70,10 +71,21 @@ def _wanted(context: Context) -> tuple[str, str]:
     raise UsageError("use salt-live key list, accept ID, reject ID, delete ID or finger [ID]")
 
 
+async def _wheel(client: AsyncClient, fun: str, *arg: str) -> Keys:
+    """Return what a wheel function returns.
+
+    :raises ApiError: it returned a text: what went wrong on the master
+    """
+    found = await client.wheel.cmd(fun, arg)
+    if not isinstance(found, dict):
+        raise ApiError(f"{fun} failed on the master: {found}")
+    return found
+
+
 async def _list(context: Context, client: AsyncClient, state: str) -> int:
     if state != "all" and state not in STATES:
         raise UsageError(f"there is no state {state}: use accepted, pending, rejected, denied or all")
-    found: Keys = await client.wheel.cmd("key.list_all")
+    found = await _wheel(client, "key.list_all")
     found.pop("local", None)
     shown = found if state == "all" else {STATES[state]: found.get(STATES[state], [])}
     context.screen.returned(shown, "key")
@@ -83,7 +95,7 @@ async def _list(context: Context, client: AsyncClient, state: str) -> int:
 async def _change(context: Context, client: AsyncClient, action: str, match: str) -> int:
     """Show the keys that match, with their fingerprints; ask; then change them."""
     options, screen = context.options, context.screen
-    found: Keys = await client.wheel.cmd("key.list_all")
+    found = await _wheel(client, "key.list_all")
     also = {name for name in ("accepted", "rejected", "denied") if getattr(options, f"include_{name}")}
     also |= {"accepted", "rejected", "denied"} if options.include_all else set()
     states = CHANGES["delete"] if action == "delete" else ("minions_pre", *(STATES[name] for name in sorted(also)))
@@ -96,7 +108,7 @@ async def _change(context: Context, client: AsyncClient, action: str, match: str
         screen.line(f"The key glob '{match}' does not match any {words.replace('minions', 'accepted')} keys.")
         return exit_codes.OK
     screen.line(f"The following keys are going to be {action.rstrip('e')}ed:")
-    fingers: Keys = await client.wheel.cmd("key.finger", [match]) if not options.yes else {}
+    fingers = await _wheel(client, "key.finger", match) if not options.yes else {}
     shown: Keys = {
         state: {name: fingers[state][name] for name in names} if set(names) <= set(fingers.get(state, {})) else names
         for state, names in chosen.items()
