@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 from salt_live.cli.parser import parse
 from salt_live.cli.screen import Screen
-from salt_live.cli.verbs import batch, cmd, master
+from salt_live.cli.verbs import batch, cmd, master, minions
 from salt_live.cli.verbs.context import Context
-from salt_live.error_codes import Timeout
+from salt_live.error_codes import Timeout, TooLarge
 from salt_live.errors import ConnectionFailed
 from salt_live.models import BatchProgress, Progress
 
@@ -126,6 +127,55 @@ async def test_a_request_that_ended_without_a_return_is_missing() -> None:
     assert await batch.follow(here, server, 7) == 1  # type: ignore[arg-type]
     assert out.getvalue().startswith("web1: Minion did not return")
     assert "salt-live batch 7 -w" in out.getvalue()
+
+
+class Login:
+    """A login with a client that answers from a function."""
+
+    def __init__(self, answer: Any, rows: Any = None) -> None:
+        self.request, self._rows = answer, rows
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def minions(self, *, grains: bool) -> Any:
+        assert grains
+        return self._rows
+
+
+async def test_a_large_batch_is_read_in_parts() -> None:
+    everything = [{"id": number} for number in range(batch.PAGE + 7)]
+    calls = []
+
+    async def answer(_type: str, **fields: Any) -> dict[str, Any]:
+        calls.append(fields)
+        first = fields["offset"]
+        return {"id": 7, "requests": everything[first : first + fields["limit"]]}
+
+    here, out, _ = context("--out=json")
+    here.options, here.login = parse(["batch", "7"]), Login(answer)  # type: ignore[assignment]
+    assert await batch.run(here) == 0
+    assert json.loads(out.getvalue()) == {"id": 7, "requests": everything}
+    assert [call["offset"] for call in calls] == [0, batch.PAGE]
+
+
+async def test_minions_that_one_answer_cannot_hold_are_read_in_parts() -> None:
+    async def answer(type: str, **_fields: Any) -> Any:
+        if type == "match":
+            return ["web1"]
+        raise TooLarge("the answer is larger")
+
+    async def match(*_arguments: Any) -> list[str]:
+        return ["web1"]
+
+    rows = {name: {"id": name, "connected": True, "grains": {"a": 1}} for name in ("web1", "web2")}
+    for words, names in ((["*"], ["web1"]), ([], ["web1", "web2"])):
+        here, out, _ = context("--out=json")
+        here.options, here.login = parse(["minions", "--grains", *words]), Login(answer, rows)  # type: ignore[assignment]
+        here.login.match = match  # type: ignore[attr-defined]
+        assert await minions.run(here) == 0
+        assert list(json.loads(out.getvalue())) == names
 
 
 def run_of(state: str, **more: Any) -> Progress:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from salt_live import Client, error_codes, features, local, wire
+from salt_live import AsyncClient, Client, error_codes, features, local, wire
 from salt_live.backoff import Backoff, requested_seconds
 from salt_live.errors import ConnectionFailed
 from salt_live.event import tagify
 from salt_live.matching import MATCHES, Pending, match_function
-from salt_live.models import Event
+from salt_live.models import Event, Progress
 from salt_live.streams_of_changes import TableStream
 from salt_live.tls import tls_context
 
@@ -287,6 +288,22 @@ def test_a_deadline_of_the_blocking_client_keeps_the_words_of_what_it_ran() -> N
     with pytest.raises(TimeoutError):
         client.run(asyncio.sleep(60), 0.01)
     client.close()
+
+
+async def test_a_job_that_one_answer_cannot_hold_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a subscription sends it."""
+    client = AsyncClient("127.0.0.1:9", token="0" * 32)
+
+    async def refused(_type: str, **_fields: Any) -> Any:
+        raise error_codes.TooLarge("the answer is larger")
+
+    async def follow(jid: str) -> AsyncIterator[Progress]:
+        yield Progress({"jid": jid, "state": "running"}, {"web1": {"return": "x"}})
+        raise AssertionError("one is enough")
+
+    monkeypatch.setattr(client, "request", refused)
+    monkeypatch.setattr(client, "follow", follow)
+    assert await client.get_job("1") == {"jid": "1", "state": "running", "minions": {"web1": {"return": "x"}}}
 
 
 def test_every_error_code_of_the_engine_has_an_exception() -> None:

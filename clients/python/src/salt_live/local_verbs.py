@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from salt_live import live, local
 from salt_live.client_base import ClientBase, Target
+from salt_live.error_codes import TooLarge
 from salt_live.models import BatchProgress, Progress
 from salt_live.streams_of_changes import BatchStream, JobStream
 
@@ -150,7 +152,7 @@ class LocalVerbs(ClientBase):
 
     async def follow(
         self, jid: str, *, timeout: float | None = None, without_return: bool = False
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncGenerator[Progress, None]:
         """Yield the progress of a job until it has ended, also across lost connections.
 
         A slow reader gets fewer objects, each with all changes since the last one.
@@ -189,8 +191,16 @@ class LocalVerbs(ClientBase):
                 return
 
     async def get_job(self, jid: str) -> dict[str, Any]:
-        """Return a job with the parts of its minions (``messages.Job``)."""
-        job: dict[str, Any] = await self.request("get_job", jid=jid)
+        """Return a job with the parts of its minions (``messages.Job``).
+
+        If one answer cannot hold it, it is read in parts.
+        """
+        try:
+            job: dict[str, Any] = await self.request("get_job", jid=jid)
+        except TooLarge:
+            async with aclosing(self.follow(jid)) as news:
+                first = await anext(news)
+            job = {**first.job, "minions": first.minions}
         return job
 
     async def list_jobs(self, **filters: Any) -> list[dict[str, Any]]:

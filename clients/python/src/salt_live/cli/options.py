@@ -113,10 +113,10 @@ def key(parser: Parser) -> None:
     add = parser.add_argument
     add("-l", "--list")
     flag(parser, "-L", "--list-all")
-    for short, name in (("-a", "accept"), ("-r", "reject"), ("-d", "delete"), ("-P", "print"), ("-f", "finger")):
-        add(short, f"--{name}", dest=name)
-    for short, name in (("-A", "accept"), ("-R", "reject"), ("-D", "delete"), ("", "print"), ("-F", "finger")):
-        flag(parser, *filter(None, [short]), f"--{name}-all", dest=f"{name}_all")
+    for short, name in (("-a", "accept"), ("-r", "reject"), ("-d", "delete"), ("", "print"), ("-f", "finger")):
+        add(*filter(None, [short]), f"--{name}", dest=name)  # -p is a profile
+    for short, name in (("-A", "accept"), ("-R", "reject"), ("-D", "delete"), ("-P", "print"), ("-F", "finger")):
+        flag(parser, short, f"--{name}-all", dest=f"{name}_all")
     flag(parser, "-y", "--yes")
     for name in ("all", "accepted", "rejected", "denied"):
         flag(parser, f"--include-{name}", dest=f"include_{name}")

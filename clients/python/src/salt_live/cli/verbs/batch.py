@@ -16,6 +16,7 @@ from salt_live.live import INLINE_RETURN
 from salt_live.local import batch_size
 
 STATES = ("state.apply", "state.highstate", "state.sls", "state.single")
+PAGE = 500  # requests of a batch in one answer
 ENDED = ("resolved", "error", "timeout", "canceled")
 
 
@@ -33,10 +34,21 @@ async def run(context: Context) -> int:
         async with context.login.client() as client:
             if context.options.watch:
                 return await follow(context, client, _number(words[0]))
-            found = await client.request("get_batch", batch=_number(words[0]), collection=True)
+            found = await _whole(client, _number(words[0]))
         context.screen.returned(found)
         return exit_codes.OK
     return await create(context, *context.function(1, "the function"))
+
+
+async def _whole(client: AsyncClient, number: int) -> dict[str, Any]:
+    """Return a batch with all its requests. They are read in parts: one answer cannot hold those of a large batch."""
+    found: dict[str, Any] = {}
+    requests: list[Any] = []
+    while not found or len(found["requests"]) == PAGE:
+        fields = {"batch": number, "collection": True, "offset": len(requests), "limit": PAGE}
+        found = await client.request("get_batch", **fields)
+        requests += found["requests"]
+    return {**found, "requests": requests}
 
 
 def _number(text: str) -> int:

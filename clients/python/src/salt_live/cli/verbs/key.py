@@ -104,8 +104,8 @@ async def _change(context: Context, client: AsyncClient, action: str, match: str
     chosen = {state: [name for name in found.get(state, []) if fnmatchcase(name, match)] for state in states}
     chosen = {state: names for state, names in chosen.items() if names}
     if not chosen:
-        words = " or ".join("unaccepted" if state == "minions_pre" else state.split("_")[-1] for state in states)
-        screen.line(f"The key glob '{match}' does not match any {words.replace('minions', 'accepted')} keys.")
+        *words, last = "unaccepted", *(name for name in ("accepted", "rejected", "denied") if name in also)
+        screen.line(f"The key glob '{match}' does not match any {', '.join(words)}{' or ' * bool(words)}{last} keys.")
         return exit_codes.OK
     screen.line(f"The following keys are going to be {action.rstrip('e')}ed:")
     fingers = await _wheel(client, "key.finger", match) if not options.yes else {}

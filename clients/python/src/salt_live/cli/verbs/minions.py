@@ -5,6 +5,7 @@ from __future__ import annotations
 from salt_live.cli import exit_codes
 from salt_live.cli.text import one_line
 from salt_live.cli.verbs.context import Context, split_target
+from salt_live.error_codes import TooLarge
 
 WORDS = {True: "connected", False: "disconnected", None: "unknown"}
 
@@ -16,7 +17,11 @@ async def run(context: Context) -> int:
         only = {}
         if context.words:
             only["minions"] = await client.match(split_target(context.words[0], options.tgt_type), options.tgt_type)
-        found = await client.request("list_minions", grains=options.grains, **only)
+        try:
+            found = await client.request("list_minions", grains=options.grains, **only)
+        except TooLarge:  # for one answer: a subscription sends them in parts
+            rows = await client.minions(grains=options.grains)
+            found = [row for name, row in rows.items() if name in only.get("minions", rows)]
     if options.up or options.down:
         found = [minion for minion in found if minion["connected"] is options.up]
     if not found:
