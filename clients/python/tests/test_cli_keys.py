@@ -53,7 +53,12 @@ async def run(*words: str) -> tuple[int, str, list[tuple[str, Any, Any]]]:
             {"minions_rejected": ["r1"]},
             {"rejected": True, "denied": False},
         ),
-        (["reject", "a1", "--include-all"], "key.reject_dict", {"minions": ["a1"]}, {"accepted": True, "denied": True}),
+        (
+            ["reject", "a1", "--include-all"],
+            "key.reject_dict",
+            {"minions": ["a1"]},
+            {"accepted": True, "denied": False},
+        ),
         (["-d", "?1"], "key.delete_dict", {"minions": ["a1"], "minions_pre": ["p1"], "minions_rejected": ["r1"]}, {}),
     ],
 )
@@ -71,6 +76,27 @@ async def test_nothing_is_changed_without_a_match() -> None:
     _, text, calls = await run("accept", "a1", "-y")
     assert text == "The key glob 'a1' does not match any unaccepted keys.\n"
     assert [fun for fun, _, _ in calls] == ["key.list_all"]
+
+
+@pytest.mark.parametrize(
+    ("words", "also"),
+    [
+        (["accept", "x"], []),
+        (["accept", "x", "--include-all"], ["rejected"]),
+        (["accept", "x", "--include-accepted"], []),
+        (["accept", "x", "--include-denied"], ["denied"]),
+        (["accept", "x", "--include-all", "--include-denied"], ["rejected", "denied"]),
+        (["reject", "x", "--include-all"], ["accepted"]),
+        (["reject", "x", "--include-rejected"], []),
+        (["delete", "x"], []),
+    ],
+)
+async def test_options_add_states_as_salt_key_does(words: list[str], also: list[str]) -> None:
+    """A denied key is only changed if that is said."""
+    assert key._also(parse(["key", *words]), words[0]) == also
+    _, text, _ = await run(*words, "-y")
+    *first, last = "unaccepted", *also
+    assert text == f"The key glob 'x' does not match any {', '.join(first)}{' or ' if first else ''}{last} keys.\n"
 
 
 async def test_fingerprints_are_shown_before_the_question(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,7 @@ pattern such as 'web-*'. Fingerprints are shown before you are asked.
   -l, --list STATE     accepted, pending, rejected, denied or all
   -a, -r, -d ID        accept, reject or delete keys
   -A, -R, -D           the same with all keys
-  -f ID, -F            print fingerprints
+  -f ID, -F            print fingerprints; --print ID, -P: the keys
   -y, --yes            do not ask
       --include-all, --include-accepted, --include-rejected, --include-denied
                        also change keys in these states

@@ -100,6 +100,8 @@ async def run_job(context: Context) -> int:
     waiting = [minion for minion, part in job["minions"].items() if part["state"] in ("pending", "running")]
     if waiting:
         context.screen.note(f"the job still runs on {len(waiting)} minions; follow it with: salt-live job {jid} -w")
+        if not returns.codes:
+            return exit_codes.OK
     gone = [minion for minion, part in job["minions"].items() if part["state"] in ("missing", "canceled")]
     returns.without(gone, set())
     return returns.finish()

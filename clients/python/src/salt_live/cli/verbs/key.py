@@ -26,8 +26,8 @@ STATES = {
     "denied": "minions_denied",
 }
 CHANGES = {
-    "accept": ("minions_pre", "rejected"),
-    "reject": ("minions_pre", "accepted"),
+    "accept": ("minions_pre",),
+    "reject": ("minions_pre",),
     "delete": ("minions", "minions_pre", "minions_rejected", "minions_denied"),
 }
 Keys = dict[str, Any]
@@ -40,7 +40,7 @@ async def run(context: Context) -> int:
         if action in CHANGES:
             return await _change(context, client, action, match)
         if action in ("finger", "print"):
-            name = {"finger": "key.finger", "print": "key.key_str"}[action]
+            name = {"finger": "key.finger", "print": "key.print"}[action]
             found = await _wheel(client, name, match)
             context.screen.returned(found, "key")
             return exit_codes.OK
@@ -96,15 +96,12 @@ async def _change(context: Context, client: AsyncClient, action: str, match: str
     """Show the keys that match, with their fingerprints; ask; then change them."""
     options, screen = context.options, context.screen
     found = await _wheel(client, "key.list_all")
-    also = {name for name in ("accepted", "rejected", "denied") if getattr(options, f"include_{name}")}
-    also |= {"accepted", "rejected", "denied"} if options.include_all else set()
-    states = CHANGES["delete"] if action == "delete" else ("minions_pre", *(STATES[name] for name in sorted(also)))
-    done = {"accept": "minions", "reject": "minions_rejected"}.get(action)
-    states = tuple(state for state in states if state != done)
+    also = _also(options, action)
+    states = CHANGES["delete"] if action == "delete" else (*CHANGES[action], *(STATES[name] for name in also))
     chosen = {state: [name for name in found.get(state, []) if fnmatchcase(name, match)] for state in states}
     chosen = {state: names for state, names in chosen.items() if names}
     if not chosen:
-        *words, last = "unaccepted", *(name for name in ("accepted", "rejected", "denied") if name in also)
+        *words, last = "unaccepted", *also
         screen.line(f"The key glob '{match}' does not match any {', '.join(words)}{' or ' * bool(words)}{last} keys.")
         return exit_codes.OK
     screen.line(f"The following keys are going to be {action.rstrip('e')}ed:")
@@ -120,6 +117,16 @@ async def _change(context: Context, client: AsyncClient, action: str, match: str
     for name in (name for names in chosen.values() for name in names):
         screen.line(f"Key for minion {one_line(name)} {action.rstrip('e')}ed.")
     return exit_codes.OK
+
+
+def _also(options: Any, action: str) -> list[str]:
+    """Return the states that options add, as Salt reads them: ``--include-all`` never adds denied keys."""
+    other = {"accept": "rejected", "reject": "accepted"}.get(action)
+    wanted = {name for name in ("accepted", "rejected", "denied") if getattr(options, f"include_{name}")}
+    if other:
+        wanted -= {"accepted", "rejected"} - {other}
+        wanted |= {other} if options.include_all else set()
+    return [name for name in ("accepted", "rejected", "denied") if name in wanted]
 
 
 def _includes(action: str, states: tuple[str, ...]) -> dict[str, bool]:
