@@ -14,9 +14,9 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 from tests.integration import conftest as integration  # noqa: E402
 from tests.integration.conftest import (  # noqa: E402
-    START_TIMEOUT,
     USERS,
     file_root,  # noqa: F401
+    running,
     salt_factories_config,  # noqa: F401
     salt_root,  # noqa: F401
 )
@@ -48,7 +48,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
     with staged(salt_factories, file_root, "browser", minion=True, config=config, **web_app) as stage:
         large = {"log_level_logfile": "info", "max_event_size": LARGE}
         other = stage.master.salt_minion_daemon(SECOND, overrides=large)
-        with other.started(start_timeout=START_TIMEOUT):
+        with running(other):
             yield stage
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from tests.client import Client, Closed, Refused
-from tests.integration.conftest import CHECKOUT, START_TIMEOUT, master_config
+from tests.integration.conftest import CHECKOUT, master_config, running
 from tests.ports import free_port
 from tests.support.waiting import is_open, wait_until
 
@@ -62,7 +62,7 @@ class Stage:
     @property
     def health(self) -> int:
         """The status of /healthz."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
             connection.request("GET", "/healthz")
             return connection.getresponse().status
@@ -124,10 +124,10 @@ def staged(
     overrides |= {"engines_dirs": [str(CHECKOUT / "_engines")], **(config or {})}
     master = salt_factories.salt_master_daemon(name, overrides=overrides)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(master.started(start_timeout=START_TIMEOUT))
+        stack.enter_context(running(master))
         stage = Stage(master, port)
         if minion:
             daemon = master.salt_minion_daemon(f"{name}-minion", overrides={"log_level_logfile": "info"})
-            stack.enter_context(daemon.started(start_timeout=START_TIMEOUT))
+            stack.enter_context(running(daemon))
         wait_until(lambda: is_open(port), "the engine listening")
         yield stage

@@ -19,7 +19,7 @@ import websocket
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient, check
-from tests.integration.conftest import START_TIMEOUT
+from tests.integration.conftest import running
 from tests.integration.staging import Stage, ended_batch, staged
 from tests.support.waiting import wait_until
 
@@ -39,7 +39,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
     ):
         daemons = [stage.master.salt_minion_daemon(name, overrides={"file_client": "remote"}) for name in MINIONS]
         for daemon in daemons:
-            stack.enter_context(daemon.started(start_timeout=START_TIMEOUT))
+            stack.enter_context(running(daemon))
         with stage.client() as client:
             job = client.ask("cmd", fun="saltutil.sync_modules", tgt="*", mode="sync", timeout=90, patience=100)
             assert {part["state"] for part in job["minions"].values()} == {"returned"}, job

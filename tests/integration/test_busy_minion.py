@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import START_TIMEOUT
+from tests.integration.conftest import running
 from tests.integration.staging import Stage, staged
 
 pytestmark = [pytest.mark.slow]
@@ -28,7 +28,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
     with staged(salt_factories, file_root, "busy", minion=False, config=config) as stage:
         overrides = {"process_count_max": 1, "log_level_logfile": "info"}
         daemon = stage.master.salt_minion_daemon(MINION, overrides=overrides)
-        with daemon.started(start_timeout=START_TIMEOUT):
+        with running(daemon):
             yield stage
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT, START_TIMEOUT, master_config
+from tests.integration.conftest import CHECKOUT, START_TIMEOUT, master_config, running
 from tests.ports import free_port
 from tests.support.waiting import is_open, wait_until
 
@@ -28,7 +28,7 @@ PACKAGE = CHECKOUT / "_engines" / "websocket_api"
 def installed(salt_factories: Any, file_root: Path) -> Iterator[Any]:
     """A master that has the project on its file server only; the tests of this file take it from there, in order."""
     factory = salt_factories.salt_master_daemon("installed", overrides=master_config(file_root, PORT))
-    with factory.started(start_timeout=START_TIMEOUT):
+    with running(factory):
         yield factory
 
 
@@ -67,7 +67,7 @@ def test_after_one_restart_clients_log_in_and_run_a_command(synced: Any) -> None
     """A client connects, logs in, runs test.ping on a real minion and sees it return."""
     master, _ = synced
     minion = master.salt_minion_daemon("loaded", overrides={"log_level_logfile": "info"})
-    with minion.started(start_timeout=START_TIMEOUT), Client(f"ws://127.0.0.1:{PORT}/") as client:
+    with running(minion), Client(f"ws://127.0.0.1:{PORT}/") as client:
         assert client.login("demo")["user"] == "demo"
         job = client.ask("cmd", fun="test.ping", tgt="loaded", mode="sync")
     assert job["state"] == "complete"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.conftest import running
 from tests.integration.watching import reported, run_and_watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
@@ -18,7 +19,7 @@ def threads(salt_master: Any) -> Iterator[str]:
     overrides = {"log_level_logfile": "info", "multiprocessing": False}
     factory = salt_master.salt_minion_daemon("threads", overrides=overrides)
     try:
-        with factory.started(start_timeout=120):
+        with running(factory):
             salt_master.salt_cli().run("saltutil.sync_modules", minion_tgt="threads", _timeout=60)
             yield "threads"
     finally:

@@ -18,7 +18,7 @@ pytest.importorskip("salt.utils.tracing", reason="Salt traces since 3008")
 trace_service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
 
 from tests.client import Client  # noqa: E402
-from tests.integration.conftest import CHECKOUT, SECRET, START_TIMEOUT, master_config  # noqa: E402
+from tests.integration.conftest import CHECKOUT, SECRET, master_config, running  # noqa: E402
 from tests.ports import free_port  # noqa: E402
 from tests.support.waiting import is_open, wait_until  # noqa: E402
 
@@ -103,10 +103,10 @@ def port(salt_factories: Any, file_root: Path, collector: Collector) -> Iterator
         common = {"enabled": True, "exporter": "otlp-http", "endpoint": collector.url}
         options["tracing"] = {**common, "service_name": ""}
         master = salt_factories.salt_master_daemon("traced-master", overrides=options)
-        with master.started(start_timeout=START_TIMEOUT):
+        with running(master):
             traced = {**common, "service_name": "salt-minion-traced"}
             minion = master.salt_minion_daemon("traced", overrides={"tracing": traced})
-            with minion.started(start_timeout=START_TIMEOUT):
+            with running(minion):
                 wait_until(lambda: is_open(port), "the engine listening")
                 yield port
 
