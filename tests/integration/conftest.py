@@ -108,6 +108,7 @@ def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str
     """Return a master's options, except those by which it finds the engine."""
     return {
         "open_mode": True,
+        "worker_threads": 3,  # instead of 5: each takes time to start
         "gather_job_timeout": 5,  # seconds instead of 10 until a minion that is down counts as missing
         "log_level_logfile": "info",
         "external_auth": {"sharedsecret": {**USERS, **TABLE_USERS}},

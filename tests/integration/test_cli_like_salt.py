@@ -64,7 +64,6 @@ minion-1 cmd.run 'exit 3' --out=json
 minion-1 cmd.run_all 'echo out; exit 2' --out=nested
 '*' cmd.run 'exit 1' --static
 minion-1 no.function
-minion-1 no.function --out=json
 minion-1 test.exception message=broken --out=txt
 minion-1 test.not_loaded
 minion-1 grains.item id os
