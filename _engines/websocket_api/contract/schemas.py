@@ -16,7 +16,9 @@ from referencing.jsonschema import DRAFT202012
 from ..errors import ApiError, CannotRun
 from . import faults
 from .dialect import MessageCheck, Schema, Validator
+from .digest import digest
 from .faults import Fault
+from .manifest import FILES
 
 _REMEDY = "copy the folder schemas of this release to where the option schemas points"
 ASYNCAPI, OPENAPI = "asyncapi.json", "openapi.json"
@@ -163,7 +165,8 @@ def _read(path: pathlib.Path) -> bytes:
 def _parsed(name: str, text: bytes) -> Schema:
     try:
         schema = json.loads(text.decode("utf-8"))
-        jsonschema.Draft202012Validator.check_schema(schema)
+        if FILES.get(name) != digest(text):  # tests check those of a release: here it would take 0.25 s
+            jsonschema.Draft202012Validator.check_schema(schema)
     except ValueError as error:
         raise CannotRun(f"the schema {name} is not JSON: {error}: {_REMEDY}") from error
     except SchemaError as error:

@@ -9,9 +9,10 @@ import shutil
 import time
 from typing import Any
 
+import jsonschema
 import pytest
 from websocket_api.contract import faults
-from websocket_api.contract.schemas import Schemas
+from websocket_api.contract.schemas import DOCUMENTS, Schemas
 from websocket_api.errors import ApiError, CannotRun
 
 from tests.support.schemas import SCHEMAS
@@ -257,6 +258,13 @@ def test_a_good_message_costs_little() -> None:
             SCHEMAS.validate("cmd", message)
         best = min(best, (time.process_time() - start) / 200)
     assert best < 0.0005
+
+
+@pytest.mark.parametrize("path", sorted(DIRECTORY.rglob("*.json")), ids=lambda path: path.name)
+def test_each_file_of_the_release_is_a_valid_schema(path: pathlib.Path) -> None:
+    """The engine does not check this again for files that it knows by their digest."""
+    if path.name not in DOCUMENTS:
+        jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.fixture
