@@ -21,7 +21,7 @@ SCRIPT = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1</script><svg 
 MEGABYTES = 3_000_000
 ODD_TAG = "odd/<b onclick=ran()>/\u202ertl/\U0001f9c2/%00/\"';--"
 ODD_ID = "odd <i>&amp;'\"$(id)"
-STALL_SECONDS = 3.0  # for which a page may not respond: users notice one, the others are for a loaded machine
+STALL_SECONDS = 10.0  # for which a page may not respond: users notice one, the others are for a loaded machine
 
 
 @pytest.fixture
