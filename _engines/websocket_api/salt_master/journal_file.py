@@ -7,7 +7,6 @@ again either, because the time of the last write tells how many there may have b
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import logging
@@ -30,14 +29,15 @@ FORMAT = 1
 FOLDER = "websocket_api_journal"
 """The folder below the master's ``cachedir``."""
 RETRY_SECONDS = 0.05  # between two attempts to get the lock
-MEASURE_WRITES = 20  # between two looks at the size of the file: once a second at most
 WAL_BYTES = 16 * 1024 * 1024  # that the log of SQLite keeps on disk while nothing is in it
 
 TABLES = """
     CREATE TABLE state (epoch TEXT NOT NULL, seq INTEGER NOT NULL, time REAL NOT NULL, clean INTEGER NOT NULL);
-    CREATE TABLE chunks (last INTEGER PRIMARY KEY, time REAL NOT NULL, crc INTEGER NOT NULL, entries BLOB NOT NULL);
+    CREATE TABLE chunks (last INTEGER PRIMARY KEY, time REAL NOT NULL, written REAL NOT NULL, crc INTEGER NOT NULL,
+        entries BLOB NOT NULL);
     CREATE TABLE jobs (jid TEXT PRIMARY KEY, last INTEGER NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
 """
+INSERT = "INSERT INTO chunks VALUES (?, ?, ?, ?, ?)"
 
 
 class JournalError(Exception):
@@ -68,6 +68,11 @@ class Batch(Protocol):
         ...
 
     @property
+    def tidy(self) -> bool:
+        """Whether to delete what is old."""
+        ...
+
+    @property
     def forgotten(self) -> Sequence[str]:
         """Jids of jobs to delete."""
         ...
@@ -77,9 +82,17 @@ class Batch(Protocol):
         """Whether it is the last write of this process."""
         ...
 
-    def chunks(self) -> Iterable[tuple[int, float, int, bytes]]:
-        """Return newest number, its time, checksum and entries of each row."""
+    def chunks(self) -> Iterable[tuple[int, float, float, int, bytes]]:
+        """Return newest number, its time, time of the write, checksum and entries of each row."""
         ...
+
+
+@dataclass
+class Write:
+    """A write in the thread; it sets ``done`` last."""
+
+    done: bool = False
+    failure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,6 @@ class JournalFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._writes = 0
         self._lock: int | None = None
         self._connection: sqlite3.Connection | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -129,7 +141,7 @@ class JournalFile:
             self._acquire(wait)
             try:
                 return self._load(since)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, TypeError) as error:  # the second one: a number is text
                 self._refuse_busy(error)
                 self._drop(str(error))
                 return None
@@ -175,30 +187,32 @@ class JournalFile:
 
     # While the engine serves
 
-    def write(self, batch: Batch, done: Callable[[str | None], None]) -> None:
-        """Write a batch in the thread, then call ``done`` on the event loop: with None, or with why it failed."""
-        loop = asyncio.get_running_loop()
+    def write(self, batch: Batch) -> Write:
+        """Write a batch in the thread; return what tells when it has ended, and how."""
+        write = Write()
 
         def work() -> None:
-            failure = self.apply(batch)
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(done, failure)
+            write.failure = self.apply(batch)
+            write.done = True
 
         if self._thread is None:
             # A daemon: a disk that hangs must not keep the process from ending.
             self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
         self._jobs.put(work)
+        return write
 
     def apply(self, batch: Batch) -> str | None:
-        """Write a batch; return why it failed, or None. This is what the thread does.
+        """Write a batch; return why it failed, or None. The thread calls this.
 
         The file is closed after a clean batch. After a failure it is deleted: it does not have the numbers that are
         given from now on.
         """
+        if self._connection is None:
+            return "the file is closed"
         reason = None
         try:
-            self._write(batch)
+            self._write(self._connection, batch)
         except (OSError, sqlite3.Error) as error:
             reason = _text(error)
             try:
@@ -273,10 +287,11 @@ class JournalFile:
         if len(state) != 1:
             raise sqlite3.DatabaseError("it has no position")
         epoch, seq, written, clean = state[0]
+        last, time_of_last = connection.execute("SELECT max(last), max(written) FROM chunks").fetchone()
         kept = Kept(
             epoch,
-            seq,
-            written,
+            max(seq, last or 0),
+            max(written, time_of_last or 0.0),
             bool(clean),
             connection.execute("SELECT crc, entries FROM chunks WHERE time >= ? ORDER BY last", (since,)).fetchall(),
             connection.execute("SELECT last, record FROM jobs").fetchall(),
@@ -290,21 +305,20 @@ class JournalFile:
         connection.execute("PRAGMA synchronous=NORMAL")
         self._measure()
 
-    def _write(self, batch: Batch) -> None:
-        connection = self._connection
-        if connection is None:
-            raise sqlite3.OperationalError("the file is closed")
+    def _write(self, connection: sqlite3.Connection, batch: Batch) -> None:
+        rows = list(batch.chunks())
+        if len(rows) == 1 and not (batch.jobs or batch.tidy or batch.clean):
+            connection.execute(INSERT, rows[0])  # most writes: one statement, which is a transaction of its own
+            return
         connection.execute("BEGIN")
-        connection.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?)", batch.chunks())
-        if batch.jobs:
-            connection.executemany("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)", batch.jobs)
-        if batch.forgotten:
-            connection.executemany("DELETE FROM jobs WHERE jid = ?", [(jid,) for jid in batch.forgotten])
-        connection.execute("DELETE FROM chunks WHERE last < ?", (batch.oldest,))
+        connection.executemany(INSERT, rows)
+        connection.executemany("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)", batch.jobs)
+        connection.executemany("DELETE FROM jobs WHERE jid = ?", [(jid,) for jid in batch.forgotten])
+        if batch.tidy:
+            connection.execute("DELETE FROM chunks WHERE last < ?", (batch.oldest,))
         connection.execute("UPDATE state SET seq = ?, time = ?, clean = ?", (batch.seq, batch.time, int(batch.clean)))
         connection.execute("COMMIT")
-        self._writes += 1
-        if self._writes % MEASURE_WRITES == 0:
+        if batch.tidy:
             self._measure()
 
     def _measure(self) -> None:
@@ -330,7 +344,7 @@ class JournalFile:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
 
-    def _refuse_busy(self, error: sqlite3.DatabaseError) -> None:
+    def _refuse_busy(self, error: Exception) -> None:
         if "locked" in str(error):
             raise JournalError(f"another program uses {self.path}") from None
 

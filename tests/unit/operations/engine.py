@@ -22,7 +22,7 @@ from websocket_api.fair_share import RecentUsers
 from websocket_api.journaling import Opened, open_journal
 from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher
-from websocket_api.salt_master.journal_file import JournalFile
+from websocket_api.salt_master.journal_file import JournalFile, Write
 from websocket_api.settings import CLIENTS, History, Limits, Settings
 from websocket_api.tracing import NoTracing, Tracing
 
@@ -253,8 +253,8 @@ class AtOnce:
     def size(self) -> int:
         return self.file.size
 
-    def write(self, batch: Batch, done: Callable[[str | None], None]) -> None:
-        done(self.file.apply(batch))
+    def write(self, batch: Batch) -> Write:
+        return Write(True, self.file.apply(batch))
 
 
 class Engine:

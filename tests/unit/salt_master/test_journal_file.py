@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import multiprocessing
@@ -22,6 +21,8 @@ from websocket_api.core.journal.journal import Batch
 from websocket_api.journaling import Opened, open_journal
 from websocket_api.salt_master.journal_file import FORMAT, JournalError, JournalFile, journal_path
 from websocket_api.settings import History
+
+from tests.support.waiting import until
 
 NOW = 1_000_000.0
 DISK = History(store="disk")
@@ -72,7 +73,7 @@ def content(folder: Path) -> tuple[str, int, list[int]]:
 
 def test_what_was_written_is_there_after_a_kill(tmp_path: Path) -> None:
     """Epoch, numbers, entries; rows of old entries are deleted."""
-    epoch = written(tmp_path, batch(1, 2), batch(3, 4), batch(5, oldest=3))
+    epoch = written(tmp_path, batch(1, 2), batch(3, 4), batch(5, oldest=3, tidy=True))
     assert content(tmp_path) == (epoch, 5, [3, 4, 5])
 
 
@@ -293,19 +294,17 @@ def test_a_process_that_has_the_history_continues_the_file(tmp_path: Path) -> No
 
 
 async def test_the_event_loop_does_not_wait_for_a_write(tmp_path: Path) -> None:
-    """A thread writes, in the order of the calls, and reports on the loop."""
+    """A thread writes, in the order of the calls."""
     one = opened(tmp_path)
-    done: list[tuple[int, str | None, bool]] = []
-    finished = asyncio.Event()
-
-    def reported(number: int, failure: str | None) -> None:
-        done.append((number, failure, threading.current_thread() is threading.main_thread()))
-        if number == 3:
-            finished.set()
-
-    for number in (1, 2, 3):
-        file_of(one).write(batch(number, clean=number == 3), lambda failure, number=number: reported(number, failure))  # type: ignore[misc]
-    assert done == []
-    await asyncio.wait_for(finished.wait(), 60)
-    assert done == [(number, None, True) for number in (1, 2, 3)]
+    writes = [file_of(one).write(batch(number, clean=number == 3)) for number in (1, 2, 3)]
+    await until(lambda: all(write.done for write in writes))
+    assert [write.failure for write in writes] == [None] * 3
     assert content(tmp_path)[2] == [1, 2, 3]
+
+
+def test_a_write_after_the_last_one_changes_nothing(tmp_path: Path) -> None:
+    """The file is another process's then."""
+    one = opened(tmp_path)
+    assert file_of(one).apply(batch(1, clean=True)) is None
+    assert file_of(one).apply(batch(2)) == "the file is closed"
+    assert content(tmp_path)[2] == [1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 0.05
 """Between two writes: what a crash can lose, while the disk keeps up."""
+LOOK_SECONDS = 0.005
+"""Between two looks at the last write."""
 FAULT = "the journal is off: events are delivered, but not kept over the next start"
 CHUNK_BYTES = 256 * 1024
 """Of one row. A row is deleted when all its entries are beyond the limits of the history."""
@@ -44,13 +46,15 @@ class Batch:
     """Seconds since the epoch."""
     jobs: Sequence[tuple[str, int, bytes]] = ()
     """Jid, newest number and record of jobs that are new or changed."""
+    tidy: bool = False
+    """Whether it is time to delete what is old."""
     forgotten: Sequence[str] = ()
     """Jids of jobs that no entry is about."""
     clean: bool = False
     """Whether no further number will be given."""
 
-    def chunks(self) -> Iterator[tuple[int, float, int, bytes]]:
-        """Yield the rows: newest number, its time, checksum and lines. Called in the thread that writes."""
+    def chunks(self) -> Iterator[tuple[int, float, float, int, bytes]]:
+        """Yield the rows: newest number, its time, time of the write, checksum, lines. For the thread that writes."""
         lines: list[bytes] = []
         size = 0
         for entry in self.entries:
@@ -59,8 +63,22 @@ class Batch:
             size += len(line)
             if size >= CHUNK_BYTES or entry is self.entries[-1]:
                 chunk = b"\n".join(lines)
-                yield entry.seq, entry.time, checksum(chunk), chunk
+                yield entry.seq, entry.time, self.time, checksum(chunk), chunk
                 lines, size = [], 0
+
+
+class Write(Protocol):
+    """A write in another thread. It is looked at, instead of waking the event loop: that would cost as much again."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    @property
+    def failure(self) -> str | None:
+        """Why it failed, if it did."""
+        ...
 
 
 class JournalFile(Protocol):
@@ -68,14 +86,11 @@ class JournalFile(Protocol):
 
     @property
     def size(self) -> int:
-        """Bytes on disk after the last write."""
+        """Bytes on disk."""
         ...
 
-    def write(self, batch: Batch, done: Callable[[str | None], None]) -> None:
-        """Write a batch in a thread, then call ``done`` on the event loop: with None, or with why it failed.
-
-        The file is closed after a clean batch and after a failure.
-        """
+    def write(self, batch: Batch) -> Write:
+        """Write a batch in a thread. The file is closed after a clean batch and after a failure."""
         ...
 
 
@@ -112,12 +127,10 @@ class Journal:
         self._rows: dict[str, _Row] = {}
         self._changed: dict[str, None] = {}
         """Jobs that must be written."""
-        self._armed = True
-        """Whether the next write is due or under way, or must wait for :meth:`begin`."""
-        self._forget_due = False
-        """Whether the next write deletes jobs that no entry is about."""
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._armed = False
+        """Whether :meth:`_flush` is due."""
+        self._tidy_due = False
+        self._under_way: Write | None = None
         jobs.on_change(self._on_job)
 
     def begin(self, file: JournalFile, continued: Continued) -> None:
@@ -131,11 +144,11 @@ class Journal:
         self._rows.update((jid, _Row(None, 0)) for jid in continued.stale)
         if continued.last > history.seq:
             history.append_restart(continued.last, continued.since, self._wall())
-        self._rest()
+        self._arm()
 
     def fail(self, reason: str) -> None:
         """Write no more."""
-        self.failed, self._armed = reason, False
+        self.failed, self._file = reason, None
         self._health.fault = FAULT
         self._rows.clear()
         self._changed.clear()
@@ -153,24 +166,26 @@ class Journal:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return 0 if self.failed or self._file is None else self._file.size
+        return 0 if self._file is None else self._file.size
 
     def tick(self) -> None:
         """Delete what is beyond the limits, and write the time; called every few seconds, also if nothing happens."""
-        self._forget_due = True
-        if not self._armed and not self.failed:
-            self._armed = True
-            self._flush()
+        self._tidy_due = True
+        self._arm()
 
     async def stop(self) -> None:
         """Write the rest and close the file. Call this when no further number is given."""
-        await self._idle.wait()
-        if self._file is None:
-            return
-        if not self.failed:
-            self._armed = True
-            self._write(self._file, clean=True)
-            await self._idle.wait()
+        await self._finish()
+        file, self._file = self._file, None
+        if file is not None:
+            self._write(file, clean=True)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        while self._under_way is not None:
+            if self._look():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _on_job(self, job: Job, _minions: tuple[str, ...]) -> None:
         row = self._rows.get(job.jid)
@@ -179,16 +194,36 @@ class Journal:
             self._arm()
 
     def _arm(self) -> None:
-        if not self._armed and not self.failed:
+        if not self._armed and self._file is not None:
             self._armed = True
             self._later(FLUSH_SECONDS, self._flush)
 
     def _flush(self) -> None:
-        if not self.failed and self._idle.is_set() and self._file is not None:
+        """Write what is new, if the last write has ended; look again later, until there is nothing new."""
+        self._armed = False
+        if not self._look():
+            self._arm()
+        elif self._file is not None and (self._tidy_due or self._changed or self._history.seq > self._position):
             self._write(self._file)
+            self._arm()
+        else:
+            self._history.on_next(self._arm)
+
+    def _look(self) -> bool:
+        """Return whether no write is under way."""
+        write = self._under_way
+        if write is None:
+            return True
+        if not write.done:
+            return False
+        self._under_way = None
+        if write.failure is not None:
+            self.fail(write.failure)
+        self._written = self._position
+        return True
 
     def _write(self, file: JournalFile, *, clean: bool = False) -> None:
-        history = self._history
+        history, tidy = self._history, self._tidy_due
         entries = list(history.after(self._position))
         for entry in entries:
             if isinstance(entry, Event) and (row := self._rows.get(entry.topic.jid or "")) is not None:
@@ -199,12 +234,12 @@ class Journal:
             oldest=history.oldest,
             time=self._wall(),
             jobs=list(self._changed_jobs()),
-            forgotten=self._forget_jobs() if self._forget_due else (),
+            tidy=tidy,
+            forgotten=self._forget_jobs() if tidy else (),
             clean=clean,
         )
-        self._position = history.seq
-        self._idle.clear()
-        file.write(batch, self._on_written)
+        self._position, self._tidy_due = history.seq, False
+        self._under_way = file.write(batch)
 
     def _changed_jobs(self) -> Iterator[tuple[str, int, bytes]]:
         changed, self._changed = self._changed, {}
@@ -216,24 +251,8 @@ class Journal:
                 yield jid, self._history.seq, record
 
     def _forget_jobs(self) -> list[str]:
-        oldest, self._forget_due = self._history.oldest, False
+        oldest = self._history.oldest
         forgotten = [jid for jid, row in self._rows.items() if row.last < oldest]
         for jid in forgotten:
             del self._rows[jid]
         return forgotten
-
-    def _on_written(self, failure: str | None) -> None:
-        self._idle.set()
-        if failure is not None:
-            self.fail(failure)
-        else:
-            self._written = self._position
-            self._rest()
-
-    def _rest(self) -> None:
-        """Wait until there is something to write."""
-        self._armed = False
-        if self._changed or self._history.seq > self._position:
-            self._arm()
-        else:
-            self._history.on_next(self._arm)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from websocket_api.core.events.event import make
@@ -14,9 +14,18 @@ from websocket_api.core.jobs.registry import JobRegistry
 from websocket_api.core.journal.journal import CHUNK_BYTES, FLUSH_SECONDS, Batch, Journal
 from websocket_api.core.journal.restore import Continued, checksum, start
 
+from tests.support.waiting import until
 from tests.unit.core.support import Time
 
 JID = "20261123120000000001"
+
+
+@dataclass
+class Write:
+    """A write that is under way."""
+
+    done: bool = False
+    failure: str | None = None
 
 
 class File:
@@ -25,20 +34,18 @@ class File:
     def __init__(self) -> None:
         self.size = 7
         self.batches: list[Batch] = []
-        self._done: list[Callable[[str | None], None]] = []
+        self._write: Write | None = None
 
-    def write(self, batch: Batch, done: Callable[[str | None], None]) -> None:
+    def write(self, batch: Batch) -> Write:
+        assert self._write is None, "one at a time"
         self.batches.append(batch)
-        self._done.append(done)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._done)
+        self._write = Write()
+        return self._write
 
     def finish(self, failure: str | None = None) -> None:
-        (done,) = self._done
-        self._done.clear()
-        done(failure)
+        assert self._write is not None
+        self._write.failure, self._write.done = failure, True
+        self._write = None
 
 
 class World:
@@ -58,6 +65,12 @@ class World:
         event, read = make(self.history.next_seq(), tag, data, self.time())
         self.history.append(event)
         self.jobs.apply(event, read)
+
+    def flush(self, failure: str | None = None) -> None:
+        """Let the journal write what is new, and notice the end of that."""
+        self.time.pass_(FLUSH_SECONDS)
+        self.file.finish(failure)
+        self.time.pass_(FLUSH_SECONDS)
 
     @property
     def written(self) -> list[list[int]]:
@@ -93,10 +106,10 @@ async def test_a_slow_disk_gets_larger_writes() -> None:
         world.time.pass_(1)
     assert (world.written, world.journal.waiting) == ([[1]], 6)
     world.file.finish()
-    assert world.journal.waiting == 5
     world.time.pass_(FLUSH_SECONDS)
-    assert world.written == [[1], [2, 3, 4, 5, 6]]
+    assert (world.written, world.journal.waiting) == ([[1], [2, 3, 4, 5, 6]], 5)
     world.file.finish()
+    world.time.pass_(FLUSH_SECONDS)
     assert (world.journal.waiting, world.journal.size) == (0, 7)
 
 
@@ -127,7 +140,7 @@ async def test_rows_have_a_size() -> None:
     world.time.pass_(FLUSH_SECONDS)
     rows = list(world.file.batches[0].chunks())
     assert [seq for seq, *_ in rows] == [4, 8, 10]
-    assert [checksum(chunk) for *_, chunk in rows] == [crc for _, _, crc, _ in rows]
+    assert [checksum(chunk) for *_, chunk in rows] == [crc for *_, crc, _ in rows]
     assert [chunk.count(b"\n") for *_, chunk in rows] == [3, 3, 1]
 
 
@@ -135,9 +148,8 @@ async def test_a_write_that_fails_ends_the_journal_only(caplog: pytest.LogCaptur
     """It is logged once; events are numbered and kept as before, and nothing is written any more."""
     world = World()
     world.event()
-    world.time.pass_(FLUSH_SECONDS)
     with caplog.at_level(logging.WARNING):
-        world.file.finish("database or disk is full")
+        world.flush("database or disk is full")
         for _ in range(3):
             world.event(f"salt/job/{JID}/new", fun="test.ping", minions=["a"])
             world.journal.tick()
@@ -154,23 +166,20 @@ async def test_jobs_are_written_when_their_visibility_changes() -> None:
     """An announcement is; returns are not. A job that its own events no longer name is deleted."""
     world = World(events=3)
     world.event(f"salt/job/{JID}/new", fun="test.ping", minions=["a", "b"], _stamp="2026-11-23T12:00:01")
-    world.time.pass_(FLUSH_SECONDS)
-    world.file.finish()
+    world.flush()
     for minion in "ab":
         world.event(f"salt/job/{JID}/ret/{minion}", cmd="_return", id=minion, **{"return": 1})
-    world.time.pass_(FLUSH_SECONDS)
-    world.file.finish()
+    world.flush()
     assert [[jid for jid, *_ in batch.jobs] for batch in world.file.batches] == [[JID], []]
     for number in range(3):
         world.journal.tick()
-        world.file.finish()
+        world.flush()
         assert world.file.batches[-1].forgotten == []
         world.event(f"my/{number}")
-        world.time.pass_(FLUSH_SECONDS)
-        world.file.finish()
+        world.flush()
     world.journal.tick()
-    assert world.file.batches[-1].forgotten == [JID]
-    world.file.finish()
+    world.flush()
+    assert (world.file.batches[-1].tidy, world.file.batches[-1].forgotten) == (True, [JID])
     world.event(f"salt/job/{JID}/ret/a", cmd="_return", id="a", **{"return": 2})
     world.time.pass_(FLUSH_SECONDS)
     assert [jid for jid, *_ in world.file.batches[-1].jobs] == [JID], "a late return needs it again"
@@ -180,8 +189,7 @@ async def test_an_owner_is_written_when_it_becomes_known() -> None:
     """The reply of the master may come before the event or after it."""
     world = World()
     world.event(f"salt/job/{JID}/new", fun="test.ping", minions=["a"], user="ann", _stamp="2026-11-23T12:00:01")
-    world.time.pass_(FLUSH_SECONDS)
-    world.file.finish()
+    world.flush()
     world.jobs.add_started(JID, {"fun": "test.ping", "minions": ["a"]}, "ann", "ldap")
     world.time.pass_(FLUSH_SECONDS)
     (first,), (second,) = (batch.jobs for batch in world.file.batches)
@@ -192,8 +200,7 @@ async def test_arguments_are_written_when_they_become_known() -> None:
     """Those of a runner come with its event, maybe after the reply; who may see it can depend on them."""
     world = World()
     world.jobs.add_called("runner", JID, "state.sls", "ann", "pam")
-    world.time.pass_(FLUSH_SECONDS)
-    world.file.finish()
+    world.flush()
     world.event(f"salt/run/{JID}/new", fun="runner.state.sls", fun_args=["secret"], _stamp="2026-11-23T12:00:01")
     world.time.pass_(FLUSH_SECONDS)
     (first,), (second,) = (batch.jobs for batch in world.file.batches)
@@ -201,7 +208,7 @@ async def test_arguments_are_written_when_they_become_known() -> None:
 
 
 async def test_the_last_write_says_that_the_process_ended() -> None:
-    """It waits for the one that is under way."""
+    """It waits for the one that is under way. Nothing is written after it, although a write was due."""
     world = World()
     world.event()
     world.time.pass_(FLUSH_SECONDS)
@@ -210,10 +217,13 @@ async def test_the_last_write_says_that_the_process_ended() -> None:
     await asyncio.sleep(0)
     assert world.written == [[1]]
     world.file.finish()
-    await asyncio.sleep(0)
+    await until(lambda: len(world.written) == 2)
     assert (world.written, [batch.clean for batch in world.file.batches]) == ([[1], [2]], [False, True])
     world.file.finish()
     await stopping
+    world.journal.tick()
+    world.time.pass_(60)
+    assert (len(world.written), world.journal.failed) == (2, None)
 
 
 async def test_the_time_is_written_now_and_then() -> None:
@@ -222,5 +232,6 @@ async def test_the_time_is_written_now_and_then() -> None:
     world.time.pass_(60)
     world.journal.tick()
     world.journal.tick()
+    world.time.pass_(FLUSH_SECONDS)
     (batch,) = world.file.batches
     assert (batch.time, batch.entries, batch.seq) == (world.time(), [], 0)
