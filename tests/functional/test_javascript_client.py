@@ -25,6 +25,7 @@ SECONDS = 60  # for a program on a loaded machine
 PROGRAM = """
 import { createInterface } from "node:readline";
 import { Connection, Fault } from "salt-live";
+import { jobs, minions } from "salt-live/collections";
 
 const say = (value) => console.log(JSON.stringify(value));
 const connection = new Connection(process.argv[2]);
@@ -38,6 +39,15 @@ const follow = connection.follow({ subscription: "event" }, (frame) => {
 });
 for await (const line of createInterface({ input: process.stdin })) {
     if (line === "read") connection.read("whoami").then((user) => say(["read", user.user]));
+    if (line === "collections") {
+        const users = [minions(connection), minions(connection), jobs(connection)];
+        const stops = [];
+        const size = (user) => new Promise((resolve) => stops.push(user.subscribe((items) => resolve(items.size))));
+        say(await Promise.all(users.map(size)));
+        say(["subscriptions", connection.follows.size]);
+        for (const stop of stops) stop();
+        say(["subscriptions", connection.follows.size]);
+    }
     if (line === "end") break;
 }
 process.stdin.destroy(); // an open pipe keeps Node.js running
@@ -118,6 +128,8 @@ def test_the_package_holds_the_modules_and_their_types(installed: Path) -> None:
     assert {path.name for path in package.iterdir()} == {
         "README.md",
         "package.json",
+        "collections.d.ts",
+        "collections.js",
         "connection.js",
         "follow.js",
         "index.d.ts",
@@ -140,6 +152,16 @@ def test_a_program_logs_in_asks_follows_and_ends(program: Program) -> None:
     program.tell("end")
     assert program.line == "out"
     assert program.process.wait(SECONDS) == 0
+
+
+def test_users_of_a_collection_share_one_subscription(program: Program) -> None:
+    """Here three users have two collections, beside the subscription to events."""
+    for _ in range(4):
+        assert program.line
+    program.tell("collections")
+    assert program.line == [0, 0, 0]
+    assert program.line == ["subscriptions", 3]
+    assert program.line == ["subscriptions", 1]
 
 
 def test_a_program_reconnects_to_a_restarted_engine_and_follows_again(program: Program, engine: Engine) -> None:

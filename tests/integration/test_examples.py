@@ -17,7 +17,7 @@ from tests.client import PATIENCE, Client
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PROGRAMS = {".py": [sys.executable], ".mjs": ["node"], ".sh": ["bash"]}
+PROGRAMS = {".py": [sys.executable], ".mjs": ["node", "--experimental-websocket"], ".sh": ["bash"]}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_every_program_of_the_readme_exists_and_every_program_is_in_it() -> None
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     programs = {path.name for path in EXAMPLES.iterdir() if path.suffix in PROGRAMS} - {"salt_connection.py"}
     assert programs == {name for name in programs if f"[{name}]({name})" in readme}
-    assert len(programs) == 5
+    assert len(programs) == 6
 
 
 def test_run_command_prints_what_each_minion_returned(run: Callable[..., subprocess.CompletedProcess[str]]) -> None:
@@ -113,6 +113,30 @@ def test_events_over_http_ends_after_the_count_that_it_is_given(environment: dic
         assert process.returncode == 0, errors
         assert len(output.splitlines()) == 3
         assert any(line.startswith("example/http {") for line in output.splitlines())
+
+
+def test_live_fleet_prints_minions_and_the_states_of_jobs(environment: dict[str, str], demo: Client) -> None:
+    """It shows a job that starts while it runs, and both minions."""
+    with following("live_fleet.mjs", environment) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        while "minions are connected" not in line:
+            assert line
+            line = process.stdout.readline()
+        assert int(line.split()[2]) >= 2
+        jid = demo.ask("cmd", fun="test.echo", tgt="minion-*", arg=["live"])["jid"]
+        while not line.startswith(f"{jid} complete test.echo: 2 of 2 returned"):
+            line = process.stdout.readline()
+            assert line
+
+
+def test_live_fleet_prints_the_error_of_a_refused_login(environment: dict[str, str]) -> None:
+    """It exits with 1, without a stack."""
+    environment["SALT_PASSWORD"] = "wrong"
+    with following("live_fleet.mjs", environment) as process:
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (1, "")
+    assert errors.splitlines()[-1].startswith("unauthenticated: ")
 
 
 def test_rolling_restart_reports_progress_until_the_batch_has_ended(

@@ -19,7 +19,8 @@ const camel = (name) => name.split("_").map((word) => word[0].toUpperCase() + wo
 function complaints(lines) {
   const folder = mkdtempSync(join(tmpdir(), "types-"));
   try {
-    const source = [`import type * as client from "${CLIENT}/index.js";`, ...lines].join("\n");
+    const imports = [["client", "index"], ["collections", "collections"]];
+    const source = [...imports.map(([name, file]) => `import type * as ${name} from "${CLIENT}/${file}.js";`), ...lines].join("\n");
     writeFileSync(join(folder, "program.ts"), source);
     const options = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "false", "--module", "esnext", "--moduleResolution", "bundler", "--types", ""];
     const { stdout } = spawnSync(TSC, [...options, join(folder, "program.ts")], { encoding: "utf8" });
@@ -47,7 +48,7 @@ test("the types accept every example of a request, a result and a frame", { skip
 });
 
 test("the types refuse what the schemas refuse", { skip: SKIP }, () => {
-  const connection = "declare const connection: client.Connection;";
+  const connection = "declare const connection: client.Connection; declare const shared: typeof collections;";
   const wrong = [
     `connection.request("no_such_operation");`,
     `connection.request("get_job", { jid: 5 });`,
@@ -55,9 +56,15 @@ test("the types refuse what the schemas refuse", { skip: SKIP }, () => {
     `connection.request("list_jobs", { no_such_field: 1 });`,
     `connection.follow({ subscription: "nothing" }, () => {});`,
     `connection.request("list_jobs").then((jobs) => jobs[0].no_such_field);`,
+    `shared.minions(connection, { grains: "os" });`,
+    `shared.jobs(connection).subscribe((jobs) => jobs.clear());`,
   ];
-  const right = `connection.request("list_jobs").then((jobs) => jobs[0].canceled.toFixed());`;
-  const found = complaints([connection, ...wrong, right]);
+  const right = [
+    `connection.request("list_jobs").then((jobs) => jobs[0].canceled.toFixed());`,
+    `shared.minions(connection, { grains: ["os"] }).subscribe((minions) => minions.get("web1")?.grains?.os);`,
+    `shared.jobs(connection).subscribe((jobs) => [...jobs.values()].map((job) => job.state), (fault) => fault.code)();`,
+  ];
+  const found = complaints([connection, ...wrong, ...right]);
   const lines = [...found.matchAll(/^\S+\((\d+),\d+\): error TS2\d{3}:/gm)].map(([, line]) => Number(line));
-  assert.deepEqual([...new Set(lines)], wrong.map((_, at) => at + 3), found);
+  assert.deepEqual([...new Set(lines)], wrong.map((_, at) => at + 4), found);
 });
