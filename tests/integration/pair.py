@@ -36,9 +36,11 @@ class Pair:
 
     :param job_cache: ``salt_cache`` shares it, ``local_cache`` does not
     :param minions: ids of minions
+    :param options: further options of each engine
     """
 
-    def __init__(self, job_cache: str, minions: list[str]) -> None:
+    def __init__(self, job_cache: str, minions: list[str], **options: Any) -> None:
+        self._options = options
         self.root = Path(tempfile.mkdtemp(prefix="wsp-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))
         self.minions = minions
         self.port, self.redis_port = free_port(), free_port()
@@ -52,23 +54,19 @@ class Pair:
         for address in ADDRESSES:
             self._write(f"master-{address}", "master", self._master(address, job_cache, str(files)))
         for minion in minions:
-            settings = {"id": minion, "master": list(ADDRESSES), "master_port": self._ports["ret_port"]}
+            settings = {"id": minion, "master": self._masters_of(minion), "master_port": self._ports["ret_port"]}
             settings |= {"publish_port": self._ports["publish_port"], "acceptance_wait_time": 1, "log_level": "warning"}
             self._write(f"minion-{minion}", "minion", settings)
 
     def _master(self, address: str, job_cache: str, files: str) -> dict[str, Any]:
-        engine = {"port": self.port, "address": address, "eauth": "sharedsecret"}
+        engine = {"port": self.port, "address": address, "eauth": "sharedsecret", **self._options}
         return {
-            "id": f"master-{address}",
             "interface": address,
             **self._ports,
             "auto_accept": True,
             "log_level": "warning",
             "log_level_logfile": "info",
             "gather_job_timeout": 3,
-            "cache": "redis",
-            "cache.redis.host": "127.0.0.1",
-            "cache.redis.port": self.redis_port,
             "master_job_cache": job_cache,
             "external_auth": {"sharedsecret": USERS},
             "sharedsecret": SECRET,
@@ -76,7 +74,17 @@ class Pair:
             "enable_ssh_minions": False,
             "engines_dirs": [str(CHECKOUT / "_engines")],
             "engines": [{"websocket_api": engine}],
+            **self._of_master(address),
         }
+
+    def _of_master(self, address: str) -> dict[str, Any]:
+        """Return the options of a master that depend on how the two belong together."""
+        redis = {"cache": "redis", "cache.redis.host": "127.0.0.1", "cache.redis.port": self.redis_port}
+        return {"id": f"master-{address}", **redis}
+
+    def _masters_of(self, minion: str) -> str | list[str]:
+        """Return the addresses of a minion's masters."""
+        return list(ADDRESSES)
 
     def _write(self, name: str, kind: str, settings: dict[str, Any]) -> None:
         folder = self.root / name
@@ -93,6 +101,13 @@ class Pair:
 
     def start(self) -> None:
         """Start everything; return when every minion answers both masters."""
+        self._start_masters()
+        for minion in self.minions:
+            self._salt(f"minion-{minion}", "salt-minion")
+        for address in ADDRESSES:
+            wait_until(lambda address=address: self._answers(address), f"all minions at {address}", START_SECONDS, 0.5)
+
+    def _start_masters(self) -> None:
         self._spawn("redis", "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "")
         first, second = (f"master-{address}" for address in ADDRESSES)
         self._salt(first, "salt-master")
@@ -104,10 +119,6 @@ class Pair:
         for name in ("master.pem", "master.pub"):
             shutil.copy2(keys / name, other / name)
         self._salt(second, "salt-master")
-        for minion in self.minions:
-            self._salt(f"minion-{minion}", "salt-minion")
-        for address in ADDRESSES:
-            wait_until(lambda address=address: self._answers(address), f"all minions at {address}", START_SECONDS, 0.5)
 
     def _answers(self, address: str) -> bool:
         with contextlib.suppress(Exception), CheckedClient(f"ws://{address}:{self.port}/") as client:
@@ -137,6 +148,10 @@ class Pair:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         popen.wait(timeout=10)
+
+    def restart(self, number: int) -> None:
+        """Start a master that was killed."""
+        self._salt(f"master-{ADDRESSES[number]}", "salt-master")
 
     def log(self, number: int) -> str:
         """Return a master's log."""
