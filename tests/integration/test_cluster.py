@@ -13,7 +13,7 @@ from tests.client import Client, Refused
 from tests.integration.cluster import ADDRESSES, MINIONS, Cluster, clustered
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.timeout(600)]
 
 PATIENCE = 60
 FIRST, SECOND = ADDRESSES
