@@ -86,7 +86,7 @@ async def test_large_bodies_are_parsed_in_turns_between_users(kind: str, monkeyp
         return {}
 
     monkeypatch.setattr(content, "_without_collections", parse)
-    async with running_engine() as engine:
+    async with running_engine(master_seconds=60) as engine:
         tokens, peers = two_users(engine), []
         for name in ("ann",) * 10 + ("bob",):
             peers.append(await engine.peer())
