@@ -250,16 +250,18 @@ def test_a_finished_job_is_printed_as_when_it_ran(user: dict[str, str]) -> None:
     assert run(user, "job", jid, "--retcode-passthrough", code=3).stdout == again.stdout
 
 
-def test_a_runner_is_awaited_by_its_job_id(user: dict[str, str]) -> None:
+def test_a_runner_is_awaited_by_its_job_id(user: dict[str, str], tmp_path: Path) -> None:
     """`run --async`, then `job JID -w`: the return and the exit code of `run`."""
     direct = run(user, "run", "test.arg", "1", "a=b")
     jid = run(user, "run", "--async", "test.arg", "1", "a=b").stderr.split()[-1]
     assert run(user, "job", jid, "-w").stdout == direct.stdout
     assert run(user, "job", jid).stdout == direct.stdout
-    slow = run(user, "run", "test.sleep", "2", "-t", "0.3", code=75)
+    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo done"
+    slow = run(user, "run", "salt.cmd", "cmd.run", script, "python_shell=True", "-t", "0.3", code=75)
     resume = re.search(r"salt-live (job \d+ -w)", slow.stderr)
     assert resume
-    assert "True" in run(user, *resume[1].split()).stdout
+    (tmp_path / "go").touch()
+    assert run(user, *resume[1].split()).stdout == "done\n"
 
 
 def test_ctrl_c_leaves_a_runner_and_says_how_to_come_back(user: dict[str, str], tmp_path: Path) -> None:
@@ -276,8 +278,9 @@ def test_ctrl_c_leaves_a_runner_and_says_how_to_come_back(user: dict[str, str], 
 
 
 def test_jobs_are_watched_as_they_start_and_end(user: dict[str, str], started: Any) -> None:
+    earlier = run(user, "--async", "minion-1", "test.retcode", "0").stdout.split()[-1]
     process = started("jobs", "-w", "--fun", "test.retcode", "-n", "1")
-    process.stdout.readline()  # header rows of earlier jobs, or the first news
+    assert process.stdout.readline().startswith(earlier)
     jid = run(user, "--async", "minion-1", "test.retcode", "0").stdout.split()[-1]
     seen: list[str] = []
     while not any(jid in line and "complete" in line for line in seen):
@@ -332,7 +335,11 @@ def test_a_position_that_is_gone_is_reported_as_a_gap(user: dict[str, str], star
 # Minions
 
 
-def test_minions_are_listed_with_their_connection(user: dict[str, str]) -> None:
+def test_minions_are_listed_with_their_connection(user: dict[str, str], demo: Client) -> None:
+    wait_until(
+        lambda: all(row["connected"] for row in demo.ask("list_minions", minions=["minion-1", "minion-2"])),
+        "both minions connected",
+    )
     rows = [line.split() for line in run(user, "minions", "minion-*").stdout.splitlines()]
     assert [row[:3] for row in rows] == [["minion-1", "accepted", "connected"], ["minion-2", "accepted", "connected"]]
     found = json.loads(run(user, "minions", "--up", "--grains", "--out=json").stdout)
@@ -406,19 +413,21 @@ def test_a_token_is_renewed_before_it_ends(user: dict[str, str], home: Path) -> 
     assert renewed["expire"] > time.time() + 60
 
 
-def test_a_login_that_ends_during_a_command_is_renewed(user: dict[str, str], home: Path, tmp_path: Path) -> None:
+def test_a_login_that_ends_during_a_command_is_renewed(
+    user: dict[str, str], home: Path, started: Any, tmp_path: Path
+) -> None:
     """The command goes on, and the new token is kept."""
     run(user, "minion-1", "test.ping")
     (first,) = (entry["token"] for entry in tokens(home).values())
     script = f"touch {tmp_path}/runs; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo done"
-    with subprocess.Popen(
-        [*COMMAND, "minion-1", "cmd.run", script, "--out=txt"], env=user, stdout=subprocess.PIPE, text=True
-    ) as process:
-        wait_until((tmp_path / "runs").exists, "the running job")
-        revoke(user, first)
-        (tmp_path / "go").touch()
-        assert process.communicate(timeout=SECONDS)[0] == "minion-1: done\n"
-        assert process.returncode == 0
+    process = started("minion-1", "cmd.run", script, "--out=txt")
+    wait_until((tmp_path / "runs").exists, "the running job")
+    revoke(user, first)
+    while process.stderr.readline() != "connected again\n":
+        assert process.poll() is None
+    (tmp_path / "go").touch()
+    assert process.communicate(timeout=SECONDS)[0] == "minion-1: done\n"
+    assert process.returncode == 0
     (second,) = (entry["token"] for entry in tokens(home).values())
     assert second != first
 

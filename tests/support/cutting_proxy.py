@@ -7,6 +7,8 @@ import socket
 import threading
 from types import TracebackType
 
+PING = 0x89  # the first byte of a websocket's ping, which answers nothing
+
 
 class CuttingProxy:
     """Passes bytes on to a port of 127.0.0.1, until it is told to cut.
@@ -64,7 +66,7 @@ class CuttingProxy:
     def _pass(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while content := source.recv(65536):
-                if answers and self._left:
+                if answers and self._left and content[0] != PING:
                     self._left -= 1
                     if not self._left:
                         self.cut()

@@ -62,7 +62,7 @@ def test_own_file_then_environment_then_options_win(tmp_path: Path) -> None:
 
 
 def test_several_addresses_are_separated_by_commas(tmp_path: Path) -> None:
-    """In a file they may be a list."""
+    """On the command line and in a file."""
     both = ["wss://m1/ws", "ws://m2:80/ws"]
     assert settings(tmp_path, "-u https://m1,m2:80").urls == both
     own = tmp_path / ".config" / "salt-live" / "config.toml"

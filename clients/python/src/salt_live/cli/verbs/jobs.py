@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from salt_live.cli import exit_codes
@@ -13,6 +14,7 @@ from salt_live.cli.text import one_line, visible
 from salt_live.cli.verbs import cmd, master
 from salt_live.cli.verbs.context import Context
 
+NEWS_SECONDS = 0.1  # between two looks at the table of jobs, while many change
 SIGNALS = {"kill": "kill", "term": "term", "terminate": "term"}
 
 
@@ -45,6 +47,7 @@ async def _watch(context: Context, client: Any, known: dict[str, dict[str, Any]]
                 if jid >= oldest and (seen is None or seen["state"] != job["state"]) and _wanted(context.options, job):
                     known[jid] = job
                     yield job
+            await asyncio.sleep(NEWS_SECONDS)
 
     interrupts, patience = Interrupts(), Patience(client, context.screen.note)
     with interrupts.caught():
