@@ -53,6 +53,7 @@ class DrivenBatches:
         self._context = context
         self._driven: dict[int, DrivenBatch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
         self._drop_listeners: list[Callable[[Batch], None]] = []
 
     def __iter__(self) -> Iterator[DrivenBatch]:
@@ -98,7 +99,11 @@ class DrivenBatches:
             driven.pacer.request_flush()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task for a batch; :meth:`close` cancels it."""
+        """Run a task for a batch; :meth:`close` cancels it, and after :meth:`wait_closed` none starts."""
+        if self._closed:
+            # A timer or a return of a minion came while the engine stops.
+            work.close()
+            return
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -110,6 +115,7 @@ class DrivenBatches:
 
     async def wait_closed(self) -> None:
         """Cancel all tasks and wait for them: requests that were not sent are pending again afterwards."""
+        self._closed = True
         tasks = list(self._tasks)
         self.close()
         await asyncio.gather(*tasks, return_exceptions=True)

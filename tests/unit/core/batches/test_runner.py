@@ -68,6 +68,20 @@ async def test_with_concurrency_the_next_requests_are_sent_when_others_end() -> 
     assert batch.status == "resolved"
 
 
+async def test_a_return_after_the_stop_sends_nothing_and_leaves_no_task() -> None:
+    """Timers and returns still come while the engine writes its last changes; the next engine sends the rest."""
+    masters = Masters()
+    one = await masters.start("one")
+    batch = await one.batch("a", "b", concurrency=1)
+    await masters.pass_(1)
+    await masters.stop(one)
+    before = asyncio.all_tasks()
+    one.returns(one.last, "a")
+    await masters.pass_(1)
+    assert (one.sent, statuses(batch)) == ([["a"]], ["resolved", "pending"])
+    assert asyncio.all_tasks() == before
+
+
 async def test_on_error_stop_cancels_unsent_requests_and_waits_for_running_ones() -> None:
     """The batch ends when the last running request ends."""
     masters = Masters()
