@@ -27,6 +27,7 @@ class Engine:
         self.expired = 0
         self.given_back = 0
         self.bus_reads = 0
+        self.disk_fault: str | None = None
         nothing = SimpleNamespace(on_end=lambda call: None, on_change=lambda call: None, all=list)
         sessions = SimpleNamespace(**vars(nothing), expire=self._expire, recheck=self._wait)
         services = SimpleNamespace(
@@ -42,6 +43,7 @@ class Engine:
             job_watcher=SimpleNamespace(tick=self._wait),
             batches=SimpleNamespace(tick=self._wait, stop=self._nothing, maintenance=SimpleNamespace(tick=self._wait)),
             health=Health(),
+            journal=None,
             wall=self.world.time,
             jobs=self.world.jobs,
         )
@@ -51,13 +53,16 @@ class Engine:
                 bus=SimpleNamespace(read=self._read, connected=True),
                 minions=SimpleNamespace(keys=self._wait, grains=self._fail),
                 job_cache=SimpleNamespace(recent=self._wait),
-                disk=SimpleNamespace(fault=self._wait),
+                disk=SimpleNamespace(fault=self._check_disk),
             ),
             targets=SimpleNamespace(invalidate=lambda: None, want=lambda names: None, renew=self._wait),
         )
 
     def _revoke_temporary(self) -> None:
         self.given_back += 1
+
+    async def _check_disk(self) -> str | None:
+        return self.disk_fault
 
     def _expire(self) -> None:
         self.expired += 1
@@ -173,3 +178,25 @@ async def test_a_job_that_was_canceled_before_the_start_is_shown_as_canceled() -
         assert [job.state for job in made.world.jobs.newest_first()] == ["complete", "canceled"]
     finally:
         await work.stop()
+
+
+async def test_a_full_disk_is_logged_once_and_degrades_the_engine(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Until it works again, which is logged too."""
+    monkeypatch.setattr(background, "DISK_SECONDS", 0.001)
+    engine = Engine()
+    tasks, health = BackgroundTasks(engine.parts, list), engine.parts.services.health
+    engine.disk_fault = "the disk of the master's caches is full"
+    tasks.start()
+    try:
+        await until(lambda: health.report()["status"] == "degraded")
+        assert health.report()["parts"]["disk"]["fault"] == engine.disk_fault
+        engine.disk_fault = None
+        await until(lambda: health.report()["status"] == "ok")
+    finally:
+        tasks.begin_shutdown()
+        await tasks.stop()
+    lines = [(record.levelname, record.message) for record in caplog.records if "the disk of" in record.message]
+    assert [level for level, _ in lines] == ["ERROR", "WARNING"]
+    assert lines[0][1].startswith("the disk of the master's caches is full: logins, jobs and batches may fail")

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.access.session import Session
 from ..core.counters import Counters
 from ..core.health import DOWN, OK
+from ..core.journal.journal import Journal
 from ..errors import ApiError
 from ..fair_share import FairShare
 from .connections import Connections
@@ -104,13 +105,9 @@ class EngineCollector:
             "bus_lag_seconds": ("How old the newest event was when it was read.", lag(counters)),
             "jobs": ("Jobs in memory.", len(services.jobs)),
         }
-        if services.journal is not None:
-            journal = services.journal
-            gauges["journal_up"] = ("Whether the journal is written.", int(journal.failed is None))
-            gauges["journal_waiting_events"] = ("Events that are not in the journal yet.", journal.waiting)
-            gauges["journal_bytes"] = ("Bytes of the journal on disk.", journal.size)
         for name, (text, value) in gauges.items():
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+        yield from _journal(services.journal)
         counts = {
             "events_read": ("Events read from the bus.", counters.events_read),
             "events_delivered": ("Events handed to clients.", counters.events_delivered),
@@ -154,6 +151,17 @@ def lag(counters: Counters) -> float:
     if stamp.tzinfo is None:
         stamp = stamp.replace(tzinfo=datetime.timezone.utc)  # Salt 3007 stamps UTC without saying so
     return max(0.0, counters.last_read - stamp.timestamp())
+
+
+def _journal(journal: Journal | None) -> Iterator[Any]:
+    """Yield the metrics of the journal, without values if there is none."""
+    gauges: tuple[tuple[str, str, Callable[[Journal], int]], ...] = (
+        ("journal_up", "Whether the journal is written.", lambda journal: int(journal.failed is None)),
+        ("journal_waiting_events", "Events that are not in the journal yet.", lambda journal: journal.waiting),
+        ("journal_bytes", "Bytes of the journal on disk.", lambda journal: journal.size),
+    )
+    for name, text, value_of in gauges:
+        yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=None if journal is None else value_of(journal))
 
 
 def _as_text(report: dict[str, Any]) -> str:
