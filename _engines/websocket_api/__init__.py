@@ -27,10 +27,14 @@ def __virtual__() -> bool | tuple[bool, str]:
 
 
 def start(**options: Any) -> None:
-    """Serve until the master stops this process.
+    """Supervise serving processes until the master stops this process. Each of them returns from here at its end.
 
     :param options: the engine's entry in the master's configuration; see ``schemas/settings.json``
     """
-    from . import startup
+    from .supervisor.supervisor import Supervisor
 
-    startup.run(options, __opts__, __version__)
+    serving = Supervisor().run()
+    if serving is not None:
+        from . import startup  # only in a serving process: it loads the code that is on disk now
+
+        startup.run(options, __opts__, serving)

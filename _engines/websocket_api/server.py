@@ -28,37 +28,41 @@ from .protocols.connections import Connections
 from .protocols.tls import Certificate
 from .salt_master import backends
 from .settings import Settings
+from .supervisor.serving import Serving
 
 log = logging.getLogger(__name__)
 
-PARENT_CHECK_SECONDS = 1.0  # between two checks whether the master still runs
+PARENT_CHECK_SECONDS = 1.0  # between two checks whether the supervisor still runs
+BACKLOG = 1024  # connections that wait while a killed serving process is replaced
 SWITCH_SECONDS = 0.0005  # until a computing thread yields to the event loop; Python's default of 5 ms adds up
 CERTIFICATE_SECONDS = 10.0  # between two checks for a renewed certificate
 
 
-def serve(options: dict[str, Any], opts: Any, version: str) -> None:
-    """Serve until SIGTERM, or until the master is gone.
+def serve(options: dict[str, Any], opts: Any, version: str, serving: Serving) -> None:
+    """Serve until SIGTERM, or until the supervisor is gone.
 
+    :param serving: the connection to the supervisor
     :raises CannotRun: the engine cannot serve; the message names the cause and the remedy
     """
     found = release.find(options, opts, version)
     settings = Settings.load(options, opts, found.schemas)
     backends.warn(opts, settings.eauth)
-    asyncio.run(Server(settings, found, opts).run())
+    asyncio.run(Server(settings, found, opts, serving).run())
 
 
 class Server:
     """One running engine."""
 
-    def __init__(self, settings: Settings, found: release.Release, opts: Any) -> None:
+    def __init__(self, settings: Settings, found: release.Release, opts: Any, serving: Serving) -> None:
         self._settings = settings
         self._release = found
         self._schemas = found.schemas
         self._opts = opts
+        self._serving = serving
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen and serve until a signal or the end of the master."""
+        """Listen and serve until a signal or the end of the supervisor."""
         settings = self._settings
         certificate = Certificate(settings.ssl_crt, settings.ssl_key) if settings.ssl_crt else None
         sockets = self._bind()
@@ -85,6 +89,7 @@ class Server:
         background.start()
         gc_tuning.start()
         server.add_sockets(sockets)
+        self._serving.ready(settings.address, settings.port, sockets)
         self._log_ready(certificate is not None, sockets[0].getsockname()[1])
         await self._until_stopped(certificate)
         log.info("websocket_api stops: %d clients are asked to reconnect", len(clients))
@@ -97,8 +102,10 @@ class Server:
 
     def _bind(self) -> list[socket.socket]:
         settings = self._settings
+        if kept := self._serving.take(settings.address, settings.port):
+            return kept
         try:
-            return bind_sockets(settings.port, settings.address)
+            return bind_sockets(settings.port, settings.address, backlog=BACKLOG)
         except PermissionError as error:
             raise CannotRun(
                 f"cannot listen on {settings.address}:{settings.port}: {error.strerror}; ports below 1024 need nginx "
@@ -128,8 +135,8 @@ class Server:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), PARENT_CHECK_SECONDS)
             if os.getppid() != parent:
-                # A killed master does not end its engines. Without this, the engine would keep the port.
-                log.critical("the master is gone: websocket_api stops")
+                # Only without prctl(2), by which the kernel kills this process. Otherwise it would keep the port.
+                log.critical("the supervisor is gone: websocket_api stops")
                 return
             if certificate is not None and time.monotonic() - checked_at > CERTIFICATE_SECONDS:
                 checked_at = time.monotonic()

@@ -1,8 +1,7 @@
 """From ``start()`` to a running server: checks what the engine needs, and repeats the checks while they fail.
 
-Salt starts an engine that returns again after 10 s, silently and forever. So this one never returns because of a
-failed check. It logs the cause and the remedy once, at CRITICAL, and tries again. If its files are synced meanwhile, it
-returns, and Salt starts the new ones.
+A serving process never ends because of a failed check. It logs the cause and the remedy once, at CRITICAL, and tries
+again. If its files are synced meanwhile, it ends, and the supervisor starts another one with the new files.
 """
 
 from __future__ import annotations
@@ -12,31 +11,33 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 from .errors import CannotRun
-from .salt_master import requirements
+from .salt_master import log_handlers, requirements
+from .supervisor.serving import Serving
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30  # between two attempts
-RESTART_SECONDS = 10  # until Salt starts an engine again that has ended
 QUIET_SECONDS = 1.0  # without a change until a sync counts as complete
 DISTRIBUTION = "saltext-websocket-api"
 """The name under which pip installs the engine."""
 _PACKAGE = Path(__file__).parent
 
 
-def run(options: dict[str, Any], opts: Any, version: str) -> None:
-    """Run the server as soon as all checks pass; return when the master stops it.
+def run(options: dict[str, Any], opts: Any, serving: Serving) -> None:
+    """Run the server as soon as all checks pass; return when the supervisor stops it.
 
     :param options: the engine's own options
     :param opts: the master's configuration
-    :param version: the engine's version, which must equal that of the schemas
+    :param serving: the connection to the supervisor
     """
-    logged, parent, loaded = "", os.getppid(), _files()
+    log_handlers.renew()
+    logged, parent, loaded, version = "", os.getppid(), _files(), _version()
     _log_place(version)
     while True:
         try:
@@ -45,18 +46,25 @@ def run(options: dict[str, Any], opts: Any, version: str) -> None:
             # so that a package installed in the meantime is found.
             importlib.invalidate_caches()
             server = importlib.import_module(".server", __package__)
-            server.serve(options, opts, version)
+            server.serve(options, opts, version, serving)
             return
         except CannotRun as error:
+            serving.waits()
             if str(error) != logged:
                 logged = str(error)
                 log.critical("websocket_api cannot run: %s (next attempt in %d s)", logged, RETRY_SECONDS)
         if not _wait(RETRY_SECONDS, parent):
             return
         if _files() not in (loaded, {}):
-            log.info("websocket_api has new files: it starts again with them within %d s", RESTART_SECONDS)
+            log.info("websocket_api has new files: it starts again with them")
             _wait_for_the_last_file(parent)
             return
+
+
+def _version() -> str:
+    """Return the release on disk. The package in memory may be older: it is the supervisor's."""
+    found = re.search(r'^__version__ = "(.+)"$', (_PACKAGE / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "unknown"
 
 
 def _log_place(version: str) -> None:
@@ -78,9 +86,9 @@ def _log_place(version: str) -> None:
 
 
 def _wait(seconds: float, parent: int) -> bool:
-    """Wait; return False if the master is gone.
+    """Wait; return False if the supervisor is gone.
 
-    An engine that outlives its master would keep the port from the next one.
+    An engine that outlives it would keep the port from the next one.
     """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:

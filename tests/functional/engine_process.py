@@ -2,7 +2,8 @@
 
 Started with the path of a JSON file: ``{"master": path of its configuration, "options": {...}, "constants":
 {"module.NAME": value}, "hide": path}``. While the file ``hide`` exists, each package that it names counts as not
-installed. SIGUSR2 has it log how many objects are garbage that only Python's collector of cycles finds.
+installed. SIGUSR2 has the serving process log how many objects are garbage that only Python's collector of cycles
+finds.
 """
 
 from __future__ import annotations
@@ -50,9 +51,14 @@ def main(config: dict[str, Any]) -> None:
     hide_packages(config["hide"])
     signal.signal(signal.SIGUSR2, count_garbage)
     start = salt.loader.engines(opts, {}, {}, {})["websocket_api.start"]
-    for path, value in config["constants"].items():
-        module, _, name = path.rpartition(".")
-        setattr(importlib.import_module(f"{start.__module__}.{module}"), name, value)
+
+    def set_constants() -> None:
+        for path, value in config["constants"].items():
+            module, _, name = path.rpartition(".")
+            setattr(importlib.import_module(f"{start.__module__}.{module}"), name, value)
+
+    # In the serving process only: the supervisor loads none of these modules.
+    os.register_at_fork(after_in_child=set_constants)
     start(**config["options"])
 
 

@@ -14,8 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.client import Client
 from tests.ports import free_port
+from tests.support.processes import ended
 from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,7 +33,7 @@ RETRY_SECONDS = 0.2  # instead of 30: how soon the engine looks again whether it
 
 
 class Engine:
-    """One engine in a process of its own.
+    """One engine: the process that Salt would start, and the serving process below it.
 
     :param root: a folder with a short name, for everything that Salt writes
     :param options: the engine's options
@@ -98,7 +101,7 @@ class Engine:
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the supervisor runs."""
         return self._process is not None and self._process.poll() is None
 
     def give_schemas(self) -> None:
@@ -155,10 +158,25 @@ class Engine:
         return int(self.log.rpartition(counted)[2].split()[0])
 
     @property
-    def pid(self) -> int:
+    def supervisor_pid(self) -> int:
         """The process that was started."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        children: list[psutil.Process] = wait_until(psutil.Process(self.supervisor_pid).children, "a serving process")
+        (serving,) = children
+        return serving.pid
+
+    def kill(self) -> None:
+        """Kill the supervisor, and wait until the kernel has killed the serving process."""
+        pid = self.pid
+        os.kill(self.supervisor_pid, signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+        wait_until(lambda: ended(pid), "the serving process's end")
 
     @property
     def listens(self) -> bool:
@@ -195,16 +213,3 @@ class Engine:
         """Return a new token."""
         with self.client() as client:
             return str(client.login(username)["token"])
-
-
-def ended(pid: int) -> bool:
-    """Return whether a process that is not our child has ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").split(")")[-1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):  # since we asked
-        return True
-    return state == "Z"

@@ -721,9 +721,7 @@ def test_forwarded_addresses_are_ignored_without_trusted_proxies(engine: Engine)
 
 def test_memory_and_files_come_back(engine: Engine) -> None:
     """Closed and reset connections leave no file open."""
-    process = engine._process
-    assert process is not None
-    folder = f"/proc/{process.pid}/fd"
+    folder = f"/proc/{engine.pid}/fd"
     if not os.path.isdir(folder):
         pytest.skip("no /proc here")
     engine.token()

@@ -16,7 +16,7 @@ pytest.importorskip("websockets")
 
 from salt_live import AsyncClient, Event, Gap, LoginFailed, Position, Unknown
 
-from tests.functional.running import Engine, ended
+from tests.functional.running import Engine
 from tests.support.buses import Publisher
 from tests.support.waiting import until
 
@@ -48,9 +48,7 @@ def client_of(engine: Engine) -> AsyncClient:
 
 async def kill(engine: Engine) -> None:
     """Kill the engine without a chance to close its connections."""
-    os.kill(engine.pid, signal.SIGKILL)
-    await asyncio.to_thread(engine.stop)
-    assert ended(engine.pid)
+    await asyncio.to_thread(engine.kill)
 
 
 async def restart(engine: Engine) -> None:
@@ -146,11 +144,10 @@ async def test_a_command_whose_reply_is_lost_is_unknown_and_never_sent_again(eng
         os.kill(engine.pid, signal.SIGSTOP)
         command = asyncio.create_task(client.cmd_async("*", "test.ping"))
         await until(lambda: client.session.requests.in_flight)
-        os.kill(engine.pid, signal.SIGKILL)
+        await asyncio.to_thread(engine.kill)
         with pytest.raises(Unknown) as caught:
             await asyncio.wait_for(command, SECONDS)
         assert caught.value.request["fun"] == "test.ping"
-        await asyncio.to_thread(engine.stop)
         await restart(engine)
         assert await asyncio.wait_for(client.look_up(caught.value), SECONDS) == []
         assert client.state == "open"

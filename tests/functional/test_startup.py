@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 
-from tests.functional.running import CHECKOUT, RETRY_SECONDS, Engine, ended
+from tests.functional.running import CHECKOUT, RETRY_SECONDS, Engine
 from tests.ports import free_port
 from tests.support.handshakes import upgrade_request
+from tests.support.processes import ended
 from tests.support.waiting import wait_until
 
 pytest.importorskip("salt")

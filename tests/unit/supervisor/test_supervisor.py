@@ -1,0 +1,256 @@
+"""The supervisor with real processes, but without Salt and without the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ports import free_port
+from tests.support.processes import ended
+from tests.support.waiting import is_open, wait_until
+
+CHECKOUT = Path(__file__).parents[3]
+PACKAGE = CHECKOUT / "_engines" / "websocket_api"
+SERVICE = Path(__file__).with_name("service.py")
+
+
+class Service:
+    """A supervisor and its serving process.
+
+    :param folder: where its files are
+    :param engines: the folder with the code of the supervisor
+    """
+
+    def __init__(self, folder: Path, engines: Path) -> None:
+        self.port = free_port()
+        self.log_file = folder / "log"
+        self._mode = folder / "mode"
+        self.mode("serve")
+        self.command = [sys.executable, str(SERVICE), str(self.port), str(self._mode)]
+        self.environment = {**os.environ, "PYTHONPATH": str(engines)}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def mode(self, mode: str) -> None:
+        """Set what the next serving process does."""
+        self._mode.write_text(mode, encoding="utf-8")
+
+    def start(self, command: list[str] | None = None) -> None:
+        """Start the supervisor."""
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(command or self.command, stderr=log, env=self.environment)
+
+    @property
+    def log(self) -> str:
+        """Everything that was logged."""
+        return self.log_file.read_text(encoding="utf-8")
+
+    def serving(self, starts: int = 1) -> int:
+        """Return the process that serves after so many starts."""
+        wait_until(lambda: self.log.count("serves ") >= starts, f"start {starts}")
+        return int(re.findall(r"serves (\d+)", self.log)[-1])
+
+    def ask(self) -> int:
+        """Connect to whatever serves, and return its process id."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
+            return int(client.recv(16))
+
+    def stop(self) -> None:
+        """Stop the supervisor as Salt does, and wait for its end."""
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self.process.terminate()
+        self.process.wait(30)
+
+    def kill(self) -> None:
+        """Kill the supervisor."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(30)
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> Path:
+    """A folder with the engine's first file and the supervisor's: more is not loaded."""
+    target = tmp_path / "engines" / "websocket_api"
+    shutil.copytree(PACKAGE / "supervisor", target / "supervisor")
+    shutil.copy(PACKAGE / "__init__.py", target)
+    return target.parent
+
+
+@pytest.fixture
+def service(tmp_path: Path, engines: Path) -> Iterator[Service]:
+    """A service that the test starts."""
+    service = Service(tmp_path, engines)
+    yield service
+    if service.process is not None:
+        service.process.kill()
+        service.process.wait(30)
+
+
+def test_the_supervisor_imports_the_standard_library_only(engines: Path) -> None:
+    """It stays in memory for as long as the master runs, beside a serving process that has loaded everything."""
+    code = "import sys, websocket_api.supervisor.supervisor; print(*{name.partition('.')[0] for name in sys.modules})"
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(engines)}
+    )
+    assert set(found.stdout.split()) - {"websocket_api", "__main__"} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("number", "level", "cause"),
+    [
+        (signal.SIGKILL, "ERROR", " (SIGKILL)"),
+        (signal.SIGSEGV, "ERROR", " (SIGSEGV)"),
+        (signal.SIGRTMIN, "ERROR", f" ({signal.Signals(signal.SIGRTMIN).name})"),
+        (signal.SIGRTMIN + 1, "ERROR", f" (signal {signal.SIGRTMIN + 1})"),
+    ],
+)
+def test_a_serving_process_that_dies_is_replaced(service: Service, number: int, level: str, cause: str) -> None:
+    """No connection is refused meanwhile: it waits for the next process. The log names the cause."""
+    service.start()
+    first = service.serving()
+    os.kill(first, number)
+    wait_until(lambda: ended(first), "the end")
+    assert service.ask() == service.serving(2) != first
+    assert (
+        f"{level} the serving process {first} of websocket_api has ended{cause}: another one is started" in service.log
+    )
+
+
+def test_a_process_that_dies_at_once_is_started_ever_more_slowly(service: Service) -> None:
+    """One line says so; clients are refused meanwhile, and served again when the cause is gone."""
+    service.start()
+    first = service.serving()
+    service.mode("die")
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: service.log.count("has ended (exit status 3)") >= 2, "the second end at once")
+    assert not is_open(service.port)
+    service.mode("serve")
+    assert service.serving(2) == service.ask()
+    assert service.log.count("ends at once: it is started every 10 s at least") == 1
+
+
+def test_a_process_that_cannot_serve_yet_refuses_clients(service: Service) -> None:
+    """Otherwise they would wait for as long as the obstacle is there."""
+    service.start()
+    first = service.serving()
+    service.mode("wait")
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: "waits " in service.log, "the next process waiting")
+    wait_until(lambda: not is_open(service.port), "the port being closed")
+
+
+def test_sockets_for_other_options_are_not_kept(service: Service, tmp_path: Path) -> None:
+    """A process with another port listens there only."""
+    service.start()
+    first = service.serving()
+    other = free_port()
+    code = SERVICE.read_text(encoding="utf-8").replace("int(sys.argv[1])", str(other))
+    changed = tmp_path / "changed.py"
+    changed.write_text(code, encoding="utf-8")
+    service.kill()
+    wait_until(lambda: ended(first), "the end")
+    both = code.replace(
+        f"serve(given, {other}",
+        f"serve(given, {other} if 'serves' in open({str(service.log_file)!r}).read() else {service.port}",
+    )
+    changed.write_text(both, encoding="utf-8")
+    service.start([sys.executable, str(changed), *service.command[2:]])
+    first = service.serving()
+    assert service.ask() == first
+    os.kill(first, signal.SIGKILL)
+    service.serving(2)
+    wait_until(lambda: not is_open(service.port), "the old port being closed")
+    assert is_open(other)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_a_killed_supervisor_takes_the_serving_process_with_it(service: Service, hangs: bool) -> None:
+    """Also one that is stopped: the next engine must find the port free."""
+    service.start()
+    serving = service.serving()
+    if hangs:
+        os.kill(serving, signal.SIGSTOP)
+    service.kill()
+    wait_until(lambda: ended(serving), "the end of the serving process")
+    assert not is_open(service.port)
+
+
+def test_a_killed_master_ends_both_processes(service: Service) -> None:
+    """The kernel tells them nothing: the supervisor looks for its parent."""
+    service.start([sys.executable, "-c", f"import subprocess; subprocess.run({service.command!r}, check=False)"])
+    serving = service.serving()
+    service.kill()
+    wait_until(lambda: ended(serving), "the end of the serving process")
+    wait_until(lambda: not is_open(service.port), "the port being closed")
+    assert "CRITICAL the master is gone: websocket_api stops" in service.log
+
+
+def test_a_stop_ends_both_processes(service: Service) -> None:
+    """The end of the serving process is no crash then; SIGTERM may come more than once."""
+    service.start()
+    serving = service.serving()
+    assert service.process is not None
+    service.process.terminate()
+    service.stop()
+    assert ended(serving)
+    assert "has ended" not in service.log
+    assert service.process.returncode == 0
+
+
+def test_a_serving_process_that_does_not_stop_is_killed(service: Service) -> None:
+    """Salt kills the supervisor 5 s after SIGTERM; the port must be free then."""
+    service.mode("hang")
+    service.start()
+    serving = service.serving()
+    service.stop()
+    assert ended(serving)
+    assert f"ERROR the serving process {serving} of websocket_api does not stop: it is killed" in service.log
+
+
+def test_a_stop_between_two_starts_does_not_wait_for_the_next_one(service: Service) -> None:
+    """The wait may take ten seconds, and Salt gives five."""
+    service.mode("die")
+    service.start()
+    wait_until(lambda: service.log.count("has ended") >= 3, "the third end")
+    service.stop()
+    assert service.log.count("has ended") == 3
+
+
+def touch(folder: Path) -> None:
+    """Change the supervisor's code on disk."""
+    path = folder / "websocket_api" / "supervisor" / "restart.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+
+
+def test_a_changed_supervisor_is_named_once(service: Service, engines: Path) -> None:
+    """Its code stays in memory until the master restarts; it goes on for as long as the processes fit together."""
+    service.start()
+    service.serving()
+    touch(engines)
+    for starts in (1, 2):
+        os.kill(service.serving(starts), signal.SIGKILL)
+        service.serving(starts + 1)
+    assert service.log.count("has changed on disk: restart the master to use it") == 1
+
+
+def test_a_changed_supervisor_ends_if_the_serving_process_does_not_start(service: Service, engines: Path) -> None:
+    """They may not fit together any more. Salt then starts both from disk."""
+    service.start()
+    first = service.serving()
+    touch(engines)
+    service.mode("die")
+    os.kill(first, signal.SIGKILL)
+    assert service.process is not None
+    service.process.wait(30)
+    assert "has changed: Salt starts it again within 10 s" in service.log
