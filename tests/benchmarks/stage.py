@@ -199,12 +199,16 @@ class Stage:
         return all(found.get(minion_id) is True for minion_id in self.minion_ids)
 
     def engine_process(self) -> psutil.Process:
-        """Return the process that listens on the engine's port."""
+        """Return the serving process: its supervisor, which has a copy of the listening sockets, is its parent."""
+        found = []
         for process in psutil.Process(self.master.pid).children(recursive=True):
             with contextlib.suppress(psutil.Error):
-                for connection in process.net_connections("inet"):
-                    if connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port:
-                        return process
+                connections = process.net_connections("inet")
+                if any(it.status == psutil.CONN_LISTEN and it.laddr.port == self.port for it in connections):
+                    found.append(process)
+        for process in found:
+            if process.pid not in {other.ppid() for other in found}:
+                return process
         raise RuntimeError("no process of the master listens on the engine's port")
 
     def close(self) -> None:

@@ -41,9 +41,15 @@ def test_the_page_recovers_from_a_killed_engine(page: Any, stage: Stage) -> None
     with stage.client() as client:
         client.ask("event", tag="kill/before", body={})
         expect(row(page, "kill/before")).to_be_visible()
-    stage.engine.kill()
-    expect(page.locator(".wire.waiting, .wire.connecting")).to_be_visible()
-    expect(row(page, "kill/before")).to_be_visible()
+    engine = stage.engine
+    supervisor = engine.parent()
+    supervisor.suspend()  # it would start the next engine before the page is looked at
+    try:
+        engine.kill()
+        expect(page.locator(".wire.waiting, .wire.connecting")).to_be_visible()
+        expect(row(page, "kill/before")).to_be_visible()
+    finally:
+        supervisor.resume()
     stage.comes_back(BACK_SECONDS)
     expect(page.locator(".wire.open")).to_be_visible()
     # A new engine cannot resume from positions of the old one, so a gap is shown.

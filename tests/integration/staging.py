@@ -31,22 +31,30 @@ class Stage:
         self.port = port
         self.url = f"ws://127.0.0.1:{port}/"
 
-    def _listener(self, kind: str, address: int | str) -> psutil.Process:
-        """The process of this master that listens there.
+    def _listeners(self, kind: str, address: int | str) -> list[psutil.Process]:
+        """The processes of this master that listen there, parents first.
 
         Not found by its title: that has only the room the command line and the environment had, and may be cut off.
         """
+        found = []
         for process in psutil.Process(self.master.pid).children(recursive=True):
             # A child that just died has no connections any more.
             with contextlib.suppress(psutil.Error):
                 if any(_listens(connection, address) for connection in process.net_connections(kind)):
-                    return process
-        raise LookupError(f"no process of the master listens on {address}")
+                    found.append(process)
+        if not found:
+            raise LookupError(f"no process of the master listens on {address}")
+        return found
+
+    def _listener(self, kind: str, address: int | str) -> psutil.Process:
+        return self._listeners(kind, address)[0]
 
     @property
     def engine(self) -> psutil.Process:
-        """The engine's process: the one that listens."""
-        return self._listener("tcp", self.port)
+        """The serving process: it listens, and its child does not. Its supervisor has a copy of the sockets."""
+        found = self._listeners("tcp", self.port)
+        parents = {process.ppid() for process in found}
+        return next(process for process in found if process.pid not in parents)
 
     @property
     def workers(self) -> list[psutil.Process]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import salt._logging
+from salt._logging import setup_logging, shutdown_logging
 from salt._logging.impl import setup_extended_logging
 
 
@@ -12,5 +12,5 @@ def renew() -> None:
     Without such handlers nothing is done: those of the console and of the log file need none of this.
     """
     if getattr(setup_extended_logging, "__handlers__", None):
-        salt._logging.shutdown_logging()
-        salt._logging.setup_logging()
+        shutdown_logging()
+        setup_logging()

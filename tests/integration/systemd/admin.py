@@ -122,10 +122,11 @@ class Admin:
 
     @property
     def engine_pid(self) -> int:
-        """The process id of the process that listens."""
-        found = re.search(r"pid=(\d+)", self.machine.run("ss -Hltnp 'sport = :8000'"))
+        """The process id of the serving process: it listens, and its child does not."""
+        found = re.findall(r"pid=(\d+)", self.machine.run("ss -Hltnp 'sport = :8000'"))
         assert found, "nothing listens"
-        return int(found[1])
+        parents = self.machine.run(f"ps -o ppid= -p {','.join(found)}").split()
+        return int(next(pid for pid in found if pid not in parents))
 
 
 @contextlib.contextmanager
