@@ -107,7 +107,7 @@ class Program:
 @pytest.fixture
 def engine(make_engine: Callable[..., Engine]) -> Engine:
     """Run an engine that the test can restart."""
-    engine = make_engine({})
+    engine = make_engine({"history": {"store": "memory"}})
     engine.start()
     engine.wait()
     return engine
