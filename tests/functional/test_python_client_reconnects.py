@@ -112,6 +112,7 @@ async def test_a_killed_engine_is_one_gap_with_its_exact_range(
     await until(lambda: all(len(follower.numbers) == EVENTS for follower in followers), SECONDS)
     await kill(engine)
     await restart(engine)
+    await until(lambda: bus.connections == 2, SECONDS)
     for n in range(EVENTS, 2 * EVENTS):
         bus.send((f"n/{n}", {"n": n}))
     await until(lambda: all(len(follower.numbers) >= 2 * EVENTS for follower in followers), SECONDS)

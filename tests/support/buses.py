@@ -45,6 +45,8 @@ class Publisher:
         self._listener.listen()
         self._connected = threading.Event()
         self._engine: socket.socket | None = None
+        self.connections = 0
+        """How often the engine has connected."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -70,6 +72,7 @@ class Publisher:
             while True:
                 self._engine, _ = self._listener.accept()
                 self._engine.settimeout(SECONDS)
+                self.connections += 1
                 self._connected.set()
 
 
