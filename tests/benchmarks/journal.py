@@ -148,7 +148,8 @@ def resume_seconds(stage: Stage, events: int) -> float:
     time.sleep(1)  # more than the journal waits for
     killed = stage.engine_process()
     killed.kill()
-    wait_until(lambda: is_open(stage.port) and stage.engine_process().pid != killed.pid, "the engine", every=0.1)
+    killed.wait()
+    wait_until(lambda: is_open(stage.port), "the engine", every=0.1)
     return replay.once(stage, token, {"epoch": epoch, "seq": seq}, events)
 
 
