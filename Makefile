@@ -180,6 +180,10 @@ bench-kills: MINUTES ?= 10
 bench-kills: .venv/.made ## Kill the engine at random for MINUTES=10 while clients follow events; count what they got
 	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.kills --minutes $(MINUTES) $(ARGS)
 
+.PHONY: recording
+recording: .venv/.made ## Record salt-live on a demo: docs/images/salt-live.cast and salt-live.svg
+	@$(PY) tools/recording.py
+
 .PHONY: docs-images
 docs-images: .venv/.made chromium ## Take the screenshots of the console in docs/images/
 	@IMAGES=1 $(PY) -m pytest tests/browser/test_console_looks.py
