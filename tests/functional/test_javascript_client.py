@@ -87,6 +87,7 @@ class Program:
             command, cwd=folder, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._lines: queue.Queue[str] = queue.Queue()
+        self._seen: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -101,7 +102,12 @@ class Program:
     @property
     def line(self) -> Any:
         """Return the next line of the program."""
-        return json.loads(self._lines.get(timeout=SECONDS))
+        try:
+            self._seen.append(self._lines.get(timeout=SECONDS))
+        except queue.Empty:
+            state = f"ended with {code}" if (code := self.process.poll()) is not None else "runs"
+            raise AssertionError(f"the program {state}; it printed {self._seen} and nothing more") from None
+        return json.loads(self._seen[-1])
 
 
 @pytest.fixture

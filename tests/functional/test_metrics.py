@@ -46,7 +46,7 @@ def bus(engine: Engine) -> Iterator[Publisher]:
 
 def get(engine: Engine, path: str, method: str = "GET", **headers: str) -> tuple[int, str, str]:
     """Return status, content type and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     with contextlib.closing(connection):
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()

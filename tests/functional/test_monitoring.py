@@ -106,7 +106,7 @@ def happen(engine: Engine, bus: Publisher) -> None:
 
 def read(engine: Engine) -> str:
     """Return the text of /metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 

@@ -273,7 +273,7 @@ def test_the_auth_deadline_stops_while_a_password_is_checked(run_engine: RunEngi
             "limits": {"login_failures_per_minute": 1, "auth_seconds": AUTH_SECONDS},
             "trusted_proxies": ["127.0.0.1/32"],
         },
-        constants={"core.access.throttle.DELAY_STEP": 10.0},
+        constants={"core.access.throttle.DELAY_STEP": 3.0},
     )
     for number in range(2):
         with engine.client(headers={"X-Forwarded-For": f"10.0.0.{number}"}) as client, pytest.raises(Refused):

@@ -64,7 +64,7 @@ OTHERS = pytest.mark.parametrize(
 
 def page(engine: Engine) -> bytes:
     """Return the page of the console."""
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     connection.request("GET", "/console/")
     body = connection.getresponse().read()
     connection.close()

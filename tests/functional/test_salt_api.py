@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import salt.config
 import yaml
 
 from tests.functional.running import Engine
+from tests.support.sockets import is_read
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.both_lines]
@@ -179,7 +179,7 @@ def test_a_client_that_leaves_its_low_leaves_no_token(run_engine: RunEngine, pat
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as peer:
         peer.sendall(head.encode() + body.encode())
-        time.sleep(0.3)  # the login is being checked
+        wait_until(lambda: is_read(peer), "the request being read")
     line = "user=demo eauth=sharedsecret address=127.0.0.1 operation=logout outcome=ok"
     wait_until(lambda: line in engine.log, "the token being revoked")
     assert tokens(engine) <= before

@@ -42,7 +42,7 @@ MOST_CONNECTIONS = 8  # instead of 10,000
 WRONG = "0" * 64
 FELL_BEHIND = 'closes_total{code="4410"}'  # in /metrics: clients that were closed because they read too slowly
 ENDS_WITHIN = 1.0  # seconds in which everything that uses a token must end with it
-SLACK_SECONDS = 3.0  # additional time on a loaded machine
+SLACK_SECONDS = 20.0  # additional time on a loaded machine
 STOP_SECONDS = 5.0  # after SIGTERM: then Salt kills the engine
 
 
@@ -377,9 +377,12 @@ def strict(run_engine: RunEngine) -> Engine:
 def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
     """It sends comments, each followed by an empty line, like every record."""
     with Stream(strict.port, headers={"X-Auth-Token": strict.token()}) as stream:
-        with pytest.raises(TimeoutError):
-            stream.read(timeout=4 * PING_SECONDS)
-        assert 1 <= len(stream.comments) <= 4
+        began = time.monotonic()
+        while len(stream.comments) < 2:
+            assert time.monotonic() < began + 30
+            with pytest.raises(TimeoutError):
+                stream.read(timeout=PING_SECONDS)
+        assert len(stream.comments) <= (time.monotonic() - began) / PING_SECONDS + 1
         assert set(stream.comments) == {""}
         assert stream.raw == b"retry: 400\n\n" + len(stream.comments) * b":\n\n"
 
@@ -391,7 +394,7 @@ def test_streams_are_counted_and_released(running: RunningEngine) -> None:
     assert connections(running.engine) == before + 5
     for stream in streams:
         stream.socket.close()
-    wait_until(lambda: connections(running.engine) == before, "the end of the streams", timeout=10)
+    wait_until(lambda: connections(running.engine) == before, "the end of the streams")
 
 
 def connections(engine: Engine) -> int:
@@ -407,7 +410,7 @@ def metrics(engine: Engine) -> str:
     import http.client
 
     pytest.importorskip("prometheus_client")
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     with contextlib.closing(connection):
         connection.request("GET", "/metrics")
         return connection.getresponse().read().decode()
@@ -416,7 +419,7 @@ def metrics(engine: Engine) -> str:
 def test_the_limit_of_connections_applies_to_streams(strict: Engine) -> None:
     """Above it a stream is refused with 429; one that ends makes room."""
     token = {"X-Auth-Token": strict.token()}
-    wait_until(lambda: _status(strict, token) == 200, "that nobody else is connected", timeout=10)
+    wait_until(lambda: _status(strict, token) == 200, "that nobody else is connected")
     with contextlib.ExitStack() as stack:
         tokens = [token, {"X-Auth-Token": strict.token("viewer")}] * (MOST_CONNECTIONS // 2)  # half of them for each
         streams = [stack.enter_context(Stream(strict.port, headers=headers)) for headers in tokens]
@@ -424,7 +427,7 @@ def test_the_limit_of_connections_applies_to_streams(strict: Engine) -> None:
         with Stream(strict.port, headers=token) as refused:
             assert (refused.status, refused.body()["details"]) == (429, {"limit": "connections"})
         streams[0].socket.close()
-        wait_until(lambda: _status(strict, token) == 200, "room for one more", timeout=10)
+        wait_until(lambda: _status(strict, token) == 200, "room for one more")
 
 
 def _status(engine: Engine, headers: dict[str, str]) -> int:
@@ -586,8 +589,9 @@ def test_a_lost_bus_is_reported(run_engine: RunEngine) -> None:
         wait_for_first(running, ws)
         running.bus.close()
         assert next_of(ws, "websocket_api/gap")["data"]["reason"] == "bus"
-        with contextlib.suppress(TimeoutError):
-            while not stream.comments:
+        began = time.monotonic()
+        while not stream.comments and time.monotonic() < began + 30:
+            with contextlib.suppress(TimeoutError):
                 stream.read(timeout=1)
         assert json.loads(stream.comments[0].removeprefix("gap "))["reason"] == "bus"
 

@@ -42,7 +42,7 @@ def ask(
     engine: Engine, path: str, method: str = "GET", headers: dict[str, str] | None = None
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """Send an HTTP request with the path unchanged."""
-    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     with contextlib.closing(connection):
         connection.request(method, path, headers=headers or {})
         response = connection.getresponse()
@@ -123,7 +123,7 @@ def test_other_paths_are_unknown(engine: Engine, path: str) -> None:
 def test_head_has_the_headers_only(engine: Engine, name: str) -> None:
     """They are those of GET, without a body."""
     got, body = ask(engine, f"/schemas/{name}")
-    with socket.create_connection(("127.0.0.1", engine.port), timeout=10) as peer:
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=30) as peer:
         peer.sendall(f"HEAD /schemas/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: peer.recv(65536), b""))
     head, _, rest = answer.partition(b"\r\n\r\n")

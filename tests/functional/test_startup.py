@@ -245,7 +245,7 @@ def test_an_engine_without_its_master_ends(make_engine: MakeEngine, state: str) 
             parent.wait()
         pid = int(noted.read_text().rstrip("."))
         try:
-            wait_until(lambda: ended(pid), "the engine's end", timeout=10)
+            wait_until(lambda: ended(pid), "the engine's end")
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -267,7 +267,7 @@ def test_a_handshake_during_the_stop_ends_with_1012(make_engine: MakeEngine) -> 
     engine = make_engine()
     engine.start()
     engine.wait()
-    with engine.client("demo") as client, socket.create_connection(("127.0.0.1", engine.port), timeout=5) as late:
+    with engine.client("demo") as client, socket.create_connection(("127.0.0.1", engine.port), timeout=30) as late:
         request = upgrade_request("/")
         late.sendall(request[:60])
         client.ask("ping")

@@ -33,8 +33,8 @@ SPARE_BYTES = 4 * MIB  # of the stream, the allocator and the moment
 FILL = 10_000  # bytes of an event
 FLOOD = 1_000  # events of a flood: five times what may wait
 PING_SECONDS, PONG_SECONDS = 1, 1
-SLACK_SECONDS = 4.0  # that a portion which comes at once may take on a loaded machine
-GONE_SECONDS = 20.0  # a ping, the wait for its answer, and five seconds for a last word
+SLACK_SECONDS = 20.0  # that a portion which comes at once may take on a loaded machine
+GONE_SECONDS = 60.0  # a ping, the wait for its answer, and five seconds for a last word
 
 READER = """
 import sys

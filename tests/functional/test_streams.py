@@ -32,7 +32,7 @@ OUTBOX_BYTES = MIB  # instead of 8: what may wait for one client
 FLOOD = 600  # events of 10 kB: six times what may wait
 PORTION = 30  # of them are sent at once
 SUBSCRIPTIONS = 128  # on one connection
-SLACK_SECONDS = 4.0  # that an answer which comes at once may take on a loaded machine
+SLACK_SECONDS = 20.0  # that an answer which comes at once may take on a loaded machine
 AT_ONCE = 1000  # clients that come back together
 FELL_BEHIND = 'closes_total{code="4410"}'  # in /metrics: the clients that were closed since they read too slowly
 GONE = 40  # clients that come and go
@@ -391,7 +391,7 @@ def test_a_client_that_closes_in_the_middle_of_a_frame_leaves_nothing_behind(
         follow(gone, tag="")
         gone.ws.sock.sendall(_masked(b'{"type": "ping", "id": 1}')[:cut])
         gone.ws.sock.close()
-    wait_until(lambda: running.metric("connections") == connections, "the end of the connections", timeout=10)
+    wait_until(lambda: running.metric("connections") == connections, "the end of the connections")
     assert running.metric("subscriptions") == subscriptions
     assert running.events_until_mark(client, number) == []
 
@@ -501,7 +501,7 @@ def connect_as_digital_rebar(running: RunningEngine, number: int, token: str) ->
 
 def connect_to_server_sent_events(running: RunningEngine, number: int, token: str) -> Callable[[], None]:
     """Listen as a browser's EventSource does."""
-    connection = socket.create_connection(("127.0.0.1", running.engine.port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", running.engine.port), timeout=30)
     connection.sendall(f"GET /events HTTP/1.1\r\nHost: localhost\r\nX-Auth-Token: {token}\r\n\r\n".encode())
     assert connection.recv(1000).startswith(b"HTTP/1.1 200")
     return connection.close
@@ -530,7 +530,7 @@ def test_closed_connections_are_freed_without_the_collector(
         connections = running.metric("connections")
         for leave in [come(running, number, token) for number in range(GONE)]:
             leave()
-        wait_until(lambda: running.metric("connections") == connections, "the end of the connections", timeout=10)
+        wait_until(lambda: running.metric("connections") == connections, "the end of the connections")
         return running.engine.garbage()
 
     # The first question to Salt in a thread loads modules, which leaves some cycles of its own.

@@ -34,7 +34,7 @@ def plain(data: bytes) -> Callable[[RunningEngine], socket.socket]:
     """Return a client that sends this instead of a handshake."""
 
     def come(running: RunningEngine) -> socket.socket:
-        sock = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", running.port), timeout=30)
         sock.sendall(data)
         return sock
 
@@ -49,7 +49,7 @@ def encrypted(data: bytes, *, trusts: bool = False) -> Callable[[RunningEngine],
         if not trusts:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        sock = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        sock = socket.create_connection(("127.0.0.1", running.port), timeout=30)
         try:
             sock = context.wrap_socket(sock, server_hostname="localhost")
             sock.sendall(data)

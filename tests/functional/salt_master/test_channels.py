@@ -14,7 +14,7 @@ from websocket_api.errors import ApiError, NotSent
 from websocket_api.fair_share import Share, on_behalf_of
 from websocket_api.salt_master.channels import Channels
 
-from tests.support.waiting import until
+from tests.support.waiting import LOOP_SECONDS, until
 
 pytestmark = pytest.mark.both_lines
 
@@ -97,7 +97,7 @@ async def soon(load: dict[str, Any]) -> Any:
 async def test_no_more_channels_are_open_than_the_master_has_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     """More would only wait in the master. Channels are kept, each for one request at a time, in order."""
     master = Master(soon)
-    channels = channels_to(master, monkeypatch, seconds=5)
+    channels = channels_to(master, monkeypatch, seconds=LOOP_SECONDS)
     answers = await asyncio.gather(*(channels.request({"n": number}) for number in range(20)))
     assert answers == list(range(20))
     assert [load["n"] for load in master.sent] == list(range(20))
@@ -139,9 +139,9 @@ async def test_a_request_that_waits_too_long_is_never_sent(monkeypatch: pytest.M
 async def test_a_canceled_caller_leaves_the_channel_to_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other request gets the channel before, and it is kept."""
     master = Master(soon)
-    channels = channels_to(master, monkeypatch, size=1, seconds=5)
+    channels = channels_to(master, monkeypatch, size=1, seconds=LOOP_SECONDS)
     first = asyncio.ensure_future(channels.request({"n": 1}))
-    await asyncio.sleep(0.001)
+    await until(lambda: master.sent)
     first.cancel()
     assert await channels.request({"n": 2}) == 2
     assert len(master.opened) == 1
@@ -151,7 +151,7 @@ async def test_a_canceled_caller_leaves_the_channel_to_its_answer(monkeypatch: p
 async def test_a_canceled_caller_learns_whether_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that still waited in the queue was not sent; for the other it is unknown."""
     master = Master(never)
-    channels = channels_to(master, monkeypatch, size=1, seconds=5)
+    channels = channels_to(master, monkeypatch, size=1, seconds=LOOP_SECONDS)
 
     async def told(number: int) -> type[BaseException] | None:
         try:
@@ -161,7 +161,7 @@ async def test_a_canceled_caller_learns_whether_it_was_sent(monkeypatch: pytest.
         return None
 
     asking = [asyncio.ensure_future(told(number)) for number in range(2)]
-    await asyncio.sleep(0.01)
+    await until(lambda: master.sent)
     for one in asking:
         one.cancel()
     assert await asyncio.gather(*asking) == [asyncio.CancelledError, NotSent]
@@ -227,7 +227,7 @@ async def test_users_have_turns_at_the_channels(monkeypatch: pytest.MonkeyPatch)
     master = Master(soon)
     channels = channels_to(master, monkeypatch, size=1, seconds=60)
     hers = [asked(channels, ANN, {"n": number}) for number in range(1100)]
-    await asyncio.sleep(0.001)
+    await until(lambda: master.sent)
     assert await asked(channels, BOB, {"n": "bob"}) == "bob"
     assert len(master.sent) <= 3
     for request in hers:
@@ -324,11 +324,12 @@ async def test_a_wheel_call_that_runs_for_too_long_is_a_timeout(monkeypatch: pyt
 
 async def test_closing_answers_all_requests_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """This includes requests in the queue; later requests are refused."""
-    channels = channels_to(Master(never), monkeypatch, size=1, seconds=60)
+    master = Master(never)
+    channels = channels_to(master, monkeypatch, size=1, seconds=600)
     asking = [asyncio.ensure_future(channels.request({"n": number})) for number in range(3)]
-    await asyncio.sleep(0.01)
+    await until(lambda: master.sent)
     channels.close()
-    answers = await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), 1)
+    answers = await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), LOOP_SECONDS)
     assert {getattr(answer, "code", None) for answer in answers} == {"master_unavailable"}
     with pytest.raises(ApiError):
         await channels.request({"n": 9})

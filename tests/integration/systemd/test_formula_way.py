@@ -110,7 +110,7 @@ def test_the_engine_writes_to_the_new_log_after_logrotate(admin: Admin) -> None:
     log = "/var/log/salt/master"
     assert "HTTP_REQUEST" not in admin.machine.read(log)
     with admin.client() as client:
-        with socket.create_connection(("127.0.0.1", 8000), timeout=10) as plain:
+        with socket.create_connection(("127.0.0.1", 8000), timeout=30) as plain:
             plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
             wait_until(lambda: "HTTP_REQUEST" in admin.machine.read(log), "the engine's line in the new log")
         assert client.ask("ping")
