@@ -8,8 +8,9 @@ PY := .venv/bin/python
 OTHER_PYTHONS := 3.10 3.13 3.14
 ARGS ?=
 UNIT := tests/unit clients/python/tests
-# Tests on real masters mostly wait, so two files run at once. JOBS=0 shows what tests print.
+# Processes that run tests. JOBS=0 shows what tests print. Tests on real masters mostly wait, so twice as many run them.
 JOBS ?= 2
+JOBS_WITH_SALT ?= $(shell expr 2 \* $(JOBS))
 # CI repeats a failed test once, three tests at most; the summary names them with RERUN. Never repeated is what shows a
 # secret or an event to the wrong user, or changes a host for the tests after it.
 RERUNS ?= 0
@@ -19,7 +20,7 @@ NEVER_TWICE := tests/unit tests/functional/test_native.py \
     tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
     tests/integration/test_visibility_table.py tests/integration/test_loader.py tests/integration/formula \
     tests/integration/systemd
-AT_ONCE = -n $(JOBS) --dist loadfile --no-loadscope-reorder $(SECOND_TRY)
+AT_ONCE = -n $(JOBS_WITH_SALT) --dist loadfile --no-loadscope-reorder $(SECOND_TRY)
 
 .PHONY: help
 help: ## Show this list

@@ -20,13 +20,16 @@ pytest_plugins = ["tests.support.limits"]
 
 HERE = Path(__file__).parent
 SLOWEST = (
-    *("integration/test_batches_two_masters.py", "integration/test_goldens.py", "integration/formula/test_apply.py"),
-    *("functional/test_startup.py", "browser/test_console_jobs.py", "integration/test_batches.py"),
-    *("integration/test_real_clients.py", "integration/test_life.py", "integration/test_faults.py"),
-    *("integration/test_batches_killed.py", "browser/test_console_looks.py", "functional/test_stopped_client.py"),
-    *("browser/test_console_hostile.py", "integration/test_loader.py", "integration/test_hostile_minion.py"),
-    *("integration/test_busy_minion.py", "browser/test_console_recovery.py", "integration/test_expanded_matching.py"),
-    *("integration/test_demo.py", "functional/test_snapshots.py", "functional/test_environments.py"),
+    *("integration/test_batches_two_masters.py", "integration/test_demo.py", "integration/test_cli_like_salt.py"),
+    *("integration/formula/test_apply.py", "integration/test_goldens.py", "integration/test_syndics.py"),
+    *("integration/test_loader.py", "integration/test_batches.py", "integration/test_life.py"),
+    *("functional/test_release.py", "integration/test_salt_api.py", "functional/test_startup.py"),
+    *("browser/test_console_jobs.py", "integration/test_batches_killed.py", "integration/test_busy_minion.py"),
+    *("integration/test_faults.py", "integration/test_hostile_minion.py", "integration/test_bad_input.py"),
+    *("integration/test_expanded_matching.py", "integration/test_changed_rights.py", "browser/test_console_looks.py"),
+    *("functional/test_native.py", "functional/test_salt_api.py", "functional/test_tokens.py"),
+    *("browser/test_console_hostile.py", "browser/test_console_recovery.py", "integration/test_real_clients.py"),
+    *("functional/test_stopped_client.py", "functional/test_snapshots.py", "functional/test_environments.py"),
 )
 """Files that take longest, the longest first: started last, one of them would hold up the run on its own."""
 
