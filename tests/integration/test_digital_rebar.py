@@ -84,7 +84,9 @@ def test_each_user_sees_what_salt_would_show(rebar: Callable[..., Rebar], demo: 
     watchers = {name: rebar(name, "*.*.*") for name in ("demo", "viewer", "half")}
     hidden = demo.ask("cmd", fun="test.echo", tgt="*", arg=["canary-echo"], mode="sync", timeout=30)["jid"]
     demo.ask("runner", fun="test.arg", arg=["canary-runner"], mode="sync")
+    number = demo.ask("subscribe", subscription="event", tag="myco/")["subscription"]
     demo.ask("event", tag="myco/fired", body={"x": "canary-event"})
+    demo.tags_arrived(number, ["myco/fired"])
     shown = demo.ask("cmd", fun="test.ping", tgt="*")["jid"]
     seen = {
         name: watcher.until(lambda frame: (frame["Action"], frame["Key"]) == ("save", shown))
@@ -133,17 +135,20 @@ def test_a_job_ends_although_a_minion_does_not_answer(rebar: Callable[..., Rebar
 def test_events_of_the_master_and_its_minions(rebar: Callable[..., Rebar], demo: Client, salt_master: Any) -> None:
     """Keys, minions, presence, beacons, wheels and minions' events have the types of the table."""
     watcher = rebar("demo", "keys,auth,minions,beacons,wheels,events.*.*")
+    number = demo.ask("subscribe", subscription="event", tag="")["subscription"]
+    fired = [
+        (f"salt/minion/{ID}/start", {"id": ID}),
+        ("salt/presence/change", {"new": [ID], "lost": ["lost.example.com"]}),
+        ("salt/key", {"id": ID, "act": "accepted", "result": True}),
+        ("salt/auth", {"id": ID, "act": "pend", "result": True}),
+        (f"salt/beacon/{ID}/load/", {"id": ID, "1m": 3.0}),
+        ("salt/key", {"id": ID, "act": "delete", "result": True}),
+    ]
     with salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False) as bus:
-        for tag, data in (
-            (f"salt/minion/{ID}/start", {"id": ID}),
-            ("salt/presence/change", {"new": [ID], "lost": ["lost.example.com"]}),
-            ("salt/key", {"id": ID, "act": "accepted", "result": True}),
-            ("salt/auth", {"id": ID, "act": "pend", "result": True}),
-            (f"salt/beacon/{ID}/load/", {"id": ID, "1m": 3.0}),
-            ("salt/key", {"id": ID, "act": "delete", "result": True}),
-        ):
+        for tag, data in fired:
             bus.fire_event(data, tag)
     wheel = demo.ask("wheel", fun="key.list_all")["jid"]
+    demo.tags_arrived(number, [*(tag for tag, _ in fired), f"salt/wheel/{wheel}/ret"])
     demo.ask("cmd", fun="event.send", tgt="minion-1", arg=["myco/rebar/last", {"y": 2}])
     frames = watcher.until(lambda frame: frame["Key"] == "myco/rebar/last")
     heard = [(frame["Type"], frame["Action"], frame["Principal"]) for frame in frames if frame["Key"] == ID]

@@ -61,9 +61,11 @@ def test_events_are_what_is_on_the_bus(
 ) -> None:
     """Both streams send a job and a minion's own event with the tag, data and order of the bus."""
     ws = socket("all_events", "demo")
+    number = demo.ask("subscribe", subscription="event", tag="my/")["subscription"]
     with Stream(engine_port, headers={"X-Auth-Token": token("demo")}) as stream:
         jid = run(demo, "test.ping")
         run(demo, "event.send", "my/disk", '{"free": 1}', tgt="minion-1")
+        demo.tags_arrived(number, ["my/disk"])
         demo.ask("event", tag="my/end", body={})
         sent = [one.data for one in stream.until("my/end")]
         live = until(ws, "my/end")

@@ -101,7 +101,7 @@ def test_older_log_lines_are_not_given_as_the_reason_of_a_failure(served: Host) 
 
 def test_a_run_after_an_interrupted_one_restarts_the_master(served: Host) -> None:
     """The first run wrote the configuration, and was stopped before the restart. The next one restarts it, once."""
-    wanted = served.pillar(options={"limits": {"auth_seconds": 1}})
+    wanted = served.pillar(options={"limits": {"auth_seconds": 15}})
     before = served.master_pid
     assert set(changed(served.apply("websocket_api.config", wanted))) == {"websocket_api_config"}
     assert served.master_pid == before
@@ -110,8 +110,8 @@ def test_a_run_after_an_interrupted_one_restarts_the_master(served: Host) -> Non
     assert served.master_pid not in (before, None)
     with served.client(None) as client:
         began = time.monotonic()
-        assert client.closed().code == 4408
-        assert time.monotonic() - began < 8, "the new limit, not the default of 10 s"
+        assert client.closed(60).code == 4408
+        assert time.monotonic() - began > 12, "the new limit, not the default of 10 s"
     assert changed(served.apply("websocket_api", wanted)) == {}
 
 
