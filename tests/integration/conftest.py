@@ -62,7 +62,7 @@ TABLE_USERS: dict[str, list[Any]] = {
 }
 
 # Seconds until a daemon must run; a master needs about ten on two busy cores.
-START_TIMEOUT = 120
+START_TIMEOUT = 240
 
 
 @contextlib.contextmanager
