@@ -131,6 +131,14 @@ async def test_words_of_the_server_are_kept(server: Server, monkeypatch: pytest.
     assert len(json.loads((server.config.folder / "completion.json").read_text())) == 1
 
 
+async def test_no_words_are_not_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The minions may not have answered in time."""
+    monkeypatch.setitem(FUNCTIONS, None, [])
+    assert await words(server, "*") == []
+    monkeypatch.setitem(FUNCTIONS, None, ["test.ping"])
+    assert await words(server, "*") == ["test.ping"]
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"a": 1}', '{"ws://master demo minions": [9e99]}', "\0"])
 async def test_a_damaged_file_is_replaced(server: Server, content: str) -> None:
     server.config.folder.mkdir()

@@ -140,6 +140,8 @@ async def _cached(
         found = await asyncio.wait_for(_ask(context, ask, word), WAIT_SECONDS)
     except (SaltLiveError, NoLogin, OSError, asyncio.TimeoutError):
         return []
+    if not found:  # the next TAB may find some
+        return []
     fresh = {name: entry for name, entry in kept.items() if now - entry[0] < CACHE_SECONDS}
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
