@@ -24,21 +24,15 @@ DISK = {"history": {"store": "disk"}}
 
 @contextmanager
 def running(engine: Engine) -> Iterator[Publisher]:
-    """Run an engine with a bus of its own; kill it at the end if it still runs."""
+    """Run an engine with a bus of its own; stop it at the end if it still runs."""
     bus = Publisher(engine.sock_dir)
     try:
         engine.start()
         engine.wait()
         yield bus
     finally:
-        kill(engine)
+        engine.stop()
         bus.close()
-
-
-def kill(engine: Engine) -> None:
-    if engine.alive:
-        os.kill(engine.pid, signal.SIGKILL)
-        wait_until(lambda: not engine.alive, "the end of the engine")
 
 
 def follow(client: Any, **fields: Any) -> dict[str, Any]:
@@ -77,8 +71,8 @@ def parts(engine: Engine) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_clients_resume_over_a_restart(make_engine: Callable[..., Engine], end: signal.Signals) -> None:
+@pytest.mark.parametrize("end", [Engine.kill, Engine.stop])
+def test_clients_resume_over_a_restart(make_engine: Callable[..., Engine], end: Callable[[Engine], Any]) -> None:
     """Events up to the end are replayed, one gap stands for the absence, and new events follow, in one epoch."""
     engine = make_engine(DISK)
     with running(engine) as bus:
@@ -87,8 +81,7 @@ def test_clients_resume_over_a_restart(make_engine: Callable[..., Engine], end: 
             bus.send(*((f"my/{number}", {"n": number}) for number in range(100)))
             client.frames(until=lambda frame: frame["tag"] == "my/99")
         wait_for_journal(engine)
-        os.kill(engine.pid, end)
-        wait_until(lambda: not engine.alive, "the end of the engine")
+        end(engine)
     with running(engine) as bus:
         with engine.client("demo") as client:
             reply = follow(client, since={"epoch": epoch, "seq": 50})
@@ -113,7 +106,7 @@ def test_a_suspended_engine_loses_nothing(make_engine: Callable[..., Engine]) ->
             os.kill(engine.pid, signal.SIGCONT)
             assert told(client, "my/99") == [f"my/{number}" for number in range(100)]
         wait_for_journal(engine)
-        kill(engine)
+        engine.kill()
     with running(engine) as bus, engine.client("demo") as client:
         follow(client, since={"epoch": epoch, "seq": 0})
         bus.send(("my/new", {}))
