@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+MAX_MASTERS = 64
+"""Masters that are told apart. A minion can make the master fire an event with any name of a master in it."""
 MISSED_LISTS = 3
 """Intervals without a sign of a master after which its minions no longer count as connected there."""
 
@@ -28,7 +30,8 @@ class Presence:
 
     def move(self, minion: str, master: str) -> None:
         """Note a minion's sign of life at a master: it is connected there, and nowhere else."""
-        self._heard[master] = self._clock()
+        if not self._hear(master):
+            return
         for other, names in self._minions.items():
             if other != master:
                 names.discard(minion)
@@ -36,17 +39,18 @@ class Presence:
 
     def list(self, master: str, minions: Iterable[str]) -> None:
         """Apply a master's list of its minions. Forget the masters that sent nothing for a while."""
-        self._heard[master] = now = self._clock()
-        self._minions[master] = set(minions)
+        if self._hear(master):
+            self._minions[master] = set(minions)
         if self._interval is not None:
-            oldest = now - MISSED_LISTS * self._interval
+            oldest = self._clock() - MISSED_LISTS * self._interval
             for other in [name for name, heard in self._heard.items() if heard < oldest]:
                 self._heard.pop(other)
                 self._minions.pop(other, None)
 
     def change(self, master: str, new: Iterable[str], lost: Iterable[str]) -> None:
         """Apply what changed at a master."""
-        self._heard[master] = self._clock()
+        if not self._hear(master):
+            return
         names = self._minions.setdefault(master, set())
         names.update(new)
         names.difference_update(lost)
@@ -59,3 +63,10 @@ class Presence:
     def has(self, minion: str) -> bool:
         """Return whether any master has a minion."""
         return any(minion in names for names in self._minions.values())
+
+    def _hear(self, master: str) -> bool:
+        """Note a sign of a master; return False for one too many."""
+        if master not in self._heard and len(self._heard) >= MAX_MASTERS:
+            return False
+        self._heard[master] = self._clock()
+        return True

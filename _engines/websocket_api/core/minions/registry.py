@@ -241,11 +241,11 @@ class MinionRegistry:
             present = set(_names(data, "present"))
             lost = self._lost(present)
             if master is not None:
-                self._presence.list(master, present)
+                self._presence.list(master, present & self._minions.keys())
         else:
             present, lost = set(_names(data, "new")), _names(data, "lost")
             if master is not None:
-                self._presence.change(master, present, lost)
+                self._presence.change(master, present & self._minions.keys(), lost)
         for name in present:
             self._alive(name, always_notify=False)
         self.absent([name for name in lost if not self._presence.has(name)])

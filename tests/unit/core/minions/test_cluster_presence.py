@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from websocket_api.core.minions.presence import MAX_MASTERS
+
 from tests.unit.core.support import LIST_SECONDS, World
 
 OWN, PEER = "10.0.0.1", "10.0.0.2"
@@ -103,6 +105,20 @@ def test_a_minion_that_does_not_answer_is_absent_whatever_the_lists_say() -> Non
     returns(world, "b", master=PEER)
     lists(world, "a")
     assert connected(world)["b"] is True
+
+
+def test_forged_lists_take_no_memory() -> None:
+    """A minion can make the master fire them, with any names of masters and minions."""
+    world = clustered()
+    lists(world, "a")
+    lists(world, "b", master=PEER)
+    for number in range(3 * MAX_MASTERS):
+        lists(world, *(f"nobody{name}" for name in range(100)), master=f"forged{number}")
+    presence = world.minions._presence
+    assert len(presence._minions) <= MAX_MASTERS
+    assert sum(map(len, presence._minions.values())) == 2
+    lists(world, "a")
+    assert connected(world) == {"a": True, "b": True, "c": None}
 
 
 def test_without_a_cluster_a_list_says_it_all() -> None:
