@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import ssl
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,12 @@ TIMEOUT = 5
 # Seconds that an engine may need to listen after a restart of the master, on a busy machine, and between two looks.
 START_SECONDS = 20
 LOOK_SECONDS = 0.5
+
+# Seconds for a reload. The engine itself gives up after 90.
+RELOAD_SECONDS = 100
+
+# Maximum size of the answer to a reload.
+ANSWER_BYTES = 65_536
 
 # Seconds for each step of a login. PAM takes up to five for a wrong password.
 LOGIN_SECONDS = 20
@@ -187,6 +194,47 @@ async def _login(url: str, verify: bool, username: str, password: str, eauth: st
         raise Failed("the websocket was closed") from None
     finally:
         socket.close()
+
+
+def reload(seconds: float = RELOAD_SECONDS) -> dict[str, Any]:
+    """Replace the engine by the files on disk, without a restart of the master and without a lost event.
+
+    Sync them before, with ``salt-run saltutil.sync_engines``. The engine reads its own options again. Clients are asked
+    to reconnect, and resume where they were. If the new files or options do not work, the running engine stays.
+
+    :param seconds: maximum time to wait
+    :return: ``version`` that serves now; ``restart``: what only a restart of the master changes
+    :raises Failed: why the running engine stays, or that none runs
+
+    CLI Example:
+
+    .. code-block:: bash
+
+        salt-run saltutil.sync_engines
+        salt-run websocket_api.reload
+    """
+    path = _control_socket()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+        connection.settimeout(seconds)
+        try:
+            connection.connect(path)
+            connection.sendall(b"reload")
+            answer = connection.recv(ANSWER_BYTES)
+        except TimeoutError:
+            raise Failed(f"no answer within {seconds:.0f} s: look at the master's log") from None
+        except OSError as error:
+            raise Failed(f"cannot reach the engine at {path}: {error}; is the master running?") from None
+    found = json.loads(answer or b'{"error": "the engine has ended: look at the master\'s log"}')
+    if "error" in found:
+        raise Failed(f"the running engine stays: {_visible(found['error'])}")
+    return dict(found)
+
+
+def _control_socket() -> str:
+    """Return the path of the engine's socket; the port in its name may be that of another configuration on disk."""
+    wanted = Path(__opts__["sock_dir"], f"websocket_api-{_options().get('port', 8000)}.ipc")
+    found = sorted(Path(__opts__["sock_dir"]).glob("websocket_api-*.ipc"))
+    return str(found[0] if len(found) == 1 else wanted)
 
 
 def _options() -> dict[str, Any]:

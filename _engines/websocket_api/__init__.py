@@ -31,9 +31,10 @@ def start(**options: Any) -> None:
 
     :param options: the engine's entry in the master's configuration; see ``schemas/settings.json``
     """
+    from .supervisor.control import socket_path
     from .supervisor.supervisor import Supervisor
 
-    serving = Supervisor().run()
+    serving = Supervisor(socket_path(__opts__["sock_dir"], options)).run()
     if serving is not None:
         from . import startup  # only in a serving process: it loads the code that is on disk now
 

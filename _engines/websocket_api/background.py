@@ -45,6 +45,7 @@ class BackgroundTasks:
         self._bus_lost_at: float | None = parts.services.wall() + FIRST_BUS_SECONDS
         """When the bus was lost; 0 once that is logged. The engine starts before the publisher does."""
         self._stopping = False
+        self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -73,7 +74,10 @@ class BackgroundTasks:
         self._stopping = True
 
     async def stop(self) -> None:
-        """End all tasks."""
+        """End all tasks; at a reload this is done before the state is passed on, and again at the end."""
+        if self._stopped:
+            return
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

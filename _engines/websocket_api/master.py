@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .bus_line import Line
 from .core.access.loop_time import LoopTime
 from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
@@ -38,6 +39,14 @@ class Bus(Protocol):
 
     async def fire(self, tag: str, data: dict[str, Any]) -> None:
         """Send an event."""
+        ...
+
+    def adopt(self, line: Line) -> None:
+        """Continue to read the connection of another process."""
+        ...
+
+    async def detach(self) -> Line | None:
+        """Stop reading, and return the open connection."""
         ...
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from . import release, wiring
+from . import hand_over, release, wiring
 from .background import BackgroundTasks
 from .connect import connect
 from .errors import CannotRun
@@ -60,6 +60,11 @@ class Server:
         self._opts = opts
         self._serving = serving
         self._stop = asyncio.Event()
+        self._successor: hand_over.Channel | None = None
+        """The process that takes over, once it is ready for that."""
+        self._offered = 0
+        """The newest number that it has."""
+        self._offering: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Listen and serve until a signal or the end of the supervisor."""
@@ -76,8 +81,13 @@ class Server:
         limits = dataclasses.replace(settings.limits, connections_per_user=per_user)
         settings = dataclasses.replace(settings, limits=limits)
         master = connect(self._opts, settings)
-        journal = await asyncio.to_thread(open_journal, self._opts, settings.history, time.time())
-        parts = wiring.build(settings, self._schemas, master, wiring.Clock.of_loop(), restored=journal.restored)
+        received = await self._take()
+        position = (received.state["epoch"], received.state["seq"]) if received else (None, 0)
+        journal = await asyncio.to_thread(open_journal, self._opts, settings.history, time.time(), *position)
+        restored = received.restored if received else journal.restored
+        parts = wiring.build(settings, self._schemas, master, wiring.Clock.of_loop(), restored=restored)
+        if received:
+            hand_over.apply(received, parts)  # it knows more of jobs than the journal
         journal.begin(parts)
         clients = Connections(parts.services, Dispatcher(parts.services), max_connections)
         gc_tuning = GcTuning()
@@ -89,16 +99,72 @@ class Server:
         background.start()
         gc_tuning.start()
         server.add_sockets(sockets)
-        self._serving.ready(settings.address, settings.port, sockets)
+        self._serving.ready(
+            settings.address, settings.port, sockets, version=self._schemas.version, restart=self._serving.changed
+        )
         self._log_ready(certificate is not None, sockets[0].getsockname()[1])
+        self._watch(parts)
         await self._until_stopped(certificate)
         log.info("websocket_api stops: %d clients are asked to reconnect", len(clients))
         server.stop()
         background.begin_shutdown()
+        if self._successor is not None:
+            await clients.dispatcher.stop()  # nothing may change while the state is passed on
+            await self._give(self._successor, parts, background)
         await clients.close()
         await background.stop()
         gc_tuning.stop()
         master.close()
+
+    async def _take(self) -> hand_over.Received | None:
+        """Return the state of the process that this one replaces; None at another start, or if that process died."""
+        if self._serving.last is None:
+            return None
+        channel = hand_over.Channel(self._serving.last)
+        try:
+            return await asyncio.to_thread(hand_over.take, channel)
+        except hand_over.Refused as error:
+            raise CannotRun(str(error)) from None
+        except hand_over.HandOverError as error:
+            log.warning("websocket_api starts without the state of the last process: %s", error)
+            return None
+        finally:
+            channel.close()
+
+    def _watch(self, parts: wiring.Parts) -> None:
+        """Offer the state to the next process as soon as the supervisor has started one."""
+        channel, loop = self._serving.channel, asyncio.get_running_loop()
+        if channel is None:
+            return
+
+        def on_message() -> None:
+            stream = self._serving.next()
+            if stream is None:
+                loop.remove_reader(channel)  # the supervisor is gone
+            else:
+                self._offering = loop.create_task(self._offer(hand_over.Channel(stream), parts))
+
+        loop.add_reader(channel, on_message)
+
+    async def _offer(self, channel: hand_over.Channel, parts: wiring.Parts) -> None:
+        try:
+            self._offered = await asyncio.to_thread(hand_over.offer, channel, parts)
+        except hand_over.HandOverError as error:
+            log.info("websocket_api is not replaced: %s", error)
+            channel.close()
+            return
+        self._successor = channel
+        self._stop.set()
+
+    async def _give(self, channel: hand_over.Channel, parts: wiring.Parts, background: BackgroundTasks) -> None:
+        """Stop reading the bus and driving batches, and pass both on."""
+        line = await parts.master.bus.detach()
+        await background.stop()
+        try:
+            await asyncio.to_thread(hand_over.give, channel, parts, self._offered, line)
+        except hand_over.HandOverError as error:
+            log.warning("websocket_api could not pass on its state: %s", error)
+        channel.close()
 
     def _bind(self) -> list[socket.socket]:
         settings = self._settings

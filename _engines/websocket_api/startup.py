@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CannotRun
-from .salt_master import log_handlers, requirements
+from .salt_master import configuration, log_handlers, requirements
 from .supervisor.serving import Serving
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ def run(options: dict[str, Any], opts: Any, serving: Serving) -> None:
     log_handlers.renew()
     logged, parent, loaded, version = "", os.getppid(), _files(), _version()
     _log_place(version)
+    if serving.last is not None:
+        _replace(options, opts, serving, version)
+        return
     while True:
         try:
             requirements.check(opts)
@@ -59,6 +62,20 @@ def run(options: dict[str, Any], opts: Any, serving: Serving) -> None:
             log.info("websocket_api has new files: it starts again with them")
             _wait_for_the_last_file(parent)
             return
+
+
+def _replace(options: dict[str, Any], opts: Any, serving: Serving, version: str) -> None:
+    """Replace the process that serves. It stays if this one fails: nothing is tried again."""
+    try:
+        options, serving.changed = configuration.read_options(opts, options)
+        requirements.check(opts)
+        importlib.import_module(".server", __package__).serve(options, opts, version, serving)
+    except CannotRun as error:
+        log.error("the reload of websocket_api fails: %s", error)
+        serving.fails(str(error))
+    except Exception as error:
+        serving.fails(f"{type(error).__name__}: {error}")
+        raise
 
 
 def _version() -> str:

@@ -47,7 +47,8 @@ def main(config: dict[str, Any]) -> None:
     # What Salt logs goes the same way as what the engine logs: nothing of either may hold a secret.
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, force=True, format="%(levelname)s %(name)s %(message)s")
     opts = salt.config.master_config(config["master"])
-    os.makedirs(opts["token_dir"], mode=0o700, exist_ok=True)  # as a master does at its start
+    for name in ("token_dir", "sock_dir"):
+        os.makedirs(opts[name], mode=0o700, exist_ok=True)  # as a master does at its start
     hide_packages(config["hide"])
     signal.signal(signal.SIGUSR2, count_garbage)
     start = salt.loader.engines(opts, {}, {}, {})["websocket_api.start"]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ USERS: dict[str, list[Any]] = {
     "viewer": ["test.ping"],
     "nobody": [],
 }
+RELOAD_SECONDS = 100.0  # the engine itself gives up after 90
 RETRY_SECONDS = 0.2  # instead of 30: how soon the engine looks again whether it can run
 
 
@@ -70,7 +72,8 @@ class Engine:
             "sharedsecret": SECRET,
             **(master or {}),
         }
-        (root / "master").write_text(json.dumps(settings), encoding="utf-8")
+        self._settings = settings
+        self.configure()
         given = {
             "master": str(root / "master"),
             "options": self.options,
@@ -78,6 +81,20 @@ class Engine:
             "hide": str(self.hide),
         }
         self._config.write_text(json.dumps(given), encoding="utf-8")
+
+    def configure(self, **options: Any) -> None:
+        """Write the master's configuration, with these options of the engine in addition."""
+        engines = [{"websocket_api": {**self.options, **options}}]
+        (self.root / "master").write_text(json.dumps({**self._settings, "engines": engines}), encoding="utf-8")
+
+    def reload(self) -> dict[str, Any]:
+        """Request a reload as the runner does, and return the answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.settimeout(RELOAD_SECONDS)
+            connection.connect(str(self.sock_dir / f"websocket_api-{self.options['port']}.ipc"))
+            connection.sendall(b"reload")
+            answer: dict[str, Any] = json.loads(connection.recv(65_536))
+            return answer
 
     @property
     def command(self) -> list[str]:

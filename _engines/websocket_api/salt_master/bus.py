@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ import msgpack  # type: ignore[import-untyped]
 import salt.transport.frame
 import salt.utils.event
 
+from ..bus_line import Line
 from ..errors import ApiError
 from .salt_compat import SALT_LINE
 
@@ -73,6 +75,11 @@ def _extension(code: int, data: bytes) -> Any:
     return data
 
 
+def _copy(writer: asyncio.StreamWriter) -> socket.socket:
+    """Return a socket of the same connection, which stays open when the writer is closed."""
+    return socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))
+
+
 class Bus:
     """Reads and fires events through the publisher's sockets (salt/transport/tcp.py and frame.py on both lines)."""
 
@@ -86,6 +93,30 @@ class Bus:
         self._firing = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
+        self._given: Line | None = None
+        """The connection of the process before this one, to be read next."""
+        self._open_line: tuple[asyncio.StreamReader, Any] | None = None
+        """Reader and transport of the connection that is read now."""
+        self._detached: asyncio.Future[Line | None] | None = None
+        """Set by :meth:`detach`: reading ends, and this gets the connection."""
+
+    def adopt(self, line: Line) -> None:
+        """Continue to read the connection of another process, before :meth:`read` is called."""
+        self._given = line
+
+    async def detach(self) -> Line | None:
+        """Stop reading for good, and return the connection; None if there is none.
+
+        Every event before the line's rest was passed on.
+        """
+        self._detached = asyncio.get_running_loop().create_future()
+        if self._open_line is None:
+            self._detached.set_result(None)
+        else:
+            reader, transport = self._open_line
+            transport.pause_reading()
+            reader.feed_eof()  # read() returns what is buffered, then the end
+        return await self._detached
 
     async def read(self, on_event: OnEvent, on_lost: Callable[[], None], on_found: Callable[[], None]) -> None:
         """Call ``on_event(tag, data)`` for every event, in order, until canceled.
@@ -99,8 +130,11 @@ class Bus:
         reason = ""
         backoff = BACKOFF_SECONDS[0]
         while True:
+            if self._detached is not None:
+                await asyncio.Future()  # another process reads the bus
+            line, self._given = self._given, None
             try:
-                reader, writer = await self._open("pub")
+                reader, writer = await (self._open("pub") if line is None else self._open_given(line))
             except OSError:
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_SECONDS[1])
@@ -111,22 +145,35 @@ class Bus:
                 seconds = time.monotonic() - lost_at
                 log.warning("the master's event bus was lost for %.1f s (%s), and is back", seconds, reason)
                 on_found()
+            self._open_line = reader, writer.transport
             try:
-                reason = await self._drain(reader, writer, on_event)
+                reason = await self._drain(reader, writer, on_event, b"" if line is None else line.rest)
             finally:
+                self._open_line = None
                 self.connected = False
                 writer.close()
+            if self._detached is not None:
+                if not self._detached.done():
+                    self._detached.set_result(None)  # the connection ended, or was not understood
+                continue
             log.info("lost the master's event bus (%s): connecting again", reason)
             lost_at = time.monotonic()
             on_lost()
             # Without this pause a publisher that accepts and closes immediately would cause a busy loop.
             await asyncio.sleep(backoff)
 
-    async def _drain(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_event: OnEvent) -> str:
-        """Deliver events until the connection ends, and return the reason."""
+    async def _drain(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, on_event: OnEvent, rest: bytes
+    ) -> str:
+        """Deliver events until the connection ends, and return the reason.
+
+        :param rest: what was already read of the first event
+        """
         transport: Any = writer.transport  # can pause reading, although its type has no such method
         # raw: frames are {b"head", b"body"}. Each body is decoded separately, so that one bad event affects no other.
         unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=FRAME_BYTES)
+        unpacker.feed(rest)
+        unread, fed, done = [rest], len(rest), 0
         slice_end = time.monotonic() + SLICE_SECONDS
         woken = 0.0
         while True:
@@ -135,13 +182,18 @@ class Bus:
             except OSError as error:
                 return str(error)
             if not chunk:
+                if self._detached is not None:
+                    self._detached.set_result(Line(_copy(writer), b"".join(unread)))
                 return "the publisher closed the connection"
             before, woken, events = woken, time.monotonic(), 0
+            unread.append(chunk)
+            fed += len(chunk)
             try:
                 unpacker.feed(chunk)
                 for frame in unpacker:
                     self._deliver(frame, on_event)
                     events += 1
+                    done = unpacker.tell()
                     # read() returns at once while bytes are available, so a slice may span several chunks.
                     if time.monotonic() >= slice_end:
                         await asyncio.sleep(0)
@@ -149,11 +201,14 @@ class Bus:
             except (ValueError, msgpack.exceptions.UnpackException, msgpack.exceptions.BufferFull) as error:
                 # The start of the next frame is unknown in this stream. A new connection starts with a frame.
                 return f"not understood: {type(error).__name__}"
-            rest = woken + GATHER_SECONDS - time.monotonic()
-            if rest > 0 and woken - before < events * BURST_GAP_SECONDS:
+            if events:
+                unread = [chunk[len(chunk) - (fed - done) :]]
+            pause = woken + GATHER_SECONDS - time.monotonic()
+            if pause > 0 and woken - before < events * BURST_GAP_SECONDS and self._detached is None:
                 transport.pause_reading()
-                await asyncio.sleep(rest)
-                transport.resume_reading()
+                await asyncio.sleep(pause)
+                if self._detached is None:
+                    transport.resume_reading()
 
     def _deliver(self, frame: Any, on_event: OnEvent) -> None:
         try:
@@ -216,6 +271,13 @@ class Bus:
     def close(self) -> None:
         """Close the connection for firing. The reader ends with its task."""
         self._drop_writer()
+
+    @staticmethod
+    async def _open_given(line: Line) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        line.socket.setblocking(False)
+        if line.socket.family == socket.AF_UNIX:
+            return await asyncio.open_unix_connection(sock=line.socket, limit=CHUNK)
+        return await asyncio.open_connection(sock=line.socket, limit=CHUNK)
 
     async def _open(self, side: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._opts.get("ipc_mode") == "tcp":

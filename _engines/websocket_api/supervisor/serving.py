@@ -8,6 +8,9 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
+MAX_CAUSE = 8_000
+"""Characters of a cause: a message must fit into the socket's buffer."""
+
 
 @dataclass
 class Listeners:
@@ -29,11 +32,33 @@ class Serving:
 
     :param channel: the connection to the supervisor; None without one, as in tests
     :param kept: the listening sockets of the process before this one
+    :param last: at a reload, the connection to the process that still serves
     """
 
-    def __init__(self, channel: socket.socket | None = None, kept: Listeners | None = None) -> None:
-        self._channel = channel
+    def __init__(
+        self,
+        channel: socket.socket | None = None,
+        kept: Listeners | None = None,
+        last: socket.socket | None = None,
+    ) -> None:
+        self.channel = channel
+        self.last = last
+        self.changed: list[str] = []
+        """At a reload, the master's settings that only a restart of the master changes."""
         self._kept = kept or Listeners()
+
+    def next(self) -> socket.socket | None:
+        """Return the connection to the process that shall replace this one, if the supervisor sent one."""
+        if self.channel is None:
+            return None
+        with contextlib.suppress(OSError):
+            _, files, _, _ = socket.recv_fds(self.channel, 1, 1, socket.MSG_DONTWAIT)
+            return socket.socket(fileno=files[0]) if files else None
+        return None
+
+    def fails(self, cause: str) -> None:
+        """Report why this process cannot replace the one that serves."""
+        self._send({"state": "failed", "cause": cause[:MAX_CAUSE]}, [])
 
     def take(self, address: str, port: int) -> list[socket.socket]:
         """Return the kept sockets if they listen where these options say; otherwise close them and return none."""
@@ -43,9 +68,12 @@ class Serving:
         kept.close()
         return []
 
-    def ready(self, address: str, port: int, sockets: list[socket.socket]) -> None:
-        """Report that this process serves, and give the supervisor a copy of its listening sockets."""
-        self._send({"state": "ready", "address": address, "port": port}, sockets)
+    def ready(self, address: str, port: int, sockets: list[socket.socket], **details: Any) -> None:
+        """Report that this process serves, and give the supervisor a copy of its listening sockets.
+
+        :param details: for the user who requested a reload
+        """
+        self._send({"state": "ready", "address": address, "port": port, "details": details}, sockets)
 
     def waits(self) -> None:
         """Report that this process cannot serve yet: clients must be refused, not kept waiting."""
@@ -53,6 +81,6 @@ class Serving:
         self._send({"state": "waits"}, [])
 
     def _send(self, message: dict[str, Any], sockets: list[socket.socket]) -> None:
-        if self._channel is not None:
+        if self.channel is not None:
             with contextlib.suppress(OSError):  # the supervisor is gone, and this process ends with it
-                socket.send_fds(self._channel, [json.dumps(message).encode()], [one.fileno() for one in sockets])
+                socket.send_fds(self.channel, [json.dumps(message).encode()], [one.fileno() for one in sockets])

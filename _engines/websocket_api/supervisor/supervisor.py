@@ -1,4 +1,4 @@
-"""Runs one serving process at a time."""
+"""Runs the serving process, and replaces it when it ends or at a reload."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import select
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
+from .control import Control, Request
 from .restart import MAX_WAIT_SECONDS, RestartPolicy
 from .serving import Listeners, Serving
 from .system import die_with, own_files, signal_name
@@ -22,9 +24,12 @@ log = logging.getLogger(__name__)
 
 MASTER_SECONDS = 1.0  # between two checks whether the master still runs
 STOP_SECONDS = 4.5  # after SIGTERM: Salt kills the supervisor at 5
+RELOAD_SECONDS = 90.0  # until the next process must serve: it may wait 45 for its schemas
+RETIRE_SECONDS = 30.0  # until a process that was replaced must have ended; it takes two
 MESSAGE_BYTES = 65_536  # maximum of a message from the serving process
 MAX_SOCKETS = 64  # listening sockets: one per address that the name in `address` has
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+CHANGED = "the supervisor of websocket_api has changed on disk: restart the master to use it"
 
 
 @dataclass
@@ -39,14 +44,34 @@ class Child:
     """Whether it has ever served."""
     connected: bool = True
     """Whether its side of the channel is open."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What it reported when it began to serve."""
+    cause: str | None = None
+    """Why it cannot replace another one, as it reported before its end."""
+    kill_at: float | None = None
+    """When it is killed, if it has not ended or begun to serve."""
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal. It was not reaped yet, so its number is no other process's."""
+        os.kill(self.pid, number)
 
 
 class Supervisor:
-    """Runs one serving process at a time."""
+    """Runs one serving process, and at a reload the next one.
 
-    def __init__(self) -> None:
+    :param control: path of the socket for requests; empty for none
+    """
+
+    def __init__(self, control: str = "") -> None:
         self._policy = RestartPolicy()
         self._child: Child | None = None
+        self._next: Child | None = None
+        """At a reload, the process that will replace it."""
+        self._retiring: list[Child] = []
+        """Processes that were replaced, and close their connections."""
+        self._request: Request | None = None
+        """Who waits for a reload."""
+        self._control = Control(control)
         self._start_at = time.monotonic()
         self._kept = Listeners()
         self._stopping = False
@@ -57,7 +82,6 @@ class Supervisor:
         for one in (self._wake, self._woken):
             one.setblocking(False)
         self._handlers: dict[int, Any] = {}
-        self._mask: set[int] = set()
 
     def run(self) -> Serving | None:
         """Run until the master stops this process or is gone.
@@ -69,22 +93,33 @@ class Supervisor:
         signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
         gc.disable()  # a collection would copy pages that are shared with the master
         while not self._stopping:
+            serving = None
             if self._child is None and time.monotonic() >= self._start_at:
-                serving = self._start()
-                if serving is not None:
-                    return serving
+                self._child, serving = self._start()
+            elif request := self._control.accept():
+                serving = self._reload(request)
+            if serving is not None:
+                return serving
             self._wait()
         self._stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._handlers[number] = signal.SIG_IGN  # one more must not interrupt the end of this process
+        self._control.close(remove=True)
         self._restore()
         return None
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self._stopping = self._stopping or number != signal.SIGCHLD
 
-    def _start(self) -> Serving | None:
-        """Fork a serving process. Return its connection in that process, None in this one."""
+    def _children(self) -> Iterator[Child]:
+        """Yield all serving processes."""
+        yield from [child for child in (self._child, self._next, *self._retiring) if child is not None]
+
+    def _start(self, last: socket.socket | None = None) -> tuple[Child | None, Serving | None]:
+        """Fork a serving process. Return the process in this one, its connection in that one.
+
+        :param last: at a reload, its connection to the process that serves
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         supervisor = os.getpid()
         # A signal between the fork and the end of this process's handlers would be noted for the wrong process.
@@ -92,14 +127,39 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             die_with(supervisor)
-            ours.close()
+            for one in (ours, *(child.channel for child in self._children())):
+                one.close()
+            self._control.close(remove=False)
+            if self._request is not None:
+                self._request.close()
             self._restore()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            return Serving(theirs, self._kept)
+            return None, Serving(theirs, self._kept, last)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         ours.setblocking(False)
-        self._child = Child(pid, ours, time.monotonic())
+        return Child(pid, ours, time.monotonic()), None
+
+    def _reload(self, request: Request) -> Serving | None:
+        """Start the process that will replace the serving one. Return its connection in that process."""
+        if self._next is not None or self._request is not None:
+            request.answer(error="another reload is under way")
+            return None
+        if self._child is None or not self._child.ready:
+            request.answer(error="the engine does not serve: look at the master's log")
+            return None
+        self._request = request
+        last, next_ = socket.socketpair()
+        child, serving = self._start(next_)
+        if child is None:
+            last.close()
+            return serving
+        next_.close()
+        child.kill_at = time.monotonic() + RELOAD_SECONDS
+        self._next = child
+        with contextlib.suppress(OSError):  # it has just died
+            socket.send_fds(self._child.channel, [b"n"], [last.fileno()])
+        last.close()
         return None
 
     def _restore(self) -> None:
@@ -112,55 +172,96 @@ class Supervisor:
         gc.enable()
 
     def _wait(self, seconds: float = MASTER_SECONDS) -> None:
-        """Wait for a signal, a message or the time of the next start, and handle it."""
+        """Wait for a signal, a message, a request or the time of the next start; handle all but requests."""
         poll = select.poll()
         poll.register(self._wake, select.POLLIN)
+        if self._control.listener is not None and not self._stopping:
+            poll.register(self._control.listener, select.POLLIN)
+        for child in self._children():
+            if child.connected:
+                poll.register(child.channel, select.POLLIN)
         if self._child is None:
             seconds = min(seconds, max(0.0, self._start_at - time.monotonic()))
-        elif self._child.connected:
-            poll.register(self._child.channel, select.POLLIN)
         poll.poll(seconds * 1000)
         with contextlib.suppress(BlockingIOError):
             while self._wake.recv(4096):
                 pass
-        if self._child is not None:
-            self._receive(self._child)
-            self._reap(self._child)
+        for child in self._children():
+            self._receive(child)
+            self._reap(child)
         if os.getppid() != self._master and not self._stopping:
             # A killed master does not end its engines. Without this, they would keep the port.
             log.critical("the master is gone: websocket_api stops")
             self._stopping = True
 
     def _receive(self, child: Child) -> None:
-        """Read what the serving process reports."""
+        """Read what a serving process reports."""
         with contextlib.suppress(OSError):
-            while True:
+            while child.connected:
                 body, files, _, _ = socket.recv_fds(child.channel, MESSAGE_BYTES, MAX_SOCKETS)
                 if not body:
                     child.connected = False
                     return
-                self._kept.close()
                 message = json.loads(body)
+                if message["state"] == "failed":
+                    child.cause = message["cause"]
+                    continue
+                self._kept.close()
                 if message["state"] == "ready":
-                    child.ready = True
+                    child.ready, child.kill_at, child.details = True, None, message["details"]
                     sockets = [socket.socket(fileno=number) for number in files]
                     self._kept = Listeners(message["address"], message["port"], sockets)
+                    self._promote(child)
+
+    def _promote(self, child: Child) -> None:
+        """Let a process that serves replace the last one."""
+        if child is self._next:
+            if self._child is not None:
+                self._child.kill_at = time.monotonic() + RETIRE_SECONDS
+                self._retiring.append(self._child)
+            self._child, self._next = child, None
+        notes = [CHANGED] if own_files() != self._own_files else []
+        self._answer(**{**child.details, "restart": [*child.details.get("restart", []), *notes]})
+
+    def _answer(self, **fields: Any) -> None:
+        request, self._request = self._request, None
+        if request is not None:
+            request.answer(**fields)
 
     def _reap(self, child: Child) -> None:
-        """Notice the end of the serving process, and plan the next start."""
+        """Notice the end of a serving process, and plan the next start."""
+        if child.kill_at is not None and time.monotonic() >= child.kill_at:
+            log.error("the serving process %d of websocket_api does not stop: it is killed", child.pid)
+            child.kill_at = None
+            child.send(signal.SIGKILL)
         pid, status = os.waitpid(child.pid, os.WNOHANG)
         if pid == 0:
             return
         child.channel.close()
-        self._child = None
-        if self._stopping:
-            return
         code = os.waitstatus_to_exitcode(status)
-        if code:
-            reason = f"exit status {code}" if code > 0 else signal_name(-code)
-            log.error("the serving process %d of websocket_api has ended (%s): another one is started", pid, reason)
+        reason = f"exit status {code}" if code >= 0 else signal_name(-code)
+        if child in self._retiring:
+            self._retiring.remove(child)
+        elif child is self._next:
+            self._next = None
+            self._answer(error=child.cause or f"the new process has ended ({reason}): look at the master's log")
+        elif self._next is not None:
+            # It has handed over, or died meanwhile: the next one serves soon either way.
+            self._child, self._next = self._next, None
         else:
-            log.info("the serving process %d of websocket_api has ended: another one is started", pid)
+            self._child = None
+            if not self._stopping:
+                self._answer(error=child.cause or f"the new process has ended ({reason}): look at the master's log")
+                self._plan(child, code, reason)
+
+    def _plan(self, child: Child, code: int, reason: str) -> None:
+        """Plan the next start, after the end of the process that served."""
+        if code:
+            log.error(
+                "the serving process %d of websocket_api has ended (%s): another one is started", child.pid, reason
+            )
+        else:
+            log.info("the serving process %d of websocket_api has ended: another one is started", child.pid)
         wait = self._policy.ended(time.monotonic() - child.started)
         self._start_at = time.monotonic() + wait
         if wait:
@@ -182,18 +283,15 @@ class Supervisor:
             self._stopping = True
         elif not self._changed_logged:
             self._changed_logged = True
-            log.warning("the supervisor of websocket_api has changed on disk: restart the master to use it")
+            log.warning(CHANGED)
 
     def _stop(self) -> None:
-        """Stop the serving process; kill it if that takes too long."""
+        """Stop all serving processes; kill those that take too long."""
         self._kept.close()
-        deadline, killed = time.monotonic() + STOP_SECONDS, False
-        if self._child is not None:
-            os.kill(self._child.pid, signal.SIGTERM)
-        while self._child is not None:
-            left = deadline - time.monotonic()
-            if left <= 0 and not killed:
-                log.error("the serving process %d of websocket_api does not stop: it is killed", self._child.pid)
-                os.kill(self._child.pid, signal.SIGKILL)
-                killed = True
-            self._wait(MASTER_SECONDS if killed else max(0.0, min(left, MASTER_SECONDS)))
+        self._answer(error="the engine stops")
+        deadline = time.monotonic() + STOP_SECONDS
+        for child in self._children():
+            child.kill_at = deadline
+            child.send(signal.SIGTERM)
+        while any(self._children()):
+            self._wait(max(0.05, min(deadline - time.monotonic(), MASTER_SECONDS)))

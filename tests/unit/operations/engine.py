@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from websocket_api import wiring
+from websocket_api import hand_over, wiring
 from websocket_api.core.access.loop_time import LoopTime
 from websocket_api.core.journal.journal import Batch
 from websocket_api.errors import ApiError
@@ -265,6 +265,7 @@ class Engine:
     :param syndics: whether there are masters below
     :param cluster_id: this master's id in its cluster
     :param tracing: records spans
+    :param received: what another engine hands over
     :param cachedir: a folder for the journal; another engine with the same one continues its history
     """
 
@@ -272,6 +273,7 @@ class Engine:
         self,
         *,
         cachedir: Path | None = None,
+        received: hand_over.Received | None = None,
         limits: dict[str, Any] | None = None,
         clock: Time | None = None,
         syndics: bool = False,
@@ -301,13 +303,14 @@ class Engine:
         clock_ = wiring.Clock(self.time, self.time, self.time.later)
         self.journal_file: AtOnce | None = None
         opened = self._open_journal(cachedir, settings)
-        self.parts = wiring.build(
-            settings, SCHEMAS, self._master(), clock_, epoch="epoch1", restored=opened and opened.restored
-        )
+        restored = received.restored if received else opened and opened.restored
+        self.parts = wiring.build(settings, SCHEMAS, self._master(), clock_, epoch="epoch1", restored=restored)
         self.services = self.parts.services
         if opened is not None:
             opened.begin(self.parts)
         self.rebar = self.parts.rebar
+        if received:
+            hand_over.apply(received, self.parts)
         self.world = World.of(self.parts, self.time)
         self.services.minions.read_keys(dict.fromkeys(MINIONS, "accepted"))
         self.dispatcher = Dispatcher(self.services)

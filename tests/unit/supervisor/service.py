@@ -1,15 +1,18 @@
 """A program for tests: the supervisor, with a serving process that only accepts connections.
 
-Started with a port and the path of a file. The serving process does what the file says at its start: ``serve``;
-``wait``: report that it cannot serve yet; ``die``: end at once; ``hang``: serve, and ignore SIGTERM. It sends its
-process id to each client.
+Started with a port, the path of a file and that of the supervisor's control socket. The serving process does what the
+file says at its start: ``serve``; ``wait``: report that it cannot serve yet; ``die``: end at once; ``hang``: serve, and
+ignore SIGTERM; ``fail``: report a cause and end, at a reload; ``sleep``: do nothing. It sends its process id to each
+client. At a reload one byte each way stands for the state.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import pathlib
+import select
 import signal
 import socket
 import sys
@@ -31,17 +34,37 @@ def serve(serving: Serving, port: int, mode: str) -> None:
         serving.waits()
         log.info("waits %d", os.getpid())
         time.sleep(600)
+    if mode == "fail":
+        serving.fails("the release is broken")
+        return
+    if mode == "sleep":
+        time.sleep(600)
+    if serving.last is not None:
+        with contextlib.suppress(OSError):  # the last process has died
+            serving.last.sendall(b"t")
+            serving.last.recv(1)
     sockets = serving.take("127.0.0.1", port) or [socket.create_server(("127.0.0.1", port))]
     serving.ready("127.0.0.1", port, sockets)
     log.info("serves %d", os.getpid())
+    next_: socket.socket | None = None
     while True:
-        client, _ = sockets[0].accept()
-        with client:
-            client.sendall(str(os.getpid()).encode())
+        found, _, _ = select.select([sockets[0], serving.channel, *([next_] if next_ else [])], [], [])
+        if sockets[0] in found:
+            client, _ = sockets[0].accept()
+            with client:
+                client.sendall(str(os.getpid()).encode())
+        if serving.channel in found:
+            next_ = serving.next()
+        elif next_ is not None and next_ in found:
+            if next_.recv(1):
+                next_.sendall(b"s")
+                log.info("retires %d", os.getpid())
+                return
+            next_ = None
 
 
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
-    given = Supervisor().run()
+    given = Supervisor(sys.argv[3]).run()
     if given is not None:
         serve(given, int(sys.argv[1]), pathlib.Path(sys.argv[2]).read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ from tests.support.waiting import is_open, wait_until
 CHECKOUT = Path(__file__).parents[3]
 PACKAGE = CHECKOUT / "_engines" / "websocket_api"
 SERVICE = Path(__file__).with_name("service.py")
+NOBODY = 65534
 
 
 class Service:
@@ -36,7 +39,8 @@ class Service:
         self.log_file = folder / "log"
         self._mode = folder / "mode"
         self.mode("serve")
-        self.command = [sys.executable, str(SERVICE), str(self.port), str(self._mode)]
+        self.control = folder / "control"
+        self.command = [sys.executable, str(SERVICE), str(self.port), str(self._mode), str(self.control)]
         self.environment = {**os.environ, "PYTHONPATH": str(engines)}
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -63,6 +67,25 @@ class Service:
         """Connect to whatever serves, and return its process id."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as client:
             return int(client.recv(16))
+
+    def children(self) -> list[str]:
+        """Return the serving processes."""
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="utf-8").split()
+
+    def request(self) -> socket.socket:
+        """Request a reload; the answer can be read from the socket."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.settimeout(60)
+        connection.connect(str(self.control))
+        connection.sendall(b"reload")
+        return connection
+
+    def reload(self) -> dict[str, Any]:
+        """Request a reload and return the answer."""
+        with self.request() as connection:
+            answer: dict[str, Any] = json.loads(connection.recv(65_536))
+            return answer
 
     def stop(self) -> None:
         """Stop the supervisor as Salt does, and wait for its end."""
@@ -254,3 +277,94 @@ def test_a_changed_supervisor_ends_if_the_serving_process_does_not_start(service
     assert service.process is not None
     service.process.wait(30)
     assert "has changed: Salt starts it again within 10 s" in service.log
+
+
+def test_a_reload_replaces_the_serving_process(service: Service) -> None:
+    """Each time; the last one ends, and no connection is refused."""
+    service.start()
+    pids = [service.serving()]
+    for starts in (2, 3):
+        assert service.reload() == {"restart": []}
+        pids.append(service.serving(starts))
+        assert service.ask() == pids[-1]
+        wait_until(lambda: ended(pids[-2]), "the end of the last process")
+    assert len(set(pids)) == 3
+    assert "has ended" not in service.log
+    assert service.control.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [("fail", "the release is broken"), ("die", "the new process has ended (exit status 3): look at the master's log")],
+)
+def test_a_process_that_does_not_come_up_replaces_nothing(service: Service, mode: str, error: str) -> None:
+    """The user who requested the reload learns why, and the next reload can work."""
+    service.start()
+    first = service.serving()
+    service.mode(mode)
+    assert service.reload() == {"error": error}
+    assert service.ask() == first
+    service.mode("serve")
+    assert service.reload() == {"restart": []}
+    assert service.ask() == service.serving(2)
+
+
+def test_one_reload_runs_at_a_time(service: Service) -> None:
+    """A stop ends it, and answers the user who waits for it."""
+    service.start()
+    service.serving()
+    service.mode("sleep")
+    with service.request() as first:
+        assert service.reload() == {"error": "another reload is under way"}
+        service.stop()
+        assert json.loads(first.recv(65_536)) == {"error": "the engine stops"}
+    assert not is_open(service.port)
+    assert not service.control.exists()
+
+
+def test_nothing_is_reloaded_before_it_serves(service: Service) -> None:
+    """There is no state to pass on; a process that is started runs the code on disk anyway."""
+    service.mode("wait")
+    service.start()
+    wait_until(lambda: "waits " in service.log, "waiting")
+    assert service.reload() == {"error": "the engine does not serve: look at the master's log"}
+
+
+def test_a_process_that_dies_during_a_reload_is_replaced_by_the_next_one(service: Service) -> None:
+    """That one starts without its state, as after any crash."""
+    service.start()
+    first = service.serving()
+    os.kill(first, signal.SIGSTOP)
+    with service.request() as request:
+        wait_until(lambda: len(service.children()) == 2, "the next process")
+        os.kill(first, signal.SIGKILL)
+        assert json.loads(request.recv(65_536)) == {"restart": []}
+    assert service.ask() == service.serving(2) != first
+
+
+def test_a_changed_supervisor_is_named_by_a_reload(service: Service, engines: Path) -> None:
+    """Its code stays in memory."""
+    service.start()
+    service.serving()
+    touch(engines)
+    assert service.reload() == {
+        "restart": ["the supervisor of websocket_api has changed on disk: restart the master to use it"]
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_other_users_cannot_reload(service: Service) -> None:
+    """The file's mode keeps them out."""
+    service.start()
+    first = service.serving()
+    folder = service.control.parent
+    while folder != folder.parent:
+        folder.chmod(folder.stat().st_mode | 0o011)
+        folder = folder.parent
+    os.seteuid(NOBODY)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection, pytest.raises(PermissionError):
+            connection.connect(str(service.control))
+    finally:
+        os.seteuid(0)
+    assert service.ask() == first

@@ -202,7 +202,8 @@ class Job:
         if self.metadata is None:
             self.metadata = known.metadata
         self.expect(known.parts)
-        self.certain = self.certain and not self.waiting
+        # At a reload nothing was missed: a minion that has not returned still runs the job.
+        self.certain = known.certain or (self.certain and not self.waiting)
 
     def restore(self, minion: str, part: Part, now: float) -> None:
         """Set a minion's part from the job cache."""

@@ -132,6 +132,12 @@ class MinionRegistry:
                 self._notify(name)
         self.keys_stale = False
 
+    def restore(self, states: Mapping[str, tuple[str | None, bool | None, float | None]]) -> None:
+        """Add minions that an earlier process knew: the state of the key, whether it is connected, when it was seen."""
+        for name, (key, connected, seen) in states.items():
+            self._minions[name] = Minion(name, key, connected, seen)
+            self.stale.add(name)
+
     def read_grains(self, grains: Mapping[str, Mapping[str, Any]]) -> None:
         """Apply grains from the master's cache."""
         for name, value in grains.items():

@@ -1,0 +1,212 @@
+"""Passes the state of a serving process to the next one, at a reload (supervisor/reload.py).
+
+The last process sends its history while it still serves. When the next one has it, the last one stops: it sends what is
+new since, and its open connection to the event bus. What the publisher writes in between waits in that connection. So
+there is one reader at any time, and no event is lost or numbered twice.
+
+The sockets block: everything here runs in a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from .bus_line import Line
+from .core.events.event import Event
+from .core.events.history import Gap, Restored
+from .core.jobs.job import Job
+from .core.journal.records import decode_entry, decode_job, encode_entry, encode_job
+from .wiring import Parts
+
+FORMAT = 1
+"""Raised when another release could not read what this one sends."""
+CHUNK_ENTRIES = 500
+"""Entries of one message: few, so that other threads compute in between."""
+_HEAD = struct.Struct(">cQ")
+HELLO, REFUSED, ENTRIES, OFFERED, TAKE, JOBS, FINAL = b"h", b"r", b"e", b"o", b"t", b"j", b"f"
+
+
+class HandOverError(Exception):
+    """The other process ended."""
+
+
+class Refused(HandOverError):
+    """The other process speaks another format."""
+
+
+@dataclass
+class Received:
+    """What a process got from the last one."""
+
+    entries: list[Event | Gap] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    """``epoch``, ``seq``, ``minions``, and ``uncertain``: jobs that may have ended without a return."""
+    line: Line | None = None
+    """The connection to the event bus."""
+
+    @property
+    def restored(self) -> Restored:
+        """The history."""
+        entries = self.entries if self.entries and self.entries[-1].seq == self.state["seq"] else []
+        return Restored(self.state["epoch"], self.state["seq"], entries)
+
+    def add(self, entries: Iterable[Event | Gap]) -> None:
+        """Add entries. If some are missing before them, these were dropped meanwhile, and what is older too."""
+        for entry in entries:
+            first = entry.first if isinstance(entry, Gap) else entry.seq
+            if self.entries and first != self.entries[-1].seq + 1:
+                self.entries.clear()
+            self.entries.append(entry)
+
+
+class Channel:
+    """Messages between the two processes."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        stream.setblocking(True)
+        self._stream = stream
+
+    def send(self, kind: bytes, payload: bytes = b"") -> None:
+        """Send a message.
+
+        :raises HandOverError: the other process ended
+        """
+        try:
+            self._stream.sendall(_HEAD.pack(kind, len(payload)) + payload)
+        except OSError as error:
+            raise HandOverError(f"the other process ended: {error}") from None
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """Return kind and payload of the next message.
+
+        :raises HandOverError: the other process ended
+        """
+        kind, size = _HEAD.unpack(self._read(_HEAD.size))
+        return kind, self._read(size)
+
+    def send_line(self, line: Line | None) -> None:
+        """Send the connection to the bus, which is closed here."""
+        try:
+            socket.send_fds(self._stream, [b"1"], [] if line is None else [line.socket.fileno()])
+        except OSError as error:
+            raise HandOverError(f"the other process ended: {error}") from None
+        if line is not None:
+            line.socket.close()
+
+    def receive_line(self, rest: bytes) -> Line | None:
+        """Return the connection to the bus, if the other process had one.
+
+        :param rest: what was read of it already
+        """
+        try:
+            body, files, _, _ = socket.recv_fds(self._stream, 1, 1)
+        except OSError as error:
+            raise HandOverError(f"the other process ended: {error}") from None
+        if not body:
+            raise HandOverError("the other process ended")
+        return Line(socket.socket(fileno=files[0]), rest) if files else None
+
+    def close(self) -> None:
+        """Close this side."""
+        self._stream.close()
+
+    def _read(self, size: int) -> bytes:
+        found = bytearray()
+        while len(found) < size:
+            try:
+                part = self._stream.recv(min(size - len(found), 1 << 20))
+            except OSError as error:
+                raise HandOverError(f"the other process ended: {error}") from None
+            if not part:
+                raise HandOverError("the other process ended")
+            found += part
+        return bytes(found)
+
+
+def offer(channel: Channel, parts: Parts) -> int:
+    """Send the history to the next process, once that has loaded; return the last number when it takes over.
+
+    :raises HandOverError: it ended, or is of a release that speaks another format
+    """
+    _, format_ = channel.receive()
+    if format_ != b"%d" % FORMAT:
+        channel.send(REFUSED)
+        raise Refused("the next process is of a release that cannot read the state of this one")
+    history = parts.services.history
+    position = history.seq
+    _send_entries(channel, list(history.after(0)))
+    channel.send(OFFERED)
+    channel.receive()
+    return position
+
+
+def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> None:
+    """Send the rest, when nothing changes any more.
+
+    :param position: the last number that was sent
+    """
+    services = parts.services
+    history = services.history
+    _send_entries(channel, list(history.after(position)))
+    named = {entry.topic.jid for entry in history.after(0) if isinstance(entry, Event)}
+    jobs = [job for job in services.jobs.newest_first() if job.fun and (not job.ended or job.jid in named)]
+    channel.send(JOBS, b"\n".join(record for record in map(encode_job, jobs) if record))
+    minions = {one.id: (one.key, one.connected, one.seen) for one in services.minions.all().values() if not one.syndic}
+    rest = b"" if line is None else line.rest
+    uncertain = [job.jid for job in jobs if not job.certain]
+    state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}
+    channel.send(FINAL, json.dumps(state).encode() + b"\n" + rest)
+    channel.send_line(line)
+
+
+def take(channel: Channel) -> Received:
+    """Return the state of the last process, which stops to serve.
+
+    :raises HandOverError: it ended, or refused
+    """
+    received = Received()
+    channel.send(HELLO, b"%d" % FORMAT)
+    while True:
+        kind, payload = channel.receive()
+        if kind == REFUSED:
+            raise Refused("the running release cannot pass on its state to this one: restart the master")
+        if kind == ENTRIES:
+            received.add(map(decode_entry, payload.split(b"\n")))
+        elif kind == OFFERED:
+            channel.send(TAKE)
+        elif kind == JOBS:
+            received.jobs = [decode_job(record) for record in payload.split(b"\n") if record]
+        elif kind == FINAL:
+            head, _, rest = payload.partition(b"\n")
+            received.state = json.loads(head)
+            received.line = channel.receive_line(rest)
+            return received
+
+
+def apply(received: Received, parts: Parts) -> None:
+    """Give jobs, minions and the bus to the parts of this process."""
+    services = parts.services
+    uncertain = set(received.state["uncertain"])
+    for job in reversed(received.jobs):
+        job.certain = job.jid not in uncertain
+        if services.jobs.get(job.jid) is None:
+            services.jobs.restore(job)
+    services.minions.restore(received.state["minions"])
+    if received.line is not None:
+        parts.master.bus.adopt(received.line)
+
+
+def _send_entries(channel: Channel, entries: list[Event | Gap]) -> None:
+    for part in _parts(entries):
+        channel.send(ENTRIES, b"\n".join(map(encode_entry, part)))
+
+
+def _parts(entries: list[Event | Gap]) -> Iterator[list[Event | Gap]]:
+    for start in range(0, len(entries), CHUNK_ENTRIES):
+        yield entries[start : start + CHUNK_ENTRIES]

@@ -1,0 +1,196 @@
+"""A reload: the serving process is replaced under load, and no client misses an event."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import shutil
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from salt_live import AsyncClient, Event, Gap
+
+from tests.client import Refused
+from tests.functional.running import CHECKOUT, Engine
+from tests.support.buses import Publisher
+from tests.support.waiting import until, wait_until
+
+pytest.importorskip("salt")
+
+pytestmark = [pytest.mark.both_lines]
+
+FOLLOWERS = 10
+PACE_SECONDS = 0.01  # between two bundles of events
+BUNDLE = 5  # events at once: 500/s
+SECONDS = 60.0
+RELOADS = 3
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """The engine's code, to be changed by the test."""
+    target = tmp_path / "engines" / "websocket_api"
+    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", target, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+@pytest.fixture
+def engine(make_engine: Callable[..., Engine], package: Path) -> Engine:
+    """A running engine with this code."""
+    engine = make_engine(master={"engines_dirs": [str(package.parent)]})
+    engine.start()
+    engine.wait()
+    return engine
+
+
+class Source:
+    """Sends numbered events in a thread, as the master's publisher would."""
+
+    def __init__(self, bus: Publisher) -> None:
+        self.sent = 0
+        self._bus = bus
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for start in itertools.count(0, BUNDLE):
+            self._bus.send(*[(f"n/{n}", {"n": n, "fill": "f" * 500}) for n in range(start, start + BUNDLE)])
+            self.sent = start + BUNDLE
+            if self._end.wait(PACE_SECONDS):
+                return
+
+    def stop(self) -> int:
+        """Stop, and return how many were sent."""
+        self._end.set()
+        self._thread.join()
+        return self.sent
+
+
+@pytest.fixture
+def bus(engine: Engine) -> Iterator[Publisher]:
+    """The bus of the engine."""
+    with contextlib.closing(Publisher(engine.sock_dir)) as bus:
+        bus.send(("first", {}))
+        yield bus
+
+
+class Follower:
+    """A client that collects the numbers of events, and gaps."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.client = client
+        self.numbers: list[int] = []
+        self.gaps: list[Gap] = []
+        self.epochs: set[str] = set()
+
+    async def follow(self) -> None:
+        """Follow until it is canceled."""
+        async with await self.client.events("n/") as events:
+            async for item in events:
+                if isinstance(item, Event):
+                    self.numbers.append(item.data["n"])
+                    self.epochs.add(item.epoch)
+                else:
+                    self.gaps.append(item)
+
+
+@pytest.fixture
+async def followers(engine: Engine, bus: Publisher) -> AsyncIterator[list[Follower]]:
+    """Clients that follow the events."""
+    async with contextlib.AsyncExitStack() as stack:
+        found = []
+        for _ in range(FOLLOWERS):
+            client = AsyncClient(engine.url, username="demo", password="demo")
+            follower = Follower(await stack.enter_async_context(client))
+            task = asyncio.create_task(follower.follow())
+            stack.callback(task.cancel)
+            found.append(follower)
+        await until(lambda: all(follower.client.session.subscriptions.confirmed for follower in found), SECONDS)
+        bus.send(("n/0", {"n": -1}))
+        await until(lambda: all(follower.numbers for follower in found), SECONDS)
+        yield found
+
+
+async def reload(engine: Engine) -> dict[str, Any]:
+    return await asyncio.to_thread(engine.reload)
+
+
+async def whole(followers: list[Follower], sent: int) -> None:
+    """Wait until each follower has each event, exactly once and in order."""
+    await until(lambda: all(follower.numbers[-1] == sent - 1 for follower in followers), SECONDS)
+    for follower in followers:
+        assert follower.numbers == list(range(-1, sent))
+        assert follower.gaps == []
+        assert len(follower.epochs) == 1
+
+
+async def test_no_event_is_lost_or_doubled_by_reloads(
+    engine: Engine, bus: Publisher, followers: list[Follower], package: Path
+) -> None:
+    """Each new process runs the code on disk; releases and options that do not work change nothing."""
+    source = Source(bus)
+    try:
+        pids = {engine.pid}
+        for number in range(1, RELOADS + 1):
+            manifest = package / "contract" / "manifest.py"
+            manifest.write_text(manifest.read_text() + f"\nRELEASE = {number}\n")
+            found = await reload(engine)
+            assert found["restart"] == []
+            assert found["version"]
+            await until(lambda: len(psutil.Process(engine.supervisor_pid).children()) == 1, SECONDS)
+            pids.add(engine.pid)
+        assert len(pids) == RELOADS + 1
+        await _refused(engine, package)
+        assert engine.pid in pids
+    finally:
+        sent = source.stop()
+    await whole(followers, sent)
+    assert all(follower.client.session.connections == RELOADS + 1 for follower in followers)
+
+
+async def _refused(engine: Engine, package: Path) -> None:
+    """Fail unless reloads with faults say what is wrong."""
+    engine.configure(port=engine.port, history={"events": -1})
+    assert "history.events" in (await reload(engine))["error"]
+    engine.configure()
+    server = package / "server.py"
+    whole_code = server.read_text()
+    server.write_text("this is no Python")
+    assert "SyntaxError" in (await reload(engine))["error"]
+    server.write_text(whole_code)
+    manifest = package / "contract" / "manifest.py"
+    code = manifest.read_text()
+    manifest.write_text(code.replace('"ping.json": "', '"ping.json": "0').replace('"VERSION": "', '"VERSION": "0'))
+    assert "VERSION changed or missing" in (await reload(engine))["error"]
+    manifest.write_text(code)
+
+
+def test_a_request_in_flight_is_answered(engine: Engine) -> None:
+    """The client learns that it may try again, then that it should connect again."""
+    with engine.client("demo") as client:
+        client.send({"type": "get_event", "id": "waits", "tag": "never/", "wait": 60})
+        assert client.ask("ping")
+        assert "error" not in engine.reload()
+        with pytest.raises(Refused) as refused:
+            client.answer("waits")
+        assert refused.value.retryable
+        assert client.closed().code == 1012
+    with engine.client("demo") as client:
+        assert client.ask("ping")
+
+
+def test_reloads_leave_no_file_open(engine: Engine) -> None:
+    """The supervisor lives for as long as the master."""
+    supervisor = psutil.Process(engine.supervisor_pid)
+    found = []
+    for _ in range(3):
+        assert "error" not in engine.reload()
+        wait_until(lambda: len(supervisor.children()) == 1, "the end of the last process")
+        found.append((supervisor.num_fds(), supervisor.children()[0].num_fds()))
+    assert found[1] == found[2]

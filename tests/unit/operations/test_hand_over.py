@@ -1,0 +1,121 @@
+"""What the next process gets at a reload: events with their numbers, who may see them, jobs and minions."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+from websocket_api import hand_over
+from websocket_api.hand_over import Channel, HandOverError, Received, Refused
+
+from tests.unit.operations.engine import Engine
+from tests.unit.operations.test_restart import USERS, VIEWERS, replayed, varied_events
+
+
+def channels() -> tuple[Channel, Channel]:
+    first, second = socket.socketpair()
+    return Channel(first), Channel(second)
+
+
+async def handed_over(one: Engine, during: Any = None) -> Received:
+    """Return what the next process gets; ``during()`` is called when the first part has arrived."""
+    last, next_ = channels()
+    taking = asyncio.ensure_future(asyncio.to_thread(hand_over.take, next_))
+    position = await asyncio.to_thread(hand_over.offer, last, one.parts)
+    if during is not None:
+        during()
+    await asyncio.to_thread(hand_over.give, last, one.parts, position, None)
+    received = await taking
+    for channel in (last, next_):
+        channel.close()
+    return received
+
+
+def successor(one: Engine, received: Received) -> Engine:
+    made = Engine(received=received, clock=one.time, **USERS)
+    made.store.jobs = one.store.jobs
+    return made
+
+
+async def test_events_and_numbers_go_on_in_the_same_epoch() -> None:
+    """Also those that come while the history is sent. There is no gap."""
+    one = Engine(**USERS)
+    for number in range(1_200):
+        one.world.fire("my/event", number=number)
+    one.services.hub.append_gap()
+    received = await handed_over(one, lambda: [one.world.fire("my/event", number=n) for n in range(1_200, 1_210)])
+    two = successor(one, received)
+    assert (two.services.history.epoch, two.services.history.seq) == (
+        one.services.history.epoch,
+        one.services.history.seq,
+    )
+    assert list(two.services.history.after(0)) == list(one.services.history.after(0))
+    for engine in (one, two):
+        engine.world.fire("my/event", number=1_210)
+    assert list(two.services.history.after(0)) == list(one.services.history.after(0))
+
+
+async def test_each_user_sees_the_same_events_as_before() -> None:
+    """What decides about an event is handed over with it, for jobs too."""
+    one = Engine(**USERS)
+    await varied_events(one)
+    two = successor(one, await handed_over(one))
+    for user, eauth in VIEWERS:
+        assert await replayed(two, user, eauth=eauth) == await replayed(one, user, eauth=eauth), (user, eauth)
+
+
+async def test_running_jobs_and_minions_are_known() -> None:
+    """Returns come from the job cache, the rest from the last process."""
+    one = Engine(**USERS)
+    root = await one.user("root")
+    jid = (await root.ask("cmd", fun="state.apply", tgt="*"))["jid"]
+    one.returns(jid, "web1", {"done": True})
+    one.world.fire("salt/presence/present", present=["web1", "db"])
+    two = successor(one, await handed_over(one))
+    job = two.services.jobs.get(jid)
+    assert job is not None
+    assert (job.user, job.eauth, job.fun) == ("root", "pam", "state.apply")
+    assert job.certain, "it runs: no return was missed"
+    assert set(job.parts) == set(one.services.jobs.get(jid).parts)  # type: ignore[union-attr]
+    found = {name: (minion.connected, minion.seen) for name, minion in one.services.minions.all().items()}
+    assert {name: (minion.connected, minion.seen) for name, minion in two.services.minions.all().items()} == found
+
+
+async def test_a_history_that_lost_its_start_meanwhile_is_handed_over_whole() -> None:
+    """Events that were sent and dropped since do not count as missing."""
+    one = Engine(**USERS)
+    one.world.fire("my/event")
+
+    def much() -> None:
+        for _ in range(3_000):
+            one.world.fire("my/event")
+
+    received = await handed_over(one, much)
+    assert received.entries == list(one.services.history.after(0))
+    assert successor(one, received).services.history.seq == one.services.history.seq
+
+
+async def test_a_process_that_ends_is_noticed_by_the_other() -> None:
+    """Whoever it is, and whatever was sent."""
+    one = Engine(**USERS)
+    last, next_ = channels()
+    next_.close()
+    with pytest.raises(HandOverError):
+        hand_over.offer(last, one.parts)
+    last, next_ = channels()
+    last.close()
+    with pytest.raises(HandOverError):
+        hand_over.take(next_)
+
+
+async def test_a_release_with_another_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last process serves on, and the next one says that the master must be restarted."""
+    one = Engine(**USERS)
+    last, next_ = channels()
+    next_.send(hand_over.HELLO, b"%d" % (hand_over.FORMAT + 1))
+    with pytest.raises(Refused):
+        hand_over.offer(last, one.parts)
+    with pytest.raises(Refused, match="restart the master"):
+        hand_over.take(next_)

@@ -1,0 +1,137 @@
+"""The reader of the bus on a real socket: its connection is passed on to another reader."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.buses import framed
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.with_salt
+
+EVENTS = 3_000
+
+
+class Publisher:
+    """Accepts readers and sends them bytes."""
+
+    def __init__(self) -> None:
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def accept(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep the connection."""
+        self.writers.append(writer)
+
+
+@pytest.fixture
+async def publisher(tmp_path: Path) -> AsyncIterator[Publisher]:
+    """A publisher in this folder."""
+    publisher = Publisher()
+    server = await asyncio.start_unix_server(publisher.accept, str(tmp_path / "master_event_pub.ipc"))
+    yield publisher
+    for writer in publisher.writers:
+        writer.close()
+    server.close()
+
+
+class Reading:
+    """One reader, with what it got."""
+
+    def __init__(self, folder: Path) -> None:
+        from websocket_api.salt_master.bus import Bus
+
+        self.bus = Bus({"sock_dir": str(folder)})
+        self.numbers: list[int] = []
+        self.losses = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Read until :meth:`stop`."""
+        self._task = asyncio.ensure_future(self.bus.read(self._on_event, self._on_lost, lambda: None))
+
+    async def stop(self) -> None:
+        """End reading."""
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    def _on_event(self, tag: str, data: dict[str, Any]) -> None:
+        self.numbers.append(data["n"])
+
+    def _on_lost(self) -> None:
+        self.losses += 1
+
+
+@pytest.mark.parametrize("step", [1, 50, 700, 100_000])
+async def test_a_connection_is_passed_on_without_a_lost_or_doubled_event(
+    tmp_path: Path, publisher: Publisher, step: int
+) -> None:
+    """Wherever an event is cut: each of five readers continues where the one before it stopped.
+
+    :param step: bytes that the publisher writes at once
+    """
+    stream = b"".join(framed("n", {"n": n, "fill": "f" * (n % 40)}) for n in range(EVENTS))
+
+    async def send() -> None:
+        await until(lambda: publisher.writers)
+        (writer,) = publisher.writers
+        part = max(step, len(stream) // 2_000)  # a byte at a time only where it matters
+        for start in range(0, len(stream), part):
+            writer.write(stream[start : start + part])
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    reading = [Reading(tmp_path)]
+    reading[0].start()
+    sending = asyncio.ensure_future(send())
+    for nth in range(1, 5):
+        await until(lambda nth=nth: sum(len(one.numbers) for one in reading) >= EVENTS * nth // 6)
+        line = await reading[-1].bus.detach()
+        assert line is not None
+        reading.append(Reading(tmp_path))
+        reading[-1].bus.adopt(line)
+        reading[-1].start()
+    await sending
+    await until(lambda: sum(len(one.numbers) for one in reading) >= EVENTS)
+    assert [number for one in reading for number in one.numbers] == list(range(EVENTS))
+    assert [one.losses for one in reading] == [0] * 5
+    assert len(publisher.writers) == 1
+    for one in reading:
+        await one.stop()
+
+
+async def test_an_event_of_many_reads_is_passed_on_with_its_start(tmp_path: Path, publisher: Publisher) -> None:
+    """The next reader gets the bytes that no event was made of yet."""
+    event = framed("n", {"n": 1, "fill": "f" * 1_000_000})
+    first, second = Reading(tmp_path), Reading(tmp_path)
+    first.start()
+    await until(lambda: publisher.writers)
+    (writer,) = publisher.writers
+    writer.write(framed("n", {"n": 0}) + event[:900_000])
+    await until(lambda: first.numbers == [0])
+    await writer.drain()
+    line = await first.bus.detach()
+    assert line is not None
+    second.bus.adopt(line)
+    second.start()
+    writer.write(event[900_000:] + framed("n", {"n": 2}))
+    await until(lambda: second.numbers == [1, 2])
+    for one in (first, second):
+        await one.stop()
+
+
+async def test_without_a_connection_there_is_nothing_to_pass_on(tmp_path: Path) -> None:
+    """The publisher may be down; the next reader connects by itself."""
+    reading = Reading(tmp_path)
+    assert await reading.bus.detach() is None
+    reading.start()
+    await asyncio.sleep(0)
+    assert not reading.bus.connected
+    await reading.stop()
