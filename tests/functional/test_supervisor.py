@@ -138,7 +138,7 @@ def test_a_killed_supervisor_takes_the_serving_process_with_it(engine: Engine, s
     if stopped:
         os.kill(engine.pid, signal.SIGSTOP)
     engine.kill()
-    assert not is_open(engine.port)
+    wait_until(lambda: not is_open(engine.port), "the end of its threads, which hold the port too")
     engine.serve()
 
 

@@ -206,7 +206,7 @@ def test_a_killed_supervisor_takes_the_serving_process_with_it(service: Service,
         os.kill(serving, signal.SIGSTOP)
     service.kill()
     wait_until(lambda: ended(serving), "the end of the serving process")
-    assert not is_open(service.port)
+    wait_until(lambda: not is_open(service.port), "the port being closed")
 
 
 def test_a_killed_master_ends_both_processes(service: Service) -> None:
