@@ -151,7 +151,8 @@ async def test_no_event_is_lost_or_doubled_by_reloads(
     finally:
         sent = source.stop()
     await whole(followers, sent)
-    assert all(follower.client.session.connections == RELOADS + 1 for follower in followers)
+    # A client waits for two seconds before it connects again, so it may not meet each process.
+    assert all(follower.client.session.connections > 1 for follower in followers)
 
 
 async def _refused(engine: Engine, package: Path) -> None:
