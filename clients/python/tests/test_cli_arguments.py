@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import salt_live
 from salt_live.cli import arguments
 from salt_live.cli.arguments import parse, value
 
@@ -79,4 +82,6 @@ def test_pyyaml_is_imported_for_the_first_argument_only() -> None:
         assert arguments.parse([]) == ([], {})
         assert "yaml" not in sys.modules
     """
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    # The client need not be installed where its tests run.
+    environment = {**os.environ, "PYTHONPATH": str(Path(salt_live.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60)

@@ -122,4 +122,17 @@ async def left_behind(
         if not more and found.bytes < spare and waiting < ROUNDS:
             return ""
         sentence = f"{found.bytes} bytes, {waiting} timers, {more}"
-    return sentence
+    return f"{sentence}, from {await _places(once)}"
+
+
+async def _places(once: Callable[[], Awaitable[None]]) -> list[str]:
+    """Return the lines that allocate most of what is left behind."""
+    _forget_cancelled()
+    _clear_caches()
+    before = tracemalloc.take_snapshot()
+    for _ in range(ROUNDS):
+        await once()
+    _forget_cancelled()
+    _clear_caches()
+    growth = tracemalloc.take_snapshot().compare_to(before, "lineno")
+    return [str(line) for line in growth if "tracemalloc.py" not in str(line)][:5]
