@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,7 +97,9 @@ def parsed(got: bytes) -> Answer:
         return Answer(0, {}, b"")
     head, _, body = got.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers: dict[str, str] = {}
+    for name, _, value in (line.partition(":") for line in lines):
+        headers[name.lower()] = ", ".join(filter(None, (headers.get(name.lower()), value.strip())))
     return Answer(int(first.split()[1]), headers, body)
 
 
@@ -253,13 +256,18 @@ def test_a_wrong_token_opens_nothing(engine: Engine) -> None:
     assert opened <= without - {("GET", "/metrics")}
 
 
+def varies_by_origin(answer: Answer) -> bool:
+    """Return whether caches keep an answer for each origin."""
+    return "Origin" in re.split(r",\s*", answer.headers.get("vary", ""))
+
+
 def test_listed_pages_may_read_every_answer(engine: Engine) -> None:
     """Errors too, also those for unknown paths and methods, so that a page can show what is wrong."""
     asked = answers(engine, Origin=LISTED)
     unread = {
         key: answer
         for key, answer in asked
-        if answer.headers.get("access-control-allow-origin") != LISTED or answer.headers.get("vary") != "Origin"
+        if answer.headers.get("access-control-allow-origin") != LISTED or not varies_by_origin(answer)
     }
     assert unread == {}
 
@@ -268,7 +276,7 @@ def test_foreign_pages_may_read_no_answer(engine: Engine) -> None:
     """A header says that the answer depends on the origin, for caches."""
     for key, answer in answers(engine, Origin="https://evil.example.com"):
         assert "access-control-allow-origin" not in answer.headers, key
-        assert answer.headers.get("vary") == "Origin", key
+        assert varies_by_origin(answer), key
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ class HealthHandler(OpenHandler):
         self.set_status(503 if report["status"] == DOWN else 200)
         self.set_header("Content-Type", content.JSON if as_json else "text/plain")
         self.set_header("Cache-Control", "no-store")
-        self.set_header("Vary", "Accept")
+        self.add_header("Vary", "Accept")
         self.finish(content.encoded(report, content.JSON) if as_json else _as_text(report))
 
     def head(self) -> None:
