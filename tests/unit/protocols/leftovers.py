@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 WARM, ROUNDS = 1, 3  # uncounted rounds, for what Python and tornado keep once, and counted rounds
-COUNTS = 4  # at most, until one finds nothing: a leak grows each time, a cache does not
+COUNTS = 12  # at most, until one finds nothing: a leak grows each time, what Python caches does not
 SPARE_BYTES = 6000  # allowed growth after these rounds, in which nine clients leave: the count itself needs half
 PLAIN = ("builtins.tuple", "builtins.dict", "builtins.list", "weakref.ReferenceType")
 """Types that Python counts irregularly. They never leak alone: named objects or bytes leak with them."""
