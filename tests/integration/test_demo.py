@@ -163,7 +163,8 @@ def test_no_order_of_signals_leaves_a_process(
         "ready": lambda: "\nready: " in printed(checkout),
     }
     try:
-        wait_until(moments[moment], moment, timeout=150)
+        wait_until(lambda: make.poll() is not None or moments[moment](), moment, timeout=150)
+        assert make.poll() is None, printed(checkout)
         for letter in order:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(make.pid, SIGNALS[letter])
