@@ -1,14 +1,15 @@
-"""Passes the state of a serving process to the next one, at a reload (supervisor/reload.py).
+"""Passes the state of a serving process to the next one, at a reload (docs/staying-up.md).
 
 The last process sends its history while it still serves. When the next one has it, the last one stops: it sends what is
 new since, and its open connection to the event bus. What the publisher writes in between waits in that connection. So
 there is one reader at any time, and no event is lost or numbered twice.
 
-The sockets block: everything here runs in a thread.
+The sockets block: all but :func:`offer` and :func:`apply` runs in a thread.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import struct
@@ -129,20 +130,16 @@ class Channel:
         return bytes(found)
 
 
-def offer(channel: Channel, parts: Parts) -> int:
+async def offer(channel: Channel, parts: Parts) -> int:
     """Send the history to the next process, once that has loaded; return the last number when it takes over.
 
     :raises HandOverError: it ended, or is of a release that speaks another format
     """
-    _, format_ = channel.receive()
-    if format_ != b"%d" % FORMAT:
-        channel.send(REFUSED)
-        raise Refused("the next process is of a release that cannot read the state of this one")
+    await asyncio.to_thread(_await_hello, channel)
+    # Copied on the event loop: the process serves on, and the position must belong to these entries.
     history = parts.services.history
-    position = history.seq
-    _send_entries(channel, list(history.after(0)))
-    channel.send(OFFERED)
-    channel.receive()
+    position, entries = history.seq, list(history.after(0))
+    await asyncio.to_thread(_send_history, channel, entries)
     return position
 
 
@@ -166,7 +163,7 @@ def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> No
 
 
 def take(channel: Channel) -> Received:
-    """Return the state of the last process, which stops to serve.
+    """Return the state of the last process, which stops serving.
 
     :raises HandOverError: it ended, or refused
     """
@@ -200,6 +197,19 @@ def apply(received: Received, parts: Parts) -> None:
     services.minions.restore(received.state["minions"])
     if received.line is not None:
         parts.master.bus.adopt(received.line)
+
+
+def _await_hello(channel: Channel) -> None:
+    _, format_ = channel.receive()
+    if format_ != b"%d" % FORMAT:
+        channel.send(REFUSED)
+        raise Refused("the next process is of a release that cannot read the state of this one")
+
+
+def _send_history(channel: Channel, entries: list[Event | Gap]) -> None:
+    _send_entries(channel, entries)
+    channel.send(OFFERED)
+    channel.receive()
 
 
 def _send_entries(channel: Channel, entries: list[Event | Gap]) -> None:

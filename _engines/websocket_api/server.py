@@ -148,7 +148,7 @@ class Server:
 
     async def _offer(self, channel: hand_over.Channel, parts: wiring.Parts) -> None:
         try:
-            self._offered = await asyncio.to_thread(hand_over.offer, channel, parts)
+            self._offered = await hand_over.offer(channel, parts)
         except hand_over.HandOverError as error:
             log.info("websocket_api is not replaced: %s", error)
             channel.close()

@@ -23,7 +23,7 @@ async def handed_over(one: Engine, during: Any = None) -> Received:
     """Return what the next process gets; ``during()`` is called when the first part has arrived."""
     last, next_ = channels()
     taking = asyncio.ensure_future(asyncio.to_thread(hand_over.take, next_))
-    position = await asyncio.to_thread(hand_over.offer, last, one.parts)
+    position = await hand_over.offer(last, one.parts)
     if during is not None:
         during()
     await asyncio.to_thread(hand_over.give, last, one.parts, position, None)
@@ -55,6 +55,34 @@ async def test_events_and_numbers_go_on_in_the_same_epoch() -> None:
     for engine in (one, two):
         engine.world.fire("my/event", number=1_210)
     assert list(two.services.history.after(0)) == list(one.services.history.after(0))
+
+
+async def test_events_that_come_while_the_history_is_sent_are_passed_on_once() -> None:
+    """The history changes on the event loop while another thread sends it, and drops its oldest entries."""
+    one = Engine(**USERS)
+    for number in range(2_000):
+        one.world.fire("my/event", number=number)
+    busy = True
+
+    async def fire() -> None:
+        while busy:
+            one.world.fire("my/event", number=0)
+            await asyncio.sleep(0.001)
+
+    firing = asyncio.ensure_future(fire())
+    last, next_ = channels()
+    taking = asyncio.ensure_future(asyncio.to_thread(hand_over.take, next_))
+    position = await hand_over.offer(last, one.parts)
+    busy = False
+    await firing
+    await asyncio.to_thread(hand_over.give, last, one.parts, position, None)
+    received = await taking
+    for channel in (last, next_):
+        channel.close()
+    numbers = [entry.seq for entry in received.entries]
+    assert numbers == list(range(numbers[0], one.services.history.seq + 1))
+    assert numbers[0] <= position
+    assert received.entries[-1] == list(one.services.history.after(0))[-1]
 
 
 async def test_each_user_sees_the_same_events_as_before() -> None:
@@ -103,7 +131,7 @@ async def test_a_process_that_ends_is_noticed_by_the_other() -> None:
     last, next_ = channels()
     next_.close()
     with pytest.raises(HandOverError):
-        hand_over.offer(last, one.parts)
+        await hand_over.offer(last, one.parts)
     last, next_ = channels()
     last.close()
     with pytest.raises(HandOverError):
@@ -116,6 +144,6 @@ async def test_a_release_with_another_format_is_refused(monkeypatch: pytest.Monk
     last, next_ = channels()
     next_.send(hand_over.HELLO, b"%d" % (hand_over.FORMAT + 1))
     with pytest.raises(Refused):
-        hand_over.offer(last, one.parts)
+        await hand_over.offer(last, one.parts)
     with pytest.raises(Refused, match="restart the master"):
         hand_over.take(next_)

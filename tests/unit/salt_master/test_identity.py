@@ -1,4 +1,4 @@
-"""Masters are told apart by their id and their cache directory, never by the name of their host."""
+"""Masters are distinguished by their id and their cache directory, never by the name of their host."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Service:
         return self.log_file.read_text(encoding="utf-8")
 
     def serving(self, starts: int = 1) -> int:
-        """Return the process that serves after so many starts."""
+        """Return the process that serves after this number of starts."""
         wait_until(lambda: self.log.count("serves ") >= starts, f"start {starts}")
         return int(re.findall(r"serves (\d+)", self.log)[-1])
 

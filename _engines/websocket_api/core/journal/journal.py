@@ -107,7 +107,7 @@ class _Row:
 class Journal:
     """Writes the history and what decides the visibility of its events.
 
-    :param health: is told when the journal is off
+    :param health: where the journal reports that it is off
     :param later: calls a function after some seconds
     :param wall: seconds since the epoch
     """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 MAX_MASTERS = 64
-"""Masters that are told apart. A minion can make the master fire an event with any name of a master in it."""
+"""How many masters are distinguished. A minion can make the master fire an event with any name of a master in it."""
 MISSED_LISTS = 3
 """Intervals without a sign of a master after which its minions no longer count as connected there."""
 
