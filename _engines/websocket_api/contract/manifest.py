@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "9947205f99a8ff03ca89fba91c04dfbf4164948c6ca1645cfd6b068c1a24d8e8",
+    "asyncapi.json": "fb455401789b555a97f6c9f303b74a89682455758a096c22d62a162d93d88be3",
     "common.json": "e80e559d4408f512532849d56e92e177e27defe65a3e719a9cd435e510ccab77",
     "frames.json": "91273c85c56f733fa285bcabf5c5921d7e04835e4b0549588e62e84eb0045dc0",
     "http.json": "cb2e9ee4aa86fc37645839971b7c5363ea19106af040671f812fc469f551a194",
@@ -17,10 +17,10 @@ FILES = {
     "operations/functions.json": "ed1ec540bf1b115d02f8268aa5b41d95c173a6d7cbca30d915604811d8b5246e",
     "operations/get_batch.json": "7d4f8c4dbf29e72dced856a8336600338627d3e916aed310bbddd6ed07dae936",
     "operations/get_event.json": "aa73043d5791d7bfd5d93368caf7149cc0713c2a0bd916678da44d8b6a307b9e",
-    "operations/get_job.json": "58eb61d22f6c11d56e668ee4420c0f2e0466ec129ff76b0dc48bd10d89c32f1b",
+    "operations/get_job.json": "744bf8bc2f5360e67c6788242f98f26eceb8ddde98d217b9e682436d8f01faee",
     "operations/hook.json": "2e6dc088211e2b87b59b0e872d10ae4e746c26797b61e654818b5162d313229a",
     "operations/list_batches.json": "58cb4d05e4d13b414ae999996a3754199e1e88c6b33d9e435fbd1f83f43861da",
-    "operations/list_jobs.json": "c38c215905083e62171c3e2ea0cbc80e9e1a0857fe62ac3e46e7f04cf23b3a54",
+    "operations/list_jobs.json": "3c20af27d58ac5da004c92ef7b3d6a6052537aa4e3f06264bc78adc6bfca68f3",
     "operations/list_minions.json": "d7b20447235004e6b8ef047597b52c55c109513e579c915383b88af2e49363b0",
     "operations/logout.json": "f7fde84721484e3276c1cdd427e076cb02c5b07ee6fc85d6d00875d6a269d0a0",
     "operations/match.json": "5cfdbc0b2ef42a223a88f0de3a4fdc0e7a2f237c6ba2c9e4c13ac41bba3507df",

@@ -145,14 +145,19 @@ def no_job() -> ApiError:
 
 @operation("get_job")
 async def get_job(call: Call) -> dict[str, Any]:
-    """Return one job with its minions."""
+    """Return one job with its minions, or with one of them."""
     _, view = await visible(call, call.message["jid"])
-    return view
+    minion = call.get("minion")
+    if minion is None:
+        return view
+    if minion not in view["minions"]:
+        raise ApiError("not_found", f"{minion} has no part in this job, or you may not see it")
+    return {**view, "minions": {minion: view["minions"][minion]}}
 
 
 @operation("list_jobs")
 async def list_jobs(call: Call) -> list[dict[str, Any]]:
-    """Return jobs, newest first, without their minions."""
+    """Return jobs, newest first, without their minions, or with the state of one minion."""
     found: list[dict[str, Any]] = []
     # For a user who sees few of 10,000 jobs, every part of each job is checked.
     await call.in_turns(_listed(call, found))
@@ -162,6 +167,7 @@ async def list_jobs(call: Call) -> list[dict[str, Any]]:
 def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
     """Add the requested jobs to ``found``, one in each step."""
     maximum, before, since = call.get("limit", 100), call.get("before"), call.get("since")
+    minion: str | None = call.get("minion")
     for job in call.services.jobs.newest_first():
         yield
         if before is not None and job.jid >= before:
@@ -170,15 +176,21 @@ def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
             break
         if not _wanted(call.message, job):
             continue
-        view = call.services.job_feed.view(job, call.viewer, parts=False)
+        view = call.services.job_feed.view(job, call.viewer, parts=False if minion is None else {minion})
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
             continue
+        if minion is not None:
+            if minion not in view["minions"]:
+                continue  # the viewer may see other parts only
+            del view["minions"][minion]["return"]
         found.append(view)
         if len(found) == maximum:
             break
 
 
 def _wanted(message: Mapping[str, Any], job: Job) -> bool:
+    if "minion" in message and message["minion"] not in job.parts:
+        return False
     if "fun" in message and not (job.fun and fnmatch.fnmatchcase(job.fun, message["fun"])):
         return False
     if any(name in message and message[name] != getattr(job, name) for name in ("user", "kind")):

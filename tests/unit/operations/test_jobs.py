@@ -102,6 +102,18 @@ async def test_a_hidden_job_is_not_found() -> None:
     assert (hidden.code, hidden.error) == ("not_found", unknown.error)
 
 
+async def test_one_minions_part_is_returned_alone() -> None:
+    """The counts are those of the whole job; a part that the user may not see is like none."""
+    engine = Engine(ann=[".*"], bob=WEB)
+    ann, bob = await engine.user("ann"), await engine.user("bob")
+    jid = await start(ann)
+    engine.returns(jid, "db", "yes")
+    job = await ann.ask("get_job", jid=jid, minion="db")
+    assert (job["minions"]["db"]["return"], list(job["minions"]), job["total"]) == ("yes", ["db"], 3)
+    hidden, unknown = [await fails(bob, "get_job", jid=jid, minion=name) for name in ("db", "x")]
+    assert (hidden.code, hidden.error["message"]) == ("not_found", unknown.error["message"].replace("x ", "db ", 1))
+
+
 # list_jobs
 
 
@@ -127,6 +139,9 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"state": "running"}, [4, 3, 2]),
     ({"kind": "runner"}, [4]),
     ({"kind": "job", "limit": 1}, [3]),
+    ({"minion": "db"}, [2, 1]),
+    ({"minion": "web1", "fun": "test.*"}, [3, 1]),
+    ({"minion": "none"}, []),
     ({"metadata": {"ticket": 1}}, [1]),
     ({"metadata": {}}, [4, 3, 2, 1]),
     ({"metadata": {"ticket": 3}}, []),
@@ -151,6 +166,16 @@ async def test_only_visible_jobs_are_listed() -> None:
     eve = await engine.user("eve")
     found = await eve.ask("list_jobs", limit=2)
     assert [(int(job["jid"][-6:]), job["total"]) for job in found] == [(3, 1), (1, 2)]
+
+
+async def test_the_jobs_of_a_minion_have_its_part_only() -> None:
+    """Without its return, which may be large. A job whose part of this minion is hidden is not listed."""
+    engine = Engine(ann=[".*", "@runner"], bob=["test.ping"], eve=WEB)
+    ann = await jobs(engine)
+    first = (await ann.ask("list_jobs", minion="db"))[-1]
+    expected = {"state": "returned", "retcode": 0, "success": True, "progress": 100.0, "message": None}
+    assert (first["minions"], first["total"]) == ({"db": expected}, 3)
+    assert await (await engine.user("eve")).ask("list_jobs", minion="db") == []
 
 
 async def test_salts_own_jobs_are_not_listed() -> None:

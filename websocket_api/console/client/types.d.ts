@@ -803,6 +803,8 @@ export type GetJobRequest = {
   token?: Token;
   traceparent?: Traceparent;
   jid: Jid;
+  /** Return the part of this minion only, which keeps the reply small. The counts are still those of the whole job. */
+  minion?: MinionId;
 };
 
 export type GetJobResult = Job;
@@ -874,6 +876,8 @@ export type ListJobsRequest = {
   fun?: string;
   /** Only jobs that this user started. */
   user?: string;
+  /** Only jobs that this minion is part of. Each then has `minions` with its part only, without the return. */
+  minion?: MinionId;
   /** Only jobs in this state. */
   state?: JobState;
   /** Only jobs of this kind: `job` on minions, `runner` and `wheel` on the master. */
@@ -888,8 +892,8 @@ export type ListJobsRequest = {
   limit?: number;
 };
 
-/** Job objects without their `minions`, newest first. */
-export type ListJobsResult = Array<JobSummary>;
+/** Job objects without their `minions`, newest first; with `minion`, each has the part of that minion. */
+export type ListJobsResult = Array<(JobSummary | Job)>;
 
 /**
  * Lists the minions that you may see, with the state of their keys, whether they are connected, and their grains from

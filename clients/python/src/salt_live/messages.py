@@ -876,6 +876,8 @@ class GetJobRequest(TypedDict):
     token: NotRequired[Token]
     traceparent: NotRequired[Traceparent]
     jid: Jid
+    # Return the part of this minion only, which keeps the reply small. The counts are still those of the whole job.
+    minion: NotRequired[MinionId]
 
 GetJobResult: TypeAlias = "Job"
 
@@ -943,6 +945,8 @@ class ListJobsRequest(TypedDict):
     fun: NotRequired[str]
     # Only jobs that this user started.
     user: NotRequired[str]
+    # Only jobs that this minion is part of. Each then has `minions` with its part only, without the return.
+    minion: NotRequired[MinionId]
     # Only jobs in this state.
     state: NotRequired[JobState]
     # Only jobs of this kind: `job` on minions, `runner` and `wheel` on the master.
@@ -956,8 +960,8 @@ class ListJobsRequest(TypedDict):
     # Maximum number of jobs.
     limit: NotRequired[int]
 
-# Job objects without their `minions`, newest first.
-ListJobsResult: TypeAlias = "list[JobSummary]"
+# Job objects without their `minions`, newest first; with `minion`, each has the part of that minion.
+ListJobsResult: TypeAlias = "list[JobSummary | Job]"
 
 
 class ListMinionsRequest(TypedDict):
