@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,11 @@ def engine(run_engine: Callable[..., Engine]) -> Engine:
 def without(run_engine: Callable[..., Engine]) -> Engine:
     """An engine that does not find its console."""
     return run_engine({})
+
+
+def vary(response: http.client.HTTPResponse) -> str:
+    """Return the request headers that the answer depends on."""
+    return response.getheader("Vary") or ""
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -60,13 +67,60 @@ def test_the_page_may_load_and_reach_its_own_server_only(engine: Engine) -> None
     assert "script-src *" not in (forged.getheader("Content-Security-Policy") or "")
 
 
-def test_what_a_browser_has_already_is_not_sent_again(engine: Engine) -> None:
+@pytest.mark.parametrize("coding", [None, "gzip"])
+def test_what_a_browser_has_already_is_not_sent_again(engine: Engine, coding: str | None) -> None:
     """Browsers must revalidate each time, because modules of two releases do not work together."""
-    first, body = ask(engine, "/console/main.js")
+    accept = {} if coding is None else {"Accept-Encoding": coding}
+    first, body = ask(engine, "/console/app.js", headers=accept)
     assert first.getheader("Cache-Control") == "no-cache"
-    again, nothing = ask(engine, "/console/main.js", headers={"If-None-Match": first.getheader("ETag") or ""})
+    tag = first.getheader("ETag") or ""
+    again, nothing = ask(engine, "/console/app.js", headers={**accept, "If-None-Match": tag})
     assert (again.status, nothing) == (304, b"")
-    assert ask(engine, "/console/main.js", "HEAD")[0].getheader("Content-Length") == str(len(body))
+    assert (again.getheader("ETag"), again.getheader("Cache-Control")) == (tag, "no-cache")
+    assert "Accept-Encoding" in vary(again)
+    head, nothing = ask(engine, "/console/app.js", "HEAD", headers=accept)
+    assert (head.getheader("Content-Length"), nothing) == (str(len(body)), b"")
+    assert (head.getheader("ETag"), head.getheader("Content-Encoding")) == (tag, coding)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_sent_compressed_where_that_is_smaller(engine: Engine, name: str) -> None:
+    """Both forms have the same type and tell caches what they depend on; their entity tags differ."""
+    plain, body = ask(engine, f"/console/{name}")
+    packed, smaller = ask(engine, f"/console/{name}", headers={"Accept-Encoding": "gzip, deflate, br"})
+    assert plain.getheader("Content-Encoding") is None
+    assert packed.getheader("Content-Type") == plain.getheader("Content-Type")
+    if packed.getheader("Content-Encoding") is None:
+        assert (smaller, vary(packed), len(gzip.compress(body)) >= len(body)) == (body, vary(plain), True)
+        return
+    assert packed.getheader("Content-Encoding") == "gzip"
+    assert gzip.decompress(smaller) == body
+    assert len(smaller) < len(body)
+    assert "Accept-Encoding" in vary(plain)
+    assert vary(packed) == vary(plain)
+    assert packed.getheader("ETag") != plain.getheader("ETag")
+
+
+def test_a_stale_tag_of_the_other_form_gets_the_file(engine: Engine) -> None:
+    """A strong entity tag stands for bytes: a plain file does not replace a compressed one."""
+    tag = ask(engine, "/console/app.js")[0].getheader("ETag") or ""
+    packed, _ = ask(engine, "/console/app.js", headers={"Accept-Encoding": "gzip", "If-None-Match": tag})
+    assert (packed.status, packed.getheader("Content-Encoding")) == (200, "gzip")
+
+
+@pytest.mark.parametrize("header", ["identity", "gzip;q=0", "gzip;q=0, *", "br", "*;q=0", ""])
+def test_a_client_without_gzip_gets_the_plain_file(engine: Engine, header: str) -> None:
+    """A weight of 0 means that it is not accepted (RFC 9110, 12.4.2)."""
+    response, body = ask(engine, "/console/app.js", headers={"Accept-Encoding": header})
+    assert response.getheader("Content-Encoding") is None
+    assert body == (CONSOLE / "app.js").read_bytes()
+
+
+def test_answers_with_secrets_are_never_compressed(engine: Engine) -> None:
+    """The length of a compressed answer tells about its content."""
+    accept = {"Accept-Encoding": "gzip"}
+    for path in ("/", "/schemas/", "/console/missing.js", "/run", "/token"):
+        assert ask(engine, path, headers=accept)[0].getheader("Content-Encoding") is None, path
 
 
 @pytest.mark.parametrize(
@@ -114,14 +168,6 @@ def test_a_closed_address_gets_no_page(run_engine: Callable[..., Engine]) -> Non
     """`allow_from` applies to the console as to every protocol."""
     closed = run_engine({"console": str(CONSOLE), "allow_from": ["192.0.2.0/24"]})
     assert ask(closed, "/console/")[0].status == 403
-
-
-def test_the_page_asks_for_all_its_modules_at_once() -> None:
-    """One after the other, as each imports the next, would take several times as long."""
-    page = (CONSOLE / "index.html").read_text(encoding="utf-8")
-    asked = re.findall(r'rel="modulepreload" href="([^"]+)"', page)
-    others = {"main.js", "client/collections.js"}  # the page's own script, and what only other programs use
-    assert sorted(asked) == [name for name in FILES if name.endswith(".js") and name not in others]
 
 
 def test_the_page_is_of_own_scripts_and_styles_only() -> None:

@@ -3,7 +3,9 @@
 
 import { html, render, useEffect, useMemo, useState } from "./lib/html.js";
 import { useStore } from "./lib/hooks.js";
+import { loadTheRest } from "./lib/lazy.js";
 import { to, useRoute } from "./lib/route.js";
+import { FIRST, viewsOf } from "./lib/views.js";
 import { ConnectionNotice } from "./parts/notice.js";
 import { Login } from "./parts/login.js";
 import { BatchesStore } from "./stores/batches.js";
@@ -11,21 +13,6 @@ import { EventsStore } from "./stores/events.js";
 import { FleetStore } from "./stores/fleet.js";
 import { FunctionsStore } from "./stores/functions.js";
 import { JobsStore } from "./stores/jobs.js";
-import { BatchesView } from "./views/batches.js";
-import { ConnectionView } from "./views/connection.js";
-import { EventsView } from "./views/events.js";
-import { FleetView } from "./views/fleet.js";
-import { JobsView } from "./views/jobs.js";
-import { RunView } from "./views/run.js";
-
-const VIEWS = {
-  fleet: ["Fleet", FleetView],
-  jobs: ["Jobs", JobsView],
-  run: ["Run", RunView],
-  events: ["Events", EventsView],
-  batches: ["Batches", BatchesView],
-  connection: ["Connection", ConnectionView],
-};
 const STATES = {
   open: "connected",
   connecting: "connecting …",
@@ -63,8 +50,9 @@ function App({ session, connection, restored }) {
 function Page({ session, connection, behind }) {
   const stores = useStores(session, connection);
   const route = useRoute();
-  const view = VIEWS[route.view] && (route.view !== "batches" || stores.batches) ? route.view : "fleet";
-  const [title, View] = VIEWS[view];
+  const views = viewsOf(session);
+  const { name, title, View } = views.find((one) => one.name === route.view) ?? views.find((one) => one.name === FIRST);
+  useEffect(() => void loadTheRest(), []);
   useEffect(() => {
     document.title = `${title} · Salt console`; // a constant of this file
     scrollToCenter(document.querySelector("nav"), document.querySelector("nav [aria-current]"));
@@ -74,10 +62,7 @@ function Page({ session, connection, behind }) {
     <header>
       <span class="brand">Salt</span>
       <nav aria-label="Views">
-        ${Object.entries(VIEWS).map(
-          ([name, [text]]) =>
-            (name !== "batches" || stores.batches) && html`<a key=${name} href=${to(name)} aria-current=${name === view ? "page" : undefined}>${text}</a>`,
-        )}
+        ${views.map((one) => html`<a key=${one.name} href=${to(one.name)} aria-current=${one.name === name ? "page" : undefined}>${one.title}</a>`)}
       </nav>
       <span role="status"><a class="wire ${connection.state}" href=${to("connection")}><span aria-hidden="true">●</span> ${STATES[connection.state]}</a></span>
       <span class="user-name">${session.user.user}</span>

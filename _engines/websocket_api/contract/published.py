@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.events.encoding import encode
@@ -16,11 +17,20 @@ SCHEMA = "application/schema+json"
 
 @dataclass(frozen=True)
 class Document:
-    """Bytes, their media type, and the entity tag (RFC 9110) that changes with them."""
+    """Bytes, their media type, and the entity tag (RFC 9110) that changes with them.
+
+    ``compressed`` is the body in gzip for clients that accept it. Its entity tag differs, because its bytes do.
+    """
 
     body: bytes
     type: str
     etag: str
+    compressed: bytes | None = None
+
+    @property
+    def compressed_etag(self) -> str:
+        """Return the entity tag of the compressed body."""
+        return f'{self.etag[:-1]}-gzip"'
 
 
 class Published:
@@ -46,6 +56,15 @@ def document(body: bytes, kind: str) -> Document:
     :param kind: its media type
     """
     return Document(body, kind, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def compressed(plain: Document) -> Document:
+    """Return a document with its compressed body, if that is smaller.
+
+    Only for public documents: the length of a compressed answer tells about its content (the BREACH attack).
+    """
+    body = gzip.compress(plain.body, mtime=0)
+    return replace(plain, compressed=body) if len(body) < len(plain.body) else plain
 
 
 def _index(schemas: Schemas) -> dict[str, Any]:

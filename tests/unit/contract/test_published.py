@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pathlib
 
@@ -9,7 +10,7 @@ import pytest
 
 pytest.importorskip("msgpack")
 
-from websocket_api.contract.published import Document, Published
+from websocket_api.contract.published import Document, Published, compressed, document
 from websocket_api.contract.schemas import DOCUMENTS, Schemas
 
 from tests.support.schemas import SCHEMAS
@@ -73,3 +74,14 @@ def test_an_entity_tag_changes_with_the_bytes_and_with_nothing_else(tmp_path: pa
     for path in ("common.json", "", "asyncapi.json", "openapi.json"):
         assert given(one, path).etag == given(other, path).etag
         assert (given(one, path).etag == given(newer, path).etag) is (path != "")
+
+
+def test_a_document_is_compressed_only_where_that_is_smaller() -> None:
+    """The same bytes give the same compressed bytes, and an entity tag of their own."""
+    text = document(b"console " * 100, "text/plain")
+    one, other = compressed(text), compressed(text)
+    assert one.compressed is not None
+    assert (gzip.decompress(one.compressed), one.compressed) == (text.body, other.compressed)
+    assert (one.body, one.etag) == (text.body, text.etag)
+    assert one.compressed_etag == f'{text.etag.rstrip(chr(34))}-gzip"'
+    assert compressed(document(b"a", "text/plain")).compressed is None

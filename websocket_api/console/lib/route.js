@@ -7,7 +7,7 @@ import { useEffect, useState } from "./html.js";
 export function read(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [view, ...rest] = path.split("/");
-  return { view: view || "fleet", rest: decoded(rest.join("/")), query: new URLSearchParams(query) };
+  return { view, rest: decoded(rest.join("/")), query: new URLSearchParams(query) };
 }
 
 function decoded(text) {

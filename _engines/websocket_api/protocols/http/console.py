@@ -6,7 +6,7 @@ import logging
 import re
 from pathlib import Path
 
-from ...contract.published import Document, document
+from ...contract.published import Document, compressed, document
 from ...errors import ApiError
 from ..connections import Connections
 from .files import DocumentHandler
@@ -46,8 +46,8 @@ _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 class Console:
     """The console's files by their path below ``/console/``.
 
-    They are read once, at the start, like the schemas. So no path leads to anything else on this machine, and a page
-    never mixes modules of two releases.
+    They are read and compressed once, at the start. So no path leads to anything else on this machine,
+    and a page never mixes modules of two releases.
 
     :param directory: of the files; None, or one without ``index.html``, means that there is no console
     """
@@ -75,7 +75,7 @@ def _read(directory: Path) -> list[tuple[str, Document]]:
         if size > MAX_BYTES:
             log.warning("websocket_api serves no console: %s holds more than %d MiB", directory, MAX_BYTES >> 20)
             return []
-        found.append((path.relative_to(directory).as_posix(), document(body, kind)))
+        found.append((path.relative_to(directory).as_posix(), compressed(document(body, kind))))
     return found
 
 

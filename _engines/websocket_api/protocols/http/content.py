@@ -205,7 +205,7 @@ def _keywords(values: list[str]) -> dict[str, Any]:
 
 
 def _weights(header: str) -> dict[str, float]:
-    """Return the weight of each type in an Accept header."""
+    """Return the weight of each type or coding in an Accept header."""
     wanted: dict[str, float] = {}
     for entry in header.split(","):
         name, *parameters = (part.strip().lower() for part in entry.split(";"))
@@ -215,6 +215,13 @@ def _weights(header: str) -> dict[str, float]:
         except ValueError:
             wanted[name] = 0.0
     return wanted
+
+
+def accepts_gzip(header: str) -> bool:
+    """Return whether ``Accept-Encoding`` accepts gzip and does not prefer the plain file (RFC 9110, 12.5.3)."""
+    wanted = _weights(header)
+    gzip = next((wanted[name] for name in ("gzip", "x-gzip", "*") if name in wanted), 0.0)
+    return gzip > 0 and gzip >= wanted.get("identity", 0.0)
 
 
 def _weight(wanted: dict[str, float], kind: str) -> float:

@@ -11,6 +11,7 @@ from ...contract.published import Document, Published
 from ...errors import ApiError
 from ..connections import Connections
 from .base import OpenHandler
+from .content import accepts_gzip
 
 
 class DocumentHandler(OpenHandler):
@@ -23,10 +24,15 @@ class DocumentHandler(OpenHandler):
 
         Clients keep it, but ask each time: files of two releases do not fit together.
         """
-        self._etag = document.etag
+        body, self._etag = document.body, document.etag
+        if document.compressed is not None:
+            self.add_header("Vary", "Accept-Encoding")
+            if accepts_gzip(self.request.headers.get("Accept-Encoding", "")):
+                body, self._etag = document.compressed, document.compressed_etag
+                self.set_header("Content-Encoding", "gzip")
         self.set_header("Content-Type", document.type)
         self.set_header("Cache-Control", "no-cache")
-        self.finish(document.body)
+        self.finish(body)
 
     def compute_etag(self) -> str | None:
         """Return the document's own entity tag, instead of hashing the document at every request."""

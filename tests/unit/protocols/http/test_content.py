@@ -54,6 +54,34 @@ def test_a_client_that_accepts_neither_type_is_refused(header: str) -> None:
     assert refused.value.status == 406
 
 
+@pytest.mark.parametrize(
+    ("header", "accepts"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("GZip ; q=1", True),
+        ("x-gzip", True),
+        ("gzip, deflate, br, zstd", True),
+        ("*", True),
+        ("br, *;q=0.1", True),
+        ("gzip;q=0.001", True),
+        ("gzip;q=0", False),
+        ("gzip;q=0, *;q=1", False),
+        ("*;q=0", False),
+        ("br", False),
+        ("identity", False),
+        ("gzip;q=0.5, identity;q=0.9", False),
+        ("gzip;q=0.9, identity;q=0.5", True),
+        ("gzip;q=x", False),
+        ("gzip;q=nan", False),
+        (",;, ;q=1", False),
+    ],
+)
+def test_a_client_gets_gzip_only_if_it_accepts_it(header: str, accepts: bool) -> None:
+    """Accept-Encoding counts as in RFC 9110, 12.5.3; a client that prefers the plain file gets it."""
+    assert content.accepts_gzip(header) is accepts
+
+
 async def test_a_form_has_its_keyword_arguments_once() -> None:
     """Twice is ambiguous, and refused by name; an empty field counts as none."""
     assert await content.read(b"kwarg=&fun=test.ping", FORM) == {"fun": "test.ping"}
