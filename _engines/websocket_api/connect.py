@@ -8,7 +8,8 @@ from typing import Any
 from .core.access.loop_time import LoopTime
 from .fair_share import RecentUsers
 from .master import Master
-from .salt_master import cluster
+from .operations.services import About
+from .salt_master import cluster, salt_compat
 from .salt_master.auth import Auth
 from .salt_master.batch_store import BatchStore
 from .salt_master.bus import Bus
@@ -43,6 +44,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
         tracing.close()
 
     return Master(
+        about=About(str(opts["id"]), salt_compat.SALT_VERSION, cluster.cluster_id(opts)),
         cluster_id=str(opts["id"]) if cluster.is_member(opts) else None,
         presence_seconds=cluster.presence_seconds(opts),
         user=opts.get("user", "root"),

@@ -15,7 +15,7 @@ from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
 from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
-from .operations.services import Commands, MasterFunctions
+from .operations.services import About, Commands, MasterFunctions
 from .tracing import Tracing
 
 UserOfToken = Callable[[str], dict[str, str]]
@@ -106,6 +106,8 @@ class JobCache(MarkedJobs, Protocol):
 class Master:
     """What the Salt master offers."""
 
+    about: About
+    """Which master it is."""
     cluster_id: str | None
     """This master's id in its cluster; None if it is no member of one."""
     presence_seconds: float | None

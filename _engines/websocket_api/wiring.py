@@ -218,6 +218,7 @@ def build(
         runners_in_flight=in_flight["runners_in_flight"],
         loop_time=master.loop_time,
         fair_shares={**master.fair_shares, **{name: places.turns.shares for name, places in in_flight.items()}},
+        about=master.about,
         fleet=build_fleet(
             jobs=job_registry, minions=minion_registry, max_highstates=settings.metrics_highstates, wall=wall
         ),

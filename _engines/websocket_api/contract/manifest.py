@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "fb455401789b555a97f6c9f303b74a89682455758a096c22d62a162d93d88be3",
+    "asyncapi.json": "f0e51f00a5890ee1064e1b2a53ba9552bc65aeec9611044a1269e07a656ad879",
     "common.json": "e80e559d4408f512532849d56e92e177e27defe65a3e719a9cd435e510ccab77",
     "frames.json": "91273c85c56f733fa285bcabf5c5921d7e04835e4b0549588e62e84eb0045dc0",
     "http.json": "cb2e9ee4aa86fc37645839971b7c5363ea19106af040671f812fc469f551a194",
@@ -12,7 +12,7 @@ FILES = {
     "operations/cancel.json": "21d09c63f9504436b925da3f6e88ef2abf2f6d6deb04a52da7e1a404a3a9b7e9",
     "operations/cancel_batch.json": "175fba9c815747db5a56b54d1a15782a721d91ac584bb636e4ae917698369ec0",
     "operations/cmd.json": "6a0c5e86a5a01fe80067e53b3506c10e32fa159ec85cbbbb6dffb94ccb0bc566",
-    "operations/describe.json": "aba5e1e7e83c06f3ce70bee0203622685b6b50d8f65d64f95cef5a7a1bba121f",
+    "operations/describe.json": "8bf6240ebec75641f5426b272805ae62957c13e71d86e63efdbc627d4bd08d5f",
     "operations/event.json": "10daa3ab86348bd8b48c4a37e5a736511666b8b75e1ed5bb23ef6182588d9d92",
     "operations/functions.json": "ed1ec540bf1b115d02f8268aa5b41d95c173a6d7cbca30d915604811d8b5246e",
     "operations/get_batch.json": "7d4f8c4dbf29e72dced856a8336600338627d3e916aed310bbddd6ed07dae936",
@@ -24,7 +24,7 @@ FILES = {
     "operations/list_minions.json": "d7b20447235004e6b8ef047597b52c55c109513e579c915383b88af2e49363b0",
     "operations/logout.json": "f7fde84721484e3276c1cdd427e076cb02c5b07ee6fc85d6d00875d6a269d0a0",
     "operations/match.json": "5cfdbc0b2ef42a223a88f0de3a4fdc0e7a2f237c6ba2c9e4c13ac41bba3507df",
-    "operations/ping.json": "3b43d03db5f43087f7d71d47b6892adf7e25c2bd0a53c5f1f62981e13f1c00de",
+    "operations/ping.json": "562bc70e689b41cee964a59652a8f5c892d6f4d5ec04e9618fc053333dcadf8e",
     "operations/runner.json": "32b36b1fa384bc97e5e6d8a5d17f010ef5708e7a1bbb4aff6857839a100de814",
     "operations/signature.json": "ed3254fb77e43784399fe524d7ca799b0f8eb6ef26aa0344381f741103ed7478",
     "operations/subscribe.json": "7003b45090252291c3c42c404bc4d20b007923b975986b4266590bb24b7e8e3e",

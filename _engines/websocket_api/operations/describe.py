@@ -27,6 +27,7 @@ async def describe(call: Call) -> Prepared:
 def _described(services: Services) -> dict[str, Any]:
     return {
         "version": services.version,
+        "master": dataclasses.asdict(services.about),
         "epoch": services.history.epoch,
         "subprotocols": SUBPROTOCOLS,
         "clients": list(services.settings.clients),

@@ -30,6 +30,18 @@ from ..settings import Settings
 from ..tracing import Tracing
 
 
+@dataclass(frozen=True)
+class About:
+    """Which master this is, for users who have several."""
+
+    id: str
+    """Salt's option ``id``."""
+    salt: str
+    """The version of Salt."""
+    cluster: str | None
+    """Salt's option ``cluster_id``; None if it is no member of a cluster."""
+
+
 class Commands(Protocol):
     """Sends commands to the master, which authorizes each one by the client's token (salt_master/commands.py)."""
 
@@ -147,6 +159,8 @@ class Services:
     """Charges users for the time that their requests take of the event loop."""
     fair_shares: Mapping[str, FairShare[Any]]
     """What users share, by name: for /metrics."""
+    about: About
+    """Which master this is."""
     fleet: Fleet
     """Counts of minions, jobs and highstates: for /metrics."""
     health: Health

@@ -135,6 +135,6 @@ async def whoami(call: Call) -> dict[str, Any]:
 
 @operation("ping")
 async def ping(call: Call) -> dict[str, Any]:
-    """Return the server's time."""
-    services = call.services
-    return {"time": services.wall(), "version": services.version, "epoch": services.history.epoch}
+    """Return the server's time, and its position in the history of events."""
+    services, history = call.services, call.services.history
+    return {"time": services.wall(), "version": services.version, "epoch": history.epoch, "seq": history.seq}

@@ -11,6 +11,11 @@ def is_member(opts: Mapping[str, Any]) -> bool:
     return bool(opts.get("cluster_id"))
 
 
+def cluster_id(opts: Mapping[str, Any]) -> str | None:
+    """Return the id of this master's cluster, or None."""
+    return str(opts["cluster_id"]) if is_member(opts) else None
+
+
 def shares_cache(opts: Mapping[str, Any]) -> bool:
     """Return whether other masters use the same cache directory, as a cluster does unless its masters are isolated."""
     return is_member(opts) and not opts.get("cluster_isolated_filesystem")

@@ -7,6 +7,7 @@ from typing import Any
 
 import salt.version
 
+SALT_VERSION: str = str(salt.version.__version__)
 #: The release line, 3007 or 3008. Code that must differ between the lines compares this.
 SALT_LINE: int = int(salt.version.__version_info__[0])
 

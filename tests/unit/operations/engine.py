@@ -22,6 +22,7 @@ from websocket_api.fair_share import RecentUsers
 from websocket_api.journaling import Opened, open_journal
 from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher
+from websocket_api.operations.services import About
 from websocket_api.salt_master.journal_file import JournalFile, Write
 from websocket_api.settings import CLIENTS, History, Limits, Settings
 from websocket_api.tracing import NoTracing, Tracing
@@ -331,6 +332,7 @@ class Engine:
 
     def _master(self) -> Master:
         return Master(
+            about=About("master-one", "3008.3", "blue"),
             cluster_id=self.cluster_id,
             presence_seconds=60,
             user="root",

@@ -27,7 +27,7 @@ async def test_a_reply_carries_the_id_of_its_request(number: Any) -> None:
     """Replies may come in any order."""
     talker = await Engine().user()
     reply = await talker.raw({"type": "ping", "id": number})
-    assert (reply["id"], reply["type"], set(reply["result"])) == (number, "result", {"time", "version", "epoch"})
+    assert (reply["id"], reply["type"], set(reply["result"])) == (number, "result", {"time", "version", "epoch", "seq"})
 
 
 async def test_without_id_the_reply_is_the_bare_result() -> None:

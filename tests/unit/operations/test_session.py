@@ -107,12 +107,14 @@ async def test_whoami_returns_the_permissions(perms: list[Any], can: dict[str, A
 
 
 async def test_ping_returns_the_time() -> None:
-    """And the engine's version and epoch."""
+    """And the engine's version, and its position in the history of events."""
     engine = Engine()
+    seq = engine.services.history.seq
     assert await (await engine.user()).ask("ping") == {
         "time": engine.world.time.now,
         "version": "0.1.0",
         "epoch": "epoch1",
+        "seq": seq,
     }
 
 
@@ -122,6 +124,7 @@ async def test_describe_is_complete() -> None:
     assert set(described["operations"]) == set(OPERATIONS)
     assert set(described["errors"]) == set(ERRORS)
     assert set(described["close_codes"]) == {str(code) for code in CLOSE_CODES}
+    assert described["master"] == {"id": "master-one", "salt": "3008.3", "cluster": "blue"}
     assert described["limits"]["commands_per_connection"] == 32
 
 

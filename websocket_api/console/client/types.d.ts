@@ -650,6 +650,15 @@ export type DescribeRequest = {
 export type DescribeResult = {
   /** The version of the engine and of its schemas. */
   version: string;
+  /** The Salt master that this server runs in. */
+  master: {
+    /** The master's `id` of its configuration. */
+    id: string;
+    /** The version of Salt. */
+    salt: string;
+    /** The `cluster_id` of the cluster that the master belongs to; null if it belongs to none. */
+    cluster: (string | null);
+  };
   epoch: Epoch;
   /** The websocket subprotocols of this server, the default first. */
   subprotocols: Array<string>;
@@ -959,13 +968,15 @@ export type PingRequest = {
   traceparent?: Traceparent;
 };
 
-/** The server's time, its version and the name of its current run. */
+/** The server's time, its version, and its position in the history of events. */
 export type PingResult = {
   /** The server's time, in seconds since 1970-01-01 UTC. */
   time: UnixTime;
   /** The version of the engine. */
   version: string;
   epoch: Epoch;
+  /** The number of the newest event. The difference between two replies is the number of events between them. */
+  seq: Seq;
 };
 
 /**

@@ -719,6 +719,17 @@ class DescribeRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
 
 
+class DescribeResultMaster(TypedDict):
+    """The Salt master that this server runs in."""
+
+    # The master's `id` of its configuration.
+    id: str
+    # The version of Salt.
+    salt: str
+    # The `cluster_id` of the cluster that the master belongs to; null if it belongs to none.
+    cluster: str | None
+
+
 class DescribeResultErrorsValue(TypedDict):
     """An error."""
 
@@ -744,6 +755,8 @@ class DescribeResult(TypedDict):
 
     # The version of the engine and of its schemas.
     version: str
+    # The Salt master that this server runs in.
+    master: DescribeResultMaster
     epoch: Epoch
     # The websocket subprotocols of this server, the default first.
     subprotocols: list[str]
@@ -1030,13 +1043,15 @@ class PingRequest(TypedDict):
 
 
 class PingResult(TypedDict):
-    """The server's time, its version and the name of its current run."""
+    """The server's time, its version, and its position in the history of events."""
 
     # The server's time, in seconds since 1970-01-01 UTC.
     time: UnixTime
     # The version of the engine.
     version: str
     epoch: Epoch
+    # The number of the newest event. The difference between two replies is the number of events between them.
+    seq: Seq
 
 
 class RunnerRequest(TypedDict):
