@@ -67,7 +67,25 @@ class BackgroundTasks:
             every(JOURNAL_SECONDS, self._tick_journal),
             self._once(self._read_recent_jobs),
         ]
+        self._share()
         self._tasks = [asyncio.ensure_future(one) for one in tasks]
+
+    def _share(self) -> None:
+        """Begin to share events with other masters, if that is configured."""
+        share, following, log_ = self._parts.share, self._parts.following, self._parts.master.event_log
+        if share is None or following is None or log_ is None:
+            return
+        health = self._services.health.register("redis")
+        log_.start(following.deliver, share.begin, lambda fault: setattr(health, "fault", fault))
+
+    async def _stop_sharing(self) -> None:
+        """Write the last events, and apply no more of the other masters."""
+        share, following, log_ = self._parts.share, self._parts.following, self._parts.master.event_log
+        if share is None or following is None or log_ is None:
+            return
+        following.stop()
+        share.flush()
+        await log_.stop(LAST_SECONDS)
 
     def begin_shutdown(self) -> None:
         """Stop reporting a lost bus: the whole master is stopping, and clients get a close code to reconnect."""
@@ -85,6 +103,7 @@ class BackgroundTasks:
         last = [self._services.batches.stop()]
         if self._services.journal is not None:
             last.append(self._services.journal.stop())
+        last.append(self._stop_sharing())
         await asyncio.wait([asyncio.ensure_future(one) for one in last], timeout=LAST_SECONDS)
 
     async def _read_bus(self) -> None:

@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from .core.access.loop_time import LoopTime
+from .errors import CannotRun
 from .fair_share import RecentUsers
-from .master import Master
+from .master import EventLog, Master
 from .operations.services import About
 from .salt_master import cluster, salt_compat
 from .salt_master.auth import Auth
@@ -34,9 +35,12 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
     # A wrong PAM password takes seconds: logins have threads of their own.
     login_pool = Pool(limits.login_threads, "login")
     channels = Channels(opts, limits.channels, limits.master_seconds, recent_users)
+    event_log = _event_log(settings, str(opts["id"]))
     functions, bus, tracing = MasterFunctions(opts, pool), Bus(opts), connect_tracing(opts)
 
     def close() -> None:
+        if event_log is not None:
+            event_log.close()
         bus.close()
         channels.close()
         pool.close()
@@ -45,6 +49,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
 
     return Master(
         about=About(str(opts["id"]), salt_compat.SALT_VERSION, cluster.cluster_id(opts)),
+        event_log=event_log,
         cluster_id=str(opts["id"]) if cluster.is_member(opts) else None,
         presence_seconds=cluster.presence_seconds(opts),
         user=opts.get("user", "root"),
@@ -71,3 +76,17 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
         },
         close=close,
     )
+
+
+def _event_log(settings: Settings, master: str) -> EventLog | None:
+    """Return the log that this master shares with others, if there is one.
+
+    :raises CannotRun: the package redis is missing
+    """
+    if settings.history.share is None:
+        return None
+    try:
+        from .salt_master.event_log_redis import RedisLog
+    except ImportError:
+        raise CannotRun("the option history.share needs the Python package redis on the master: install it") from None
+    return RedisLog(settings.history.share, master, settings.history.seconds)

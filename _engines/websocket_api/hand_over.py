@@ -47,7 +47,8 @@ class Received:
     entries: list[Event | Gap] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
-    """``epoch``, ``seq``, ``minions``, and ``uncertain``: jobs that may have ended without a return."""
+    """``epoch``, ``seq``, ``minions``, ``uncertain`` (jobs that may have ended without a return), and ``positions`` at
+    the masters that share a log."""
     line: Line | None = None
     """The connection to the event bus."""
 
@@ -55,7 +56,7 @@ class Received:
     def restored(self) -> Restored:
         """The history."""
         entries = self.entries if self.entries and self.entries[-1].seq == self.state["seq"] else []
-        return Restored(self.state["epoch"], self.state["seq"], entries)
+        return Restored(self.state["epoch"], self.state["seq"], entries, self.state.get("positions", {}))
 
     def add(self, entries: Iterable[Event | Gap]) -> None:
         """Add entries. If some are missing before them, these were dropped meanwhile, and what is older too."""
@@ -158,6 +159,8 @@ def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> No
     rest = b"" if line is None else line.rest
     uncertain = [job.jid for job in jobs if not job.certain]
     state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}
+    if parts.share is not None:
+        state["positions"] = parts.share.positions
     channel.send(FINAL, json.dumps(state).encode() + b"\n" + rest)
     channel.send_line(line)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +13,7 @@ from .bus_line import Line
 from .core.access.loop_time import LoopTime
 from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
+from .core.sharing.share import Log
 from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
 from .operations.services import About, Commands, MasterFunctions
@@ -86,6 +87,35 @@ class Minions(Protocol):
         ...
 
 
+class EventLog(Log, Protocol):
+    """The common log of several masters (salt_master/event_log_redis.py)."""
+
+    stale: frozenset[str]
+    """Masters whose engines have not written for a while."""
+
+    def start(
+        self,
+        deliver: Callable[[str, Any, float], Awaitable[None]],
+        begin: Callable[[str | None, int], None],
+        on_fault: Callable[[str | None], None],
+    ) -> None:
+        """Write and read from now on.
+
+        :param deliver: applies a chunk of another master, of an age in seconds, on the running loop
+        :param begin: is called once on the loop, with epoch and last number of what the log has of the own master
+        :param on_fault: is called in a thread with what is wrong, or None
+        """
+        ...
+
+    async def stop(self, seconds: float) -> None:
+        """Write what waits, for at most this time, and end."""
+        ...
+
+    def close(self) -> None:
+        """End soon."""
+        ...
+
+
 class Disk(Protocol):
     """The file system of the master's caches (salt_master/disk.py)."""
 
@@ -108,6 +138,8 @@ class Master:
 
     about: About
     """Which master it is."""
+    event_log: EventLog | None
+    """The log that this master shares with others (option ``history.share``)."""
     cluster_id: str | None
     """This master's id in its cluster; None if it is no member of one."""
     presence_seconds: float | None

@@ -51,6 +51,8 @@ class History:
     """Maximum bytes of memory for the events."""
     seconds: float = 300
     """Maximum age of an event in seconds."""
+    share: str | None = None
+    """URL of the Redis by which several masters share one stream of events; None: this master's events only."""
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,13 @@ from .core.journal.journal import Journal
 from .core.minions.answers import Answers
 from .core.minions.registry import MinionRegistry
 from .core.minions.syndics import Syndics
+from .core.sharing.following import Following
+from .core.sharing.share import Share
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
 from .core.subscriptions.jobs import JobFeed
 from .core.subscriptions.minions import MinionFeed
-from .master import Master
+from .master import EventLog, Master
 from .operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers the operations
 from .operations.batch_jobs import BatchJobs
 from .operations.services import Services
@@ -76,6 +78,10 @@ class Parts:
     """The minions that target expressions of auth lists match."""
     rebar: RebarClients
     """Clients of Digital Rebar's protocol."""
+    share: Share | None
+    """This master among those that share a log with it; None without one."""
+    following: Following | None
+    """Reads the events of the other masters."""
 
 
 def build(
@@ -114,13 +120,23 @@ def build(
     )
     if restored is not None:
         history.restore(restored, wall())
+    share = None
+    if master.event_log is not None:
+        share = Share(
+            master.about.id, history, master.event_log, later, None if restored is None else restored.positions
+        )
     below = Below(
         name_seconds=master.syndic_seconds,
         answer_seconds=master.job_seconds,
         is_syndic=minion_registry.is_syndic,
         is_direct=minion_registry.is_direct,
     )
-    job_registry = JobRegistry(max_jobs=limits.jobs, clock=wall, below=below if master.has_syndics else None)
+    job_registry = JobRegistry(
+        max_jobs=limits.jobs,
+        clock=wall,
+        below=below if master.has_syndics else None,
+        master=master.about.id if share is not None else master.cluster_id,
+    )
     journal = None
     if settings.history.store == "disk":
         journal = Journal(history=history, jobs=job_registry, health=health.register("journal"), later=later, wall=wall)
@@ -140,8 +156,10 @@ def build(
         clock=monotonic,
         wall=wall,
         tracing=master.tracing,
-        origins=Origins(master.cluster_id),
+        origins=Origins(master.about.id if share is not None else master.cluster_id),
+        positions=share,
     )
+    following = None if share is None else Following(share, hub, monotonic)
     job_feed = JobFeed(
         history=history,
         jobs=job_registry,
@@ -230,7 +248,15 @@ def build(
         job_cache=master.job_cache,
         match=match,
         fire=master.bus.fire,
+        masters=lambda: _others(share, master.event_log),
         wall=wall,
         bus_connected=lambda: master.bus.connected,
     )
-    return Parts(services, master, targets, rebar)
+    return Parts(services, master, targets, rebar, share, following)
+
+
+def _others(share: Share | None, log: EventLog | None) -> dict[str, bool]:
+    """Return the other masters that share the stream, and whether their engines write to the log."""
+    if share is None or log is None:
+        return {}
+    return {name: name not in log.stale for name in share.origins if name != share.own}

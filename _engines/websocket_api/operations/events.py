@@ -33,18 +33,19 @@ async def get_event(call: Call) -> Any:
     history, positions = call.services.history, call.caller.read_until
     since = call.get("since")
     if since is not None:
-        start, _ = position(call, since)
-        if start is None or not history.has_all_after(start):
+        found = position(call, since, filter_)
+        if found.place is None or found.lost or not history.has_all_after(found.place):
             raise _gap(history.oldest)
+        start, looked = found.place, found.filter
     else:
-        start = positions.get(filter_, history.seq)
+        start, looked = positions.get(filter_, history.seq), filter_
         if not history.has_all_after(start):
             positions[filter_] = history.oldest - 1  # the next call continues from there
             raise _gap(history.oldest)
     if len(positions) > call.services.settings.limits.subscriptions_per_connection:
         positions.pop(next(iter(positions)))
     positions[filter_] = start
-    wait = Wait(call.services.hub, filter_, call.session, start)
+    wait = Wait(call.services.hub, looked, call.session, start)
     try:
         body = await wait.first(call.get("wait", 5), call.caller)
     finally:

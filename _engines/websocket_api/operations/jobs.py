@@ -193,7 +193,7 @@ def _wanted(message: Mapping[str, Any], job: Job) -> bool:
         return False
     if "fun" in message and not (job.fun and fnmatch.fnmatchcase(job.fun, message["fun"])):
         return False
-    if any(name in message and message[name] != getattr(job, name) for name in ("user", "kind")):
+    if any(name in message and message[name] != getattr(job, name) for name in ("user", "kind", "master")):
         return False
     wanted = message.get("metadata")
     if wanted is None:
@@ -212,6 +212,8 @@ async def cancel(call: Call) -> dict[str, Any]:
     call.audit_fields["fun"] = job.fun
     if job.kind != "job":
         raise ApiError("conflict", f"Salt cannot stop a {job.kind}")
+    if job.elsewhere:
+        raise ApiError("conflict", f"the job runs at the master {job.master}: cancel it there", {"master": job.master})
     waiting = [name for name in job.waiting if name in view["minions"]]
     if not waiting and view["state"] == "running":
         raise ApiError("conflict", "the masters below have not named the minions of the job yet: try again")

@@ -179,6 +179,8 @@ class Services:
     """Returns the minions that a target matches."""
     fire: Fire
     """Sends an event on the master's bus."""
+    masters: Callable[[], Mapping[str, bool]]
+    """Returns the other masters that share the stream, and whether their engines run."""
     wall: Callable[[], float]
     """Returns the time in seconds since the epoch."""
     bus_connected: Callable[[], bool]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.batches.subscriptions import BatchSubscription
 from ..core.delivery.connection import Subscription
+from ..core.events.history import RESTART
+from ..core.sharing.share import Share
 from ..core.subscriptions.events import EventSubscription
-from ..core.subscriptions.filters import make
+from ..core.subscriptions.filters import EventFilter, make
 from ..core.subscriptions.jobs import JobSubscription
 from ..core.subscriptions.minions import MinionSubscription
 from ..errors import ApiError
@@ -35,37 +37,41 @@ async def subscribe(call: Call) -> dict[str, Any]:
     if not connection.open:
         subscription.stop()
     number, history = subscription.number, call.services.history
-    return {"subscription": number, "epoch": history.epoch, "seq": history.seq, "recovered": recovered}
+    result = {"subscription": number, "epoch": history.epoch, "seq": history.seq, "recovered": recovered}
+    positions = call.services.hub.positions
+    return result if positions is None else {**result, "since": positions.vector()}
 
 
 async def _subscribe_events(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
     filter_ = make(call.message)
     since = call.get("since")
-    start, recovered = position(call, since)
+    start = position(call, since, filter_)
     subscription = EventSubscription(
         services.hub,
         connection,
         connection.next_number(),
         session,
-        filter_,
+        start.filter,
         bundle=call.get("bundle", False),
         drop=call.get("overflow", "close") == "drop",
     )
-    if start is not None:
+    if start.place is not None:
         try:
-            subscription.reserve(start)
+            subscription.reserve(start.place)
         except ApiError:
             subscription.stop()
             raise
 
     def start_subscription() -> None:
-        if since is not None and start is None:
-            subscription.send_gap("epoch", None, None)
-        subscription.start(start)
+        if start.lost is not None:
+            reasons = {lost["reason"] for lost in start.lost.values()} or {"epoch"}
+            reason = next(name for name in ("epoch", RESTART, "history") if name in reasons)
+            subscription.send_gap(reason, None, None, masters=start.lost or None)
+        subscription.start(start.place)
 
     _add(call, subscription, start_subscription)
-    return subscription, recovered
+    return subscription, start.recovered
 
 
 def _add(call: Call, subscription: Subscription, start_subscription: Callable[[], None]) -> None:
@@ -150,11 +156,32 @@ async def unsubscribe(call: Call) -> bool:
     return True
 
 
-def position(call: Call, since: Mapping[str, Any] | None) -> tuple[int | None, bool | None]:
-    """Return where a replay starts (None: no replay), and whether it is complete."""
+class Start(NamedTuple):
+    """Where a stream of events starts."""
+
+    place: int | None
+    """The number after which the history is replayed; None for no replay."""
+    filter: EventFilter
+    """The wanted filter, without what the client has."""
+    recovered: bool | None = None
+    """Whether nothing is missing; None without a position."""
+    lost: dict[str, dict[str, Any]] | None = None
+    """Masters whose events may be missing, for the gap that is sent first; None for no such gap."""
+
+
+def position(call: Call, since: Mapping[str, Any] | None, filter_: EventFilter) -> Start:
+    """Return where a stream starts.
+
+    :param since: ``{"epoch", "seq"}`` here, or such a position at each master
+    """
     if since is None:
-        return None, None
-    history = call.services.history
+        return Start(None, filter_)
+    history, positions = call.services.history, call.services.hub.positions
+    if "epoch" not in since or not isinstance(since["epoch"], str):
+        if positions is None:
+            positions = Share(call.services.about.id, history)
+        resumed = positions.resume(since, filter_)
+        return Start(resumed.place, resumed.filter, not resumed.lost, resumed.lost or None)
     if since["epoch"] != history.epoch or since["seq"] > history.seq:
-        return None, False
-    return since["seq"], history.is_whole_after(since["seq"])
+        return Start(None, filter_, False, {})
+    return Start(since["seq"], filter_, history.is_whole_after(since["seq"]))

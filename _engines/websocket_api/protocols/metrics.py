@@ -121,6 +121,12 @@ class EngineCollector:
         for part in services.health.parts():
             working.add_metric([part.name], int(part.status == OK))
         yield working
+        others = GaugeMetricFamily(
+            f"{PREFIX}_master_up", "Whether another master that shares the stream writes to it.", labels=["master"]
+        )
+        for name, works in services.masters().items():
+            others.add_metric([name], int(works))
+        yield others
         memory = GaugeMetricFamily(
             f"{PREFIX}_user_memory_bytes", "Bytes that users take of `memory_per_user`.", labels=["kind"]
         )

@@ -265,6 +265,9 @@ class Engine:
     :param clock: the time; by default a clock that a test moves
     :param syndics: whether there are masters below
     :param cluster_id: this master's id in its cluster
+    :param master_id: this master's id
+    :param log: what it shares with other masters
+    :param epoch: names this run
     :param tracing: records spans
     :param received: what another engine hands over
     :param cachedir: a folder for the journal; another engine with the same one continues its history
@@ -279,11 +282,16 @@ class Engine:
         clock: Time | None = None,
         syndics: bool = False,
         cluster_id: str | None = None,
+        master_id: str = "master-one",
+        log: Any = None,
+        epoch: str = "epoch1",
         tracing: Tracing | None = None,
         **users: list[Any],
     ) -> None:
         self.syndics = syndics
         self.cluster_id = cluster_id
+        self.master_id = master_id
+        self.log = log
         self.tracing = tracing or NoTracing()
         self.time = clock or Time()
         self.accounts = Accounts(self.time)
@@ -305,7 +313,7 @@ class Engine:
         self.journal_file: AtOnce | None = None
         opened = self._open_journal(cachedir, settings)
         restored = received.restored if received else opened and opened.restored
-        self.parts = wiring.build(settings, SCHEMAS, self._master(), clock_, epoch="epoch1", restored=restored)
+        self.parts = wiring.build(settings, SCHEMAS, self._master(), clock_, epoch=epoch, restored=restored)
         self.services = self.parts.services
         if opened is not None:
             opened.begin(self.parts)
@@ -332,7 +340,8 @@ class Engine:
 
     def _master(self) -> Master:
         return Master(
-            about=About("master-one", "3008.3", "blue"),
+            about=About(self.master_id, "3008.3", "blue"),
+            event_log=self.log,
             cluster_id=self.cluster_id,
             presence_seconds=60,
             user="root",

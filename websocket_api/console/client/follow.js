@@ -12,6 +12,10 @@ export class Follow {
   number = null;
   /** The position of the last event, to resume from. */
   since = null;
+  /** The position at each master, where several masters share the stream; null without one. */
+  masters = null;
+  /** The id of the present server's master there. */
+  #own = null;
 
   /**
    * @param {Follows} follows
@@ -28,12 +32,17 @@ export class Follow {
   /** The fields to subscribe with, now or after a lost connection. */
   get message() {
     const { since, ...fields } = this.fields;
-    return this.fields.subscription === "event" && this.since ? { ...fields, since: this.since } : fields;
+    const from = this.masters ?? this.since;
+    return this.fields.subscription === "event" && from ? { ...fields, since: from } : fields;
   }
 
   /** Apply the server's answer: later frames carry this number. */
-  subscribed({ subscription, epoch, seq, recovered }) {
+  subscribed({ subscription, epoch, seq, recovered, since: newest }) {
     this.number = subscription;
+    const begins = this.since === null; // without a position, it has those of the answer
+    this.#own = newest ? (Object.keys(newest).find((name) => newest[name].epoch === epoch) ?? null) : null;
+    // The stream of a master that was not named starts now.
+    this.masters = newest && (begins || this.masters) ? { ...newest, ...this.masters } : null;
     // With a position, the missed events arrive first and move it on; without one, the subscription begins here.
     if (this.since?.epoch !== epoch) this.since = { epoch, seq };
     this.onFrame({ type: "begin", epoch, seq, recovered });
@@ -41,10 +50,31 @@ export class Follow {
 
   /** Apply a frame of this length in characters. */
   apply(frame, size) {
-    if (frame.type === "event" || frame.type === "bookmark") this.#moveTo(frame.seq);
-    else if (frame.type === "events") this.#moveTo(frame.events[frame.events.length - 1].seq);
-    else if (frame.type === "gap" && frame.to > this.since.seq) this.#moveTo(frame.to); // it is reported once
+    if (frame.type === "event") this.#passed([frame]);
+    else if (frame.type === "events") this.#passed(frame.events);
+    else if (frame.type === "bookmark") {
+      this.#moveTo(frame.seq);
+      this.masters = frame.since ?? null;
+    } else if (frame.type === "gap") this.#missed(frame);
     this.onFrame(frame, size);
+  }
+
+  #passed(events) {
+    this.#moveTo(events[events.length - 1].seq);
+    if (this.masters === null) return;
+    for (const { master, origin, seq } of events) {
+      if (master !== undefined) this.masters[master] = origin ?? { epoch: this.since.epoch, seq };
+    }
+  }
+
+  #missed({ to, masters }) {
+    if (to > this.since.seq) this.#moveTo(to); // it is reported once
+    if (this.masters === null) return;
+    if (masters === undefined && this.#own !== null && to !== null) this.masters[this.#own] = { ...this.since };
+    for (const [name, { epoch, seq }] of Object.entries(masters ?? {})) {
+      delete this.masters[name];
+      if (epoch !== undefined) this.masters[name] = { epoch, seq };
+    }
   }
 
   #moveTo(seq) {

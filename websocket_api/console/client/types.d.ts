@@ -31,8 +31,8 @@ export type Epoch = string;
  */
 export type Seq = number;
 
-/** Your last position, from a frame or a reply. Events after it that are still in the history are sent first. */
-export type Since = {
+/** A position in the numbering of one master. */
+export type Position = {
   epoch: Epoch;
   /**
    * The number of the last event that you have. The events after it are sent. 0 is the position before the first event
@@ -40,6 +40,15 @@ export type Since = {
    */
   seq: number;
 };
+
+/** A position at each master, by the master's id, where masters share a stream. */
+export type Positions = Record<string, Position>;
+
+/**
+ * Your last position, from a frame or a reply: `{"epoch", "seq"}` at this server, or such a position at each master
+ * that shares a stream with it, by the master's id. Events after it that are still in the history are sent first.
+ */
+export type Since = Record<string, unknown>;
 
 /** A job id: 20 digits, followed by `_` and a process id if the master's option `unique_jid` is set. */
 export type Jid = string;
@@ -73,6 +82,9 @@ export type Metadata = Record<string, unknown>;
 
 /** The id of a minion. */
 export type MinionId = string;
+
+/** The id of a master, or a list of at most 64. */
+export type MasterIds = (string | Array<string>);
 
 /** A list of minion ids. */
 export type MinionIds = Array<MinionId>;
@@ -204,6 +216,8 @@ export type JobMinion = {
 export type JobFields = {
   kind: JobKind;
   jid: Jid;
+  /** The id of the master that announced it, where there is more than one. */
+  master?: string;
   /**
    * The function's full name; null if unknown. For a compound command, which Salt's own clients can send, all
    * functions separated by commas; `arg` is then a list for each.
@@ -786,8 +800,8 @@ export type GetEventRequest = {
   /** Whether the result also has the event's tag and number. */
   full?: boolean;
   /**
-   * A position to start from, instead of the last event that this connection got. If the events after it are no longer
-   * in the history, the error is `gap`.
+   * A position to start from (`{"epoch", "seq"}`, or one at each master that shares a stream), instead of the last
+   * event that this connection got. If the events after it are no longer in the history, the error is `gap`.
    */
   since?: Since;
 } & RegexRule;
@@ -883,6 +897,8 @@ export type ListJobsRequest = {
   traceparent?: Traceparent;
   /** Only jobs of this function: a full name, in which `*`, `?` and `[...]` match as in a shell. */
   fun?: string;
+  /** Only jobs that this master announced, by its id, where there is more than one. */
+  master?: string;
   /** Only jobs that this user started. */
   user?: string;
   /** Only jobs that this minion is part of. Each then has `minions` with its part only, without the return. */
@@ -1089,6 +1105,8 @@ export type SubscribeRequest = {
   match_type?: MatchType;
   /** Only these minions: their events, their parts of jobs, or the minions themselves. By default all that you may see. */
   minions?: MinionIds;
+  /** For `event`: only events of these masters, where there is more than one. By default all. */
+  master?: MasterIds;
   /**
    * For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?` and
    * `[...]` match as in a shell, or a list of at most 64 names of which one must match.
@@ -1118,9 +1136,10 @@ export type SubscribeRequest = {
   /** For `batch`: whether frames contain the requests that changed. */
   collection?: boolean;
   /**
-   * For `event`: your last position, from a frame or a reply. Events after it that are still in the history are sent
-   * first. If events are missing, a `gap` frame tells which. `job`, `minions` and `batch` accept it too, but always
-   * start with a whole snapshot.
+   * For `event`: your last position, from a frame or a reply: `{"epoch", "seq"}` here, or such a position at each
+   * master that shares a stream with this one, by the master's id. Events after it that are still in the history are
+   * sent first. If events are missing, a `gap` frame tells which. `job`, `minions` and `batch` accept it too, but
+   * always start with a whole snapshot.
    */
   since?: Since;
   /** For `event`: whether one frame of type `events` may contain several events. This makes fast streams much cheaper. */
@@ -1150,6 +1169,8 @@ export type SubscribeResult = {
    * without `since`.
    */
   recovered: (boolean | null);
+  /** Where masters share a stream: the newest position at each of them. */
+  since?: Positions;
 };
 
 /** Ends a subscription of this connection. It sends no frames after the reply. */
@@ -1269,8 +1290,10 @@ export type EventFrame = {
   data: unknown;
   /** The id of the minion that sent the event itself (by `event.send` or `event.fire_master`). Missing in other events. */
   minion?: string;
-  /** The id of the master whose event it is, on masters of a cluster. Missing on a master without a cluster. */
+  /** The id of the master whose event it is, where there is more than one. */
   master?: string;
+  /** For an event of another master: its position there, for `since` at any of the masters. */
+  origin?: Position;
 };
 
 /**
@@ -1293,8 +1316,10 @@ export type EventsFrame = {
     data: unknown;
     /** The id of the minion that sent the event itself. Missing in other events. */
     minion?: string;
-    /** The id of the master whose event it is, on masters of a cluster. */
+    /** The id of the master whose event it is, where there is more than one. */
     master?: string;
+    /** For an event of another master: its position there. */
+    origin?: Position;
   }>;
 };
 
@@ -1395,6 +1420,14 @@ export type GapFrame = {
   from_time?: string;
   /** With `restart`: when it read the bus again, in ISO 8601 and UTC. */
   to_time?: string;
+  /** Where masters share a stream: the masters of which events may be missing, by id. Missing if it is this one. */
+  masters?: Record<string, {
+    /** Why events of this master may be missing. */
+    reason: ("history" | "bus" | "restart" | "epoch");
+    epoch?: Epoch;
+    /** The position at this master after the gap. Missing for an unknown master. */
+    seq?: Seq;
+  }>;
 };
 
 /**
@@ -1409,6 +1442,8 @@ export type BookmarkFrame = {
   epoch: Epoch;
   /** The number of the last event that was examined for this subscription. */
   seq: Seq;
+  /** Where masters share a stream: the position at each of them. */
+  since?: Positions;
 };
 
 /** The subscription's token or permission is gone. It sends no further frames. */

@@ -176,9 +176,9 @@ def _cut(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple
         for name in lists:
             if isinstance(data.get(name), list):
                 data[name] = [minion for minion in data[name] if minion in seen]
-        made = known[key] = encode_body(
-            shown["seq"], shown["tag"], data, master=shown.get("master")
-        )  # no minion sent it
+        made = known[key] = encode_body(  # no minion sent it
+            shown["seq"], shown["tag"], data, master=shown.get("master"), origin=shown.get("origin")
+        )
     return made
 
 

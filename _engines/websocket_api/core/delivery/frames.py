@@ -5,6 +5,7 @@ Events are concatenated from encoded parts (core/delivery/codecs.py).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ...errors import ApiError
@@ -65,19 +66,27 @@ def gap(
     last: int | None,
     oldest: int,
     times: tuple[float, float] | None = None,
+    masters: Mapping[str, Any] | None = None,
 ) -> Message:
     """Return a report of missing events. Reasons: history, bus, restart, epoch, overflow.
 
     :param times: when the events were missed, in seconds since the epoch, if it is known
+    :param masters: the masters whose events are missing, with the reason for each
     """
-    fields = {} if times is None else {"from_time": timestamp(times[0]), "to_time": timestamp(times[1])}
+    fields: dict[str, Any] = {} if times is None else {"from_time": timestamp(times[0]), "to_time": timestamp(times[1])}
     numbers = {"from": first, "to": last}
+    if masters is not None:
+        fields["masters"] = masters
     return _frame("gap", subscription, reason=reason, count=count, **numbers, oldest=oldest, **fields)
 
 
-def bookmark(subscription: int, epoch: str, seq: int) -> Message:
-    """Return a position to resume from, although no event was sent."""
-    return _frame("bookmark", subscription, epoch=epoch, seq=seq)
+def bookmark(subscription: int, epoch: str, seq: int, since: Mapping[str, Any] | None = None) -> Message:
+    """Return a position to resume from, although no event was sent.
+
+    :param since: the position at each master
+    """
+    fields = {} if since is None else {"since": since}
+    return _frame("bookmark", subscription, epoch=epoch, seq=seq, **fields)
 
 
 def ended(subscription: int, cause: ApiError) -> Message:

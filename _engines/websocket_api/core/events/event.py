@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .encoding import decode, encode, footprint
 from .function import function_of
+from .origins import Origin
 from .redaction import PEM_MARK, redact, redact_private_keys
 from .tags import MINIONS_MARK, Topic, topic
 
@@ -51,7 +52,9 @@ class Event:
     stamp: str
     body: bytes
     master: str | None = None
-    """The master of the cluster that fired it; None without a cluster."""
+    """The master that fired it; None where there is only one."""
+    origin: Origin | None = None
+    """Its position at another master, for events of a common log."""
     _derived: Derived | None = None
 
     @property
@@ -92,24 +95,30 @@ class Event:
 
 
 def make(
-    seq: int, tag: str, data: dict[str, Any], now: float, master: str | None = None
+    seq: int,
+    tag: str,
+    data: dict[str, Any],
+    now: float,
+    master: str | None = None,
+    origin: Origin | None = None,
 ) -> tuple[Event, dict[str, Any]]:
     """Return the event for what was read from the bus, and its redacted data (still wrapped) for the registries.
 
     :param seq: its number in the history
     :param data: the event's data as Salt put it on the bus
     :param now: seconds since the epoch
-    :param master: the master of the cluster that fired it
+    :param master: the master that fired it
+    :param origin: its position there, for an event of a common log
     """
     about = topic(tag, data)
     wrapped = data.get("cmd") == MINIONS_MARK
     if not wrapped:
         data = redact(data)
-    body = _body(seq, tag, data, wrapped, master)
+    body = _body(seq, tag, data, wrapped, master, origin)
     if PEM_MARK in body:
         # Searching the encoded bytes is cheap; walking every value of every event is not.
         data = redact_private_keys(data)
-        body = _body(seq, tag, data, wrapped, master)
+        body = _body(seq, tag, data, wrapped, master, origin)
     event = Event(
         seq=seq,
         tag=tag,
@@ -121,24 +130,38 @@ def make(
         stamp=str(data.get("_stamp", "")),
         body=body,
         master=master,
+        origin=origin,
     )
     return event, data
 
 
-def encode_body(seq: int, tag: str, data: Any, minion: str | None = None, master: str | None = None) -> bytes:
-    """Return the inside of the JSON object that every event frame has."""
+def encode_body(
+    seq: int,
+    tag: str,
+    data: Any,
+    minion: str | None = None,
+    master: str | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Return the inside of the JSON object that every event frame has.
+
+    :param origin: ``{"epoch", "seq"}`` at another master
+    """
     parts: dict[str, Any] = {"seq": seq, "tag": tag, "data": data}
     if minion is not None:
         parts["minion"] = minion
     if master is not None:
         parts["master"] = master
+    if origin is not None:
+        parts["origin"] = origin
     return encode(parts)[1:-1]
 
 
-def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool, master: str | None) -> bytes:
+def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool, master: str | None, origin: Origin | None) -> bytes:
+    place = None if origin is None else {"epoch": origin.epoch, "seq": origin.seq}
     if wrapped:
-        return encode_body(seq, tag, data.get("data"), str(data.get("id", "")), master)
-    return encode_body(seq, tag, data, master=master)
+        return encode_body(seq, tag, data.get("data"), str(data.get("id", "")), master, place)
+    return encode_body(seq, tag, data, None, master, place)
 
 
 def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Any
 
 from .event import Event
+from .origins import Origin
 
 SLACK = 1024
 """Empty places at the start of the list before it is shortened: that moves all that follow."""
 
 BUS = "bus"
 RESTART = "restart"
-"""Reasons of gaps: the engine lost the bus, or it did not run."""
+HISTORY = "history"
+"""Reasons of gaps: the engine lost the bus, or it did not run; events of another master are not in the common log."""
 
 _SEQ = attrgetter("seq")
 
@@ -33,6 +36,8 @@ class Gap:
     """The first of the numbers; ``seq`` by default."""
     since: float | None = None
     """When the engine stopped reading the bus; None if unknown."""
+    origin: Origin | None = None
+    """The position after it at another master, if that master's events are missing."""
 
     def __post_init__(self) -> None:
         """Make it one number long by default."""
@@ -58,6 +63,8 @@ class Restored:
     """The newest number that was given to an event or a gap."""
     entries: list[Event | Gap]
     """Oldest first, without a missing number; the last one has ``seq``."""
+    positions: dict[str, Any] = field(default_factory=dict)
+    """What was read of the masters that share a log (core/sharing/share.py)."""
 
 
 class History:
@@ -76,6 +83,9 @@ class History:
         self.bytes = 0
         self.last_gap = 0
         """The newest number that is a gap; 0 if there was none."""
+        self._last_own_gap = 0
+        self._dropped_own = 0
+        """The newest number of the own master that was dropped. Without a common log every number is."""
         self._max_events = events
         self._max_bytes = size
         self._max_seconds = seconds
@@ -108,6 +118,10 @@ class History:
         """Add a gap: events may be missing here. Return it."""
         return self._append_gap(Gap(self.next_seq(), now))
 
+    def append_gap_of(self, origin: Origin, reason: str, now: float) -> Gap:
+        """Add a gap in the events of another master. Return it."""
+        return self._append_gap(Gap(self.next_seq(), now, reason, origin=origin))
+
     def restore(self, restored: Restored, now: float) -> None:
         """Continue what an earlier process kept in the same epoch. Call this before anything is appended.
 
@@ -125,8 +139,11 @@ class History:
             raise ValueError("the entries do not continue this history")
         self.seq = restored.seq
         self._entries.extend(entries)
+        self._dropped_own = self.oldest - 1
         self.bytes = sum(entry.size for entry in entries)
-        self.last_gap = max((entry.seq for entry in entries if isinstance(entry, Gap)), default=0)
+        gaps = [entry for entry in entries if isinstance(entry, Gap)]
+        self.last_gap = max((gap.seq for gap in gaps), default=0)
+        self._last_own_gap = max((gap.seq for gap in gaps if gap.origin is None), default=0)
         self.drop_old(now)
 
     def append_restart(self, last: int, since: float, now: float) -> Gap:
@@ -146,6 +163,8 @@ class History:
 
     def _append_gap(self, gap: Gap) -> Gap:
         self.seq = self.last_gap = gap.seq
+        if gap.origin is None:
+            self._last_own_gap = gap.seq
         self._entries.append(gap)
         self.drop_old(gap.time)
         self._report_next()
@@ -165,6 +184,8 @@ class History:
             if first is None or (within and first.time >= oldest):
                 break
             self.bytes -= first.size
+            if first.origin is None:
+                self._dropped_own = first.seq
             entries[self._start] = None
             self._start += 1
         if self._start >= SLACK and self._start * 2 >= len(entries):
@@ -195,6 +216,10 @@ class History:
     def is_whole_after(self, seq: int) -> bool:
         """Return whether nothing after ``seq`` is missing: neither dropped here nor never read from the bus."""
         return self.has_all_after(seq) and self.last_gap <= seq
+
+    def is_own_whole_after(self, seq: int) -> bool:
+        """Return whether nothing of the own master is missing after ``seq``."""
+        return max(self._dropped_own, self._last_own_gap) <= seq
 
     def count_after(self, seq: int) -> int:
         """Return the number of entries after ``seq``."""

@@ -5,12 +5,20 @@ The masters of a cluster forward each event to one another, and add the sender's
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 PEER = "__peer_id"
 """The field in which Salt names the master that forwarded an event. Events of the own master do not have it."""
 MAX_ID = 255
 """Characters of a master's id; a minion could set a longer one in an event that it sends."""
+
+
+class Origin(NamedTuple):
+    """Where an event of another master comes from, if masters share a log: its position there."""
+
+    master: str
+    epoch: str
+    seq: int
 
 
 class Origins:

@@ -67,6 +67,10 @@ class Job:
     user: str | None = None
     eauth: str | None = None
     """Set for jobs started here: the owner is the user of this eauth, not any user of that name."""
+    master: str | None = None
+    """The master that announced it, where there is more than one."""
+    elsewhere: bool = False
+    """Whether that master shares only its events: its minions are out of reach here."""
     reported_by: str | None = None
     """Set if only this minion's return tells what ran: it is believed for its own part only."""
     start_time: str | None = None
@@ -197,7 +201,7 @@ class Job:
 
     def inherit(self, known: Job) -> None:
         """Take over what an earlier process knew of the job: the job cache does not have the ``eauth`` of its owner."""
-        for name in ("kind", "fun", "arg", "tgt", "tgt_type", "user", "eauth", "reported_by"):
+        for name in ("kind", "fun", "arg", "tgt", "tgt_type", "user", "eauth", "reported_by", "master", "elsewhere"):
             setattr(self, name, getattr(known, name))
         if self.metadata is None:
             self.metadata = known.metadata

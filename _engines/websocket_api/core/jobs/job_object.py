@@ -54,6 +54,8 @@ def job_object(
         "canceled": states["canceled"],
         "progress": progress,
     }
+    if job.master is not None:
+        value["master"] = job.master
     if job.kind != "job":
         value["return"], value["success"] = job.value, job.success
     if parts is not False:

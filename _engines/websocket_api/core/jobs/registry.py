@@ -37,10 +37,13 @@ class JobRegistry:
     :param below: of the masters below this one; None if there are none
     """
 
-    def __init__(self, *, max_jobs: int, clock: Callable[[], float], below: Below | None = None) -> None:
+    def __init__(
+        self, *, max_jobs: int, clock: Callable[[], float], below: Below | None = None, master: str | None = None
+    ) -> None:
         self._retention = Retention(max_jobs, clock)
         self._gathering = None if below is None else Gathering(below, clock)
         self._clock = clock
+        self._master = master
         self._jobs: dict[str, Job] = {}
         self._bytes = 0
         self._weights: dict[str, int] = {}
@@ -96,7 +99,7 @@ class JobRegistry:
         if topic.jid and topic.kind in ANNOUNCING and not self._is_credible(topic.jid, event.stamp):
             log.debug("ignored an event: its job is of another time; the tag is %.200r", event.tag)
         elif topic.kind is Kind.JOB_NEW and topic.jid:
-            self._apply_new(topic.jid, data)
+            self._apply_new(topic.jid, data, event)
         elif topic.kind is Kind.JOB_MINION and topic.jid and topic.minion:
             if topic.action == "ret" and topic.believed:
                 self._apply_return(topic.jid, topic.minion, data, event)
@@ -187,12 +190,13 @@ class JobRegistry:
             self._notify(job, *changed)
         return changed
 
-    def _apply_new(self, jid: str, data: Mapping[str, Any]) -> None:
-        job = self._get_or_add(jid)
+    def _apply_new(self, jid: str, data: Mapping[str, Any], event: Event) -> None:
+        job = self._get_or_add(jid, event)
         if job.fun is not None:
             # The first announcement counts. A hostile minion can make the master fire any event (docs/security.md),
             # but it learns the jid only after this one. A second ``new`` could show the job to other users.
             return
+        self._name_master(job, event)
         self._describe(job, data)
         self._expect(job, data)
         self._notify(job)
@@ -239,7 +243,7 @@ class JobRegistry:
     def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
         if not self._is_credible_return(jid, minion, data):
             return
-        job = self._get_or_add(jid)
+        job = self._get_or_add(jid, event)
         job.apply_return(minion, data, event.size, self._clock(), event.memory)
         for call in self._return_listeners:
             call(minion, data)
@@ -263,10 +267,11 @@ class JobRegistry:
             self._notify(job, minion)
 
     def _apply_call(self, kind: str, jid: str, action: str, data: Mapping[str, Any], event: Event) -> None:
-        job = self._get_or_add(jid)
+        job = self._get_or_add(jid, event)
         fun = data.get("fun")
         if job.fun is None and isinstance(fun, str):
             job.kind, job.fun = kind, fun.removeprefix(f"{kind}.")
+            self._name_master(job, event)
         elif job.kind != kind:
             return  # as in _apply_new: a published job cannot become a runner
         job.user = job.user or data.get("user")
@@ -280,10 +285,16 @@ class JobRegistry:
         self._notify(job)
         self._drop(job)
 
-    def _get_or_add(self, jid: str) -> Job:
+    def _name_master(self, job: Job, event: Event) -> None:
+        origin = event.origin
+        job.master, job.elsewhere = event.master, origin is not None and origin.master != self._master
+
+    def _get_or_add(self, jid: str, event: Event | None = None) -> Job:
         job = self._jobs.get(jid)
         if job is None:
-            job = self._jobs[jid] = Job(jid, start_time=start_time(jid))
+            job = self._jobs[jid] = Job(jid, start_time=start_time(jid), master=self._master)
+            if event is not None:
+                self._name_master(job, event)
             self._on_change(job)
             self._drop(job)
         return job

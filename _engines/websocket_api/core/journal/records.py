@@ -10,18 +10,21 @@ from typing import Any
 
 from ..events.encoding import decode, encode
 from ..events.event import Event
-from ..events.history import BUS, RESTART, Gap
+from ..events.history import BUS, HISTORY, RESTART, Gap
+from ..events.origins import Origin
 from ..events.tags import Kind, Topic
 from ..jobs.job import Job
 
 _GAP = "gap"
 _JOB_FIELDS = ("jid", "kind", "fun", "arg", "tgt", "tgt_type", "user", "eauth", "reported_by", "start_time", "metadata")
+_MASTER_FIELDS = ("master", "elsewhere")
+"""Fields of jobs that have more than one master."""
 
 
 def encode_entry(entry: Event | Gap) -> bytes:
     """Return an entry as a line, without its line break."""
     if isinstance(entry, Gap):
-        return encode([_GAP, entry.first, entry.seq, entry.time, entry.since, entry.reason])
+        return encode([_GAP, entry.first, entry.seq, entry.time, entry.since, entry.reason, entry.origin])
     about, minions = entry.topic, entry.minions
     head = encode(
         [
@@ -38,6 +41,7 @@ def encode_entry(entry: Event | Gap) -> bytes:
             entry.has_return,
             entry.master,
             None if minions == (about.minion,) else minions,
+            entry.origin,
         ]
     )
     return b"%b\t%b" % (head, entry.body)
@@ -58,10 +62,10 @@ def decode_entry(line: bytes) -> Event | Gap:
         raise ValueError(f"an entry is not understood: {error}") from None
 
 
-def _gap(first: int, seq: int, time: float, since: float | None, reason: str) -> Gap:
-    if not first <= seq or reason not in (BUS, RESTART):
+def _gap(first: int, seq: int, time: float, since: float | None, reason: str, origin: list[Any] | None = None) -> Gap:
+    if not first <= seq or reason not in (BUS, RESTART, HISTORY):
         raise ValueError("a gap is not understood")
-    return Gap(seq, time, reason, first, since)
+    return Gap(seq, time, reason, first, since, None if origin is None else Origin(*origin))
 
 
 def _event(
@@ -79,6 +83,7 @@ def _event(
     has_return: bool,
     master: str | None,
     minions: list[str] | None,
+    origin: list[Any] | None = None,
 ) -> Event:
     if not body.startswith(b'"seq":%d,' % seq):
         raise ValueError("an event has another number")
@@ -93,6 +98,7 @@ def _event(
         stamp=stamp,
         body=body,
         master=master,
+        origin=None if origin is None else Origin(*origin),
     )
 
 
@@ -111,6 +117,8 @@ def encode_job(job: Job) -> bytes | None:
     Bytes among the arguments become text, for example. Permissions for arguments could match them then.
     """
     values = {name: getattr(job, name) for name in _JOB_FIELDS}
+    if job.master is not None:
+        values.update((name, getattr(job, name)) for name in _MASTER_FIELDS)
     encoded = encode({**values, "minions": list(job.parts)})
     return encoded if decode(encoded)["arg"] == job.arg else None
 
@@ -122,7 +130,9 @@ def decode_job(record: bytes) -> Job:
     """
     values: dict[str, Any] = decode(record)
     try:
-        job = Job(**{name: values[name] for name in _JOB_FIELDS}, certain=False, restored=True)
+        known = {name: values[name] for name in _JOB_FIELDS}
+        known.update((name, values[name]) for name in _MASTER_FIELDS if name in values)
+        job = Job(**known, certain=False, restored=True)
         job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
         job.expect(values["minions"])
     except (TypeError, KeyError) as error:

@@ -28,13 +28,10 @@ class Presence:
         self._heard: dict[str, float] = {}
         """When each master last sent a list, or passed on an event of its minions."""
 
-    def move(self, minion: str, master: str) -> None:
-        """Note a minion's sign of life at a master: it is connected there, and nowhere else."""
+    def add(self, minion: str, master: str) -> None:
+        """Note a minion's sign of life at a master. It may be connected to others too."""
         if not self._hear(master):
             return
-        for other, names in self._minions.items():
-            if other != master:
-                names.discard(minion)
         self._minions.setdefault(master, set()).add(minion)
 
     def list(self, master: str, minions: Iterable[str]) -> None:

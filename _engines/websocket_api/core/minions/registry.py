@@ -150,6 +150,9 @@ class MinionRegistry:
     def apply(self, event: Event, data: Mapping[str, Any]) -> None:
         """Apply one event of the bus."""
         topic = event.topic
+        if event.origin is not None:
+            self._apply_shared(event, data)
+            return
         if self._syndics is not None and event.tag.startswith(BELOW):
             self._apply_below(self._syndics, event.tag, data)
         if topic.kind is Kind.KEY:
@@ -166,8 +169,17 @@ class MinionRegistry:
             if topic.kind is Kind.MINION and topic.action == "start":
                 self.stale.add(topic.minion)
             if event.master is not None:
-                self._presence.move(topic.minion, event.master)
+                self._presence.add(topic.minion, event.master)
             self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
+
+    def _apply_shared(self, event: Event, data: Mapping[str, Any]) -> None:
+        """Apply an event of a master with keys of its own: it tells only that a minion known here is connected."""
+        topic = event.topic
+        if topic.kind is Kind.PRESENCE and topic.believed:
+            self._apply_presence(topic.action, data, event.master, shared=True)
+        elif topic.minion in self._minions and event.master and self._is_sign_of_life(event, data):
+            self._presence.add(topic.minion, event.master)
+            self._alive(topic.minion, always_notify=False)
 
     def seen(self, name: str) -> float | None:
         """Return when a minion last gave a sign of life; None if it never did, or is unknown."""
@@ -238,10 +250,13 @@ class MinionRegistry:
             minion.connected = True
             self._notify(name)
 
-    def _apply_presence(self, action: str, data: Mapping[str, Any], master: str | None) -> None:
+    def _apply_presence(
+        self, action: str, data: Mapping[str, Any], master: str | None, *, shared: bool = False
+    ) -> None:
         """Apply a list of a master's connected minions, or what changed in it.
 
         :param master: the master in a cluster; None without a cluster
+        :param shared: whether the master has keys of its own: its other minions are unknown here
         """
         if action == "present":
             present = set(_names(data, "present"))
@@ -252,7 +267,7 @@ class MinionRegistry:
             present, lost = set(_names(data, "new")), _names(data, "lost")
             if master is not None:
                 self._presence.change(master, present & self._minions.keys(), lost)
-        for name in present:
+        for name in present & self._minions.keys() if shared else present:
             self._alive(name, always_notify=False)
         self.absent([name for name in lost if not self._presence.has(name)])
 

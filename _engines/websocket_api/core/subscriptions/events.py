@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ...errors import ApiError
 from ..access.session import Session
 from ..access.user_limits import Hold
@@ -9,9 +12,10 @@ from ..delivery import frames
 from ..delivery.connection import Connection
 from ..events.event import Event
 from ..events.history import BUS, RESTART, Gap
+from .after import After, Vector
 from .fanout import BUNDLE_EVENTS, Form, Group
 from .filters import EventFilter
-from .hub import Hub
+from .hub import Hub, masters_of
 
 REPLAY_BYTES = 64 * 1024
 """Bytes in a bundle of a replay: small, so that a full outbox is noticed in time."""
@@ -97,25 +101,37 @@ class EventSubscription:
                 before, self.position = self.position, entry.seq
                 if isinstance(entry, Gap):
                     self._send_replayed()
-                    self.send_gap(entry.reason, max(entry.first, before + 1), entry.seq, entry.times)
+                    if self._is_new(entry):
+                        first = max(entry.first, before + 1)
+                        self.send_gap(entry.reason, first, entry.seq, entry.times, masters=masters_of(entry))
                     continue
                 self._replay(entry)
             self._send_replayed()
         if not self._stopped:
             self._join()
+            if self._hub.positions is not None:
+                self.bookmark(hub.history.epoch, hub.history.seq)  # now the position at each master is exact
 
     def send_gap(
-        self, reason: str, first: int | None, last: int | None, times: tuple[float, float] | None = None
+        self,
+        reason: str,
+        first: int | None,
+        last: int | None,
+        times: tuple[float, float] | None = None,
+        *,
+        masters: Mapping[str, Any] | None = None,
     ) -> None:
         """Report that events are missing.
 
         :param times: when they were missed, in seconds since the epoch, if that is known
+        :param masters: the masters whose events are missing, with the reason for each
         """
         count = None
         if first is not None and last is not None and reason not in (BUS, RESTART):
             count = last - first + 1
         oldest = self._hub.history.oldest
-        frame = frames.gap(self.number, reason, count=count, first=first, last=last, oldest=oldest, times=times)
+        numbers = {"count": count, "first": first, "last": last}
+        frame = frames.gap(self.number, reason, **numbers, oldest=oldest, times=times, masters=masters)
         self.connection.send(frame)
 
     def send_ended(self, error: ApiError) -> None:
@@ -124,7 +140,14 @@ class EventSubscription:
 
     def bookmark(self, epoch: str, seq: int) -> None:
         """Send the number up to which all events were decided."""
-        self.connection.send(frames.bookmark(self.number, epoch, seq))
+        self.connection.send(frames.bookmark(self.number, epoch, seq, self.vector()))
+
+    def vector(self) -> Vector | None:
+        """Return the client's position at each master that shares a log; None without one."""
+        positions = self._hub.positions
+        if positions is None:
+            return None
+        return self.filter.newest(positions.vector()) if isinstance(self.filter, After) else positions.vector()
 
     @property
     def has_lost(self) -> bool:
@@ -177,9 +200,15 @@ class EventSubscription:
             self._hub.counters.events_delivered += len(bodies)
             self.connection.outbox.put(self.form.write(self.number, bodies))
 
+    def _is_new(self, entry: Event | Gap) -> bool:
+        return not isinstance(self.filter, After) or self.filter.is_new(entry)
+
     def _join(self) -> None:
         if self._look_back is not None:
             self._look_back.end()
+        positions = self._hub.positions
+        if positions is not None and isinstance(self.filter, After) and positions.has_passed(self.filter):
+            self.filter = self.filter.filter  # so that it joins the group of clients that did not resume
         self._group = self._hub.join(self)
 
     def _leave(self) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from ..access.session import Session
 from ..access.visibility import Viewer
@@ -62,7 +62,9 @@ class Member(Droppable, Protocol):
         """Send the number up to which all events were decided."""
         ...
 
-    def send_gap(self, reason: str, first: int | None, last: int | None) -> None:
+    def send_gap(
+        self, reason: str, first: int | None, last: int | None, *, masters: Mapping[str, Any] | None = None
+    ) -> None:
         """Report that events are missing."""
         ...
 

@@ -68,6 +68,7 @@ class Filter:
     minions: frozenset[str] = frozenset()
     funs: tuple[str, ...] = ()
     jids: frozenset[str] = frozenset()
+    masters: frozenset[str] = frozenset()
     without_return: bool = False
     expressions: Expressions | None = field(default=None, repr=False, compare=False)
     _tag_weight: int = field(init=False, repr=False, compare=False)
@@ -98,13 +99,15 @@ class Filter:
     @property
     def weight(self) -> int:
         """How much it counts towards its user's limit of patterns."""
-        return weight(self._tag_weight + len(self.funs), len(self.minions) + len(self.jids))
+        return weight(self._tag_weight + len(self.funs), len(self.minions) + len(self.jids) + len(self.masters))
 
     def matches(self, event: Event) -> bool:
         """Return whether the event fits; an empty part of the filter fits everything."""
         if self.tags and not self._tag_fits(event.tag):
             return False
         if self.jids and event.topic.jid not in self.jids:
+            return False
+        if self.masters and event.master not in self.masters:
             return False
         # isdisjoint walks the smaller of two sets: either may have thousands.
         if self.minions and self.minions.isdisjoint(event.minion_set):
@@ -141,6 +144,7 @@ def make(message: Mapping[str, Any]) -> Filter:
         minions=frozenset(_as_tuple(message.get("minions"))),
         funs=_as_tuple(message.get("fun")),
         jids=frozenset(_as_tuple(message.get("jid"))),
+        masters=frozenset(_as_tuple(message.get("master"))),
         without_return=bool(message.get("without_return", False)),
         expressions=expressions,
     )

@@ -16,10 +16,11 @@ from ..access.visibility import Viewer, Visibility
 from ..counters import Counters
 from ..events.event import Event, make
 from ..events.history import Gap, History
-from ..events.origins import Origins
+from ..events.origins import PEER, Origin, Origins
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
+from .after import Positions
 from .fanout import Group, GroupKey, Member
 from .filter_index import FilterIndex
 from .filters import EventFilter
@@ -37,6 +38,7 @@ class Hub:
     :param wall: seconds since the epoch
     :param tracing: records the delivery of events that belong to a trace
     :param origins: names the masters of a cluster
+    :param positions: at the masters that share a log; None without one
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Hub:
         limits: UserLimits,
         tracing: Tracing | None = None,
         origins: Origins | None = None,
+        positions: Positions | None = None,
     ) -> None:
         self.history = history
         self.turns = turns
@@ -67,25 +70,45 @@ class Hub:
         self._wall = wall
         self._tracing = tracing or NoTracing()
         self._origins = origins or Origins()
+        self.positions = positions
         self._groups: dict[GroupKey, Group] = {}
         self._index: FilterIndex[Group] = FilterIndex()
         """The groups, by what their filters ask for."""
 
     def publish(self, tag: str, data: dict[str, Any]) -> None:
         """Apply one event of the bus to the registries, and deliver it."""
+        if self.positions is not None:
+            if PEER in data:
+                return  # a cluster forwarded it: it comes by the common log, where nothing is lost
+            self.positions.touch()
         now = self._wall()
         master, data = self._origins.split(data)
         event, data = make(self.history.next_seq(), tag, data, now, master)
         counters = self.counters
         counters.events_read += 1
         counters.last_stamp, counters.last_read = str(data.get("_stamp", "")), now
+        self._apply(event, data)
+
+    def publish_shared(self, origin: Origin, tag: str, data: dict[str, Any], age: float) -> None:
+        """Apply and deliver an event of another master.
+
+        :param age: seconds since it was written there: the clocks of masters may differ
+        """
+        now = self._wall() - age
+        self._apply(*make(self.history.next_seq(), tag, data, now, origin.master, origin))
+
+    def append_shared_gap(self, origin: Origin, reason: str) -> None:
+        """Record and report that events of another master are missing."""
+        self._send_gap(self.history.append_gap_of(origin, reason, self._wall()))
+
+    def _apply(self, event: Event, data: dict[str, Any]) -> None:
         self.history.append(event)
         for registry in (self._minions, self._jobs):
             try:
                 registry.apply(event, data)
             except Exception:
                 # The event is stored and delivered all the same.
-                log.exception("cannot apply an event with the tag %.200r to %s", tag, type(registry).__name__)
+                log.exception("cannot apply an event with the tag %.200r to %s", event.tag, type(registry).__name__)
         # Salt adds the trace context to the events that it fires: one span for the delivery to all clients.
         trace = trace_context(data.get("traceparent")) if self._tracing.enabled else None
         if trace:
@@ -112,15 +135,27 @@ class Hub:
         """Record that the engine did not read the bus for a while, and report it: an unknown number is missing."""
         gap = self.history.append_gap(self._wall())
         self.counters.bus_losses += 1
+        if self.positions is not None:
+            self.positions.touch()
+        self._send_gap(gap)
+        return gap
+
+    def _send_gap(self, gap: Gap) -> None:
         for group in list(self._groups.values()):
             group.flush()
             for member in list(group.members):
-                member.send_gap(gap.reason, gap.seq, gap.seq)
-        return gap
+                member.send_gap(gap.reason, gap.seq, gap.seq, masters=masters_of(gap))
 
     def bookmark(self) -> None:
         """Send quiet subscriptions the newest number, so that they need not replay all before it."""
         for group in list(self._groups.values()):
+            group.bookmark(self.history.epoch, self.history.seq)
+
+    def bookmark_all(self) -> None:
+        """Send every subscription its position: there is a new master."""
+        for group in list(self._groups.values()):
+            group.flush()
+            group.quiet = True
             group.bookmark(self.history.epoch, self.history.seq)
 
     def view(self, filter_: EventFilter, viewer: Viewer, event: Event) -> bytes | None:
@@ -153,3 +188,10 @@ class Hub:
             self._groups.pop(group.key, None)
             self._index.remove(group, group.filter.keys)
             group.stop()
+
+
+def masters_of(gap: Gap) -> dict[str, dict[str, Any]] | None:
+    """Return the master whose events are missing, why, and the position after it there; None for the own one."""
+    if gap.origin is None:
+        return None
+    return {gap.origin.master: {"reason": gap.reason, "epoch": gap.origin.epoch, "seq": gap.origin.seq}}

@@ -130,7 +130,7 @@ class JobWatcher:
         left = MAX_QUESTIONS
         for job in in_turns(jobs, lambda job: Share(job.user or "", job.eauth or "")):
             jid = job.jid
-            if job.kind != "job" or job.ended or not job.waiting:
+            if job.kind != "job" or job.ended or job.elsewhere or not job.waiting:
                 continue
             if now - self._changed_at.setdefault(jid, now) >= QUIET_SECONDS and left:
                 self._changed_at[jid] = now

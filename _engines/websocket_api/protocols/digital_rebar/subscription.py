@@ -5,8 +5,9 @@ So an event that several filters match is sent once, and clients with the same f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ...core.access.session import Session
 from ...core.access.user_limits import weight
@@ -113,7 +114,13 @@ class RebarSubscription(EventSubscription):
             self._send(request.verb, request.text, None)
 
     def send_gap(
-        self, reason: str, first: int | None, last: int | None, times: tuple[float, float] | None = None
+        self,
+        reason: str,
+        first: int | None,
+        last: int | None,
+        times: tuple[float, float] | None = None,
+        *,
+        masters: Mapping[str, Any] | None = None,
     ) -> None:
         """Report that events are missing."""
         self._send("gap", reason, {"reason": reason}, MASTER)

@@ -35,13 +35,20 @@ Epoch: TypeAlias = "str"
 Seq: TypeAlias = "int"
 
 
-class Since(TypedDict):
-    """Your last position, from a frame or a reply. Events after it that are still in the history are sent first."""
+class Position(TypedDict):
+    """A position in the numbering of one master."""
 
     epoch: Epoch
     # The number of the last event that you have. The events after it are sent. 0 is the position before the first
     # event of the epoch.
     seq: int
+
+# A position at each master, by the master's id, where masters share a stream.
+Positions: TypeAlias = "dict[str, Position]"
+
+# Your last position, from a frame or a reply: `{"epoch", "seq"}` at this server, or such a position at each master
+# that shares a stream with it, by the master's id. Events after it that are still in the history are sent first.
+Since: TypeAlias = "dict[str, Any]"
 
 # A job id: 20 digits, followed by `_` and a process id if the master's option `unique_jid` is set.
 Jid: TypeAlias = "str"
@@ -73,6 +80,9 @@ Metadata: TypeAlias = "dict[str, Any]"
 
 # The id of a minion.
 MinionId: TypeAlias = "str"
+
+# The id of a master, or a list of at most 64.
+MasterIds: TypeAlias = "str | list[str]"
 
 # A list of minion ids.
 MinionIds: TypeAlias = "list[MinionId]"
@@ -166,6 +176,8 @@ JobFields = TypedDict(
     {
         "kind": "JobKind",
         "jid": "Jid",
+        # The id of the master that announced it, where there is more than one.
+        "master": "NotRequired[str]",
         # The function's full name; null if unknown. For a compound command, which Salt's own clients can send, all
         # functions separated by commas; `arg` is then a list for each.
         "fun": "str | None",
@@ -211,6 +223,8 @@ JobSummary = TypedDict(
     {
         "kind": "JobKind",
         "jid": "Jid",
+        # The id of the master that announced it, where there is more than one.
+        "master": "NotRequired[str]",
         # The function's full name; null if unknown. For a compound command, which Salt's own clients can send, all
         # functions separated by commas; `arg` is then a list for each.
         "fun": "str | None",
@@ -256,6 +270,8 @@ Job = TypedDict(
     {
         "kind": "JobKind",
         "jid": "Jid",
+        # The id of the master that announced it, where there is more than one.
+        "master": "NotRequired[str]",
         # The function's full name; null if unknown. For a compound command, which Salt's own clients can send, all
         # functions separated by commas; `arg` is then a list for each.
         "fun": "str | None",
@@ -866,8 +882,8 @@ class GetEventRequest(TypedDict):
     wait: NotRequired[float]
     # Whether the result also has the event's tag and number.
     full: NotRequired[bool]
-    # A position to start from, instead of the last event that this connection got. If the events after it are no
-    # longer in the history, the error is `gap`.
+    # A position to start from (`{"epoch", "seq"}`, or one at each master that shares a stream), instead of the last
+    # event that this connection got. If the events after it are no longer in the history, the error is `gap`.
     since: NotRequired[Since]
 
 # The event's data. It is an object in the master's own events, and can be anything in an event from a minion. With
@@ -956,6 +972,8 @@ class ListJobsRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     # Only jobs of this function: a full name, in which `*`, `?` and `[...]` match as in a shell.
     fun: NotRequired[str]
+    # Only jobs that this master announced, by its id, where there is more than one.
+    master: NotRequired[str]
     # Only jobs that this user started.
     user: NotRequired[str]
     # Only jobs that this minion is part of. Each then has `minions` with its part only, without the return.
@@ -1178,6 +1196,8 @@ class SubscribeRequest(TypedDict):
     # Only these minions: their events, their parts of jobs, or the minions themselves. By default all that you may
     # see.
     minions: NotRequired[MinionIds]
+    # For `event`: only events of these masters, where there is more than one. By default all.
+    master: NotRequired[MasterIds]
     # For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?`
     # and `[...]` match as in a shell, or a list of at most 64 names of which one must match.
     fun: NotRequired[FunctionGlobs]
@@ -1196,9 +1216,10 @@ class SubscribeRequest(TypedDict):
     batch: NotRequired[BatchId]
     # For `batch`: whether frames contain the requests that changed.
     collection: NotRequired[bool]
-    # For `event`: your last position, from a frame or a reply. Events after it that are still in the history are sent
-    # first. If events are missing, a `gap` frame tells which. `job`, `minions` and `batch` accept it too, but always
-    # start with a whole snapshot.
+    # For `event`: your last position, from a frame or a reply: `{"epoch", "seq"}` here, or such a position at each
+    # master that shares a stream with this one, by the master's id. Events after it that are still in the history are
+    # sent first. If events are missing, a `gap` frame tells which. `job`, `minions` and `batch` accept it too, but
+    # always start with a whole snapshot.
     since: NotRequired[Since]
     # For `event`: whether one frame of type `events` may contain several events. This makes fast streams much
     # cheaper.
@@ -1223,6 +1244,8 @@ class SubscribeResult(TypedDict):
     # Whether the history has all events after `since`: true if nothing is missing, false if a `gap` frame follows,
     # null without `since`.
     recovered: bool | None
+    # Where masters share a stream: the newest position at each of them.
+    since: NotRequired[Positions]
 
 
 class UnsubscribeRequest(TypedDict):
@@ -1360,8 +1383,10 @@ class EventFrame(TypedDict):
     # The id of the minion that sent the event itself (by `event.send` or `event.fire_master`). Missing in other
     # events.
     minion: NotRequired[str]
-    # The id of the master whose event it is, on masters of a cluster. Missing on a master without a cluster.
+    # The id of the master whose event it is, where there is more than one.
     master: NotRequired[str]
+    # For an event of another master: its position there, for `since` at any of the masters.
+    origin: NotRequired[Position]
 
 
 class EventsFrameEventsItem(TypedDict):
@@ -1375,8 +1400,10 @@ class EventsFrameEventsItem(TypedDict):
     data: Any
     # The id of the minion that sent the event itself. Missing in other events.
     minion: NotRequired[str]
-    # The id of the master whose event it is, on masters of a cluster.
+    # The id of the master whose event it is, where there is more than one.
     master: NotRequired[str]
+    # For an event of another master: its position there.
+    origin: NotRequired[Position]
 
 
 class EventsFrame(TypedDict):
@@ -1458,6 +1485,16 @@ class LiveFrame(TypedDict):
     # The position in the history of the snapshot.
     seq: Seq
 
+
+class GapFrameMastersValue(TypedDict):
+    """What is missing of one master."""
+
+    # Why events of this master may be missing.
+    reason: Literal["history", "bus", "restart", "epoch"]
+    epoch: NotRequired[Epoch]
+    # The position at this master after the gap. Missing for an unknown master.
+    seq: NotRequired[Seq]
+
 GapFrame = TypedDict(
     "GapFrame",
     {
@@ -1482,6 +1519,8 @@ GapFrame = TypedDict(
         "from_time": "NotRequired[str]",
         # With `restart`: when it read the bus again, in ISO 8601 and UTC.
         "to_time": "NotRequired[str]",
+        # Where masters share a stream: the masters of which events may be missing, by id. Missing if it is this one.
+        "masters": "NotRequired[dict[str, GapFrameMastersValue]]",
     },
 )
 """Events are missing at this point of the stream. Nothing is ever omitted without this frame. Clients that
@@ -1501,6 +1540,8 @@ class BookmarkFrame(TypedDict):
     epoch: Epoch
     # The number of the last event that was examined for this subscription.
     seq: Seq
+    # Where masters share a stream: the position at each of them.
+    since: NotRequired[Positions]
 
 
 class EndedFrame(TypedDict):

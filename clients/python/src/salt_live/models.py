@@ -20,6 +20,7 @@ class Event:
     """One event of the master's bus.
 
     :param minion: the minion that sent the event itself; None for the master's own events
+    :param master: the id of the master whose event it is, where there is more than one
     """
 
     tag: str
@@ -27,6 +28,7 @@ class Event:
     seq: int
     epoch: str
     minion: str | None = None
+    master: str | None = None
 
     def __iter__(self) -> Iterator[Any]:
         """Yield tag and data, as ``SaltEvent.unpack`` returns them."""
@@ -46,6 +48,7 @@ class Gap:
     :param count: how many numbers are missing; None if unknown
     :param from_time: with ``restart``: when the engine stopped, in ISO 8601
     :param to_time: with ``restart``: when it read the bus again
+    :param masters: the masters whose events are missing, where several masters share the stream
     """
 
     reason: str
@@ -54,12 +57,14 @@ class Gap:
     count: int | None
     from_time: str | None = None
     to_time: str | None = None
+    masters: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         missing = "events" if self.count is None else f"{self.count} events"
         start = f" after {self.after.seq} of {self.after.epoch}" if self.after else ""
         end = f" up to {self.until.seq} of {self.until.epoch}" if self.until else ""
-        return f"{missing} missing{start}{end} ({self.reason})"
+        where = f" of {', '.join(self.masters)}" if self.masters else ""
+        return f"{missing} missing{where}{start}{end} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)

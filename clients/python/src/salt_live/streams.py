@@ -7,6 +7,7 @@ from typing import Any
 
 from salt_live.errors import ApiError, ConnectionFailed
 from salt_live.models import Event, Gap, Position
+from salt_live.vectors import Vector
 
 MAX_EVENTS = 10_000
 MAX_BYTES = 64 * 1024 * 1024
@@ -74,6 +75,7 @@ class EventStream(Stream):
     ) -> None:
         super().__init__({"subscription": "event", "bundle": True, **fields})
         self.position = since
+        self.vector = Vector()
         self.pauses = 0
         self.paused = False
         self._max_events = max_events
@@ -98,6 +100,8 @@ class EventStream(Stream):
     @property
     def message(self) -> dict[str, Any]:
         """The fields to subscribe with, from the last position."""
+        if self.vector:
+            return {**self.fields, "since": self.vector.message}
         if self.position is None:
             return self.fields
         return {**self.fields, "since": {"epoch": self.position.epoch, "seq": self.position.seq}}
@@ -114,17 +118,22 @@ class EventStream(Stream):
         """Move to the start of another run of the engine.
 
         A new run at the same address is a restart: all its events are newer. Another address may have old ones, so
-        there the stream continues with the present.
+        there the stream continues with the present. Masters that share a stream know where it goes on.
         """
+        if self.vector:
+            return
         if self.position is not None and self.position.epoch != epoch and same_address:
             self._gap("epoch", self.position, Position(epoch, 0), None)
 
     def subscribed(self, result: dict[str, Any]) -> None:
         """Start at the reply's position, or replay what followed the own one."""
         super().subscribed(result)
-        here = Position(result["epoch"], result["seq"])
+        here, resumes = Position(result["epoch"], result["seq"]), bool(self.vector)
+        self.vector.subscribed(result, whole=self.position is None)
         if self.position is None:
             self.position = here
+        elif resumes and self.position.epoch != here.epoch:
+            self.position = Position(here.epoch, 0)  # what follows is new, and a gap says what is not
         elif self.position.epoch != here.epoch:
             self._gap("epoch", self.position, here, None)
         self.live = True
@@ -140,16 +149,19 @@ class EventStream(Stream):
                 self._append(event, size // len(events))
         elif kind == "bookmark":
             self._move(frame["seq"])
-        elif kind == "gap" and frame["reason"] != "epoch":  # subscribed() has added that one
+            self.vector.bookmark(frame)
+        elif kind == "gap" and (frame["reason"] != "epoch" or "masters" in frame):  # subscribed() has added the other
             self._apply_gap(frame)
 
     def _append(self, event: dict[str, Any], size: int) -> None:
         epoch = self.position.epoch if self.position else ""
         if self.position and event["seq"] <= self.position.seq:
             return
-        self._items.append((Event(event["tag"], event["data"], event["seq"], epoch, event.get("minion")), size))
+        minion, master = event.get("minion"), event.get("master")
+        self._items.append((Event(event["tag"], event["data"], event["seq"], epoch, minion, master), size))
         self._bytes += size
         self._move(event["seq"])
+        self.vector.event(event, epoch)
 
     def _apply_gap(self, frame: dict[str, Any]) -> None:
         if self.position is None:
@@ -158,7 +170,9 @@ class EventStream(Stream):
         after = self.position if first is None else Position(epoch, first - 1)
         until = self.position if last is None else Position(epoch, max(last, self.position.seq))
         times = frame.get("from_time"), frame.get("to_time")
-        self._append_gap(Gap(frame["reason"], after, until, frame["count"], *times), until)
+        masters = tuple(frame.get("masters", ()))
+        self._append_gap(Gap(frame["reason"], after, until, frame["count"], *times, masters), until)
+        self.vector.gap(frame, until)
 
     def _gap(self, reason: str, after: Position, until: Position, count: int | None) -> None:
         self._append_gap(Gap(reason, after, until, count), until)

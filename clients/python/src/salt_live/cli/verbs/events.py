@@ -50,6 +50,7 @@ def _line(event: Any, json_lines: bool, pretty: bool, terminal: bool) -> str:
     indent = 4 if pretty else None
     if json_lines:
         fields = {"epoch": event.epoch, "seq": event.seq, "tag": event.tag, "data": event.data}
+        fields |= {"master": event.master} if event.master else {}
         return json.dumps(fields, ensure_ascii=terminal, indent=indent)
     data = json.dumps(event.data, sort_keys=pretty, indent=indent, ensure_ascii=terminal)
     return f"{visible(event.tag) if terminal else event.tag}\t{data}"

@@ -1,0 +1,101 @@
+"""Reads the streams of the other masters: applies their events as if they had been on the own bus."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ..events.history import HISTORY, RESTART
+from ..events.origins import Origin as Where
+from ..subscriptions.hub import Hub
+from ..timing import Clock
+from .origin import Origin, Position
+from .records import Chunk, Line, decode_lines
+from .share import Share
+
+log = logging.getLogger(__name__)
+
+SLICE_SECONDS = 0.005
+"""Of work after which other tasks run: a stream that was missed may have thousands of events."""
+
+
+class Following:
+    """Applies chunks of other masters.
+
+    :param clock: seconds, monotonic
+    """
+
+    def __init__(self, share: Share, hub: Hub, clock: Clock) -> None:
+        self._share = share
+        self._hub = hub
+        self._clock = clock
+        self._warned: set[str] = set()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Apply nothing more: the next process goes on from here."""
+        self._stopped = True
+
+    async def deliver(self, master: str, read: tuple[str, int, int, bytes], age: float = 0.0) -> None:
+        """Apply a chunk: what is known is left out, what is missing is reported.
+
+        :param read: the fields of the chunk
+        :param age: seconds since it was written
+        """
+        chunk = Chunk(*read)
+        origin = None if self._stopped else self._share.origin(master)
+        if origin is None or (master == self._share.own and chunk.epoch == self._hub.history.epoch):
+            return
+        if not origin.is_new(Position(chunk.epoch, chunk.last)):
+            return  # a repeated write, or one that was read before
+        first_place = self._hub.history.seq + 1
+        origin.open_mark(first_place)
+        self._enter(origin, chunk)
+        end = self._clock() + SLICE_SECONDS
+        try:
+            # A chunk without lines tells that an engine has started.
+            for line in decode_lines(chunk) if chunk.after < chunk.last else ():
+                if origin.is_new(Position(chunk.epoch, line.seq)):
+                    self._apply(origin, chunk.epoch, line, age)
+                    if self._clock() >= end:
+                        await asyncio.sleep(0)
+                        if self._stopped:
+                            break
+                        end = self._clock() + SLICE_SECONDS
+        except ValueError as error:
+            self._skip(origin, chunk, error)
+        origin.mark(first_place, self._hub.history.seq)
+
+    def _enter(self, origin: Origin, chunk: Chunk) -> None:
+        """Note where a chunk starts; report numbers that were never read."""
+        before = origin.position
+        if before is None:
+            origin.begin_epoch(chunk.epoch)
+            origin.lose(chunk.after)
+            origin.advance(chunk.after)
+            self._hub.bookmark_all()  # so that clients know the new master
+        elif before.epoch != chunk.epoch:
+            origin.begin_epoch(chunk.epoch)
+            self._lose(origin, chunk.epoch, chunk.after, RESTART)
+        elif chunk.after > before.seq:
+            self._lose(origin, chunk.epoch, chunk.after, HISTORY)
+
+    def _apply(self, origin: Origin, epoch: str, line: Line, age: float) -> None:
+        if line.data is None:
+            self._lose(origin, epoch, line.seq, line.reason)
+        else:
+            origin.advance(line.seq)
+            where = Where(origin.master, epoch, line.seq)
+            self._hub.publish_shared(where, line.tag, line.data, age)
+
+    def _lose(self, origin: Origin, epoch: str, seq: int, reason: str) -> None:
+        origin.lose(seq)
+        origin.advance(seq)
+        self._hub.append_shared_gap(Where(origin.master, epoch, seq), reason)
+
+    def _skip(self, origin: Origin, chunk: Chunk, error: ValueError) -> None:
+        """Leave out the rest of a chunk that is not understood."""
+        if origin.master not in self._warned:
+            self._warned.add(origin.master)
+            log.warning("events of master %.64r in the common log are not understood: %s", origin.master, error)
+        self._lose(origin, chunk.epoch, chunk.last, HISTORY)

@@ -1,0 +1,217 @@
+"""The positions of all masters that share a log, and what is written to it of the own one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Protocol
+
+from ..events.history import History
+from ..subscriptions.after import After, Resume, Skip, Vector
+from ..subscriptions.filters import EventFilter
+from ..timing import Later
+from .origin import Origin, Position
+from .records import Chunk, encode_line
+
+FLUSH_SECONDS = 0.02
+"""Between two chunks: longer costs latency, shorter costs CPU (docs/decisions.md)."""
+FLUSH_EVENTS = 2000
+"""Entries that one flush looks at, so that the event loop goes on: after a start there may be a whole history."""
+CHUNK_EVENTS = 500
+"""Entries of a chunk at most, so that a reader takes other turns in between."""
+MAX_MASTERS = 64
+"""Masters whose streams are read; each costs every engine the work of its events."""
+
+
+class Log(Protocol):
+    """The common log of all masters (salt_master/event_log_redis.py)."""
+
+    def put(self, chunk: Chunk) -> None:
+        """Write a chunk of the own master soon, without waiting."""
+        ...
+
+
+class Share:
+    """The own master among those that share a log.
+
+    :param own: the own master's id
+    :param log: the common log; None without one: then there is one master only
+    :param later: ``later(seconds, call)``
+    :param positions: what :attr:`positions` of an earlier process was
+    """
+
+    def __init__(
+        self,
+        own: str,
+        history: History,
+        log: Log | None = None,
+        later: Later | None = None,
+        positions: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.own = own
+        self.origins: dict[str, Origin] = {}
+        """The other masters, and the own one's epochs before this start."""
+        self._history = history
+        self._log = log
+        self._later = later
+        self._written = history.seq
+        """The newest number of the own master that was put into the log."""
+        self._place = history.seq
+        """The newest number of the history that was looked at."""
+        self._armed = False
+        self._begun = False
+        """Whether it is known what the log has of the own master."""
+        self._restore(positions or {})
+
+    def begin(self, epoch: str | None, last: int) -> None:
+        """Write what the log lacks, from now on.
+
+        An empty chunk comes first: by it the others know that this master has started, and their clients a position.
+
+        :param epoch: of the last chunk of the own master in the log; None if it has none
+        :param last: the last number of that chunk
+        """
+        history = self._history
+        known = epoch == history.epoch and last <= history.seq
+        self._written = self._place = last if known else max(0, history.oldest - 1)
+        self._begun = True
+        if self._log is not None:
+            self._log.put(Chunk(history.epoch, self._written, self._written, b""))
+        self.flush()
+
+    def touch(self) -> None:
+        """Note that the history has a new entry: it is written soon."""
+        if not self._armed and self._later is not None:
+            self._armed = True
+            self._later(FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Put what is new of the own master into the log."""
+        self._armed = False
+        if not self._begun:
+            return
+        history, lines, last = self._history, list[bytes](), self._written
+        if history.oldest > self._place + 1:
+            # Dropped before it was written: readers notice that numbers are missing.
+            self._written = last = self._place = history.oldest - 1
+        for entry in islice(history.after(self._place), FLUSH_EVENTS):
+            self._place = entry.seq
+            if entry.origin is not None:
+                continue
+            lines.append(encode_line(entry))
+            last = entry.seq
+            if len(lines) >= CHUNK_EVENTS:
+                self._put(lines, last)
+                lines = []
+        if lines:
+            self._put(lines, last)
+        if self._place < history.seq:
+            self.touch()
+
+    def _put(self, lines: list[bytes], last: int) -> None:
+        if self._log is not None:
+            self._log.put(Chunk(self._history.epoch, self._written, last, b"\n".join(lines)))
+        self._written = last
+
+    def origin(self, master: str) -> Origin | None:
+        """Return a master whose stream is read; None for one too many."""
+        found = self.origins.get(master)
+        if found is None and len(self.origins) < MAX_MASTERS:
+            found = self.origins[master] = Origin(master)
+        return found
+
+    @property
+    def positions(self) -> dict[str, Any]:
+        """What the next process must know of the masters, as JSON."""
+        return {master: origin.state for master, origin in self.origins.items() if origin.position is not None}
+
+    def _restore(self, positions: Mapping[str, Any]) -> None:
+        """Find out what an earlier process had read of the other masters."""
+        starts: dict[str, int] = {}
+        for entry in self._history.after(0):
+            origin = None if entry.origin is None else self.origin(entry.origin.master)
+            if entry.origin is None or origin is None:
+                continue
+            if not origin.knows(entry.origin.epoch):
+                origin.begin_epoch(entry.origin.epoch)
+                origin.lose(entry.origin.seq - 1)
+            origin.advance(entry.origin.seq)
+            first = starts.setdefault(origin.master, entry.seq)
+            if entry.seq - first >= CHUNK_EVENTS:
+                origin.mark(starts.pop(origin.master), entry.seq)
+        for master, first in starts.items():
+            self.origins[master].mark(first, self._history.seq)
+        for master, state in positions.items():
+            if (origin := self.origin(master)) is not None:
+                origin.restore(state)
+
+    def vector(self) -> Vector:
+        """Return the newest position at each master."""
+        found = {
+            master: {"epoch": position.epoch, "seq": position.seq}
+            for master, origin in self.origins.items()
+            if (position := origin.position) is not None
+        }
+        return {**found, self.own: {"epoch": self._history.epoch, "seq": self._history.seq}}
+
+    def resume(self, since: Mapping[str, Mapping[str, Any]], filter_: EventFilter) -> Resume:
+        """Return the filter of what a client lacks, and the masters of which events may be missing.
+
+        The stream of a master that the client does not name, or whose position is unknown, starts now.
+        """
+        history, lost, skips = self._history, dict[str, str](), dict[str, Skip]()
+        wanted = {master: Position(one["epoch"], one["seq"]) for master, one in since.items()}
+        own = self._resume_own(wanted, lost)
+        places = [own]
+        for master, origin in self.origins.items():
+            origin.drop_before(history.oldest)
+            position, newest = wanted.pop(master, None), origin.position
+            if newest is None:
+                continue
+            if position is not None and not origin.knows(position.epoch):
+                lost[master], position = "epoch", None
+            elif position is None:
+                lost[master] = "epoch"  # the client may have missed all of it
+            if position is None:
+                position = newest
+            elif not origin.is_whole_after(position):
+                lost.setdefault(master, "history")
+            if (place := origin.place_before(position)) is not None:
+                places.append(place)
+            skips[master] = Skip(origin.epochs_before(position.epoch), position.epoch, position.seq)
+        lost.update(dict.fromkeys(wanted, "epoch"))
+        after = After(filter_, own, tuple(sorted(skips.items())))
+        place = max(min(places), history.oldest - 1)
+        return Resume(place, after, {master: self._lost(master, reason, after) for master, reason in lost.items()})
+
+    def _resume_own(self, wanted: dict[str, Position], lost: dict[str, str]) -> int:
+        """Return the number up to which a client has the own master's events of this epoch."""
+        history, position = self._history, wanted.get(self.own)
+        if position is None:
+            lost[self.own] = "epoch"  # it may have missed all of it
+            return history.seq
+        if position.epoch != history.epoch:
+            if self.own not in self.origins:
+                return history.seq
+            lost[self.own] = "restart"  # what happened while this engine did not run is nowhere
+            return 0
+        del wanted[self.own]
+        if position.seq > history.seq:
+            lost[self.own] = "epoch"
+            return history.seq
+        if not history.is_own_whole_after(position.seq):
+            lost[self.own] = "history"
+        return position.seq
+
+    def _lost(self, master: str, reason: str, after: After) -> dict[str, Any]:
+        if master == self.own:
+            return {"reason": reason, "epoch": self._history.epoch, "seq": after.own}
+        skip = dict(after.others).get(master)
+        return {"reason": reason} if skip is None else {"reason": reason, "epoch": skip.epoch, "seq": skip.seq}
+
+    def has_passed(self, after: After) -> bool:
+        """Return whether everything that is read from now on is after the positions of a filter."""
+        if after.own > self._history.seq:
+            return False
+        reached = (self.origins[master].has_reached(Position(one.epoch, one.seq)) for master, one in after.others)
+        return all(reached)

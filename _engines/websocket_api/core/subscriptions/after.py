@@ -1,0 +1,111 @@
+"""A filter that leaves out what a client got already, by its positions at several masters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from ..events.event import Event
+from ..events.history import Gap
+from .filter_index import Key
+from .filters import EventFilter
+
+Vector = dict[str, dict[str, Any]]
+"""A position at each master, as clients get it: ``{MASTER: {"epoch", "seq"}}``."""
+
+
+class Skip(NamedTuple):
+    """What a client has of one other master: all of these epochs, and one epoch up to a number."""
+
+    earlier: frozenset[str]
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class After:
+    """Another filter, for events after a client's positions.
+
+    Equal positions and filters are equal values, so that clients that resume together share the decision.
+    """
+
+    filter: EventFilter
+    own: int
+    """The number up to which the client has the own master's events."""
+    others: tuple[tuple[str, Skip], ...]
+    """What the client has of the other masters, by their ids."""
+    _others: Mapping[str, Skip] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the positions."""
+        object.__setattr__(self, "_others", dict(self.others))
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Keys under which events that may match are found."""
+        return self.filter.keys
+
+    @property
+    def weight(self) -> int:
+        """How much it counts towards its user's limit of patterns."""
+        return self.filter.weight
+
+    def is_new(self, entry: Event | Gap) -> bool:
+        """Return whether an entry of the history is after the client's positions."""
+        if entry.origin is None:
+            return entry.seq > self.own
+        skip = self._others.get(entry.origin.master)
+        if skip is None:
+            return True
+        if entry.origin.epoch == skip.epoch:
+            return entry.origin.seq > skip.seq
+        return entry.origin.epoch not in skip.earlier
+
+    def matches(self, event: Event) -> bool:
+        """Return whether the client does not have the event, and it may match."""
+        return self.is_new(event) and self.filter.matches(event)
+
+    def select(self, event: Event, body: bytes) -> bytes | None:
+        """Return the part of an event to send, or None for nothing."""
+        return self.filter.select(event, body)
+
+    def newest(self, vector: Vector) -> Vector:
+        """Return positions, but not before those of the client: the log may be behind its former master."""
+        found = dict(vector)
+        for master, skip in self.others:
+            known = found.get(master)
+            if known is not None and known["epoch"] == skip.epoch and known["seq"] < skip.seq:
+                found[master] = {"epoch": skip.epoch, "seq": skip.seq}
+        return found
+
+
+class Resume(NamedTuple):
+    """Where a client's stream continues."""
+
+    place: int
+    """The number here after which everything is that the client lacks."""
+    filter: EventFilter
+    """Leaves out what the client has."""
+    lost: dict[str, dict[str, Any]]
+    """Masters of which events may be missing: why, and the position from which the stream goes on, if it is known."""
+
+
+class Positions(Protocol):
+    """The positions of all masters that share a log (core/sharing/share.py)."""
+
+    def touch(self) -> None:
+        """Note that the history has a new entry of the own master."""
+        ...
+
+    def vector(self) -> Vector:
+        """Return the newest position at each master."""
+        ...
+
+    def resume(self, since: Mapping[str, Mapping[str, Any]], filter_: EventFilter) -> Resume:
+        """Return the filter of what a client lacks, and the masters of which events may be missing."""
+        ...
+
+    def has_passed(self, after: After) -> bool:
+        """Return whether everything that is read from now on is after the positions of a filter."""
+        ...

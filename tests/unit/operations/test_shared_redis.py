@@ -1,0 +1,82 @@
+"""The parts of two engines with a real Redis between them: threads, Redis, the hub and a client of this project."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+redis = pytest.importorskip("redis")
+
+from websocket_api.salt_master import event_log_redis  # noqa: E402
+from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
+
+from tests.support.waiting import until, wait_until  # noqa: E402
+from tests.unit.operations.engine import Engine  # noqa: E402
+from tests.unit.operations.test_shared_stream import Follower  # noqa: E402
+
+pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+
+SECONDS = 30
+
+
+@pytest.fixture
+def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The unix socket of a running Redis."""
+    socket = tmp_path_factory.mktemp("r") / "s"
+    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(socket.exists, "Redis", SECONDS)
+    yield socket
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+async def engines(socket: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Engine]]:
+    """Two engines that share a Redis."""
+    for name, value in {"RETRY_SECONDS": 0.05, "BLOCK_SECONDS": 0.2, "BEAT_SECONDS": 0.2}.items():
+        monkeypatch.setattr(event_log_redis, name, value)
+    found = {}
+    for name in ("m1", "m2"):
+        log: Any = RedisLog(f"unix://{socket}", name, 300)
+        found[name] = engine = Engine(master_id=name, log=log, epoch=f"epoch-{name}")
+        share, following = engine.parts.share, engine.parts.following
+        assert share is not None
+        assert following is not None
+        log.start(following.deliver, share.begin, lambda fault: None)
+    await until(lambda: all(engine.services.masters() for engine in found.values()), SECONDS)
+    yield found
+    for engine in found.values():
+        engine.log.close()
+
+
+async def test_thousands_of_events_of_two_masters_reach_a_client_once(engines: dict[str, Engine]) -> None:
+    """In the order of their master, while a client moves between the two."""
+    client, number = Follower(), 2000
+    await client.follow(engines["m1"])
+    for turn in range(10):
+        for name, engine in engines.items():
+            for count in range(number // 10):
+                engine.world.fire(f"t/{name}/{turn * number // 10 + count}")
+            engine.time.pass_(1)
+        reached = (turn + 1) * number // 10
+
+        def is_read(reached: int = reached) -> bool:
+            vectors = [engine.parts.share.vector() for engine in engines.values() if engine.parts.share]
+            return all(one["seq"] >= reached for vector in vectors for one in vector.values())
+
+        await until(is_read, SECONDS)
+        for engine in engines.values():
+            engine.time.pass_(1)
+        client.read()
+        await client.follow(engines["m1" if turn % 2 else "m2"])
+    client.read()
+    assert client.gaps == []
+    for name in engines:
+        own = [tag for tag in client.tags if tag.startswith(f"t/{name}/")]
+        assert own == [f"t/{name}/{count}" for count in range(number)]

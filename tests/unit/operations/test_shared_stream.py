@@ -1,0 +1,458 @@
+"""Several masters, one stream: each engine shows the events of all, and a client goes on at another one."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+from salt_live.models import Event
+from salt_live.streams import EventStream
+from websocket_api.core.events.event import Event as Recorded
+
+from tests.unit.operations.engine import Engine, Refused, Talker
+
+
+class Log:
+    """What one master writes into the common log."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Any] = []
+
+    def put(self, chunk: Any) -> None:
+        self.chunks.append(chunk)
+
+
+class Masters:
+    """Engines that share a log, which a test carries from one to the other."""
+
+    def __init__(self, *names: str) -> None:
+        self.logs = {name: Log() for name in names}
+        self.engines = {name: Engine(master_id=name, log=self.logs[name], epoch=f"epoch-{name}") for name in names}
+        self._read: dict[tuple[str, str], int] = {}
+        for name in names:
+            self.begin(name)
+
+    def __getitem__(self, name: str) -> Engine:
+        return self.engines[name]
+
+    def begin(self, name: str) -> None:
+        """Let an engine write, after what the log has of it."""
+        share = self[name].parts.share
+        assert share is not None
+        chunks = self.logs[name].chunks
+        share.begin(*((chunks[-1][0], chunks[-1][2]) if chunks else (None, 0)))
+
+    async def carry(self) -> None:
+        """Write everything, and let each engine read what the others wrote."""
+        for engine in self.engines.values():
+            engine.time.pass_(1)
+        for writer, reader in itertools.permutations(self.engines, 2):
+            await self.read(reader, writer)
+        for engine in self.engines.values():
+            engine.time.pass_(1)
+
+    async def read(self, reader: str, writer: str) -> None:
+        """Let an engine read what one other wrote."""
+        following = self[reader].parts.following
+        assert following is not None
+        chunks, start = self.logs[writer].chunks, self._read.get((reader, writer), 0)
+        self._read[reader, writer] = len(chunks)
+        for chunk in chunks[start:]:
+            await following.deliver(writer, tuple(chunk))
+
+    def read_again(self, reader: str, writer: str) -> None:
+        """Let an engine read another one's stream from its start."""
+        self._read[reader, writer] = 0
+
+    async def restart(self, name: str, epoch: str) -> None:
+        """Start a master's engine again, with a log that goes on."""
+        self.engines[name] = Engine(master_id=name, log=self.logs[name], epoch=epoch)
+        for writer in self.logs:
+            self.read_again(name, writer)
+            await self.read(name, writer)
+        self.begin(name)
+
+
+class Follower:
+    """A client of this project that moves between masters: it keeps its position at each of them."""
+
+    def __init__(self) -> None:
+        self.stream = EventStream({"tag": "t/"})
+        self.tags: list[str] = []
+        self.gaps: list[dict[str, Any]] = []
+        self._talker: Talker | None = None
+
+    @property
+    def since(self) -> dict[str, Any]:
+        """Where it goes on."""
+        return self.stream.vector.message
+
+    async def follow(self, engine: Engine) -> dict[str, Any]:
+        """Go on at a master."""
+        self.stream.lost()
+        self._talker = await engine.user()
+        fields = {name: value for name, value in self.stream.message.items() if name != "bundle"}
+        result: dict[str, Any] = await self._talker.ask("subscribe", **fields)
+        self.stream.subscribed(result)
+        self.read()
+        return result
+
+    def read(self) -> list[str]:
+        """Take what was sent; return the tags of the events."""
+        assert self._talker is not None
+        for frame in self._talker.frames:
+            self.stream.apply(frame, 100)
+            self.gaps += [frame] if frame["type"] == "gap" else []
+        new = []
+        while (item := self.stream.pop()) is not None:
+            new += [item.tag] if isinstance(item, Event) else []
+        self.tags += new
+        return new
+
+
+async def test_each_engine_shows_the_events_of_all_masters() -> None:
+    """With the master's id, and for events of others with their position there."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    client = Follower()
+    result = await client.follow(masters["m1"])
+    assert result["since"]["m1"] == {"epoch": "epoch-m1", "seq": result["seq"]}
+    masters["m1"].world.fire("t/1", free=17)
+    masters["m2"].world.fire("t/2", free=18)
+    masters["m2"].world.fire("t/3", cmd="_minion_event", id="web1", data={"free": 19})
+    await masters.carry()
+    assert client.read() == ["t/1", "t/2", "t/3"]
+    assert client.since == {"m1": {"epoch": "epoch-m1", "seq": 1}, "m2": {"epoch": "epoch-m2", "seq": 2}}
+
+
+async def test_a_client_goes_on_at_another_master_with_everything_once() -> None:
+    """What the first one had sent is left out, what it had not comes."""
+    masters = Masters("m1", "m2")
+    client = Follower()
+    await client.follow(masters["m1"])
+    for number in range(4):
+        masters["m1"].world.fire(f"t/a{number}")
+        masters["m2"].world.fire(f"t/b{number}")
+    await masters.carry()
+    client.read()
+    for number in range(4, 8):
+        masters["m1"].world.fire(f"t/a{number}")
+        masters["m2"].world.fire(f"t/b{number}")
+    await masters.carry()  # the client has lost its connection, and reads nothing of this
+    result = await client.follow(masters["m2"])
+    masters["m1"].world.fire("t/a8")
+    masters["m2"].world.fire("t/b8")
+    await masters.carry()
+    client.read()
+    assert result["recovered"] is True
+    assert client.gaps == []
+    assert sorted(client.tags) == sorted(f"t/{name}{number}" for name in "ab" for number in range(9))
+
+
+async def test_nothing_is_repeated_if_the_log_is_behind_the_former_master() -> None:
+    """The client has events of its former master that the new one has not read yet."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    masters["m1"].world.fire("t/0")
+    await masters.carry()
+    client = Follower()
+    await client.follow(masters["m1"])
+    for number in range(1, 5):
+        masters["m1"].world.fire(f"t/{number}")
+    masters["m1"].time.pass_(1)
+    assert client.read() == ["t/1", "t/2", "t/3", "t/4"]
+    result = await client.follow(masters["m2"])
+    masters["m2"].services.hub.bookmark()
+    client.read()
+    assert client.since["m1"]["seq"] == 5, "a bookmark does not go back behind the client"
+    masters["m1"].world.fire("t/5")
+    await masters.carry()
+    assert (client.read(), result["recovered"], client.gaps) == (["t/5"], True, [])
+
+
+async def test_a_master_that_starts_again_leaves_a_gap_that_names_it() -> None:
+    """Its events up to the end and after the start are there; what happened in between is nowhere."""
+    masters = Masters("m1", "m2")
+    masters["m1"].world.fire("t/1")
+    await masters.carry()
+    client = Follower()
+    await client.follow(masters["m2"])
+    masters["m1"].world.fire("t/2")
+    await masters.carry()
+    await masters.restart("m1", "epoch-again")
+    masters["m1"].world.fire("t/3")
+    await masters.carry()
+    assert client.read() == ["t/2", "t/3"]
+    (gap,) = client.gaps
+    assert (gap["reason"], gap["masters"]) == (
+        "restart",
+        {"m1": {"reason": "restart", "epoch": "epoch-again", "seq": gap["masters"]["m1"]["seq"]}},
+    )
+
+
+async def test_a_position_of_an_earlier_epoch_is_replayed_at_the_master_itself() -> None:
+    """The log outlives the engine: only what happened while it was away is missing."""
+    masters = Masters("m1", "m2")
+    client = Follower()
+    await client.follow(masters["m1"])
+    for number in range(3):
+        masters["m1"].world.fire(f"t/{number}")
+    await masters.carry()
+    client.read()
+    masters["m1"].world.fire("t/3")
+    await masters.carry()
+    await masters.restart("m1", "epoch-again")
+    result = await client.follow(masters["m1"])
+    masters["m1"].world.fire("t/4")
+    masters["m1"].time.pass_(1)
+    client.read()
+    assert (result["recovered"], client.tags) == (False, [f"t/{number}" for number in range(5)])
+    assert {name: one["reason"] for name, one in client.gaps[0]["masters"].items()} == {"m1": "restart"}
+
+
+async def test_a_chunk_that_is_missing_leaves_a_gap() -> None:
+    """A Redis that lost data, or a queue that was full."""
+    masters = Masters("m1", "m2")
+    masters["m1"].world.fire("t/1")
+    await masters.carry()
+    client = Follower()
+    await client.follow(masters["m2"])
+    masters["m1"].world.fire("t/2")
+    masters["m1"].time.pass_(1)
+    masters.logs["m1"].chunks.pop()
+    masters["m1"].world.fire("t/3")
+    await masters.carry()
+    assert client.read() == ["t/3"]
+    assert client.gaps[0]["masters"] == {"m1": {"reason": "history", "epoch": "epoch-m1", "seq": 2}}
+
+
+async def test_a_chunk_that_was_written_twice_counts_once() -> None:
+    """Redis answered too late, and the writer tried again."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    client = Follower()
+    await client.follow(masters["m2"])
+    masters["m1"].world.fire("t/1")
+    masters["m1"].time.pass_(1)
+    masters.logs["m1"].chunks *= 2
+    await masters.carry()
+    assert (client.read(), client.gaps) == (["t/1"], [])
+
+
+@pytest.mark.parametrize(
+    ("since", "lost"),
+    [
+        ({"m9": {"epoch": "x", "seq": 1}}, {"m9"}),
+        ({"m1": {"epoch": "other", "seq": 1}}, {"m1"}),
+        ({"m1": {"epoch": "epoch-m1", "seq": 10**9}}, {"m1"}),
+        ({"m2": {"epoch": "other", "seq": 1}}, {"m2"}),
+        ({f"m{number}": {"epoch": "x", "seq": 1} for number in range(10, 74)}, {f"m{n}" for n in range(10, 74)}),
+        ({}, set()),
+        ({"m1": {"epoch": "epoch-m1", "seq": 1}, "m2": {"epoch": "epoch-m2", "seq": 1}}, None),
+    ],
+)
+async def test_positions_that_are_unknown_leave_a_gap_that_names_them(
+    since: dict[str, Any], lost: set[str] | None
+) -> None:
+    """And the stream goes on from now, for these masters. A master that is not named is among them."""
+    masters = Masters("m1", "m2")
+    masters["m1"].world.fire("t/1")
+    masters["m2"].world.fire("t/1")
+    await masters.carry()
+    talker = await masters["m1"].user()
+    result = await talker.ask("subscribe", subscription="event", tag="t/", since=since)
+    frames = [frame for frame in talker.frames if frame["type"] != "bookmark"]
+    named = {name for frame in frames for name in frame.get("masters", ())}
+    assert result["recovered"] is (lost is None)
+    assert named == (set() if lost is None else lost | {"m1", "m2"} - (since.keys() - lost))
+    assert [frame["type"] for frame in frames] == ([] if lost is None else ["gap"])
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        {f"m{number}": {"epoch": "x", "seq": 1} for number in range(1000)},
+        {"": {"epoch": "x", "seq": 1}},
+        {"m1": {"epoch": "x"}},
+        {"m1": {"epoch": "x", "seq": -1}},
+        {"m1": {"epoch": "x", "seq": 1, "more": 1}},
+        {"m1": 1},
+        {"m1": None},
+        {"epoch": "x"},
+        {"epoch": "x", "seq": 1, "m1": {"epoch": "x", "seq": 1}},
+        {"x" * 300: {"epoch": "x", "seq": 1}},
+        [],
+        "x",
+    ],
+)
+async def test_odd_positions_are_refused(since: Any) -> None:
+    """With an error for their sender, and nothing else."""
+    talker = await Masters("m1", "m2")["m1"].user()
+    with pytest.raises(Refused, match="bad_message"):
+        await talker.ask("subscribe", subscription="event", since=since)
+
+
+async def test_positions_work_without_a_common_log() -> None:
+    """A client that was at two masters comes to one that shares nothing: the others are named as missing."""
+    engine = Engine(master_id="m1")
+    engine.world.fire("t/1")
+    engine.world.fire("t/2")
+    talker = await engine.user()
+    since = {"m1": {"epoch": "epoch1", "seq": 1}, "m2": {"epoch": "x", "seq": 5}}
+    result = await talker.ask("subscribe", subscription="event", tag="t/", since=since)
+    frames = talker.frames
+    assert (result["recovered"], "since" in result) == (False, False)
+    assert [frame["type"] for frame in frames] == ["gap", "event"]
+    assert frames[0]["masters"] == {"m2": {"reason": "epoch"}}
+
+
+async def test_a_job_of_another_master_is_shown_with_its_returns() -> None:
+    """As if it had been on the own bus."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    started = await (await masters["m1"].user()).ask("cmd", fun="test.ping", tgt="web*")
+    masters["m1"].returns(started["jid"], "web1", True)
+    masters["m1"].returns(started["jid"], "web2", True)
+    await masters.carry()
+    job = await (await masters["m2"].user()).ask("get_job", jid=started["jid"])
+    assert (job["state"], job["done"], job["master"]) == ("complete", 2, "m1")
+
+
+async def test_events_and_jobs_are_filtered_by_master() -> None:
+    """One, or several."""
+    masters = Masters("m1", "m2", "m3")
+    await masters.carry()
+    talker = await masters["m1"].user()
+    one = await talker.ask("subscribe", subscription="event", tag="t/", master="m2")
+    two = await talker.ask("subscribe", subscription="event", tag="t/", master=["m1", "m3"])
+    for number, name in enumerate(("m1", "m2", "m3")):
+        masters[name].world.fire(f"t/{name}")
+        jid = f"2026112315000000000{number}"
+        masters[name].world.fire(f"salt/job/{jid}/new", fun="test.ping", minions=["web1"], user="root")
+    await masters.carry()
+    found: dict[int, set[str]] = {}
+    for frame in talker.frames:
+        found.setdefault(frame["subscription"], set()).update({frame["tag"]} if frame["type"] == "event" else ())
+    assert found == {one["subscription"]: {"t/m2"}, two["subscription"]: {"t/m1", "t/m3"}}
+    for name in ("m1", "m2", "m3"):
+        jobs = await talker.ask("list_jobs", master=name)
+        assert [job["master"] for job in jobs] == [name]
+    assert len(await talker.ask("list_jobs")) == 3
+
+
+async def test_a_job_of_another_master_is_canceled_there() -> None:
+    """Its minions may have no key here; the error names the master. Nor are they asked whether they run it."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    started = await (await masters["m1"].user()).ask("cmd", fun="test.sleep", arg=[600], tgt="web*")
+    await masters.carry()
+    talker = await masters["m2"].user()
+    await talker.ask("subscribe", subscription="job", jid=started["jid"])
+    with pytest.raises(Refused, match="the job runs at the master m1"):
+        await talker.ask("cancel", jid=started["jid"])
+    for _ in range(10):
+        masters["m2"].time.pass_(5)
+        await masters["m2"].services.job_watcher.tick()
+    assert masters["m2"].commands.as_master == []
+    assert (await talker.ask("get_job", jid=started["jid"]))["state"] == "running"
+
+
+async def test_minions_of_another_master_do_not_make_this_one_read_its_keys() -> None:
+    """They may be many, and are unknown here. Those with a key here are seen."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    registry = masters["m2"].services.minions
+    masters["m1"].world.fire("salt/presence/present", present=["web1", "elsewhere"])
+    masters["m1"].world.fire("salt/auth", id="elsewhere", act="accept", result=True)
+    masters["m1"].world.fire("salt/minion/other/start", cmd="_minion_event", id="other", data="")
+    await masters.carry()
+    assert registry.keys_stale is False
+    assert (registry.all()["web1"].connected, "elsewhere" in registry.all()) == (True, False)
+
+
+async def test_secrets_in_the_log_are_hidden_again() -> None:
+    """Another program may write into it: what an engine reads is treated as if it came from the bus."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    following = masters["m2"].parts.following
+    assert following is not None
+    client = Follower()
+    await client.follow(masters["m2"])
+    line = b'{"t":1,"seq":1,"tag":"t/1","data":{"password":"secret"}}'
+    await following.deliver("m1", ("foreign", 0, 1, line))
+    masters["m2"].time.pass_(1)
+    assert client.read() == ["t/1"]
+    (entry,) = (one for one in masters["m2"].services.history.after(0) if isinstance(one, Recorded))
+    assert b"secret" not in entry.body
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [b"", b"x", b"[]", b'{"t":1,"seq":1}', b'{"t":1,"seq":9,"tag":"t/1","data":{}}', b'{"seq":"1","t":1,"gap":"bus"}'],
+)
+async def test_what_is_not_understood_in_the_log_is_a_gap(lines: bytes) -> None:
+    """Written by another program, or by an engine of another release."""
+    masters = Masters("m1", "m2")
+    masters["m1"].world.fire("t/0")
+    await masters.carry()
+    client = Follower()
+    await client.follow(masters["m2"])
+    following = masters["m2"].parts.following
+    assert following is not None
+    await following.deliver("m1", ("epoch-m1", 1, 2, lines))
+    masters["m2"].time.pass_(1)
+    client.read()
+    assert [gap["masters"]["m1"]["reason"] for gap in client.gaps] == ["history"]
+    masters["m1"].world.fire("t/1")
+    masters["m1"].world.fire("t/2")
+    await masters.carry()
+    assert client.read() == ["t/2"]
+
+
+async def test_a_simple_position_counts_at_the_same_engine() -> None:
+    """Clients that know nothing of several masters resume there as ever, with the events of all masters."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    talker = await masters["m1"].user()
+    begun = await talker.ask("subscribe", subscription="event", tag="t/")
+    masters["m1"].world.fire("t/a")
+    masters["m2"].world.fire("t/b")
+    await masters.carry()
+    since = {"epoch": begun["epoch"], "seq": begun["seq"]}
+    again = await masters["m1"].user()
+    result = await again.ask("subscribe", subscription="event", tag="t/", since=since)
+    frames = again.frames
+    assert (result["recovered"], [frame["tag"] for frame in frames[:-1]]) == (True, ["t/a", "t/b"])
+    assert (frames[-1]["type"], frames[-1]["since"]) == ("bookmark", result["since"])
+    assert [frame["seq"] for frame in frames[:-1]] == [begun["seq"] + 1, begun["seq"] + 2]
+
+
+async def test_clients_that_move_at_random_get_every_event_once() -> None:
+    """Whatever the log lags, and whichever master they go to."""
+    names = ("m1", "m2", "m3")
+    for seed in range(20):
+        rng = random.Random(seed)
+        masters = Masters(*names)
+        await masters.carry()
+        client, fired = Follower(), list[str]()
+        await client.follow(masters["m1"])
+        for number in range(60):
+            name = rng.choice(names)
+            masters[name].world.fire(f"t/{name}-{number}")
+            fired.append(f"t/{name}-{number}")
+            action = rng.random()
+            if action < 0.3:
+                masters[rng.choice(names)].time.pass_(1)
+            elif action < 0.6:
+                reader, writer = rng.sample(names, 2)
+                await masters.read(reader, writer)
+            elif action < 0.75:
+                client.read()
+            elif action < 0.85:
+                await client.follow(masters[rng.choice(names)])
+        await masters.carry()
+        client.read()
+        assert sorted(client.tags) == sorted(fired), f"seed {seed}"
+        assert client.gaps == []
