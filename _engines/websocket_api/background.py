@@ -9,6 +9,7 @@ from typing import Any
 
 from .core.access.session import Session
 from .core.jobs.job import Job
+from .core.subscriptions.hub import SINGLE_SECONDS
 from .errors import ApiError
 from .operations.jobs import apply_cancels, from_store
 from .wiring import Parts
@@ -109,7 +110,8 @@ class BackgroundTasks:
     async def _read_bus(self) -> None:
         """Read the bus. After an unexpected error the bus counts as lost, so that health checks fail."""
         try:
-            await self._parts.master.bus.read(self._services.hub.publish, self._on_lost, self._report_gap)
+            publish = self._services.hub.publish
+            await self._parts.master.bus.read(publish, self._on_lost, self._report_gap, self._max_bus_delay)
         except Exception:
             self._on_lost()
             raise
@@ -126,6 +128,10 @@ class BackgroundTasks:
         for feed in (self._services.job_feed, self._services.minion_feed):
             feed.send_gap(gap)
         self._services.minions.keys_stale = True
+
+    def _max_bus_delay(self) -> float:
+        """Return the seconds for which events may wait on the bus, to be read together."""
+        return SINGLE_SECONDS if self._services.job_watcher.has_waiters else self._services.hub.max_delay()
 
     async def _tick(self) -> None:
         """Do what must happen on time. Nothing here may wait for the master, or ended tokens would stay valid."""

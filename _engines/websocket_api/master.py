@@ -34,8 +34,12 @@ class Bus(Protocol):
         on_event: Callable[[str, dict[str, Any]], None],
         on_lost: Callable[[], None],
         on_found: Callable[[], None],
+        max_delay: Callable[[], float],
     ) -> None:
-        """Pass on every event, and reconnect when the bus is lost."""
+        """Pass on every event, and reconnect when the bus is lost.
+
+        :param max_delay: returns the seconds for which events may wait for others to share a read
+        """
         ...
 
     async def fire(self, tag: str, data: dict[str, Any]) -> None:

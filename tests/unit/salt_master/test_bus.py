@@ -51,9 +51,10 @@ class Reading:
         self.losses = 0
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def start(self, max_delay: float = 0.0) -> None:
         """Read until :meth:`stop`."""
-        self._task = asyncio.ensure_future(self.bus.read(self._on_event, self._on_lost, lambda: None))
+        reading = self.bus.read(self._on_event, self._on_lost, lambda: None, lambda: max_delay)
+        self._task = asyncio.ensure_future(reading)
 
     async def stop(self) -> None:
         """End reading."""
@@ -135,3 +136,50 @@ async def test_without_a_connection_there_is_nothing_to_pass_on(tmp_path: Path) 
     await asyncio.sleep(0)
     assert not reading.bus.connected
     await reading.stop()
+
+
+@pytest.mark.parametrize(("max_delay", "read"), [(0.0, [0, 1, 2]), (1000.0, [0, 1])])
+async def test_events_in_quick_succession_share_a_read_where_they_may_wait(
+    tmp_path: Path, publisher: Publisher, max_delay: float, read: list[int]
+) -> None:
+    """The first two show that events follow each other quickly; the third one then waits for others.
+
+    A reader that waits for them still passes its connection on at once, with what it did not read.
+    """
+    first, second = Reading(tmp_path), Reading(tmp_path)
+    first.start(max_delay)
+    await until(lambda: publisher.writers)
+    (writer,) = publisher.writers
+    for number in range(3):
+        writer.write(framed("n", {"n": number}))
+        await writer.drain()
+        if number < len(read):
+            await until(lambda number=number: first.numbers[-1:] == [number])
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert first.numbers == read
+    line = await first.bus.detach()
+    assert line is not None
+    second.bus.adopt(line)
+    second.start()
+    writer.write(framed("n", {"n": 3}))
+    await until(lambda: first.numbers + second.numbers == [0, 1, 2, 3])
+    for one in (first, second):
+        await one.stop()
+
+
+async def test_a_connection_that_was_not_read_yet_is_passed_on_again(tmp_path: Path, publisher: Publisher) -> None:
+    """A process may be replaced before it reads at all."""
+    first, second, third = (Reading(tmp_path) for _ in range(3))
+    first.start()
+    await until(lambda: publisher.writers)
+    line = await first.bus.detach()
+    assert line is not None
+    second.bus.adopt(line)
+    assert await second.bus.detach() is line
+    third.bus.adopt(line)
+    third.start()
+    publisher.writers[0].write(framed("n", {"n": 0}))
+    await until(lambda: third.numbers == [0])
+    for one in (first, third):
+        await one.stop()

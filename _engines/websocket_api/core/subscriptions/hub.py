@@ -28,6 +28,13 @@ from .waiters import Waiters
 
 log = logging.getLogger(__name__)
 
+SINGLE_SECONDS = 0.008
+"""Longest delay on the bus while a client gets each event in a frame of its own, or waits for an event."""
+BUNDLED_SECONDS = 0.02
+"""The same while clients get bundles only; these are sent 20 ms apart."""
+UNHEARD_SECONDS = 0.05
+"""The same without subscriptions to events: jobs, minions and batches are sent some 100 ms after their changes."""
+
 
 class Hub:
     """Applies each event of the bus, and delivers it.
@@ -72,8 +79,16 @@ class Hub:
         self._origins = origins or Origins()
         self.positions = positions
         self._groups: dict[GroupKey, Group] = {}
+        self._single_groups = 0
+        """Groups whose members get each event in a frame of its own."""
         self._index: FilterIndex[Group] = FilterIndex()
         """The groups, by what their filters ask for."""
+
+    def max_delay(self) -> float:
+        """Return the seconds for which events may wait on the bus, to be read together: that costs less."""
+        if self._single_groups or self.waiters:
+            return SINGLE_SECONDS
+        return BUNDLED_SECONDS if self._groups else UNHEARD_SECONDS
 
     def publish(self, tag: str, data: dict[str, Any]) -> None:
         """Apply one event of the bus to the registries, and deliver it."""
@@ -177,6 +192,7 @@ class Hub:
         if group is None:
             group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
             self._index.add(group, group.filter.keys)
+            self._single_groups += not member.form.bundle
         group.flush()
         group.members[member] = None
         return group
@@ -184,8 +200,8 @@ class Hub:
     def leave(self, member: Member, group: Group) -> None:
         """Deliver nothing more to a subscription."""
         group.members.pop(member, None)
-        if not group.members:
-            self._groups.pop(group.key, None)
+        if not group.members and self._groups.pop(group.key, None) is not None:
+            self._single_groups -= not member.form.bundle
             self._index.remove(group, group.filter.keys)
             group.stop()
 

@@ -82,6 +82,11 @@ class JobWatcher:
         jobs.on_change(self._on_change)
         jobs.needed_by(self._is_needed)
 
+    @property
+    def has_waiters(self) -> bool:
+        """Whether a request waits for the end of a job."""
+        return bool(self._waiters)
+
     async def wait_for_end(self, job: Job, seconds: float, caller: Waiting) -> bool:
         """Wait until the job has ended.
 

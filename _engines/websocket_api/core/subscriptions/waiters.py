@@ -41,6 +41,9 @@ class Waiters:
     def __len__(self) -> int:
         return sum(map(len, self._waiters.values()))
 
+    def __bool__(self) -> bool:
+        return bool(self._waiters)
+
     def add(self, waiter: Waiter) -> None:
         """Deliver events to a request from now on."""
         key = (waiter.filter, waiter.session)

@@ -267,8 +267,10 @@ async def test_waiting_ends_with_the_job() -> None:
     waiting = asyncio.ensure_future(on.watcher.wait_for_end(on.job, 100, connection))
     await asyncio.sleep(0)
     assert not waiting.done()
+    assert on.watcher.has_waiters
     on.world.answer("a")
     assert await waiting is True
+    assert not on.watcher.has_waiters
     assert await on.watcher.wait_for_end(on.job, 100, connection) is True
     assert connection.waits == set()
 
