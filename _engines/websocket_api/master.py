@@ -94,9 +94,6 @@ class Minions(Protocol):
 class EventLog(Log, Protocol):
     """The common log of several masters (salt_master/event_log_redis.py)."""
 
-    stale: frozenset[str]
-    """Masters whose engines have not written for a while."""
-
     def start(
         self,
         deliver: Callable[[str, Any, float], Awaitable[None]],
@@ -109,6 +106,10 @@ class EventLog(Log, Protocol):
         :param begin: is called once on the loop, with epoch and last number of what the log has of the own master
         :param on_fault: is called in a thread with what is wrong, or None
         """
+        ...
+
+    def is_stale(self, master: str) -> bool:
+        """Return whether a master's events may be missing now: its engine does not write, or the log fails."""
         ...
 
     async def stop(self, seconds: float) -> None:

@@ -29,6 +29,7 @@ from .core.minions.answers import Answers
 from .core.minions.registry import MinionRegistry
 from .core.minions.syndics import Syndics
 from .core.sharing.following import Following
+from .core.sharing.notes import Notes
 from .core.sharing.share import Share
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
@@ -159,7 +160,11 @@ def build(
         origins=Origins(master.about.id if share is not None else master.cluster_id),
         positions=share,
     )
-    following = None if share is None else Following(share, hub, monotonic)
+    notes = following = None
+    if share is not None:
+        notes = Notes(master.about.id, job_registry, monotonic, share.touch)
+        share.on_flush(notes.take)
+        following = Following(share, hub, notes, monotonic)
     job_feed = JobFeed(
         history=history,
         jobs=job_registry,
@@ -176,8 +181,14 @@ def build(
     job_watcher = JobWatcher(
         jobs=job_registry,
         minions=minion_registry,
-        watched=lambda: [*job_feed.followed_jobs(), *rebar.followed_jobs(), *batches_.returns.watched()],
+        watched=lambda: [
+            *job_feed.followed_jobs(),
+            *rebar.followed_jobs(),
+            *batches_.returns.watched(),
+            *(notes.followed() if notes is not None else ()),
+        ],
         publish=lambda fun, arg, names: sender.publish_as_master(fun, arg, {}, names),
+        ask_elsewhere=notes.ask if notes is not None else lambda job: None,
         answer_seconds=master.job_seconds + (master.syndic_seconds if master.has_syndics else 0),
         clock=monotonic,
     )
@@ -259,4 +270,4 @@ def _others(share: Share | None, log: EventLog | None) -> dict[str, bool]:
     """Return the other masters that share the stream, and whether their engines write to the log."""
     if share is None or log is None:
         return {}
-    return {name: name not in log.stale for name in share.origins if name != share.own}
+    return {name: not log.is_stale(name) for name in share.origins if name != share.own}

@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "d9d948427bcc69877e3292d00062524c35f42d6c396ad7a519511b47cab223a5",
+    "asyncapi.json": "44bd9af70ee5733d5cb1d469acc26787046cdc348e01156db87b909bb8c080f3",
     "common.json": "f22c5bd6957c612997c1c462f1ddd7b9a834694157709ae74767810b72df598f",
     "frames.json": "5d191a00e34ab3f2f2bc68eb74427b8063f1f70f17d040810d09a16bea079a66",
     "http.json": "cb2e9ee4aa86fc37645839971b7c5363ea19106af040671f812fc469f551a194",
@@ -12,7 +12,7 @@ FILES = {
     "operations/cancel.json": "21d09c63f9504436b925da3f6e88ef2abf2f6d6deb04a52da7e1a404a3a9b7e9",
     "operations/cancel_batch.json": "175fba9c815747db5a56b54d1a15782a721d91ac584bb636e4ae917698369ec0",
     "operations/cmd.json": "6a0c5e86a5a01fe80067e53b3506c10e32fa159ec85cbbbb6dffb94ccb0bc566",
-    "operations/describe.json": "8bf6240ebec75641f5426b272805ae62957c13e71d86e63efdbc627d4bd08d5f",
+    "operations/describe.json": "ba649270d4a59cefdce2b8a384548d331f6f39591316fbf73b50dc8025b26835",
     "operations/event.json": "10daa3ab86348bd8b48c4a37e5a736511666b8b75e1ed5bb23ef6182588d9d92",
     "operations/functions.json": "ed1ec540bf1b115d02f8268aa5b41d95c173a6d7cbca30d915604811d8b5246e",
     "operations/get_batch.json": "7d4f8c4dbf29e72dced856a8336600338627d3e916aed310bbddd6ed07dae936",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from ..core.delivery.codecs import CODECS, Prepared
@@ -18,16 +19,21 @@ SUBSCRIPTIONS = ["event", "job", "minions", "batch"]
 async def describe(call: Call) -> Prepared:
     """Return the options, the limits and the schemas of all operations: the same for all users, so encoded once."""
     services = call.services
-    prepared = services.prepared.get("describe")
+    masters = services.masters()
+    key = f"describe {sorted(masters.items())}"
+    prepared = services.prepared.get(key)
     if prepared is None:
-        prepared = services.prepared["describe"] = Prepared(_described(services))
+        for old in [name for name in services.prepared if name.startswith("describe ")]:
+            del services.prepared[old]
+        prepared = services.prepared[key] = Prepared(_described(services, masters))
     return prepared
 
 
-def _described(services: Services) -> dict[str, Any]:
+def _described(services: Services, masters: Mapping[str, bool]) -> dict[str, Any]:
     return {
         "version": services.version,
         "master": dataclasses.asdict(services.about),
+        "masters": {name: {"stale": not works} for name, works in masters.items()},
         "epoch": services.history.epoch,
         "subprotocols": SUBPROTOCOLS,
         "clients": list(services.settings.clients),

@@ -12,7 +12,7 @@ import pytest
 
 redis = pytest.importorskip("redis")
 
-from websocket_api.salt_master import event_log_redis  # noqa: E402
+from websocket_api.salt_master.event_log_format import Pace  # noqa: E402
 from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
 
 from tests.support.waiting import until, wait_until  # noqa: E402
@@ -37,13 +37,11 @@ def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-async def engines(socket: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Engine]]:
+async def engines(socket: Path) -> AsyncIterator[dict[str, Engine]]:
     """Two engines that share a Redis."""
-    for name, value in {"RETRY_SECONDS": 0.05, "BLOCK_SECONDS": 0.2, "BEAT_SECONDS": 0.2}.items():
-        monkeypatch.setattr(event_log_redis, name, value)
     found = {}
     for name in ("m1", "m2"):
-        log: Any = RedisLog(f"unix://{socket}", name, 300)
+        log: Any = RedisLog(f"unix://{socket}", name, 300, Pace(beat=0.2, block=0.2, retry=0.05))
         found[name] = engine = Engine(master_id=name, log=log, epoch=f"epoch-{name}")
         share, following = engine.parts.share, engine.parts.following
         assert share is not None

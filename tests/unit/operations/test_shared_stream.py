@@ -19,9 +19,13 @@ class Log:
 
     def __init__(self) -> None:
         self.chunks: list[Any] = []
+        self.stale: set[str] = set()
 
     def put(self, chunk: Any) -> None:
         self.chunks.append(chunk)
+
+    def is_stale(self, master: str) -> bool:
+        return master in self.stale
 
 
 class Masters:
@@ -381,7 +385,7 @@ async def test_secrets_in_the_log_are_hidden_again() -> None:
     client = Follower()
     await client.follow(masters["m2"])
     line = b'{"t":1,"seq":1,"tag":"t/1","data":{"password":"secret"}}'
-    await following.deliver("m1", ("foreign", 0, 1, line))
+    await following.deliver("m1", ("foreign", 0, 1, line, b""))
     masters["m2"].time.pass_(1)
     assert client.read() == ["t/1"]
     (entry,) = (one for one in masters["m2"].services.history.after(0) if isinstance(one, Recorded))
@@ -401,7 +405,7 @@ async def test_what_is_not_understood_in_the_log_is_a_gap(lines: bytes) -> None:
     await client.follow(masters["m2"])
     following = masters["m2"].parts.following
     assert following is not None
-    await following.deliver("m1", ("epoch-m1", 1, 2, lines))
+    await following.deliver("m1", ("epoch-m1", 1, 2, lines, b""))
     masters["m2"].time.pass_(1)
     client.read()
     assert [gap["masters"]["m1"]["reason"] for gap in client.gaps] == ["history"]
@@ -456,3 +460,64 @@ async def test_clients_that_move_at_random_get_every_event_once() -> None:
         client.read()
         assert sorted(client.tags) == sorted(fired), f"seed {seed}"
         assert client.gaps == []
+
+
+async def test_a_job_of_another_master_ends_as_that_master_found_out() -> None:
+    """A client here follows it; its master asks the minions, and one of them does not run it any more."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    started = await (await masters["m1"].user()).ask("cmd", fun="test.sleep", arg=[600], tgt="web*")
+    await masters.carry()
+    talker = await masters["m2"].user()
+    await talker.ask("subscribe", subscription="job", jid=started["jid"])
+    for _ in range(8):
+        for engine in masters.engines.values():
+            engine.time.pass_(5)
+            await engine.services.job_watcher.tick()
+        await masters.carry()
+    assert [fun for fun, *_ in masters["m1"].commands.as_master][:1] == ["saltutil.find_job"]
+    assert masters["m2"].commands.as_master == []
+    for name in ("m1", "m2"):
+        job = await (await masters[name].user()).ask("get_job", jid=started["jid"])
+        assert (job["missing"], job["done"], job["master"]) == (2, 2, "m1"), name
+        assert job["end_time"] is not None
+
+
+async def test_a_job_that_is_canceled_at_its_master_is_canceled_everywhere() -> None:
+    """And a note that is read twice, or comes from a third master, changes nothing."""
+    masters = Masters("m1", "m2", "m3")
+    await masters.carry()
+    started = await (await masters["m1"].user()).ask("cmd", fun="test.sleep", arg=[600], tgt="web*")
+    await masters.carry()
+    jid = started["jid"]
+    following = masters["m2"].parts.following
+    assert following is not None
+    for master, notes in {
+        "m3": b'{"ended":[["%b","missing",["web1"]]],"asked":[]}' % jid.encode(),
+        "m1": b'{"ended":[["%b","returned",["web1"]],[1,2,3]],"asked":[["m2",7],7]}' % jid.encode(),
+        "m9": b"x",
+    }.items():
+        await following.deliver(master, (f"epoch-{master}", 0, 0, b"", notes))
+    job = masters["m2"].services.jobs.get(jid)
+    assert job is not None
+    assert job.waiting == ["web1", "web2"]
+    own = masters["m1"].services.jobs
+    own.give_up(own.get(jid), ["web1"], "canceled")  # type: ignore[arg-type]
+    masters["m1"].returns(jid, "web2", True)
+    await masters.carry()
+    masters.read_again("m2", "m1")
+    await masters.read("m2", "m1")
+    assert {name: part.state for name, part in job.parts.items()} == {"web1": "canceled", "web2": "returned"}
+    assert job.ended
+
+
+async def test_describe_tells_which_masters_are_stale() -> None:
+    """Without a common log there are no others."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    talker = await masters["m1"].user()
+    assert (await talker.ask("describe"))["masters"] == {"m2": {"stale": False}}
+    masters.logs["m1"].stale.add("m2")
+    assert (await talker.ask("describe"))["masters"] == {"m2": {"stale": True}}
+    assert len(masters["m1"].services.prepared) == 1
+    assert (await (await Engine().user()).ask("describe"))["masters"] == {}

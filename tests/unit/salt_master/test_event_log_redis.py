@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import shutil
 import subprocess
@@ -15,14 +16,16 @@ import pytest
 
 redis = pytest.importorskip("redis")
 
-from websocket_api.salt_master import event_log_redis  # noqa: E402
-from websocket_api.salt_master.event_log_redis import MASTERS, STREAM, RedisLog, is_protected  # noqa: E402
+from websocket_api.salt_master import event_log_writer  # noqa: E402
+from websocket_api.salt_master.event_log_format import MASTERS, STREAM, Pace, is_protected  # noqa: E402
+from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
 
 from tests.support.waiting import until, wait_until  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
 SECONDS = 30
+PACE = Pace(beat=0.2, stale=60.0, look=0.2, block=0.2, retry=0.05, refused=0.05)
 
 
 class Server:
@@ -70,8 +73,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 class Reader:
     """The log of one master, and what it read of the others."""
 
-    def __init__(self, server: Server, master: str) -> None:
-        self.log = RedisLog(server.url, master, 300)
+    def __init__(self, server: Server, master: str, url: str | None = None, **pace: float) -> None:
+        self.log = RedisLog(url or server.url, master, 300, dataclasses.replace(PACE, **pace))
         self.read: list[tuple[str, Any]] = []
         self.ages: list[float] = []
         self.begun: list[tuple[str | None, int]] = []
@@ -96,15 +99,8 @@ class Reader:
 
 
 @pytest.fixture
-async def masters(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Reader, Reader]]:
+async def masters(server: Server) -> AsyncIterator[tuple[Reader, Reader]]:
     """Two masters with a common Redis, which try again soon."""
-    for name, value in {
-        "RETRY_SECONDS": 0.05,
-        "REFUSED_SECONDS": 0.05,
-        "BLOCK_SECONDS": 0.2,
-        "BEAT_SECONDS": 0.2,
-    }.items():
-        monkeypatch.setattr(event_log_redis, name, value)
     one, two = Reader(server, "m1"), Reader(server, "m2")
     one.start()
     two.start()
@@ -113,8 +109,8 @@ async def masters(server: Server, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     two.log.close()
 
 
-def chunk(number: int, size: int = 10) -> tuple[str, int, int, bytes]:
-    return "epoch", number - 1, number, b"x" * size
+def chunk(number: int, size: int = 10) -> tuple[str, int, int, bytes, bytes]:
+    return "epoch", number - 1, number, b"x" * size, b""
 
 
 async def test_each_master_reads_what_the_others_write(masters: tuple[Reader, Reader]) -> None:
@@ -216,7 +212,7 @@ async def test_the_own_key_that_is_no_stream_is_a_fault(
 
 async def test_what_waits_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is dropped; readers find out by the numbers."""
-    monkeypatch.setattr(event_log_redis, "MAX_WAITING_BYTES", 1000)
+    monkeypatch.setattr(event_log_writer, "MAX_WAITING_BYTES", 1000)
     one = Reader(server, "m1")
     for number in range(1, 101):
         one.log.put(chunk(number, 100))
@@ -231,20 +227,23 @@ async def test_what_waits_is_bounded(server: Server, monkeypatch: pytest.MonkeyP
         two.log.close()
 
 
-async def test_a_master_that_does_not_write_is_stale(
-    server: Server, masters: tuple[Reader, Reader], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And is not, once it writes again."""
-    monkeypatch.setattr(event_log_redis, "STALE_SECONDS", 0.2)
-    one, _ = masters
-    server.client.hset(MASTERS, "m9", "1")
-    await until(lambda: "m9" in one.log.stale, SECONDS)
+async def test_a_master_that_does_not_write_is_stale(server: Server) -> None:
+    """And is not, once it writes again. While Redis is away, all others are."""
+    one = Reader(server, "m1", stale=0.4)
+    one.start()
+    try:
+        server.client.hset(MASTERS, "m9", "1")
+        await until(lambda: one.log.is_stale("m9"), SECONDS)
 
-    def is_fresh() -> bool:
-        server.client.hincrby(MASTERS, "m9", 1)
-        return "m9" not in one.log.stale
+        def is_fresh() -> bool:
+            server.client.hincrby(MASTERS, "m9", 1)
+            return not one.log.is_stale("m9")
 
-    await until(is_fresh, SECONDS)
+        await until(is_fresh, SECONDS)
+        server.stop()
+        await until(lambda: one.log.is_stale("m9") and one.log.is_stale("m8"), SECONDS)
+    finally:
+        one.log.close()
 
 
 @pytest.mark.parametrize(

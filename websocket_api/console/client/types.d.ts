@@ -673,6 +673,11 @@ export type DescribeResult = {
     /** The `cluster_id` of the cluster that the master belongs to; null if it belongs to none. */
     cluster: (string | null);
   };
+  /** The other masters whose events this server sends, by id, where masters share a stream. */
+  masters: Record<string, {
+    /** Whether its newest events may be missing here now: its server does not run, or the common log fails. */
+    stale: boolean;
+  }>;
   epoch: Epoch;
   /** The websocket subprotocols of this server, the default first. */
   subprotocols: Array<string>;

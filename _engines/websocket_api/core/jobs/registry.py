@@ -51,6 +51,7 @@ class JobRegistry:
         self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
         self._end_listeners: list[Callable[[Job], None]] = []
         self._return_listeners: list[Callable[[str, Mapping[str, Any]], None]] = []
+        self._give_up_listeners: list[Callable[[Job, list[str], str], None]] = []
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -66,6 +67,10 @@ class JobRegistry:
     def on_return(self, call: Callable[[str, Mapping[str, Any]], None]) -> None:
         """Call ``call(minion, data)`` for every return on the bus that is believed."""
         self._return_listeners.append(call)
+
+    def on_give_up(self, call: Callable[[Job, list[str], str], None]) -> None:
+        """Call ``call(job, minions, state)`` for minions whose parts ended without a return."""
+        self._give_up_listeners.append(call)
 
     def needed_by(self, call: Needed) -> None:
         """Keep a job while ``call(jid)`` returns True."""
@@ -188,6 +193,8 @@ class JobRegistry:
         changed = job.give_up(minions, state, self._clock())
         if changed:
             self._notify(job, *changed)
+            for call in self._give_up_listeners:
+                call(job, changed, state)
         return changed
 
     def _apply_new(self, jid: str, data: Mapping[str, Any], event: Event) -> None:

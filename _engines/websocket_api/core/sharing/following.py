@@ -9,6 +9,7 @@ from ..events.history import HISTORY, RESTART
 from ..events.origins import Origin as Where
 from ..subscriptions.hub import Hub
 from ..timing import Clock
+from .notes import Notes
 from .origin import Origin, Position
 from .records import Chunk, Line, decode_lines
 from .share import Share
@@ -25,9 +26,10 @@ class Following:
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, share: Share, hub: Hub, clock: Clock) -> None:
+    def __init__(self, share: Share, hub: Hub, notes: Notes, clock: Clock) -> None:
         self._share = share
         self._hub = hub
+        self._notes = notes
         self._clock = clock
         self._warned: set[str] = set()
         self._stopped = False
@@ -36,7 +38,7 @@ class Following:
         """Apply nothing more: the next process goes on from here."""
         self._stopped = True
 
-    async def deliver(self, master: str, read: tuple[str, int, int, bytes], age: float = 0.0) -> None:
+    async def deliver(self, master: str, read: tuple[str, int, int, bytes, bytes], age: float = 0.0) -> None:
         """Apply a chunk: what is known is left out, what is missing is reported.
 
         :param read: the fields of the chunk
@@ -46,8 +48,12 @@ class Following:
         origin = None if self._stopped else self._share.origin(master)
         if origin is None or (master == self._share.own and chunk.epoch == self._hub.history.epoch):
             return
-        if not origin.is_new(Position(chunk.epoch, chunk.last)):
-            return  # a repeated write, or one that was read before
+        if origin.is_new(Position(chunk.epoch, chunk.last)):  # else it was written twice, or read before
+            await self._deliver_new(origin, chunk, age)
+        if chunk.notes:
+            self._notes.apply(master, chunk.notes)
+
+    async def _deliver_new(self, origin: Origin, chunk: Chunk, age: float) -> None:
         first_place = self._hub.history.seq + 1
         origin.open_mark(first_place)
         self._enter(origin, chunk)

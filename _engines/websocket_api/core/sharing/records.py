@@ -28,7 +28,9 @@ class Chunk(NamedTuple):
     last: int
     """The number of the last line."""
     lines: bytes
-    """Empty if the engine has only started."""
+    """Empty if nothing happened on the bus."""
+    notes: bytes = b""
+    """What else the other engines must know (notes.py)."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
@@ -59,6 +59,7 @@ class Share:
         self._place = history.seq
         """The newest number of the history that was looked at."""
         self._armed = False
+        self._take_notes: Callable[[], bytes] = bytes
         self._begun = False
         """Whether it is known what the log has of the own master."""
         self._restore(positions or {})
@@ -79,8 +80,12 @@ class Share:
             self._log.put(Chunk(history.epoch, self._written, self._written, b""))
         self.flush()
 
+    def on_flush(self, take_notes: Callable[[], bytes]) -> None:
+        """Write what ``take_notes()`` returns with the next chunk."""
+        self._take_notes = take_notes
+
     def touch(self) -> None:
-        """Note that the history has a new entry: it is written soon."""
+        """Note that the history has a new entry, or that there are notes: they are written soon."""
         if not self._armed and self._later is not None:
             self._armed = True
             self._later(FLUSH_SECONDS, self.flush)
@@ -103,14 +108,15 @@ class Share:
             if len(lines) >= CHUNK_EVENTS:
                 self._put(lines, last)
                 lines = []
-        if lines:
-            self._put(lines, last)
+        notes = self._take_notes()
+        if lines or notes:
+            self._put(lines, last, notes)
         if self._place < history.seq:
             self.touch()
 
-    def _put(self, lines: list[bytes], last: int) -> None:
+    def _put(self, lines: list[bytes], last: int, notes: bytes = b"") -> None:
         if self._log is not None:
-            self._log.put(Chunk(self._history.epoch, self._written, last, b"\n".join(lines)))
+            self._log.put(Chunk(self._history.epoch, self._written, last, b"\n".join(lines), notes))
         self._written = last
 
     def origin(self, master: str) -> Origin | None:

@@ -53,6 +53,7 @@ class JobWatcher:
 
     :param watched: returns the jids that are watched, in addition to those of :meth:`wait_for_end`
     :param publish: sends a command with the master's key
+    :param ask_elsewhere: has another master ask about its job
     :param answer_seconds: how long a minion has to answer (the master's ``gather_job_timeout``)
     :param clock: seconds, monotonic
     """
@@ -64,6 +65,7 @@ class JobWatcher:
         minions: MinionRegistry,
         watched: Callable[[], list[str]],
         publish: Publish,
+        ask_elsewhere: Callable[[Job], None] = lambda job: None,
         answer_seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -71,6 +73,7 @@ class JobWatcher:
         self._minion_registry = minions
         self._watched = watched
         self._publish = publish
+        self._ask_elsewhere = ask_elsewhere
         self._answer_seconds = answer_seconds
         self._clock = clock
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
@@ -135,7 +138,7 @@ class JobWatcher:
         left = MAX_QUESTIONS
         for job in in_turns(jobs, lambda job: Share(job.user or "", job.eauth or "")):
             jid = job.jid
-            if job.kind != "job" or job.ended or job.elsewhere or not job.waiting:
+            if job.kind != "job" or job.ended or not job.waiting:
                 continue
             if now - self._changed_at.setdefault(jid, now) >= QUIET_SECONDS and left:
                 self._changed_at[jid] = now
@@ -146,6 +149,10 @@ class JobWatcher:
             del self._changed_at[jid]
 
     async def _ask(self, job: Job) -> bool:
+        """Ask the minions of a job, or have its master ask; return whether the own master answers."""
+        if job.elsewhere:
+            self._ask_elsewhere(job)
+            return True
         waiting = job.waiting
         seen = {name: self._minion_registry.seen(name) for name in waiting}
         try:

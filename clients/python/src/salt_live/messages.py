@@ -746,6 +746,13 @@ class DescribeResultMaster(TypedDict):
     cluster: str | None
 
 
+class DescribeResultMastersValue(TypedDict):
+    """A master."""
+
+    # Whether its newest events may be missing here now: its server does not run, or the common log fails.
+    stale: bool
+
+
 class DescribeResultErrorsValue(TypedDict):
     """An error."""
 
@@ -773,6 +780,8 @@ class DescribeResult(TypedDict):
     version: str
     # The Salt master that this server runs in.
     master: DescribeResultMaster
+    # The other masters whose events this server sends, by id, where masters share a stream.
+    masters: dict[str, DescribeResultMastersValue]
     epoch: Epoch
     # The websocket subprotocols of this server, the default first.
     subprotocols: list[str]

@@ -1,0 +1,103 @@
+"""How the common log of several masters is kept in Redis, and which Redis is fit for it.
+
+Keys, all below ``websocket_api:``:
+
+    masters      hash: a master's id -> its engine's run, and a number that changes every few seconds
+    log:MASTER   stream of chunks: ``v`` form, ``e`` epoch, ``a`` number before, ``l`` last number, ``d`` lines,
+                 ``n`` notes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import redis
+
+MASTERS, STREAM = "websocket_api:masters", "websocket_api:log:"
+FORM = 1
+"""Form of chunks. Those of another form are not read, so their events are missing."""
+CONNECT_SECONDS = 10.0
+
+Chunk = tuple[str, int, int, bytes, bytes]
+"""Epoch, number before the first line, last number, lines, and notes (core/sharing/records.py)."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often what is done, in seconds."""
+
+    beat: float = 5.0
+    """Between two signs of an engine."""
+    stale: float = 20.0
+    """Without a sign, after which a master's events are reported as missing."""
+    look: float = 1.0
+    """Between two looks for new masters."""
+    block: float = 1.0
+    """How long a read waits for new chunks."""
+    answer: float = 10.0
+    """For an answer. A slow Redis delays the other masters' events, never the own ones."""
+    retry: float = 1.0
+    """Between two attempts."""
+    refused: float = 30.0
+    """Between two attempts if Redis must not be used as it is configured."""
+
+
+class Unusable(Exception):
+    """This Redis must not be used as it is: one sentence, with the remedy."""
+
+
+def is_protected(url: str) -> bool:
+    """Return whether a URL of Redis has a password, or names a unix socket."""
+    parts = urlsplit(url)
+    return parts.scheme == "unix" or bool(parts.password)
+
+
+def connect(url: str, seconds: float) -> Any:
+    """Return a client of a Redis that does not lose events in silence.
+
+    :param seconds: to wait for an answer
+    :raises Unusable: it may lose them
+    """
+    client = redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=CONNECT_SECONDS)
+    info = client.info()
+    version = tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
+    if version < (6, 2):
+        raise Unusable(
+            f"Redis {info.get('redis_version')} has no streams with a limit by time; it must be 6.2 or newer"
+        )
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise Unusable(
+            f"Redis may evict whole streams (maxmemory-policy is {policy}): "
+            "run redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf"
+        )
+    return client
+
+
+def fields_of(chunk: Chunk) -> dict[str, Any]:
+    """Return the fields of an entry."""
+    epoch, after, last, lines, notes = chunk
+    return {"v": FORM, "e": epoch, "a": after, "l": last, "d": lines, **({"n": notes} if notes else {})}
+
+
+def chunk_of(fields: Mapping[bytes, bytes]) -> Chunk | None:
+    """Return the chunk of an entry; None if it is of another form."""
+    try:
+        if int(fields[b"v"]) != FORM:
+            return None
+        epoch = fields[b"e"].decode()
+        after, last = int(fields[b"a"]), int(fields[b"l"])
+        if not (0 <= after <= last and 0 < len(epoch) <= 64):
+            return None
+        return epoch, after, last, fields[b"d"], fields.get(b"n", b"")
+    except (KeyError, ValueError):
+        return None
+
+
+def number_of(entry: bytes) -> tuple[int, int]:
+    """Return the id of an entry: milliseconds since the epoch, and a number."""
+    first, _, second = entry.partition(b"-")
+    return int(first), int(second or 0)
