@@ -26,7 +26,8 @@ and the measuring clients all run on one machine. So the figures compare several
 not predict the capacity of your machine.
 
 `make bench-client` measures the command line `salt-live` beside pepper and `salt`; it is a part of `make bench`.
-`make bench-kills MINUTES=10` kills the engine at random and counts; it is run by itself.
+`make bench-kills MINUTES=10` kills the engine at random and counts; `make bench-chaos MINUTES=10` does the same to two
+masters, Redis and connections. Each is run by itself.
 """
 
 

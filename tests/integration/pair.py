@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,16 @@ START_SECONDS = 120
 class Pair:
     """The two masters.
 
+    ``addresses`` are those of the masters, ``checkout`` is the folder whose engine they load.
+
     :param job_cache: ``salt_cache`` shares it, ``local_cache`` does not
     :param minions: ids of minions
     :param options: further options of each engine
     """
+
+    addresses: Sequence[str] = ADDRESSES
+    checkout: Path = CHECKOUT
+    client_type: type[Client] = CheckedClient
 
     def __init__(self, job_cache: str, minions: list[str], **options: Any) -> None:
         self._options = options
@@ -50,8 +56,8 @@ class Pair:
         files = self.root / "files"
         files.mkdir()
         for name in ("_modules", "websocket_api"):
-            (files / name).symlink_to(CHECKOUT / name)
-        for address in ADDRESSES:
+            (files / name).symlink_to(self.checkout / name)
+        for address in self.addresses:
             self._write(f"master-{address}", "master", self._master(address, job_cache, str(files)))
         for minion in minions:
             settings = {"id": minion, "master": self._masters_of(minion), "master_port": self._ports["ret_port"]}
@@ -72,7 +78,7 @@ class Pair:
             "sharedsecret": SECRET,
             "file_roots": {"base": [files]},
             "enable_ssh_minions": False,
-            "engines_dirs": [str(CHECKOUT / "_engines")],
+            "engines_dirs": [str(self.checkout / "_engines")],
             "engines": [{"websocket_api": engine}],
             **self._of_master(address),
         }
@@ -84,7 +90,7 @@ class Pair:
 
     def _masters_of(self, minion: str) -> str | list[str]:
         """Return the addresses of a minion's masters."""
-        return list(ADDRESSES)
+        return list(self.addresses)
 
     def _write(self, name: str, kind: str, settings: dict[str, Any]) -> None:
         folder = self.root / name
@@ -104,7 +110,7 @@ class Pair:
         self._start_masters()
         for minion in self.minions:
             self._salt(f"minion-{minion}", "salt-minion")
-        for address in ADDRESSES:
+        for address in self.addresses:
             wait_until(lambda address=address: self._answers(address), f"all minions at {address}", START_SECONDS, 0.5)
 
     def _start_masters(self) -> None:
@@ -121,7 +127,7 @@ class Pair:
         self._salt(second, "salt-master")
 
     def _answers(self, address: str) -> bool:
-        with contextlib.suppress(Exception), CheckedClient(f"ws://{address}:{self.port}/") as client:
+        with contextlib.suppress(Exception), self.client_type(f"ws://{address}:{self.port}/") as client:
             client.login("demo")
             job = client.ask("cmd", fun="test.ping", tgt="*", mode="sync", timeout=5)
             return sum(part["state"] == "returned" for part in job["minions"].values()) == len(self.minions)
@@ -139,7 +145,7 @@ class Pair:
 
     def kill(self, number: int) -> None:
         """Kill a master and all its processes at once, as when a machine loses its power."""
-        popen = self._processes[f"master-{ADDRESSES[number]}"]
+        popen = self._processes[f"master-{self.addresses[number]}"]
         family = [psutil.Process(popen.pid), *psutil.Process(popen.pid).children(recursive=True)]
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):  # a master has short-lived children
@@ -151,7 +157,7 @@ class Pair:
 
     def restart(self, number: int) -> None:
         """Start a master that was killed."""
-        self._salt(f"master-{ADDRESSES[number]}", "salt-master")
+        self._salt(f"master-{self.addresses[number]}", "salt-master")
 
     def log(self, number: int) -> str:
         """Return a master's log."""
