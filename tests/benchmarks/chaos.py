@@ -32,9 +32,9 @@ from tests.benchmarks.chaos_clients import (
     Vanished,
     World,
 )
-from tests.benchmarks.children import CHECKOUT, Child
+from tests.benchmarks.children import CHECKOUT
 from tests.benchmarks.faults import Faults
-from tests.benchmarks.masters import LAYOUTS, MINIONS, Masters
+from tests.benchmarks.masters import LAYOUTS, MINIONS, Masters, start_senders
 from tests.benchmarks.report import Section, table, write
 from tests.support.waiting import until
 
@@ -130,12 +130,7 @@ async def _measure(masters: Masters, minutes: float, chance: random.Random) -> R
         following = [asyncio.create_task(client.run()) for client in (*ours, *theirs)]
         for task in following:
             stack.callback(task.cancel)
-        senders = {
-            name: stack.enter_context(
-                Child("steady_sender", socket=masters.pull(number), source=name, rate=RATE / len(masters.names))
-            )
-            for number, name in enumerate(masters.names)
-        }
+        senders = start_senders(masters, RATE, stack)
         for sender in senders.values():
             await asyncio.to_thread(sender.answer, PATIENCE_SECONDS)
         await until(lambda: all(client.ready for client in ours) or _failed(following), PATIENCE_SECONDS)

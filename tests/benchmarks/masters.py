@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import shutil
 import signal
@@ -10,11 +11,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tests.benchmarks.children import Child
 from tests.client import Client
 from tests.integration.cluster import Cluster
 from tests.integration.conftest import CHECKOUT, SECRET
@@ -91,7 +94,7 @@ class Masters(Pair):
             for number in range(len(self.addresses)):
                 self.start_api(number)
             for number in range(len(self.addresses)):
-                wait_until(lambda number=number: self._api_answers(number), "saltnado", START_SECONDS, 0.5)
+                wait_until(partial(self._api_answers, number), "saltnado", START_SECONDS, 0.5)
 
     # -- what clients need --------------------------------------------------------------------------------------
 
@@ -117,6 +120,13 @@ class Masters(Pair):
     def _api_answers(self, number: int) -> bool:
         with contextlib.suppress(OSError, urllib.error.URLError, ValueError):
             return bool(self._token(number))
+        return False
+
+    def is_healthy(self, number: int) -> bool:
+        """Return whether a master's engine reads its bus."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            urllib.request.urlopen(f"http://{self.addresses[number]}:{self.port}/healthz", timeout=10).close()
+            return True
         return False
 
     def pull(self, number: int) -> str:
@@ -245,6 +255,18 @@ class Clustered(Masters, Cluster):
 
 
 LAYOUTS: dict[str, type[Masters]] = {"one": One, "hot-hot": HotHot, "cluster": Clustered}
+
+
+def start_senders(masters: Masters, rate: float, stack: contextlib.AsyncExitStack) -> dict[str, Child]:
+    """Start a sender at each master, which waits for a word.
+
+    :param rate: events/s of all masters together
+    """
+    each = rate / len(masters.names)
+    return {
+        name: stack.enter_context(Child("steady_sender", socket=masters.pull(number), source=name, rate=each))
+        for number, name in enumerate(masters.names)
+    }
 
 
 def children(process: psutil.Process | None) -> list[psutil.Process]:
