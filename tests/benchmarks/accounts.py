@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+EXAMPLES = 10
+"""Kept of events that came twice."""
+
 
 class Place(NamedTuple):
     """The position of an event in the numbering of its own master's engine."""
@@ -113,6 +116,8 @@ class Account:
         self.sum = Sum()
         self.lost: list[tuple[str, int]] = []
         """Sender and number of events that no gap names, after :meth:`close`."""
+        self.twice: list[tuple[str, int]] = []
+        """The first of the events that came twice."""
         self._places = places
         self._seen = {source: bytearray() for source in places}
         self._claims: dict[str, list[Claim]] = {source: [] for source in places}
@@ -127,6 +132,8 @@ class Account:
             self.sum.strayed += 1
         if seen[number]:
             self.sum.twice += 1
+            if len(self.twice) < EXAMPLES:
+                self.twice.append((source, number))
             return
         seen[number] = 1
         self.sum.delivered += 1

@@ -265,8 +265,12 @@ def main(signals: Signals) -> int:
     section = report(run)
     print(f"\n{section.markdown()}")
     for number, account in enumerate(run.ours):
-        if account.lost:
-            print(f"client {number} lost {len(account.lost)}: {account.lost[:5]} ...")
+        if account.lost or account.twice:
+            kind = "bare" if number % 2 else "Python"
+            print(
+                f"client {number} ({kind}): lost {len(account.lost)}, such as {account.lost[:3]}; "
+                f"{account.sum.twice} twice, such as {account.twice[:3]}"
+            )
     if options.write:
         write([section])
     return int(any(goal[-1] == "missed" for goal in section.goals))

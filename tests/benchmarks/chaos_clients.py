@@ -89,9 +89,9 @@ class PythonFollower:
                 if isinstance(item, Gap):
                     self.account.gap(self._claims(item))
                     continue
-                source, place = item.data["from"], Place(item.epoch, item.seq)
-                known = self._master(item.epoch) == source
-                self.account.event(source, item.data["number"], place if known else None)
+                # Where masters share a stream, the position at the event's own master is not told.
+                place = Place(item.epoch, item.seq) if self._world.alone else None
+                self.account.event(item.data["from"], item.data["number"], place)
 
     def _master(self, epoch: str) -> str | None:
         """Return the master of a numbering."""
