@@ -155,7 +155,7 @@ format: .venv/.made ## Format the Python files
 	$(PY) -m ruff format
 
 .PHONY: bench bench-commands bench-events bench-reading bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
-.PHONY: bench-client bench-journal bench-kills bench-chaos
+.PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence
 bench: bench-commands bench-events bench-reading bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
@@ -187,6 +187,9 @@ bench-kills: .venv/.made ## Kill the engine at random for MINUTES=10 while clien
 bench-chaos: MINUTES ?= 10
 bench-chaos: .venv/.made ## Kill engines, masters, Redis and connections for MINUTES=10, and count what clients got
 	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.chaos --minutes $(MINUTES) $(ARGS)
+
+bench-absence: .venv/.made ## Measure for how long events are missing after a kill, an upgrade and a restart
+	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.absence $(ARGS)
 
 .PHONY: recording
 recording: .venv/.made ## Record salt-live on a demo: docs/images/salt-live.cast and salt-live.svg
