@@ -30,6 +30,10 @@ PARTS = (("_engines", "engines/websocket_api"), ("_runners", "runners/websocket_
 
 ENGINE = "_engines/websocket_api"
 
+# The console on the file server, and the engine's copy of what it serves, below the master's cachedir.
+CONSOLE = "websocket_api/console"
+CONSOLE_COPY = "websocket_api/release/console"
+
 # The work of `salt-run fileserver.update` and `salt-run saltutil.sync_engines`, as the master's user. salt-run itself
 # waits 5 s for the bus of a stopped master, and fails without a folder that the master's first start creates.
 SYNC = """
@@ -133,6 +137,23 @@ def sync(settings: dict[str, Any]) -> list[str]:
     return left
 
 
+def stale_console(settings: dict[str, Any]) -> list[str]:
+    """Return the files of the console that differ between the file server and what the engine serves.
+
+    The list is empty if the pillar names another console, or if the engine has kept no copy.
+    """
+    copy = Path(__salt__["websocket_api_config.master"](settings)["cachedir"], CONSOLE_COPY)
+    if settings["options"].get("console") or not copy.is_dir():
+        return []
+    wanted = _cached(CONSOLE, settings["saltenv"])
+    names = {path.relative_to(copy) for path in copy.rglob("*") if path.is_file()}
+    return [
+        f"{CONSOLE}/{name}"
+        for name in sorted({*wanted, *names})
+        if name not in wanted or name not in names or not filecmp.cmp(wanted[name], copy / name, False)
+    ]
+
+
 def unsync(settings: dict[str, Any], test: bool = False) -> list[str]:
     """Remove the master's copies, and return the removed files.
 
@@ -200,11 +221,18 @@ def _copied(copy: Path) -> set[Path]:
 def _served(source: str, place: str, saltenv: str) -> dict[Path, str]:
     """Return the file server's files of one part: path relative to it -> path of a cached copy."""
     folder = f"{source}/{Path(place).name}"
-    names = [name for name in __salt__["cp.list_master"](saltenv, folder) if name.endswith(".py")]
-    if not names:
+    served = _cached(folder, saltenv, ".py")
+    if not served:
         raise CommandExecutionError(missing(folder, saltenv))
+    return served
+
+
+def _cached(folder: str, saltenv: str, suffix: str = "") -> dict[Path, str]:
+    """Return the file server's files of a folder, or the one with this name: relative path -> path of a cached copy."""
     served = {}
-    for name in names:
+    for name in __salt__["cp.list_master"](saltenv, folder):
+        if not name.endswith(suffix):
+            continue
         cached = __salt__["cp.cache_file"](f"salt://{name}", saltenv)
         if not cached:
             raise CommandExecutionError(f"salt://{name} cannot be read")

@@ -55,6 +55,10 @@ class Failed(CommandExecutionError, NotImplemented):  # type: ignore[misc]
     """An error with a text for people. Salt prints only this kind of a runner's errors without a traceback."""
 
 
+class NotRunning(Failed):
+    """No engine runs that could be reloaded: a restart of the master starts one."""
+
+
 def status(wait: float = START_SECONDS) -> dict[str, Any]:
     """Report whether this master's engine listens on its configured address.
 
@@ -204,7 +208,8 @@ def reload(seconds: float = RELOAD_SECONDS) -> dict[str, Any]:
 
     :param seconds: maximum time to wait
     :return: ``version`` that serves now; ``restart``: what only a restart of the master changes
-    :raises Failed: why the running engine stays, or that none runs
+    :raises Failed: why the running engine stays
+    :raises NotRunning: none runs, or one of a release that cannot be reloaded
 
     CLI Example:
 
@@ -223,8 +228,10 @@ def reload(seconds: float = RELOAD_SECONDS) -> dict[str, Any]:
         except TimeoutError:
             raise Failed(f"no answer within {seconds:.0f} s: look at the master's log") from None
         except OSError as error:
-            raise Failed(f"cannot reach the engine at {path}: {error}; is the master running?") from None
+            raise NotRunning(f"cannot reach the engine at {path}: {error}; is the master running?") from None
     found = json.loads(answer or b'{"error": "the engine has ended: look at the master\'s log"}')
+    if found.get("serves") is False:
+        raise NotRunning(_visible(found["error"]))
     if "error" in found:
         raise Failed(f"the running engine stays: {_visible(found['error'])}")
     return dict(found)

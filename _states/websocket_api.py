@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from salt.exceptions import CommandExecutionError
 __opts__: dict[str, Any]
 __salt__: dict[str, Any]
 __states__: dict[str, Any]
+__running__: Mapping[str, Any]
 
 Outcome = dict[str, Any]
+Needs = dict[str, list[str]]
 
 
 def packages(name: str, settings: dict[str, Any]) -> Outcome:
@@ -25,7 +27,12 @@ def packages(name: str, settings: dict[str, Any]) -> Outcome:
     variables = {**__salt__["websocket_api_packages.environment"](settings), **(arguments.get("env_vars") or {})}
     if variables:
         arguments["env_vars"] = variables
-    return dict(__states__["pip.installed"](name, **arguments))
+    outcome = dict(__states__["pip.installed"](name, **arguments))
+    if outcome["changes"] or outcome["result"] is None:
+        needs = {"reload": ["Python packages"]}
+        _record(settings, needs)
+        outcome["changes"] = {**outcome["changes"], "needs": needs}
+    return outcome
 
 
 def valid(name: str, settings: dict[str, Any]) -> Outcome:
@@ -46,29 +53,40 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
 
 
 def unfinished(name: str) -> Outcome:
-    """Report a restart of the master that an interrupted run left undone."""
-    if not _restart_file().exists():
-        return _outcome(name, True, "No earlier run was interrupted")
-    comment = "An earlier run was interrupted before it restarted the master"
-    return _outcome(name, None if __opts__["test"] else True, comment, {"restart": "due"})
+    """Report a reload of the engine or a restart of the master that an interrupted run left undone."""
+    needs = __salt__["websocket_api_reload.recorded"]()
+    if not needs:
+        return _outcome(name, True, "No earlier run left anything to do")
+    comment = f"An earlier run did not finish: it left a {' and a '.join(needs)} to do"
+    return _outcome(name, None if __opts__["test"] else True, comment, {"needs": needs})
 
 
 def synced(name: str, settings: dict[str, Any]) -> Outcome:
-    """Keep the master's copy of the engine and its runner equal to the file server's."""
+    """Keep the master's copy of the engine and its runner equal to the file server's.
+
+    The engine itself reads the console from the file server at a reload.
+    """
     try:
         stale = __salt__["websocket_api_master.stale"](settings)
-        if not stale:
+        console = __salt__["websocket_api_master.stale_console"](settings)
+        if not stale and not console:
             return _outcome(name, True, "The master has the engine and the runner of the file server")
+        engine = [file for file in stale if file.startswith("_engines/")]
+        reasons = [*(["files of the engine"] if engine else []), *(["files of the console"] if console else [])]
+        needs = {"reload": reasons} if reasons else {}
+        changes = {"files": [*stale, *console], **({"needs": needs} if needs else {})}
         if __opts__["test"]:
-            return _outcome(name, None, f"{len(stale)} files would be synced", {"files": stale})
-        _require_restart(settings)
-        left = __salt__["websocket_api_master.sync"](settings)
+            return _outcome(name, None, f"{len(changes['files'])} files would be synced", changes)
+        _record(settings, needs)
+        if engine:
+            __salt__["websocket_api_previous.keep_release"](settings)
+        left = __salt__["websocket_api_master.sync"](settings) if stale else []
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
     if left:
         lost = f"The master's own file server has another release than this one: {', '.join(left[:5])} differ"
         return _outcome(name, False, f"{lost}. Add this repository to the master's file_roots or gitfs_remotes")
-    return _outcome(name, True, f"{len(stale)} files were synced", {"files": stale})
+    return _outcome(name, True, f"{len(changes['files'])} files were synced", changes)
 
 
 def unsynced(name: str, settings: dict[str, Any]) -> Outcome:
@@ -97,88 +115,124 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
     there = path.read_text(encoding="utf-8") if path.is_file() else ""
     if there == wanted:
         return _outcome(name, True, f"{path} is up to date")
-    # Do not show the changes, because values may be secrets.
-    changes = {str(path): "changed" if there else "new"}
+    needs = __salt__["websocket_api_reload.configuration"](settings)
+    # Show only names, because values may be secrets.
+    changes = {str(path): "changed" if there else "new", **({"needs": needs} if needs else {})}
     if __opts__["test"]:
         return _outcome(name, None, f"{path} would be written", changes)
-    _require_restart(settings)
-    before = _before()
-    if not before.exists():  # otherwise a run was interrupted, and the file is the last one that is known to work
-        _write(before, there, 0o600)
-    _write(path, wanted, 0o644)
+    _record(settings, needs)
+    __salt__["websocket_api_previous.keep_configuration"](there)
+    __salt__["websocket_api_previous.write"](str(path), wanted, 0o644)
     return _outcome(name, True, f"{path} was written", changes)
-
-
-def answers(name: str, settings: dict[str, Any]) -> Outcome:
-    """Wait until the engine answers, which proves that the configuration works."""
-    seconds = 0 if __opts__["test"] else settings["service"]["seconds"]
-    since = int(_restart_file().read_text()) if _restart_file().exists() else 0
-    if not __opts__["test"]:
-        # This state requires the restart of the master, so none is due any more.
-        _restart_file().unlink(missing_ok=True)
-    fault = __salt__["websocket_api_master.answers"](settings, seconds)
-    if fault is None:
-        if not __opts__["test"]:
-            _before().unlink(missing_ok=True)
-        return _outcome(name, True, "The engine answers")
-    if __opts__["test"]:
-        return _outcome(name, None, f"Not now: {fault}")
-    said = __salt__["websocket_api_master.complaint"](settings, since)
-    return _outcome(name, False, f"{fault}. The engine said: {said}" if said else fault)
-
-
-def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
-    """Restore the previous configuration, because the engine did not answer with the new one."""
-    before, path = _before(), Path(__salt__["websocket_api_config.path"](settings))
-    if not before.exists():
-        return _outcome(name, True, "This run did not change the configuration")
-    if __opts__["test"]:
-        return _outcome(name, None, f"{path} would be restored")
-    text = before.read_text(encoding="utf-8")
-    if text:
-        _write(path, text, 0o644)
-    else:
-        path.unlink(missing_ok=True)
-    before.unlink()
-    return _outcome(name, True, f"{path} is as before", {str(path): "restored" if text else "removed"})
 
 
 def pam_ready(name: str, settings: dict[str, Any]) -> Outcome:
     """Set up what PAM logins need on this host."""
     try:
-        changes = __salt__["websocket_api_files.pam"](settings, test=True)
+        changes = dict(__salt__["websocket_api_files.pam"](settings, test=True))
+        needs = {"restart": ["PAM"]} if changes else {}
         if changes and not __opts__["test"]:
-            _require_restart(settings)
-            changes = __salt__["websocket_api_files.pam"](settings)
+            _record(settings, needs)
+            changes = dict(__salt__["websocket_api_files.pam"](settings))
     except CommandExecutionError as error:
         return _outcome(name, False, str(error))
+    if changes:
+        changes["needs"] = needs
     return _outcome(name, None if __opts__["test"] and changes else True, "PAM is set up", changes)
 
 
-def _before() -> Path:
-    return Path(__opts__["cachedir"], "websocket_api", "before.conf")
+def reloaded(name: str, settings: dict[str, Any]) -> Outcome:
+    """Reload the engine if a change needs that, and none needs a restart of the master.
 
-
-def _restart_file() -> Path:
-    return Path(__opts__["cachedir"], "websocket_api", "restart_owed")
-
-
-def _require_restart(settings: dict[str, Any]) -> None:
-    """Record that a restart is needed, before a change that needs one.
-
-    The record is the size of the master's log, so that older errors do not look new.
+    A reload that is refused brings back the previous release and configuration, and the running engine stays.
     """
-    if not _restart_file().exists():
-        _write(_restart_file(), str(__salt__["websocket_api_master.log_size"](settings)), 0o600)
+    needs = _needs()
+    if "restart" in needs:
+        return _outcome(name, True, "The restart of the master replaces the engine")
+    if "reload" not in needs:
+        return _outcome(name, True, "Nothing that the engine reads has changed")
+    why = ", ".join(needs["reload"])
+    if __opts__["test"]:
+        if not __salt__["websocket_api_reload.runs"](settings):
+            needs = {"restart": ["no engine runs"]}
+            return _outcome(name, None, f"The engine would be started because of: {why}", {"needs": needs})
+        return _outcome(name, None, f"The engine would be reloaded because of: {why}", {"engine": "reloaded"})
+    try:
+        answer = __salt__["websocket_api_reload.reload"](settings)
+    except CommandExecutionError as error:
+        answer = {"error": str(error), "runs": True}
+    if "error" in answer and not answer["runs"]:
+        needs = {"restart": [answer["error"]]}
+        _record(settings, needs)
+        return _outcome(name, True, f"The engine is started because of: {why}", {"needs": needs})
+    if "error" in answer:
+        back = __salt__["websocket_api_previous.bring_back"](settings)
+        done = f". As before: {', '.join(back)}" if back else ""
+        return _outcome(name, False, f"{answer['error']}{done}")
+    __salt__["websocket_api_reload.settle"]("reload")
+    changes: dict[str, Any] = {"engine": "reloaded", "version": answer["version"]}
+    comment = f"The engine was reloaded without a restart of the master, because of: {why}"
+    if answer["restart"]:
+        # Names of settings, or a sentence about the supervisor.
+        reasons = [one.partition(":")[0] if " " in one else f"setting {one}" for one in answer["restart"]]
+        changes["needs"] = {"restart": reasons}
+        _record(settings, changes["needs"])
+        comment += ". The master is restarted too"
+    return _outcome(name, True, comment, changes)
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file atomically: a master that starts meanwhile reads the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.chmod(mode)
-    os.replace(draft, path)
+def restart_due(name: str) -> Outcome:
+    """Report whether the master must be restarted, for the state that restarts it."""
+    reasons = _needs().get("restart")
+    if not reasons:
+        return _outcome(name, True, "No restart of the master is needed")
+    said = "would be" if __opts__["test"] else "is"
+    comment = f"The master {said} restarted because of: {', '.join(reasons)}"
+    return _outcome(name, None if __opts__["test"] else True, comment, {"restart": reasons})
+
+
+def answers(name: str, settings: dict[str, Any]) -> Outcome:
+    """Wait until the engine answers, which proves that release and configuration work."""
+    if __opts__["test"]:
+        fault = __salt__["websocket_api_master.answers"](settings, 0)
+        return _outcome(name, None if fault else True, f"Not now: {fault}" if fault else "The engine answers")
+    # This state requires the reload and the restart, so none is due any more.
+    since = __salt__["websocket_api_reload.finish"]()
+    fault = __salt__["websocket_api_master.answers"](settings, settings["service"]["seconds"])
+    if fault is None:
+        __salt__["websocket_api_previous.forget"]()
+        return _outcome(name, True, "The engine answers")
+    said = __salt__["websocket_api_master.complaint"](settings, since)
+    return _outcome(name, False, f"{fault}. The engine said: {said}" if said else fault)
+
+
+def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
+    """Restore the previous release and configuration, because the engine did not answer with the new ones."""
+    started = {tag.rpartition("_|-")[2] for tag, changes in _changes().items() if changes}
+    if __opts__["test"] or not started & {"reloaded", "restart_due"}:
+        return _outcome(name, True, "Nothing was started with what this run wrote")
+    back = __salt__["websocket_api_previous.bring_back"](settings)
+    if not back:
+        return _outcome(name, True, "This run changed neither the release nor the configuration")
+    return _outcome(name, True, f"As before: {', '.join(back)}", back)
+
+
+def _needs() -> Needs:
+    """Return what the changes of this run and of an interrupted one need. A test run has recorded nothing."""
+    found = [changes["needs"] for changes in _changes().values() if "needs" in changes]
+    needs: Needs = __salt__["websocket_api_reload.merged"]([__salt__["websocket_api_reload.recorded"](), *found])
+    return needs
+
+
+def _changes() -> dict[str, Mapping[str, Any]]:
+    """Return the changes of this formula's states that have run, by Salt's tag, which ends with the function."""
+    own = {tag: outcome for tag, outcome in __running__.items() if tag.startswith("websocket_api_|-")}
+    return {tag: outcome["changes"] for tag, outcome in own.items()}
+
+
+def _record(settings: dict[str, Any], needs: Needs) -> None:
+    if not __opts__["test"]:
+        __salt__["websocket_api_reload.record"](settings, needs)
 
 
 def _outcome(name: str, result: bool | None, comment: str, changes: dict[str, Any] | None = None) -> Outcome:

@@ -1,4 +1,4 @@
-# Restart the master once for all changes, wait until the engine answers, and roll back if it does not.
+# Reload the engine, or restart the master if a change needs that; wait until the engine answers, else roll back.
 {%- from "websocket_api/map.jinja" import api with context %}
 
 include:
@@ -16,17 +16,30 @@ include:
       {"websocket_api": "websocket_api_config"},
     ] %}
 
+websocket_api_reloaded:
+  websocket_api.reloaded:
+    - settings: {{ api | json }}
+    - require: {{ reasons | json }}
+
+websocket_api_restart:
+  websocket_api.restart_due:
+    - require:
+        - websocket_api: websocket_api_reloaded
+
 websocket_api_master:
 {%- if api.service.restart %}
   cmd.run:
     - name: {{ api.service.restart | json }}
-    - onchanges: {{ reasons | json }}
-    - require: {{ reasons | json }}
+    - onchanges:
+        - websocket_api: websocket_api_restart
+    - require:
+        - websocket_api: websocket_api_restart
 {%- else %}
   service.running:
     - name: {{ api.service.name }}
     - enable: true
-    - watch: {{ reasons | json }}
+    - watch:
+        - websocket_api: websocket_api_restart
 {%- endif %}
 
 websocket_api_answers:

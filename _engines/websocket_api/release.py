@@ -108,7 +108,12 @@ def _log_copy(copy: Path, cause: str) -> None:
         log.info("websocket_api takes the schemas from %s: %s", copy, cause)
     else:
         fix = UPGRADE if copy == _PACKAGE else SYNC
-        log.warning("%s; the schemas of the engine's release are taken from %s: %s and restart", cause, copy, fix)
+        log.warning(
+            "%s; the schemas of the engine's release are taken from %s: %s, then salt-run websocket_api.reload",
+            cause,
+            copy,
+            fix,
+        )
 
 
 def _nothing(opts: Any, source: str, saltenv: str) -> str:

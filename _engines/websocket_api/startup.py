@@ -37,6 +37,8 @@ def run(options: dict[str, Any], opts: Any, serving: Serving) -> None:
     :param serving: the connection to the supervisor
     """
     log_handlers.renew()
+    if serving.options is not None:
+        options = serving.options
     logged, parent, loaded, version = "", os.getppid(), _files(), _version()
     _log_place(version)
     if serving.last is not None:
@@ -68,6 +70,8 @@ def _replace(options: dict[str, Any], opts: Any, serving: Serving, version: str)
     """Replace the process that serves. It stays if this one fails: nothing is tried again."""
     try:
         options, serving.changed = configuration.read_options(opts, options)
+        serving.options = options
+        importlib.invalidate_caches()
         requirements.check(opts)
         importlib.import_module(".server", __package__).serve(options, opts, version, serving)
     except CannotRun as error:

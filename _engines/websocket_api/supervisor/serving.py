@@ -33,6 +33,7 @@ class Serving:
     :param channel: the connection to the supervisor; None without one, as in tests
     :param kept: the listening sockets of the process before this one
     :param last: at a reload, the connection to the process that still serves
+    :param options: the engine's options since the last reload; None before the first one
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class Serving:
         channel: socket.socket | None = None,
         kept: Listeners | None = None,
         last: socket.socket | None = None,
+        options: dict[str, Any] | None = None,
     ) -> None:
         self.channel = channel
         self.last = last
+        self.options = options
         self.changed: list[str] = []
         """At a reload, the master's settings that only a restart of the master changes."""
         self._kept = kept or Listeners()
@@ -73,7 +76,8 @@ class Serving:
 
         :param details: for the user who requested a reload
         """
-        self._send({"state": "ready", "address": address, "port": port, "details": details}, sockets)
+        message = {"state": "ready", "address": address, "port": port, "details": details, "options": self.options}
+        self._send(message, sockets)
 
     def waits(self) -> None:
         """Report that this process cannot serve yet: clients must be refused, not kept waiting."""

@@ -74,6 +74,8 @@ class Supervisor:
         self._control = Control(control)
         self._start_at = time.monotonic()
         self._kept = Listeners()
+        self._options: dict[str, Any] | None = None
+        """The engine's options since the last reload: Salt's are older then."""
         self._stopping = False
         self._master = os.getppid()
         self._own_files = own_files()
@@ -134,7 +136,7 @@ class Supervisor:
                 self._request.close()
             self._restore()
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            return None, Serving(theirs, self._kept, last)
+            return None, Serving(theirs, self._kept, last, self._options)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
         ours.setblocking(False)
@@ -146,7 +148,7 @@ class Supervisor:
             request.answer(error="another reload is under way")
             return None
         if self._child is None or not self._child.ready:
-            request.answer(error="the engine does not serve: look at the master's log")
+            request.answer(error="the engine does not serve: look at the master's log", serves=False)
             return None
         self._request = request
         last, next_ = socket.socketpair()
@@ -209,6 +211,7 @@ class Supervisor:
                 self._kept.close()
                 if message["state"] == "ready":
                     child.ready, child.kill_at, child.details = True, None, message["details"]
+                    self._options = message["options"]
                     sockets = [socket.socket(fileno=number) for number in files]
                     self._kept = Listeners(message["address"], message["port"], sockets)
                     self._promote(child)

@@ -253,7 +253,7 @@ def test_a_stop_between_two_starts_does_not_wait_for_the_next_one(service: Servi
 def touch(folder: Path) -> None:
     """Change the supervisor's code on disk."""
     path = folder / "websocket_api" / "supervisor" / "restart.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8") + "CHANGED = True\n", encoding="utf-8")
 
 
 def test_a_changed_supervisor_is_named_once(service: Service, engines: Path) -> None:
@@ -327,7 +327,7 @@ def test_nothing_is_reloaded_before_it_serves(service: Service) -> None:
     service.mode("wait")
     service.start()
     wait_until(lambda: "waits " in service.log, "waiting")
-    assert service.reload() == {"error": "the engine does not serve: look at the master's log"}
+    assert service.reload() == {"error": "the engine does not serve: look at the master's log", "serves": False}
 
 
 def test_a_process_that_dies_during_a_reload_is_replaced_by_the_next_one(service: Service) -> None:
@@ -350,6 +350,17 @@ def test_a_changed_supervisor_is_named_by_a_reload(service: Service, engines: Pa
     assert service.reload() == {
         "restart": ["the supervisor of websocket_api has changed on disk: restart the master to use it"]
     }
+
+
+def test_a_release_with_the_same_supervisor_needs_no_restart(service: Service, engines: Path) -> None:
+    """pip writes all files again, and each release has another number."""
+    service.start()
+    service.serving()
+    for path in (engines / "websocket_api").rglob("*.py"):
+        os.utime(path, (1, 1))
+    own = engines / "websocket_api" / "__init__.py"
+    own.write_text(re.sub(r"^(__version__ = ).*", r'\1"99.0.0.dev1"', own.read_text(), flags=re.MULTILINE))
+    assert service.reload() == {"restart": []}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
