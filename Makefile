@@ -154,9 +154,9 @@ format: .venv/.made ## Format the Python files
 	$(PY) -m ruff check --fix-only
 	$(PY) -m ruff format
 
-.PHONY: bench bench-commands bench-events bench-reading bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
+.PHONY: bench bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
 .PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence
-bench: bench-commands bench-events bench-reading bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
+bench: bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
 	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
@@ -166,6 +166,9 @@ bench-events: .venv/.made
 
 bench-reading: .venv/.made
 	@$(PY) -m tests.benchmarks.reading $(filter --quick --write --help,$(ARGS))
+
+bench-jobs: .venv/.made
+	@$(PY) -m tests.benchmarks.large_jobs $(filter --quick --write --help,$(ARGS))
 
 bench-leavers: .venv/.made
 	@$(PY) -m tests.benchmarks.leavers $(filter --quick --write --help,$(ARGS))

@@ -11,12 +11,11 @@ from typing import Any, Protocol
 
 import msgpack  # type: ignore[import-untyped]
 
-from ..events.encoding import MAX_DEPTH, encode, plain
+from ..events.encoding import MAX_DEPTH, TEXT_BYTES, encode, plain
+from ..weighed import Weighed
 
 VALUES = 1000
 """Values in one chunk, about: the slowest way to write them takes less than 1 ms."""
-TEXT_BYTES = 256
-"""Characters of text that count like one value."""
 JSON_VALUES = 5000
 """The same for JSON: orjson takes 0.3 ms for them, and to weigh them takes 1.5 ms."""
 MAX_ORJSON_DEPTH = 50
@@ -58,6 +57,8 @@ def weight(value: Any, maximum: int = VALUES) -> int:
             continue  # exact types first: each value of a large reply passes here
         if kind is str or isinstance(one, (str, bytes)):
             found += len(one) // TEXT_BYTES
+        elif kind is Weighed:
+            found += one.weight
         elif kind is dict or isinstance(one, Mapping):
             if found + len(one) > maximum:
                 return found + len(one)
@@ -97,10 +98,17 @@ def encoded_chunks(value: Any, writer: Writer, depth: int = 0) -> Iterator[bytes
 
 def grouped(items: Iterable[Any], maximum: int = VALUES) -> Iterator[tuple[list[Any], bool]]:
     """Yield the items in groups, each with whether it is small. A group that is large has one item."""
+    return _grouped(((item, weight(item, maximum)) for item in items), maximum)
+
+
+def _grouped(items: Iterable[tuple[Any, int]], maximum: int) -> Iterator[tuple[list[Any], bool]]:
+    """Yield groups of items.
+
+    :param items: each with its weight
+    """
     group: list[Any] = []
     total = 0
-    for item in items:
-        found = weight(item, maximum)
+    for item, found in items:
         if group and total + found > maximum:
             yield group, True
             group, total = [], 0
@@ -115,7 +123,9 @@ def grouped(items: Iterable[Any], maximum: int = VALUES) -> Iterator[tuple[list[
 
 def grouped_fields(value: Mapping[Any, Any], maximum: int = VALUES) -> Iterator[tuple[dict[Any, Any], bool]]:
     """Yield the fields in groups, each with whether it is small. A group that is large has one field."""
-    for group, small in grouped(value.items(), maximum):
+    fields = value.items()
+    groups = _grouped(zip(fields, value.weights), maximum) if type(value) is Weighed else grouped(fields, maximum)
+    for group, small in groups:
         yield dict(group), small
 
 

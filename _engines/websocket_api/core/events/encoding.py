@@ -22,6 +22,8 @@ except ImportError:
     orjson = None  # type: ignore[assignment]
 
 MARK_BYTES = 64  # of memory for each value in a list or object, beside its text: an empty list takes as much
+TEXT_BYTES = 256
+"""Characters of text that take as long to encode as one value, about."""
 MAX_DEPTH = 200
 """Levels that are written: below orjson's own 254, and far below the interpreter's recursion limit."""
 MAX_DIGITS = 1000

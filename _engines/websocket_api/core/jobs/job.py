@@ -6,11 +6,12 @@ report the progress of its own part.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..events.encoding import footprint
+from ..events.encoding import MARK_BYTES, TEXT_BYTES, footprint
 from ..timing import timestamp
 from .call import each
 
@@ -19,6 +20,7 @@ SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
 OUT_CHARACTERS = 64  # names of Salt's outputters are far shorter; what is longer is none
+FIELDS = 12  # values of a part without its return, and some of its event that the size of that does not tell
 PART_BYTES = 400  # of memory for a minion's part and its name, beside what it returned
 
 
@@ -49,6 +51,16 @@ class Part:
             "progress": round(self.progress, 1),
             "message": self.message,
         }
+
+    @property
+    def values(self) -> int:
+        """At least as many values as :meth:`to_dict` has: an event with a return has more marks than the return."""
+        return self.values_without_return + max(0, self.memory - self.size) // MARK_BYTES + self.size // TEXT_BYTES
+
+    @property
+    def values_without_return(self) -> int:
+        """The same without the return."""
+        return FIELDS + len(self.message or "") // TEXT_BYTES
 
 
 @dataclass
@@ -104,10 +116,16 @@ class Job:
     """Minions in the target that no master has named yet."""
     _waiting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Minions that have not ended; updated with each part, because a search at each return takes quadratic time."""
+    _reporting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Those of them that reported progress."""
+    states: Counter[str] = field(default_factory=Counter, init=False, repr=False, compare=False)
+    """The number of parts in each state, updated with each part too."""
 
     def __post_init__(self) -> None:
         """Find the minions that have not ended."""
         self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
+        self._reporting = {minion: None for minion in self._waiting if self.parts[minion].progress}
+        self.states = Counter(part.state for part in self.parts.values())
         self.memory += sum(PART_BYTES + part.memory for part in self.parts.values())
 
     @property
@@ -124,7 +142,12 @@ class Job:
 
     def count(self, *states: str) -> int:
         """Return the number of parts in one of the states."""
-        return sum(part.state in states for part in self.parts.values())
+        return sum(self.states[state] for state in states)
+
+    @property
+    def running_progress(self) -> float:
+        """The sum of the progress of all minions that have not ended, in percent of one."""
+        return sum(self.parts[minion].progress for minion in self._reporting)
 
     @property
     def waiting(self) -> list[str]:
@@ -157,8 +180,7 @@ class Job:
             if part.state == "pending" and self.gathering:
                 self.unnamed[minion] = None
             elif part.state == "pending":
-                part.state = "missing"
-                self._waiting.pop(minion, None)
+                self._set_state(minion, part, "missing")
         self._update_ended(now)
 
     def apply_return(
@@ -169,7 +191,6 @@ class Job:
         memory = size if memory is None else memory
         self.memory += memory - part.memory
         part.memory = memory
-        self._waiting.pop(minion, None)
         self.unnamed.pop(minion, None)
         self.size += size - part.size
         # A compound command has one of each per function: it succeeded if all did.
@@ -179,7 +200,7 @@ class Job:
         success = None if None in successes else all(successes)
         # A syndic's or a custom return may have neither; Salt's own clients then count it as a success.
         part.success = bool(success) if success is not None else not part.retcode
-        part.state = "returned" if part.success and not part.retcode else "failed"
+        self._set_state(minion, part, "returned" if part.success and not part.retcode else "failed")
         part.value, part.size, part.progress = data.get("return"), size, 100.0
         part.out = out if isinstance(out := data.get("out"), str) and len(out) <= OUT_CHARACTERS else None
         self._update_ended(now)
@@ -196,7 +217,8 @@ class Job:
             part = self.parts.get(minion)
             if part is not None and part.state not in RETURNED:
                 del self.parts[minion]
-                self._waiting.pop(minion, None)
+                self.states[part.state] -= 1
+                self._note(minion, part, ended=True)
                 self.memory -= PART_BYTES + part.memory
 
     def inherit(self, known: Job) -> None:
@@ -225,10 +247,10 @@ class Job:
         before = self.parts.get(minion)
         self.memory += part.memory - (-PART_BYTES if before is None else before.memory)
         self.parts[minion] = part
-        if part.state in ENDED:
-            self._waiting.pop(minion, None)
-        else:
-            self._waiting[minion] = None
+        if before is not None:
+            self.states[before.state] -= 1
+        self.states[part.state] += 1
+        self._note(minion, part, ended=part.state in ENDED)
 
     def apply_progress(self, minion: str, percent: float, message: str | None) -> bool:
         """Apply a progress report of a minion that has not ended; progress never decreases.
@@ -238,10 +260,10 @@ class Job:
         part = self.parts.get(minion)
         if part is None or part.state in ENDED:
             return False
-        part.state = "running"
         self.certain = True
         self.unnamed.pop(minion, None)
         part.progress = max(part.progress, min(100.0, max(0.0, percent)))
+        self._set_state(minion, part, "running")
         if message is not None:
             part.message = message
         return True
@@ -254,8 +276,7 @@ class Job:
         """
         changed = [minion for minion in dict.fromkeys(minions) if minion in self._waiting]
         for minion in changed:
-            self.parts[minion].state = state
-            del self._waiting[minion]
+            self._set_state(minion, self.parts[minion], state)
         self._update_ended(now)
         return changed
 
@@ -265,6 +286,22 @@ class Job:
         self.size += size
         self.ended = True
         self.end_time = timestamp(now)
+
+    def _set_state(self, minion: str, part: Part, state: str) -> None:
+        self.states[part.state] -= 1
+        self.states[state] += 1
+        part.state = state
+        self._note(minion, part, ended=state in ENDED)
+
+    def _note(self, minion: str, part: Part, *, ended: bool) -> None:
+        """Note whether a minion has ended, and whether it reported progress before that."""
+        if ended:
+            self._waiting.pop(minion, None)
+            self._reporting.pop(minion, None)
+        else:
+            self._waiting[minion] = None
+            if part.progress:
+                self._reporting[minion] = None
 
     def _part(self, minion: str) -> Part:
         part = self.parts.get(minion)

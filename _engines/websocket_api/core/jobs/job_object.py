@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterable
 from typing import Any
 
-from .job import ENDED, Job, state_of
+from ..weighed import Weighed
+from .job import ENDED, Job, Part, state_of
 
 
 def job_object(
@@ -22,16 +23,19 @@ def job_object(
     :param hide_call: leave out target and arguments, which may name other minions
     :param parts: whether to include the minions' parts, or those of which minions; the counts include all
     """
-    seen = job.parts if minions is None else {name: job.parts[name] for name in minions if name in job.parts}
-    # Called for each chunk of a large job: one pass, and a second only while some minions run.
-    states, total = Counter(part.state for part in seen.values()), len(seen)
-    done = sum(states[state] for state in ENDED)
+    # Called for each chunk of a large job: without a look at each part where all are visible.
+    if minions is None:
+        seen, states, running = job.parts, job.states, job.running_progress
+    else:
+        seen = {name: job.parts[name] for name in minions if name in job.parts}
+        states = Counter([part.state for part in seen.values()])
+        running = sum([part.progress for part in seen.values() if part.state not in ENDED])
+    total, done = len(seen), sum([states[state] for state in ENDED])
     if job.kind == "job":
-        running = sum(part.progress for part in seen.values() if part.state not in ENDED) if done < total else 0.0
         progress = round((100.0 * done + running) / total, 1) if total else (100.0 if job.ended else 0.0)
         # A viewer of some parts gets the state of those, unless it is unknown whether they still run.
         own = job.ended and job.fun is not None if minions is None else job.ended or job.certain
-        state = state_of(states) if own else job.state
+        state = state_of({name for name, number in states.items() if number}) if own else job.state
     else:
         progress = 100.0 if job.ended else 0.0
         state = job.state
@@ -63,5 +67,18 @@ def job_object(
             wanted = [name for name in parts if name in seen]
         else:
             wanted = [name for name in seen if parts is True or name in parts]
-        value["minions"] = {name: seen[name].to_dict() for name in wanted}
+        value["minions"] = part_objects({name: seen[name] for name in wanted})
     return value
+
+
+def part_objects(parts: dict[str, Part], *, without_return: bool = False) -> Weighed:
+    """Return the parts of a job as a client gets them.
+
+    :param without_return: leave out what the minions returned
+    """
+    objects = {name: part.to_dict() for name, part in parts.items()}
+    if not without_return:
+        return Weighed(objects, [part.values for part in parts.values()])
+    for value in objects.values():
+        del value["return"]
+    return Weighed(objects, [part.values_without_return for part in parts.values()])

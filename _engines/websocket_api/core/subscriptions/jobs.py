@@ -6,7 +6,7 @@ the bytes of a change.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..delivery.pacing import Pacer
 from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
 from ..events.history import Gap, History
 from ..jobs.job import Job, Part
-from ..jobs.job_object import job_object
+from ..jobs.job_object import job_object, part_objects
 from ..jobs.registry import JobRegistry
 from ..timing import Clock, Later
 from .kept_jobs import KeptJobs
@@ -84,9 +84,11 @@ class JobFeed:
     def view(self, job: Job, viewer: Viewer, *, parts: bool | Container[str] = True) -> dict[str, Any] | None:
         """Return the job object as the viewer may see it, or None if nothing of it is visible."""
         visible = self._visibility.sees_job(viewer, job)
-        if visible is False:
-            return None
-        if visible is True:
+        return None if visible is False else self._view(job, visible, parts=parts)
+
+    @staticmethod
+    def _view(job: Job, visible: frozenset[str] | bool, *, parts: bool | Container[str]) -> dict[str, Any]:
+        if isinstance(visible, bool):
             return job_object(job, parts=parts)
         return job_object(job, visible, hide_call=True, parts=parts)
 
@@ -156,27 +158,22 @@ class JobFeed:
     ) -> Iterator[frames.Message]:
         """Yield a job with the named minions, or with all, in as many messages as :func:`cut` needs.
 
-        Nothing if none of it is visible.
+        Nothing if none of it is visible. That is decided once: if the permissions change, all is sent again.
         """
-        job, whole = self._jobs.get(jid), self._message(jid, subscription, viewer, names)
-        if job is None or whole is None:
-            return
-        minions, parts = list(whole["minions"]), job.parts
-        for chunk in cut(minions, lambda name: subscription.weigh(parts.get(name)), subscription.chunk_bytes):
-            is_whole = len(chunk) == len(minions)
-            message = whole if is_whole else self._message(jid, subscription, viewer, dict.fromkeys(chunk))
-            if message is not None:
-                yield message
-
-    def _message(
-        self, jid: str, subscription: JobSubscription, viewer: Viewer, names: Container[str] | None
-    ) -> frames.Message | None:
         job = self._jobs.get(jid)
-        view = None if job is None else self.view(job, viewer, parts=True if names is None else names)
-        if view is None:
-            return None
-        view, parts = subscription.select(view)
-        return frames.job(subscription.number, self.seq, view, parts)
+        seen = False if job is None else self._visibility.sees_job(viewer, job)
+        if job is None or seen is False:
+            return
+        wanted = subscription.wanted(job, None if seen is True else seen, names)
+        parts = job.parts
+        for chunk in cut(wanted, lambda name: subscription.weigh(parts.get(name)), subscription.chunk_bytes):
+            if self._jobs.get(jid) is not job:
+                return  # forgotten, or read again from the job cache, since the last chunk
+            view = self._view(job, seen, parts=False)
+            minions = subscription.objects({name: parts[name] for name in chunk if name in parts})
+            if subscription.without_return:
+                view.pop("return", None)
+            yield frames.job(subscription.number, self.seq, view, minions)
 
     def _chunks(self, messages: Iterable[frames.Message], subscription: JobSubscription) -> Iterator[Chunk]:
         """Collect messages until they are enough for one chunk."""
@@ -297,16 +294,21 @@ class JobSubscription(SnapshotSubscription):
             changed.setdefault(jid, set()).add(minion)
         self.send_snapshot(self._feed.changes(self, changed))
 
-    def select(self, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return a job object and those of its parts that this client subscribed to."""
-        parts = view.pop("minions")
-        if self.only:
-            parts = {name: part for name, part in parts.items() if name in self.only}
-        if self.without_return:
-            parts = {name: {**part} for name, part in parts.items()}
-            for value in (view, *parts.values()):
-                value.pop("return", None)
-        return view, parts
+    def wanted(self, job: Job, seen: Container[str] | None, names: Container[str] | None) -> list[str]:
+        """Return those minions of a job that are visible, are named, and that this client subscribed to.
+
+        :param seen: the visible minions; None for all
+        :param names: None for all
+        """
+        narrow = [one for one in (seen, names, self.only or None) if one is not None]
+        few = min((one for one in narrow if isinstance(one, Collection)), key=len, default=job.parts)
+        if len(few) >= len(job.parts):
+            return [name for name in job.parts if all(name in one for one in narrow)]
+        return [name for name in few if name in job.parts and all(name in one for one in narrow)]
+
+    def objects(self, parts: dict[str, Part]) -> dict[str, Any]:
+        """Return parts of jobs as this client gets them."""
+        return part_objects(parts, without_return=self.without_return)
 
     def weigh(self, part: Part | None) -> int:
         """Return the approximate bytes of a part that this client gets, in addition to ``ITEM_BYTES``."""

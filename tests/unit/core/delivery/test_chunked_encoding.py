@@ -12,6 +12,7 @@ import pytest
 import yaml
 from websocket_api.core.delivery import chunked_encoding, codecs
 from websocket_api.core.events.encoding import MAX_DEPTH, encode, plain
+from websocket_api.core.weighed import Weighed
 from websocket_api.errors import ApiError
 from websocket_api.protocols.http import content
 
@@ -37,6 +38,9 @@ LARGE: dict[str, Any] = {
     "keys that become equal": {**{str(number): "text" for number in range(2000)}, 1: "number", "x": [2] * 2000},
     "odd values": [float("nan"), 2**70, b"\xff", {1, 2}, "\ud800"] * 500,
     "nested deeply": NESTED,
+    "weighed": Weighed({f"m{number}": {"return": [1] * 20} for number in range(500)}, [30] * 500),
+    "weighed, one is large": Weighed({"a": [1], "b": list(range(5000)), "c": "x"}, [2, 5001, 1]),
+    "weighed, odd keys": {"x": [2] * 2000, "y": Weighed({"\ud800": 1, "b": {}}, [1, 1])},
 }
 
 

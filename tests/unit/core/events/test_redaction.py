@@ -26,6 +26,7 @@ PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"arg": [["a", {**MARK, "password": "s"}], []], "fun_args": [[], [{**MARK, "token": "s"}]]},
         {"arg": [["a", {**MARK, "password": REDACTED}], []], "fun_args": [[], [{**MARK, "token": REDACTED}]]},
     ),
+    "beside names that are no text": ({1: "a", "token": "s"}, {1: "a", "token": REDACTED}),
     "a whole object": ({"key": {"deep": ["s"]}}, {"key": REDACTED}),
 }
 OTHERS: dict[str, dict[str, Any]] = {
@@ -33,6 +34,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "deeper inside a return": {"return": {"token": "not ours to know"}},
     "a positional object of a minion's function": {"arg": [{"key": "a value"}]},
     "a list among the arguments": {"arg": [["a", {"key": "a value"}], [[{**MARK, "key": "too deep"}]]], "fun_args": []},
+    "a name that has the mark of a publish inside": {"my__pub_user": 1},
     "names that are no text": {1: "a", None: "b"},
     "keywords without secrets": {"kwargs": {"name": "nginx"}, "fun_args": [{"name": "nginx"}]},
 }
