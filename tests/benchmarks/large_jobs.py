@@ -37,9 +37,9 @@ def measure(stage: Stage, minions: int) -> Section:
     """Let a job return, look it up, and send its snapshot."""
     section = Section(NAME, "Large jobs")
     section.say(
-        f"A job on {minions:,} minions (accepted keys without minions), whose returns the benchmark fires as fast as the "
-        f"bus accepts them. Then clients ask for it. The restricted user may see half of its minions. Times are from "
-        f"the request to the last byte, the median of {READS}; CPU is that of the engine."
+        f"A job on {minions:,} minions (accepted keys without minions), whose returns the benchmark fires as fast as "
+        f"the bus accepts them. Then clients ask for it. The restricted user may see half of its minions. Times are "
+        f"from the request to the last byte, the median of {READS}; CPU is that of the engine."
     )
     engine, rows = stage.engine_process(), []
     costs: dict[str, float] = {}
@@ -78,9 +78,7 @@ def _returns(stage: Stage, client: Client, engine: psutil.Process, *, follow: bo
     before = cpu_seconds(engine)
     fire(stage.pull, jid, stage.accepted)
     if number is not None:
-        client.frames(
-            until=lambda frame: frame["job"]["done"] == len(stage.accepted), subscription=number, timeout=120
-        )
+        client.frames(until=lambda frame: frame["job"]["done"] == len(stage.accepted), subscription=number, timeout=120)
         client.ask("unsubscribe", subscription=number)
     wait_until(lambda: _state(client, jid)["done"] == len(stage.accepted), "the returns", timeout=120, every=0.2)
     return jid, 1e6 * (cpu_seconds(engine) - before) / len(stage.accepted)

@@ -123,8 +123,10 @@ def _grouped(items: Iterable[tuple[Any, int]], maximum: int) -> Iterator[tuple[l
 
 def grouped_fields(value: Mapping[Any, Any], maximum: int = VALUES) -> Iterator[tuple[dict[Any, Any], bool]]:
     """Yield the fields in groups, each with whether it is small. A group that is large has one field."""
-    fields = value.items()
-    groups = _grouped(zip(fields, value.weights), maximum) if type(value) is Weighed else grouped(fields, maximum)
+    if type(value) is Weighed:
+        groups = _grouped(zip(value.items(), value.weights, strict=True), maximum)
+    else:
+        groups = grouped(value.items(), maximum)
     for group, small in groups:
         yield dict(group), small
 
