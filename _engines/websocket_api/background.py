@@ -26,6 +26,7 @@ AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
 JOURNAL_SECONDS = 10.0  # maximum delay until the journal loses what is too old; it writes the time too
 LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
 KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
+REFRESH_SECONDS = 10.0  # at least, between two lists of all minions for the other masters
 DISK_SECONDS = 10.0  # between two checks of the disk
 RECENT_JOBS = 200  # jobs read from the job cache at the start
 
@@ -66,6 +67,7 @@ class BackgroundTasks:
             every(KEYS_SECONDS, self._read_keys),
             every(DISK_SECONDS, self._check_disk),
             every(JOURNAL_SECONDS, self._tick_journal),
+            every(max(REFRESH_SECONDS, settings.history.seconds / 3), self._share_minions),
             self._once(self._read_recent_jobs),
         ]
         self._share()
@@ -77,7 +79,13 @@ class BackgroundTasks:
         if share is None or following is None or log_ is None:
             return
         health = self._services.health.register("redis")
+        if self._parts.notes is not None:
+            self._parts.notes.minions.refresh()
         log_.start(following.deliver, share.begin, lambda fault: setattr(health, "fault", fault))
+
+    async def _share_minions(self) -> None:
+        if self._parts.notes is not None:
+            self._parts.notes.minions.refresh()
 
     async def _stop_sharing(self) -> None:
         """Write the last events, and apply no more of the other masters."""

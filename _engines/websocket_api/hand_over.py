@@ -155,7 +155,8 @@ def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> No
     named = {entry.topic.jid for entry in history.after(0) if isinstance(entry, Event)}
     jobs = [job for job in services.jobs.newest_first() if job.fun and (not job.ended or job.jid in named)]
     channel.send(JOBS, b"\n".join(record for record in map(encode_job, jobs) if record))
-    minions = {one.id: (one.key, one.connected, one.seen) for one in services.minions.all().values() if not one.syndic}
+    known = (one for one in services.minions.all().values() if not (one.syndic or one.elsewhere))
+    minions = {one.id: (one.key, one.connected, one.seen) for one in known}
     rest = b"" if line is None else line.rest
     uncertain = [job.jid for job in jobs if not job.certain]
     state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}

@@ -83,6 +83,8 @@ class Parts:
     """This master among those that share a log with it; None without one."""
     following: Following | None
     """Reads the events of the other masters."""
+    notes: Notes | None
+    """Tells the other masters what is no event."""
 
 
 def build(
@@ -104,10 +106,12 @@ def build(
     health = Health()
     health.register("bus", vital=True, check=lambda: None if master.bus.connected else BUS_LOST)
     health.register("disk")
-    minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None, master.presence_seconds)
+    own = master.about.id if master.event_log is not None else None
+    minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None, master.presence_seconds, own)
 
     async def match(tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> list[str]:
-        below = list(minion_registry.below)
+        # Nothing runs on minions of other masters; only the target expressions of permissions match them.
+        below = [*minion_registry.below, *(minion_registry.elsewhere if trusted else ())]
         return await master.minions.match(tgt, tgt_type, delimiter, trusted=trusted, below=below)
 
     targets = TargetSets(lambda expression: match(expression, "compound", trusted=True), monotonic)
@@ -162,7 +166,7 @@ def build(
     )
     notes = following = None
     if share is not None:
-        notes = Notes(master.about.id, job_registry, monotonic, share.touch)
+        notes = Notes(master.about.id, job_registry, minion_registry, monotonic, share.touch)
         share.on_flush(notes.take)
         following = Following(share, hub, notes, monotonic)
     job_feed = JobFeed(
@@ -263,7 +267,7 @@ def build(
         wall=wall,
         bus_connected=lambda: master.bus.connected,
     )
-    return Parts(services, master, targets, rebar, share, following)
+    return Parts(services, master, targets, rebar, share, following, notes)
 
 
 def _others(share: Share | None, log: EventLog | None) -> dict[str, bool]:

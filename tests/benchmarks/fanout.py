@@ -104,7 +104,7 @@ def how_to_listen(stage: Stage, case: Case, token: str) -> dict[str, Any]:
         return {"port": stage.saltnado_port, "path": path, "hello": "websocket client ready", "answered": ""}
     hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": "bench/", "bundle": case.bundle}
     headers = {"Authorization": f"Bearer {token}"}
-    answered = '"recovered":null}'
+    answered = '"recovered":null'
     return {"port": stage.port, "path": "/ws", "headers": headers, "hello": json.dumps(hello), "answered": answered}
 
 
@@ -120,7 +120,11 @@ def listeners(said: dict[str, Any], clients: int, count: int) -> Iterator[list[C
         yield children
 
 
-def run(stage: Stage, case: Case, token: str) -> Outcome:
+def run(stage: Stage, case: Case, token: str, source: Stage | None = None) -> Outcome:
+    """Run a case.
+
+    :param source: where the events are sent; the stage of the clients by default
+    """
     if case.server == "local":
         return _run_local(stage, case)
     server = listening_on(stage.port if case.server == "engine" else stage.saltnado_port)
@@ -128,7 +132,7 @@ def run(stage: Stage, case: Case, token: str) -> Outcome:
         time.sleep(0.3)
         before, machine = cpu_seconds(server), Machine()
         with Lag(stage) if case.server == "engine" else contextlib.nullcontext() as lag:
-            sent = fire(stage, case.rate, case.count)
+            sent = fire(source or stage, case.rate, case.count)
             busy = machine.busy()
             for child in children:
                 child.tell("sent")

@@ -1,8 +1,9 @@
-"""Measure what the journal costs, with and without it in one run: `make bench-journal`."""
+"""Measure what the journal and the common log of masters cost, all in one run: `make bench-journal`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import resource
@@ -10,17 +11,21 @@ import statistics
 import sys
 import tempfile
 import time
+import urllib.request
+from pathlib import Path
+from typing import Any
 
 from tests.benchmarks import fanout, replay
 from tests.benchmarks.fanout import Case, Outcome
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import CHECKOUT, Stage
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import is_open, wait_until
 
 NAME = "journal"
 CASE = Case("engine", 100, 1000, bundle=True)
 REPLAYED = 10_000
-STORES = ("memory", "disk")
+OTHER = "other master"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,40 +43,64 @@ QUICK = Extent(dataclasses.replace(CASE, seconds=3.0), pairs=2, replayed=REPLAYE
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.journal", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute instead of five")
+    parser.add_argument("--quick", action="store_true", help="two minutes instead of ten")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
     options = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print("starting two masters ...", flush=True)
-    stages = {store: Stage(minions=0, saltnado=False, options={"history": {"store": store}}) for store in STORES}
-    with stages["memory"], stages["disk"]:
-        section = measure(stages, QUICK if options.quick else FULL)
+    print("starting four masters ...", flush=True)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wsr-"))
+        redis = RedisServer(Path(folder))
+        stack.callback(redis.kill)
+        redis.start()
+        stages = {
+            name: stack.enter_context(
+                Stage(minions=0, saltnado=False, options={"history": history}, master_opts={"id": f"bench_{name}"})
+            )
+            for name, history in histories(redis.url).items()
+        }
+        wait_until(lambda: "master_up{" in metrics_text(stages[OTHER]), "the other master", every=0.3)
+        section = measure(stages, redis, QUICK if options.quick else FULL)
     print(f"\n{section.markdown()}\n")
     if options.write:
         write([section])
 
 
-def measure(stages: dict[str, Stage], extent: Extent) -> Section:
-    """Run the same case with both stores in turn, then restart the engine with a journal."""
-    found: dict[str, list[Outcome]] = {store: [] for store in STORES}
+def histories(url: str) -> dict[str, dict[str, Any]]:
+    """Return the option ``history`` of each master."""
+    shared = {"store": "memory", "share": url}
+    return {"memory": {"store": "memory"}, "disk": {"store": "disk"}, "redis": shared, OTHER: shared}
+
+
+def metrics_text(stage: Stage) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stage.port}/metrics", timeout=10) as response:
+        return str(response.read().decode())
+
+
+def measure(stages: dict[str, Stage], redis: RedisServer, extent: Extent) -> Section:
+    """Run the same case with each way to keep events in turn, then restart the engine with a journal."""
+    found: dict[str, list[Outcome]] = {name: [] for name in stages}
+    of_redis: list[float] = []
     for number in range(extent.pairs + 1):
-        for store in STORES if number % 2 else reversed(STORES):
-            outcome = fanout.run(stages[store], extent.case, stages[store].token())
-            print("  ".join(row(store, [outcome])), flush=True)
+        for name in stages if number % 2 else reversed(stages):
+            source = stages["redis"] if name == OTHER else None
+            before = redis.cpu_seconds
+            outcome = fanout.run(stages[name], extent.case, stages[name].token(), source)
+            print("  ".join(row(name, [outcome])), flush=True)
             if number:  # the first one of each warms up
-                found[store].append(outcome)
+                found[name].append(outcome)
+            if number and name == "redis":
+                of_redis.append(1e6 * (redis.cpu_seconds - before) / outcome.case.count)
     load = [load_seconds(extent.replayed) for _ in range(5)]
     resumed = resume_seconds(stages["disk"], extent.replayed)
-    section = Section(NAME, "The journal")
+    section = Section(NAME, "The journal, and the common log")
     section.say(EXPLANATION)
-    section.add(table(HEAD, [row(store, outcomes) for store, outcomes in found.items()]))
-    cpu = {store: statistics.median(cpu_each(one) for one in outcomes) for store, outcomes in found.items()}
-    ratios = [cpu_each(disk) / cpu_each(memory) for memory, disk in zip(*found.values(), strict=True)]
-    rows = [
-        ["CPU of `disk` in relation to `memory`, by medians", f"{100 * (cpu['disk'] / cpu['memory'] - 1):+.1f} %"],
-        ["the same by pairs of runs", ", ".join(f"{100 * (ratio - 1):+.1f} %" for ratio in sorted(ratios))],
+    section.add(table(HEAD, [row(name, outcomes) for name, outcomes in found.items()]))
+    rows = [line for name in stages if name != "memory" for line in compared(name, found)]
+    rows += [
+        ["CPU of Redis itself for an event, us", f"{statistics.median(of_redis):.0f}"],
         [f"read {extent.replayed:,} events at a start", f"{1000 * statistics.median(load):.0f} ms"],
         [
             f"replay of {extent.replayed:,} events after `kill -9`, from `subscribe` to the last",
@@ -79,17 +108,32 @@ def measure(stages: dict[str, Stage], extent: Extent) -> Section:
         ],
     ]
     section.add(table(["what", "measured"], rows))
-    more = 100 * (cpu["disk"] / cpu["memory"] - 1)
+    more = 100 * (cpu_of(found["disk"]) / cpu_of(found["memory"]) - 1)
     section.goal("CPU of disk more than memory, %, at most", more, 5, more <= 5)
     total = 1000 * (statistics.median(load) + resumed)
     section.goal(f"ms to read and replay {extent.replayed:,} events, at most", total, 500, total <= 500)
     return section
 
 
+def compared(name: str, found: dict[str, list[Outcome]]) -> list[list[str]]:
+    """Return what a way to keep events costs more than memory alone."""
+    ratios = [cpu_each(one) / cpu_each(memory) for memory, one in zip(found["memory"], found[name], strict=True)]
+    late = [1000 * (latency(found[name], part) - latency(found["memory"], part)) for part in (0.5, 0.99)]
+    return [
+        [
+            f"CPU of `{name}` more than `memory`, by medians",
+            f"{100 * (cpu_of(found[name]) / cpu_of(found['memory']) - 1):+.1f} %",
+        ],
+        ["the same by pairs of runs", ", ".join(f"{100 * (ratio - 1):+.1f} %" for ratio in sorted(ratios))],
+        [f"latency of `{name}` more than `memory`, p50 and p99", f"{late[0]:+.1f} ms, {late[1]:+.1f} ms"],
+    ]
+
+
 EXPLANATION = """\
-Two masters, one engine with `history.store: memory` and one with `disk`; the same load runs on them in turn.
-*CPU/event* is the CPU time of the engine's process for one event of the bus, with all its deliveries and the thread
-that writes."""
+Four masters: one engine with `history.store: memory`, one with `disk`, and two that share a Redis (`history.share`).
+The same load runs on them in turn. `redis` has the clients where the events are; with `other master` the clients are at
+the second one, which reads them from Redis. *CPU/event* is the CPU time of the process that serves the clients, for one
+event of the bus, with all its deliveries and its threads."""
 
 HEAD = ["store", "runs", "clients", "events/s", "delivered", "CPU/event us", "p50 ms", "p99 ms"]
 
@@ -97,10 +141,20 @@ HEAD = ["store", "runs", "clients", "events/s", "delivered", "CPU/event us", "p5
 def row(store: str, outcomes: list[Outcome]) -> list[str]:
     case = outcomes[0].case
     share = min(one.share for one in outcomes)
-    p50, p99 = (statistics.median(1000 * (one.percentile(part) or 0.0) for one in outcomes) for part in (0.5, 0.99))
-    cpu = statistics.median(cpu_each(one) for one in outcomes)
+    p50, p99 = (1000 * latency(outcomes, part) for part in (0.5, 0.99))
+    cpu = cpu_of(outcomes)
     figures = [f"{100 * share:.1f} %", f"{cpu:.0f}", f"{p50:.1f}", f"{p99:.1f}"]
     return [store, str(len(outcomes)), str(case.clients), f"{case.rate:,}", *figures]
+
+
+def latency(outcomes: list[Outcome], part: float) -> float:
+    """Return the median of a percentile, in seconds."""
+    return statistics.median(one.percentile(part) or 0.0 for one in outcomes)
+
+
+def cpu_of(outcomes: list[Outcome]) -> float:
+    """Return the median of the CPU time for one event of the bus, in microseconds."""
+    return statistics.median(cpu_each(one) for one in outcomes)
 
 
 def cpu_each(one: Outcome) -> float:

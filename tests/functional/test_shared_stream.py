@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,21 @@ import pytest
 
 pytest.importorskip("salt")
 pytest.importorskip("websocket")
-redis = pytest.importorskip("redis")
+pytest.importorskip("redis")
 
-from salt_live.models import Event, Gap  # noqa: E402
-from salt_live.streams import EventStream  # noqa: E402
+import salt.version
+from salt_live import AsyncClient
+from salt_live.models import Event, Gap
+from salt_live.streams import EventStream
 
-from tests.client import Client  # noqa: E402
-from tests.functional.running import Engine  # noqa: E402
-from tests.support.buses import Publisher  # noqa: E402
-from tests.support.waiting import wait_until  # noqa: E402
+from tests.client import Client
+from tests.functional.running import Engine
+from tests.support.buses import Publisher
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until, wait_until
 
 pytestmark = [
+    pytest.mark.both_lines,
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
 ]
 
@@ -35,38 +39,12 @@ NAMES = ("m1", "m2")
 SECONDS = 60
 
 
-class Redis:
-    """A Redis on a unix socket, which keeps nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it; return when it answers."""
-        command = ["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(self._answers, "Redis", SECONDS)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(redis.exceptions.RedisError):
-            return bool(redis.Redis(unix_socket_path=str(self.socket)).ping())
-        return False
-
-    def kill(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 class Masters:
     """Two engines, their buses, and the Redis between them."""
 
-    def __init__(self, make_engine: Callable[..., Engine], server: Redis) -> None:
-        share = {"history": {"share": f"unix://{server.socket}"}}
-        self.engines = {name: make_engine(share, master={"id": name}) for name in NAMES}
+    def __init__(self, make_engine: Callable[..., Engine], server: RedisServer, **settings: Any) -> None:
+        share = {"history": {"share": server.url}}
+        self.engines = {name: make_engine(share, master={"id": name, **settings}) for name in NAMES}
         self.buses: dict[str, Publisher] = {}
 
     def start(self) -> None:
@@ -143,20 +121,19 @@ class Follower:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory, engine_root: Path) -> Iterator[Redis]:
+def server(tmp_path_factory: pytest.TempPathFactory, engine_root: Path) -> Iterator[RedisServer]:
     """A running Redis."""
     folder = engine_root / "r"
     folder.mkdir(exist_ok=True)
-    server = Redis(folder)
+    server = RedisServer(folder)
     server.start()
     yield server
     server.kill()
 
 
-@pytest.fixture
-def masters(make_engine: Callable[..., Engine], server: Redis) -> Iterator[Masters]:
-    """Two running engines."""
-    masters = Masters(make_engine, server)
+@contextlib.contextmanager
+def running(masters: Masters) -> Iterator[Masters]:
+    """Start both engines."""
     try:
         masters.start()
         yield masters
@@ -165,7 +142,119 @@ def masters(make_engine: Callable[..., Engine], server: Redis) -> Iterator[Maste
             bus.close()
 
 
-def test_a_client_goes_on_where_another_master_is(masters: Masters, server: Redis) -> None:
+@pytest.fixture
+def masters(make_engine: Callable[..., Engine], server: RedisServer) -> Iterator[Masters]:
+    """Two running engines."""
+    with running(Masters(make_engine, server)) as masters:
+        yield masters
+
+
+@pytest.fixture
+def masters_with_common_tokens(
+    make_engine: Callable[..., Engine], server: RedisServer, tmp_path: Path
+) -> Iterator[Masters]:
+    """Two running engines, which accept each other's tokens by the settings that docs/operating.md names."""
+    by_cache = {"eauth_tokens.cache_driver": "redis", "cache.redis.unix_socket_path": str(server.socket)}
+    by_folder = {"token_dir": str(tmp_path / "tokens")}
+    settings = by_folder if salt.version.__version__.startswith("3007") else by_cache
+    with running(Masters(make_engine, server, **settings)) as masters:
+        yield masters
+
+
+class Collector:
+    """Reads the events of a client in a task."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self.client = client
+        self.tags: list[str] = []
+        self.gaps: list[Gap] = []
+        self.epochs: set[str] = set()
+
+    async def run(self) -> None:
+        """Read until it is canceled."""
+        async with await self.client.events("t/") as events:
+            async for item in events:
+                if isinstance(item, Event):
+                    self.tags.append(item.tag)
+                    self.epochs.add(item.epoch)
+                else:
+                    self.gaps.append(item)
+
+    @property
+    def new(self) -> list[str]:
+        """The events but for those that show the start of a client."""
+        return [tag for tag in self.tags if not tag.endswith("/0")]
+
+    async def has(self, *tags: str) -> None:
+        """Wait for events."""
+        await until(lambda: set(tags) <= set(self.tags), SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def collecting(masters: Masters, client: AsyncClient) -> AsyncIterator[Collector]:
+    """Follow the events of both masters from now on."""
+    async with client:
+        collector = Collector(client)
+        task = asyncio.create_task(collector.run())
+        try:
+            await until(lambda: client.session.subscriptions.confirmed, SECONDS)
+            for name in NAMES:
+                masters.fire(name, f"t/{name}/0")
+            await collector.has("t/m1/0", "t/m2/0")
+            yield collector
+        finally:
+            task.cancel()
+
+
+async def test_the_python_client_moves_to_another_master_by_itself(masters_with_common_tokens: Masters) -> None:
+    """It knows both addresses, and has only a token that the first master gave. No event is missing or comes twice."""
+    masters = masters_with_common_tokens
+    one, two = (masters.engines[name] for name in NAMES)
+    async with AsyncClient(one.url, username="demo", password="demo") as client:
+        token = client.session.credentials.token
+    async with (
+        collecting(masters, AsyncClient([one.url, two.url], token=token)) as mover,
+        collecting(masters, AsyncClient(two.url, token=token)) as stayer,
+    ):
+        expected = set[str]()
+        for turn in range(1, 4):
+            new = {name: f"t/{name}/{turn}" for name in NAMES}
+            expected |= set(new.values())
+            for name in NAMES:
+                masters.fire(name, new[name])
+        await mover.has(*expected)
+        await stayer.has(*expected)  # what the first engine has read is in Redis
+        one.kill()
+        masters.fire("m2", "t/m2/9")
+        await mover.has("t/m2/9")
+        assert (sorted(mover.new), mover.gaps) == (sorted(expected | {"t/m2/9"}), [])
+
+
+async def test_a_reload_keeps_epoch_and_positions(masters: Masters) -> None:
+    """Events of both masters that come meanwhile are delivered once, at both."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [AsyncClient(masters.engines[name].url, username="demo", password="demo") for name in NAMES]
+        first = await stack.enter_async_context(collecting(masters, clients[0]))
+        second = await stack.enter_async_context(collecting(masters, clients[1]))
+        for turn in range(1, 3):
+            reloading = asyncio.create_task(asyncio.to_thread(masters.engines["m1"].reload))
+            number = 0
+            while not reloading.done():
+                number += 1
+                for name in NAMES:
+                    masters.fire(name, f"t/{name}/{turn}/{number}")
+                await asyncio.sleep(0.01)
+            answer = await reloading
+            assert answer.get("failure") is None, answer
+            expected = {f"t/{name}/{turn}/{one}" for name in NAMES for one in range(1, number + 1)}
+            for collector in (first, second):
+                await collector.has(*expected)
+        for collector in (first, second):
+            assert len(collector.new) == len(set(collector.new))
+            assert (collector.gaps, len(collector.epochs)) == ([], 1)
+
+
+def test_a_client_goes_on_where_another_master_is(masters: Masters, server: RedisServer) -> None:
     """Every event once: from both masters, after the kill of the client's engine, and over a loss of Redis."""
     client = Follower()
     client.follow(masters.engines["m1"])
@@ -213,9 +302,11 @@ def test_a_client_goes_on_where_another_master_is(masters: Masters, server: Redi
     watcher.close()
 
 
-def test_a_redis_that_evicts_is_refused_with_its_remedy(make_engine: Callable[..., Engine], server: Redis) -> None:
+def test_a_redis_that_evicts_is_refused_with_its_remedy(
+    make_engine: Callable[..., Engine], server: RedisServer
+) -> None:
     """The engine serves its own events, and its log has the command."""
-    redis.Redis(unix_socket_path=str(server.socket)).config_set("maxmemory-policy", "allkeys-lru")
+    server.client.config_set("maxmemory-policy", "allkeys-lru")
     masters = Masters(make_engine, server)
     engine = masters.engines["m1"]
     with contextlib.closing(Publisher(engine.sock_dir)) as bus, contextlib.closing(Follower()) as client:

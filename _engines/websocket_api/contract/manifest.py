@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "44bd9af70ee5733d5cb1d469acc26787046cdc348e01156db87b909bb8c080f3",
-    "common.json": "f22c5bd6957c612997c1c462f1ddd7b9a834694157709ae74767810b72df598f",
+    "asyncapi.json": "937aaae9b3d887bba3659df0a9a569c68f4ed5fcc34447478eefe5b1931294c1",
+    "common.json": "3c36a050cc534a5fc4b371ec4bd30f0ca29ba238dc2480fa67470de45e4bb184",
     "frames.json": "5d191a00e34ab3f2f2bc68eb74427b8063f1f70f17d040810d09a16bea079a66",
     "http.json": "cb2e9ee4aa86fc37645839971b7c5363ea19106af040671f812fc469f551a194",
     "openapi.json": "4414067a868ab8b68ac0dffaa7d0865342d0c0ae1cf0b831b3ab507c270968b6",
@@ -21,7 +21,7 @@ FILES = {
     "operations/hook.json": "2e6dc088211e2b87b59b0e872d10ae4e746c26797b61e654818b5162d313229a",
     "operations/list_batches.json": "58cb4d05e4d13b414ae999996a3754199e1e88c6b33d9e435fbd1f83f43861da",
     "operations/list_jobs.json": "e79df0845612d8c9ad6b081cbc489bb75a68f8ad9759e3cdb342a772db1a3baa",
-    "operations/list_minions.json": "d7b20447235004e6b8ef047597b52c55c109513e579c915383b88af2e49363b0",
+    "operations/list_minions.json": "67096346ce1c3d896177495eea6d153e52984ef60d760209f2c8f512d24b1958",
     "operations/logout.json": "f7fde84721484e3276c1cdd427e076cb02c5b07ee6fc85d6d00875d6a269d0a0",
     "operations/match.json": "5cfdbc0b2ef42a223a88f0de3a4fdc0e7a2f237c6ba2c9e4c13ac41bba3507df",
     "operations/ping.json": "562bc70e689b41cee964a59652a8f5c892d6f4d5ec04e9618fc053333dcadf8e",

@@ -86,7 +86,7 @@ def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
     for name in sorted(known) if only is None else dict.fromkeys(only):
         yield
         view = services.minion_feed.visible(call.viewer, [name], grains=grains).get(name)
-        if view is None:
+        if view is None or ("master" in call.message and call.message["master"] != view.get("master")):
             continue
         found.append(view)
         if grains is True and view["grains"] is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,8 @@ redis = pytest.importorskip("redis")
 from websocket_api.salt_master.event_log_format import Pace  # noqa: E402
 from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
 
-from tests.support.waiting import until, wait_until  # noqa: E402
+from tests.support.redis_server import RedisServer  # noqa: E402
+from tests.support.waiting import until  # noqa: E402
 from tests.unit.operations.engine import Engine  # noqa: E402
 from tests.unit.operations.test_shared_stream import Follower  # noqa: E402
 
@@ -25,23 +24,20 @@ SECONDS = 30
 
 
 @pytest.fixture
-def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The unix socket of a running Redis."""
-    socket = tmp_path_factory.mktemp("r") / "s"
-    command = ["redis-server", "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_until(socket.exists, "Redis", SECONDS)
-    yield socket
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A running Redis."""
+    server = RedisServer(tmp_path_factory.mktemp("r"))
+    server.start()
+    yield server
     server.kill()
-    server.wait()
 
 
 @pytest.fixture
-async def engines(socket: Path) -> AsyncIterator[dict[str, Engine]]:
+async def engines(server: RedisServer) -> AsyncIterator[dict[str, Engine]]:
     """Two engines that share a Redis."""
     found = {}
     for name in ("m1", "m2"):
-        log: Any = RedisLog(f"unix://{socket}", name, 300, Pace(beat=0.2, block=0.2, retry=0.05))
+        log: Any = RedisLog(server.url, name, 300, Pace(beat=0.2, block=0.2, retry=0.05))
         found[name] = engine = Engine(master_id=name, log=log, epoch=f"epoch-{name}")
         share, following = engine.parts.share, engine.parts.following
         assert share is not None

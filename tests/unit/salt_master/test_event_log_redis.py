@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 redis = pytest.importorskip("redis")
 
-from websocket_api.salt_master import event_log_writer  # noqa: E402
-from websocket_api.salt_master.event_log_format import MASTERS, STREAM, Pace, is_protected  # noqa: E402
+from websocket_api.salt_master import event_log_format, event_log_writer  # noqa: E402
+from websocket_api.salt_master.event_log_format import MASTERS, STREAM, Pace, Unusable, is_protected  # noqa: E402
 from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
 
-from tests.support.waiting import until, wait_until  # noqa: E402
+from tests.support.redis_server import RedisServer  # noqa: E402
+from tests.support.waiting import until  # noqa: E402
 
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
@@ -28,52 +26,19 @@ SECONDS = 30
 PACE = Pace(beat=0.2, stale=60.0, look=0.2, block=0.2, retry=0.05, refused=0.05)
 
 
-class Server:
-    """A Redis of its own on a unix socket."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "s"
-        self.url = f"unix://{self.socket}"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        """Start it; return when it answers."""
-        command = ["redis-server", "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder)]
-        self._process = subprocess.Popen([*command, "--save", "", *options], stdout=subprocess.DEVNULL)
-        wait_until(self._answers, "Redis", SECONDS)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(redis.exceptions.RedisError):
-            return bool(self.client.ping())
-        return False
-
-    @property
-    def client(self) -> Any:
-        """A client of this Redis."""
-        return redis.Redis(unix_socket_path=str(self.socket))
-
-    def stop(self) -> None:
-        """Kill it: nothing is kept."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A running Redis."""
-    server = Server(tmp_path_factory.mktemp("r"))
+    server = RedisServer(tmp_path_factory.mktemp("r"))
     server.start()
     yield server
-    server.stop()
+    server.kill()
 
 
 class Reader:
     """The log of one master, and what it read of the others."""
 
-    def __init__(self, server: Server, master: str, url: str | None = None, **pace: float) -> None:
+    def __init__(self, server: RedisServer, master: str, url: str | None = None, **pace: float) -> None:
         self.log = RedisLog(url or server.url, master, 300, dataclasses.replace(PACE, **pace))
         self.read: list[tuple[str, Any]] = []
         self.ages: list[float] = []
@@ -99,7 +64,7 @@ class Reader:
 
 
 @pytest.fixture
-async def masters(server: Server) -> AsyncIterator[tuple[Reader, Reader]]:
+async def masters(server: RedisServer) -> AsyncIterator[tuple[Reader, Reader]]:
     """Two masters with a common Redis, which try again soon."""
     one, two = Reader(server, "m1"), Reader(server, "m2")
     one.start()
@@ -125,13 +90,13 @@ async def test_each_master_reads_what_the_others_write(masters: tuple[Reader, Re
 
 
 async def test_redis_that_was_away_gets_what_waited(
-    server: Server, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The loss is logged once. A new Redis has lost what was written before: the streams begin again."""
     one, two = masters
     one.log.put(chunk(1))
     await until(lambda: len(two.of("m1")) == 1, SECONDS)
-    server.stop()
+    server.kill()
     one.log.put(chunk(2))
     await until(lambda: one.fault and two.fault, SECONDS)
     one.log.put(chunk(3))
@@ -143,7 +108,7 @@ async def test_redis_that_was_away_gets_what_waited(
     assert 1 <= len(lost) <= 4, "each of two threads of two masters logs it once"
 
 
-async def test_a_stream_that_was_emptied_goes_on(server: Server, masters: tuple[Reader, Reader]) -> None:
+async def test_a_stream_that_was_emptied_goes_on(server: RedisServer, masters: tuple[Reader, Reader]) -> None:
     """Somebody deleted all keys: the masters are found again, and new chunks are read."""
     one, two = masters
     one.log.put(chunk(1))
@@ -154,7 +119,10 @@ async def test_a_stream_that_was_emptied_goes_on(server: Server, masters: tuple[
 
 
 async def test_a_redis_that_evicts_is_refused_until_it_does_not(
-    server: Server, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer,
+    masters: tuple[Reader, Reader],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It would lose a whole stream in silence. The log names the command that fixes it."""
     server.client.config_set("maxmemory-policy", "allkeys-lru")
@@ -171,7 +139,7 @@ async def test_a_redis_that_evicts_is_refused_until_it_does_not(
 
 
 async def test_foreign_keys_in_our_names_harm_nobody_else(
-    server: Server, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A key that is no stream, fields of another form, and a master with an odd name."""
     one, two = masters
@@ -192,7 +160,7 @@ async def test_foreign_keys_in_our_names_harm_nobody_else(
 
 
 async def test_the_own_key_that_is_no_stream_is_a_fault(
-    server: Server, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until it is deleted, and it is logged once. The other masters' streams are read."""
     server.client.set(f"{STREAM}m3", "no stream")
@@ -210,7 +178,7 @@ async def test_the_own_key_that_is_no_stream_is_a_fault(
         three.log.close()
 
 
-async def test_what_waits_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_waits_is_bounded(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is dropped; readers find out by the numbers."""
     monkeypatch.setattr(event_log_writer, "MAX_WAITING_BYTES", 1000)
     one = Reader(server, "m1")
@@ -227,7 +195,7 @@ async def test_what_waits_is_bounded(server: Server, monkeypatch: pytest.MonkeyP
         two.log.close()
 
 
-async def test_a_master_that_does_not_write_is_stale(server: Server) -> None:
+async def test_a_master_that_does_not_write_is_stale(server: RedisServer) -> None:
     """And is not, once it writes again. While Redis is away, all others are."""
     one = Reader(server, "m1", stale=0.4)
     one.start()
@@ -240,10 +208,118 @@ async def test_a_master_that_does_not_write_is_stale(server: Server) -> None:
             return not one.log.is_stale("m9")
 
         await until(is_fresh, SECONDS)
-        server.stop()
+        server.kill()
         await until(lambda: one.log.is_stale("m9") and one.log.is_stale("m8"), SECONDS)
     finally:
         one.log.close()
+
+
+async def test_the_engine_that_started_last_has_the_name(
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two masters with one id are a mistake: the first one says so, and writes no more. It reads on."""
+    one, two = masters
+    one.log.put(chunk(1))
+    await until(lambda: two.of("m1") == [chunk(1)], SECONDS)
+    twin = Reader(server, "m1")
+    twin.start()
+    try:
+        await until(lambda: one.fault is not None, SECONDS)
+        assert any("another engine with the id m1" in record.message for record in caplog.records)
+        one.log.put(chunk(2))
+        twin.log.put(chunk(3))
+        two.log.put(chunk(1))
+        await until(lambda: len(two.of("m1")) == 2 and one.of("m2") and twin.of("m2"), SECONDS)
+        assert (two.of("m1"), twin.fault) == ([chunk(1), chunk(3)], None)
+    finally:
+        twin.log.close()
+
+
+async def test_an_engine_learns_what_the_log_has_of_its_master(
+    server: RedisServer, masters: tuple[Reader, Reader]
+) -> None:
+    """Before it writes: after a reload or a restart it writes only the rest."""
+    one, two = masters
+    one.log.put(chunk(7))
+    await until(lambda: two.of("m1") and one.begun, SECONDS)
+    await one.log.stop(SECONDS)
+    again = Reader(server, "m1")
+    again.start()
+    try:
+        await until(lambda: again.begun, SECONDS)
+        assert (one.begun, again.begun) == ([(None, 0)], [("epoch", 7)])
+    finally:
+        again.log.close()
+
+
+async def test_what_waits_is_written_before_the_end(server: RedisServer, masters: tuple[Reader, Reader]) -> None:
+    """So that clients that move to another master get it there."""
+    one, two = masters
+    await until(lambda: one.begun, SECONDS)
+    for number in range(1, 1001):
+        one.log.put(chunk(number))
+    await one.log.stop(SECONDS)
+    await until(lambda: len(two.of("m1")) == 1000, SECONDS)
+    assert two.of("m1") == [chunk(number) for number in range(1, 1001)]
+
+
+@pytest.mark.parametrize("answer", [0.2, 60.0])
+async def test_a_redis_that_answers_late_loses_nothing(server: RedisServer, answer: float) -> None:
+    """Whether it is waited for, or counts as away and gets some chunks twice. The event loop never waits."""
+    one, two = Reader(server, "m1", answer=answer), Reader(server, "m2", answer=answer)
+    one.start()
+    two.start()
+    try:
+        one.log.put(chunk(1))
+        await until(lambda: two.of("m1") == [chunk(1)], SECONDS)
+        server.hang()
+        for number in range(2, 101):
+            one.log.put(chunk(number))
+        if answer < 1:
+            await until(lambda: one.fault and two.fault, SECONDS)
+        server.go_on()
+        await until(lambda: chunk(100) in two.of("m1") and not one.fault and not two.fault, SECONDS)
+        assert list(dict.fromkeys(two.of("m1"))) == [chunk(number) for number in range(1, 101)]
+    finally:
+        one.log.close()
+        two.log.close()
+
+
+async def test_chunks_that_are_older_than_the_history_are_not_read(
+    server: RedisServer, masters: tuple[Reader, Reader]
+) -> None:
+    """A quiet master's stream keeps its last ones. The age of the others is known by the clock of Redis."""
+    client, (_, two) = server.client, masters
+    seconds, _ = client.time()
+    for number, age in enumerate((1000, 200, 0), 1):
+        fields = {"v": 1, "e": "epoch", "a": number - 1, "l": number, "d": b"x" * 10}
+        client.xadd(f"{STREAM}m5", fields, id=f"{(seconds - age) * 1000}-0")
+    client.hset(MASTERS, "m5", "1")
+    await until(lambda: len(two.of("m5")) == 2, SECONDS)
+    assert two.of("m5") == [chunk(2), chunk(3)]
+    ages = [age for (name, _), age in zip(two.read, two.ages, strict=True) if name == "m5"]
+    assert ages[0] >= 200 - 1  # Redis counts in milliseconds from a full second
+    assert ages[0] > ages[1] + 100
+
+
+@pytest.mark.parametrize(
+    ("version", "remedy"), [("6.0.16", "6.2 or newer"), ("5.0.3", "6.2 or newer"), ("7.0.15", None), ("8.2.1", None)]
+)
+def test_a_redis_without_a_limit_by_time_is_refused(
+    monkeypatch: pytest.MonkeyPatch, version: str, remedy: str | None
+) -> None:
+    """Its streams would grow without an end."""
+
+    class Old:
+        def info(self) -> dict[str, Any]:
+            return {"redis_version": version, "maxmemory_policy": "noeviction"}
+
+    monkeypatch.setattr(event_log_format.redis.Redis, "from_url", lambda url, **options: Old())
+    if remedy is None:
+        event_log_format.connect("redis://x", 1)
+    else:
+        with pytest.raises(Unusable, match=remedy):
+            event_log_format.connect("redis://x", 1)
 
 
 @pytest.mark.parametrize(

@@ -398,6 +398,11 @@ export type Minion = {
    */
   grains: (Record<string, unknown> | null);
   /**
+   * The id of the master that has its key, where masters share a stream; this one, if it has the key too. Functions
+   * run on the minions of the serving master only.
+   */
+  master?: string;
+  /**
    * The syndic that passed on an event about the minion: it belongs to a master below. The field is absent for a
    * minion of this master.
    */
@@ -938,6 +943,8 @@ export type ListMinionsRequest = {
   traceparent?: Traceparent;
   /** Only these minions. By default all minions that you may see. */
   minions?: MinionIds;
+  /** Only minions of this master, by its id, where masters share a stream. */
+  master?: string;
   grains?: GrainsWanted;
 };
 

@@ -39,7 +39,8 @@ class MinionCounts:
     def update(self, name: str) -> None:
         """Count a minion that has changed."""
         minion = self._minions.get(name)
-        before, after = self._states.get(name), None if minion is None else _state_of(minion)
+        before = self._states.get(name)
+        after = None if minion is None or minion.elsewhere else _state_of(minion)  # its own master counts it
         if before == after:
             return
         if before is not None:

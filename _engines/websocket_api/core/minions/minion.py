@@ -33,6 +33,10 @@ class Minion:
     """The syndic that the minion is below; None for a minion of this master."""
     resource: Resource | None = None
     """Set for a resource of Salt 3008: a device that a minion manages, with an id of its own."""
+    master: str | None = None
+    """The master that has its key, where there is more than one."""
+    elsewhere: bool = False
+    """Whether that is another master, which shares what it knows: functions cannot run on the minion from here."""
     _measured: tuple[Mapping[str, Any], int] | None = None
 
     @property
@@ -52,10 +56,11 @@ class Minion:
         """
         return {
             "id": self.id,
-            "key": self.key if key else None,
+            "key": ("accepted" if self.elsewhere else self.key) if key else None,
             "connected": self.connected,
             "seen": None if self.seen is None else timestamp(self.seen),
             "grains": self._grains(grains),
+            **({"master": self.master} if self.master else {}),
             **({"syndic": self.syndic} if self.syndic else {}),
             **({"resource": {"type": self.resource.type, "minion": self.resource.minion}} if self.resource else {}),
         }

@@ -30,6 +30,7 @@ class MinionRegistry:
     :param clock: seconds since the epoch
     :param syndics: of the masters below; None if there are none
     :param presence_seconds: between two lists of connected minions of one master; None if that is not regular
+    :param master: the own master's id, where masters share what they know; None without others
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class MinionRegistry:
         clock: Callable[[], float],
         syndics: Syndics | None = None,
         presence_seconds: float | None = None,
+        master: str | None = None,
     ) -> None:
         self._clock = clock
+        self._master = master
         self._syndics = syndics
         self._presence = Presence(clock, presence_seconds)
         """Filled only in a cluster: without one, the single master's list says it all."""
@@ -113,20 +116,21 @@ class MinionRegistry:
             self._syndics.mark(syndics)
             self._drop_below(self._syndics, self._syndics.surplus(self._clock()))
         for name in set(self._minions) - set(keys) - set(self.below) - set(resources):
-            self._remove(name)
+            if not self._minions[name].elsewhere:
+                self._remove(name)
         for name, minion in self._minions.items():
             if minion.key is not None and name not in keys:
                 minion.key = None  # it stays as a minion below
                 self._notify(name)
         for name, state in keys.items():
-            minion = self._minions.setdefault(name, Minion(name))
+            minion = self._own(name)
             if minion.key != state:
                 minion.key = state
                 self._notify(name)
             if self._syndics is not None and minion.syndic is not None and self.is_direct(name):
                 self._drop_below(self._syndics, [name])
         for name in {*resources, *(name for name, minion in self._minions.items() if minion.resource)}:
-            minion = self._minions.setdefault(name, Minion(name))
+            minion = self._own(name)
             if minion.resource != resources.get(name):
                 minion.resource = resources.get(name)
                 self._notify(name)
@@ -135,8 +139,35 @@ class MinionRegistry:
     def restore(self, states: Mapping[str, tuple[str | None, bool | None, float | None]]) -> None:
         """Add minions that an earlier process knew: the state of the key, whether it is connected, when it was seen."""
         for name, (key, connected, seen) in states.items():
-            self._minions[name] = Minion(name, key, connected, seen)
+            self._minions[name] = Minion(name, key, connected, seen, master=self._master)
             self.stale.add(name)
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """The minions that only other masters have."""
+        return [] if self._master is None else [name for name, minion in self._minions.items() if minion.elsewhere]
+
+    def set_elsewhere(self, name: str, master: str, connected: bool | None, seen: float | None) -> None:
+        """Note a minion with an accepted key at another master, unless it belongs to this one too."""
+        known = self._minions.get(name)
+        if known is not None and not known.elsewhere:
+            return
+        self._minions[name] = made = Minion(name, None, connected, seen, master=master, elsewhere=True)
+        if known is None or (known.connected, known.master) != (made.connected, made.master):
+            self._notify(name)
+
+    def remove_elsewhere(self, name: str, master: str) -> None:
+        """Forget a minion that another master has no more."""
+        known = self._minions.get(name)
+        if known is not None and known.elsewhere and known.master == master:
+            self._remove(name)
+
+    def _own(self, name: str) -> Minion:
+        """Return a minion of this master, which is new or was known from another one."""
+        known = self._minions.get(name)
+        if known is None or known.elsewhere:
+            known = self._minions[name] = Minion(name, master=self._master)
+        return known
 
     def read_grains(self, grains: Mapping[str, Mapping[str, Any]]) -> None:
         """Apply grains from the master's cache."""
@@ -178,7 +209,8 @@ class MinionRegistry:
         if topic.kind is Kind.PRESENCE and topic.believed:
             self._apply_presence(topic.action, data, event.master, shared=True)
         elif topic.minion in self._minions and event.master and self._is_sign_of_life(event, data):
-            self._presence.add(topic.minion, event.master)
+            if not self._minions[topic.minion].elsewhere:  # else its master tells
+                self._presence.add(topic.minion, event.master)
             self._alive(topic.minion, always_notify=False)
 
     def seen(self, name: str) -> float | None:
@@ -223,7 +255,7 @@ class MinionRegistry:
             if self.is_direct(name):
                 continue
             syndics.note(name, self._clock())
-            minion = self._minions.setdefault(name, Minion(name))
+            minion = self._own(name)
             if minion.syndic != syndic:
                 minion.syndic = syndic
                 self._notify(name)

@@ -50,7 +50,7 @@ class Following:
             return
         if origin.is_new(Position(chunk.epoch, chunk.last)):  # else it was written twice, or read before
             await self._deliver_new(origin, chunk, age)
-        if chunk.notes:
+        if chunk.notes and master != self._share.own:
             self._notes.apply(master, chunk.notes)
 
     async def _deliver_new(self, origin: Origin, chunk: Chunk, age: float) -> None:

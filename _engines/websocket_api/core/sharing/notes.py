@@ -1,4 +1,4 @@
-"""What engines tell one another beside events: how jobs ended that some minions never returned, and who follows them.
+"""What engines tell one another beside events: minions, how jobs ended that some never returned, and who follows them.
 
 Only the master of a job can ask its minions whether they still run it, and it asks only while somebody follows the job.
 So another engine whose clients follow it says so, and learns what was found out.
@@ -12,7 +12,9 @@ from typing import Any
 from ..events.encoding import decode, encode
 from ..jobs.job import Job
 from ..jobs.registry import JobRegistry
+from ..minions.registry import MinionRegistry
 from ..timing import Clock
+from .minions import SharedMinions
 
 FOLLOWED_SECONDS = 20.0
 """How long a job counts as followed elsewhere after it was said last: it is said again every 5 s."""
@@ -29,7 +31,10 @@ class Notes:
     :param touch: is called if there is something to write
     """
 
-    def __init__(self, own: str, jobs: JobRegistry, clock: Clock, touch: Callable[[], None]) -> None:
+    def __init__(
+        self, own: str, jobs: JobRegistry, minions: MinionRegistry, clock: Clock, touch: Callable[[], None]
+    ) -> None:
+        self.minions = SharedMinions(minions, touch)
         self._own = own
         self._jobs = jobs
         self._clock = clock
@@ -53,11 +58,12 @@ class Notes:
 
     def take(self) -> bytes:
         """Return what is to be written; empty if there is nothing."""
-        if not self._ended and not self._asked:
+        minions = self.minions.take()
+        if not self._ended and not self._asked and not minions:
             return b""
         ended, self._ended = self._ended, []
         asked, self._asked = list(self._asked), {}
-        return encode({"ended": ended, "asked": asked})
+        return encode({"ended": ended, "asked": asked, **minions})
 
     def apply(self, master: str, notes: bytes) -> None:
         """Apply the notes of another master. What is not understood is left out.
@@ -68,6 +74,7 @@ class Notes:
             read = decode(notes)
             for jid, state, minions in read["ended"]:
                 self._end(master, jid, state, minions)
+            self.minions.apply(master, read.get("minions", []), bool(read.get("whole")))
             for asked, jid in read["asked"]:
                 if asked == self._own and isinstance(jid, str) and len(self._followed) < MAX_FOLLOWED:
                     self._followed[jid] = self._clock() + FOLLOWED_SECONDS

@@ -93,7 +93,8 @@ class MinionFeed:
         # Nothing can run on other minions. Anybody can choose the name of a key: it is shown to viewers of keys only.
         if minion is None:
             return None
-        if not (key or (self._minions.is_reachable(name) and permissions.may_run("test.ping", (), name))):
+        shown = minion.elsewhere or self._minions.is_reachable(name)
+        if not (key or (shown and permissions.may_run("test.ping", (), name))):
             return None
         may_read = permissions.may_run("grains.items", (), name)
         return minion.to_dict(key=key, grains=grains if may_read else False)

@@ -19,7 +19,8 @@ class AsyncClient(LocalVerbs, EventVerbs):
     It connects when it is entered or first used, and connects again when the connection is lost: requests that only
     read are sent again, subscriptions resume, and commands are never sent twice.
 
-    :param url: such as ``wss://master:8000``, or several of engines that serve the same master: tried in turn
+    :param url: such as ``wss://master:8000``, or several, which are tried in turn: of one master, or of masters that
+        share a stream
     :param username: with ``password`` and ``eauth``: how to log in, also after the token has ended
     :param eauth: the backend that checks the password; the server's default if None
     :param token: an existing Salt token, instead of a name and a password

@@ -31,7 +31,7 @@ class Connection:
     """A websocket that is opened again when it is lost.
 
     :param session: what is said over it
-    :param addresses: of engines that serve the same master, tried in turn
+    :param addresses: of engines of one master, or of masters that share a stream; tried in turn
     :param tls: the context for addresses that begin with ``wss``; Python's default one if None
     """
 

@@ -485,6 +485,9 @@ class Minion(TypedDict):
     # The requested grains from the master's cache; null if it has none, if you may not see them, and if none were
     # requested.
     grains: dict[str, Any] | None
+    # The id of the master that has its key, where masters share a stream; this one, if it has the key too. Functions
+    # run on the minions of the serving master only.
+    master: NotRequired[str]
     # The syndic that passed on an event about the minion: it belongs to a master below. The field is absent for a
     # minion of this master.
     syndic: NotRequired[str]
@@ -1017,6 +1020,8 @@ class ListMinionsRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     # Only these minions. By default all minions that you may see.
     minions: NotRequired[MinionIds]
+    # Only minions of this master, by its id, where masters share a stream.
+    master: NotRequired[str]
     grains: NotRequired[GrainsWanted]
 
 # The minions, sorted by id, or in the order of `minions`.
