@@ -24,6 +24,12 @@ export function span(seconds) {
   return rounded < 129600 ? `${Math.round(rounded / 3600)} h` : `${Math.round(rounded / 86400)} d`;
 }
 
+/** Format a duration in milliseconds as 12 ms, 1.5 s, 3 min. */
+export function duration(milliseconds) {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  return milliseconds < 60000 ? `${(milliseconds / 1000).toFixed(1)} s` : span(milliseconds / 1000);
+}
+
 export function ago(moment) {
   return moment ? `${span((Date.now() - new Date(moment).getTime()) / 1000)} ago` : "";
 }

@@ -2,7 +2,7 @@
 // Values from minions as text: shown, never run, and limited in length and depth.
 
 export const SHOWN = 20000; // characters at first; more on demand
-const MAX_DEPTH = 40; // levels; deeper ones are replaced by a remark
+export const MAX_DEPTH = 40; // levels; deeper ones are replaced by a remark
 
 /**
  * Return a value as readable text of about `max` characters at most, and whether that is all of it.
@@ -12,12 +12,22 @@ const MAX_DEPTH = 40; // levels; deeper ones are replaced by a remark
  */
 export function readable(value, max = SHOWN) {
   if (typeof value === "string") return value.length > max ? [value.slice(0, max), false] : [value, true];
-  const out = { parts: [], left: max, whole: true };
+  return json(value, max);
+}
+
+/**
+ * Return a value as JSON, within the same limits: indented, or on one line.
+ *
+ * @returns {[string, boolean]}
+ */
+export function json(value, max = SHOWN, compact = false) {
+  const out = { parts: [], left: max, whole: true, compact };
   writeValue(value, "", 0, out);
   return [out.parts.join(""), out.whole];
 }
 
-function put(text, out) {
+/** Append to what is written, up to its limit. */
+export function put(text, out) {
   if (text.length > out.left) {
     text = text.slice(0, Math.max(0, out.left));
     out.whole = false;
@@ -43,6 +53,7 @@ function writeValue(value, indent, depth, out) {
 function writeParts(value, indent, depth, out) {
   const inner = `${indent}  `;
   const list = Array.isArray(value);
+  const [next, last] = out.compact ? ["", ""] : [`\n${inner}`, `\n${indent}`];
   put(list ? "[" : "{", out);
   let first = true;
   for (const key of list ? value.keys() : Object.keys(value)) {
@@ -50,11 +61,11 @@ function writeParts(value, indent, depth, out) {
       out.whole = false;
       return;
     }
-    put(`${first ? "" : ","}\n${inner}${list ? "" : `${JSON.stringify(key)}: `}`, out);
+    put(`${first ? "" : ","}${first || !out.compact ? next : " "}${list ? "" : `${JSON.stringify(key)}: `}`, out);
     writeValue(value[key], inner, depth + 1, out);
     first = false;
   }
-  put(`\n${indent}${list ? "]" : "}"}`, out);
+  put(`${last}${list ? "]" : "}"}`, out);
 }
 
 function scalar(value, left) {
@@ -65,7 +76,7 @@ function scalar(value, left) {
 
 /** Return the beginning of a value as one line, for tables. */
 export function brief(value, max = 120) {
-  const [text] = readable(value, 4 * max);
+  const [text] = typeof value === "string" ? readable(value, 4 * max) : json(value, 4 * max, true);
   const line = text.replace(/\s+/g, " ").trim();
   return line.length > max ? `${line.slice(0, max)}…` : line;
 }

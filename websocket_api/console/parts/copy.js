@@ -1,19 +1,38 @@
 // @ts-check
-// A button that copies a text.
+// Buttons that copy a text and save one as a file.
 
 import { html, useState } from "../lib/html.js";
 import { visible } from "../lib/visible.js";
 
 const RESULT_MS = 2000; // for which the button shows whether it copied
 
-/** Copy what `text()` returns, with hidden characters escaped: they would act in a terminal. */
-export function Copy({ text, what }) {
-  const [label, setLabel] = useState("Copy");
+/**
+ * Copy what `text()` returns, with hidden characters escaped: they would act in a terminal.
+ *
+ * @param text called when the button is pressed
+ * @param what its name, for screen readers
+ * @param title the button's text
+ */
+export function Copy({ text, what, title = "Copy" }) {
+  const [label, setLabel] = useState(title);
   const copy = async () => {
     setLabel((await toClipboard(visible(text()))) ? "Copied" : "Cannot copy");
-    setTimeout(() => setLabel("Copy"), RESULT_MS);
+    setTimeout(() => setLabel(title), RESULT_MS);
   };
   return html`<button type="button" class="small" onClick=${copy} aria-label="${label} ${what}">${label}</button>`;
+}
+
+/** Save what `file()` returns, {name, text}, exactly. */
+export function Download({ file, what }) {
+  const save = () => {
+    const { name, text } = file();
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+    link.download = name.replace(/[^\w.-]+/g, "_").replace(/^[._]+/, "");
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+  return html`<button type="button" class="small" onClick=${save} aria-label="Download ${what}">Download</button>`;
 }
 
 async function toClipboard(text) {

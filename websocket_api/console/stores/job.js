@@ -1,10 +1,10 @@
 // @ts-check
-// One job with the parts of its minions, live.
+// One job with the parts of its minions, live, in groups of the same outcome.
 
 import { Store } from "../client/store.js";
-import { statesOf } from "../lib/states.js";
+import { Groups } from "../lib/outcomes.js";
 
-const RANK = { failed: 0, missing: 1, canceled: 2, running: 3, pending: 4, returned: 5 };
+const SLICE_MS = 6; // of grouping at a time, so that the page draws while thousands of returns arrive
 
 export class JobStore extends Store {
   job = null;
@@ -12,6 +12,9 @@ export class JobStore extends Store {
   parts = new Map();
   fault = null;
 
+  #groups = new Groups();
+  #waiting = new Map(); // id -> part that is not yet in its group
+  #timer = null;
   #sorted = { version: -1, rows: [] };
 
   constructor(connection, jid) {
@@ -20,38 +23,43 @@ export class JobStore extends Store {
   }
 
   stop() {
+    clearTimeout(this.#timer);
     this.follow.stop();
   }
 
   apply(frame) {
     if (frame.type === "job") {
       this.job = frame.job;
-      for (const [id, part] of Object.entries(frame.minions)) this.parts.set(id, part);
+      for (const [id, part] of Object.entries(frame.minions)) {
+        this.parts.set(id, part);
+        this.#waiting.set(id, part);
+      }
+      if (this.#timer === null) this.#group();
     } else if (frame.type === "ended") {
       this.fault = frame.error;
     }
     this.changed();
   }
 
-  /** The minions' parts as [id, part]: failed first, then changed, then the others. */
+  /** The groups of minions with the same outcome. */
   get rows() {
-    if (this.#sorted.version !== this.version) {
-      const rows = [...this.parts].map(([id, part]) => [rankOf(part), id, part]);
-      rows.sort(([a, x], [b, y]) => a - b || (x < y ? -1 : 1));
-      this.#sorted = { version: this.version, rows: rows.map(([, id, part]) => [id, part]) };
-    }
+    if (this.#sorted.version !== this.version) this.#sorted = { version: this.version, rows: this.#groups.rows };
     return this.#sorted.rows;
   }
-}
 
-/** Ranks by part: a changed part is a new object, so thousands of highstates are not read again at each drawing. */
-const ranks = new WeakMap();
-
-function rankOf(part) {
-  if (!ranks.has(part)) {
-    const rank = RANK[part.state] ?? 9;
-    const changed = rank === RANK.returned && statesOf(part.return)?.some((state) => state.kind === "changed");
-    ranks.set(part, changed ? rank - 0.5 : rank);
+  /** Group what waits, and continue later if that takes long. */
+  #group() {
+    const end = performance.now() + SLICE_MS;
+    for (const [id, part] of this.#waiting) {
+      this.#waiting.delete(id);
+      this.#groups.put(id, part);
+      if (performance.now() > end) break;
+    }
+    this.#timer = this.#waiting.size ? setTimeout(() => this.#groupMore(), 0) : null;
   }
-  return ranks.get(part);
+
+  #groupMore() {
+    this.#group();
+    this.changed();
+  }
 }

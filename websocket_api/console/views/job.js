@@ -5,17 +5,15 @@ import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/hooks.js";
-import { statesOf } from "../lib/states.js";
-import { brief } from "../lib/text.js";
+import { returnedCount } from "../lib/counts.js";
 import { Confirm } from "../parts/confirm.js";
-import { Highstate } from "../parts/highstate.js";
-import { Bar, Choice, Fault, JobProgress, State } from "../parts/marks.js";
+import { MinionGroups } from "../parts/groups.js";
+import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
+import { Result } from "../parts/result.js";
 import { Value } from "../parts/value.js";
 import { JobStore } from "../stores/job.js";
 
-const SHOWN = 100; // minions at first, and more by the button
-const OPEN = 5; // jobs of this many minions are shown unfolded
-const CHOICES = ["all", "failed", "running", "returned", "missing", "canceled"];
+const FEW = 5; // minions up to which there is no filter
 const KILL_AFTER_MS = 5000; // that a canceled job gets to end before it can be killed
 
 export function JobPage({ jid, connection }) {
@@ -53,7 +51,7 @@ export function Job({ jid, connection, heading = "h1" }) {
 }
 
 function MasterReturn({ job }) {
-  return job.state === "running" ? html`<p class="dim">running on the master …</p>` : html`<h2>Return</h2><${Value} value=${job.return} label="return" />`;
+  return job.state === "running" ? html`<p class="dim">running on the master …</p>` : html`<h2>Return</h2><${Result} value=${job.return} label="return" fun=${job.fun ?? ""} file=${`return-${job.jid}`} />`;
 }
 
 /** The job's heading with *Cancel*; a job that does not end by that can be killed, by another button and a question. */
@@ -99,38 +97,35 @@ function Stop({ job, connection, children }) {
 function Parts({ store }) {
   const [kind, setKind] = useState("all");
   const [search, setSearch] = useState("");
-  const [max, setMax] = useState(SHOWN);
-  const matches = ([id, part]) => (kind === "all" || part.state === kind || (kind === "running" && part.state === "pending")) && id.includes(search);
-  const rows = kind === "all" && !search ? store.rows : store.rows.filter(matches);
+  const [each, setEach] = useState(false);
+  const all = store.rows;
+  const isWanted = ({ state }) => kind === "all" || state === kind || (kind === "running" && state === "pending");
+  const groups = kind === "all" ? all : all.filter(isWanted);
+  const rows = each ? apart(groups, search) : search ? groups.filter((group) => idsOf(group).some((id) => id.includes(search))) : groups;
+  const minions = rows.reduce((sum, group) => sum + (search ? idsOf(group).filter((id) => id.includes(search)).length : group.members.size), 0);
   return html`<h2>Minions</h2>
-    ${store.rows.length > OPEN &&
+    ${store.parts.size > FEW &&
     html`<div class="tools">
       <input type="search" aria-label="Search minions of this job" placeholder="minion" value=${search} onInput=${(event) => setSearch(event.target.value)} />
-      <${Choice} label="Which minions" value=${kind} options=${CHOICES.map((name) => [name, name])} change=${setKind} />
-      <span class="dim">${count(rows.length, "minion")}</span>
+      <${Choice} label="Which minions" value=${kind} options=${choicesOf(store.job)} change=${setKind} />
+      <label class="check"><input type="checkbox" checked=${!each} onChange=${(event) => setEach(!event.target.checked)} /> Group the same outcomes</label>
+      <span class="dim" role="status">${count(minions, "minion")}${!each && ` in ${count(rows.length, "group")}`}</span>
     </div>`}
-    <div class="parts">
-      ${rows.slice(0, max).map(([id, part]) => html`<${Part} key=${id} id=${id} part=${part} open=${store.rows.length <= OPEN} />`)}
-    </div>
-    ${rows.length > max && html`<button type="button" onClick=${() => setMax(max + SHOWN)}>Show ${Math.min(SHOWN, rows.length - max)} more</button>`}`;
+    <${MinionGroups} rows=${rows} total=${store.parts.size} search=${search} fun=${store.job.fun ?? ""} />
+    ${all.length > 0 && rows.length === 0 && html`<p class="dim">No minion matches the filter.</p>`}`;
 }
 
-const WITHOUT_RETURN = new Set(["running", "pending", "missing", "canceled"]);
+/** Return the states that occur, to choose from. */
+function choicesOf(job) {
+  const counts = { failed: job.failed, returned: returnedCount(job) - job.failed, running: job.total - job.done, missing: job.missing, canceled: job.canceled };
+  return [["all", "all"], ...Object.entries(counts).filter(([, n]) => n).map(([name, n]) => [name, `${n.toLocaleString("en")} ${name}`])];
+}
 
-function Part({ id, part, open }) {
-  const [unfolded, setUnfolded] = useState(open || part.state === "failed");
-  const runs = ["running", "pending"].includes(part.state);
-  const returned = !WITHOUT_RETURN.has(part.state);
-  const states = unfolded && returned ? statesOf(part.return) : null;
-  return html`<details class="part" open=${unfolded} onToggle=${(event) => setUnfolded(event.currentTarget.open)}>
-    <summary>
-      <${State} state=${part.state} /> <strong>${id}</strong>
-      ${runs && html`<${Bar} value=${part.progress} state="running" label=${`Progress on ${id}`} /> <span class="dim">${part.message ?? ""}</span>`}
-      ${returned && !unfolded && html`<span class="dim brief">${brief(part.return)}</span>`}
-      ${part.retcode ? html`<span class="bad">return code ${part.retcode}</span>` : ""}
-    </summary>
-    ${unfolded && returned && (states ? html`<${Highstate} states=${states} />` : html`<${Value} value=${part.return} label=${`return of ${id}`} />`)}
-    ${unfolded && part.state === "missing" && html`<p class="dim">The minion did not return. Check that it is up and that its salt-minion service runs.</p>`}
-    ${unfolded && part.state === "canceled" && html`<p class="dim">The job was canceled before the minion returned.</p>`}
-  </details>`;
+function idsOf(group) {
+  return [...group.members.keys()];
+}
+
+/** Return groups of one minion each. */
+function apart(groups, search) {
+  return groups.flatMap((group) => [...group.members].filter(([id]) => id.includes(search)).map(([id, part]) => ({ ...group, number: id, members: new Map([[id, part]]) })));
 }
