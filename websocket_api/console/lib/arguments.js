@@ -41,7 +41,7 @@ export function callOf(fields, typed, more, moreNamed) {
   const rest = linesOf(more).map(parseValue);
   const kwargs = {};
   for (const line of linesOf(moreNamed)) {
-    const [, name, value] = /^\s*([^\s=]+)\s*=(.*)$/.exec(line) ?? [];
+    const [, name, value] = /^\s*([^\s=]+)\s*=(.*)$/s.exec(line) ?? [];
     if (name === undefined) throw new Error(`“${line.trim()}” is not a named argument: type name=value.`);
     kwargs[name] = parseValue(value.trim());
   }
@@ -58,4 +58,43 @@ export function callOf(fields, typed, more, moreNamed) {
 
 function linesOf(text) {
   return (text ?? "").split("\n").filter((line) => line.trim() !== "");
+}
+
+/** Return a value as the text of a field, from which `parseValue` makes the same value. */
+export function typedText(value) {
+  if (typeof value === "string" && !value.includes("\n") && value !== "" && value.trim() === value && parseValue(value) === value) return value;
+  return JSON.stringify(value) ?? "null";
+}
+
+/** Return the lines of the form for a call's arguments: {more, moreNamed}. */
+export function linesOfCall(args, kwargs) {
+  return {
+    more: args.map(typedText).join("\n"),
+    moreNamed: Object.entries(kwargs).map(([name, value]) => `${name}=${typedText(value)}`).join("\n"),
+  };
+}
+
+/**
+ * Return {typed, more, moreNamed}, with the further arguments in the function's own fields as far as it has them.
+ *
+ * @param {any[]} fields as `fieldsOf` returns them
+ * @param {{typed: Record<string, string>, more: string, moreNamed: string}} form
+ */
+export function intoFields(fields, form) {
+  const typed = { ...form.typed };
+  const names = new Set(fields.map(({ name }) => name));
+  const lines = linesOf(form.more);
+  const rest = [];
+  for (const [at, line] of lines.entries()) {
+    const name = fields[at]?.name;
+    if (name === undefined) rest.push(line);
+    else typed[name] = line;
+  }
+  const named = linesOf(form.moreNamed).filter((line) => {
+    const [, name, value] = /^\s*([^\s=]+)\s*=(.*)$/s.exec(line) ?? [];
+    if (!names.has(name) || (typed[name] ?? "") !== "") return true;
+    typed[name] = value;
+    return false;
+  });
+  return { typed, more: rest.join("\n"), moreNamed: named.join("\n") };
 }

@@ -24,7 +24,7 @@ export function diffRuns(text) {
   let before = "";
   for (const line of text.split(/(?<=\n)/)) {
     const isFileName = (before === "" && line.startsWith("--- ")) || (before === "file" && line.startsWith("+++ "));
-    const kind = isFileName ? "file" : (KINDS[line[0]] ?? "");
+    const kind = isFileName ? "file" : (KINDS[line[0]] ?? "context");
     if (runs.length && kind === runs.at(-1)[1]) runs.at(-1)[0] += line;
     else runs.push([line, kind]);
     before = kind;

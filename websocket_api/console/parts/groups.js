@@ -41,6 +41,7 @@ function Group({ group, search, fun, first }) {
   const [open, setOpen] = useState(first);
   const { state, members } = group;
   const ids = [...members.keys()];
+  if (open || ids.length <= NAMED) ids.sort();
   const { retcode } = members.get(ids[0]);
   const returned = !WITHOUT_RETURN.has(state);
   return html`<details class="part" open=${open} onToggle=${(event) => event.target === event.currentTarget && setOpen(event.currentTarget.open)}>
@@ -48,25 +49,25 @@ function Group({ group, search, fun, first }) {
       <${State} state=${state} /> <strong>${ids.length === 1 ? ids[0] : count(ids.length, "minion")}</strong>
       ${ids.length > 1 && ids.length <= NAMED && html`<span>${ids.join(", ")}</span>`}
       ${state === "running" && ids.length === 1 && html`<${Progress} id=${ids[0]} part=${members.get(ids[0])} />`}
-      ${returned && !open && html`<${Outcome} group=${group} part=${members.get(ids[0])} />`}
+      ${returned && html`<${Outcome} group=${group} part=${members.get(ids[0])} open=${open} />`}
       ${returned && retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}
     </summary>
     ${open && (returned ? html`<${Returns} group=${group} ids=${ids} search=${search} fun=${fun} />` : html`<${Waiting} group=${group} ids=${ids} search=${search} />`)}
   </details>`;
 }
 
-/** What a group's minions returned, in one line. */
-function Outcome({ group, part }) {
-  const text = useMemo(() => outcomeText(part), [group]);
-  return html`<span class="dim brief">${text}</span>`;
+/** What a group's minions returned, in one line; while it is open, only which states failed. */
+function Outcome({ group, part, open }) {
+  const [text, failed] = useMemo(() => outcomeOf(part), [group]);
+  return html`<span class="dim brief">${open ? failed : [text, failed].filter(Boolean).join(" · ")}</span>`;
 }
 
-function outcomeText(part) {
+function outcomeOf(part) {
   const states = statesOf(part.return);
-  if (!states) return brief(part.return);
+  if (!states) return [brief(part.return), ""];
   const failed = states.filter(({ kind }) => kind === "failed").map(({ id }) => id);
   const more = failed.length > NAMED_STATES ? ` and ${failed.length - NAMED_STATES} more` : "";
-  return `${statesText(states)}${failed.length ? ` · failed: ${failed.slice(0, NAMED_STATES).join(", ")}${more}` : ""}`;
+  return [statesText(states), failed.length ? `failed: ${failed.slice(0, NAMED_STATES).join(", ")}${more}` : ""];
 }
 
 /** A group's minions, and the return of one of them. */

@@ -6,7 +6,7 @@ import { find } from "../lib/find.js";
 import { html, useMemo, useState } from "../lib/html.js";
 import { orchestratedOf, statesOf } from "../lib/states.js";
 import { json, readable } from "../lib/text.js";
-import { yaml } from "../lib/yaml.js";
+import { yaml } from "../lib/yaml_text.js";
 import { Command, isCommand } from "./command.js";
 import { Copy, Download } from "./copy.js";
 import { Highstate } from "./highstate.js";
@@ -58,7 +58,7 @@ export function Result({ value, label = "return", fun = "", file = label }) {
 function formsOf(value, { form }) {
   if (typeof value === "string") return form === "plain" ? [["main", "Text"]] : [["main", form === "diff" ? "Diff" : "Output"], ["raw", "Raw"]];
   if (value === null || typeof value !== "object" || !Object.keys(value).length) return [];
-  return [["main", { states: "States", command: "Output", tree: "Tree" }[form]], ["yaml", "YAML"], ["json", "JSON"], ["raw", "Raw"]];
+  return [["main", { states: "States", command: "Output", errors: "Text", tree: "Tree" }[form]], ["yaml", "YAML"], ["json", "JSON"], ["raw", "Raw"]];
 }
 
 const COMMANDS = /^(cmd|cmdmod|ssh|lxc|docker)\./;
@@ -68,11 +68,18 @@ function mainForm(value, fun) {
   if (value === null || typeof value !== "object") return { form: "scalar" };
   const states = statesOf(value) ?? statesOf(orchestratedOf(value));
   if (states) return { form: "states", states };
+  if (isErrors(value) && fun.startsWith("state.")) return { form: "errors" };
   return { form: isCommand(value) ? "command" : "tree" };
+}
+
+/** Return whether a value is what state functions return instead of states: a list of errors. */
+function isErrors(value) {
+  return Array.isArray(value) && value.length > 0 && value.every((one) => typeof one === "string");
 }
 
 function Main({ form, states, value, label }) {
   if (form === "states") return html`<${Highstate} states=${states} label=${label} />`;
+  if (form === "errors") return html`<${Text} text=${value.join("\n")} label=${label} plain />`;
   if (form === "command") return html`<${Command} value=${value} label=${label} />`;
   if (form === "tree" && Object.keys(value).length) return html`<${Tree} value=${value} label=${label} />`;
   if (form === "tree" || form === "scalar") return html`<pre tabindex="0" aria-label=${label}>${json(value)[0]}</pre>`;

@@ -4,7 +4,7 @@
 import { html, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
 import { MAX_DEPTH } from "../lib/text.js";
-import { scalar } from "../lib/yaml.js";
+import { scalar } from "../lib/yaml_text.js";
 import { Text } from "./text.js";
 
 const SHOWN = 100; // entries of one object or list at first, and more by the button

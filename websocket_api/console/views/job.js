@@ -5,13 +5,16 @@ import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/hooks.js";
+import { isOrchestration } from "../lib/steps.js";
 import { returnedCount } from "../lib/counts.js";
 import { Confirm } from "../parts/confirm.js";
 import { MinionGroups } from "../parts/groups.js";
 import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
 import { Result } from "../parts/result.js";
+import { RunningSteps } from "../parts/steps.js";
 import { Value } from "../parts/value.js";
 import { JobStore } from "../stores/job.js";
+import { JobActions } from "./job_actions.js";
 
 const FEW = 5; // minions up to which there is no filter
 const KILL_AFTER_MS = 5000; // that a canceled job gets to end before it can be killed
@@ -44,13 +47,15 @@ export function Job({ jid, connection, heading = "h1" }) {
       <div><dt>Job id</dt><dd><code>${job.jid}</code></dd></div>
     </dl>
     <p class="job-progress" role="status"><${JobProgress} job=${job} /></p>
+    <${JobActions} job=${job} parts=${store.parts} connection=${connection} />
     <${Fault} fault=${store.fault} />
     ${job.metadata !== null && job.metadata !== undefined && html`<details><summary>Metadata</summary><${Value} value=${job.metadata} label="metadata" /></details>`}
-    ${job.kind === "job" ? html`<${Parts} store=${store} />` : html`<${MasterReturn} job=${job} />`}
+    ${job.kind === "job" ? html`<${Parts} store=${store} />` : html`<${MasterReturn} job=${job} connection=${connection} />`}
   </section>`;
 }
 
-function MasterReturn({ job }) {
+function MasterReturn({ job, connection }) {
+  if (job.state === "running" && isOrchestration(job)) return html`<${RunningSteps} job=${job} connection=${connection} />`;
   return job.state === "running" ? html`<p class="dim">running on the master …</p>` : html`<h2>Return</h2><${Result} value=${job.return} label="return" fun=${job.fun ?? ""} file=${`return-${job.jid}`} />`;
 }
 

@@ -2,7 +2,8 @@
 // Run a function and watch its returns arrive.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { callOf, fieldsOf } from "../lib/arguments.js";
+import { callOf, fieldsOf, intoFields } from "../lib/arguments.js";
+import { formOfQuery } from "../lib/calls.js";
 import { count } from "../lib/format.js";
 import { hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
 import { to } from "../lib/route.js";
@@ -24,8 +25,8 @@ export function RunView({ session, connection, functions, route, form }) {
     draw((count) => count + 1);
   };
   useEffect(() => {
-    const given = Object.fromEntries(["tgt", "tgt_type", "fun"].flatMap((name) => (route.query.has(name) ? [[name, route.query.get(name)]] : [])));
-    if (Object.keys(given).length) change({ ...given, client: "local" });
+    const given = formOfQuery(route.query);
+    if (given) change(given);
   }, [route.query.toString()]);
   const answer = useRef(null);
   const before = useRef(form.job);
@@ -52,6 +53,11 @@ function Form({ form, change, session, connection, functions }) {
   const [fault, setFault] = useState(null);
   const [busy, setBusy] = useState(false);
   const [question, ask] = useState(null); // {call, minions, isTest} that waits for a confirmation
+  const signature = signatureOf(form, functions);
+  useEffect(() => {
+    // Arguments of an address are in the lines for further ones until the function's fields are known.
+    if (form.filled && signature) change({ ...intoFields(fieldsOf(signature), form), filled: false });
+  }, [form.filled, signature]);
   const onMinions = form.client === "local";
   const batches = onMinions && session.has("batch");
   const switchTo = (client) => change({ client, typed: {} });

@@ -5,7 +5,8 @@ import { MAX_DEPTH, SHOWN, put } from "./text.js";
 import { visible } from "./visible.js";
 
 const PLAIN = /^[A-Za-z_/](?:[\w ./@+,()=-]|:(?=[\w/]))*$/; // texts that no parser reads as anything else
-const WORDS = /^(y|n|yes|no|on|off|true|false|null|none)$/i; // other values in YAML 1.1
+/** Texts that YAML 1.1 or Salt's command line read as other values. */
+export const WORDS = /^(y|n|yes|no|on|off|true|false|null|none)$/i;
 const UNSAFE = /(?!\n)[\p{C}\p{Zl}\p{Zp}]/u;
 const LONG_KEY = 100; // characters; parsers refuse longer keys, of 1,024, on the line of their value
 
@@ -71,7 +72,8 @@ function text(value, indent, left) {
   return `|${["-", ""][ends] ?? "+"}${lines.join("")}${"\n".repeat(Math.max(0, ends - 1))}`;
 }
 
-function quoted(value) {
+/** Return a text in double quotes, as YAML and Python read it, with hidden characters escaped. */
+export function quoted(value) {
   return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, (character) => {
     const code = character.codePointAt(0);
     return code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
@@ -79,6 +81,6 @@ function quoted(value) {
 }
 
 /** Return a number, a boolean or null; YAML 1.1 reads `1e+21` as a text, but not `1.0e+21`. */
-function number(value) {
+export function number(value) {
   return String(value ?? null).replace(/^(-?\d+)e/, "$1.0e");
 }

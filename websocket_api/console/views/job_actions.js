@@ -1,0 +1,102 @@
+// @ts-check
+// What can be done with a job: run it again, test it first, edit it, copy it as a command.
+
+import { html, useState } from "../lib/html.js";
+import { callOfJob, canTest, isTest, messageOf, queryOf, withTest } from "../lib/calls.js";
+import { asCurl, asPython, asSalt, asSaltLive } from "../lib/copies.js";
+import { count } from "../lib/format.js";
+import { needsConfirmation } from "../lib/functions.js";
+import { to } from "../lib/route.js";
+import { brief } from "../lib/text.js";
+import { Confirm } from "../parts/confirm.js";
+import { Copy } from "../parts/copy.js";
+import { Fault } from "../parts/marks.js";
+
+const NAMED = 200; // minions that the question names
+
+/** @param {{job: any, parts: Map<string, any>, connection: any}} props */
+export function JobActions({ job, parts, connection }) {
+  const [fault, setFault] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [question, ask] = useState(null); // {call, minions, title} that waits for an answer
+  const { call, reason } = callOfJob(job);
+  if (!call) return null;
+  const attempt = async (act) => {
+    setBusy(true);
+    setFault(null);
+    try {
+      await act();
+    } catch (refused) {
+      setFault(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const start = async (wanted) => {
+    const [type, fields] = messageOf(wanted);
+    location.hash = to("jobs", (await connection.request(type, fields)).jid);
+  };
+  const run = (wanted) =>
+    attempt(async () => {
+      const { fun, target } = wanted;
+      const minions = target && (await connection.request("match", { ...target, fun }));
+      if (needsConfirmation(fun, target, minions?.length ?? 0, isTest(wanted))) ask({ call: wanted, minions });
+      else await start(wanted);
+    });
+  const again = failedOrMissing(job, parts);
+  const disabled = busy || reason !== "" || connection.state !== "open";
+  const button = (title, wanted, primary = false) => html`<button type="button" class=${primary ? "primary" : ""} disabled=${disabled} onClick=${() => run(wanted)}>${title}</button>`;
+  return html`<div class="tools job-actions" role="group" aria-label="Actions">
+      ${isTest(call) && button("Apply for real", withTest(call, false), true)}
+      ${button(isTest(call) ? "Test again" : "Run again", call)}
+      ${again.length > 0 && button(`Run on ${again.length.toLocaleString("en")} failed or missing`, { ...call, target: { tgt: again, tgt_type: "list" } })}
+      ${canTest(call) && !isTest(call) && button("Test first", withTest(call, true))}
+      <a class="button" href=${to("run", "", queryOf(call))}>Edit and run</a>
+      ${reason === "" && html`<${Copies} call=${call} />`}
+      ${reason !== "" && html`<span class="dim">${reason} It can be edited, but not run again as it was.</span>`}
+    </div>
+    <${Fault} fault=${fault} />
+    ${question && html`<${Question} ...${question} confirm=${() => {
+      ask(null);
+      attempt(() => start(question.call));
+    }} dismiss=${() => ask(null)} />`}`;
+}
+
+/** Return the minions of an ended job that failed, did not return, or were canceled; none if that is all of them. */
+function failedOrMissing(job, parts) {
+  if (job.kind !== "job" || job.state === "running") return [];
+  const ids = [...parts].filter(([, part]) => ["failed", "missing", "canceled"].includes(part.state)).map(([id]) => id);
+  return ids.length < parts.size ? ids : [];
+}
+
+function Question({ call, minions, confirm, dismiss }) {
+  const where = minions ? count(minions.length, "minion") : "the master";
+  const test = isTest(call);
+  return html`<${Confirm} question=${`Run on ${where}?`} yes=${test ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss}>
+    <p><code>${call.fun}</code> <code>${argumentsText(call)}</code></p>
+    <p>${test ? "It runs with test=True and changes nothing." : "It may change something."}</p>
+    ${minions?.length > 0 && html`<p class="confirm-names" tabindex="0">${minions.slice(0, NAMED).join(", ")}${minions.length > NAMED && ` and ${(minions.length - NAMED).toLocaleString("en")} more`}</p>`}
+    ${minions?.length === 0 && html`<p>The master knows no minion that matches and on which you may run it.</p>`}
+  </${Confirm}>`;
+}
+
+function argumentsText({ args, kwargs }) {
+  return [...args.map((value) => brief(value, 60)), ...Object.entries(kwargs).map(([name, value]) => `${name}=${brief(value, 60)}`)].join(" ");
+}
+
+const COPIES = { salt: asSalt, "salt-live": asSaltLive, curl: asCurl, Python: asPython };
+
+function Copies({ call }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="copies" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>Copy as …</summary>
+    ${open && html`<div class="copies-list">
+      ${Object.entries(COPIES).map(([name, make]) => {
+        const { text, problem } = make(call, location.origin);
+        return html`<p><strong>${name}</strong> ${text ? html`<${Copy} text=${() => text} what=${`as ${name}`} />` : html`<span class="dim">${problem}</span>`}</p>
+          ${text && html`<pre tabindex="0" aria-label=${`The call as ${name}`}>${text}</pre>`}`;
+      })}
+      <p class="dim">None contains your token. <code>salt-live</code> uses its own login; curl and Python read the token from <code>SALTAPI_TOKEN</code>.</p>
+    </div>`}
+  </details>`;
+}
