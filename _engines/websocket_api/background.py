@@ -81,7 +81,7 @@ class BackgroundTasks:
         health = self._services.health.register("redis")
         if self._parts.notes is not None:
             self._parts.notes.minions.refresh()
-        log_.start(following.deliver, share.begin, lambda fault: setattr(health, "fault", fault))
+        log_.start(following.deliver, share.begin, lambda fault: setattr(health, "fault", fault), following.note_end)
 
     async def _share_minions(self) -> None:
         if self._parts.notes is not None:

@@ -99,6 +99,7 @@ class EventLog(Log, Protocol):
         deliver: Callable[[str, Any, float], Awaitable[None]],
         begin: Callable[[str | None, int], None],
         on_fault: Callable[[str | None], None],
+        on_end: Callable[[], None] = ...,
     ) -> None:
         """Write and read from now on.
 

@@ -54,6 +54,8 @@ class Commands:
 
     masters: Masters
     outcomes: dict[int, str] = field(default_factory=dict)
+    refusals: dict[int, str] = field(default_factory=dict)
+    """Why they were refused."""
 
     async def run(self, clients: list[PythonFollower | BareFollower]) -> None:
         """Send commands until this is canceled, and wait for the answers."""
@@ -72,8 +74,8 @@ class Commands:
             await client.command(MINIONS[number % len(MINIONS)], "temp.file", args)
         except Vanished:
             return
-        except Refused:
-            self.outcomes[number] = "refused"
+        except Refused as error:
+            self.outcomes[number], self.refusals[number] = "refused", str(error)
         else:
             self.outcomes[number] = "started"
 
@@ -95,6 +97,7 @@ class Run:
     others: list[Account] = field(default_factory=list)
     connections: tuple[int, int] = (0, 0)
     commands: dict[int, str] = field(default_factory=dict)
+    refusals: dict[int, str] = field(default_factory=dict)
     ran: Counter[int] = field(default_factory=Counter)
 
 
@@ -153,6 +156,7 @@ async def _measure(masters: Masters, minutes: float, chance: random.Random) -> R
             await commanding
         _failed(following)
         run.faults, run.commands, run.ran = faults.done, commands.outcomes, commands.ran()
+        run.refusals = commands.refusals
         run.connections = tuple(sum(one.connections for one in them) for them in (ours, theirs))  # type: ignore[assignment]
     return run
 
@@ -271,6 +275,8 @@ def main(signals: Signals) -> int:
                 f"client {number} ({kind}): lost {len(account.lost)}, such as {account.lost[:3]}; "
                 f"{account.sum.twice} twice, such as {account.twice[:3]}"
             )
+    for number, reason in run.refusals.items():
+        print(f"command {number} was refused{' and ran' if run.ran[number] else ''}: {reason}")
     if options.write:
         write([section])
     return int(any(goal[-1] == "missed" for goal in section.goals))

@@ -81,11 +81,6 @@ class Masters(Pair):
     def _write(self, name: str, kind: str, settings: dict[str, Any]) -> None:
         super()._write(name, kind, {**settings, **(QUICK_MINION if kind == "minion" else {})})
 
-    def _start_masters(self) -> None:
-        if self.share:
-            self.start_redis()
-        super()._start_masters()
-
     def start(self) -> None:
         """Start everything; return when all of it answers."""
         self.marks_folder.mkdir()
@@ -252,6 +247,11 @@ class Clustered(Masters, Cluster):
 
     def _build(self) -> None:
         Cluster.__init__(self)
+
+    def _start_masters(self) -> None:
+        if self.share:
+            self.start_redis()
+        super()._start_masters()
 
 
 LAYOUTS: dict[str, type[Masters]] = {"one": One, "hot-hot": HotHot, "cluster": Clustered}

@@ -113,8 +113,12 @@ class Pair:
         for address in self.addresses:
             wait_until(lambda address=address: self._answers(address), f"all minions at {address}", START_SECONDS, 0.5)
 
-    def _start_masters(self) -> None:
+    def start_redis(self) -> None:
+        """Start Redis, which keeps nothing on disk."""
         self._spawn("redis", "redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1", "--save", "")
+
+    def _start_masters(self) -> None:
+        self.start_redis()
         first, second = (f"master-{address}" for address in ADDRESSES)
         self._salt(first, "salt-master")
         keys = self.root / first / "etc/salt/pki/master"

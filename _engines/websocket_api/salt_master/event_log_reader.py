@@ -48,18 +48,26 @@ class Reader:
         """End soon."""
         self._closed = True
 
-    def run(self, apply: Apply) -> None:
-        """Read until the end."""
+    def run(self, apply: Apply, on_end: Callable[[], None]) -> None:
+        """Read until this is closed.
+
+        :param on_end: is called after each look at all streams, when all that they had then is applied
+        """
         client = connect(self._url, self._pace.block + self._pace.answer)
         self._check_places(client)
         looked, ahead = None, 0.0
+        ends: dict[str, bytes] | None = None
         while not self._closed:
             if looked is None or time.monotonic() - looked >= self._pace.look:
                 looked = time.monotonic()
                 seconds, micros = client.time()
                 ahead = seconds + micros / 1e6 - looked
                 self._look(client, b"%d" % ((seconds - self._seconds) * 1000))
+                ends = self._ends(client)
                 self._works()
+            if ends is not None and all(number_of(self._places[name]) >= number_of(end) for name, end in ends.items()):
+                ends = None
+                on_end()
             keys = {f"{STREAM}{name}": place for name, place in self._places.items()}
             if not keys:
                 time.sleep(WAIT_SECONDS)
@@ -72,6 +80,13 @@ class Reader:
                     if chunk is not None and not self._closed:
                         age = time.monotonic() + ahead - number_of(place)[0] / 1000
                         apply(master, chunk, max(0.0, age))
+
+    def _ends(self, client: Any) -> dict[str, bytes]:
+        """Return the newest entry of each stream."""
+        pipeline = client.pipeline(transaction=False)
+        for name in self._places:
+            pipeline.xrevrange(f"{STREAM}{name}", count=1)
+        return {name: found[0][0] for name, found in zip(self._places, pipeline.execute(), strict=True) if found}
 
     def _check_places(self, client: Any) -> None:
         """Read a stream again that ends before the last place: this Redis lost its data, and its clock was set back."""

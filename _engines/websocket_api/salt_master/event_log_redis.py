@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import redis.exceptions
 
@@ -57,12 +58,19 @@ class RedisLog:
         """Return whether a master's events may be missing now: its engine does not write, or Redis does not answer."""
         return self._faults["reader"] is not None or master in self._reader.stale
 
-    def start(self, deliver: Deliver, begin: Begin, on_fault: Callable[[str | None], None]) -> None:
+    def start(
+        self,
+        deliver: Deliver,
+        begin: Begin,
+        on_fault: Callable[[str | None], None],
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
         """Start both threads.
 
         :param deliver: applies a chunk of an age in seconds on the running event loop
         :param begin: is called once on the loop, with epoch and last number of the own stream's last chunk
         :param on_fault: is called in a thread with what is wrong, or None
+        :param on_end: is called on the loop about once a second, when all that the log had is applied
         """
         self._on_fault = on_fault
         if not self._protected:
@@ -73,7 +81,7 @@ class RedisLog:
             self._apply(loop, deliver, master, chunk, age)
 
         self._spawn("writer", lambda: self._writer.run(lambda *last: self._call(loop, begin, *last)))
-        self._spawn("reader", lambda: self._reader.run(apply))
+        self._spawn("reader", lambda: self._reader.run(apply, lambda: self._call(loop, on_end)))
 
     async def stop(self, seconds: float) -> None:
         """Write what waits, for at most this time, and end."""
@@ -120,9 +128,9 @@ class RedisLog:
                 log.warning("the common log of the masters works again")
             self._on_fault(faults[0] if faults else None)
 
-    def _call(self, loop: asyncio.AbstractEventLoop, begin: Begin, epoch: str | None, last: int) -> None:
+    def _call(self, loop: asyncio.AbstractEventLoop, call: Callable[..., None], *args: Any) -> None:
         try:
-            loop.call_soon_threadsafe(begin, epoch, last)
+            loop.call_soon_threadsafe(call, *args)
         except RuntimeError:
             self.close()  # the loop has ended
 

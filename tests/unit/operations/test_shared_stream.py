@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from typing import Any
 
 import pytest
-from salt_live.models import Event
+from salt_live.models import Event, Position
 from salt_live.streams import EventStream
 from websocket_api.core.events.event import Event as Recorded
 
@@ -37,6 +38,7 @@ class Masters:
         self._read: dict[tuple[str, str], int] = {}
         for name in names:
             self.begin(name)
+            self.note_end(name)
 
     def __getitem__(self, name: str) -> Engine:
         return self.engines[name]
@@ -48,13 +50,21 @@ class Masters:
         chunks = self.logs[name].chunks
         share.begin(*((chunks[-1][0], chunks[-1][2]) if chunks else (None, 0)))
 
+    def note_end(self, name: str, times: int = 1) -> None:
+        """Tell an engine that it has read all that the log had."""
+        following = self[name].parts.following
+        assert following is not None
+        for _ in range(times):
+            following.note_end()
+
     async def carry(self) -> None:
         """Write everything, and let each engine read what the others wrote."""
         for engine in self.engines.values():
             engine.time.pass_(1)
         for writer, reader in itertools.permutations(self.engines, 2):
             await self.read(reader, writer)
-        for engine in self.engines.values():
+        for name, engine in self.engines.items():
+            self.note_end(name)
             engine.time.pass_(1)
 
     async def read(self, reader: str, writer: str) -> None:
@@ -70,12 +80,18 @@ class Masters:
         """Let an engine read another one's stream from its start."""
         self._read[reader, writer] = 0
 
-    async def restart(self, name: str, epoch: str) -> None:
-        """Start a master's engine again, with a log that goes on."""
+    async def restart(self, name: str, epoch: str, *, read: bool = True) -> None:
+        """Start a master's engine again, with a log that goes on.
+
+        :param read: let it read the log at once
+        """
         self.engines[name] = Engine(master_id=name, log=self.logs[name], epoch=epoch)
         for writer in self.logs:
             self.read_again(name, writer)
-            await self.read(name, writer)
+            if read:
+                await self.read(name, writer)
+        if read:
+            self.note_end(name)
         self.begin(name)
 
 
@@ -462,6 +478,52 @@ async def test_clients_that_move_at_random_get_every_event_once() -> None:
         assert client.gaps == []
 
 
+async def test_clients_that_move_while_masters_restart_get_no_event_twice() -> None:
+    """What they do not get is of a master that a gap names. A new engine has read the log, or will read it soon."""
+    names = ("m1", "m2", "m3")
+    for seed in range(60):
+        rng = random.Random(seed)
+        masters = Masters(*names)
+        await masters.carry()
+        client, fired = Follower(), list[str]()
+        await client.follow(masters["m1"])
+        where = "m1"
+        for number in range(80):
+            name = rng.choice(names)
+            masters[name].world.fire(f"t/{name}-{number}")
+            fired.append(f"t/{name}-{number}")
+            action = rng.random()
+            if action < 0.3:
+                masters[rng.choice(names)].time.pass_(1)
+            elif action < 0.5:
+                reader, writer = rng.sample(names, 2)
+                await masters.read(reader, writer)
+            elif action < 0.65:
+                client.read()
+            elif action < 0.75:
+                client.read()
+                where = rng.choice(names)
+                await client.follow(masters[where])
+            elif action < 0.85:
+                name = rng.choice(names)
+                client.read()
+                await masters.restart(name, f"{name}-{number}", read=rng.random() < 0.5)
+                if name == where:
+                    where = rng.choice(names)
+                    await client.follow(masters[where])
+            elif action < 0.95:
+                reader = rng.choice(names)
+                for writer in names:
+                    await masters.read(reader, writer)
+                masters.note_end(reader)
+        for _ in range(10):
+            await masters.carry()
+        client.read()
+        assert len(client.tags) == len(set(client.tags)), f"seed {seed}"
+        named = {name for gap in client.gaps for name in gap["masters"]}
+        assert {tag[2:4] for tag in set(fired) - set(client.tags)} <= named, f"seed {seed}"
+
+
 async def test_a_job_of_another_master_ends_as_that_master_found_out() -> None:
     """A client here follows it; its master asks the minions, and one of them does not run it any more."""
     masters = Masters("m1", "m2")
@@ -521,3 +583,109 @@ async def test_describe_tells_which_masters_are_stale() -> None:
     assert (await talker.ask("describe"))["masters"] == {"m2": {"stale": True}}
     assert len(masters["m1"].services.prepared) == 1
     assert (await (await Engine().user()).ask("describe"))["masters"] == {}
+
+
+async def test_nothing_is_repeated_to_a_client_that_comes_before_the_log_is_read() -> None:
+    """An engine that has just started reads what the other master wrote before: the client has some of it."""
+    masters = Masters("m1", "m2")
+    client = Follower()
+    await client.follow(masters["m1"])
+    for number in range(3):
+        masters["m2"].world.fire(f"t/{number}")
+    await masters.carry()
+    assert client.read() == ["t/0", "t/1", "t/2"]
+    masters["m2"].world.fire("t/3")
+    await masters.restart("m1", "another", read=False)
+    result = await client.follow(masters["m1"])
+    assert client.since["m2"] == {"epoch": "epoch-m2", "seq": 3}
+    masters["m1"].world.fire("t/own")
+    await masters.carry()
+    masters["m2"].world.fire("t/4")
+    await masters.carry()
+    assert client.read() == ["t/own", "t/3", "t/4"]
+    assert result["recovered"] is False
+    assert [list(gap["masters"]) for gap in client.gaps] == [["m1"]]
+    assert client.since["m1"] == {"epoch": "another", "seq": 1}
+
+
+async def test_what_was_before_the_start_of_an_engine_is_not_sent_as_new() -> None:
+    """To clients without a position, and to those that wait for an event; it is in the history for others."""
+    masters = Masters("m1", "m2")
+    for number in range(3):
+        masters["m2"].world.fire(f"t/{number}")
+    await masters.carry()
+    await masters.restart("m1", "another", read=False)
+    new, waiting = Follower(), await masters["m1"].user()
+    await new.follow(masters["m1"])
+    answer = waiting.start("get_event", tag="t/", wait=60, full=True)
+    await asyncio.sleep(0)
+    await masters.carry()
+    masters["m2"].world.fire("t/3")
+    await masters.carry()
+    assert new.read() == ["t/3"]
+    assert (await answer())["tag"] == "t/3"
+    since = {"m1": {"epoch": "another", "seq": 0}, "m2": {"epoch": "epoch-m2", "seq": 1}}
+    other = await masters["m1"].user()
+    assert (await other.ask("subscribe", subscription="event", tag="t/", since=since))["recovered"] is True
+    assert [frame["tag"] for frame in other.frames if frame["type"] == "event"] == ["t/1", "t/2", "t/3"]
+
+
+async def test_nothing_is_repeated_if_the_log_does_not_have_the_epoch_yet() -> None:
+    """A client comes from a master that started again, and whose first events are not in the log yet."""
+    masters = Masters("m1", "m2")
+    client = Follower()
+    await client.follow(masters["m2"])
+    masters["m2"].world.fire("t/0")
+    await masters.carry()
+    assert client.read() == ["t/0"]
+    await masters.restart("m2", "another")
+    await client.follow(masters["m2"])
+    masters["m2"].world.fire("t/1")
+    assert client.read() == ["t/1"]
+    result = await client.follow(masters["m1"])
+    assert result["recovered"] is False  # it cannot be known yet
+    masters["m2"].world.fire("t/2")
+    await masters.carry()
+    assert client.read() == ["t/2"]
+    masters.note_end("m1", 10)
+    masters["m2"].world.fire("t/3")
+    await masters.carry()
+    assert client.read() == ["t/3"]
+
+
+async def test_a_position_that_the_log_never_has_ends_in_a_gap() -> None:
+    """The stream of that master then goes on from what was read."""
+    masters = Masters("m1", "m2")
+    masters["m2"].world.fire("t/0")
+    await masters.carry()
+    await masters.restart("m1", "another", read=False)
+    client = Follower()
+    client.stream.vector.positions.update(m1=Position("another", 0), m2=Position("lost", 7))
+    result = await client.follow(masters["m1"])
+    assert (result["recovered"], client.gaps) == (True, [])  # the log was not read yet
+    await masters.carry()
+    assert (client.read(), client.gaps) == ([], [])
+    masters.note_end("m1", 10)
+    masters["m2"].world.fire("t/1")
+    await masters.carry()
+    assert client.read() == ["t/1"]
+    assert [gap["masters"] for gap in client.gaps] == [{"m2": {"reason": "epoch", "epoch": "epoch-m2", "seq": 1}}]
+
+
+async def test_clients_that_resumed_share_the_work_again() -> None:
+    """When the log is past their positions, they are one group with those that did not resume."""
+    masters = Masters("m1", "m2")
+    clients = [Follower() for _ in range(3)]
+    for number, client in enumerate(clients):
+        await client.follow(masters["m2"])
+        masters["m2"].world.fire(f"t/{number}")
+    await masters.carry()
+    await masters.restart("m1", "another", read=False)
+    for client in clients:
+        client.read()
+        await client.follow(masters["m1"])
+    await masters.carry()
+    masters["m2"].world.fire("t/last")
+    await masters.carry()
+    assert [client.read()[-1] for client in clients] == ["t/last"] * 3
+    assert len(masters["m1"].parts.services.hub._groups) == 1

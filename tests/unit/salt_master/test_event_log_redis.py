@@ -348,3 +348,18 @@ async def test_a_redis_without_password_is_warned_of(caplog: pytest.LogCaptureFi
 
 async def _nothing(master: str, chunk: Any, age: float) -> None:
     await asyncio.sleep(0)
+
+
+async def test_the_end_of_the_log_is_told_after_what_it_had(server: Server, masters: tuple[Reader, Reader]) -> None:
+    """An engine that starts knows from then on that a position is not there. It is told again and again."""
+    one, _ = masters
+    for number in range(1, 101):
+        one.log.put(chunk(number))
+    await until(lambda: server.client.xlen(f"{STREAM}m1") == 100, SECONDS)
+    new, had = Reader(server, "m3"), list[int]()
+    new.log.start(new._deliver, new._begin, new._set, lambda: had.append(len(new.of("m1"))))
+    try:
+        await until(lambda: len(had) >= 3, SECONDS)
+    finally:
+        new.log.close()
+    assert had[0] == 100

@@ -72,6 +72,12 @@ class Following:
             self._skip(origin, chunk, error)
         origin.mark(first_place, self._hub.history.seq)
 
+    def note_end(self) -> None:
+        """Note that the log was read to its end; called about once a second while it can be read."""
+        if not self._stopped:
+            self._share.note_end()
+            self._hub.settle()
+
     def _enter(self, origin: Origin, chunk: Chunk) -> None:
         """Note where a chunk starts; report numbers that were never read."""
         before = origin.position

@@ -29,10 +29,12 @@ class Origin:
     """One master, as its chunks in the common log tell of it.
 
     :param master: its id
+    :param is_backlog: its stream is still read that was written before this engine started
     """
 
-    def __init__(self, master: str) -> None:
+    def __init__(self, master: str, *, is_backlog: bool = False) -> None:
         self.master = master
+        self.is_backlog = is_backlog
         self._epochs: list[str] = []
         """Oldest first."""
         self._seq = 0
@@ -126,9 +128,9 @@ class Origin:
         """Return whether a position of a known epoch was read."""
         return position.epoch != self._epochs[-1] or position.seq <= self._seq
 
-    def epochs_before(self, epoch: str) -> frozenset[str]:
-        """Return the known epochs before one of them."""
-        return frozenset(self._epochs[: self._epochs.index(epoch)])
+    def is_before(self, epoch: str, other: str) -> bool:
+        """Return whether an epoch is before another one, which is known."""
+        return epoch in self._epochs and self._epochs.index(epoch) < self._epochs.index(other)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -19,6 +19,9 @@ FLUSH_EVENTS = 2000
 """Entries that one flush looks at, so that the event loop goes on: after a start there may be a whole history."""
 CHUNK_EVENTS = 500
 """Entries of a chunk at most, so that a reader takes other turns in between."""
+SETTLED_READS = 4
+"""Reads to the end of the log, a second apart, after which a position that it does not have will not come: another
+engine may be behind with what it writes."""
 MAX_MASTERS = 64
 """Masters whose streams are read; each costs every engine the work of its events."""
 
@@ -62,7 +65,10 @@ class Share:
         self._take_notes: Callable[[], bytes] = bytes
         self._begun = False
         """Whether it is known what the log has of the own master."""
+        self._reads = 1
+        """How often the log was read to its end. Masters of an earlier process count as read."""
         self._restore(positions or {})
+        self._reads = 0 if log is not None else 1
 
     def begin(self, epoch: str | None, last: int) -> None:
         """Write what the log lacks, from now on.
@@ -123,7 +129,7 @@ class Share:
         """Return a master whose stream is read; None for one too many."""
         found = self.origins.get(master)
         if found is None and len(self.origins) < MAX_MASTERS:
-            found = self.origins[master] = Origin(master)
+            found = self.origins[master] = Origin(master, is_backlog=not self._reads)
         return found
 
     @property
@@ -173,20 +179,26 @@ class Share:
             origin.drop_before(history.oldest)
             position, newest = wanted.pop(master, None), origin.position
             if newest is None:
+                if position is not None:
+                    wanted[master] = position
                 continue
             if position is not None and not origin.knows(position.epoch):
-                lost[master], position = "epoch", None
-            elif position is None:
-                lost[master] = "epoch"  # the client may have missed all of it
+                wanted[master] = position
+                continue
             if position is None:
+                lost[master] = "epoch"  # the client may have missed all of it
                 position = newest
             elif not origin.is_whole_after(position):
                 lost.setdefault(master, "history")
             if (place := origin.place_before(position)) is not None:
                 places.append(place)
-            skips[master] = Skip(origin.epochs_before(position.epoch), position.epoch, position.seq)
-        lost.update(dict.fromkeys(wanted, "epoch"))
-        after = After(filter_, own, tuple(sorted(skips.items())))
+            skips[master] = Skip(position.epoch, position.seq)
+        for master in filter(self._may_come, wanted):
+            if len(self.origins.keys() | skips.keys()) < MAX_MASTERS - 1:
+                skips[master] = Skip(*wanted[master])
+        if self._reads:
+            lost.update((master, "epoch") for master in wanted if lost.get(master) != "restart")
+        after = After(filter_, own, tuple(sorted(skips.items())), self.origins, self._reads)
         place = max(min(places), history.oldest - 1)
         return Resume(place, after, {master: self._lost(master, reason, after) for master, reason in lost.items()})
 
@@ -197,7 +209,7 @@ class Share:
             lost[self.own] = "epoch"  # it may have missed all of it
             return history.seq
         if position.epoch != history.epoch:
-            if self.own not in self.origins:
+            if self._reads and not self._knows(self.own, position.epoch):
                 return history.seq
             lost[self.own] = "restart"  # what happened while this engine did not run is nowhere
             return 0
@@ -219,5 +231,42 @@ class Share:
         """Return whether everything that is read from now on is after the positions of a filter."""
         if after.own > self._history.seq:
             return False
-        reached = (self.origins[master].has_reached(Position(one.epoch, one.seq)) for master, one in after.others)
-        return all(reached)
+        return all(self._has_reached(master, Position(*skip)) for master, skip in after.others)
+
+    def _may_come(self, master: str) -> bool:
+        """Return whether the log may soon have a position that it does not have."""
+        return self._log is not None and (master != self.own or not self._reads)
+
+    def _has_reached(self, master: str, position: Position) -> bool:
+        origin = self.origins.get(master)
+        if origin is None or origin.is_backlog or not origin.knows(position.epoch):
+            return False
+        return origin.has_reached(position)
+
+    def is_backlog(self, master: str) -> bool:
+        """Return whether a master's stream is still read that was written before this engine started."""
+        return self.origins[master].is_backlog
+
+    def note_end(self) -> None:
+        """Note that the log was read to its end: what an engine has not read now is not there, or new."""
+        self._reads += 1
+        for origin in self.origins.values():
+            origin.is_backlog = False
+
+    def settle(self, after: After) -> Resume | None:
+        """Return how a stream continues whose positions the log does not have; None if it has, or may have them."""
+        if self._reads < after.since + SETTLED_READS:
+            return None
+        known = {master: skip for master, skip in after.others if self._knows(master, skip.epoch)}
+        lost = {master: "epoch" for master, _ in after.others if master not in known}
+        if not lost:
+            return None
+        for master in lost:
+            origin = self.origins.get(master)
+            if origin is not None and origin.position is not None:
+                known[master] = Skip(*origin.position)
+        settled = After(after.filter, after.own, tuple(sorted(known.items())), self.origins, self._reads)
+        return Resume(0, settled, {master: self._lost(master, reason, settled) for master, reason in lost.items()})
+
+    def _knows(self, master: str, epoch: str) -> bool:
+        return master in self.origins and self.origins[master].knows(epoch)

@@ -16,18 +16,34 @@ Vector = dict[str, dict[str, Any]]
 
 
 class Skip(NamedTuple):
-    """What a client has of one other master: all of these epochs, and one epoch up to a number."""
+    """What a client has of one other master: an epoch up to a number, and all epochs before it."""
 
-    earlier: frozenset[str]
     epoch: str
     seq: int
+
+
+class Epochs(Protocol):
+    """The epochs of one other master (core/sharing/origin.py)."""
+
+    is_backlog: bool
+    """Whether its stream is still read that was written before this engine started."""
+
+    def knows(self, epoch: str) -> bool:
+        """Return whether an epoch is known."""
+        ...
+
+    def is_before(self, epoch: str, other: str) -> bool:
+        """Return whether an epoch is before another one, which is known."""
+        ...
 
 
 @dataclass(frozen=True)
 class After:
     """Another filter, for events after a client's positions.
 
-    Equal positions and filters are equal values, so that clients that resume together share the decision.
+    A position in an epoch that is not known here may be one that the log does not have yet. Until that is settled, only
+    what follows in that epoch is new. Equal positions and filters are equal values, so that clients that resume
+    together share the decision.
     """
 
     filter: EventFilter
@@ -35,6 +51,10 @@ class After:
     """The number up to which the client has the own master's events."""
     others: tuple[tuple[str, Skip], ...]
     """What the client has of the other masters, by their ids."""
+    epochs: Mapping[str, Epochs] = field(repr=False, compare=False)
+    """The other masters that are known, by their ids."""
+    since: int = field(default=0, repr=False, compare=False)
+    """How often the log had been read to its end when the client came."""
     _others: Mapping[str, Skip] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -56,11 +76,12 @@ class After:
         if entry.origin is None:
             return entry.seq > self.own
         skip = self._others.get(entry.origin.master)
+        epochs = self.epochs[entry.origin.master]
         if skip is None:
-            return True
+            return not epochs.is_backlog
         if entry.origin.epoch == skip.epoch:
             return entry.origin.seq > skip.seq
-        return entry.origin.epoch not in skip.earlier
+        return epochs.knows(skip.epoch) and not epochs.is_before(entry.origin.epoch, skip.epoch)
 
     def matches(self, event: Event) -> bool:
         """Return whether the client does not have the event, and it may match."""
@@ -74,8 +95,15 @@ class After:
         """Return positions, but not before those of the client: the log may be behind its former master."""
         found = dict(vector)
         for master, skip in self.others:
-            known = found.get(master)
-            if known is not None and known["epoch"] == skip.epoch and known["seq"] < skip.seq:
+            known, epochs = found.get(master), self.epochs.get(master)
+            if known is None or epochs is None:
+                is_behind = known is None
+            elif epochs.knows(known["epoch"]):
+                same = known["epoch"] == skip.epoch
+                is_behind = known["seq"] < skip.seq if same else not epochs.knows(skip.epoch)
+            else:
+                is_behind = False  # it is the own master, in its present epoch
+            if is_behind:
                 found[master] = {"epoch": skip.epoch, "seq": skip.seq}
         return found
 
@@ -108,4 +136,12 @@ class Positions(Protocol):
 
     def has_passed(self, after: After) -> bool:
         """Return whether everything that is read from now on is after the positions of a filter."""
+        ...
+
+    def is_backlog(self, master: str) -> bool:
+        """Return whether a master's stream is still read that was written before this engine started."""
+        ...
+
+    def settle(self, after: After) -> Resume | None:
+        """Return how a stream continues whose positions the log does not have; None if it has, or may have them."""
         ...

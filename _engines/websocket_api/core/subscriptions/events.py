@@ -12,7 +12,7 @@ from ..delivery import frames
 from ..delivery.connection import Connection
 from ..events.event import Event
 from ..events.history import BUS, RESTART, Gap
-from .after import After, Vector
+from .after import After, Resume, Vector
 from .fanout import BUNDLE_EVENTS, Form, Group
 from .filters import EventFilter
 from .hub import Hub, masters_of
@@ -175,6 +175,16 @@ class EventSubscription:
         if self._group is not None:
             self._leave()
             self._join()
+
+    def settle(self, resume: Resume | None) -> None:
+        """Continue with another filter, and report what is missing; without one, with all others if that is equal."""
+        if self._group is None:
+            return
+        self._leave()
+        if resume is not None:
+            self.filter = resume.filter
+            self.send_gap("epoch", None, None, masters=resume.lost)
+        self._join()
 
     def stop(self) -> None:
         """Send nothing more."""

@@ -14,6 +14,7 @@ from ..delivery.outbox import Droppable
 from ..delivery.pacing import Pacer
 from ..events.event import Event
 from ..timing import Clock, Later
+from .after import Resume
 from .filters import EventFilter
 
 BUNDLE_SECONDS = 0.02
@@ -66,6 +67,10 @@ class Member(Droppable, Protocol):
         self, reason: str, first: int | None, last: int | None, *, masters: Mapping[str, Any] | None = None
     ) -> None:
         """Report that events are missing."""
+        ...
+
+    def settle(self, resume: Resume | None) -> None:
+        """Continue with another filter, and report what is missing; without one, with all others if that is equal."""
         ...
 
 

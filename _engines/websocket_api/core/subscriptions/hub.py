@@ -20,7 +20,7 @@ from ..events.origins import PEER, Origin, Origins
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
-from .after import Positions
+from .after import After, Positions
 from .fanout import Group, GroupKey, Member
 from .filter_index import FilterIndex
 from .filters import EventFilter
@@ -110,13 +110,18 @@ class Hub:
         :param age: seconds since it was written there: the clocks of masters may differ
         """
         now = self._wall() - age
-        self._apply(*make(self.history.next_seq(), tag, data, now, origin.master, origin))
+        event, data = make(self.history.next_seq(), tag, data, now, origin.master, origin)
+        self._apply(event, data, backlog=self._is_backlog(origin))
+
+    def _is_backlog(self, origin: Origin) -> bool:
+        """Return whether only clients with an earlier position get what is read of a master now."""
+        return self.positions is not None and self.positions.is_backlog(origin.master)
 
     def append_shared_gap(self, origin: Origin, reason: str) -> None:
         """Record and report that events of another master are missing."""
         self._send_gap(self.history.append_gap_of(origin, reason, self._wall()))
 
-    def _apply(self, event: Event, data: dict[str, Any]) -> None:
+    def _apply(self, event: Event, data: dict[str, Any], *, backlog: bool = False) -> None:
         self.history.append(event)
         for registry in (self._minions, self._jobs):
             try:
@@ -130,20 +135,23 @@ class Hub:
             with self._tracing.span(
                 "websocket_api.deliver", trace, PRODUCER, **{"websocket_api.seq": event.seq}
             ) as span:
-                span.set_attribute("websocket_api.groups", self._deliver(event))
+                span.set_attribute("websocket_api.groups", self._deliver(event, backlog=backlog))
         else:
-            self._deliver(event)
+            self._deliver(event, backlog=backlog)
         event.forget_derived()
 
-    def _deliver(self, event: Event) -> int:
+    def _deliver(self, event: Event, *, backlog: bool) -> int:
         """Deliver an event; return to how many groups of subscriptions."""
         number = 0
         for group in self._index.candidates(event):
+            if backlog and not isinstance(group.filter, After):
+                continue
             body = self.view(group.filter, group.viewer, event)
             if body is not None:
                 group.deliver(event, body)
                 number += 1
-        self.waiters.deliver(event, self.view)
+        if not backlog:
+            self.waiters.deliver(event, self.view)
         return number
 
     def append_gap(self) -> Gap:
@@ -156,7 +164,11 @@ class Hub:
         return gap
 
     def _send_gap(self, gap: Gap) -> None:
+        backlog = gap.origin is not None and self._is_backlog(gap.origin)
         for group in list(self._groups.values()):
+            is_new = group.filter.is_new(gap) if isinstance(group.filter, After) else not backlog
+            if not is_new:
+                continue
             group.flush()
             for member in list(group.members):
                 member.send_gap(gap.reason, gap.seq, gap.seq, masters=masters_of(gap))
@@ -165,6 +177,18 @@ class Hub:
         """Send quiet subscriptions the newest number, so that they need not replay all before it."""
         for group in list(self._groups.values()):
             group.bookmark(self.history.epoch, self.history.seq)
+
+    def settle(self) -> None:
+        """Let clients go on together whose earlier positions the common log has, or does not have."""
+        positions = self.positions
+        if positions is None:
+            return
+        for group in list(self._groups.values()):
+            if isinstance(group.filter, After):
+                resume = positions.settle(group.filter)
+                if resume is not None or positions.has_passed(group.filter):
+                    for member in list(group.members):
+                        member.settle(resume)
 
     def bookmark_all(self) -> None:
         """Send every subscription its position: there is a new master."""
