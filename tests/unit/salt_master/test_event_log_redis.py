@@ -350,7 +350,9 @@ async def _nothing(master: str, chunk: Any, age: float) -> None:
     await asyncio.sleep(0)
 
 
-async def test_the_end_of_the_log_is_told_after_what_it_had(server: RedisServer, masters: tuple[Reader, Reader]) -> None:
+async def test_the_end_of_the_log_is_told_after_what_it_had(
+    server: RedisServer, masters: tuple[Reader, Reader]
+) -> None:
     """An engine that starts knows from then on that a position is not there. It is told again and again."""
     one, _ = masters
     for number in range(1, 101):
