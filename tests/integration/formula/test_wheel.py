@@ -135,6 +135,18 @@ def test_the_runner_and_the_module_come_with_the_package(wheel: Wheel) -> None:
     assert "websocket_api.progress" in functions
 
 
+def test_an_upgrade_by_pip_needs_no_restart(wheel: Wheel, release: Path) -> None:
+    """Pip writes all files again, and a reload loads them: nothing is left for a restart."""
+    before = wheel.host.master_pid
+    with wheel.host.client(tls=False) as client:
+        wheel.pip("install", "--find-links", str(release), "--force-reinstall", "--no-deps", "saltext-websocket-api")
+        assert wheel.host.runs("salt-run", "websocket_api.reload") == {"version": VERSION, "restart": []}
+        assert client.closed().code == 1012
+    with wheel.host.client(tls=False) as client:
+        assert client.ask("ping")["version"] == VERSION
+    assert wheel.host.master_pid == before
+
+
 def test_the_engine_goes_when_its_master_stops_and_comes_back_with_it(wheel: Wheel) -> None:
     """Clients are closed with 1012, and the next start serves again."""
     with wheel.host.client(tls=False) as client:

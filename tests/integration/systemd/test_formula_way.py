@@ -131,15 +131,50 @@ def test_a_second_run_changes_nothing(admin: Admin) -> None:
     assert admin.master_pid == before
 
 
-def test_a_changed_pillar_takes_effect_with_one_restart(admin: Admin) -> None:
-    """Clients get 1012, and find the new option."""
+def test_a_changed_option_takes_effect_without_a_restart(admin: Admin) -> None:
+    """Clients get 1012, and find the new option; the master runs on."""
+    before = admin.master_pid
     with admin.client() as client:
         outcomes = admin.apply({"options": {"clients": ["local"]}})
         assert closed(client) == 1012
     assert failed(outcomes) == set()
-    assert changed(outcomes) == {"websocket_api_config", "websocket_api_master"}
+    assert changed(outcomes) == {"websocket_api_config", "websocket_api_reloaded"}
+    assert admin.master_pid == before
     with admin.client() as client, pytest.raises(Refused):
         client.ask("runner", fun="manage.versions", mode="sync", patience=60)
+    assert failed(admin.apply()) == set()
+    assert admin.master_pid == before
+
+
+def test_a_changed_permission_takes_effect_with_one_restart(admin: Admin) -> None:
+    """The master reads ``external_auth`` at its start only."""
+    before = admin.master_pid
+    with admin.client() as client:
+        outcomes = admin.apply({"external_auth": {"pam": {"carol": ["test.ping"]}}})
+        assert closed(client) == 1012
+    assert failed(outcomes) == set()
+    assert changed(outcomes) == {"websocket_api_config", "websocket_api_restart", "websocket_api_master"}
+    assert admin.master_pid != before
+    assert failed(admin.apply()) == set()
+
+
+def test_a_release_that_does_not_work_is_refused(admin: Admin) -> None:
+    """The run says why. The engine serves on, with its connections, and serves again after its process was killed."""
+    before, server = admin.master_pid, "/srv/websocket_api/_engines/websocket_api/server.py"
+    whole = admin.machine.read(server)
+    admin.machine.append(server, "this is no Python\n")
+    with admin.client() as client:
+        outcomes = admin.apply()
+        assert client.ask("ping")
+    admin.machine.write(server, whole)
+    assert "websocket_api_reloaded" in failed(outcomes)
+    assert "the running engine stays: SyntaxError" in outcomes["websocket_api_reloaded"]["comment"]
+    admin.does(f"kill -9 {admin.engine_pid}")
+    with admin.client() as client:
+        assert client.ask("ping")
+    assert admin.master_pid == before
+    copy = "/var/cache/salt/master/extmods/engines/websocket_api/server.py"
+    assert admin.machine.run(f"stat --format=%U {copy}").strip() == "salt"
     assert failed(admin.apply()) == set()
 
 

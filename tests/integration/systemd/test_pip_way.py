@@ -16,7 +16,7 @@ from tests.client import Refused
 from tests.integration.conftest import CHECKOUT
 from tests.integration.formula.page import section
 from tests.integration.formula.releases import build_release
-from tests.integration.systemd.admin import CONF, HOST, PASSWORD, Admin, admin_of_new_host, needs_machine
+from tests.integration.systemd.admin import CONF, HOST, PASSWORD, Admin, admin_of_new_host, closed, needs_machine
 from tests.integration.systemd.salt_packages import ONEDIR, WHEELS
 
 pytestmark = needs_machine
@@ -73,6 +73,19 @@ def test_the_minions_module_comes_with_the_package(admin: Admin) -> None:
 def test_a_restart_of_the_master_closes_with_1012(admin: Admin) -> None:
     """Clients get a close code to reconnect, and can log in again without any other command."""
     assert admin.restart()["version"] == VERSION
+
+
+def test_an_upgrade_needs_no_restart(admin: Admin) -> None:
+    """The commands of the page: pip writes all files again, and the reload replaces the engine below its clients."""
+    install, reload = re.findall(r"\*\*By pip:\*\* `([^`]+)`, then `([^`]+)`", section("Upgrade"))[0]
+    before = admin.master_pid
+    with admin.client() as client:
+        admin.does(f"{install} --force-reinstall --no-deps")
+        assert re.search(r"^restart:\n", admin.does(reload), re.MULTILINE)
+        assert closed(client) == 1012
+    with admin.client() as client:
+        assert client.ask("ping")["version"] == VERSION
+    assert admin.master_pid == before
 
 
 def test_uninstalled_it_leaves_a_master_without_the_api(admin: Admin) -> None:

@@ -130,14 +130,16 @@ def test_the_first_rollout_installs_the_engine_on_the_other_master(pair: Pair) -
 
 
 def test_an_upgrade_closes_with_1012_and_serves_the_new_release(pair: Pair) -> None:
-    """A client over the network gets the close code, reconnects, and finds the new release."""
+    """A client over the network gets the close code, reconnects, and finds the new release; the master runs on."""
     pair.bring("9.0.0")
+    before = pair.served.run("systemctl show --property=MainPID salt-master")
     with pair.client() as client:
         assert client.ask("ping")["version"] != "9.0.0"
         assert failed(pair.rollout()) == {}
         assert closed(client) == 1012
     with pair.client() as client:
         assert client.ask("ping")["version"] == "9.0.0"
+    assert pair.served.run("systemctl show --property=MainPID salt-master") == before
 
 
 def test_a_second_rollout_restarts_nothing(pair: Pair) -> None:
