@@ -47,7 +47,11 @@ def _is_ours(name: str, options: dict[str, Any]) -> bool:
 
 
 def _changed(opts: Any, found: dict[str, Any]) -> list[str]:
-    """Return the settings that a restart of the master would change. Salt itself changes some while it runs."""
-    runtime = {"engines", "id", "__role", "aes", "log_file", "key_logfile", "grains", "pillar", "user"}
-    names = (name for name in found if name not in runtime and not name.startswith("__"))
+    """Return the settings that a restart of the master would change.
+
+    Salt changes some of them at its start and while it runs. salt-master's command line can set the user, the file of
+    the process id and all of logging, and fills ``log_level_logfile`` in.
+    """
+    runtime = {"engines", "id", "aes", "key_logfile", "grains", "pillar", "user", "pidfile"}
+    names = (name for name in found if name not in runtime and not name.startswith(("__", "log_")))
     return sorted(name for name in names if opts.get(name, _MADE) != found[name])
