@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
-Schema = dict[str, Any]
+from .rules import Schema, fast_rule
 
 _DRAFT = jsonschema.Draft202012Validator
 
@@ -92,6 +92,11 @@ Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 )
 
 
+def _exact(schema: Schema) -> Callable[[Any], bool]:
+    is_valid: Callable[[Any], bool] = Validator(schema).is_valid
+    return is_valid
+
+
 class MessageCheck:
     """Checks the messages of one operation.
 
@@ -104,7 +109,7 @@ class MessageCheck:
         apart = ("properties", "additionalProperties", "allOf", "$id", "$defs")
         rest = {keyword: value for keyword, value in schema.items() if keyword not in apart}
         self._fields = {name: Validator(field) for name, field in schema["properties"].items()}
-        self._rules = [Validator(rule) for rule in (rest, *schema.get("allOf", ()))]
+        self._rules = [fast_rule(rule, _exact) for rule in (rest, *schema.get("allOf", ()))]
         self._validator = Validator(schema)
 
     def passes(self, message: Any) -> bool:
@@ -113,7 +118,7 @@ class MessageCheck:
         return (
             isinstance(message, dict)
             and all(name in fields and fields[name].is_valid(value) for name, value in message.items())
-            and all(rule.is_valid(message) for rule in self._rules)
+            and all(rule(message) for rule in self._rules)
         )
 
     def errors(self, message: Any) -> Iterator[ValidationError]:
