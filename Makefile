@@ -155,7 +155,7 @@ format: .venv/.made ## Format the Python files
 	$(PY) -m ruff format
 
 .PHONY: bench bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
-.PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence
+.PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence bench-scale
 bench: bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
@@ -169,6 +169,10 @@ bench-reading: .venv/.made
 
 bench-jobs: .venv/.made
 	@$(PY) -m tests.benchmarks.large_jobs $(filter --quick --write --help,$(ARGS))
+
+# Not a part of bench: it takes some 10 minutes.
+bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth
+	@$(PY) -m tests.benchmarks.scale $(filter --quick --write --help,$(ARGS))
 
 bench-leavers: .venv/.made
 	@$(PY) -m tests.benchmarks.leavers $(filter --quick --write --help,$(ARGS))

@@ -4,8 +4,9 @@ It reads the announcements of jobs and fires returns, as the master's workers do
 once, so that Salt goes on waiting for a slow minion.
 
 Arguments: one JSON object ``{config, pull, minions, first, last}``: the master's configuration file, its socket for
-events, the ids, and the seconds after which the first and the last minion return. Prints ``{"ready": true}``, and runs
-until it is killed.
+events, the ids, and the seconds after which the first and the last minion return. With ``late``, one minion in a
+hundred returns after that many seconds more, and one in a hundred never. Prints ``{"ready": true}``, and runs until
+it is killed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tests.benchmarks.returns import AT_ONCE, framed
 
 FIND_JOB = "saltutil.find_job"
 WAIT_SECONDS = 0.02  # how late a return may be
+HUNDRED = 100
 
 
 class Minions:
@@ -68,10 +70,15 @@ class Minions:
             self._pull.sendall(b"".join(waiting[start : start + AT_ONCE]))
 
 
-def main(config: str, pull: str, minions: list[str], first: float, last: float) -> None:
+def main(config: str, pull: str, minions: list[str], first: float, last: float, late: float = 0.0) -> None:
     """Answer jobs until this process is killed."""
     step = (last - first) / max(1, len(minions) - 1)
     delays = {minion: first + number * step for number, minion in enumerate(minions)}
+    for number, minion in enumerate(minions if late else []):
+        if number % HUNDRED == 0:
+            del delays[minion]
+        elif number % HUNDRED == 1:
+            delays[minion] += late
     opts = salt.config.client_config(config)
     with (
         socket.socket(socket.AF_UNIX) as to_bus,

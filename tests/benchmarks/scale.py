@@ -1,0 +1,374 @@
+"""Measure a large fleet with many clients: `make bench-scale`, or `python -m tests.benchmarks.scale --help`.
+
+Accepted keys with cached grains stand for minions. A process returns what jobs ask of them, as the master's workers do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import logging
+import resource
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.benchmarks import fanout, marks, ways
+from tests.benchmarks.children import Child, Machine, cpu_seconds, listening_on
+from tests.benchmarks.fanout import Case, percentile
+from tests.benchmarks.report import Section, table, write
+from tests.benchmarks.stage import AWAY, SECRET, USER, Stage
+from tests.benchmarks.wire import connected, read_until, text_frame
+from tests.client import Client
+from tests.support.waiting import wait_until
+
+NAME = "scale"
+MIB = 1024 * 1024
+JOB_SECONDS = 10.0  # between two jobs on half of the fleet
+FIRST_SECONDS, LAST_SECONDS, LATE_SECONDS = 0.2, 8.0, 10.0  # when the minions of a job return
+POLL_SECONDS = 5.0  # between two requests of one poller
+COMMANDS = 40  # of which the median counts
+STEPS = 4  # parts of the load, after each of which the memory is read
+
+# The goals of the project for these figures.
+P99_SECONDS, COMMAND_TIMES, MEMORY_MIB, GROWTH_MIB, OTHERS_TIMES = 0.5, 1.3, 400, 20, 1.1
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    minions: int = 10_000
+    bundled: int = 600
+    single: int = 250
+    dashboards: int = 100
+    pollers: int = 50
+    restricted: int = 50
+    rate: int = 500
+    """Events a second in addition to the returns, which are as many."""
+    seconds: float = 60.0
+    stuck: int = 1_000
+    """Clients that stop to read."""
+    leaving: int = 200
+    """Clients that come and leave all the time."""
+
+    @property
+    def users(self) -> dict[str, Any]:
+        """Return the restricted users, each with some minions of its own."""
+        return {
+            f"user{number:02}": [{f"m{number:03}*": ["test.*", "grains.items"]}] for number in range(self.restricted)
+        }
+
+
+QUICK = Extent(1_000, 60, 25, 10, 5, 5, rate=100, seconds=15.0, stuck=100, leaving=20)
+
+
+class FleetStage(Stage):
+    """A master with the cached grains of all its minions."""
+
+    def _accept_the_one_that_is_away(self) -> None:
+        super()._accept_the_one_that_is_away()
+        import salt.cache
+
+        cache = salt.cache.factory(self.salt_opts())
+        for number, name in enumerate(self.accepted):
+            grains = {
+                "id": name,
+                "os": "Debian",
+                "osrelease": "12",
+                "saltversion": "3008.3",
+                "roles": ["web", number % 7],
+            }
+            cache.store("grains", name, {**grains, "ipv4": [f"10.0.{number // 250}.{number % 250}"], "fill": "x" * 500})
+
+
+@dataclass
+class Pollers:
+    """Clients that ask for the list of jobs over HTTP, each on a connection that stays open."""
+
+    stage: Stage
+    token: str
+    number: int
+    seconds: list[float] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Poll until the block ends."""
+        stop = threading.Event()
+        threads = [threading.Thread(target=self._poll, args=(stop, nth)) for nth in range(self.number)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(60)
+
+    def _poll(self, stop: threading.Event, nth: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.stage.port, timeout=60)
+        stop.wait(POLL_SECONDS * nth / self.number)
+        try:
+            while not stop.is_set():
+                began = time.perf_counter()
+                connection.request("GET", "/jobs", headers={"X-Auth-Token": self.token, "Accept": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                self.seconds.append(time.perf_counter() - began)
+                if answer.status != 200:
+                    raise RuntimeError(f"GET /jobs: {answer.status}")
+                stop.wait(POLL_SECONDS)
+        except BaseException as failure:  # noqa: BLE001 - the main thread reports it
+            self.failures.append(failure)
+        finally:
+            connection.close()
+
+
+@dataclass
+class Load:
+    """What the clients got under load, and what it cost."""
+
+    bundled: list[dict[str, Any]]
+    single: list[dict[str, Any]]
+    count: int
+    """Events that the sender marked."""
+    commands: list[float]
+    memory: list[float]
+    cpu: float
+    machine: float
+    seconds: float
+
+    def latency(self, share: float) -> float:
+        return percentile([one for child in self.bundled for one in child["latencies"]], share) or 0.0
+
+
+def measure(stage: Stage, extent: Extent) -> Section:
+    """Measure the fleet at rest, under load and with clients that misbehave."""
+    section, token = Section(NAME, "A large fleet with many clients"), stage.token()
+    section.say(_explanation(extent))
+    idle = _commands(stage, token, COMMANDS)
+    pollers = Pollers(stage, token, extent.pollers)
+    load = _under_load(stage, token, extent, pollers)
+    if pollers.failures:
+        raise pollers.failures[0]
+    wanted_single = extent.single * load.count // 50
+    got_bundled = sum(child["delivered"] for child in load.bundled)
+    got_single = sum(child["delivered"] for child in load.single)
+    in_order = all(child["in_order"] for child in (*load.bundled, *load.single))
+    command = statistics.median(load.commands) / statistics.median(idle)
+    rows = [
+        ["events to bundled clients", f"{got_bundled:,} of {extent.bundled * load.count:,}"],
+        ["events to single clients with a filter", f"{got_single:,} of {wanted_single:,}"],
+        ["in order", "yes" if in_order else "NO"],
+        ["a bundled event, p50; p99, ms", f"{1000 * load.latency(0.5):.0f}; {1000 * load.latency(0.99):.0f}"],
+        ["`cmd` to jid idle, p50, ms", f"{1000 * statistics.median(idle):.1f}"],
+        ["`cmd` to jid under load, p50, ms", f"{1000 * statistics.median(load.commands):.1f}"],
+        ["`GET /jobs` under load, p50; p99, ms", _two(pollers.seconds)],
+        ["engine, share of one core", f"{100 * load.cpu / load.seconds:.0f} %"],
+        ["all cores, with clients and Salt", f"{100 * load.machine:.0f} %"],
+        ["resident memory, MiB, over the load", ", ".join(f"{one:.0f}" for one in load.memory)],
+    ]
+    everything = got_bundled == extent.bundled * load.count and got_single >= wanted_single and in_order
+    section.goal("all delivered in order", float(everything), 1, everything)
+    p99, growth = load.latency(0.99), load.memory[-1] - load.memory[len(load.memory) // 2]
+    section.goal("a bundled event, p99, s, at most", p99, P99_SECONDS, p99 <= P99_SECONDS)
+    section.goal("`cmd` to jid, times that of the idle engine", command, COMMAND_TIMES, command <= COMMAND_TIMES)
+    section.goal("resident memory, MiB, at most", max(load.memory), MEMORY_MIB, max(load.memory) <= MEMORY_MIB)
+    section.goal("growth in the second half, MiB, at most", growth, GROWTH_MIB, growth <= GROWTH_MIB)
+    rows += _misbehaving(stage, token, extent, section)
+    section.add(table(["what", "measured"], rows))
+    return section
+
+
+def _under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Load:
+    engine, count = listening_on(stage.port), int(extent.rate * extent.seconds)
+    bundled = fanout.how_to_listen(stage, Case("engine", 1, extent.rate, bundle=True), token)
+    with ExitStack() as stack:
+        everybody = stack.enter_context(fanout.listeners(bundled, extent.bundled, count))
+        singles = stack.enter_context(_singles(stage, token, extent, count))
+        stack.enter_context(_listening(stage, token, extent.dashboards, subscription="job", without_return=True))
+        for user in extent.users:
+            stack.enter_context(_listening(stage, stage.token(user), 1, subscription="event", bundle=True))
+        stack.enter_context(_fleet(stage))
+        stack.enter_context(pollers.running())
+        stack.enter_context(_jobs(stage, token))
+        time.sleep(2 * JOB_SECONDS if extent.seconds > JOB_SECONDS else 1)  # the first jobs return
+        before, machine, memory = cpu_seconds(engine), Machine(), []
+        began = time.monotonic()
+        sender = stack.enter_context(Child("sender", socket=fanout.socket_of_bus(stage), rate=extent.rate, count=count))
+        commands: list[float] = []
+        for step in range(1, STEPS + 1):
+            commands += _commands(stage, token, COMMANDS // STEPS)
+            time.sleep(max(0.0, began + step * extent.seconds / STEPS - time.monotonic()))
+            memory.append(engine.memory_info().rss / MIB)
+        sender.answer(extent.seconds + fanout.DRAIN_SECONDS)
+        seconds, cpu, busy = time.monotonic() - began, cpu_seconds(engine) - before, machine.busy()
+        for child in (*everybody, *singles):
+            child.tell("sent")
+        many, few = ([child.answer(fanout.DRAIN_SECONDS) for child in children] for children in (everybody, singles))
+    return Load(many, few, count, commands, memory, cpu, busy, seconds)
+
+
+def _commands(stage: Stage, token: str, number: int) -> list[float]:
+    """Return the seconds from `cmd` to the jid."""
+    found = []
+    with ExitStack() as stack:
+        publish = ways.engine(stage, token, AWAY)(stack)
+        publish()
+        for _ in range(number):
+            began = time.perf_counter()
+            publish()
+            found.append(time.perf_counter() - began)
+    return found
+
+
+@contextmanager
+def _singles(stage: Stage, token: str, extent: Extent, count: int) -> Iterator[list[Child]]:
+    """Clients that get each event of one of 50 tags by itself."""
+    with ExitStack() as stack:
+        children = []
+        for number in range(5):
+            hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": f"{marks.TAG}deploy/{number}"}
+            hello["match_type"] = "fnmatch"
+            said = fanout.how_to_listen(stage, Case("engine", 1, 1), token) | {"hello": json.dumps(hello)}
+            children.append(stack.enter_context(Child("listener", clients=extent.single // 5, count=count, **said)))
+        for child in children:
+            child.answer(fanout.CONNECT_SECONDS)
+        yield children
+
+
+@contextmanager
+def _listening(stage: Stage, token: str, clients: int, **subscribe: Any) -> Iterator[None]:
+    """Clients that read and count nothing."""
+    said = fanout.how_to_listen(stage, Case("engine", 1, 1), token)
+    said |= {"hello": json.dumps({"id": 1, "type": "subscribe", **subscribe})}
+    with Child("listener", clients=clients, count=0, **said) as child:
+        child.answer(fanout.CONNECT_SECONDS)
+        yield
+
+
+@contextmanager
+def _fleet(stage: Stage) -> Iterator[None]:
+    times = {"first": FIRST_SECONDS, "last": LAST_SECONDS, "late": LATE_SECONDS}
+    config = str(stage.config_dir / "master")
+    with Child("simulated", config=config, pull=stage.pull, minions=stage.accepted, **times) as child:
+        child.answer(fanout.CONNECT_SECONDS)
+        yield
+
+
+@contextmanager
+def _jobs(stage: Stage, token: str) -> Iterator[None]:
+    """Start a job on half of the fleet every few seconds."""
+    stop = threading.Event()
+
+    def start() -> None:
+        with Client(stage.url) as client:
+            client.ask("auth", token=token)
+            while not stop.is_set():
+                client.ask("cmd", fun="test.ping", tgt="m*[02468]", patience=60)
+                stop.wait(JOB_SECONDS)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(60)
+
+
+def _misbehaving(stage: Stage, token: str, extent: Extent, section: Section) -> list[list[str]]:
+    """Measure others beside clients that stop to read, and beside some that come and leave all the time."""
+    case = Case("engine", 50, 500, bundle=True, seconds=min(10.0, extent.seconds))
+    engine, rows = listening_on(stage.port), []
+    kinds = {
+        f"{extent.stuck:,} clients that stop to read": _stuck(stage, token, extent.stuck),
+        f"{extent.leaving:,} clients that come and leave": _leaving(stage, token, extent.leaving),
+    }
+    for name, kind in kinds.items():
+        calm = [fanout.run(stage, case, token)]
+        with kind:
+            beside = fanout.run(stage, case, token)
+            memory = engine.memory_info().rss / MIB
+        calm.append(fanout.run(stage, case, token))
+        alone = statistics.mean(one.percentile(0.99) or 0.0 for one in calm)
+        times = (beside.percentile(0.99) or 0.0) / alone
+        whole = beside.share == 1.0 and beside.in_order
+        rows.append([f"beside {name}: p99, ms; alone", f"{1000 * times * alone:.0f}; {1000 * alone:.0f}"])
+        rows.append(["the same: delivered in order; memory, MiB", f"{'yes' if whole else 'NO'}; {memory:.0f}"])
+        section.goal(f"beside {name}: p99, times that alone", times, OTHERS_TIMES, times <= OTHERS_TIMES and whole)
+    return rows
+
+
+@contextmanager
+def _stuck(stage: Stage, token: str, number: int) -> Iterator[None]:
+    hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": marks.TAG, "bundle": True}
+    with ExitStack() as stack:
+        for _ in range(number):
+            sock = stack.enter_context(connected(stage.port, token, narrow=True))
+            sock.sendall(text_frame(json.dumps(hello).encode()))
+            read_until(sock, b'"recovered"')
+        yield
+
+
+@contextmanager
+def _leaving(stage: Stage, token: str, number: int) -> Iterator[None]:
+    with Child("crowd", port=stage.port, token=token, clients=number) as child:
+        child.answer(fanout.CONNECT_SECONDS)
+        yield
+        child.tell("stop")
+        print(f"  connections meanwhile: {child.answer(60)['connections']:,}", flush=True)
+
+
+def _two(seconds: list[float]) -> str:
+    return f"{1000 * (percentile(seconds, 0.5) or 0):.0f}; {1000 * (percentile(seconds, 0.99) or 0):.0f}"
+
+
+def _explanation(extent: Extent) -> str:
+    return (
+        f"{extent.minions:,} minions (accepted keys with cached grains). Every {JOB_SECONDS:.0f} s a job runs on half "
+        f"of them; they return within {LAST_SECONDS:.0f} s, one in a hundred {LATE_SECONDS:.0f} s later and one never. "
+        f"{extent.rate:,} other events/s for {extent.seconds:.0f} s go to {extent.bundled:,} clients in bundles, and "
+        f"to {extent.single:,} clients one by one, one tag of 50 to each. {extent.dashboards:,} clients follow all "
+        f"jobs, {extent.restricted:,} users with some minions each follow all events, and {extent.pollers:,} clients "
+        f"get `/jobs` every {POLL_SECONDS:.0f} s. All of them run on the machine that is measured."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="with a tenth of the fleet and of the clients")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
+    asked = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    extent = QUICK if asked.quick else Extent()
+    users = {USER: [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"], **extent.users}
+    master_opts = {"external_auth": {"sharedsecret": users}, "sharedsecret": SECRET}
+    began = time.monotonic()
+    with FleetStage(minions=0, saltnado=False, keys=extent.minions, master_opts=master_opts) as stage:
+        wait_until(lambda: _knows(stage, extent.minions), "the grains of all minions", timeout=300, every=1.0)
+        section = measure(stage, extent)
+    print(f"\n{section.markdown()}\n")
+    if asked.write:
+        write([section])
+    print(f"took {time.monotonic() - began:.0f} s")
+
+
+def _knows(stage: Stage, minions: int) -> bool:
+    """Return whether the engine has read the grains of all minions."""
+    with Client(stage.url) as client:
+        client.ask("auth", token=stage.token())
+        found = client.ask("list_minions", grains=["id"], patience=60)
+        return sum(bool(minion["grains"]) for minion in found) >= minions
+
+
+if __name__ == "__main__":
+    main()
