@@ -15,10 +15,11 @@ from referencing.jsonschema import DRAFT202012
 
 from ..errors import ApiError, CannotRun
 from . import faults
-from .dialect import MessageCheck, Schema, Validator
+from .dialect import MessageCheck, Validator
 from .digest import digest
 from .faults import Fault
 from .manifest import FILES
+from .rules import Schema
 
 _REMEDY = "copy the folder schemas of this release to where the option schemas points"
 ASYNCAPI, OPENAPI = "asyncapi.json", "openapi.json"
