@@ -100,14 +100,26 @@ class BackgroundTasks:
         """Stop reporting a lost bus: the whole master is stopping, and clients get a close code to reconnect."""
         self._stopping = True
 
+    def start_finishing(self) -> None:
+        """After a reload, and after :meth:`stop`: do what requests in flight need; the next process does the rest."""
+        apply, ignore, services = self._services.hub.apply, (lambda: None), self._services
+        tasks: list[Coroutine[Any, Any, None]] = [
+            self._every(BUS_SECONDS, lambda: self._parts.master.bus.read(apply, ignore, ignore, self._max_bus_delay)),
+            self._every(TICK_SECONDS, self._tick),
+            self._every(TICK_SECONDS, services.job_watcher.tick),
+            self._every(services.settings.token_check, services.sessions.recheck),
+        ]
+        self._tasks = [asyncio.ensure_future(one) for one in tasks]
+
     async def stop(self) -> None:
         """End all tasks; at a reload this is done before the state is passed on, and again at the end."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._stopped:
             return
         self._stopped = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         # What is not written in this time is recovered from the job cache at the next start, or is a gap.
         last = [self._services.batches.stop()]
         if self._services.journal is not None:

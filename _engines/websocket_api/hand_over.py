@@ -4,7 +4,7 @@ The last process sends its history while it still serves. When the next one has 
 new since, and its open connection to the event bus. What the publisher writes in between waits in that connection. So
 there is one reader at any time, and no event is lost or numbered twice.
 
-The sockets block: all but :func:`offer` and :func:`apply` runs in a thread.
+The sockets block: a thread sends and receives.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ async def offer(channel: Channel, parts: Parts) -> int:
     :raises HandOverError: it ended, or is of a release that speaks another format
     """
     await asyncio.to_thread(_await_hello, channel)
+    await parts.master.bus.open_second()  # early, so that the publisher has accepted it when the first one is passed on
     # Copied on the event loop: the process serves on, and the position must belong to these entries.
     history = parts.services.history
     position, entries = history.seq, list(history.after(0))
@@ -144,17 +145,19 @@ async def offer(channel: Channel, parts: Parts) -> int:
     return position
 
 
-def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> None:
-    """Send the rest, when nothing changes any more.
+async def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> None:
+    """Send the rest, when no event is read any more.
 
     :param position: the last number that was sent
+    :raises HandOverError: the next process ended
     """
     services = parts.services
     history = services.history
-    _send_entries(channel, list(history.after(position)))
+    # All is read on the event loop: requests in flight go on, and may still add jobs.
+    entries = list(history.after(position))
     named = {entry.topic.jid for entry in history.after(0) if isinstance(entry, Event)}
     jobs = [job for job in services.jobs.newest_first() if job.fun and (not job.ended or job.jid in named)]
-    channel.send(JOBS, b"\n".join(record for record in map(encode_job, jobs) if record))
+    records = b"\n".join(record for record in map(encode_job, jobs) if record)
     known = (one for one in services.minions.all().values() if not (one.syndic or one.elsewhere))
     minions = {one.id: (one.key, one.connected, one.seen) for one in known}
     rest = b"" if line is None else line.rest
@@ -162,8 +165,8 @@ def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> No
     state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}
     if parts.share is not None:
         state["positions"] = parts.share.positions
-    channel.send(FINAL, json.dumps(state).encode() + b"\n" + rest)
-    channel.send_line(line)
+    final = json.dumps(state).encode() + b"\n" + rest
+    await asyncio.to_thread(_send_rest, channel, entries, records, final, line)
 
 
 def take(channel: Channel) -> Received:
@@ -214,6 +217,13 @@ def _send_history(channel: Channel, entries: list[Event | Gap]) -> None:
     _send_entries(channel, entries)
     channel.send(OFFERED)
     channel.receive()
+
+
+def _send_rest(channel: Channel, entries: list[Event | Gap], jobs: bytes, final: bytes, line: Line | None) -> None:
+    _send_entries(channel, entries)
+    channel.send(JOBS, jobs)
+    channel.send(FINAL, final)
+    channel.send_line(line)
 
 
 def _send_entries(channel: Channel, entries: list[Event | Gap]) -> None:

@@ -50,6 +50,14 @@ class Bus(Protocol):
         """Continue to read the connection of another process."""
         ...
 
+    async def open_second(self) -> None:
+        """Open a further connection, which the next call of :meth:`read` reads."""
+        ...
+
+    def close_second(self) -> None:
+        """Close the further connection."""
+        ...
+
     async def detach(self) -> Line | None:
         """Stop reading, and return the open connection."""
         ...

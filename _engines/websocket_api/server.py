@@ -60,6 +60,8 @@ class Server:
         self._opts = opts
         self._serving = serving
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Set by a signal: requests that would go on over a reload are canceled."""
         self._successor: hand_over.Channel | None = None
         """The process that takes over, once it is ready for that."""
         self._offered = 0
@@ -74,7 +76,7 @@ class Server:
         sys.setswitchinterval(SWITCH_SECONDS)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._on_signal)
         max_connections = self._max_connections()
         # At most half of all connections, whatever the option says: other users must be able to connect.
         per_user = min(settings.limits.connections_per_user, max(1, max_connections // 2))
@@ -109,12 +111,20 @@ class Server:
         server.stop()
         background.begin_shutdown()
         if self._successor is not None:
-            await clients.dispatcher.stop()  # nothing may change while the state is passed on
+            await clients.settle()
             await self._give(self._successor, parts, background)
+            background.start_finishing()
+            server.close_idle()
+            await clients.finish(self._hurry)
+            await server.finish()
         await clients.close()
         await background.stop()
         gc_tuning.stop()
         master.close()
+
+    def _on_signal(self) -> None:
+        self._stop.set()
+        self._hurry.set()
 
     async def _take(self) -> hand_over.Received | None:
         """Return the state of the process that this one replaces; None at another start, or if that process died."""
@@ -151,6 +161,7 @@ class Server:
             self._offered = await hand_over.offer(channel, parts)
         except hand_over.HandOverError as error:
             log.info("websocket_api is not replaced: %s", error)
+            parts.master.bus.close_second()
             channel.close()
             return
         self._successor = channel
@@ -161,7 +172,7 @@ class Server:
         line = await parts.master.bus.detach()
         await background.stop()
         try:
-            await asyncio.to_thread(hand_over.give, channel, parts, self._offered, line)
+            await hand_over.give(channel, parts, self._offered, line)
         except hand_over.HandOverError as error:
             log.warning("websocket_api could not pass on its state: %s", error)
         channel.close()

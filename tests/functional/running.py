@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import psutil
 from tests.client import Client
 from tests.ports import free_port
 from tests.support.processes import ended
+from tests.support.reloading import request_reload
 from tests.support.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,6 @@ USERS: dict[str, list[Any]] = {
     "viewer": ["test.ping"],
     "nobody": [],
 }
-RELOAD_SECONDS = 100.0  # the engine itself gives up after 90
 RETRY_SECONDS = 0.2  # instead of 30: how soon the engine looks again whether it can run
 
 
@@ -89,12 +88,7 @@ class Engine:
 
     def reload(self) -> dict[str, Any]:
         """Request a reload as the runner does, and return the answer."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-            connection.settimeout(RELOAD_SECONDS)
-            connection.connect(str(self.sock_dir / f"websocket_api-{self.options['port']}.ipc"))
-            connection.sendall(b"reload")
-            answer: dict[str, Any] = json.loads(connection.recv(65_536))
-            return answer
+        return request_reload(self.sock_dir, self.options["port"])
 
     @property
     def command(self) -> list[str]:

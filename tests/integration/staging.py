@@ -14,6 +14,7 @@ import psutil
 from tests.client import Client, Closed, Refused
 from tests.integration.conftest import CHECKOUT, master_config, running
 from tests.ports import free_port
+from tests.support.reloading import request_reload
 from tests.support.waiting import is_open, wait_until
 
 
@@ -79,6 +80,10 @@ class Stage:
     def log(self) -> str:
         """The master's log."""
         return Path(self.master.config["log_file"]).read_text(encoding="utf-8", errors="replace")
+
+    def reload(self) -> dict[str, Any]:
+        """Request a reload as the runner does, and return the answer."""
+        return request_reload(Path(self.master.config["sock_dir"]), self.port)
 
     def client(self, username: str | None = "demo") -> Client:
         """Connect and log in."""

@@ -44,7 +44,7 @@ class Publisher:
         self._listener.bind(str(self._path))
         self._listener.listen()
         self._connected = threading.Event()
-        self._engine: socket.socket | None = None
+        self._engines: list[socket.socket] = []
         self.connections = 0
         """How often the engine has connected."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -53,8 +53,15 @@ class Publisher:
     def send(self, *events: tuple[str, Any]) -> None:
         """Send events, each a tag and its data; data that is bytes is sent as it is."""
         assert self._connected.wait(SECONDS), "the engine did not connect"
-        assert self._engine is not None
-        self._engine.sendall(b"".join(framed(tag, data) for tag, data in events))
+        frames = b"".join(framed(tag, data) for tag, data in events)
+        for one in list(self._engines):
+            try:
+                one.sendall(frames)
+            except OSError:  # it has left: others may have connected since
+                self._engines.remove(one)
+                one.close()
+                if not self._engines:
+                    raise
 
     def close(self) -> None:
         """Stop listening and close the connection."""
@@ -62,16 +69,17 @@ class Publisher:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(5)
-        if self._engine is not None:
-            self._engine.close()
+        for one in self._engines:
+            one.close()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                self._engine, _ = self._listener.accept()
-                self._engine.settimeout(SECONDS)
+                connection, _ = self._listener.accept()
+                connection.settimeout(SECONDS)
+                self._engines.append(connection)
                 self.connections += 1
                 self._connected.set()
 

@@ -38,7 +38,7 @@ async def ask(call: Call, minion: str, fun: str, arg: list[Any]) -> Any:
     job = await _sent(call, key, requester, arg)
     if known is not None:
         return known.value
-    await call.services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller)
+    await call.wait_for_end(job)
     return _returned(job, minion)
 
 

@@ -21,6 +21,7 @@ from ..core.access.visibility import Viewer
 from ..core.delivery.caller import Caller
 from ..core.delivery.collected import Collected
 from ..core.delivery.connection import Connection
+from ..core.jobs.job import Job
 from ..errors import ApiError
 from ..fair_share import Share, on_behalf_of
 from .services import Services
@@ -44,6 +45,8 @@ class Call:
     """Called once the reply is on its way: a subscription's first frame must follow its reply."""
     audit_fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the audit line, such as fun, tgt and jid."""
+    job_waits: int = 0
+    """The number of jobs whose end it waits for; while there are any, it changes nothing."""
 
     @property
     def session(self) -> Session:
@@ -90,6 +93,14 @@ class Call:
             return b"".join(found.parts)
         finally:
             found.release()
+
+    async def wait_for_end(self, job: Job) -> bool:
+        """Wait until a job has ended, for as long as the message says; return False if the time is up."""
+        self.job_waits += 1
+        try:
+            return await self.services.job_watcher.wait_for_end(job, self.get("timeout", 60), self.caller)
+        finally:
+            self.job_waits -= 1
 
     async def authenticate(self) -> Session:
         """Return the session of the message's own token, or else that of the caller.

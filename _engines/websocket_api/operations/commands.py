@@ -112,7 +112,7 @@ async def cmd(call: Call) -> dict[str, Any]:
     job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
-    await call.services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller)
+    await call.wait_for_end(job)
     return _job_view(call, job)
 
 
@@ -162,7 +162,7 @@ async def runner(call: Call) -> Any:
         job = slot.job = services.jobs.add_called("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
         return started
-    if not await services.job_watcher.wait_for_end(job, call.get("timeout", 60), call.caller):
+    if not await call.wait_for_end(job):
         raise ApiError("timeout", "the runner is still running", {"jid": job.jid})
     return {**started, "return": job.value, "success": bool(job.success)} if call.get("full") else job.value
 

@@ -23,6 +23,7 @@ from ..fair_share import Share, on_behalf_of
 from ..tracing import trace_context
 from .audit import audit
 from .call import OPERATIONS, Call
+from .running import PASSED_ON, Running
 from .services import Services
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 SYNONYMS = {"method": "fun", "pattern": "tgt", "pattern_type": "tgt_type", "args": "arg", "kwargs": "kwarg"}
 """Field names of the first documents on the left, Salt's on the right; operations know Salt's only."""
 STOPPING = "the engine is stopping: connect again"
-CANCEL_SECONDS = 1.0  # for canceled requests to send their replies
 
 T = TypeVar("T")
 
@@ -47,9 +47,11 @@ class Dispatcher:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running = Running()
         self.stopping = False
         """Whether the engine stops: new requests are refused."""
+        self.finishing = False
+        """Whether requests over HTTP may start operations all the same."""
 
     def handle(self, connection: Connection, data: str | bytes) -> Started | None:
         """Run one encoded message of a connection, and send its reply when it is done.
@@ -69,7 +71,7 @@ class Dispatcher:
             return None
         if request_id is not None:
             connection.in_flight.add(request_id)
-        return Started(message["type"], self.spawn(self._reply(call, connection, request_id)))
+        return Started(message["type"], self._running.start(self._reply(call, connection, request_id), call))
 
     async def call(self, caller: Caller, operation: str, **fields: Any) -> Any:
         """Run an operation for a protocol that words its own replies, and return its result.
@@ -86,7 +88,7 @@ class Dispatcher:
         except ApiError as error:
             self._services.hub.counters.errors[error.code] += 1
             raise
-        task = self.spawn(self._answer(call))
+        task = self._running.start(self._answer(call), call)
         try:
             return await task
         finally:
@@ -94,38 +96,40 @@ class Dispatcher:
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run work that may outlive its client, and that the engine's end waits for."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._running.start(work)
+
+    async def settle(self, seconds: float) -> None:
+        """Refuse new requests, and wait until those that run only wait for jobs: the next process gets the state.
+
+        Requests over HTTP may still start operations, but none that needs that state.
+
+        :param seconds: to wait at most
+        """
+        self.stopping = self.finishing = True
+        await self._running.settle(seconds)
 
     async def stop(self) -> None:
         """Refuse new requests, and cancel those that run: their clients learn that they may try again."""
-        self.stopping = True
-        running = list(self._tasks)
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=CANCEL_SECONDS)
+        self.stopping, self.finishing = True, False
+        await self._running.cancel()
 
     async def drain(self, seconds: float) -> None:
         """Wait for what was spawned since :meth:`stop`.
 
         :param seconds: to wait at most
         """
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=seconds)
+        await self._running.drain(seconds)
 
     def _admit(self, caller: Caller, message: dict[str, Any], request_id: int | str | None = None) -> Call:
         """Check a message and count it as in flight.
 
         :raises ApiError: why the message is refused
         """
-        if self.stopping:
+        kind = message.get("type")
+        if self.stopping and not (self.finishing and kind not in PASSED_ON and not isinstance(caller, Connection)):
             raise ApiError("master_unavailable", STOPPING)
         if request_id is not None and isinstance(caller, Connection) and request_id in caller.in_flight:
             raise ApiError("id_in_use", "a request with this id is still in flight")
-        kind = message.get("type")
         if not isinstance(kind, str) or kind not in OPERATIONS:
             if "type" not in message:
                 raise ApiError("bad_message", "/type is required", [{"path": "/type", "message": "is required"}])

@@ -19,11 +19,15 @@ from ..fair_share import FairTurns, RecentUsers, Share
 from ..operations.dispatcher import Dispatcher
 from ..operations.services import Services
 
-RETRY_SECONDS = 2  # after which clients should reconnect to a restarted engine
-RESTART_REASON = f"the engine stops: retry in {RETRY_SECONDS} s"
+RETRY_SECONDS = 2  # after which clients should reconnect to a restarted engine; after a reload at once
+SETTLE_SECONDS = 5.0  # at a reload, for requests that do not only wait for jobs; new connections wait meanwhile
+ANSWER_SECONDS = 60.0  # after a reload, for requests in flight: until then the process stays
+LOOK_SECONDS = 0.05  # between two looks which connections have got all their answers
 FINISH_SECONDS = 0.5  # for work that clients started before they left, such as revoking a token
 CLOSING_SECONDS = 1.5  # maximum time over which close frames are spread, so that clients do not all return at once
 APART_SECONDS = 0.01  # maximum between two close frames, because the stop waits until all are sent
+RELOAD_CLOSING_SECONDS = 5.0  # the same at a reload, where clients return at once
+RELOAD_APART_SECONDS = 0.003  # about the CPU time that a login takes: clients return as fast as they can be served
 MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, because each sleep costs a loop turn
 LATE_SECONDS = 0.3  # for clients that were in their handshake when the stop began, so that they get a close frame too
 BURST_SECONDS = 10  # seconds; a connection may send the small frames of this time at once
@@ -41,6 +45,10 @@ class Connections:
         self.services = services
         self.dispatcher = dispatcher
         self._max_callers = max_callers
+        self.retry_seconds = RETRY_SECONDS
+        """After which clients should reconnect."""
+        self._asked: set[Connection] = set()
+        """Connections that were asked to reconnect."""
         self._callers: dict[Caller, bool] = {}
         """All callers, HTTP requests included, and whether each has logged in."""
         self._unauthenticated: Counter[str] = Counter()
@@ -60,6 +68,16 @@ class Connections:
     def closing(self) -> bool:
         """Whether the engine stops: new clients are refused at once."""
         return self.dispatcher.stopping
+
+    @property
+    def restart_reason(self) -> str:
+        """The reason of a close, for clients that should reconnect."""
+        return f"the engine stops: retry in {self.retry_seconds} s"
+
+    @property
+    def finishing(self) -> bool:
+        """Whether requests over HTTP are served although the engine stops: at a reload, on open connections."""
+        return self.dispatcher.finishing
 
     def exceeded(self, address: str, session: Session | None) -> str | None:
         """Return the name of the limit that forbids another caller; None if none does.
@@ -90,6 +108,8 @@ class Connections:
         """Forget a caller."""
         if self._callers.pop(caller, True) is False:
             self._discount(caller.address)
+        if isinstance(caller, Connection):
+            self._asked.discard(caller)
 
     def callers(self) -> list[Caller]:
         """Return all callers, HTTP requests included."""
@@ -139,20 +159,47 @@ class Connections:
         if waits is not None:
             await waits
 
+    async def settle(self) -> None:
+        """At a reload, wait until the requests in flight change nothing any more that is passed on."""
+        self.retry_seconds = 0
+        await self.dispatcher.settle(SETTLE_SECONDS)
+
+    async def finish(self, stop: asyncio.Event) -> None:
+        """After a reload, close each connection as soon as its requests are answered; end when all clients have left.
+
+        :param stop: ends this earlier
+        """
+        for connection in self.all():
+            for number in list(connection.subscriptions):
+                connection.remove(number)  # the next process has the events, and the client resumes there
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ANSWER_SECONDS
+        while self._callers and loop.time() < end and not stop.is_set():
+            idle = [connection for connection in self.all() if not connection.commands]
+            await self._ask_to_reconnect(idle, RELOAD_CLOSING_SECONDS, RELOAD_APART_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
+
     async def close(self) -> None:
         """Answer the requests in flight, then close all connections with a code that asks clients to reconnect."""
         await self.dispatcher.stop()
-        connections = self.all()
-        pause = min(APART_SECONDS, CLOSING_SECONDS / max(1, len(connections)))
+        await self._ask_to_reconnect(self.all())
+        await asyncio.sleep(LATE_SECONDS)
+        await self.dispatcher.drain(FINISH_SECONDS)
+
+    async def _ask_to_reconnect(
+        self, connections: list[Connection], seconds: float = CLOSING_SECONDS, apart: float = APART_SECONDS
+    ) -> None:
+        """Close connections that were not asked before, ``apart`` seconds apart, within ``seconds``."""
+        connections = [connection for connection in connections if connection not in self._asked]
+        self._asked.update(connections)
+        pause = min(apart, seconds / max(1, len(connections)))
         behind = 0.0
         for connection in connections:
-            connection.close(RESTART, RESTART_REASON)
+            connection.close(RESTART, self.restart_reason)
             behind += pause
             if behind >= MIN_SLEEP_SECONDS:
                 await asyncio.sleep(behind)
                 behind = 0.0
-        await asyncio.sleep(LATE_SECONDS)
-        await self.dispatcher.drain(FINISH_SECONDS)
 
     def _discount(self, address: str) -> None:
         self._unauthenticated[address] -= 1

@@ -33,6 +33,7 @@ MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included:
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOG_SECONDS = 60.0  # between two log lines about the same problem
 HEAD_BYTES = 64 * 1024  # maximum head of a request that is refused, as in tornado
+SEND_SECONDS = 5.0  # at a reload, for clients to receive the rest of their answers
 REFUSE_SECONDS = 2.0  # for a forbidden client to send its request and to read the answer
 
 
@@ -52,6 +53,12 @@ class Server(HTTPServer):
         super().initialize(*args, **kwargs)
         self._access = access
         self._refusals: set[asyncio.Task[None]] = set()
+        self._serving: dict[Any, bool] = {}
+        """Connections of HTTP, and whether each waits for a further request."""
+        self._closing = False
+        """Whether a connection is closed after its request."""
+        self._sent = asyncio.Event()
+        """Set when all of them are closed."""
         self._max_fileno = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES // 2
         self._logged = -LOG_SECONDS
 
@@ -73,14 +80,34 @@ class Server(HTTPServer):
             return
         super().handle_stream(stream, address)
 
-    def start_request(self, server_conn: object, request_conn: Any) -> Any:
+    def start_request(self, server_conn: Any, request_conn: Any) -> Any:
         """Read a request, with the engine's own parser for its head."""
         request_conn._parse_headers = parse_head
-        return Answering(super().start_request(server_conn, request_conn))
+        self._serving[server_conn] = server_conn in self._serving
+        if self._closing and self._serving[server_conn]:
+            server_conn.stream.close()
+        return Answering(
+            super().start_request(server_conn, request_conn), lambda: self._serving.update({server_conn: False})
+        )
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a further request, and the others after their present one."""
+        self._closing = True
+        for connection in [connection for connection, is_idle in self._serving.items() if is_idle]:
+            connection.stream.close()
+
+    async def finish(self) -> None:
+        """After :meth:`close_idle`, wait until the last bytes of all answers are sent."""
+        if self._serving:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._sent.wait(), SEND_SECONDS)
 
     def on_close(self, server_conn: Any) -> None:
         """Free a closed connection at once, without waiting for the garbage collector."""
         super().on_close(server_conn)
+        self._serving.pop(server_conn, None)
+        if self._closing and not self._serving:
+            self._sent.set()
         forget_error(server_conn.stream)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -96,13 +97,30 @@ class Bus:
         """The connection that is read now."""
         self._detached: asyncio.Future[Line | None] | None = None
         """Set by :meth:`detach`: reading ends, and this gets the connection."""
+        self._second: socket.socket | None = None
+        """A further connection, for the next call of :meth:`read`."""
 
     def adopt(self, line: Line) -> None:
         """Continue to read the connection of another process, before :meth:`read` is called."""
         self._given = line
 
+    async def open_second(self) -> None:
+        """Open a further connection, which the next call of :meth:`read` reads from here on.
+
+        Events that arrive before :meth:`detach` are then passed on twice. None is lost, unless the publisher needs
+        longer to accept the connection than until then.
+        """
+        with contextlib.suppress(OSError):  # then the next call connects as usual
+            self._second = await self._connect()
+
+    def close_second(self) -> None:
+        """Close the further connection, which nothing will read."""
+        if self._second is not None:
+            self._second.close()
+            self._second = None
+
     async def detach(self) -> Line | None:
-        """Stop reading for good, and return the connection; None if there is none.
+        """Stop reading, and return the connection; None if there is none.
 
         Every event before the line's rest was passed on.
         """
@@ -133,12 +151,14 @@ class Bus:
         lost_at = 0.0
         reason = ""
         backoff = BACKOFF_SECONDS[0]
+        self._detached = None  # of a call that was canceled
         while True:
             if self._detached is not None:
                 await asyncio.Future()  # another process reads the bus
             line, self._given = self._given, None
+            second, self._second = self._second, None
             try:
-                opened = await self._connect() if line is None else line.socket
+                opened = second or (await self._connect() if line is None else line.socket)
             except OSError:
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_SECONDS[1])
@@ -279,6 +299,7 @@ class Bus:
     def close(self) -> None:
         """Close the connection for firing. The reader ends with its task."""
         self._drop_writer()
+        self.close_second()
 
     async def _connect(self) -> socket.socket:
         """Return a connection on which events are read."""

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 MASTER_SECONDS = 1.0  # between two checks whether the master still runs
 STOP_SECONDS = 4.5  # after SIGTERM: Salt kills the supervisor at 5
 RELOAD_SECONDS = 90.0  # until the next process must serve: it may wait 45 for its schemas
-RETIRE_SECONDS = 30.0  # until a process that was replaced must have ended; it takes two
+RETIRE_SECONDS = 90.0  # until a process that was replaced must have ended: requests in flight get 60
+MAX_RETIRING = 3  # such processes at once: with one more the oldest answers its requests with an error, and ends
 MESSAGE_BYTES = 65_536  # maximum of a message from the serving process
 MAX_SOCKETS = 64  # listening sockets: one per address that the name in `address` has
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
@@ -222,6 +223,8 @@ class Supervisor:
             if self._child is not None:
                 self._child.kill_at = time.monotonic() + RETIRE_SECONDS
                 self._retiring.append(self._child)
+                for old in self._retiring[:-MAX_RETIRING]:
+                    old.send(signal.SIGTERM)
             self._child, self._next = child, None
         notes = [CHANGED] if own_files() != self._own_files else []
         self._answer(**{**child.details, "restart": [*child.details.get("restart", []), *notes]})

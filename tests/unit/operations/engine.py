@@ -243,6 +243,9 @@ class Bus:
     async def fire(self, tag: str, data: dict[str, Any]) -> None:
         await self._engine.fire(tag, data)
 
+    async def open_second(self) -> None:
+        pass
+
 
 class AtOnce:
     """A journal file that is written without a thread."""

@@ -26,7 +26,7 @@ async def handed_over(one: Engine, during: Any = None) -> Received:
     position = await hand_over.offer(last, one.parts)
     if during is not None:
         during()
-    await asyncio.to_thread(hand_over.give, last, one.parts, position, None)
+    await hand_over.give(last, one.parts, position, None)
     received = await taking
     for channel in (last, next_):
         channel.close()
@@ -75,7 +75,7 @@ async def test_events_that_come_while_the_history_is_sent_are_passed_on_once() -
     position = await hand_over.offer(last, one.parts)
     busy = False
     await firing
-    await asyncio.to_thread(hand_over.give, last, one.parts, position, None)
+    await hand_over.give(last, one.parts, position, None)
     received = await taking
     for channel in (last, next_):
         channel.close()

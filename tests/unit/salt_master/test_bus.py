@@ -22,10 +22,12 @@ class Publisher:
     """Accepts readers and sends them bytes."""
 
     def __init__(self) -> None:
+        self.readers: list[asyncio.StreamReader] = []
         self.writers: list[asyncio.StreamWriter] = []
 
-    async def accept(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep the connection."""
+        self.readers.append(reader)
         self.writers.append(writer)
 
 
@@ -183,3 +185,44 @@ async def test_a_connection_that_was_not_read_yet_is_passed_on_again(tmp_path: P
     await until(lambda: third.numbers == [0])
     for one in (first, third):
         await one.stop()
+
+
+async def test_the_last_reader_goes_on_at_a_further_connection(tmp_path: Path, publisher: Publisher) -> None:
+    """It sees every event after the further connection was opened, some of them twice."""
+    last, next_ = Reading(tmp_path), Reading(tmp_path)
+    last.start()
+    await until(lambda: len(publisher.writers) == 1)
+    await last.bus.open_second()
+    await until(lambda: len(publisher.writers) == 2)
+
+    def send(number: int) -> None:
+        for writer in publisher.writers:
+            writer.write(framed("n", {"n": number}))
+
+    send(1)
+    await until(lambda: last.numbers == [1])
+    line = await last.bus.detach()
+    assert line is not None
+    send(2)
+    await last.stop()
+    next_.bus.adopt(line)
+    next_.start()
+    last.start()
+    send(3)
+    await until(lambda: last.numbers == [1, 1, 2, 3])
+    await until(lambda: next_.numbers == [2, 3])
+    assert len(publisher.writers) == 2
+    for one in (last, next_):
+        await one.stop()
+
+
+async def test_a_further_connection_that_nobody_reads_is_closed(tmp_path: Path, publisher: Publisher) -> None:
+    """After a reload that failed, or the publisher would keep all events for it."""
+    reading = Reading(tmp_path)
+    reading.start()
+    await until(lambda: len(publisher.writers) == 1)
+    await reading.bus.open_second()
+    await until(lambda: len(publisher.writers) == 2)
+    reading.bus.close_second()
+    assert await asyncio.wait_for(publisher.readers[-1].read(), 20) == b""
+    await reading.stop()

@@ -2,8 +2,8 @@
 
 Started with a port, the path of a file and that of the supervisor's control socket. The serving process does what the
 file says at its start: ``serve``; ``wait``: report that it cannot serve yet; ``die``: end at once; ``hang``: serve, and
-ignore SIGTERM; ``fail``: report a cause and end, at a reload; ``sleep``: do nothing. It sends its process id to each
-client. At a reload one byte each way stands for the state.
+ignore SIGTERM; ``stay``: serve, and run on after a reload; ``fail``: report a cause and end, at a reload; ``sleep``: do
+nothing. It sends its process id to each client. At a reload one byte each way stands for the state.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def serve(serving: Serving, port: int, mode: str) -> None:
             if next_.recv(1):
                 next_.sendall(b"s")
                 log.info("retires %d", os.getpid())
+                time.sleep(600 if mode == "stay" else 0)
                 return
             next_ = None
 

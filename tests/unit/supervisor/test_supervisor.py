@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websocket_api.supervisor.supervisor import MAX_RETIRING
 
 from tests.ports import free_port
 from tests.support.processes import ended
@@ -291,6 +292,20 @@ def test_a_reload_replaces_the_serving_process(service: Service) -> None:
     assert len(set(pids)) == 3
     assert "has ended" not in service.log
     assert service.control.stat().st_mode & 0o777 == 0o600
+
+
+def test_few_processes_stay_to_finish_their_requests(service: Service) -> None:
+    """With one more the oldest is stopped. A stop ends all of them."""
+    service.mode("stay")
+    service.start()
+    pids = [service.serving()]
+    for starts in range(2, MAX_RETIRING + 4):
+        assert service.reload() == {"restart": []}
+        pids.append(service.serving(starts))
+        kept = [str(pid) for pid in pids[-MAX_RETIRING - 1 :]]
+        wait_until(lambda kept=kept: sorted(service.children()) == sorted(kept), "the end of the oldest process")
+    service.stop()
+    assert all(map(ended, pids))
 
 
 @pytest.mark.parametrize(

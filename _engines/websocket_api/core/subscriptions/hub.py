@@ -123,12 +123,7 @@ class Hub:
 
     def _apply(self, event: Event, data: dict[str, Any], *, backlog: bool = False) -> None:
         self.history.append(event)
-        for registry in (self._minions, self._jobs):
-            try:
-                registry.apply(event, data)
-            except Exception:
-                # The event is stored and delivered all the same.
-                log.exception("cannot apply an event with the tag %.200r to %s", event.tag, type(registry).__name__)
+        self._update(event, data)
         # Salt adds the trace context to the events that it fires: one span for the delivery to all clients.
         trace = trace_context(data.get("traceparent")) if self._tracing.enabled else None
         if trace:
@@ -139,6 +134,24 @@ class Hub:
         else:
             self._deliver(event, backlog=backlog)
         event.forget_derived()
+
+    def apply(self, tag: str, data: dict[str, Any]) -> None:
+        """Apply one event to the registries only: another process numbers and delivers it.
+
+        An event that was published here before changes nothing.
+        """
+        if self.positions is not None and PEER in data:
+            return
+        master, data = self._origins.split(data)
+        self._update(*make(self.history.next_seq(), tag, data, self._wall(), master))
+
+    def _update(self, event: Event, data: dict[str, Any]) -> None:
+        for registry in (self._minions, self._jobs):
+            try:
+                registry.apply(event, data)
+            except Exception:
+                # The event is stored and delivered all the same.
+                log.exception("cannot apply an event with the tag %.200r to %s", event.tag, type(registry).__name__)
 
     def _deliver(self, event: Event, *, backlog: bool) -> int:
         """Deliver an event; return to how many groups of subscriptions."""

@@ -13,7 +13,6 @@ from ...errors import ApiError, forget_frames
 from ...operations.audit import audit
 from ...operations.session import log_in_with_token
 from ...tracing import trace_context
-from ..connections import RESTART_REASON
 from . import content
 from .base import BaseHandler
 
@@ -46,8 +45,8 @@ class ApiHandler(BaseHandler):
     def on_request(self) -> None:
         """Refuse bodies that nothing here can read, and everything while the engine stops."""
         self._refuse_coded_body()
-        if self.clients.closing:
-            raise ApiError("master_unavailable", RESTART_REASON)
+        if self.clients.closing and not self.clients.finishing:
+            raise ApiError("master_unavailable", self.clients.restart_reason)
 
     async def log_in(self) -> None:
         """Log the client in, and count it against the limits until the request is finished."""

@@ -7,6 +7,7 @@ login says so by ``public``.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
@@ -18,6 +19,7 @@ from ...operations.session import log_in_with_token
 from ..connections import Connections
 from .responder import Responder
 
+SWITCHING = 101  # the status of an accepted websocket
 COOKIE = "session_id"  # the name that salt-api's clients know
 
 
@@ -46,6 +48,12 @@ class BaseHandler(Responder):
     def share(self) -> Share:
         """The share that its work is charged to."""
         return Share.unauthenticated(self.address) if self.session is None else self.session.share
+
+    def finish(self, chunk: Any = None) -> asyncio.Future[None]:
+        """Answer. While this process ends, the client's next request needs a new connection."""
+        if self.clients.closing and self.get_status() != SWITCHING:
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
 
     async def prepare(self) -> None:
         """Log the client in, or answer why it is refused; a preflight carries no token."""

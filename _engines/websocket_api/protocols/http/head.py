@@ -6,6 +6,7 @@ Tornado answers a head that it cannot read with a bare 400.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
@@ -56,13 +57,18 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
 
 
 class Answering(HTTPMessageDelegate):
-    """Handles a request like another delegate. It also answers one that cannot be read, such as one without Host."""
+    """Handles a request like another delegate. It also answers one that cannot be read, such as one without Host.
 
-    def __init__(self, delegate: HTTPMessageDelegate) -> None:
+    :param on_head: called when the head has arrived
+    """
+
+    def __init__(self, delegate: HTTPMessageDelegate, on_head: Callable[[], None]) -> None:
         self._delegate = delegate
+        self._on_head = on_head
 
     def headers_received(self, start_line: Any, headers: HTTPHeaders) -> Any:
         """Handle the head."""
+        self._on_head()
         try:
             return self._delegate.headers_received(start_line, headers)
         except HTTPInputError:

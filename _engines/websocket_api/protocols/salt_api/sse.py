@@ -14,12 +14,13 @@ from ...core.access.session import Session
 from ...core.delivery.connection import Connection
 from ...core.delivery.outbox import Outbox
 from ...errors import FELL_BEHIND, RESTART, ApiError
-from ..connections import RETRY_SECONDS, Connections
+from ..connections import Connections
 from ..websocket.transport import CHUNK, StreamTransport, forget_error
 from .formats import BEAT, server_sent
 
 RETRY = b"retry: 400\n\n"  # milliseconds after which a client reconnects, as salt-api sends it
 GOODBYE_SECONDS = 1.0  # for the client to read what still waits in the buffer when the stream ends
+MIN_RETRY_MS = 100  # without it, a browser that is refused would try again without a pause
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -92,7 +93,7 @@ class EventStream:
         if outbox.closed:  # it overflowed: the client does not read, so nothing more is sent
             stream.close()
             return
-        retry = b"retry: %d\n" % (RETRY_SECONDS * 1000) if code == RESTART else b""
+        retry = b"retry: %d\n" % max(MIN_RETRY_MS, self._clients.retry_seconds * 1000) if code == RESTART else b""
         outbox.put(self._wrap(b"%b: %d %b\n\n" % (retry, code, reason.encode())) + self._last)
         outbox.flush()
         if not stream.writing():

@@ -16,7 +16,7 @@ from ...core.delivery.outbox import Outbox
 from ...errors import FELL_BEHIND, INTERNAL_ERROR, RESTART, SUBPROTOCOL, TOO_MANY, ApiError, forget_frames
 from ...fair_share import Share
 from ...operations.audit import audit
-from ..connections import RESTART_REASON, Connections
+from ..connections import Connections
 from ..http.base import BaseHandler
 from .transport import Protocol, StreamTransport, binary_frame, forget_error, text_frame
 
@@ -122,7 +122,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             self.end(SUBPROTOCOL, "known are: " + ", ".join(CODECS))
             return
         if self.clients.closing:
-            self.end(RESTART, RESTART_REASON)
+            self.end(RESTART, self.clients.restart_reason)
             return
         limit = self.clients.exceeded(self.address, self.session)
         if limit is not None:
