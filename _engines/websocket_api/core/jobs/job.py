@@ -118,14 +118,14 @@ class Job:
     """Minions that have not ended; updated with each part, because a search at each return takes quadratic time."""
     _reporting: dict[str, None] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Those of them that reported progress."""
-    states: Counter[str] = field(default_factory=Counter, init=False, repr=False, compare=False)
-    """The number of parts in each state, updated with each part too."""
+    states: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The number of parts in each state that a part has, updated with each part too."""
 
     def __post_init__(self) -> None:
         """Find the minions that have not ended."""
         self._waiting = {minion: None for minion, part in self.parts.items() if part.state not in ENDED}
         self._reporting = {minion: None for minion in self._waiting if self.parts[minion].progress}
-        self.states = Counter(part.state for part in self.parts.values())
+        self.states = dict(Counter(part.state for part in self.parts.values()))
         self.memory += sum(PART_BYTES + part.memory for part in self.parts.values())
 
     @property
@@ -142,7 +142,7 @@ class Job:
 
     def count(self, *states: str) -> int:
         """Return the number of parts in one of the states."""
-        return sum(self.states[state] for state in states)
+        return sum(self.states.get(state, 0) for state in states)
 
     @property
     def running_progress(self) -> float:
@@ -217,7 +217,7 @@ class Job:
             part = self.parts.get(minion)
             if part is not None and part.state not in RETURNED:
                 del self.parts[minion]
-                self.states[part.state] -= 1
+                self._count(part.state, -1)
                 self._note(minion, part, ended=True)
                 self.memory -= PART_BYTES + part.memory
 
@@ -248,8 +248,8 @@ class Job:
         self.memory += part.memory - (-PART_BYTES if before is None else before.memory)
         self.parts[minion] = part
         if before is not None:
-            self.states[before.state] -= 1
-        self.states[part.state] += 1
+            self._count(before.state, -1)
+        self._count(part.state, 1)
         self._note(minion, part, ended=part.state in ENDED)
 
     def apply_progress(self, minion: str, percent: float, message: str | None) -> bool:
@@ -288,10 +288,17 @@ class Job:
         self.end_time = timestamp(now)
 
     def _set_state(self, minion: str, part: Part, state: str) -> None:
-        self.states[part.state] -= 1
-        self.states[state] += 1
+        self._count(part.state, -1)
+        self._count(state, 1)
         part.state = state
         self._note(minion, part, ended=state in ENDED)
+
+    def _count(self, state: str, more: int) -> None:
+        number = self.states.get(state, 0) + more
+        if number:
+            self.states[state] = number
+        else:
+            self.states.pop(state, None)
 
     def _note(self, minion: str, part: Part, *, ended: bool) -> None:
         """Note whether a minion has ended, and whether it reported progress before that."""

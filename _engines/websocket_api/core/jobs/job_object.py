@@ -28,14 +28,14 @@ def job_object(
         seen, states, running = job.parts, job.states, job.running_progress
     else:
         seen = {name: job.parts[name] for name in minions if name in job.parts}
-        states = Counter([part.state for part in seen.values()])
+        states = dict(Counter([part.state for part in seen.values()]))
         running = sum([part.progress for part in seen.values() if part.state not in ENDED])
-    total, done = len(seen), sum([states[state] for state in ENDED])
+    total, done = len(seen), sum([states.get(state, 0) for state in ENDED])
     if job.kind == "job":
         progress = round((100.0 * done + running) / total, 1) if total else (100.0 if job.ended else 0.0)
         # A viewer of some parts gets the state of those, unless it is unknown whether they still run.
         own = job.ended and job.fun is not None if minions is None else job.ended or job.certain
-        state = state_of({name for name, number in states.items() if number}) if own else job.state
+        state = state_of(states.keys()) if own else job.state
     else:
         progress = 100.0 if job.ended else 0.0
         state = job.state
@@ -53,9 +53,9 @@ def job_object(
         "state": state,
         "total": total,
         "done": done,
-        "failed": states["failed"],
-        "missing": states["missing"],
-        "canceled": states["canceled"],
+        "failed": states.get("failed", 0),
+        "missing": states.get("missing", 0),
+        "canceled": states.get("canceled", 0),
         "progress": progress,
     }
     if job.master is not None:

@@ -55,7 +55,7 @@ def test_counts_follow_every_change(seed: int) -> None:
     for _ in range(200):
         random_step(job, rng)
         parts = job.parts
-        assert +job.states == Counter(part.state for part in parts.values())
+        assert job.states == Counter(part.state for part in parts.values())
         assert set(job.waiting) == {name for name, part in parts.items() if part.state not in ENDED}
         running = sum(part.progress for part in parts.values() if part.state not in ENDED)
         assert job.running_progress == pytest.approx(running)
