@@ -163,6 +163,7 @@ async def give(channel: Channel, parts: Parts, position: int, line: Line | None)
     rest = b"" if line is None else line.rest
     uncertain = [job.jid for job in jobs if not job.certain]
     state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}
+    state |= {"below": services.minions.states_below(), "failures": services.throttle.counted()}
     if parts.share is not None:
         state["positions"] = parts.share.positions
     final = json.dumps(state).encode() + b"\n" + rest
@@ -202,6 +203,8 @@ def apply(received: Received, parts: Parts) -> None:
         if services.jobs.get(job.jid) is None:
             services.jobs.restore(job)
     services.minions.restore(received.state["minions"])
+    services.minions.restore_below(received.state.get("below", {}))
+    services.throttle.restore(received.state.get("failures", ()))
     if received.line is not None:
         parts.master.bus.adopt(received.line)
 

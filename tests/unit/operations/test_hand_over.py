@@ -10,8 +10,10 @@ import pytest
 from websocket_api import hand_over
 from websocket_api.hand_over import Channel, HandOverError, Received, Refused
 
-from tests.unit.operations.engine import Engine
+from tests.unit.operations.engine import Engine, Talker
+from tests.unit.operations.engine import Refused as RefusedReply
 from tests.unit.operations.test_restart import USERS, VIEWERS, replayed, varied_events
+from tests.unit.operations.test_syndics import passed_on, upper
 
 
 def channels() -> tuple[Channel, Channel]:
@@ -33,8 +35,8 @@ async def handed_over(one: Engine, during: Any = None) -> Received:
     return received
 
 
-def successor(one: Engine, received: Received) -> Engine:
-    made = Engine(received=received, clock=one.time, **USERS)
+def successor(one: Engine, received: Received, **options: Any) -> Engine:
+    made = Engine(received=received, clock=one.time, **{**USERS, **options})
     made.store.jobs = one.store.jobs
     return made
 
@@ -109,6 +111,62 @@ async def test_running_jobs_and_minions_are_known() -> None:
     assert set(job.parts) == set(one.services.jobs.get(jid).parts)  # type: ignore[union-attr]
     found = {name: (minion.connected, minion.seen) for name, minion in one.services.minions.all().items()}
     assert {name: (minion.connected, minion.seen) for name, minion in two.services.minions.all().items()} == found
+
+
+async def test_minions_below_a_syndic_are_known() -> None:
+    """The master has no keys of them: only events named them. A syndic stays one, and no minion becomes one."""
+    one = upper()
+    one.world.fire("salt/presence/present", present=["web1"])
+    one.returns("20261123150000000001", "web2", True)
+    two = successor(one, await handed_over(one), syndics=True)
+    shown = [
+        {name: minion.to_dict(key=True, grains=False) for name, minion in engine.services.minions.all().items()}
+        for engine in (one, two)
+    ]
+    assert shown[1]["m1"] == shown[0]["m1"]
+    assert (shown[1]["m1"]["syndic"], two.services.minions.syndics, list(two.services.minions.below)) == (
+        "low",
+        ["low"],
+        ["m1"],
+    )
+    talker = await two.user("root")
+    jid = (await talker.ask("cmd", fun="test.ping", tgt="m1"))["jid"]
+    two.world.fire(f"syndic/low/salt/job/{jid}/new", minions=["m1"])
+    passed_on(two, jid, "m1")
+    assert (await talker.ask("get_job", jid=jid))["state"] == "complete"
+    assert not two.services.minions.is_syndic("web2")
+
+
+async def test_a_reload_gives_nobody_new_tries() -> None:
+    """Failed logins count for their minute."""
+    one = Engine(**USERS)
+    for _ in range(3):
+        with pytest.raises(RefusedReply):
+            await Talker(one).ask("auth", username="root", password="wrong", eauth="pam")
+    two = successor(one, await handed_over(one))
+    for password in ("wrong", "right"):
+        with pytest.raises(RefusedReply) as error:
+            await Talker(two).ask("auth", username="root", password=password, eauth="pam")
+        assert error.value.code == "too_many"
+    two.time.pass_(60)
+    assert (await Talker(two).ask("auth", username="root", password="right", eauth="pam"))["user"] == "root"
+    assert two.services.throttle.counted() == []
+
+
+async def test_a_revoked_token_stays_revoked() -> None:
+    """No session is passed on: the next process asks Salt about each token."""
+    one = Engine(**USERS)
+    token = one.accounts.give("root")
+    talker = Talker(one)
+    await talker.ask("auth", token=token)
+    await talker.ask("logout")
+    received = await handed_over(one)
+    assert token not in str(received)
+    two = successor(one, received)
+    two.accounts.tokens = one.accounts.tokens
+    with pytest.raises(RefusedReply) as error:
+        await Talker(two).ask("auth", token=token)
+    assert error.value.code == "unauthenticated"
 
 
 async def test_a_history_that_lost_its_start_meanwhile_is_handed_over_whole() -> None:

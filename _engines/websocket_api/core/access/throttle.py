@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -91,6 +91,16 @@ class LoginThrottle:
             self._failures[key].append(now)
         while len(self._failures) > MAX_KEYS:
             self._failures.pop(next(iter(self._failures)))
+
+    def counted(self) -> list[tuple[list[str], list[float]]]:
+        """Return the failures that still count, for :meth:`restore` in another process of this machine."""
+        now = self._clock()
+        return [(list(key), list(found)) for key in list(self._failures) if (found := self._recent(key, now))]
+
+    def restore(self, counted: Iterable[tuple[Iterable[str], Iterable[float]]]) -> None:
+        """Count the failures of an earlier process: its end gives nobody new tries."""
+        for key, times in counted:
+            self._failures[tuple(key)] = deque(times)
 
     def _recent(self, key: tuple[str, ...], now: float) -> deque[float]:
         # This stores nothing, so names from a refused address cannot fill the memory.

@@ -142,6 +142,30 @@ class MinionRegistry:
             self._minions[name] = Minion(name, key, connected, seen, master=self._master)
             self.stale.add(name)
 
+    def states_below(self) -> dict[str, Any]:
+        """Return what is known of syndics and of minions below them, for :meth:`restore_below`."""
+        if self._syndics is None:
+            return {}
+        below = {
+            name: (minion.key, minion.connected, minion.seen, minion.syndic, noted)
+            for name, noted in self._syndics.below.items()
+            if (minion := self._minions.get(name)) is not None
+        }
+        return {"below": below, "syndics": self._syndics.names, "returned": self._syndics.returned}
+
+    def restore_below(self, states: Mapping[str, Any]) -> None:
+        """Add the syndics and the minions below them that an earlier process knew."""
+        if self._syndics is None or not states:
+            return
+        self._syndics.mark(states["syndics"])
+        for name in states["returned"]:
+            self._syndics.note_return(name)
+        for name, (key, connected, seen, syndic, noted) in states["below"].items():
+            self._minions[name] = Minion(name, key, connected, seen, master=self._master)
+            self._minions[name].syndic = syndic
+            self._syndics.note(name, noted)
+            self.stale.add(name)
+
     @property
     def elsewhere(self) -> list[str]:
         """The minions that only other masters have."""

@@ -39,6 +39,11 @@ class Syndics:
         """The ids of all syndics, sorted."""
         return sorted(self._marked - self._minions)
 
+    @property
+    def returned(self) -> list[str]:
+        """The minions that returned by themselves, sorted."""
+        return sorted(self._minions)
+
     def mark(self, names: Iterable[str]) -> None:
         """Record syndics that Salt's master has marked."""
         self._marked.update(names)
