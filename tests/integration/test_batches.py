@@ -124,6 +124,29 @@ def test_a_batch_continues_after_a_failed_and_a_missing_minion(client: Client) -
     assert (job["fun"], job["metadata"]["batch"], list(job["minions"])) == ("steps.late", made["id"], ["b1"])
 
 
+def test_a_paused_batch_sends_nothing_more_until_it_is_resumed(client: Client, tmp_path: Path) -> None:
+    """What runs goes on to its end; lists show the pause."""
+    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"
+    items = [{"fun": "cmd.run", "arg": [script], "tgt": "b1"}, {"fun": "test.echo", "arg": ["hi"], "tgt": MINIONS[:2]}]
+    made = client.ask("batch", concurrency=1, name="paused here", batch=items)
+    assert (made["name"], made["functions"], made["tgt"]) == ("paused here", ["cmd.run", "test.echo"], None)
+
+    def states() -> list[str]:
+        return [status for _, status in parts(client.ask("get_batch", batch=made["id"], collection=True))]
+
+    wait_until(lambda: states()[0] == "sent", "the first request being sent")
+    assert client.ask("pause_batch", batch=made["id"])["paused"] is True
+    (tmp_path / "go").touch()
+    wait_until(lambda: states()[0] == "resolved", "the end of the first request", timeout=60)
+    after = client.ask("batch", batch=[{"fun": "test.echo", "arg": ["later"], "tgt": "b1"}])
+    ended_batch(client, after["id"])  # nothing is shown by something that comes after it
+    assert states() == ["resolved", "pending", "pending"]
+    listed = next(one for one in client.ask("list_batches") if one["id"] == made["id"])
+    assert (listed["paused"], listed["status"], listed["name"]) == (True, "dispatching", "paused here")
+    assert client.ask("resume_batch", batch=made["id"])["paused"] is False
+    assert ended_batch(client, made["id"])["status"] == "resolved"
+
+
 def test_requests_report_their_progress_and_the_batch_sums_it_up(client: Client) -> None:
     """Minions report it with ``websocket_api.progress``."""
     item = {"fun": "steps.walk", "arg": [20, 60], "kwarg": {"pause": 1.5}, "tgt": MINIONS[:2]}

@@ -222,6 +222,25 @@ def test_a_batch_is_canceled(user: dict[str, str], tmp_path: Path) -> None:
     )
 
 
+def test_a_batch_has_a_name_and_is_paused_and_resumed(user: dict[str, str], tmp_path: Path) -> None:
+    """What runs goes on; the list shows the name and the pause."""
+    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"
+    made = run(user, "batch", "--async", "-b", "1", "--name", "two by one", "minion-*", "cmd.run", script)
+    number = made.stdout.split()[-1]
+    assert "is paused" in run(user, "batch", "pause", number).stdout
+
+    def row() -> str:
+        lines = run(user, "batch", "list").stdout.splitlines()
+        return next(line for line in lines if line.startswith(number))
+
+    assert " paused " in row()
+    assert row().endswith("two by one")
+    (tmp_path / "go").touch()
+    assert "is resumed" in run(user, "batch", "resume", number).stdout
+    assert run(user, "batch", number, "-w", "--out=txt").returncode == 0
+    assert json.loads(run(user, "batch", number, "--out=json").stdout)["status"] == "resolved"
+
+
 def test_failhard_stops_a_batch_at_the_first_failure(user: dict[str, str]) -> None:
     ran = run(user, "-b", "1", "--failhard", "minion-*", "cmd.run", "exit 3", "--out=txt", code=1)
     assert ran.stdout.count("Minion did not return") == 1

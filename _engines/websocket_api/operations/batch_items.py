@@ -9,7 +9,7 @@ from typing import Any
 
 from ..contract.faults import Fault, summary
 from ..core.batches.request import Call as BatchCall
-from ..core.batches.request import Request
+from ..core.batches.request import Label, Request
 from ..core.batches.returns import NO_KEY
 from ..core.events.encoding import encode
 from ..core.jobs.call import load_arguments
@@ -20,6 +20,8 @@ from .reach import Reach
 from .targets import target, without_unknown
 
 ITEMS_PER_TURN = 100  # a few milliseconds
+MAX_FUNCTIONS = 20  # names in a batch object, which lists and each push contain
+MAX_TARGET = 1000  # characters of its target
 NO_MINIONS = "matches no minion that this master knows"
 
 
@@ -32,6 +34,13 @@ class Plan:
 
     calls: list[BatchCall] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    target: tuple[str, str] | None = None
+    """The expression and type that all items have as their target."""
+
+    def label(self, name: str | None) -> Label:
+        """Return what lists show of the batch."""
+        functions = sorted({one.fun for one in self.calls})[:MAX_FUNCTIONS]
+        return Label(name, tuple(functions), *(self.target or (None, None)))
 
 
 @dataclass
@@ -71,7 +80,7 @@ async def plan(call: Call) -> Plan:
     if count > maximum:
         sentence = f"a batch has at most {maximum} requests, and this one has {count}"
         raise ApiError("too_large", sentence, {"limit": "batch_requests", "most": maximum, "requests": count})
-    planned, known, wall = Plan(), dict[bytes, int](), call.services.wall()
+    planned, known, wall = Plan(target=_common_target(items)), dict[bytes, int](), call.services.wall()
     for number, (item, names, matched) in enumerate(zip(items, named, matches, strict=True)):
         await _yield_to_others(number)
         index = known.setdefault(_key(item.call), len(planned.calls))
@@ -79,6 +88,14 @@ async def plan(call: Call) -> Plan:
             planned.calls.append(item.call)
         planned.requests += _requests(index, names, set(matched), wall)
     return planned
+
+
+def _common_target(items: list[_Item]) -> tuple[str, str] | None:
+    first = items[0]
+    if not isinstance(first.tgt, str) or len(first.tgt) > MAX_TARGET:
+        return None
+    same = all((item.tgt, item.tgt_type) == (first.tgt, first.tgt_type) for item in items)
+    return (first.tgt, first.tgt_type) if same else None
 
 
 async def _yield_to_others(number: int) -> None:

@@ -39,6 +39,7 @@ async def batch(call: Call) -> dict[str, Any]:
             concurrency=call.get("concurrency", 0),
             stop=call.get("on_error", "continue") == "stop",
             token=session.token,
+            label=planned.label(call.get("name")),
         )
 
     created = await services.batches.writer.create(make, len(planned.requests))
@@ -102,6 +103,29 @@ async def cancel_batch(call: Call) -> dict[str, Any] | None:
         raise ApiError("conflict", "the batch has ended")
     await batches.canceler.cancel(found, forget=forget)
     return None if forget else found.as_dict()
+
+
+@operation("pause_batch", audited=True)
+async def pause_batch(call: Call) -> dict[str, Any]:
+    """Send nothing more of a batch for now; what runs goes on to its end."""
+    return await _set_paused(call, True)
+
+
+@operation("resume_batch", audited=True)
+async def resume_batch(call: Call) -> dict[str, Any]:
+    """Continue a paused batch."""
+    return await _set_paused(call, False)
+
+
+async def _set_paused(call: Call, paused: bool) -> dict[str, Any]:
+    batches = call.services.batches
+    call.audit_fields["batch"] = call.message["batch"]
+    require_client(call, "local_async", "local")
+    found = await batches.lookup.visible(call.message["batch"], call.viewer)
+    if found.ended or found.final is not None:
+        raise ApiError("conflict", "the batch has ended, or is about to")
+    await batches.pauser.set(found, paused)
+    return found.as_dict()
 
 
 def _weight(requests: int, calls: list[BatchCall]) -> int:

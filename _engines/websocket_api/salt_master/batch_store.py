@@ -5,6 +5,7 @@ Banks, all below ``websocket_api/``:
     batches      id -> the record of a batch's state (core/batches/records.py), with its driver
     requests/ID  number of a chunk -> requests; ``calls`` -> the functions that these call
     orders       id -> a cancel request for the master that drives the batch
+    pauses       id -> the newest order to pause or resume, for that master
     masters      number -> {identity, last}: the master that allocates ids with this number, and its last millisecond
 """
 
@@ -28,7 +29,9 @@ from .store_errors import report_failures
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-BATCHES, REQUESTS, ORDERS, MASTERS = (f"websocket_api/{name}" for name in ("batches", "requests", "orders", "masters"))
+BATCHES, REQUESTS, ORDERS, PAUSES, MASTERS = (
+    f"websocket_api/{name}" for name in ("batches", "requests", "orders", "pauses", "masters")
+)
 CALLS = "calls"
 LOCAL_DRIVERS = frozenset({"localfs", "localfs_key", "mmap_cache"})
 """Drivers that store data in the master's cache directory, which other masters use only in a cluster."""
@@ -102,7 +105,7 @@ class BatchStore:
 
     async def cancels(self) -> dict[int, dict[str, Any]]:
         """Return the cancel requests by batch."""
-        return await self._pool.run(self._call_store, self._cancels)
+        return await self._pool.run(self._call_store, lambda: self._all(ORDERS))
 
     async def cancel(self, id_: int) -> dict[str, Any] | None:
         """Return the cancel request for a batch, or None."""
@@ -111,6 +114,22 @@ class BatchStore:
     async def remove_cancel(self, id_: int) -> None:
         """Remove a cancel request that was handled."""
         await self._pool.run(self._call_store, lambda: self._cache().flush(ORDERS, str(id_)))
+
+    async def write_pause(self, id_: int, fields: Mapping[str, Any]) -> None:
+        """Write an order to pause or resume, for the driver of a batch; it replaces an earlier one."""
+        await self._pool.run(self._call_store, lambda: self._cache().store(PAUSES, str(id_), dict(fields)))
+
+    async def pauses(self) -> dict[int, dict[str, Any]]:
+        """Return the orders to pause or resume by batch."""
+        return await self._pool.run(self._call_store, lambda: self._all(PAUSES))
+
+    async def pause(self, id_: int) -> dict[str, Any] | None:
+        """Return the order to pause or resume a batch, or None."""
+        return await self._pool.run(self._call_store, lambda: self._fetch(PAUSES, str(id_)))
+
+    async def remove_pause(self, id_: int) -> None:
+        """Remove the order to pause or resume a batch."""
+        await self._pool.run(self._call_store, lambda: self._cache().flush(PAUSES, str(id_)))
 
     async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
         """Return this master's number, below ``maximum``, and its last millisecond. Claim a free number if needed."""
@@ -167,8 +186,9 @@ class BatchStore:
         cache.flush(BATCHES, str(id_))
         cache.flush(f"{REQUESTS}/{id_}")
 
-    def _cancels(self) -> dict[int, dict[str, Any]]:
-        found = {id_: self._fetch(ORDERS, str(id_)) for id_ in self._ids(ORDERS)}
+    def _all(self, bank: str) -> dict[int, dict[str, Any]]:
+        """Return what a bank has for each batch."""
+        found = {id_: self._fetch(bank, str(id_)) for id_ in self._ids(bank)}
         return {id_: fields for id_, fields in found.items() if fields is not None}
 
     def _claim_number(self, identity: str, maximum: int) -> tuple[int, int]:

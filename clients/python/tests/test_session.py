@@ -188,7 +188,8 @@ def test_requests_that_read_are_sent_again(session: Session, engine: Engine, ope
 
 
 @pytest.mark.parametrize(
-    "operation", ["cmd", "runner", "wheel", "batch", "cancel", "cancel_batch", "event", "hook", "logout"]
+    "operation",
+    ["cmd", "runner", "wheel", "batch", "cancel", "cancel_batch", "pause_batch", "event", "hook", "logout"],
 )
 def test_commands_are_never_sent_twice(session: Session, engine: Engine, operation: str) -> None:
     """Their outcome is unknown. The token of the message is not in the error."""
@@ -206,7 +207,8 @@ def test_commands_are_never_sent_twice(session: Session, engine: Engine, operati
 def test_every_operation_is_a_read_or_sent_once() -> None:
     """A new operation must take its place here."""
     folder = Path(__file__).resolve().parents[3] / "schemas" / "operations"
-    once = {"auth", "logout", "cmd", "runner", "wheel", "cancel", "batch", "cancel_batch", "event", "hook", "subscribe"}
+    once = {"auth", "logout", "cmd", "runner", "wheel", "cancel", "event", "hook", "subscribe"}
+    once |= {"batch", "cancel_batch", "pause_batch", "resume_batch"}
     assert {path.stem for path in folder.glob("*.json")} == READS | once | {"unsubscribe", "get_event"}
 
 

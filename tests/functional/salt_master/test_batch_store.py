@@ -106,6 +106,19 @@ async def test_cancel_requests_are_written_read_and_removed(opts: dict[str, Any]
     assert await store.cancels() == {}
 
 
+async def test_orders_to_pause_are_written_read_and_removed(opts: dict[str, Any], pool: Pool) -> None:
+    """The newest of a batch replaces the one before."""
+    store = BatchStore(opts, pool)
+    assert await store.pauses() == {}
+    for paused in (True, False):
+        await store.write_pause(4096, {"paused": paused, "order": "a"})
+    assert await store.pauses() == {4096: {"paused": False, "order": "a"}}
+    assert (await store.pause(4096), await store.pause(8192)) == ({"paused": False, "order": "a"}, None)
+    await store.remove_pause(4096)
+    await store.remove_pause(4096)
+    assert (await store.pauses(), await store.cancels()) == ({}, {})
+
+
 async def test_a_master_keeps_its_number_and_no_two_have_the_same(opts: dict[str, Any], pool: Pool) -> None:
     """This holds even if their identities hash to the same number: here are two numbers for two masters."""
     store = BatchStore(opts, pool)

@@ -371,6 +371,8 @@ async def test_batches_and_requests_of_other_users_are_not_found() -> None:
         ("get_batch", {"batch": made["id"]}),
         ("get_batch", {"request": made["requests"][0]}),
         ("cancel_batch", {"batch": made["id"]}),
+        ("pause_batch", {"batch": made["id"]}),
+        ("resume_batch", {"batch": made["id"]}),
         ("subscribe", {"subscription": "batch", "batch": made["id"]}),
     ):
         with pytest.raises(Refused, match="not_found: there is no"):
@@ -380,10 +382,71 @@ async def test_batches_and_requests_of_other_users_are_not_found() -> None:
 async def test_batches_need_the_client_local() -> None:
     """The option ``clients`` applies to them too."""
     engine = await started()
-    engine.set(clients=("runner",))
     ann = await engine.user()
+    made = await ann.ask("batch", concurrency=1, batch=[post()])
+    engine.set(clients=("runner",))
     with pytest.raises(Refused, match="forbidden"):
         await ann.ask("batch", batch=[post()])
+    for kind in ("pause_batch", "resume_batch", "cancel_batch"):
+        with pytest.raises(Refused, match="forbidden"):
+            await ann.ask(kind, batch=made["id"])
+
+
+async def test_a_batch_is_paused_and_resumed(caplog: pytest.LogCaptureFixture) -> None:
+    """Subscribers see it. Once it has ended it is a conflict. Both have an audit line."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", concurrency=1, batch=[{"fun": "test.sleep", "arg": [9], "tgt": "web*"}])
+    await ann.ask("subscribe", subscription="batch", batch=made["id"])
+    await run(engine, 2)
+    with caplog.at_level("INFO", "websocket_api.audit"):
+        assert (await ann.ask("pause_batch", batch=made["id"]))["paused"] is True
+        engine.returns(engine.commands.published[0]["jid"], "web1", True)
+        await run(engine, 5)
+        assert (len(engine.commands.published), ann.frames[-1]["batch"]["paused"]) == (1, True)
+        assert (await ann.ask("resume_batch", batch=made["id"]))["paused"] is False
+    await run(engine, 2)
+    assert len(engine.commands.published) == 2
+    lines = [record.getMessage() for record in caplog.records]
+    for kind in ("pause_batch", "resume_batch"):
+        assert [line for line in lines if f"operation={kind}" in line and f"batch={made['id']}" in line], kind
+    await ann.ask("cancel_batch", batch=made["id"])
+    for kind in ("pause_batch", "resume_batch"):
+        with pytest.raises(Refused, match="conflict: the batch has ended"):
+            await ann.ask(kind, batch=made["id"])
+
+
+LABELS: list[tuple[dict[str, Any], tuple[Any, ...]]] = [
+    ({"batch": [{"fun": "test.ping", "tgt": "web*"}]}, (None, ["test.ping"], "web*", "glob")),
+    (
+        {"name": "kernel, rack 4", "batch": [{"fun": fun, "tgt": "web*"} for fun in ("b.b", "a.a", "b.b")]},
+        ("kernel, rack 4", ["a.a", "b.b"], "web*", "glob"),
+    ),
+    ({"batch": [{"fun": "test.ping", "tgt": one} for one in ("web*", "*")]}, (None, ["test.ping"], None, None)),
+    ({"batch": [{"fun": "test.ping", "tgt": ["web1"]}]}, (None, ["test.ping"], None, None)),
+    ({"name": None, "batch": [{"fun": f"m.f{at:02}", "tgt": "*"} for at in range(30)]}, (None, 20, "*", "glob")),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), LABELS)
+async def test_a_batch_says_its_name_functions_and_target(message: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    """In lists as well, which do not have its requests."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", **message)
+    (listed,) = await ann.ask("list_batches")
+    for shown in (made, listed):
+        functions = len(shown["functions"]) if isinstance(expected[1], int) else shown["functions"]
+        assert (shown["name"], functions, shown["tgt"], shown["tgt_type"]) == expected
+
+
+@pytest.mark.parametrize("name", ["", "x" * 201, "two\nlines", "\x1b[31m", 5])
+async def test_an_invalid_name_is_refused(name: Any) -> None:
+    """With its path."""
+    engine = await started()
+    ann = await engine.user()
+    with pytest.raises(Refused, match="bad_message: /name"):
+        await ann.ask("batch", name=name, batch=[post()])
 
 
 async def test_a_batch_and_each_of_its_jobs_have_an_audit_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -308,6 +308,9 @@ export type Concurrency = number;
 /** What to do when a request ends as `error`: `continue`, or `stop`: send nothing more and cancel the unsent requests. */
 export type OnError = ("continue" | "stop");
 
+/** A name for people, such as `kernel update, rack 4`; null without one. Names need not be unique. */
+export type BatchName = (string | null);
+
 /** The fields that every batch object has. */
 export type BatchFields = {
   id: BatchId;
@@ -327,6 +330,18 @@ export type BatchFields = {
   done_count: number;
   /** How many of them are `error` or `timeout`. */
   error_count: number;
+  name: BatchName;
+  /** The functions that it runs, sorted, at most 20. */
+  functions: Array<Fun>;
+  /**
+   * The target, if all items have the same expression; null for lists of ids, several expressions, and more than 1,000
+   * characters.
+   */
+  tgt: (string | null);
+  /** The type of `tgt`; null without it. */
+  tgt_type: (string | null);
+  /** Whether it is paused: nothing more is sent, and what runs goes on to its end. */
+  paused: boolean;
   /** The owner of the batch. */
   user: string;
 };
@@ -533,6 +548,7 @@ export type BatchRequest = {
     tgt?: Tgt;
     tgt_type?: TgtType;
   } & TargetRule>;
+  name?: BatchName;
   /**
    * Seconds after which the batch and all its requests end; null or `"infinity"`: no timeout, which is returned as
    * null. Functions that run on minions are not stopped.
@@ -987,6 +1003,24 @@ export type MatchRequest = {
 /** The ids of the minions, sorted; an empty list if the target matches none. */
 export type MatchResult = Array<string>;
 
+/**
+ * Sends nothing more of a batch until it is resumed. Functions that run go on to their end, and their returns count. A
+ * pause survives restarts of the engine and the master, and the loss of the master that drives the batch. The batch's
+ * `timeout` and the life of its token go on. A paused batch can be paused again, without effect. You may pause every
+ * batch that you may see; an ended one is a `conflict`.
+ */
+export type PauseBatchRequest = {
+  /** Always `pause_batch`. */
+  type: "pause_batch";
+  id?: Id;
+  token?: Token;
+  traceparent?: Traceparent;
+  batch: BatchId;
+};
+
+/** The batch. If another master drives it, `paused` changes within some seconds. */
+export type PauseBatchResult = BatchSummary;
+
 /** Returns the server's time at once, without Salt or minions. To test minions, run `test.ping` with `cmd`. */
 export type PingRequest = {
   /** Always `ping`. */
@@ -1006,6 +1040,22 @@ export type PingResult = {
   /** The number of the newest event. The difference between two replies is the number of events between them. */
   seq: Seq;
 };
+
+/**
+ * Continues a paused batch with its next requests. A batch that is not paused can be resumed, without effect. You may
+ * resume every batch that you may see; an ended one is a `conflict`.
+ */
+export type ResumeBatchRequest = {
+  /** Always `resume_batch`. */
+  type: "resume_batch";
+  id?: Id;
+  token?: Token;
+  traceparent?: Traceparent;
+  batch: BatchId;
+};
+
+/** The batch. If another master drives it, `paused` changes within some seconds. */
+export type ResumeBatchResult = BatchSummary;
 
 /**
  * Runners are Salt functions that run on the master, to administer it or to work with several minions. The server's
@@ -1488,7 +1538,9 @@ export interface Requests {
   list_minions: ListMinionsRequest;
   logout: LogoutRequest;
   match: MatchRequest;
+  pause_batch: PauseBatchRequest;
   ping: PingRequest;
+  resume_batch: ResumeBatchRequest;
   runner: RunnerRequest;
   signature: SignatureRequest;
   subscribe: SubscribeRequest;
@@ -1516,7 +1568,9 @@ export interface Results {
   list_minions: ListMinionsResult;
   logout: LogoutResult;
   match: MatchResult;
+  pause_batch: PauseBatchResult;
   ping: PingResult;
+  resume_batch: ResumeBatchResult;
   runner: RunnerResult;
   signature: SignatureResult;
   subscribe: SubscribeResult;

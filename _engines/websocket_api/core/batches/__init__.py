@@ -15,7 +15,8 @@ How this master cancels a batch:
 4. ``BatchJobs.stop`` publishes ``saltutil.term_job``
 
 If another master drives the batch, ``BatchCanceler.cancel`` writes a cancel request into the store (``RemoteCancel``).
-The driver reads it within a second (``BatchCanceler.handle_remote``) and starts at step 2.
+The driver reads it within a second (``BatchCanceler.handle_remote``) and starts at step 2. A pause takes the same way
+(``BatchPauser``, ``RemotePause``).
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ from .driven import DrivenBatches
 from .lookup import BatchLookup
 from .maintenance import BatchMaintenance
 from .master import SaltMaster
+from .pauser import BatchPauser
 from .publisher import BatchPublisher
 from .reader import BatchReader, Store
 from .recovery import JobRecovery
 from .registry import BatchRegistry
 from .remote_cancel import RemoteCancel
+from .remote_pause import RemotePause
 from .remover import BatchRemover
 from .result_memory import ResultMemory
 from .returns import Returns
@@ -65,6 +68,7 @@ class Batches:
     writer: BatchWriter
     runner: BatchRunner
     canceler: BatchCanceler
+    pauser: BatchPauser
     maintenance: BatchMaintenance
 
     async def tick(self) -> None:
@@ -120,6 +124,7 @@ def build(
         reader=reader,
         writer=writer,
         remote=RemoteCancel(store),
+        remote_pause=RemotePause(store),
         results=results,
         jobs=jobs,
         salt=salt,
@@ -138,11 +143,13 @@ def build(
     runner = BatchRunner(context, driven=driven, publisher=publisher, recovery=recovery, in_flight=in_flight)
     remover = BatchRemover(context, keep_seconds=keep_seconds)
     canceler = BatchCanceler(context, remover=remover, recovery=recovery, driven=driven)
+    pauser = BatchPauser(context, driven=driven)
     takeover = Takeover(context, runner=runner)
     maintenance = BatchMaintenance(
         context,
         remover=remover,
         canceler=canceler,
+        pauser=pauser,
         takeover=takeover,
         run=run,
         health=health or Part("store"),
@@ -155,4 +162,4 @@ def build(
     writer.on_lost(driven.drop)
     driven.on_drop(returns.forget)
     driven.on_drop(canceler.forget)
-    return Batches(registry, lookup, feed, driven, returns, writer, runner, canceler, maintenance)
+    return Batches(registry, lookup, feed, driven, returns, writer, runner, canceler, pauser, maintenance)

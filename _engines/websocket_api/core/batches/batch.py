@@ -9,7 +9,7 @@ from typing import Any
 from ...fair_share import Share
 from ...tracing import NO_CONTEXT, TraceContext
 from .ids import request_id
-from .request import ENDED, FAILED, Call, Request, SentJob, iso
+from .request import ENDED, FAILED, Call, Label, Request, SentJob, iso
 
 MAX_IN_JOB = 500
 """Minions in one job. The master checks the key of each minion in a list, which takes 0.5 to 1 ms. A list of 10,000
@@ -30,6 +30,7 @@ class Batch:
     :param timeout: seconds from creation to the forced end; None: no timeout
     :param concurrency: maximum of requests that run at the same time; 0: no maximum
     :param stop: whether to send nothing more after the first error
+    :param label: its name, and what it runs
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Batch:
         stop: bool = False,
         token: str | None = None,
         total: int = 0,
+        label: Label | None = None,
     ) -> None:
         self.id = id_
         self.user = user
@@ -58,6 +60,10 @@ class Batch:
         self.concurrency = concurrency
         self.stop = stop
         self.total = total if requests is None else len(requests)
+        self.label = label or Label()
+        self.paused = False
+        self.pause_order: str | None = None
+        """The newest order of another master to pause or resume that was carried out (remote_pause.py)."""
         self.status = "pending"
         self.finished: float | None = None
         self.trace: TraceContext = NO_CONTEXT
@@ -110,12 +116,17 @@ class Batch:
         """
         value: dict[str, Any] = {
             "id": self.id,
+            "name": self.label.name,
+            "functions": list(self.label.functions),
+            "tgt": self.label.tgt,
+            "tgt_type": self.label.tgt_type,
             "created_at": iso(self.created),
             "finished_at": iso(self.finished),
             "timeout": self.timeout,
             "concurrency": self.concurrency,
             "on_error": "stop" if self.stop else "continue",
             "status": self.status,
+            "paused": self.paused,
             "progress": self.progress,
             "total_count": self.total,
             "done_count": self.done,
@@ -152,7 +163,12 @@ class Batch:
         return self.requests[index]
 
     def next(self) -> list[int]:
-        """Return the indexes of the next requests for one job, in order: the same call on different minions."""
+        """Return the indexes of the next requests for one job, in order: the same call on different minions.
+
+        None while the batch is paused.
+        """
+        if self.paused:
+            return []
         room = min(MAX_IN_JOB, self.concurrency - self.running if self.concurrency else MAX_IN_JOB)
         indexes: list[int] = []
         minions: set[str] = set()
@@ -273,12 +289,21 @@ class Batch:
             self._pending.clear()  # next() would scan it at each change, and it would use memory until the end
         return indexes
 
+    def set_paused(self, paused: bool, order: str | None = None) -> None:
+        """Pause or resume.
+
+        :param order: the order of another master that is carried out
+        """
+        self.paused = paused and not self.ended
+        self.pause_order = order or self.pause_order
+
     def finish_if_done(self, now: float) -> bool:
         """End the batch if all its requests have ended; return whether it ended just now."""
         if self.ended or self._ended_count < self.total:
             return False
         self.status = self.final or ("error" if self.errors or self.canceled else "resolved")
         self.finished = now
+        self.paused = False
         self.token = None
         return True
 

@@ -13,6 +13,7 @@ from .master import SaltMaster
 from .reader import BatchReader, Store
 from .registry import BatchRegistry
 from .remote_cancel import RemoteCancel
+from .remote_pause import RemotePause
 from .result_memory import ResultMemory
 from .writer import BatchWriter
 
@@ -26,6 +27,7 @@ class BatchContext:
     reader: BatchReader
     writer: BatchWriter
     remote: RemoteCancel
+    remote_pause: RemotePause
     results: ResultMemory
     jobs: JobRegistry
     salt: SaltMaster

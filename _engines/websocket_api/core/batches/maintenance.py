@@ -10,6 +10,7 @@ from .canceler import BatchCanceler
 from .context import BatchContext
 from .ids import MASTERS, Ids
 from .lease import Lease
+from .pauser import BatchPauser
 from .remover import BatchRemover
 from .takeover import Takeover
 
@@ -31,6 +32,7 @@ class BatchMaintenance:
         *,
         remover: BatchRemover,
         canceler: BatchCanceler,
+        pauser: BatchPauser,
         takeover: Takeover,
         run: str,
         health: Part,
@@ -38,6 +40,7 @@ class BatchMaintenance:
         self._context = context
         self._remover = remover
         self._canceler = canceler
+        self._pauser = pauser
         self._takeover = takeover
         self._run = run
         self._lease: Lease | None = None
@@ -51,6 +54,7 @@ class BatchMaintenance:
             await self._context.writer.write_changes()
             if self._context.writer.drives_any:
                 await self._canceler.handle_remote()
+                await self._pauser.handle_remote()
             await self._takeover.tick(self._lease)
             await self._remover.remove_old()
         except ApiError as error:
@@ -67,6 +71,7 @@ class BatchMaintenance:
         identity = await self._context.store.identity()
         number, last = await self._context.store.claim_number(identity, MASTERS)
         to_forget = await self._context.remote.open()
+        await self._context.remote_pause.open()
         for stored in (await self._context.store.records(await self._context.store.ids())).values():
             self._context.reader.add(stored)
             if stored["id"] in to_forget and (batch := self._context.registry.get(stored["id"])) is not None:

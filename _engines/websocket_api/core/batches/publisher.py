@@ -74,9 +74,9 @@ class BatchPublisher:
         except ApiError as error:
             self._driven.apply_change(batch, batch.unsend(job))
             return self.retry_later(driven, error)
-        stops = batch.final is not None or (batch.stop and batch.errors > 0)
+        stops = batch.final is not None or batch.paused or (batch.stop and batch.errors > 0)
         if stops or not job.indexes or not self._context.writer.is_confirmed(batch):
-            # The batch was canceled or stopped, or the write was so slow that another master may drive it now.
+            # The batch was canceled, paused or stopped, or the write was so slow that another master may drive it now.
             self._driven.apply_change(batch, batch.unsend(job))
             return self.retry_later(driven, None)
         return await self._publish(driven, session, job, slot)

@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from .batch import Batch
-from .request import Call, Request, SentJob
+from .request import Call, Label, Request, SentJob
 
 CHUNK = 500  # requests written together: about 100 KiB with usual returns
 FORM = 1
@@ -31,6 +31,12 @@ def record(batch: Batch) -> Record:
     return {
         "form": FORM,
         "id": batch.id,
+        "name": batch.label.name,
+        "functions": list(batch.label.functions),
+        "tgt": batch.label.tgt,
+        "tgt_type": batch.label.tgt_type,
+        "paused": batch.paused,
+        "pause_order": batch.pause_order,
         "user": batch.user,
         "eauth": batch.eauth,
         "token": batch.token,
@@ -89,6 +95,10 @@ def head(stored: Mapping[str, Any]) -> Batch:
         concurrency=stored["concurrency"],
         stop=stored["stop"],
         total=stored["total"],
+        # Earlier releases did not store these.
+        label=Label(
+            stored.get("name"), tuple(stored.get("functions") or ()), stored.get("tgt"), stored.get("tgt_type")
+        ),
     )
     update(batch, stored)
     return batch
@@ -100,6 +110,7 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.status, batch.finished, batch.final = stored["status"], stored["finished"], stored["final"]
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
     batch.running, batch.weight, batch.job_count = stored["running"], round(stored["weight"] * 100), stored["job_count"]
+    batch.paused, batch.pause_order = stored.get("paused", False), stored.get("pause_order")
     batch.result_bytes = stored.get("results", 0)  # earlier releases did not count them
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}
 

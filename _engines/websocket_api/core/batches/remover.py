@@ -33,6 +33,7 @@ class BatchRemover:
         async with self._lock:
             if self._context.reader.get(batch.id) is batch:
                 await self._context.store.remove(batch.id)
+                await self._context.remote_pause.remove(batch.id)
                 self._context.reader.forget(batch)
 
     async def remove_old(self) -> None:

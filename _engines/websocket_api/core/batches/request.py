@@ -55,6 +55,17 @@ class Call:
         return redact_call(self.arg, self.kwarg)
 
 
+@dataclass(frozen=True)
+class Label:
+    """What people call a batch, and what it runs where: for lists, which do not have its requests."""
+
+    name: str | None = None
+    functions: tuple[str, ...] = ()
+    tgt: str | None = None
+    """The expression that all items have as their target; None for lists of ids and several expressions."""
+    tgt_type: str | None = None
+
+
 @dataclass(slots=True)
 class Request:
     """One call on one minion. A batch may have a hundred thousand, so each must be small."""

@@ -87,6 +87,7 @@ class Takeover:
         try:
             cancel = await self._context.store.cancel(batch.id)
             await self._context.reader.load(batch, settled)
+            await self._context.remote_pause.apply(batch)
         except ApiError as error:
             if error.code != "not_found":
                 raise

@@ -39,7 +39,7 @@ class BatchHandler(SaltHandler):
         body = await self.body_value()
         if not isinstance(body, dict):
             raise ApiError("bad_message", "a batch is an object", [{"path": "", "message": "must be an object"}])
-        wrong = [name for name in body if name not in ("batch", "timeout", "concurrency", "on_error")]
+        wrong = [name for name in body if name not in ("batch", "name", "timeout", "concurrency", "on_error")]
         if wrong:
             faults = [{"path": f"/{name[:64]}", "message": "is not a field of a batch"} for name in wrong[:MAX_FAULTS]]
             raise ApiError("bad_message", f"{faults[0]['path']} is not a field of a batch", faults)

@@ -114,9 +114,12 @@ class BlockingLocalVerbs(BlockingBase):
         concurrency: int = 0,
         on_error: str = "continue",
         timeout: int | None = None,
+        name: str | None = None,
     ) -> dict[str, Any]:
         """Create a batch and return it: see ``AsyncClient.batch``."""
-        return self.run(self._async.batch(batch, concurrency=concurrency, on_error=on_error, timeout=timeout))
+        return self.run(
+            self._async.batch(batch, concurrency=concurrency, on_error=on_error, timeout=timeout, name=name)
+        )
 
     def follow_batch(self, batch: int, *, timeout: float | None = None) -> Iterator[BatchProgress]:
         """Yield the progress of a batch until it has ended."""

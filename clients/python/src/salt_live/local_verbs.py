@@ -171,6 +171,7 @@ class LocalVerbs(ClientBase):
         concurrency: int = 0,
         on_error: str = "continue",
         timeout: int | None = None,
+        name: str | None = None,
     ) -> dict[str, Any]:
         """Create a batch and return it (``messages.Batch``): ``follow_batch`` shows its progress.
 
@@ -178,8 +179,11 @@ class LocalVerbs(ClientBase):
         :param concurrency: how many requests run at once; 0: no limit
         :param on_error: ``continue`` or ``stop``
         :param timeout: seconds after which it ends
+        :param name: its name, for people
         """
         fields = {"batch": list(batch), "concurrency": concurrency, "on_error": on_error, "timeout": timeout}
+        if name is not None:  # engines of earlier releases do not know the field
+            fields["name"] = name
         created: dict[str, Any] = await self.request("batch", **fields)
         return created
 

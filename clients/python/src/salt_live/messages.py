@@ -346,6 +346,9 @@ Concurrency: TypeAlias = "int"
 # What to do when a request ends as `error`: `continue`, or `stop`: send nothing more and cancel the unsent requests.
 OnError: TypeAlias = 'Literal["continue", "stop"]'
 
+# A name for people, such as `kernel update, rack 4`; null without one. Names need not be unique.
+BatchName: TypeAlias = "str | None"
+
 
 class BatchFields(TypedDict):
     """The fields that every batch object has."""
@@ -367,6 +370,16 @@ class BatchFields(TypedDict):
     done_count: int
     # How many of them are `error` or `timeout`.
     error_count: int
+    name: BatchName
+    # The functions that it runs, sorted, at most 20.
+    functions: list[Fun]
+    # The target, if all items have the same expression; null for lists of ids, several expressions, and more than
+    # 1,000 characters.
+    tgt: str | None
+    # The type of `tgt`; null without it.
+    tgt_type: str | None
+    # Whether it is paused: nothing more is sent, and what runs goes on to its end.
+    paused: bool
     # The owner of the batch.
     user: str
 
@@ -391,6 +404,16 @@ class BatchSummary(TypedDict):
     done_count: int
     # How many of them are `error` or `timeout`.
     error_count: int
+    name: BatchName
+    # The functions that it runs, sorted, at most 20.
+    functions: list[Fun]
+    # The target, if all items have the same expression; null for lists of ids, several expressions, and more than
+    # 1,000 characters.
+    tgt: str | None
+    # The type of `tgt`; null without it.
+    tgt_type: str | None
+    # Whether it is paused: nothing more is sent, and what runs goes on to its end.
+    paused: bool
     # The owner of the batch.
     user: str
 
@@ -415,6 +438,16 @@ class Batch(TypedDict):
     done_count: int
     # How many of them are `error` or `timeout`.
     error_count: int
+    name: BatchName
+    # The functions that it runs, sorted, at most 20.
+    functions: list[Fun]
+    # The target, if all items have the same expression; null for lists of ids, several expressions, and more than
+    # 1,000 characters.
+    tgt: str | None
+    # The type of `tgt`; null without it.
+    tgt_type: str | None
+    # Whether it is paused: nothing more is sent, and what runs goes on to its end.
+    paused: bool
     # The owner of the batch.
     user: str
     # The requests of the batch: their ids, or with `collection` the requests.
@@ -617,6 +650,7 @@ class BatchRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     # The functions and their targets. The limit `batch_requests` applies to the requests of all items together.
     batch: list[BatchRequestBatchItem]
+    name: NotRequired[BatchName]
     # Seconds after which the batch and all its requests end; null or `"infinity"`: no timeout, which is returned as
     # null. Functions that run on minions are not stopped.
     timeout: NotRequired[int | str | None]
@@ -1064,6 +1098,24 @@ class MatchRequest(TypedDict):
 MatchResult: TypeAlias = "list[str]"
 
 
+class PauseBatchRequest(TypedDict):
+    """Sends nothing more of a batch until it is resumed. Functions that run go on to their end, and their returns
+    count. A pause survives restarts of the engine and the master, and the loss of the master that drives the
+    batch. The batch's `timeout` and the life of its token go on. A paused batch can be paused again, without
+    effect. You may pause every batch that you may see; an ended one is a `conflict`.
+    """
+
+    # Always `pause_batch`.
+    type: Literal["pause_batch"]
+    id: NotRequired[Id]
+    token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
+    batch: BatchId
+
+# The batch. If another master drives it, `paused` changes within some seconds.
+PauseBatchResult: TypeAlias = "BatchSummary"
+
+
 class PingRequest(TypedDict):
     """Returns the server's time at once, without Salt or minions. To test minions, run `test.ping` with `cmd`."""
 
@@ -1084,6 +1136,22 @@ class PingResult(TypedDict):
     epoch: Epoch
     # The number of the newest event. The difference between two replies is the number of events between them.
     seq: Seq
+
+
+class ResumeBatchRequest(TypedDict):
+    """Continues a paused batch with its next requests. A batch that is not paused can be resumed, without effect.
+    You may resume every batch that you may see; an ended one is a `conflict`.
+    """
+
+    # Always `resume_batch`.
+    type: Literal["resume_batch"]
+    id: NotRequired[Id]
+    token: NotRequired[Token]
+    traceparent: NotRequired[Traceparent]
+    batch: BatchId
+
+# The batch. If another master drives it, `paused` changes within some seconds.
+ResumeBatchResult: TypeAlias = "BatchSummary"
 
 
 class RunnerRequest(TypedDict):

@@ -31,6 +31,7 @@ class Store:
         self.chunks: dict[tuple[int, int], list[Any]] = {}
         self.calls: dict[int, list[dict[str, Any]]] = {}
         self.cancels: dict[int, dict[str, Any]] = {}
+        self.pauses: dict[int, dict[str, Any]] = {}
         self.masters: dict[int, tuple[str, int]] = {}
         self.fails = False
         self.writes = 0
@@ -112,6 +113,18 @@ class Access:
 
     async def remove_cancel(self, id_: int) -> None:
         (await self._open()).cancels.pop(id_, None)
+
+    async def write_pause(self, id_: int, fields: Mapping[str, Any]) -> None:
+        (await self._open()).pauses[id_] = dict(fields)
+
+    async def pauses(self) -> dict[int, dict[str, Any]]:
+        return dict((await self._open()).pauses)
+
+    async def pause(self, id_: int) -> dict[str, Any] | None:
+        return (await self._open()).pauses.get(id_)
+
+    async def remove_pause(self, id_: int) -> None:
+        (await self._open()).pauses.pop(id_, None)
 
     async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
         masters = (await self._open()).masters
@@ -243,6 +256,7 @@ class Master:
         )
         self.registry, self.lookup, self.feed = self.batches.registry, self.batches.lookup, self.batches.feed
         self.writer, self.runner, self.canceler = self.batches.writer, self.batches.runner, self.batches.canceler
+        self.pauser = self.batches.pauser
 
     async def _sleep(self, seconds: float) -> None:
         woken = asyncio.get_running_loop().create_future()

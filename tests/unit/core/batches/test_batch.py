@@ -33,6 +33,11 @@ def test_a_batch_is_a_dict_in_snake_case() -> None:
         "total_count": 2,
         "done_count": 0,
         "error_count": 0,
+        "name": None,
+        "functions": [],
+        "tgt": None,
+        "tgt_type": None,
+        "paused": False,
         "user": "ann",
         "requests": [8192, 12288],
     }

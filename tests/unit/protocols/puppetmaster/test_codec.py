@@ -52,6 +52,11 @@ def test_a_batch_has_the_names_of_the_puppetmasters_document() -> None:
         "doneCount": 1,
         "finishCount": 1,
         "errorCount": 0,
+        "name": None,
+        "functions": [],
+        "tgt": None,
+        "tgt_type": None,
+        "paused": False,
         "user": "ann",
         "requests": [8192],
     }

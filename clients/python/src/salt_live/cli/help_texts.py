@@ -105,13 +105,14 @@ Print a job and its returns. `kill` and `term` stop it on its minions.
 usage: salt-live batch [-b N] TARGET FUNCTION [ARGUMENT|NAME=VALUE ...]
        salt-live batch list
        salt-live batch ID [-w]
-       salt-live batch cancel ID
+       salt-live batch pause|resume|cancel ID
 
 Run a function on many minions, N at a time. The batch continues on the master
 when you leave.
 
   -b, --batch N|N%     how many minions at a time (default: all)
       --failhard       stop at the first failure
+      --name NAME      a name, for lists
   -t, --timeout N      end the batch after N seconds
       --async          start it, print its id, and end
   -C, -E, -G, -I, -L, -N, -R, -S   the type of the target

@@ -17,18 +17,19 @@ from salt_live.local import batch_size
 
 STATES = ("state.apply", "state.highstate", "state.sls", "state.single")
 PAGE = 500  # requests of a batch in one answer
+CHANGES = {"cancel": "canceled", "pause": "paused", "resume": "resumed"}
 ENDED = ("resolved", "error", "timeout", "canceled")
 
 
 async def run(context: Context) -> int:
-    """List batches, follow or cancel one, or create one."""
+    """List batches, follow, pause, resume or cancel one, or create one."""
     words = context.words
     if not words or words == ["list"]:
         return await _list(context)
-    if words[0] == "cancel" and len(words) == 2:
+    if words[0] in CHANGES and len(words) == 2:
         async with context.login.client() as client:
-            await client.request("cancel_batch", batch=_number(words[1]))
-        context.screen.line(f"batch {words[1]} is canceled")
+            await client.request(f"{words[0]}_batch", batch=_number(words[1]))
+        context.screen.line(f"batch {words[1]} is {CHANGES[words[0]]}")
         return exit_codes.OK
     if len(words) == 1 and words[0].isdecimal():
         async with context.login.client() as client:
@@ -65,7 +66,9 @@ async def _list(context: Context) -> int:
         return exit_codes.OK
     for batch in found:
         counts = f"{batch['done_count']:>6} of {batch['total_count']:<6} {batch['error_count']:>5} failed"
-        context.screen.line(f"{batch['id']:<18} {batch['status']:<12} {counts}  {batch['user']}")
+        status = "paused" if batch.get("paused") else batch["status"]  # earlier engines know no pause and no name
+        row = f"{batch['id']:<18} {status:<12} {counts}  {batch['user']}  {batch.get('name') or ''}"
+        context.screen.line(row.rstrip())
     return exit_codes.OK
 
 
@@ -78,7 +81,8 @@ async def create(context: Context, fun: str, arg: list[Any], kwarg: dict[str, An
         item = {"fun": fun, "arg": arg, "kwarg": kwarg, "tgt": tgt, "tgt_type": kind}
         timeout = getattr(options, "timeout", None) if options.verb == "batch" else None
         on_error = "stop" if options.failhard else "continue"
-        made = await client.batch([item], concurrency=size, on_error=on_error, timeout=timeout)
+        name = getattr(options, "name", None) if options.verb == "batch" else None
+        made = await client.batch([item], concurrency=size, on_error=on_error, timeout=timeout, name=name)
         if options.asynchronous:
             context.screen.line(f"Executed batch command with ID: {made['id']}")
             return exit_codes.OK
