@@ -31,7 +31,7 @@ def type_login(page: Any, username: str, password: str, *, stay: bool = False) -
 
 def view(page: Any, name: str) -> None:
     """Open a view."""
-    page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("navigation", name="Views").get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name=name, exact=True, level=1)).to_be_visible()
 
 

@@ -140,7 +140,8 @@ def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: 
         waiting.get_by_role("button", name=f"reject the key of {ODD_ID}").click()
         expect(waiting).to_have_count(0)
         row(console, ODD_ID).get_by_role("link").click()
-        expect(console.get_by_role("complementary", name=ODD_ID)).to_contain_text("rejected")
+        expect(console.get_by_role("heading", name=ODD_ID, level=1)).to_be_visible()
+        expect(console.get_by_role("main")).to_contain_text("rejected")
     finally:
         for folder in ("minions", "minions_pre", "minions_rejected"):
             for name in names:

@@ -128,7 +128,8 @@ def test_rejecting_an_accepted_key_takes_two_clicks(page: Any) -> None:
     """One click by mistake would disconnect the minion."""
     log_in(page)
     row(page, SECOND).get_by_role("link", name=SECOND).click()
-    side = page.get_by_role("complementary", name=SECOND)
+    expect(page.get_by_role("heading", name=SECOND, level=1)).to_be_visible()
+    side = page.get_by_role("main")
     side.get_by_role("button", name=f"reject the key of {SECOND}").click()
     expect(side.get_by_role("button", name=f"reject the key of {SECOND}: confirm")).to_be_visible()
     side.get_by_role("button", name="No", exact=True).click()

@@ -37,6 +37,13 @@ export function reportsStates(fun) {
   return STATES.test(fun);
 }
 
+const WITH_PILLAR = /^state\.(apply|sls|sls_id|highstate|single|top|show_(sls|low_sls|highstate|lowstate|states))$/;
+
+/** Return whether `fun` accepts pillar for one run. */
+export function acceptsPillar(fun) {
+  return WITH_PILLAR.test(fun);
+}
+
 /** Return whether `fun` has a test mode, which shows what it would change. */
 export function hasTestMode(fun, signature = null) {
   return TESTABLE.test(fun) || (signature?.args ?? []).includes("test");

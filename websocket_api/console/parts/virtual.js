@@ -9,7 +9,7 @@ const MARGIN = 6; // rows drawn above and below the view, so that scrolling show
  * Rows of the same height in a box that scrolls.
  *
  * @param label its name, for screen readers
- * @param columns [{name, title, className}]
+ * @param columns [{name, title, className, sort}]; `sort` of a column that can be sorted: ascending, descending or none
  * @param rows the items
  * @param rowHeight pixels
  * @param cells item -> list of cells, one per column
@@ -51,7 +51,7 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
   return html`<div class="table ${className}" role="table" aria-label=${label} aria-rowcount=${rows.length + 1} ref=${box} onScroll=${scrolled} tabindex="0">
     <div role="rowgroup" class="head">
       <div role="row" class="row" aria-rowindex="1">
-        ${columns.map((column) => html`<div role="columnheader" class="cell ${column.className ?? column.name}">${column.title}</div>`)}
+        ${columns.map((column) => html`<div role="columnheader" class="cell ${column.className ?? column.name}" aria-sort=${column.sort}>${column.title}</div>`)}
       </div>
     </div>
     ${rows.length === 0 && html`<div role="rowgroup"><div role="row" class="empty"><div role="cell">${empty}</div></div></div>`}
@@ -72,7 +72,7 @@ export function VirtualTable({ label, columns, rows, rowHeight = 36, cells, keyO
 function Row({ item, index, columns, cells, rowHeight, chosen, choose }) {
   const content = cells(item);
   const style = { top: `${index * rowHeight}px`, height: `${rowHeight}px` };
-  const onClick = choose && ((event) => !event.target.closest("a, button") && choose(item));
+  const onClick = choose && ((event) => !event.target.closest("a, button, input") && choose(item));
   return html`<div
     role="row"
     class="row ${index % 2 ? "odd" : ""} ${chosen ? "chosen" : ""} ${choose ? "choosable" : ""}"

@@ -5,6 +5,7 @@ import { Store } from "../client/store.js";
 import { isHelper } from "./helpers.js";
 
 const COLUMNS = "salt-console-grains"; // in localStorage
+const HIDDEN = "salt-console-hidden-columns";
 const DEFAULT_COLUMNS = ["os", "osrelease", "saltversion"];
 const MAX_GRAINS = 64; // names that a subscription accepts
 const SEARCHED = ["os", "osfullname", "osrelease", "kernel", "saltversion", "cpuarch", "fqdn", "host", "role", "roles", "virtual"];
@@ -17,7 +18,11 @@ export class FleetStore extends Store {
   /** Whether there are grains that the user may see. */
   hasGrains = false;
   /** Grains that have a column. */
-  columns = storedColumns();
+  columns = storedNames(COLUMNS, DEFAULT_COLUMNS);
+  /** Other columns that are not shown. */
+  hidden = storedNames(HIDDEN, []);
+  /** Ids of the minions that are selected for an action. */
+  selected = new Set();
   /** id -> the newest known job: {jid, fun, state}. */
   lastJobs = new Map();
   fault = null;
@@ -25,6 +30,7 @@ export class FleetStore extends Store {
   #searched = new Set(SEARCHED);
   #next = null; // the snapshot after a lost connection, while the old one is still shown
   #found = { key: null, rows: [] };
+  #facets = { version: -1, facets: null };
 
   constructor(connection) {
     super();
@@ -102,40 +108,107 @@ export class FleetStore extends Store {
     }
   }
 
-  /** Return the minions that match all words of `search` and the `kind` (all, up, down, keys), by id. */
-  find(search, kind) {
-    const key = `${this.version} ${kind} ${search}`;
+  setHidden(hidden) {
+    this.hidden = hidden;
+    localStorage.setItem(HIDDEN, JSON.stringify(hidden));
+    this.changed();
+  }
+
+  /** Select or deselect minions. */
+  select(ids, isSelected) {
+    for (const id of ids) {
+      if (isSelected) this.selected.add(id);
+      else this.selected.delete(id);
+    }
+    this.changed();
+  }
+
+  /** The selected minions that still exist. */
+  get selection() {
+    return [...this.selected].map((id) => this.minions.get(id)).filter(Boolean);
+  }
+
+  /**
+   * Return the minions that match the filters, sorted.
+   *
+   * @param {{search?: string, kind?: string, os?: string, salt?: string, sort?: string}} filters `kind`: all, up, down,
+   *     keys or resources; `os` and `salt`: a value of the grain; `sort`: a column, with - before it for the other direction
+   */
+  find(filters) {
+    const key = `${this.version} ${JSON.stringify(filters)}`;
     if (this.#found.key !== key) {
+      const { search = "", kind = "all", os = "", salt = "", sort = "name" } = filters;
       const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-      const rows = [...this.minions.values()].filter((minion) => isKind(minion, kind) && words.every((word) => matches(minion, word)));
-      rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+      const isWanted = (minion) =>
+        isKind(minion, kind) && (!os || minion.grains?.os === os) && (!salt || minion.grains?.saltversion === salt) && words.every((word) => matches(minion, word));
+      const rows = sorted([...this.minions.values()].filter(isWanted), sort, this.lastJobs);
       this.#found = { key, rows };
     }
     return this.#found.rows;
   }
 
+  /** The operating systems and Salt versions of the minions: [value, count], the most frequent first. */
+  get facets() {
+    if (this.#facets.version !== this.version) {
+      const [os, salt] = [new Map(), new Map()];
+      for (const { grains } of this.minions.values()) {
+        for (const [counts, value] of [[os, grains?.os], [salt, grains?.saltversion]]) if (typeof value === "string") counts.set(value, (counts.get(value) ?? 0) + 1);
+      }
+      const listed = (counts) => [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
+      this.#facets = { version: this.version, facets: { os: listed(os), salt: listed(salt) } };
+    }
+    return this.#facets.facets;
+  }
+
   /** How many minions there are of each kind. */
   get counts() {
-    const counts = { all: this.minions.size, up: 0, down: 0, keys: 0 };
+    const counts = { all: this.minions.size, up: 0, down: 0, keys: 0, resources: 0 };
     for (const minion of this.minions.values()) {
-      for (const kind of ["up", "down", "keys"]) counts[kind] += isKind(minion, kind) ? 1 : 0;
+      for (const kind of ["up", "down", "keys", "resources"]) counts[kind] += isKind(minion, kind) ? 1 : 0;
     }
     return counts;
   }
 }
 
-function storedColumns() {
+function storedNames(key, others) {
   try {
-    const stored = JSON.parse(localStorage.getItem(COLUMNS));
-    return Array.isArray(stored) ? stored.filter((name) => typeof name === "string") : DEFAULT_COLUMNS;
+    const stored = JSON.parse(localStorage.getItem(key));
+    return Array.isArray(stored) ? stored.filter((name) => typeof name === "string") : others;
   } catch {
-    return DEFAULT_COLUMNS;
+    return others;
   }
+}
+
+const STATUS = { true: 0, null: 1, false: 2 };
+const TEXT = new Intl.Collator("en", { numeric: true }); // so that web2 is before web10, and 3007.10 after 3007.9
+
+/** Sort minions by a column; minions without a value come last in both directions. */
+function sorted(minions, sort, lastJobs) {
+  const [column, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
+  const valueOf = {
+    name: (minion) => minion.id,
+    status: (minion) => STATUS[minion.connected],
+    key: (minion) => minion.key,
+    last: (minion) => lastJobs.get(minion.id)?.fun,
+    seen: (minion) => (minion.seen ? -Date.parse(minion.seen) : null),
+  }[column] ?? ((minion) => textOf(minion.grains?.[column.replace(/^grain-/, "")]));
+  const rows = minions.map((minion) => [valueOf(minion) ?? null, minion]);
+  rows.sort(([a, x], [b, y]) => {
+    if ((a === null) !== (b === null)) return a === null ? 1 : -1;
+    const order = typeof a === "number" ? a - b : a === null ? 0 : TEXT.compare(a, b);
+    return sign * order || (x.id < y.id ? -1 : 1);
+  });
+  return rows.map(([, minion]) => minion);
+}
+
+function textOf(value) {
+  return value === undefined || value === null ? null : String(value);
 }
 
 function isKind(minion, kind) {
   if (kind === "up") return minion.connected === true;
   if (kind === "down") return minion.connected === false;
+  if (kind === "resources") return minion.resource !== undefined;
   if (kind === "keys") return minion.key !== null && minion.key !== "accepted";
   return true;
 }

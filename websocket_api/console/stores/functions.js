@@ -2,6 +2,7 @@
 // Functions and their signatures, cached per Salt version: minions of one version have nearly the same functions.
 
 import { Store } from "../client/store.js";
+import { ask } from "../lib/ask.js";
 
 const MAX_ENTRIES = 500; // of each cache; the oldest are dropped
 const MAX_AGE_MS = 600000; // after which the next need reads it again: modules may have been synced
@@ -10,7 +11,11 @@ const PATIENCE_S = 300; // that a busy minion may take to describe a function
 export class FunctionsStore extends Store {
   #names = new Map(); // key of `#keyOf` -> {value: names, time}
   #signatures = new Map(); // that key and the function -> {value: signature, time}
+  #docs = new Map(); // that key and the module -> {value: docstrings by function, time}
   #requests = new Map(); // what is being requested -> its promise
+
+  /** Names of the master's nodegroups, once they were read. */
+  nodegroups = [];
 
   constructor(connection, fleet) {
     super();
@@ -40,6 +45,41 @@ export class FunctionsStore extends Store {
     return this.#once(this.#signatureKey(call), this.#signatures, () =>
       this.connection.request("signature", { module: call.fun, ...addressOf(call), ...patience }),
     );
+  }
+
+  /** Return the known documentation of a module's functions, {function: docstring}; null if it is not known. */
+  docs(call, module) {
+    return this.#docs.get(`${this.#keyOf(call)} ${module}`)?.value ?? newest(this.#docs, `${call.client} `, ` ${module}`);
+  }
+
+  /** Read the documentation of a module's functions, once per Salt version. */
+  readDocs(call, module) {
+    const read = async () => {
+      const id = await this.minionOf(call);
+      return (await ask(this.connection, id, "sys.doc", { arg: [module] })).value ?? {};
+    };
+    return this.#once(`${this.#keyOf(call)} ${module}`, this.#docs, read);
+  }
+
+  /** Return the states (names of SLS files) that one minion of a target can apply, with its id. */
+  async readStates(call, saltenv) {
+    const id = await this.minionOf(call);
+    const { value } = await ask(this.connection, id, "cp.list_states", { kwarg: saltenv ? { saltenv } : {} });
+    return { id, states: Array.isArray(value) ? value.map(String) : [] };
+  }
+
+  /** Return the names of the master's nodegroups, which only its configuration has. */
+  async readNodegroups() {
+    const found = await this.connection.request("wheel", { method: "config.values", mode: "sync", timeout: 30 });
+    this.nodegroups = Object.keys(found?.nodegroups ?? {}).sort();
+    this.changed();
+  }
+
+  /** Return a minion of a target to ask, preferably one that is up. */
+  async minionOf({ target, fun }) {
+    const ids = await this.connection.read("match", /^\w+(\.\w+)+$/.test(fun) ? { ...target, fun } : target);
+    if (!ids.length) throw new Error("The target matches no minion on which you may run it.");
+    return ids.find((id) => this.fleet.minions.get(id)?.connected) ?? ids[0];
   }
 
   async #once(key, cache, request) {

@@ -1,64 +1,75 @@
 // @ts-check
-// The fleet: the minions that the user may see, live.
+// The fleet: the minions that the user may see, live; or the page of one of them.
 
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useEffect, useRef } from "../lib/html.js";
 import { ago, count } from "../lib/format.js";
-import { to } from "../lib/route.js";
 import { useSettled, useStore } from "../lib/hooks.js";
+import { lazy } from "../lib/lazy.js";
+import { queryOf, to, useFilters } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Choice, Fault, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
+import { Columns, Facets, SavedFilters } from "./fleet_tools.js";
 import { Keys } from "./keys.js";
-import { Minion } from "./minion.js";
+
+const MinionPage = lazy(async () => (await import("./minion.js")).MinionPage);
+const FleetActions = lazy(async () => (await import("./fleet_actions.js")).FleetActions);
 
 const SEEN_EVERY_MS = 15000; // between two readings of when the minions in view were last seen
+/** The filters in the address. */
+export const FILTERS = { search: "", kind: "all", os: "", salt: "", sort: "name" };
 
-export function FleetView({ fleet, route, session, connection }) {
+export function FleetView(props) {
+  const { fleet, route } = props;
   useStore(fleet);
-  const [search, setSearch] = useState(route.query.get("search") ?? "");
-  const [kind, setKind] = useState("all");
-  const words = useSettled(search, 150);
-  const rows = fleet.find(words, kind);
+  // The way back from a minion leads to the filters that led to it.
+  const back = useRef(to("fleet"));
+  if (!route.rest) back.current = to("fleet", "", Object.fromEntries(route.query));
+  return route.rest ? html`<${MinionPage} key=${route.rest} ...${props} back=${back.current} />` : html`<${FleetTable} ...${props} />`;
+}
+
+function FleetTable({ fleet, route, session, connection, form }) {
+  const [filters, filter] = useFilters(route, FILTERS);
+  const words = useSettled(filters.search, 150);
+  const rows = fleet.find({ ...filters, search: words });
   const { counts } = fleet;
-  const selected = fleet.minions.get(route.rest);
   const inView = useRef([]);
+  const keys = session.user.can.keys;
   useEffect(() => fleet.search(words), [fleet, words]);
   useEffect(() => {
     const refresh = () => connection.state === "open" && inView.current.length && fleet.refreshSeen(inView.current.map((minion) => minion.id)).catch(() => {});
     const timer = setInterval(refresh, SEEN_EVERY_MS); // a failed reading is repeated by the next
     return () => clearInterval(timer);
   }, [fleet, connection]);
-  const open = (minion) => {
-    location.hash = minion.id === route.rest ? to("fleet") : to("fleet", minion.id);
-  };
   const kinds = [["all", `All ${counts.all}`], ["up", `Up ${counts.up}`], ["down", `Down ${counts.down}`]];
-  if (session.user.can.keys) kinds.push(["keys", `Keys ${counts.keys}`]);
+  if (counts.resources) kinds.push(["resources", `Resources ${counts.resources}`]);
+  if (keys) kinds.push(["keys", `Keys ${counts.keys}`]);
 
-  return html`<div class="view ${selected ? "with-side" : ""}">
+  return html`<div class="view">
     <h1>Fleet</h1>
     <div class="tools">
-      <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${search} onInput=${(event) => setSearch(event.target.value)} />
-      <${Choice} label="Which minions" value=${kind} options=${kinds} change=${setKind} />
-      ${fleet.hasGrains && html`<${Columns} fleet=${fleet} />`}
+      <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${filters.search} onInput=${(event) => filter({ search: event.target.value })} />
+      <${Choice} label="Which minions" value=${filters.kind} options=${kinds} change=${(kind) => filter({ kind })} />
+      ${fleet.hasGrains && html`<${Facets} facets=${fleet.facets} filters=${filters} filter=${filter} />`}
+      <${SavedFilters} query=${queryOf(filters, FILTERS)} use=${(query) => filter({ ...FILTERS, ...query })} />
+      <${Columns} fleet=${fleet} keys=${keys} />
       <span class="dim" role="status">${countText(fleet, rows, counts)}</span>
     </div>
     <${Fault} fault=${fleet.fault} />
-    ${session.user.can.keys && counts.keys > 0 && html`<${Keys} fleet=${fleet} session=${session} connection=${connection} />`}
-    <div class="beside">
-      <${VirtualTable}
-        label="Minions"
-        className="fleet"
-        columns=${columnsOf(fleet, session.user.can.keys)}
-        rows=${rows}
-        keyOf=${(minion) => minion.id}
-        isChosen=${(minion) => minion.id === route.rest}
-        choose=${open}
-        cells=${(minion) => cellsOf(minion, fleet, session.user.can.keys)}
-        inView=${inView}
-        empty=${emptyText(fleet)}
-      />
-      ${selected && html`<${Minion} key=${selected.id} close=${() => (location.hash = to("fleet"))} minion=${selected} ...${{ fleet, session, connection }} />`}
-    </div>
+    ${keys && counts.keys > 0 && html`<${Keys} fleet=${fleet} session=${session} connection=${connection} />`}
+    ${fleet.selection.length > 0 && html`<${FleetActions} ...${{ fleet, session, connection, form }} />`}
+    <${VirtualTable}
+      label="Minions"
+      className="fleet"
+      columns=${columnsOf(fleet, keys, rows, filters.sort, (sort) => filter({ sort }))}
+      rows=${rows}
+      keyOf=${(minion) => minion.id}
+      isChosen=${(minion) => fleet.selected.has(minion.id)}
+      choose=${(minion) => (location.hash = to("fleet", minion.id))}
+      cells=${(minion) => cellsOf(minion, fleet, keys)}
+      inView=${inView}
+      empty=${emptyText(fleet)}
+    />
   </div>`;
 }
 
@@ -70,12 +81,12 @@ function emptyText(fleet) {
 
 function countText(fleet, rows, counts) {
   if (!fleet.complete) return `reading, ${count(counts.all, "minion")} so far …`;
-  return rows.length === counts.all ? count(counts.all, "minion") : `${rows.length} of ${count(counts.all, "minion")}`;
+  return rows.length === counts.all ? count(counts.all, "minion") : `${rows.length.toLocaleString("en")} of ${count(counts.all, "minion")}`;
 }
 
-/** Columns that the user may see: empty ones would look like an error. */
-function columnsOf(fleet, keys) {
-  return [
+/** Columns that the user may see and wants: empty ones would look like an error. */
+function columnsOf(fleet, keys, rows, sort, change) {
+  const columns = [
     { name: "status", title: "Status" },
     { name: "name", title: "Minion" },
     ...(keys ? [{ name: "key", title: "Key" }] : []),
@@ -83,6 +94,27 @@ function columnsOf(fleet, keys) {
     { name: "last", title: "Last job" },
     { name: "seen", title: "Last seen" },
   ];
+  return [
+    { name: "pick", title: html`<${SelectAll} fleet=${fleet} rows=${rows} />` },
+    ...columns.filter(({ name }) => isShown(fleet, name)).map((column) => sortable(column, sort, change)),
+  ];
+}
+
+function isShown(fleet, name) {
+  return !fleet.hidden.includes(name);
+}
+
+function sortable(column, sort, change) {
+  const { name, title } = column;
+  const isOwn = sort.replace(/^-/, "") === name;
+  const isDown = isOwn && sort.startsWith("-");
+  const button = html`<button type="button" class="plain sort" onClick=${() => change(isOwn && !isDown ? `-${name}` : name)}>${title}<span aria-hidden="true">${isOwn ? (isDown ? " ▼" : " ▲") : ""}</span></button>`;
+  return { ...column, title: button, sort: isOwn ? (isDown ? "descending" : "ascending") : "none" };
+}
+
+function SelectAll({ fleet, rows }) {
+  const all = rows.length > 0 && rows.every((minion) => fleet.selected.has(minion.id));
+  return html`<input type="checkbox" checked=${all} disabled=${!rows.length} aria-label="Select all minions that match" onChange=${() => fleet.select(rows.map((minion) => minion.id), !all)} />`;
 }
 
 function grainsOf(fleet) {
@@ -92,23 +124,17 @@ function grainsOf(fleet) {
 function cellsOf(minion, fleet, keys) {
   const state = { true: "up", false: "down" }[minion.connected] ?? "unknown";
   const job = fleet.lastJobs.get(minion.id);
-  return [
-    html`<${State} state=${state} />`,
-    html`<a href=${to("fleet", minion.id)} title=${minion.id}>${minion.id}</a>`,
-    ...(keys ? [minion.key && html`<${State} state=${minion.key} />`] : []),
-    ...grainsOf(fleet).map((name) => (Object.hasOwn(minion.grains ?? {}, name) ? brief(minion.grains[name], 40) : "")),
-    job && html`<a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a>`,
-    ago(minion.seen),
+  const isSelected = fleet.selected.has(minion.id);
+  const cells = [
+    ["status", html`<${State} state=${state} />`],
+    ["name", html`<a href=${to("fleet", minion.id)} title=${minion.id}>${minion.id}</a>${minion.resource && html` <span class="dim" title=${`a resource of type ${minion.resource.type}`}>${minion.resource.type} of ${minion.resource.minion}</span>`}`],
+    ...(keys ? [["key", minion.key && html`<${State} state=${minion.key} />`]] : []),
+    ...grainsOf(fleet).map((name) => [`grain-${name}`, Object.hasOwn(minion.grains ?? {}, name) ? brief(minion.grains[name], 40) : ""]),
+    ["last", job && html`<a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a>`],
+    ["seen", ago(minion.seen)],
   ];
-}
-
-function Columns({ fleet }) {
-  const change = (event) => {
-    const names = event.target.value.split(/[\s,]+/).filter(Boolean).slice(0, 6);
-    fleet.setColumns([...new Set(names)]);
-  };
-  return html`<details class="columns">
-    <summary>Grains</summary>
-    <label>Grains to show as columns <input value=${fleet.columns.join(", ")} onChange=${change} /></label>
-  </details>`;
+  return [
+    html`<input type="checkbox" checked=${isSelected} aria-label=${`Select ${minion.id}`} onChange=${() => fleet.select([minion.id], !isSelected)} />`,
+    ...cells.filter(([name]) => isShown(fleet, name)).map(([, cell]) => cell),
+  ];
 }

@@ -5,13 +5,19 @@ import { html, useEffect, useState } from "../lib/html.js";
 import { fieldsOf } from "../lib/arguments.js";
 import { faultText } from "../lib/faults.js";
 import { useSettled, useStore } from "../lib/hooks.js";
+import { acceptsPillar } from "../lib/functions.js";
+import { firstLine } from "../lib/rst.js";
 import { visible } from "../lib/visible.js";
+import { Combobox } from "../parts/combobox.js";
+import { Documentation } from "../parts/doc.js";
+import { PillarEditor } from "./pillar.js";
+import { StatesField } from "./states_field.js";
 import { targetOf } from "./target.js";
 
-const OFFERED = 50; // names at a time: browsers are slow with a list of thousands
+const OFFERED = 50; // names at a time
 
 /** Return the form's call as the functions store needs it: {client, target, fun}. */
-function callOf(form) {
+export function callOf(form) {
   return { client: form.client, target: form.client === "local" ? targetOf(form) : null, fun: form.fun };
 }
 
@@ -37,12 +43,20 @@ export function FunctionName({ form, change, functions }) {
     );
     return () => (wanted = false);
   }, [focused, settled, place]);
-  const offered = namesLike(known ?? [], form.fun);
-  return html`<label class="grow">Function
-      <input name="fun" list="functions" value=${form.fun} onFocus=${() => setFocused(true)} onBlur=${() => setFocused(false)} onInput=${(event) => change({ fun: event.target.value.trim() })} autocomplete="off" spellcheck=${false} required placeholder="test.ping" />
-    </label>
-    <datalist id="functions">${offered.map((name) => html`<option key=${name} value=${name} />`)}</datalist>
-    <p class="dim note" role="status">${note}</p>`;
+  const docs = useDocs(form, functions, focused && known !== null);
+  const options = namesLike(known ?? [], form.fun).map((value) => ({ value, detail: firstLine(docs?.[value]) }));
+  return html`<${Combobox} className="grow" label="Function" name="fun" value=${form.fun} change=${(text) => change({ fun: text.trim() })} options=${options} focus=${setFocused} required placeholder="test.ping" note=${html`<p class="dim note" role="status">${note}</p>`} />`;
+}
+
+/** Return one-line descriptions of the functions of the module that is being typed; a minion is asked once for each. */
+function useDocs(form, functions, wanted) {
+  const module = useSettled(/^(\w+)\./.exec(form.fun)?.[1] ?? "", 400);
+  const call = callOf(form);
+  const asks = wanted && form.client === "local" && module !== "" && hasTarget(form);
+  useEffect(() => {
+    if (asks) functions.readDocs(call, module).catch(() => {}); // names are enough without their descriptions
+  }, [asks, module]);
+  return form.client === "local" ? functions.docs(call, module) : null;
 }
 
 /** Return the first names that begin with `text`, then those that contain it. */
@@ -89,15 +103,16 @@ export function Arguments({ form, change, functions }) {
   }, [place, complete, tries]);
   return html`
     <p class="dim note" role="status">${note} ${retryable && html`<button type="button" class="small" onClick=${() => setTries(tries + 1)}>Try again</button>`}</p>
-    ${signature?.doc && html`<details class="doc"><summary>Documentation</summary><pre tabindex="0" aria-label="Documentation">${signature.doc}</pre></details>`}
+    ${signature?.doc && html`<${Documentation} key=${form.fun} client=${form.client} fun=${form.fun} doc=${signature.doc} />`}
     <div class="fields">
-      ${fieldsOf(signature).map((field) => html`<${Field} key=${field.name} field=${field} form=${form} change=${change} />`)}
+      ${fieldsOf(signature).map((field) => (isStates(form, field) ? html`<${StatesField} key=${field.name} ...${{ field, form, change, functions }} />` : html`<${Field} key=${field.name} field=${field} form=${form} change=${change} />`))}
     </div>
+    ${form.client === "local" && acceptsPillar(form.fun) && html`<${PillarEditor} form=${form} change=${change} />`}
     <div class="fields">
       <${Further} name="more" label=${signature ? "Further arguments, one a line" : "Arguments, one a line"} known=${signature} takes=${signature?.varargs} ...${{ form, change }} />
       <${Further} name="moreNamed" label=${`${signature ? "Further named" : "Named"} arguments, name=value, one a line`} known=${signature} takes=${signature?.keywords} ...${{ form, change }} />
     </div>
-    <p class="dim note">Values are read as JSON if they are JSON (5, true, ["a"]), otherwise as text.</p>`;
+    <p class="dim note">Values are read as JSON if they are JSON (5, true, ["a"]), otherwise as text. Shift+Enter begins a new line in a field; Ctrl+Enter runs the command from anywhere in the form.</p>`;
 }
 
 /** Arguments without a field of their own. Text that does not fit the function stays visible, because it would be sent. */
@@ -120,5 +135,17 @@ function Field({ field, form, change }) {
       </select></label>`;
   }
   const hint = field.hasDefault && field.default !== null ? JSON.stringify(field.default) : "";
-  return html`<label>${label} <input name=${`arg-${field.name}`} value=${value} onInput=${put} placeholder=${hint} required=${field.required && !form.more} autocomplete="off" spellcheck=${false} /></label>`;
+  return html`<label>${label} <textarea class="one-line" rows="1" name=${`arg-${field.name}`} value=${value} onInput=${put} onKeyDown=${submitByEnter} placeholder=${hint} required=${field.required && !form.more} autocomplete="off" spellcheck=${false}></textarea></label>`;
+}
+
+/** Enter sends the form, as in a field of one line; Shift and Enter begin a new line. */
+function submitByEnter(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+  event.preventDefault();
+  event.currentTarget.form.requestSubmit();
+}
+
+/** Whether a field names states, which can be chosen from a list. */
+function isStates(form, { name }) {
+  return form.client === "local" && name === "mods" && /^state\.\w+$/.test(form.fun);
 }

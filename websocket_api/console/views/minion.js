@@ -1,40 +1,97 @@
 // @ts-check
-// One minion: its status, key, last job and grains.
+// One minion's page: its state and key, actions, and tabs that read more of it.
 
-import { html, useEffect, useState } from "../lib/html.js";
-import { ago } from "../lib/format.js";
+import { html, useEffect, useRef } from "../lib/html.js";
+import { ago, clock } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { Fault, State } from "../parts/marks.js";
-import { Side } from "../parts/side.js";
-import { Value } from "../parts/value.js";
 import { KeyButtons } from "./keys.js";
+import { Actions } from "./minion_actions.js";
+import { Beacons, Grains, Mine, Pillar, Schedule } from "./minion_data.js";
+import { Highstates, MinionJobs } from "./minion_jobs.js";
 
-export function Minion({ minion, fleet, session, connection, close }) {
-  const [grains, setGrains] = useState(undefined);
-  const [fault, setFault] = useState(null);
-  // The store has some grains of all minions; this reads all grains of one, again whenever it was seen.
-  useEffect(() => {
-    let wanted = true;
-    connection
-      .read("list_minions", { minions: [minion.id] })
-      .then(([found]) => wanted && setGrains(found?.grains ?? null))
-      .catch((refused) => wanted && setFault(refused));
-    return () => (wanted = false);
-  }, [minion.id, minion.seen]);
-  const state = { true: "up", false: "down" }[minion.connected] ?? "unknown";
+const TABS = [
+  ["", "Overview", Overview],
+  ["grains", "Grains", Grains],
+  ["pillar", "Pillar", Pillar],
+  ["highstate", "Highstate", Highstates],
+  ["jobs", "Jobs", MinionJobs],
+  ["schedule", "Schedule", Schedule],
+  ["beacons", "Beacons", Beacons],
+  ["mine", "Mine", Mine],
+];
+
+export function MinionPage(props) {
+  const { fleet, route, back } = props;
+  const id = route.rest;
+  const minion = fleet.minions.get(id);
+  const heading = useRef(null);
+  useEffect(() => heading.current.focus({ preventScroll: true }), []); // keyboard users continue here
+  const tab = TABS.find(([name]) => name === (route.query.get("tab") ?? "")) ?? TABS[0];
+  return html`<div class="view page-view minion">
+    <p><a href=${back}>← Fleet</a></p>
+    <h1 tabindex="-1" ref=${heading}>${minion && html`<${State} state=${stateOf(minion)} word="" />`}${id}</h1>
+    ${minion ? html`<${Minion} key=${id} tab=${tab} ...${{ ...props, minion }} />` : html`<${NoMinion} fleet=${fleet} />`}
+  </div>`;
+}
+
+function NoMinion({ fleet }) {
+  if (!fleet.complete && !fleet.fault) return html`<p class="dim" role="status">reading …</p>`;
+  return html`<${Fault} fault=${fleet.fault ?? { message: "There is no minion with this id, or you may not see it." }} />`;
+}
+
+function Minion({ tab: [name, title, Tab], ...props }) {
+  const { minion } = props;
+  const isKeyOnly = minion.key !== null && minion.key !== "accepted";
+  const tabs = isKeyOnly ? TABS.slice(0, 1) : TABS;
+  return html`<${Facts} ...${props} />
+    ${!isKeyOnly && html`<${Actions} key=${`actions ${name}`} ...${props} />`}
+    <nav class="tabs" aria-label=${`About ${minion.id}`}>
+      ${tabs.map(([one, text]) => html`<a key=${one} href=${to("fleet", minion.id, one ? { tab: one } : {})} aria-current=${one === name ? "page" : undefined}>${text}</a>`)}
+    </nav>
+    <section class="tab" aria-label=${title}><${isKeyOnly ? Overview : Tab} key=${name} ...${props} /></section>`;
+}
+
+export function stateOf(minion) {
+  return { true: "up", false: "down" }[minion.connected] ?? "unknown";
+}
+
+function Facts({ minion, fleet, session, connection }) {
   const job = fleet.lastJobs.get(minion.id);
-  return html`<${Side} label=${`Minion ${minion.id}`} title=${minion.id} close=${close}>
-    <dl>
-      <dt>Status</dt><dd><${State} state=${state} />${minion.seen && ` last seen ${ago(minion.seen)}`}</dd>
-      ${minion.key && html`<dt>Key</dt><dd><${State} state=${minion.key} /> <${KeyButtons} ...${{ minion, session, connection }} /></dd>`}
-      ${minion.syndic && html`<dt>Syndic</dt><dd>${minion.syndic}</dd>`}
-      ${job && html`<dt>Last job</dt><dd><a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a></dd>`}
-    </dl>
-    ${minion.key !== "pending" && html`<p><a href=${to("run", "", { tgt: minion.id, tgt_type: "list" })}>Run a function on it</a></p>`}
-    <h3>Grains</h3>
-    <${Fault} fault=${fault} />
-    ${grains === undefined && !fault && html`<p class="dim">reading …</p>`}
-    ${grains === null && html`<p class="dim">no grains yet, or none that you may see</p>`}
-    ${grains && html`<${Value} value=${grains} label=${`grains of ${minion.id}`} />`}
-  </${Side}>`;
+  return html`<dl class="facts">
+    <div><dt>Status</dt><dd><${State} state=${stateOf(minion)} />${minion.seen && html` <span class="dim" title=${clock(minion.seen)}>seen ${ago(minion.seen)}</span>`}</dd></div>
+    ${minion.key && html`<div><dt>Key</dt><dd><${State} state=${minion.key} /> <${KeyButtons} ...${{ minion, session, connection }} /></dd></div>`}
+    ${minion.resource && html`<div><dt>Resource</dt><dd>${minion.resource.type}, managed by <a href=${to("fleet", minion.resource.minion)}>${minion.resource.minion}</a></dd></div>`}
+    ${minion.syndic && html`<div><dt>Syndic</dt><dd>${minion.syndic}</dd></div>`}
+    ${job && html`<div><dt>Last job</dt><dd><a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a></dd></div>`}
+  </dl>`;
+}
+
+/** @type {[string, (grains: any) => any][]} */
+const SHOWN = [
+  ["Operating system", (grains) => grains.osfullname && `${grains.osfullname} ${grains.osrelease ?? ""}`],
+  ["Kernel", (grains) => grains.kernel && `${grains.kernel} ${grains.kernelrelease ?? ""}`],
+  ["Salt", (grains) => grains.saltversion],
+  ["Python", (grains) => Array.isArray(grains.pythonversion) && grains.pythonversion.slice(0, 3).join(".")],
+  ["Host name", (grains) => grains.fqdn ?? grains.host],
+  ["Addresses", (grains) => Array.isArray(grains.ipv4) && [...grains.ipv4, ...(grains.ipv6 ?? [])].filter((one) => !["127.0.0.1", "::1"].includes(one)).join(", ")],
+  ["CPU", (grains) => grains.num_cpus && `${grains.num_cpus} × ${grains.cpu_model ?? grains.cpuarch ?? "CPU"}`],
+  ["Memory", (grains) => grains.mem_total && `${(grains.mem_total / 1024).toFixed(1)} GiB`],
+  ["Virtual", (grains) => grains.virtual],
+  ["Roles", (grains) => [grains.role, grains.roles].flat().filter(Boolean).join(", ")],
+];
+
+function Overview({ minion, connection, fleet }) {
+  return html`<${Grains} ...${{ minion, connection, fleet }} show=${(grains) => html`<dl class="overview">
+    ${SHOWN.map(([name, textOf]) => {
+      const text = textOf(grains);
+      return text && html`<dt>${name}</dt><dd>${String(text)}</dd>`;
+    })}
+    ${minionsResources(fleet, minion.id)}
+  </dl>`} />`;
+}
+
+function minionsResources(fleet, id) {
+  const resources = [...fleet.minions.values()].filter((one) => one.resource?.minion === id);
+  return resources.length > 0 && html`<dt>Resources</dt><dd>${resources.map((one, at) => html`${at > 0 && ", "}<a key=${one.id} href=${to("fleet", one.id)}>${one.id}</a>`)}</dd>`;
 }

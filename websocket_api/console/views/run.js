@@ -1,25 +1,28 @@
 // @ts-check
 // Run a function and watch its returns arrive.
 
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { callOf, fieldsOf, intoFields } from "../lib/arguments.js";
 import { formOfQuery } from "../lib/calls.js";
 import { count } from "../lib/format.js";
-import { hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { acceptsPillar, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
 import { to } from "../lib/route.js";
+import { parsePillar } from "../lib/yaml.js";
 import { Confirm } from "../parts/confirm.js";
 import { Choice, Fault } from "../parts/marks.js";
+import { CommandsStore } from "../stores/commands.js";
+import { Commands } from "./commands.js";
 import { Arguments, FunctionName, signatureOf } from "./function.js";
 import { Job } from "./job.js";
 import { Target, matchFields, namesOf, targetOf } from "./target.js";
 
-const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", how: "now", concurrency: "1", stop: true, progress: true, job: null };
+const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", pillar: "", how: "now", concurrency: "1", stop: true, progress: true, job: null };
 const NAMED = 200; // minions that the confirmation names
 
-export function RunView({ session, connection, functions, route, form }) {
+export function RunView({ session, connection, functions, fleet, route, form }) {
   // The form is kept outside of the view: it is still there after another view or a new login.
   const [, draw] = useState(0);
-  if (!form.client) Object.assign(form, EMPTY);
+  for (const [name, value] of Object.entries(EMPTY)) form[name] ??= value; // another view may have set a part of it
   const change = (fields) => {
     Object.assign(form, fields);
     draw((count) => count + 1);
@@ -28,6 +31,8 @@ export function RunView({ session, connection, functions, route, form }) {
     const given = formOfQuery(route.query);
     if (given) change(given);
   }, [route.query.toString()]);
+  const commands = useMemo(() => new CommandsStore(session.user), []);
+  const use = (command) => change({ ...EMPTY, job: form.job, ...command });
   const answer = useRef(null);
   const before = useRef(form.job);
   useEffect(() => {
@@ -37,7 +42,8 @@ export function RunView({ session, connection, functions, route, form }) {
   }, [form.job]);
   return html`<div class="view page-view">
     <h1>Run</h1>
-    <${Form} ...${{ form, change, session, connection, functions }} />
+    <${Commands} ...${{ commands, form, use }} />
+    <${Form} ...${{ form, change, session, connection, functions, fleet, commands }} />
     <div class="answer" ref=${answer}>${form.job && html`<${Job} key=${form.job} jid=${form.job} connection=${connection} heading="h2" />`}</div>
   </div>`;
 }
@@ -49,7 +55,7 @@ function clientsOf(session) {
   );
 }
 
-function Form({ form, change, session, connection, functions }) {
+function Form({ form, change, session, connection, functions, fleet, commands }) {
   const [fault, setFault] = useState(null);
   const [busy, setBusy] = useState(false);
   const [question, ask] = useState(null); // {call, minions, isTest} that waits for a confirmation
@@ -73,6 +79,7 @@ function Form({ form, change, session, connection, functions }) {
     }
   };
   const start = async (call) => {
+    commands.ran(form);
     if (batches && form.how === "batch") await runBatch(form, call, connection);
     else change({ job: await runNow(form, call, connection) });
   };
@@ -82,6 +89,7 @@ function Form({ form, change, session, connection, functions }) {
     attempt(async () => {
       const call = callOf(fieldsOf(signatureOf(form, functions)), form.typed, form.more, form.moreNamed);
       if (isTest) call.kwargs.test = true;
+      if (onMinions && acceptsPillar(form.fun)) addPillar(call, form.pillar);
       const target = onMinions ? targetOf(form) : null;
       const minions = target && (await connection.request("match", matchFields(target, form.fun)));
       if (needsConfirmation(form.fun, target, minions?.length ?? 0, call.kwargs.test === true)) ask({ call, minions, fun: form.fun, isTest });
@@ -94,9 +102,14 @@ function Form({ form, change, session, connection, functions }) {
     attempt(() => start(call));
   };
   const disabled = busy || connection.state !== "open";
-  return html`<form class="run" onSubmit=${submit}>
+  const runByKey = (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || disabled) return;
+    event.preventDefault();
+    event.currentTarget.requestSubmit();
+  };
+  return html`<form class="run" onSubmit=${submit} onKeyDown=${runByKey}>
     <${Choice} label="Where it runs" value=${form.client} options=${clientsOf(session)} change=${switchTo} />
-    ${onMinions && html`<${Target} ...${{ form, change, connection }} />`}
+    ${onMinions && html`<${Target} ...${{ form, change, connection, session, fleet, functions }} />`}
     <fieldset>
       <legend>Function</legend>
       <div class="fields"><${FunctionName} ...${{ form, change, functions }} /></div>
@@ -105,11 +118,24 @@ function Form({ form, change, session, connection, functions }) {
     ${onMinions && html`<${Options} ...${{ form, change, batches }} />`}
     <${Fault} fault=${fault} />
     <div class="tools">
-      <button type="submit" class="primary" disabled=${disabled}>${busy ? "Starting …" : "Run"}</button>
+      <button type="submit" class="primary" disabled=${disabled} title="Ctrl+Enter">${busy ? "Starting …" : "Run"}</button>
       ${hasTestMode(form.fun, signatureOf(form, functions)) && html`<button type="submit" name="test" disabled=${disabled} title="Run with test=True: show what would change">Test run</button>`}
     </div>
     ${question && html`<${Question} ...${question} confirm=${confirmed} dismiss=${() => ask(null)} />`}
   </form>`;
+}
+
+/** Add the typed pillar to a call; nothing is sent if it is not valid. */
+function addPillar(call, text) {
+  let pillar;
+  try {
+    pillar = parsePillar(text);
+  } catch ({ message }) {
+    throw new Error(`The pillar is not valid: ${message}.`);
+  }
+  if (pillar === undefined) return;
+  if ("pillar" in call.kwargs) throw new Error("There are two pillars: in its field and among the named arguments. Remove one.");
+  call.kwargs.pillar = pillar;
 }
 
 function Question({ fun, minions, isTest, confirm, dismiss }) {

@@ -1,0 +1,4 @@
+database:
+  host: db.example.com
+  licence: not-for-the-screen
+ports: [80, 443]

@@ -1,0 +1,90 @@
+"""The console's fleet: sort, filter, choose columns, select many minions and act on them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import FIRST, SECOND
+from tests.browser.driving import job, log_in, row, view
+from tests.browser.test_console_looks import serious_violations
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def fleet(page: Any) -> Any:
+    """Open the fleet as a user with all permissions."""
+    log_in(page, path="#/fleet")
+    expect(row(page, SECOND)).to_be_visible()
+    return page
+
+
+def test_a_column_sorts_in_both_directions_and_stays_in_the_address(fleet: Any) -> None:
+    """The header says how the table is sorted."""
+    header = fleet.get_by_role("columnheader", name="Minion", exact=True)
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    expect(fleet.get_by_role("row").nth(1)).to_contain_text(FIRST)
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "descending")
+    expect(fleet.get_by_role("row").nth(1)).to_contain_text(SECOND)
+    expect(fleet).to_have_url(re.compile("sort=-name"))
+    fleet.reload()
+    expect(fleet.get_by_role("row").nth(1)).to_contain_text(SECOND)
+
+
+def test_filters_are_saved_and_used_again(fleet: Any) -> None:
+    """The way back from a minion leads to the same filters."""
+    search = fleet.get_by_label("Search minions")
+    search.fill(SECOND)
+    expect(fleet.get_by_text("1 of 2 minions")).to_be_visible()
+    fleet.get_by_text("Filters", exact=True).click()
+    fleet.get_by_label("Save the present filters as").fill("the other")
+    fleet.get_by_role("button", name="Save", exact=True).click()
+    fleet.get_by_role("button", name="Clear all filters").click()
+    expect(row(fleet, FIRST)).to_be_visible()
+    fleet.get_by_role("button", name="the other", exact=True).click()
+    expect(search).to_have_value(SECOND)
+    expect(fleet).to_have_url(re.compile("search="))
+    row(fleet, SECOND).get_by_role("link", name=SECOND).click()
+    fleet.get_by_role("link", name="← Fleet").click()
+    expect(search).to_have_value(SECOND)
+    expect(fleet.get_by_text("1 of 2 minions")).to_be_visible()
+
+
+def test_columns_are_chosen_and_kept(fleet: Any) -> None:
+    """Fixed ones by a box each, grains by their names."""
+    fleet.get_by_text("Columns", exact=True).click()
+    fleet.get_by_label("Last seen").uncheck()
+    expect(fleet.get_by_role("columnheader", name="Last seen")).to_have_count(0)
+    fleet.reload()
+    expect(fleet.get_by_role("columnheader", name="Last job")).to_be_visible()
+    expect(fleet.get_by_role("columnheader", name="Last seen")).to_have_count(0)
+
+
+def test_selected_minions_get_a_function_and_a_highstate_after_a_question(fleet: Any) -> None:
+    """A click on the box does not open the minion; the form of *Run* gets the ids as its target."""
+    fleet.get_by_label(f"Select {FIRST}").check()
+    fleet.get_by_label(f"Select {SECOND}").check()
+    selected = fleet.get_by_role("region", name="Selected minions")
+    expect(selected).to_contain_text("2 minions selected")
+    assert serious_violations(fleet) == []
+    selected.get_by_role("button", name="Apply the highstate …").click()
+    dialog = fleet.get_by_role("dialog", name="Run on 2 minions?")
+    for minion in (FIRST, SECOND):
+        expect(dialog).to_contain_text(minion)
+    dialog.get_by_role("button", name="No, go back").click()
+    fleet.get_by_label("Select all minions that match").uncheck()
+    expect(selected).to_have_count(0)
+    fleet.get_by_label("Select all minions that match").check()
+    selected.get_by_role("button", name="Test the highstate").click()
+    expect(job(fleet)).to_contain_text("2 of 2 returned")
+    expect(job(fleet)).to_contain_text("test=true")
+    view(fleet, "Fleet")
+    selected.get_by_role("button", name="Run a function …").click()
+    expect(fleet.get_by_label("Target")).to_have_value(f"{FIRST},{SECOND}")
+    expect(fleet.get_by_label("Type")).to_have_value("list")
+    expect(fleet.get_by_text("matches 2 minions")).to_be_visible()

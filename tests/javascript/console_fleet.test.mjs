@@ -1,0 +1,92 @@
+// The fleet's store: filters, order, facets, selection; and calls that change keys.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { fingerOf, keyCall, keysWith } from "../../websocket_api/console/lib/keys.js";
+import { FleetStore } from "../../websocket_api/console/stores/fleet.js";
+
+const MINIONS = {
+  web10: { id: "web10", key: "accepted", connected: true, seen: "2026-11-30T04:00:00Z", grains: { os: "Debian", saltversion: "3007.10" } },
+  web2: { id: "web2", key: "accepted", connected: false, seen: null, grains: { os: "Ubuntu", saltversion: "3007.9" } },
+  db: { id: "db", key: "pending", connected: null, seen: null, grains: null },
+  "dummy-01": { id: "dummy-01", key: null, connected: null, seen: "2026-11-30T04:00:05Z", grains: null, resource: { type: "dummy", minion: "web10" } },
+};
+
+function fleetOf(t, minions = MINIONS) {
+  globalThis.localStorage = { getItem: () => null, setItem() {} };
+  t.after(() => delete globalThis.localStorage);
+  let send;
+  const fleet = new FleetStore({ follow: (_, onFrame) => ((send = onFrame), { stop() {} }) });
+  send({ type: "begin" });
+  send({ type: "minions", minions });
+  send({ type: "live" });
+  return fleet;
+}
+
+const ids = (fleet, filters) => fleet.find(filters).map((minion) => minion.id);
+
+test("minions are sorted by a column, numbers in names by their value, and missing values come last", (t) => {
+  const fleet = fleetOf(t);
+  fleet.noteJob("web2", { jid: "1", fun: "test.ping", state: "returned" });
+  assert.deepEqual(ids(fleet, {}), ["db", "dummy-01", "web2", "web10"]);
+  assert.deepEqual(ids(fleet, { sort: "-name" }), ["web10", "web2", "dummy-01", "db"]);
+  assert.deepEqual(ids(fleet, { sort: "grain-saltversion" }), ["web2", "web10", "db", "dummy-01"]);
+  assert.deepEqual(ids(fleet, { sort: "-grain-saltversion" }), ["web10", "web2", "db", "dummy-01"]);
+  assert.deepEqual(ids(fleet, { sort: "seen" }), ["dummy-01", "web10", "db", "web2"]);
+  assert.deepEqual(ids(fleet, { sort: "status" }), ["web10", "db", "dummy-01", "web2"]);
+  assert.deepEqual(ids(fleet, { sort: "-last" })[0], "web2");
+  assert.equal(ids(fleet, { sort: "no such column" }).length, 4);
+});
+
+test("filters must all match, and facets count all minions", (t) => {
+  const fleet = fleetOf(t);
+  assert.deepEqual(ids(fleet, { os: "Debian" }), ["web10"]);
+  assert.deepEqual(ids(fleet, { salt: "3007.9", kind: "down" }), ["web2"]);
+  assert.deepEqual(ids(fleet, { kind: "resources" }), ["dummy-01"]);
+  assert.deepEqual(ids(fleet, { kind: "keys", search: "D" }), ["db"]);
+  assert.deepEqual(fleet.facets, { os: [["Debian", 1], ["Ubuntu", 1]], salt: [["3007.10", 1], ["3007.9", 1]] });
+  assert.deepEqual(fleet.counts, { all: 4, up: 1, down: 1, keys: 1, resources: 1 });
+});
+
+test("minions that are gone are not selected any more", (t) => {
+  const fleet = fleetOf(t);
+  fleet.select(["web2", "db", "gone"], true);
+  fleet.select(["db"], false);
+  assert.deepEqual(fleet.selection.map((minion) => minion.id), ["web2"]);
+});
+
+test("five thousand minions are filtered and sorted once for each change", (t) => {
+  const many = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`m${at}`, { ...MINIONS.web2, id: `m${at}` }]));
+  const fleet = fleetOf(t, many);
+  const first = fleet.find({ sort: "-name" });
+  assert.equal(first[0].id, "m4999");
+  assert.equal(fleet.find({ sort: "-name" }), first);
+  assert.equal(fleet.facets, fleet.facets);
+});
+
+test("keys are changed by their exact ids, in the lists in which they are", () => {
+  const wheels = ["key.accept_dict", "key.reject_dict", "key.delete_dict"];
+  const keys = [{ id: "a*", key: "pending" }, { id: "b", key: "accepted" }, { id: "c", key: "rejected" }, { id: "d", key: "denied" }, { id: "r", key: null }];
+  assert.deepEqual(keyCall("accept", keys, wheels), {
+    method: "key.accept_dict",
+    kwargs: { match: { minions_pre: ["a*"], minions_rejected: ["c"], minions_denied: ["d"] }, include_denied: true, include_rejected: true },
+    ids: ["a*", "c", "d"],
+  });
+  assert.deepEqual(keyCall("reject", keys.slice(0, 2), wheels).kwargs, { match: { minions_pre: ["a*"], minions: ["b"] }, include_accepted: true });
+  assert.deepEqual(keyCall("delete", keys, wheels).kwargs, { match: { minions_pre: ["a*"], minions: ["b"], minions_rejected: ["c"], minions_denied: ["d"] } });
+  assert.equal(keyCall("accept", keys.slice(1, 2), wheels), null);
+  assert.equal(keyCall("delete", keys, ["key.accept_dict"]), null);
+});
+
+test("a fingerprint is compared whatever its form", () => {
+  const finger = "12:ab:cd:ef:".repeat(8).slice(0, -1);
+  const plain = finger.replaceAll(":", "");
+  for (const text of [finger, finger.toUpperCase(), plain, ` ${finger}\n`, `local:\n    ${finger}`, `SHA256: ${finger}`]) {
+    assert.equal(fingerOf(text.replace(/^local:\s+/, "")), plain, text);
+  }
+  for (const text of ["", "hello", "12:ab", "zz".repeat(32)]) assert.equal(fingerOf(text), "", text);
+  const fingers = { minions: { a: finger, b: "no" }, minions_pre: { c: plain }, local: null };
+  assert.deepEqual(keysWith(finger, fingers), [{ id: "a", list: "minions" }, { id: "c", list: "minions_pre" }]);
+  assert.deepEqual(keysWith("", fingers), []);
+});

@@ -1,0 +1,72 @@
+// @ts-check
+// Tools above the fleet's table: facets, saved filters, the choice of columns.
+
+import { html, useState } from "../lib/html.js";
+
+const SAVED = "salt-console-filters"; // in localStorage: {name: filters}
+const MAX_GRAINS = 6; // columns of grains
+const FIXED = [["status", "Status"], ["key", "Key"], ["last", "Last job"], ["seen", "Last seen"]];
+
+export function Facets({ facets, filters, filter }) {
+  return html`<${Facet} label="Operating system" none="Any OS" values=${facets.os} value=${filters.os} change=${(os) => filter({ os })} />
+    <${Facet} label="Salt version" none="Any Salt" values=${facets.salt} value=${filters.salt} change=${(salt) => filter({ salt })} />`;
+}
+
+function Facet({ label, none, values, value, change }) {
+  if (values.length < 2 && !value) return null; // a choice of one is none
+  const known = values.some(([name]) => name === value) || !value ? values : [[value, 0], ...values];
+  return html`<select aria-label=${label} value=${value} onChange=${(event) => change(event.target.value)}>
+    <option value="" selected=${!value}>${none}</option>
+    ${known.map(([name, number]) => html`<option key=${name} value=${name} selected=${name === value}>${`${name} (${number.toLocaleString("en")})`}</option>`)}
+  </select>`;
+}
+
+export function Columns({ fleet, keys }) {
+  const change = (event) => {
+    const names = event.target.value.split(/[\s,]+/).filter(Boolean).slice(0, MAX_GRAINS);
+    fleet.setColumns([...new Set(names)]);
+  };
+  const toggle = (name) => fleet.setHidden(fleet.hidden.includes(name) ? fleet.hidden.filter((one) => one !== name) : [...fleet.hidden, name]);
+  return html`<details class="columns">
+    <summary>Columns</summary>
+    <div class="popover">
+      ${FIXED.filter(([name]) => name !== "key" || keys).map(([name, title]) => html`<label class="check" key=${name}><input type="checkbox" checked=${!fleet.hidden.includes(name)} onChange=${() => toggle(name)} /> ${title}</label>`)}
+      ${fleet.hasGrains && html`<label>Grains to show as columns <input value=${fleet.columns.join(", ")} onChange=${change} /></label>`}
+    </div>
+  </details>`;
+}
+
+export function SavedFilters({ query, use }) {
+  const [saved, setSaved] = useState(storedFilters);
+  const [name, setName] = useState("");
+  const write = (next) => {
+    localStorage.setItem(SAVED, JSON.stringify(next));
+    setSaved(next);
+  };
+  const save = (event) => {
+    event.preventDefault();
+    write({ ...saved, [name.trim()]: query });
+    setName("");
+  };
+  const remove = (one) => write(Object.fromEntries(Object.entries(saved).filter(([known]) => known !== one)));
+  const isFiltered = Object.keys(query).length > 0;
+  return html`<details class="columns">
+    <summary>Filters</summary>
+    <div class="popover">
+      ${Object.keys(saved).length === 0 && html`<p class="dim">No saved filters yet.</p>`}
+      <ul class="plain-list">${Object.entries(saved).map(([one, filters]) => html`<li key=${one}><button type="button" class="plain" onClick=${() => use(filters)}>${one}</button> <button type="button" class="small" aria-label=${`Delete the filter ${one}`} onClick=${() => remove(one)}>Delete</button></li>`)}</ul>
+      ${isFiltered && html`<form onSubmit=${save}><label>Save the present filters as <input value=${name} maxlength="60" required onInput=${(event) => setName(event.target.value)} /></label><button type="submit" class="small" disabled=${!name.trim()}>Save</button>
+        <button type="button" class="small" onClick=${() => use({})}>Clear all filters</button></form>`}
+    </div>
+  </details>`;
+}
+
+function storedFilters() {
+  try {
+    const stored = JSON.parse(localStorage.getItem(SAVED)) ?? {};
+    const isFilters = ([, filters]) => filters && typeof filters === "object" && Object.values(filters).every((value) => typeof value === "string");
+    return Object.fromEntries(Object.entries(stored).filter(isFilters));
+  } catch {
+    return {};
+  }
+}

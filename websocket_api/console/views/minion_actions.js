@@ -1,0 +1,49 @@
+// @ts-check
+// What is often done with one minion, by one button each; what changes something asks first.
+
+import { html, useState } from "../lib/html.js";
+import { changesState, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { to } from "../lib/route.js";
+import { Confirm } from "../parts/confirm.js";
+import { Fault } from "../parts/marks.js";
+import { Job } from "./job.js";
+
+const ACTIONS = [
+  ["Ping", "test.ping"],
+  ["Test the highstate", "state.apply", { test: true }],
+  ["Apply the highstate …", "state.apply"],
+  ["Refresh pillar …", "saltutil.refresh_pillar"],
+  ["Refresh grains …", "saltutil.refresh_grains"],
+  ["Sync modules …", "saltutil.sync_all"],
+];
+
+export function Actions({ minion, connection }) {
+  const [jid, setJid] = useState(null);
+  const [fault, setFault] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const [question, ask] = useState(null);
+  const target = { tgt: [minion.id], tgt_type: "list" };
+  const start = async ([, fun, kwargs = {}]) => {
+    ask(null);
+    setBusy(true);
+    setFault(null);
+    try {
+      const progress = reportsStates(fun) ? { progress: true } : {};
+      setJid((await connection.request("cmd", { fun, ...target, kwargs, ...progress })).jid);
+    } catch (refused) {
+      setFault(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  const attempt = (action) => (needsConfirmation(action[1], target, 1, action[2]?.test === true) ? ask(action) : start(action));
+  return html`<div class="tools minion-actions">
+      <a class="button" href=${to("run", "", { tgt: minion.id, tgt_type: "list" })}>Run a function …</a>
+      ${ACTIONS.map((action) => html`<button type="button" key=${action[0]} disabled=${busy || connection.state !== "open"} onClick=${() => attempt(action)} title=${action[1]}>${action[0]}</button>`)}
+    </div>
+    <${Fault} fault=${fault} />
+    ${jid && html`<div class="minion-answer"><button type="button" class="plain close" aria-label="Close the job" onClick=${() => setJid(null)}>✕</button><${Job} key=${jid} jid=${jid} connection=${connection} heading="h2" /></div>`}
+    ${question && html`<${Confirm} question="Run on 1 minion?" yes="Run" confirm=${() => start(question)} dismiss=${() => ask(null)}>
+      <p><code>${question[1]}</code> ${changesState(question[1]) ? "may change" : "runs on"} <strong>${minion.id}</strong>.</p>
+    </${Confirm}>`}`;
+}

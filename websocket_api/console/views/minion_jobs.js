@@ -1,0 +1,87 @@
+// @ts-check
+// A minion's jobs, and its last highstate: what it applied, and what a test run says would change.
+
+import { html, useEffect, useState } from "../lib/html.js";
+import { ago, args, clock } from "../lib/format.js";
+import { isWholeHighstate, isTestRun } from "../lib/state_jobs.js";
+import { to } from "../lib/route.js";
+import { statesOf, statesText } from "../lib/states.js";
+import { Highstate } from "../parts/highstate.js";
+import { Fault, State } from "../parts/marks.js";
+import { Value } from "../parts/value.js";
+import { isHelper } from "../stores/helpers.js";
+
+const LISTED = 200; // newest jobs of a minion
+
+/** Read the minion's jobs, again when it has a newer one. */
+function useJobs({ connection, minion, fleet }, fields = {}) {
+  const [found, setFound] = useState({});
+  const last = fleet.lastJobs.get(minion.id);
+  useEffect(() => {
+    let wanted = true;
+    connection
+      .read("list_jobs", { minion: minion.id, limit: LISTED, ...fields })
+      .then((jobs) => wanted && setFound({ jobs: jobs.filter((job) => !isHelper(job)) }))
+      .catch((fault) => wanted && setFound({ fault }));
+    return () => (wanted = false);
+  }, [minion.id, last?.jid, last?.state]);
+  return found;
+}
+
+export function MinionJobs(props) {
+  const { minion } = props;
+  const { jobs, fault } = useJobs(props);
+  if (fault) return html`<${Fault} fault=${fault} />`;
+  if (!jobs) return html`<p class="dim" role="status">reading …</p>`;
+  if (!jobs.length) return html`<p class="dim">No job of this minion is known, or none that you may see.</p>`;
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${`Jobs of ${minion.id}`}><table>
+    <thead><tr><th>State</th><th>Function</th><th>User</th><th>Started</th></tr></thead>
+    <tbody>${jobs.map((job) => html`<tr key=${job.jid}>
+      <td><${State} state=${job.minions[minion.id].state} /></td>
+      <td><a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job)}</span></td>
+      <td>${job.user}</td><td title=${job.jid}>${clock(job.start_time)}</td>
+    </tr>`)}</tbody>
+  </table></div>`;
+}
+
+export function Highstates(props) {
+  const { jobs, fault } = useJobs(props, { fun: "state.*" });
+  if (fault) return html`<${Fault} fault=${fault} />`;
+  if (!jobs) return html`<p class="dim" role="status">reading …</p>`;
+  const ended = jobs.filter((job) => isWholeHighstate(job) && !["running", "pending"].includes(job.minions[props.minion.id].state));
+  return html`
+    <h2>Drift</h2>
+    <p class="dim">What a highstate would change now, by the last test run. <em>Test the highstate</em> above runs one; it changes nothing.</p>
+    <${Last} ...${props} job=${ended.find(isTestRun)} none="No test run of the highstate is known." drift=${true} />
+    <h2>Last highstate</h2>
+    <${Last} ...${props} job=${ended.find((job) => !isTestRun(job))} none="No highstate of this minion is known." />`;
+}
+
+function Last({ job, none, drift = false, minion, connection }) {
+  const [part, setPart] = useState(null);
+  const [fault, setFault] = useState(null);
+  useEffect(() => {
+    if (!job) return undefined;
+    let wanted = true;
+    connection
+      .read("get_job", { jid: job.jid, minion: minion.id })
+      .then((found) => wanted && setPart(found.minions[minion.id]))
+      .catch((refused) => wanted && setFault(refused));
+    return () => (wanted = false);
+  }, [job?.jid]);
+  if (!job) return html`<p class="dim">${none}</p>`;
+  const states = part && statesOf(part.return);
+  return html`<p><${State} state=${job.minions[minion.id].state} /> <a href=${to("jobs", job.jid)}>${clock(job.start_time)}</a> <span class="dim">${ago(job.start_time)}${job.user && ` by ${job.user}`}</span></p>
+    <${Fault} fault=${fault} />
+    ${drift && states && html`<p><strong>${driftText(states)}</strong></p>`}
+    ${states && html`<details open=${states.some((one) => one.kind !== "same")}><summary>${statesText(states)}</summary><${Highstate} states=${states} /></details>`}
+    ${part && !states && html`<${Value} value=${part.return} label="return" />`}`;
+}
+
+/** Return whether the minion is as its states say. */
+export function driftText(states) {
+  const failed = states.filter((state) => state.kind === "failed" || state.kind === "blocked").length;
+  const changes = states.filter((state) => state.kind === "pending" || state.kind === "changed").length;
+  if (failed) return `${failed} of ${states.length} states cannot be tested or would fail${changes ? `; ${changes} would change` : ""}.`;
+  return changes ? `${changes} of ${states.length} states would change.` : "No drift: nothing would change.";
+}
