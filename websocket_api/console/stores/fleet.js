@@ -185,14 +185,16 @@ const TEXT = new Intl.Collator("en", { numeric: true }); // so that web2 is befo
 /** Sort minions by a column; minions without a value come last in both directions. */
 function sorted(minions, sort, lastJobs) {
   const [column, sign] = sort.startsWith("-") ? [sort.slice(1), -1] : [sort, 1];
-  const valueOf = {
+  const columns = {
     name: (minion) => minion.id,
     status: (minion) => STATUS[minion.connected],
     key: (minion) => minion.key,
     last: (minion) => lastJobs.get(minion.id)?.fun,
     seen: (minion) => (minion.seen ? -Date.parse(minion.seen) : null),
-  }[column] ?? ((minion) => textOf(minion.grains?.[column.replace(/^grain-/, "")]));
-  const rows = minions.map((minion) => [valueOf(minion) ?? null, minion]);
+  };
+  const grain = column.replace(/^grain-/, "");
+  const readOf = Object.hasOwn(columns, column) ? columns[column] : (minion) => textOf(minion.grains?.[grain]); // the address names it
+  const rows = minions.map((minion) => [readOf(minion) ?? null, minion]);
   rows.sort(([a, x], [b, y]) => {
     if ((a === null) !== (b === null)) return a === null ? 1 : -1;
     const order = typeof a === "number" ? a - b : a === null ? 0 : TEXT.compare(a, b);
