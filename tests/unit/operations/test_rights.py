@@ -108,7 +108,9 @@ async def answer(user: str, asked: str, tgt: Any, tgt_type: str) -> tuple[Any, l
     try:
         result = await asyncio.wait_for(ASKED[asked](talker, tgt, tgt_type), LOOP_SECONDS)
         if isinstance(result, dict):
-            result = {name: value for name, value in result.items() if name not in ("id", "created_at", "requests")}
+            assert result.get("tgt", tgt) in (tgt, None), "a batch repeats the target that was sent, and no other"
+            varying = ("id", "created_at", "requests", "tgt")
+            result = {name: value for name, value in result.items() if name not in varying}
     except Refused as fault:
         result = fault.error
     except ApiError as fault:
