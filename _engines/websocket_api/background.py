@@ -66,6 +66,7 @@ class BackgroundTasks:
             every(MINIONS_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
             every(DISK_SECONDS, self._check_disk),
+            every(DISK_SECONDS, self._check_tokens),
             every(JOURNAL_SECONDS, self._tick_journal),
             every(max(REFRESH_SECONDS, settings.history.seconds / 3), self._share_minions),
             self._once(self._read_recent_jobs),
@@ -185,6 +186,10 @@ class BackgroundTasks:
             log.error("%s: logins, jobs and batches may fail; look at the master's cachedir", disk.fault)
         elif disk.fault is None and before is not None:
             log.warning("the disk of the master's caches works again")
+
+    async def _check_tokens(self) -> None:
+        """Notice that a failing token store works again, even if nobody logs in."""
+        await self._parts.master.auth.check_store()
 
     async def _tick_journal(self) -> None:
         if self._services.journal is not None:

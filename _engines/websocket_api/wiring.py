@@ -106,6 +106,7 @@ def build(
     health = Health()
     health.register("bus", vital=True, check=lambda: None if master.bus.connected else BUS_LOST)
     health.register("disk")
+    health.register("tokens", check=lambda: master.auth.fault)
     own = master.about.id if master.event_log is not None else None
     minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None, master.presence_seconds, own)
 

@@ -29,10 +29,9 @@ from .websocket.transport import forget_error
 
 log = logging.getLogger(__name__)
 
-MAX_HEADER_BYTES = 32 * 1024  # of a request's head, query and cookies included: parsing costs 0.7 ms per KiB
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOG_SECONDS = 60.0  # between two log lines about the same problem
-HEAD_BYTES = 64 * 1024  # maximum head of a request that is refused, as in tornado
+HEAD_BYTES = 64 * 1024  # maximum head of a request that gets an answer, as in tornado; longer ones get none
 SEND_SECONDS = 5.0  # at a reload, for clients to receive the rest of their answers
 REFUSE_SECONDS = 2.0  # for a forbidden client to send its request and to read the answer
 
@@ -154,7 +153,7 @@ def serve(
         access=app.access,
         ssl_options=context,
         max_buffer_size=limits.message_bytes * 2,
-        max_header_size=MAX_HEADER_BYTES,
+        max_header_size=HEAD_BYTES,
         max_body_size=DRAIN_BYTES,
         # Tornado would wait an hour for the rest of a request: clients without a login could use up the descriptors.
         idle_connection_timeout=limits.auth_seconds,

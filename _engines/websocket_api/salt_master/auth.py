@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import os
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds before the only retry after the token store failed: enough for a rename on a network file system.
 RETRY_SECONDS = 0.2
+#: What everybody may read in ``/healthz``.
+STORE_FAULT = "the master's token store fails: nobody can log in"
 #: Loggers of Salt that print tokens in warnings ("Token '...' could not be loaded", "Could not remove token ...").
 _LEAKING_LOGGERS = (
     "salt.auth",
@@ -76,12 +79,15 @@ class Auth:
     """
 
     def __init__(self, opts: dict[str, Any], pool: Pool, login_pool: Pool) -> None:
+        self.fault: str | None = None
+        """What is wrong with the token store, as far as the last call showed; None if it works."""
         self._opts = opts
         self._pool = pool
         self._login_pool = login_pool
         # Salt's loader is not thread safe, so each thread has its own LoadAuth.
         self._local = threading.local()
         length = hashlib.new(opts.get("hash_type") or "sha256").digest_size * 2
+        self._token_length = length
         self._form = re.compile(rf"[0-9a-fA-F]{{{length}}}\Z")
         for name in _LEAKING_LOGGERS:
             logger = logging.getLogger(name)
@@ -97,7 +103,12 @@ class Auth:
         """
         if eauth not in self._opts["external_auth"]:
             return None
-        return await self._login_pool.run(self._login, username, password, eauth)
+        try:
+            return await self._login_pool.run(self._login, username, password, eauth)
+        except ApiError as error:
+            if error.code == "master_unavailable":
+                self.fault = STORE_FAULT
+            raise
 
     async def token(self, token: str) -> dict[str, Any] | None:
         """Return the login of a token with its current permissions, or None if the token is invalid.
@@ -111,14 +122,23 @@ class Auth:
             return None
         for attempt in (1, 2):
             try:
-                return await self._pool.run(self._look_up, token)
+                found = await self._pool.run(self._look_up, token)
+                self.fault = None
+                return found
             except ApiError:
                 raise
             except Exception as error:  # noqa: BLE001 - SaltCacheError, OSError, redis' ConnectionError ...
                 log.warning("the token store fails (%s)%s", type(error).__name__, ", trying again" * (attempt == 1))
             if attempt == 1:
                 await asyncio.sleep(RETRY_SECONDS)
+        self.fault = STORE_FAULT
         raise ApiError("master_unavailable", "the master's token store does not answer; try again later")
+
+    async def check_store(self) -> None:
+        """If the token store failed, see whether it works again: a token that nobody has must be unknown."""
+        if self.fault is not None:
+            with contextlib.suppress(ApiError):
+                await self.token("0" * self._token_length)
 
     async def revoke(self, token: str) -> None:
         """Remove a token from Salt's store, if it is there.

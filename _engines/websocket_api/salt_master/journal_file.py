@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from .file_systems import network_type
+
 log = logging.getLogger(__name__)
 
 FORMAT = 1
@@ -134,8 +136,13 @@ class JournalFile:
 
         :param wait: seconds to wait for an earlier process to release it
         :param since: entries before this time are not needed, in seconds since the epoch
-        :raises JournalError: another engine uses the file, or it cannot be read or written
+        :raises JournalError: another engine uses the file, it cannot be read or written, or no local disk has it
         """
+        kind = network_type(self.path)
+        if kind is not None:
+            raise JournalError(
+                f"the master's cachedir is on a network file system ({kind}); it must be on a local disk"
+            )
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._acquire(wait)

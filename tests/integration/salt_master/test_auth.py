@@ -119,6 +119,10 @@ async def test_a_store_that_fails_once_is_asked_again(
     with pytest.raises(ApiError) as failed:
         await auth.token(key)
     assert (failed.value.code, failed.value.retryable, asked) == ("master_unavailable", True, 2)
+    assert auth.fault is not None
+    failures = 0
+    await auth.check_store()  # nobody logs in, and the fault must end all the same
+    assert auth.fault is None
 
 
 async def test_a_token_that_cannot_be_stored_is_not_a_wrong_password(

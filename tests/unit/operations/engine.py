@@ -48,6 +48,7 @@ class Accounts:
     """Salt's accounts; the password of each is ``right``."""
 
     def __init__(self, clock: Time) -> None:
+        self.fault: str | None = None
         self.time = clock
         self.users: dict[str, list[Any]] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
@@ -59,6 +60,9 @@ class Accounts:
         times = {"start": self.time.now, "expire": self.time.now + 1000}
         self.tokens[token] = {"token": token, "name": user, "eauth": eauth, "perms": self.users[user], **times}
         return token
+
+    async def check_store(self) -> None:
+        pass
 
     async def login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:
         if username not in self.users or password != "right":

@@ -308,3 +308,12 @@ def test_a_write_after_the_last_one_changes_nothing(tmp_path: Path) -> None:
     assert file_of(one).apply(batch(1, clean=True)) is None
     assert file_of(one).apply(batch(2)) == "the file is closed"
     assert content(tmp_path)[2] == [1]
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's log and its locks need a local disk. Nothing is written there."""
+    monkeypatch.setattr("websocket_api.salt_master.journal_file.network_type", lambda path: "nfs4")
+    one = opened(tmp_path)
+    assert one.file is None
+    assert one.failure == ("the master's cachedir is on a network file system (nfs4); it must be on a local disk")
+    assert list(tmp_path.iterdir()) == []

@@ -25,6 +25,15 @@ MAX_EXPIRED = 10_000  # expired tokens that are remembered as once valid; about 
 class SaltAuth(Protocol):
     """Salt's accounts, implemented by salt_master/auth.py."""
 
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the token store; None if it works."""
+        ...
+
+    def check_store(self) -> Awaitable[None]:
+        """See whether a failing token store works again."""
+        ...
+
     def login(self, username: str, password: str, eauth: str) -> Awaitable[Mapping[str, Any] | None]:
         """Return a new token with ``perms``, or None if Salt refuses."""
         ...

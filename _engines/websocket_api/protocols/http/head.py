@@ -21,6 +21,8 @@ from tornado.httputil import (
 from ...errors import ApiError
 from .responder import DRAIN_BYTES
 
+MAX_HEADER_BYTES = 32 * 1024
+"""Maximum of a head, query and cookies included: to parse it takes 0.7 ms per KiB, before the client is known."""
 MAX_HEADER_LINES = 100
 """As in Apache; browsers behind several proxies send fewer than 50. Each line takes 4 us before the client is known."""
 _DIGITS = re.compile("[0-9]{1,16}")
@@ -42,6 +44,9 @@ class Unreadable(HTTPHeaders):
 def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     """Return the request line and the headers, in place of tornado's method."""
     start_line = data.lstrip(b"\r\n").partition(b"\n")[0].decode("latin1").rstrip("\r")
+    if len(data) > MAX_HEADER_BYTES:
+        method, path, version = _UNREADABLE
+        return f"{method} {path} {version}", Unreadable(_too_long())
     if data.strip().count(b"\n") > MAX_HEADER_LINES:
         return start_line, Unreadable(_too_many_lines())
     try:
@@ -103,6 +108,12 @@ def _check_length(headers: HTTPHeaders) -> None:
 
 def _malformed() -> ApiError:
     return ApiError("bad_message", "the head of the request is not valid HTTP")
+
+
+def _too_long() -> ApiError:
+    """Return the error for a head that is too long (RFC 6585 section 5)."""
+    limit = {"limit": "header_bytes", "most": MAX_HEADER_BYTES}
+    return ApiError("too_large", f"the head of a request has at most {MAX_HEADER_BYTES} bytes", limit, status=431)
 
 
 def _too_many_lines() -> ApiError:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from tornado.http1connection import HTTP1Connection
-from websocket_api.protocols.http.head import MAX_HEADER_LINES, Unreadable, parse_head
+from websocket_api.protocols.http.head import MAX_HEADER_BYTES, MAX_HEADER_LINES, Unreadable, parse_head
 from websocket_api.protocols.http.responder import DRAIN_BYTES
 
 from tests.unit.protocols.leaving import running_engine
@@ -56,6 +56,22 @@ async def test_a_head_with_as_many_lines_as_allowed_is_served() -> None:
     async with running_engine() as running:
         with contextlib.closing(await running.peer()) as peer:
             await peer.request("GET", "/healthz", head=["A: b"] * (MAX_HEADER_LINES - 1))
+            assert (await peer.answer())[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/jobs", "/app/", "/healthz", "/nowhere"])
+async def test_a_long_head_is_refused(path: str) -> None:
+    """With 431, whatever it holds; the connection ends. One that is a little shorter is served."""
+    async with running_engine() as running:
+        with contextlib.closing(await running.peer()) as peer:
+            await peer.request("GET", path, head=[f"A: {'b' * MAX_HEADER_BYTES}"], token=running.token)
+            status, body = await peer.answer()
+            assert status == 431
+            error = json.loads(body)
+            assert (error["error"], error["details"]["limit"]) == ("too_large", "header_bytes")
+            await peer.gone()
+        with contextlib.closing(await running.peer()) as peer:
+            await peer.request("GET", "/healthz", head=[f"A: {'b' * (MAX_HEADER_BYTES - 500)}"])
             assert (await peer.answer())[0] == 200
 
 

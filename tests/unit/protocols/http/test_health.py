@@ -41,7 +41,7 @@ async def test_degraded_is_told_from_down(bus: bool, fault: str | None, status: 
         as_json, body = await ask(running, "Accept: application/json")
         report: dict[str, Any] = json.loads(body)
         assert (as_json, report["status"]) == (status, text.partition("\n")[0])
-        assert list(report["parts"]) == ["bus", "disk", "store"]
+        assert list(report["parts"]) == ["bus", "disk", "tokens", "store"]
         assert report["parts"]["disk"].get("fault") == fault
         assert report["parts"]["bus"]["status"] == ("ok" if bus else "down")
 
@@ -56,4 +56,15 @@ async def test_each_part_is_a_metric() -> None:
             status, body = await peer.answer()
         lines = [line for line in body.decode().splitlines() if line.startswith("websocket_api_part_up{")]
         found = {line.split('"')[1]: line.rsplit(" ", 1)[1] for line in lines}
-        assert (status, found) == (200, {"bus": "1.0", "disk": "0.0", "store": "1.0"})
+        assert (status, found) == (200, {"bus": "1.0", "disk": "0.0", "tokens": "1.0", "store": "1.0"})
+
+
+async def test_a_failing_token_store_is_reported() -> None:
+    """The engine serves clients that are logged in, so it is degraded."""
+    async with running_engine() as running:
+        running.engine.accounts.fault = "the master's token store fails: nobody can log in"
+        report = running.engine.services.health.report()
+        assert report["status"] == "degraded"
+        assert report["parts"]["tokens"] == {"status": "degraded", "fault": running.engine.accounts.fault}
+        running.engine.accounts.fault = None
+        assert running.engine.services.health.report()["status"] == "ok"
