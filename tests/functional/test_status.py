@@ -168,7 +168,7 @@ def test_a_running_engine_is_found(runners: Callable[..., Any], engine: Engine) 
         "listening": True,
         "engine": True,
         "error": None,
-        "health": {**works, "parts": {"bus": works, "disk": works, "store": works}},
+        "health": {**works, "parts": {"bus": works, "disk": works, "tokens": works, "store": works}},
         "version": (CHECKOUT / "schemas" / "VERSION").read_text().strip(),
     }
 
