@@ -49,7 +49,11 @@ class Engine:
         )
         self.parts: Any = SimpleNamespace(
             services=services,
+            share=None,
+            following=None,
             master=SimpleNamespace(
+                auth=SimpleNamespace(check_store=self._nothing),
+                event_log=None,
                 bus=SimpleNamespace(read=self._read, connected=True),
                 minions=SimpleNamespace(keys=self._wait, grains=self._fail),
                 job_cache=SimpleNamespace(recent=self._wait),
