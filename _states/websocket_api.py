@@ -54,7 +54,10 @@ def valid(name: str, settings: dict[str, Any]) -> Outcome:
 
 def unfinished(name: str) -> Outcome:
     """Report a reload of the engine or a restart of the master that an interrupted run left undone."""
-    needs = __salt__["websocket_api_reload.recorded"]()
+    own = __salt__["websocket_api_reload.merged"](_own_needs())
+    recorded = __salt__["websocket_api_reload.recorded"]().items()
+    left = {kind: [one for one in reasons if one not in own.get(kind, [])] for kind, reasons in recorded}
+    needs = {kind: reasons for kind, reasons in left.items() if reasons}
     if not needs:
         return _outcome(name, True, "No earlier run left anything to do")
     comment = f"An earlier run did not finish: it left a {' and a '.join(needs)} to do"
@@ -219,9 +222,14 @@ def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
 
 def _needs() -> Needs:
     """Return what the changes of this run and of an interrupted one need. A test run has recorded nothing."""
-    found = [changes["needs"] for changes in _changes().values() if "needs" in changes]
-    needs: Needs = __salt__["websocket_api_reload.merged"]([__salt__["websocket_api_reload.recorded"](), *found])
+    recorded = __salt__["websocket_api_reload.recorded"]()
+    needs: Needs = __salt__["websocket_api_reload.merged"]([recorded, *_own_needs()])
     return needs
+
+
+def _own_needs() -> list[Needs]:
+    """Return what each change of this run needs."""
+    return [changes["needs"] for changes in _changes().values() if "needs" in changes]
 
 
 def _changes() -> dict[str, Mapping[str, Any]]:

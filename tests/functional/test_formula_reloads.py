@@ -202,6 +202,8 @@ def test_packages_need_a_reload(formula: Formula, outcome: dict[str, Any], test:
     made = formula.run("packages", {**formula.settings, "packages": ["orjson"], "pip": {}})
     assert made["result"] is outcome["result"]
     assert made["changes"].get("needs") == ({"reload": ["Python packages"]} if reloads else None)
+    assert formula.run("unfinished")["changes"] == {}, "only this run has recorded anything"
+    assert bool(formula.run("reloaded", formula.settings)["changes"]) == reloads
 
 
 def test_pam_needs_a_restart(formula: Formula) -> None:
