@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,44 @@ def test_a_batch_is_started_watched_and_opened(console: Any) -> None:
     expect(console.get_by_role("complementary", name=f"Request to {SECOND}")).to_contain_text("in turn")
     view(console, "Batches")
     expect(console.get_by_role("row").nth(1)).to_contain_text("2 of 2 done")
+
+
+def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(console: Any, tmp_path: Path) -> None:
+    """It has a name; nothing more is sent while it is paused, and only what failed is run again, after a question."""
+    go = tmp_path / "go"
+    view(console, "Run")
+    console.get_by_label("Target").fill("browser-*")
+    console.get_by_label("Function").fill("cmd.run")
+    console.get_by_role("button", name="As a batch").click()
+    console.get_by_label("Name of the batch").fill("one by one")
+    console.get_by_label("Stop on the first failure").uncheck()
+    console.get_by_label("cmd (required)").fill(f"until [ -e {go} ]; do sleep 0.1; done; test $(id -u) = none")
+    console.get_by_role("button", name="Run", exact=True).click()
+    console.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
+    expect(console.get_by_role("heading", name="one by one", level=1)).to_be_visible()
+    for fact in ("cmd.run", "browser-*"):
+        expect(console.locator(".facts")).to_contain_text(fact)
+    first = console.get_by_role("row").filter(has_text="sent")
+    expect(first).to_have_count(1)
+    first.get_by_role("button").click()
+    # Published: a pause before that would make it pending again.
+    expect(console.get_by_role("complementary").get_by_role("link", name="Job ")).to_be_visible()
+    console.get_by_role("button", name="Pause").click()
+    expect(console.get_by_text("Paused: nothing more is sent")).to_be_visible()
+    go.touch()
+    expect(console.get_by_role("row").filter(has_text="error")).to_have_count(1)
+    expect(console.get_by_role("row").filter(has_text="pending")).to_have_count(1)
+    view(console, "Batches")
+    expect(row(console, "one by one")).to_contain_text("paused")
+    row(console, "one by one").get_by_role("link").click()
+    console.get_by_role("button", name="Resume").click()
+    expect(console.get_by_text("0 of 2 done · 2 failed")).to_be_visible()
+    console.get_by_role("button", name="Run 2 failed again …").click()
+    dialog = console.get_by_role("dialog", name="Run on 2 minions?")
+    expect(dialog).to_contain_text("one by one")
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(console.get_by_role("heading", name="one by one (again)", level=1)).to_be_visible()
+    expect(console.get_by_text("0 of 2 done · 2 failed")).to_be_visible()
 
 
 def test_a_batch_is_canceled_from_its_page(console: Any) -> None:

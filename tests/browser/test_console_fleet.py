@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, view
 from tests.browser.test_console_looks import serious_violations
+from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +92,53 @@ def test_selected_minions_get_a_function_and_a_highstate_after_a_question(fleet:
     expect(fleet.get_by_label("Target")).to_have_value(f"{FIRST},{SECOND}")
     expect(fleet.get_by_label("Type")).to_have_value("list")
     expect(fleet.get_by_text("matches 2 minions")).to_be_visible()
+
+
+@pytest.fixture
+def waiting_keys(stage: Stage) -> Iterator[list[str]]:
+    """Two keys that wait to be accepted, with the fingerprint of the first minion's."""
+    pki, names = Path(stage.master.config["pki_dir"]), ["new-1", "new-2"]
+    for name in names:
+        shutil.copy(pki / "minions" / FIRST, pki / "minions_pre" / name)
+    with stage.client() as client:
+        # An event of keys makes the engine read them.
+        client.ask("wheel", method="key.reject_dict", kwargs={"match": {"minions_pre": ["new-2"]}}, mode="sync")
+    yield names
+    for folder in ("minions", "minions_pre", "minions_rejected"):
+        for name in names:
+            (pki / folder / name).unlink(missing_ok=True)
+
+
+def test_keys_of_each_state_are_shown_compared_and_deleted_together(
+    fleet: Any, stage: Stage, waiting_keys: list[str]
+) -> None:
+    """A pasted fingerprint names the minions whose key has it. Deleting asks first."""
+    with stage.client() as client:
+        found = client.ask("wheel", method="key.finger", kwargs={"match": FIRST}, mode="sync")
+    fleet.get_by_role("button", name="Keys 2").click()
+    keys = fleet.get_by_role("region", name="Keys", exact=True)
+    keys.get_by_role("button", name="Rejected 1").click()
+    expect(row(fleet, "new-2")).to_be_visible()
+    expect(fleet.get_by_role("table").get_by_role("row").filter(has_text="new-1")).to_have_count(0)
+    paste = keys.get_by_label("Paste a fingerprint to compare")
+    paste.fill(found["minions"][FIRST].upper())
+    for name in (FIRST, "new-1", "new-2"):
+        expect(keys.get_by_role("link", name=name, exact=True)).to_be_visible()
+    paste.fill("00:" * 31 + "00")
+    expect(keys).to_contain_text("No key on this master has this fingerprint.")
+    paste.fill("no fingerprint")
+    expect(keys).to_contain_text("This is no fingerprint")
+    assert serious_violations(fleet) == []
+    keys.get_by_role("button", name="All but accepted").click()
+    fleet.get_by_label("Select all minions that match").check()
+    fleet.get_by_role("button", name="Delete keys …").click()
+    dialog = fleet.get_by_role("dialog", name="Delete keys of 2 minions?")
+    for name in waiting_keys:
+        expect(dialog).to_contain_text(name)
+    dialog.get_by_role("button", name="Delete keys").click()
+    expect(fleet.get_by_role("button", name="Keys 0")).to_be_visible()
+    pki = Path(stage.master.config["pki_dir"])
+    assert not any(
+        (pki / folder / name).exists() for folder in ("minions_pre", "minions_rejected") for name in waiting_keys
+    )
+    assert (pki / "minions" / FIRST).exists()

@@ -49,6 +49,8 @@ test("filters must all match, and facets count all minions", (t) => {
   assert.deepEqual(ids(fleet, { salt: "3007.9", kind: "down" }), ["web2"]);
   assert.deepEqual(ids(fleet, { kind: "resources" }), ["dummy-01"]);
   assert.deepEqual(ids(fleet, { kind: "keys", search: "D" }), ["db"]);
+  assert.deepEqual(ids(fleet, { kind: "keys", key: "accepted" }), ["web2", "web10"]);
+  assert.deepEqual(ids(fleet, { kind: "all", key: "accepted" }).length, 4);
   assert.deepEqual(fleet.facets, { os: [["Debian", 1], ["Ubuntu", 1]], salt: [["3007.10", 1], ["3007.9", 1]] });
   assert.deepEqual(fleet.counts, { all: 4, up: 1, down: 1, keys: 1, resources: 1 });
 });

@@ -8,7 +8,7 @@ import { html } from "../lib/html.js";
 const SIGNS = {
   up: "●", down: "○", unknown: "?",
   running: "▶", complete: "✓", failed: "✗", partial: "◐", canceled: "⊘",
-  returned: "✓", missing: "∅", pending: "…", sent: "▶", dispatching: "▶", resolved: "✓", error: "✗", timeout: "⏱",
+  returned: "✓", missing: "∅", pending: "…", paused: "‖", sent: "▶", dispatching: "▶", resolved: "✓", error: "✗", timeout: "⏱",
   accepted: "✓", rejected: "✗", denied: "✗",
 };
 

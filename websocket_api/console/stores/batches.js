@@ -3,7 +3,6 @@
 
 import { Store } from "../client/store.js";
 
-export const RUNNING = new Set(["pending", "dispatching"]);
 const RANK = { error: 0, timeout: 0, canceled: 1, sent: 2, pending: 3, resolved: 4 };
 
 export class BatchesStore extends Store {

@@ -131,16 +131,16 @@ export class FleetStore extends Store {
   /**
    * Return the minions that match the filters, sorted.
    *
-   * @param {{search?: string, kind?: string, os?: string, salt?: string, sort?: string}} filters `kind`: all, up, down,
-   *     keys or resources; `os` and `salt`: a value of the grain; `sort`: a column, with - before it for the other direction
+   * @param {{search?: string, kind?: string, os?: string, salt?: string, key?: string, sort?: string}} filters `kind`: all, up, down,
+   *     keys or resources; `key`: with `keys`, the state of the key; `os` and `salt`: a value of the grain; `sort`: a column, with - before it for the other direction
    */
   find(filters) {
     const key = `${this.version} ${JSON.stringify(filters)}`;
     if (this.#found.key !== key) {
-      const { search = "", kind = "all", os = "", salt = "", sort = "name" } = filters;
+      const { search = "", kind = "all", os = "", salt = "", key: keyState = "", sort = "name" } = filters;
       const words = search.toLowerCase().split(/\s+/).filter(Boolean);
       const isWanted = (minion) =>
-        isKind(minion, kind) && (!os || minion.grains?.os === os) && (!salt || minion.grains?.saltversion === salt) && words.every((word) => matches(minion, word));
+        (kind === "keys" && keyState ? minion.key === keyState : isKind(minion, kind)) && (!os || minion.grains?.os === os) && (!salt || minion.grains?.saltversion === salt) && words.every((word) => matches(minion, word));
       const rows = sorted([...this.minions.values()].filter(isWanted), sort, this.lastJobs);
       this.#found = { key, rows };
     }

@@ -5,16 +5,20 @@ import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { clock, count } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/hooks.js";
+import { functionsOf, stateOf, targetOf, titleOf } from "../lib/batches.js";
 import { brief } from "../lib/text.js";
 import { Bar, Fault, State } from "../parts/marks.js";
 import { Side } from "../parts/side.js";
-import { Value } from "../parts/value.js";
+import { Result } from "../parts/result.js";
 import { VirtualTable } from "../parts/virtual.js";
-import { BatchStore, RUNNING } from "../stores/batches.js";
+import { BatchStore } from "../stores/batches.js";
+import { BatchActions } from "./batch_actions.js";
 
 const COLUMNS = [
   { name: "state", title: "Status" },
   { name: "batch", title: "Batch" },
+  { name: "fun", title: "Function" },
+  { name: "target", title: "Target" },
   { name: "user", title: "User" },
   { name: "started", title: "Started" },
   { name: "bar-cell", title: "Progress" },
@@ -51,8 +55,10 @@ function BatchesTable({ batches }) {
       keyOf=${(batch) => batch.id}
       choose=${(batch) => (location.hash = to("batches", String(batch.id)))}
       cells=${(batch) => [
-        html`<${State} state=${batch.status} />`,
-        html`<a href=${to("batches", String(batch.id))}>${batch.id}</a>`,
+        html`<${State} state=${stateOf(batch)} />`,
+        html`<a href=${to("batches", String(batch.id))} title=${batch.id}>${titleOf(batch)}</a>`,
+        functionsOf(batch),
+        targetOf(batch),
         batch.user,
         clock(batch.created_at),
         html`<${Progress} batch=${batch} />`,
@@ -72,7 +78,7 @@ function batchText({ done_count: done, error_count: failed, total_count: total }
   return `${done} of ${total} done${failed ? ` · ${failed} failed` : ""}`;
 }
 
-function Batch({ id, connection }) {
+function Batch({ id, session, connection }) {
   const store = useMemo(() => new BatchStore(connection, id), [id]);
   const [selected, setSelected] = useState(null);
   useEffect(() => () => store.stop(), [store]);
@@ -80,17 +86,21 @@ function Batch({ id, connection }) {
   const { batch } = store;
   return html`<div class="view ${selected ? "with-side" : ""}">
     <p><a href=${to("batches")}>← Batches</a></p>
-    <div class="job-head"><h1>Batch ${id}</h1>${batch && html`<${Cancel} batch=${batch} connection=${connection} />`}</div>
+    <div class="job-head"><h1>${batch ? titleOf(batch) : `Batch ${id}`}</h1>${batch && html`<${BatchActions} ...${{ batch, store, session, connection }} />`}</div>
     <${Fault} fault=${store.fault} />
     ${!batch && !store.fault && html`<p class="dim">reading …</p>`}
     ${batch &&
     html`<dl class="facts">
-        <div><dt>Status</dt><dd><${State} state=${batch.status} /></dd></div>
+        <div><dt>Status</dt><dd><${State} state=${stateOf(batch)} /></dd></div>
+        ${functionsOf(batch) && html`<div><dt>Function</dt><dd>${functionsOf(batch)}</dd></div>`}
+        <div><dt>Target</dt><dd>${targetOf(batch)}</dd></div>
         <div><dt>User</dt><dd>${batch.user}</dd></div>
         <div><dt>Started</dt><dd>${clock(batch.created_at)}</dd></div>
         <div><dt>Batch size</dt><dd>${batch.concurrency || "all"}</dd></div>
         <div><dt>On an error</dt><dd>${batch.on_error}</dd></div>
+        ${batch.name && html`<div><dt>Batch id</dt><dd><code>${id}</code></dd></div>`}
       </dl>
+      ${batch.paused && html`<p class="down-note" role="status">Paused: nothing more is sent, and what runs goes on to its end.</p>`}
       <p class="job-progress" role="status"><${Progress} batch=${batch} /></p>
       <div class="beside">
         <${VirtualTable}
@@ -126,27 +136,10 @@ function resultOf({ result, retcode, message }) {
 }
 
 function Request({ request, close }) {
-  const { id, minion, status, jid, retcode, message, result } = request;
+  const { id, minion, fun, status, jid, retcode, message, result } = request;
   return html`<${Side} key=${id} label=${`Request to ${minion}`} title=${minion} close=${close}>
     <p><${State} state=${status} /> ${jid && html`<a href=${to("jobs", jid)}>Job ${jid}</a>`} ${retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}</p>
     ${message && html`<p>${message}</p>`}
-    <${Value} key=${id} value=${result} label=${`result of ${minion}`} />
+    <${Result} key=${id} value=${result} label=${`result of ${minion}`} fun=${fun} />
   </${Side}>`;
-}
-
-function Cancel({ batch, connection }) {
-  const [fault, setFault] = useState(null);
-  const [sent, setSent] = useState(false);
-  if (!RUNNING.has(batch.status)) return null;
-  const cancel = async () => {
-    setSent(true);
-    setFault(null);
-    try {
-      await connection.request("cancel_batch", { batch: batch.id });
-    } catch (refused) {
-      setFault(refused);
-      setSent(false);
-    }
-  };
-  return html`<div><button type="button" class="danger" disabled=${sent} onClick=${cancel}>${sent ? "Canceling …" : "Cancel"}</button><${Fault} fault=${fault} /></div>`;
 }

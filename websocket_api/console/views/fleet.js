@@ -13,11 +13,12 @@ import { Columns, Facets, SavedFilters } from "./fleet_tools.js";
 import { Keys } from "./keys.js";
 
 const MinionPage = lazy(async () => (await import("./minion.js")).MinionPage);
+const KeyTools = lazy(async () => (await import("./key_tools.js")).KeyTools);
 const FleetActions = lazy(async () => (await import("./fleet_actions.js")).FleetActions);
 
 const SEEN_EVERY_MS = 15000; // between two readings of when the minions in view were last seen
 /** The filters in the address. */
-export const FILTERS = { search: "", kind: "all", os: "", salt: "", sort: "name" };
+export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", sort: "name" };
 
 export function FleetView(props) {
   const { fleet, route } = props;
@@ -56,6 +57,7 @@ function FleetTable({ fleet, route, session, connection, form }) {
       <span class="dim" role="status">${countText(fleet, rows, counts)}</span>
     </div>
     <${Fault} fault=${fleet.fault} />
+    ${keys && filters.kind === "keys" && html`<${KeyTools} ...${{ fleet, session, connection }} state=${filters.key} change=${(key) => filter({ key })} />`}
     ${keys && counts.keys > 0 && html`<${Keys} fleet=${fleet} session=${session} connection=${connection} />`}
     ${fleet.selection.length > 0 && html`<${FleetActions} ...${{ fleet, session, connection, form }} />`}
     <${VirtualTable}

@@ -3,10 +3,11 @@
 
 import { html, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
+import { LISTS, keyCall } from "../lib/keys.js";
 import { Fault } from "../parts/marks.js";
 
 const SHOWN = 20; // waiting keys with their own buttons; the fleet's table has all keys
-const LISTS = { pending: "minions_pre", rejected: "minions_rejected", denied: "minions_denied", accepted: "minions" };
+const ACTS = { accept: "Accept", reject: "Reject", delete: "Delete" };
 
 export function Keys({ fleet, session, connection }) {
   const waiting = [...fleet.minions.values()].filter((minion) => minion.key === "pending");
@@ -24,15 +25,13 @@ export function Keys({ fleet, session, connection }) {
 export function KeyButtons({ minion, session, connection }) {
   const [fault, setFault] = useState(null);
   const [busy, setBusy] = useState(false);
-  const [asking, ask] = useState(false);
+  const [asking, ask] = useState(""); // the action that waits for a second click
   const [finger, setFinger] = useState(null);
-  const acts = (minion.key === "accepted" ? ["reject"] : ["accept", "reject"]).filter(
-    (act) => act !== `${minion.key}`.replace(/ed$/, "") && callOf(act, minion, session.wheels),
-  );
+  const acts = Object.keys(ACTS).filter((act) => callOf(act, minion, session.wheels));
   const run = async (act) => {
-    // Rejecting an accepted key disconnects the minion, so it takes two clicks.
-    if (minion.key === "accepted" && !asking) return ask(true);
-    ask(false);
+    // Deleting a key, or rejecting an accepted one, disconnects the minion, so it takes two clicks.
+    if ((act === "delete" || (act === "reject" && minion.key === "accepted")) && asking !== act) return ask(act);
+    ask("");
     setBusy(true);
     setFault(null);
     try {
@@ -55,28 +54,20 @@ export function KeyButtons({ minion, session, connection }) {
   };
   return html`<span class="key-buttons">
     ${acts.map(
-      (act) => html`<button type="button" class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asking ? ": confirm" : ""}">${act === "accept" ? "Accept" : asking ? "Yes, reject it" : "Reject"}</button>`,
+      (act) => (!asking || asking === act) && html`<button type="button" key=${act} class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asking ? ": confirm" : ""}">${asking ? `Yes, ${act} it` : ACTS[act]}</button>`,
     )}
-    ${asking && html`<button type="button" class="small" onClick=${() => ask(false)}>No</button>`}
+    ${asking && html`<button type="button" class="small" onClick=${() => ask("")}>No</button>`}
     ${session.wheels.includes("key.finger") && (finger ? html`<code class="finger">${finger}</code>` : html`<button type="button" class="small" onClick=${readFinger} aria-label="fingerprint of the key of ${minion.id}">Fingerprint</button>`)}
     <${Fault} fault=${fault} />
   </span>`;
 }
 
-/**
- * Return the wheel call, or null if the user may not send it. key.accept takes a pattern, and a minion chooses its own
- * id, so the form with a dictionary is preferred: it takes exactly this id.
- */
+/** Return the wheel call, or null if the user may not send it: exact ids if possible, else a pattern that is one. */
 function callOf(act, minion, wheels) {
-  const from = LISTS[minion.key];
-  if (wheels.includes(`key.${act}_dict`)) {
-    const include = act === "accept" ? "rejected" : "accepted";
-    const extra = from === "minions_denied" ? { include_denied: true } : { [`include_${include}`]: true };
-    return { method: `key.${act}_dict`, kwargs: { match: { [from]: [minion.id] }, ...extra } };
-  }
-  if (wheels.includes(`key.${act}`) && !/[*?[\]]/.test(minion.id)) {
-    const include = act === "accept" ? "include_rejected" : "include_accepted";
-    return { method: `key.${act}`, kwargs: { match: minion.id, [include]: true } };
-  }
-  return null;
+  const exact = keyCall(act, [minion], wheels);
+  if (exact) return { method: exact.method, kwargs: exact.kwargs };
+  const isChange = act === "accept" ? minion.key !== "accepted" : minion.key !== "rejected" || act === "delete";
+  if (!isChange || !wheels.includes(`key.${act}`) || /[*?[\]]/.test(minion.id)) return null;
+  const include = { accept: { include_rejected: true }, reject: { include_accepted: true }, delete: {} }[act];
+  return { method: `key.${act}`, kwargs: { match: minion.id, ...include } };
 }

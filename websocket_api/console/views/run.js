@@ -16,7 +16,7 @@ import { Arguments, FunctionName, signatureOf } from "./function.js";
 import { Job } from "./job.js";
 import { Target, matchFields, namesOf, targetOf } from "./target.js";
 
-const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", pillar: "", how: "now", concurrency: "1", stop: true, progress: true, job: null };
+const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", pillar: "", how: "now", concurrency: "1", name: "", stop: true, progress: true, job: null };
 const NAMED = 200; // minions that the confirmation names
 
 export function RunView({ session, connection, functions, fleet, route, form }) {
@@ -156,6 +156,7 @@ function Options({ form, change, batches }) {
     ${batches && html`<${Choice} label="Run mode" value=${form.how} options=${[["now", "All at once"], ["batch", "As a batch"]]} change=${(how) => change({ how })} />`}
     ${isBatch
       ? html`<div class="fields">
+          <label class="grow">Name of the batch <input name="name" maxlength="200" value=${form.name} placeholder="for lists; can be left empty" onInput=${(event) => change({ name: event.target.value })} /></label>
           <label>Batch size <input name="concurrency" type="number" min="0" max="1000000" value=${form.concurrency} onInput=${(event) => change({ concurrency: event.target.value })} /></label>
           <label class="check"><input type="checkbox" checked=${form.stop} onChange=${(event) => change({ stop: event.target.checked })} /> Stop on the first failure</label>
         </div>`
@@ -172,6 +173,7 @@ async function runNow(form, call, connection) {
 async function runBatch(form, { args, kwargs }, connection) {
   const item = { fun: form.fun, ...targetOf(form), arg: args, kwarg: kwargs };
   const on_error = form.stop ? "stop" : "continue";
-  const batch = await connection.request("batch", { batch: [item], concurrency: Number(form.concurrency) || 0, on_error });
+  const name = form.name.trim() ? { name: form.name.trim() } : {};
+  const batch = await connection.request("batch", { batch: [item], concurrency: Number(form.concurrency) || 0, on_error, ...name });
   location.hash = to("batches", String(batch.id));
 }

@@ -1,0 +1,28 @@
+// Batches in words, and what is run again.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { againOf, functionsOf, stateOf, targetOf, titleOf } from "../../websocket_api/console/lib/batches.js";
+
+test("a batch is shown by its name, functions and target; engines of earlier releases have none", () => {
+  const batch = { id: 7, name: "kernel", functions: ["a.a", "b.b"], tgt: "G@os:Debian", tgt_type: "compound", paused: true, status: "dispatching", total_count: 1200 };
+  assert.deepEqual([titleOf(batch), functionsOf(batch), targetOf(batch), stateOf(batch)], ["kernel", "a.a, b.b", "G@os:Debian (compound)", "paused"]);
+  const old = { id: 7, status: "resolved", total_count: 1200 };
+  assert.deepEqual([titleOf(old), functionsOf(old), targetOf(old), stateOf(old)], ["Batch 7", "", "1,200 requests", "resolved"]);
+  assert.equal(targetOf({ tgt: "web*", tgt_type: "glob" }), "web*");
+});
+
+test("failed requests are run again with their own arguments, each as often as it failed", () => {
+  const of = (minion, status, arg = [1]) => ({ minion, status, fun: "test.echo", arg, kwarg: {} });
+  const requests = [of("a", "resolved"), of("b", "error"), of("c", "timeout"), of("c", "error"), of("d", "canceled"), of("e", "error", [2])];
+  const again = againOf(requests, false);
+  assert.deepEqual(
+    again.items.map((item) => [item.arg[0], item.tgt]),
+    [[1, ["b", "c"]], [1, ["c"]], [2, ["e"]]],
+  );
+  assert.deepEqual([again.count, again.minions], [4, ["b", "c", "e"]]);
+  assert.deepEqual(againOf(requests, true).minions, ["b", "c", "d", "e"]);
+  assert.equal(againOf([of("a", "resolved")], true).count, 0);
+  assert.match(againOf([of("a", "error", ["password=(redacted)"])], false).reason, /contain a secret/);
+});
