@@ -72,6 +72,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"type": "get_batch", "batch": BATCH},
     {"type": "get_batch", "batch": BATCH, "collection": True},
     {"type": "get_batch", "request": BATCH_REQUEST},
+    {"type": "pause_batch", "batch": BATCH},
+    {"type": "resume_batch", "batch": BATCH},
     {"type": "cancel_batch", "batch": BATCH, "forget": True},
     {"type": "list_batches"},
     {"type": "subscribe", "subscription": "event", "since": SINCE},
