@@ -77,9 +77,19 @@ def _in_turns(both: Sequence[Callable[[], object]], number: int) -> tuple[float,
 
 def _ping(stage: Stage) -> None:
     """Run the command line on the minion that runs here."""
-    command = [sys.executable, stage.script("salt"), "-c", str(stage.config_dir), stage.minion_ids[0], "test.ping"]
-    answer = subprocess.run([*command, "--out=json", "--static"], capture_output=True, check=True, timeout=120).stdout
-    assert json.loads(answer) == {stage.minion_ids[0]: True}, answer
+    command = [
+        sys.executable,
+        stage.script("salt"),
+        "-c",
+        str(stage.config_dir),
+        "-t",
+        "60",
+        stage.minion_ids[0],
+        "test.ping",
+    ]
+    done = subprocess.run([*command, "--out=json"], capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode or json.loads(done.stdout) != {stage.minion_ids[0]: True}:
+        raise RuntimeError(f"salt ended with {done.returncode}: {done.stdout} {done.stderr}")
 
 
 @contextmanager
