@@ -672,6 +672,25 @@ async def test_a_position_that_the_log_never_has_ends_in_a_gap() -> None:
     assert [gap["masters"] for gap in client.gaps] == [{"m2": {"reason": "epoch", "epoch": "epoch-m2", "seq": 1}}]
 
 
+async def test_a_master_that_lost_its_own_events_reports_its_restart_once() -> None:
+    """The log was emptied before the engine started again. The client's position stays in the present epoch."""
+    masters = Masters("m1", "m2")
+    client = Follower()
+    await client.follow(masters["m1"])
+    masters["m1"].world.fire("t/0")
+    assert client.read() == ["t/0"]
+    await masters.restart("m1", "another", read=False)
+    await client.follow(masters["m1"])
+    masters["m1"].world.fire("t/1")
+    masters.note_end("m1", 10)
+    masters["m1"].time.pass_(1)
+    assert client.read() == ["t/1"]
+    assert [list(gap["masters"].items()) for gap in client.gaps] == [
+        [("m1", {"reason": "restart", "epoch": "another", "seq": 0})]
+    ]
+    assert client.since["m1"] == {"epoch": "another", "seq": 1}
+
+
 async def test_clients_that_resumed_share_the_work_again() -> None:
     """When the log is past their positions, they are one group with those that did not resume."""
     masters = Masters("m1", "m2")

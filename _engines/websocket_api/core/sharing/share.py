@@ -258,9 +258,10 @@ class Share:
         if self._reads < after.since + SETTLED_READS:
             return None
         known = {master: skip for master, skip in after.others if self._knows(master, skip.epoch)}
-        lost = {master: "epoch" for master, _ in after.others if master not in known}
-        if not lost:
+        if len(known) == len(after.others):
             return None
+        # The own master's restart was reported when the client came.
+        lost = {master: "epoch" for master, _ in after.others if master not in known and master != self.own}
         for master in lost:
             origin = self.origins.get(master)
             if origin is not None and origin.position is not None:

@@ -183,7 +183,8 @@ class EventSubscription:
         self._leave()
         if resume is not None:
             self.filter = resume.filter
-            self.send_gap("epoch", None, None, masters=resume.lost)
+            if resume.lost:
+                self.send_gap("epoch", None, None, masters=resume.lost)
         self._join()
 
     def stop(self) -> None:
