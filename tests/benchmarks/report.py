@@ -79,9 +79,9 @@ def machine() -> str:
     return f"{today}; {cpu}, {os.cpu_count()} cores, {BUSY_BEFORE:.0f} % busy before; {python}, {versions}"
 
 
-def write(sections: list[Section]) -> None:
-    """Write the sections to docs/benchmarks.md, each in place of its previous version."""
-    page = PAGE.read_text() if PAGE.exists() else INTRODUCTION
+def write(sections: list[Section], path: Path = PAGE) -> None:
+    """Write the sections to a page, docs/benchmarks.md by default, each in place of its previous version."""
+    page = path.read_text() if path.exists() else INTRODUCTION
     for section in sections:
         begin, end = f"<!-- {section.name}: begin -->", f"<!-- {section.name}: end -->"
         block = f"{begin}\n{section.markdown()}\n{end}"
@@ -89,4 +89,4 @@ def write(sections: list[Section]) -> None:
             page = page[: page.index(begin)] + block + page[page.index(end) + len(end) :]
         else:
             page = f"{page.rstrip()}\n\n{block}\n"
-    PAGE.write_text(page)
+    path.write_text(page)
