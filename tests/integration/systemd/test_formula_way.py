@@ -56,8 +56,12 @@ def test_people_log_in_with_their_accounts(admin: Admin) -> None:
     """The master runs as user salt, PAM accepts the right password only, and each has what the page grants."""
     assert admin.machine.run(f"ps -o user= -p {admin.engine_pid}").strip() == "salt"
     with admin.client() as client:
-        job = client.ask("cmd", fun="test.ping", tgt=HOST, mode="sync", timeout=30, patience=60)
-        assert job["minions"][HOST]["return"] is True
+
+        def pings() -> bool:  # as soon as the minion has noticed the restart of its master
+            job = client.ask("cmd", fun="test.ping", tgt=HOST, mode="sync", timeout=10, patience=60)
+            return job["minions"][HOST]["return"] is True
+
+        wait_until(pings, "a ping of the minion", timeout=180)
         assert client.ask("runner", fun="manage.versions", mode="sync", patience=60) is not None
     with admin.client("bob") as client, pytest.raises(Refused, match="forbidden"):
         client.ask("cmd", fun="test.ping", tgt=HOST, mode="sync")
