@@ -29,6 +29,7 @@ def fleet(page: Any) -> Any:
 
 def test_a_column_sorts_in_both_directions_and_stays_in_the_address(fleet: Any) -> None:
     """The header says how the table is sorted."""
+    fleet.get_by_label("Search minions").fill("browser-")  # other tests' minions may be known for a while
     header = fleet.get_by_role("columnheader", name="Minion", exact=True)
     expect(header).to_have_attribute("aria-sort", "ascending")
     expect(fleet.get_by_role("row").nth(1)).to_contain_text(FIRST)
@@ -44,7 +45,7 @@ def test_filters_are_saved_and_used_again(fleet: Any) -> None:
     """The way back from a minion leads to the same filters."""
     search = fleet.get_by_label("Search minions")
     search.fill(SECOND)
-    expect(fleet.get_by_text("1 of 2 minions")).to_be_visible()
+    expect(row(fleet, FIRST)).to_have_count(0)
     fleet.get_by_text("Filters", exact=True).click()
     fleet.get_by_label("Save the present filters as").fill("the other")
     fleet.get_by_role("button", name="Save", exact=True).click()
@@ -56,7 +57,8 @@ def test_filters_are_saved_and_used_again(fleet: Any) -> None:
     row(fleet, SECOND).get_by_role("link", name=SECOND).click()
     fleet.get_by_role("link", name="← Fleet").click()
     expect(search).to_have_value(SECOND)
-    expect(fleet.get_by_text("1 of 2 minions")).to_be_visible()
+    expect(row(fleet, SECOND)).to_be_visible()
+    expect(row(fleet, FIRST)).to_have_count(0)
 
 
 def test_columns_are_chosen_and_kept(fleet: Any) -> None:
@@ -81,6 +83,7 @@ def test_selected_minions_get_a_function_and_a_highstate_after_a_question(fleet:
     for minion in (FIRST, SECOND):
         expect(dialog).to_contain_text(minion)
     dialog.get_by_role("button", name="No, go back").click()
+    fleet.get_by_label("Search minions").fill("browser-")
     fleet.get_by_label("Select all minions that match").uncheck()
     expect(selected).to_have_count(0)
     fleet.get_by_label("Select all minions that match").check()
@@ -115,9 +118,10 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
     """A pasted fingerprint names the minions whose key has it. Deleting asks first."""
     with stage.client() as client:
         found = client.ask("wheel", method="key.finger", kwargs={"match": FIRST}, mode="sync")
-    fleet.get_by_role("button", name="Keys 2").click()
+    fleet.get_by_label("Search minions").fill("new-")
+    fleet.get_by_role("button", name="Keys").click()
     keys = fleet.get_by_role("region", name="Keys", exact=True)
-    keys.get_by_role("button", name="Rejected 1").click()
+    keys.get_by_role("button", name="Rejected").click()
     expect(row(fleet, "new-2")).to_be_visible()
     expect(fleet.get_by_role("table").get_by_role("row").filter(has_text="new-1")).to_have_count(0)
     paste = keys.get_by_label("Paste a fingerprint to compare")
@@ -136,7 +140,7 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
     for name in waiting_keys:
         expect(dialog).to_contain_text(name)
     dialog.get_by_role("button", name="Delete keys").click()
-    expect(fleet.get_by_role("button", name="Keys 0")).to_be_visible()
+    expect(fleet.get_by_text("No minion matches the search.")).to_be_visible()
     pki = Path(stage.master.config["pki_dir"])
     assert not any(
         (pki / folder / name).exists() for folder in ("minions_pre", "minions_rejected") for name in waiting_keys
