@@ -84,6 +84,7 @@ def test_selected_minions_get_a_function_and_a_highstate_after_a_question(fleet:
         expect(dialog).to_contain_text(minion)
     dialog.get_by_role("button", name="No, go back").click()
     fleet.get_by_label("Search minions").fill("browser-")
+    expect(fleet.get_by_label("Select all minions that match")).to_be_checked()
     fleet.get_by_label("Select all minions that match").uncheck()
     expect(selected).to_have_count(0)
     fleet.get_by_label("Select all minions that match").check()
@@ -134,6 +135,8 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
     expect(keys).to_contain_text("This is no fingerprint")
     assert serious_violations(fleet) == []
     keys.get_by_role("button", name="All but accepted").click()
+    for name in waiting_keys:
+        expect(row(fleet, name)).to_be_visible()
     fleet.get_by_label("Select all minions that match").check()
     fleet.get_by_role("button", name="Delete keys …").click()
     dialog = fleet.get_by_role("dialog", name="Delete keys of 2 minions?")
