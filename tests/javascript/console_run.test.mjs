@@ -17,6 +17,7 @@ test("pillar is read as YAML or as JSON", () => {
     ["list:\n- a\n- b: 1\n  c: yes\n-\n  - x", { list: ["a", { b: 1, c: true }, ["x"]] }],
     ["# comment\n---\na: b # more\nhash: a#b", { a: "b", hash: "a#b" }],
     ['text: |\n  one\n    two\n\n  three\nend: "a\\tb"', { text: "one\n  two\n\nthree\n", end: "a\tb" }],
+    ["last: |\n  no line break at the end", { last: "no line break at the end" }],
     ["folded: >-\n  one\n  two\n\n  three", { folded: "one two\nthree" }],
     ["'a: b': \"c # d\"\nurl: http://x/y\nempty:\nversion: 1.2.3\nrate: 1.5", { "a: b": "c # d", url: "http://x/y", empty: null, version: "1.2.3", rate: 1.5 }],
     ["a: {b: 1, c: [x,\n  y]}\nd: 1", { a: { b: 1, c: ["x", "y"] }, d: 1 }],
@@ -43,6 +44,9 @@ test("what YAML would read otherwise than it looks is refused, with its line", (
     ["- a\n- b", /a pillar has keys and values/],
     ["just text", /a pillar has keys and values/],
     ["a: @b", /put this text in quotes/],
+    ["a: -.5", /put -.5 in quotes/],
+    ["a: [,]", /nothing before the comma/],
+    ["... a: 1", /put this text in quotes|expected a key|plain text|keys and values/],
     ["yes: 1", /put the key yes in quotes/],
   ];
   for (const [text, message] of texts) assert.throws(() => parsePillar(text), message, text);

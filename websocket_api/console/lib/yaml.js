@@ -6,9 +6,9 @@ const NULLS = new Set(["", "~", "null", "Null", "NULL"]);
 const TRUE = /^(yes|Yes|YES|true|True|TRUE|on|On|ON)$/;
 const FALSE = /^(no|No|NO|false|False|FALSE|off|Off|OFF)$/;
 const INTEGER = /^[-+]?(0|[1-9][0-9]*)$/;
-const FLOAT = /^[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?$/;
+const FLOAT = /^([-+]?[0-9]+\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?$/;
 /** Texts to which YAML 1.1 gives a type that nobody expects, or that JSON does not have. */
-const SURPRISING = /^([-+]?0[0-9_]+|[-+]?0[xb][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[-+]?[0-9][0-9_]*_[0-9_]*\.?[0-9_]*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|\d{4}-\d\d?-\d\d?([Tt ].*)?|=|<<)$/;
+const SURPRISING = /^([-+]?0[0-9_]+|[-+]?0[xb][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|[-+]?[0-9][0-9_]*_[0-9_]*\.?[0-9_]*|[-+]\.[0-9].*|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|\d{4}-\d\d?-\d\d?([Tt ].*)?|=|<<)$/;
 const ESCAPES = { 0: "\0", a: "\x07", b: "\b", t: "\t", n: "\n", v: "\v", f: "\f", r: "\r", e: "\x1b", " ": " ", '"': '"', "/": "/", "\\": "\\", N: "\x85", _: "\xa0", L: "\u2028", P: "\u2029" };
 
 class Invalid extends Error {}
@@ -178,7 +178,7 @@ class Reader {
 
   plain(text) {
     if (/^[&*!]/.test(text)) this.fail("anchors, aliases and tags are not possible here; put a text in quotes");
-    if (/^[%@`,\]}]/.test(text) || /^[?:-]( |$)/.test(text)) this.fail("put this text in quotes");
+    if (/^[%@`,\]}|>]/.test(text) || /^[?:-]( |$)/.test(text) || /^(---|\.\.\.)( |$)/.test(text)) this.fail("put this text in quotes");
     if (/: |:$/.test(text)) this.fail("a value with a colon needs quotes");
     if (NULLS.has(text)) return null;
     if (TRUE.test(text)) return true;
@@ -210,7 +210,8 @@ class Reader {
     }
     const end = lines.findLastIndex((line) => line !== "") + 1;
     const text = kind === "|" ? lines.slice(0, end).join("\n") : folded(lines.slice(0, end));
-    if (chomp === "-" || (!end && chomp !== "+")) return text;
+    const isUnended = this.at >= this.raw.length && end === lines.length; // the text ends without a line break
+    if (chomp === "-" || isUnended || (!end && chomp !== "+")) return text;
     return `${text}\n${chomp === "+" ? "\n".repeat(Math.max(0, lines.length - end - (this.at >= this.raw.length && lines.length > end ? 1 : 0))) : ""}`;
   }
 
@@ -266,6 +267,7 @@ class Flow {
     const mark = this.space();
     if (mark === "[") return this.list(depth);
     if (mark === "{") return this.map(depth);
+    if (mark === ",") this.reader.fail("there is nothing before the comma");
     return this.scalar(false);
   }
 
@@ -304,6 +306,7 @@ class Flow {
   /** @param {boolean} isKey whether to return it as it is written */
   scalar(isKey) {
     const rest = this.text.slice(this.at);
+    if (/^[#?]/.test(rest)) this.reader.fail("put this text in quotes");
     if (/^["']/.test(rest)) {
       const end = quoteEnd(rest);
       if (end < 0) throw MORE;
