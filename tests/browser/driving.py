@@ -12,7 +12,9 @@ from tests.integration.staging import Stage
 expect.set_options(timeout=PATIENCE)
 
 
-def log_in(page: Any, username: str = "demo", password: str = "demo", *, stay: bool = False, path: str = "") -> Any:
+def log_in(
+    page: Any, username: str = "demo", password: str = "demo", *, stay: bool = False, path: str = "#/fleet"
+) -> Any:
     """Open the console and log in."""
     page.goto(f"/console/{path}")
     type_login(page, username, password, stay=stay)

@@ -1,25 +1,24 @@
 // @ts-check
-// The page: the header with its views, the login, and the view that the address names.
+// The page: the login, or the frame with the view that the address names.
 
 import { html, render, useEffect, useMemo, useState } from "./lib/html.js";
 import { useStore } from "./lib/hooks.js";
 import { loadTheRest } from "./lib/lazy.js";
-import { to, useRoute } from "./lib/route.js";
+import { useRoute } from "./lib/route.js";
+import { StartedJobs, endOf } from "./lib/started.js";
+import { Toasts, notifications } from "./lib/toasts.js";
 import { FIRST, viewsOf } from "./lib/views.js";
-import { ConnectionNotice } from "./parts/notice.js";
+import { visible } from "./lib/visible.js";
+import { Header, Navigation } from "./parts/header.js";
 import { Login } from "./parts/login.js";
+import { ConnectionNotice } from "./parts/notice.js";
+import { Overlays } from "./parts/overlays.js";
+import { ToastList } from "./parts/toasts.js";
 import { BatchesStore } from "./stores/batches.js";
 import { EventsStore } from "./stores/events.js";
 import { FleetStore } from "./stores/fleet.js";
 import { FunctionsStore } from "./stores/functions.js";
 import { JobsStore } from "./stores/jobs.js";
-const STATES = {
-  open: "connected",
-  connecting: "connecting …",
-  waiting: "connection lost, reconnecting …",
-  refused: "refused",
-  out: "logged out",
-};
 
 /** Draw the page into an element. `restored` resolves when a stored login was tried, with the fault if it failed. */
 export function show(element, props) {
@@ -49,27 +48,24 @@ function App({ session, connection, restored }) {
 
 function Page({ session, connection, behind }) {
   const stores = useStores(session, connection);
+  const [overlay, setOverlay] = useState(""); // palette, help or none
   const route = useRoute();
   const views = viewsOf(session);
   const { name, title, View } = views.find((one) => one.name === route.view) ?? views.find((one) => one.name === FIRST);
   useEffect(() => void loadTheRest(), []);
   useEffect(() => {
-    document.title = `${title} · Salt console`; // a constant of this file
-    scrollToCenter(document.querySelector("nav"), document.querySelector("nav [aria-current]"));
-  }, [title]);
+    document.title = visible(`${title} · ${session.server.master.id}`); // several masters have several tabs
+  }, [title, session.server]);
   return html`<div class="page" inert=${behind ? true : undefined} aria-hidden=${behind ? "true" : undefined}>
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
-    <header>
-      <span class="brand">Salt</span>
-      <nav aria-label="Views">
-        ${views.map((one) => html`<a key=${one.name} href=${to(one.name)} aria-current=${one.name === name ? "page" : undefined}>${one.title}</a>`)}
-      </nav>
-      <span role="status"><a class="wire ${connection.state}" href=${to("connection")}><span aria-hidden="true">●</span> ${STATES[connection.state]}</a></span>
-      <span class="user-name">${session.user.user}</span>
-      <button type="button" onClick=${() => session.logOut()}>Log out</button>
-    </header>
+    <${Header} session=${session} connection=${connection} open=${setOverlay} />
     <${ConnectionNotice} connection=${connection} />
-    <main id="main" tabindex="-1"><${View} ...${{ session, connection, route, ...stores }} /></main>
+    <div class="body">
+      <${Navigation} views=${views} name=${name} />
+      <main id="main" tabindex="-1"><${View} ...${{ session, connection, route, ...stores }} /></main>
+    </div>
+    <${ToastList} toasts=${stores.toasts} />
+    ${!behind && html`<${Overlays} overlay=${overlay} open=${setOverlay} views=${views} session=${session} stores=${stores} />`}
   </div>`;
 }
 
@@ -82,26 +78,36 @@ function useStores(session, connection) {
       stop();
       session.readWheels();
     });
+    const toasts = new Toasts();
+    const started = new StartedJobs(connection, (job) => report(job, toasts));
     const batches = session.has("list_batches") ? new BatchesStore(connection) : null;
     const functions = new FunctionsStore(connection, fleet);
-    return { fleet, functions, jobs: new JobsStore(connection, fleet), events: new EventsStore(connection), batches, form: {} };
+    const jobs = new JobsStore(connection, fleet);
+    return { kept: keeper(), toasts, started, fleet, functions, jobs, events: new EventsStore(connection), batches, form: {} };
   }, []);
   useEffect(
     () => () => {
-      stores.fleet.stop();
-      stores.jobs.stop();
-      stores.events.stop();
-      stores.batches?.stop();
+      for (const store of [stores.fleet, stores.jobs, stores.events, stores.started, stores.batches]) store?.stop();
     },
     [],
   );
   return stores;
 }
 
-/** Scroll the views of a narrow screen sideways. scrollIntoView would also move where Tab continues. */
-function scrollToCenter(box, element) {
-  const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
-  box.scrollLeft += inner.left + inner.width / 2 - (outer.left + outer.width / 2);
+/** Report the end of a job that the user started, unless its page is shown. */
+function report(job, toasts) {
+  const end = endOf(job);
+  notifications.show(end);
+  if (location.hash.split("?")[0] !== end.href) toasts.add(end);
+}
+
+/** Return a function that makes what a view needs once, by its name, and keeps it for the next time. */
+function keeper() {
+  const all = new Map();
+  return (name, make) => {
+    if (!all.has(name)) all.set(name, make());
+    return all.get(name);
+  };
 }
 
 function skip(event) {

@@ -1,0 +1,46 @@
+// @ts-check
+// Ctrl-K: search for views, minions, jobs, functions and actions, and go there.
+
+import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { useSettled, useStore } from "../lib/hooks.js";
+import { found } from "../lib/palette.js";
+
+export function Palette({ sources, close }) {
+  const dialog = useRef(null);
+  const [text, setText] = useState("");
+  const [at, setAt] = useState(0);
+  const settled = useSettled(text, 60);
+  useStore(sources.functions, 500);
+  useEffect(() => {
+    dialog.current.showModal();
+    sources.readFunctions();
+  }, []);
+  const items = found(settled, sources);
+  const chosen = Math.min(at, items.length - 1);
+  useEffect(() => document.getElementById(`palette-${chosen}`)?.scrollIntoView({ block: "nearest" }), [chosen]);
+  const open = (item) => {
+    close();
+    if (item.act) item.act();
+    else location.hash = item.href;
+  };
+  const pressed = (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
+    if (step) setAt(Math.max(0, Math.min(items.length - 1, chosen + step)));
+    else if (event.key === "Enter" && items[chosen]) open(items[chosen]);
+    else return;
+    event.preventDefault();
+  };
+  const cancel = (event) => {
+    event.preventDefault(); // the dialog is closed by removing it
+    close();
+  };
+  return html`<dialog class="palette" aria-label="Search and go to" ref=${dialog} onCancel=${cancel} onClick=${(event) => event.target === dialog.current && close()}>
+    <input role="combobox" aria-label="Search views, minions, jobs and functions" aria-expanded="true" aria-controls="palette-items" aria-autocomplete="list"
+      aria-activedescendant=${items.length ? `palette-${chosen}` : undefined} placeholder="view, minion, job id or function" value=${text} spellcheck=${false}
+      onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${pressed} />
+    <ul id="palette-items" role="listbox" aria-label="Found">
+      ${items.map((item, index) => html`<li key=${item.key} id=${`palette-${index}`} role="option" aria-selected=${index === chosen ? "true" : "false"} onClick=${() => open(item)} onMouseMove=${() => index !== chosen && setAt(index)}><span>${item.text}</span> <span class="dim">${item.kind}</span></li>`)}
+    </ul>
+    <p class="dim" role="status">${items.length ? "↑ ↓ to choose, Enter to open, Escape to close" : "Nothing found."}</p>
+  </dialog>`;
+}
