@@ -29,7 +29,7 @@ HIDE = """(path) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, "/");
 }"""
-VIEWS = ("Fleet", "Jobs", "Run", "Events", "Batches", "Connection")
+VIEWS = ("Overview", "Fleet", "Jobs", "Run", "Events", "Batches", "Connection")
 
 
 def serious_violations(page: Any) -> list[str]:
@@ -138,7 +138,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(pages: Callable[..., Any], 
 
 def test_the_console_can_be_used_by_keyboard(page: Any) -> None:
     """From the login to a minion, Tab moves the focus in the order of the page."""
-    page.goto("/console/")
+    page.goto("/console/#/fleet")
     expect(page.get_by_label("User name")).to_be_focused()
     for keys in ("demo", "Tab", "demo", "Enter"):
         page.keyboard.press(keys) if keys in ("Tab", "Enter") else page.keyboard.type(keys)

@@ -192,7 +192,7 @@ def test_all_that_is_drawn_passes_the_function_that_shows_hidden_characters() ->
     }
     assert found == {
         ("lib/html.js", "vendor/htm-preact"),
-        ("app.js", "document.title"),  # the name of a view
+        ("app.js", "document.title"),  # the name of a view and of the master, with hidden characters escaped
         ("parts/copy.js", "writeText"),
         ("parts/copy.js", ".value = "),
         ("parts/login.js", ".value = "),  # to empty the password

@@ -1,7 +1,7 @@
 // @ts-check
-// Hooks that draw components again: after changes of a store, after typing, or by the clock.
+// Hooks that draw components again (after changes of a store, after typing, or by the clock), and one for dialogs.
 
-import { useEffect, useState } from "./html.js";
+import { useEffect, useRef, useState } from "./html.js";
 
 /** Draw the component again when the store has changed, at most every `every` milliseconds. */
 export function useStore(store, every = 100) {
@@ -45,4 +45,24 @@ export function useClock(seconds = 1) {
     const timer = setInterval(() => draw((count) => count + 1), 1000 * seconds);
     return () => clearInterval(timer);
   }, [seconds]);
+}
+
+/**
+ * Open a `<dialog>` over the page while its component is drawn. When it is removed, the focus returns to where it was.
+ *
+ * @param {() => void} dismiss called by Escape
+ * @returns the properties of the element
+ */
+export function useDialog(dismiss) {
+  const element = useRef(null);
+  useEffect(() => {
+    const dialog = element.current;
+    dialog.showModal();
+    return () => dialog.close();
+  }, []);
+  const onCancel = (event) => {
+    event.preventDefault(); // the dialog is closed by removing it
+    dismiss();
+  };
+  return { ref: element, onCancel };
 }

@@ -1,7 +1,8 @@
 // @ts-check
 // A question before something that cannot be taken back.
 
-import { html, useEffect, useRef } from "../lib/html.js";
+import { useDialog } from "../lib/hooks.js";
+import { html } from "../lib/html.js";
 
 /**
  * A modal dialog. It opens on *No*, and Escape means no.
@@ -12,13 +13,8 @@ import { html, useEffect, useRef } from "../lib/html.js";
  * @param dismiss called when the user does not
  */
 export function Confirm({ question, yes, confirm, dismiss, children }) {
-  const dialog = useRef(null);
-  useEffect(() => dialog.current.showModal(), []);
-  const cancel = (event) => {
-    event.preventDefault(); // the dialog is closed by removing it
-    dismiss();
-  };
-  return html`<dialog class="confirm" aria-labelledby="confirm-title" ref=${dialog} onCancel=${cancel}>
+  const dialog = useDialog(dismiss);
+  return html`<dialog class="confirm" aria-labelledby="confirm-title" ...${dialog}>
     <h2 id="confirm-title">${question}</h2>
     ${children}
     <div class="confirm-buttons">

@@ -1,24 +1,20 @@
 // @ts-check
 // The help: keyboard shortcuts, and where Salt's documentation explains what a view shows.
 
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { useDialog } from "../lib/hooks.js";
+import { html, useState } from "../lib/html.js";
 import { SHORTCUTS } from "../lib/shortcuts.js";
 
 const SALT_DOCS = "https://docs.saltproject.io/en/latest/";
 
 export function Help({ views, shortcuts, close }) {
-  const dialog = useRef(null);
+  const dialog = useDialog(close);
   const [single, setSingle] = useState(shortcuts.singleKeys);
-  useEffect(() => dialog.current.showModal(), []);
-  const cancel = (event) => {
-    event.preventDefault(); // the dialog is closed by removing it
-    close();
-  };
   const change = (event) => {
     shortcuts.singleKeys = event.target.checked;
     setSingle(event.target.checked);
   };
-  return html`<dialog class="confirm help" aria-labelledby="help-title" ref=${dialog} onCancel=${cancel} onClick=${(event) => event.target === dialog.current && close()}>
+  return html`<dialog class="confirm help" aria-labelledby="help-title" ...${dialog} onClick=${(event) => event.target === event.currentTarget && close()}>
     <div class="side-head"><h2 id="help-title">Help</h2><button type="button" class="plain close" aria-label="Close" onClick=${close}>✕</button></div>
     <h3>Keyboard</h3>
     <dl>${[...SHORTCUTS, ...views.map((view) => [`g ${view.key}`, view.title])].map(([keys, text]) => html`<dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${text}</dd>`)}</dl>

@@ -1,20 +1,17 @@
 // @ts-check
 // Ctrl-K: search for views, minions, jobs, functions and actions, and go there.
 
-import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { useSettled, useStore } from "../lib/hooks.js";
+import { html, useEffect, useState } from "../lib/html.js";
+import { useDialog, useSettled, useStore } from "../lib/hooks.js";
 import { found } from "../lib/palette.js";
 
 export function Palette({ sources, close }) {
-  const dialog = useRef(null);
+  const dialog = useDialog(close);
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const settled = useSettled(text, 60);
   useStore(sources.functions, 500);
-  useEffect(() => {
-    dialog.current.showModal();
-    sources.readFunctions();
-  }, []);
+  useEffect(() => void sources.readFunctions(), []);
   const items = found(settled, sources);
   const chosen = Math.min(at, items.length - 1);
   useEffect(() => document.getElementById(`palette-${chosen}`)?.scrollIntoView({ block: "nearest" }), [chosen]);
@@ -30,11 +27,7 @@ export function Palette({ sources, close }) {
     else return;
     event.preventDefault();
   };
-  const cancel = (event) => {
-    event.preventDefault(); // the dialog is closed by removing it
-    close();
-  };
-  return html`<dialog class="palette" aria-label="Search and go to" ref=${dialog} onCancel=${cancel} onClick=${(event) => event.target === dialog.current && close()}>
+  return html`<dialog class="palette" aria-label="Search and go to" ...${dialog} onClick=${(event) => event.target === event.currentTarget && close()}>
     <input role="combobox" aria-label="Search views, minions, jobs and functions" aria-expanded="true" aria-controls="palette-items" aria-autocomplete="list"
       aria-activedescendant=${items.length ? `palette-${chosen}` : undefined} placeholder="view, minion, job id or function" value=${text} spellcheck=${false}
       onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${pressed} />

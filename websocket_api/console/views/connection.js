@@ -3,8 +3,9 @@
 
 import { html, useEffect } from "../lib/html.js";
 import { clock, span } from "../lib/format.js";
-import { useClock } from "../lib/hooks.js";
+import { useClock, useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
+import { notifications } from "../lib/toasts.js";
 
 const PING_EVERY_MS = 5000; // while this view is shown
 const RIGHTS = {
@@ -32,6 +33,7 @@ export function ConnectionView({ session, connection }) {
           <dt>User</dt><dd>${user.user} <span class="dim">(${user.eauth})</span></dd>
           <dt>Login ends</dt><dd>${clock(user.expire * 1000)} <span class="dim">in ${span(left)}</span></dd>
           <dt>On this device</dt><dd>${session.stays ? "stays logged in" : "until this tab is closed"}</dd>
+          <dt>Notifications</dt><dd><${Notify} /></dd>
           ${Object.entries(RIGHTS).map(([name, text]) => html`<dt>May ${text}</dt><dd>${answer(user.can[name])}</dd>`)}
           <dt>Permissions</dt><dd><ul>${user.perms.map((perm) => html`<li><code>${brief(perm, 200)}</code></li>`)}</ul></dd>
         </dl>
@@ -49,7 +51,9 @@ export function ConnectionView({ session, connection }) {
       </section>
       <section><h2>Server</h2>
         <dl>
-          <dt>Version</dt><dd>${server.version}</dd>
+          <dt>Master</dt><dd>${server.master.id}${server.master.cluster && html` <span class="dim">of cluster ${server.master.cluster}</span>`}</dd>
+          <dt>Salt</dt><dd>${server.master.salt}</dd>
+          <dt>websocket_api</dt><dd>${server.version}</dd>
           <dt>Clients</dt><dd>${server.clients.join(", ") || "none"}</dd>
           <dt>Subscriptions</dt><dd>${server.subscriptions.join(", ")}</dd>
         </dl>
@@ -59,6 +63,15 @@ export function ConnectionView({ session, connection }) {
       </section>
     </div>
   </div>`;
+}
+
+const NOTIFY = { on: "on: when a job that you started ends", off: "off", denied: "blocked: allow them in the browser's settings for this page", unsupported: "not available: they need https" };
+
+/** Notifications of the system; the browser asks only after the user turned them on. */
+function Notify() {
+  useStore(notifications, 0);
+  const { state } = notifications;
+  return html`${NOTIFY[state]} ${state === "off" && html`<button type="button" class="small" onClick=${() => notifications.turnOn()}>Turn on</button>`}${state === "on" && html`<button type="button" class="small" onClick=${() => notifications.turnOff()}>Turn off</button>`}`;
 }
 
 function answer(value) {

@@ -3,7 +3,7 @@
 
 import { html, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
-import { to } from "../lib/route.js";
+import { to, useFilters } from "../lib/route.js";
 import { useSettled, useStore } from "../lib/hooks.js";
 import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
@@ -24,10 +24,9 @@ export function JobsView(props) {
   return props.route.rest ? html`<${JobPage} key=${props.route.rest} jid=${props.route.rest} ...${props} />` : html`<${JobsTable} ...${props} />`;
 }
 
-function JobsTable({ jobs }) {
+function JobsTable({ jobs, route }) {
   useStore(jobs);
-  const [search, setSearch] = useState("");
-  const [state, setState] = useState("all");
+  const [{ search, state }, filter] = useFilters(route, { search: "", state: "all" });
   const [helpers, showHelpers] = useState(false);
   const words = useSettled(search, 150).toLowerCase().split(/\s+/).filter(Boolean);
   const matches = (job) => (helpers || !isHelper(job)) && (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
@@ -35,8 +34,8 @@ function JobsTable({ jobs }) {
   return html`<div class="view">
     <h1>Jobs</h1>
     <div class="tools">
-      <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => setSearch(event.target.value)} />
-      <${Choice} label="Which jobs" value=${state} options=${STATES} change=${setState} />
+      <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => filter({ search: event.target.value })} />
+      <${Choice} label="Which jobs" value=${state} options=${STATES} change=${(name) => filter({ state: name })} />
       <label class="check" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${helpers} onChange=${(event) => showHelpers(event.target.checked)} /> Helper jobs</label>
       <span class="dim" role="status">${count(rows.length, "job")}</span>
       ${jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
