@@ -129,7 +129,7 @@ def first_pictures(browser: Any, stage: LargeStage, extent: Extent) -> dict[str,
         context.add_init_script(f"localStorage.setItem({json.dumps(TOKEN)}, {json.dumps(token)}); ({MARK})();")
         for _ in range(extent.loads + 1):
             page = context.new_page()
-            page.goto("/console/")
+            page.goto("/console/#/fleet")
             # Asked from here: its Content-Security-Policy forbids the page to run a text again and again.
             wait_until(lambda page=page: page.evaluate("window.wholePicture"), "the whole fleet")
             found["first"].append(page.evaluate("window.firstPicture"))
