@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "482f83c64d3a974b0b0dc62c467eb39cf1f866ba1b892642fd54d98130e8e388",
+    "asyncapi.json": "3335b7114c3b648fcaf5caa36b9af10038312b8ddc5ff9fd60184e405718695d",
     "common.json": "fadd90f3384d491a56e8637178cbc77c46a7c8b1cacf8674d3a50e7fa7488e2f",
     "frames.json": "ed464240e97c3927e868f1c93a3812a9471bf7a32cc201e85bf3b668279a117d",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
@@ -20,7 +20,7 @@ FILES = {
     "operations/get_job.json": "744bf8bc2f5360e67c6788242f98f26eceb8ddde98d217b9e682436d8f01faee",
     "operations/hook.json": "2e6dc088211e2b87b59b0e872d10ae4e746c26797b61e654818b5162d313229a",
     "operations/list_batches.json": "fa3156d7d30992565ece9b9644bcb398d850dbf137daea554b991367ee6349ba",
-    "operations/list_jobs.json": "e79df0845612d8c9ad6b081cbc489bb75a68f8ad9759e3cdb342a772db1a3baa",
+    "operations/list_jobs.json": "4687c9641cbf3ab056ecf6a264c65ace442b84457e43356b7d46b70e88dda62e",
     "operations/list_minions.json": "67096346ce1c3d896177495eea6d153e52984ef60d760209f2c8f512d24b1958",
     "operations/logout.json": "f7fde84721484e3276c1cdd427e076cb02c5b07ee6fc85d6d00875d6a269d0a0",
     "operations/match.json": "5cfdbc0b2ef42a223a88f0de3a4fdc0e7a2f237c6ba2c9e4c13ac41bba3507df",

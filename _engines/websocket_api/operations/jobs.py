@@ -17,6 +17,9 @@ from .call import Call, operation
 from .commands import publish, require_client
 from .services import Services
 
+MAX_STORED = 300
+"""Jobs of the job cache whose returns a request reads."""
+
 
 async def find(services: Services, jid: str) -> Job | None:
     """Return a job from memory, else from the master's job cache."""
@@ -160,15 +163,57 @@ async def list_jobs(call: Call) -> list[dict[str, Any]]:
     """Return jobs, newest first, without their minions, or with the state of one minion."""
     found: list[dict[str, Any]] = []
     # For a user who sees few of 10,000 jobs, every part of each job is checked.
-    await call.in_turns(_listed(call, found))
-    return found
+    await call.in_turns(_listed(call, call.services.jobs.newest_first(), found))
+    if not call.get("stored"):
+        return found
+    await _list_stored(call, found)
+    found.sort(key=lambda view: str(view["jid"]), reverse=True)
+    return found[: call.get("limit", 100)]
 
 
-def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
-    """Add the requested jobs to ``found``, one in each step."""
+async def _list_stored(call: Call, found: list[dict[str, Any]]) -> None:
+    """Add the requested jobs that are in the master's job cache only."""
+    services, message = call.services, call.message
+    known = {job.jid for job in services.jobs.newest_first()}
+
+    def matches(load: Mapping[str, Any]) -> bool:
+        return load["jid"] not in known and _load_matches(message, load)
+
+    stored = await services.job_cache.search(matches, call.get("since"), call.get("before"), MAX_STORED)
+    added: list[dict[str, Any]] = []
+    for jid in stored:
+        if len(added) >= call.get("limit", 100):
+            break
+        record = await services.job_cache.job(jid)
+        if record is not None:
+            job = from_store(jid, record)
+            apply_cancels(job, services.jobs.newest_first())
+            await call.in_turns(_listed(call, iter([job]), added))
+    found += added
+
+
+def _load_matches(message: Mapping[str, Any], load: Mapping[str, Any]) -> bool:
+    """Return whether a load of the job cache can be of a requested job; its returns decide the rest."""
+    kind, _, name = load["fun"].partition(".")
+    fun = name if kind in ("runner", "wheel") else load["fun"]
+    if "fun" in message and not fnmatch.fnmatchcase(fun, message["fun"]):
+        return False
+    if "user" in message and load["user"] != message["user"]:
+        return False
+    return _has_words(message, load["jid"], fun, load["tgt"], load["user"])
+
+
+def _has_words(message: Mapping[str, Any], *fields: Any) -> bool:
+    words = message.get("search", "").lower().split()
+    text = " ".join(str(field) for field in fields if field is not None).lower() if words else ""
+    return all(word in text for word in words)
+
+
+def _listed(call: Call, jobs: Iterator[Job], found: list[dict[str, Any]]) -> Iterator[None]:
+    """Add the requested ones of ``jobs``, newest first, to ``found``, one in each step."""
     maximum, before, since = call.get("limit", 100), call.get("before"), call.get("since")
     minion: str | None = call.get("minion")
-    for job in call.services.jobs.newest_first():
+    for job in jobs:
         yield
         if before is not None and job.jid >= before:
             continue
@@ -178,6 +223,9 @@ def _listed(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
             continue
         view = call.services.job_feed.view(job, call.viewer, parts=False if minion is None else {minion})
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
+            continue
+        # What the viewer may not see does not match either: words could find out arguments of others.
+        if not _has_words(call.message, *(view[name] for name in ("jid", "fun", "tgt", "user"))):
             continue
         if minion is not None:
             if minion not in view["minions"]:

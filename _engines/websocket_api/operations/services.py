@@ -110,6 +110,12 @@ class JobCache(Protocol):
         """Return ``{kind, reported_by, load, returns}``, or None for an unknown job."""
         ...
 
+    async def search(
+        self, matches: Callable[[Mapping[str, Any]], bool], since: str | None, before: str | None, limit: int
+    ) -> list[str]:
+        """Return the jids of the newest jobs with such a load, newest first."""
+        ...
+
 
 Match = Callable[..., Awaitable[list[str]]]
 """``await match(tgt, tgt_type, delimiter=":")`` returns the ids of the minions that a target matches."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import salt.cache
@@ -33,6 +34,8 @@ _HIDDEN = "saltutil.find_job"
 MARK_SECONDS = 60.0
 #: Maximum number of jobs that one such search reads.
 MAX_MARKED = 5000
+#: Maximum number of loads that a search of a user reads.
+MAX_SEARCHED = 5000
 
 
 class JobCache:
@@ -78,6 +81,18 @@ class JobCache:
         :raises ApiError: ``master_unavailable``
         """
         return await self._pool.run(self._marked, dict(metadata), at)
+
+    async def search(
+        self, matches: Callable[[Mapping[str, Any]], bool], since: str | None, before: str | None, limit: int
+    ) -> list[str]:
+        """Return the jids of the newest jobs between two jids for whose load ``matches`` returns True, newest first.
+
+        :data:`MAX_SEARCHED` and :data:`MAX_DIRECTORIES` limit the work.
+
+        :param matches: called in a thread, with the loads of :meth:`recent`
+        :raises ApiError: ``master_unavailable``
+        """
+        return await self._pool.run(self._search, matches, since or "", before or "~", limit)
 
     # The methods below run in the pool's threads.
 
@@ -176,6 +191,22 @@ class JobCache:
         rows = [(jid, row) for jid, row in rows if isinstance(row, dict) and row.get("Function") != _HIDDEN]
         return [self._listed(jid, row) for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0])]
 
+    def _search(self, matches: Callable[[Mapping[str, Any]], bool], since: str, before: str, limit: int) -> list[str]:
+        with report_failures("the job cache"):
+            if self._returner == "local_cache":
+                # A load is written when its job is published, so its time is about that of the jid.
+                first, last = self._made(since) - MARK_SECONDS, (self._made(before) or math.inf) + MARK_SECONDS
+                files = (file for file in self._job_files() if first <= file[0] <= last)
+                loads = self._loads(heapq.nlargest(MAX_SEARCHED, files))
+            elif self._returner == "salt_cache":
+                jids = (jid for jid in self._cached_jids() if since < jid < before)
+                loads = (self._stored_load(jid) for jid in heapq.nlargest(MAX_SEARCHED, jids))
+            else:
+                loads = iter(self._recent_listed(MAX_SEARCHED))
+            shown = (load for load in loads if load["fun"] != _HIDDEN)
+            found = [str(load["jid"]) for load in shown if since < load["jid"] < before and matches(load)]
+        return heapq.nlargest(limit, found)
+
     def _marked(self, metadata: dict[str, Any], at: float) -> str | None:
         with report_failures("the job cache"):
             for load in self._around(at):
@@ -190,12 +221,19 @@ class JobCache:
             files = [(made, path) for made, path in self._job_files() if abs(made - at) <= MARK_SECONDS]
             yield from self._loads(heapq.nsmallest(MAX_MARKED, files, key=lambda file: abs(file[0] - at)))
         elif self._returner == "salt_cache":
-            # Salt's own listing reads every load; a jid has its time (salt.returners.salt_cache, "Bank layout").
-            for jid in map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")):
-                if is_jid(jid) and abs(self._made(jid) - at) <= MARK_SECONDS:
-                    yield self._load(jid, self._stored(jid) or {})
+            for jid in self._cached_jids():
+                if abs(self._made(jid) - at) <= MARK_SECONDS:
+                    yield self._stored_load(jid)
         else:
             yield from self._recent_listed(MAX_MARKED)
+
+    def _cached_jids(self) -> Iterator[str]:
+        """Yield the jids of salt_cache ("Bank layout" in its source); Salt's own listing reads every load."""
+        return filter(is_jid, map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")))
+
+    def _stored_load(self, jid: str) -> dict[str, Any]:
+        stored = self._stored(jid) or {}
+        return self._load(jid, stored, self._call(jid, stored, {}))
 
     def _made(self, jid: str) -> float:
         made = made_at(jid)
@@ -229,7 +267,7 @@ class JobCache:
                 log.debug("skipping %s: %s", path, type(error).__name__)
                 continue
             if is_jid(jid) and stored.get("fun") != _HIDDEN:
-                yield self._load(jid, stored)
+                yield self._load(jid, stored, self._call(jid, stored, {}))
 
     def _job_files(self) -> Iterator[tuple[float, str]]:
         """Yield ``(time of publishing, path of the load)`` of each job: jobs/<2 hex digits>/<other digits>/.load.p."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import salt.exceptions
 import salt.loader
 import salt.utils.job
 from websocket_api.core.jobs.job import Job
+from websocket_api.jids import made_at
 from websocket_api.operations.jobs import from_store
+from websocket_api.salt_master import job_cache
 from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
@@ -41,10 +44,10 @@ class Master:
         self.returners = self._returners  # what store_job looks for in a MasterMinion
         self.store = JobCache(self.opts, pool)
 
-    def publish(self, *minions: str, fun: str, user: str = "root", **more: Any) -> None:
-        self._returners[f"{self._cache}.prep_jid"](passed_jid=JID)
-        load = {"cmd": "publish", "jid": JID, "fun": fun, "tgt": list(minions), "tgt_type": "list", "arg": []}
-        self._returners[f"{self._cache}.save_load"](JID, {**load, "user": user, "ret": "", **more}, list(minions))
+    def publish(self, *minions: str, fun: str, user: str = "root", jid: str = JID, **more: Any) -> None:
+        self._returners[f"{self._cache}.prep_jid"](passed_jid=jid)
+        load = {"cmd": "publish", "jid": jid, "fun": fun, "tgt": list(minions), "tgt_type": "list", "arg": []}
+        self._returners[f"{self._cache}.save_load"](jid, {**load, "user": user, "ret": "", **more}, list(minions))
 
     def take(self, minion: str, value: Any, **more: Any) -> None:
         """As ``AESFuncs._return``."""
@@ -160,3 +163,32 @@ async def test_the_load_that_a_syndic_passed_on_names_the_user_of_this_master(
     master.opts["order_masters"], master.opts["user"] = order_masters, "salt"
     master.publish("m1", fun="test.ping", user=user, kwargs=kwargs)
     assert (await master.job()).user == owner
+
+
+def written_when_made(master: Master) -> None:
+    """Give each load of local_cache the time of its jid, as it has where jobs are published now."""
+    for path in Path(master.opts["cachedir"]).glob("jobs/*/*/jid"):
+        made = made_at(path.read_text())
+        assert made is not None
+        os.utime(path.with_name(".load.p"), (made.timestamp(), made.timestamp()))
+
+
+async def test_jobs_are_searched_between_two_jids_newest_first(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loads have the users of runners too; find_job is left out, and only some loads are read."""
+    jids = [f"202611{day}120000000001" for day in range(20, 26)]
+    for jid in jids:
+        master.publish("one", fun="saltutil.find_job" if jid == jids[5] else "test.ping", jid=jid, user=f"user{jid[7]}")
+    written_when_made(master)
+    seen: list[str] = []
+
+    def matches(load: Mapping[str, Any]) -> bool:
+        seen.append(load["user"])
+        return bool(load["user"] != "user3")
+
+    search = master.store.search
+    assert await search(matches, None, None, 10) == [jids[4], jids[2], jids[1], jids[0]]
+    assert {"user0", "user4"} <= set(seen)
+    assert await search(matches, jids[1], jids[4], 10) == [jids[2]]
+    assert await search(matches, jids[0], None, 1) == [jids[4]]
+    monkeypatch.setattr(job_cache, "MAX_SEARCHED", 2)
+    assert await search(lambda load: True, None, "20261122115800000000", 10) == [jids[1], jids[0]]

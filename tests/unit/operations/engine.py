@@ -189,6 +189,12 @@ class Store:
     async def marked(self, metadata: Mapping[str, Any], at: float) -> str | None:
         return None
 
+    async def search(
+        self, matches: Callable[[Mapping[str, Any]], bool], since: str | None, before: str | None, limit: int
+    ) -> list[str]:
+        newest_first = [jid for jid in sorted(self.jobs, reverse=True) if (since or "") < jid < (before or "~")]
+        return [jid for jid in newest_first if matches({"jid": jid, **self.jobs[jid]["load"]})][:limit]
+
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         return []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from websocket_api.operations import jobs as operations_jobs
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 
@@ -139,6 +140,12 @@ FILTERS: list[tuple[dict[str, Any], list[int]]] = [
     ({"state": "running"}, [4, 3, 2]),
     ({"kind": "runner"}, [4]),
     ({"kind": "job", "limit": 1}, [3]),
+    ({"search": "PING web"}, [3]),
+    ({"search": "bob"}, [3]),
+    ({"search": "000002"}, [2]),
+    ({"search": "  "}, [4, 3, 2, 1]),
+    ({"search": "ping nothing"}, []),
+    ({"stored": True}, [4, 3, 2, 1]),
     ({"minion": "db"}, [2, 1]),
     ({"minion": "web1", "fun": "test.*"}, [3, 1]),
     ({"minion": "none"}, []),
@@ -176,6 +183,74 @@ async def test_the_jobs_of_a_minion_have_its_part_only() -> None:
     expected = {"state": "returned", "retcode": 0, "success": True, "progress": 100.0, "message": None}
     assert (first["minions"], first["total"]) == ({"db": expected}, 3)
     assert await (await engine.user("eve")).ask("list_jobs", minion="db") == []
+
+
+STORED_FILTERS: list[tuple[dict[str, Any], bool]] = [
+    ({}, True),
+    ({"fun": "test.*"}, True),
+    ({"fun": "cmd.*"}, False),
+    ({"user": "root"}, True),
+    ({"user": "ann"}, False),
+    ({"search": "root PING"}, True),
+    ({"search": "nothing"}, False),
+    ({"state": "complete"}, True),
+    ({"state": "failed"}, False),
+    ({"kind": "runner"}, False),
+    ({"minion": "db"}, True),
+    ({"minion": "web1"}, False),
+    ({"before": OLD}, False),
+    ({"before": "20261122120000000002"}, True),
+    ({"since": OLD, "before": "20261122120000000002"}, False),
+    ({"metadata": {"ticket": 1}}, False),
+]
+
+
+@pytest.mark.parametrize(("fields", "listed"), STORED_FILTERS)
+async def test_jobs_of_the_job_cache_are_listed_on_request(fields: dict[str, Any], listed: bool) -> None:
+    """The same filters apply. They are not kept in memory."""
+    engine = Engine()
+    talker = await engine.user()
+    stored(engine, "db", returned=("db",))
+    assert await talker.ask("list_jobs", **fields) == []
+    found = await talker.ask("list_jobs", stored=True, **fields)
+    assert [(job["jid"], job["state"]) for job in found] == ([(OLD, "complete")] if listed else [])
+    assert len(engine.services.jobs) == 0
+
+
+async def test_stored_jobs_count_for_the_limit_after_newer_ones() -> None:
+    """A job that is in memory and in the cache is listed once."""
+    engine = Engine()
+    talker = await engine.user()
+    stored(engine, "db", returned=("db",))
+    jid = await start(talker)
+    load = {"fun": "test.ping", "arg": [], "tgt": "*", "tgt_type": "glob", "user": "ann", "minions": ["db"]}
+    engine.store.jobs[jid] = {"kind": "job", "reported_by": None, "load": load, "returns": {}}
+    assert [job["jid"] for job in await talker.ask("list_jobs", stored=True)] == [jid, OLD]
+    assert [job["jid"] for job in await talker.ask("list_jobs", stored=True, limit=1)] == [jid]
+
+
+async def test_stored_jobs_show_only_what_the_user_may_see() -> None:
+    """As those in memory: neither a job of others nor its target, which a word would find out."""
+    engine = Engine(eve=WEB, mia=[".*"])
+    eve = await engine.user("eve")
+    stored(engine, "db", "web1", returned=("db", "web1"))
+    (job,) = await eve.ask("list_jobs", stored=True)
+    assert (job["total"], job["tgt"]) == (1, None)
+    assert await eve.ask("list_jobs", stored=True, search="*") == []
+    stored(engine, "db", returned=("db",))
+    assert await eve.ask("list_jobs", stored=True) == []
+    assert len(await (await engine.user("mia")).ask("list_jobs", stored=True, search="*")) == 1
+
+
+async def test_a_request_reads_a_limited_number_of_stored_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them may have thousands of returns."""
+    monkeypatch.setattr(operations_jobs, "MAX_STORED", 2)
+    engine = Engine()
+    talker = await engine.user()
+    stored(engine, "db", returned=("db",))
+    record = engine.store.jobs[OLD]
+    engine.store.jobs = {f"2026112212000000000{n}": record for n in range(1, 6)}
+    assert [job["jid"][-1] for job in await talker.ask("list_jobs", stored=True)] == ["5", "4"]
 
 
 async def test_salts_own_jobs_are_not_listed() -> None:

@@ -933,6 +933,14 @@ export type ListJobsRequest = {
   state?: JobState;
   /** Only jobs of this kind: `job` on minions, `runner` and `wheel` on the master. */
   kind?: JobKind;
+  /** Only jobs with all of these words in their job id, function, target or user, in upper or lower case. */
+  search?: string;
+  /**
+   * Whether to list also jobs that are in the master's job cache only, and no longer in memory. This takes longer. The
+   * server reads the newest 5,000 jobs there that `since` and `before` leave, and the returns of at most 300 that
+   * match.
+   */
+  stored?: boolean;
   /** Only jobs whose metadata contain all of these keys with these values. */
   metadata?: Record<string, unknown>;
   /** Only jobs started after this one: a job id. */
