@@ -71,8 +71,10 @@ def test_the_first_page_tells_how_the_fleet_and_the_server_are(page: Any, stage:
     assert serious_violations(page) == []
     tile(page, "Failed jobs").get_by_role("link").click()
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
-    expect(page.get_by_role("button", name="Failed", exact=True)).to_have_attribute("aria-pressed", "true")
-    assert page.url.endswith("#/jobs?state=failed")
+    states = page.get_by_role("group", name="States")
+    for name in ("Failed", "Partial"):
+        expect(states.get_by_role("button", name=name)).to_have_attribute("aria-pressed", "true")
+    assert "#/jobs?state=failed%2Cpartial&from=" in page.url
 
 
 def test_a_running_job_is_on_the_overview(page: Any, stage: Stage) -> None:

@@ -19,7 +19,7 @@ def test_a_wrong_password_is_refused_and_the_right_one_shows_the_fleet(page: Any
     """The form keeps the name and drops the password; the error says what to do."""
     with stage.client() as client:
         client.ask("cmd", fun="test.ping", tgt="*", mode="sync")
-    page.goto("/console/")
+    page.goto("/console/#/fleet")
     type_login(page, "demo", "wrong")
     expect(page.get_by_role("alert")).to_contain_text("Check the user name, the password and the backend.")
     expect(page.get_by_label("Password")).to_have_value("")

@@ -21,8 +21,8 @@ export function Palette({ sources, close }) {
     else location.hash = item.href;
   };
   const pressed = (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
-    if (step) setAt(Math.max(0, Math.min(items.length - 1, chosen + step)));
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step && items.length) setAt((chosen + step + items.length) % items.length);
     else if (event.key === "Enter" && items[chosen]) open(items[chosen]);
     else return;
     event.preventDefault();

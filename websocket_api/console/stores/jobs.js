@@ -4,6 +4,7 @@
 import { Store } from "../client/store.js";
 
 const LISTED = 200; // jobs at first, and more by the button
+const FOUND_STORED = 200; // jobs of a search in the job cache
 const KEPT = 2000; // jobs in the table
 const FOLLOWED = 40; // running jobs that are followed; a connection can have 128 subscriptions
 const LIST_EVERY_MS = 3000; // while more jobs than these run
@@ -20,6 +21,7 @@ export class JobsStore extends Store {
   older = true;
   fault = null;
 
+  #found = new Map(); // jid -> job that a filter found and that is not among the newest
   #follows = new Map();
   #soon = null;
   #sorted = { version: -1, rows: [] };
@@ -65,13 +67,30 @@ export class JobsStore extends Store {
   }
 
   loadOlder() {
-    return this.load(this.rows.at(-1)?.jid ?? null);
+    return this.load(newestFirst(this.jobs).at(-1)?.jid ?? null);
   }
 
-  /** The jobs, newest first. */
+  /**
+   * Load the jobs of some filters that are not loaded yet; return how many were found.
+   *
+   * @param {object[]} requests fields of `list_jobs`
+   * @param {boolean} stored whether to search the master's job cache too
+   */
+  async find(requests, stored) {
+    const limit = stored ? FOUND_STORED : LISTED;
+    const lists = await Promise.all(requests.map((fields) => this.connection.read("list_jobs", { ...fields, limit, ...(stored ? { stored } : {}) })));
+    const found = new Map(lists.flat().map((job) => [job.jid, job]));
+    const wanted = [...found.values()].filter((job) => !this.jobs.has(job.jid));
+    for (const job of wanted) this.#found.set(job.jid, job);
+    for (const jid of [...this.#found.keys()].slice(0, -KEPT)) this.#found.delete(jid);
+    this.changed();
+    return found.size;
+  }
+
+  /** The jobs, newest first, with those that were found by filters. */
   get rows() {
     if (this.#sorted.version !== this.version) {
-      this.#sorted = { version: this.version, rows: newestFirst(this.jobs) };
+      this.#sorted = { version: this.version, rows: newestFirst(new Map([...this.#found, ...this.jobs])) };
     }
     return this.#sorted.rows;
   }

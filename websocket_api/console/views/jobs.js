@@ -1,13 +1,13 @@
 // @ts-check
 // The jobs, newest first, live; or the page of one job.
 
-import { html, useState } from "../lib/html.js";
+import { html, useEffect, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
+import { DEFAULTS, KINDS, STATES, durationOf, durationText, isFiltered, matcher, requestsOf, statesOf, toggled } from "../lib/job_filters.js";
 import { to, useFilters } from "../lib/route.js";
-import { useSettled, useStore } from "../lib/hooks.js";
-import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
+import { useClock, useSettled, useStore } from "../lib/hooks.js";
+import { Fault, JobProgress, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
-import { isHelper } from "../stores/helpers.js";
 import { JobPage } from "./job.js";
 
 const COLUMNS = [
@@ -16,9 +16,9 @@ const COLUMNS = [
   { name: "target", title: "Target" },
   { name: "user", title: "User" },
   { name: "started", title: "Started" },
+  { name: "duration", title: "Duration" },
   { name: "bar-cell", title: "Progress" },
 ];
-const STATES = [["all", "All"], ["running", "Running"], ["failed", "Failed"], ["partial", "Partial"], ["canceled", "Canceled"]];
 
 export function JobsView(props) {
   return props.route.rest ? html`<${JobPage} key=${props.route.rest} jid=${props.route.rest} ...${props} />` : html`<${JobsTable} ...${props} />`;
@@ -26,19 +26,18 @@ export function JobsView(props) {
 
 function JobsTable({ jobs, route }) {
   useStore(jobs);
-  const [{ search, state }, filter] = useFilters(route, { search: "", state: "all" });
-  const [helpers, showHelpers] = useState(false);
-  const words = useSettled(search, 150).toLowerCase().split(/\s+/).filter(Boolean);
-  const matches = (job) => (helpers || !isHelper(job)) && (state === "all" || job.state === state) && words.every((word) => textOf(job).includes(word));
+  useClock(1); // durations of running jobs
+  const [filters, filter] = useFilters(route, DEFAULTS);
+  const settled = useSettled(JSON.stringify(filters), 150);
+  const matches = matcher(JSON.parse(settled));
   const rows = jobs.rows.filter(matches);
   return html`<div class="view">
     <h1>Jobs</h1>
+    <${Filters} filters=${filters} filter=${filter} />
     <div class="tools">
-      <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${search} onInput=${(event) => filter({ search: event.target.value })} />
-      <${Choice} label="Which jobs" value=${state} options=${STATES} change=${(name) => filter({ state: name })} />
-      <label class="check" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${helpers} onChange=${(event) => showHelpers(event.target.checked)} /> Helper jobs</label>
       <span class="dim" role="status">${count(rows.length, "job")}</span>
-      ${jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
+      ${!isFiltered(filters) && jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
+      <${More} key=${settled} jobs=${jobs} filters=${JSON.parse(settled)} />
     </div>
     <${Fault} fault=${jobs.fault} />
     <${VirtualTable}
@@ -55,14 +54,49 @@ function JobsTable({ jobs, route }) {
   </div>`;
 }
 
+function Filters({ filters, filter }) {
+  const states = new Set(statesOf(filters));
+  const type = (name) => (event) => filter({ [name]: event.target.value });
+  return html`<div class="tools">
+    <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${filters.search} onInput=${type("search")} />
+    <div class="chips" role="group" aria-label="States">
+      <button type="button" aria-pressed=${states.size ? "false" : "true"} onClick=${() => filter({ state: "" })}>All</button>
+      ${Object.entries(STATES).map(([name, text]) => html`<button type="button" key=${name} aria-pressed=${states.has(name) ? "true" : "false"} onClick=${() => filter({ state: toggled(filters, name) })}>${text}</button>`)}
+    </div>
+    <select aria-label="Kind" value=${filters.kind} onChange=${type("kind")}>${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === filters.kind}>${text}</option>`)}</select>
+    <label class="beside-label">From <input type="datetime-local" value=${filters.from} onInput=${type("from")} /></label>
+    <label class="beside-label">To <input type="datetime-local" value=${filters.to} onInput=${type("to")} /></label>
+    <label class="check" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${filters.helpers !== ""} onChange=${(event) => filter({ helpers: event.target.checked ? "1" : "" })} /> Helper jobs</label>
+  </div>`;
+}
+
+/** Find jobs of these filters that are not loaded: in the engine's memory at once, in the job cache on request. */
+function More({ jobs, filters }) {
+  const [state, setState] = useState("");
+  const [fault, setFault] = useState(null);
+  const filtered = isFiltered(filters);
+  const find = async (stored) => {
+    if (stored) setState("searching");
+    try {
+      const found = await jobs.find(requestsOf(filters), stored);
+      if (stored) setState(`${count(found, "job")} found in the job cache`);
+    } catch (refused) {
+      setFault(refused);
+      setState("");
+    }
+  };
+  useEffect(() => {
+    if (filtered) find(false);
+  }, []);
+  if (!filtered) return null;
+  return html`${state === "searching" || state === "" ? html`<button type="button" disabled=${state === "searching"} onClick=${() => find(true)}>${state ? "Searching …" : "Search the job cache"}</button>` : ""}
+    <span class="dim" role="status">${state === "searching" ? "" : state}</span><${Fault} fault=${fault} />`;
+}
+
 function emptyText(jobs) {
   if (jobs.fault) return "Jobs cannot be shown.";
   if (!jobs.loaded) return "Reading jobs …";
   return jobs.rows.length ? "No job matches the filter." : "No jobs yet, or none that you may see.";
-}
-
-function textOf(job) {
-  return `${job.jid} ${job.fun} ${target(job)} ${job.user}`.toLowerCase();
 }
 
 function cellsOf(job) {
@@ -72,6 +106,7 @@ function cellsOf(job) {
     target(job),
     job.user,
     clock(job.start_time),
+    durationText(durationOf(job)),
     html`<${JobProgress} job=${job} />`,
   ];
 }

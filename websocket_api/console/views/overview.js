@@ -4,11 +4,13 @@
 import { html, useEffect } from "../lib/html.js";
 import { args, ago, count, target } from "../lib/format.js";
 import { timeOf } from "../lib/highstates.js";
+import { localTime } from "../lib/job_filters.js";
 import { useClock, useStore } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { Fault, JobProgress, State } from "../parts/marks.js";
 import { OverviewStore } from "../stores/overview.js";
 
+const DAY_MS = 86400000;
 const SHOWN = 6; // jobs and minions of each list
 const OUTCOMES = ["failed", "missing", "canceled", "running", "succeeded"];
 const [WIDTH, HEIGHT] = [120, 28]; // of the chart of the event rate
@@ -35,7 +37,7 @@ export function OverviewView({ fleet, jobs, session, connection, kept }) {
     </ul>
     <div class="cards">
       <${Highstates} fleet=${fleet} overview=${overview} />
-      <${JobList} title="Failed in the last 24 hours" jobs=${overview.failures} all=${to("jobs", "", { state: "failed" })} empty=${overview.loaded ? "No job failed." : "reading …"} />
+      <${JobList} title="Failed in the last 24 hours" jobs=${overview.failures} all=${failedAddress()} empty=${overview.loaded ? "No job failed." : "reading …"} />
       <${JobList} title="Running now" jobs=${overview.running} all=${to("jobs", "", { state: "running" })} empty=${overview.loaded ? "No job runs." : "reading …"} />
     </div>
   </div>`;
@@ -64,8 +66,12 @@ function Keys({ fleet }) {
 function Jobs({ overview }) {
   const { failures, running, loaded } = overview;
   return html`
-    <${Tile} name="Failed jobs, 24 h" href=${to("jobs", "", { state: "failed" })} more=${failures[0] && html`<span class="dim">last ${ago(failures[0].start_time)}</span>`}>${loaded ? html`<span class=${failures.length ? "bad" : ""}>${failures.length}</span>` : "…"}</${Tile}>
+    <${Tile} name="Failed jobs, 24 h" href=${failedAddress()} more=${failures[0] && html`<span class="dim">last ${ago(failures[0].start_time)}</span>`}>${loaded ? html`<span class=${failures.length ? "bad" : ""}>${failures.length}</span>` : "…"}</${Tile}>
     <${Tile} name="Running jobs" href=${to("jobs", "", { state: "running" })} more=${running[0] && html`<span class="dim">${running[0].fun}</span>`}>${loaded ? running.length : "…"}</${Tile}>`;
+}
+
+function failedAddress() {
+  return to("jobs", "", { state: "failed,partial", from: localTime(Date.now() - DAY_MS) });
 }
 
 function Rate({ overview }) {

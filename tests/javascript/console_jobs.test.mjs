@@ -1,0 +1,74 @@
+// The list of jobs: its filters, here and as requests, and durations.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { DEFAULTS, durationOf, durationText, isFiltered, localTime, matcher, requestsOf, toggled } from "../../websocket_api/console/lib/job_filters.js";
+import { JobsStore } from "../../websocket_api/console/stores/jobs.js";
+
+const JOB = { jid: "20141103073312975821", kind: "job", fun: "state.apply", tgt: "web*", tgt_type: "glob", user: "ann", state: "failed", total: 1 };
+const START = Date.UTC(2014, 10, 3, 7, 33);
+
+test("a job must match all filters", () => {
+  const table = [
+    [{}, true],
+    [{ search: "STATE ann" }, true],
+    [{ search: "web* 0733" }, true],
+    [{ search: "nothing" }, false],
+    [{ state: "failed" }, true],
+    [{ state: "running,failed" }, true],
+    [{ state: "running" }, false],
+    [{ state: "no such state" }, true],
+    [{ kind: "job" }, true],
+    [{ kind: "runner" }, false],
+    [{ from: localTime(START) }, true],
+    [{ from: localTime(START + 60000) }, false],
+    [{ to: localTime(START + 60000) }, true],
+    [{ to: localTime(START) }, false],
+    [{ from: "no time" }, true],
+  ];
+  for (const [fields, expected] of table) assert.equal(matcher({ ...DEFAULTS, ...fields })(JOB), expected, JSON.stringify(fields));
+  const helper = { ...JOB, fun: "saltutil.find_job" };
+  assert.deepEqual([matcher(DEFAULTS)(helper), matcher({ ...DEFAULTS, helpers: "1" })(helper)], [false, true]);
+});
+
+test("chips choose several states", () => {
+  assert.equal(toggled({ state: "" }, "failed"), "failed");
+  assert.equal(toggled({ state: "failed" }, "running"), "failed,running");
+  assert.equal(toggled({ state: "failed,running" }, "failed"), "running");
+});
+
+test("filters become one request for each state, with job ids for times", () => {
+  assert.deepEqual(requestsOf(DEFAULTS), [{}]);
+  assert.equal(isFiltered(DEFAULTS), false);
+  const filters = { ...DEFAULTS, search: " a b ", state: "failed,partial", kind: "job", from: localTime(START), to: localTime(START + 60000) };
+  assert.equal(isFiltered(filters), true);
+  const times = { since: "20141103073300000000", before: "20141103073400000000" };
+  assert.deepEqual(requestsOf(filters), ["failed", "partial"].map((state) => ({ ...times, kind: "job", search: "a b", state })));
+});
+
+test("a duration is read from both times, or runs on", () => {
+  const job = { start_time: "2014-11-03T07:33:00Z", end_time: "2014-11-03T07:33:12.5Z", state: "complete" };
+  assert.equal(durationOf(job), 12.5);
+  assert.equal(durationOf({ ...job, end_time: null }), null);
+  assert.equal(durationOf({ ...job, end_time: null, state: "running" }, START + 7000), 7);
+  assert.equal(durationOf({ ...job, start_time: null }), null);
+  assert.equal(durationOf({ ...job, end_time: "2014-11-03T07:32:59Z" }), 0); // clocks of two masters
+  const texts = [[null, ""], [0.04, "0.0 s"], [9.96, "10 s"], [99.4, "99 s"], [185, "3:05 min"], [3599.6, "1:00 h"], [7800, "2:10 h"]];
+  for (const [seconds, text] of texts) assert.equal(durationText(seconds), text);
+});
+
+test("found jobs are shown with the newest ones, and do not count as listed", async () => {
+  const asked = [];
+  const connection = { state: "open", follow: () => ({ stop() {} }), read: async (type, fields) => (asked.push(fields), [JOB, { ...JOB, jid: "20141103073312975822" }]) };
+  const jobs = new JobsStore(connection, {});
+  try {
+    jobs.jobs.set("20141103073312975822", { ...JOB, jid: "20141103073312975822", state: "complete" });
+    assert.equal(await jobs.find([{ search: "a" }, { search: "b" }], true), 2);
+    assert.deepEqual(asked.map(({ search, stored }) => [search, stored]), [["a", true], ["b", true]]);
+    assert.deepEqual(jobs.rows.map(({ jid, state }) => [jid.slice(-1), state]), [["2", "complete"], ["1", "failed"]]);
+    assert.equal(jobs.jobs.size, 1);
+  } finally {
+    jobs.stop();
+  }
+});
