@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.driving import log_in, row, view
+from tests.browser.conftest import FIRST
+from tests.browser.driving import job, log_in, row, view
 from tests.client import Client
 from tests.integration.staging import Stage
 
@@ -101,3 +105,65 @@ def test_the_chart_counts_by_the_beginning_of_the_tags(console: Any, client: Cli
     fire(client, "chart/one", 1, 2, 3)
     expect(console.locator(".legend li").filter(has_text="chart/one")).to_contain_text("3")
     expect(console.locator(".chart rect").first).to_be_attached()
+
+
+def test_events_are_searched_by_words_and_shown_by_columns(console: Any, client: Client) -> None:
+    """The address has the filters, so a reload shows the same."""
+    console.get_by_label("Filter by tag").fill("look/")
+    fire(client, "look/words", 71, 72)
+    expect(row(console, "look/words/72")).to_be_visible()
+    console.get_by_label("Search in tags and data").fill("words 71")
+    expect(console.get_by_role("row").filter(has_text="look/words/72")).to_have_count(0)
+    expect(row(console, "look/words/71")).to_be_visible()
+    console.get_by_label("Columns").fill("number, no.such")
+    expect(console.get_by_role("columnheader", name="number", exact=True)).to_be_visible()
+    expect(row(console, "look/words/71").get_by_role("cell").nth(2)).to_have_text("71")
+    expect(console).to_have_url(re.compile(r"tag=look%2F&search=words\+71&columns="))
+    console.reload()
+    expect(console.get_by_label("Search in tags and data")).to_have_value("words 71")
+    expect(console.get_by_role("columnheader", name="number", exact=True)).to_be_visible()
+
+
+def test_a_chip_filters_by_a_common_tag_and_an_event_leads_to_its_job(console: Any, client: Client) -> None:
+    """The same chip removes the filter."""
+    console.get_by_role("button", name="Returns", exact=True).click()
+    expect(console.get_by_label("Filter by tag")).to_have_value("salt/job/*/ret/*")
+    expect(console.get_by_role("row").filter(has_text="/new")).to_have_count(0)
+    # The view follows the filter only from when it is subscribed, so the job is started after that.
+    expect(console.get_by_text("No events yet.").or_(row(console, "/ret/"))).to_be_visible()
+    jid = client.ask("cmd", fun="test.ping", tgt=FIRST, mode="sync")["jid"]
+    row(console, f"{jid}/ret/{FIRST}").get_by_role("button").click()
+    link = console.get_by_role("complementary", name="Event").get_by_role("link", name=jid)
+    console.get_by_role("button", name="Returns", exact=True).click()
+    expect(console.get_by_label("Filter by tag")).to_have_value("")
+    link.click()
+    expect(job(console)).to_contain_text(jid)
+
+
+def test_events_are_exported_as_json_lines(console: Any, client: Client, tmp_path: Path) -> None:
+    """Those that are shown, whole."""
+    console.get_by_label("Filter by tag").fill("export/")
+    console.get_by_label("Filter by tag").press("Enter")
+    fire(client, "export", 1, 2)
+    expect(row(console, "export/2")).to_be_visible()
+    with console.expect_download() as started:
+        console.get_by_role("button", name="Export").click()
+    assert started.value.suggested_filename == "events.jsonl"
+    started.value.save_as(tmp_path / "events.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [(line["tag"], line["data"]["number"]) for line in lines] == [("export/1", 1), ("export/2", 2)]
+
+
+def test_the_whole_history_can_be_loaded(console: Any, client: Client) -> None:
+    """Also events from before the page was opened; times limit them."""
+    console.get_by_label("Filter by tag").fill("history/")
+    console.get_by_label("Filter by tag").press("Enter")
+    fire(client, "history", 1)
+    expect(row(console, "history/1")).to_be_visible()
+    console.get_by_role("button", name="Clear").click()
+    expect(console.get_by_role("row").filter(has_text="history/1")).to_have_count(0)
+    console.get_by_label("Whole history").check()
+    expect(row(console, "history/1")).to_be_visible()
+    console.get_by_label("To", exact=True).fill("2014-11-03T07:33")
+    expect(console.get_by_role("row").filter(has_text="history/1")).to_have_count(0)
+    expect(console.get_by_text("No event matches the search.")).to_be_visible()

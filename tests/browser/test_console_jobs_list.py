@@ -75,10 +75,10 @@ def test_a_job_that_only_the_job_cache_has_is_found(page: Any, stored: str) -> N
     zone = page.evaluate("new Date().getTimezoneOffset()")
     made = datetime.datetime.strptime(stored[:14], "%Y%m%d%H%M%S") - datetime.timedelta(minutes=zone)  # noqa: DTZ007
     later = (made + datetime.timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M")
-    page.get_by_label("From").fill(later)
+    page.get_by_label("From", exact=True).fill(later)
     expect(row(page, NEVER)).to_have_count(0)
-    page.get_by_label("From").fill("")
-    page.get_by_label("To").fill(later)
+    page.get_by_label("From", exact=True).fill("")
+    page.get_by_label("To", exact=True).fill(later)
     expect(row(page, NEVER)).to_be_visible()
     row(page, NEVER).get_by_role("link").click()
     expect(page.get_by_role("region", name=f"Job {stored}")).to_contain_text(NEVER)

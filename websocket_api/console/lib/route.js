@@ -41,10 +41,11 @@ const WRITE_AFTER_MS = 300; // without a change: browsers limit how often an add
  *
  * @param {{view: string, rest: string, query: URLSearchParams}} route
  * @param {Record<string, string>} defaults all filters; the address names those that differ
+ * @param {Record<string, string> | null} [before] those of an address without any, instead of the defaults
  * @returns {[Record<string, string>, (fields: Record<string, string>) => void]}
  */
-export function useFilters(route, defaults) {
-  const [filters, set] = useState(() => filtersOf(route.query, defaults));
+export function useFilters(route, defaults, before = null) {
+  const [filters, set] = useState(() => (before && !route.query.size ? { ...before } : filtersOf(route.query, defaults)));
   const own = useRef(route.query.toString()); // the address that these filters came from or went to
   useEffect(() => {
     if (route.query.toString() === own.current) return;

@@ -12,10 +12,10 @@ const BEFORE = 500; // positions before now at which a new filter begins, so tha
 
 export class EventsStore extends Store {
   rates = new Rates();
-  /** The filter that is subscribed: {tag, match_type}. */
-  filter = { tag: "", match_type: "startswith" };
-  /** The filter as it is typed, which may not be subscribed yet. */
-  typed = { ...this.filter };
+  /** The filter that is subscribed: {tag, match_type}, and `history`: whether it begins with all that the server has. */
+  filter = { tag: "", match_type: "startswith", history: false };
+  /** The filters as the view shows them; some may not be subscribed yet. */
+  view = null;
   fault = null;
   /** Events since the filter was set. */
   total = 0;
@@ -44,7 +44,7 @@ export class EventsStore extends Store {
     if (this.#follow) return;
     const { connection, filter } = this;
     const { epoch, seq } = connection.follows;
-    const begin = { epoch, seq: Math.max(0, seq - BEFORE) };
+    const begin = { epoch, seq: filter.history ? 0 : Math.max(0, seq - BEFORE) };
     const since = this.#since ?? (epoch ? begin : null);
     const fields = { subscription: "event", bundle: true, overflow: "drop" };
     if (filter.tag) Object.assign(fields, { tag: filter.tag, match_type: filter.match_type });

@@ -1,25 +1,29 @@
 // @ts-check
 // The live stream of events.
 
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
+import { download } from "../lib/download.js";
+import { DEFAULTS, asLines, jidOf, pathsOf, searcher, timed, valueAt } from "../lib/event_filters.js";
 import { clock, count, tagParts } from "../lib/format.js";
 import { useSettled, useStore } from "../lib/hooks.js";
+import { to, useFilters } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Chart } from "../parts/chart.js";
 import { Fault } from "../parts/marks.js";
 import { Side } from "../parts/side.js";
 import { Value } from "../parts/value.js";
 import { VirtualTable } from "../parts/virtual.js";
+import { Filters } from "./event_filters.js";
 
-const COLUMNS = [
+const TIME_AND_TAG = [
   { name: "time", title: "Time" },
   { name: "tag", title: "Tag" },
-  { name: "data", title: "Data" },
 ];
-const KINDS = { startswith: "begins with", find: "contains", endswith: "ends with", fnmatch: "pattern", regex: "regular expression" };
+const DATA = { name: "data", title: "Data" };
 
-export function EventsView({ events }) {
+export function EventsView({ events, route }) {
   useStore(events, 120);
+  const [filters, filter] = useFilters(route, DEFAULTS, events.view);
   const [selected, select] = useState(null);
   const [note, setNote] = useState("");
   useEffect(() => {
@@ -31,13 +35,22 @@ export function EventsView({ events }) {
     const { arrived, dropped } = events.resume();
     setNote(`${count(arrived, "event")} arrived while paused${dropped ? `, ${dropped} of them are no longer kept` : ""}`);
   };
+  const search = useSettled(filters.search, 200);
+  const hasWords = useMemo(() => searcher(search), [search]);
+  const isInTime = useMemo(() => timed(filters.from, filters.to), [filters.from, filters.to]);
+  const all = !search && !filters.from && !filters.to;
+  const rows = all ? events.rows : events.rows.filter((event) => isInTime(event) && hasWords(event));
+  const paths = pathsOf(filters.columns);
+  const columns = paths.length ? [...TIME_AND_TAG, ...paths.map((path) => ({ name: `path-${path}`, className: "path", title: path }))] : [...TIME_AND_TAG, DATA];
   return html`<div class="view ${selected ? "with-side" : ""}">
     <h1>Events</h1>
+    <${Filters} events=${events} filters=${filters} filter=${filter} />
     <div class="tools">
-      <${Filter} events=${events} />
       <button type="button" aria-pressed=${events.paused ? "true" : "false"} onClick=${toggle}>${events.paused ? "Resume" : "Pause"}</button>
       <button type="button" onClick=${() => events.clear()}>Clear</button>
+      <button type="button" disabled=${rows.length === 0} title="The events below, as JSON lines" onClick=${() => download("events.jsonl", asLines(rows), "application/x-ndjson")}>Export</button>
       <span class="dim count">${events.paused ? html`paused, <strong>${events.paused.arrived}</strong> new` : count(events.total, "event")}${events.lost > 0 && html`, <span class="bad">${events.lost} lost</span>`}</span>
+      ${!all && html`<span class="dim">${rows.length.toLocaleString("en")} shown</span>`}
       <span class="dim" role="status">${note}</span>
     </div>
     <${Fault} fault=${events.fault} />
@@ -46,29 +59,34 @@ export function EventsView({ events }) {
       <${VirtualTable}
         label="Events"
         className="events"
-        columns=${COLUMNS}
-        rows=${events.rows}
+        columns=${columns}
+        rows=${rows}
         rowHeight=${30}
         keyOf=${(event) => event.key}
         isChosen=${(event) => selected && event.key === selected.key}
         choose=${(event) => event.seq !== null && select(event.key === selected?.key ? null : event)}
-        cells=${(event) => cellsOf(event, select)}
+        cells=${(event) => cellsOf(event, select, paths)}
         stick=${!events.paused}
-        empty=${events.fault ? "Events cannot be shown." : "No events yet."}
+        empty=${events.fault ? "Events cannot be shown." : events.rows.length ? "No event matches the search." : "No events yet."}
       />
       ${selected && html`<${Event} event=${selected} close=${() => select(null)} />`}
     </div>
   </div>`;
 }
 
-function cellsOf(event, select) {
-  if (event.gap) return [clock(event.time), html`<span class="bad">${gapText(event.gap)}</span>`, ""];
+function cellsOf(event, select, paths) {
+  if (event.gap) return [clock(event.time), html`<span class="bad">${gapText(event.gap)}</span>`, ...(paths.length ? paths : [""]).map(() => "")];
   const [start, end] = tagParts(event.tag);
   return [
     clock(event.time),
     html`<button type="button" class="plain" onClick=${() => select(event)} title=${event.tag}><span class="tag-start">${start}</span><span class="tag-end">${end}</span></button>`,
-    html`<code>${brief(event.data)}</code>`,
+    ...(paths.length ? paths.map((path) => pathCell(event.data, path)) : [html`<code>${brief(event.data)}</code>`]),
   ];
+}
+
+function pathCell(data, path) {
+  const value = valueAt(data, path);
+  return value === undefined ? "" : html`<code>${brief(value)}</code>`;
 }
 
 const GAP_REASONS = {
@@ -85,28 +103,14 @@ function gapText({ count: missing, reason }) {
 }
 
 function Event({ event, close }) {
+  const jid = jidOf(event.tag);
   return html`<${Side} key=${event.key} label="Event" title=${event.tag} close=${close}>
     <dl>
       <dt>Number</dt><dd>${event.seq}</dd>
       <dt>Time</dt><dd>${event.time === null ? "unknown: before this page was opened" : clock(event.time)}</dd>
+      ${jid && html`<dt>Job</dt><dd><a href=${to("jobs", jid)}>${jid}</a></dd>`}
       ${event.minion && html`<dt>Sent by minion</dt><dd>${event.minion}</dd>`}
     </dl>
     <${Value} key=${event.key} value=${event.data} label="data" />
   </${Side}>`;
-}
-
-function Filter({ events }) {
-  // The typed filter is in the store, so that it is still there when the user returns to the view.
-  const [{ tag, match_type: kind }, setTyped] = useState(events.typed);
-  const type = (fields) => setTyped((events.typed = { ...events.typed, ...fields }));
-  const settled = useSettled(tag, 400);
-  const apply = (wanted) => {
-    const changed = wanted !== events.filter.tag || (wanted && kind !== events.filter.match_type);
-    if (changed) events.setFilter({ tag: wanted, match_type: kind });
-  };
-  useEffect(() => apply(settled), [settled, kind]);
-  return html`<select aria-label="Match the tag by" value=${kind} onChange=${(event) => type({ match_type: event.target.value })}>
-      ${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === kind}>tag ${text}</option>`)}
-    </select>
-    <input type="search" aria-label="Filter by tag" placeholder="salt/job/" value=${tag} onInput=${(event) => type({ tag: event.target.value })} onKeyDown=${(event) => event.key === "Enter" && apply(tag)} spellcheck=${false} />`;
 }
