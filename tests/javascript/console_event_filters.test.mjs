@@ -55,7 +55,11 @@ test("the export has one JSON object on each line, without gaps", () => {
 
 test("the whole history begins at its first event, and the newest ones a bit before now", () => {
   const followed = [];
-  const connection = { follows: { epoch: "e", seq: 2000 }, follow: (fields) => (followed.push(fields), { stop() {}, since: null }) };
+  const follow = (fields) => {
+    followed.push(fields);
+    return { stop() {}, since: null };
+  };
+  const connection = { follows: { epoch: "e", seq: 2000 }, follow };
   const events = new EventsStore(connection);
   events.start();
   events.setFilter({ tag: "a", match_type: "find", history: true });

@@ -60,7 +60,11 @@ test("a duration is read from both times, or runs on", () => {
 
 test("found jobs are shown with the newest ones, and do not count as listed", async () => {
   const asked = [];
-  const connection = { state: "open", follow: () => ({ stop() {} }), read: async (_type, fields) => (asked.push(fields), [JOB, { ...JOB, jid: "20141103073312975822" }]) };
+  const read = async (_type, fields) => {
+    asked.push(fields);
+    return [JOB, { ...JOB, jid: "20141103073312975822" }];
+  };
+  const connection = { state: "open", follow: () => ({ stop() {} }), read };
   const jobs = new JobsStore(connection, {});
   try {
     jobs.jobs.set("20141103073312975822", { ...JOB, jid: "20141103073312975822", state: "complete" });
