@@ -147,7 +147,7 @@ def test_events_are_exported_as_json_lines(console: Any, client: Client, tmp_pat
     fire(client, "export", 1, 2)
     expect(row(console, "export/2")).to_be_visible()
     with console.expect_download() as started:
-        console.get_by_role("button", name="Export", exact=True).click()
+        console.get_by_role("button", name="Download the events below").click()
     assert started.value.suggested_filename == "events.jsonl"
     started.value.save_as(tmp_path / "events.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]

@@ -7,7 +7,7 @@ import { found } from "../../websocket_api/console/lib/palette.js";
 import { filtersOf, queryOf, read, to } from "../../websocket_api/console/lib/route.js";
 import { Shortcuts } from "../../websocket_api/console/lib/shortcuts.js";
 import { ReportingConnection, StartedJobs, endOf } from "../../websocket_api/console/lib/started.js";
-import { Toasts } from "../../websocket_api/console/lib/toasts.js";
+import { Toasts } from "../../websocket_api/console/parts/toasts.js";
 
 const JID = "20141103073312975821";
 const SOURCES = {

@@ -35,6 +35,9 @@ function firstPicture() {
   return closure(["main.js", ...dynamicImports("main.js"), resolved(path, "lib/views.js")]);
 }
 
+/** Served for other programs, such as those of docs/clients.md: the page never loads it. */
+const FOR_OTHERS = "client/collections.js";
+
 const own = (names) => names.filter((name) => !name.startsWith("vendor/"));
 const all = readdirSync(CONSOLE, { recursive: true }).filter((name) => name.endsWith(".js")).map((name) => name.replaceAll("\\", "/"));
 
@@ -45,8 +48,8 @@ test("what the browser loads for the first picture stays within its budget", () 
   assert.ok(bytes < MAX_BYTES, `${bytes} bytes`);
 });
 
-test("all own modules, compressed as the engine serves them, stay within their budget", () => {
-  const bytes = own(all).reduce((sum, name) => sum + gzipSync(bytesOf(name), { level: 9 }).length, 0);
+test("all own modules that the page can load, compressed as the engine serves them, stay within their budget", () => {
+  const bytes = own(all).filter((name) => name !== FOR_OTHERS).reduce((sum, name) => sum + gzipSync(bytesOf(name), { level: 9 }).length, 0);
   assert.ok(bytes < MAX_BYTES, `${bytes} bytes`);
 });
 
@@ -59,7 +62,7 @@ test("the page preloads what the first picture needs, and nothing else", () => {
 test("every module is used by the page, except the one for other programs", () => {
   const reached = new Set(closure(["main.js"]));
   for (const name of reached) for (const found of closure(dynamicImports(name))) reached.add(found);
-  assert.deepEqual(all.filter((name) => !reached.has(name)), ["client/collections.js"]);
+  assert.deepEqual(all.filter((name) => !reached.has(name)), [FOR_OTHERS]);
 });
 
 test("views have names, titles, icons and keys of their own", () => {

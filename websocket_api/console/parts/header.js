@@ -1,5 +1,5 @@
 // @ts-check
-// The top of every view: which master this is, the search, the theme, the help, the connection and the user; the navigation.
+// The top of every view: the master, the search, the theme, the help, the connection, the user; the navigation; a notice.
 
 import { html, useEffect } from "../lib/html.js";
 import { useStore } from "../lib/hooks.js";
@@ -45,4 +45,15 @@ export function Navigation({ views, name }) {
 function scrollToCenter(box, element) {
   const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
   box.scrollLeft += inner.left + inner.width / 2 - (outer.left + outer.width / 2);
+}
+
+/** A notice above every view while the connection is lost or refused: what is shown is not current. */
+export function ConnectionNotice({ connection }) {
+  const { state, reason } = connection;
+  if (!["waiting", "connecting", "refused"].includes(state)) return null;
+  const text = state === "refused" ? "The server refuses this page." : "The connection is lost; the page shows the last known state.";
+  return html`<div class="notice">
+    <span>${text}${reason && html` <span class="dim">${reason}</span>`}</span>
+    <button type="button" class="small" disabled=${state === "connecting"} onClick=${() => connection.retry()}>${state === "connecting" ? "Connecting …" : "Try now"}</button>
+  </div>`;
 }

@@ -6,7 +6,7 @@ import { lazy } from "../lib/lazy.js";
 import { Shortcuts, isTyping } from "../lib/shortcuts.js";
 import { to } from "../lib/route.js";
 import { THEMES, theme } from "../lib/theme.js";
-import { notifications } from "../lib/toasts.js";
+import { notifications } from "./toasts.js";
 
 const Palette = lazy(async () => (await import("./palette.js")).Palette);
 const Help = lazy(async () => (await import("./help.js")).Help);

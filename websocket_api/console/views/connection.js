@@ -5,7 +5,7 @@ import { html, useEffect } from "../lib/html.js";
 import { clock, span } from "../lib/format.js";
 import { useClock, useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
-import { notifications } from "../lib/toasts.js";
+import { notifications } from "../parts/toasts.js";
 
 const PING_EVERY_MS = 5000; // while this view is shown
 const RIGHTS = {

@@ -2,13 +2,13 @@
 // The live stream of events.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
-import { download } from "../lib/download.js";
 import { DEFAULTS, asLines, jidOf, pathsOf, searcher, timed, valueAt } from "../lib/event_filters.js";
 import { clock, count, tagParts } from "../lib/format.js";
 import { useSettled, useStore } from "../lib/hooks.js";
 import { to, useFilters } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Chart } from "../parts/chart.js";
+import { Download } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
 import { Side } from "../parts/side.js";
 import { Value } from "../parts/value.js";
@@ -48,7 +48,7 @@ export function EventsView({ events, route }) {
     <div class="tools">
       <button type="button" aria-pressed=${events.paused ? "true" : "false"} onClick=${toggle}>${events.paused ? "Resume" : "Pause"}</button>
       <button type="button" onClick=${() => events.clear()}>Clear</button>
-      <button type="button" disabled=${rows.length === 0} title="The events below, as JSON lines" onClick=${() => download("events.jsonl", asLines(rows), "application/x-ndjson")}>Export</button>
+      <${Download} file=${() => ({ name: "events.jsonl", text: asLines(rows) })} what="the events below as JSON lines" />
       <span class="dim count">${events.paused ? html`paused, <strong>${events.paused.arrived}</strong> new` : count(events.total, "event")}${events.lost > 0 && html`, <span class="bad">${events.lost} lost</span>`}</span>
       ${!all && html`<span class="dim">${rows.length.toLocaleString("en")} shown</span>`}
       <span class="dim" role="status">${note}</span>
