@@ -224,7 +224,8 @@ class BareFollower:
         else:
             assert event["master"] == data["from"], "the event names another master"
             assert self._since is not None
-            self._since[event["master"]] = position
+            if event["master"] != self._own or "origin" not in event:  # else it is of before a restart
+                self._since[event["master"]] = position
         self.account.event(data["from"], data["number"], Place(**position))
 
     def _gap(self, frame: dict[str, Any]) -> None:
@@ -242,6 +243,9 @@ class BareFollower:
         claims = []
         lost = frame.get("masters") or {self._own: {"epoch": self._epoch, "seq": frame["to"]}}
         for master, position in lost.items():
+            if master == self._own and position.get("epoch", self._epoch) != self._epoch:
+                claims.append(Claim(master))  # of before its restart
+                continue
             before = self._since.pop(master, None)
             until = {"epoch": position["epoch"], "seq": position["seq"]} if "epoch" in position else None
             if until is not None:

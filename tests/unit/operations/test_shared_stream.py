@@ -481,14 +481,14 @@ async def test_clients_that_move_at_random_get_every_event_once() -> None:
 async def test_clients_that_move_while_masters_restart_get_no_event_twice() -> None:
     """What they do not get is of a master that a gap names. A new engine has read the log, or will read it soon."""
     names = ("m1", "m2", "m3")
-    for seed in range(60):
+    for seed in [*range(40), 134]:
         rng = random.Random(seed)
         masters = Masters(*names)
         await masters.carry()
         client, fired = Follower(), list[str]()
         await client.follow(masters["m1"])
         where = "m1"
-        for number in range(80):
+        for number in range(200):
             name = rng.choice(names)
             masters[name].world.fire(f"t/{name}-{number}")
             fired.append(f"t/{name}-{number}")

@@ -63,7 +63,8 @@ export class Follow {
     this.#moveTo(events[events.length - 1].seq);
     if (this.masters === null) return;
     for (const { master, origin, seq } of events) {
-      if (master !== undefined) this.masters[master] = origin ?? { epoch: this.since.epoch, seq };
+      // With a position elsewhere, an event of this server's own master is of before its restart.
+      if (master !== undefined && !(master === this.#own && origin)) this.masters[master] = origin ?? { epoch: this.since.epoch, seq };
     }
   }
 
@@ -72,6 +73,7 @@ export class Follow {
     if (this.masters === null) return;
     if (masters === undefined && this.#own !== null && to !== null) this.masters[this.#own] = { ...this.since };
     for (const [name, { epoch, seq }] of Object.entries(masters ?? {})) {
+      if (name === this.#own && epoch !== undefined && epoch !== this.since.epoch) continue;
       delete this.masters[name];
       if (epoch !== undefined) this.masters[name] = { epoch, seq };
     }
