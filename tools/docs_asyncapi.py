@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from websocket_api.contract.dialect import Schema
+from websocket_api.contract.rules import Schema
 from websocket_api.contract.schemas import Schemas
 from websocket_api.core.delivery.codecs import CODECS
 from websocket_api.errors import CLOSE_CODES, ERRORS
