@@ -152,6 +152,8 @@ test("an option that the engine added is not shown as an argument", () => {
   assert.equal(kwargs("state.apply", { state_events: true, test: true }), "web test=true");
   assert.equal(kwargs("state.apply", { state_events: false }), "web state_events=false");
   assert.equal(kwargs("test.arg", { state_events: true }), "web state_events=true");
+  assert.equal(args({ kind: "runner", fun: "state.orch", arg: ["web", { pillar: { a: 1 }, __pub_user: "x" }] }), 'web pillar={"a": 1}');
+  assert.equal(args({ kind: "runner", fun: "test.arg", arg: [{ a: 1 }, ["b"]] }), '{"a": 1} ["b"]');
 });
 
 test("a tag keeps the end that distinguishes it from others", () => {

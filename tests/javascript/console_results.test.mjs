@@ -163,7 +163,7 @@ test("groups of states ignore durations, process ids, dates with times and the m
   const group = (a, b) => grouped({ web1: returned(highstate({ s: a })), db9: returned(highstate({ s: b })) }).length;
   assert.equal(group({ ...one, changes: { pid: 5 } }, { ...other, changes: { pid: 6 } }), 1);
   assert.equal(group(one, other), 2, "a longer name is not the minion's id");
-  const differences = [{ comment: "x" }, { result: false }, { changes: { pid: "5" } }, { changes: { a: { pid: 7 } } }, { name: "n" }, { __run_num__: 3 }, { comment: "port 8080" }, { comment: "12:34:56" }, { comment: "web12" }, { new: 1 }];
+  const differences = [{ comment: "x" }, { result: false }, { changes: { pid: "5" } }, { changes: { a: { pid: 7 } } }, { name: "n" }, { __run_num__: 3 }, { comment: "port 8080" }, { comment: "12:34:56" }, { comment: "web12" }, { new: 1 }, { changes: { "2026-11-30 01:02:03": 1 } }, { changes: JSON.parse('{"__proto__": {}}') }];
   for (const difference of differences) assert.equal(group({}, difference), 2, JSON.stringify(difference));
   assert.equal(grouped({ web1: returned(highstate({ s: {} })), db9: returned(highstate({ t: {} })) }).length, 2);
 });

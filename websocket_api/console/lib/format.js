@@ -47,11 +47,14 @@ export function target(job) {
 
 /** Format a job's arguments, keywords as name=value. */
 export function args(job) {
-  return (Array.isArray(job.arg) ? job.arg : [])
-    .flatMap((arg) => {
-      if (arg === null || typeof arg !== "object" || !arg.__kwarg__) return [brief(arg, 60)];
+  const all = Array.isArray(job.arg) ? job.arg : [];
+  // A runner's or wheel's named arguments are a last object without Salt's mark.
+  const isNamed = (arg, at) => arg.__kwarg__ || (["runner", "wheel"].includes(job.kind) && at === all.length - 1 && !Array.isArray(arg));
+  return all
+    .flatMap((arg, at) => {
+      if (arg === null || typeof arg !== "object" || !isNamed(arg, at)) return [brief(arg, 60)];
       return Object.entries(arg)
-        .filter(([name, value]) => name !== "__kwarg__" && !isProgressOption(job.fun, name, value))
+        .filter(([name, value]) => !name.startsWith("__") && !isProgressOption(job.fun, name, value))
         .map(([name, value]) => `${name}=${brief(value, 60)}`);
     })
     .join(" ");

@@ -16,13 +16,16 @@ const SEED = Math.floor(Math.random() * 2 ** 31); // so that no minion can choos
  * Results, names, comments and changes are compared.
  */
 export function comparable(states, id) {
-  const own = ownName(id);
-  return Object.fromEntries(
-    Object.entries(states).map(([key, state]) => {
-      const fields = Object.entries(state).filter(([name]) => !IGNORED.has(name));
-      return [key, Object.fromEntries(fields.map(([name, value]) => [name, neutral(name === "changes" ? withoutPid(value) : value, own, 0)]))];
-    }),
-  );
+  const own = { id, pattern: ownName(id) };
+  const found = Object.create(null); // a name such as __proto__ is a name
+  for (const key of Object.keys(states)) {
+    const [state, kept] = [states[key], Object.create(null)];
+    for (const name of Object.keys(state)) {
+      if (!IGNORED.has(name)) kept[name] = neutral(name === "changes" ? withoutPid(state[name]) : state[name], own, 0);
+    }
+    found[key] = kept;
+  }
+  return found;
 }
 
 /** A command's changes have the number of its process. */
@@ -37,10 +40,18 @@ function ownName(id) {
 }
 
 function neutral(value, own, depth) {
-  if (typeof value === "string") return value.replace(TIMES, "\u0000time").replace(own, "\u0000id");
+  if (typeof value === "string") return neutralText(value, own);
   if (value === null || typeof value !== "object" || depth > MAX_DEPTH) return value;
   if (Array.isArray(value)) return value.map((inner) => neutral(inner, own, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [neutral(name, own, depth), neutral(inner, own, depth + 1)]));
+  const found = Object.create(null);
+  for (const name of Object.keys(value)) found[name] = neutral(value[name], own, depth + 1);
+  return found;
+}
+
+function neutralText(text, { id, pattern }) {
+  // Most texts have neither, and a search for a substring costs less than a pattern.
+  const timeless = text.includes(":") ? text.replace(TIMES, "\u0000time") : text;
+  return timeless.includes(id) ? timeless.replace(pattern, "\u0000id") : timeless;
 }
 
 /** Return whether two values of JSON are equal; the order of names does not matter. */

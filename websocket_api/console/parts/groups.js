@@ -72,7 +72,7 @@ function outcomeOf(part) {
 
 /** A group's minions, and the return of one of them. */
 function Returns({ group, ids, search, fun }) {
-  const [chosen, choose] = useState("");
+  const [chosen, choose] = useState(ids[0]); // stays shown while others arrive
   const found = search ? ids.filter((id) => id.includes(search)) : ids;
   const id = found.includes(chosen) ? chosen : (found[0] ?? ids[0]);
   const part = group.members.get(id);

@@ -14,16 +14,22 @@ export class JobStore extends Store {
 
   #groups = new Groups();
   #waiting = new Map(); // id -> part that is not yet in its group
-  #timer = null;
+  // A message to itself comes at once, but after what waits, such as drawing; a timer would wait some milliseconds.
+  #channel = new MessageChannel();
+  #isScheduled = false;
   #sorted = { version: -1, rows: [] };
 
   constructor(connection, jid) {
     super();
+    this.#channel.port1.onmessage = () => {
+      this.#group();
+      this.changed();
+    };
     this.follow = connection.follow({ subscription: "job", jid }, (frame) => this.apply(frame));
   }
 
   stop() {
-    clearTimeout(this.#timer);
+    this.#channel.port1.close();
     this.follow.stop();
   }
 
@@ -34,7 +40,7 @@ export class JobStore extends Store {
         this.parts.set(id, part);
         this.#waiting.set(id, part);
       }
-      if (this.#timer === null) this.#group();
+      if (!this.#isScheduled) this.#group();
     } else if (frame.type === "ended") {
       this.fault = frame.error;
     }
@@ -55,11 +61,7 @@ export class JobStore extends Store {
       this.#groups.put(id, part);
       if (performance.now() > end) break;
     }
-    this.#timer = this.#waiting.size ? setTimeout(() => this.#groupMore(), 0) : null;
-  }
-
-  #groupMore() {
-    this.#group();
-    this.changed();
+    this.#isScheduled = this.#waiting.size > 0;
+    if (this.#isScheduled) this.#channel.port2.postMessage(null);
   }
 }
