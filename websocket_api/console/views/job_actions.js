@@ -88,11 +88,12 @@ const COPIES = { salt: asSalt, "salt-live": asSaltLive, curl: asCurl, Python: as
 
 function Copies({ call }) {
   const [open, setOpen] = useState(false);
+  const server = new URL("..", location.href).href.replace(/\/$/, ""); // behind a proxy it can have a path
   return html`<details class="copies" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>Copy as …</summary>
     ${open && html`<div class="copies-list">
       ${Object.entries(COPIES).map(([name, make]) => {
-        const { text, problem } = make(call, location.origin);
+        const { text, problem } = make(call, server);
         return html`<p><strong>${name}</strong> ${text ? html`<${Copy} text=${() => text} what=${`as ${name}`} />` : html`<span class="dim">${problem}</span>`}</p>
           ${text && html`<pre tabindex="0" aria-label=${`The call as ${name}`}>${text}</pre>`}`;
       })}
