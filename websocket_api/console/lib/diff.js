@@ -31,10 +31,3 @@ export function diffRuns(text) {
   }
   return /** @type {[string, string][]} */ (runs);
 }
-
-/** Return the counts of a diff's added and removed lines. */
-export function diffCounts(text) {
-  const counts = { added: 0, removed: 0 };
-  for (const [lines, kind] of diffRuns(text)) if (kind in counts) counts[kind] += lines.split("\n").filter(Boolean).length;
-  return counts;
-}
