@@ -22,7 +22,6 @@ export class Steps {
 
   #job;
   #orchestration = null;
-  #others = new Set();
   #jobs = []; // announced jobs without a step: {jid, fun, tgt, time}
 
   /** @param {any} job the orchestration's job object */
@@ -45,8 +44,6 @@ export class Steps {
     if (orchestration < this.#job.jid) return false; // it began before
     this.#orchestration ??= orchestration;
     if (orchestration !== this.#orchestration) {
-      // Job ids are times: the earlier one began first after this job.
-      this.#others.add(orchestration);
       this.uncertain = true;
       return true;
     }
@@ -84,6 +81,5 @@ function functionOfStep({ type, name, args }) {
 
 function belongs(job, step) {
   const target = step.type === "runner" || step.type === "wheel" ? null : step.tgt;
-  const isFunction = job.fun === step.fun || (step.type === "state" && job.fun === "state.top" && step.fun === "state.sls");
-  return isFunction && JSON.stringify(job.tgt) === JSON.stringify(target) && Math.abs(job.time - step.time) <= SKEW_MS;
+  return job.fun === step.fun && JSON.stringify(job.tgt) === JSON.stringify(target) && Math.abs(job.time - step.time) <= SKEW_MS;
 }
