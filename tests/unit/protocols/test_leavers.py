@@ -28,7 +28,6 @@ Moment = Callable[[RunningEngine], object]
 
 KEPT_BYTES = 12_000  # of a job or session that the engine keeps
 JOB = (
-    "collections.Counter",  # of the states of its parts
     "websocket_api.fair_share.Share",
     "websocket_api.core.jobs.job.",
     "websocket_api.core.events.event.",
