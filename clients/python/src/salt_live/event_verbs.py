@@ -34,7 +34,7 @@ class EventVerbs(ClientBase):
         :param since: start after this position, if the history still has it
         :param max_events: how many events wait for a slow reader, in memory here; then the subscription pauses
         :param max_bytes: the same in bytes of JSON
-        :param filters: ``minions``, ``fun``, ``jid`` and ``without_return`` of the message ``subscribe``
+        :param filters: ``minions``, ``master``, ``fun``, ``jid`` and ``without_return`` of the message ``subscribe``
         """
         fields = {**filters, **({"tag": tag if isinstance(tag, str) else list(tag)} if tag else {})}
         if match_type is not None:

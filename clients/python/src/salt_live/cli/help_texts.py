@@ -71,6 +71,7 @@ tag, or a pattern with * such as 'salt/job/*/ret/*'.
       --count N        end after N events
       --match-type T   startswith, endswith, find, fnmatch or regex
       --since EPOCH:N  replay the events after this position first
+      --master ID      only events of this master, if several share them
       --json           one JSON object a line, with epoch and seq
       --pretty         indent the data
 
@@ -87,6 +88,7 @@ List jobs, the newest first.
       --user NAME      only jobs of this user
       --state STATE    running, complete, failed, partial, canceled
       --kind KIND      job, runner or wheel
+      --master ID      only jobs of this master, if several share them
       --since JID, --before JID
 """,
     "job": """\
@@ -123,6 +125,7 @@ usage: salt-live minions [TARGET]
 List minions with the state of their keys and whether they are connected.
 
       --up, --down     only those that are connected, or not
+      --master ID      only those of this master, if several share them
       --grains         also their grains
   -C, -E, -G, -I, -L, -N, -R, -S   the type of the target
   -o, --out FORM       json or yaml for programs

@@ -129,6 +129,7 @@ def events(parser: Parser) -> None:
     add("--count", type=int, default=-1)
     add("--match-type", default=None, choices=("startswith", "endswith", "find", "fnmatch", "regex"))
     add("--since")
+    add("--master")
     flag(parser, "--pretty")
     flag(parser, "--json", dest="json_lines")
     add("words", nargs="*")
@@ -138,7 +139,7 @@ def jobs(parser: Parser) -> None:
     """Add the filters of a list of jobs."""
     add = parser.add_argument
     flag(parser, "-w", "--watch")
-    for name in ("--fun", "--user", "--state", "--kind", "--since", "--before"):
+    for name in ("--fun", "--user", "--state", "--kind", "--master", "--since", "--before"):
         add(name)
     add("-n", "--limit", type=int, default=20)
 
@@ -172,6 +173,7 @@ def minion_list(parser: Parser) -> None:
     flag(parser, "--grains")
     flag(parser, "--up")
     flag(parser, "--down")
+    parser.add_argument("--master")
     parser.add_argument("words", nargs="*")
 
 

@@ -28,7 +28,8 @@ async def run(context: Context) -> int:
     pretty, quiet = bool(kwarg.get("pretty", options.pretty)), bool(kwarg.get("quiet", options.quiet))
     match_type = options.match_type or ("fnmatch" if WILD & set(tag) else None)
     async with context.login.client() as client:
-        stream = await client.events(tag, match_type, since=_position(options.since))
+        only = {"master": options.master} if options.master else {}
+        stream = await client.events(tag, match_type, since=_position(options.since), **only)
         interrupts, patience = Interrupts(), Patience(client, context.screen.note)
         with interrupts.caught():
             try:

@@ -15,13 +15,14 @@ from salt_live.cli.verbs import cmd, master
 from salt_live.cli.verbs.context import Context
 
 NEWS_SECONDS = 0.1  # between two looks at the table of jobs, while many change
+FILTERS = ("fun", "user", "state", "kind", "master")
 SIGNALS = {"kill": "kill", "term": "term", "terminate": "term"}
 
 
 async def run(context: Context) -> int:
     """List jobs, newest first; with ``--watch`` also those that start and end from now on."""
     options = context.options
-    names = ("fun", "user", "state", "kind", "since", "before")
+    names = (*FILTERS, "since", "before")
     filters = {name: getattr(options, name) for name in names if getattr(options, name)}
     async with context.login.client() as client:
         found = await client.list_jobs(**filters, limit=max(1, min(options.limit, 1000)))
@@ -60,7 +61,7 @@ async def _watch(context: Context, client: Any, known: dict[str, dict[str, Any]]
 
 
 def _wanted(options: Any, job: dict[str, Any]) -> bool:
-    return all(getattr(options, name) in (None, job.get(name)) for name in ("fun", "user", "state", "kind"))
+    return all(getattr(options, name) in (None, job.get(name)) for name in FILTERS)
 
 
 def _row(job: dict[str, Any]) -> str:
@@ -69,7 +70,8 @@ def _row(job: dict[str, Any]) -> str:
     counts = f"{job['done']}/{job['total']}" if job["kind"] == "job" else job["kind"]
     failed = f", {job['failed']} failed" if job["failed"] else ""
     row = f"{job['jid']}  {start}  {job['state']:<8}  {counts + failed:<14} {job['fun']}  {job['tgt'] or ''}"
-    return one_line(f"{row}  {job['user'] or ''}".rstrip())
+    where = f"  {job['master']}" if job.get("master") else ""
+    return one_line(f"{row}  {job['user'] or ''}".rstrip() + where)
 
 
 async def run_job(context: Context) -> int:

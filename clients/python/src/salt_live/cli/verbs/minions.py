@@ -14,7 +14,7 @@ async def run(context: Context) -> int:
     """List the minions that a target matches; without one, all that you may see."""
     options, screen = context.options, context.screen
     async with context.login.client() as client:
-        only = {}
+        only = {"master": options.master} if options.master else {}
         if context.words:
             only["minions"] = await client.match(split_target(context.words[0], options.tgt_type), options.tgt_type)
         try:
@@ -22,6 +22,7 @@ async def run(context: Context) -> int:
         except TooLarge:  # for one answer: a subscription sends them in parts
             rows = await client.minions(grains=options.grains)
             found = [row for name, row in rows.items() if name in only.get("minions", rows)]
+            found = [row for row in found if row.get("master") == only.get("master", row.get("master"))]
     if options.up or options.down:
         found = [minion for minion in found if minion["connected"] is options.up]
     if not found:
@@ -36,5 +37,6 @@ async def run(context: Context) -> int:
         name = one_line(minion["id"])
         seen = str(minion["seen"] or "")[:19].replace("T", " ")
         state = screen.style.paint(color, f"{WORDS[minion['connected']]:<12}")
-        screen.line(f"{name:<{width}}  {minion['key'] or '-':<9} {state} {seen}".rstrip())
+        where = one_line(f"  {minion['master']}") if minion.get("master") else ""
+        screen.line(f"{name:<{width}}  {minion['key'] or '-':<9} {state} {seen}".rstrip() + where)
     return exit_codes.OK
