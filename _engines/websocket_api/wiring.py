@@ -108,7 +108,9 @@ def build(
     health.register("disk")
     health.register("tokens", check=lambda: master.auth.fault)
     own = master.about.id if master.event_log is not None else None
-    minion_registry = MinionRegistry(wall, Syndics() if master.has_syndics else None, master.presence_seconds, own)
+    clustered = master.cluster_id is not None
+    syndics = Syndics() if master.has_syndics else None
+    minion_registry = MinionRegistry(wall, syndics, master.presence_seconds, own, clustered=clustered)
 
     async def match(tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> list[str]:
         # Nothing runs on minions of other masters; only the target expressions of permissions match them.
@@ -142,6 +144,7 @@ def build(
         clock=wall,
         below=below if master.has_syndics else None,
         master=master.about.id if share is not None else master.cluster_id,
+        clustered=clustered,
     )
     journal = None
     if settings.history.store == "disk":

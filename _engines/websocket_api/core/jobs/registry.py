@@ -35,15 +35,24 @@ class JobRegistry:
     :param max_jobs: jobs that are kept (core/jobs/retention.py)
     :param clock: seconds since the epoch
     :param below: of the masters below this one; None if there are none
+    :param master: the own master's id, where there is more than one
+    :param clustered: whether these masters are one cluster, and run jobs on the same minions
     """
 
     def __init__(
-        self, *, max_jobs: int, clock: Callable[[], float], below: Below | None = None, master: str | None = None
+        self,
+        *,
+        max_jobs: int,
+        clock: Callable[[], float],
+        below: Below | None = None,
+        master: str | None = None,
+        clustered: bool = False,
     ) -> None:
         self._retention = Retention(max_jobs, clock)
         self._gathering = None if below is None else Gathering(below, clock)
         self._clock = clock
         self._master = master
+        self._clustered = clustered
         self._jobs: dict[str, Job] = {}
         self._bytes = 0
         self._weights: dict[str, int] = {}
@@ -294,7 +303,9 @@ class JobRegistry:
 
     def _name_master(self, job: Job, event: Event) -> None:
         origin = event.origin
-        job.master, job.elsewhere = event.master, origin is not None and origin.master != self._master
+        job.master = event.master
+        # The masters of a cluster reach the same minions.
+        job.elsewhere = origin is not None and origin.master != self._master and not self._clustered
 
     def _get_or_add(self, jid: str, event: Event | None = None) -> Job:
         job = self._jobs.get(jid)

@@ -31,6 +31,7 @@ class MinionRegistry:
     :param syndics: of the masters below; None if there are none
     :param presence_seconds: between two lists of connected minions of one master; None if that is not regular
     :param master: the own master's id, where masters share what they know; None without others
+    :param clustered: whether these masters have the same keys
     """
 
     def __init__(
@@ -39,9 +40,12 @@ class MinionRegistry:
         syndics: Syndics | None = None,
         presence_seconds: float | None = None,
         master: str | None = None,
+        *,
+        clustered: bool = False,
     ) -> None:
         self._clock = clock
         self._master = master
+        self._clustered = clustered
         self._syndics = syndics
         self._presence = Presence(clock, presence_seconds)
         """Filled only in a cluster: without one, the single master's list says it all."""
@@ -205,7 +209,7 @@ class MinionRegistry:
     def apply(self, event: Event, data: Mapping[str, Any]) -> None:
         """Apply one event of the bus."""
         topic = event.topic
-        if event.origin is not None:
+        if event.origin is not None and not self._clustered:
             self._apply_shared(event, data)
             return
         if self._syndics is not None and event.tag.startswith(BELOW):
