@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from .event_log_format import MASTERS, STREAM, Chunk, Pace, Unusable, chunk_of, connect, fields_of
+from .event_log_format import MASTERS, STREAM, Chunk, Pace, Unusable, chunk_of, connect, fields_of, number_of
 
 MAX_WAITING_BYTES = 32 << 20
 """Of own events that wait while Redis is away; older ones are dropped, and the others get a gap."""
@@ -101,11 +101,10 @@ class Writer:
 
     def _write(self, client: Any, chunks: list[Chunk]) -> None:
         oldest = max(0, self._newest - int(self._seconds * 1000))
-        pipeline = client.pipeline(transaction=False)
+        target = client.pipeline(transaction=False) if len(chunks) > 1 else client  # one alone costs less
         for chunk in chunks:
-            pipeline.xadd(self._key, fields_of(chunk), minid=oldest, approximate=True)
-        added = pipeline.execute()
-        self._newest = int(added[-1].partition(b"-")[0])
+            added = target.xadd(self._key, fields_of(chunk), minid=oldest, approximate=True)
+        self._newest = number_of(target.execute()[-1] if target is not client else added)[0]
         with self._changed:
             for chunk in chunks:
                 if self._waiting and self._waiting[0] is chunk:  # else it was dropped meanwhile
