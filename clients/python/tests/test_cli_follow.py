@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from salt_live.cli.parser import parse
 from salt_live.cli.screen import Screen
-from salt_live.cli.verbs import batch, cmd, master, minions
+from salt_live.cli.verbs import batch, cmd, jobs, master, minions
 from salt_live.cli.verbs.context import Context
 from salt_live.error_codes import Timeout, TooLarge
 from salt_live.errors import ConnectionFailed
@@ -176,6 +176,55 @@ async def test_minions_that_one_answer_cannot_hold_are_read_in_parts() -> None:
         here.login.match = match  # type: ignore[attr-defined]
         assert await minions.run(here) == 0
         assert list(json.loads(out.getvalue())) == names
+
+
+async def test_minions_are_filtered_by_master() -> None:
+    """By the server; in parts, here. Each line names the master."""
+    fields: list[dict[str, Any]] = []
+
+    async def answer(_type: str, **more: Any) -> Any:
+        fields.append(more)
+        if more["grains"]:
+            raise TooLarge("the answer is larger")
+        return [row("web2", "m2")]
+
+    def row(name: str, of: str) -> dict[str, Any]:
+        return {"id": name, "key": "accepted", "connected": True, "seen": None, "master": of}
+
+    rows = {name: row(name, of) for name, of in (("web1", "m1"), ("web2", "m2"))}
+    for words, shown in (([], "web2  accepted  connected m2"), (["--grains", "--out=json"], "web2")):
+        options, out = parse(["minions", "--master", "m2", *words]), io.StringIO()
+        here = Context(options, Screen(options, {}, out, out), Login(answer, rows))  # type: ignore[arg-type]
+        assert await minions.run(here) == 0
+        text = out.getvalue()
+        assert (" ".join(json.loads(text)) if "--grains" in words else " ".join(text.split())) == " ".join(
+            shown.split()
+        )
+    assert [more["master"] for more in fields] == ["m2", "m2"]
+
+
+async def test_jobs_are_filtered_by_master() -> None:
+    """Also those that start later. Each line names the master."""
+
+    def row(jid: str, of: str) -> dict[str, Any]:
+        counts = {"done": 1, "total": 1, "failed": 0}
+        common = {"kind": "job", "state": "complete", "fun": "test.ping", "tgt": "*", "user": "ann", "start_time": None}
+        return {"jid": jid, "master": of, **common, **counts}
+
+    asked: list[dict[str, Any]] = []
+
+    async def list_jobs(**fields: Any) -> list[dict[str, Any]]:
+        asked.append(fields)
+        return [row(JID, "m2")]
+
+    login, out = Login(None), io.StringIO()
+    login.list_jobs = list_jobs  # type: ignore[attr-defined]
+    options = parse(["jobs", "--master", "m2"])
+    here = Context(options, Screen(options, {}, out, out), login)  # type: ignore[arg-type]
+    assert await jobs.run(here) == 0
+    assert asked == [{"master": "m2", "limit": 20}]
+    assert out.getvalue().rstrip().endswith("ann  m2")
+    assert [jobs._wanted(here.options, row(JID, of)) for of in ("m1", "m2")] == [False, True]
 
 
 def run_of(state: str, **more: Any) -> Progress:
