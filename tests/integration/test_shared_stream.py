@@ -18,7 +18,7 @@ pytest.importorskip("redis")
 from salt_live import AsyncClient
 from salt_live.models import Event, Gap
 
-from tests.client import Refused
+from tests.client import Client, Refused
 from tests.integration.cluster import MINIONS, Cluster
 from tests.integration.conftest import SECRET
 from tests.integration.pair import ADDRESSES, Pair
@@ -46,7 +46,24 @@ def masters(request: pytest.FixtureRequest) -> Iterator[Pair]:
         pair = Pair("local_cache", ["m1"], **share) if request.param == "hot-hot" else Cluster(**share)
         stack.callback(pair.close)
         pair.start()
+        for reader, writer in ((0, 1), (1, 0)):
+            wait_shared(pair, reader, writer)
         yield pair
+
+
+def wait_shared(masters: Pair, reader: int, writer: int) -> None:
+    """Wait until one engine sends the events of the other: after its start it first reads what the log has."""
+    source, client = masters.client(writer), masters.client(reader)
+    number = client.ask("subscribe", subscription="event", tag="ready/")["subscription"]
+
+    def has_arrived() -> bool:
+        source.ask("event", tag="ready/now", body={})
+        with contextlib.suppress(TimeoutError):
+            client.frames(until=lambda frame: frame["type"] == "event", subscription=number, timeout=1)
+            return True
+        return False
+
+    wait_until(has_arrived, "an event of the other master", PATIENCE)
 
 
 def ids(masters: Pair) -> list[str]:
@@ -99,6 +116,27 @@ def test_a_job_of_one_master_is_shown_by_the_other(masters: Pair) -> None:
     job = wait_until(ended, "the end of the job at the other master", PATIENCE, 0.2)
     assert (job["master"], job["done"], set(job["minions"])) == (ids(masters)[0], len(minions), set(minions))
     assert jid in {listed["jid"] for listed in two.ask("list_jobs", master=ids(masters)[0])}
+
+
+def test_a_job_is_canceled_where_its_minions_are(masters: Pair) -> None:
+    """At each master of a cluster; else at the job's own master. Then it is canceled everywhere."""
+    clients = [masters.client(number) for number in range(2)]
+    jid = clients[0].ask("cmd", fun="test.sleep", arg=[600], tgt="m1")["jid"]
+
+    def state(client: Client) -> Any:
+        with contextlib.suppress(Refused):
+            return client.ask("get_job", jid=jid)["state"]
+        return None
+
+    wait_until(lambda: state(clients[1]) == "running", "the job at the other master", PATIENCE, 0.2)
+    if isinstance(masters, Cluster):
+        clients[1].ask("cancel", jid=jid)
+    else:
+        with pytest.raises(Refused, match=f"cancel it there.*{ids(masters)[0]}"):
+            clients[1].ask("cancel", jid=jid)
+        clients[0].ask("cancel", jid=jid)
+    for client in clients:
+        wait_until(lambda client=client: state(client) == "canceled", "the canceled job", PATIENCE, 0.2)
 
 
 class Collector:

@@ -30,11 +30,22 @@ class Log:
 
 
 class Masters:
-    """Engines that share a log, which a test carries from one to the other."""
+    """Engines that share a log, which a test carries from one to the other.
 
-    def __init__(self, *names: str) -> None:
+    :param clustered: whether their masters are one cluster
+    """
+
+    def __init__(self, *names: str, clustered: bool = False) -> None:
         self.logs = {name: Log() for name in names}
-        self.engines = {name: Engine(master_id=name, log=self.logs[name], epoch=f"epoch-{name}") for name in names}
+        self.engines = {
+            name: Engine(
+                master_id=name,
+                cluster_id=name if clustered else None,
+                log=self.logs[name],
+                epoch=f"epoch-{name}",
+            )
+            for name in names
+        }
         self._read: dict[tuple[str, str], int] = {}
         for name in names:
             self.begin(name)
