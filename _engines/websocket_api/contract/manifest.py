@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "3335b7114c3b648fcaf5caa36b9af10038312b8ddc5ff9fd60184e405718695d",
-    "common.json": "fadd90f3384d491a56e8637178cbc77c46a7c8b1cacf8674d3a50e7fa7488e2f",
+    "asyncapi.json": "319c11ac4367abbd474c5b95548e643e33fd5d43ca21dcb5bd7118b4c5b4d6f9",
+    "common.json": "5ad1f289427ba134b89a19ad08e61e46cc7442ca1a69f5c7ae00b524b52b0bf0",
     "frames.json": "ed464240e97c3927e868f1c93a3812a9471bf7a32cc201e85bf3b668279a117d",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "6cd264b4bc8adeb4b03acb82d1ecd4d7c73c2b062dc0e58d3f5ccace8fb2a6dd",
@@ -33,5 +33,5 @@ FILES = {
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",
-    "settings.json": "8cd8537dffccdc48b7195a60ba9c6214a258fd1738c2a38c9b91c499c893bd69",
+    "settings.json": "4d07f32812fc5c820b6e6012ae2bee4f416476bf5c899a88898189a22cf365c0",
 }

@@ -20,8 +20,8 @@ export type Token = string;
 export type Traceparent = string;
 
 /**
- * The name of one numbering of events: that of one run of the engine, or of several with a journal. Sequence numbers
- * are only valid within one epoch.
+ * The name of one numbering of events: that of one run of the engine, or of several, after a reload or with a journal.
+ * Sequence numbers are only valid within one epoch.
  */
 export type Epoch = string;
 
@@ -35,8 +35,8 @@ export type Seq = number;
 export type Position = {
   epoch: Epoch;
   /**
-   * The number of the last event that you have. The events after it are sent. 0 is the position before the first event
-   * of the epoch.
+   * A number in this epoch. In `since` it is that of the last event that you have: the events after it are sent. 0 is
+   * the position before the first event of the epoch.
    */
   seq: number;
 };

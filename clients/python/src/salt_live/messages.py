@@ -26,8 +26,8 @@ Token: TypeAlias = "str"
 # (Salt 3008), the request and its job belong to this trace. An invalid one is ignored.
 Traceparent: TypeAlias = "str"
 
-# The name of one numbering of events: that of one run of the engine, or of several with a journal. Sequence numbers
-# are only valid within one epoch.
+# The name of one numbering of events: that of one run of the engine, or of several, after a reload or with a journal.
+# Sequence numbers are only valid within one epoch.
 Epoch: TypeAlias = "str"
 
 # A position in the engine's history of events. The first event of an epoch has number 1, and each later event has the
@@ -39,8 +39,8 @@ class Position(TypedDict):
     """A position in the numbering of one master."""
 
     epoch: Epoch
-    # The number of the last event that you have. The events after it are sent. 0 is the position before the first
-    # event of the epoch.
+    # A number in this epoch. In `since` it is that of the last event that you have: the events after it are sent. 0
+    # is the position before the first event of the epoch.
     seq: int
 
 # A position at each master, by the master's id, where masters share a stream.
