@@ -42,7 +42,7 @@ def test_a_column_sorts_in_both_directions_and_stays_in_the_address(fleet: Any) 
 
 
 def test_filters_are_saved_and_used_again(fleet: Any) -> None:
-    """The way back from a minion leads to the same filters."""
+    """The link back from a minion keeps the filters."""
     search = fleet.get_by_label("Search minions")
     search.fill(SECOND)
     expect(row(fleet, FIRST)).to_have_count(0)
@@ -132,7 +132,7 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
     paste.fill("00:" * 31 + "00")
     expect(keys).to_contain_text("No key on this master has this fingerprint.")
     paste.fill("no fingerprint")
-    expect(keys).to_contain_text("This is no fingerprint")
+    expect(keys).to_contain_text("This is not a fingerprint")
     assert serious_violations(fleet) == []
     keys.get_by_role("button", name="All but accepted").click()
     for name in waiting_keys:

@@ -164,7 +164,7 @@ def test_the_theme_is_kept(pages: Callable[..., Any]) -> None:
     page = log_in(pages(color_scheme="dark"))
     back = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(back)
-    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: system").click()
     expect(page.get_by_role("button", name="Theme: light")).to_be_visible()
     light = page.evaluate(back)
     assert light != dark

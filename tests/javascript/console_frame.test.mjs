@@ -62,7 +62,7 @@ test("an address has the filters that differ from the default, and reads them ag
   assert.deepEqual(filtersOf(read("#/jobs?unknown=1&state=failed").query, defaults), { search: "", state: "failed" });
 });
 
-test("the end of a job is told in words, with its counts and its address", () => {
+test("the report of a job's end has its state, its counts and its address", () => {
   const job = { kind: "job", jid: JID, fun: "state.apply", total: 3, done: 3, failed: 1, missing: 1, canceled: 0, state: "partial" };
   assert.deepEqual(endOf(job), {
     title: "state.apply ended, some minions did not return", text: "2 of 3 returned · 1 failed · 1 missing", href: `#/jobs/${JID}`, failed: true,

@@ -27,7 +27,7 @@ test("values that Salt masked are known at any depth", () => {
   assert.deepEqual([{ a: ["**********"] }, { a: "*" }, null, "**********", {}].map(hasSaltsMask), [true, false, false, true, false]);
 });
 
-test("whatever keeps a minion from answering is said", async () => {
+test("the reason why a minion does not answer is shown", async () => {
   const asks = (answer) => ask({ request: async () => answer() }, "web1", "pillar.items").then((one) => one.value, (fault) => fault.message);
   const part = (fields) => () => ({ jid: "1", minions: { web1: fields } });
   assert.deepEqual(await asks(part({ state: "returned", return: { a: 1 } })), { a: 1 });

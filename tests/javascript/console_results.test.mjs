@@ -70,7 +70,7 @@ test("YAML and JSON are limited in length and depth", () => {
 
 const DIFF = "--- \n+++ \n@@ -1,3 +1,3 @@\n a\n-b\n--- not a file name\n+c\n";
 
-test("a unified diff is recognized, and its lines are told apart", () => {
+test("a unified diff is recognized, and its lines have kinds", () => {
   assert.deepEqual(diffRuns(DIFF), [
     ["--- \n+++ \n", "file"],
     ["@@ -1,3 +1,3 @@\n", "hunk"],

@@ -30,7 +30,7 @@ function dynamicImports(name) {
 }
 
 /** What the browser loads until the first view is drawn: main.js, the page it imports at once, and that view. */
-function firstPicture() {
+function firstView() {
   const [, path] = /import\("([^"]+)"\)/.exec(VIEWS.find((view) => view.name === FIRST).load.toString());
   return closure(["main.js", ...dynamicImports("main.js"), resolved(path, "lib/views.js")]);
 }
@@ -44,8 +44,8 @@ const ofConsole = (name) => !name.startsWith("client/");
 const own = (names) => names.filter((name) => !name.startsWith("vendor/"));
 const all = readdirSync(CONSOLE, { recursive: true }).filter((name) => name.endsWith(".js")).map((name) => name.replaceAll("\\", "/"));
 
-test("what the browser loads for the first picture stays within its budget", () => {
-  const names = own(firstPicture());
+test("what the browser loads for the first view stays within its budget", () => {
+  const names = own(firstView());
   const bytes = names.reduce((sum, name) => sum + bytesOf(name).length, 0);
   assert.ok(names.length > 20, `${names.length} modules`);
   assert.ok(bytes < MAX_BYTES, `${bytes} bytes`);
@@ -56,9 +56,9 @@ test("all own modules of the console, compressed as the engine serves them, stay
   assert.ok(bytes < MAX_BYTES, `${bytes} bytes`);
 });
 
-test("the page preloads what the first picture needs, and nothing else", () => {
+test("the page preloads what the first view needs, and nothing else", () => {
   const listed = [...textOf("index.html").matchAll(/rel="modulepreload" href="([^"]+)"/g)].map(([, name]) => name);
-  const needed = firstPicture().filter((name) => name !== "main.js");
+  const needed = firstView().filter((name) => name !== "main.js");
   assert.deepEqual(listed, needed, `index.html needs these lines:\n${needed.map((name) => `  <link rel="modulepreload" href="${name}">`).join("\n")}`);
 });
 

@@ -64,7 +64,7 @@ test("events of other orchestrations, of minions and from before are no steps", 
   assert.deepEqual([steps.list.length, steps.uncertain], [0, false]);
 });
 
-test("orchestrations are told from other runners", () => {
+test("orchestrations are recognized among runners", () => {
   for (const fun of ["state.orchestrate", "state.orch", "state.sls", "state.orchestrate_single"]) assert.ok(isOrchestration({ kind: "runner", fun }));
   for (const job of [{ kind: "job", fun: "state.sls" }, { kind: "runner", fun: "jobs.active" }, { kind: "runner", fun: null }]) assert.ok(!isOrchestration(job));
 });

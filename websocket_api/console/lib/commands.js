@@ -53,9 +53,9 @@ export function importCommands(text) {
   try {
     found = JSON.parse(text);
   } catch {
-    throw new Error("This is no file of commands: it is not JSON.");
+    throw new Error("This is not a file of commands: it is not JSON.");
   }
-  if (!Array.isArray(found?.commands)) throw new Error("This is no file of commands: it has no list of commands.");
+  if (!Array.isArray(found?.commands)) throw new Error("This is not a file of commands: it has no list of commands.");
   return found.commands.map(checked).filter(Boolean);
 }
 

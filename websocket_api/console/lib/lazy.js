@@ -1,5 +1,5 @@
 // @ts-check
-// Components whose modules load when they are first shown, or in the background after the first picture.
+// Components whose modules load when they are first shown, or in the background after the first view.
 
 import { html, useEffect, useState } from "./html.js";
 

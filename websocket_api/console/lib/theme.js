@@ -6,7 +6,7 @@ import { Store } from "../client/store.js";
 const KEY = "salt-console-theme"; // in localStorage
 
 /** The themes with their signs and words, in the order of the button. */
-export const THEMES = { auto: ["◐", "as the system"], light: ["☀", "light"], dark: ["☾", "dark"] };
+export const THEMES = { auto: ["◐", "system"], light: ["☀", "light"], dark: ["☾", "dark"] };
 
 class Theme extends Store {
   name = localStorage.getItem(KEY) in THEMES ? localStorage.getItem(KEY) : "auto";

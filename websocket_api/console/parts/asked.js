@@ -1,5 +1,5 @@
 // @ts-check
-// What one minion returns for a function: run when it is first shown, or again by a button. A minion that is down is not asked unasked.
+// What one minion returns for a function: run when it is first shown, or again by a button. A minion that is down is asked by the button only.
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { ask } from "../lib/ask.js";
@@ -43,7 +43,7 @@ export function Asked({ connection, minion, fun, call = {}, what, show }) {
   return html`<div class="asked">
     ${isDown && html`<p class="down-note"><strong>${minion.id} is down</strong>${minion.seen && `, last seen ${ago(minion.seen)}`}: ${what} can only be read from the minion itself.</p>`}
     <div class="tools asked-tools">
-      <button type="button" class="small" disabled=${busy || connection.state !== "open"} onClick=${read}>${busy ? "Reading …" : isDown ? "Try all the same" : answer ? "Read again" : "Read"}</button>
+      <button type="button" class="small" disabled=${busy || connection.state !== "open"} onClick=${read}>${busy ? "Reading …" : isDown ? "Try anyway" : answer ? "Read again" : "Read"}</button>
       <span class="dim" role="status">${busy ? `running ${fun} …` : answer?.time ? html`from ${fun} at ${clock(answer.time)}` : ""}</span>
       ${jid && html`<a class="dim-link" href=${to("jobs", jid)}>job</a>`}
     </div>

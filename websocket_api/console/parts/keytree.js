@@ -48,7 +48,7 @@ export function KeyTree({ value: given, what, masked = false, unmask = null }) {
     <div class="tools">
       <input type="search" aria-label=${`Search ${what}`} placeholder=${all ? "key or value" : "key"} value=${search} onInput=${(event) => setSearch(event.target.value)} />
       ${masked && html`<button type="button" onClick=${toggleAll}>${all ? "Hide all values" : "Show all values"}</button>`}
-    ${all && html`<${Copy} text=${() => whole(value)} what=${what} />`}
+      ${all && html`<${Copy} text=${() => whole(value)} what=${what} />`}
       <span class="dim" role="status">${words && !nodes.length ? "No key matches." : ""}</span>
     </div>
     <${Fault} fault=${fault} />

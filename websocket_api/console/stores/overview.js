@@ -1,5 +1,5 @@
 // @ts-check
-// What the overview shows beside the fleet: failures, running jobs, last highstates, the event rate, the health.
+// What the overview shows in addition to the fleet: failures, running jobs, last highstates, the event rate, the health.
 
 import { Store } from "../client/store.js";
 import { isHighstate, jidAt, outcomeOf, singleOutcome } from "../lib/highstates.js";

@@ -23,7 +23,7 @@ export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", sor
 export function FleetView(props) {
   const { fleet, route } = props;
   useStore(fleet);
-  // The way back from a minion leads to the filters that led to it.
+  // The link back from a minion keeps the filters.
   const back = useRef(to("fleet"));
   if (!route.rest) back.current = to("fleet", "", Object.fromEntries(route.query));
   return route.rest ? html`<${MinionPage} key=${route.rest} ...${props} back=${back.current} />` : html`<${FleetTable} ...${props} />`;

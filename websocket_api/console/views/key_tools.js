@@ -48,7 +48,7 @@ function Compare({ connection }) {
 
 function answer(text, finger, found) {
   if (!text.trim()) return "";
-  if (!finger) return html`<span class="dim">This is no fingerprint: it has pairs of hexadecimal digits, such as 12:34:ab.</span>`;
+  if (!finger) return html`<span class="dim">This is not a fingerprint, which has pairs of hexadecimal digits, such as 12:34:ab.</span>`;
   if (!found) return html`<span class="dim">comparing …</span>`;
   if (found.fault) return html`<span class="bad">${faultText(found.fault).text}</span>`;
   if (!found.keys.length) return html`<span class="bad">✗ No key on this master has this fingerprint.</span>`;
