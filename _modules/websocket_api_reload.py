@@ -28,7 +28,7 @@ NAME = "websocket_api"
 KINDS = ("reload", "restart")
 
 # The work of `salt-run websocket_api.reload`, as the master's user. salt-run itself waits for the bus of a stopped
-# master, and its output does not tell apart why there was no reload.
+# master, and its output does not say which kind of error prevented the reload.
 RELOAD = """
 import json, sys
 import salt.config, salt.loader, salt.utils.verify

@@ -170,7 +170,7 @@ def reloaded(name: str, settings: dict[str, Any]) -> Outcome:
         return _outcome(name, True, f"The engine is started because of: {why}", {"needs": needs})
     if "error" in answer:
         back = __salt__["websocket_api_previous.bring_back"](settings)
-        done = f". As before: {', '.join(back)}" if back else ""
+        done = f". Restored: {', '.join(back)}" if back else ""
         return _outcome(name, False, f"{answer['error']}{done}")
     __salt__["websocket_api_reload.settle"]("reload")
     changes: dict[str, Any] = {"engine": "reloaded", "version": answer["version"]}
@@ -217,7 +217,7 @@ def rolled_back(name: str, settings: dict[str, Any]) -> Outcome:
     back = __salt__["websocket_api_previous.bring_back"](settings)
     if not back:
         return _outcome(name, True, "This run changed neither the release nor the configuration")
-    return _outcome(name, True, f"As before: {', '.join(back)}", back)
+    return _outcome(name, True, f"Restored: {', '.join(back)}", back)
 
 
 def _needs() -> Needs:

@@ -26,7 +26,7 @@ AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
 JOURNAL_SECONDS = 10.0  # maximum delay until the journal loses what is too old; it writes the time too
 LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
 KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
-REFRESH_SECONDS = 10.0  # at least, between two lists of all minions for the other masters
+REFRESH_SECONDS = 10.0  # minimum between two lists of all minions for the other masters
 DISK_SECONDS = 10.0  # between two checks of the disk
 RECENT_JOBS = 200  # jobs read from the job cache at the start
 

@@ -84,7 +84,7 @@ class Parts:
     following: Following | None
     """Reads the events of the other masters."""
     notes: Notes | None
-    """Tells the other masters what is no event."""
+    """Shares with the other masters what is not an event."""
 
 
 def build(

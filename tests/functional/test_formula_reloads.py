@@ -235,7 +235,7 @@ def test_pam_needs_a_restart(formula: Formula) -> None:
             "The engine is started",
             ["cannot reach the engine"],
         ),
-        (REFUSED, False, "the running engine stays: it is broken. As before: ", []),
+        (REFUSED, False, "the running engine stays: it is broken. Restored: ", []),
     ],
 )
 def test_the_answer_of_the_engine_decides(

@@ -1,4 +1,4 @@
-"""An object that knows how long it takes to encode, so that nobody needs to look at each of its values first."""
+"""An object that knows how long it takes to encode, so that its values need not be counted first."""
 
 from __future__ import annotations
 

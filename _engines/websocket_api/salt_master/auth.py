@@ -135,7 +135,7 @@ class Auth:
         raise ApiError("master_unavailable", "the master's token store does not answer; try again later")
 
     async def check_store(self) -> None:
-        """If the token store failed, see whether it works again: a token that nobody has must be unknown."""
+        """If the token store failed, see whether it works again: it must answer that an invalid token is unknown."""
         if self.fault is not None:
             with contextlib.suppress(ApiError):
                 await self.token("0" * self._token_length)

@@ -1,4 +1,4 @@
-"""How the common log of several masters is kept in Redis, and which Redis is fit for it.
+"""How the common log of several masters is kept in Redis, and which Redis can be used.
 
 Keys, all below ``websocket_api:``:
 
@@ -27,12 +27,12 @@ Chunk = tuple[str, int, int, bytes, bytes]
 
 @dataclass(frozen=True)
 class Pace:
-    """How often what is done, in seconds."""
+    """Intervals and timeouts, in seconds."""
 
     beat: float = 5.0
-    """Between two signs of an engine."""
+    """Between two heartbeats of an engine."""
     stale: float = 20.0
-    """Without a sign, after which a master's events are reported as missing."""
+    """Without a heartbeat, after which a master's events are reported as missing."""
     look: float = 1.0
     """Between two looks for new masters."""
     block: float = 1.0
@@ -46,7 +46,7 @@ class Pace:
 
 
 class Unusable(Exception):
-    """This Redis must not be used as it is: one sentence, with the remedy."""
+    """This Redis must not be used as it is configured: the message says why and what to do."""
 
 
 def is_protected(url: str) -> bool:
@@ -56,18 +56,16 @@ def is_protected(url: str) -> bool:
 
 
 def connect(url: str, seconds: float) -> Any:
-    """Return a client of a Redis that does not lose events in silence.
+    """Return a client of a Redis that never drops events unnoticed.
 
     :param seconds: to wait for an answer
-    :raises Unusable: it may lose them
+    :raises Unusable: it may drop them
     """
     client = redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=CONNECT_SECONDS)
     info = client.info()
     version = tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
     if version < (6, 2):
-        raise Unusable(
-            f"Redis {info.get('redis_version')} has no streams with a limit by time; it must be 6.2 or newer"
-        )
+        raise Unusable(f"Redis {info.get('redis_version')} cannot limit streams by time: install 6.2 or newer")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise Unusable(

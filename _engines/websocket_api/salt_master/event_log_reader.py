@@ -38,7 +38,7 @@ class Reader:
         self._places: dict[str, bytes] = {}
         """The newest entry that was read of each stream."""
         self._beats: dict[str, tuple[Any, float]] = {}
-        """Each master's last beat, and when it changed."""
+        """Each master's last heartbeat, and when it changed."""
         self._odd: set[str] = set()
         """Masters whose keys are no streams, which was logged."""
         self.stale: frozenset[str] = frozenset()

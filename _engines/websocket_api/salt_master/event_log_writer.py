@@ -111,7 +111,7 @@ class Writer:
                     self._waiting_bytes -= _size(self._waiting.popleft())
 
     def _beat(self, client: Any) -> None:
-        """Write a sign of life. The engine that started last has the name.
+        """Write a heartbeat. The engine that started last keeps the id.
 
         :raises Unusable: another engine with this id has started since
         """

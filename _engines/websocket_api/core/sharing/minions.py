@@ -1,4 +1,4 @@
-"""The minions of each master, as engines tell one another: which have an accepted key, and which are connected.
+"""The minions of each master, as engines share them: which have an accepted key, and which are connected.
 
 Changes are written as they happen. Everything is written again from time to time, for engines that started since.
 """
@@ -20,7 +20,7 @@ Entry = list[Any]
 
 
 class SharedMinions:
-    """Collects what changed here, and applies what other masters tell.
+    """Collects what changed here, and applies what other masters write.
 
     :param touch: is called if there is something to write
     """
@@ -30,8 +30,8 @@ class SharedMinions:
         self._touch = touch
         self._changed: dict[str, None] = {}
         self._refreshing = False
-        self._told: dict[str, set[str]] = {}
-        """Minions of each other master that were told since its last whole list."""
+        self._listed: dict[str, set[str]] = {}
+        """Minions of each other master that it wrote since its last whole list."""
         minions.on_change(self._on_change)
 
     def refresh(self) -> None:
@@ -54,29 +54,29 @@ class SharedMinions:
         return {"minions": entries, "whole": whole} if entries or whole else {}
 
     def apply(self, master: str, entries: list[Entry], whole: bool) -> None:
-        """Apply what another master tells.
+        """Apply what another master wrote.
 
-        :param whole: whether all of its minions were told since the last time
+        :param whole: whether this completes a list of all its minions
         :raises ValueError, TypeError: it is not understood
         """
-        told = self._told.setdefault(master, set())
+        listed = self._listed.setdefault(master, set())
         for name, *state in entries:
             if not isinstance(name, str):
                 raise ValueError("a minion is not understood")
             if not state:
-                told.discard(name)
+                listed.discard(name)
                 self._minions.remove_elsewhere(name, master)
-            elif len(told) < MAX_MINIONS:
+            elif len(listed) < MAX_MINIONS:
                 connected, seen = state
                 if connected not in (True, False, None) or not isinstance(seen, (int, float, type(None))):
                     raise ValueError("the state of a minion is not understood")
-                told.add(name)
+                listed.add(name)
                 self._minions.set_elsewhere(name, master, connected, seen)
         if whole:
-            gone = [name for name in self._minions.elsewhere if name not in told]
+            gone = [name for name in self._minions.elsewhere if name not in listed]
             for name in gone:
                 self._minions.remove_elsewhere(name, master)
-            self._told[master] = set()
+            self._listed[master] = set()
 
     def _entry(self, name: str) -> Entry | None:
         minion = self._minions.get(name)

@@ -1,7 +1,7 @@
-"""What engines tell one another beside events: minions, how jobs ended that some never returned, and who follows them.
+"""What engines share in addition to events: minions, minions that never returned, and jobs that clients follow.
 
-Only the master of a job can ask its minions whether they still run it, and it asks only while somebody follows the job.
-So another engine whose clients follow it says so, and learns what was found out.
+Only the master of a job can ask its minions whether they still run it, and it asks only while a client follows the job.
+So an engine whose clients follow a job of another master writes that, and reads the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..timing import Clock
 from .minions import SharedMinions
 
 FOLLOWED_SECONDS = 20.0
-"""How long a job counts as followed elsewhere after it was said last: it is said again every 5 s."""
+"""How long a job counts as followed elsewhere after its last note: it is written again every 5 s."""
 MAX_FOLLOWED = 1000
 """Jobs that are followed elsewhere, and notes that wait to be written."""
 STATES = ("missing", "canceled")

@@ -248,7 +248,7 @@ class Share:
         return self.origins[master].is_backlog
 
     def note_end(self) -> None:
-        """Note that the log was read to its end: what an engine has not read now is not there, or new."""
+        """Note that the log was read to its end: what was not read by now is missing, or new."""
         self._reads += 1
         for origin in self.origins.values():
             origin.is_backlog = False

@@ -32,7 +32,7 @@ SINGLE_SECONDS = 0.008
 """Longest delay on the bus while a client gets each event in a frame of its own, or waits for an event."""
 BUNDLED_SECONDS = 0.02
 """The same while clients get bundles only; these are sent 20 ms apart."""
-UNHEARD_SECONDS = 0.05
+IDLE_SECONDS = 0.05
 """The same without subscriptions to events: jobs, minions and batches are sent some 100 ms after their changes."""
 
 
@@ -88,7 +88,7 @@ class Hub:
         """Return the seconds for which events may wait on the bus, to be read together: that costs less."""
         if self._single_groups or self.waiters:
             return SINGLE_SECONDS
-        return BUNDLED_SECONDS if self._groups else UNHEARD_SECONDS
+        return BUNDLED_SECONDS if self._groups else IDLE_SECONDS
 
     def publish(self, tag: str, data: dict[str, Any]) -> None:
         """Apply one event of the bus to the registries, and deliver it."""
