@@ -5,7 +5,7 @@ Banks, all below ``websocket_api/``:
     batches      id -> the record of a batch's state (core/batches/records.py), with its driver
     requests/ID  number of a chunk -> requests; ``calls`` -> the functions that these call
     orders       id -> a cancel request for the master that drives the batch
-    pauses       id -> the newest order to pause or resume, for that master
+    pauses       id -> the newest request to pause or resume, for that master
     masters      number -> {identity, last}: the master that allocates ids with this number, and its last millisecond
 """
 
@@ -116,19 +116,19 @@ class BatchStore:
         await self._pool.run(self._call_store, lambda: self._cache().flush(ORDERS, str(id_)))
 
     async def write_pause(self, id_: int, fields: Mapping[str, Any]) -> None:
-        """Write an order to pause or resume, for the driver of a batch; it replaces an earlier one."""
+        """Write a request to pause or resume, for the driver of a batch; it replaces an earlier one."""
         await self._pool.run(self._call_store, lambda: self._cache().store(PAUSES, str(id_), dict(fields)))
 
     async def pauses(self) -> dict[int, dict[str, Any]]:
-        """Return the orders to pause or resume by batch."""
+        """Return the requests to pause or resume by batch."""
         return await self._pool.run(self._call_store, lambda: self._all(PAUSES))
 
     async def pause(self, id_: int) -> dict[str, Any] | None:
-        """Return the order to pause or resume a batch, or None."""
+        """Return the request to pause or resume a batch, or None."""
         return await self._pool.run(self._call_store, lambda: self._fetch(PAUSES, str(id_)))
 
     async def remove_pause(self, id_: int) -> None:
-        """Remove the order to pause or resume a batch."""
+        """Remove the request to pause or resume a batch."""
         await self._pool.run(self._call_store, lambda: self._cache().flush(PAUSES, str(id_)))
 
     async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:

@@ -106,14 +106,14 @@ async def test_cancel_requests_are_written_read_and_removed(opts: dict[str, Any]
     assert await store.cancels() == {}
 
 
-async def test_orders_to_pause_are_written_read_and_removed(opts: dict[str, Any], pool: Pool) -> None:
+async def test_requests_to_pause_are_written_read_and_removed(opts: dict[str, Any], pool: Pool) -> None:
     """The newest of a batch replaces the one before."""
     store = BatchStore(opts, pool)
     assert await store.pauses() == {}
     for paused in (True, False):
-        await store.write_pause(4096, {"paused": paused, "order": "a"})
-    assert await store.pauses() == {4096: {"paused": False, "order": "a"}}
-    assert (await store.pause(4096), await store.pause(8192)) == ({"paused": False, "order": "a"}, None)
+        await store.write_pause(4096, {"paused": paused, "request": "a"})
+    assert await store.pauses() == {4096: {"paused": False, "request": "a"}}
+    assert (await store.pause(4096), await store.pause(8192)) == ({"paused": False, "request": "a"}, None)
     await store.remove_pause(4096)
     await store.remove_pause(4096)
     assert (await store.pauses(), await store.cancels()) == ({}, {})

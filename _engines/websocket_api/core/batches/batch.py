@@ -62,8 +62,8 @@ class Batch:
         self.total = total if requests is None else len(requests)
         self.label = label or Label()
         self.paused = False
-        self.pause_order: str | None = None
-        """The newest order of another master to pause or resume that was carried out (remote_pause.py)."""
+        self.pause_request: str | None = None
+        """The newest pause request of another master that was handled (remote_pause.py)."""
         self.status = "pending"
         self.finished: float | None = None
         self.trace: TraceContext = NO_CONTEXT
@@ -289,13 +289,13 @@ class Batch:
             self._pending.clear()  # next() would scan it at each change, and it would use memory until the end
         return indexes
 
-    def set_paused(self, paused: bool, order: str | None = None) -> None:
+    def set_paused(self, paused: bool, request: str | None = None) -> None:
         """Pause or resume.
 
-        :param order: the order of another master that is carried out
+        :param request: the pause request of another master that is handled
         """
         self.paused = paused and not self.ended
-        self.pause_order = order or self.pause_order
+        self.pause_request = request or self.pause_request
 
     def finish_if_done(self, now: float) -> bool:
         """End the batch if all its requests have ended; return whether it ended just now."""

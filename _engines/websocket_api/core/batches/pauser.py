@@ -33,21 +33,21 @@ class BatchPauser:
                 await self._context.remote_pause.write(batch, paused)
 
     async def handle_remote(self) -> None:
-        """Carry out the orders of other masters for driven batches; called every second.
+        """Handle the requests of other masters for driven batches; called every second.
 
         :raises ApiError: master_unavailable
         """
-        for id_, order in (await self._context.remote_pause.pending()).items():
+        for id_, found in (await self._context.remote_pause.pending()).items():
             batch = self._context.reader.get(id_)
             if batch is None:
                 continue
             if batch.ended:
                 await self._context.remote_pause.remove(id_)
-            elif id_ in self._context.reader.driven and is_new(batch, order):
-                self._apply(batch, bool(order["paused"]), str(order["order"]))
+            elif id_ in self._context.reader.driven and is_new(batch, found):
+                self._apply(batch, bool(found["paused"]), str(found["request"]))
 
-    def _apply(self, batch: Batch, paused: bool, order: str | None = None) -> None:
-        batch.set_paused(paused, order)
+    def _apply(self, batch: Batch, paused: bool, request: str | None = None) -> None:
+        batch.set_paused(paused, request)
         self._driven.apply_change(batch, ())
         driven = self._driven.get(batch)
         if driven is not None and not paused:

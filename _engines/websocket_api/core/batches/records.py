@@ -36,7 +36,7 @@ def record(batch: Batch) -> Record:
         "tgt": batch.label.tgt,
         "tgt_type": batch.label.tgt_type,
         "paused": batch.paused,
-        "pause_order": batch.pause_order,
+        "pause_request": batch.pause_request,
         "user": batch.user,
         "eauth": batch.eauth,
         "token": batch.token,
@@ -110,7 +110,7 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.status, batch.finished, batch.final = stored["status"], stored["finished"], stored["final"]
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
     batch.running, batch.weight, batch.job_count = stored["running"], round(stored["weight"] * 100), stored["job_count"]
-    batch.paused, batch.pause_order = stored.get("paused", False), stored.get("pause_order")
+    batch.paused, batch.pause_request = stored.get("paused", False), stored.get("pause_request")
     batch.result_bytes = stored.get("results", 0)  # earlier releases did not count them
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}
 

@@ -1,4 +1,4 @@
-"""Pause and resume: nothing more is sent, what runs goes on; restarts and other masters keep it."""
+"""Pause and resume: nothing more is sent, what runs goes on; a pause survives restarts and takeovers."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_a_pause_between_start_and_takeover_is_carried_out(shared: bool, s
 
 
 async def test_another_master_pauses_and_resumes_through_the_store() -> None:
-    """The newest order counts, each is carried out once, and none stays when the batch has ended."""
+    """The newest request counts, each is handled once, and none stays when the batch has ended."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
     batch = await one.batch("a", "b", "c", concurrency=1)
@@ -139,7 +139,7 @@ async def test_another_master_pauses_and_resumes_through_the_store() -> None:
     one.returns(one.last, "a")
     await masters.pass_(5)
     assert (one.sent, batch.paused, (await seen_by(two, batch)).paused) == ([["a"]], True, True)
-    # The driver's own user resumes: the order that was carried out does not pause it again.
+    # The driver's own user resumes: the request that was handled does not pause it again.
     await one.pauser.set(batch, False)
     await masters.pass_(5)
     assert (one.sent, batch.paused) == ([["a"], ["b"]], False)
@@ -158,7 +158,7 @@ async def test_another_master_pauses_and_resumes_through_the_store() -> None:
     assert (batch.status, masters.store.pauses, another.ended) == ("resolved", {}, False)
 
 
-async def test_the_master_that_takes_over_carries_out_the_order_first() -> None:
+async def test_the_master_that_takes_over_handles_the_request_first() -> None:
     """The driver is gone before it could read it."""
     masters = Masters()
     one, two = await masters.start("one"), await masters.start("two")
@@ -205,13 +205,13 @@ async def test_subscribers_see_a_pause_at_once() -> None:
 
 
 async def test_records_of_earlier_releases_have_no_pause_and_no_name() -> None:
-    """They are read all the same."""
+    """They can still be read."""
     masters = Masters()
     one = await masters.start("one", "1")
     batch = await one.batch("a", "b", concurrency=1)
     await masters.pass_(2)
     masters.kill(one)
-    for name in ("name", "functions", "tgt", "tgt_type", "paused", "pause_order"):
+    for name in ("name", "functions", "tgt", "tgt_type", "paused", "pause_request"):
         del masters.store.batches[batch.id][name]
     two = await masters.start("one", "2")
     shown = (await seen_by(two, batch)).as_dict()
