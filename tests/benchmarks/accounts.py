@@ -24,10 +24,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Claim:
-    """That events of one sender are missing, as a client was told.
+    """That events of one sender are missing, as a gap reports.
 
-    :param after: the position before the first of them; None if the client was not told
-    :param until: the position of the last of them; None if the client was not told
+    :param after: the position before the first of them; None if the gap does not name it
+    :param until: the position of the last of them; None if the gap does not name it
     """
 
     source: str

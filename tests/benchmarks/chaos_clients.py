@@ -89,7 +89,7 @@ class PythonFollower:
                 if isinstance(item, Gap):
                     self.account.gap(self._claims(item))
                     continue
-                # Where masters share a stream, the position at the event's own master is not told.
+                # Where masters share a stream, an event does not name its position at its own master.
                 place = Place(item.epoch, item.seq) if self._world.alone else None
                 self.account.event(item.data["from"], item.data["number"], place)
 
@@ -224,7 +224,7 @@ class BareFollower:
         else:
             assert event["master"] == data["from"], "the event names another master"
             assert self._since is not None
-            if event["master"] != self._own or "origin" not in event:  # else it is of before a restart
+            if event["master"] != self._own or "origin" not in event:  # else it is from before a restart
                 self._since[event["master"]] = position
         self.account.event(data["from"], data["number"], Place(**position))
 
@@ -244,7 +244,7 @@ class BareFollower:
         lost = frame.get("masters") or {self._own: {"epoch": self._epoch, "seq": frame["to"]}}
         for master, position in lost.items():
             if master == self._own and position.get("epoch", self._epoch) != self._epoch:
-                claims.append(Claim(master))  # of before its restart
+                claims.append(Claim(master))  # from before its restart
                 continue
             before = self._since.pop(master, None)
             until = {"epoch": position["epoch"], "seq": position["seq"]} if "epoch" in position else None

@@ -28,7 +28,8 @@ not predict the capacity of your machine.
 `make bench-client` measures the command line `salt-live` beside pepper and `salt`; it is a part of `make bench`.
 `make bench-kills MINUTES=10` kills the engine at random and counts; `make bench-chaos MINUTES=10` does the same to two
 masters, Redis and connections. `make bench-scale` measures a fleet of 10,000 simulated minions with 1,000 clients, and
-`make bench-beside` what the engine costs its master. Each is run by itself.
+`make bench-beside` what the engine costs its master. `make bench-absence` measures for how long events are missing
+after a kill, an upgrade and a restart. Each is run by itself.
 """
 
 

@@ -103,7 +103,7 @@ def test_a_test_run_shows_the_drift_and_the_minions_jobs(page: Any) -> None:
     expect(page.get_by_role("region", name="Job 2")).to_have_count(0)
 
 
-def test_what_the_user_may_not_run_is_said(pages: Callable[..., Any], stage: Stage) -> None:
+def test_a_function_that_the_user_may_not_run_is_named(pages: Callable[..., Any], stage: Stage) -> None:
     """It is not shown as empty."""
     page = log_in(pages(), "part", path=f"#/fleet/{FIRST}")
     for tab, fun in (("Pillar", "pillar.items"), ("Schedule", "schedule.list"), ("Mine", "mine.valid")):

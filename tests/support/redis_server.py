@@ -1,4 +1,4 @@
-"""A Redis of one's own on a unix socket."""
+"""A Redis for one test, on a unix socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chaos benchmark counts right: it finds each event that is lost, told twice, late, or not named by its gap."""
+"""The chaos benchmark finds each event that is lost, delivered twice, late, or not named by its gap."""
 
 from __future__ import annotations
 

@@ -122,8 +122,8 @@ async def test_a_log_that_lost_its_data_gets_the_history_again() -> None:
     assert sum(chunk[2] - chunk[1] for chunk in masters.logs["m1"].chunks) == 2
 
 
-async def test_two_engines_with_one_id_lose_nothing_in_silence() -> None:
-    """A mistake of the admin: the later one has the name; what the other writes leaves gaps."""
+async def test_two_engines_with_one_id_lose_nothing_without_a_gap() -> None:
+    """A wrong configuration: the later engine keeps the id; what the other one writes leaves gaps."""
     masters = Masters("m1", "m2")
     client = Follower()
     await masters.carry()

@@ -443,7 +443,7 @@ async def test_what_is_not_understood_in_the_log_is_a_gap(lines: bytes) -> None:
 
 
 async def test_a_simple_position_counts_at_the_same_engine() -> None:
-    """Clients that know nothing of several masters resume there as ever, with the events of all masters."""
+    """Clients that know nothing of several masters resume there as before, with the events of all masters."""
     masters = Masters("m1", "m2")
     await masters.carry()
     talker = await masters["m1"].user()

@@ -109,7 +109,7 @@ async def test_redis_that_was_away_gets_what_waited(
 
 
 async def test_a_stream_that_was_emptied_goes_on(server: RedisServer, masters: tuple[Reader, Reader]) -> None:
-    """Somebody deleted all keys: the masters are found again, and new chunks are read."""
+    """After all keys were deleted, the masters are found again, and new chunks are read."""
     one, two = masters
     one.log.put(chunk(1))
     await until(lambda: len(two.of("m1")) == 1, SECONDS)
@@ -124,7 +124,7 @@ async def test_a_redis_that_evicts_is_refused_until_it_does_not(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It would lose a whole stream in silence. The log names the command that fixes it."""
+    """It would drop whole streams unnoticed. The log names the command that fixes it."""
     server.client.config_set("maxmemory-policy", "allkeys-lru")
     three = Reader(server, "m3")
     three.start()
@@ -214,7 +214,7 @@ async def test_a_master_that_does_not_write_is_stale(server: RedisServer) -> Non
         one.log.close()
 
 
-async def test_the_engine_that_started_last_has_the_name(
+async def test_the_engine_that_started_last_keeps_the_id(
     server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two masters with one id are a mistake: the first one says so, and writes no more. It reads on."""
@@ -350,10 +350,10 @@ async def _nothing(master: str, chunk: Any, age: float) -> None:
     await asyncio.sleep(0)
 
 
-async def test_the_end_of_the_log_is_told_after_what_it_had(
+async def test_the_end_of_the_log_is_reported_after_its_chunks(
     server: RedisServer, masters: tuple[Reader, Reader]
 ) -> None:
-    """An engine that starts knows from then on that a position is not there. It is told again and again."""
+    """An engine that starts knows from then on that a position is not there. It is called about once a second."""
     one, _ = masters
     for number in range(1, 101):
         one.log.put(chunk(number))

@@ -63,7 +63,7 @@ export class Follow {
     this.#moveTo(events[events.length - 1].seq);
     if (this.masters === null) return;
     for (const { master, origin, seq } of events) {
-      // With a position elsewhere, an event of this server's own master is of before its restart.
+      // With a position elsewhere, an event of this server's own master is from before its restart.
       if (master !== undefined && !(master === this.#own && origin)) this.masters[master] = origin ?? { epoch: this.since.epoch, seq };
     }
   }

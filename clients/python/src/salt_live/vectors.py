@@ -42,7 +42,7 @@ class Vector:
 
         :param epoch: of the present server
         """
-        # With a position elsewhere, an event of the present server's master is of before its restart.
+        # With a position elsewhere, an event of the present server's master is from before its restart.
         if self.positions and "master" in event and not (event["master"] == self._own and "origin" in event):
             origin = event.get("origin") or {"epoch": epoch, "seq": event["seq"]}
             self.positions[event["master"]] = Position(origin["epoch"], origin["seq"])
@@ -60,7 +60,7 @@ class Vector:
             return
         for name, lost in frame.get("masters", {}).items():
             if name == self._own and here is not None and lost.get("epoch", here.epoch) != here.epoch:
-                continue  # of before its restart
+                continue  # from before its restart
             self.positions.pop(name, None)
             if "epoch" in lost:
                 self.positions[name] = Position(lost["epoch"], lost["seq"])

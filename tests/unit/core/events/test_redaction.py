@@ -26,7 +26,7 @@ PLACES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"arg": [["a", {**MARK, "password": "s"}], []], "fun_args": [[], [{**MARK, "token": "s"}]]},
         {"arg": [["a", {**MARK, "password": REDACTED}], []], "fun_args": [[], [{**MARK, "token": REDACTED}]]},
     ),
-    "beside names that are no text": ({1: "a", "token": "s"}, {1: "a", "token": REDACTED}),
+    "names that are not text": ({1: "a", "token": "s"}, {1: "a", "token": REDACTED}),
     "a whole object": ({"key": {"deep": ["s"]}}, {"key": REDACTED}),
 }
 OTHERS: dict[str, dict[str, Any]] = {
