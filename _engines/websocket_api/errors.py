@@ -86,7 +86,7 @@ CLOSE_CODES = _closes(
     CloseKind(1007, "invalid text", "no", "A text message was not UTF-8."),
     CloseKind(1009, "too big", "no: the same message would be refused again", "A message was larger than the limit."),
     CloseKind(1011, "internal", "yes, later", "An error of this server. The master's log has the traceback."),
-    CloseKind(1012, "restart", "yes, after the seconds named in the reason", "The engine stops or restarts."),
+    CloseKind(1012, "restart", "yes, after the seconds named in the reason", "The engine stops, restarts or reloads."),
     CloseKind(4400, "broken protocol", "no", "The client violated the subprotocol."),
     CloseKind(4401, "token ended", "yes, with a new login", "The token expired or was revoked."),
     CloseKind(

@@ -205,8 +205,8 @@ class Settings:
         if faults:
             named = "; ".join(f"{fault['path'].strip('/').replace('/', '.')} {fault['message']}" for fault in faults)
             raise CannotRun(
-                f"wrong options: {named} (correct them under engines, websocket_api in the master's configuration "
-                "and restart the master)"
+                f"wrong options: {named} (correct them under engines, websocket_api in the master's configuration, "
+                "then restart the master, or repeat the reload)"
             )
         return cls(**_normal(options, opts))
 

@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "319c11ac4367abbd474c5b95548e643e33fd5d43ca21dcb5bd7118b4c5b4d6f9",
+    "asyncapi.json": "6d2af2ef43b8e5d5cd8ce13a4333b08d52e3547786533e5639e4676f610c6be2",
     "common.json": "5ad1f289427ba134b89a19ad08e61e46cc7442ca1a69f5c7ae00b524b52b0bf0",
     "frames.json": "ed464240e97c3927e868f1c93a3812a9471bf7a32cc201e85bf3b668279a117d",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",

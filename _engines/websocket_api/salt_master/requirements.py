@@ -50,7 +50,7 @@ def install_command(requirement: str) -> str:
 
 
 def _need(package: str, major: int) -> None:
-    fix = f"install it where Salt runs ({install_command(f'{package}>={major}')}) and restart the master"
+    fix = f"install it where Salt runs ({install_command(f'{package}>={major}')})"
     try:
         version = importlib.metadata.version(package) if importlib.util.find_spec(package) else None
     except (importlib.metadata.PackageNotFoundError, ValueError):

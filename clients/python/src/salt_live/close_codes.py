@@ -10,7 +10,7 @@ MEANINGS: dict[int, tuple[str, str]] = {
     1007: ("invalid text", "A text message was not UTF-8."),
     1009: ("too big", "A message was larger than the limit."),
     1011: ("internal", "An error of this server. The master's log has the traceback."),
-    1012: ("restart", "The engine stops or restarts."),
+    1012: ("restart", "The engine stops, restarts or reloads."),
     4400: ("broken protocol", "The client violated the subprotocol."),
     4401: ("token ended", "The token expired or was revoked."),
     4403: ("forbidden", "The address or the Origin may not connect, or you may no longer see what you subscribed to."),
