@@ -2,7 +2,7 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "6d2af2ef43b8e5d5cd8ce13a4333b08d52e3547786533e5639e4676f610c6be2",
+    "asyncapi.json": "d926dabc01daa312c0643661dfbfc18c9e777cc124034fa012160ff07353da37",
     "common.json": "5ad1f289427ba134b89a19ad08e61e46cc7442ca1a69f5c7ae00b524b52b0bf0",
     "frames.json": "ed464240e97c3927e868f1c93a3812a9471bf7a32cc201e85bf3b668279a117d",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
@@ -24,8 +24,8 @@ FILES = {
     "operations/list_minions.json": "67096346ce1c3d896177495eea6d153e52984ef60d760209f2c8f512d24b1958",
     "operations/logout.json": "f7fde84721484e3276c1cdd427e076cb02c5b07ee6fc85d6d00875d6a269d0a0",
     "operations/match.json": "5cfdbc0b2ef42a223a88f0de3a4fdc0e7a2f237c6ba2c9e4c13ac41bba3507df",
-    "operations/pause_batch.json": "50c43cab12453b5add96cbafaecbe1be3d5bab8db9feecfa85467227b0c29a7d",
-    "operations/ping.json": "562bc70e689b41cee964a59652a8f5c892d6f4d5ec04e9618fc053333dcadf8e",
+    "operations/pause_batch.json": "897d33d63c569c65db75c75b85981530f8fe5a3cb850387bdbe1969444616354",
+    "operations/ping.json": "a15e6c91fbfd53c57a4ec93c25dd785dc3c8b037dccaeb8762a13b0223705ef6",
     "operations/resume_batch.json": "f4f6d36d1b1f39cc83ce90006d1f4322bb69baa68692615693b765b9834a79bb",
     "operations/runner.json": "32b36b1fa384bc97e5e6d8a5d17f010ef5708e7a1bbb4aff6857839a100de814",
     "operations/signature.json": "ed3254fb77e43784399fe524d7ca799b0f8eb6ef26aa0344381f741103ed7478",

@@ -1014,8 +1014,8 @@ export type MatchResult = Array<string>;
 /**
  * Sends nothing more of a batch until it is resumed. Functions that run go on to their end, and their returns count. A
  * pause survives restarts of the engine and the master, and the loss of the master that drives the batch. The batch's
- * `timeout` and the life of its token go on. A paused batch can be paused again, without effect. You may pause every
- * batch that you may see; an ended one is a `conflict`.
+ * `timeout` and the lifetime of its token go on. A paused batch can be paused again, without effect. You may pause
+ * every batch that you may see; an ended one is a `conflict`.
  */
 export type PauseBatchRequest = {
   /** Always `pause_batch`. */
@@ -1045,7 +1045,10 @@ export type PingResult = {
   /** The version of the engine. */
   version: string;
   epoch: Epoch;
-  /** The number of the newest event. The difference between two replies is the number of events between them. */
+  /**
+   * The number of the newest event. Within one epoch the difference between two replies is about the number of events
+   * between them.
+   */
   seq: Seq;
 };
 

@@ -1107,7 +1107,7 @@ MatchResult: TypeAlias = "list[str]"
 class PauseBatchRequest(TypedDict):
     """Sends nothing more of a batch until it is resumed. Functions that run go on to their end, and their returns
     count. A pause survives restarts of the engine and the master, and the loss of the master that drives the
-    batch. The batch's `timeout` and the life of its token go on. A paused batch can be paused again, without
+    batch. The batch's `timeout` and the lifetime of its token go on. A paused batch can be paused again, without
     effect. You may pause every batch that you may see; an ended one is a `conflict`.
     """
 
@@ -1140,7 +1140,8 @@ class PingResult(TypedDict):
     # The version of the engine.
     version: str
     epoch: Epoch
-    # The number of the newest event. The difference between two replies is the number of events between them.
+    # The number of the newest event. Within one epoch the difference between two replies is about the number of
+    # events between them.
     seq: Seq
 
 
