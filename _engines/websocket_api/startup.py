@@ -37,8 +37,9 @@ def run(options: dict[str, Any], opts: Any, serving: Serving) -> None:
     :param serving: the connection to the supervisor
     """
     log_handlers.renew()
-    if serving.options is not None:
-        options = serving.options
+    # A supervisor of an earlier release has no options of a reload.
+    renewed = getattr(serving, "options", None)
+    options = options if renewed is None else renewed
     logged, parent, loaded, version = "", os.getppid(), _files(), _version()
     _log_place(version)
     if serving.last is not None:

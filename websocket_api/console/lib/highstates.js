@@ -1,14 +1,11 @@
 // @ts-check
 // Which jobs are highstates, and the last one of each minion.
 
+import { isTestRun, isWholeHighstate } from "./state_jobs.js";
+
 /** Return whether a job applied the whole highstate: no single states, and no test run. */
-export function isHighstate({ kind, fun, arg }) {
-  if (kind !== "job" || !["state.highstate", "state.apply"].includes(fun)) return false;
-  const all = Array.isArray(arg) ? arg : [];
-  const named = all.find((one) => one?.__kwarg__) ?? {};
-  const positional = all.filter((one) => one !== named && one !== null && one !== "");
-  if (named.test) return false;
-  return fun === "state.highstate" || (!positional.length && !named.mods);
+export function isHighstate(job) {
+  return job.kind === "job" && isWholeHighstate(job) && !isTestRun(job);
 }
 
 /** Return the milliseconds at which a jid was made, or NaN. */

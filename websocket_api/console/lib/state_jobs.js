@@ -21,5 +21,5 @@ export function isWholeHighstate(job) {
 }
 
 export function isTestRun(job) {
-  return callOf(job).kwargs.test === true;
+  return Boolean(callOf(job).kwargs.test);
 }
