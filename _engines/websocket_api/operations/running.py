@@ -10,7 +10,8 @@ from .call import Call
 
 EVENTS = frozenset({"get_event"})
 """Operations that wait for events. Only the process that numbers them can answer."""
-PASSED_ON = EVENTS | {"subscribe", "unsubscribe", "batch", "get_batch", "list_batches", "cancel_batch"}
+BATCHES = frozenset({"batch", "get_batch", "list_batches", "cancel_batch", "pause_batch", "resume_batch"})
+PASSED_ON = EVENTS | BATCHES | {"subscribe", "unsubscribe"}
 """Operations on what the next process has after a reload: numbered events and batches."""
 CANCEL_SECONDS = 1.0  # for canceled requests to send their replies
 LOOK_SECONDS = 0.01  # between two looks whether the requests have settled

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from websocket_api.core.delivery.caller import Caller
 from websocket_api.errors import ApiError
+from websocket_api.operations.call import OPERATIONS
 from websocket_api.protocols import connections as module
 from websocket_api.protocols.connections import Connections
 
@@ -198,7 +199,9 @@ async def test_new_requests_of_websockets_are_refused_and_http_goes_on() -> None
     assert talker.connection.session is not None
     caller.set_session(talker.connection.session)
     assert (await engine.dispatcher.call(caller, "cmd", fun="test.ping", tgt="db"))["minions"] == ["db"]
-    for operation in ("batch", "subscribe", "get_event"):
+    on_batches = {name for name in OPERATIONS if name == "batch" or name.endswith(("_batch", "_batches"))}
+    assert {"pause_batch", "resume_batch", "cancel_batch"} < on_batches
+    for operation in (*sorted(on_batches), "subscribe", "unsubscribe", "get_event"):
         with pytest.raises(ApiError, match="stopping"):
             await engine.dispatcher.call(caller, operation)
     await engine.dispatcher.stop()
