@@ -81,7 +81,7 @@ def connect(opts: dict[str, Any], settings: Settings) -> Master:
 def _event_log(settings: Settings, master: str) -> EventLog | None:
     """Return the log that this master shares with others, if there is one.
 
-    :raises CannotRun: the package redis is missing
+    :raises CannotRun: the package redis is missing, or the option is not a URL of Redis
     """
     if settings.history.share is None:
         return None

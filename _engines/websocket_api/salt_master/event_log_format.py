@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import redis
 
+from ..errors import CannotRun
+
 MASTERS, STREAM = "websocket_api:masters", "websocket_api:log:"
 FORM = 1
 """Form of chunks. Those of another form are not read, so their events are missing."""
@@ -53,6 +55,20 @@ def is_protected(url: str) -> bool:
     """Return whether a URL of Redis has a password, or names a unix socket."""
     parts = urlsplit(url)
     return parts.scheme == "unix" or bool(parts.password)
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that redis does not understand. Its own errors would show a part of the password.
+
+    :raises CannotRun: it does not
+    """
+    try:
+        redis.Redis.from_url(url).connection_pool.make_connection()
+    except (ValueError, TypeError):
+        raise CannotRun(
+            "the option history.share is not a URL of Redis: check host, port and parameters, and write special "
+            "characters of the password percent-encoded, such as %2F for /"
+        ) from None
 
 
 def connect(url: str, seconds: float) -> Any:

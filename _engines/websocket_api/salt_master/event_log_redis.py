@@ -15,7 +15,7 @@ from typing import Any
 
 import redis.exceptions
 
-from .event_log_format import Chunk, Pace, Unusable, is_protected
+from .event_log_format import Chunk, Pace, Unusable, check_url, is_protected
 from .event_log_reader import Reader
 from .event_log_writer import Writer
 
@@ -38,9 +38,11 @@ class RedisLog:
     :param url: ``redis://``, ``rediss://`` or ``unix://``
     :param master: the own master's id
     :param seconds: how long chunks are kept
+    :raises CannotRun: the URL is not understood
     """
 
     def __init__(self, url: str, master: str, seconds: float, pace: Pace | None = None) -> None:
+        check_url(url)
         self._pace = pace or Pace()
         self._protected = is_protected(url)
         self._writer = Writer(url, master, seconds, self._pace, lambda: self._set_fault("writer", None))
@@ -122,7 +124,7 @@ class RedisLog:
         with self._lock:
             before, self._faults[name] = self._faults[name], fault
             faults = [one for one in self._faults.values() if one is not None]
-            if fault is not None and before is None:
+            if fault is not None and before != fault:
                 log.error("the common log of the masters cannot be used: %s; own events go on", reason)
             elif not faults:
                 log.warning("the common log of the masters works again")

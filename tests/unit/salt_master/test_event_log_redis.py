@@ -13,6 +13,7 @@ import pytest
 
 redis = pytest.importorskip("redis")
 
+from websocket_api.errors import CannotRun  # noqa: E402
 from websocket_api.salt_master import event_log_format, event_log_writer  # noqa: E402
 from websocket_api.salt_master.event_log_format import MASTERS, STREAM, Pace, Unusable, is_protected  # noqa: E402
 from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
@@ -136,6 +137,19 @@ async def test_a_redis_that_evicts_is_refused_until_it_does_not(
         await until(lambda: three.fault is None and server.client.hexists(MASTERS, "m3"), SECONDS)
     finally:
         three.log.close()
+
+
+async def test_a_redis_that_comes_back_with_eviction_is_refused_with_the_command(
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first fault was logged already; the second one needs another remedy."""
+    one, two = masters
+    server.kill()
+    await until(lambda: one.fault and two.fault, SECONDS)
+    server.start()
+    server.client.config_set("maxmemory-policy", "allkeys-lru")
+    server.client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+    await until(lambda: any("CONFIG SET maxmemory-policy" in one.message for one in caplog.records), SECONDS)
 
 
 async def test_foreign_keys_in_our_names_harm_nobody_else(
@@ -335,6 +349,25 @@ def test_a_redis_without_a_limit_by_time_is_refused(
 def test_a_password_or_a_socket_protects_the_events(url: str, protected: bool) -> None:
     """Without either, everybody who reaches the port reads them: that is worth a warning."""
     assert is_protected(url) is protected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:geheim/word@host:6379/0",
+        "redis://:geheim#word@host",
+        "redis://:geheim[@host",
+        "redis://:geheim@host:99999",
+        "redis://:geheim@host/0?unknown=1",
+        "redis://:geheim@host/0?db=x",
+    ],
+)
+def test_a_url_that_is_not_understood_is_refused_without_its_password(url: str) -> None:
+    """Before anything starts: in a thread, redis would log a part of it at each attempt."""
+    with pytest.raises(CannotRun, match="percent-encoded") as caught:
+        RedisLog(url, "m1", 300)
+    assert "geheim" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
 async def test_a_redis_without_password_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
