@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -186,7 +187,8 @@ async def _list_stored(call: Call, found: list[dict[str, Any]]) -> None:
             break
         record = await services.job_cache.job(jid)
         if record is not None:
-            job = from_store(jid, record)
+            # A job of thousands of minions takes 50 ms and more, and there may be hundreds.
+            job = await asyncio.to_thread(from_store, jid, record)
             apply_cancels(job, services.jobs.newest_first())
             await call.in_turns(_listed(call, iter([job]), added))
     found += added
