@@ -421,7 +421,15 @@ async def test_secrets_in_the_log_are_hidden_again() -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    [b"", b"x", b"[]", b'{"t":1,"seq":1}', b'{"t":1,"seq":9,"tag":"t/1","data":{}}', b'{"seq":"1","t":1,"gap":"bus"}'],
+    [
+        b"",
+        b"x",
+        b"[]",
+        b'{"t":1,"seq":1}',
+        b'{"t":1,"seq":9,"tag":"t/1","data":{}}',
+        b'{"seq":"1","t":1,"gap":"bus"}',
+        b'{"seq":2,"t":1%b,"tag":"t/1","data":{}}' % (b"0" * 400),
+    ],
 )
 async def test_what_is_not_understood_in_the_log_is_a_gap(lines: bytes) -> None:
     """Written by another program, or by an engine of another release."""
@@ -440,6 +448,22 @@ async def test_what_is_not_understood_in_the_log_is_a_gap(lines: bytes) -> None:
     masters["m1"].world.fire("t/2")
     await masters.carry()
     assert client.read() == ["t/2"]
+
+
+async def test_what_is_known_of_a_master_does_not_grow_without_clients() -> None:
+    """Nobody resumes: chunks are forgotten with their events."""
+    masters = Masters("m1", "m2")
+    history, following = masters["m2"].services.history, masters["m2"].parts.following
+    assert following is not None
+    for number in range(1, 101):
+        line = b'{"t":1,"seq":%d,"tag":"t/1","data":{}}' % number
+        await following.deliver("m1", ("epoch-m1", number - 1, number, line, b""))
+        if number == 50:
+            masters["m2"].time.pass_(masters["m2"].services.settings.history.seconds + 1)
+            history.drop_old(masters["m2"].services.wall())
+    share = masters["m2"].parts.share
+    assert share is not None
+    assert len(share.origins["m1"]._marks) == 50
 
 
 async def test_a_simple_position_counts_at_the_same_engine() -> None:

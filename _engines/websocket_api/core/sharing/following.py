@@ -71,6 +71,7 @@ class Following:
         except ValueError as error:
             self._skip(origin, chunk, error)
         origin.mark(first_place, self._hub.history.seq)
+        origin.drop_before(self._hub.history.oldest)  # else marks would grow until a client resumes
 
     def note_end(self) -> None:
         """Note that the log was read to its end; called about once a second while it can be read."""

@@ -74,13 +74,14 @@ def _line(value: Any) -> Line:
         seq, time = value["seq"], value["t"]
         if type(seq) is not int or not isinstance(time, (int, float)):
             raise ValueError("a number or time is not understood")
+        time = float(time)
         if "gap" in value:
-            return Line(seq, float(time), reason=str(value["gap"]))
+            return Line(seq, time, reason=str(value["gap"]))
         tag, data = value["tag"], value["data"]
         if "minion" in value:
             data = {"cmd": MINIONS_MARK, "id": str(value["minion"]), "data": data}
         if not isinstance(tag, str) or not isinstance(data, dict):
             raise ValueError("an event is not understood")
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, OverflowError) as error:
         raise ValueError(f"a line is not understood: {error}") from None
-    return Line(seq, float(time), tag, data)
+    return Line(seq, time, tag, data)
