@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..minions.registry import MinionRegistry
+from ..timing import timestamp
 
 CHUNK_MINIONS = 1000
 """Minions that one chunk of the log has, so that readers take other turns in between."""
@@ -57,7 +58,7 @@ class SharedMinions:
         """Apply what another master wrote.
 
         :param whole: whether this completes a list of all its minions
-        :raises ValueError, TypeError: it is not understood
+        :raises ValueError, TypeError, OverflowError, OSError: it is not understood
         """
         listed = self._listed.setdefault(master, set())
         for name, *state in entries:
@@ -68,8 +69,10 @@ class SharedMinions:
                 self._minions.remove_elsewhere(name, master)
             elif len(listed) < MAX_MINIONS:
                 connected, seen = state
-                if connected not in (True, False, None) or not isinstance(seen, (int, float, type(None))):
+                if not isinstance(connected, (bool, type(None))):
                     raise ValueError("the state of a minion is not understood")
+                if seen is not None:
+                    timestamp(seen)  # each list of minions shows it
                 listed.add(name)
                 self._minions.set_elsewhere(name, master, connected, seen)
         if whole:

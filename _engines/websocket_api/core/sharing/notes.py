@@ -78,7 +78,7 @@ class Notes:
             for asked, jid in read["asked"]:
                 if asked == self._own and isinstance(jid, str) and len(self._followed) < MAX_FOLLOWED:
                     self._followed[jid] = self._clock() + FOLLOWED_SECONDS
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, OverflowError, OSError):
             return
 
     def _end(self, master: str, jid: Any, state: Any, minions: Any) -> None:
