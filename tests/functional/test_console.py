@@ -196,5 +196,6 @@ def test_all_that_is_drawn_passes_the_function_that_shows_hidden_characters() ->
         ("parts/copy.js", "writeText"),
         ("parts/copy.js", ".value = "),
         ("parts/login.js", ".value = "),  # to empty the password
+        ("views/commands.js", ".value = "),  # to empty the field of a file
     }
     assert "toClipboard(visible(text()))" in (CONSOLE / "parts/copy.js").read_text(encoding="utf-8")
