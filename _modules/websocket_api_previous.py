@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ __salt__: dict[str, Any]
 
 # The master's copy of the engine, below its extension_modules.
 ENGINE = "engines/websocket_api"
+
+# A URL with a user or a password, as in the option history.share.
+CREDENTIALS = re.compile(r"://[^\s/]*@")
 
 
 def keep_release(settings: dict[str, Any]) -> None:
@@ -51,7 +55,7 @@ def bring_back(settings: dict[str, Any]) -> dict[str, str]:
     if before.exists():
         text = before.read_text(encoding="utf-8")
         if text:
-            write(path, text, 0o644)
+            write_configuration(settings, text)
         else:
             Path(path).unlink(missing_ok=True)
         before.unlink()
@@ -65,13 +69,29 @@ def forget() -> None:
     _configuration().unlink(missing_ok=True)
 
 
-def write(name: str, text: str, mode: int) -> None:
-    """Write a file atomically: a master that starts meanwhile reads the old or the new one, never a part."""
+def write_configuration(settings: dict[str, Any], text: str) -> None:
+    """Write the master's configuration file: for everybody, or with a password in a URL for the master's group."""
+    path = __salt__["websocket_api_config.path"](settings)
+    if CREDENTIALS.search(text):
+        write(path, text, 0o640, __salt__["websocket_api_master.user"](settings).pw_gid)
+    else:
+        write(path, text, 0o644)
+
+
+def write(name: str, text: str, mode: int, group: int = -1) -> None:
+    """Write a file atomically: a master that starts meanwhile reads the old or the new one, never a part.
+
+    :param group: the id of the group that gets the file; -1 for the own one
+    """
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.chmod(mode)
+    draft.unlink(missing_ok=True)
+    # Other users must never be able to read it, not even briefly.
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        os.fchown(file.fileno(), -1, group)
+        os.fchmod(file.fileno(), mode)
     os.replace(draft, path)
 
 

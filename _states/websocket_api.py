@@ -125,7 +125,7 @@ def configured(name: str, settings: dict[str, Any]) -> Outcome:
         return _outcome(name, None, f"{path} would be written", changes)
     _record(settings, needs)
     __salt__["websocket_api_previous.keep_configuration"](there)
-    __salt__["websocket_api_previous.write"](str(path), wanted, 0o644)
+    __salt__["websocket_api_previous.write_configuration"](settings, wanted)
     return _outcome(name, True, f"{path} was written", changes)
 
 

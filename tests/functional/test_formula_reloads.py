@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -74,6 +76,7 @@ class Formula:
             "websocket_api_config.text": lambda _: salt.utils.yaml.safe_dump(self.wanted),
             "websocket_api_files.pam": lambda _, test=False: {"group shadow": "salt added"},
             "websocket_api_master.log_size": lambda _: 7,
+            "websocket_api_master.user": lambda _: pwd.getpwuid(os.getuid()),
             "websocket_api_master.stale": lambda _: self.stale,
             "websocket_api_master.stale_console": lambda _: self.console,
             "websocket_api_master.sync": self._sync,
@@ -249,6 +252,33 @@ def test_the_answer_of_the_engine_decides(
     assert comment in reloaded["comment"]
     assert due["changes"] == ({"restart": restart} if restart else {})
     assert reloaded["changes"].get("engine") == ("reloaded" if "version" in answer else None)
+
+
+@pytest.mark.parametrize(
+    ("share", "mode"),
+    [
+        ("redis://:geheim@redis.example.com:6379/0", 0o640),
+        ("rediss://user:geheim@redis.example.com", 0o640),
+        ("unix://:geheim@/run/redis.sock", 0o640),
+        ("unix:///run/redis.sock", 0o644),
+        (None, 0o644),
+    ],
+)
+def test_only_the_masters_group_reads_a_password(formula: Formula, share: str | None, mode: int) -> None:
+    """Also when a refused reload brings the file back; the copy is for its owner only."""
+    with_share = {"engines": [{"websocket_api": {"history": {"share": share}}}]}
+    formula.configure({"engines": [ENGINE]}, with_share)
+    assert formula.conf.stat().st_mode & 0o777 == mode
+    formula.run("answers", formula.settings)
+    formula.begin()
+    formula.answer = REFUSED
+    formula.configure(with_share, {"engines": [ENGINE]})
+    assert formula.conf.stat().st_mode & 0o777 == 0o644
+    (kept,) = Path(formula.opts["cachedir"]).rglob("before.conf")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    formula.run("reloaded", formula.settings)
+    assert formula.conf.stat().st_mode & 0o777 == mode
+    assert salt.utils.yaml.safe_load(formula.conf.read_text()) == with_share
 
 
 def test_a_refused_reload_brings_back_release_and_configuration(formula: Formula) -> None:
