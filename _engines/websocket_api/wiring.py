@@ -165,7 +165,7 @@ def build(
         clock=monotonic,
         wall=wall,
         tracing=master.tracing,
-        origins=Origins(master.about.id if share is not None else master.cluster_id),
+        origins=Origins(master.about.id if share is not None else master.cluster_id, clustered=clustered),
         positions=share,
     )
     notes = following = None
@@ -268,6 +268,7 @@ def build(
         match=match,
         fire=master.bus.fire,
         masters=lambda: _others(share, master.event_log),
+        resume=(share or Share(master.about.id, history)).resume,
         wall=wall,
         bus_connected=lambda: master.bus.connected,
     )

@@ -21,6 +21,8 @@ from ..core.jobs.registry import JobRegistry
 from ..core.journal.journal import Journal
 from ..core.minions.answers import Answers
 from ..core.minions.registry import MinionRegistry
+from ..core.subscriptions.after import Resume
+from ..core.subscriptions.filters import EventFilter
 from ..core.subscriptions.hub import Hub
 from ..core.subscriptions.job_watcher import JobWatcher
 from ..core.subscriptions.jobs import JobFeed
@@ -187,6 +189,8 @@ class Services:
     """Sends an event on the master's bus."""
     masters: Callable[[], Mapping[str, bool]]
     """Returns the other masters that share the stream, and whether their engines run."""
+    resume: Callable[[Mapping[str, Mapping[str, Any]], EventFilter], Resume]
+    """Returns where a client's stream continues after positions at several masters."""
     wall: Callable[[], float]
     """Returns the time in seconds since the epoch."""
     bus_connected: Callable[[], bool]

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from ..core.batches.subscriptions import BatchSubscription
 from ..core.delivery.connection import Subscription
 from ..core.events.history import RESTART
-from ..core.sharing.share import Share
 from ..core.subscriptions.events import EventSubscription
 from ..core.subscriptions.filters import EventFilter, make
 from ..core.subscriptions.jobs import JobSubscription
@@ -176,11 +175,9 @@ def position(call: Call, since: Mapping[str, Any] | None, filter_: EventFilter) 
     """
     if since is None:
         return Start(None, filter_)
-    history, positions = call.services.history, call.services.hub.positions
+    history = call.services.history
     if "epoch" not in since or not isinstance(since["epoch"], str):
-        if positions is None:
-            positions = Share(call.services.about.id, history)
-        resumed = positions.resume(since, filter_)
+        resumed = call.services.resume(since, filter_)
         return Start(resumed.place, resumed.filter, not resumed.lost, resumed.lost or None)
     if since["epoch"] != history.epoch or since["seq"] > history.seq:
         return Start(None, filter_, False, {})

@@ -49,3 +49,14 @@ async def test_the_lists_of_both_masters_of_a_cluster_count() -> None:
     for engine in masters.engines.values():
         shown = {name: minion.connected for name, minion in engine.services.minions.all().items()}
         assert (shown["web1"], shown["web2"]) == (True, True)
+
+
+@pytest.mark.parametrize("clustered", [True, False])
+async def test_only_a_cluster_forwards_events(clustered: bool) -> None:
+    """Elsewhere a minion sets the field: it can neither hide its event nor name another master for it."""
+    masters = Masters("m1", "m2", clustered=clustered)
+    await masters.carry()
+    masters["m1"].world.fire("t/one", __peer_id="m2", free=17)
+    events = [event for event in masters["m1"].services.history.after(0) if event.tag == "t/one"]
+    assert [event.decoded()["master"] for event in events] == ([] if clustered else ["m1"])
+    assert all(event.decoded()["data"] == {"free": 17} for event in events)

@@ -24,14 +24,16 @@ class Origin(NamedTuple):
 class Origins:
     """Names the master of each event.
 
-    :param own: the id of this master in its cluster; None if it is no member of one
+    :param own: the id of this master; None if it has no cluster and shares no stream
+    :param clustered: whether other masters forward events to it; elsewhere only a minion can name another master
     """
 
-    def __init__(self, own: str | None = None) -> None:
+    def __init__(self, own: str | None = None, *, clustered: bool = True) -> None:
         self.own = own
+        self.clustered = clustered
 
     def split(self, data: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """Return the id of the master that fired an event, and its data without it; None without a cluster.
+        """Return the id of the master that fired an event, and its data without it; None if there is only one.
 
         :param data: the event's data as it was on the bus
         """
@@ -39,6 +41,6 @@ class Origins:
             return self.own, data
         peer = data[PEER]
         rest = {name: value for name, value in data.items() if name != PEER}
-        if self.own is None or not isinstance(peer, str) or not 0 < len(peer) <= MAX_ID:
+        if self.own is None or not self.clustered or not isinstance(peer, str) or not 0 < len(peer) <= MAX_ID:
             return self.own, rest
         return peer, rest

@@ -93,7 +93,7 @@ class Hub:
     def publish(self, tag: str, data: dict[str, Any]) -> None:
         """Apply one event of the bus to the registries, and deliver it."""
         if self.positions is not None:
-            if PEER in data:
+            if self._origins.clustered and PEER in data:
                 return  # a cluster forwarded it: it comes by the common log, where nothing is lost
             self.positions.touch()
         now = self._wall()

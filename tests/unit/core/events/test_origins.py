@@ -32,6 +32,11 @@ def test_the_peer_leaves_the_data(own: str | None, data: dict[str, Any], found: 
     assert data == before
 
 
+def test_only_a_cluster_names_other_masters() -> None:
+    """Masters that only share a stream forward nothing: a minion has set the field."""
+    assert Origins(OWN, clustered=False).split({"free": 17, "__peer_id": PEER}) == (OWN, {"free": 17})
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("master", [None, PEER])
 def test_an_event_has_its_master_beside_its_data(wrapped: bool, master: str | None) -> None:
