@@ -38,6 +38,28 @@ export function useSettled(value, wait = 300) {
   return settled;
 }
 
+/**
+ * Run actions of which one may be busy, and keep the fault of the last one.
+ *
+ * @returns {{busy: boolean, fault: any, attempt: (act: () => any) => Promise<void>}}
+ */
+export function useAttempt() {
+  const [fault, setFault] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const attempt = async (act) => {
+    setBusy(true);
+    setFault(null);
+    try {
+      await act();
+    } catch (refused) {
+      setFault(refused);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { busy, fault, attempt };
+}
+
 /** Draw again every `seconds`, for relative times. */
 export function useClock(seconds = 1) {
   const [, draw] = useState(0);

@@ -4,6 +4,7 @@
 import { html, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
 import { needsConfirmation } from "../lib/functions.js";
+import { useAttempt } from "../lib/hooks.js";
 import { keyCall } from "../lib/keys.js";
 import { to } from "../lib/route.js";
 import { Confirm } from "../parts/confirm.js";
@@ -15,22 +16,13 @@ const KEYS = { accept: "Accept keys", reject: "Reject keys", delete: "Delete key
 
 export function FleetActions({ fleet, session, connection, form }) {
   const [question, ask] = useState(null); // {title, yes, text, names, act}
-  const [fault, setFault] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, fault, attempt: attemptOne } = useAttempt();
   const { selection } = fleet;
   const runnable = selection.filter((minion) => minion.key === null || minion.key === "accepted").map((minion) => minion.id);
   const target = { tgt: runnable, tgt_type: "list" };
-  const attempt = async (act) => {
+  const attempt = (act) => {
     ask(null);
-    setBusy(true);
-    setFault(null);
-    try {
-      await act();
-    } catch (refused) {
-      setFault(refused);
-    } finally {
-      setBusy(false);
-    }
+    return attemptOne(act);
   };
   const start = (kwargs) => async () => {
     const { jid } = await connection.request("cmd", { fun: "state.apply", ...target, kwargs, progress: true });

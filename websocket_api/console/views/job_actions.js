@@ -6,6 +6,7 @@ import { callOfJob, canTest, isTest, messageOf, queryOf, withTest } from "../lib
 import { asCurl, asPython, asSalt, asSaltLive } from "../lib/copies.js";
 import { count } from "../lib/format.js";
 import { needsConfirmation } from "../lib/functions.js";
+import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Confirm } from "../parts/confirm.js";
@@ -16,22 +17,10 @@ const NAMED = 200; // minions that the question names
 
 /** @param {{job: any, parts: Map<string, any>, connection: any}} props */
 export function JobActions({ job, parts, connection }) {
-  const [fault, setFault] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, fault, attempt } = useAttempt();
   const [question, ask] = useState(null); // {call, minions, title} that waits for an answer
   const { call, reason } = callOfJob(job);
   if (!call) return null;
-  const attempt = async (act) => {
-    setBusy(true);
-    setFault(null);
-    try {
-      await act();
-    } catch (refused) {
-      setFault(refused);
-    } finally {
-      setBusy(false);
-    }
-  };
   const start = async (wanted) => {
     const [type, fields] = messageOf(wanted);
     location.hash = to("jobs", (await connection.request(type, fields)).jid);

@@ -3,6 +3,7 @@
 
 import { html, useState } from "../lib/html.js";
 import { count } from "../lib/format.js";
+import { useAttempt } from "../lib/hooks.js";
 import { LISTS, keyCall } from "../lib/keys.js";
 import { Fault } from "../parts/marks.js";
 
@@ -23,35 +24,22 @@ export function Keys({ fleet, session, connection }) {
 
 /** Buttons for what the user may do with a minion's key. */
 export function KeyButtons({ minion, session, connection }) {
-  const [fault, setFault] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, fault, attempt } = useAttempt();
   const [asking, ask] = useState(""); // the action that waits for a second click
   const [finger, setFinger] = useState(null);
   const acts = Object.keys(ACTS).filter((act) => callOf(act, minion, session.wheels));
-  const run = async (act) => {
+  const run = (act) => {
     // Deleting a key, or rejecting an accepted one, disconnects the minion, so it takes two clicks.
     if ((act === "delete" || (act === "reject" && minion.key === "accepted")) && asking !== act) return ask(act);
     ask("");
-    setBusy(true);
-    setFault(null);
-    try {
-      await connection.request("wheel", { ...callOf(act, minion, session.wheels), mode: "sync", timeout: 30 });
-    } catch (refused) {
-      setFault(refused);
-    } finally {
-      setBusy(false);
-    }
+    return attempt(() => connection.request("wheel", { ...callOf(act, minion, session.wheels), mode: "sync", timeout: 30 }));
   };
   // The fingerprint is compared with `salt-call --local key.finger` on the minion before its key is accepted.
-  const readFinger = async () => {
-    setFault(null);
-    try {
+  const readFinger = () =>
+    attempt(async () => {
       const found = await connection.request("wheel", { method: "key.finger", kwargs: { match: minion.id }, mode: "sync", timeout: 30 });
       setFinger(found?.[LISTS[minion.key]]?.[minion.id] ?? "the key no longer exists"); // other keys can match the pattern, too
-    } catch (refused) {
-      setFault(refused);
-    }
-  };
+    });
   return html`<span class="key-buttons">
     ${acts.map(
       (act) => (!asking || asking === act) && html`<button type="button" key=${act} class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asking ? ": confirm" : ""}">${asking ? `Yes, ${act} it` : ACTS[act]}</button>`,

@@ -3,6 +3,7 @@
 
 import { html, useState } from "../lib/html.js";
 import { changesState, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { Confirm } from "../parts/confirm.js";
 import { Fault } from "../parts/marks.js";
@@ -19,27 +20,20 @@ const ACTIONS = [
 
 export function Actions({ minion, connection }) {
   const [jid, setJid] = useState(null);
-  const [fault, setFault] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, fault, attempt } = useAttempt();
   const [question, ask] = useState(null);
   const target = { tgt: [minion.id], tgt_type: "list" };
-  const start = async ([, fun, kwargs = {}]) => {
+  const start = ([, fun, kwargs = {}]) => {
     ask(null);
-    setBusy(true);
-    setFault(null);
-    try {
+    attempt(async () => {
       const progress = reportsStates(fun) ? { progress: true } : {};
       setJid((await connection.request("cmd", { fun, ...target, kwargs, ...progress })).jid);
-    } catch (refused) {
-      setFault(refused);
-    } finally {
-      setBusy(false);
-    }
+    });
   };
-  const attempt = (action) => (needsConfirmation(action[1], target, 1, action[2]?.test === true) ? ask(action) : start(action));
+  const choose = (action) => (needsConfirmation(action[1], target, 1, action[2]?.test === true) ? ask(action) : start(action));
   return html`<div class="tools minion-actions">
       <a class="button" href=${to("run", "", { tgt: minion.id, tgt_type: "list" })}>Run a function …</a>
-      ${ACTIONS.map((action) => html`<button type="button" key=${action[0]} disabled=${busy || connection.state !== "open"} onClick=${() => attempt(action)} title=${action[1]}>${action[0]}</button>`)}
+      ${ACTIONS.map((action) => html`<button type="button" key=${action[0]} disabled=${busy || connection.state !== "open"} onClick=${() => choose(action)} title=${action[1]}>${action[0]}</button>`)}
     </div>
     <${Fault} fault=${fault} />
     ${jid && html`<div class="minion-answer"><button type="button" class="plain close" aria-label="Close the job" onClick=${() => setJid(null)}>✕</button><${Job} key=${jid} jid=${jid} connection=${connection} heading="h2" /></div>`}

@@ -6,6 +6,7 @@ import { callOf, fieldsOf, intoFields } from "../lib/arguments.js";
 import { formOfQuery } from "../lib/calls.js";
 import { count } from "../lib/format.js";
 import { acceptsPillar, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { parsePillar } from "../lib/yaml.js";
 import { Confirm } from "../parts/confirm.js";
@@ -56,8 +57,7 @@ function clientsOf(session) {
 }
 
 function Form({ form, change, session, connection, functions, fleet, commands }) {
-  const [fault, setFault] = useState(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, fault, attempt } = useAttempt();
   const [question, ask] = useState(null); // {call, minions, isTest} that waits for a confirmation
   const signature = signatureOf(form, functions);
   useEffect(() => {
@@ -67,17 +67,6 @@ function Form({ form, change, session, connection, functions, fleet, commands })
   const onMinions = form.client === "local";
   const batches = onMinions && session.has("batch");
   const switchTo = (client) => change({ client, typed: {} });
-  const attempt = async (act) => {
-    setBusy(true);
-    setFault(null);
-    try {
-      await act();
-    } catch (refused) {
-      setFault(refused);
-    } finally {
-      setBusy(false);
-    }
-  };
   const start = async (call) => {
     commands.ran(form);
     if (batches && form.how === "batch") await runBatch(form, call, connection);
