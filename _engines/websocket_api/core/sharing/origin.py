@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 MAX_EPOCHS = 16
-"""Epochs of one master that are told apart: a position in an older one is unknown."""
+"""How many epochs of one master are known: a position in an older one is unknown."""
 
 
 class Position(NamedTuple):
