@@ -177,6 +177,11 @@ def ended(client: Client, jid: str) -> None:
     wait_until(lambda: client.ask("get_job", jid=jid)["state"] == "complete", "the end of the call")
 
 
+def listed_jids(client: Client, fun: str) -> set[str]:
+    """Return the listed jobs of a function; earlier tests on the same master may have left some."""
+    return {job["jid"] for job in client.ask("list_jobs", fun=fun)}
+
+
 def assert_hidden(secrets: list[str], shown: dict[str, str], *, in_streams: str) -> None:
     """Fail for each secret that is shown, and for each stream without the event that contained it.
 
@@ -223,14 +228,15 @@ def test_credentials_of_refused_commands(
 def test_passwords_that_runners_get(watchers: Watchers, salt_master: Any, rest: Callable[[], dict[str, str]]) -> None:
     """The events of their start and return contain the arguments, also if `salt-run` called them."""
     secrets = {"password": PASSWORD, "token": TOKEN}
+    before = listed_jids(watchers.acting, "steps.keep")
     jids = [watchers.acting.ask("runner", fun="steps.keep", kwarg={"user": "ann", **secrets})["jid"]]
     watchers.acting.ask("runner", fun="steps.keep", kwarg={"user": "ann", **secrets}, mode="sync")
     ended(watchers.acting, jids[0])
     done = salt_master.salt_run_cli().run("steps.keep", "user=ann", f"password={PASSWORD}", f"token={TOKEN}")
     assert "kept" in done.stdout
-    wait_until(lambda: len(watchers.acting.ask("list_jobs", fun="steps.keep")) >= 3, "the third in the list")
+    wait_until(lambda: len(listed_jids(watchers.acting, "steps.keep") - before) == 3, "the third in the list")
     listed = watchers.acting.ask("list_jobs", fun="steps.keep")
-    jids = [job["jid"] for job in listed[:3]]
+    jids = sorted({job["jid"] for job in listed} - before)
     shown = (
         watchers.shown(jids, after=[f"salt/run/{jid}/ret" for jid in jids]) | {"list_jobs": json.dumps(listed)} | rest()
     )
@@ -242,13 +248,14 @@ def test_passwords_that_runners_get(watchers: Watchers, salt_master: Any, rest: 
 
 def test_a_generated_private_key(watchers: Watchers, rest: Callable[[], dict[str, str]]) -> None:
     """The caller gets the key, and no other user sees it."""
+    before = listed_jids(watchers.acting, "key.gen_accept")
     try:
         made = watchers.acting.ask("wheel", fun="key.gen_accept", kwarg={"id_": MINION}, mode="sync")
         line = made["priv"].splitlines()[5]
         assert len(line) > 40
-        wait_until(lambda: watchers.acting.ask("list_jobs", fun="key.gen_accept"), "the call in the list")
+        wait_until(lambda: listed_jids(watchers.acting, "key.gen_accept") - before, "the call in the list")
         listed = watchers.acting.ask("list_jobs", fun="key.gen_accept")
-        jids = [job["jid"] for job in listed]
+        jids = sorted({job["jid"] for job in listed} - before)
         shown = (
             watchers.shown(jids, after=[f"salt/wheel/{jid}/ret" for jid in jids])
             | {"list_jobs": json.dumps(listed)}
