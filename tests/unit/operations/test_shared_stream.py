@@ -11,6 +11,7 @@ import pytest
 from salt_live.models import Event, Position
 from salt_live.streams import EventStream
 from websocket_api.core.events.event import Event as Recorded
+from websocket_api.core.sharing import origin
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 
@@ -513,10 +514,17 @@ async def test_clients_that_move_at_random_get_every_event_once() -> None:
         assert client.gaps == []
 
 
-async def test_clients_that_move_while_masters_restart_get_no_event_twice() -> None:
-    """What they do not get is of a master that a gap names. A new engine has read the log, or will read it soon."""
+@pytest.mark.parametrize("epochs", [origin.MAX_EPOCHS, 3])
+async def test_clients_that_move_while_masters_restart_get_no_event_twice(
+    epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they do not get is of a master that a gap names. A new engine has read the log, or will read it soon.
+
+    The history has events of epochs that are no longer known.
+    """
+    monkeypatch.setattr(origin, "MAX_EPOCHS", epochs)
     names = ("m1", "m2", "m3")
-    for seed in [*range(40), 134]:
+    for seed in [*range(40 if epochs > 3 else 10), 134]:
         rng = random.Random(seed)
         masters = Masters(*names)
         await masters.carry()
@@ -743,3 +751,29 @@ async def test_clients_that_resumed_share_the_work_again() -> None:
     await masters.carry()
     assert [client.read()[-1] for client in clients] == ["t/last"] * 3
     assert len(masters["m1"].parts.services.hub._groups) == 1
+
+
+def test_a_process_goes_on_with_a_history_that_has_epochs_which_it_no_longer_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The marks of those are left out: no position that is asked for is there."""
+    monkeypatch.setattr(origin, "MAX_EPOCHS", 2)
+    before, after = origin.Origin("m1"), origin.Origin("m1")
+    for number, epoch in enumerate(["one", "two", "three"]):
+        for one in (before, after):
+            if one is after:
+                monkeypatch.setattr(origin, "MAX_EPOCHS", 3)  # the history is read before the state is
+            one.begin_epoch(epoch)
+            one.advance(5)
+            one.mark(number * 5 + 1, number * 5 + 5)
+            monkeypatch.setattr(origin, "MAX_EPOCHS", 2)
+    after.restore(before.state)
+    for one in (before, after):
+        assert one.place_before(origin.Position("two", 3)) == 5
+        assert one.place_before(origin.Position("three", 5)) is None
+        assert one.is_before("one", "two")
+        one.drop_before(100)
+        assert (one.is_whole_after(origin.Position("two", 5)), one.is_whole_after(origin.Position("three", 5))) == (
+            False,
+            True,
+        )

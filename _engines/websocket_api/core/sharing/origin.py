@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-MAX_EPOCHS = 16
+MAX_EPOCHS = 64
 """How many epochs of one master are known: a position in an older one is unknown."""
 
 
@@ -35,8 +35,10 @@ class Origin:
     def __init__(self, master: str, *, is_backlog: bool = False) -> None:
         self.master = master
         self.is_backlog = is_backlog
-        self._epochs: list[str] = []
-        """Oldest first."""
+        self._epochs: dict[str, int] = {}
+        """Oldest first, with numbers that go on counting when old ones are dropped."""
+        self._epoch = ""
+        """The newest."""
         self._seq = 0
         self._last: dict[str, int] = {}
         """The newest number of each epoch before the present one."""
@@ -44,14 +46,12 @@ class Origin:
         self._open_place: int | None = None
         """The first number here of a chunk that is being read."""
         self._whole_after: tuple[int, int] = (0, 0)
-        """Index of the epoch and number after which nothing is missing here."""
-        self._dropped = 0
-        """Epochs that were dropped from the list: indexes go on counting."""
+        """Number of the epoch and number in it after which nothing is missing here."""
 
     @property
     def position(self) -> Position | None:
         """The newest position; None if nothing was read yet."""
-        return Position(self._epochs[-1], self._seq) if self._epochs else None
+        return Position(self._epoch, self._seq) if self._epochs else None
 
     def knows(self, epoch: str) -> bool:
         """Return whether an epoch is known."""
@@ -59,31 +59,32 @@ class Origin:
 
     def is_new(self, position: Position) -> bool:
         """Return whether a position is after everything that was read."""
-        if not self._epochs or position.epoch not in self._epochs:
+        if position.epoch not in self._epochs:
             return True
-        newest = self._seq if position.epoch == self._epochs[-1] else self._last.get(position.epoch, 0)
+        newest = self._seq if position.epoch == self._epoch else self._last.get(position.epoch, 0)
         return position.seq > newest
 
     def begin_epoch(self, epoch: str) -> None:
         """Note that the master's engine has started again."""
+        number = self._epochs[self._epoch] + 1 if self._epochs else 0
         if self._epochs:
-            self._last[self._epochs[-1]] = self._seq
+            self._last[self._epoch] = self._seq
         if epoch in self._epochs:
             # Two engines write with one id, by mistake: no earlier position can be continued.
-            self._epochs.remove(epoch)
+            del self._epochs[epoch]
             self._marks.clear()
-        self._epochs.append(epoch)
-        self._seq = 0
+        self._epochs[epoch] = number
+        self._epoch, self._seq = epoch, 0
         if len(self._epochs) > MAX_EPOCHS:
-            dropped = self._epochs.pop(0)
+            dropped = next(iter(self._epochs))
+            del self._epochs[dropped]
             self._last.pop(dropped, None)
-            self._dropped += 1
             while self._marks and self._marks[0].position.epoch == dropped:
                 self._marks.popleft()
 
     def lose(self, seq: int) -> None:
         """Note that events up to a number of the present epoch are missing."""
-        self._whole_after = self._order(Position(self._epochs[-1], seq))
+        self._whole_after = self._order(Position(self._epoch, seq))
 
     def advance(self, seq: int) -> None:
         """Note an event or gap that was read."""
@@ -97,7 +98,7 @@ class Origin:
         """Note which numbers of the history the events have that were read since the last mark."""
         self._open_place = None
         if last_place >= first_place:
-            self._marks.append(Mark(first_place, last_place, Position(self._epochs[-1], self._seq)))
+            self._marks.append(Mark(first_place, last_place, Position(self._epoch, self._seq)))
 
     def place_before(self, position: Position) -> int | None:
         """Return the number here after which all events after a position of a known epoch are; None for no such events.
@@ -126,29 +127,29 @@ class Origin:
 
     def has_reached(self, position: Position) -> bool:
         """Return whether a position of a known epoch was read."""
-        return position.epoch != self._epochs[-1] or position.seq <= self._seq
+        return position.epoch != self._epoch or position.seq <= self._seq
 
     def is_before(self, epoch: str, other: str) -> bool:
-        """Return whether an epoch is before another one, which is known."""
-        return epoch in self._epochs and self._epochs.index(epoch) < self._epochs.index(other)
+        """Return whether an epoch of an event that was read is before another one, which is known."""
+        number = self._epochs.get(epoch)
+        return number is None or number < self._epochs[other]  # the history may have events of dropped epochs
 
     @property
     def state(self) -> dict[str, Any]:
         """What the next process must know, as JSON."""
-        index, seq = self._whole_after
-        return {
-            "epochs": self._epochs,
-            "seq": self._seq,
-            "last": self._last,
-            "whole_after": [index - self._dropped, seq],
-        }
+        number, seq = self._whole_after
+        index = sum(1 for known in self._epochs.values() if known <= number) - 1  # -1: it was dropped
+        return {"epochs": list(self._epochs), "seq": self._seq, "last": self._last, "whole_after": [index, seq]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue the state of an earlier process. The marks are those of the history."""
-        index, seq = state["whole_after"]
-        self._epochs, self._seq, self._dropped = list(state["epochs"]), int(state["seq"]), 0
+        number, seq = state["whole_after"]
+        self._epochs = {epoch: index for index, epoch in enumerate(state["epochs"])}
+        self._epoch, self._seq = next(reversed(self._epochs), ""), int(state["seq"])
         self._last = dict(state["last"])
-        self._whole_after = int(index), int(seq)
+        self._whole_after = int(number), int(seq)
+        while self._marks and self._marks[0].position.epoch not in self._epochs:
+            self._marks.popleft()
 
     def _order(self, position: Position) -> tuple[int, int]:
-        return self._dropped + self._epochs.index(position.epoch), position.seq
+        return self._epochs[position.epoch], position.seq

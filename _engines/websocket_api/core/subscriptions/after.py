@@ -33,7 +33,7 @@ class Epochs(Protocol):
         ...
 
     def is_before(self, epoch: str, other: str) -> bool:
-        """Return whether an epoch is before another one, which is known."""
+        """Return whether an epoch of an event that was read is before another one, which is known."""
         ...
 
 
