@@ -72,7 +72,13 @@ ERRORS = _errors(
     ErrorKind("too_many", 429, True, "A limit of this server is reached; `details` names it. Try again later."),
     ErrorKind("timeout", 504, True, "There was no answer in time. The request may still take effect."),
     ErrorKind("gap", 410, True, "The requested events are no longer in the history."),
-    ErrorKind("master_unavailable", 503, True, "The Salt master does not answer. Try again later."),
+    ErrorKind(
+        "master_unavailable",
+        503,
+        True,
+        "The Salt master does not answer, or the engine stops. Try again later; but if `details.sent` is true, the "
+        "command may run already.",
+    ),
     ErrorKind("internal", 500, True, "An error of this server. The master's log has the traceback."),
 )
 
@@ -146,6 +152,11 @@ class ApiError(Exception):
         self.details = details
         self.retryable = ERRORS[code].retryable if retryable is None else retryable
         self.status = ERRORS[code].status if status is None else status
+
+    @property
+    def may_run(self) -> bool:
+        """Whether the master may run the refused command all the same."""
+        return isinstance(self.details, dict) and bool(self.details.get("sent"))
 
     def copy(self) -> ApiError:
         """Return an equal error to raise. One error that is raised again and again collects more and more frames."""

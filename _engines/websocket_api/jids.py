@@ -25,6 +25,14 @@ def made_at(jid: str) -> datetime.datetime | None:
     return made.replace(tzinfo=datetime.timezone.utc)
 
 
+def jid_at(seconds: float) -> str:
+    """Return the jid of a time, without a process id: all jids that Salt makes later are greater as text.
+
+    :param seconds: since 1970
+    """
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y%m%d%H%M%S%f")
+
+
 def start_time(jid: str) -> str | None:
     """Return when Salt made a jid as ISO 8601 in UTC, or None if its digits are no time."""
     made = made_at(jid)

@@ -117,7 +117,7 @@ class PythonFollower:
         except Unknown as error:
             raise Vanished(str(error)) from error
         except ApiError as error:
-            raise (Vanished if may_run(error.details) else Refused)(str(error)) from error
+            raise (Vanished if error.may_run else Refused)(str(error)) from error
         except SaltLiveError as error:
             raise Refused(str(error)) from error
 

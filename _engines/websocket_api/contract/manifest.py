@@ -2,11 +2,11 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "d926dabc01daa312c0643661dfbfc18c9e777cc124034fa012160ff07353da37",
-    "common.json": "5ad1f289427ba134b89a19ad08e61e46cc7442ca1a69f5c7ae00b524b52b0bf0",
+    "asyncapi.json": "e67681906f05ffccf000711060da5b3f12cd6062e1887847cce497c6ef7d8936",
+    "common.json": "bbddd7b76e381c24c9fc81483eaecdeaba603674b3debaac7c2322fdf46066ec",
     "frames.json": "ed464240e97c3927e868f1c93a3812a9471bf7a32cc201e85bf3b668279a117d",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
-    "openapi.json": "6cd264b4bc8adeb4b03acb82d1ecd4d7c73c2b062dc0e58d3f5ccace8fb2a6dd",
+    "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",
     "operations/batch.json": "ff03169793583a802536987670699335a615acc29b3864d9e164540123a9ce8a",
     "operations/cancel.json": "21d09c63f9504436b925da3f6e88ef2abf2f6d6deb04a52da7e1a404a3a9b7e9",

@@ -24,6 +24,7 @@ from ..core.delivery.connection import Connection
 from ..core.jobs.job import Job
 from ..errors import ApiError
 from ..fair_share import Share, on_behalf_of
+from .effect import Effect
 from .services import Services
 
 LOG_IN_FIRST = "log in first, or send a token"
@@ -45,6 +46,8 @@ class Call:
     """Called once the reply is on its way: a subscription's first frame must follow its reply."""
     audit_fields: dict[str, Any] = field(default_factory=dict)
     """Fields of the audit line, such as fun, tgt and jid."""
+    effect: Effect = field(default_factory=Effect)
+    """What it has started at the master."""
     job_waits: int = 0
     """The number of jobs whose end it waits for; while there are any, it changes nothing."""
 

@@ -70,10 +70,11 @@ async def publish(
     asked, unknown = without_unknown(services.minions, tgt, tgt_type)
     asked, kind = await narrowed(reach, services.match, asked, tgt_type, **named)
     async with services.jobs_in_flight.slot(services.settings.limits.master_seconds) as slot:
-        with reach.hide_no_minions():
+        with reach.hide_no_minions(), call.effect.sending(services.wall()):
             started = await services.commands.publish(
                 session.token, session.user, fun, arg, kwarg, asked, kind, extra, parse=parse
             )
+        call.effect.started(started["jid"])
         call.audit_fields["jid"] = started["jid"]
         load = {
             "fun": fun,
@@ -156,8 +157,9 @@ async def runner(call: Call) -> Any:
         with hide_unknown_function(call, "runner", fun, arg, kwarg):
             arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
     async with services.runners_in_flight.slot(services.settings.limits.master_seconds) as slot:
-        with hide_unknown_function(call, "runner", fun, arg, kwarg):
+        with hide_unknown_function(call, "runner", fun, arg, kwarg), call.effect.sending(services.wall()):
             started = await services.commands.runner(session.token, fun, arg, kwarg)
+        call.effect.started(started["jid"])
         call.audit_fields["jid"] = started["jid"]
         job = slot.job = services.jobs.add_called("runner", started["jid"], fun, session.user, session.eauth)
     if not sync:
@@ -175,9 +177,10 @@ async def wheel(call: Call) -> Any:
     session, services, fun = call.session, call.services, call.message["fun"]
     arg, kwarg = call.get("arg", []), call.get("kwarg", {})
     note_function(call, fun, arg, kwarg)
-    with hide_unknown_function(call, "wheel", fun, arg, kwarg):
+    with hide_unknown_function(call, "wheel", fun, arg, kwarg), call.effect.sending(services.wall()):
         parse = {"parse": True} if call.caller.reads_like_salt else {}
         ran = await services.commands.wheel(session.token, fun, arg, kwarg, **parse)
+    call.effect.started(ran["jid"])
     call.audit_fields["jid"] = ran["jid"]
     services.jobs.add_called("wheel", ran["jid"], fun, session.user, session.eauth)
     if sync:

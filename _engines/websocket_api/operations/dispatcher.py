@@ -175,11 +175,10 @@ class Dispatcher:
             return result if finish is None else await finish(result)
         except ApiError as error:
             counters.errors[error.code] += 1
-            raise
+            raise _complete(call, error) from None
         except asyncio.CancelledError:
             # Only the engine's end cancels. The client learns what it has started, or that it may try again.
-            started = {"jid": call.audit_fields["jid"]} if "jid" in call.audit_fields else None
-            raise ApiError("master_unavailable", STOPPING, started) from None
+            raise _complete(call, ApiError("master_unavailable", STOPPING)) from None
         finally:
             call.caller.commands -= 1
 
@@ -245,6 +244,11 @@ class Dispatcher:
         if len(reply) > max_bytes:
             raise too_large()
         return reply
+
+
+def _complete(call: Call, error: ApiError) -> ApiError:
+    """Return the error of a request, with what it has started. Jobs that only help to read are no effect."""
+    return call.effect.complete(error) if OPERATIONS[call.message["type"]].audited else error
 
 
 def _plain(result: Any) -> Any:

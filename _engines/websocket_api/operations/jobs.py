@@ -272,8 +272,10 @@ async def cancel(call: Call) -> dict[str, Any]:
     stop = SIGNALS[call.get("signal", "term")]
     if services.visibility.owns(call.viewer, job):
         # The owner needs no permission for term_job. The master's key is used for this job and its minions only.
-        published = await services.commands.publish_as_master(stop, [jid], {}, waiting)
+        with call.effect.sending(services.wall()):
+            published = await services.commands.publish_as_master(stop, [jid], {}, waiting)
         canceling = published["jid"]
+        call.effect.started(canceling)
     else:
         started = await publish(call, stop, [jid], {}, waiting, "list")
         canceling = started.jid

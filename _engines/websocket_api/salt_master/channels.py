@@ -181,6 +181,7 @@ class Channels:
                 raise ApiError(
                     "timeout",
                     f"the wheel call runs for more than {self.wheel_seconds:g} s and may go on; look at its job later",
+                    {"sent": True},
                 )
             if not await self._alive(patience):
                 return

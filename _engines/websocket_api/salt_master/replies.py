@@ -32,7 +32,7 @@ def raise_error(answer: Any) -> Any:
     if name == "SaltInvocationError":
         raise ApiError("bad_message", message)
     log.warning("the master answered with an error: %s %s", name, message)
-    raise ApiError("master_unavailable", "the master could not do this; its log says why")
+    raise _failed()
 
 
 def _is_deferred(answer: Any) -> bool:
@@ -55,4 +55,11 @@ def no_quorum() -> ApiError:
 def unexpected_answer(answer: Any) -> ApiError:
     # "" and "Some exception handling minion payload" are among these.
     log.warning("the master's answer is not understood: a %s", type(answer).__name__)
-    return ApiError("master_unavailable", "the master could not do this; its log says why")
+    return _failed()
+
+
+def _failed() -> ApiError:
+    """Return the error for a request in which the master failed, before it started the command or after that."""
+    return ApiError(
+        "master_unavailable", "the master failed in this and its log says why; the command may run", {"sent": True}
+    )

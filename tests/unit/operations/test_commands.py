@@ -186,7 +186,7 @@ async def test_a_runner_that_is_too_slow_is_named() -> None:
 
     engine.services.job_watcher.wait_for_end = at_once  # type: ignore[method-assign]
     fault = await fails(talker, "runner", fun="manage.up", mode="sync", timeout=1)
-    assert (fault.code, fault.error["details"]) == ("timeout", {"jid": "20261123150000000001"})
+    assert (fault.code, fault.error["details"]) == ("timeout", {"sent": True, "jid": "20261123150000000001"})
 
 
 async def test_users_see_the_runners_that_they_started() -> None:

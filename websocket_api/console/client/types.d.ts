@@ -442,7 +442,9 @@ export type Error = {
   message: string;
   /**
    * Details that depend on the code. For `bad_message`, a list of all faults, each with its `path` (a JSON Pointer
-   * into your message) and `message`. Null without details.
+   * into your message) and `message`. If a command may run although its request failed, an object with `sent: true`,
+   * and with `jid`, its job, or else `since`: if it runs, its job is in the answer of `list_jobs` with this `since`.
+   * Without `sent: true` it did not run. Null without details.
    */
   details: unknown;
   /** Whether the same request may succeed later, unchanged. */

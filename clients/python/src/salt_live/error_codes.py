@@ -116,7 +116,9 @@ class HistoryGap(ApiError):
 
 
 class MasterUnavailable(ApiError):
-    """The Salt master does not answer. Try again later."""
+    """The Salt master does not answer, or the engine stops. Try again later; but if `details.sent` is true, the
+    command may run already.
+    """
 
     code = "master_unavailable"
     retryable = True

@@ -43,6 +43,14 @@ class ApiError(SaltLiveError):
             self.retryable = retryable
 
     @property
+    def may_run(self) -> bool:
+        """Whether the refused command may run all the same: look for its job before you send it again.
+
+        ``details`` has its ``jid``, or else ``since`` for ``list_jobs``.
+        """
+        return isinstance(self.details, dict) and bool(self.details.get("sent"))
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds after which a retry makes sense; None if the engine did not say."""
         found = self.details.get("retry_after") if isinstance(self.details, dict) else None

@@ -537,7 +537,9 @@ class Error(TypedDict):
     # What went wrong, in one sentence for people.
     message: str
     # Details that depend on the code. For `bad_message`, a list of all faults, each with its `path` (a JSON Pointer
-    # into your message) and `message`. Null without details.
+    # into your message) and `message`. If a command may run although its request failed, an object with `sent: true`,
+    # and with `jid`, its job, or else `since`: if it runs, its job is in the answer of `list_jobs` with this `since`.
+    # Without `sent: true` it did not run. Null without details.
     details: Any
     # Whether the same request may succeed later, unchanged.
     retryable: bool

@@ -1,0 +1,58 @@
+"""What a request has started, so that its error never says less than is true.
+
+Without an entry here the request certainly started nothing. It may have started something if it was sent to the master,
+and the master's answer did not arrive: the master is asked once, because it may run the command already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import ApiError, NotSent
+from ..jids import jid_at
+
+
+class Effect:
+    """What one request has started."""
+
+    def __init__(self) -> None:
+        self._jid: str | None = None
+        self._since: str | None = None
+        """While it is unknown whether the master runs it: the jid of a moment before it was sent."""
+
+    @contextmanager
+    def sending(self, now: float) -> Iterator[None]:
+        """Note that the request is sent within this context. :meth:`started` notes the answer.
+
+        :param now: the time, in seconds since 1970
+        """
+        self._since = jid_at(now)
+        try:
+            yield
+        except NotSent:
+            self._since = None
+            raise
+        except ApiError as error:
+            if not error.may_run:
+                self._since = None
+            raise
+
+    def started(self, jid: str) -> None:
+        """Note the job that the request has started."""
+        self._jid, self._since = jid, None
+
+    def complete(self, error: ApiError) -> ApiError:
+        """Return the error of the request, with what the request has started or may have started."""
+        if self._jid is not None:
+            return _with(error, f"it has started the job {self._jid}", {"sent": True, "jid": self._jid})
+        if self._since is not None:
+            return _with(error, "it may run: look for its job", {"sent": True, "since": self._since})
+        return error
+
+
+def _with(error: ApiError, text: str, found: dict[str, Any]) -> ApiError:
+    details = error.details if isinstance(error.details, dict) else {}
+    message = error.message if details.keys() & found.keys() else f"{error.message}; {text}"
+    return ApiError(error.code, message, {**found, **details}, retryable=error.retryable, status=error.status)
