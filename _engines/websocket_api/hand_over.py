@@ -47,8 +47,8 @@ class Received:
     entries: list[Event | Gap] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
-    """``epoch``, ``seq``, ``minions``, ``uncertain`` (jobs that may have ended without a return), and ``positions`` at
-    the masters that share a log."""
+    """``epoch``, ``seq``, ``minions``, ``uncertain`` (jobs that may have ended without a return), ``positions`` at the
+    masters that share a log, and what newer releases add: ``below``, ``failures``, ``presence``, ``expired``."""
     line: Line | None = None
     """The connection to the event bus."""
 
@@ -164,6 +164,7 @@ async def give(channel: Channel, parts: Parts, position: int, line: Line | None)
     uncertain = [job.jid for job in jobs if not job.certain]
     state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}
     state |= {"below": services.minions.states_below(), "failures": services.throttle.counted()}
+    state |= {"presence": services.minions.presence.state, "expired": services.sessions.expired}
     if parts.share is not None:
         state["positions"] = parts.share.positions
     final = json.dumps(state).encode() + b"\n" + rest
@@ -204,7 +205,9 @@ def apply(received: Received, parts: Parts) -> None:
             services.jobs.restore(job)
     services.minions.restore(received.state["minions"])
     services.minions.restore_below(received.state.get("below", {}))
+    services.minions.presence.restore(received.state.get("presence", {}))
     services.throttle.restore(received.state.get("failures", ()))
+    services.sessions.restore_expired(received.state.get("expired", ()))
     if received.line is not None:
         parts.master.bus.adopt(received.line)
 

@@ -205,3 +205,36 @@ async def test_a_release_with_another_format_is_refused(monkeypatch: pytest.Monk
         await hand_over.offer(last, one.parts)
     with pytest.raises(Refused, match="restart the master"):
         hand_over.take(next_)
+
+
+async def test_minions_of_other_masters_of_a_cluster_stay_connected() -> None:
+    """The first list after the reload names those of one master only."""
+    one = Engine(**USERS, cluster_id="m1")
+    one.world.fire("salt/presence/present", present=["web1"])
+    one.world.fire("salt/presence/present", present=["web2"], __peer_id="m2")
+    two = successor(one, await handed_over(one), cluster_id="m1")
+    changes: list[str] = []
+    two.services.minions.on_change(changes.append)
+    for peer in ({}, {"__peer_id": "m2"}):
+        two.world.fire("salt/presence/present", present=["web2" if peer else "web1"], **peer)
+    assert changes == []
+    two.world.fire("salt/presence/change", new=[], lost=["web2"], __peer_id="m2")
+    assert {name: minion.connected for name, minion in two.services.minions.all().items()} == {
+        "web1": True,
+        "web2": False,
+        "db": None,
+    }
+
+
+async def test_an_expired_token_is_still_called_so() -> None:
+    """Salt's store has it no more: there it is a token like any wrong one."""
+    one = Engine(**USERS)
+    token = one.accounts.give("root")
+    await Talker(one).ask("auth", token=token)
+    one.time.pass_(10_000)
+    one.services.sessions.expire()
+    two = successor(one, await handed_over(one))
+    for name, code in ((token, "token_expired"), ("f" * 64, "unauthenticated")):
+        with pytest.raises(RefusedReply) as error:
+            await Talker(two).ask("auth", token=name)
+        assert error.value.code == code

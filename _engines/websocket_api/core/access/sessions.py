@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
@@ -204,6 +204,16 @@ class Sessions:
         if info is not None:
             return info
         raise _expired() if token in self._expired else ApiError("unauthenticated", "this token is not valid")
+
+    @property
+    def expired(self) -> list[str]:
+        """The tokens that were valid once, for :meth:`restore_expired` in another process."""
+        return list(self._expired)
+
+    def restore_expired(self, tokens: Iterable[str]) -> None:
+        """Tell the owners of these tokens that they have expired, not that they are wrong."""
+        for token in tokens:
+            self._note_expired(token)
 
     def _note_expired(self, token: str) -> None:
         self._expired[token] = None

@@ -6,7 +6,8 @@ if any master has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 MAX_MASTERS = 64
 """How many masters are distinguished. A minion can make the master fire an event with any name of a master in it."""
@@ -60,6 +61,16 @@ class Presence:
     def has(self, minion: str) -> bool:
         """Return whether any master has a minion."""
         return any(minion in names for names in self._minions.values())
+
+    @property
+    def state(self) -> dict[str, tuple[float, Any]]:
+        """When each master last sent something, and its minions: for :meth:`restore` in another process."""
+        return {master: (heard, sorted(self._minions.get(master, ()))) for master, heard in self._heard.items()}
+
+    def restore(self, state: Mapping[str, tuple[float, Iterable[str]]]) -> None:
+        """Continue from the state of an earlier process."""
+        for master, (heard, minions) in state.items():
+            self._heard[master], self._minions[master] = heard, set(minions)
 
     def _hear(self, master: str) -> bool:
         """Note a sign of a master; return False for one too many."""

@@ -47,7 +47,7 @@ class MinionRegistry:
         self._master = master
         self._clustered = clustered
         self._syndics = syndics
-        self._presence = Presence(clock, presence_seconds)
+        self.presence = Presence(clock, presence_seconds)
         """Filled only in a cluster: without one, the single master's list says it all."""
         self._minions: dict[str, Minion] = {}
         self._listeners: list[Callable[[str], None]] = []
@@ -228,7 +228,7 @@ class MinionRegistry:
             if topic.kind is Kind.MINION and topic.action == "start":
                 self.stale.add(topic.minion)
             if event.master is not None:
-                self._presence.add(topic.minion, event.master)
+                self.presence.add(topic.minion, event.master)
             self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
 
     def _apply_shared(self, event: Event, data: Mapping[str, Any]) -> None:
@@ -238,7 +238,7 @@ class MinionRegistry:
             self._apply_presence(topic.action, data, event.master, shared=True)
         elif topic.minion in self._minions and event.master and self._is_sign_of_life(event, data):
             if not self._minions[topic.minion].elsewhere:  # else its master tells
-                self._presence.add(topic.minion, event.master)
+                self.presence.add(topic.minion, event.master)
             self._alive(topic.minion, always_notify=False)
 
     def seen(self, name: str) -> float | None:
@@ -249,7 +249,7 @@ class MinionRegistry:
     def absent(self, minions: list[str]) -> None:
         """Mark minions that did not return as disconnected."""
         for name in minions:
-            self._presence.forget(name)
+            self.presence.forget(name)
             minion = self._minions.get(name)
             if minion is not None and minion.connected is not False:
                 minion.connected = False
@@ -322,14 +322,14 @@ class MinionRegistry:
             present = set(_names(data, "present"))
             lost = self._lost(present)
             if master is not None:
-                self._presence.list(master, present & self._minions.keys())
+                self.presence.list(master, present & self._minions.keys())
         else:
             present, lost = set(_names(data, "new")), _names(data, "lost")
             if master is not None:
-                self._presence.change(master, present & self._minions.keys(), lost)
+                self.presence.change(master, present & self._minions.keys(), lost)
         for name in present & self._minions.keys() if shared else present:
             self._alive(name, always_notify=False)
-        self.absent([name for name in lost if not self._presence.has(name)])
+        self.absent([name for name in lost if not self.presence.has(name)])
 
     def _lost(self, present: set[str]) -> list[str]:
         """Return the minions that a list of all connected minions does not name.

@@ -114,7 +114,7 @@ def test_forged_lists_take_no_memory() -> None:
     lists(world, "b", master=PEER)
     for number in range(3 * MAX_MASTERS):
         lists(world, *(f"nobody{name}" for name in range(100)), master=f"forged{number}")
-    presence = world.minions._presence
+    presence = world.minions.presence
     assert len(presence._minions) <= MAX_MASTERS
     assert sum(map(len, presence._minions.values())) == 2
     lists(world, "a")
