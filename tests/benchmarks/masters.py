@@ -126,8 +126,7 @@ class Masters(Pair):
 
     def pull(self, number: int) -> str:
         """Return the socket that takes events for a master's bus."""
-        run = self.root / f"master-{self.addresses[number]}" / "var/run/salt/master"
-        return str(run / "master_event_pull.ipc")
+        return str(self.sock_dir(number) / "master_event_pull.ipc")
 
     @property
     def marks_folder(self) -> Path:
@@ -247,6 +246,9 @@ class Clustered(Masters, Cluster):
 
     def _build(self) -> None:
         Cluster.__init__(self)
+
+    def _of_master(self, address: str) -> dict[str, Any]:
+        return {**Cluster._of_master(self, address), **self._common(address)}
 
     def _start_masters(self) -> None:
         if self.share:

@@ -137,6 +137,10 @@ class Pair:
             return sum(part["state"] == "returned" for part in job["minions"].values()) == len(self.minions)
         return False
 
+    def sock_dir(self, number: int) -> Path:
+        """Return the folder of a master's sockets."""
+        return self.root / f"master-{self.addresses[number]}" / "var/run/salt/master"
+
     def client(self, number: int, token: str | None = None) -> Client:
         """Connect to one of the masters' engines, and log in there."""
         client = CheckedClient(f"ws://{ADDRESSES[number]}:{self.port}/")
