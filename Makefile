@@ -155,7 +155,7 @@ format: .venv/.made ## Format the Python files
 	$(PY) -m ruff format
 
 .PHONY: bench bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console
-.PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence bench-scale bench-beside
+.PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence bench-scale bench-consoles bench-beside
 bench: bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
 
 bench-commands: .venv/.made
@@ -173,6 +173,9 @@ bench-jobs: .venv/.made
 # Not a part of bench: it takes some 10 minutes.
 bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth
 	@$(PY) -m tests.benchmarks.scale $(filter --quick --write --help,$(ARGS))
+
+bench-consoles: .venv/.made ## Measure 1,000 consoles that come back after a reload; ARGS=--quick for a tenth
+	@$(PY) -m tests.benchmarks.scale --consoles $(filter --quick --write --help,$(ARGS))
 
 bench-beside: .venv/.made ## Measure what the engine costs its master, beside one without it
 	@$(PY) -m tests.benchmarks.beside $(filter --quick --write --help,$(ARGS))

@@ -20,6 +20,7 @@ TICK_SECONDS = 0.9  # maximum delay of the end of an expired token; a lost bus i
 BUS_SECONDS = 1.0  # until the bus is read again after an unexpected error
 MINIONS_SECONDS = 1.0  # maximum delay until changed grains and keys are read
 BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets a bookmark at least every 60 s
+POSITION_SECONDS = 10.0  # what changed in this time is sent again to a client that resumes a snapshot
 RENEW_SECONDS = 5.0  # between two checks which target sets are due
 FIRST_BUS_SECONDS = 15.0  # the publisher may take this long to start
 AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
@@ -62,6 +63,7 @@ class BackgroundTasks:
             every(TICK_SECONDS, self._services.batches.maintenance.tick),
             every(settings.token_check, self._services.sessions.recheck),
             every(BOOKMARK_SECONDS, self._bookmark),
+            every(POSITION_SECONDS, self._send_positions),
             every(RENEW_SECONDS, self._renew_targets),
             every(MINIONS_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
@@ -197,6 +199,10 @@ class BackgroundTasks:
 
     async def _bookmark(self) -> None:
         self._services.hub.bookmark()
+
+    async def _send_positions(self) -> None:
+        for feed in self._services.feeds.values():
+            feed.bookmark()
 
     async def _renew_targets(self) -> None:
         for session in self._services.sessions.all():

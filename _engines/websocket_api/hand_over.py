@@ -1,8 +1,8 @@
 """Passes the state of a serving process to the next one, at a reload (docs/staying-up.md).
 
-The last process sends its history while it still serves. When the next one has it, the last one stops: it sends what is
-new since, and its open connection to the event bus. What the publisher writes in between waits in that connection. So
-there is one reader at any time, and no event is lost or numbered twice.
+The last process sends its history and the grains of minions while it still serves. When the next one has them, the last
+one stops: it sends what is new since, and its open connection to the event bus. What the publisher writes in between
+waits in that connection. So there is one reader at any time, and no event is lost or numbered twice.
 
 The sockets block: a thread sends and receives.
 """
@@ -13,11 +13,13 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from .bus_line import Line
+from .core.events.encoding import decode, encode
 from .core.events.event import Event
 from .core.events.history import Gap, Restored
 from .core.jobs.job import Job
@@ -29,7 +31,10 @@ FORMAT = 1
 CHUNK_ENTRIES = 500
 """Entries of one message: few, so that other threads compute in between."""
 _HEAD = struct.Struct(">cQ")
-HELLO, REFUSED, ENTRIES, OFFERED, TAKE, JOBS, FINAL = b"h", b"r", b"e", b"o", b"t", b"j", b"f"
+HELLO, REFUSED, ENTRIES, GRAINS, OFFERED, TAKE, JOBS, FINAL = b"h", b"r", b"e", b"g", b"o", b"t", b"j", b"f"
+
+Grains = Mapping[str, Mapping[str, Any]]
+"""Grains by minion."""
 
 
 class HandOverError(Exception):
@@ -46,9 +51,11 @@ class Received:
 
     entries: list[Event | Gap] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+    grains: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
     """``epoch``, ``seq``, ``minions``, ``uncertain`` (jobs that may have ended without a return), ``positions`` at the
-    masters that share a log, and what newer releases add: ``below``, ``failures``, ``presence``, ``expired``."""
+    masters that share a log, and what newer releases add: ``below``, ``failures``, ``presence``, ``expired``,
+    ``changes`` (what clients resume from)."""
     line: Line | None = None
     """The connection to the event bus."""
 
@@ -65,6 +72,14 @@ class Received:
             if self.entries and first != self.entries[-1].seq + 1:
                 self.entries.clear()
             self.entries.append(entry)
+
+
+class Offered(NamedTuple):
+    """What the next process has before this one stops."""
+
+    position: int
+    """The last number of the history."""
+    grains: Grains
 
 
 class Channel:
@@ -131,8 +146,8 @@ class Channel:
         return bytes(found)
 
 
-async def offer(channel: Channel, parts: Parts) -> int:
-    """Send the history to the next process, once that has loaded; return the last number when it takes over.
+async def offer(channel: Channel, parts: Parts) -> Offered:
+    """Send history and grains to the next process, once that has loaded; return them when it takes over.
 
     :raises HandOverError: it ended, or is of a release that speaks another format
     """
@@ -141,20 +156,23 @@ async def offer(channel: Channel, parts: Parts) -> int:
     # Copied on the event loop: the process serves on, and the position must belong to these entries.
     history = parts.services.history
     position, entries = history.seq, list(history.after(0))
-    await asyncio.to_thread(_send_history, channel, entries)
-    return position
+    grains = _grains(parts)
+    await asyncio.to_thread(_send_history, channel, entries, grains)
+    return Offered(position, grains)
 
 
-async def give(channel: Channel, parts: Parts, position: int, line: Line | None) -> None:
+async def give(channel: Channel, parts: Parts, offered: Offered, line: Line | None) -> None:
     """Send the rest, when no event is read any more.
 
-    :param position: the last number that was sent
+    :param offered: what was sent
     :raises HandOverError: the next process ended
     """
     services = parts.services
     history = services.history
     # All is read on the event loop: requests in flight go on, and may still add jobs.
-    entries = list(history.after(position))
+    entries = list(history.after(offered.position))
+    # Without them, all minions would change when they are read again, and every client would get them.
+    grains = {name: value for name, value in _grains(parts).items() if offered.grains.get(name) is not value}
     named = {entry.topic.jid for entry in history.after(0) if isinstance(entry, Event)}
     jobs = [job for job in services.jobs.newest_first() if job.fun and (not job.ended or job.jid in named)]
     records = b"\n".join(record for record in map(encode_job, jobs) if record)
@@ -165,10 +183,14 @@ async def give(channel: Channel, parts: Parts, position: int, line: Line | None)
     state = {"epoch": history.epoch, "seq": history.seq, "minions": minions, "uncertain": uncertain}
     state |= {"below": services.minions.states_below(), "failures": services.throttle.counted()}
     state |= {"presence": services.minions.presence.state, "expired": services.sessions.expired}
+    for feed in services.feeds.values():
+        feed.bookmark()  # the last ones: the next process numbers what follows
+    feeds = {name: feed.pass_on() for name, feed in services.feeds.items()}
+    state["changes"] = {**services.minion_feed.revisions.freeze(), "feeds": feeds}
     if parts.share is not None:
         state["positions"] = parts.share.positions
     final = json.dumps(state).encode() + b"\n" + rest
-    await asyncio.to_thread(_send_rest, channel, entries, records, final, line)
+    await asyncio.to_thread(_send_rest, channel, entries, grains, records, final, line)
 
 
 def take(channel: Channel) -> Received:
@@ -184,6 +206,8 @@ def take(channel: Channel) -> Received:
             raise Refused("the running release cannot pass on its state to this one: restart the master")
         if kind == ENTRIES:
             received.add(map(decode_entry, payload.split(b"\n")))
+        elif kind == GRAINS:
+            received.grains.update(decode(payload))
         elif kind == OFFERED:
             channel.send(TAKE)
         elif kind == JOBS:
@@ -203,11 +227,16 @@ def apply(received: Received, parts: Parts) -> None:
         job.certain = job.jid not in uncertain
         if services.jobs.get(job.jid) is None:
             services.jobs.restore(job)
-    services.minions.restore(received.state["minions"])
+    services.minions.restore(received.state["minions"], received.grains)
     services.minions.restore_below(received.state.get("below", {}))
     services.minions.presence.restore(received.state.get("presence", {}))
     services.throttle.restore(received.state.get("failures", ()))
     services.sessions.restore_expired(received.state.get("expired", ()))
+    if (changes := received.state.get("changes")) is not None:
+        # After all that is restored above, which are no changes.
+        services.minion_feed.revisions.restore(changes)
+        for name, feed in services.feeds.items():
+            feed.restore(changes["feeds"][name])
     if received.line is not None:
         parts.master.bus.adopt(received.line)
 
@@ -219,14 +248,23 @@ def _await_hello(channel: Channel) -> None:
         raise Refused("the next process is of a release that cannot read the state of this one")
 
 
-def _send_history(channel: Channel, entries: list[Event | Gap]) -> None:
+def _grains(parts: Parts) -> Grains:
+    known = parts.services.minions.all().values()
+    return {minion.id: minion.grains for minion in known if minion.grains is not None}
+
+
+def _send_history(channel: Channel, entries: list[Event | Gap], grains: Grains) -> None:
     _send_entries(channel, entries)
+    _send_grains(channel, grains)
     channel.send(OFFERED)
     channel.receive()
 
 
-def _send_rest(channel: Channel, entries: list[Event | Gap], jobs: bytes, final: bytes, line: Line | None) -> None:
+def _send_rest(
+    channel: Channel, entries: list[Event | Gap], grains: Grains, jobs: bytes, final: bytes, line: Line | None
+) -> None:
     _send_entries(channel, entries)
+    _send_grains(channel, grains)
     channel.send(JOBS, jobs)
     channel.send(FINAL, final)
     channel.send_line(line)
@@ -235,6 +273,12 @@ def _send_rest(channel: Channel, entries: list[Event | Gap], jobs: bytes, final:
 def _send_entries(channel: Channel, entries: list[Event | Gap]) -> None:
     for part in _parts(entries):
         channel.send(ENTRIES, b"\n".join(map(encode_entry, part)))
+
+
+def _send_grains(channel: Channel, grains: Grains) -> None:
+    rest = iter(grains.items())
+    while part := dict(islice(rest, CHUNK_ENTRIES)):
+        channel.send(GRAINS, encode(part))
 
 
 def _parts(entries: list[Event | Gap]) -> Iterator[list[Event | Gap]]:

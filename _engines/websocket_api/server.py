@@ -64,8 +64,8 @@ class Server:
         """Set by a signal: requests that would go on over a reload are canceled."""
         self._successor: hand_over.Channel | None = None
         """The process that takes over, once it is ready for that."""
-        self._offered = 0
-        """The newest number that it has."""
+        self._offered = hand_over.Offered(0, {})
+        """What it has already."""
         self._offering: asyncio.Task[None] | None = None
 
     async def run(self) -> None:

@@ -18,6 +18,7 @@ from .core.access.turns import Turns
 from .core.access.user_limits import UserLimits
 from .core.access.visibility import Visibility
 from .core.batches import build as build_batches
+from .core.delivery.positions import Revisions
 from .core.events.history import History, Restored
 from .core.events.origins import Origins
 from .core.fleet import build as build_fleet
@@ -173,6 +174,7 @@ def build(
         notes = Notes(master.about.id, job_registry, minion_registry, monotonic, share.touch)
         share.on_flush(notes.take)
         following = Following(share, hub, notes, monotonic)
+    revisions = Revisions(run)
     job_feed = JobFeed(
         history=history,
         jobs=job_registry,
@@ -180,9 +182,17 @@ def build(
         later=later,
         clock=monotonic,
         turns=turns,
+        revisions=revisions,
         max_bytes=limits.memory_per_user,
     )
-    minion_feed = MinionFeed(history=history, minions=minion_registry, later=later, clock=monotonic, turns=turns)
+    minion_feed = MinionFeed(
+        history=history,
+        minions=minion_registry,
+        later=later,
+        clock=monotonic,
+        turns=turns,
+        revisions=revisions,
+    )
     rebar = RebarClients(
         hub=hub, jobs=job_registry, job_feed=job_feed, max_filters=limits.subscriptions_per_connection, wall=wall
     )
@@ -219,6 +229,7 @@ def build(
         history=history,
         in_flight=in_flight["batch_jobs_in_flight"],
         turns=turns,
+        revisions=revisions,
         run=run,
         keep_seconds=settings.batch_keep * DAY_SECONDS,
         max_result_bytes=limits.memory_per_user,

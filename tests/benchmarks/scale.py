@@ -9,14 +9,19 @@ import argparse
 import http.client
 import json
 import logging
+import re
 import resource
+import socket
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.benchmarks import fanout, marks, ways
 from tests.benchmarks.children import Child, Machine, cpu_seconds, listening_on
@@ -25,6 +30,7 @@ from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import AWAY, SECRET, USER, Stage
 from tests.benchmarks.wire import connected, read_until, text_frame
 from tests.client import Client
+from tests.support.reloading import request_reload
 from tests.support.waiting import wait_until
 
 NAME = "scale"
@@ -37,6 +43,13 @@ STEPS = 4  # parts of the load, after each of which the memory is read
 
 # The goals of the project for these figures.
 P99_SECONDS, COMMAND_TIMES, MEMORY_MIB, GROWTH_MIB, OTHERS_TIMES = 0.5, 1.3, 400, 20, 1.1
+CONSOLES_SECONDS = 1.0
+CONSOLE: tuple[dict[str, Any], ...] = (
+    {"subscription": "minions", "grains": ["os", "osrelease", "saltversion", "roles"]},
+    {"subscription": "batch"},
+)
+REST_SECONDS = 60.0  # maximum wait until the engine is idle
+Positions = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,8 @@ class Extent:
     seconds: float = 60.0
     stuck: int = 1_000
     """Clients that stop to read."""
+    consoles: int = 1_000
+    """Consoles that come back after a reload."""
     leaving: int = 200
     """Clients that come and leave all the time."""
 
@@ -65,7 +80,7 @@ class Extent:
         }
 
 
-QUICK = Extent(1_000, 60, 25, 10, 5, 5, rate=100, seconds=15.0, stuck=100, leaving=20)
+QUICK = Extent(1_000, 60, 25, 10, 5, 5, rate=100, seconds=15.0, stuck=100, consoles=100, leaving=20)
 
 
 class FleetStage(Stage):
@@ -326,6 +341,73 @@ def _leaving(stage: Stage, token: str, number: int) -> Iterator[None]:
         print(f"  connections meanwhile: {child.answer(60)['connections']:,}", flush=True)
 
 
+def measure_consoles(stage: Stage, extent: Extent) -> Section:
+    """Measure what it costs that all consoles come back after a reload, with and without their positions."""
+    section, token = Section("consoles", "Consoles that come back after a reload"), stage.token()
+    section.say(
+        f"{extent.consoles:,} consoles of one user follow {extent.minions:,} minions with four grains, and all "
+        "batches. The engine is reloaded, and they come back one after the other: they connect, subscribe and read "
+        "until `live`."
+    )
+    costs: dict[str, float] = {}
+    rows, positions = [], _consoles(stage, token, [None] * extent.consoles)[2]
+    for name, since in (("whole snapshots", [None] * extent.consoles), ("only what changed", positions)):
+        answer = request_reload(Path(stage.pull).parent, stage.port)
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        wait_until(lambda: _knows(stage, extent.minions), "the grains of all minions", timeout=300, every=1.0)
+        engine = stage.engine_process()
+        _rest(engine)
+        costs[name], size, again = _consoles(stage, token, since)
+        positions = again if since is not positions else positions
+        rows.append([name, f"{costs[name]:.2f} s", f"{size / extent.consoles / 1000:,.1f} kB"])
+    section.add(table(["consoles get", "CPU of the engine in all", "read by each"], rows))
+    whole, changed = costs.values()
+    section.goal("CPU of all that resume, s, at most", changed, CONSOLES_SECONDS, changed <= CONSOLES_SECONDS)
+    section.goal("CPU of whole snapshots, times that", whole / changed, 1, whole > changed)
+    return section
+
+
+def _consoles(stage: Stage, token: str, since: Sequence[Positions | None]) -> tuple[float, int, list[Positions]]:
+    """Let consoles come; return the CPU seconds of the engine, the bytes that they read, and their positions."""
+    engine, size, found = stage.engine_process(), 0, []
+    before = cpu_seconds(engine)
+    with ExitStack() as stack:
+        for positions in since:
+            sock = stack.enter_context(connected(stage.port, token))
+            for number, fields in enumerate(CONSOLE, 1):
+                message = {"id": number, "type": "subscribe", **fields}
+                if positions is not None:
+                    message["since"] = positions[number - 1]
+                sock.sendall(text_frame(json.dumps(message).encode()))
+            read, mine = _until_live(sock, len(CONSOLE))
+            found.append(mine)
+            size += read
+        cost = cpu_seconds(engine) - before
+    return cost, size, found
+
+
+def _until_live(sock: socket.socket, number: int) -> tuple[int, Positions]:
+    """Read until so many snapshots are complete; return the bytes and the positions."""
+    size, tail, found = 0, b"", {}
+    while len(found) < number:
+        chunk = sock.recv(1 << 20)
+        if not chunk:
+            raise SystemExit(f"the connection was closed after {tail!r}")
+        size += len(chunk)
+        tail = tail[-500:] + chunk
+        for live in re.finditer(rb'{"type":"live","subscription":(\d+),"seq":\d+,"position":({[^}]*})}', tail):
+            found[int(live[1])] = json.loads(live[2])
+    return size, [found[one] for one in sorted(found)]
+
+
+def _rest(process: psutil.Process) -> None:
+    """Wait until the engine is idle."""
+    end = time.monotonic() + REST_SECONDS
+    while process.cpu_percent(interval=1.0) > 5 and time.monotonic() < end:
+        pass
+
+
 def _two(seconds: list[float]) -> str:
     return f"{1000 * (percentile(seconds, 0.5) or 0):.0f}; {1000 * (percentile(seconds, 0.99) or 0):.0f}"
 
@@ -344,6 +426,9 @@ def _explanation(extent: Extent) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="with a tenth of the fleet and of the clients")
+    parser.add_argument(
+        "--consoles", action="store_true", help="measure consoles that come back after a reload, instead"
+    )
     parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
@@ -355,7 +440,7 @@ def main() -> None:
     began = time.monotonic()
     with FleetStage(minions=0, saltnado=False, keys=extent.minions, master_opts=master_opts) as stage:
         wait_until(lambda: _knows(stage, extent.minions), "the grains of all minions", timeout=300, every=1.0)
-        section = measure(stage, extent)
+        section = measure_consoles(stage, extent) if asked.consoles else measure(stage, extent)
     print(f"\n{section.markdown()}\n")
     if asked.write:
         write([section])

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from salt_live import AsyncClient, Event, Gap
 
-from tests.client import Refused
+from tests.client import Client, Refused
 from tests.functional.running import CHECKOUT, Engine
 from tests.support.buses import Publisher
 from tests.support.waiting import until, wait_until
@@ -29,6 +29,7 @@ PACE_SECONDS = 0.01  # between two bundles of events
 BUNDLE = 5  # events at once: 500/s
 SECONDS = 60.0
 RELOADS = 3
+NAMES = [f"m{number}" for number in range(5)]
 
 
 @pytest.fixture
@@ -189,6 +190,65 @@ def test_a_wait_for_events_is_answered(engine: Engine) -> None:
         assert (closed.code, closed.reason) == (1012, "the engine stops: retry in 0 s")
     with engine.client("demo") as client:
         assert client.ask("ping")
+
+
+@pytest.fixture
+def minions(make_engine: Callable[..., Engine]) -> Engine:
+    """An engine with some minions."""
+    engine = make_engine()
+    keys = engine.key_dir / "minions"
+    keys.mkdir(parents=True)
+    for name in NAMES:
+        (keys / name).write_text("a key that nobody looks at\n")
+    engine.start()
+    engine.wait()
+    return engine
+
+
+def snapshot(client: Client, since: Any = None) -> tuple[bool | None, dict[str, Any], dict[str, Any]]:
+    """Follow minions; return whether that resumes, the minions that are sent, and the position."""
+    asked = client.ask("subscribe", subscription="minions", **({} if since is None else {"since": since}))
+    frames = client.frames(until=lambda frame: frame["type"] == "live", subscription=asked["subscription"], timeout=60)
+    found = {name: minion for frame in frames for name, minion in frame.get("minions", {}).items()}
+    return asked["recovered"], found, frames[-1]["position"]
+
+
+def test_snapshots_are_resumed(minions: Engine) -> None:
+    """A client gets only the minions that changed, reload after reload."""
+    with minions.client("demo") as client:
+        wait_until(lambda: len(client.ask("list_minions")) == len(NAMES), "all minions", timeout=60)
+        recovered, found, position = snapshot(client)
+        assert (recovered, set(found)) == (None, set(NAMES))
+    for gone in NAMES[:2]:
+        assert "error" not in minions.reload()
+        with minions.client("demo") as client:
+            recovered, found, position = snapshot(client, position)
+            assert (recovered, found) == (True, {})
+        (minions.key_dir / "minions" / gone).unlink()
+        assert "error" not in minions.reload()
+        with minions.client("demo") as client:
+            wait_until(
+                lambda gone=gone: gone not in {one["id"] for one in client.ask("list_minions")}, "the key", timeout=90
+            )
+            recovered, found, position = snapshot(client, position)
+            assert (recovered, found) == (True, {gone: None})
+
+
+def test_the_python_client_resumes_its_tables(minions: Engine) -> None:
+    """It keeps what it has, and learns what changed."""
+
+    async def follow() -> None:
+        async with AsyncClient(minions.url, username="demo", password="demo") as client:
+            table = await client.minions()
+            await until(lambda: len(table) == len(NAMES), SECONDS)
+            recovered: list[bool | None] = []
+            subscribed = table._stream.subscribed
+            table._stream.subscribed = lambda result: (recovered.append(result["recovered"]), subscribed(result))  # type: ignore[func-returns-value, method-assign, assignment]
+            await reload(minions)
+            await until(lambda: bool(recovered) and table.live, SECONDS)
+            assert (recovered, set(table)) == ([True], set(NAMES))
+
+    asyncio.run(follow())
 
 
 def test_reloads_leave_no_file_open(engine: Engine) -> None:

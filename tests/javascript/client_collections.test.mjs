@@ -75,6 +75,18 @@ test("after a lost connection the old content stays until the new snapshot is co
   assert.deepEqual(changes, [["web1", "web2"], ["web2"]]);
 });
 
+test("a subscription that resumes adds what changed to the old content", () => {
+  const connection = new Connection();
+  const { changes } = user(minions(connection));
+  const resumed = { type: "begin", recovered: true };
+  connection.send(begin, some(web(1), web(2)), live, resumed, some(web(3)), { type: "minions", minions: { web1: null } });
+  assert.deepEqual(changes, [["web1", "web2"]]);
+  connection.send(live);
+  assert.deepEqual(changes[1], ["web2", "web3"]);
+  connection.send({ ...begin, recovered: false }, some(web(4)), live);
+  assert.deepEqual(changes[2], ["web4"]);
+});
+
 test("jobs are kept by their id, the newest 10,000 of them", () => {
   const connection = new Connection();
   const { changes } = user(jobs(connection));

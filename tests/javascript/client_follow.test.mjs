@@ -77,3 +77,18 @@ test("after a simple position, the positions at the masters are known with the n
   follow.apply({ type: "bookmark", epoch: "a", seq: 9, since }, 10);
   assert.deepEqual(follow.message.since, since);
 });
+
+test("a snapshot resumes at its last position, which an incomplete one does not have", () => {
+  const follow = new Follow(null, { subscription: "minions" }, () => {});
+  const position = (seq) => ({ epoch: "c", seq, view: "v" });
+  const begin = () => follow.subscribed({ subscription: 1, epoch: "e", seq: 1, recovered: null });
+  begin();
+  follow.apply({ type: "minions", seq: 1, minions: {} }, 10);
+  assert.deepEqual(follow.message, { subscription: "minions" });
+  follow.apply({ type: "live", seq: 1, position: position(3) }, 10);
+  assert.deepEqual(follow.message, { subscription: "minions", since: position(3) });
+  follow.apply({ type: "bookmark", epoch: "e", seq: 2, position: position(4) }, 10);
+  begin();
+  follow.apply({ type: "minions", seq: 1, minions: {} }, 10);
+  assert.deepEqual(follow.message.since, position(4));
+});

@@ -55,6 +55,12 @@ test("filters must all match, and facets count all minions", (t) => {
   assert.deepEqual(fleet.counts, { all: 4, up: 1, down: 1, keys: 1, resources: 1 });
 });
 
+test("a connection that resumes sends only the minions that changed", (t) => {
+  const fleet = fleetOf(t);
+  for (const frame of [{ type: "begin", recovered: true }, { type: "minions", minions: { db: null } }, { type: "live" }]) fleet.apply(frame);
+  assert.deepEqual(ids(fleet, {}), ["dummy-01", "web2", "web10"]);
+});
+
 test("minions that are gone are not selected any more", (t) => {
   const fleet = fleetOf(t);
   fleet.select(["web2", "db", "gone"], true);

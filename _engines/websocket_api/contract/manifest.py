@@ -2,9 +2,9 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "e67681906f05ffccf000711060da5b3f12cd6062e1887847cce497c6ef7d8936",
-    "common.json": "bbddd7b76e381c24c9fc81483eaecdeaba603674b3debaac7c2322fdf46066ec",
-    "frames.json": "ed464240e97c3927e868f1c93a3812a9471bf7a32cc201e85bf3b668279a117d",
+    "asyncapi.json": "0166b31b74d030d54febb593720ae306855fc5e3a351cd92d07e87dfc564e984",
+    "common.json": "a26b3b590987b61fb4446c18a62fb5e209db59b9f861cd3462552645990ec886",
+    "frames.json": "dfc1aa67a84a5d61ba6d74f940d3de8ebff1b54b679602f24abc86b7f21dab22",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",
@@ -29,7 +29,7 @@ FILES = {
     "operations/resume_batch.json": "f4f6d36d1b1f39cc83ce90006d1f4322bb69baa68692615693b765b9834a79bb",
     "operations/runner.json": "32b36b1fa384bc97e5e6d8a5d17f010ef5708e7a1bbb4aff6857839a100de814",
     "operations/signature.json": "ed3254fb77e43784399fe524d7ca799b0f8eb6ef26aa0344381f741103ed7478",
-    "operations/subscribe.json": "27b05c73de974dbe22446dbc9a49f6188b468c106f247c3433dae9df3759c2f5",
+    "operations/subscribe.json": "e12dd89243efb7cb193a468b03f252dc6915db3971255d167583771af9b75569",
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",

@@ -14,6 +14,7 @@ from ..core.access.throttle import LoginThrottle, Rate
 from ..core.access.visibility import Visibility
 from ..core.batches import Batches
 from ..core.delivery.codecs import Prepared
+from ..core.delivery.snapshots import Feed
 from ..core.events.history import History
 from ..core.fleet import Fleet
 from ..core.health import Health
@@ -197,6 +198,11 @@ class Services:
     """Tells whether events are received. Without them the result of a command is unknown."""
     prepared: dict[str, Prepared] = field(default_factory=dict)
     """Results that never change while the engine runs, by operation."""
+
+    @property
+    def feeds(self) -> dict[str, Feed[Any]]:
+        """The sources of snapshots."""
+        return {"jobs": self.job_feed, "minions": self.minion_feed, "batches": self.batches.feed}
 
     @property
     def version(self) -> str:

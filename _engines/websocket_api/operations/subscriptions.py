@@ -20,6 +20,7 @@ from .minions import grains_wanted
 ALL_JOBS = "*"
 """The ``jid`` that means all present and future jobs."""
 
+_Snapshot = JobSubscription | MinionSubscription | BatchSubscription
 Subscribed = tuple[Subscription, bool | None]
 """A new subscription, and whether its replay is complete."""
 
@@ -90,6 +91,14 @@ def _add(call: Call, subscription: Subscription, start_subscription: Callable[[]
     call.after_reply.append(after_reply)
 
 
+def _add_snapshot(call: Call, subscription: _Snapshot) -> Subscribed:
+    """Add a subscription that starts with a snapshot, or with what changed since the client's position."""
+    since = call.get("since")
+    recovered = None if since is None else subscription.resume(since)
+    _add(call, subscription, subscription.start)
+    return subscription, recovered
+
+
 async def _subscribe_jobs(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
     wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
@@ -100,8 +109,7 @@ async def _subscribe_jobs(call: Call) -> Subscribed:
     subscription = JobSubscription(
         services.job_feed, connection, number, session, jobs, only=only, without_return=without_return
     )
-    _add(call, subscription, subscription.start)
-    return subscription, None
+    return _add_snapshot(call, subscription)
 
 
 async def _subscribe_minions(call: Call) -> Subscribed:
@@ -115,8 +123,7 @@ async def _subscribe_minions(call: Call) -> Subscribed:
         connected=call.get("connected", False),
         grains=grains_wanted(call),
     )
-    _add(call, subscription, subscription.start)
-    return subscription, None
+    return _add_snapshot(call, subscription)
 
 
 async def _subscribe_batches(call: Call) -> Subscribed:
@@ -134,8 +141,7 @@ async def _subscribe_batches(call: Call) -> Subscribed:
         except ApiError:
             subscription.stop()
             raise
-    _add(call, subscription, subscription.start)
-    return subscription, None
+    return _add_snapshot(call, subscription)
 
 
 SUBSCRIBE: dict[str, Callable[[Call], Awaitable[Subscribed]]] = {

@@ -215,6 +215,30 @@ def test_a_table_shows_snapshots_and_changes() -> None:
     assert set(stream.data) == {"d"}
 
 
+def test_a_table_resumes_with_its_rows() -> None:
+    """What changed since is applied to them at once, when all of it has arrived."""
+    stream = TableStream({"subscription": "minions"}, lambda frame: frame["minions"])
+    begun = {"subscription": 1, "epoch": "one", "seq": 1, "recovered": None}
+    place = {"epoch": "changes", "seq": 1, "view": "v"}
+    stream.subscribed(begun)
+    frames(
+        stream,
+        {"type": "minions", "minions": {"a": {"id": "a"}, "b": {"id": "b"}}},
+        {"type": "live", "position": place},
+    )
+    stream.lost()
+    assert stream.message == {"subscription": "minions", "since": place}
+    stream.subscribed({**begun, "recovered": True})
+    frames(stream, {"type": "minions", "minions": {"a": None, "c": {"id": "c"}}})
+    assert set(stream.data) == {"a", "b"}
+    frames(stream, {"type": "live"})
+    assert set(stream.data) == {"b", "c"}
+    stream.lost()
+    stream.subscribed({**begun, "recovered": False})
+    frames(stream, {"type": "minions", "minions": {"d": {"id": "d"}}}, {"type": "live"})
+    assert set(stream.data) == {"d"}
+
+
 def test_a_table_keeps_the_newest_rows() -> None:
     """Job ids sort by time."""
     stream = TableStream({}, lambda frame: {frame["jid"]: {}}, max_rows=2)

@@ -484,6 +484,7 @@ def test_a_client_that_is_refused_ends_its_streams(session: Session, engine: Eng
 
 # Jobs
 
+PLACE = {"epoch": "changes", "seq": 7, "view": "v"}
 PART = {"retcode": None, "success": None, "progress": 0, "message": None}
 DONE = {**PART, "state": "returned", "retcode": 0, "success": True, "progress": 100, "return": True}
 
@@ -511,3 +512,34 @@ def test_a_job_is_shown_when_its_snapshot_is_complete_then_its_changes(session: 
     assert progress is not None
     assert progress.minions == {"a": DONE}
     assert progress.ended
+
+
+def test_a_job_resumes_at_its_last_position(session: Session, engine: Engine) -> None:
+    """Only what changed comes. An incomplete snapshot has no position, and an older engine refuses one."""
+    engine.connect()
+    stream = JobStream("1")
+    session.add(stream)
+    engine.subscribed(engine.sent()[0])
+    engine.frame("job", job={"state": "running"}, minions={"a": {**PART, "state": "pending"}, "b": DONE})
+    session.disconnected()
+    (message,) = engine.connect()
+    assert "since" not in message
+    engine.subscribed(message)
+    engine.frame("job", job={"state": "running"}, minions={"a": {**PART, "state": "pending"}, "b": DONE})
+    engine.frame("live", seq=1, position={**PLACE, "seq": 6})
+    engine.frame("bookmark", epoch="one", seq=2, position=PLACE)
+    assert stream.pop() is not None
+    session.disconnected()
+    (message,) = engine.connect()
+    assert message["since"] == PLACE
+    engine.subscribed(message, 2, recovered=True)
+    engine.frame("job", 2, job={"state": "complete"}, minions={"a": DONE})
+    engine.frame("live", 2, seq=5)
+    progress = stream.pop()
+    assert progress is not None
+    assert progress.minions == {"a": DONE}
+    session.disconnected()
+    (message,) = engine.connect()
+    engine.refuse(message, "bad_message")
+    (message,) = engine.sent()
+    assert "since" not in message

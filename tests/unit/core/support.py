@@ -15,6 +15,7 @@ from websocket_api.core.access.user_limits import UserLimits
 from websocket_api.core.access.visibility import Viewer, Visibility
 from websocket_api.core.delivery.connection import Connection
 from websocket_api.core.delivery.outbox import Outbox
+from websocket_api.core.delivery.positions import Revisions
 from websocket_api.core.events.history import History
 from websocket_api.core.events.origins import Origins
 from websocket_api.core.events.tags import topic
@@ -95,6 +96,9 @@ class Known:
     def matches(self, expression: str, minion: str) -> bool:
         return minion in self.sets.get(expression, ())
 
+    def mark(self, expression: str) -> str:
+        return " ".join(sorted(self.sets.get(expression, ())))
+
 
 class Client:
     """One connection, and what it received."""
@@ -151,10 +155,11 @@ class World:
         self.turns = Turns(self.time.later, self.time)
         self.limits = limits or UserLimits()
         common = {"history": self.history, "later": self.time.later, "clock": self.time, "turns": self.turns}
+        feeds = {"revisions": Revisions("changes1")}
         jobs = {**common, "jobs": self.jobs, "visibility": self.visibility}
         self.hub = Hub(**jobs, minions=self.minions, wall=self.time, limits=self.limits, origins=Origins(cluster_id))
-        self.job_feed = JobFeed(**jobs)
-        self.minion_feed = MinionFeed(**common, minions=self.minions)
+        self.job_feed = JobFeed(**jobs, **feeds)
+        self.minion_feed = MinionFeed(**common, **feeds, minions=self.minions)
         self.rebar = RebarClients(hub=self.hub, jobs=self.jobs, job_feed=self.job_feed, max_filters=5, wall=self.time)
 
     @classmethod

@@ -83,7 +83,7 @@ async def test_events_that_come_while_the_history_is_sent_are_passed_on_once() -
         channel.close()
     numbers = [entry.seq for entry in received.entries]
     assert numbers == list(range(numbers[0], one.services.history.seq + 1))
-    assert numbers[0] <= position
+    assert numbers[0] <= position.position
     assert received.entries[-1] == list(one.services.history.after(0))[-1]
 
 
@@ -111,6 +111,67 @@ async def test_running_jobs_and_minions_are_known() -> None:
     assert set(job.parts) == set(one.services.jobs.get(jid).parts)  # type: ignore[union-attr]
     found = {name: (minion.connected, minion.seen) for name, minion in one.services.minions.all().items()}
     assert {name: (minion.connected, minion.seen) for name, minion in two.services.minions.all().items()} == found
+
+
+KINDS = ("minions", "job", "batch")
+
+
+async def positions(talker: Talker) -> list[dict[str, Any]]:
+    """Subscribe to everything, and return the position of each snapshot."""
+    for kind in KINDS:
+        await talker.ask("subscribe", subscription=kind)
+    found = {frame["subscription"]: frame["position"] for frame in talker.frames if frame["type"] == "live"}
+    return [found[number] for number in sorted(found)]
+
+
+async def test_clients_resume_their_snapshots() -> None:
+    """They get what changed before the reload and was not sent, what the next process noticed, and nothing else."""
+    one = Engine(**USERS)
+    one.services.minions.read_grains({name: {"os": "Debian"} for name in one.services.minions.all()})
+    root = await one.user("root")
+    jid = (await root.ask("cmd", fun="test.ping", tgt="*"))["jid"]
+    since = await positions(root)
+    one.services.minions.read_grains({"web1": {"os": "Ubuntu"}})
+    received = await handed_over(one, lambda: one.services.minions.read_grains({"web2": {"os": "Arch"}}))
+    two = successor(one, received)
+    grains = {"web1": {"os": "Ubuntu"}, "web2": {"os": "Arch"}, "db": {"os": "Debian"}}
+    assert {name: minion.grains for name, minion in two.services.minions.all().items()} == grains
+    two.services.minions.read_grains(grains)  # as the next process does at its start
+    again = await two.user("root")
+    for kind, position in zip(KINDS, since, strict=True):
+        assert (await again.ask("subscribe", subscription=kind, since=position))["recovered"]
+    frames = [frame for frame in again.frames if frame["type"] != "live"]
+    assert [(frame["type"], set(frame["minions"])) for frame in frames] == [("minions", {"web1", "web2"})]
+    two.services.minions.absent(["db"])
+    two.returns(jid, "web1", True)
+    two.world.time.pass_(1)
+    assert {(frame["type"], *frame["minions"]) for frame in again.frames} == {
+        ("minions", "db", "web1"),
+        ("job", "web1"),
+    }
+
+
+async def test_another_user_does_not_resume_a_snapshot() -> None:
+    """Nor does the same user with other permissions."""
+    one = Engine(**USERS)
+    since = await positions(await one.user("root"))
+    received = await handed_over(one)
+    two = successor(one, received, root=["test.*"])
+    for name in ("root", "alice"):
+        talker = await two.user(name)
+        for kind, position in zip(KINDS, since, strict=True):
+            assert not (await talker.ask("subscribe", subscription=kind, since=position))["recovered"]
+
+
+async def test_positions_end_with_the_hand_over() -> None:
+    """What the last process still sends to its clients is not what the next one counts."""
+    one = Engine(**USERS)
+    root = await one.user("root")
+    await positions(root)
+    await handed_over(one)
+    one.services.minions.absent(["db"])
+    one.world.time.pass_(10)
+    assert [frame["type"] for frame in root.frames] == ["minions"]
 
 
 async def test_minions_below_a_syndic_are_known() -> None:

@@ -162,6 +162,62 @@ async def test_every_frame_matches_its_schema() -> None:
     assert set(types(bob.frames)) == seen
 
 
+@pytest.mark.parametrize("kind", ["minions", "job", "batch"])
+async def test_the_reply_says_whether_a_snapshot_is_resumed(kind: str) -> None:
+    """Null without a position; false for one of events, of each master, or of another snapshot."""
+    engine = Engine(ann=[".*", "@wheel"])
+    talker = await engine.user("ann")
+    assert (await talker.ask("subscribe", subscription=kind))["recovered"] is None
+    position = talker.frames[-1]["position"]
+    assert (await talker.ask("subscribe", subscription=kind, since=position))["recovered"] is True
+    others: list[dict[str, Any]] = [
+        {"epoch": "epoch1", "seq": 0},
+        {"m1": {"epoch": "epoch1", "seq": 0}},
+        {"epoch": {"epoch": "epoch1", "seq": 0}},
+        {},
+        {**position, "view": "x"},
+        {**position, "seq": 2**53 - 1},
+    ]
+    for other in others:
+        talker.client.got  # noqa: B018 - forget the frames so far
+        assert (await talker.ask("subscribe", subscription=kind, since=other))["recovered"] is False
+        assert types(talker.frames)[-1] == "live"
+
+
+@pytest.mark.parametrize("kind", ["event", "minions", "job", "batch"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seq": -1},
+        {"seq": True},
+        {"seq": 1.5},
+        {"seq": 2**53},
+        {"view": ""},
+        {"view": "x" * 65},
+        {"view": None},
+        {"view": 7},
+        {"epoch": ""},
+        {"more": 1},
+    ],
+)
+async def test_a_position_of_a_wrong_type_is_refused(kind: str, wrong: dict[str, Any]) -> None:
+    """The client learns which field is wrong, and no subscription is left."""
+    talker = await Engine().user()
+    since = {"epoch": "epoch1", "seq": 0, "view": "abc", **wrong}
+    assert (await fails(talker, "subscribe", subscription=kind, since=since)).code == "bad_message"
+    assert talker.client.connection.subscriptions == {}
+
+
+async def test_events_do_not_start_at_the_position_of_a_snapshot() -> None:
+    """It is of another numbering: events continue from now, after a gap."""
+    talker = await Engine(ann=[".*", "@wheel"]).user("ann")
+    await talker.ask("subscribe", subscription="minions")
+    position = talker.frames[-1]["position"]
+    assert (await talker.ask("subscribe", subscription="event", since=position))["recovered"] is False
+    assert [(frame["type"], frame["reason"]) for frame in talker.frames] == [("gap", "epoch")]
+    assert (await fails(talker, "get_event", since=position, wait=0)).code == "gap"
+
+
 async def test_jobs_is_an_alias_of_job() -> None:
     """The first document calls the stream ``jobs``."""
     engine = Engine(ann=[".*"])

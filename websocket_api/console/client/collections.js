@@ -27,7 +27,7 @@ class Collection {
   }
 
   #apply(frame) {
-    if (frame.type === "begin") this.#next = new Map();
+    if (frame.type === "begin") this.#next = new Map(frame.recovered ? this.state : []);
     else if (frame.type === "ended") this.#end(frame.error);
     else {
       if (frame.type === "live") [this.state, this.#next] = [this.#next, null];

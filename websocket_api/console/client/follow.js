@@ -14,6 +14,8 @@ export class Follow {
   since = null;
   /** The position at each master, where several masters share the stream; null without one. */
   masters = null;
+  /** The position in the changes of jobs, minions or batches; null before the first snapshot is complete. */
+  position = null;
   /** The id of the present server's master there. */
   #own = null;
 
@@ -32,6 +34,7 @@ export class Follow {
   /** The fields to subscribe with, now or after a lost connection. */
   get message() {
     const { since, ...fields } = this.fields;
+    if (this.position) return { ...fields, since: this.position };
     const from = this.masters ?? this.since;
     return this.fields.subscription === "event" && from ? { ...fields, since: from } : fields;
   }
@@ -50,6 +53,7 @@ export class Follow {
 
   /** Apply a frame of this length in characters. */
   apply(frame, size) {
+    this.position = frame.position ?? this.position;
     if (frame.type === "event") this.#passed([frame]);
     else if (frame.type === "events") this.#passed(frame.events);
     else if (frame.type === "bookmark") {
@@ -162,7 +166,10 @@ export class Follows {
       await wire.request({ type: "subscribe", ...follow.message }, (answer) => this.#subscribed(follow, answer));
     } catch (fault) {
       if (fault.code === "connection_lost" || !this.#all.has(follow)) return;
-      if (fault.retryable) setTimeout(() => wire === this.#wire && this.#all.has(follow) && this.#subscribe(follow), RETRY_MS);
+      if (fault.code === "bad_message" && follow.position) {
+        follow.position = null; // an older engine, which cannot resume
+        this.#subscribe(follow);
+      } else if (fault.retryable) setTimeout(() => wire === this.#wire && this.#all.has(follow) && this.#subscribe(follow), RETRY_MS);
       else this.#end(follow, fault);
     }
   }
@@ -174,7 +181,7 @@ export class Follows {
       this.#unsubscribe(answer.subscription);
       return;
     }
-    if (answer.recovered !== null && this.connection.reconnects) {
+    if (answer.recovered !== null && follow.fields.subscription === "event" && this.connection.reconnects) {
       this.connection.note(answer.recovered ? "resumed: no event is missing" : "resumed: some events are missing");
     }
     follow.subscribed(answer);

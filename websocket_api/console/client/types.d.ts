@@ -41,12 +41,23 @@ export type Position = {
   seq: number;
 };
 
+/** A position in the changes of jobs, minions or batches. Send it back as it is, as `since` of the same subscription. */
+export type SnapshotPosition = {
+  /** The name of one numbering of changes, other than that of events. */
+  epoch: string;
+  /** The number of the newest change that you have. */
+  seq: number;
+  /** Stands for what shapes the snapshot: its kind, your filters and your permissions. */
+  view: string;
+};
+
 /** A position at each master, by the master's id, where masters share a stream. */
 export type Positions = Record<string, Position>;
 
 /**
  * Your last position, from a frame or a reply: `{"epoch", "seq"}` at this server, or such a position at each master
- * that shares a stream with it, by the master's id. Events after it that are still in the history are sent first.
+ * that shares a stream with it, by the master's id. Events after it that are still in the history are sent first. A
+ * position of jobs, minions or batches also has `view`.
  */
 export type Since = Record<string, unknown>;
 
@@ -1213,8 +1224,9 @@ export type SubscribeRequest = {
   /**
    * For `event`: your last position, from a frame or a reply: `{"epoch", "seq"}` here, or such a position at each
    * master that shares a stream with this one, by the master's id. Events after it that are still in the history are
-   * sent first. If events are missing, a `gap` frame tells which. `job`, `minions` and `batch` accept it too, but
-   * always start with a whole snapshot.
+   * sent first. If events are missing, a `gap` frame tells which. For `job`, `minions` and `batch`: the last
+   * `position` of the same subscription, from `live` or a bookmark. If the server still knows what changed since, only
+   * that is sent; else the whole snapshot.
    */
   since?: Since;
   /** For `event`: whether one frame of type `events` may contain several events. This makes fast streams much cheaper. */
@@ -1240,8 +1252,9 @@ export type SubscribeResult = {
    */
   seq: Seq;
   /**
-   * Whether the history has all events after `since`: true if nothing is missing, false if a `gap` frame follows, null
-   * without `since`.
+   * Null without `since`. For `event`: whether the history has all events after `since`; if false, a `gap` frame
+   * follows. For `job`, `minions` and `batch`: true if only what changed since follows, false if the whole snapshot
+   * follows.
    */
   recovered: (boolean | null);
   /** Where masters share a stream: the newest position at each of them. */
@@ -1455,7 +1468,10 @@ export type MinionsFrame = {
   minions: Record<string, (Minion | null)>;
 };
 
-/** The snapshot of a `job` or `minions` subscription is complete. Changes follow. */
+/**
+ * The snapshot of a `job`, `minions` or `batch` subscription is complete, or what changed since your position. Changes
+ * follow.
+ */
 export type LiveFrame = {
   /** Always `live`. */
   type: "live";
@@ -1463,6 +1479,8 @@ export type LiveFrame = {
   subscription: Subscription;
   /** The position in the history of the snapshot. */
   seq: Seq;
+  /** Your position, to resume from. */
+  position?: SnapshotPosition;
 };
 
 /**
@@ -1506,8 +1524,9 @@ export type GapFrame = {
 };
 
 /**
- * A position to resume from, without an event: all events up to it were examined. A quiet subscription gets one at
- * least every 60 seconds.
+ * A position to resume from. For `event`: all events up to it were examined; a quiet subscription gets one at least
+ * every 60 seconds. For `job`, `minions` and `batch`: you have all changes up to `position`; it follows changes within
+ * ten seconds.
  */
 export type BookmarkFrame = {
   /** Always `bookmark`. */
@@ -1519,6 +1538,8 @@ export type BookmarkFrame = {
   seq: Seq;
   /** Where masters share a stream: the position at each of them. */
   since?: Positions;
+  /** For `job`, `minions` and `batch`: your position, to resume from. */
+  position?: SnapshotPosition;
 };
 
 /** The subscription's token or permission is gone. It sends no further frames. */

@@ -50,7 +50,7 @@ export class FleetStore extends Store {
 
   apply(frame) {
     if (frame.type === "begin") {
-      this.#next = this.complete ? new Map() : this.minions;
+      this.#next = this.complete ? new Map(frame.recovered ? this.minions : []) : this.minions;
       [this.complete, this.fault] = [false, null];
     } else if (frame.type === "minions") {
       this.#merge(this.#next ?? this.minions, frame.minions);

@@ -27,6 +27,10 @@ class Targets(Protocol):
         """Return whether the expression is known to match this minion."""
         ...
 
+    def mark(self, expression: str) -> str:
+        """Return a text that is equal for equal expansions, in other processes too."""
+        ...
+
 
 class Permissions:
     """An auth list, prepared for checks. It is immutable, and equal lists share one object (:mod:`.sessions`).
@@ -53,6 +57,11 @@ class Permissions:
     def expressions(self) -> tuple[str, ...]:
         """The target expressions that must be expanded before the first check."""
         return tuple(target for target, _ in self._on if target != ALL_MINIONS)
+
+    @property
+    def expanded(self) -> tuple[str, ...]:
+        """The marks of what these match now: with others, the same permissions let a user see other minions."""
+        return tuple(map(self._targets.mark, self.expressions))
 
     def may_run(self, fun: str, arg: Sequence[Any] | None, minion: str) -> bool:
         """Return whether Salt would let ``fun`` run with these arguments on this minion.

@@ -5,6 +5,7 @@ An expression that was never expanded matches no minion.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -27,6 +28,8 @@ class TargetSets:
         self._match = match
         self._clock = clock
         self._sets: dict[str, frozenset[str]] = {}
+        self._marks: dict[str, str] = {}
+        """Of sets whose mark was needed."""
         self._read_at: dict[str, float] = {}
         self._used_at: dict[str, float] = {}
         self._changed_at = clock()
@@ -35,6 +38,16 @@ class TargetSets:
     def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
         return minion in self._sets.get(expression, ())
+
+    def mark(self, expression: str) -> str:
+        """Return a text that is equal for equal expansions, in other processes too."""
+        mark = self._marks.get(expression)
+        if mark is None:
+            text = "\n".join(sorted(self._sets.get(expression, ())))
+            mark = self._marks[expression] = hashlib.blake2b(
+                text.encode("utf-8", "replace"), digest_size=12
+            ).hexdigest()
+        return mark
 
     async def ensure(self, expressions: Iterable[str]) -> None:
         """Expand those of the expressions whose sets are missing or outdated."""
@@ -61,7 +74,7 @@ class TargetSets:
         changed = False
         for expression, wanted in list(self._used_at.items()):
             if now - wanted > FORGET_SECONDS:
-                for store in (self._sets, self._read_at, self._used_at):
+                for store in (self._sets, self._marks, self._read_at, self._used_at):
                     store.pop(expression, None)
             elif self._is_due(expression, now):
                 changed |= await self._expand(expression)
@@ -86,5 +99,7 @@ class TargetSets:
             log.exception("the target %r of an auth list could not be expanded", expression)
             found = frozenset()
         self._sets[expression] = found
+        if found != before:
+            self._marks.pop(expression, None)
         self._read_at[expression] = started
         return found != before

@@ -30,6 +30,7 @@ from ...tracing import NoTracing, Tracing
 from ..access.in_flight import JobsInFlight
 from ..access.sessions import Sessions
 from ..access.turns import Turns
+from ..delivery.positions import Revisions
 from ..events.history import History
 from ..health import Part
 from ..jobs.registry import JobRegistry
@@ -92,6 +93,7 @@ def build(
     history: History,
     in_flight: JobsInFlight,
     turns: Turns,
+    revisions: Revisions,
     run: str,
     keep_seconds: float,
     max_result_bytes: int | None = None,
@@ -105,6 +107,7 @@ def build(
     """Create the parts of batches and connect them.
 
     :param in_flight: slots for the jobs of batches
+    :param revisions: numbers the changes
     :param run: names this run of the engine
     :param keep_seconds: how long batches that have ended are kept
     :param max_result_bytes: the maximum memory of the results of one user's batches; None for no limit
@@ -135,7 +138,15 @@ def build(
         tracing=tracing or NoTracing(),
     )
     lookup = BatchLookup(registry, reader, results)
-    feed = BatchFeed(registry=registry, lookup=lookup, history=history, later=later, clock=clock, turns=turns)
+    feed = BatchFeed(
+        registry=registry,
+        lookup=lookup,
+        history=history,
+        later=later,
+        clock=clock,
+        turns=turns,
+        revisions=revisions,
+    )
     driven = DrivenBatches(context)
     returns = Returns(context, driven=driven)
     recovery = JobRecovery(context, returns=returns, driven=driven)

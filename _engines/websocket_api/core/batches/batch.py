@@ -72,6 +72,8 @@ class Batch:
         self.jobs: dict[int, SentJob] = {}
         """Jobs with requests that have not ended, by number."""
         self.job_count = 0
+        self.fills = 0
+        """How often its requests were loaded from the store."""
         self.final: str | None = None
         """The final status if it does not depend on the requests: canceled or timeout."""
         self.weight = 0

@@ -138,6 +138,7 @@ def fill(batch: Batch, stored_calls: Iterable[Mapping[str, Any]], chunks: Iterab
     so the job was not published, because that comes after it: the request is still pending. A request whose job the
     record no longer has may have run.
     """
+    batch.fills += 1
     batch.calls = [Call(**stored) for stored in stored_calls]
     batch.requests = [Request(*row) for rows in chunks for row in rows]
     for job in batch.jobs.values():

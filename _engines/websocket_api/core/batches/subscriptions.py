@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from ...errors import ApiError
@@ -13,19 +13,25 @@ from ..delivery import frames
 from ..delivery.chunks import Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
-from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
+from ..delivery.positions import Revisions
+from ..delivery.snapshots import CHANGE_SECONDS, Feed, SnapshotSubscription
 from ..events.history import History
 from ..timing import Clock, Later
 from .batch import Batch
 from .lookup import BatchLookup
 from .registry import BatchRegistry, may_see
 
+BatchPart = tuple[int, "int | None"]
+"""A batch and the index of one of its requests, or :data:`HEAD`; None for all of it."""
+HEAD = -1
 
-class BatchFeed:
+
+class BatchFeed(Feed[BatchPart]):
     """Sends changes of batches to the subscriptions that follow them.
 
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
+    :param revisions: numbers the changes
     """
 
     def __init__(
@@ -37,22 +43,55 @@ class BatchFeed:
         later: Later,
         clock: Clock,
         turns: Turns,
+        revisions: Revisions,
     ) -> None:
         self.registry = registry
         self.lookup = lookup
-        self.turns = turns
-        self._history = history
-        self._later = later
-        self._clock = clock
         self._followers: dict[BatchSubscription, None] = {}
+        super().__init__(history=history, revisions=revisions, later=later, turns=turns)
+        self._clock = clock
+        self._fills: dict[int, int] = {}
+        """How often the requests of a batch had been loaded at its last change."""
         self._changed: dict[int, set[int]] = {}
         self._removed: set[int] = set()
         self._pacers: dict[int, Pacer] = {}
 
-    @property
-    def seq(self) -> int:
-        """The position in the history up to which frames are current."""
-        return self._history.seq
+    def followers(self) -> Collection[BatchSubscription]:
+        """Return all subscriptions."""
+        return self._followers
+
+    def number_of(self, subscription: BatchSubscription, position: Mapping[str, Any]) -> int | None:
+        """Return the number of a client's position; None if what changed since is not known."""
+        batch = subscription.batch
+        if batch is not None and not batch.ended and self._fills.get(batch.id) != batch.fills:
+            return None  # its requests changed while only its head was in memory
+        return super().number_of(subscription, position)
+
+    def after(self, subscription: BatchSubscription, number: int) -> Collection[BatchPart]:
+        """Return the parts that a subscription wants and that changed after a number."""
+        found = self.log.after(number)
+        if found is None:  # so many changed since the reply to the client
+            found = [(batch.id, None) for batch in self.registry.known()]
+        if subscription.batch is not None:
+            return [part for part in found if part[0] == subscription.batch.id]
+        return found
+
+    def encode_parts(self, subscription: BatchSubscription, parts: Collection[BatchPart]) -> Iterator[bytes]:
+        """Yield parts as all subscriptions of this view and form get them, in short steps."""
+        changed: dict[int, set[int] | None] = {}
+        for id_, index in parts:
+            indexes = changed.setdefault(id_, set())
+            if index is None or indexes is None:
+                changed[id_] = None
+            elif index != HEAD:
+                indexes.add(index)
+        found = [(batch, indexes) for id_, indexes in changed.items() if (batch := self.registry.get(id_)) is not None]
+        chunks = chain.from_iterable(
+            subscription.chunks(batch, range(batch.total) if indexes is None else indexes)
+            for batch, indexes in found
+            if subscription.wants(batch)
+        )
+        return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in chunks)
 
     def follow(self, subscription: BatchSubscription) -> None:
         """Start to send changes to a subscription."""
@@ -69,11 +108,14 @@ class BatchFeed:
 
     def apply_change(self, batch: Batch, indexes: Collection[int], what: str) -> None:
         """Collect a change of a batch; it is sent soon. The registry calls this."""
+        first = self.revisions.newest + 1
+        self._note(batch, indexes, what)
         if what == "known":
             return
         if not any(follower.wants(batch) for follower in self._followers):
             self._forget(batch)
             return
+        self._unsent.setdefault(batch.id, first)
         self._changed.setdefault(batch.id, set()).update(indexes)
         pacer = self._pacers.get(batch.id)
         if pacer is None:
@@ -83,7 +125,18 @@ class BatchFeed:
             self._removed.add(batch.id)
         pacer.request_flush()
 
+    def _note(self, batch: Batch, indexes: Collection[int], what: str) -> None:
+        """Give a change its number. Where only the head is in memory, all requests may have changed."""
+        whole = what == "known" or batch.requests is None
+        whole = whole or self._fills.get(batch.id, batch.fills) != batch.fills
+        self._fills[batch.id] = batch.fills
+        for index in (None,) if whole else indexes or (HEAD,):
+            self.log.note((batch.id, index))
+        if what == "destroy":
+            del self._fills[batch.id]
+
     def _flush(self, batch: Batch) -> None:
+        self._unsent.pop(batch.id, None)
         changed, removed = self._changed.pop(batch.id, set()), batch.id in self._removed
         shared: dict[Any, Shared[bytes]] = {}
         for follower in list(self._followers):
@@ -108,6 +161,7 @@ class BatchFeed:
     def _forget(self, batch: Batch) -> None:
         """Drop what is kept for a batch without followers, or one that has ended and changes only once more."""
         self._changed.pop(batch.id, None)
+        self._unsent.pop(batch.id, None)
         self._removed.discard(batch.id)
         pacer = self._pacers.pop(batch.id, None)
         if pacer is not None:
@@ -142,14 +196,34 @@ class BatchSubscription(SnapshotSubscription):
         """Return whether it follows this batch."""
         return batch is self.batch or (self.batch is None and may_see(self.session.viewer, batch))
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The kind of the snapshot and its filters."""
+        return "batch", None if self.batch is None else self.batch.id, self.collection
+
+    def resume(self, position: Mapping[str, Any]) -> bool:
+        """Prepare to send only what changed after a position; return False if that is not known."""
+        resumes = super().resume(position)
+        if resumes:
+            self._feed.follow(self)
+        return resumes
+
     def start(self) -> None:
-        """Follow, and send the snapshot."""
+        """Follow, and send the snapshot or what changed."""
+        if self._resumes_after is not None:
+            self._send_chunks(self._feed.steps_since(self, self._resumes_after))
+            return
+        self.read_permissions()
         self._feed.follow(self)
         self.send_snapshot(self._snapshot())
 
     def regroup(self) -> None:
-        """End if the user may not see the batch any more."""
-        if self.batch is not None and not may_see(self.session.viewer, self.batch):
+        """Send a new snapshot of all batches, after the permissions changed; end if one may not be seen any more."""
+        self.read_permissions()
+        if self.batch is None:
+            if not self.forget_position():
+                self.send_snapshot(self._snapshot())
+        elif not may_see(self.session.viewer, self.batch):
             self.over(ApiError("forbidden", "you may not see this batch any more"))
 
     def over(self, error: ApiError) -> None:

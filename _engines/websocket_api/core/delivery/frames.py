@@ -52,9 +52,12 @@ def batch(subscription: int, seq: int, view: dict[str, Any], requests: list[dict
     return _frame("batch", subscription, seq=seq, batch=view, requests=requests)
 
 
-def live(subscription: int, seq: int) -> Message:
-    """Return the end of a snapshot; changes follow."""
-    return _frame("live", subscription, seq=seq)
+def live(subscription: int, seq: int, position: Mapping[str, Any] | None = None) -> Message:
+    """Return the end of a snapshot; changes follow.
+
+    :param position: what to resume from
+    """
+    return _frame("live", subscription, seq=seq, **({} if position is None else {"position": position}))
 
 
 def gap(
@@ -80,12 +83,19 @@ def gap(
     return _frame("gap", subscription, reason=reason, count=count, **numbers, oldest=oldest, **fields)
 
 
-def bookmark(subscription: int, epoch: str, seq: int, since: Mapping[str, Any] | None = None) -> Message:
+def bookmark(
+    subscription: int,
+    epoch: str,
+    seq: int,
+    since: Mapping[str, Any] | None = None,
+    position: Mapping[str, Any] | None = None,
+) -> Message:
     """Return a position to resume from, although no event was sent.
 
     :param since: the position at each master
+    :param position: of a subscription to jobs, minions or batches
     """
-    fields = {} if since is None else {"since": since}
+    fields = {name: value for name, value in (("since", since), ("position", position)) if value is not None}
     return _frame("bookmark", subscription, epoch=epoch, seq=seq, **fields)
 
 

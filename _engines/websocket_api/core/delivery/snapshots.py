@@ -8,33 +8,117 @@ sent the same way. So a client that reads gets a snapshot of any size.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from typing import Any, Generic
 
 from ...errors import ApiError
 from ..access.memory import OUTBOXES, Taken
 from ..access.session import Session
 from ..access.turns import Turns
-from ..events.history import Gap
+from ..events.history import Gap, History
+from ..timing import Later
 from . import frames
 from .chunks import Chunk, ChunkSender, Shared, max_chunk_bytes
 from .connection import Connection
+from .positions import ChangeLog, Key, Position, Revisions
 
+KEEP_SECONDS = 10.0
+"""Seconds for which the changes after a position are kept encoded: clients come back together after a reload."""
+MAX_KEPT = 8
+MAX_REST = 100
+"""Parts that may have changed since changes were encoded; with more, they are encoded again."""
 POSTPONED_BYTES = 150
 """Bytes of memory for a change that is postponed."""
 CHANGE_SECONDS = 0.1
 """Minimum time between two frames about the same job or batch, or about minions."""
 
 
-class Feed(Protocol):
-    """Source of snapshots: the feed of jobs, minions or batches."""
+class Feed(ABC, Generic[Key]):
+    """Source of snapshots: the feed of jobs, minions or batches. It knows which parts changed when.
 
-    turns: Turns
+    :param later: ``later(seconds, call)``
+    """
+
+    def __init__(self, *, history: History, revisions: Revisions, later: Later, turns: Turns) -> None:
+        self._history = history
+        self.revisions = revisions
+        self.turns = turns
+        self.log: ChangeLog[Key] = ChangeLog(revisions)
+        self._later = later
+        self._made: dict[Hashable, tuple[int, Shared[bytes]]] = {}
+        """Changes since a position, and the newest number of that time, by position, view and form."""
+        self._unsent: dict[Hashable, int] = {}
+        """The number of the first change that is not sent yet, by the frame that it waits for."""
+
+    @property
+    def epoch(self) -> str:
+        """The numbering of events."""
+        return self._history.epoch
 
     @property
     def seq(self) -> int:
         """The number of the newest event that the snapshots include."""
-        ...
+        return self._history.seq
+
+    @property
+    def sent(self) -> int:
+        """The number of the newest change that every follower has, unless more is on its way to it."""
+        return min(self._unsent.values()) - 1 if self._unsent else self.revisions.newest
+
+    def number_of(self, subscription: Any, position: Mapping[str, Any]) -> int | None:
+        """Return the number of a client's position; None if what changed since is not known."""
+        number = self.revisions.number_of(position, subscription.view)
+        return number if number is not None and self.log.reaches(number) else None
+
+    def steps_since(self, subscription: Any, number: int) -> Iterator[bytes]:
+        """Yield what changed after a number, in short steps. Clients that resume together share the bytes."""
+        key = (number, subscription.view, subscription.form)
+        made = self._made.get(key)
+        rest: Collection[Key] = () if made is None else self.after(subscription, made[0])
+        if made is None or len(rest) > MAX_REST:
+            rest, made = (), self._make(key, subscription, number)
+        yield from made[1]
+        if rest:
+            yield from self.encode_parts(subscription, rest)
+
+    def bookmark(self) -> None:
+        """Send all followers their positions, if these changed."""
+        made: dict[Hashable, bytes] = {}
+        for follower in list(self.followers()):
+            follower.bookmark(made)
+
+    def pass_on(self) -> dict[str, Any]:
+        """Return the newest changes for the process that takes over."""
+        return self.log.pass_on()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue with the changes of the last process."""
+        self.log.restore(state)
+
+    @abstractmethod
+    def followers(self) -> Collection[SnapshotSubscription]:
+        """Return all subscriptions."""
+
+    @abstractmethod
+    def after(self, subscription: Any, number: int) -> Collection[Key]:
+        """Return the parts that a subscription wants and that changed after a number."""
+
+    @abstractmethod
+    def encode_parts(self, subscription: Any, parts: Collection[Key]) -> Iterator[bytes]:
+        """Yield parts as all subscriptions of this view and form get them, in short steps."""
+
+    def _make(self, key: Hashable, subscription: Any, number: int) -> tuple[int, Shared[bytes]]:
+        newest, changed = self.revisions.newest, self.after(subscription, number)
+        made = newest, Shared(self.encode_parts(subscription, changed) if changed else iter(()))
+        if len(self._made) >= MAX_KEPT:
+            del self._made[next(iter(self._made))]
+        self._made[key] = made
+        self._later(KEEP_SECONDS, lambda: self._drop(key, made))
+        return made
+
+    def _drop(self, key: Hashable, made: tuple[int, Shared[bytes]]) -> None:
+        if self._made.get(key) is made:
+            del self._made[key]
 
 
 class SnapshotSubscription(ABC):
@@ -44,13 +128,15 @@ class SnapshotSubscription(ABC):
     """
 
     def __init__(
-        self, feed: Feed, connection: Connection, number: int, session: Session, only: Iterable[str] = ()
+        self, feed: Feed[Any], connection: Connection, number: int, session: Session, only: Iterable[str] = ()
     ) -> None:
         self.number = number
         self.session = session
         self.connection = connection
         self.only = frozenset(only)
         self.chunk_bytes = max_chunk_bytes(connection.outbox)
+        self.view = ""
+        """What shapes its snapshot (core/delivery/positions.py)."""
         self.postponed: set[tuple[str, Any]] = set()
         """Changes since the snapshot started: (jid or "", minion), or (batch, index of a request)."""
         self._taken = Taken(session.holdings.memory, OUTBOXES)
@@ -58,11 +144,54 @@ class SnapshotSubscription(ABC):
         self._sender: ChunkSender | None = None
         self._live = False
         self._stopped = False
+        self._resumes_after: int | None = None
+        """The number after which the client lacks changes, until they are sent; None for a whole snapshot."""
+        self._began_at = 0
+        """The number of the newest change that the snapshot surely has."""
+        self._position: Position | None = None
+        """The last one that was sent."""
 
     @property
     def is_sending(self) -> bool:
-        """Whether chunks still wait for room: changes are then added to ``postponed``."""
-        return self._sender is not None
+        """Whether chunks wait for room, or for the start: changes are then added to ``postponed``."""
+        return self._sender is not None or self._resumes_after is not None
+
+    def resume(self, position: Mapping[str, Any]) -> bool:
+        """Prepare to send only what changed after a position; return False if that is not known."""
+        self.read_permissions()
+        self._resumes_after = self._source.number_of(self, position)
+        return self._resumes_after is not None
+
+    def forget_position(self) -> bool:
+        """Send a whole snapshot after all; return whether that is done at the start, which is still to come."""
+        waits = self._resumes_after is not None and self._sender is None
+        self._resumes_after = None
+        return waits
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[Any, ...]:
+        """The kind of the snapshot and its filters."""
+
+    @property
+    def form(self) -> Hashable:
+        """Subscriptions of the same form and view get the same bytes."""
+        return self.number, self.connection.codec, self.connection.wrap
+
+    def bookmark(self, made: dict[Hashable, bytes]) -> None:
+        """Send the position, unless more is on its way.
+
+        :param made: encoded bookmarks, by view and form
+        """
+        if not self._live or self.is_sending or self.postponed:
+            return  # it follows when that was sent
+        position = self._source.revisions.position(self._source.sent, self.view)
+        if position is not None and position != self._position:
+            self._position, key = position, (self.view, self.form)
+            if key not in made:
+                bookmark = frames.bookmark(self.number, self._source.epoch, self._source.seq, position=position)
+                made[key] = self.connection.frame(bookmark)
+            self.connection.outbox.put(made[key])
 
     def postpone(self, changes: Iterable[tuple[str, Any]]) -> None:
         """Send changes after the snapshot. They wait like frames: a client that reads too slowly is closed."""
@@ -77,6 +206,10 @@ class SnapshotSubscription(ABC):
     def send_snapshot(self, chunks: Iterator[Chunk]) -> None:
         """Send a snapshot; it replaces one that is not complete yet."""
         self._send_chunks(step for chunk in chunks for step in self.connection.steps(*chunk))
+
+    def read_permissions(self) -> None:
+        """Note that what is sent from now on is shaped by the present permissions."""
+        self.view = self._source.revisions.view(self.session.viewer, self.shape)
 
     def send_change(self, change: Shared[bytes]) -> None:
         """Send a change: at once, or like a snapshot if it has several chunks."""
@@ -116,16 +249,20 @@ class SnapshotSubscription(ABC):
             return  # its connection closed while others of the same connection were sent the same
         if self._sender is not None:
             self._sender.stop()
+        if not self._live:
+            self._began_at = self._source.sent
         self._sender = ChunkSender(
             self.connection.outbox, chunks, self._on_sent, self._source.turns, self.session.share
         )
         self._sender.start()
 
     def _on_sent(self) -> None:
-        self._sender = None
+        self._sender = self._resumes_after = None
         if not self._live:
             self._live = True
-            self.connection.send(frames.live(self.number, self._source.seq))
+            # Changes that were postponed follow, so this is the position before them.
+            self._position = self._source.revisions.position(self._began_at, self.view)
+            self.connection.send(frames.live(self.number, self._source.seq, self._position))
         postponed, self.postponed = self.postponed, set()
         self._taken.release()
         if postponed:

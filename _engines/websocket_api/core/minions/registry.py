@@ -140,10 +140,18 @@ class MinionRegistry:
                 self._notify(name)
         self.keys_stale = False
 
-    def restore(self, states: Mapping[str, tuple[str | None, bool | None, float | None]]) -> None:
-        """Add minions that an earlier process knew: the state of the key, whether it is connected, when it was seen."""
+    def restore(
+        self,
+        states: Mapping[str, tuple[str | None, bool | None, float | None]],
+        grains: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Add minions that an earlier process knew: the state of the key, whether it is connected, when it was seen.
+
+        :param grains: what it knew of their grains, which are read again
+        """
         for name, (key, connected, seen) in states.items():
-            self._minions[name] = Minion(name, key, connected, seen, master=self._master)
+            known = (grains or {}).get(name)
+            self._minions[name] = Minion(name, key, connected, seen, known, master=self._master)
             self.stale.add(name)
 
     def states_below(self) -> dict[str, Any]:

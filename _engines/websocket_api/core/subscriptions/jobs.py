@@ -19,7 +19,8 @@ from ..delivery import frames
 from ..delivery.chunks import ITEM_BYTES, MAX_ITEMS, Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
-from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
+from ..delivery.positions import Revisions
+from ..delivery.snapshots import CHANGE_SECONDS, Feed, SnapshotSubscription
 from ..events.history import Gap, History
 from ..jobs.job import Job, Part
 from ..jobs.job_object import job_object, part_objects
@@ -34,11 +35,15 @@ MAX_CHUNK_BYTES = 256 * 1024
 MAX_WATCHED = 20
 """Unfinished jobs that are watched for those who follow all jobs: each costs the master a question to minions."""
 
+JobPart = tuple[str, "str | None"]
+"""A job and one of its minions; None for the whole job."""
 
-class JobFeed:
+
+class JobFeed(Feed[JobPart]):
     """Followers of jobs, and what each of them may see.
 
     :param clock: seconds, monotonic
+    :param revisions: numbers the changes
     :param max_bytes: the maximum memory of the jobs that one user follows by name; None for no limit
     """
 
@@ -51,31 +56,63 @@ class JobFeed:
         later: Later,
         clock: Clock,
         turns: Turns,
+        revisions: Revisions,
         max_bytes: int | None = None,
     ) -> None:
-        self._history = history
         self._jobs = jobs
         self._visibility = visibility
-        self._later = later
-        self._clock = clock
-        self.turns = turns
+        self._all_followers: dict[JobSubscription, None] = {}
+        """Subscriptions to all jobs."""
         self._followers: dict[str, dict[JobSubscription, None]] = {}
         """By jid."""
+        super().__init__(history=history, revisions=revisions, later=later, turns=turns)
+        self._clock = clock
         self.kept = KeptJobs(max_bytes)
         self._changed: dict[str, set[str]] = {}
         """Minions whose part changed since the last frame, by jid, of followed jobs."""
         self._pacers: dict[str, Pacer] = {}
-        self._all_followers: dict[JobSubscription, None] = {}
-        """Subscriptions to all jobs."""
         self._all_changed: dict[str, set[str]] = {}
         self._all_pacer = Pacer(CHANGE_SECONDS, self._flush_all, later, clock)
         jobs.on_change(self._on_change)
         jobs.needed_by(lambda jid: jid in self._followers or jid in self._all_changed)
 
-    @property
-    def seq(self) -> int:
-        """The number of the newest event that the snapshots include."""
-        return self._history.seq
+    def followers(self) -> Collection[JobSubscription]:
+        """Return all subscriptions."""
+        return {follower: None for job in (*self._followers.values(), self._all_followers) for follower in job}
+
+    def number_of(self, subscription: JobSubscription, position: Mapping[str, Any]) -> int | None:
+        """Return the number of a client's position; None if what changed since is not known."""
+        number = super().number_of(subscription, position)
+        if number is not None and subscription.jids is None:
+            changed = {jid for jid, _ in self.after(subscription, number)}
+            if any(self._jobs.get(jid) is None for jid in changed):
+                return None  # the client has an old state of a job that was dropped
+        return number
+
+    def after(self, subscription: JobSubscription, number: int) -> Collection[JobPart]:
+        """Return the parts that a subscription wants and that changed after a number."""
+        found = self.log.after(number)
+        if found is None:  # so many changed since the reply to the client
+            return [(jid, None) for jid in self._jids(subscription)]
+        jids = None if subscription.jids is None else frozenset(subscription.jids)
+        return found if jids is None else [part for part in found if part[0] in jids]
+
+    def encode_parts(self, subscription: JobSubscription, parts: Collection[JobPart]) -> Iterator[bytes]:
+        """Yield parts as all subscriptions of this view and form get them, in short steps."""
+        changed: dict[str, set[str] | None] = {}
+        for jid, minion in parts:
+            names = changed.setdefault(jid, set())
+            if minion is None or names is None:
+                changed[jid] = None
+            else:
+                names.add(minion)
+        chunks = self.changes(subscription, changed)
+        return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in chunks)
+
+    def _jids(self, subscription: JobSubscription) -> list[str]:
+        if subscription.jids is not None:
+            return subscription.jids
+        return [job.jid for job in self._jobs.newest_first() if job.fun is not None]
 
     def followed_jobs(self) -> list[str]:
         """Return the jobs whose end is looked for: those that are followed, and the newest if all jobs are."""
@@ -117,6 +154,7 @@ class JobFeed:
         self._all_followers.pop(subscription, None)
         if not self._all_followers:
             self._all_changed.clear()
+            self._unsent.pop(None, None)
         for jid in subscription.jids or ():
             followers = self._followers.get(jid)
             if followers is None or subscription not in followers:
@@ -127,26 +165,23 @@ class JobFeed:
                 del self._followers[jid]
                 self._pacers.pop(jid, None)
                 self._changed.pop(jid, None)
+                self._unsent.pop(jid, None)
 
     def send_gap(self, gap: Gap) -> None:
         """Report to all followers that the engine missed events."""
-        followers = {follower: None for job in self._followers.values() for follower in job}
-        for follower in (*followers, *self._all_followers):
+        for follower in self.followers():
             follower.send_gap(gap, self._history.oldest)
 
     def snapshot(self, subscription: JobSubscription) -> Iterator[Chunk]:
         """Yield all jobs of a subscription in chunks, each with the state at the time it is requested."""
-        jids = subscription.jids
-        if jids is None:
-            jids = [job.jid for job in self._jobs.newest_first() if job.fun is not None]
-        viewer = subscription.session.viewer
+        viewer, jids = subscription.session.viewer, self._jids(subscription)
         messages = (message for jid in jids for message in self._messages(jid, subscription, viewer))
         yield from self._chunks(messages, subscription)
 
-    def changes(self, subscription: JobSubscription, changed: Mapping[str, Container[str]]) -> Iterator[Chunk]:
+    def changes(self, subscription: JobSubscription, changed: Mapping[str, Container[str] | None]) -> Iterator[Chunk]:
         """Yield jobs in chunks, with those of their minions that changed.
 
-        :param changed: names of minions, by jid
+        :param changed: names of minions, by jid; None for all
         """
         # The present viewer: subscriptions that share these chunks must not get what this one may see later.
         viewer = subscription.session.viewer
@@ -206,7 +241,14 @@ class JobFeed:
 
     def _on_change(self, job: Job, minions: tuple[str, ...]) -> None:
         changed, jid = minions or job.parts, job.jid
+        first = self.revisions.newest + 1
+        if self._jobs.is_followed(job) or jid in self._followers:
+            for minion in minions:
+                self.log.note((jid, minion))
+            if not minions:
+                self.log.note((jid, None))
         if self._all_followers and self._jobs.is_followed(job):
+            self._unsent.setdefault(None, first)
             self._all_changed.setdefault(jid, set()).update(changed)
             self._all_pacer.request_flush()
         if jid not in self._followers:
@@ -215,6 +257,7 @@ class JobFeed:
             self._end(jid, share)
         if jid not in self._followers:
             return
+        self._unsent.setdefault(jid, first)
         self._changed.setdefault(jid, set()).update(changed)
         pacer = self._pacers.get(jid)
         if pacer is None:
@@ -228,10 +271,12 @@ class JobFeed:
 
     def _flush(self, jid: str) -> None:
         changed = {jid: self._changed.pop(jid, set())}
+        self._unsent.pop(jid, None)
         self._send_changes(self._followers.get(jid, ()), changed)
 
     def _flush_all(self) -> None:
         changed, self._all_changed = self._all_changed, {}
+        self._unsent.pop(None, None)
         self._send_changes(self._all_followers, changed)
 
     def _send_changes(self, followers: Iterable[JobSubscription], changed: Mapping[str, set[str]]) -> None:
@@ -270,15 +315,34 @@ class JobSubscription(SnapshotSubscription):
         self.without_return = without_return
         self.jids = None if jobs is None else [job.jid for job in jobs]
 
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The kind of the snapshot and its filters."""
+        jids = None if self.jids is None else sorted(self.jids)
+        return "job", jids, sorted(self.only), self.without_return
+
+    def resume(self, position: Mapping[str, Any]) -> bool:
+        """Prepare to send only what changed after a position; return False if that is not known."""
+        resumes = super().resume(position)
+        if resumes:
+            self._feed.follow(self)
+        return resumes
+
     def start(self) -> None:
-        """Follow the jobs, and send the snapshot."""
+        """Follow the jobs, and send the snapshot or what changed."""
+        if self._resumes_after is not None:
+            self._send_chunks(self._feed.steps_since(self, self._resumes_after))
+            return
+        self.read_permissions()
         self._feed.follow(self)
         self.send_snapshot(self._feed.snapshot(self))
 
     def regroup(self) -> None:
         """Send a new snapshot, after the permissions changed; end if none of the jobs is visible any more."""
+        self.read_permissions()
         if self._feed.sees_any(self):
-            self.send_snapshot(self._feed.snapshot(self))
+            if not self.forget_position():
+                self.send_snapshot(self._feed.snapshot(self))
             return
         self.end(ApiError("forbidden", "you may no longer see these jobs"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from ..access.session import Session
@@ -12,8 +13,10 @@ from ..delivery import frames
 from ..delivery.chunks import Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
-from ..delivery.snapshots import CHANGE_SECONDS, SnapshotSubscription
+from ..delivery.positions import Revisions
+from ..delivery.snapshots import CHANGE_SECONDS, Feed, SnapshotSubscription
 from ..events.history import Gap, History
+from ..minions.known import Known, MinionChanges
 from ..minions.minion import Grains
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
@@ -22,25 +25,30 @@ MinionViews = dict[str, dict[str, Any] | None]
 """Minions as a viewer may see them, by id; None for one that is gone or not visible."""
 
 
-class MinionFeed:
+class MinionFeed(Feed[str]):
     """Followers of minions, and what each of them may see.
 
     :param clock: seconds, monotonic
+    :param revisions: numbers the changes
     """
 
-    def __init__(self, *, history: History, minions: MinionRegistry, later: Later, clock: Clock, turns: Turns) -> None:
-        self._history = history
+    def __init__(
+        self,
+        *,
+        history: History,
+        minions: MinionRegistry,
+        later: Later,
+        clock: Clock,
+        turns: Turns,
+        revisions: Revisions,
+    ) -> None:
         self._minions = minions
-        self.turns = turns
         self._followers: dict[MinionSubscription, None] = {}
+        super().__init__(history=history, revisions=revisions, later=later, turns=turns)
         self._changed: set[str] = set()
+        self.known = MinionChanges(minions, revisions, self.log)
         self._pacer = Pacer(CHANGE_SECONDS, self._flush, later, clock)
         minions.on_change(self._on_change)
-
-    @property
-    def seq(self) -> int:
-        """The number of the newest event that the snapshots include."""
-        return self._history.seq
 
     def visible(self, viewer: Viewer, only: Iterable[str] | None = None, *, grains: Grains = True) -> dict[str, Any]:
         """Return the minions that the viewer may see, by id.
@@ -74,7 +82,7 @@ class MinionFeed:
         Minions that the client knows and may no longer see are null.
         """
         # Visibility is decided chunk by chunk: to decide it for thousands at once would block the loop.
-        return self.changes(subscription, sorted(subscription.known.union(self._minions.all())))
+        return self.changes(subscription, sorted(subscription.known.all().union(self._minions.all())))
 
     def changes(self, subscription: MinionSubscription, names: Iterable[str]) -> Iterator[Chunk]:
         """Yield those of these minions that the client subscribed to, in chunks; null if no longer visible.
@@ -86,6 +94,47 @@ class MinionFeed:
             message = subscription.message(views)
             yield [] if message is None else [message]
 
+    def pass_on(self) -> dict[str, Any]:
+        """Return the newest changes for the process that takes over."""
+        return self.known.pass_on()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue with the changes of the last process."""
+        self.known.restore(state)
+
+    def followers(self) -> Collection[MinionSubscription]:
+        """Return all subscriptions."""
+        return self._followers
+
+    def after(self, subscription: MinionSubscription, number: int) -> list[str]:
+        """Return the minions that a subscription wants and that changed after a number."""
+        return [name for name in self.known.after(number) if subscription.wants(name)]
+
+    def encode_parts(self, subscription: MinionSubscription, parts: Collection[str]) -> Iterator[bytes]:
+        """Yield minions as all subscriptions of this view and form get them, whatever each of them has."""
+        viewer, connection = subscription.session.viewer, subscription.connection
+        for views in self._view_chunks(parts, viewer, subscription.grains, subscription.chunk_bytes):
+            shown = {
+                name: view
+                for name, view in subscription.shown(views).items()
+                if view is not None or self.known.may_have(viewer, name)
+            }
+            yield from connection.steps(*([frames.minions(subscription.number, self.seq, shown)] if shown else ()))
+
+    def resumed(self, subscription: MinionSubscription, number: int, viewer: Viewer) -> Iterator[bytes]:
+        """Yield what changed after a number, in short steps.
+
+        :param viewer: the client has what this viewer may have
+        """
+        shared = self.known.shared(viewer)
+        for _ in shared.steps():
+            yield b""
+        if subscription.begin(self.known.of(viewer, shared)):
+            yield from self.steps_since(subscription, number)
+        else:
+            snapshot = self.snapshot(subscription)
+            yield from chain.from_iterable(subscription.connection.steps(*chunk) for chunk in snapshot)
+
     def _view(self, viewer: Viewer, name: str, grains: Grains) -> dict[str, Any] | None:
         minion = self._minions.get(name)
         permissions = viewer.permissions
@@ -93,19 +142,21 @@ class MinionFeed:
         # Nothing can run on other minions. Anybody can choose the name of a key: it is shown to viewers of keys only.
         if minion is None:
             return None
-        shown = minion.elsewhere or self._minions.is_reachable(name)
-        if not (key or (shown and permissions.may_run("test.ping", (), name))):
+        if not (key or (self.known.is_shown(name) and permissions.may_run("test.ping", (), name))):
             return None
         may_read = permissions.may_run("grains.items", (), name)
         return minion.to_dict(key=key, grains=grains if may_read else False)
 
     def _on_change(self, minion: str) -> None:
+        number = self.known.note(minion)
         if self._followers:
+            self._unsent.setdefault("", number)
             self._changed.add(minion)
             self._pacer.request_flush()
 
     def _flush(self) -> None:
         changed, self._changed = sorted(self._changed), set()
+        self._unsent.clear()
         made: dict[tuple[Viewer, Grains], Shared[MinionViews]] = {}
         for subscription in list(self._followers):
             if subscription.is_sending:
@@ -151,17 +202,47 @@ class MinionSubscription(SnapshotSubscription):
         self._feed = feed
         self.connected = connected
         self.grains = grains
-        self.known: set[str] = set()
-        """Minions that were sent to this client: only of these may it learn that they are gone."""
+        self.known = Known()
+        """Minions that were sent to this client."""
+        self._viewer = session.viewer
+        """Who sees what a client that resumes has."""
+        self._is_known = True
+        """Whether it is known what that is."""
+        self._has_regrouped = False
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The kind of the snapshot and its filters."""
+        return "minions", sorted(self.only), self.connected, self.grains
+
+    def resume(self, position: Mapping[str, Any]) -> bool:
+        """Prepare to send only what changed after a position; return False if that is not known."""
+        self._is_known = not super().resume(position)
+        if not self._is_known:
+            self._feed.follow(self)
+        return not self._is_known
 
     def start(self) -> None:
-        """Follow minions, and send the snapshot."""
+        """Follow minions, and send the snapshot or what changed."""
+        if self._resumes_after is not None:
+            self._send_chunks(self._feed.resumed(self, self._resumes_after, self._viewer))
+            return
+        self.read_permissions()
         self._feed.follow(self)
         self.send_snapshot(self._feed.snapshot(self))
 
+    def begin(self, known: Known) -> bool:
+        """Note what a client that resumes has; return whether its permissions are still the same."""
+        self.known, self._is_known = known, True
+        return not self._has_regrouped
+
     def regroup(self) -> None:
         """Send a new snapshot, after the permissions changed."""
-        self.send_snapshot(self._feed.snapshot(self))
+        self.read_permissions()
+        if self._is_known:
+            self.send_snapshot(self._feed.snapshot(self))
+        else:
+            self._has_regrouped = True
 
     def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
         """Send the minions that changed while the snapshot was sent."""
@@ -178,16 +259,22 @@ class MinionSubscription(SnapshotSubscription):
 
     def message(self, views: MinionViews) -> frames.Message | None:
         """Return the message about those minions that this client subscribed to and may learn of."""
-        if self.connected:
-            views = {name: None if view is None or _is_away(view) else view for name, view in views.items()}
         wanted = {
-            name: view for name, view in views.items() if self.wants(name) and (view is not None or name in self.known)
+            name: view
+            for name, view in self.shown(views).items()
+            if self.wants(name) and (view is not None or name in self.known)
         }
         if not wanted:
             return None
         for name, view in wanted.items():
             (self.known.discard if view is None else self.known.add)(name)
         return frames.minions(self.number, self._feed.seq, wanted)
+
+    def shown(self, views: MinionViews) -> MinionViews:
+        """Return minions with None for those that the client does not want while they are away."""
+        if not self.connected:
+            return views
+        return {name: None if view is None or _is_away(view) else view for name, view in views.items()}
 
     def stop(self) -> None:
         """Send nothing more."""

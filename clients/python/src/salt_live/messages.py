@@ -43,11 +43,25 @@ class Position(TypedDict):
     # is the position before the first event of the epoch.
     seq: int
 
+
+class SnapshotPosition(TypedDict):
+    """A position in the changes of jobs, minions or batches. Send it back as it is, as `since` of the same
+    subscription.
+    """
+
+    # The name of one numbering of changes, other than that of events.
+    epoch: str
+    # The number of the newest change that you have.
+    seq: int
+    # Stands for what shapes the snapshot: its kind, your filters and your permissions.
+    view: str
+
 # A position at each master, by the master's id, where masters share a stream.
 Positions: TypeAlias = "dict[str, Position]"
 
 # Your last position, from a frame or a reply: `{"epoch", "seq"}` at this server, or such a position at each master
-# that shares a stream with it, by the master's id. Events after it that are still in the history are sent first.
+# that shares a stream with it, by the master's id. Events after it that are still in the history are sent first. A
+# position of jobs, minions or batches also has `view`.
 Since: TypeAlias = "dict[str, Any]"
 
 # A job id: 20 digits, followed by `_` and a process id if the master's option `unique_jid` is set.
@@ -1309,8 +1323,9 @@ class SubscribeRequest(TypedDict):
     collection: NotRequired[bool]
     # For `event`: your last position, from a frame or a reply: `{"epoch", "seq"}` here, or such a position at each
     # master that shares a stream with this one, by the master's id. Events after it that are still in the history are
-    # sent first. If events are missing, a `gap` frame tells which. `job`, `minions` and `batch` accept it too, but
-    # always start with a whole snapshot.
+    # sent first. If events are missing, a `gap` frame tells which. For `job`, `minions` and `batch`: the last
+    # `position` of the same subscription, from `live` or a bookmark. If the server still knows what changed since,
+    # only that is sent; else the whole snapshot.
     since: NotRequired[Since]
     # For `event`: whether one frame of type `events` may contain several events. This makes fast streams much
     # cheaper.
@@ -1332,8 +1347,9 @@ class SubscribeResult(TypedDict):
     # The newest number in the history at the time of this reply. Live events have higher numbers; events requested
     # with `since` have lower ones.
     seq: Seq
-    # Whether the history has all events after `since`: true if nothing is missing, false if a `gap` frame follows,
-    # null without `since`.
+    # Null without `since`. For `event`: whether the history has all events after `since`; if false, a `gap` frame
+    # follows. For `job`, `minions` and `batch`: true if only what changed since follows, false if the whole snapshot
+    # follows.
     recovered: bool | None
     # Where masters share a stream: the newest position at each of them.
     since: NotRequired[Positions]
@@ -1567,7 +1583,9 @@ class MinionsFrame(TypedDict):
 
 
 class LiveFrame(TypedDict):
-    """The snapshot of a `job` or `minions` subscription is complete. Changes follow."""
+    """The snapshot of a `job`, `minions` or `batch` subscription is complete, or what changed since your position.
+    Changes follow.
+    """
 
     # Always `live`.
     type: Literal["live"]
@@ -1575,6 +1593,8 @@ class LiveFrame(TypedDict):
     subscription: Subscription
     # The position in the history of the snapshot.
     seq: Seq
+    # Your position, to resume from.
+    position: NotRequired[SnapshotPosition]
 
 
 class GapFrameMastersValue(TypedDict):
@@ -1620,8 +1640,9 @@ derive a state from events must rebuild it.
 
 
 class BookmarkFrame(TypedDict):
-    """A position to resume from, without an event: all events up to it were examined. A quiet subscription gets one
-    at least every 60 seconds.
+    """A position to resume from. For `event`: all events up to it were examined; a quiet subscription gets one at
+    least every 60 seconds. For `job`, `minions` and `batch`: you have all changes up to `position`; it follows
+    changes within ten seconds.
     """
 
     # Always `bookmark`.
@@ -1633,6 +1654,8 @@ class BookmarkFrame(TypedDict):
     seq: Seq
     # Where masters share a stream: the position at each of them.
     since: NotRequired[Positions]
+    # For `job`, `minions` and `batch`: your position, to resume from.
+    position: NotRequired[SnapshotPosition]
 
 
 class EndedFrame(TypedDict):

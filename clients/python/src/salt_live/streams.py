@@ -27,6 +27,8 @@ class Stream:
         self.confirmed = False  # by the engine, on any connection
         self.error: ApiError | ConnectionFailed | None = None
         self.live = False
+        self.place: dict[str, Any] | None = None
+        """The position in the changes of jobs, minions or batches, as the engine sent it."""
 
     @property
     def full(self) -> bool:
@@ -36,7 +38,7 @@ class Stream:
     @property
     def message(self) -> dict[str, Any]:
         """The fields to subscribe with now."""
-        return self.fields
+        return self.fields if self.place is None else {**self.fields, "since": self.place}
 
     def rebase(self, epoch: str, same_address: bool) -> None:
         """Prepare to subscribe on a run of the engine."""
@@ -49,6 +51,7 @@ class Stream:
         """Apply a frame of this many bytes."""
         if frame["type"] == "live":
             self.live = True
+        self.place = frame.get("position", self.place)
 
     def lost(self) -> None:
         """Apply the loss of the connection."""

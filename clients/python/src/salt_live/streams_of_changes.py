@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 class _ChangeStream(Stream, Generic[Item]):
     """The changes of one object with many parts. What the consumer has not read is merged, so it stays bounded.
 
-    Each new connection sends a snapshot: parts that the consumer has already received in this state are left out.
+    A new connection may send a whole snapshot: parts that the consumer has already received in this state are left out.
     """
 
     def __init__(self, fields: dict[str, Any]) -> None:
@@ -91,7 +91,7 @@ class BatchStream(_ChangeStream[BatchProgress]):
 
 
 class TableStream(Stream):
-    """All minions or jobs by their id: after each connection the new snapshot replaces the old data.
+    """All minions or jobs by their id: after each connection a new snapshot or what changed replaces the old data.
 
     :param rows: returns the changed rows of a frame by id; a row that is None is removed
     :param max_rows: beyond this the oldest rows are dropped
@@ -112,9 +112,9 @@ class TableStream(Stream):
         self._snapshot: dict[str, dict[str, Any]] = {}
 
     def subscribed(self, result: dict[str, Any]) -> None:
-        """Begin a new snapshot."""
+        """Begin a new snapshot, or add what changed."""
         super().subscribed(result)
-        self._snapshot = {}
+        self._snapshot = dict(self.data) if result.get("recovered") else {}
 
     def apply(self, frame: dict[str, Any], size: int) -> None:
         """Apply changed rows."""

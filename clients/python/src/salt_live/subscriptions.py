@@ -112,6 +112,10 @@ class Subscriptions:
                 self.request(stream)
 
     def _answer(self, stream: Stream, result: Any, error: ApiError | None) -> None:
+        if isinstance(error, BadMessage) and stream.place is not None:
+            stream.place, stream.requested = None, False  # an older engine, which cannot resume
+            self.request(stream)
+            return
         if isinstance(error, BadMessage) and (unknown := OPTIONAL & stream.fields.keys()):
             stream.fields = {name: value for name, value in stream.fields.items() if name not in unknown}
             stream.requested = False

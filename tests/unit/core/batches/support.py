@@ -246,6 +246,7 @@ class Master:
             history=self.world.history,
             in_flight=self.in_flight,
             turns=self.world.turns,
+            revisions=self.world.job_feed.revisions,
             run=run,
             keep_seconds=7 * 86_400,
             max_result_bytes=max_result_bytes,

@@ -17,6 +17,7 @@ from websocket_api.core.batches.request import Call, Request
 from websocket_api.core.batches.subscriptions import BatchFeed, BatchSubscription
 from websocket_api.core.delivery.chunks import MAX_BYTES, MAX_ITEMS, cut, max_chunk_bytes
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
+from websocket_api.core.delivery.positions import Revisions
 from websocket_api.core.delivery.snapshots import SnapshotSubscription
 from websocket_api.core.subscriptions.jobs import JobSubscription
 from websocket_api.core.subscriptions.minions import MinionSubscription
@@ -99,6 +100,7 @@ def follow_one_batch(world: World, reader: Reader, batch: Batch) -> None:
         later=world.time.later,
         clock=world.time,
         turns=world.turns,
+        revisions=Revisions("changes1"),
     )
     registry.add(batch)
     reader.follow(BatchSubscription, feed, batch)
