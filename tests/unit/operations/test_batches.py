@@ -137,6 +137,21 @@ async def test_a_subscription_sends_a_snapshot_and_then_changes_only() -> None:
     assert change["batch"]["done_count"] == 1
 
 
+async def test_a_subscription_sends_the_job_of_requests_when_it_is_known() -> None:
+    """A function that runs for an hour has a job to open from its first second, not from its end."""
+    engine = await started()
+    ann = await engine.user()
+    made = await ann.ask("batch", concurrency=1, batch=[{"fun": "test.ping", "tgt": "web*"}])
+    await ann.ask("subscribe", subscription="batch", batch=made["id"])
+    await run(engine)
+    known = {one["minion"]: one["jid"] for frame in ann.frames for one in frame.get("requests", ())}
+    assert known == {"web1": engine.commands.published[0]["jid"], "web2": None}
+    engine.returns(known["web1"], "web1", True)
+    await run(engine)
+    known |= {one["minion"]: one["jid"] for frame in ann.frames for one in frame.get("requests", ())}
+    assert known == {"web1": engine.commands.published[0]["jid"], "web2": engine.commands.published[1]["jid"]}
+
+
 async def test_a_large_snapshot_comes_in_chunks() -> None:
     """At most 500 requests in a frame."""
     engine = await started()

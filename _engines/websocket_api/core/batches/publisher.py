@@ -119,8 +119,8 @@ class BatchPublisher:
             batch.at(number).jid = job.jid
         load = {**call.load(indexes), **started, "metadata": mark(batch, job)}
         slot.job = self._context.jobs.add_started(str(started["jid"]), load, batch.user, batch.eauth)
+        self._driven.apply_change(batch, list(indexes.values()))  # clients can open the job while it runs
         self._returns.follow(batch, job, slot.job)
-        self._context.writer.mark(batch, indexes.values())
         await self._context.writer.try_save(batch)  # until the id is stored, the job is found by its metadata
         return True
 

@@ -55,7 +55,7 @@ class JobRecovery:
             jid = await self._context.salt.marked(mark(batch, job), job.at)
             if jid is None or job.jid is not None:
                 return
-            self._context.writer.mark(batch, batch.set_jid(job, jid))
+            self._driven.apply_change(batch, batch.set_jid(job, jid))
         await self.resume(batch, job)
 
     async def search(self, batch: Batch, job: SentJob) -> None:
