@@ -45,6 +45,8 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F81
         "external_auth": {"sharedsecret": {**USERS, "part": PARTLY, "narrow": NARROW}},
         "file_roots": {"base": [str(file_root), str(integration.FILES), str(FILES / "states")]},
         "pillar_roots": {"base": [str(FILES / "pillar")]},
+        "nodegroups": {"the-first": f"L@{FIRST}", "the-second": f"L@{SECOND}"},
+        "saltgui_templates": {"sum": {"description": "Sum up", "target": FIRST, "command": "test.fib num=10"}},
     }
     with staged(salt_factories, file_root, "browser", minion=True, config=config, **web_app) as stage:
         large = {"log_level_logfile": "info", "max_event_size": LARGE}

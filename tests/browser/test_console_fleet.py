@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, view
-from tests.browser.test_console_looks import serious_violations
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
@@ -61,6 +61,41 @@ def test_filters_are_saved_and_used_again(fleet: Any) -> None:
     expect(row(fleet, FIRST)).to_have_count(0)
 
 
+def test_the_minions_of_nodegroups_are_shown_and_selected(fleet: Any) -> None:
+    """Also those of several ones: the selection stays when the filter changes. The address has the nodegroup."""
+    fleet.get_by_text("Filters", exact=True).click()
+    group = fleet.get_by_label("Nodegroup")
+    group.focus()
+    expect(fleet.locator("#nodegroups option")).to_have_count(2)
+    selected = fleet.get_by_role("region", name="Selected minions")
+    for name, minion, other, count in (("the-first", FIRST, SECOND, "1 minion"), ("the-second", SECOND, FIRST, "2 minions")):
+        group.fill(name)
+        group.press("Enter")
+        expect(fleet.get_by_role("row").filter(has_text=other)).to_have_count(0)
+        expect(row(fleet, minion)).to_be_visible()
+        expect(fleet).to_have_url(re.compile(f"group={name}"))
+        fleet.get_by_label("Select all minions that match").check()
+        expect(selected).to_contain_text(f"{count} selected")
+    fleet.reload()
+    expect(row(fleet, SECOND)).to_be_visible()
+    expect(fleet.get_by_role("row").filter(has_text=FIRST)).to_have_count(0)
+
+
+def test_the_fleet_is_compared_with_a_list(fleet: Any) -> None:
+    """What differs is named, live; the list stays in the browser."""
+    fleet.get_by_text("Compare", exact=True).click()
+    field = fleet.get_by_label("Minions that should exist")
+    field.fill(f"# from the inventory\n{FIRST} false\nno-such-minion\n")
+    compared = fleet.locator(".compare")
+    expect(compared).to_contain_text("1 missing: no-such-minion")
+    expect(compared).to_contain_text(f"1 up, should be down: {FIRST}")
+    expect(compared.get_by_role("link", name=SECOND)).to_be_visible()
+    assert violations(fleet) == []
+    fleet.reload()
+    fleet.get_by_text("Compare", exact=True).click()
+    expect(compared).to_contain_text("1 missing: no-such-minion")
+
+
 def test_columns_are_chosen_and_kept(fleet: Any) -> None:
     """Fixed ones by a box each, grains by their names."""
     fleet.get_by_text("Columns", exact=True).click()
@@ -77,7 +112,7 @@ def test_selected_minions_get_a_function_and_a_highstate_after_a_question(fleet:
     fleet.get_by_label(f"Select {SECOND}").check()
     selected = fleet.get_by_role("region", name="Selected minions")
     expect(selected).to_contain_text("2 minions selected")
-    assert serious_violations(fleet) == []
+    assert violations(fleet) == []
     selected.get_by_role("button", name="Apply the highstate …").click()
     dialog = fleet.get_by_role("dialog", name="Run on 2 minions?")
     for minion in (FIRST, SECOND):
@@ -133,7 +168,7 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
     expect(keys).to_contain_text("No key on this master has this fingerprint.")
     paste.fill("no fingerprint")
     expect(keys).to_contain_text("This is not a fingerprint")
-    assert serious_violations(fleet) == []
+    assert violations(fleet) == []
     keys.get_by_role("button", name="All but accepted").click()
     for name in waiting_keys:
         expect(row(fleet, name)).to_be_visible()

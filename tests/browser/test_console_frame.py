@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run
-from tests.browser.test_console_looks import serious_violations
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
@@ -68,7 +68,7 @@ def test_the_first_page_tells_how_the_fleet_and_the_server_are(page: Any, stage:
     expect(failed.get_by_role("link", name="cmd.run").first).to_be_visible()
     highstates = page.locator("section").filter(has_text="Last highstate of each minion")
     expect(highstates).to_contain_text(re.compile(r"\d+ (succeeded|failed)"))
-    assert serious_violations(page) == []
+    assert violations(page) == []
     tile(page, "Failed jobs").get_by_role("link").click()
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
     states = page.get_by_role("group", name="States")
@@ -125,7 +125,7 @@ def test_the_search_goes_to_views_minions_jobs_and_functions(page: Any, stage: S
     expect(page.get_by_label("Function")).to_have_value("test.fib")
     page.get_by_role("button", name="Search or go to").click()
     expect(field).to_be_focused()
-    assert serious_violations(page) == []
+    assert violations(page) == []
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('dialog, body').tagName") in ("DIALOG", "BODY")
     page.keyboard.press("Escape")
@@ -149,7 +149,7 @@ def test_keys_go_to_views_and_can_be_turned_off(page: Any) -> None:
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Help")
     expect(dialog).to_contain_text("Go to the search field of the view")
-    assert serious_violations(page) == []
+    assert violations(page) == []
     dialog.get_by_label("Shortcuts of single keys").uncheck()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
@@ -183,7 +183,7 @@ def test_the_end_of_a_job_that_was_started_here_is_reported(page: Any) -> None:
     page.get_by_role("navigation").get_by_role("link", name="Connection").click()
     message = page.get_by_role("status", name="Messages")
     expect(message).to_contain_text("test.sleep succeeded")
-    assert serious_violations(page) == []
+    assert violations(page) == []
     message.get_by_role("link", name="Open").click()
     expect(job(page)).to_contain_text("1 of 1 returned")
     expect(message.get_by_role("link")).to_have_count(0)

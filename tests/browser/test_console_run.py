@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, view
-from tests.browser.test_console_looks import serious_violations
+from tests.browser.test_console_looks import violations
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def test_target_and_function_are_completed_by_keyboard(form: Any) -> None:
     target.press_sequentially("debia")
     option = options_of(form).filter(has_text="os:Debian")
     expect(option).to_contain_text("grain of 2 minions")
-    assert serious_violations(form) == []
+    assert violations(form) == []
     target.press("ArrowDown")
     expect(option).to_have_attribute("aria-selected", "true")
     expect(target).to_have_attribute("aria-activedescendant", option.get_attribute("id"))
@@ -129,3 +129,23 @@ def test_commands_are_used_again_and_their_secrets_are_not_kept(form: Any, tmp_p
     recent = form.get_by_role("region", name="Recent commands")
     recent.get_by_role("button", name="Clear").click()
     expect(recent).to_contain_text("None yet.")
+
+
+def test_templates_of_saltgui_are_found_and_used_by_the_keyboard(form: Any) -> None:
+    """They become saved commands, which Ctrl-K finds; the address of one can be bookmarked."""
+    form.get_by_text("Recent and saved commands").click()
+    form.get_by_role("button", name="Import SaltGUI's templates").click()
+    expect(form.get_by_text("1 command read from the master's configuration.")).to_be_visible()
+    form.get_by_role("navigation", name="Views").get_by_role("link", name="Fleet", exact=True).click()
+    expect(form.get_by_role("heading", name="Fleet", level=1)).to_be_visible()
+    form.keyboard.press("Control+k")
+    form.get_by_role("combobox", name="Search views").fill("sum")
+    expect(form.get_by_role("option", name="Sum up saved command")).to_be_visible()
+    form.keyboard.press("Enter")
+    for _ in ("from the search", "from its address"):
+        expect(form.get_by_label("Function")).to_have_value("test.fib")
+        expect(form.get_by_label("Target")).to_have_value(FIRST)
+        expect(form.get_by_label("num")).to_have_value("10")
+        form.reload()
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(job(form)).to_contain_text("1 of 1 returned")

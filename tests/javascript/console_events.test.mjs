@@ -34,6 +34,32 @@ test("a replayed event without a time has none", (t) => {
   );
 });
 
+test("the first view of a page begins at a position, too", async (t) => {
+  // No subscription has told one yet, so the server is asked; what is stopped or filtered meanwhile begins once.
+  const subscribed = [];
+  const pings = [];
+  const connection = {
+    follows: { epoch: null, seq: 0 },
+    read: (type) => new Promise((resolve) => pings.push([type, resolve])),
+    follow(fields) {
+      subscribed.push(fields);
+      return { fields, since: null, stop() {} };
+    },
+  };
+  const events = new EventsStore(connection);
+  t.after(() => events.stop());
+  events.start();
+  events.stop();
+  events.setFilter({ tag: "", match_type: "startswith", history: true });
+  events.start();
+  for (const [type, resolve] of pings) {
+    assert.equal(type, "ping");
+    resolve({ epoch: "e", seq: 900 });
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(subscribed.map(({ since }) => since), [{ epoch: "e", seq: 0 }]);
+});
+
 test("a new filter counts from zero", (t) => {
   // What it replays was counted before; the chart shows it once.
   const events = storeOf(t, [begin(0), event(1, {}), event(2, {})]);

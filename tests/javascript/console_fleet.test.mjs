@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { fingerOf, keyCall, keysWith } from "../../websocket_api/console/lib/keys.js";
+import { differences, parseReference } from "../../websocket_api/console/lib/reference.js";
 import { FleetStore } from "../../websocket_api/console/stores/fleet.js";
 
 const MINIONS = {
@@ -101,4 +102,18 @@ test("a fingerprint is compared whatever its form", () => {
   const fingers = { minions: { a: finger, b: "no" }, minions_pre: { c: plain }, local: null };
   assert.deepEqual(keysWith(finger, fingers), [{ id: "a", list: "minions" }, { id: "c", list: "minions_pre" }]);
   assert.deepEqual(keysWith("", fingers), []);
+});
+
+test("a list of the minions that should exist is compared with those of the master", () => {
+  const reference = parseReference("# inventory\n\nweb10 false\r\nweb2,TRUE\n  db\nold maybe\n");
+  assert.deepEqual([...reference], [["web10", false], ["web2", true], ["db", null], ["old", null]]);
+  const table = [
+    ["# inventory\nweb10 false\nweb2\ndb\nold", { missing: ["old"], "without an accepted key": ["db"], "down, should be up": ["web2"], "up, should be down": ["web10"] }],
+    ["web10\nweb2 false", { "not in the list": ["db"] }],
+    ["web10\nweb2 false\ndb", { "without an accepted key": ["db"] }],
+  ];
+  for (const [text, expected] of table) {
+    const found = Object.entries(differences(parseReference(text), Object.values(MINIONS))).filter(([, ids]) => ids.length);
+    assert.deepEqual(Object.fromEntries(found), expected, text);
+  }
 });

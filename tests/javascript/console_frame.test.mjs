@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { found } from "../../websocket_api/console/lib/palette.js";
-import { filtersOf, queryOf, read, to } from "../../websocket_api/console/lib/route.js";
+import { countFilters, filtersOf, queryOf, read, to } from "../../websocket_api/console/lib/route.js";
 import { Shortcuts } from "../../websocket_api/console/lib/shortcuts.js";
 import { ReportingConnection, StartedJobs, endOf } from "../../websocket_api/console/lib/started.js";
 import { Toasts } from "../../websocket_api/console/parts/toasts.js";
@@ -13,6 +13,7 @@ const JID = "20141103073312975821";
 const SOURCES = {
   views: [{ name: "fleet", title: "Fleet", key: "f" }, { name: "jobs", title: "Jobs", key: "j" }],
   actions: [{ text: "Theme: dark", act() {} }],
+  commands: ["Restart the proxies"],
   minions: ["db1", "web2", "web1"],
   jobs: [{ jid: JID, fun: "test.ping", tgt: "*", user: "ann", state: "complete" }],
   names: ["network.ping", "pkg.install", "test.ping", "web.start"],
@@ -26,6 +27,8 @@ test("the palette shows views and actions at first, then all that matches", () =
   assert.deepEqual(texts(` ${JID} `), [JID]);
   assert.deepEqual(texts("ann test"), [`test.ping ${JID}`]);
   assert.deepEqual(texts("nothing"), []);
+  const [saved] = found("proxies", SOURCES);
+  assert.deepEqual([saved.text, saved.href], ["Restart the proxies", "#/run?saved=Restart+the+proxies"]);
   const [function_] = found("pkg.", SOURCES);
   assert.equal(function_.href, "#/run?fun=pkg.install");
   const keys = found("e", SOURCES).map((item) => item.key);
@@ -59,6 +62,8 @@ test("an address has the filters that differ from the default, and reads them ag
     assert.deepEqual(filtersOf(read(address).query, defaults), filters, address);
   }
   assert.equal(to("jobs", "", queryOf(defaults, defaults)), "#/jobs");
+  const filters = { search: "web", state: "failed" };
+  assert.deepEqual([countFilters(filters, defaults), countFilters(filters, defaults, "search"), countFilters(defaults, defaults)], [2, 1, 0]);
   assert.deepEqual(filtersOf(read("#/jobs?unknown=1&state=failed").query, defaults), { search: "", state: "failed" });
 });
 

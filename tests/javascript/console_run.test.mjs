@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { exportCommands, importCommands, titleOf, withoutSecrets } from "../../websocket_api/console/lib/commands.js";
 import { blocksOf, firstLine, inlineOf } from "../../websocket_api/console/lib/rst.js";
 import { suggestTargets } from "../../websocket_api/console/lib/suggest.js";
+import { templatesOf } from "../../websocket_api/console/lib/templates.js";
 import { parsePillar, parseYaml } from "../../websocket_api/console/lib/yaml.js";
 import { CommandsStore } from "../../websocket_api/console/stores/commands.js";
 
@@ -151,4 +152,23 @@ test("recent commands are kept for each user, newest first, each once", (t) => {
   stored.set("salt-console-commands:pam:eve", "{broken");
   assert.deepEqual(of("eve").saved, []);
   assert.ok(![...stored.values()].join().includes("hunter2"));
+});
+
+test("templates of SaltGUI in the master's configuration become saved commands", () => {
+  const base = { client: "local", tgt: "", tgt_type: "glob", typed: {}, more: "", moreNamed: "" };
+  const table = [
+    [{ description: "First", target: "*", command: "test.fib num=10" }, "First", { fun: "test.fib", tgt: "*", moreNamed: "num=10" }],
+    [{ targettype: "nodegroup", target: "web", command: "test.version" }, "name", { fun: "test.version", tgt: "web", tgt_type: "nodegroup" }],
+    [{ target: "a,b", command: "cmd.run 'ls -l' cwd=\"/my files\" [1, 2]" }, "name", { fun: "cmd.run", tgt: "a,b", tgt_type: "list", more: '"ls -l"\n[1, 2]', moreNamed: 'cwd="/my files"' }],
+    [{ target: "G@os:Debian", command: "x.y a='b c' kw={\"d\": 1}" }, "name", { fun: "x.y", tgt: "G@os:Debian", tgt_type: "compound", moreNamed: 'a="b c"\nkw={"d": 1}' }],
+    [{ command: "runners.jobs.active" }, "name", { client: "runner", fun: "jobs.active" }],
+    [{ command: "wheel.key.list all" }, "name", { client: "wheel", fun: "key.list", more: "all" }],
+    [{ target: 5 }, "name", { fun: "", tgt: "5" }],
+    [null, "name", { fun: "" }],
+  ];
+  for (const [template, title, fields] of table) {
+    assert.deepEqual(templatesOf({ saltgui_templates: { name: template } }), [{ title, command: { ...base, ...fields }, omitted: [] }], JSON.stringify(template));
+  }
+  assert.deepEqual(templatesOf({ saltgui_templates: { name: { command: "x.y password=1" } } })[0].omitted, ["password"]);
+  for (const config of [null, {}, { saltgui_templates: null }]) assert.deepEqual(templatesOf(config), []);
 });

@@ -10,10 +10,10 @@ const JID = /^\d{20}(_\d+)?$/;
  * Return the items for a text. Without one: the views and actions.
  *
  * @param {string} text
- * @param {{views: any[], actions: any[], minions: Iterable<string>, jobs: any[], names: string[]}} sources
- *     `jobs` newest first; `names` of functions
+ * @param {{views: any[], actions: any[], commands: string[], minions: Iterable<string>, jobs: any[], names: string[]}} sources
+ *     `commands`: titles of saved ones; `jobs` newest first; `names` of functions
  */
-export function found(text, { views, actions, minions, jobs, names }) {
+export function found(text, { views, actions, commands, minions, jobs, names }) {
   const wanted = text.trim().toLowerCase();
   const words = wanted.split(/\s+/).filter(Boolean);
   const matches = (value) => words.every((word) => value.toLowerCase().includes(word));
@@ -24,6 +24,7 @@ export function found(text, { views, actions, minions, jobs, names }) {
   if (!words.length) return items;
   if (JID.test(wanted)) items.push({ key: `jid ${wanted}`, text: wanted, kind: "job", href: to("jobs", wanted) });
   items.push(
+    ...commands.filter(matches).slice(0, EACH).map((saved) => ({ key: `saved ${saved}`, text: saved, kind: "saved command", href: to("run", "", { saved }) })),
     ...first([...minions].filter(matches).sort(), wanted).map((id) => ({ key: `minion ${id}`, text: id, kind: "minion", href: to("fleet", id) })),
     ...first([...names].filter(matches).sort(), wanted, new Set(jobs.map((job) => job.fun))).map((fun) => ({ key: `function ${fun}`, text: fun, kind: "run function", href: to("run", "", { fun }) })),
     ...jobs.filter((job) => job.jid !== wanted && matches(`${job.fun} ${job.jid} ${job.tgt} ${job.user}`)).slice(0, EACH)

@@ -34,6 +34,11 @@ export function queryOf(filters, defaults) {
   return Object.fromEntries(Object.entries(filters).filter(([name, value]) => value !== defaults[name]));
 }
 
+/** Return how many filters differ from the default, without those of these names. */
+export function countFilters(filters, defaults, ...without) {
+  return Object.keys(queryOf(filters, defaults)).filter((name) => !without.includes(name)).length;
+}
+
 const WRITE_AFTER_MS = 300; // without a change: browsers limit how often an address may change
 
 /**

@@ -6,7 +6,7 @@ import { count } from "../lib/format.js";
 import { useSettled } from "../lib/hooks.js";
 import { SALTS_MASK, hasSaltsMask, treeOf } from "../lib/keytree.js";
 import { brief, whole } from "../lib/text.js";
-import { Copy } from "./copy.js";
+import { Copy, Download } from "./copy.js";
 import { Fault } from "./marks.js";
 
 const OPEN = 12; // keys of a branch that is unfolded at first
@@ -48,7 +48,7 @@ export function KeyTree({ value: given, what, masked = false, unmask = null }) {
     <div class="tools">
       <input type="search" aria-label=${`Search ${what}`} placeholder=${all ? "key or value" : "key"} value=${search} onInput=${(event) => setSearch(event.target.value)} />
       ${masked && html`<button type="button" onClick=${toggleAll}>${all ? "Hide all values" : "Show all values"}</button>`}
-      ${all && html`<${Copy} text=${() => whole(value)} what=${what} />`}
+      ${all && html`<${Copy} text=${() => whole(value)} what=${what} /><${Download} file=${() => ({ name: `${what}.json`, text: whole(value) })} what=${what} />`}
       <span class="dim" role="status">${words && !nodes.length ? "No key matches." : ""}</span>
     </div>
     <${Fault} fault=${fault} />

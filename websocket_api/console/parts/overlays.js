@@ -40,6 +40,7 @@ function sourcesOf({ views, session, stores, open }) {
   const notify = { off: { text: "Turn on notifications", act: () => notifications.turnOn() }, on: { text: "Turn off notifications", act: () => notifications.turnOff() } };
   return {
     views,
+    user: session.user,
     actions: [...themes, ...(notify[notifications.state] ? [notify[notifications.state]] : []), { text: "Help and keyboard shortcuts", act: () => open("help") }, { text: "Log out", act: () => session.logOut() }],
     minions: fleet.minions.keys(),
     jobs: jobs.rows,

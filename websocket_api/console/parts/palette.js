@@ -1,9 +1,10 @@
 // @ts-check
-// Ctrl-K: search for views, minions, jobs, functions and actions, and go there.
+// Ctrl-K: search for views, minions, jobs, functions, saved commands and actions, and go there.
 
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { useDialog, useSettled, useStore } from "../lib/hooks.js";
 import { found } from "../lib/palette.js";
+import { CommandsStore } from "../stores/commands.js";
 
 export function Palette({ sources, close }) {
   const dialog = useDialog(close);
@@ -12,7 +13,8 @@ export function Palette({ sources, close }) {
   const settled = useSettled(text, 60);
   useStore(sources.functions, 500);
   useEffect(() => void sources.readFunctions(), []);
-  const items = found(settled, sources);
+  const commands = useMemo(() => new CommandsStore(sources.user).saved.map(({ title }) => title), []);
+  const items = found(settled, { ...sources, commands });
   const chosen = Math.min(at, items.length - 1);
   useEffect(() => document.getElementById(`palette-${chosen}`)?.scrollIntoView({ block: "nearest" }), [chosen]);
   const open = (item) => {

@@ -28,6 +28,7 @@ export class EventsStore extends Store {
   #characters = 0;
   #nextKey = 1; // not the event's number: a restarted engine numbers its events from 1 again
   #follow = null;
+  #starting = null; // the start that waits for a position
   #since = null; // the position to resume from
   #guessed = false; // whether the subscription began at a guessed position
   #begun = false;
@@ -42,17 +43,35 @@ export class EventsStore extends Store {
   /** Subscribe, or resume: the events of the meantime arrive first. */
   start() {
     if (this.#follow) return;
+    const { follows } = this.connection;
+    if (this.#since || follows.epoch) {
+      this.#subscribe(follows);
+      return;
+    }
+    // The first view of a page may be this one: no subscription has told a position yet.
+    const start = (this.#starting = {});
+    const isWanted = () => start === this.#starting;
+    this.connection.read("ping").then(
+      (now) => isWanted() && this.#subscribe(now),
+      (fault) => {
+        if (!isWanted()) return;
+        this.fault = fault;
+        this.changed();
+      },
+    );
+  }
+
+  #subscribe({ epoch, seq }) {
     const { connection, filter } = this;
-    const { epoch, seq } = connection.follows;
-    const begin = { epoch, seq: filter.history ? 0 : Math.max(0, seq - BEFORE) };
-    const since = this.#since ?? (epoch ? begin : null);
+    const since = this.#since ?? { epoch, seq: filter.history ? 0 : Math.max(0, seq - BEFORE) };
     const fields = { subscription: "event", bundle: true, overflow: "drop" };
     if (filter.tag) Object.assign(fields, { tag: filter.tag, match_type: filter.match_type });
-    this.#follow = connection.follow({ ...fields, ...(since ? { since } : {}) }, (frame, size) => this.apply(frame, size));
+    this.#follow = connection.follow({ ...fields, since }, (frame, size) => this.apply(frame, size));
     [this.#guessed, this.#begun] = [!this.#since, false];
   }
 
   stop() {
+    this.#starting = null;
     if (!this.#follow) return;
     this.#since = this.#follow.since;
     this.#follow.stop();

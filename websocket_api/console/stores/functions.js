@@ -68,10 +68,14 @@ export class FunctionsStore extends Store {
     return { id, states: Array.isArray(value) ? value.map(String) : [] };
   }
 
-  /** Return the names of the master's nodegroups, which only its configuration has. */
+  /** Return the master's configuration. */
+  readConfig() {
+    return this.connection.request("wheel", { method: "config.values", mode: "sync", timeout: 30 });
+  }
+
+  /** Read the names of the master's nodegroups, which only its configuration has. */
   async readNodegroups() {
-    const found = await this.connection.request("wheel", { method: "config.values", mode: "sync", timeout: 30 });
-    this.nodegroups = Object.keys(found?.nodegroups ?? {}).sort();
+    this.nodegroups = Object.keys((await this.readConfig())?.nodegroups ?? {}).sort();
     this.changed();
   }
 

@@ -5,10 +5,11 @@ import { html, useRef, useState } from "../lib/html.js";
 import { exportCommands, importCommands, titleOf } from "../lib/commands.js";
 import { count } from "../lib/format.js";
 import { useStore } from "../lib/hooks.js";
+import { templatesOf } from "../lib/templates.js";
 import { brief } from "../lib/text.js";
 import { Fault } from "../parts/marks.js";
 
-export function Commands({ commands, form, use }) {
+export function Commands({ commands, form, use, session, functions }) {
   useStore(commands);
   const [name, setName] = useState("");
   const [fault, setFault] = useState(null);
@@ -23,18 +24,22 @@ export function Commands({ commands, form, use }) {
     setNote(`Saved as ${name.trim()}.`);
     setName("");
   };
-  const read = async (event) => {
-    const [chosen] = event.target.files;
-    event.target.value = "";
+  const add = async (from, read) => {
     setFault(null);
     try {
-      const found = importCommands(await chosen.text());
+      const found = await read();
       commands.add(found);
-      setNote(`${count(found.length, "command")} read from the file.`);
+      setNote(`${count(found.length, "command")} read from ${from}.`);
     } catch (refused) {
       setFault(refused);
     }
   };
+  const read = (event) => {
+    const [chosen] = event.target.files;
+    event.target.value = "";
+    add("the file", async () => importCommands(await chosen.text()));
+  };
+  const readTemplates = () => add("the master's configuration", async () => templatesOf(await functions.readConfig()));
   return html`<details class="commands">
     <summary>Recent and saved commands</summary>
     <div class="command-lists">
@@ -47,6 +52,7 @@ export function Commands({ commands, form, use }) {
         <div class="tools">
           <button type="button" class="small" disabled=${!commands.saved.length} onClick=${() => download(exportCommands(commands.saved))}>Export to a file</button>
           <button type="button" class="small" onClick=${() => file.current.click()}>Import from a file</button>
+          ${session.wheels.includes("config.values") && html`<button type="button" class="small" title="saltgui_templates in the master's configuration" onClick=${readTemplates}>Import SaltGUI's templates</button>`}
           <input type="file" accept="application/json,.json" hidden ref=${file} onChange=${read} aria-label="File of commands" />
         </div>
       </section>

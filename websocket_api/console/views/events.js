@@ -10,8 +10,8 @@ import { brief } from "../lib/text.js";
 import { Chart } from "../parts/chart.js";
 import { Download } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
+import { Result } from "../parts/result.js";
 import { Side } from "../parts/side.js";
-import { Value } from "../parts/value.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { Filters } from "./event_filters.js";
 
@@ -111,6 +111,6 @@ function Event({ event, close }) {
       ${jid && html`<dt>Job</dt><dd><a href=${to("jobs", jid)}>${jid}</a></dd>`}
       ${event.minion && html`<dt>Sent by minion</dt><dd>${event.minion}</dd>`}
     </dl>
-    <${Value} key=${event.key} value=${event.data} label="data" />
+    <${Result} key=${event.key} value=${event.data} label="data" file=${`event-${event.seq}`} />
   </${Side}>`;
 }

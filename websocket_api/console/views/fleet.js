@@ -1,7 +1,7 @@
 // @ts-check
 // The fleet: the minions that the user may see, live; or the page of one of them.
 
-import { html, useEffect, useRef } from "../lib/html.js";
+import { html, useEffect, useMemo, useRef } from "../lib/html.js";
 import { ago, count } from "../lib/format.js";
 import { useSettled, useStore } from "../lib/hooks.js";
 import { lazy } from "../lib/lazy.js";
@@ -9,8 +9,9 @@ import { queryOf, to, useFilters } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Choice, Fault, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
-import { Columns, Facets, SavedFilters } from "./fleet_tools.js";
+import { Columns, Compare, Facets, Nodegroup, SavedFilters } from "./fleet_tools.js";
 import { Keys } from "./keys.js";
+import { useMatch } from "./target.js";
 
 const MinionPage = lazy(async () => (await import("./minion.js")).MinionPage);
 const KeyTools = lazy(async () => (await import("./key_tools.js")).KeyTools);
@@ -18,7 +19,7 @@ const FleetActions = lazy(async () => (await import("./fleet_actions.js")).Fleet
 
 const SEEN_EVERY_MS = 15000; // between two readings of when the minions in view were last seen
 /** The filters in the address. */
-export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", sort: "name" };
+export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", group: "", sort: "name" };
 
 export function FleetView(props) {
   const { fleet, route } = props;
@@ -29,10 +30,14 @@ export function FleetView(props) {
   return route.rest ? html`<${MinionPage} key=${route.rest} ...${props} back=${back.current} />` : html`<${FleetTable} ...${props} />`;
 }
 
-function FleetTable({ fleet, route, session, connection, form }) {
+function FleetTable({ fleet, route, session, connection, functions, form }) {
   const [filters, filter] = useFilters(route, FILTERS);
   const words = useSettled(filters.search, 150);
-  const rows = fleet.find({ ...filters, search: words });
+  const { group, ...others } = filters;
+  const matched = useMatch({ tgt: group, tgt_type: "nodegroup", fun: "" }, connection);
+  const members = useMemo(() => new Set(matched.minions), [matched.minions]);
+  const found = fleet.find({ ...others, search: words });
+  const rows = group ? found.filter(({ id }) => members.has(id)) : found;
   const { counts } = fleet;
   const inView = useRef([]);
   const keys = session.user.can.keys;
@@ -52,11 +57,12 @@ function FleetTable({ fleet, route, session, connection, form }) {
       <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${filters.search} onInput=${(event) => filter({ search: event.target.value })} />
       <${Choice} label="Which minions" value=${filters.kind} options=${kinds} change=${(kind) => filter({ kind })} />
       ${fleet.hasGrains && html`<${Facets} facets=${fleet.facets} filters=${filters} filter=${filter} />`}
-      <${SavedFilters} query=${queryOf(filters, FILTERS)} use=${(query) => filter({ ...FILTERS, ...query })} />
+      <${SavedFilters} query=${queryOf(filters, FILTERS)} use=${(query) => filter({ ...FILTERS, ...query })}><${Nodegroup} ...${{ functions, session }} value=${group} change=${(name) => filter({ group: name })} /></${SavedFilters}>
+      <${Compare} fleet=${fleet} />
       <${Columns} fleet=${fleet} keys=${keys} />
       <span class="dim" role="status">${countText(fleet, rows, counts)}</span>
     </div>
-    <${Fault} fault=${fleet.fault} />
+    <${Fault} fault=${fleet.fault ?? matched.fault} />
     ${keys && filters.kind === "keys" && html`<${KeyTools} ...${{ fleet, session, connection }} state=${filters.key} change=${(key) => filter({ key })} />`}
     ${keys && counts.keys > 0 && html`<${Keys} fleet=${fleet} session=${session} connection=${connection} />`}
     ${fleet.selection.length > 0 && html`<${FleetActions} ...${{ fleet, session, connection, form }} />`}

@@ -2,6 +2,10 @@
 // Tools above the fleet's table: facets, saved filters, the choice of columns.
 
 import { html, useState } from "../lib/html.js";
+import { useStore } from "../lib/hooks.js";
+import { lazy } from "../lib/lazy.js";
+
+const Reference = lazy(async () => (await import("./reference.js")).Reference);
 
 const SAVED = "salt-console-filters"; // in localStorage: {name: filters}
 const MAX_GRAINS = 6; // columns of grains
@@ -36,7 +40,23 @@ export function Columns({ fleet, keys }) {
   </details>`;
 }
 
-export function SavedFilters({ query, use }) {
+/** The minions of one nodegroup. Only the master's configuration has the names, so they are read when they are needed. */
+export function Nodegroup({ functions, session, value, change }) {
+  useStore(functions);
+  const read = () => session.wheels.includes("config.values") && !functions.nodegroups.length && functions.readNodegroups().catch(() => {});
+  return html`<label>Nodegroup <input list="nodegroups" value=${value} onFocus=${read} onChange=${(event) => change(event.target.value.trim())} spellcheck=${false} /></label>
+    <datalist id="nodegroups">${functions.nodegroups.map((name) => html`<option key=${name} value=${name} />`)}</datalist>`;
+}
+
+export function Compare({ fleet }) {
+  const [open, setOpen] = useState(false);
+  return html`<details class="columns" onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>Compare</summary>
+    ${open && html`<div class="popover compare"><${Reference} fleet=${fleet} /></div>`}
+  </details>`;
+}
+
+export function SavedFilters({ query, use, children }) {
   const [saved, setSaved] = useState(storedFilters);
   const [name, setName] = useState("");
   const write = (next) => {
@@ -53,6 +73,7 @@ export function SavedFilters({ query, use }) {
   return html`<details class="columns">
     <summary>Filters</summary>
     <div class="popover">
+      ${children}
       ${Object.keys(saved).length === 0 && html`<p class="dim">No saved filters yet.</p>`}
       <ul class="plain-list">${Object.entries(saved).map(([one, filters]) => html`<li key=${one}><button type="button" class="plain" onClick=${() => use(filters)}>${one}</button> <button type="button" class="small" aria-label=${`Delete the filter ${one}`} onClick=${() => remove(one)}>Delete</button></li>`)}</ul>
       ${isFiltered && html`<form onSubmit=${save}><label>Save the present filters as <input value=${name} maxlength="60" required onInput=${(event) => setName(event.target.value)} /></label><button type="submit" class="small" disabled=${!name.trim()}>Save</button>

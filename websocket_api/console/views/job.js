@@ -12,7 +12,6 @@ import { MinionGroups } from "../parts/groups.js";
 import { Choice, Fault, JobProgress, State } from "../parts/marks.js";
 import { Result } from "../parts/result.js";
 import { RunningSteps } from "../parts/steps.js";
-import { Value } from "../parts/value.js";
 import { JobStore } from "../stores/job.js";
 import { JobActions } from "./job_actions.js";
 
@@ -49,7 +48,7 @@ export function Job({ jid, connection, heading = "h1" }) {
     <p class="job-progress" role="status"><${JobProgress} job=${job} /></p>
     <${JobActions} job=${job} parts=${store.parts} connection=${connection} />
     <${Fault} fault=${store.fault} />
-    ${job.metadata !== null && job.metadata !== undefined && html`<details><summary>Metadata</summary><${Value} value=${job.metadata} label="metadata" /></details>`}
+    ${job.metadata !== null && job.metadata !== undefined && html`<details><summary>Metadata</summary><${Result} value=${job.metadata} label="metadata" file=${`metadata-${job.jid}`} /></details>`}
     ${job.kind === "job" ? html`<${Parts} store=${store} />` : html`<${MasterReturn} job=${job} connection=${connection} />`}
   </section>`;
 }

@@ -4,8 +4,9 @@
 import { html, useEffect, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { DEFAULTS, KINDS, STATES, durationOf, durationText, isFiltered, matcher, requestsOf, statesOf, toggled } from "../lib/job_filters.js";
-import { to, useFilters } from "../lib/route.js";
+import { countFilters, to, useFilters } from "../lib/route.js";
 import { useClock, useSettled, useStore } from "../lib/hooks.js";
+import { Fold } from "../parts/fold.js";
 import { Fault, JobProgress, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { JobPage } from "./job.js";
@@ -59,14 +60,15 @@ function Filters({ filters, filter }) {
   const type = (name) => (event) => filter({ [name]: event.target.value });
   return html`<div class="tools">
     <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${filters.search} onInput=${type("search")} />
-    <div class="chips" role="group" aria-label="States">
+    <${Fold} active=${countFilters(filters, DEFAULTS, "search")} />
+    <div class="chips folds" role="group" aria-label="States">
       <button type="button" aria-pressed=${states.size ? "false" : "true"} onClick=${() => filter({ state: "" })}>All</button>
       ${Object.entries(STATES).map(([name, text]) => html`<button type="button" key=${name} aria-pressed=${states.has(name) ? "true" : "false"} onClick=${() => filter({ state: toggled(filters, name) })}>${text}</button>`)}
     </div>
-    <select aria-label="Kind" value=${filters.kind} onChange=${type("kind")}>${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === filters.kind}>${text}</option>`)}</select>
-    <label class="beside-label">From <input type="datetime-local" value=${filters.from} onInput=${type("from")} /></label>
-    <label class="beside-label">To <input type="datetime-local" value=${filters.to} onInput=${type("to")} /></label>
-    <label class="check" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${filters.helpers !== ""} onChange=${(event) => filter({ helpers: event.target.checked ? "1" : "" })} /> Helper jobs</label>
+    <select class="folds" aria-label="Kind" value=${filters.kind} onChange=${type("kind")}>${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === filters.kind}>${text}</option>`)}</select>
+    <label class="beside-label folds">From <input type="datetime-local" value=${filters.from} onInput=${type("from")} /></label>
+    <label class="beside-label folds">To <input type="datetime-local" value=${filters.to} onInput=${type("to")} /></label>
+    <label class="check folds" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${filters.helpers !== ""} onChange=${(event) => filter({ helpers: event.target.checked ? "1" : "" })} /> Helper jobs</label>
   </div>`;
 }
 

@@ -4,6 +4,7 @@
 import { html, useEffect, useRef } from "../lib/html.js";
 import { ago, clock } from "../lib/format.js";
 import { to } from "../lib/route.js";
+import { Copy } from "../parts/copy.js";
 import { Fault, State } from "../parts/marks.js";
 import { KeyButtons } from "./keys.js";
 import { Actions } from "./minion_actions.js";
@@ -85,7 +86,7 @@ function Overview({ minion, connection, fleet }) {
   return html`<${Grains} ...${{ minion, connection, fleet }} show=${(grains) => html`<dl class="overview">
     ${SHOWN.map(([name, textOf]) => {
       const text = textOf(grains);
-      return text && html`<dt>${name}</dt><dd>${String(text)}</dd>`;
+      return text && html`<dt>${name}</dt><dd>${String(text)} ${name === "Addresses" && html`<${Copy} text=${() => text} what="the addresses" />`}</dd>`;
     })}
     ${minionsResources(fleet, minion.id)}
   </dl>`} />`;

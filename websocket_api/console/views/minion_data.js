@@ -8,7 +8,7 @@ import { brief } from "../lib/text.js";
 import { Asked } from "../parts/asked.js";
 import { KeyTree } from "../parts/keytree.js";
 import { Fault } from "../parts/marks.js";
-import { Value } from "../parts/value.js";
+import { Result } from "../parts/result.js";
 
 /** All grains of one minion, as the master has them: the store has some grains of all minions. */
 export function Grains({ minion, connection, show = null }) {
@@ -75,7 +75,7 @@ export function Beacons({ minion, connection }) {
   const show = (value, time) => {
     const beacons = withoutFrame(value, "beacons");
     if (!Object.keys(beacons).length) return html`<p class="dim">No beacon is configured on this minion.</p>`;
-    return html`<${KeyTree} key=${time} value=${beacons} what=${`beacons of ${minion.id}`} />`;
+    return html`<${Result} key=${time} value=${beacons} label=${`beacons of ${minion.id}`} />`;
   };
   return html`<${Asked} ...${{ connection, minion }} fun="beacons.list" call=${{ kwarg: { return_yaml: false } }} what="its list of beacons" show=${show} />`;
 }
@@ -101,5 +101,5 @@ function MineValue({ connection, minion, name }) {
   return html`<code>${name}</code> ${!answer && html`<button type="button" class="small" onClick=${read} aria-label=${`Show ${name}`}>Show</button>`}
     ${answer?.busy && html`<span class="dim">reading …</span>`}
     <${Fault} fault=${answer?.fault} />
-    ${answer && "value" in answer && (answer.value === undefined ? html`<span class="dim">not sent yet</span>` : html`<${Value} value=${answer.value} label=${`mine of ${name}`} />`)}`;
+    ${answer && "value" in answer && (answer.value === undefined ? html`<span class="dim">not sent yet</span>` : html`<${Result} value=${answer.value} label=${`mine of ${name}`} fun=${name} file=${`mine-${minion.id}-${name}`} />`)}`;
 }

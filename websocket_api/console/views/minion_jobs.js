@@ -6,9 +6,8 @@ import { ago, args, clock } from "../lib/format.js";
 import { isWholeHighstate, isTestRun } from "../lib/state_jobs.js";
 import { to } from "../lib/route.js";
 import { statesOf, statesText } from "../lib/states.js";
-import { Highstate } from "../parts/highstate.js";
 import { Fault, State } from "../parts/marks.js";
-import { Value } from "../parts/value.js";
+import { Result } from "../parts/result.js";
 import { isHelper } from "../stores/helpers.js";
 
 const LISTED = 200; // newest jobs of a minion
@@ -74,8 +73,12 @@ function Last({ job, none, drift = false, minion, connection }) {
   return html`<p><${State} state=${job.minions[minion.id].state} /> <a href=${to("jobs", job.jid)}>${clock(job.start_time)}</a> <span class="dim">${ago(job.start_time)}${job.user && ` by ${job.user}`}</span></p>
     <${Fault} fault=${fault} />
     ${drift && states && html`<p><strong>${driftText(states)}</strong></p>`}
-    ${states && html`<details open=${states.some((one) => one.kind !== "same")}><summary>${statesText(states)}</summary><${Highstate} states=${states} /></details>`}
-    ${part && !states && html`<${Value} value=${part.return} label="return" />`}`;
+    ${states && html`<details open=${states.some((one) => one.kind !== "same")}><summary>${statesText(states)}</summary><${MinionsReturn} ...${{ job, part, minion }} /></details>`}
+    ${part && !states && html`<${MinionsReturn} ...${{ job, part, minion }} />`}`;
+}
+
+function MinionsReturn({ job, part, minion }) {
+  return html`<${Result} key=${job.jid} value=${part.return} label=${`return of ${minion.id}`} fun=${job.fun ?? ""} file=${`return-${minion.id}-${job.jid}`} />`;
 }
 
 /** Return whether the minion is as its states say. */

@@ -12,6 +12,7 @@ import { OverviewStore } from "../stores/overview.js";
 
 const DAY_MS = 86400000;
 const SHOWN = 6; // jobs and minions of each list
+const VERSIONS = 3; // other versions of Salt
 const OUTCOMES = ["failed", "missing", "canceled", "running", "succeeded"];
 const [WIDTH, HEIGHT] = [120, 28]; // of the chart of the event rate
 
@@ -29,7 +30,7 @@ export function OverviewView({ fleet, jobs, session, connection, kept }) {
     <h1>Overview</h1>
     <${Fault} fault=${overview.fault ?? fleet.fault} />
     <ul class="tiles" aria-label="Numbers">
-      <${Minions} fleet=${fleet} />
+      <${Minions} fleet=${fleet} salt=${session.server.master.salt} />
       ${session.user.can.keys && html`<${Keys} fleet=${fleet} />`}
       <${Jobs} overview=${overview} />
       <${Rate} overview=${overview} />
@@ -48,12 +49,14 @@ function Tile({ name, href, children, more }) {
   return html`<li class="tile"><a href=${href}><span class="tile-name">${name}</span> <span class="tile-value">${children}</span></a>${more && html`<span class="tile-more">${more}</span>`}</li>`;
 }
 
-function Minions({ fleet }) {
+function Minions({ fleet, salt }) {
   const { all, up, down, keys } = fleet.counts;
   const unknown = all - up - down - keys;
+  const others = fleet.facets.salt.filter(([version]) => version !== salt).slice(0, VERSIONS);
   const more = html`<a class="state up" href=${to("fleet", "", { kind: "up" })}>● ${up} up</a>
     <a class="state ${down ? "down" : "dim"}" href=${to("fleet", "", { kind: "down" })}>○ ${down} down</a>
-    ${unknown > 0 && html`<span class="dim" title="Not seen since the engine started">? ${unknown} not seen yet</span>`}`;
+    ${unknown > 0 && html`<span class="dim" title="Not seen since the engine started">? ${unknown} not seen yet</span>`}
+    ${others.map(([version, n]) => html`<a key=${version} href=${to("fleet", "", { salt: version })} title="Another version than the master">${n} with Salt ${version}</a>`)}`;
   return html`<${Tile} name="Minions" href=${to("fleet")} more=${more}>${fleet.complete ? all.toLocaleString("en") : "…"}</${Tile}>`;
 }
 

@@ -28,12 +28,15 @@ export function RunView({ session, connection, functions, fleet, route, form }) 
     Object.assign(form, fields);
     draw((count) => count + 1);
   };
+  const commands = useMemo(() => new CommandsStore(session.user), []);
+  // Arguments without a field, such as those of a template, go into the fields of the function.
+  const use = (command) => change({ ...EMPTY, job: form.job, filled: !Object.keys(command.typed ?? {}).length, ...command });
   useEffect(() => {
     const given = formOfQuery(route.query);
+    const saved = commands.saved.find(({ title }) => title === route.query.get("saved"));
     if (given) change(given);
+    else if (saved) use(saved.command);
   }, [route.query.toString()]);
-  const commands = useMemo(() => new CommandsStore(session.user), []);
-  const use = (command) => change({ ...EMPTY, job: form.job, ...command });
   const answer = useRef(null);
   const before = useRef(form.job);
   useEffect(() => {
@@ -43,7 +46,7 @@ export function RunView({ session, connection, functions, fleet, route, form }) 
   }, [form.job]);
   return html`<div class="view page-view">
     <h1>Run</h1>
-    <${Commands} ...${{ commands, form, use }} />
+    <${Commands} ...${{ commands, form, use, session, functions }} />
     <${Form} ...${{ form, change, session, connection, functions, fleet, commands }} />
     <div class="answer" ref=${answer}>${form.job && html`<${Job} key=${form.job} jid=${form.job} connection=${connection} heading="h2" />`}</div>
   </div>`;

@@ -64,7 +64,8 @@ export function matchFields(target, fun) {
   return { ...target, ...(/^\w+(\.\w+)+$/.test(fun) ? { fun } : {}) };
 }
 
-function useMatch(form, connection) {
+/** Return the minions of a target that is typed: {minions}, {fault}, or neither while they are read. */
+export function useMatch(form, connection) {
   const [found, setFound] = useState({});
   const tgt = useSettled(form.tgt);
   const fun = useSettled(form.fun);
