@@ -68,7 +68,10 @@ def test_the_minions_of_nodegroups_are_shown_and_selected(fleet: Any) -> None:
     group.focus()
     expect(fleet.locator("#nodegroups option")).to_have_count(2)
     selected = fleet.get_by_role("region", name="Selected minions")
-    for name, minion, other, count in (("the-first", FIRST, SECOND, "1 minion"), ("the-second", SECOND, FIRST, "2 minions")):
+    for name, minion, other, count in (
+        ("the-first", FIRST, SECOND, "1 minion"),
+        ("the-second", SECOND, FIRST, "2 minions"),
+    ):
         group.fill(name)
         group.press("Enter")
         expect(fleet.get_by_role("row").filter(has_text=other)).to_have_count(0)

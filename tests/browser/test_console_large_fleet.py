@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("salt")
 
-from playwright.sync_api import expect  # noqa: E402
+from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE  # noqa: E402
-from tests.browser.driving import log_in, row  # noqa: E402
-from tests.functional.running import CHECKOUT, Engine  # noqa: E402
+from tests.browser.conftest import PATIENCE
+from tests.browser.driving import log_in, row
+from tests.functional.running import CHECKOUT, Engine
 
 pytestmark = pytest.mark.slow
 
