@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { DEFAULTS, durationOf, durationText, isFiltered, localTime, matcher, requestsOf, toggled } from "../../websocket_api/console/lib/job_filters.js";
+import { JobStore } from "../../websocket_api/console/stores/job.js";
 import { JobsStore } from "../../websocket_api/console/stores/jobs.js";
 
 const JOB = { jid: "20141103073312975821", kind: "job", fun: "state.apply", tgt: "web*", tgt_type: "glob", user: "ann", state: "failed", total: 1 };
@@ -56,6 +57,36 @@ test("a duration is read from both times, or runs on", () => {
   assert.equal(durationOf({ ...job, end_time: "2014-11-03T07:32:59Z" }), 0); // clocks of two masters
   const texts = [[null, ""], [0.04, "0.0 s"], [9.96, "10 s"], [99.4, "99 s"], [185, "3:05 min"], [3599.6, "1:00 h"], [7800, "2:10 h"]];
   for (const [seconds, text] of texts) assert.equal(durationText(seconds), text);
+});
+
+test("a job is drawn at its first frame and when its snapshot is complete, and seldom in between", (t) => {
+  let now = 1000;
+  t.mock.method(performance, "now", () => now);
+  const store = new JobStore({ follow: () => ({ stop() {} }) }, JOB.jid);
+  let drawn = 0;
+  store.listen(() => (drawn += 1));
+  const frame = (...ids) => store.apply({ type: "job", job: JOB, minions: Object.fromEntries(ids.map((id) => [id, { state: "returned", return: true }])) });
+  try {
+    store.apply({ type: "begin" });
+    frame("a");
+    assert.equal(drawn, 1);
+    for (const id of ["b", "c", "d"]) frame(id);
+    assert.equal(drawn, 1);
+    now += 1000; // a slow network: what has arrived is shown
+    frame("e");
+    frame("f");
+    assert.equal(drawn, 2);
+    store.apply({ type: "live" });
+    assert.equal(drawn, 3);
+    assert.deepEqual(store.rows.map(({ members }) => members.size), [6]);
+    frame("g");
+    assert.equal(drawn, 4);
+    store.apply({ type: "begin" }); // a new connection
+    store.apply({ type: "ended", error: { code: "forbidden" } });
+    assert.equal(drawn, 5);
+  } finally {
+    store.stop();
+  }
 });
 
 test("found jobs are shown with the newest ones, and do not count as listed", async () => {

@@ -167,6 +167,26 @@ test("groups of states ignore durations, process ids, dates with times and the m
   assert.equal(grouped({ web1: returned(highstate({ s: {} })), db9: returned(highstate({ t: {} })) }).length, 2);
 });
 
+test("the minion's id counts as its own only where no longer name begins or ends", () => {
+  const texts = ["ID", "on ID.", "ID,ID", "/ID/ID/", "ID: x\nID", "(ID)"];
+  const longer = ["xID", "ID-a", "a.ID", "-ID", "IDID", "ID.example", "ID_", "IDs"];
+  const groups = (text, one, other) => grouped({ [one]: returned(highstate({ s: { comment: text.replaceAll("ID", () => one) } })), [other]: returned(highstate({ s: { comment: text.replaceAll("ID", () => other) } })) }).length;
+  for (const [one, other] of [["web1", "db"], ["a.b", "a+b"], ["[x", "web1"], ["$&", "q"]]) {
+    for (const text of texts) assert.equal(groups(text, one, other), 1, `${text} ${one} ${other}`);
+  }
+  for (const text of longer) assert.equal(groups(text, "web1", "db9"), 2, text);
+  assert.equal(groups("no id", "", "web1"), 1, "an orchestration names its minions as it likes");
+});
+
+test("a group is found again after many others", () => {
+  const groups = new Groups();
+  for (let at = 0; at < 60; at += 1) groups.put(`m${at}`, returned(highstate({ s: { comment: `outcome ${at % 20} of m${at}` } })));
+  assert.deepEqual(groups.rows.map(({ members }) => members.size), Array(20).fill(3));
+  for (let at = 0; at < 60; at += 1) groups.put(`m${at}`, returned(at % 7));
+  for (let at = 0; at < 60; at += 1) groups.put(`m${at}`, { state: "missing", return: null });
+  assert.deepEqual(groups.rows.map(({ state, members }) => [state, members.size]), [["missing", 60]]);
+});
+
 test("groups come in the order of their weight, and a minion moves when its part changes", () => {
   const groups = new Groups();
   for (const id of ["a", "b", "c", "d"]) groups.put(id, { state: "pending", return: null });

@@ -6,7 +6,7 @@ import { html, useEffect, useState } from "./html.js";
 const loads = []; // of all lazy components
 
 /**
- * Return a component that loads its module when it is first shown.
+ * Return a component that loads its module when it is first shown, or by its function `load` before that.
  *
  * @param {() => Promise<any>} load resolves with the component, such as
  *     `async () => (await import("../views/jobs.js")).JobsView`
@@ -25,7 +25,7 @@ export function lazy(load) {
     return loading;
   };
   loads.push(once);
-  return function Lazy(props) {
+  function Lazy(props) {
     const [, draw] = useState(0);
     const [failed, setFailed] = useState(false);
     const attempt = () => {
@@ -40,7 +40,9 @@ export function lazy(load) {
     }, []);
     if (component) return html`<${component} ...${props} />`;
     return failed ? html`<${Failed} again=${attempt} />` : html`<p class="loading" role="status">loading …</p>`;
-  };
+  }
+  Lazy.load = once;
+  return Lazy;
 }
 
 function Failed({ again }) {

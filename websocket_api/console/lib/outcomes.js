@@ -8,68 +8,64 @@ export const WITHOUT_RETURN = new Set(["running", "pending", "missing", "cancele
 
 const TIMES = /\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|UTC|[+-]\d\d:?\d\d))?/g;
 const IGNORED = new Set(["duration", "start_time"]);
+const IN_NAME = /[\w.-]/;
+const GOES_ON = /^(?:[\w-]|\.\w)/;
 const MAX_DEPTH = 200; // levels that are compared; a deeper value is equal to no other
 const SEED = Math.floor(Math.random() * 2 ** 31); // so that no minion can choose returns with the same hash
 
 /**
- * Return what is compared of a highstate: no durations, start times and process ids, and texts without date-times and the minion's id.
- * Results, names, comments and changes are compared.
+ * Return the names of what is compared of an object. Of states (`id` is set) the durations, start times and numbers of
+ * processes are not compared; results, names, comments and other changes are.
  */
-export function comparable(states, id) {
-  const own = { id, pattern: ownName(id) };
-  const found = Object.create(null); // a name such as __proto__ is a name
-  for (const key of Object.keys(states)) {
-    const [state, kept] = [states[key], Object.create(null)];
-    for (const name of Object.keys(state)) {
-      if (!IGNORED.has(name)) kept[name] = neutral(name === "changes" ? withoutPid(state[name]) : state[name], own, 0);
-    }
-    found[key] = kept;
-  }
-  return found;
+function namesOf(value, id, depth, name) {
+  const names = Object.keys(value);
+  if (id !== null && depth === 1) return names.filter((one) => !IGNORED.has(one));
+  return id !== null && depth === 2 && name === "changes" && typeof value.pid === "number" ? names.filter((one) => one !== "pid") : names;
 }
 
-/** A command's changes have the number of its process. */
-function withoutPid(changes) {
-  if (typeof changes?.pid !== "number") return changes;
-  const { pid, ...others } = changes;
-  return others;
-}
-
-function ownName(id) {
-  return new RegExp(`(?<![\\w.-])${id.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?![\\w-]|\\.\\w)`, "g");
-}
-
-function neutral(value, own, depth) {
-  if (typeof value === "string") return neutralText(value, own);
+/** Return a value with what is compared of it; texts of states are without date-times and the minion's id. */
+function comparable(value, id, depth = 0, own = "") {
+  if (typeof value === "string") return neutral(value, id);
   if (value === null || typeof value !== "object" || depth > MAX_DEPTH) return value;
-  if (Array.isArray(value)) return value.map((inner) => neutral(inner, own, depth + 1));
-  const found = Object.create(null);
-  for (const name of Object.keys(value)) found[name] = neutral(value[name], own, depth + 1);
-  return found;
+  if (Array.isArray(value)) return value.map((inner) => comparable(inner, id, depth + 1));
+  return Object.fromEntries(namesOf(value, id, depth, own).map((name) => [name, comparable(value[name], id, depth + 1, name)]));
 }
 
-function neutralText(text, { id, pattern }) {
+function neutral(text, id) {
+  if (id === null) return text;
   // Most texts have neither, and a search for a substring costs less than a pattern.
-  const timeless = text.includes(":") ? text.replace(TIMES, "\u0000time") : text;
-  return timeless.includes(id) ? timeless.replace(pattern, "\u0000id") : timeless;
+  return withoutId(text.includes(":") ? text.replace(TIMES, "\u0000time") : text, id);
 }
 
-/** Return whether two values of JSON are equal; the order of names does not matter. */
-export function isEqual(one, other, depth = 0) {
-  if (one === other) return true;
-  if (one === null || other === null || typeof one !== "object" || typeof other !== "object" || depth > MAX_DEPTH) return false;
-  if (Array.isArray(one) !== Array.isArray(other)) return false;
-  const names = Object.keys(one);
-  return names.length === Object.keys(other).length && names.every((name) => Object.hasOwn(other, name) && isEqual(one[name], other[name], depth + 1));
+/** A pattern for each minion would cost more than all else. */
+function withoutId(text, id) {
+  let [found, from] = ["", 0];
+  for (let at = id === "" ? -1 : text.indexOf(id); at >= 0; ) {
+    const end = at + id.length;
+    const isWhole = !(at > 0 && IN_NAME.test(text[at - 1])) && !GOES_ON.test(text.slice(end, end + 2));
+    if (isWhole) [found, from] = [`${found}${text.slice(from, at)}\u0000id`, end];
+    at = text.indexOf(id, isWhole ? end : at + 1);
+  }
+  return from ? found + text.slice(from) : text;
 }
 
-/** Return a hash that equal values share. */
-export function hashOf(value, depth = 0) {
-  if (typeof value === "string") return hashText(value, SEED);
+/** Return whether a value is equal to a comparable one; the order of names does not matter. */
+function isSame(value, known, id, depth = 0, own = "") {
+  if (typeof value === "string") return neutral(value, id) === known;
+  if (value === known) return true;
+  if (value === null || known === null || typeof value !== "object" || typeof known !== "object" || depth > MAX_DEPTH) return false;
+  if (Array.isArray(value) !== Array.isArray(known)) return false;
+  const names = namesOf(value, id, depth, own);
+  return names.length === Object.keys(known).length && names.every((name) => Object.hasOwn(known, name) && isSame(value[name], known[name], id, depth + 1, name));
+}
+
+/** Return a hash that values with the same comparable value share. */
+function hashOf(value, id, depth = 0, own = "") {
+  if (typeof value === "string") return hashText(neutral(value, id), SEED);
   if (value === null || typeof value !== "object" || depth > MAX_DEPTH) return hashText(`${typeof value}${depth > MAX_DEPTH ? "" : value}`, SEED);
-  if (Array.isArray(value)) return value.reduce((hash, inner) => (Math.imul(hash, 31) + hashOf(inner, depth + 1)) | 0, 17);
+  if (Array.isArray(value)) return value.reduce((hash, inner) => (Math.imul(hash, 31) + hashOf(inner, id, depth + 1)) | 0, 17);
   let sum = 19; // a sum, because the order of names does not matter
-  for (const name of Object.keys(value)) sum = (sum + hashText(name, hashOf(value[name], depth + 1))) | 0;
+  for (const name of namesOf(value, id, depth, own)) sum = (sum + hashText(name, hashOf(value[name], id, depth + 1, name))) | 0;
   return sum;
 }
 
@@ -79,11 +75,13 @@ function hashText(text, seed) {
   return hash ^ (hash >>> 15);
 }
 
+const RECENT = 4; // groups
 const RANK = { failed: 0, missing: 1, canceled: 2, running: 3, pending: 4, returned: 5 };
 
 export class Groups {
   #groups = new Map(); // hash -> groups whose outcomes have it
   #groupOf = new Map(); // id -> its group
+  #recent = []; // groups that are compared before a hash is computed: most minions have one of a few outcomes
   #number = 0;
 
   /** Put a minion into the group of its outcome. */
@@ -114,15 +112,21 @@ export class Groups {
     const { state, retcode = null } = part;
     const returned = !WITHOUT_RETURN.has(state);
     const states = returned && isHighstate(part.return);
-    const outcome = states ? comparable(part.return, id) : returned ? part.return : null;
-    const hash = `${state} ${returned ? retcode : ""} ${states} ${hashOf(outcome)}`;
+    const [value, own, code] = returned ? [part.return, states ? id : null, retcode] : [null, null, null];
+    const isOf = (group) => group.state === state && group.code === code && group.states === states && isSame(value, group.outcome, own);
+    const recent = this.#recent.find((group) => group.members.size && isOf(group));
+    if (recent) return recent;
+    const hash = `${state} ${code} ${states} ${hashOf(value, own)}`;
     const known = this.#groups.get(hash) ?? [];
-    const same = known.find((group) => isEqual(group.outcome, outcome));
-    if (same) return same;
+    const group = known.find(isOf) ?? this.#add(hash, { state, code, states, outcome: states ? comparable(value, own) : value, rank: (RANK[state] ?? 9) - (states && state === "returned" && hasChanges(value) ? 0.5 : 0) });
+    this.#recent = [group, ...this.#recent.slice(0, RECENT - 1)];
+    return group;
+  }
+
+  #add(hash, fields) {
     this.#number += 1;
-    const rank = (RANK[state] ?? 9) - (states && state === "returned" && hasChanges(part.return) ? 0.5 : 0);
-    const group = { number: this.#number, hash, state, states, rank, outcome, members: new Map() };
-    this.#groups.set(hash, [...known, group]);
+    const group = { number: this.#number, hash, ...fields, members: new Map() };
+    this.#groups.set(hash, [...(this.#groups.get(hash) ?? []), group]);
     return group;
   }
 }

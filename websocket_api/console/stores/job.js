@@ -4,6 +4,7 @@
 import { Store } from "../client/store.js";
 import { Groups } from "../lib/outcomes.js";
 
+const PARTIAL_MS = 500; // between two drawings of an incomplete snapshot: each takes time from the rest of it
 const SLICE_MS = 6; // of grouping at a time, so that the page draws while thousands of returns arrive
 
 export class JobStore extends Store {
@@ -17,13 +18,15 @@ export class JobStore extends Store {
   // A message to itself comes at once, but after what waits, such as drawing; a timer would wait some milliseconds.
   #channel = new MessageChannel();
   #isScheduled = false;
+  #isLive = false; // whether the snapshot is complete
+  #notified = -Infinity; // when the page was drawn, or began to be
   #sorted = { version: -1, rows: [] };
 
   constructor(connection, jid) {
     super();
     this.#channel.port1.onmessage = () => {
       this.#group();
-      this.changed();
+      this.#notify();
     };
     this.follow = connection.follow({ subscription: "job", jid }, (frame) => this.apply(frame));
   }
@@ -41,9 +44,22 @@ export class JobStore extends Store {
         this.#waiting.set(id, part);
       }
       if (!this.#isScheduled) this.#group();
+    } else if (frame.type === "begin") {
+      [this.#isLive, this.#notified] = [false, -Infinity];
+      return;
+    } else if (frame.type === "live") {
+      this.#isLive = true;
     } else if (frame.type === "ended") {
       this.fault = frame.error;
+      this.#isLive = true;
     }
+    this.#notify();
+  }
+
+  #notify() {
+    const now = performance.now();
+    if (!(this.#isLive && !this.#isScheduled) && now - this.#notified < PARTIAL_MS) return;
+    this.#notified = now;
     this.changed();
   }
 
