@@ -44,6 +44,19 @@ test("minions are sorted by a column, numbers in names by their value, and missi
   for (const sort of ["no such column", "__proto__", "-constructor"]) assert.equal(ids(fleet, { sort }).length, 4, sort);
 });
 
+test("minions stay sorted when they change, come and go", (t) => {
+  const fleet = fleetOf(t);
+  const apply = (minions) => fleet.apply({ type: "minions", minions });
+  const columns = ["name", "-name", "status", "-grain-os"];
+  for (let round = 0; round < 40; round += 1) {
+    apply({ [`web${(round * 7) % 30}`]: { ...MINIONS.web2, id: `web${(round * 7) % 30}`, connected: round % 3 === 0, grains: { os: `os ${(round * 5) % 11}` } } });
+    if (round % 4 === 0) apply({ [`web${(round * 3) % 30}`]: null });
+    const sort = columns[Math.floor(round / 10)];
+    const fresh = fleetOf(t, Object.fromEntries(fleet.minions));
+    for (const kind of ["all", "down"]) assert.deepEqual(ids(fleet, { sort, kind }), ids(fresh, { sort, kind }), `${round} ${sort} ${kind}`);
+  }
+});
+
 test("filters must all match, and facets count all minions", (t) => {
   const fleet = fleetOf(t);
   assert.deepEqual(ids(fleet, { os: "Debian" }), ["web10"]);

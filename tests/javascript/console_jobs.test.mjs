@@ -16,6 +16,7 @@ test("a job must match all filters", () => {
     [{ search: "STATE ann" }, true],
     [{ search: "web* 0733" }, true],
     [{ search: "nothing" }, false],
+    [{ search: "m4999" }, false],
     [{ state: "failed" }, true],
     [{ state: "running,failed" }, true],
     [{ state: "running" }, false],
@@ -29,6 +30,8 @@ test("a job must match all filters", () => {
     [{ from: "no time" }, true],
   ];
   for (const [fields, expected] of table) assert.equal(matcher({ ...DEFAULTS, ...fields })(JOB), expected, JSON.stringify(fields));
+  const many = { ...JOB, tgt: Array.from({ length: 5000 }, (_, at) => `m${at}`), tgt_type: "list" };
+  assert.equal(matcher({ ...DEFAULTS, search: "m4999" })(many), true);
   const helper = { ...JOB, fun: "saltutil.find_job" };
   assert.deepEqual([matcher(DEFAULTS)(helper), matcher({ ...DEFAULTS, helpers: "1" })(helper)], [false, true]);
 });

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { callOf, parseValue } from "../../websocket_api/console/lib/arguments.js";
 import { countsText } from "../../websocket_api/console/lib/counts.js";
 import { faultText } from "../../websocket_api/console/lib/faults.js";
-import { args, tagParts } from "../../websocket_api/console/lib/format.js";
+import { args, tagParts, target } from "../../websocket_api/console/lib/format.js";
 import { read, to } from "../../websocket_api/console/lib/route.js";
 import { readable } from "../../websocket_api/console/lib/text.js";
 import { visible } from "../../websocket_api/console/lib/visible.js";
@@ -67,6 +67,14 @@ test("an address leads back to what it was made from, whatever the id looks like
     assert.equal(read(to("fleet", name)).rest, name);
   }
   assert.equal(read("#/fleet/%zz").rest, "%zz");
+});
+
+test("a target is shown with its type; of a long one, its beginning", () => {
+  const many = Array.from({ length: 5000 }, (_, at) => `m${at}`);
+  assert.deepEqual([{ tgt: null }, { tgt: "web*", tgt_type: "glob" }, { tgt: ["a", "b"], tgt_type: "list" }, { tgt: "G@os:x", tgt_type: "compound" }].map((job) => target(job)), ["", "web*", "a, b", "G@os:x (compound)"]);
+  assert.match(target({ tgt: many, tgt_type: "list" }), /^m0, m1, .* and 4,950 more$/);
+  assert.equal(target({ tgt: many, tgt_type: "list" }, Infinity), many.join(", "));
+  assert.ok(target({ tgt: many.join(" or "), tgt_type: "compound" }).length < 3000);
 });
 
 test("only a highstate is taken for one", () => {

@@ -38,11 +38,24 @@ export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
 
-/** Format a job's target. */
-export function target(job) {
+const NAMED = 50; // minions of a list
+const CHARACTERS = 40; // of another target, for each of these
+
+/** Format a job's target: its beginning, because a list can have thousands of minions and is drawn often. */
+export function target(job, named = NAMED) {
   if (job.tgt === null || job.tgt === undefined) return "";
-  const text = Array.isArray(job.tgt) ? job.tgt.join(", ") : String(job.tgt);
+  const text = Array.isArray(job.tgt) ? namesOf(job.tgt, named) : cut(String(job.tgt), named * CHARACTERS);
   return job.tgt_type && !["glob", "list"].includes(job.tgt_type) ? `${text} (${job.tgt_type})` : text;
+}
+
+function cut(text, max) {
+  return text.length > max ? `${text.slice(0, max)}…` : text;
+}
+
+/** Return the first minions by name, and how many more there are. */
+export function namesOf(minions, max) {
+  const rest = minions.length - max;
+  return `${minions.slice(0, max).join(", ")}${rest > 0 ? ` and ${rest.toLocaleString("en")} more` : ""}`;
 }
 
 /** Format a job's arguments, keywords as name=value. */

@@ -40,12 +40,20 @@ export function matcher(filters) {
   const states = new Set(statesOf(filters));
   const words = filters.search.toLowerCase().split(/\s+/).filter(Boolean);
   const { since = "", before = "~" } = timesOf(filters);
+  const known = new WeakMap(); // a changed job is another object, and a target can have thousands of names
+  const hasWords = (job) => {
+    if (!known.has(job)) {
+      const text = `${job.jid} ${job.fun} ${target(job, Infinity)} ${job.user}`.toLowerCase();
+      known.set(job, words.every((word) => text.includes(word)));
+    }
+    return known.get(job);
+  };
   return (job) =>
     (filters.helpers || !isHelper(job)) &&
     (!states.size || states.has(job.state)) &&
     (!filters.kind || job.kind === filters.kind) &&
     job.jid > since && job.jid < before &&
-    words.every((word) => `${job.jid} ${job.fun} ${target(job)} ${job.user}`.toLowerCase().includes(word));
+    (!words.length || hasWords(job));
 }
 
 /** Return whether there is a filter that the server can apply to jobs that are not loaded yet. */

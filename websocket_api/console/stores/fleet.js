@@ -29,7 +29,7 @@ export class FleetStore extends Store {
 
   #searched = new Set(SEARCHED);
   #next = null; // the snapshot after a lost connection, while the old one is still shown
-  #found = { key: null, rows: [] };
+  #found = { key: null, sort: "", rows: [] };
   #facets = { version: -1, facets: null };
 
   constructor(connection) {
@@ -141,8 +141,11 @@ export class FleetStore extends Store {
       const words = search.toLowerCase().split(/\s+/).filter(Boolean);
       const isWanted = (minion) =>
         (kind === "keys" && keyState ? minion.key === keyState : isKind(minion, kind)) && (!os || minion.grains?.os === os) && (!salt || minion.grains?.saltversion === salt) && words.every((word) => matches(minion, word));
-      const rows = sorted([...this.minions.values()].filter(isWanted), sort, this.lastJobs);
-      this.#found = { key, rows };
+      // In their last order: minions change often, and to sort what is almost sorted takes a tenth of the time.
+      const minions = new Map(/** @type {[string, any][]} */ (this.#found.sort === sort ? this.#found.rows.map(({ id }) => [id, null]) : []));
+      for (const [id, minion] of this.minions) minions.set(id, minion);
+      const rows = sorted([...minions.values()].filter((minion) => minion !== null && isWanted(minion)), sort, this.lastJobs);
+      this.#found = { key, sort, rows };
     }
     return this.#found.rows;
   }

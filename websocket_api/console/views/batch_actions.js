@@ -3,11 +3,10 @@
 
 import { html, useMemo, useState } from "../lib/html.js";
 import { RUNNING, againOf, titleOf } from "../lib/batches.js";
-import { count } from "../lib/format.js";
+import { count, namesOf } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { Confirm } from "../parts/confirm.js";
 import { Fault } from "../parts/marks.js";
-import { namesOf } from "./target.js";
 
 const NAMED = 200; // minions that a question names
 

@@ -2,14 +2,13 @@
 // What can be done with the selected minions: run a function, test or apply the highstate, accept, reject or delete keys.
 
 import { html, useState } from "../lib/html.js";
-import { count } from "../lib/format.js";
+import { count, namesOf } from "../lib/format.js";
 import { needsConfirmation } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { keyCall } from "../lib/keys.js";
 import { to } from "../lib/route.js";
 import { Confirm } from "../parts/confirm.js";
 import { Fault } from "../parts/marks.js";
-import { namesOf } from "./target.js";
 
 const NAMED = 200; // minions that a question names
 const KEYS = { accept: "Accept keys", reject: "Reject keys", delete: "Delete keys" };

@@ -1,7 +1,7 @@
 // @ts-check
 // The jobs, newest first, live; or the page of one job.
 
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { args, clock, count, target } from "../lib/format.js";
 import { DEFAULTS, KINDS, STATES, durationOf, durationText, isFiltered, matcher, requestsOf, statesOf, toggled } from "../lib/job_filters.js";
 import { countFilters, to, useFilters } from "../lib/route.js";
@@ -30,7 +30,7 @@ function JobsTable({ jobs, route }) {
   useClock(1); // durations of running jobs
   const [filters, filter] = useFilters(route, DEFAULTS);
   const settled = useSettled(JSON.stringify(filters), 150);
-  const matches = matcher(JSON.parse(settled));
+  const matches = useMemo(() => matcher(JSON.parse(settled)), [settled]);
   const rows = jobs.rows.filter(matches);
   return html`<div class="view">
     <h1>Jobs</h1>

@@ -4,7 +4,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { callOf, fieldsOf, intoFields } from "../lib/arguments.js";
 import { formOfQuery } from "../lib/calls.js";
-import { count } from "../lib/format.js";
+import { count, namesOf } from "../lib/format.js";
 import { acceptsPillar, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
@@ -15,7 +15,7 @@ import { CommandsStore } from "../stores/commands.js";
 import { Commands } from "./commands.js";
 import { Arguments, FunctionName, signatureOf } from "./function.js";
 import { Job } from "./job.js";
-import { Target, matchFields, namesOf, targetOf } from "./target.js";
+import { Target, matchFields, targetOf } from "./target.js";
 
 const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", pillar: "", how: "now", concurrency: "1", name: "", stop: true, progress: true, job: null };
 const NAMED = 200; // minions that the confirmation names

@@ -2,7 +2,7 @@
 // The target of a command, completed as it is typed, and a preview of the minions that it matches.
 
 import { html, useEffect, useState } from "../lib/html.js";
-import { count } from "../lib/format.js";
+import { count, namesOf } from "../lib/format.js";
 import { useSettled, useStore } from "../lib/hooks.js";
 import { suggestTargets } from "../lib/suggest.js";
 import { visible } from "../lib/visible.js";
@@ -51,12 +51,6 @@ function preview({ minions, fault, reading }) {
   if (!minions) return reading ? "matching …" : "";
   if (!minions.length) return "matches no minion on which you may run it";
   return html`matches <strong>${count(minions.length, "minion")}</strong>: ${namesOf(minions, NAMED)}`;
-}
-
-/** Return the first minions by name, and how many more there are. */
-export function namesOf(minions, max) {
-  const rest = minions.length - max;
-  return `${minions.slice(0, max).join(", ")}${rest > 0 ? ` and ${rest.toLocaleString("en")} more` : ""}`;
 }
 
 /** Return the fields of `match`: the minions on which the user may run the function, if its name is complete. */
