@@ -121,6 +121,10 @@ class EventLog(Log, Protocol):
         """Return whether a master's events may be missing now: its engine does not write, or the log fails."""
         ...
 
+    def last_seen(self, master: str) -> float | None:
+        """Return when a master last wrote, in seconds since the epoch; None if it writes or was never read."""
+        ...
+
     async def stop(self, seconds: float) -> None:
         """Write what waits, for at most this time, and end."""
         ...
@@ -140,6 +144,9 @@ class Disk(Protocol):
 
 class JobCache(MarkedJobs, Protocol):
     """The master's job cache (salt_master/job_cache.py)."""
+
+    is_own: bool
+    """Whether it has the jobs of this master only."""
 
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """Return the loads of the newest jobs."""

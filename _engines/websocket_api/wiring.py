@@ -39,7 +39,7 @@ from .core.subscriptions.minions import MinionFeed
 from .master import EventLog, Master
 from .operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers the operations
 from .operations.batch_jobs import BatchJobs
-from .operations.services import Services
+from .operations.services import OtherMaster, Services
 from .protocols.digital_rebar.batches import RebarBatchEvents
 from .protocols.digital_rebar.clients import RebarClients
 from .settings import Settings
@@ -113,9 +113,11 @@ def build(
     syndics = Syndics() if master.has_syndics else None
     minion_registry = MinionRegistry(wall, syndics, master.presence_seconds, own, clustered=clustered)
 
-    async def match(tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False) -> list[str]:
-        # Nothing runs on minions of other masters; only the target expressions of permissions match them.
-        below = [*minion_registry.below, *(minion_registry.elsewhere if trusted else ())]
+    async def match(
+        tgt: Any, tgt_type: str, delimiter: str = ":", *, trusted: bool = False, elsewhere: bool = False
+    ) -> list[str]:
+        # Nothing runs on minions of other masters: only lists and the expressions of permissions match them.
+        below = [*minion_registry.below, *(minion_registry.elsewhere if trusted or elsewhere else ())]
         return await master.minions.match(tgt, tgt_type, delimiter, trusted=trusted, below=below)
 
     targets = TargetSets(lambda expression: match(expression, "compound", trusted=True), monotonic)
@@ -146,6 +148,7 @@ def build(
         below=below if master.has_syndics else None,
         master=master.about.id if share is not None else master.cluster_id,
         clustered=clustered,
+        own_cache=master.job_cache.is_own,
     )
     journal = None
     if settings.history.store == "disk":
@@ -286,8 +289,9 @@ def build(
     return Parts(services, master, targets, rebar, share, following, notes)
 
 
-def _others(share: Share | None, log: EventLog | None) -> dict[str, bool]:
-    """Return the other masters that share the stream, and whether their engines write to the log."""
+def _others(share: Share | None, log: EventLog | None) -> dict[str, OtherMaster]:
+    """Return the other masters that share the stream."""
     if share is None or log is None:
         return {}
-    return {name: not log.is_stale(name) for name in share.origins if name != share.own}
+    others = [name for name in share.origins if name != share.own]
+    return {name: OtherMaster(not log.is_stale(name), log.last_seen(name)) for name in others}

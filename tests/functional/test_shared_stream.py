@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from salt_live.models import Event, Gap
 from salt_live.streams import EventStream
 
 from tests.client import Client
+from tests.functional.masters import NAMES, SECONDS, Masters, running
 from tests.functional.running import Engine
 from tests.support.buses import Publisher
 from tests.support.redis_server import RedisServer
@@ -34,48 +33,6 @@ pytestmark = [
     pytest.mark.both_lines,
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
 ]
-
-NAMES = ("m1", "m2")
-SECONDS = 60
-
-
-class Masters:
-    """Two engines, their buses, and the Redis between them."""
-
-    def __init__(self, make_engine: Callable[..., Engine], server: RedisServer, **settings: Any) -> None:
-        share = {"history": {"share": server.url}}
-        self.engines = {name: make_engine(share, master={"id": name, **settings}) for name in NAMES}
-        self.buses: dict[str, Publisher] = {}
-
-    def start(self) -> None:
-        """Start both; return when each knows the other."""
-        for name, engine in self.engines.items():
-            self.buses[name] = Publisher(engine.sock_dir)
-            engine.start()
-        for name, engine in self.engines.items():
-            engine.wait()
-            wait_until(lambda name=name: self.health(name)["status"] == "ok", f"the engine of {name}", SECONDS)
-            wait_until(lambda engine=engine: "master_up{" in metrics(engine), f"the other master at {name}", SECONDS)
-
-    def fire(self, name: str, *tags: str) -> None:
-        """Put events on the bus of a master."""
-        self.buses[name].send(*((tag, {}) for tag in tags))
-
-    def health(self, name: str) -> dict[str, Any]:
-        """Return what /healthz of an engine reports."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.engines[name].port}/healthz", headers={"Accept": "application/json"}
-        )
-        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-            return found
-        return {"status": "down", "parts": {}}
-
-
-def metrics(engine: Engine) -> str:
-    """Return the text of /metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics", timeout=10) as answer:
-        return str(answer.read().decode())
 
 
 class Follower:
@@ -129,17 +86,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, engine_root: Path) -> Itera
     server.start()
     yield server
     server.kill()
-
-
-@contextlib.contextmanager
-def running(masters: Masters) -> Iterator[Masters]:
-    """Start both engines."""
-    try:
-        masters.start()
-        yield masters
-    finally:
-        for bus in masters.buses.values():
-            bus.close()
 
 
 @pytest.fixture

@@ -109,3 +109,9 @@ test("an ended subscription is a fault for each user, and the next user subscrib
   user(jobs(connection));
   assert.equal(connection.started.length, 2);
 });
+
+test("collections of one master have subscriptions of their own", () => {
+  const connection = new Connection();
+  for (const collection of [jobs(connection), jobs(connection, { master: "m2" }), jobs(connection, { master: "m2" }), minions(connection, { master: ["m1", "m2"] })]) user(collection);
+  assert.deepEqual(connection.started.map(({ master }) => master), [undefined, "m2", ["m1", "m2"]]);
+});

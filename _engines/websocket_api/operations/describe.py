@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.delivery.codecs import CODECS, Prepared
+from ..core.timing import timestamp
 from ..errors import CLOSE_CODES, ERRORS
 from .call import Call, operation
-from .services import Services
+from .services import OtherMaster, Services
 
 SUBPROTOCOLS = list(CODECS)
 SUBSCRIPTIONS = ["event", "job", "minions", "batch"]
@@ -29,11 +30,11 @@ async def describe(call: Call) -> Prepared:
     return prepared
 
 
-def _described(services: Services, masters: Mapping[str, bool]) -> dict[str, Any]:
+def _described(services: Services, masters: Mapping[str, OtherMaster]) -> dict[str, Any]:
     return {
         "version": services.version,
         "master": dataclasses.asdict(services.about),
-        "masters": {name: {"stale": not works} for name, works in masters.items()},
+        "masters": {name: _other(one) for name, one in masters.items()},
         "epoch": services.history.epoch,
         "subprotocols": SUBPROTOCOLS,
         "clients": list(services.settings.clients),
@@ -46,3 +47,8 @@ def _described(services: Services, masters: Mapping[str, bool]) -> dict[str, Any
             for code, kind in CLOSE_CODES.items()
         },
     }
+
+
+def _other(master: OtherMaster) -> dict[str, Any]:
+    seen = {} if master.seen is None else {"seen": timestamp(master.seen)}
+    return {"stale": not master.works, **seen}

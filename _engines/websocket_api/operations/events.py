@@ -11,6 +11,7 @@ from ..core.subscriptions.wait import Wait
 from ..errors import ApiError
 from .call import Call, operation
 from .commands import publish, require_client
+from .masters import masters_wanted
 from .subscriptions import position
 from .targets import target
 
@@ -29,7 +30,7 @@ BODY_ENCODING = "body_encoding"
 @operation("get_event")
 async def get_event(call: Call) -> Any:
     """Return the next matching event after the last one that this connection got from ``get_event``."""
-    filter_ = make(call.message)
+    filter_ = make(call.message, masters_wanted(call))
     history, positions = call.services.history, call.caller.read_until
     since = call.get("since")
     if since is not None:

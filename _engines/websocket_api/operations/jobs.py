@@ -16,6 +16,7 @@ from ..errors import ApiError
 from ..jids import start_time
 from .call import Call, operation
 from .commands import publish, require_client
+from .masters import masters_wanted
 from .services import Services
 
 MAX_STORED = 300
@@ -189,6 +190,7 @@ async def _list_stored(call: Call, found: list[dict[str, Any]]) -> None:
         if record is not None:
             # A job of thousands of minions takes 50 ms and more, and there may be hundreds.
             job = await asyncio.to_thread(from_store, jid, record)
+            services.jobs.name_master_of_cached(job)
             apply_cancels(job, services.jobs.newest_first())
             await call.in_turns(_listed(call, iter([job]), added))
     found += added
@@ -215,13 +217,14 @@ def _listed(call: Call, jobs: Iterator[Job], found: list[dict[str, Any]]) -> Ite
     """Add the requested ones of ``jobs``, newest first, to ``found``, one in each step."""
     maximum, before, since = call.get("limit", 100), call.get("before"), call.get("since")
     minion: str | None = call.get("minion")
+    masters = masters_wanted(call)
     for job in jobs:
         yield
         if before is not None and job.jid >= before:
             continue
         if since is not None and job.jid <= since:
             break
-        if not _wanted(call.message, job):
+        if (masters and job.master not in masters) or not _wanted(call.message, job):
             continue
         view = call.services.job_feed.view(job, call.viewer, parts=False if minion is None else {minion})
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
@@ -243,7 +246,7 @@ def _wanted(message: Mapping[str, Any], job: Job) -> bool:
         return False
     if "fun" in message and not (job.fun and fnmatch.fnmatchcase(job.fun, message["fun"])):
         return False
-    if any(name in message and message[name] != getattr(job, name) for name in ("user", "kind", "master")):
+    if any(name in message and message[name] != getattr(job, name) for name in ("user", "kind")):
         return False
     wanted = message.get("metadata")
     if wanted is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ..core.minions.minion import Grains
@@ -11,6 +11,7 @@ from ..errors import ApiError
 from .asking import argument, ask
 from .call import Call, operation
 from .commands import delimiter, require_client
+from .masters import masters_of_minions
 from .reach import Reach
 from .targets import target, without_unknown
 
@@ -71,22 +72,44 @@ async def _match(call: Call, reach: Reach) -> list[str]:
 @operation("list_minions")
 async def list_minions(call: Call) -> list[dict[str, Any]]:
     """Return the minions that the master knows and the user may see. No minion gets a command."""
+    only: Collection[str] | None = call.get("minions")
+    if "tgt" in call.message:
+        matched = await _match_everywhere(call)
+        only = matched if only is None else [name for name in only if name in set(matched)]
     found: list[dict[str, Any]] = []
-    await call.in_turns(_seen(call, found))
+    await call.in_turns(_seen(call, only, found))
     return found
 
 
-def _seen(call: Call, found: list[dict[str, Any]]) -> Iterator[None]:
+async def _match_everywhere(call: Call) -> list[str]:
+    """Return the minions of the message's target that the user may ping, those of other masters too.
+
+    Of other masters the ids are known only. Functions do not run on their minions from here.
+    """
+    if not call.permissions.may_run_somehow("test.ping"):
+        return []
+    tgt, tgt_type = target(call.message)
+    minions, reach = call.services.minions, Reach(call.permissions, "test.ping", ())
+    named = {name for name in tgt if minions.is_elsewhere(name)} if tgt_type == "list" else set()
+    left = [name for name in tgt if name not in named] if named else tgt
+    asked, _ = without_unknown(minions, reach.known_names(left, tgt_type), tgt_type)
+    found = await call.services.match(asked, tgt_type, elsewhere=True, **delimiter(call)) if asked else []
+    return sorted({*filter(reach.covers, (*found, *named))})
+
+
+def _seen(call: Call, only: Collection[str] | None, found: list[dict[str, Any]]) -> Iterator[None]:
     """Add the requested minions to ``found``, one in each step.
 
+    :param only: ids; None for all
     :raises ApiError: too_large
     """
     services, grains, size = call.services, grains_wanted(call), 0
-    known, only = services.minions.all(), call.get("minions")
+    masters = masters_of_minions(call)
+    known = services.minions.all()
     for name in sorted(known) if only is None else dict.fromkeys(only):
         yield
         view = services.minion_feed.visible(call.viewer, [name], grains=grains).get(name)
-        if view is None or ("master" in call.message and call.message["master"] != view.get("master")):
+        if view is None or (masters and view.get("master") not in masters):
             continue
         found.append(view)
         if grains is True and view["grains"] is not None:

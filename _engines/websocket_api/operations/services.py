@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..contract.schemas import Schemas
 from ..core.access.in_flight import JobsInFlight
@@ -120,8 +120,20 @@ class JobCache(Protocol):
         ...
 
 
+class OtherMaster(NamedTuple):
+    """Another master that shares the stream."""
+
+    works: bool
+    """Whether its newest events come."""
+    seen: float | None
+    """When it last wrote, in seconds since the epoch; None if it writes."""
+
+
 Match = Callable[..., Awaitable[list[str]]]
-"""``await match(tgt, tgt_type, delimiter=":")`` returns the ids of the minions that a target matches."""
+"""``await match(tgt, tgt_type, delimiter=":")`` returns the ids of the minions that a target matches.
+
+With ``elsewhere=True`` also those that only other masters have, matched by their ids.
+"""
 Fire = Callable[[str, dict[str, Any]], Awaitable[None]]
 """``await fire(tag, data)`` sends an event on the master's bus."""
 
@@ -188,8 +200,8 @@ class Services:
     """Returns the minions that a target matches."""
     fire: Fire
     """Sends an event on the master's bus."""
-    masters: Callable[[], Mapping[str, bool]]
-    """Returns the other masters that share the stream, and whether their engines run."""
+    masters: Callable[[], Mapping[str, OtherMaster]]
+    """Returns the other masters that share the stream."""
     resume: Callable[[Mapping[str, Mapping[str, Any]], EventFilter], Resume]
     """Returns where a client's stream continues after positions at several masters."""
     wall: Callable[[], float]

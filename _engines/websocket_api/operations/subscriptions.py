@@ -15,6 +15,7 @@ from ..core.subscriptions.minions import MinionSubscription
 from ..errors import ApiError
 from .call import Call, operation
 from .jobs import visible_jobs
+from .masters import masters_of_minions, masters_wanted
 from .minions import grains_wanted
 
 ALL_JOBS = "*"
@@ -44,7 +45,7 @@ async def subscribe(call: Call) -> dict[str, Any]:
 
 async def _subscribe_events(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
-    filter_ = make(call.message)
+    filter_ = make(call.message, masters_wanted(call))
     since = call.get("since")
     start = position(call, since, filter_)
     subscription = EventSubscription(
@@ -101,13 +102,20 @@ def _add_snapshot(call: Call, subscription: _Snapshot) -> Subscribed:
 
 async def _subscribe_jobs(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
-    wanted, only = call.get("jid", ALL_JOBS), call.get("minions", ())
+    wanted, only, masters = call.get("jid", ALL_JOBS), call.get("minions", ()), masters_wanted(call)
     without_return = call.get("without_return", False)
     jobs = None if wanted == ALL_JOBS else await visible_jobs(call, [wanted] if isinstance(wanted, str) else wanted)
     services.job_feed.kept.check(session.share, jobs or [])
     number = connection.next_number()
     subscription = JobSubscription(
-        services.job_feed, connection, number, session, jobs, only=only, without_return=without_return
+        services.job_feed,
+        connection,
+        number,
+        session,
+        jobs,
+        only=only,
+        masters=masters,
+        without_return=without_return,
     )
     return _add_snapshot(call, subscription)
 
@@ -122,6 +130,7 @@ async def _subscribe_minions(call: Call) -> Subscribed:
         call.get("minions", ()),
         connected=call.get("connected", False),
         grains=grains_wanted(call),
+        masters=masters_of_minions(call),
     )
     return _add_snapshot(call, subscription)
 

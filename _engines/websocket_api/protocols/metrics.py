@@ -124,8 +124,8 @@ class EngineCollector:
         others = GaugeMetricFamily(
             f"{PREFIX}_master_up", "Whether another master that shares the stream writes to it.", labels=["master"]
         )
-        for name, works in services.masters().items():
-            others.add_metric([name], int(works))
+        for name, other in services.masters().items():
+            others.add_metric([name], int(other.works))
         yield others
         memory = GaugeMetricFamily(
             f"{PREFIX}_user_memory_bytes", "Bytes that users take of `memory_per_user`.", labels=["kind"]

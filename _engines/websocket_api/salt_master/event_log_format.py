@@ -2,9 +2,9 @@
 
 Keys, all below ``websocket_api:``:
 
-    masters      hash: a master's id -> its engine's run, and a number that changes every few seconds
+    masters      hash: a master's id -> its engine's run, a number that changes every few seconds, and the time
     log:MASTER   stream of chunks: ``v`` form, ``e`` epoch, ``a`` number before, ``l`` last number, ``d`` lines,
-                 ``n`` notes
+                 ``n`` notes. It expires when its master is gone
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ MASTERS, STREAM = "websocket_api:masters", "websocket_api:log:"
 FORM = 1
 """Form of chunks. Those of another form are not read, so their events are missing."""
 CONNECT_SECONDS = 10.0
+MAX_DIGITS = 11
+"""Of a time in seconds: what is later than the year 5138 is none."""
 
 Chunk = tuple[str, int, int, bytes, bytes]
 """Epoch, number before the first line, last number, lines, and notes (core/sharing/records.py)."""
@@ -35,6 +37,8 @@ class Pace:
     """Between two heartbeats of an engine."""
     stale: float = 20.0
     """Without a heartbeat, after which a master's events are reported as missing."""
+    gone: float = 86_400.0
+    """Without a heartbeat, after which a master is forgotten; not before its events are too old to be kept."""
     look: float = 1.0
     """Between two looks for new masters."""
     block: float = 1.0
@@ -109,6 +113,20 @@ def chunk_of(fields: Mapping[bytes, bytes]) -> Chunk | None:
         return epoch, after, last, fields[b"d"], fields.get(b"n", b"")
     except (KeyError, ValueError):
         return None
+
+
+def beat_of(run: str, number: int, seconds: int) -> str:
+    """Return a heartbeat.
+
+    :param seconds: now, by the clock of Redis
+    """
+    return f"{run}-{number}-{seconds}"
+
+
+def time_of(beat: bytes) -> int | None:
+    """Return when a heartbeat was written, by the clock of Redis; None if another program wrote it."""
+    parts = beat.split(b"-")
+    return int(parts[2]) if len(parts) == 3 and parts[2].isdigit() and len(parts[2]) <= MAX_DIGITS else None
 
 
 def number_of(entry: bytes) -> tuple[int, int]:

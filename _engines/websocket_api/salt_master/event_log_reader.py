@@ -5,19 +5,33 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from .event_log_format import MASTERS, STREAM, Chunk, Pace, chunk_of, connect, number_of
+import redis.exceptions
+
+from .event_log_format import MASTERS, STREAM, Chunk, Pace, chunk_of, connect, number_of, time_of
 
 log = logging.getLogger(__name__)
 
 READ_CHUNKS = 20
 MAX_MASTERS = 64
+KINDS = (b"stream", b"none")
+"""Types of keys that can be read."""
 WAIT_SECONDS = 0.2
 """Until the next look, while no master is known."""
 
 Apply = Callable[[str, Chunk, float], None]
 """``apply(master, chunk, age)`` returns when the chunk is applied; the age is in seconds."""
+
+
+class Beat(NamedTuple):
+    """A master's last heartbeat."""
+
+    value: bytes
+    changed: float
+    """When it changed here, in seconds of the monotonic clock."""
+    seen: float
+    """When it was written, by the clock of Redis, else by the own one."""
 
 
 class Reader:
@@ -37,16 +51,21 @@ class Reader:
         self._closed = False
         self._places: dict[str, bytes] = {}
         """The newest entry that was read of each stream."""
-        self._beats: dict[str, tuple[Any, float]] = {}
-        """Each master's last heartbeat, and when it changed."""
+        self._beats: dict[str, Beat] = {}
         self._odd: set[str] = set()
-        """Masters whose keys are no streams, which was logged."""
-        self.stale: frozenset[str] = frozenset()
-        """Masters whose engines have not written for a while."""
+        """Masters whose keys are no streams, which was logged: they are left out until that is over."""
+        self._first_look: float | None = None
+        self.stale: dict[str, float] = {}
+        """Masters that do not write, or whose streams cannot be read; and when they last wrote, since the epoch."""
 
     def close(self) -> None:
         """End soon."""
         self._closed = True
+
+    def is_gone(self, master: str) -> bool:
+        """Return whether a master is no longer read: its engine has not run for a long time."""
+        looked = self._first_look
+        return looked is not None and time.monotonic() - looked > self._pace.stale and master not in self._places
 
     def run(self, apply: Apply, on_end: Callable[[], None]) -> None:
         """Read until this is closed.
@@ -54,7 +73,17 @@ class Reader:
         :param on_end: is called after each look at all streams, when all that they had then is applied
         """
         client = connect(self._url, self._pace.block + self._pace.answer)
+        self._set_aside(client)
         self._check_places(client)
+        while not self._closed:
+            try:
+                self._read(client, apply, on_end)
+            except redis.exceptions.ResponseError:
+                if not self._set_aside(client):
+                    raise
+
+    def _read(self, client: Any, apply: Apply, on_end: Callable[[], None]) -> None:
+        """Read until this is closed, or a key is no stream."""
         looked, ahead = None, 0.0
         ends: dict[str, bytes] | None = None
         while not self._closed:
@@ -62,13 +91,13 @@ class Reader:
                 looked = time.monotonic()
                 seconds, micros = client.time()
                 ahead = seconds + micros / 1e6 - looked
-                self._look(client, b"%d" % ((seconds - self._seconds) * 1000))
+                self._look(client, seconds)
                 ends = self._ends(client)
                 self._works()
             if ends is not None and all(number_of(self._places[name]) >= number_of(end) for name, end in ends.items()):
                 ends = None
                 on_end()
-            keys = {f"{STREAM}{name}": place for name, place in self._places.items()}
+            keys = {f"{STREAM}{name}": self._places[name] for name in self._readable}
             if not keys:
                 time.sleep(WAIT_SECONDS)
                 continue
@@ -81,37 +110,73 @@ class Reader:
                         age = time.monotonic() + ahead - number_of(place)[0] / 1000
                         apply(master, chunk, max(0.0, age))
 
+    @property
+    def _readable(self) -> list[str]:
+        return [name for name in self._places if name not in self._odd]
+
     def _ends(self, client: Any) -> dict[str, bytes]:
         """Return the newest entry of each stream."""
-        pipeline = client.pipeline(transaction=False)
-        for name in self._places:
+        pipeline, names = client.pipeline(transaction=False), self._readable
+        for name in names:
             pipeline.xrevrange(f"{STREAM}{name}", count=1)
-        return {name: found[0][0] for name, found in zip(self._places, pipeline.execute(), strict=True) if found}
+        return {name: found[0][0] for name, found in zip(names, pipeline.execute(), strict=True) if found}
+
+    def _set_aside(self, client: Any) -> bool:
+        """Leave out masters whose keys are no streams; return whether there are new ones."""
+        names = self._readable
+        pipeline = client.pipeline(transaction=False)
+        for name in names:
+            pipeline.type(f"{STREAM}{name}")
+        odd = [name for name, kind in zip(names, pipeline.execute(), strict=True) if kind not in KINDS]
+        for name in odd:
+            self._odd.add(name)
+            log.warning("%s%.64s in Redis is no stream, and is not read: delete that key", STREAM, name)
+        return bool(odd)
 
     def _check_places(self, client: Any) -> None:
         """Read a stream again that ends before the last place: this Redis lost its data, and its clock was set back."""
-        for name, place in list(self._places.items()):
+        for name in self._readable:
             last = client.xrevrange(f"{STREAM}{name}", count=1)
-            if last and number_of(last[0][0]) < number_of(place):
+            if last and number_of(last[0][0]) < number_of(self._places[name]):
                 del self._places[name]
 
-    def _look(self, client: Any, start: bytes) -> None:
-        """Find masters that are new, and those whose engines do not run.
+    def _look(self, client: Any, seconds: int) -> None:
+        """Find masters that are new, those whose engines do not run, and those that are gone.
 
-        :param start: where the streams of new masters are read from: what is older is beyond the history's limit
+        :param seconds: now, by the clock of Redis
         """
         now = time.monotonic()
-        for field, beat in sorted(client.hgetall(MASTERS).items()):
+        # What is older is beyond the history's limit.
+        start = b"%d" % ((seconds - self._seconds) * 1000)
+        for name in [name for name in self._odd if client.type(f"{STREAM}{name}") in KINDS]:
+            self._odd.discard(name)
+        for field, value in sorted(client.hgetall(MASTERS).items()):
             name = field.decode("utf-8", "replace")
             if name not in self._places and len(self._places) >= MAX_MASTERS:
                 continue
-            if name not in self._places and client.type(f"{STREAM}{name}") not in (b"stream", b"none"):
-                if name not in self._odd:
-                    self._odd.add(name)
-                    log.warning("%s%.64s in Redis is no stream, and is not read: delete that key", STREAM, name)
+            written = time_of(value)
+            if name != self._own and written is not None and seconds - written > self._gone_seconds:
+                client.hdel(MASTERS, field)
                 continue
             self._places.setdefault(name, start)
-            if name not in self._beats or self._beats[name][0] != beat:
-                self._beats[name] = beat, now
+            if name not in self._beats or self._beats[name].value != value:
+                self._beats[name] = Beat(value, now, time.time() if written is None else written)
+        self._forget_gone(client, now, seconds)
         oldest = now - self._pace.stale
-        self.stale = frozenset(name for name, (_, at) in self._beats.items() if at < oldest and name != self._own)
+        beats = [(name, beat) for name, beat in self._beats.items() if name != self._own]
+        self.stale = {name: beat.seen for name, beat in beats if beat.changed < oldest or name in self._odd}
+        if self._first_look is None:
+            self._first_look = now
+
+    @property
+    def _gone_seconds(self) -> float:
+        return max(self._pace.gone, self._seconds)
+
+    def _forget_gone(self, client: Any, now: float, seconds: int) -> None:
+        for name, beat in list(self._beats.items()):
+            is_silent = now - beat.changed > self._pace.stale and name != self._own
+            if is_silent and max(now - beat.changed, seconds - beat.seen) > self._gone_seconds:
+                client.hdel(MASTERS, name)
+                self._places.pop(name, None)
+                self._odd.discard(name)
+                del self._beats[name]

@@ -60,6 +60,14 @@ class RedisLog:
         """Return whether a master's events may be missing now: its engine does not write, or Redis does not answer."""
         return self._faults["reader"] is not None or master in self._reader.stale
 
+    def last_seen(self, master: str) -> float | None:
+        """Return when a master last wrote, in seconds since the epoch; None if it writes or was never read."""
+        return self._reader.stale.get(master)
+
+    def is_gone(self, master: str) -> bool:
+        """Return whether a master is no longer read: its engine has not run for a long time."""
+        return self._reader.is_gone(master)
+
     def start(
         self,
         deliver: Deliver,

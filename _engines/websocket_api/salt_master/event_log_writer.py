@@ -10,10 +10,23 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
-from .event_log_format import MASTERS, STREAM, Chunk, Pace, Unusable, chunk_of, connect, fields_of, number_of
+from .event_log_format import (
+    MASTERS,
+    STREAM,
+    Chunk,
+    Pace,
+    Unusable,
+    beat_of,
+    chunk_of,
+    connect,
+    fields_of,
+    number_of,
+)
 
 MAX_WAITING_BYTES = 32 << 20
 """Of own events that wait while Redis is away; older ones are dropped, and the others get a gap."""
+MAX_KEPT_SECONDS = 10 * 365 * 86_400
+"""After which a stream expires at most: Redis refuses longer times."""
 AT_ONCE_CHUNKS, AT_ONCE_BYTES = 256, 4 << 20
 """That are written in one round trip: enough for a Redis that takes seconds for an answer."""
 
@@ -121,7 +134,9 @@ class Writer:
                 f"another engine with the id {self._own} writes to it: give each master its own id, then reload them"
             )
         self._beats += 1
-        client.hset(MASTERS, self._own, f"{self._run}-{self._beats}")
+        client.hset(MASTERS, self._own, beat_of(self._run, self._beats, client.time()[0]))
+        if self._newest:
+            client.expire(self._key, int(min(max(self._pace.gone, self._seconds), MAX_KEPT_SECONDS)))
         self._announced = True
 
 

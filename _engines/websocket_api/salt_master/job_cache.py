@@ -45,6 +45,8 @@ class JobCache:
         self._opts = opts
         self._pool = pool
         self._returner = str(opts.get("ext_job_cache") or opts["master_job_cache"])
+        self.is_own = self._returner == "local_cache"
+        """Whether it has the jobs of this master only: files below its ``cachedir``, not a database."""
         # Salt's loader is not thread safe, so each thread has its own returners.
         self._local = threading.local()
 

@@ -139,9 +139,10 @@ class Login:
     async def client(self) -> AsyncIterator[Any]:
         yield self
 
-    async def minions(self, *, grains: bool) -> Any:
+    async def minions(self, *, grains: bool, master: str | None) -> Any:
         assert grains
-        return self._rows
+        rows = self._rows.items()
+        return {name: row for name, row in rows if master in (None, row.get("master"))}
 
 
 async def test_a_large_batch_is_read_in_parts() -> None:
@@ -161,19 +162,15 @@ async def test_a_large_batch_is_read_in_parts() -> None:
 
 
 async def test_minions_that_one_answer_cannot_hold_are_read_in_parts() -> None:
-    async def answer(type: str, **_fields: Any) -> Any:
-        if type == "match":
-            return ["web1"]
-        raise TooLarge("the answer is larger")
-
-    async def match(*_arguments: Any) -> list[str]:
-        return ["web1"]
+    async def answer(_type: str, **fields: Any) -> Any:
+        if fields["grains"]:
+            raise TooLarge("the answer is larger")
+        return [{"id": "web1"}] if fields.get("tgt") else [{"id": "web1"}, {"id": "web2"}]
 
     rows = {name: {"id": name, "connected": True, "grains": {"a": 1}} for name in ("web1", "web2")}
     for words, names in ((["*"], ["web1"]), ([], ["web1", "web2"])):
         here, out, _ = context("--out=json")
         here.options, here.login = parse(["minions", "--grains", *words]), Login(answer, rows)  # type: ignore[assignment]
-        here.login.match = match  # type: ignore[attr-defined]
         assert await minions.run(here) == 0
         assert list(json.loads(out.getvalue())) == names
 
@@ -200,7 +197,30 @@ async def test_minions_are_filtered_by_master() -> None:
         assert (" ".join(json.loads(text)) if "--grains" in words else " ".join(text.split())) == " ".join(
             shown.split()
         )
-    assert [more["master"] for more in fields] == ["m2", "m2"]
+    assert [more["master"] for more in fields] == ["m2"] * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "tgt"),
+    [
+        (["web*"], {"tgt": "web*", "tgt_type": "glob"}),
+        (["-L", "a, b"], {"tgt": ["a", "b"], "tgt_type": "list"}),
+        (["-G", "os|Debian", "--delimiter", "|"], {"tgt": "os|Debian", "tgt_type": "grain", "delimiter": "|"}),
+        ([], {}),
+    ],
+)
+async def test_a_target_and_a_master_are_sent_together(words: list[str], tgt: dict[str, Any]) -> None:
+    """The server matches minions of other masters too."""
+    asked: list[dict[str, Any]] = []
+
+    async def answer(type: str, **fields: Any) -> Any:
+        asked.append({"type": type, **fields})
+        return []
+
+    options, out = parse(["minions", "--master", "m2", *words]), io.StringIO()
+    here = Context(options, Screen(options, {}, out, out), Login(answer))  # type: ignore[arg-type]
+    assert await minions.run(here) == 2
+    assert asked == [{"type": "list_minions", "grains": False, "master": "m2", **tgt}]
 
 
 async def test_jobs_are_filtered_by_master() -> None:

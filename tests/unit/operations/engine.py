@@ -180,6 +180,8 @@ class Functions:
 class Store:
     """The master's job cache."""
 
+    is_own = True
+
     def __init__(self) -> None:
         self.jobs: dict[str, dict[str, Any]] = {}
 
@@ -281,6 +283,7 @@ class Engine:
     :param master_id: this master's id
     :param log: what it shares with other masters
     :param epoch: names this run
+    :param store: the job cache; by default an empty one
     :param tracing: records spans
     :param received: what another engine hands over
     :param cachedir: a folder for the journal; another engine with the same one continues its history
@@ -298,6 +301,7 @@ class Engine:
         master_id: str = "master-one",
         log: Any = None,
         epoch: str = "epoch1",
+        store: Store | None = None,
         tracing: Tracing | None = None,
         **users: list[Any],
     ) -> None:
@@ -311,7 +315,7 @@ class Engine:
         self.accounts.users = users or {"ann": ALL}
         self.sets = {"*": list(MINIONS), "web*": ["web1", "web2"], "nobody*": []}
         self.commands = Commands(self)
-        self.store = Store()
+        self.store = store or Store()
         self.fired: list[tuple[str, dict[str, Any]]] = []
         self.delimiters: list[str] = []
         """The delimiters that targets were matched with."""

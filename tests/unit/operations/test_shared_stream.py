@@ -22,12 +22,20 @@ class Log:
     def __init__(self) -> None:
         self.chunks: list[Any] = []
         self.stale: set[str] = set()
+        self.seen: dict[str, float] = {}
+        self.gone: set[str] = set()
 
     def put(self, chunk: Any) -> None:
         self.chunks.append(chunk)
 
     def is_stale(self, master: str) -> bool:
         return master in self.stale
+
+    def last_seen(self, master: str) -> float | None:
+        return self.seen.get(master)
+
+    def is_gone(self, master: str) -> bool:
+        return master in self.gone
 
 
 class Masters:
@@ -777,3 +785,56 @@ def test_a_process_goes_on_with_a_history_that_has_epochs_which_it_no_longer_kno
             False,
             True,
         )
+
+
+async def test_a_master_that_is_gone_is_forgotten_with_its_last_events() -> None:
+    """Not before: clients may resume among them. A position at it is unknown then, and it may come back."""
+    masters = Masters("m1", "m2", "m3")
+    own = masters["m2"].services.minions
+    own.read_keys({"db9": "accepted"})
+    masters["m2"].world.fire("t/1")
+    await masters.carry()
+    engine, log = masters["m1"], masters.logs["m1"]
+    log.stale.add("m2")
+    log.seen["m2"] = 1_400_000_000.0
+    talker = await engine.user()
+    seen = {"stale": True, "seen": "2014-05-13T16:53:20+00:00"}
+    assert (await talker.ask("describe"))["masters"] == {"m2": seen, "m3": {"stale": False}}
+    log.gone.add("m2")
+    masters.note_end("m1")
+    assert set((await talker.ask("describe"))["masters"]) == {"m2", "m3"}
+    engine.time.pass_(engine.services.settings.history.seconds + 1)
+    engine.services.history.drop_old(engine.services.wall())
+    masters.note_end("m1")
+    assert set((await talker.ask("describe"))["masters"]) == {"m3"}
+    assert await talker.ask("list_minions", minions=["db9"]) == []
+    client = Follower()
+    client.stream.vector.positions.update(m1=Position("epoch-m1", 0), m2=Position("epoch-m2", 1))
+    await client.follow(engine)
+    log.gone.clear()
+    masters["m2"].world.fire("t/2")
+    await masters.carry()
+    assert client.read() == ["t/2"]
+    assert "m2" in (await talker.ask("describe"))["masters"]
+
+
+async def test_a_client_that_waits_for_a_master_that_is_gone_gets_the_others() -> None:
+    """Its position was never read: nothing fails at an event of another master, nor when it is settled."""
+    masters = Masters("m1", "m2", "m3")
+    masters["m2"].world.fire("t/1")
+    await masters.carry()
+    client = Follower()
+    client.stream.vector.positions.update(
+        m1=Position("epoch-m1", 0), m2=Position("epoch-m2", 50), m3=Position("epoch-m3", 0)
+    )
+    await client.follow(masters["m1"])
+    masters["m1"].time.pass_(masters["m1"].services.settings.history.seconds + 1)
+    masters["m1"].services.history.drop_old(masters["m1"].services.wall())
+    masters.logs["m1"].gone.add("m2")
+    masters.note_end("m1", 10)
+    masters["m3"].world.fire("t/2")
+    masters["m1"].time.pass_(1)
+    await masters.read("m1", "m3")
+    masters["m3"].time.pass_(1)
+    await masters.carry()
+    assert client.read() == ["t/2"]

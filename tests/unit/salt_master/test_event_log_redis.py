@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
+import itertools
 import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -39,8 +41,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 class Reader:
     """The log of one master, and what it read of the others."""
 
-    def __init__(self, server: RedisServer, master: str, url: str | None = None, **pace: float) -> None:
-        self.log = RedisLog(url or server.url, master, 300, dataclasses.replace(PACE, **pace))
+    def __init__(
+        self, server: RedisServer, master: str, url: str | None = None, *, seconds: float = 300, **pace: float
+    ) -> None:
+        self.log = RedisLog(url or server.url, master, seconds, dataclasses.replace(PACE, **pace))
         self.read: list[tuple[str, Any]] = []
         self.ages: list[float] = []
         self.begun: list[tuple[str | None, int]] = []
@@ -398,3 +402,79 @@ async def test_the_end_of_the_log_is_reported_after_its_chunks(
     finally:
         new.log.close()
     assert had[0] == 100
+
+
+async def test_a_master_that_is_gone_is_forgotten(server: RedisServer) -> None:
+    """Its name leaves Redis too, and its stream expires. It is read again when it comes back."""
+    numbers = itertools.count(1)
+    one, two, again = (Reader(server, name, seconds=0.5, stale=0.4, gone=1.0) for name in ("m1", "m2", "m2"))
+
+    def is_read(writer: Reader) -> bool:
+        before = len(one.of("m2"))
+        writer.log.put(chunk(next(numbers)))
+        return before > 0 and not one.log.is_gone("m2")
+
+    one.start()
+    two.start()
+    try:
+        await until(lambda: is_read(two), SECONDS)
+        await until(lambda: server.client.ttl(f"{STREAM}m2") > 0, SECONDS)
+        two.log.close()
+        await until(lambda: one.log.is_gone("m2") and not one.log.is_stale("m2"), SECONDS)
+        await until(lambda: not server.client.hexists(MASTERS, "m2"), SECONDS)
+        await until(lambda: not server.client.exists(f"{STREAM}m2"), SECONDS)
+        assert (one.log.last_seen("m2"), one.log.is_gone("m1")) == (None, False)
+        one.read.clear()
+        again.start()
+        await until(lambda: is_read(again), SECONDS)
+    finally:
+        for reader in (one, two, again):
+            reader.log.close()
+
+
+async def test_a_master_that_was_gone_before_the_start_is_not_read(server: RedisServer) -> None:
+    """By the time in its heartbeat. Without a time it counts from now, and a time of the far future does not last."""
+    now, _ = server.client.time()
+    beats = {"m7": f"run-1-{now - 86_500}", "m8": f"run-1-{now - 40}", "m9": "run-1", "m6": f"run-1-{'9' * 30}"}
+    server.client.hset(MASTERS, mapping=beats)
+    one = Reader(server, "m1", stale=0.4)
+    one.start()
+    try:
+        await until(lambda: all(one.log.is_stale(name) for name in ("m6", "m8", "m9")), SECONDS)
+        assert one.log.last_seen("m8") == now - 40
+        assert not one.log.is_stale("m7")
+        await until(lambda: one.log.is_gone("m7"), SECONDS)
+        left = {"m1", "m6", "m8", "m9"}
+        await until(lambda: {name.decode() for name in server.client.hkeys(MASTERS)} == left, SECONDS)
+        datetime.datetime.fromtimestamp(one.log.last_seen("m6") or 0, datetime.timezone.utc)
+    finally:
+        one.log.close()
+
+
+async def test_a_stream_that_is_replaced_stops_nobody_else(
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its master is stale as long as its key is no stream. The others are read, also by a reader that starts then."""
+    (one, two), client = masters, server.client
+    one.log.put(chunk(1))
+    two.log.put(chunk(1))
+    await until(lambda: two.of("m1") and one.of("m2"), SECONDS)
+    client.set(f"{STREAM}m2", "no stream")
+    three = Reader(server, "m3")
+    three.start()
+    try:
+        for number, reader in enumerate((one, three), 2):
+            await until(lambda reader=reader: reader.log.is_stale("m2"), SECONDS)
+            one.log.put(chunk(number))
+            await until(lambda number=number: chunk(number) in two.of("m1"), SECONDS)
+            await until(lambda number=number: chunk(number) in three.of("m1"), SECONDS)
+        assert (one.fault, three.fault) == (None, None)
+        two.log.put(chunk(2))
+        await until(lambda: two.fault is not None, SECONDS)
+        logged = "m2 in Redis is no stream"
+        await until(lambda: len([one for one in caplog.records if logged in one.message]) == 3, SECONDS)
+        client.delete(f"{STREAM}m2")
+        await until(lambda: chunk(2) in one.of("m2") and chunk(2) in three.of("m2"), SECONDS)
+        await until(lambda: not one.log.is_stale("m2") and not two.fault, SECONDS)
+    finally:
+        three.log.close()

@@ -1,5 +1,5 @@
 // Shared collections: one subscription of a connection, for all parts of a program that use it.
-import type { Connection, Fault, GrainsWanted, JobSummary, Minion } from "./index.js";
+import type { Connection, Fault, GrainsWanted, JobSummary, MasterIds, Minion } from "./index.js";
 
 /** Objects by id that change as the server's do. */
 export interface Collection<Item> {
@@ -13,8 +13,8 @@ export interface Collection<Item> {
   subscribe(onChange: (state: ReadonlyMap<string, Item>) => void, onFault?: (fault: Fault) => void): () => void;
 }
 
-/** The minions that the user may see, with these grains. */
-export function minions(connection: Connection, options?: { grains?: GrainsWanted }): Collection<Minion>;
+/** The minions that the user may see, with these grains; with `master` only those of one master, or of several. */
+export function minions(connection: Connection, options?: { grains?: GrainsWanted; master?: MasterIds }): Collection<Minion>;
 
-/** The newest jobs that the user may see, by job id, without their returns. */
-export function jobs(connection: Connection): Collection<JobSummary>;
+/** The newest jobs that the user may see, by job id, without their returns; with `master` only those of these masters. */
+export function jobs(connection: Connection, options?: { master?: MasterIds }): Collection<JobSummary>;

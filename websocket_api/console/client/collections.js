@@ -70,6 +70,10 @@ function collection(connection, fields) {
   return known.get(key);
 }
 
-export const minions = (connection, { grains = false } = {}) => collection(connection, { subscription: "minions", grains });
+const only = (master) => (master === null ? {} : { master });
 
-export const jobs = (connection) => collection(connection, { subscription: "job", jid: "*", without_return: true });
+export const minions = (connection, { grains = false, master = null } = {}) =>
+  collection(connection, { subscription: "minions", grains, ...only(master) });
+
+export const jobs = (connection, { master = null } = {}) =>
+  collection(connection, { subscription: "job", jid: "*", without_return: true, ...only(master) });

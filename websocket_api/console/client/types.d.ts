@@ -707,10 +707,15 @@ export type DescribeResult = {
     /** The `cluster_id` of the cluster that the master belongs to; null if it belongs to none. */
     cluster: (string | null);
   };
-  /** The other masters whose events this server sends, by id, where masters share a stream. */
+  /**
+   * The other masters whose events this server sends, by id, where masters share a stream. One whose server has not
+   * run for a day is left out, with its minions, when its last events have left the history.
+   */
   masters: Record<string, {
     /** Whether its newest events may be missing here now: its server does not run, or the common log fails. */
     stale: boolean;
+    /** If its server does not run: when it last wrote to the common log. */
+    seen?: IsoTime;
   }>;
   epoch: Epoch;
   /** The websocket subprotocols of this server, the default first. */
@@ -834,6 +839,8 @@ export type GetEventRequest = {
   traceparent?: Traceparent;
   tag?: Tags;
   match_type?: MatchType;
+  /** Only events of these masters, where there is more than one. */
+  master?: MasterIds;
   /** Seconds to wait for the event; 0 returns only an event that has already arrived. */
   wait?: number;
   /** Whether the result also has the event's tag and number. */
@@ -936,8 +943,8 @@ export type ListJobsRequest = {
   traceparent?: Traceparent;
   /** Only jobs of this function: a full name, in which `*`, `?` and `[...]` match as in a shell. */
   fun?: string;
-  /** Only jobs that this master announced, by its id, where there is more than one. */
-  master?: string;
+  /** Only jobs that these masters announced, where there is more than one: the id of a master, or a list of at most 64. */
+  master?: MasterIds;
   /** Only jobs that this user started. */
   user?: string;
   /** Only jobs that this minion is part of. Each then has `minions` with its part only, without the return. */
@@ -980,10 +987,21 @@ export type ListMinionsRequest = {
   traceparent?: Traceparent;
   /** Only these minions. By default all minions that you may see. */
   minions?: MinionIds;
-  /** Only minions of this master, by its id, where masters share a stream. */
-  master?: string;
+  /**
+   * Only minions with a key at these masters, where masters share a stream: the id of a master, or a list of at most
+   * 64. In a cluster of masters it is refused: a minion belongs to all of them.
+   */
+  master?: MasterIds;
+  /**
+   * Only minions that this target matches and that you may ping: an expression of the type in `tgt_type`, or a list of
+   * minion ids. Minions of other masters that share a stream are matched by their ids only. By default all minions
+   * that you may see.
+   */
+  tgt?: Tgt;
+  tgt_type?: TgtType;
+  delimiter?: Delimiter;
   grains?: GrainsWanted;
-};
+} & TargetRule;
 
 /** The minions, sorted by id, or in the order of `minions`. */
 export type ListMinionsResult = Array<Minion>;
@@ -1191,7 +1209,11 @@ export type SubscribeRequest = {
   match_type?: MatchType;
   /** Only these minions: their events, their parts of jobs, or the minions themselves. By default all that you may see. */
   minions?: MinionIds;
-  /** For `event`: only events of these masters, where there is more than one. By default all. */
+  /**
+   * For `event`, `job` and `minions`: only events of these masters, jobs that they announced, or minions with a key
+   * there, where there is more than one master. By default all. A master that is unknown, or does not run yet, has
+   * none. In a cluster of masters `minions` refuses it: a minion belongs to all of them.
+   */
   master?: MasterIds;
   /**
    * For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?` and

@@ -37,6 +37,7 @@ class JobRegistry:
     :param below: of the masters below this one; None if there are none
     :param master: the own master's id, where there is more than one
     :param clustered: whether these masters are one cluster, and run jobs on the same minions
+    :param own_cache: whether the job cache has jobs of the own master only
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class JobRegistry:
         below: Below | None = None,
         master: str | None = None,
         clustered: bool = False,
+        own_cache: bool = False,
     ) -> None:
         self._retention = Retention(max_jobs, clock)
         self._gathering = None if below is None else Gathering(below, clock)
         self._clock = clock
         self._master = master
         self._clustered = clustered
+        self._cache_master = master if own_cache and not clustered else None
         self._jobs: dict[str, Job] = {}
         self._bytes = 0
         self._weights: dict[str, int] = {}
@@ -118,7 +121,7 @@ class JobRegistry:
             if topic.action == "ret" and topic.believed:
                 self._apply_return(topic.jid, topic.minion, data, event)
             elif topic.action == "prog":
-                self._apply_progress(topic.jid, topic.minion, data)
+                self._apply_progress(topic.jid, topic.minion, data, event)
         elif topic.kind in (Kind.RUN, Kind.WHEEL) and topic.jid:
             self._apply_call("runner" if topic.kind is Kind.RUN else "wheel", topic.jid, topic.action, data, event)
         elif topic.kind is Kind.CONTROL and self._gathering is not None:
@@ -157,6 +160,7 @@ class JobRegistry:
             if not known.restored:
                 return known
             job.inherit(known)
+        self.name_master_of_cached(job)
         for minion, part in known.parts.items() if known is not None else ():
             if part.state in RETURNED:
                 job.set_part(minion, part)  # it came after the job cache was read
@@ -168,6 +172,10 @@ class JobRegistry:
         self._notify(job)
         self._drop(job)
         return job
+
+    def name_master_of_cached(self, job: Job) -> None:
+        """Name the master of a job of the job cache, if that has jobs of one master only."""
+        job.master = job.master or self._cache_master
 
     def restore(self, job: Job) -> None:
         """Add a job that an earlier process knew. :meth:`add_cached` adds what the job cache has of it."""
@@ -212,6 +220,9 @@ class JobRegistry:
             # The first announcement counts. A hostile minion can make the master fire any event (docs/security.md),
             # but it learns the jid only after this one. A second ``new`` could show the job to other users.
             return
+        if not self._is_of_its_master(job, event):
+            # Minions of another master have returned for it, although they did not get it.
+            job = self._jobs[jid] = Job(jid, start_time=start_time(jid))
         self._name_master(job, event)
         self._describe(job, data)
         self._expect(job, data)
@@ -257,7 +268,7 @@ class JobRegistry:
         job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
 
     def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
-        if not self._is_credible_return(jid, minion, data):
+        if not self._is_credible_return(jid, minion, data, event):
             return
         job = self._get_or_add(jid, event)
         job.apply_return(minion, data, event.size, self._clock(), event.memory)
@@ -267,19 +278,31 @@ class JobRegistry:
         self._notify(job, minion)
         self._drop(job)
 
-    def _is_credible_return(self, jid: str, minion: str, data: Mapping[str, Any]) -> bool:
+    def _is_credible_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> bool:
         """Return whether a minion returned by itself or through a syndic, for a job that targets it."""
         job = self._jobs.get(jid)
         if data.get("id") != minion:
             return False
         if data.get("cmd") == "_return":
-            return job is None or job.fun is None or minion in job.parts or minion in job.passing
+            if job is None or not self._is_of_its_master(job, event):
+                return job is None
+            return job.fun is None or minion in job.parts or minion in job.passing
         return job is not None and self._gathering is not None and self._gathering.is_passed_on(job, minion, data)
 
-    def _apply_progress(self, jid: str, minion: str, data: Mapping[str, Any]) -> None:
+    def _is_of_its_master(self, job: Job, event: Event) -> bool:
+        """Return whether an event is of the master of its job, or of its cluster.
+
+        A minion answers the master that sent the job, also if it is connected to others (Salt's ``minion.py``). One of
+        another master that has the same id and knows the jid must not speak for it.
+        """
+        return self._clustered or job.master is None or job.master == event.master
+
+    def _apply_progress(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
         job = self._jobs.get(jid)
         percent, message = read_progress(data)
-        if job is not None and percent is not None and job.apply_progress(minion, percent, message):
+        if job is None or not self._is_of_its_master(job, event):
+            return
+        if percent is not None and job.apply_progress(minion, percent, message):
             self._notify(job, minion)
 
     def _apply_call(self, kind: str, jid: str, action: str, data: Mapping[str, Any], event: Event) -> None:
@@ -288,7 +311,7 @@ class JobRegistry:
         if job.fun is None and isinstance(fun, str):
             job.kind, job.fun = kind, fun.removeprefix(f"{kind}.")
             self._name_master(job, event)
-        elif job.kind != kind:
+        elif job.kind != kind or not self._is_of_its_master(job, event):
             return  # as in _apply_new: a published job cannot become a runner
         job.user = job.user or data.get("user")
         arguments = data.get("fun_args")

@@ -45,7 +45,8 @@ class MinionRegistry:
     ) -> None:
         self._clock = clock
         self._master = master
-        self._clustered = clustered
+        self.clustered = clustered
+        """Whether these masters have the same keys."""
         self._syndics = syndics
         self.presence = Presence(clock, presence_seconds)
         """Filled only in a cluster: without one, the single master's list says it all."""
@@ -183,6 +184,11 @@ class MinionRegistry:
         """The minions that only other masters have."""
         return [] if self._master is None else [name for name, minion in self._minions.items() if minion.elsewhere]
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Return whether only another master has a minion."""
+        known = self._minions.get(name)
+        return known is not None and known.elsewhere
+
     def set_elsewhere(self, name: str, master: str, connected: bool | None, seen: float | None) -> None:
         """Note a minion with an accepted key at another master, unless it belongs to this one too."""
         known = self._minions.get(name)
@@ -217,7 +223,7 @@ class MinionRegistry:
     def apply(self, event: Event, data: Mapping[str, Any]) -> None:
         """Apply one event of the bus."""
         topic = event.topic
-        if event.origin is not None and not self._clustered:
+        if event.origin is not None and not self.clustered:
             self._apply_shared(event, data)
             return
         if self._syndics is not None and event.tag.startswith(BELOW):

@@ -78,6 +78,9 @@ class Following:
         if not self._stopped:
             self._share.note_end()
             self._hub.settle()
+            for master in self._share.forget_gone():
+                self._warned.discard(master)
+                self._notes.minions.forget(master)
 
     def _enter(self, origin: Origin, chunk: Chunk) -> None:
         """Note where a chunk starts; report numbers that were never read."""

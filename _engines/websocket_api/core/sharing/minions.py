@@ -81,6 +81,12 @@ class SharedMinions:
                 self._minions.remove_elsewhere(name, master)
             self._listed[master] = set()
 
+    def forget(self, master: str) -> None:
+        """Forget the minions of a master that is gone."""
+        self._listed.pop(master, None)
+        for name in self._minions.elsewhere:
+            self._minions.remove_elsewhere(name, master)
+
     def _entry(self, name: str) -> Entry | None:
         minion = self._minions.get(name)
         if minion is None:

@@ -121,6 +121,11 @@ class Origin:
         while self._marks and self._marks[0].first_place < oldest:
             self._whole_after = max(self._whole_after, self._order(self._marks.popleft().position))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether none of its events is here."""
+        return not self._marks and self._open_place is None
+
     def is_whole_after(self, position: Position) -> bool:
         """Return whether everything after a position of a known epoch is here."""
         return self._order(position) >= self._whole_after

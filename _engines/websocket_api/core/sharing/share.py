@@ -33,6 +33,10 @@ class Log(Protocol):
         """Write a chunk of the own master soon, without waiting."""
         ...
 
+    def is_gone(self, master: str) -> bool:
+        """Return whether a master is no longer read: its engine has not run for a long time."""
+        ...
+
 
 class Share:
     """The own master among those that share a log.
@@ -252,6 +256,17 @@ class Share:
         self._reads += 1
         for origin in self.origins.values():
             origin.is_backlog = False
+
+    def forget_gone(self) -> list[str]:
+        """Forget masters that are gone and have no events here any more. Return them."""
+        log = self._log
+        gone = [name for name in self.origins if name != self.own and log is not None and log.is_gone(name)]
+        for origin in map(self.origins.__getitem__, gone):
+            origin.drop_before(self._history.oldest)
+        forgotten = [name for name in gone if self.origins[name].is_empty]
+        for name in forgotten:
+            del self.origins[name]
+        return forgotten
 
     def settle(self, after: After) -> Resume | None:
         """Return how a stream continues whose positions the log does not have; None if it has, or may have them."""

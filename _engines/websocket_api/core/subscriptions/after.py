@@ -76,7 +76,9 @@ class After:
         if entry.origin is None:
             return entry.seq > self.own
         skip = self._others.get(entry.origin.master)
-        epochs = self.epochs[entry.origin.master]
+        epochs = self.epochs.get(entry.origin.master)
+        if epochs is None:
+            return True  # it is gone, and nothing of it is left to send
         if skip is None:
             return not epochs.is_backlog
         if entry.origin.epoch == skip.epoch:

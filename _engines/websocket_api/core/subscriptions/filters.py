@@ -125,9 +125,10 @@ class Filter:
         return body
 
 
-def make(message: Mapping[str, Any]) -> Filter:
+def make(message: Mapping[str, Any], masters: frozenset[str] = frozenset()) -> Filter:
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
 
+    :param masters: only events of these; empty for all
     :raises ApiError: ``bad_message`` if a regular expression is invalid or too large, or if RE2 is not installed
     """
     match_type = message.get("match_type", "startswith")
@@ -144,7 +145,7 @@ def make(message: Mapping[str, Any]) -> Filter:
         minions=frozenset(_as_tuple(message.get("minions"))),
         funs=_as_tuple(message.get("fun")),
         jids=frozenset(_as_tuple(message.get("jid"))),
-        masters=frozenset(_as_tuple(message.get("master"))),
+        masters=masters,
         without_return=bool(message.get("without_return", False)),
         expressions=expressions,
     )

@@ -84,6 +84,11 @@ class Hub:
         self._index: FilterIndex[Group] = FilterIndex()
         """The groups, by what their filters ask for."""
 
+    @property
+    def master(self) -> str | None:
+        """The own master's id, as events have it; None if there is one master only."""
+        return self._origins.own
+
     def max_delay(self) -> float:
         """Return the seconds for which events may wait on the bus, to be read together: that costs less."""
         if self._single_groups or self.waiters:

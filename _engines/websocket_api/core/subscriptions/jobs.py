@@ -196,8 +196,10 @@ class JobFeed(Feed[JobPart]):
         Nothing if none of it is visible. That is decided once: if the permissions change, all is sent again.
         """
         job = self._jobs.get(jid)
-        seen = False if job is None else self._visibility.sees_job(viewer, job)
-        if job is None or seen is False:
+        if job is None or not subscription.has(job):
+            return
+        seen = self._visibility.sees_job(viewer, job)
+        if seen is False:
             return
         wanted = subscription.wanted(job, None if seen is True else seen, names)
         parts = job.parts
@@ -296,6 +298,7 @@ class JobSubscription(SnapshotSubscription):
     """One client's subscription to jobs.
 
     :param jobs: None for all jobs, those that are known and those that start later
+    :param masters: only jobs that these announced; empty for all
     :param without_return: leave out what the minions returned
     """
 
@@ -308,10 +311,12 @@ class JobSubscription(SnapshotSubscription):
         jobs: Iterable[Job] | None,
         *,
         only: Iterable[str] = (),
+        masters: frozenset[str] = frozenset(),
         without_return: bool = False,
     ) -> None:
         super().__init__(feed, connection, number, session, only)
         self._feed = feed
+        self.masters = masters
         self.without_return = without_return
         self.jids = None if jobs is None else [job.jid for job in jobs]
 
@@ -319,7 +324,7 @@ class JobSubscription(SnapshotSubscription):
     def shape(self) -> tuple[Any, ...]:
         """The kind of the snapshot and its filters."""
         jids = None if self.jids is None else sorted(self.jids)
-        return "job", jids, sorted(self.only), self.without_return
+        return "job", jids, sorted(self.only), self.without_return, sorted(self.masters)
 
     def resume(self, position: Mapping[str, Any]) -> bool:
         """Prepare to send only what changed after a position; return False if that is not known."""
@@ -358,6 +363,10 @@ class JobSubscription(SnapshotSubscription):
             changed.setdefault(jid, set()).add(minion)
         self.send_snapshot(self._feed.changes(self, changed))
 
+    def has(self, job: Job) -> bool:
+        """Return whether one of the wanted masters announced a job."""
+        return not self.masters or job.master in self.masters
+
     def wanted(self, job: Job, seen: Container[str] | None, names: Container[str] | None) -> list[str]:
         """Return those minions of a job that are visible, are named, and that this client subscribed to.
 
@@ -383,7 +392,7 @@ class JobSubscription(SnapshotSubscription):
     @property
     def form(self) -> tuple[Any, ...]:
         """Subscriptions with the same form and viewer get the same bytes."""
-        return self.number, self.only, self.without_return, self.connection.codec, self.connection.wrap
+        return self.number, self.only, self.masters, self.without_return, self.connection.codec, self.connection.wrap
 
     def stop(self) -> None:
         """Send nothing more."""

@@ -185,6 +185,7 @@ class MinionSubscription(SnapshotSubscription):
 
     :param connected: only minions whose key is accepted and that are not known to be disconnected
     :param grains: grains to send
+    :param masters: only minions of these; empty for all
     """
 
     def __init__(
@@ -197,10 +198,12 @@ class MinionSubscription(SnapshotSubscription):
         *,
         connected: bool = False,
         grains: Grains = True,
+        masters: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(feed, connection, number, session, only)
         self._feed = feed
         self.connected = connected
+        self.masters = masters
         self.grains = grains
         self.known = Known()
         """Minions that were sent to this client."""
@@ -213,7 +216,7 @@ class MinionSubscription(SnapshotSubscription):
     @property
     def shape(self) -> tuple[Any, ...]:
         """The kind of the snapshot and its filters."""
-        return "minions", sorted(self.only), self.connected, self.grains
+        return "minions", sorted(self.only), self.connected, self.grains, sorted(self.masters)
 
     def resume(self, position: Mapping[str, Any]) -> bool:
         """Prepare to send only what changed after a position; return False if that is not known."""
@@ -271,10 +274,15 @@ class MinionSubscription(SnapshotSubscription):
         return frames.minions(self.number, self._feed.seq, wanted)
 
     def shown(self, views: MinionViews) -> MinionViews:
-        """Return minions with None for those that the client does not want while they are away."""
-        if not self.connected:
+        """Return minions with None for those that the client does not want as they are, or where they are."""
+        if not self.connected and not self.masters:
             return views
-        return {name: None if view is None or _is_away(view) else view for name, view in views.items()}
+        return {name: view if view is not None and self._has(view) else None for name, view in views.items()}
+
+    def _has(self, view: dict[str, Any]) -> bool:
+        if self.connected and _is_away(view):
+            return False
+        return not self.masters or view.get("master") in self.masters
 
     def stop(self) -> None:
         """Send nothing more."""

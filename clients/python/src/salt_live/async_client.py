@@ -54,17 +54,21 @@ class AsyncClient(LocalVerbs, EventVerbs):
         """
         return await live.look_up(self, unknown)
 
-    async def minions(self, *, connected: bool = False, grains: bool | Sequence[str] = False) -> live.LiveMapping:
+    async def minions(
+        self, *, connected: bool = False, grains: bool | Sequence[str] = False, master: live.Masters = None
+    ) -> live.LiveMapping:
         """Return a read-only mapping of minions by id, which changes as they do (``messages.Minion``).
 
         :param connected: only those that are connected
         :param grains: True for all grains, or the names of some
+        :param master: only those of this master, or of several, where masters share a stream
         """
-        return await live.minions(self._connection, connected=connected, grains=grains)
+        return await live.minions(self._connection, connected=connected, grains=grains, master=master)
 
-    async def jobs(self, *, limit: int = 10_000) -> live.LiveMapping:
+    async def jobs(self, *, limit: int = 10_000, master: live.Masters = None) -> live.LiveMapping:
         """Return a read-only mapping of jobs by job id, which changes as they do (``messages.JobSummary``).
 
         :param limit: how many of the newest are kept
+        :param master: only those of this master, or of several, where there is more than one
         """
-        return await live.jobs(self._connection, limit)
+        return await live.jobs(self._connection, limit, master)

@@ -11,6 +11,7 @@ from salt_live.blocking import BlockingMapping, BlockingMasterFunctions
 from salt_live.blocking_events import BlockingEventVerbs
 from salt_live.blocking_local import BlockingLocalVerbs
 from salt_live.errors import Unknown
+from salt_live.live import Masters
 
 
 class Client(BlockingLocalVerbs, BlockingEventVerbs):
@@ -43,10 +44,13 @@ class Client(BlockingLocalVerbs, BlockingEventVerbs):
         """Return what a command of unknown outcome has started: see ``AsyncClient.look_up``."""
         return self.run(self._async.look_up(unknown))
 
-    def minions(self, *, connected: bool = False, grains: bool | Sequence[str] = False) -> BlockingMapping:
+    def minions(
+        self, *, connected: bool = False, grains: bool | Sequence[str] = False, master: Masters = None
+    ) -> BlockingMapping:
         """Return a read-only mapping of minions by id, which changes as they do."""
-        return BlockingMapping(self, self.run(self._async.minions(connected=connected, grains=grains)))
+        made = self._async.minions(connected=connected, grains=grains, master=master)
+        return BlockingMapping(self, self.run(made))
 
-    def jobs(self, *, limit: int = 10_000) -> BlockingMapping:
+    def jobs(self, *, limit: int = 10_000, master: Masters = None) -> BlockingMapping:
         """Return a read-only mapping of jobs by job id, which changes as they do."""
-        return BlockingMapping(self, self.run(self._async.jobs(limit=limit)))
+        return BlockingMapping(self, self.run(self._async.jobs(limit=limit, master=master)))

@@ -74,17 +74,27 @@ class LiveMapping(Mapping[str, "dict[str, Any]"]):
         self._connection.remove(self._stream)
 
 
-async def minions(connection: Connection, *, connected: bool, grains: bool | Sequence[str]) -> LiveMapping:
+Masters = str | Sequence[str] | None
+"""The id of a master, or several; None for all."""
+
+
+async def minions(
+    connection: Connection, *, connected: bool, grains: bool | Sequence[str], master: Masters = None
+) -> LiveMapping:
     """Return the mapping of minions when its snapshot is complete."""
     wanted = grains if isinstance(grains, bool) else list(grains)
-    fields = {"subscription": "minions", "connected": connected, "grains": wanted}
+    fields = {"subscription": "minions", "connected": connected, "grains": wanted, **_only(master)}
     return await _opened(connection, TableStream(fields, lambda frame: dict(frame["minions"])))
 
 
-async def jobs(connection: Connection, limit: int) -> LiveMapping:
+async def jobs(connection: Connection, limit: int, master: Masters = None) -> LiveMapping:
     """Return the mapping of jobs when its snapshot is complete."""
-    fields = {"subscription": "job", "jid": "*", "without_return": True}
+    fields = {"subscription": "job", "jid": "*", "without_return": True, **_only(master)}
     return await _opened(connection, TableStream(fields, lambda frame: {frame["jid"]: frame["job"]}, max_rows=limit))
+
+
+def _only(master: Masters) -> dict[str, Any]:
+    return {} if master is None else {"master": master if isinstance(master, str) else list(master)}
 
 
 async def _opened(connection: Connection, stream: TableStream) -> LiveMapping:

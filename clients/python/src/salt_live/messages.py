@@ -804,6 +804,8 @@ class DescribeResultMastersValue(TypedDict):
 
     # Whether its newest events may be missing here now: its server does not run, or the common log fails.
     stale: bool
+    # If its server does not run: when it last wrote to the common log.
+    seen: NotRequired[IsoTime]
 
 
 class DescribeResultErrorsValue(TypedDict):
@@ -833,7 +835,8 @@ class DescribeResult(TypedDict):
     version: str
     # The Salt master that this server runs in.
     master: DescribeResultMaster
-    # The other masters whose events this server sends, by id, where masters share a stream.
+    # The other masters whose events this server sends, by id, where masters share a stream. One whose server has not
+    # run for a day is left out, with its minions, when its last events have left the history.
     masters: dict[str, DescribeResultMastersValue]
     epoch: Epoch
     # The websocket subprotocols of this server, the default first.
@@ -940,6 +943,8 @@ class GetEventRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     tag: NotRequired[Tags]
     match_type: NotRequired[MatchType]
+    # Only events of these masters, where there is more than one.
+    master: NotRequired[MasterIds]
     # Seconds to wait for the event; 0 returns only an event that has already arrived.
     wait: NotRequired[float]
     # Whether the result also has the event's tag and number.
@@ -1034,8 +1039,9 @@ class ListJobsRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     # Only jobs of this function: a full name, in which `*`, `?` and `[...]` match as in a shell.
     fun: NotRequired[str]
-    # Only jobs that this master announced, by its id, where there is more than one.
-    master: NotRequired[str]
+    # Only jobs that these masters announced, where there is more than one: the id of a master, or a list of at most
+    # 64.
+    master: NotRequired[MasterIds]
     # Only jobs that this user started.
     user: NotRequired[str]
     # Only jobs that this minion is part of. Each then has `minions` with its part only, without the return.
@@ -1076,8 +1082,15 @@ class ListMinionsRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     # Only these minions. By default all minions that you may see.
     minions: NotRequired[MinionIds]
-    # Only minions of this master, by its id, where masters share a stream.
-    master: NotRequired[str]
+    # Only minions with a key at these masters, where masters share a stream: the id of a master, or a list of at most
+    # 64. In a cluster of masters it is refused: a minion belongs to all of them.
+    master: NotRequired[MasterIds]
+    # Only minions that this target matches and that you may ping: an expression of the type in `tgt_type`, or a list
+    # of minion ids. Minions of other masters that share a stream are matched by their ids only. By default all
+    # minions that you may see.
+    tgt: NotRequired[Tgt]
+    tgt_type: NotRequired[TgtType]
+    delimiter: NotRequired[Delimiter]
     grains: NotRequired[GrainsWanted]
 
 # The minions, sorted by id, or in the order of `minions`.
@@ -1301,7 +1314,9 @@ class SubscribeRequest(TypedDict):
     # Only these minions: their events, their parts of jobs, or the minions themselves. By default all that you may
     # see.
     minions: NotRequired[MinionIds]
-    # For `event`: only events of these masters, where there is more than one. By default all.
+    # For `event`, `job` and `minions`: only events of these masters, jobs that they announced, or minions with a key
+    # there, where there is more than one master. By default all. A master that is unknown, or does not run yet, has
+    # none. In a cluster of masters `minions` refuses it: a minion belongs to all of them.
     master: NotRequired[MasterIds]
     # For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?`
     # and `[...]` match as in a shell, or a list of at most 64 names of which one must match.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from salt_live.cli import exit_codes
 from salt_live.cli.text import one_line
 from salt_live.cli.verbs.context import Context, split_target
@@ -14,15 +16,16 @@ async def run(context: Context) -> int:
     """List the minions that a target matches; without one, all that you may see."""
     options, screen = context.options, context.screen
     async with context.login.client() as client:
-        only = {"master": options.master} if options.master else {}
+        only: dict[str, Any] = {"master": options.master} if options.master else {}
         if context.words:
-            only["minions"] = await client.match(split_target(context.words[0], options.tgt_type), options.tgt_type)
+            only |= {"tgt": split_target(context.words[0], options.tgt_type), "tgt_type": options.tgt_type}
+            only |= {"delimiter": options.delimiter} if options.delimiter else {}
         try:
             found = await client.request("list_minions", grains=options.grains, **only)
         except TooLarge:  # for one answer: a subscription sends them in parts
-            rows = await client.minions(grains=options.grains)
-            found = [row for name, row in rows.items() if name in only.get("minions", rows)]
-            found = [row for row in found if row.get("master") == only.get("master", row.get("master"))]
+            names = {row["id"] for row in await client.request("list_minions", grains=False, **only)}
+            rows = await client.minions(grains=options.grains, master=options.master)
+            found = [row for name, row in rows.items() if name in names]
     if options.up or options.down:
         found = [minion for minion in found if minion["connected"] is options.up]
     if not found:
