@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { lazy } from "../../websocket_api/console/lib/lazy.js";
 import { found } from "../../websocket_api/console/lib/palette.js";
 import { countFilters, filtersOf, queryOf, read, to } from "../../websocket_api/console/lib/route.js";
 import { Shortcuts } from "../../websocket_api/console/lib/shortcuts.js";
@@ -19,6 +20,18 @@ const SOURCES = {
   names: ["network.ping", "pkg.install", "test.ping", "web.start"],
 };
 const texts = (text) => found(text, SOURCES).map((item) => item.text);
+
+test("a view's module is loaded once, also before it is shown, and again after a failure", async () => {
+  let loads = 0;
+  const View = lazy(async () => {
+    loads += 1;
+    if (loads === 1) throw new Error("offline");
+    return () => null;
+  });
+  await assert.rejects(View.load());
+  await Promise.all([View.load(), View.load()]);
+  assert.equal(loads, 2);
+});
 
 test("the palette shows views and actions at first, then all that matches", () => {
   assert.deepEqual(texts(""), ["Fleet", "Jobs", "Theme: dark"]);

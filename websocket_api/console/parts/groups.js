@@ -58,7 +58,7 @@ function Group({ group, search, fun, first }) {
 
 /** What a group's minions returned, in one line; while it is open, only which states failed. */
 function Outcome({ group, part, open }) {
-  const [text, failed] = useMemo(() => outcomeOf(part), [group]);
+  const [text, failed] = useMemo(() => outcomeOf(part), [group.outcome]);
   return html`<span class="dim brief">${open ? failed : [text, failed].filter(Boolean).join(" · ")}</span>`;
 }
 

@@ -3,6 +3,7 @@
 
 import { isDiff } from "../lib/diff.js";
 import { find } from "../lib/find.js";
+import { useSettled } from "../lib/hooks.js";
 import { html, useMemo, useState } from "../lib/html.js";
 import { orchestratedOf, statesOf } from "../lib/states.js";
 import { json, readable } from "../lib/text.js";
@@ -87,7 +88,8 @@ function Main({ form, states, value, label }) {
 }
 
 function Matches({ value, word }) {
-  const { matches, complete } = useMemo(() => find(value, word, MATCHES), [value, word]);
+  const settled = useSettled(word, 200); // a search of a large return takes longer than between two keys
+  const { matches, complete } = useMemo(() => find(value, settled, MATCHES), [value, settled]);
   return html`<div class="matches">
     <p class="dim" role="status">${complete ? "" : "more than "}${matches.length} ${matches.length === 1 ? "match" : "matches"}</p>
     <ol>${matches.map(({ where, before, match, after }) => html`<li><span class="dim">${where}</span> ${before}<mark>${match}</mark>${after}</li>`)}</ol>
