@@ -42,13 +42,13 @@ test("the export has one JSON object on each line, without gaps", () => {
   const events = [
     { seq: 1, time: 0, tag: "a", data: { text: "two\nlines", big: 12345678901234567890n }, key: 1, size: 3 },
     { seq: null, gap: {}, time: 1, tag: "", data: null },
-    { seq: 2, time: null, tag: "b", data: null, minion: "web1" },
+    { seq: 2, time: null, tag: "b", data: null, minion: "web1", master: "m2" },
   ];
   const lines = asLines(events).split("\n");
   assert.equal(lines.pop(), "");
   assert.deepEqual(lines.map((line) => JSON.parse(line)), [
     { seq: 1, time: "1970-01-01T00:00:00.000Z", tag: "a", data: { text: "two\nlines", big: "12345678901234567890" } },
-    { seq: 2, time: null, tag: "b", data: null, minion: "web1" },
+    { seq: 2, time: null, tag: "b", data: null, minion: "web1", master: "m2" },
   ]);
   assert.equal(asLines([]), "");
 });

@@ -85,3 +85,22 @@ test("large events are kept as far as there is room", (t) => {
   const many = Array.from({ length: 6100 }, (_, index) => event(index + 1, {}));
   assert.ok(storeOf(t, [begin(0), ...many]).rows.length <= 6000);
 });
+
+test("a filter by master is subscribed, and each event has its master", (t) => {
+  const asked = [];
+  const connection = {
+    follows: { epoch: "e", seq: 0 },
+    follow(fields, onFrame) {
+      asked.push(fields.master);
+      send = onFrame;
+      return { since: null, stop() {} };
+    },
+  };
+  let send;
+  const events = new EventsStore(connection);
+  events.start();
+  t.after(() => events.stop());
+  events.setFilter({ tag: "", match_type: "startswith", master: "m2", history: false });
+  send({ type: "event", seq: 1, tag: "a/b", data: {}, master: "m2" });
+  assert.deepEqual([asked, events.rows.map((row) => row.master)], [[undefined, "m2"], ["m2"]]);
+});

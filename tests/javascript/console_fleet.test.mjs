@@ -130,3 +130,11 @@ test("a list of the minions that should exist is compared with those of the mast
     assert.deepEqual(Object.fromEntries(found), expected, text);
   }
 });
+
+test("minions are filtered and sorted by their master", (t) => {
+  const minion = (id, master) => ({ id, key: null, connected: true, seen: null, grains: null, ...(master ? { master } : {}) });
+  const fleet = fleetOf(t, { a: minion("a", "m2"), b: minion("b", "m1"), c: minion("c", "m2"), d: minion("d") });
+  assert.deepEqual(ids(fleet, { master: "m2" }), ["a", "c"]);
+  assert.deepEqual(ids(fleet, { master: "unknown" }), []);
+  assert.deepEqual(ids(fleet, { sort: "master" }), ["b", "a", "c", "d"]);
+});

@@ -7,7 +7,7 @@ import { DEFAULTS, durationOf, durationText, isFiltered, localTime, matcher, req
 import { JobStore } from "../../websocket_api/console/stores/job.js";
 import { JobsStore } from "../../websocket_api/console/stores/jobs.js";
 
-const JOB = { jid: "20141103073312975821", kind: "job", fun: "state.apply", tgt: "web*", tgt_type: "glob", user: "ann", state: "failed", total: 1 };
+const JOB = { jid: "20141103073312975821", kind: "job", fun: "state.apply", tgt: "web*", tgt_type: "glob", user: "ann", state: "failed", total: 1, master: "m1" };
 const START = Date.UTC(2014, 10, 3, 7, 33);
 
 test("a job must match all filters", () => {
@@ -23,6 +23,8 @@ test("a job must match all filters", () => {
     [{ state: "no such state" }, true],
     [{ kind: "job" }, true],
     [{ kind: "runner" }, false],
+    [{ master: "m1" }, true],
+    [{ master: "m2" }, false],
     [{ from: localTime(START) }, true],
     [{ from: localTime(START + 60000) }, false],
     [{ to: localTime(START + 60000) }, true],
@@ -45,10 +47,11 @@ test("chips choose several states", () => {
 test("filters become one request for each state, with job ids for times", () => {
   assert.deepEqual(requestsOf(DEFAULTS), [{}]);
   assert.equal(isFiltered(DEFAULTS), false);
-  const filters = { ...DEFAULTS, search: " a b ", state: "failed,partial", kind: "job", from: localTime(START), to: localTime(START + 60000) };
+  const filters = { ...DEFAULTS, search: " a b ", state: "failed,partial", kind: "job", master: "m1", from: localTime(START), to: localTime(START + 60000) };
   assert.equal(isFiltered(filters), true);
+  assert.equal(isFiltered({ ...DEFAULTS, master: "m1" }), true);
   const times = { since: "20141103073300000000", before: "20141103073400000000" };
-  assert.deepEqual(requestsOf(filters), ["failed", "partial"].map((state) => ({ ...times, kind: "job", search: "a b", state })));
+  assert.deepEqual(requestsOf(filters), ["failed", "partial"].map((state) => ({ ...times, kind: "job", master: "m1", search: "a b", state })));
 });
 
 test("a duration is read from both times, or runs on", () => {
@@ -109,4 +112,29 @@ test("found jobs are shown with the newest ones, and do not count as listed", as
   } finally {
     jobs.stop();
   }
+});
+
+test("an announced job has its master, and a new master is shown when the server names it", (t) => {
+  let send;
+  const follow = { masters: null, stop() {} };
+  const connection = {
+    state: "waiting",
+    follow(fields, onFrame) {
+      if (fields.subscription === "event") send = onFrame;
+      return follow;
+    },
+    read: async () => [],
+  };
+  const jobs = new JobsStore(connection, { noteJob() {} });
+  t.after(() => jobs.stop());
+  assert.deepEqual(jobs.masters, []);
+  follow.masters = { m2: {}, m1: {} };
+  const { version } = jobs;
+  send({ type: "bookmark", seq: 1 });
+  send({ type: "bookmark", seq: 2 });
+  assert.deepEqual([jobs.masters, jobs.version], [["m1", "m2"], version + 1]);
+  const data = { fun: "test.ping", minions: ["web1"], _stamp: "2014-11-03T07:33:12" };
+  send({ type: "event", seq: 3, tag: `salt/job/${JOB.jid}/new`, data, master: "m2" });
+  send({ type: "event", seq: 4, tag: "salt/job/20141103073312975822/new", data });
+  assert.deepEqual(jobs.rows.map(({ master }) => master), [undefined, "m2"]);
 });

@@ -4,7 +4,7 @@
 import { brief, whole } from "./text.js";
 
 /** All filters of the view; `from` and `to` are times of the day, `history` is 1 for all events that the server has. */
-export const DEFAULTS = { tag: "", match: "startswith", search: "", from: "", to: "", columns: "", history: "" };
+export const DEFAULTS = { tag: "", match: "startswith", master: "", search: "", from: "", to: "", columns: "", history: "" };
 
 /** Filters by tag that one press sets: [text, match type, tag]. */
 export const CHIPS = [
@@ -59,10 +59,10 @@ export function jidOf(tag) {
   return /^salt\/(?:job|run|wheel)\/(\d{20}(?:_\d+)?)(?:\/|$)/.exec(tag)?.[1] ?? null;
 }
 
-/** Return events as JSON lines: one object with seq, time, tag, data and minion on each line. */
+/** Return events as JSON lines: one object with seq, time, tag, data, minion and master on each line. */
 export function asLines(events) {
-  const lines = events.filter((event) => !event.gap).map(({ seq, time, tag, data, minion }) =>
-    JSON.stringify({ seq, time: time === null ? null : new Date(time).toISOString(), tag, data, ...(minion ? { minion } : {}) }, exact),
+  const lines = events.filter((event) => !event.gap).map(({ seq, time, tag, data, minion, master }) =>
+    JSON.stringify({ seq, time: time === null ? null : new Date(time).toISOString(), tag, data, ...(minion ? { minion } : {}), ...(master ? { master } : {}) }, exact),
   );
   return lines.length ? `${lines.join("\n")}\n` : "";
 }

@@ -10,7 +10,7 @@ export const STATES = { running: "Running", complete: "Complete", failed: "Faile
 export const KINDS = { "": "Jobs of all kinds", job: "On minions", runner: "Runners", wheel: "Wheel functions" };
 
 /** All filters; `state` lists several by commas, `from` and `to` are local times as fields of a form have them. */
-export const DEFAULTS = { search: "", state: "", kind: "", from: "", to: "", helpers: "" };
+export const DEFAULTS = { search: "", state: "", kind: "", master: "", from: "", to: "", helpers: "" };
 
 /** Return the states that are chosen; none means all. */
 export function statesOf({ state }) {
@@ -52,19 +52,20 @@ export function matcher(filters) {
     (filters.helpers || !isHelper(job)) &&
     (!states.size || states.has(job.state)) &&
     (!filters.kind || job.kind === filters.kind) &&
+    (!filters.master || job.master === filters.master) &&
     job.jid > since && job.jid < before &&
     (!words.length || hasWords(job));
 }
 
 /** Return whether there is a filter that the server can apply to jobs that are not loaded yet. */
 export function isFiltered(filters) {
-  return Boolean(filters.search.trim() || statesOf(filters).length || filters.kind || filters.from || filters.to);
+  return Boolean(filters.search.trim() || statesOf(filters).length || filters.kind || filters.master || filters.from || filters.to);
 }
 
 /** Return the fields of the requests `list_jobs` that find the jobs of the filters, one for each state. */
 export function requestsOf(filters) {
   /** @type {Record<string, string>} */
-  const fields = { ...timesOf(filters), ...(filters.kind ? { kind: filters.kind } : {}) };
+  const fields = { ...timesOf(filters), ...(filters.kind ? { kind: filters.kind } : {}), ...(filters.master ? { master: filters.master } : {}) };
   if (filters.search.trim()) fields.search = filters.search.trim().slice(0, 256);
   const states = statesOf(filters);
   return states.length ? states.map((state) => ({ ...fields, state })) : [fields];

@@ -12,8 +12,8 @@ const BEFORE = 500; // positions before now at which a new filter begins, so tha
 
 export class EventsStore extends Store {
   rates = new Rates();
-  /** The filter that is subscribed: {tag, match_type}, and `history`: whether it begins with all that the server has. */
-  filter = { tag: "", match_type: "startswith", history: false };
+  /** The filter that is subscribed: {tag, match_type, master}, and `history`: whether it begins with all that the server has. */
+  filter = { tag: "", match_type: "startswith", master: "", history: false };
   /** The filters as the view shows them; some may not be subscribed yet. */
   view = null;
   fault = null;
@@ -64,8 +64,10 @@ export class EventsStore extends Store {
   #subscribe({ epoch, seq }) {
     const { connection, filter } = this;
     const since = this.#since ?? { epoch, seq: filter.history ? 0 : Math.max(0, seq - BEFORE) };
+    /** @type {Record<string, any>} */
     const fields = { subscription: "event", bundle: true, overflow: "drop" };
     if (filter.tag) Object.assign(fields, { tag: filter.tag, match_type: filter.match_type });
+    if (filter.master) fields.master = filter.master;
     this.#follow = connection.follow({ ...fields, since }, (frame, size) => this.apply(frame, size));
     [this.#guessed, this.#begun] = [!this.#since, false];
   }
@@ -123,9 +125,9 @@ export class EventsStore extends Store {
     this.#characters = left;
   }
 
-  #add({ seq, tag, data, minion }, size) {
+  #add({ seq, tag, data, minion, master }, size) {
     const time = this.#timeOf(seq, data);
-    this.#rows.push({ key: this.#nextKey++, seq, tag, data, minion, time, size });
+    this.#rows.push({ key: this.#nextKey++, seq, tag, data, minion, master, time, size });
     this.#characters += size;
     this.rates.count(tag, time ?? this.#lastTime ?? Date.now());
     this.total += 1;

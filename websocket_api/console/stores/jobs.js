@@ -25,6 +25,7 @@ export class JobsStore extends Store {
   #follows = new Map();
   #soon = null;
   #sorted = { version: -1, rows: [] };
+  #masters = "";
 
   constructor(connection, fleet) {
     super();
@@ -46,10 +47,23 @@ export class JobsStore extends Store {
     if (frame.type === "events") for (const event of frame.events) this.#addAnnounced(event);
     else if (frame.type === "event") this.#addAnnounced(frame);
     else if (frame.type === "begin" || frame.type === "gap") this.load();
+    else if (frame.type === "bookmark") this.#noteMasters();
     else if (frame.type === "ended") {
       this.fault = frame.error;
       this.changed();
     }
+  }
+
+  /** The ids of the masters that share the stream; none if there is only one master. */
+  get masters() {
+    return Object.keys(this.follow.masters ?? {}).sort();
+  }
+
+  #noteMasters() {
+    const masters = this.masters.join("/"); // which no id has
+    if (masters === this.#masters) return;
+    this.#masters = masters;
+    this.changed();
   }
 
   async load(before = null) {
@@ -95,7 +109,7 @@ export class JobsStore extends Store {
     return this.#sorted.rows;
   }
 
-  #addAnnounced({ tag, data, minion }) {
+  #addAnnounced({ tag, data, minion, master }) {
     const [, kind, jid] = tag.split("/");
     if (minion) return; // a minion's own event, whatever its tag: the master announces jobs
     if (this.jobs.has(jid) || data === null || typeof data !== "object") return;
@@ -117,6 +131,7 @@ export class JobsStore extends Store {
       missing: 0,
       canceled: 0,
       progress: 0,
+      ...(master ? { master } : {}),
     });
     this.#soon ??= setTimeout(() => this.#followRunning(), SOON_MS);
     this.changed();

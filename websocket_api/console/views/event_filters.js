@@ -1,24 +1,25 @@
 // @ts-check
-// The filters above the events: tag, words, times, columns.
+// The filters above the events: tag, master, words, times, columns.
 
 import { html, useEffect } from "../lib/html.js";
 import { CHIPS, DEFAULTS } from "../lib/event_filters.js";
 import { useSettled } from "../lib/hooks.js";
 import { countFilters } from "../lib/route.js";
 import { Fold } from "../parts/fold.js";
+import { MasterFilter } from "../parts/masters.js";
 
 const KINDS = { startswith: "begins with", find: "contains", endswith: "ends with", fnmatch: "pattern", regex: "regular expression" };
 
-export function Filters({ events, filters, filter }) {
-  const { tag, match, history } = filters;
+export function Filters({ events, jobs, filters, filter }) {
+  const { tag, match, master, history } = filters;
   const type = (name) => (event) => filter({ [name]: event.target.value });
   const settled = useSettled(tag, 400);
   const apply = (wanted) => {
     const now = events.filter;
-    const changed = wanted !== now.tag || (wanted && match !== now.match_type) || (history !== "") !== now.history;
-    if (changed) events.setFilter({ tag: wanted, match_type: match, history: history !== "" });
+    const changed = wanted !== now.tag || (wanted && match !== now.match_type) || master !== now.master || (history !== "") !== now.history;
+    if (changed) events.setFilter({ tag: wanted, match_type: match, master, history: history !== "" });
   };
-  useEffect(() => apply(settled), [settled, match, history]);
+  useEffect(() => apply(settled), [settled, match, master, history]);
   useEffect(() => {
     events.view = filters; // they are still there when the user returns to the view
   }, [filters]);
@@ -28,6 +29,7 @@ export function Filters({ events, filters, filter }) {
       </select>
       <input type="search" aria-label="Filter by tag" placeholder="salt/job/" value=${tag} onInput=${type("tag")} onKeyDown=${(event) => event.key === "Enter" && apply(tag)} spellcheck=${false} />
       <${Fold} active=${countFilters(filters, DEFAULTS, "tag")} />
+      <${MasterFilter} ...${{ jobs, filters, filter }} />
       <div class="chips folds" role="group" aria-label="Common tags">
         ${CHIPS.map(([text, kind, value]) => {
           const on = tag === value && match === kind;

@@ -19,9 +19,10 @@ const TIME_AND_TAG = [
   { name: "time", title: "Time" },
   { name: "tag", title: "Tag" },
 ];
+const MASTER = { name: "master", title: "Master" };
 const DATA = { name: "data", title: "Data" };
 
-export function EventsView({ events, route }) {
+export function EventsView({ events, jobs, route }) {
   useStore(events, 120);
   const [filters, filter] = useFilters(route, DEFAULTS, events.view);
   const [selected, select] = useState(null);
@@ -41,10 +42,11 @@ export function EventsView({ events, route }) {
   const all = !search && !filters.from && !filters.to;
   const rows = all ? events.rows : events.rows.filter((event) => isInTime(event) && hasWords(event));
   const paths = pathsOf(filters.columns);
-  const columns = paths.length ? [...TIME_AND_TAG, ...paths.map((path) => ({ name: `path-${path}`, className: "path", title: path }))] : [...TIME_AND_TAG, DATA];
+  const several = jobs.masters.length > 1;
+  const columns = [...TIME_AND_TAG, ...(several ? [MASTER] : []), ...(paths.length ? paths.map((path) => ({ name: `path-${path}`, className: "path", title: path })) : [DATA])];
   return html`<div class="view ${selected ? "with-side" : ""}">
     <h1>Events</h1>
-    <${Filters} events=${events} filters=${filters} filter=${filter} />
+    <${Filters} ...${{ events, jobs, filters, filter }} />
     <div class="tools">
       <button type="button" aria-pressed=${events.paused ? "true" : "false"} onClick=${toggle}>${events.paused ? "Resume" : "Pause"}</button>
       <button type="button" onClick=${() => events.clear()}>Clear</button>
@@ -65,7 +67,7 @@ export function EventsView({ events, route }) {
         keyOf=${(event) => event.key}
         isChosen=${(event) => selected && event.key === selected.key}
         choose=${(event) => event.seq !== null && select(event.key === selected?.key ? null : event)}
-        cells=${(event) => cellsOf(event, select, paths)}
+        cells=${(event) => cellsOf(event, select, paths, several)}
         stick=${!events.paused}
         empty=${events.fault ? "Events cannot be shown." : events.rows.length ? "No event matches the search." : "No events yet."}
       />
@@ -74,12 +76,14 @@ export function EventsView({ events, route }) {
   </div>`;
 }
 
-function cellsOf(event, select, paths) {
-  if (event.gap) return [clock(event.time), html`<span class="bad">${gapText(event.gap)}</span>`, ...(paths.length ? paths : [""]).map(() => "")];
+function cellsOf(event, select, paths, several) {
+  const master = several ? [event.gap ? Object.keys(event.gap.masters ?? {}).join(", ") : event.master] : [];
+  if (event.gap) return [clock(event.time), html`<span class="bad">${gapText(event.gap)}</span>`, ...master, ...(paths.length ? paths : [""]).map(() => "")];
   const [start, end] = tagParts(event.tag);
   return [
     clock(event.time),
     html`<button type="button" class="plain" onClick=${() => select(event)} title=${event.tag}><span class="tag-start">${start}</span><span class="tag-end">${end}</span></button>`,
+    ...master,
     ...(paths.length ? paths.map((path) => pathCell(event.data, path)) : [html`<code>${brief(event.data)}</code>`]),
   ];
 }
@@ -109,6 +113,7 @@ function Event({ event, close }) {
       <dt>Number</dt><dd>${event.seq}</dd>
       <dt>Time</dt><dd>${event.time === null ? "unknown: before this page was opened" : clock(event.time)}</dd>
       ${jid && html`<dt>Job</dt><dd><a href=${to("jobs", jid)}>${jid}</a></dd>`}
+      ${event.master && html`<dt>Master</dt><dd>${event.master}</dd>`}
       ${event.minion && html`<dt>Sent by minion</dt><dd>${event.minion}</dd>`}
     </dl>
     <${Result} key=${event.key} value=${event.data} label="data" file=${`event-${event.seq}`} />

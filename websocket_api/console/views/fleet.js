@@ -8,6 +8,7 @@ import { lazy } from "../lib/lazy.js";
 import { queryOf, to, useFilters } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Choice, Fault, State } from "../parts/marks.js";
+import { MasterFilter } from "../parts/masters.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { Columns, Compare, Facets, Nodegroup, SavedFilters } from "./fleet_tools.js";
 import { Keys } from "./keys.js";
@@ -19,7 +20,7 @@ const FleetActions = lazy(async () => (await import("./fleet_actions.js")).Fleet
 
 const SEEN_EVERY_MS = 15000; // between two readings of when the minions in view were last seen
 /** The filters in the address. */
-export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", group: "", sort: "name" };
+export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", group: "", master: "", sort: "name" };
 
 export function FleetView(props) {
   const { fleet, route } = props;
@@ -30,7 +31,7 @@ export function FleetView(props) {
   return route.rest ? html`<${MinionPage} key=${route.rest} ...${props} back=${back.current} />` : html`<${FleetTable} ...${props} />`;
 }
 
-function FleetTable({ fleet, route, session, connection, functions, form }) {
+function FleetTable({ fleet, jobs, route, session, connection, functions, form }) {
   const [filters, filter] = useFilters(route, FILTERS);
   const words = useSettled(filters.search, 150);
   const { group, ...others } = filters;
@@ -41,6 +42,8 @@ function FleetTable({ fleet, route, session, connection, functions, form }) {
   const { counts } = fleet;
   const inView = useRef([]);
   const keys = session.user.can.keys;
+  // The masters of a cluster have the same minions.
+  const several = jobs.masters.length > 1 && !session.server.master.cluster;
   useEffect(() => fleet.search(words), [fleet, words]);
   useEffect(() => {
     const refresh = () => connection.state === "open" && inView.current.length && fleet.refreshSeen(inView.current.map((minion) => minion.id)).catch(() => {});
@@ -56,10 +59,11 @@ function FleetTable({ fleet, route, session, connection, functions, form }) {
     <div class="tools">
       <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${filters.search} onInput=${(event) => filter({ search: event.target.value })} />
       <${Choice} label="Which minions" value=${filters.kind} options=${kinds} change=${(kind) => filter({ kind })} />
+      ${(several || filters.master) && html`<${MasterFilter} ...${{ jobs, filters, filter }} />`}
       ${fleet.hasGrains && html`<${Facets} facets=${fleet.facets} filters=${filters} filter=${filter} />`}
       <${SavedFilters} query=${queryOf(filters, FILTERS)} use=${(query) => filter({ ...FILTERS, ...query })}><${Nodegroup} ...${{ functions, session }} value=${group} change=${(name) => filter({ group: name })} /></${SavedFilters}>
       <${Compare} fleet=${fleet} />
-      <${Columns} fleet=${fleet} keys=${keys} />
+      <${Columns} ...${{ fleet, keys, several }} />
       <span class="dim" role="status">${countText(fleet, rows, counts)}</span>
     </div>
     <${Fault} fault=${fleet.fault ?? matched.fault} />
@@ -69,12 +73,12 @@ function FleetTable({ fleet, route, session, connection, functions, form }) {
     <${VirtualTable}
       label="Minions"
       className="fleet"
-      columns=${columnsOf(fleet, keys, rows, filters.sort, (sort) => filter({ sort }))}
+      columns=${columnsOf(fleet, { keys, several }, rows, filters.sort, (sort) => filter({ sort }))}
       rows=${rows}
       keyOf=${(minion) => minion.id}
       isChosen=${(minion) => fleet.selected.has(minion.id)}
       choose=${(minion) => (location.hash = to("fleet", minion.id))}
-      cells=${(minion) => cellsOf(minion, fleet, keys)}
+      cells=${(minion) => cellsOf(minion, fleet, { keys, several })}
       inView=${inView}
       empty=${emptyText(fleet)}
     />
@@ -93,11 +97,12 @@ function countText(fleet, rows, counts) {
 }
 
 /** Columns that the user may see and wants: empty ones would look like an error. */
-function columnsOf(fleet, keys, rows, sort, change) {
+function columnsOf(fleet, { keys, several }, rows, sort, change) {
   const columns = [
     { name: "status", title: "Status" },
     { name: "name", title: "Minion" },
     ...(keys ? [{ name: "key", title: "Key" }] : []),
+    ...(several ? [{ name: "master", title: "Master" }] : []),
     ...grainsOf(fleet).map((name) => ({ name: `grain-${name}`, className: "grain", title: name })),
     { name: "last", title: "Last job" },
     { name: "seen", title: "Last seen" },
@@ -129,7 +134,7 @@ function grainsOf(fleet) {
   return fleet.hasGrains ? fleet.columns : [];
 }
 
-function cellsOf(minion, fleet, keys) {
+function cellsOf(minion, fleet, { keys, several }) {
   const state = { true: "up", false: "down" }[minion.connected] ?? "unknown";
   const job = fleet.lastJobs.get(minion.id);
   const isSelected = fleet.selected.has(minion.id);
@@ -137,6 +142,7 @@ function cellsOf(minion, fleet, keys) {
     ["status", html`<${State} state=${state} />`],
     ["name", html`<a href=${to("fleet", minion.id)} title=${minion.id}>${minion.id}</a>${minion.resource && html` <span class="dim" title=${`a resource of type ${minion.resource.type}`}>${minion.resource.type} of ${minion.resource.minion}</span>`}`],
     ...(keys ? [["key", minion.key && html`<${State} state=${minion.key} />`]] : []),
+    ...(several ? [["master", minion.master]] : []),
     ...grainsOf(fleet).map((name) => [`grain-${name}`, Object.hasOwn(minion.grains ?? {}, name) ? brief(minion.grains[name], 40) : ""]),
     ["last", job && html`<a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a>`],
     ["seen", ago(minion.seen)],

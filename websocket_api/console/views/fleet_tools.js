@@ -9,7 +9,7 @@ const Reference = lazy(async () => (await import("./reference.js")).Reference);
 
 const SAVED = "salt-console-filters"; // in localStorage: {name: filters}
 const MAX_GRAINS = 6; // columns of grains
-const FIXED = [["status", "Status"], ["key", "Key"], ["last", "Last job"], ["seen", "Last seen"]];
+const FIXED = [["status", "Status"], ["key", "Key"], ["master", "Master"], ["last", "Last job"], ["seen", "Last seen"]];
 
 export function Facets({ facets, filters, filter }) {
   return html`<${Facet} label="Operating system" none="Any OS" values=${facets.os} value=${filters.os} change=${(os) => filter({ os })} />
@@ -25,7 +25,8 @@ function Facet({ label, none, values, value, change }) {
   </select>`;
 }
 
-export function Columns({ fleet, keys }) {
+export function Columns({ fleet, keys, several }) {
+  const absent = [keys ? "" : "key", several ? "" : "master"];
   const change = (event) => {
     const names = event.target.value.split(/[\s,]+/).filter(Boolean).slice(0, MAX_GRAINS);
     fleet.setColumns([...new Set(names)]);
@@ -34,7 +35,7 @@ export function Columns({ fleet, keys }) {
   return html`<details class="columns">
     <summary>Columns</summary>
     <div class="popover">
-      ${FIXED.filter(([name]) => name !== "key" || keys).map(([name, title]) => html`<label class="check" key=${name}><input type="checkbox" checked=${!fleet.hidden.includes(name)} onChange=${() => toggle(name)} /> ${title}</label>`)}
+      ${FIXED.filter(([name]) => !absent.includes(name)).map(([name, title]) => html`<label class="check" key=${name}><input type="checkbox" checked=${!fleet.hidden.includes(name)} onChange=${() => toggle(name)} /> ${title}</label>`)}
       ${fleet.hasGrains && html`<label>Grains to show as columns <input value=${fleet.columns.join(", ")} onChange=${change} /></label>`}
     </div>
   </details>`;

@@ -41,6 +41,7 @@ export function Job({ jid, connection, heading = "h1" }) {
       <div><dt>State</dt><dd><${State} state=${job.state} /></dd></div>
       ${target(job) && html`<div><dt>Target</dt><dd>${target(job)}</dd></div>`}
       <div><dt>User</dt><dd>${job.user}</dd></div>
+      ${job.master && html`<div><dt>Master</dt><dd>${job.master}</dd></div>`}
       <div><dt>Started</dt><dd>${clock(job.start_time)}</dd></div>
       ${job.end_time && html`<div><dt>Ended</dt><dd>${clock(job.end_time)}</dd></div>`}
       <div><dt>Job id</dt><dd><code>${job.jid}</code></dd></div>

@@ -8,6 +8,7 @@ import { countFilters, to, useFilters } from "../lib/route.js";
 import { useClock, useSettled, useStore } from "../lib/hooks.js";
 import { Fold } from "../parts/fold.js";
 import { Fault, JobProgress, State } from "../parts/marks.js";
+import { MasterFilter } from "../parts/masters.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { JobPage } from "./job.js";
 
@@ -20,6 +21,7 @@ const COLUMNS = [
   { name: "duration", title: "Duration" },
   { name: "bar-cell", title: "Progress" },
 ];
+const MASTER = { name: "master", title: "Master" };
 
 export function JobsView(props) {
   return props.route.rest ? html`<${JobPage} key=${props.route.rest} jid=${props.route.rest} ...${props} />` : html`<${JobsTable} ...${props} />`;
@@ -32,9 +34,10 @@ function JobsTable({ jobs, route }) {
   const settled = useSettled(JSON.stringify(filters), 150);
   const matches = useMemo(() => matcher(JSON.parse(settled)), [settled]);
   const rows = jobs.rows.filter(matches);
+  const several = jobs.masters.length > 1;
   return html`<div class="view">
     <h1>Jobs</h1>
-    <${Filters} filters=${filters} filter=${filter} />
+    <${Filters} ...${{ jobs, filters, filter }} />
     <div class="tools">
       <span class="dim" role="status">${count(rows.length, "job")}</span>
       ${!isFiltered(filters) && jobs.older && jobs.loaded && html`<button type="button" onClick=${() => jobs.loadOlder()}>Load older</button>`}
@@ -44,18 +47,18 @@ function JobsTable({ jobs, route }) {
     <${VirtualTable}
       label="Jobs"
       className="jobs"
-      columns=${COLUMNS}
+      columns=${several ? [...COLUMNS, MASTER] : COLUMNS}
       rows=${rows}
       rowHeight=${44}
       keyOf=${(job) => job.jid}
       choose=${(job) => (location.hash = to("jobs", job.jid))}
-      cells=${cellsOf}
+      cells=${(job) => cellsOf(job, several)}
       empty=${emptyText(jobs)}
     />
   </div>`;
 }
 
-function Filters({ filters, filter }) {
+function Filters({ jobs, filters, filter }) {
   const states = new Set(statesOf(filters));
   const type = (name) => (event) => filter({ [name]: event.target.value });
   return html`<div class="tools">
@@ -66,6 +69,7 @@ function Filters({ filters, filter }) {
       ${Object.entries(STATES).map(([name, text]) => html`<button type="button" key=${name} aria-pressed=${states.has(name) ? "true" : "false"} onClick=${() => filter({ state: toggled(filters, name) })}>${text}</button>`)}
     </div>
     <select class="folds" aria-label="Kind" value=${filters.kind} onChange=${type("kind")}>${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === filters.kind}>${text}</option>`)}</select>
+    <${MasterFilter} ...${{ jobs, filters, filter }} />
     <label class="beside-label folds">From <input type="datetime-local" value=${filters.from} onInput=${type("from")} /></label>
     <label class="beside-label folds">To <input type="datetime-local" value=${filters.to} onInput=${type("to")} /></label>
     <label class="check folds" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${filters.helpers !== ""} onChange=${(event) => filter({ helpers: event.target.checked ? "1" : "" })} /> Helper jobs</label>
@@ -101,7 +105,7 @@ function emptyText(jobs) {
   return jobs.rows.length ? "No job matches the filter." : "No jobs yet, or none that you may see.";
 }
 
-function cellsOf(job) {
+function cellsOf(job, several) {
   return [
     html`<${State} state=${job.state} />`,
     html`<a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job)}</span>`,
@@ -110,5 +114,6 @@ function cellsOf(job) {
     clock(job.start_time),
     durationText(durationOf(job)),
     html`<${JobProgress} job=${job} />`,
+    ...(several ? [job.master] : []),
   ];
 }

@@ -22,6 +22,9 @@ const TABS = [
   ["mine", "Mine", Mine],
 ];
 
+/** Tabs of a minion that only another master has: nothing can be read from it here. */
+const ELSEWHERE = TABS.filter(([name]) => name === "" || name === "jobs");
+
 export function MinionPage(props) {
   const { fleet, route, back } = props;
   const id = route.rest;
@@ -41,16 +44,23 @@ function NoMinion({ fleet }) {
   return html`<${Fault} fault=${fleet.fault ?? { message: "There is no minion with this id, or you may not see it." }} />`;
 }
 
-function Minion({ tab: [name, title, Tab], ...props }) {
+function Minion({ tab, ...props }) {
   const { minion } = props;
   const isKeyOnly = minion.key !== null && minion.key !== "accepted";
-  const tabs = isKeyOnly ? TABS.slice(0, 1) : TABS;
+  const elsewhere = isElsewhere(minion, props.session);
+  const tabs = isKeyOnly ? TABS.slice(0, 1) : elsewhere ? ELSEWHERE : TABS;
+  const [name, title, Tab] = tabs.includes(tab) ? tab : tabs[0];
   return html`<${Facts} ...${props} />
-    ${!isKeyOnly && html`<${Actions} key=${`actions ${name}`} ...${props} />`}
+    ${!isKeyOnly && !elsewhere && html`<${Actions} key=${`actions ${name}`} ...${props} />`}
+    ${elsewhere && html`<p class="dim">Functions run on it from its own master only.</p>`}
     <nav class="tabs" aria-label=${`About ${minion.id}`}>
       ${tabs.map(([one, text]) => html`<a key=${one} href=${to("fleet", minion.id, one ? { tab: one } : {})} aria-current=${one === name ? "page" : undefined}>${text}</a>`)}
     </nav>
-    <section class="tab" aria-label=${title}><${isKeyOnly ? Overview : Tab} key=${name} ...${props} /></section>`;
+    <section class="tab" aria-label=${title}><${Tab} key=${name} ...${props} /></section>`;
+}
+
+function isElsewhere(minion, session) {
+  return minion.master !== undefined && minion.master !== session.server.master.id;
 }
 
 export function stateOf(minion) {
@@ -61,8 +71,9 @@ function Facts({ minion, fleet, session, connection }) {
   const job = fleet.lastJobs.get(minion.id);
   return html`<dl class="facts">
     <div><dt>Status</dt><dd><${State} state=${stateOf(minion)} />${minion.seen && html` <span class="dim" title=${clock(minion.seen)}>seen ${ago(minion.seen)}</span>`}</dd></div>
-    ${minion.key && html`<div><dt>Key</dt><dd><${State} state=${minion.key} /> <${KeyButtons} ...${{ minion, session, connection }} /></dd></div>`}
+    ${minion.key && html`<div><dt>Key</dt><dd><${State} state=${minion.key} />${!isElsewhere(minion, session) && html` <${KeyButtons} ...${{ minion, session, connection }} />`}</dd></div>`}
     ${minion.resource && html`<div><dt>Resource</dt><dd>${minion.resource.type}, managed by <a href=${to("fleet", minion.resource.minion)}>${minion.resource.minion}</a></dd></div>`}
+    ${minion.master && html`<div><dt>Master</dt><dd>${minion.master}</dd></div>`}
     ${minion.syndic && html`<div><dt>Syndic</dt><dd>${minion.syndic}</dd></div>`}
     ${job && html`<div><dt>Last job</dt><dd><a href=${to("jobs", job.jid)}><${State} state=${job.state} word=${job.fun ?? job.jid} /></a></dd></div>`}
   </dl>`;
