@@ -202,7 +202,7 @@ class BackgroundTasks:
 
     async def _send_positions(self) -> None:
         for feed in self._services.feeds.values():
-            feed.bookmark()
+            feed.tick()
 
     async def _renew_targets(self) -> None:
         for session in self._services.sessions.all():

@@ -10,7 +10,7 @@ from ...errors import ApiError
 from ..access.session import Session
 from ..access.turns import Turns
 from ..delivery import frames
-from ..delivery.chunks import Chunk, Shared, cut, encode_change
+from ..delivery.chunks import ITEM_BYTES, Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
 from ..delivery.positions import Revisions
@@ -92,6 +92,17 @@ class BatchFeed(Feed[BatchPart]):
             if subscription.wants(batch)
         )
         return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in chunks)
+
+    def encode_all(self, subscription: BatchSubscription) -> Iterator[bytes]:
+        """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
+        return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in subscription.snapshot())
+
+    def weigh(self, subscription: BatchSubscription) -> int:
+        """Return the approximate bytes of a snapshot."""
+        batch = subscription.batch
+        if batch is None:
+            return ITEM_BYTES * len(self.registry)
+        return ITEM_BYTES * batch.total + batch.result_bytes
 
     def follow(self, subscription: BatchSubscription) -> None:
         """Start to send changes to a subscription."""
@@ -215,14 +226,14 @@ class BatchSubscription(SnapshotSubscription):
             return
         self.read_permissions()
         self._feed.follow(self)
-        self.send_snapshot(self._snapshot())
+        self._send_chunks(self._feed.steps_since(self, None))
 
     def regroup(self) -> None:
         """Send a new snapshot of all batches, after the permissions changed; end if one may not be seen any more."""
         self.read_permissions()
         if self.batch is None:
             if not self.forget_position():
-                self.send_snapshot(self._snapshot())
+                self.send_snapshot(self.snapshot())
         elif not may_see(self.session.viewer, self.batch):
             self.over(ApiError("forbidden", "you may not see this batch any more"))
 
@@ -248,7 +259,8 @@ class BatchSubscription(SnapshotSubscription):
         for chunk in cut(wanted, batch.request_bytes, self.chunk_bytes):
             yield [self._feed.frame(self, batch, chunk)]
 
-    def _snapshot(self) -> Iterator[Chunk]:
+    def snapshot(self) -> Iterator[Chunk]:
+        """Yield the batch with its requests, or all batches that have not ended."""
         if self.batch is not None:
             yield from self.chunks(self.batch, range(self.batch.total))
             return

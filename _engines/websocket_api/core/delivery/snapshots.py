@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 from ...errors import ApiError
 from ..access.memory import OUTBOXES, Taken
@@ -22,15 +22,26 @@ from .chunks import Chunk, ChunkSender, Shared, max_chunk_bytes
 from .connection import Connection
 from .positions import ChangeLog, Key, Position, Revisions
 
-KEEP_SECONDS = 10.0
-"""Seconds for which the changes after a position are kept encoded: clients come back together after a reload."""
 MAX_KEPT = 8
-MAX_REST = 100
+"""Snapshots, and changes after a position, that are kept encoded for up to two ticks: many clients come at once."""
+MAX_SHARED_BYTES = 16 * 1024 * 1024
+"""Approximate bytes of a snapshot that is kept to be shared; each client gets a larger one for itself."""
+MAX_REST = 500
 """Parts that may have changed since changes were encoded; with more, they are encoded again."""
 POSTPONED_BYTES = 150
 """Bytes of memory for a change that is postponed."""
 CHANGE_SECONDS = 0.1
 """Minimum time between two frames about the same job or batch, or about minions."""
+
+
+class _Made(NamedTuple):
+    """Encoded chunks that subscriptions share."""
+
+    number: int
+    """The newest change when they were begun."""
+    chunks: Shared[bytes]
+    owner: int
+    """The id of the subscription that encodes them."""
 
 
 class Feed(ABC, Generic[Key]):
@@ -45,8 +56,10 @@ class Feed(ABC, Generic[Key]):
         self.turns = turns
         self.log: ChangeLog[Key] = ChangeLog(revisions)
         self._later = later
-        self._made: dict[Hashable, tuple[int, Shared[bytes]]] = {}
-        """Changes since a position, and the newest number of that time, by position, view and form."""
+        self._made: dict[Hashable, _Made] = {}
+        """Snapshots, and changes since a position, by position, view and form."""
+        self._aged: set[int] = set()
+        """The numbers of those that are dropped at the next tick."""
         self._unsent: dict[Hashable, int] = {}
         """The number of the first change that is not sent yet, by the frame that it waits for."""
 
@@ -70,16 +83,34 @@ class Feed(ABC, Generic[Key]):
         number = self.revisions.number_of(position, subscription.view)
         return number if number is not None and self.log.reaches(number) else None
 
-    def steps_since(self, subscription: Any, number: int) -> Iterator[bytes]:
-        """Yield what changed after a number, in short steps. Clients that resume together share the bytes."""
+    def steps_since(self, subscription: Any, number: int | None) -> Iterator[bytes]:
+        """Yield what changed after a number, in short steps. Clients that come together share the bytes.
+
+        :param number: None for the whole snapshot
+        """
+        if number is None and self.weigh(subscription) > MAX_SHARED_BYTES:
+            yield from self.encode_all(subscription)
+            return
         key = (number, subscription.view, subscription.form)
         made = self._made.get(key)
-        rest: Collection[Key] = () if made is None else self.after(subscription, made[0])
+        rest: Collection[Key] = () if made is None else self.after(subscription, made.number)
         if made is None or len(rest) > MAX_REST:
             rest, made = (), self._make(key, subscription, number)
-        yield from made[1]
+        yield from made.chunks
         if rest:
             yield from self.encode_parts(subscription, rest)
+
+    def forget(self, subscription: SnapshotSubscription) -> None:
+        """Keep nothing that a subscription encodes: it has stopped. Those that share it go on."""
+        for key in [key for key, made in self._made.items() if made.owner == id(subscription)]:
+            del self._made[key]
+
+    def tick(self) -> None:
+        """Send all followers their positions, if these changed; called every ten seconds."""
+        # No timer for each: clients that come and leave would leave many.
+        self._made = {key: made for key, made in self._made.items() if made.number not in self._aged}
+        self._aged = {made.number for made in self._made.values()}
+        self.bookmark()
 
     def bookmark(self) -> None:
         """Send all followers their positions, if these changed."""
@@ -107,18 +138,27 @@ class Feed(ABC, Generic[Key]):
     def encode_parts(self, subscription: Any, parts: Collection[Key]) -> Iterator[bytes]:
         """Yield parts as all subscriptions of this view and form get them, in short steps."""
 
-    def _make(self, key: Hashable, subscription: Any, number: int) -> tuple[int, Shared[bytes]]:
-        newest, changed = self.revisions.newest, self.after(subscription, number)
-        made = newest, Shared(self.encode_parts(subscription, changed) if changed else iter(()))
+    @abstractmethod
+    def encode_all(self, subscription: Any) -> Iterator[bytes]:
+        """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
+
+    @abstractmethod
+    def weigh(self, subscription: Any) -> int:
+        """Return the approximate bytes of a snapshot."""
+
+    def _make(self, key: Hashable, subscription: Any, number: int | None) -> _Made:
+        newest = self.revisions.newest
+        if number is None:
+            steps = self.encode_all(subscription)
+        else:
+            changed = self.after(subscription, number)
+            steps = self.encode_parts(subscription, changed) if changed else iter(())
+        made = _Made(newest, Shared(steps), id(subscription))
+        self._made.pop(key, None)
         if len(self._made) >= MAX_KEPT:
             del self._made[next(iter(self._made))]
         self._made[key] = made
-        self._later(KEEP_SECONDS, lambda: self._drop(key, made))
         return made
-
-    def _drop(self, key: Hashable, made: tuple[int, Shared[bytes]]) -> None:
-        if self._made.get(key) is made:
-            del self._made[key]
 
 
 class SnapshotSubscription(ABC):
@@ -237,6 +277,7 @@ class SnapshotSubscription(ABC):
             self._sender.stop()
             self._sender = None
         self._stopped = True
+        self._source.forget(self)
         self.postponed.clear()
         self._taken.release()
 

@@ -109,6 +109,16 @@ class JobFeed(Feed[JobPart]):
         chunks = self.changes(subscription, changed)
         return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in chunks)
 
+    def encode_all(self, subscription: JobSubscription) -> Iterator[bytes]:
+        """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
+        return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in self.snapshot(subscription))
+
+    def weigh(self, subscription: JobSubscription) -> int:
+        """Return the approximate bytes of a snapshot."""
+        jobs = [job for jid in self._jids(subscription) if (job := self._jobs.get(jid)) is not None]
+        returns = 0 if subscription.without_return else sum(job.size for job in jobs)
+        return returns + sum(job.call_size + ITEM_BYTES * (1 + len(job.parts)) for job in jobs)
+
     def _jids(self, subscription: JobSubscription) -> list[str]:
         if subscription.jids is not None:
             return subscription.jids
@@ -340,7 +350,7 @@ class JobSubscription(SnapshotSubscription):
             return
         self.read_permissions()
         self._feed.follow(self)
-        self.send_snapshot(self._feed.snapshot(self))
+        self._send_chunks(self._feed.steps_since(self, None))
 
     def regroup(self) -> None:
         """Send a new snapshot, after the permissions changed; end if none of the jobs is visible any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -10,7 +10,7 @@ from ..access.session import Session
 from ..access.turns import Turns
 from ..access.visibility import Viewer
 from ..delivery import frames
-from ..delivery.chunks import Chunk, Shared, cut, encode_change
+from ..delivery.chunks import ITEM_BYTES, Chunk, Shared, cut, encode_change
 from ..delivery.connection import Connection
 from ..delivery.pacing import Pacer
 from ..delivery.positions import Revisions
@@ -23,6 +23,8 @@ from ..timing import Clock, Later
 
 MinionViews = dict[str, dict[str, Any] | None]
 """Minions as a viewer may see them, by id; None for one that is gone or not visible."""
+GRAIN_BYTES = 40
+"""Approximate bytes of a grain as sent."""
 
 
 class MinionFeed(Feed[str]):
@@ -111,19 +113,36 @@ class MinionFeed(Feed[str]):
         return [name for name in self.known.after(number) if subscription.wants(name)]
 
     def encode_parts(self, subscription: MinionSubscription, parts: Collection[str]) -> Iterator[bytes]:
-        """Yield minions as all subscriptions of this view and form get them, whatever each of them has."""
+        """Yield minions as all subscriptions of this view and form get them; null for those that one may have."""
+        viewer = subscription.session.viewer
+        return self._encode(subscription, parts, lambda name: self.known.may_have(viewer, name))
+
+    def encode_all(self, subscription: MinionSubscription) -> Iterator[bytes]:
+        """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
+        names = filter(subscription.wants, sorted(self._minions.all()))
+        return self._encode(subscription, names, lambda name: False)
+
+    def weigh(self, subscription: MinionSubscription) -> int:
+        """Return the approximate bytes of a snapshot."""
+        known = self._minions.all().values()
+        if subscription.grains is True:
+            return sum(ITEM_BYTES + minion.grains_bytes for minion in known)
+        return (ITEM_BYTES + GRAIN_BYTES * len(subscription.grains or ())) * len(known)
+
+    def _encode(
+        self, subscription: MinionSubscription, names: Iterable[str], may_have: Callable[[str], bool]
+    ) -> Iterator[bytes]:
         viewer, connection = subscription.session.viewer, subscription.connection
-        for views in self._view_chunks(parts, viewer, subscription.grains, subscription.chunk_bytes):
+        for views in self._view_chunks(names, viewer, subscription.grains, subscription.chunk_bytes):
             shown = {
-                name: view
-                for name, view in subscription.shown(views).items()
-                if view is not None or self.known.may_have(viewer, name)
+                name: view for name, view in subscription.shown(views).items() if view is not None or may_have(name)
             }
             yield from connection.steps(*([frames.minions(subscription.number, self.seq, shown)] if shown else ()))
 
-    def resumed(self, subscription: MinionSubscription, number: int, viewer: Viewer) -> Iterator[bytes]:
+    def begun(self, subscription: MinionSubscription, number: int | None, viewer: Viewer) -> Iterator[bytes]:
         """Yield what changed after a number, in short steps.
 
+        :param number: None for the whole snapshot
         :param viewer: the client has what this viewer may have
         """
         shared = self.known.shared(viewer)
@@ -208,7 +227,7 @@ class MinionSubscription(SnapshotSubscription):
         self.known = Known()
         """Minions that were sent to this client."""
         self._viewer = session.viewer
-        """Who sees what a client that resumes has."""
+        """Who may have what the client has at the start."""
         self._is_known = True
         """Whether it is known what that is."""
         self._has_regrouped = False
@@ -227,15 +246,14 @@ class MinionSubscription(SnapshotSubscription):
 
     def start(self) -> None:
         """Follow minions, and send the snapshot or what changed."""
-        if self._resumes_after is not None:
-            self._send_chunks(self._feed.resumed(self, self._resumes_after, self._viewer))
-            return
-        self.read_permissions()
-        self._feed.follow(self)
-        self.send_snapshot(self._feed.snapshot(self))
+        if self._resumes_after is None:
+            self.read_permissions()
+            self._viewer, self._is_known = self.session.viewer, False
+            self._feed.follow(self)
+        self._send_chunks(self._feed.begun(self, self._resumes_after, self._viewer))
 
     def begin(self, known: Known) -> bool:
-        """Note what a client that resumes has; return whether its permissions are still the same."""
+        """Note what the client has or is sent now; return whether its permissions are still the same."""
         self.known, self._is_known = known, True
         return not self._has_regrouped
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.delivery.positions import MAX_ENTRIES, ChangeLog, Revisions
-from websocket_api.core.delivery.snapshots import KEEP_SECONDS, MAX_KEPT, SnapshotSubscription
+from websocket_api.core.delivery.snapshots import MAX_KEPT, MAX_SHARED_BYTES, SnapshotSubscription
 from websocket_api.core.jobs.job import Job
 from websocket_api.core.subscriptions.jobs import JobSubscription
 from websocket_api.core.subscriptions.minions import MinionSubscription
@@ -458,6 +458,72 @@ def test_clients_that_come_back_together_share_the_bytes(monkeypatch: pytest.Mon
     assert names(late.read())["web1"]["grains"] == {"os": "Arch"}
 
 
+@pytest.mark.parametrize("auth", [KEYS, WEB])
+def test_new_clients_of_a_user_share_the_snapshot(monkeypatch: pytest.MonkeyPatch, auth: tuple[Any, ...]) -> None:
+    """Minions and jobs are encoded once. What changes meanwhile is sent in addition, and who leaves takes nothing."""
+    world = World()
+    world.targets.sets["web*"] = {name for name in NAMES if name.startswith("web")}
+    keys(world, *NAMES)
+    publish(world, 1, *NAMES)
+    session = world.session(*auth)
+    encoded: list[str] = []
+    for feed in (world.minion_feed, world.job_feed):
+        whole = feed.encode_all
+        monkeypatch.setattr(feed, "encode_all", lambda one, whole=whole: (encoded.append(one), whole(one))[1])
+    for make in (minions, jobs):
+        viewers = [make(world, session) for _ in range(5)]
+        for viewer in viewers:
+            viewer.connect()
+            viewer.read()
+            assert viewer.data == viewers[0].data
+        assert len(encoded) == 1
+        world.minions.read_grains({"web1": {"make": make.__name__}})
+        answer(world, 1, "web1", make.__name__)
+        late = make(world, session)
+        late.connect()
+        late.read()
+        assert len(encoded) == 1
+        viewers[0].leave()
+        assert late.data == fresh(world, late, make)
+        assert len(encoded) == 2
+        encoded.clear()
+
+
+def test_a_large_snapshot_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each client gets it for itself."""
+    world = World()
+    keys(world, *NAMES)
+    publish(world, 1, *NAMES)
+    answer(world, 1, "web1", "x" * MAX_SHARED_BYTES)
+    for make, kept in ((jobs, 0), (minions, 1)):
+        viewer = make(world, world.session(*KEYS))
+        viewer.connect()
+        assert len(world.job_feed._made) + len(world.minion_feed._made) == kept
+
+
+def test_nothing_is_kept_of_a_client_that_left() -> None:
+    """Those that share its snapshot get the rest."""
+    world = World()
+    publish(world, 1, *[f"m{number}" for number in range(3000)])
+    first, second = jobs(world, world.session(".*")), jobs(world, world.session(".*"))
+    for viewer in (first, second):
+        viewer._client = Client(max_frames=4)
+        viewer._client.socket.stuck = True
+        subscription = JobSubscription(world.job_feed, viewer._client.connection, 1, viewer.session, None)
+        viewer._client.connection.add(subscription)
+        viewer._next = {}
+        subscription.start()
+    assert len(world.job_feed._made) == 1
+    first.leave()
+    assert world.job_feed._made == {}
+    second._client.socket.stuck = False
+    for _ in range(10):
+        second._client.outbox.pump()
+        world.time.pass_(1)
+    second.read()
+    assert len(second.data) == 3001
+
+
 def test_shared_bytes_are_kept_for_a_short_time() -> None:
     """And not for many positions."""
     world = World()
@@ -466,10 +532,10 @@ def test_shared_bytes_are_kept_for_a_short_time() -> None:
         viewer = minions(world, world.session(*KEYS, user=f"user{number}"))
         viewer.connect()
         viewer.read()
-        viewer.leave()
-        assert viewer.connect()
     assert len(world.minion_feed._made) == MAX_KEPT
-    world.time.pass_(KEEP_SECONDS + 1)
+    world.minion_feed.tick()
+    assert len(world.minion_feed._made) == MAX_KEPT
+    world.minion_feed.tick()
     assert world.minion_feed._made == {}
 
 
