@@ -4,6 +4,9 @@ Started with the path of a JSON file: ``{"master": path of its configuration, "o
 {"module.NAME": value}, "hide": path}``. While the file ``hide`` exists, each package that it names counts as not
 installed. SIGUSR2 has the serving process log how many objects are garbage that only Python's collector of cycles
 finds.
+
+Started without arguments it imports Salt, as a master has it, and forks an engine for each line of JSON: ``{"config":
+path of that file, "log": path}``. It answers with the process id.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from typing import Any
 
 
@@ -63,6 +67,52 @@ def main(config: dict[str, Any]) -> None:
     start(**config["options"])
 
 
+def read(path: str) -> dict[str, Any]:
+    """Read the file that describes an engine."""
+    with open(path, encoding="utf-8") as file:
+        given: dict[str, Any] = json.load(file)
+        return given
+
+
+def fork_engines() -> None:
+    """Fork an engine for each line of standard input."""
+    for name in ("salt.auth", "salt.channel.client", "salt.fileclient", "salt.master"):
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the engines
+    gc.collect()
+    gc.freeze()  # so that the engines share these pages
+    for line in sys.stdin:
+        asked = json.loads(line)
+        child = os.fork()
+        if not child:
+            become(asked["config"], asked["log"])
+        print(child, flush=True)
+
+
+def become(config: str, log: str) -> None:
+    """Run an engine in this child, and end it."""
+    code = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.chdir(os.path.dirname(log))
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        output = os.open(log, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(output, number)
+        main(read(config))
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as given:
-        main(json.load(given))
+    if len(sys.argv) > 1:
+        main(read(sys.argv[1]))
+    else:
+        fork_engines()

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from tests.client import Client
+from tests.functional.forked_engines import ForkedEngine, fork_engine
 from tests.ports import free_port
 from tests.support.processes import ended
 from tests.support.reloading import request_reload
@@ -31,6 +32,9 @@ USERS: dict[str, list[Any]] = {
     "nobody": [],
 }
 RETRY_SECONDS = 0.2  # instead of 30: how soon the engine looks again whether it can run
+# All tests share an address: the wrong passwords of one would refuse the logins of the next for a minute.
+LIMITS = {"login_failures_per_minute": 10_000, "login_failures_per_address_per_minute": 10_000}
+STOP_SECONDS = 60  # for an engine to stop on a loaded machine; Salt itself kills after five
 
 
 class Engine:
@@ -57,10 +61,12 @@ class Engine:
         self.hide = root / "hide"
         self.log_file = root / "engine.log"
         self.options = {"port": free_port(), "eauth": "sharedsecret", **options}
+        self.options["limits"] = {**LIMITS, **options.get("limits", {})}
         self.port = self.options["port"]
         self._wrapper = wrapper
         self._config = root / "engine.json"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._folders: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | ForkedEngine | None = None
         self.files.mkdir(parents=True)
         settings = {
             "root_dir": str(root),
@@ -123,7 +129,9 @@ class Engine:
     def start(self) -> None:
         """Start the process and return at once."""
         with self.log_file.open("wb") as log:
-            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.root)
+            self._process = None if self._wrapper else fork_engine(self._config, self.log_file)
+            if self._process is None:
+                self._process = subprocess.Popen(self.command, stdout=log, stderr=log, cwd=self.root)
 
     def wait(self) -> None:
         """Wait until it listens."""
@@ -152,7 +160,9 @@ class Engine:
     def _folder(self, option: str) -> Path:
         import salt.config
 
-        return Path(salt.config.master_config(str(self.root / "master"))[option])
+        if not self._folders:
+            self._folders = salt.config.master_config(str(self.root / "master"))
+        return Path(self._folders[option])
 
     def metric(self, name: str) -> float:
         """Return a number of /metrics, or 0 if it is not there (yet)."""
@@ -207,11 +217,16 @@ class Engine:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(10)
+            self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         return time.monotonic() - began
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether the connections of earlier tests have ended: a client's close is a moment before the engine's."""
+        return self.metric("connections") == 0
 
     def client(self, username: str | None = None, path: str = "", **options: Any) -> Client:
         """Connect, and log in if a name is given."""

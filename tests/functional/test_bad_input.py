@@ -31,7 +31,7 @@ TOKEN = "de7f428a61a8ab799d44e764067b0efd"
 @pytest.fixture(scope="module")
 def engine(run_engine: Callable[..., Engine]) -> Engine:
     """The engine of all these tests."""
-    return run_engine({"limits": {"login_failures_per_minute": 1000, "login_failures_per_address_per_minute": 1000}})
+    return run_engine()
 
 
 @pytest.fixture(scope="module")

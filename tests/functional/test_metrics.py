@@ -137,6 +137,7 @@ def test_every_metric_is_there_from_the_start(engine: Engine, bus: Publisher) ->
 
 def test_what_happens_is_counted(engine: Engine, bus: Publisher) -> None:
     """Connections, subscriptions, events, requests, errors and failed logins have counters of their own."""
+    wait_until(lambda: engine.is_unused, "the end of earlier connections")
     before = metrics(engine)
     with engine.client("demo") as client, engine.client() as stranger:
         number = client.ask("subscribe", subscription="event", tag="counted/")["subscription"]

@@ -12,7 +12,7 @@ pytest.importorskip("salt")
 
 import websocket
 
-from tests.client import Client
+from tests.client import PATIENCE, Client
 from tests.functional.running import Engine
 
 pytestmark = [pytest.mark.both_lines]
@@ -113,6 +113,6 @@ def test_what_comes_after_the_close_frame_is_not_handled(engine: Engine) -> None
         assert client.closed().code == 4401
         with contextlib.suppress(OSError):
             client.ws.sock.sendall(PING * 20_000)
-        client.ws.settimeout(10)
+        client.ws.settimeout(PATIENCE)
         with pytest.raises((websocket.WebSocketException, OSError)):
             raise AssertionError(client.ws.recv_data(control_frame=True))
