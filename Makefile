@@ -20,6 +20,9 @@ NEVER_TWICE := tests/unit tests/functional/test_native.py \
     tests/integration/test_changed_rights.py tests/integration/test_visibility.py \
     tests/integration/test_visibility_table.py tests/integration/test_loader.py tests/integration/formula \
     tests/integration/systemd
+# Files of unit tests. Each process imports all files before it selects tests, which takes seconds.
+NEED_SALT = $(shell grep -rl --include='test_*.py' with_salt tests/unit)
+NEED_NO_SALT = $(shell grep -rL --include='test_*.py' with_salt tests/unit)
 AT_ONCE = -n $(JOBS_WITH_SALT) --dist loadfile --no-loadscope-reorder $(SECOND_TRY)
 
 .PHONY: help
@@ -99,7 +102,7 @@ test-3006: .venv/.made .venv-3006/.made ## Run the test that Salt 3006 is refuse
 
 test-3007: .venv-3007/.made redis ## Run the contract tests on Salt 3007
 	@echo "== Salt 3007"
-	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) tests/unit $(ARGS)
+	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) $(NEED_SALT) $(ARGS)
 
 # Costly tests take minutes and seldom fail: the rest of the formula, a rollout, gitfs, a machine with systemd.
 test-all: test test-3006 test-newest ## Run all tests, including costly ones, on Salt 3008 and 3007
@@ -111,12 +114,12 @@ test-all: test test-3006 test-newest ## Run all tests, including costly ones, on
 
 # On other Pythons the unit tests ran without Salt: here, only those that need it. Without such Pythons, all.
 OTHERS_FOUND = $(shell for v in $(OTHER_PYTHONS); do tools/find-python.sh $$v; done)
-ONCE = "not costly$(if $(OTHERS_FOUND), and (not unit or with_salt))"
+ONCE = -m "not costly$(if $(OTHERS_FOUND), and (not unit or with_salt)" $(NEED_NO_SALT:%=--ignore=%),")
 
 .PHONY: test-3008
 test-3008: .venv/.made chromium nginx redis shells ## Run all tests but the costly ones on Salt 3008 only
 	@echo "== Salt 3008"
-	@$(PY) -m pytest $(AT_ONCE) -m $(ONCE) $(ARGS)
+	@$(PY) -m pytest $(AT_ONCE) $(ONCE) $(ARGS)
 
 # Programs that tests need: a browser, a proxy, the store that several masters share, shells that complete words.
 .PHONY: chromium nginx redis nodejs examples shells

@@ -18,6 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker("unit")
+            # The Makefile finds the files with such tests by this word.
+            assert not item.get_closest_marker("with_salt") or "with_salt" in item.path.read_text(), item.nodeid
 
 
 if importlib.util.find_spec("salt") is None:
