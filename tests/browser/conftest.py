@@ -16,6 +16,7 @@ from tests.integration import conftest as integration  # noqa: E402
 from tests.integration.conftest import (  # noqa: E402
     USERS,
     file_root,  # noqa: F401
+    gate,  # noqa: F401
     running,
     salt_factories_config,  # noqa: F401
     salt_root,  # noqa: F401

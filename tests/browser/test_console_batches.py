@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import log_in, row, view
 from tests.integration.staging import Stage
+from tests.support.gates import Gate
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -49,17 +49,16 @@ def test_a_batch_is_started_watched_and_opened(console: Any) -> None:
 
 
 def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(
-    console: Any, stage: Stage, tmp_path: Path
+    console: Any, stage: Stage, gate: Gate
 ) -> None:
     """It has a name; nothing more is sent while it is paused, and only what failed is run again, after a question."""
-    go = tmp_path / "go"
     view(console, "Run")
     console.get_by_label("Target").fill("browser-*")
     console.get_by_label("Function").fill("cmd.run")
     console.get_by_role("button", name="As a batch").click()
     console.get_by_label("Name of the batch").fill("one by one")
     console.get_by_label("Stop on the first failure").uncheck()
-    console.get_by_label("cmd (required)").fill(f"until [ -e {go} ]; do sleep 0.1; done; test $(id -u) = none")
+    console.get_by_label("cmd (required)").fill(gate.script("test $(id -u) = none"))
     console.get_by_role("button", name="Run", exact=True).click()
     console.get_by_role("dialog").get_by_role("button", name="Run", exact=True).click()
     expect(console.get_by_role("heading", name="one by one", level=1)).to_be_visible()
@@ -76,7 +75,7 @@ def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(
         wait_until(published, "the first request being published")
     console.get_by_role("button", name="Pause").click()
     expect(console.get_by_text("Paused: nothing more is sent")).to_be_visible()
-    go.touch()
+    gate.open()
     expect(console.get_by_role("row").filter(has_text="error")).to_have_count(1)
     expect(console.get_by_role("row").filter(has_text="pending")).to_have_count(1)
     view(console, "Batches")

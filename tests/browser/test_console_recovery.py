@@ -16,7 +16,7 @@ from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
 
-BACK_SECONDS = 30.0  # until a killed engine must serve again
+BACK_SECONDS = 90.0  # until a killed engine must serve again
 
 
 def token_of(page: Any) -> list[str]:

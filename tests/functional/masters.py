@@ -66,7 +66,7 @@ class Masters:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.engines[name].port}/healthz", headers={"Accept": "application/json"}
         )
-        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=30) as answer:
             found: dict[str, Any] = json.loads(answer.read())
             return found
         return {"status": "down", "parts": {}}
@@ -74,7 +74,7 @@ class Masters:
 
 def metrics(engine: Engine) -> str:
     """Return the text of /metrics."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{engine.port}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 

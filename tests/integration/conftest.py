@@ -19,12 +19,14 @@ import pytest
 from tests.client import Client
 from tests.integration.checked import CheckedClient
 from tests.ports import free_port
+from tests.support.gates import Gate
 from tests.support.waiting import is_open, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 
 SECRET = "demo"
+MINIONS = ("minion-1", "minion-2")
 CLIENTS = ("local", "local_async", "local_subset", "local_batch", "runner", "runner_async", "wheel", "wheel_async")
 USERS: dict[str, list[Any]] = {
     "demo": [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"],
@@ -63,6 +65,11 @@ TABLE_USERS: dict[str, list[Any]] = {
 
 # Seconds until a daemon must run; a master needs about ten on two busy cores.
 START_TIMEOUT = 240
+
+# All tests share an address: the wrong passwords of one would refuse the logins of the next for a minute.
+LIMITS = {"login_failures_per_minute": 10_000, "login_failures_per_address_per_minute": 10_000}
+KEYS = ("minions", "minions_pre", "minions_rejected", "minions_denied")
+"""The folders of keys, one for each state."""
 
 
 @contextlib.contextmanager
@@ -106,6 +113,7 @@ def file_root(salt_root: Path) -> Path:
 
 def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str, Any]:
     """Return a master's options, except those by which it finds the engine."""
+    engine_options["limits"] = {**LIMITS, **engine_options.get("limits", {})}
     return {
         "open_mode": True,
         "worker_threads": 3,  # instead of 5: each takes time to start
@@ -160,6 +168,33 @@ def engine_url(salt_minions: list[Any], engine_port: int) -> str:
     """The address of the listening engine, on a master with two connected minions."""
     wait_until(lambda: is_open(engine_port), "the engine listening")
     return f"ws://127.0.0.1:{engine_port}/"
+
+
+@pytest.fixture(autouse=True)
+def _keys_as_before(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves keys on the shared master: jobs of later tests would wait for such minions."""
+    if "salt_master" not in request.fixturenames:
+        yield
+        return
+    folder = Path(request.getfixturevalue("salt_master").config["pki_dir"])
+
+    def keys() -> set[Path]:
+        return {path for state in KEYS for path in (folder / state).glob("*") if path.name not in MINIONS}
+
+    before = keys()
+    yield
+    left = keys() - before
+    for path in left:
+        path.unlink(missing_ok=True)
+    assert left == set()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Let commands on minions wait until the test opens the gate; at its end it is open."""
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.open()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,12 +121,16 @@ class Pair:
         first, second = (f"master-{address}" for address in ADDRESSES)
         self._salt(first, "salt-master")
         keys = self.root / first / "etc/salt/pki/master"
-        wait_until((keys / "master.pub").exists, "the first master's keys", timeout=START_SECONDS)
-        time.sleep(0.2)  # the other file of the pair is written right after it
+        pair = [keys / name for name in ("master.pem", "master.pub")]
+
+        def are_whole() -> bool:
+            return all(path.exists() and b"-----END" in path.read_bytes() for path in pair)
+
+        wait_until(are_whole, "the first master's keys", timeout=START_SECONDS)
         other = self.root / second / "etc/salt/pki/master"
         other.mkdir(parents=True)
-        for name in ("master.pem", "master.pub"):
-            shutil.copy2(keys / name, other / name)
+        for path in pair:
+            shutil.copy2(path, other / path.name)
         self._salt(second, "salt-master")
 
     def _answers(self, address: str) -> bool:

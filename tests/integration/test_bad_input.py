@@ -131,8 +131,8 @@ def test_a_question_to_a_minion_that_is_down_times_out(demo: Client, away: str) 
 
 
 @pytest.fixture
-def frozen_master(salt_master: Any, engine_port: int) -> Iterator[Callable[[], None]]:
-    """Freeze all processes of the master except the engine's until the end of the test."""
+def frozen_master(salt_master: Any, engine_port: int, demo: Client) -> Iterator[Callable[[], None]]:
+    """Freeze all processes of the master except the engine's until the end of the test; then commands work again."""
     stopped: list[psutil.Process] = []
 
     def listens(process: psutil.Process) -> bool:
@@ -152,6 +152,13 @@ def frozen_master(salt_master: Any, engine_port: int) -> Iterator[Callable[[], N
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGCONT)
 
+    def works() -> bool:
+        with contextlib.suppress(Refused):
+            return bool(demo.ask("cmd", fun="test.ping", tgt="*", mode="sync")["state"] == "complete")
+        return False
+
+    wait_until(works, "a command that works")
+
 
 COMMANDS: dict[str, dict[str, Any]] = {
     "cmd": {"fun": "test.ping", "tgt": "*"},
@@ -163,7 +170,8 @@ COMMANDS: dict[str, dict[str, Any]] = {
 def test_a_master_that_does_not_answer_is_a_retryable_error(demo: Client, frozen_master: Callable[[], None]) -> None:
     """Commands fail within seconds, and the connection still answers a ping.
 
-    A wheel answers only after it has run, so meanwhile the engine checks whether the master answers.
+    A wheel answers only after it has run, so meanwhile the engine checks whether the master answers. The engine uses
+    the master again once it answers: the end of the fixture waits for that.
     """
     frozen_master()
     began = time.monotonic()
@@ -176,14 +184,3 @@ def test_a_master_that_does_not_answer_is_a_retryable_error(demo: Client, frozen
     )
     assert time.monotonic() - began < MASTER_SECONDS + SLACK_SECONDS
     assert demo.ask("ping")["epoch"]
-
-
-def test_after_the_trouble_commands_work_again(demo: Client) -> None:
-    """The engine uses a master again once it answers."""
-
-    def works() -> bool:
-        with contextlib.suppress(Refused):
-            return bool(demo.ask("cmd", fun="test.ping", tgt="*", mode="sync")["state"] == "complete")
-        return False
-
-    assert wait_until(works, "a command that works")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
+from tests.support.gates import MINION, Gate
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
@@ -35,12 +36,10 @@ def env(engine_url: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def waiting(tmp_path: Path) -> tuple[list[str], Path]:
-    """A command line whose minions return when a file of their name exists, and the folder of these files."""
-    folder = tmp_path / "go"
-    folder.mkdir()
-    script = f"until [ -e {folder}/{{{{ grains.id }}}} ]; do sleep 0.1; done; echo {{{{ grains.id }}}} is done"
-    return ["minion-*", "cmd.run", script, "template=jinja", "python_shell=True"], folder
+def waiting(gate: Gate) -> list[str]:
+    """A command line whose minions return when the gate is opened for their id."""
+    script = gate.script(f"echo {MINION} is done", MINION)
+    return ["minion-*", "cmd.run", script, "template=jinja", "python_shell=True"]
 
 
 def leave(terminal: Terminal) -> str:
@@ -53,12 +52,11 @@ def leave(terminal: Terminal) -> str:
 
 
 def test_the_bar_moves_ctrl_c_detaches_and_the_job_can_be_joined_again(
-    env: dict[str, str], waiting: tuple[list[str], Path], demo: Client
+    env: dict[str, str], waiting: list[str], gate: Gate, demo: Client
 ) -> None:
-    words, folder = waiting
-    with Terminal([*COMMAND, *words], env) as terminal:
+    with Terminal([*COMMAND, *waiting], env) as terminal:
         terminal.expect("0 of 2 returned")
-        (folder / "minion-1").touch()
+        gate.open("minion-1")
         terminal.expect("minion-1 is done")
         terminal.expect("1 of 2 returned")
         jid = leave(terminal)
@@ -68,28 +66,23 @@ def test_the_bar_moves_ctrl_c_detaches_and_the_job_can_be_joined_again(
     with Terminal([*COMMAND, "job", jid, "-w"], env) as terminal:
         terminal.expect("minion-1 is done")
         terminal.expect("1 of 2 returned")
-        (folder / "minion-2").touch()
+        gate.open("minion-2")
         terminal.expect("minion-2 is done")
         assert terminal.end() == 0
 
 
 @pytest.mark.parametrize(("answer", "state"), [("y", "canceled"), ("n", "running")])
 def test_ctrl_c_twice_asks_whether_to_terminate(
-    env: dict[str, str], waiting: tuple[list[str], Path], demo: Client, answer: str, state: str
+    env: dict[str, str], waiting: list[str], demo: Client, answer: str, state: str
 ) -> None:
-    words, folder = waiting
-    with Terminal([*COMMAND, *words], env) as terminal:
+    with Terminal([*COMMAND, *waiting], env) as terminal:
         terminal.expect("0 of 2 returned")
         jid = leave(terminal)
         terminal.type("\x03")
         terminal.expect("on its minions? [y/N]")
         terminal.type(f"{answer}\n")
         assert terminal.end() == 130
-    try:
-        wait_until(lambda: demo.ask("get_job", jid=jid)["state"] == state, f"the state {state}")
-    finally:
-        for minion in ("minion-1", "minion-2"):
-            (folder / minion).touch()
+    wait_until(lambda: demo.ask("get_job", jid=jid)["state"] == state, f"the state {state}")
 
 
 def test_a_closed_pipe_ends_it_quietly(env: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
+from tests.support.gates import Gate
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
 
@@ -187,7 +188,7 @@ def test_a_key_with_control_characters_cannot_command_the_terminal(user: dict[st
                 assert terminal.end() == 0
             assert "\x1b[31m" not in terminal.text
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 # Batches
@@ -210,22 +211,20 @@ def test_batches_are_listed_read_and_watched(user: dict[str, str]) -> None:
     assert row.split()[1:5] == ["resolved", "2", "of", "2"]
 
 
-def test_a_batch_is_canceled(user: dict[str, str], tmp_path: Path) -> None:
-    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"
-    made = run(user, "batch", "--async", "-b", "1", "minion-*", "cmd.run", script)
+def test_a_batch_is_canceled(user: dict[str, str], gate: Gate) -> None:
+    made = run(user, "batch", "--async", "-b", "1", "minion-*", "cmd.run", gate.script())
     number = made.stdout.split()[-1]
     assert "is canceled" in run(user, "batch", "cancel", number).stdout
-    (tmp_path / "go").touch()
+    gate.open()
     wait_until(
         lambda: json.loads(run(user, "batch", number, "--out=json").stdout)["status"] == "canceled",
         "the canceled batch",
     )
 
 
-def test_a_batch_has_a_name_and_is_paused_and_resumed(user: dict[str, str], tmp_path: Path) -> None:
+def test_a_batch_has_a_name_and_is_paused_and_resumed(user: dict[str, str], gate: Gate) -> None:
     """What runs goes on; the list shows the name and the pause."""
-    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"
-    made = run(user, "batch", "--async", "-b", "1", "--name", "two by one", "minion-*", "cmd.run", script)
+    made = run(user, "batch", "--async", "-b", "1", "--name", "two by one", "minion-*", "cmd.run", gate.script())
     number = made.stdout.split()[-1]
     assert "is paused" in run(user, "batch", "pause", number).stdout
 
@@ -235,7 +234,7 @@ def test_a_batch_has_a_name_and_is_paused_and_resumed(user: dict[str, str], tmp_
 
     assert " paused " in row()
     assert row().endswith("two by one")
-    (tmp_path / "go").touch()
+    gate.open()
     assert "is resumed" in run(user, "batch", "resume", number).stdout
     assert run(user, "batch", number, "-w", "--out=txt").returncode == 0
     assert json.loads(run(user, "batch", number, "--out=json").stdout)["status"] == "resolved"
@@ -249,8 +248,8 @@ def test_failhard_stops_a_batch_at_the_first_failure(user: dict[str, str]) -> No
 # Jobs
 
 
-def test_jobs_are_killed_and_read(user: dict[str, str], demo: Client, tmp_path: Path) -> None:
-    script = f"touch {tmp_path}/runs; sleep 300"
+def test_jobs_are_killed_and_read(user: dict[str, str], demo: Client, gate: Gate, tmp_path: Path) -> None:
+    script = f"touch {tmp_path}/runs; {gate.script()}"
     jid = run(user, "--async", "minion-1", "cmd.run", script).stdout.split()[-1]
     wait_until((tmp_path / "runs").exists, "the running job")
     assert run(user, "job", jid).stderr.startswith("the job still runs on 1 minions")
@@ -269,22 +268,22 @@ def test_a_finished_job_is_printed_as_when_it_ran(user: dict[str, str]) -> None:
     assert run(user, "job", jid, "--retcode-passthrough", code=3).stdout == again.stdout
 
 
-def test_a_runner_is_awaited_by_its_job_id(user: dict[str, str], tmp_path: Path) -> None:
+def test_a_runner_is_awaited_by_its_job_id(user: dict[str, str], gate: Gate) -> None:
     """`run --async`, then `job JID -w`: the return and the exit code of `run`."""
     direct = run(user, "run", "test.arg", "1", "a=b")
     jid = run(user, "run", "--async", "test.arg", "1", "a=b").stderr.split()[-1]
     assert run(user, "job", jid, "-w").stdout == direct.stdout
     assert run(user, "job", jid).stdout == direct.stdout
-    script = f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo done"
+    script = gate.script("echo done")
     slow = run(user, "run", "salt.cmd", "cmd.run", script, "python_shell=True", "-t", "0.3", code=75)
     resume = re.search(r"salt-live (job \d+ -w)", slow.stderr)
     assert resume
-    (tmp_path / "go").touch()
+    gate.open()
     assert run(user, *resume[1].split()).stdout == "done\n"
 
 
-def test_ctrl_c_leaves_a_runner_and_says_how_to_come_back(user: dict[str, str], tmp_path: Path) -> None:
-    script = f"touch {tmp_path}/runs; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo done"
+def test_ctrl_c_leaves_a_runner_and_says_how_to_come_back(user: dict[str, str], gate: Gate, tmp_path: Path) -> None:
+    script = f"touch {tmp_path}/runs; {gate.script('echo done')}"
     with Terminal([*COMMAND, "run", "salt.cmd", "cmd.run", script, "python_shell=True"], user) as terminal:
         wait_until((tmp_path / "runs").exists, "the running runner")
         terminal.type("\x03")
@@ -292,7 +291,7 @@ def test_ctrl_c_leaves_a_runner_and_says_how_to_come_back(user: dict[str, str], 
         assert terminal.end() == 130
     resume = re.search(r"come back with: salt-live (job \d+ -w)", note)
     assert resume
-    (tmp_path / "go").touch()
+    gate.open()
     assert run(user, *resume[1].split()).stdout == "done\n"
 
 
@@ -314,24 +313,25 @@ def test_jobs_are_watched_as_they_start_and_end(user: dict[str, str], started: A
 
 def test_events_are_followed_and_replayed_from_a_position(user: dict[str, str], started: Any, demo: Client) -> None:
     """What `--json` prints names the position; `--since` continues after it."""
-    process = started("events", "verbs/*", "--json", "--count", "3")
+    begin = f"verbs-{time.time_ns()}"
+    process = started("events", f"{begin}/*", "--json", "--count", "3")
     lines: list[dict[str, Any]] = []
     number = 0
     while not lines:  # until the subscription is there
-        demo.ask("event", tag="verbs/0", body={"n": number})
+        demo.ask("event", tag=f"{begin}/0", body={"n": number})
         number += 1
         if wait_for_output(process, 0.5):
             lines.append(json.loads(process.stdout.readline()))
     for name in "12":
-        demo.ask("event", tag=f"verbs/{name}", body={"name": name})
+        demo.ask("event", tag=f"{begin}/{name}", body={"name": name})
     lines += [json.loads(line) for line in process.stdout.read().splitlines()]
     assert process.wait(SECONDS) == 0
     assert len(lines) == 3
     assert all(set(line) == {"epoch", "seq", "tag", "data"} for line in lines)
     since = f"{lines[0]['epoch']}:{lines[0]['seq']}"
-    ran = run(user, "events", "verbs/*", "--since", since, "--json", "--count", "2")
+    ran = run(user, "events", f"{begin}/*", "--since", since, "--json", "--count", "2")
     assert [json.loads(line) for line in ran.stdout.splitlines()] == lines[1:]
-    plain = run(user, "events", "verbs/*", "--since", since, "count=2")
+    plain = run(user, "events", f"{begin}/*", "--since", since, "count=2")
     assert [line.partition("\t")[0] for line in plain.stdout.splitlines()] == [line["tag"] for line in lines[1:]]
     assert json.loads(plain.stdout.splitlines()[0].partition("\t")[2]) == lines[1]["data"]
 
@@ -344,10 +344,11 @@ def wait_for_output(process: subprocess.Popen[str], seconds: float) -> bool:
 
 
 def test_a_position_that_is_gone_is_reported_as_a_gap(user: dict[str, str], started: Any, demo: Client) -> None:
-    process = started("events", "verbs/", "--since", "nosuchrun:5", "--count", "1")
+    tag = f"verbs-{time.time_ns()}/after"
+    process = started("events", tag, "--since", "nosuchrun:5", "--count", "1")
     assert process.stderr.readline().startswith("WARNING: events missing")
-    demo.ask("event", tag="verbs/after", body={})
-    assert process.stdout.readline().startswith("verbs/after\t")
+    demo.ask("event", tag=tag, body={})
+    assert process.stdout.readline().startswith(f"{tag}\t")
     assert process.wait(SECONDS) == 0
 
 
@@ -433,18 +434,18 @@ def test_a_token_is_renewed_before_it_ends(user: dict[str, str], home: Path) -> 
 
 
 def test_a_login_that_ends_during_a_command_is_renewed(
-    user: dict[str, str], home: Path, started: Any, tmp_path: Path
+    user: dict[str, str], home: Path, started: Any, gate: Gate, tmp_path: Path
 ) -> None:
     """The command goes on, and the new token is kept."""
     run(user, "minion-1", "test.ping")
     (first,) = (entry["token"] for entry in tokens(home).values())
-    script = f"touch {tmp_path}/runs; until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo done"
+    script = f"touch {tmp_path}/runs; {gate.script('echo done')}"
     process = started("minion-1", "cmd.run", script, "--out=txt")
     wait_until((tmp_path / "runs").exists, "the running job")
     revoke(user, first)
     while process.stderr.readline() != "connected again\n":
         assert process.poll() is None
-    (tmp_path / "go").touch()
+    gate.open()
     assert process.communicate(timeout=SECONDS)[0] == "minion-1: done\n"
     assert process.returncode == 0
     (second,) = (entry["token"] for entry in tokens(home).values())

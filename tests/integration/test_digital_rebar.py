@@ -188,8 +188,8 @@ def test_no_secret_is_shown_or_logged(
     assert refused.value.status_code == 403
     load = {"fun": "cmd.run", "kwargs": {"token": token, "password": "canary-password"}}
     with salt.utils.event.get_master_event(salt_master.config, salt_master.config["sock_dir"], listen=False) as bus:
-        bus.fire_event(load, "salt/job/20200101000000000001/error")
-    error = watcher.until(lambda frame: frame["Key"].endswith("/error"))[-1]
+        bus.fire_event(load, "salt/job/20200101000000000009/error")
+    error = watcher.until(lambda frame: frame["Key"] == "salt/job/20200101000000000009/error")[-1]
     assert (error["Type"], error["Action"]) == ("events", "error")
     assert error["Object"]["kwargs"] == {"token": "(redacted)", "password": "(redacted)"}
     log = path.read_bytes()[began:].decode(errors="replace")

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.client import PATIENCE, Client
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -85,30 +86,21 @@ def test_follow_job_prints_each_minion_and_the_end(run: Callable[..., subprocess
 
 def test_follow_events_prints_events_of_a_tag(environment: dict[str, str], demo: Client) -> None:
     """It prints one line for each event, and no events with other tags."""
-    with following("follow_events.py", environment, "example/") as process:
-        assert process.stdout is not None
-        lines: list[str] = []
-        # The program says nothing when it has subscribed: fire until the first event arrives.
-        for number in range(int(PATIENCE) * 5):
-            demo.ask("event", tag="other/tag", body={})
-            demo.ask("event", tag="example/tag", body={"number": number})
-            if _readable(process, 0.2):
-                lines.append(process.stdout.readline())
-                break
-        assert lines
-        assert lines[0].startswith("example/tag {")
+    with following("follow_events.py", environment, "followed/") as process:
+        assert _first_line(process, demo).startswith("followed/tag {")
 
 
 def test_events_over_http_ends_after_the_count_that_it_is_given(environment: dict[str, str], demo: Client) -> None:
     """Node.js reads the stream of server-sent events."""
     with following("events.mjs", environment, "3") as process:
-        for _ in range(int(PATIENCE) * 5):
+
+        def has_ended() -> bool:
             demo.ask("event", tag="example/http", body={"one": 1})
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(0.2)
-                break
-            except subprocess.TimeoutExpired:
-                continue
+            return process.poll() is not None
+
+        wait_until(has_ended, "the end of the program")
         output, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, errors
         assert len(output.splitlines()) == 3
@@ -149,14 +141,27 @@ def test_rolling_restart_reports_progress_until_the_batch_has_ended(
     assert run("rolling_restart.sh", "minion-1", "test.no_such_function").returncode == 1
 
 
-def test_a_program_that_follows_ends_at_control_c(environment: dict[str, str]) -> None:
+def test_a_program_that_follows_ends_at_control_c(environment: dict[str, str], demo: Client) -> None:
     """It prints no traceback."""
-    with following("follow_events.py", environment, "example/") as process:
-        _readable(process, 1.0)
+    with following("follow_events.py", environment, "followed/") as process:
+        _first_line(process, demo)  # while Python starts, it has a traceback of its own
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def _first_line(process: subprocess.Popen[str], demo: Client) -> str:
+    """Return the first line: the program prints nothing when it has subscribed, so events are fired until then."""
+    assert process.stdout is not None
+
+    def has_arrived() -> bool:
+        demo.ask("event", tag="other/tag", body={})
+        demo.ask("event", tag="followed/tag", body={})
+        return _readable(process, 0.2)
+
+    wait_until(has_arrived, "the first event")
+    return process.stdout.readline()
 
 
 def _readable(process: subprocess.Popen[str], seconds: float) -> bool:

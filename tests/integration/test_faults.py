@@ -114,7 +114,7 @@ def _events_while_the_engine_is_frozen(stage: Stage, many: int) -> tuple[list[in
             time.sleep(max(0.0, began + STOPPED_SECONDS - time.monotonic()))
         finally:
             engine.resume()
-        for later in range(many, many + 20):
+        for later in range(many, many + 60):
             fire("still/later", [later])
             with contextlib.suppress(TimeoutError):
                 client.frames(until=take, subscription=number, timeout=1)
@@ -179,7 +179,7 @@ def test_a_lost_event_publisher_is_reported_and_survived(stage: Stage) -> None:
             (lambda: stage.health == 503, "a bad state of health"),
             (lambda: stage.log.count("[CRITICAL]") > before, "a line at CRITICAL"),
         ):
-            wait_until(told, what, timeout=began + TOLD_SECONDS - time.monotonic())
+            wait_until(told, what, timeout=TOLD_SECONDS)
         said = seconds_between(stage.log, "lost the master's event bus", "the master's event bus does not come back")
         print("seconds until all was told:", round(time.monotonic() - began, 1), "until the line:", said)
         assert 0 < said <= SAID_SECONDS + SLACK_SECONDS

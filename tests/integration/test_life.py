@@ -17,14 +17,13 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.client import Closed, Refused
+from tests.client import Refused
 from tests.integration.staging import Stage, staged
 from tests.support.waiting import is_open, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 BACK_SECONDS = 60.0  # after a crash, on a loaded machine; a second on an idle one
-GONE_SECONDS = 5.0  # after SIGTERM: Salt kills at five
 MASTER_SECONDS = 8.0  # after which the master counts as not answering (the default of `master_seconds`)
 ANSWER_SECONDS = MASTER_SECONDS + 30.0  # for an error when the master does not answer, on a loaded machine
 
@@ -62,8 +61,7 @@ def test_after_a_crash_clients_resume_and_old_jobs_are_known(stage: Stage) -> No
         epoch = client.ask("ping")["epoch"]
         wait_until(lambda: is_written(stage), "the journal")
         stage.engine.kill()
-        with pytest.raises((Closed, OSError)):
-            client.ask("ping", patience=5)
+        client.closed()
     seconds = stage.comes_back(BACK_SECONDS)
     print("seconds until a login after SIGKILL:", round(seconds, 1))
     with stage.client() as client:
@@ -121,8 +119,11 @@ def test_a_master_that_does_not_answer_is_retryable(stage: Stage) -> None:
         assert other.ask("runner", fun="test.arg", arg=["back"], mode="sync")["args"] == ["back"]
 
 
-def test_a_stop_of_the_master_is_quick_and_reported(mortal: Callable[..., Stage]) -> None:
-    """A request in flight gets a retryable error, every client 1012 with a hint; then all processes end."""
+def test_a_stop_of_the_master_is_reported(mortal: Callable[..., Stage]) -> None:
+    """A request in flight gets a retryable error, every client 1012 with a hint; then all processes end.
+
+    That the engine ends before Salt kills it is tested without a master: test_startup.py.
+    """
     stage = mortal("stop", minion=True)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(stage.client()) for _ in range(10)]
@@ -130,7 +131,6 @@ def test_a_stop_of_the_master_is_quick_and_reported(mortal: Callable[..., Stage]
         busy.send({"type": "cmd", "id": "sync", "fun": "test.sleep", "tgt": "stop-minion", "arg": [60], "mode": "sync"})
         wait_until(lambda: clients[1].ask("list_jobs", fun="test.sleep"), "the job's start")
         engine = stage.engine
-        began = time.monotonic()
         os.kill(stage.master.pid, signal.SIGTERM)
         with pytest.raises(Refused) as refused:
             busy.answer("sync")
@@ -139,10 +139,7 @@ def test_a_stop_of_the_master_is_quick_and_reported(mortal: Callable[..., Stage]
         closes = [client.closed() for client in clients]
         assert {close.code for close in closes} == {1012}
         assert all("retry in" in close.reason for close in closes)
-        engine.wait(GONE_SECONDS)
-        seconds = time.monotonic() - began
-        print("seconds from SIGTERM to the end:", round(seconds, 1))
-        assert seconds < GONE_SECONDS
+        engine.wait(60)
     wait_until(lambda: not is_open(stage.port), "the port's end")
 
 

@@ -84,7 +84,7 @@ def test_a_killed_serving_process_is_replaced_by_its_supervisor(synced: Any) -> 
     before = engine_of(master)
     supervisor = before.parent()
     before.kill()
-    before.wait(10)
+    before.wait(60)
     with Client(f"ws://127.0.0.1:{PORT}/") as client:
         assert client.login("demo")["user"] == "demo"
     assert engine_of(master).parent() == supervisor
@@ -101,7 +101,7 @@ def test_a_killed_supervisor_is_replaced_by_salt(synced: Any) -> None:
     supervisor = before.parent()
     assert supervisor.pid != master.pid
     supervisor.kill()
-    before.wait(10)
+    before.wait(60)
     wait_until(lambda: is_open(PORT), "the engine's return", timeout=SALT_SECONDS + START_TIMEOUT)
     with Client(f"ws://127.0.0.1:{PORT}/") as client:
         assert client.login("demo")["user"] == "demo"

@@ -26,7 +26,7 @@ def test_states_report_under_the_jid_of_the_state_run(salt_minions: Any, salt_ma
 
     Another state reports 30 right after 20: the limit of two reports per second is the job's.
     """
-    jid, _, reports = run_and_watch(salt_master, bus, "minion-1", "state.apply", "steps", last=100)
+    jid, _, reports = run_and_watch(salt_master, bus, "minion-1", "state.apply", "steps", queue=True, last=100)
     assert [one["percent"] for one in reported(reports) if one["percent"] != 30] == [10, 20, 60, 100]
     when = {one["data"]["data"]["percent"]: datetime.fromisoformat(one["data"]["_stamp"]) for one in reports}
     # On a machine that takes half a second between the two states, the report is sent.

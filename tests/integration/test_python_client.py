@@ -22,6 +22,7 @@ pytest.importorskip("websockets")
 from salt_live import AsyncClient, Client, Event, LiveMapping, Unknown
 
 from tests.support.cutting_proxy import CuttingProxy
+from tests.support.gates import MINION, Gate
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -216,14 +217,14 @@ def test_run_job_and_cmd_async_return_as_localclient_does(client: Any, theirs: A
     assert set(itertools.chain(*client.get_iter_returns(jid))) == BOTH
 
 
-def test_cmd_iter_yields_each_return_as_it_comes(client: Any, tmp_path: Path) -> None:
+def test_cmd_iter_yields_each_return_as_it_comes(client: Any, gate: Gate) -> None:
     """The minions return in an order that the test chooses, the second one only after the first was yielded."""
-    script = f"until [ -e {tmp_path}/{{{{ grains.id }}}} ]; do sleep 0.1; done; echo {{{{ grains.id }}}}"
+    script = gate.script(f"echo {MINION}", MINION)
     kwarg = {"template": "jinja", "python_shell": True}
     returns = client.cmd_iter("minion-*", "cmd.run", [script], kwarg=kwarg, yield_pub_data=True)
     assert set(next(returns)["minions"]) == BOTH
     for minion in ("minion-2", "minion-1"):
-        (tmp_path / minion).touch()
+        gate.open(minion)
         (found,) = next(returns).items()
         assert (found[0], found[1]["ret"], found[1]["retcode"]) == (minion, minion, 0)
     assert list(returns) == []
@@ -265,14 +266,14 @@ def test_runners_and_wheels_return_as_salts_clients_do(client: Any, salt_master:
 # Live data, progress, batches
 
 
-def test_the_mapping_of_jobs_shows_a_job_from_start_to_end(client: Any, tmp_path: Path) -> None:
+def test_the_mapping_of_jobs_shows_a_job_from_start_to_end(client: Any, gate: Gate) -> None:
     jobs = client.jobs()
     with pytest.raises(TypeError):
         jobs["1"] = {}
-    jid = client.cmd_async("minion-1", "cmd.run", [f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"])
+    jid = client.cmd_async("minion-1", "cmd.run", [gate.script()])
     wait_until(lambda: jid in jobs and jobs[jid]["state"] == "running", "the job in the mapping", SECONDS)
     version = jobs.version
-    (tmp_path / "go").touch()
+    gate.open()
     while jobs[jid]["state"] == "running":
         version = jobs.changed(version)
     assert (jobs[jid]["state"], jobs[jid]["done"], jobs[jid]["total"]) == ("complete", 1, 1)
@@ -300,12 +301,12 @@ def test_the_mapping_of_minions_follows_keys(client: Any, salt_master: Any) -> N
     wait_until(lambda: set(connected) == BOTH, "both minions connected", SECONDS)
 
 
-def test_follow_yields_progress_until_the_end(client: Any, tmp_path: Path) -> None:
-    jid = client.cmd_async("*", "cmd.run", [f"until [ -e {tmp_path}/go ]; do sleep 0.1; done; echo x"])
+def test_follow_yields_progress_until_the_end(client: Any, gate: Gate) -> None:
+    jid = client.cmd_async("*", "cmd.run", [gate.script("echo x")])
     progress = client.follow(jid)
     first = next(progress)
     assert (first.jid, first.state, first.ended) == (jid, "running", False)
-    (tmp_path / "go").touch()
+    gate.open()
     last = list(progress)[-1]
     assert (last.state, last.ended, last.job["done"]) == ("complete", True, 2)
     again = list(client.follow(jid))
@@ -314,12 +315,9 @@ def test_follow_yields_progress_until_the_end(client: Any, tmp_path: Path) -> No
     assert all("return" not in part for part in without.minions.values())
 
 
-def test_follow_ends_after_seconds_without_news(client: Any, tmp_path: Path) -> None:
-    jid = client.cmd_async("minion-1", "cmd.run", [f"until [ -e {tmp_path}/go ]; do sleep 0.1; done"])
-    try:
-        assert [progress.ended for progress in client.follow(jid, timeout=3)][-1] is False
-    finally:
-        (tmp_path / "go").touch()
+def test_follow_ends_after_seconds_without_news(client: Any, gate: Gate) -> None:
+    jid = client.cmd_async("minion-1", "cmd.run", [gate.script()])
+    assert [progress.ended for progress in client.follow(jid, timeout=3)][-1] is False
 
 
 def test_a_batch_runs_and_is_followed(client: Any) -> None:

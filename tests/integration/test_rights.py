@@ -10,6 +10,7 @@ import salt.cache
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
 from tests.client import Client, Refused
+from tests.integration.staging import ended_batch
 from tests.integration.web import Web
 from tests.support.waiting import wait_until
 
@@ -113,3 +114,4 @@ def test_a_guess_beside_the_own_minion_is_not_answered(watched: None, connect: C
     assert {name: part["return"] for name, part in started["minions"].items()} == {"minion-1": True}
     batch = half.ask("batch", batch=[{"fun": "test.ping", "tgt": f"L@minion-1 or {other}", "tgt_type": "compound"}])
     assert batch["total_count"] == 1
+    ended_batch(half, batch["id"])

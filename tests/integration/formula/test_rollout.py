@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.both_lines, pytest.mark.timeout(1500)]
 
 NAMES = ("master-a", "master-b")
-RECONNECT_SECONDS = 5
+RECONNECT_SECONDS = 30  # five on a machine that does nothing else
 
 
 class MinionRegistry(NamedTuple):
@@ -144,7 +144,7 @@ def test_a_rollout_installs_one_master_after_the_other(fleet: MinionRegistry) ->
 
 
 def test_a_client_stays_in_service_while_masters_are_upgraded(fleet: MinionRegistry) -> None:
-    """A client with both addresses is on the other master within 5 s, and gets a gap with the reason epoch.
+    """A client with both addresses is soon on the other master, and gets a gap with the reason epoch.
 
     Each engine is reloaded, and no master is restarted.
     """

@@ -1,17 +1,31 @@
 """An execution module as a user would write it: it reports how far it is."""
 
+import os
 import time
 
 
-def walk(*percents, pause=0.6):
-    """Report each of ``percents`` with ``pause`` seconds between, and return what each report returned."""
+def wait(path):
+    """Wait until a file exists, or the file ``all`` beside it."""
+    while not (os.path.exists(path) or os.path.exists(os.path.join(os.path.dirname(path), "all"))):
+        time.sleep(0.05)
+    return True
+
+
+def walk(*percents, pause=0.6, gate=None):
+    """Report each of ``percents`` with ``pause`` seconds between, and return what each report returned.
+
+    With a folder as ``gate``, wait after each report that was sent until the folder has a file of its percent.
+    """
     # So that loading it, on the first call in this process, is not between two reports.
     __salt__["event.fire_master"]  # noqa: F821 - Salt's loader gives it
     answers = []
     for number, percent in enumerate(percents):
         if number:
             time.sleep(pause)
-        answers.append(__salt__["websocket_api.progress"](percent, f"at {percent}"))  # noqa: F821 - Salt's loader gives it
+        sent = __salt__["websocket_api.progress"](percent, f"at {percent}")  # noqa: F821 - Salt's loader gives it
+        answers.append(sent)
+        if gate and sent:
+            wait(os.path.join(gate, str(percent)))
     return answers
 
 
