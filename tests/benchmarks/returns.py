@@ -25,11 +25,14 @@ def fire(path: str, jid: str, minions: Iterable[str], fun: str = "test.ping") ->
             pull.sendall(b"".join(waiting[start : start + AT_ONCE]))
 
 
-def framed(jid: str, minion: str, fun: str, returned: Any) -> bytes:
-    """Return the event of one minion's return, in its frame."""
+def framed(jid: str, minion: str, fun: str, returned: Any, sender: str | None = None) -> bytes:
+    """Return the event of one minion's return, in its frame.
+
+    :param sender: the minion that sends it, if it is another one
+    """
     data = {
         "cmd": "_return",
-        "id": minion,
+        "id": sender or minion,
         "success": True,
         "return": returned,
         "retcode": 0,
@@ -37,8 +40,18 @@ def framed(jid: str, minion: str, fun: str, returned: Any) -> bytes:
         "fun": fun,
         "fun_args": [],
         "user": "demo",
-        "_stamp": datetime.now(timezone.utc).isoformat(),
     }
-    body = f"salt/job/{jid}/ret/{minion}\n\n".encode() + msgpack.packb(data, use_bin_type=True)
+    return _event(f"salt/job/{jid}/ret/{minion}", data)
+
+
+def announced(jid: str, minions: list[str], fun: str) -> bytes:
+    """Return the event with which a master announces a job, in its frame."""
+    load = {"jid": jid, "tgt": minions, "tgt_type": "list", "user": "demo", "fun": fun, "arg": []}
+    return _event(f"salt/job/{jid}/new", {**load, "minions": minions, "missing": []})
+
+
+def _event(tag: str, data: dict[str, Any]) -> bytes:
+    stamped = {**data, "_stamp": datetime.now(timezone.utc).isoformat()}
+    body = f"{tag}\n\n".encode() + msgpack.packb(stamped, use_bin_type=True)
     packed: bytes = msgpack.packb({"head": {}, "body": body}, use_bin_type=True)
     return struct.pack(">I", len(packed)) + packed
