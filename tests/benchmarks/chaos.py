@@ -24,19 +24,12 @@ sys.path += [str(Path(__file__).resolve().parents[2] / name) for name in ("tools
 from children import Signals, run_guarded
 
 from tests.benchmarks.accounts import Account, Places, Sum
-from tests.benchmarks.chaos_clients import (
-    BareFollower,
-    PythonFollower,
-    Refused,
-    SaltnadoFollower,
-    Vanished,
-    World,
-)
-from tests.benchmarks.children import CHECKOUT
-from tests.benchmarks.faults import Faults
-from tests.benchmarks.masters import LAYOUTS, MINIONS, Masters, start_senders
+from tests.benchmarks.chaos_clients import BareFollower, PythonFollower, Refused, SaltnadoFollower, Vanished
+from tests.benchmarks.children import CHECKOUT, until_told
+from tests.benchmarks.faults import HARSH, WITH_REDIS, Faults
+from tests.benchmarks.masters import LAYOUTS, MINIONS, Masters
+from tests.benchmarks.numbered import Numbered
 from tests.benchmarks.report import Section, table, write
-from tests.support.waiting import until
 
 NAME = "chaos"
 CLIENTS = 20
@@ -44,7 +37,6 @@ SALTNADO_CLIENTS = 4
 RATE = 200  # events/s, of all masters together
 COMMAND_SECONDS = 1.0  # between two commands, of all clients together
 CALM_SECONDS = 20.0  # at the end, without a fault
-PATIENCE_SECONDS = 120.0
 COMMAND_PATIENCE = 60.0  # for the answer to the last commands
 
 
@@ -101,73 +93,34 @@ class Run:
     ran: Counter[int] = field(default_factory=Counter)
 
 
-async def measure(masters: Masters, minutes: float, chance: random.Random, signals: Signals) -> Run:
-    """Do a run, unless a signal ends it."""
-    work = asyncio.create_task(_measure(masters, minutes, chance))
-    while not work.done():
-        await asyncio.wait([work], timeout=0.2)
-        if signals.received:
-            work.cancel()
-    return await work
-
-
-async def _measure(masters: Masters, minutes: float, chance: random.Random) -> Run:
+async def measure(masters: Masters, minutes: float, chance: random.Random) -> Run:
+    """Do a run."""
     run = Run(masters, minutes)
-    alone = masters.names[0] if len(masters.names) == 1 else None
-    world = World(masters.urls, alone)
-    places = {name: Places() for name in masters.names}
-    ours: list[PythonFollower | BareFollower] = []
-    for number in range(CLIENTS):
-        account = Account(places)
-        run.ours.append(account)
-        if number % 2:
-            ours.append(BareFollower(account, world, bundle=number % 4 == 1, turn=number // 2))
-        else:
-            ours.append(PythonFollower(account, world))
+    numbered = Numbered(masters, RATE, CLIENTS)
+    run.ours = numbered.accounts
     theirs: list[SaltnadoFollower] = []
     if masters.saltnado:
         urls = masters.saltnado_urls()
         run.others = [Account({name: Places() for name in masters.names}) for _ in range(SALTNADO_CLIENTS)]
         theirs = [SaltnadoFollower(account, urls) for account in run.others]
     async with contextlib.AsyncExitStack() as stack:
-        following = [asyncio.create_task(client.run()) for client in (*ours, *theirs)]
-        for task in following:
-            stack.callback(task.cancel)
-        senders = start_senders(masters, RATE, stack)
-        for sender in senders.values():
-            await asyncio.to_thread(sender.answer, PATIENCE_SECONDS)
-        await until(lambda: all(client.ready for client in ours) or _failed(following), PATIENCE_SECONDS)
-        for sender in senders.values():
-            sender.tell("go")
+        await numbered.start(stack, theirs)
         commands = Commands(masters)
-        commanding = asyncio.create_task(commands.run(ours))
-        faults = Faults(masters, chance)
+        commanding = asyncio.create_task(commands.run(numbered.clients))
+        faults = Faults(masters, chance, WITH_REDIS if masters.share else HARSH)
         began = time.monotonic()
         await faults.run(minutes * 60 - CALM_SECONDS)
         await asyncio.sleep(max(CALM_SECONDS / 2, minutes * 60 - (time.monotonic() - began)))
         commanding.cancel()
-        for name, sender in senders.items():
-            sender.tell("stop")
-            run.sent[name] = (await asyncio.to_thread(sender.answer, PATIENCE_SECONDS))["sent"]
-        newest = {name: count - 1 for name, count in run.sent.items()}
-        with contextlib.suppress(asyncio.TimeoutError):  # the counts tell what did not come
-            await until(lambda: all(one.last == newest for one in run.ours) or _failed(following), PATIENCE_SECONDS)
+        await numbered.finish()
+        run.sent = numbered.sent
         with contextlib.suppress(asyncio.CancelledError):
             await commanding
-        _failed(following)
+        numbered.check()
         run.faults, run.commands, run.ran = faults.done, commands.outcomes, commands.ran()
         run.refusals = commands.refusals
-        run.connections = tuple(sum(one.connections for one in them) for them in (ours, theirs))  # type: ignore[assignment]
+        run.connections = tuple(sum(one.connections for one in them) for them in (numbered.clients, theirs))  # type: ignore[assignment]
     return run
-
-
-def _failed(tasks: list[asyncio.Task[None]]) -> bool:
-    """Raise what a client failed with: one that ends would only look like lost events."""
-    for task in tasks:
-        if task.done():
-            task.result()
-            raise RuntimeError("a client has ended")
-    return False
 
 
 def report(run: Run) -> Section:
@@ -259,13 +212,9 @@ def main(signals: Signals) -> int:
     masters = LAYOUTS[options.masters](
         history=history, share=share, checkout=options.checkout, saltnado=options.saltnado
     )
-    try:
-        masters.start()
-        run = asyncio.run(measure(masters, options.minutes, random.Random(options.seed), signals))
-    finally:
-        if options.keep_logs:
-            masters.copy_logs(options.keep_logs)
-        masters.close()
+    with masters.running(options.keep_logs):
+        work = measure(masters, options.minutes, random.Random(options.seed))
+        run = asyncio.run(until_told(work, lambda: signals.received))
     section = report(run)
     print(f"\n{section.markdown()}")
     for number, account in enumerate(run.ours):

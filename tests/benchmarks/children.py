@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import select
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+Result = TypeVar("Result")
 
 
 class Child:
@@ -88,3 +91,13 @@ class Machine:
 def cpu_seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+async def until_told(work: Coroutine[Any, Any, Result], is_told: Callable[[], bool]) -> Result:
+    """Do some work, and cancel it when ``is_told()`` is true."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        await asyncio.wait([task], timeout=0.2)
+        if is_told():
+            task.cancel()
+    return await task

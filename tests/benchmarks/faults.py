@@ -1,4 +1,4 @@
-"""What happens to the masters of the chaos benchmark, at random."""
+"""What happens to the masters of the chaos benchmark and of the soak, at random."""
 
 from __future__ import annotations
 
@@ -10,16 +10,29 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 import psutil
 
 from tests.benchmarks.masters import Masters
+from tests.support.foreign_sockets import shut_down
 
 CALM_SECONDS = (1.0, 9.0)  # between two faults
 AWAY_SECONDS = (0.5, 5.0)  # of a master or Redis that was killed
 STOPPED_SECONDS = (0.5, 7.0)  # of a process that hangs
+
+HARSH = {
+    "kill the serving process": 5,
+    "kill the supervisor": 2,
+    "kill the master": 2,
+    "restart the master": 1,
+    "stop the serving process": 3,
+    "stop the master": 1,
+    "cut": 4,
+    "reload": 3,
+}
+WITH_REDIS = {**HARSH, "kill Redis": 2, "stop Redis": 1}
 
 Kind = Callable[[int, random.Random], Coroutine[Any, Any, None]]
 """Does something to the master with this index."""
@@ -29,9 +42,10 @@ class Faults:
     """Kills, stops and cuts.
 
     :param chance: decides what happens when
+    :param weights: what may happen, and how often beside the others
     """
 
-    def __init__(self, masters: Masters, chance: random.Random) -> None:
+    def __init__(self, masters: Masters, chance: random.Random, weights: Mapping[str, int]) -> None:
         self.done: Counter[str] = Counter()
         self._masters = masters
         self._chance = chance
@@ -39,32 +53,38 @@ class Faults:
         self._later: set[asyncio.Task[None]] = set()
         self._busy: set[str] = set()
         """Masters, and Redis, that are away: they come back before they are away again."""
-        kinds: list[tuple[int, Kind]] = [
-            (5, self._kill_serving),
-            (2, self._kill_supervisor),
-            (2, self._kill_master),
-            (1, self._restart_master),
-            (3, self._stop_serving),
-            (1, self._stop_master),
-            (4, self._cut),
-            (3, self._reload),
-        ]
-        if masters.share:
-            kinds += [(2, self._kill_redis), (1, self._stop_redis)]
-        self._kinds = [kind for weight, kind in kinds for _ in range(weight)]
+        self._kinds: dict[str, Kind] = {
+            "kill the serving process": self._kill_serving,
+            "kill the supervisor": self._kill_supervisor,
+            "kill the master": self._kill_master,
+            "restart the master": self._restart_master,
+            "stop the serving process": self._stop_serving,
+            "stop the master": self._stop_master,
+            "stop the publisher": self._stop_publisher,
+            "lose the bus": self._lose_bus,
+            "cut": self._cut,
+            "reload": self._reload,
+            "kill Redis": self._kill_redis,
+            "stop Redis": self._stop_redis,
+        }
+        self._names = [name for name, weight in weights.items() for _ in range(weight)]
 
     async def run(self, seconds: float) -> None:
         """Do something again and again, for a time; return when all processes are there again."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(self._chance.uniform(*CALM_SECONDS), left))
-            kind = self._chance.choice(self._kinds)
+            kind = self._kinds[self._chance.choice(self._names)]
             number = self._chance.randrange(len(self._masters.addresses))
             # A reload and a stop of the master take seconds: other faults happen meanwhile.
             task = asyncio.create_task(kind(number, random.Random(self._chance.random())))
             self._later.add(task)
             task.add_done_callback(self._later.discard)
         await asyncio.gather(*self._later)
+
+    async def do(self, name: str) -> None:
+        """Do one thing to one master now."""
+        await self._kinds[name](self._chance.randrange(len(self._masters.addresses)), self._chance)
 
     def _note(self, number: int | None, what: str) -> None:
         self.done[what] += 1
@@ -127,6 +147,18 @@ class Faults:
             self._note(number, "SIGSTOP, then SIGCONT of the master and its processes")
             with contextlib.suppress(psutil.Error):
                 await self._stop([master, *master.children(recursive=True)], chance)
+
+    async def _stop_publisher(self, number: int, chance: random.Random) -> None:
+        publisher = await asyncio.to_thread(self._masters.publisher, number)
+        if publisher is not None:
+            self._note(number, "SIGSTOP, then SIGCONT of the master's event publisher")
+            await self._stop([publisher], chance)
+
+    async def _lose_bus(self, number: int, chance: random.Random) -> None:
+        """Shut down the engine's connections to the event publisher, as one that dies does."""
+        engine = await asyncio.to_thread(self._masters.engine, number)
+        if engine and await asyncio.to_thread(shut_down, engine[-1].pid, self._masters.bus(number)):
+            self._note(number, "the connection to the event bus lost")
 
     async def _stop(self, processes: list[psutil.Process], chance: random.Random) -> None:
         try:

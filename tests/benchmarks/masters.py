@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,20 @@ class Masters(Pair):
             for number in range(len(self.addresses)):
                 wait_until(partial(self._api_answers, number), "saltnado", START_SECONDS, 0.5)
 
+    @contextlib.contextmanager
+    def running(self, logs: Path | None) -> Iterator[None]:
+        """Run everything while the block runs.
+
+        :param logs: the folder to which the logs are copied at the end
+        """
+        try:
+            self.start()
+            yield
+        finally:
+            if logs:
+                self.copy_logs(logs)
+            self.close()
+
     # -- what clients need --------------------------------------------------------------------------------------
 
     @property
@@ -128,6 +143,10 @@ class Masters(Pair):
         """Return the socket that takes events for a master's bus."""
         return str(self.sock_dir(number) / "master_event_pull.ipc")
 
+    def bus(self, number: int) -> str:
+        """Return the socket where a master's bus is read."""
+        return str(self.sock_dir(number) / "master_event_pub.ipc")
+
     @property
     def marks_folder(self) -> Path:
         """Where commands leave a file each time that they run."""
@@ -147,6 +166,10 @@ class Masters(Pair):
         address = self.addresses[number]
         script = str(Path(sys.executable).parent / "salt-api")
         self._spawn(f"api-{address}", sys.executable, script, "-c", str(self.root / f"master-{address}" / "etc"))
+
+    def cache_folder(self, number: int) -> Path:
+        """Return a master's ``cachedir``."""
+        return self.root / f"master-{self.addresses[number]}" / "var/cache/salt/master"
 
     def process(self, name: str) -> psutil.Process | None:
         """Return a process that was started by name, such as ``redis``; None if it has ended."""
@@ -169,6 +192,14 @@ class Masters(Pair):
                     found.append(process)
         parents = {process.pid for process in found}
         return sorted(found, key=lambda process: process.ppid() in parents)
+
+    def publisher(self, number: int) -> psutil.Process | None:
+        """Return the process that publishes all events of a master."""
+        for process in children(self.master(number)):
+            with contextlib.suppress(psutil.Error):
+                if any(it.laddr == self.pull(number) for it in process.net_connections("unix")):
+                    return process
+        return None
 
     def kill_process(self, name: str) -> None:
         """Kill a process with all below it, and wait for its end."""
