@@ -111,6 +111,8 @@ test-all: test test-3006 test-newest ## Run all tests, including costly ones, on
 	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)
 	@echo "== Salt 3007, the rest"
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
+	@echo "== Salt 3008, five minutes of use"
+	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.soak --minutes 5
 
 # On other Pythons the unit tests ran without Salt: here, only those that need it. Without such Pythons, all.
 OTHERS_FOUND = $(shell for v in $(OTHER_PYTHONS); do tools/find-python.sh $$v; done)
@@ -174,8 +176,8 @@ bench-jobs: .venv/.made
 	@$(PY) -m tests.benchmarks.large_jobs $(filter --quick --write --help,$(ARGS))
 
 # Not a part of bench: it takes some 10 minutes.
-bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth
-	@$(PY) -m tests.benchmarks.scale $(filter --quick --write --help,$(ARGS))
+bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth, ARGS=--hostile for those that misbehave
+	@$(PY) -m tests.benchmarks.scale $(filter --quick --hostile --write --help,$(ARGS))
 
 bench-consoles: .venv/.made ## Measure 1,000 consoles that come back after a reload; ARGS=--quick for a tenth
 	@$(PY) -m tests.benchmarks.scale --consoles $(filter --quick --write --help,$(ARGS))
@@ -203,6 +205,12 @@ bench-kills: .venv/.made ## Kill the engine at random for MINUTES=10 while clien
 bench-chaos: MINUTES ?= 10
 bench-chaos: .venv/.made ## Kill engines, masters, Redis and connections for MINUTES=10, and count what clients got
 	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.chaos --minutes $(MINUTES) $(ARGS)
+
+# Bounded: 5 to 120 minutes. A shorter run judges less; test-all runs five minutes.
+.PHONY: soak
+soak: MINUTES ?= 60
+soak: .venv/.made ## Use an engine for MINUTES=60 by clients of all protocols; fail if memory or files grow or an event is lost
+	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.soak --minutes $(MINUTES) $(ARGS)
 
 bench-absence: .venv/.made ## Measure for how long events are missing after a kill, an upgrade and a restart
 	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.absence $(ARGS)
