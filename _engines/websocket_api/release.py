@@ -3,6 +3,9 @@
 They are one release with the engine, but come from the master's file server, which may be ahead of the engine: a pulled
 clone, a moved tag. So each start at which they fit leaves a copy in the master's cache, and the next start uses this
 copy if the file server has another release. An engine that pip installed has both in its own folder.
+
+A process that replaces a killed one takes the copy at once, and looks at the file server when it serves: to ask that
+takes longer than all the rest of its start, and with gitfs it asks the remotes.
 """
 
 from __future__ import annotations
@@ -71,6 +74,21 @@ def find(options: dict[str, Any], opts: Any, version: str) -> Release:
             raise CannotRun(_nothing(opts, source, saltenv))
         log.info("websocket_api waits for %s", source)
         time.sleep(POLL_SECONDS)
+
+
+def find_copy(options: dict[str, Any], opts: Any) -> Release | None:
+    """Return this engine's release from the copy that the last start left, or from the engine's own folder.
+
+    :param options: the engine's own options
+    :param opts: the master's configuration
+    :return: None if there is neither, or if the operator chose the console
+    """
+    if options.get("console", Settings.console) != Settings.console:
+        return None
+    for place in (files.own_folder(opts) / "release", _PACKAGE):
+        if (place / "console").is_dir() and not digest.changed(place / "schemas"):
+            return Release(Schemas(place / "schemas"), place, fits=False)
+    return None
 
 
 def console(release: Release, settings: Settings, opts: Any) -> Console:

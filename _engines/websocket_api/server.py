@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tornado.netutil import bind_sockets
@@ -25,6 +26,7 @@ from .journaling import open_journal
 from .operations.dispatcher import Dispatcher
 from .protocols import http_server
 from .protocols.connections import Connections
+from .protocols.http.console import Console
 from .protocols.tls import Certificate
 from .salt_master import backends
 from .settings import Settings
@@ -36,6 +38,7 @@ PARENT_CHECK_SECONDS = 1.0  # between two checks whether the supervisor still ru
 BACKLOG = 1024  # connections that wait while a killed serving process is replaced
 SWITCH_SECONDS = 0.0005  # until a computing thread yields to the event loop; Python's default of 5 ms adds up
 CERTIFICATE_SECONDS = 10.0  # between two checks for a renewed certificate
+LOOK_SECONDS = 10.0  # after the replacement of a killed process, until it looks at the file server
 
 
 def serve(options: dict[str, Any], opts: Any, version: str, serving: Serving) -> None:
@@ -44,21 +47,39 @@ def serve(options: dict[str, Any], opts: Any, version: str, serving: Serving) ->
     :param serving: the connection to the supervisor
     :raises CannotRun: the engine cannot serve; the message names the cause and the remedy
     """
-    found = release.find(options, opts, version)
+    again = getattr(serving, "again", False)  # a supervisor of an earlier release does not tell
+    copy = release.find_copy(options, opts) if again else None
+    found = copy or release.find(options, opts, version)
     settings = Settings.load(options, opts, found.schemas)
-    backends.warn(opts, settings.eauth)
-    asyncio.run(Server(settings, found, opts, serving).run())
+    if not again:
+        backends.warn(opts, settings.eauth)
+
+    def newest_console() -> Console:
+        return release.console(release.find(options, opts, version), settings, opts)
+
+    asyncio.run(Server(settings, found, opts, serving, newest_console if copy else None).run())
 
 
 class Server:
-    """One running engine."""
+    """One running engine.
 
-    def __init__(self, settings: Settings, found: release.Release, opts: Any, serving: Serving) -> None:
+    :param newest_console: returns the console of the file server, if the present one is a copy that may be older
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        found: release.Release,
+        opts: Any,
+        serving: Serving,
+        newest_console: Callable[[], Console] | None = None,
+    ) -> None:
         self._settings = settings
         self._release = found
         self._schemas = found.schemas
         self._opts = opts
         self._serving = serving
+        self._newest_console = newest_console
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         """Set by a signal: requests that would go on over a reload are canceled."""
@@ -106,7 +127,9 @@ class Server:
         )
         self._log_ready(certificate is not None, sockets[0].getsockname()[1])
         self._watch(parts)
+        looking = asyncio.create_task(self._look(console))
         await self._until_stopped(certificate)
+        looking.cancel()
         log.info("websocket_api stops: %d clients are asked to reconnect", len(clients))
         server.stop()
         background.begin_shutdown()
@@ -121,6 +144,13 @@ class Server:
         await background.stop()
         gc_tuning.stop()
         master.close()
+
+    async def _look(self, console: Console) -> None:
+        """Replace the copy of the console by that of the file server, once clients have connected again."""
+        if self._newest_console is not None:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(CannotRun):  # the copy is gone meanwhile too
+                console.replace(await asyncio.to_thread(self._newest_console))
 
     def _on_signal(self) -> None:
         self._stop.set()

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from tests.benchmarks.children import Child
+from tests.benchmarks.children import Child, with_bytecode
 from tests.client import Client
 from tests.integration.cluster import Cluster
 from tests.integration.conftest import CHECKOUT, SECRET
@@ -57,6 +57,10 @@ class Masters(Pair):
 
     def _build(self) -> None:
         super().__init__("local_cache", MINIONS)
+
+    def _spawn(self, name: str, *command: str) -> None:
+        self._environment = with_bytecode(self.root)
+        super()._spawn(name, *command)
 
     def _of_master(self, address: str) -> dict[str, Any]:
         return {"id": self.names[self.addresses.index(address)], **self._common(address)}

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 import yaml
 
+from tests.benchmarks.children import with_bytecode
 from tests.ports import free_port
 from tests.support.waiting import is_open, wait_until
 
@@ -140,7 +141,7 @@ class Stage:
     def _spawn(self, name: str, config_dir: Path) -> subprocess.Popen[bytes]:
         log = (self.root / f"{name}-{len(self._processes)}.log").open("wb")
         command = [sys.executable, self.script(name), "-c", str(config_dir)]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=with_bytecode(self.root))
         log.close()
         self._processes.append(process)
         return process

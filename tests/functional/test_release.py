@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.functional.running import CHECKOUT, VERSION, Engine
+from tests.support.waiting import wait_until
 
 pytest.importorskip("salt")
 
@@ -165,3 +168,50 @@ def test_an_engine_that_cannot_run_starts_with_new_files(make_engine: MakeEngine
     assert len(engine.complaints) == 1
     with engine.client("demo") as client:
         assert client.ask("ping")["version"] == VERSION
+
+
+def kill(engine: Engine) -> None:
+    """Kill the serving process, and wait until another one listens."""
+    before = engine.log.count(" listens on ")
+    os.kill(engine.pid, signal.SIGKILL)
+    wait_until(lambda: engine.log.count(" listens on ") > before, "the next process")
+
+
+def test_a_killed_process_is_replaced_without_the_file_server(make_engine: MakeEngine) -> None:
+    """Clients wait for it, and the file server may ask remotes first."""
+    engine = make_engine(schemas=False, constants={"server.LOOK_SECONDS": 3600})
+    folder = give(engine)
+    serve(engine)
+    shutil.rmtree(folder)
+    kill(engine)
+    assert page(engine) == b"the console of this release"
+    with engine.client("demo") as client:
+        assert client.ask("ping")["version"] == VERSION
+    assert "nothing is at" not in engine.log
+
+
+def test_the_replacement_of_a_killed_process_takes_newer_files_soon(make_engine: MakeEngine) -> None:
+    """As each other start: the console of the file server, and a line about schemas that do not fit."""
+    engine = make_engine(schemas=False, constants={"server.LOOK_SECONDS": 0.1})
+    folder = give(engine)
+    serve(engine)
+    (folder / "console" / "index.html").write_text("a newer console")
+    kill(engine)
+    wait_until(lambda: page(engine) == b"a newer console", "the newer console")
+    change_a_schema(folder)
+    kill(engine)
+    wait_until(lambda: "is not release" in engine.log, "the line about the schemas")
+    assert page(engine) == b"a newer console"
+
+
+def test_a_console_of_the_operators_own_is_read_at_each_start(make_engine: MakeEngine, tmp_path: Path) -> None:
+    """There is no copy of it."""
+    own = tmp_path / "console"
+    own.mkdir()
+    (own / "index.html").write_text("my console")
+    engine = make_engine({"console": str(own)}, schemas=False)
+    give(engine)
+    serve(engine)
+    (own / "index.html").write_text("my newer console")
+    kill(engine)
+    assert page(engine) == b"my newer console"

@@ -43,6 +43,8 @@ class Pair:
     addresses: Sequence[str] = ADDRESSES
     checkout: Path = CHECKOUT
     client_type: type[Client] = CheckedClient
+    _environment: dict[str, str] | None = None
+    """That of all processes; None for the present one."""
 
     def __init__(self, job_cache: str, minions: list[str], **options: Any) -> None:
         self._options = options
@@ -98,7 +100,9 @@ class Pair:
 
     def _spawn(self, name: str, *command: str) -> None:
         with (self.root / f"{name}.out").open("wb") as out:
-            self._processes[name] = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+            self._processes[name] = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, env=self._environment
+            )
 
     def _salt(self, name: str, program: str) -> None:
         script = str(Path(sys.executable).parent / program)

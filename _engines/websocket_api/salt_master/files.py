@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import salt.fileclient
-
 #: The directory of the copies, below the master's ``cachedir``. It is the engine's own, so that files deleted at the
 #: source can be deleted here, too.
 CACHE = "websocket_api"
@@ -26,7 +24,7 @@ def fetch(opts: dict[str, Any], source: str, saltenv: str) -> Path | None:
         local = Path(source)
         return local if local.is_dir() and any(local.iterdir()) else None
     path = source[len(_SCHEME) :].strip("/")
-    with salt.fileclient.FSClient(opts) as client:
+    with _client(opts) as client:
         copied = [Path(name) for name in client.cache_dir(_SCHEME + path, saltenv, cachedir=CACHE) if name]
     target = own_folder(opts) / "files" / saltenv / path
     if not copied or not target.is_dir():
@@ -48,9 +46,16 @@ def below_a_folder(opts: dict[str, Any], source: str, saltenv: str) -> str | Non
     if not source.startswith(_SCHEME):
         return None
     inner = f"/{source[len(_SCHEME) :].strip('/')}/"
-    with salt.fileclient.FSClient(opts) as client:
+    with _client(opts) as client:
         found = next((name for name in client.file_list(saltenv) if inner in name), None)
     return found and f"{_SCHEME}{found.partition(inner)[0]}{inner.rstrip('/')}"
+
+
+def _client(opts: dict[str, Any]) -> Any:
+    """Return a client of the file server. To make it, Salt updates what the file server has from remotes."""
+    import salt.fileclient  # takes as long as a third of all other imports, and is not always needed
+
+    return salt.fileclient.FSClient(opts)
 
 
 def _remove_stale(target: Path, wanted: set[Path]) -> None:

@@ -50,6 +50,11 @@ class Serving:
         """At a reload, the master's settings that only a restart of the master changes."""
         self._kept = kept or Listeners()
 
+    @property
+    def again(self) -> bool:
+        """Whether this process replaces one that served and has died: clients wait for it."""
+        return self.last is None and bool(self._kept.sockets)
+
     def next(self) -> socket.socket | None:
         """Return the connection to the process that shall replace this one, if the supervisor sent one."""
         if self.channel is None:

@@ -55,6 +55,10 @@ class Console:
     def __init__(self, directory: Path | None) -> None:
         self._files = {} if directory is None else dict(_read(directory))
 
+    def replace(self, other: Console) -> None:
+        """Serve the files of another one from now on."""
+        self._files = other._files
+
     def __bool__(self) -> bool:
         """Return whether there is a console."""
         return INDEX in self._files
