@@ -175,10 +175,13 @@ class Dispatcher:
             return result if finish is None else await finish(result)
         except ApiError as error:
             counters.errors[error.code] += 1
-            raise _complete(call, error) from None
+            if not _has_started(call):
+                raise
+            forget_frames(error)
+            raise call.effect.complete(error) from None
         except asyncio.CancelledError:
             # Only the engine's end cancels. The client learns what it has started, or that it may try again.
-            raise _complete(call, ApiError("master_unavailable", STOPPING)) from None
+            raise _stopping(call) from None
         finally:
             call.caller.commands -= 1
 
@@ -246,9 +249,15 @@ class Dispatcher:
         return reply
 
 
-def _complete(call: Call, error: ApiError) -> ApiError:
-    """Return the error of a request, with what it has started. Jobs that only help to read are no effect."""
-    return call.effect.complete(error) if OPERATIONS[call.message["type"]].audited else error
+def _has_started(call: Call) -> bool:
+    """Return whether a request has, or may have, started something. Jobs that only help to read do not count."""
+    return call.effect.exists and OPERATIONS[call.message["type"]].audited
+
+
+def _stopping(call: Call) -> ApiError:
+    """Return the error of a request that the engine's end has canceled."""
+    error = ApiError("master_unavailable", STOPPING)
+    return call.effect.complete(error) if _has_started(call) else error
 
 
 def _plain(result: Any) -> Any:

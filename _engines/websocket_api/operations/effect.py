@@ -43,6 +43,11 @@ class Effect:
         """Note the job that the request has started."""
         self._jid, self._since = jid, None
 
+    @property
+    def exists(self) -> bool:
+        """Whether the request has started something, or may have."""
+        return self._jid is not None or self._since is not None
+
     def complete(self, error: ApiError) -> ApiError:
         """Return the error of the request, with what the request has started or may have started."""
         if self._jid is not None:

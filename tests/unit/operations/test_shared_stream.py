@@ -14,6 +14,7 @@ from websocket_api.core.events.event import Event as Recorded
 from websocket_api.core.sharing import origin
 
 from tests.unit.operations.engine import Engine, Refused, Talker
+from tests.unit.operations.test_hand_over import handed_over
 
 
 class Log:
@@ -106,6 +107,28 @@ class Masters:
         :param read: let it read the log at once
         """
         self.engines[name] = Engine(master_id=name, log=self.logs[name], epoch=epoch)
+        await self._start(name, read=read)
+
+    async def reload(self, name: str, *, read: bool = True) -> None:
+        """Let another process of a master's engine take over.
+
+        :param read: let it read the log at once
+        """
+        one = self[name]
+        assert one.parts.following is not None
+        one.parts.following.stop()
+        received = await handed_over(one)
+        self.engines[name] = Engine(master_id=name, log=self.logs[name], received=received, clock=one.time)
+        await self._start(name, read=read)
+
+    async def replace(self, name: str, epoch: str, rng: random.Random, *, reload: bool) -> None:
+        """Reload or restart a master's engine, which reads the log at once or later."""
+        if reload:
+            await self.reload(name, read=rng.random() < 0.5)
+        else:
+            await self.restart(name, epoch, read=rng.random() < 0.5)
+
+    async def _start(self, name: str, *, read: bool) -> None:
         for writer in self.logs:
             self.read_again(name, writer)
             if read:
@@ -558,7 +581,8 @@ async def test_clients_that_move_while_masters_restart_get_no_event_twice(
             elif action < 0.85:
                 name = rng.choice(names)
                 client.read()
-                await masters.restart(name, f"{name}-{number}", read=rng.random() < 0.5)
+                # A process that takes over must know all epochs that the log has.
+                await masters.replace(name, f"{name}-{number}", rng, reload=epochs > 3 and rng.random() < 0.3)
                 if name == where:
                     where = rng.choice(names)
                     await client.follow(masters[where])

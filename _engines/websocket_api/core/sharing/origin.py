@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-MAX_EPOCHS = 64
-"""How many epochs of one master are known: a position in an older one is unknown."""
+MAX_EPOCHS = 1000
+"""How many epochs of one master are known: a position in an older one is unknown. A process that takes over reads the
+log again, so it must know all starts of an engine that the log has."""
 
 
 class Position(NamedTuple):
