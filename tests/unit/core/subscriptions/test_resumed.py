@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable
 from typing import Any
@@ -237,6 +238,34 @@ def test_another_snapshot_is_not_resumed() -> None:
             viewer = make()
             viewer.position = position
             assert viewer.connect() == (nth == other), (nth, other)
+
+
+OTHERS: dict[str, Any] = {
+    "only": ("web1",),
+    "connected": True,
+    "grains": ("os",),
+    "masters": frozenset({"m1"}),
+    "jobs": [Job(jid(1))],
+    "without_return": True,
+}
+"""Another value of each filter."""
+
+
+@pytest.mark.parametrize("kind", [MinionSubscription, JobSubscription])
+def test_each_filter_is_part_of_the_position(kind: type[SnapshotSubscription]) -> None:
+    """Else a client would resume what it never had."""
+    world = World()
+    feed = world.minion_feed if kind is MinionSubscription else world.job_feed
+    _, _, connection, number, session, *filters = inspect.signature(kind.__init__).parameters
+    assert (connection, number, session) == ("connection", "number", "session")
+    defaults: dict[str, Any] = {"jobs": None} if "jobs" in filters else {}
+
+    def shape(**more: Any) -> tuple[Any, ...]:
+        found: SnapshotSubscription = kind(feed, Client().connection, 1, world.session(".*"), **{**defaults, **more})
+        return found.shape
+
+    for name in filters:
+        assert shape(**{name: OTHERS[name]}) != shape(), name
 
 
 def test_changed_permissions_give_all() -> None:
