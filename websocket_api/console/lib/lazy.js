@@ -4,6 +4,7 @@
 import { html, useEffect, useState } from "./html.js";
 
 const loads = []; // of all lazy components
+const FIRST_MS = 2000; // in which the first view reads its data, which can be megabytes
 
 /**
  * Return a component that loads its module when it is first shown, or by its function `load` before that.
@@ -57,6 +58,7 @@ function Failed({ again }) {
  * at once and without the server, and modules of another release cannot mix with those of this page.
  */
 export async function loadTheRest() {
+  await new Promise((resolve) => setTimeout(resolve, FIRST_MS));
   for (const load of loads) {
     await new Promise((resolve) => (globalThis.requestIdleCallback ?? setTimeout)(resolve));
     await load().catch(() => {}); // it is loaded again when it is shown, and reports the fault there
