@@ -17,6 +17,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run, start, view
 from tests.integration.staging import Stage
+from tests.support.gates import Gate
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +94,7 @@ def test_no_view_has_a_serious_violation(pages: Callable[..., Any], history: str
     screenshot(page, f"console-job-{scheme}")
 
 
-def test_no_details_have_a_serious_violation(pages: Callable[..., Any], stage: Stage) -> None:
+def test_no_details_have_a_serious_violation(pages: Callable[..., Any], stage: Stage, gate: Gate) -> None:
     """axe-core checks a minion, an event, a dialog, a running command and its returns."""
     page = log_in(pages(viewport=DESKTOP))
     row(page, SECOND).get_by_role("link", name=SECOND).click()
@@ -111,11 +112,15 @@ def test_no_details_have_a_serious_violation(pages: Callable[..., Any], stage: S
     expect(job(page)).to_contain_text("0 of 2 returned")
     assert violations(page) == []
     screenshot(page, "console-run-answer")
-    start(page, stage, "state.apply", "*", "steps.four", progress=True)
+    gate.open("0", "25")
+    gated = {"pillar": {"gate": str(gate.folder)}}
+    start(page, stage, "state.apply", "*", "steps.four", progress=True, kwargs=gated)
     bar = job(page).get_by_role("progressbar", name="Progress of job")
-    expect(bar).not_to_have_attribute("aria-valuenow", "0")
+    expect(bar).to_have_attribute("aria-valuenow", "50")
     assert violations(page) == []
     screenshot(page, "console-job-running")
+    gate.open()
+    expect(job(page)).to_contain_text("2 of 2 returned")  # else the minions refuse the next states
     view(page, "Events")
     row(page, "/ret/").get_by_role("button").click()
     expect(page.get_by_role("complementary", name="Event")).to_be_visible()

@@ -3,11 +3,11 @@
 {% set gate = salt["pillar.get"]("gate", "") %}
 {% for number in range(4) %}
 step {{ number }}:
-  module.run:
 {% if gate %}
-    - steps.wait:
-      - {{ gate }}/{{ 25 * number }}
+  cmd.run:
+    - name: until [ -e {{ gate }}/{{ 25 * number }} ] || [ -e {{ gate }}/all ]; do sleep 0.1; done
 {% else %}
+  module.run:
     - test.sleep:
       - length: 1
 {% endif %}
