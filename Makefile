@@ -95,6 +95,11 @@ $(NEWEST_TESTS): test-newest-%: redis
 	@echo "== Salt $*, the contract tests"
 	@.venv-newest-$*/bin/python -m pytest $(AT_ONCE) -m "both_lines and not costly" $(CONTRACT_3007) $(ARGS)
 
+.PHONY: test-uvloop
+test-uvloop: .venv/.made redis nginx ## Run the functional tests with engines on uvloop instead of asyncio's loop
+	@echo "== functional tests on uvloop"
+	@WITH_UVLOOP=1 $(PY) -m pytest $(AT_ONCE) -m "not costly" tests/functional $(ARGS)
+
 .PHONY: test-3006 test-3007 test-all
 test-3006: .venv/.made .venv-3006/.made ## Run the test that Salt 3006 is refused
 	@echo "== Salt 3006"
@@ -105,7 +110,7 @@ test-3007: .venv-3007/.made redis ## Run the contract tests on Salt 3007
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m "both_lines or with_salt" $(CONTRACT_3007) $(NEED_SALT) $(ARGS)
 
 # Costly tests take minutes and seldom fail: the rest of the formula, a rollout, gitfs, a machine with systemd.
-test-all: test test-3006 test-newest ## Run all tests, including costly ones, on Salt 3008 and 3007
+test-all: test test-3006 test-newest test-uvloop ## Run all tests, including costly ones, on Salt 3008 and 3007
 	@tools/need.sh tests 'test $$(id -u) -ne 0 || command -v debootstrap' debootstrap
 	@echo "== Salt 3008, the costly tests"
 	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from . import hand_over, release, wiring
+from . import event_loop, hand_over, release, wiring
 from .background import BackgroundTasks
 from .connect import connect
 from .errors import CannotRun
@@ -57,7 +57,8 @@ def serve(options: dict[str, Any], opts: Any, version: str, serving: Serving) ->
     def newest_console() -> Console:
         return release.console(release.find(options, opts, version), settings, opts)
 
-    asyncio.run(Server(settings, found, opts, serving, newest_console if copy else None).run())
+    loop = event_loop.choose(settings.uvloop)
+    loop.run(Server(settings, found, opts, serving, loop.name, newest_console if copy else None).run())
 
 
 class Server:
@@ -72,9 +73,11 @@ class Server:
         found: release.Release,
         opts: Any,
         serving: Serving,
+        loop_name: str,
         newest_console: Callable[[], Console] | None = None,
     ) -> None:
         self._settings = settings
+        self._loop_name = loop_name
         self._release = found
         self._schemas = found.schemas
         self._opts = opts
@@ -232,7 +235,8 @@ class Server:
     def _log_ready(self, tls: bool, port: int) -> None:
         settings = self._settings
         scheme = "wss" if tls else "ws"
-        log.info("websocket_api %s listens on %s://%s:%d", self._schemas.version, scheme, settings.address, port)
+        where, version = f"{scheme}://{settings.address}:{port}", self._schemas.version
+        log.info("websocket_api %s with %s listens on %s", version, self._loop_name, where)
         if not tls and settings.disable_ssl:
             log.warning("websocket_api serves without TLS on %s: passwords are sent unencrypted", settings.address)
 

@@ -179,6 +179,8 @@ class Settings:
     """Directory of the web app's other files; None: none is served."""
     static_path: str | None = None
     """URL path of ``static``; None: /static."""
+    uvloop: bool = True
+    """Serve on uvloop's event loop if the package is installed."""
     audit_args: bool = False
     """Write the arguments of functions into the audit log. They may contain secrets."""
 

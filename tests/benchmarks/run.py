@@ -6,11 +6,11 @@ import argparse
 import logging
 import time
 
-from tests.benchmarks import formatted, lows, publish, startup
+from tests.benchmarks import formatted, local_times, lows, publish, startup
 from tests.benchmarks.report import write
 from tests.benchmarks.stage import Stage
 
-BENCHMARKS = {module.NAME: module for module in (startup, publish, lows, formatted)}
+BENCHMARKS = {module.NAME: module for module in (startup, publish, lows, local_times, formatted)}
 
 
 def arguments() -> argparse.Namespace:

@@ -22,6 +22,7 @@ import yaml
 
 from tests.benchmarks.children import with_bytecode
 from tests.ports import free_port
+from tests.support.loops import UVLOOP
 from tests.support.waiting import is_open, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -100,7 +101,7 @@ class Stage:
             **self.master_opts,
         }
         if self.engine:
-            options = {"port": self.port, "eauth": "sharedsecret", **self.options}
+            options = {"port": self.port, "eauth": "sharedsecret", "uvloop": UVLOOP, **self.options}
             master["engines_dirs"] = [str(CHECKOUT / "_engines")]
             master["engines"] = [{"websocket_api": options}]
         minion = {"master": "127.0.0.1", "master_port": ret_port, "publish_port": publish_port, "log_level": "warning"}
@@ -235,6 +236,11 @@ class Stage:
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/"
+
+    @property
+    def processes(self) -> list[subprocess.Popen[bytes]]:
+        """The started processes: the master, each minion, salt-api."""
+        return list(self._processes)
 
     @property
     def pull(self) -> str:

@@ -19,6 +19,7 @@ import psutil
 from tests.client import Client
 from tests.functional.forked_engines import ForkedEngine, fork_engine
 from tests.ports import free_port
+from tests.support.loops import UVLOOP
 from tests.support.processes import ended
 from tests.support.reloading import request_reload
 from tests.support.waiting import wait_until
@@ -60,7 +61,7 @@ class Engine:
         self.files = root / "files"
         self.hide = root / "hide"
         self.log_file = root / "engine.log"
-        self.options = {"port": free_port(), "eauth": "sharedsecret", **options}
+        self.options = {"port": free_port(), "eauth": "sharedsecret", "uvloop": UVLOOP, **options}
         self.options["limits"] = {**LIMITS, **options.get("limits", {})}
         self.port = self.options["port"]
         self._wrapper = wrapper

@@ -23,7 +23,7 @@ pytest.importorskip("salt")
 pytestmark = [pytest.mark.both_lines]
 
 MakeEngine = Callable[..., Engine]
-PACKAGES = ("jsonschema", "orjson", "re2", "rpds")
+PACKAGES = ("jsonschema", "orjson", "re2", "rpds", "uvloop")
 
 
 def reload(engine: Engine) -> None:

@@ -20,6 +20,7 @@ from tests.client import Client
 from tests.integration.checked import CheckedClient
 from tests.ports import free_port
 from tests.support.gates import Gate
+from tests.support.loops import UVLOOP
 from tests.support.waiting import is_open, wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -123,7 +124,7 @@ def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str
         "sharedsecret": SECRET,
         "netapi_enable_clients": list(CLIENTS),
         "file_roots": {"base": [str(file_root), str(FILES)]},
-        "engines": [{"websocket_api": {"port": port, "eauth": "sharedsecret", **engine_options}}],
+        "engines": [{"websocket_api": {"port": port, "eauth": "sharedsecret", "uvloop": UVLOOP, **engine_options}}],
     }
 
 

@@ -6,6 +6,7 @@ These tests harm their master, so they do not use the shared one.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import signal
 import time
@@ -31,7 +32,7 @@ ANSWER_SECONDS = MASTER_SECONDS + 30.0  # for an error when the master does not 
 @pytest.fixture(scope="module")
 def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
     """A master that runs through these tests, whatever happens to its engine."""
-    with staged(salt_factories, file_root, "life", minion=True, history={"store": "disk"}) as stage:
+    with staged(salt_factories, file_root, "life", minion=True, history={"store": "disk"}, uvloop=True) as stage:
         yield stage
 
 
@@ -43,8 +44,9 @@ def mortal(salt_factories: Any, file_root: Path) -> Iterator[Callable[..., Stage
 
 
 def test_the_log_says_where_the_engine_listens(stage: Stage) -> None:
-    """The line has level INFO, version and address."""
-    assert f" listens on ws://127.0.0.1:{stage.port}" in stage.log
+    """The line has level INFO, version, event loop and address: the tests of this file run on uvloop."""
+    version = importlib.metadata.version("uvloop")
+    assert f" with uvloop {version} listens on ws://127.0.0.1:{stage.port}" in stage.log
 
 
 def is_written(stage: Stage) -> bool:

@@ -26,6 +26,7 @@ from tests.client import Client
 from tests.integration.checked import CheckedClient
 from tests.integration.conftest import CHECKOUT, CLIENTS, FILES, SECRET
 from tests.ports import free_port
+from tests.support.loops import UVLOOP
 from tests.support.waiting import wait_until
 
 TOP, LOW = "top", "low"
@@ -99,7 +100,7 @@ class Tiers:
             "sharedsecret": SECRET,
             "netapi_enable_clients": list(CLIENTS),
             "engines_dirs": [str(CHECKOUT / "_engines")],
-            "engines": [{"websocket_api": {"port": self.port, "address": "127.0.0.1", "eauth": "sharedsecret"}}],
+            "engines": [{"websocket_api": {"port": self.port, "eauth": "sharedsecret", "uvloop": UVLOOP}}],
         }
 
     def _write(self, name: str, kind: str, settings: dict[str, Any]) -> None:

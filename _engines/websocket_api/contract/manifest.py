@@ -33,5 +33,5 @@ FILES = {
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",
-    "settings.json": "4d07f32812fc5c820b6e6012ae2bee4f416476bf5c899a88898189a22cf365c0",
+    "settings.json": "8601bc8abfa3a2c1f4d1abef235047fd3bc507745c63f72cae5e3b3122095591",
 }

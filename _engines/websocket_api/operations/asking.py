@@ -13,7 +13,7 @@ from ..core.jobs.job import RETURNED, Job
 from ..core.minions.answers import Key, Requester
 from ..errors import ApiError
 from .call import Call
-from .commands import publish
+from .commands import publish, starting
 
 MAY_BE_EMPTY = frozenset({"sys.doc"})
 """Functions without a docstring have an empty ``sys.doc``. Other empty answers mean "unknown", so ask again."""
@@ -59,7 +59,8 @@ async def _sent(call: Call, key: Key, requester: Requester, arg: list[Any]) -> J
         return await asyncio.shield(sent)
     answers.send(key, requester)
     try:
-        job = await publish(call, key[2], arg, {}, [key[0]], "list")
+        with starting(call, sync=True):
+            job = await publish(call, key[2], arg, {}, [key[0]], "list")
     except BaseException as error:
         answers.failed(key, requester, error)
         raise

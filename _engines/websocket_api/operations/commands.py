@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ..core.jobs.call import load_arguments, redact_call
@@ -110,11 +110,17 @@ async def cmd(call: Call) -> dict[str, Any]:
     parse, (tgt, tgt_type) = call.get("parse", False), target(call.message)
     if parse and not call.caller.reads_like_salt:
         refuse_marks(call.get("arg", []))
-    job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
+    with starting(call, sync):
+        job = await publish(call, call.message["fun"], call.get("arg", []), kwarg, tgt, tgt_type, parse=parse, **extra)
     if not sync:
         return {"jid": job.jid, "minions": sorted(job.parts)}
     await call.wait_for_end(job)
     return _job_view(call, job)
+
+
+def starting(call: Call, sync: bool) -> AbstractContextManager[None]:
+    """Start a job. If the client waits for its end, its first events must not wait for others on the bus."""
+    return call.services.job_watcher.starting() if sync else nullcontext()
 
 
 def refuse_marks(arg: list[Any]) -> None:
@@ -157,7 +163,8 @@ async def runner(call: Call) -> Any:
         with hide_unknown_function(call, "runner", fun, arg, kwarg):
             arg, kwarg = await services.commands.read_for_runner(fun, arg, kwarg)
     async with services.runners_in_flight.slot(services.settings.limits.master_seconds) as slot:
-        with hide_unknown_function(call, "runner", fun, arg, kwarg), call.effect.sending(services.wall()):
+        checked = hide_unknown_function(call, "runner", fun, arg, kwarg)
+        with checked, call.effect.sending(services.wall()), starting(call, sync):
             started = await services.commands.runner(session.token, fun, arg, kwarg)
         call.effect.started(started["jid"])
         call.audit_fields["jid"] = started["jid"]

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from websocket_api.errors import ApiError
 
 from tests.unit.operations.engine import Engine, Refused, Talker
 
@@ -93,6 +94,37 @@ async def test_sync_answers_with_the_present_state_after_the_timeout(monkeypatch
     monkeypatch.setattr(engine.services.job_watcher, "wait_for_end", at_once)
     job = await (await engine.user()).ask("cmd", fun="test.ping", tgt="*", mode="sync", timeout=1)
     assert (job["state"], job["done"]) == ("running", 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "waits"),
+    [
+        ({"type": "cmd", "fun": "test.ping", "tgt": "web1", "mode": "sync"}, True),
+        ({"type": "cmd", "fun": "test.ping", "tgt": "web1"}, False),
+        ({"type": "runner", "fun": "manage.up", "mode": "sync"}, True),
+        ({"type": "runner", "fun": "manage.up"}, False),
+        ({"type": "functions", "tgt": "web1"}, True),
+    ],
+)
+async def test_the_bus_is_read_quickly_from_the_start_of_a_job_to_wait_for(fields: dict[str, Any], waits: bool) -> None:
+    """Returns can come before the master's reply to the publish; a read that waits for more events delays them."""
+    engine = Engine()
+    engine.commands.answers |= {"test.ping": True, "manage.up": ["web1"], "sys.list_functions": ["test.ping"]}
+    watcher, seen = engine.services.job_watcher, list[bool]()
+    engine.services.jobs.on_change(lambda job, minions: seen.append(watcher.has_waiters))
+    await (await engine.user()).ask(fields["type"], **{name: fields[name] for name in fields if name != "type"})
+    assert seen[0] is waits
+    assert not watcher.has_waiters
+
+
+@pytest.mark.parametrize("kind", ["cmd", "runner"])
+async def test_a_job_that_does_not_start_is_not_waited_for(kind: str) -> None:
+    """Or the bus would be read in small parts from then on."""
+    engine = Engine()
+    engine.commands.fault = ApiError("master_unavailable", "the master does not answer")
+    fields = {"fun": "test.ping", "tgt": "web1"} if kind == "cmd" else {"fun": "manage.up"}
+    assert (await fails(await engine.user(), kind, mode="sync", **fields)).code == "master_unavailable"
+    assert not engine.services.job_watcher.has_waiters
 
 
 async def test_users_see_the_jobs_that_they_started() -> None:

@@ -77,6 +77,8 @@ class JobWatcher:
         self._answer_seconds = answer_seconds
         self._clock = clock
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._starting = 0
+        """Requests that start a job whose end they will wait for."""
         self._changed_at: dict[str, float] = {}
         self._questions: dict[str, _Question] = {}
         self._cancels: dict[str, str] = {}
@@ -87,8 +89,17 @@ class JobWatcher:
 
     @property
     def has_waiters(self) -> bool:
-        """Whether a request waits for the end of a job."""
-        return bool(self._waiters)
+        """Whether a request waits for the end of a job, or starts one to wait for: its returns may be quick."""
+        return bool(self._waiters or self._starting)
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Count as a waiter while a job is started."""
+        self._starting += 1
+        try:
+            yield
+        finally:
+            self._starting -= 1
 
     async def wait_for_end(self, job: Job, seconds: float, caller: Waiting) -> bool:
         """Wait until the job has ended.
