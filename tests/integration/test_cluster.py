@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +14,15 @@ import pytest
 
 pytest.importorskip("salt")
 
+from salt_live import AsyncClient
+from salt_live.models import Event, Gap
+
+from tests.benchmarks.steady_sender import TAG, framed
 from tests.client import Client, Refused
 from tests.integration.cluster import ADDRESSES, MINIONS, Cluster, clustered
-from tests.support.waiting import wait_until
+from tests.integration.conftest import SECRET
+from tests.support.reloading import request_reload
+from tests.support.waiting import until, until_returned, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.timeout(600)]
 
@@ -68,6 +79,85 @@ def test_a_job_that_is_canceled_on_one_master_is_canceled_on_the_other(cluster: 
     one.ask("cancel", jid=jid)
     for client in (one, two):
         wait_until(lambda client=client: _state(client, jid) == "canceled", "the canceled job", PATIENCE, 0.2)
+
+
+class Source:
+    """Fires numbered events on the buses of both masters, in a thread."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.sent = 0
+        self._pulls = {address: socket.socket(socket.AF_UNIX) for address in ADDRESSES}
+        for number, (address, pull) in enumerate(self._pulls.items()):
+            pull.connect(str(cluster.sock_dir(number) / "master_event_pull.ipc"))
+            assert address == ADDRESSES[number]
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._end.wait(0.02):
+            for address, pull in self._pulls.items():
+                pull.sendall(framed(address, self.sent))
+            self.sent += 1
+
+    def stop(self) -> int:
+        """Stop, and return how many were sent to each master."""
+        self._end.set()
+        self._thread.join()
+        for pull in self._pulls.values():
+            pull.close()
+        return self.sent
+
+
+async def test_reloads_of_one_master_lose_no_event_of_both(cluster: Cluster) -> None:
+    """Its clients get each event once and are told of no gap; a command that they wait for is answered."""
+    other = cluster.client(1)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    gaps: list[Gap] = []
+
+    async def follow(client: AsyncClient) -> None:
+        async with await client.events(TAG) as events:
+            async for item in events:
+                if isinstance(item, Event):
+                    assert item.master == item.data["from"]
+                    numbers[item.data["from"]].append(item.data["number"])
+                else:
+                    gaps.append(item)
+
+    async with AsyncClient(f"ws://{FIRST}:{cluster.port}/", username="demo", password=SECRET) as client:
+        following = asyncio.create_task(follow(client))
+        await until(lambda: client.session.subscriptions.confirmed, PATIENCE)
+        source = Source(cluster)
+        try:
+            for _ in range(2):
+                before = {address: len(numbers[address]) for address in ADDRESSES}
+                await until(lambda before=before: all(len(numbers[one]) > before[one] for one in ADDRESSES), PATIENCE)
+                sleeping = asyncio.create_task(asyncio.to_thread(_sleep, cluster))
+                await until_returned(lambda: asyncio.to_thread(_sleeps, other), "the command", PATIENCE)
+                answer = await asyncio.to_thread(request_reload, cluster.sock_dir(0), cluster.port)
+                assert "error" not in answer
+                assert await sleeping == dict.fromkeys(MINIONS, True)
+        finally:
+            sent = source.stop()
+        await until(lambda: all(numbers[one][-1] == sent - 1 for one in ADDRESSES) or following.done(), PATIENCE)
+        assert client.session.connections > 1
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+    whole = {address: list(range(found[0], sent)) for address, found in numbers.items()}
+    assert (numbers, gaps) == (whole, [])
+
+
+def _sleep(cluster: Cluster) -> dict[str, Any]:
+    """Run a command on both minions from the first master, and return their returns."""
+    fields = {"fun": "test.sleep", "arg": [5], "tgt": list(MINIONS), "mode": "sync", "timeout": PATIENCE}
+    job = cluster.client(0).ask("cmd", patience=2 * PATIENCE, **fields)
+    return {name: part["return"] for name, part in job["minions"].items()}
+
+
+def _sleeps(client: Client) -> bool:
+    """Return whether the command runs, as a client's master shows it."""
+    return [job["state"] for job in client.ask("list_jobs", fun="test.sleep", limit=1)] == ["running"]
 
 
 def test_a_master_without_quorum_says_so(cluster: Cluster) -> None:
