@@ -248,8 +248,11 @@ class MinionSubscription(SnapshotSubscription):
         """Follow minions, and send the snapshot or what changed."""
         if self._resumes_after is None:
             self.read_permissions()
-            self._viewer, self._is_known = self.session.viewer, False
             self._feed.follow(self)
+            if self.connected or self.masters:  # what the viewer may have is much more than what is sent
+                self.send_snapshot(self._feed.snapshot(self))
+                return
+            self._viewer, self._is_known = self.session.viewer, False
         self._send_chunks(self._feed.begun(self, self._resumes_after, self._viewer))
 
     def begin(self, known: Known) -> bool:
