@@ -26,8 +26,8 @@ export function Login({ session, reason, again }) {
     }
   };
 
-  return html`<div class="login-back">
-    <form class="login" onSubmit=${submit} aria-labelledby="login-title" role="dialog" aria-modal="true">
+  return html`<div class="login-back" aria-labelledby="login-title" role="dialog" aria-modal="true">
+    <form class="login" onSubmit=${submit}>
       <h1 id="login-title">${again ? "Log in again" : "Salt console"}</h1>
       ${reason && html`<p role="status">${reason}${again && " The page keeps what you typed."}</p>`}
       <label>User name <input name="username" autocomplete="username" required maxlength="256" ref=${name} /></label>
