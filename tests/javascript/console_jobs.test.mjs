@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { DEFAULTS, durationOf, durationText, isFiltered, localTime, matcher, requestsOf, toggled } from "../../websocket_api/console/lib/job_filters.js";
+import { listJobs } from "../../websocket_api/console/stores/helpers.js";
 import { JobStore } from "../../websocket_api/console/stores/job.js";
 import { JobsStore } from "../../websocket_api/console/stores/jobs.js";
 
@@ -93,6 +94,19 @@ test("a job is drawn at its first frame and when its snapshot is complete, and s
   } finally {
     store.stop();
   }
+});
+
+test("fewer jobs are requested if they are too large for one answer", async () => {
+  const limits = [];
+  const send = (most) => async (_type, { limit, state }) => {
+    limits.push(limit);
+    if (limit > most) throw { code: "too_large", message: "too large" };
+    return Array(Math.min(limit, 30)).fill({ state });
+  };
+  assert.deepEqual(await listJobs(send(60), { limit: 200, state: "failed" }), { jobs: Array(30).fill({ state: "failed" }), all: true });
+  assert.deepEqual(limits, [200, 50]);
+  assert.equal((await listJobs(send(20), { limit: 200 })).all, false);
+  await assert.rejects(listJobs(send(0), { limit: 200 }), { code: "too_large" });
 });
 
 test("found jobs are shown with the newest ones, and do not count as listed", async () => {

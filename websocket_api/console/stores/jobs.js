@@ -2,6 +2,7 @@
 // The newest jobs, live: a list first, then each new job from its announcement, and running jobs from their snapshots.
 
 import { Store } from "../client/store.js";
+import { listJobs } from "./helpers.js";
 
 const LISTED = 200; // jobs at first, and more by the button
 const FOUND_STORED = 200; // jobs of a search in the job cache
@@ -68,9 +69,9 @@ export class JobsStore extends Store {
 
   async load(before = null) {
     try {
-      const found = await this.connection.read("list_jobs", { limit: LISTED, ...(before ? { before } : {}) });
+      const { jobs: found, all } = await this.#list({ limit: LISTED, ...(before ? { before } : {}) });
       for (const job of found) this.#put(job);
-      if (before || !this.loaded) this.older = found.length === LISTED && this.jobs.size < KEPT;
+      if (before || !this.loaded) this.older = !all && this.jobs.size < KEPT;
       if (!this.loaded) this.#readLastJobs(found);
       [this.loaded, this.fault] = [true, null];
     } catch (fault) {
@@ -78,6 +79,10 @@ export class JobsStore extends Store {
     }
     this.#followRunning();
     this.changed();
+  }
+
+  #list(fields) {
+    return listJobs((type, more) => this.connection.read(type, more), fields);
   }
 
   loadOlder() {
@@ -92,8 +97,8 @@ export class JobsStore extends Store {
    */
   async find(requests, stored) {
     const limit = stored ? FOUND_STORED : LISTED;
-    const lists = await Promise.all(requests.map((fields) => this.connection.read("list_jobs", { ...fields, limit, ...(stored ? { stored } : {}) })));
-    const found = new Map(lists.flat().map((job) => [job.jid, job]));
+    const lists = await Promise.all(requests.map((fields) => this.#list({ ...fields, limit, ...(stored ? { stored } : {}) })));
+    const found = new Map(lists.flatMap(({ jobs }) => jobs).map((job) => [job.jid, job]));
     const wanted = [...found.values()].filter((job) => !this.jobs.has(job.jid));
     for (const job of wanted) this.#found.set(job.jid, job);
     for (const jid of [...this.#found.keys()].slice(0, -KEPT)) this.#found.delete(jid);

@@ -3,7 +3,7 @@
 
 import { Store } from "../client/store.js";
 import { isHighstate, jidAt, outcomeOf, singleOutcome } from "../lib/highstates.js";
-import { isHelper } from "./helpers.js";
+import { isHelper, listJobs } from "./helpers.js";
 
 const DAY_MS = 86400000;
 const READ_EVERY_MS = 15000; // lists of jobs, and the health
@@ -53,7 +53,8 @@ export class OverviewStore extends Store {
   async load() {
     if (this.#connection.state !== "open") return;
     const since = jidAt(Date.now() - DAY_MS);
-    const list = (fields) => this.#connection.request("list_jobs", { limit: MAX_LISTED, ...fields });
+    const send = (type, fields) => this.#connection.request(type, fields);
+    const list = async (fields) => (await listJobs(send, { limit: MAX_LISTED, ...fields })).jobs;
     try {
       const [failed, partial, running, applied, highstates] = await Promise.all([
         list({ state: "failed", since }),
