@@ -53,19 +53,19 @@ class Console:
     """
 
     def __init__(self, directory: Path | None) -> None:
-        self._files = {} if directory is None else dict(_read(directory))
+        self.files = {} if directory is None else dict(_read(directory))
 
     def replace(self, other: Console) -> None:
         """Serve the files of another one from now on."""
-        self._files = other._files
+        self.files = other.files
 
     def __bool__(self) -> bool:
         """Return whether there is a console."""
-        return INDEX in self._files
+        return INDEX in self.files
 
     def get(self, path: str) -> Document | None:
         """Return a file, or None if it is missing; the empty path is the page."""
-        return self._files.get(path or INDEX)
+        return self.files.get(path or INDEX)
 
 
 def _read(directory: Path) -> list[tuple[str, Document]]:
