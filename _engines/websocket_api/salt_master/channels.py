@@ -235,7 +235,7 @@ class Channels:
     def _new(self) -> Any:
         loop: Any = asyncio.get_running_loop()
         if getattr(loop, "_thread_id", None) is None:
-            # uvloop lacks what asyncio has. Then Salt's close() takes this thread for another one, and blocks it for 6 s.
+            # uvloop has none: Salt would take this thread for another one, and close() would block it for 6 s.
             loop._thread_id = threading.get_ident()
         channel = salt.channel.client.AsyncReqChannel.factory(
             self._opts, crypt="clear", master_uri=self._opts["master_uri"]
