@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.integration.test_digital_rebar import Rebar, of_job
 from tests.integration.test_hostile_minion import Hostile
 from tests.integration.tiers import ADDRESSES, BELOW, DIRECT, LOW, PYTHON_BELOW, TOP, Tiers, tiered
 from tests.integration.web import Web
+from tests.support.reloading import request_reload
 
 pytestmark = [
     pytest.mark.slow,
@@ -300,6 +302,45 @@ def test_a_lower_masters_presence_list_changes_no_direct_minion(tiers: Tiers, de
         demo.frames(subscription=number, until=lambda frame: "m1" in frame["data"]["present"], timeout=60)
         listed = {one["id"]: one["connected"] for one in demo.ask("list_minions", grains=False)}
         assert (listed[DIRECT], listed["m1"]) == (True, True)
+
+
+@costly
+def test_a_reload_keeps_jobs_and_minions_below(tiers: Tiers, demo: Client) -> None:
+    """A command in flight is answered, its returns are events without a gap, and each minion keeps its syndic."""
+    run(demo, "*")  # events have named the minions below
+    place = demo.ask("subscribe", subscription="event", tag="salt/job/")
+    since = {"epoch": place["epoch"], "seq": place["seq"]}
+    before = {one["id"]: one.get("syndic") for one in demo.ask("list_minions", grains=False)}
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(run, tiers.client(), ["near", "m1"], "test.sleep", arg=[15])
+        jid = wait_until(lambda: _sleeping(demo, {"near", "m1"}), "the command")
+        answer = request_reload(tiers.sock_dir, tiers.port)
+        assert "error" not in answer
+        again = tiers.client()
+        assert {one["id"]: one.get("syndic") for one in again.ask("list_minions", grains=False)} == before
+        shown = again.ask("get_job", jid=jid)
+        assert (shown["user"], set(shown["minions"])) == ("demo", {"near", "m1"})
+        assert states(waiting.result(120)) == {"near": RETURNED, "m1": RETURNED}
+    number = again.ask("subscribe", subscription="event", tag="salt/job/", since=since)["subscription"]
+    returned = {f"salt/job/{jid}/ret/{name}" for name in ("near", "m1")}
+    left = set(returned)
+
+    def came(frame: dict[str, Any]) -> bool:
+        assert frame["type"] == "event", frame
+        left.discard(frame["tag"])
+        return not left
+
+    tags = [frame["tag"] for frame in again.frames(subscription=number, until=came, timeout=60)]
+    assert [tag for tag in tags if tag in returned] == sorted(returned, key=tags.index)
+    assert states(wait_until(lambda: _complete(again, jid), "the end of the job")) == {"near": RETURNED, "m1": RETURNED}
+
+
+def _sleeping(client: Client, minions: set[str]) -> str | None:
+    """Return the newest command that sleeps on these minions."""
+    for job in client.ask("list_jobs", fun="test.sleep", state="running", limit=1):
+        if set(client.ask("get_job", jid=job["jid"])["minions"]) == minions:
+            return str(job["jid"])
+    return None
 
 
 @costly

@@ -155,6 +155,11 @@ class Tiers:
 
         wait_until(logs_in, "a login at the engine", START_SECONDS, 0.5)
 
+    @property
+    def sock_dir(self) -> Path:
+        """The folder of the upper master's sockets."""
+        return self.root / TOP / "var/run/salt/master"
+
     def log(self, name: str = TOP) -> str:
         """Return a master's log."""
         return (self.root / name / "var/log/salt/master").read_text(errors="replace")
