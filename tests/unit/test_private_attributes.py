@@ -80,6 +80,12 @@ TABLE = (
     Private(CHECK, "_check_list_minions", ("salt_master.below",), "minions below syndics match no list"),
     Private(CHECK, "_check_compound_minions", ("salt_master.below",), "minions below syndics match no expression"),
     Private(
+        "asyncio.base_events:BaseEventLoop",
+        "_thread_id",
+        ("salt_master.channels",),
+        "with uvloop, Salt blocks the event loop for seconds at the end of each channel",
+    ),
+    Private(
         "salt.channel.client:AsyncReqChannel", "_closing", ("salt_master.channels",), "closed channels log warnings"
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +93,23 @@ async def soon(load: dict[str, Any]) -> Any:
     """Give an answer after 10 ms."""
     await asyncio.sleep(0.01)
     return load["n"]
+
+
+def test_salt_knows_the_thread_of_a_loop_of_uvloop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it blocks the loop for seconds whenever a channel is closed."""
+    uvloop = pytest.importorskip("uvloop")
+    channels = Channels({"interface": "0.0.0.0", "ret_port": 4506, "worker_threads": 3}, size=8, seconds=0.2)
+    monkeypatch.setattr("salt.channel.client.AsyncReqChannel.factory", lambda *args, **kwargs: Channel(Master(soon)))
+
+    async def thread() -> int:
+        channels._new()
+        return int(asyncio.get_running_loop()._thread_id)  # type: ignore[attr-defined]
+
+    loop = uvloop.new_event_loop()
+    try:
+        assert loop.run_until_complete(thread()) == threading.get_ident()
+    finally:
+        loop.close()
 
 
 async def test_no_more_channels_are_open_than_the_master_has_workers(monkeypatch: pytest.MonkeyPatch) -> None:
