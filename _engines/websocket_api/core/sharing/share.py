@@ -181,6 +181,9 @@ class Share:
         places = [own]
         for master, origin in self.origins.items():
             origin.drop_before(history.oldest)
+            if master == self.own and master not in wanted:
+                skips[master] = Skip(history.epoch, own)  # all earlier epochs of this master are old
+                continue
             position, newest = wanted.pop(master, None), origin.position
             if newest is None:
                 if position is not None:
@@ -243,9 +246,11 @@ class Share:
 
     def _has_reached(self, master: str, position: Position) -> bool:
         origin = self.origins.get(master)
-        if origin is None or origin.is_backlog or not origin.knows(position.epoch):
+        if origin is None or origin.is_backlog:
             return False
-        return origin.has_reached(position)
+        if master == self.own and position.epoch == self._history.epoch:
+            return True
+        return origin.knows(position.epoch) and origin.has_reached(position)
 
     def is_backlog(self, master: str) -> bool:
         """Return whether a master's stream is still read that was written before this engine started."""
@@ -285,4 +290,6 @@ class Share:
         return Resume(0, settled, {master: self._lost(master, reason, settled) for master, reason in lost.items()})
 
     def _knows(self, master: str, epoch: str) -> bool:
+        if master == self.own and epoch == self._history.epoch:
+            return True
         return master in self.origins and self.origins[master].knows(epoch)
