@@ -60,7 +60,7 @@ mutation: MINUTES ?= 20
 mutation: .venv-mutation/.made ## Show which small changes of the engine no unit test notices (AREA="access redaction arguments")
 	@nice -n 10 .venv-mutation/bin/python tools/mutation.py --minutes $(MINUTES) $(AREA) $(ARGS)
 
-test-javascript: nodejs ## Run the tests of the console's modules, in Node.js
+test-javascript: nodejs .venv/.made ## Run the tests of the console's modules, in Node.js
 	@echo "== JavaScript"
 	@node --test tests/javascript/
 
