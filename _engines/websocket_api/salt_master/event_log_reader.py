@@ -53,7 +53,7 @@ class Reader:
         """The newest entry that was read of each stream."""
         self._beats: dict[str, Beat] = {}
         self._odd: set[str] = set()
-        """Masters whose keys are no streams, which was logged: they are left out until that is over."""
+        """Masters whose keys are not streams, which was logged. They are left out until the keys are deleted."""
         self._first_look: float | None = None
         self.stale: dict[str, float] = {}
         """Masters that do not write, or whose streams cannot be read; and when they last wrote, since the epoch."""
@@ -83,7 +83,7 @@ class Reader:
                     raise
 
     def _read(self, client: Any, apply: Apply, on_end: Callable[[], None]) -> None:
-        """Read until this is closed, or a key is no stream."""
+        """Read until this is closed, or a key is not a stream."""
         looked, ahead = None, 0.0
         ends: dict[str, bytes] | None = None
         while not self._closed:
@@ -122,7 +122,7 @@ class Reader:
         return {name: found[0][0] for name, found in zip(names, pipeline.execute(), strict=True) if found}
 
     def _set_aside(self, client: Any) -> bool:
-        """Leave out masters whose keys are no streams; return whether there are new ones."""
+        """Leave out masters whose keys are not streams; return whether there are new ones."""
         names = self._readable
         pipeline = client.pipeline(transaction=False)
         for name in names:
@@ -130,7 +130,7 @@ class Reader:
         odd = [name for name, kind in zip(names, pipeline.execute(), strict=True) if kind not in KINDS]
         for name in odd:
             self._odd.add(name)
-            log.warning("%s%.64s in Redis is no stream, and is not read: delete that key", STREAM, name)
+            log.warning("%s%.64s in Redis is not a stream, and is not read: delete that key", STREAM, name)
         return bool(odd)
 
     def _check_places(self, client: Any) -> None:

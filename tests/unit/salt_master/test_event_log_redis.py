@@ -159,7 +159,7 @@ async def test_a_redis_that_comes_back_with_eviction_is_refused_with_the_command
 async def test_foreign_keys_in_our_names_harm_nobody_else(
     server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A key that is no stream, fields of another form, and a master with an odd name."""
+    """A key that is not a stream, fields of another form, and a master with an odd name."""
     one, two = masters
     client = server.client
     client.set(f"{STREAM}m8", "no stream")
@@ -174,7 +174,7 @@ async def test_foreign_keys_in_our_names_harm_nobody_else(
     await until(lambda: len(two.of("m1")) == 1, SECONDS)
     assert two.of("m7") == []
     assert two.fault is None
-    await until(lambda: any("is no stream" in record.message for record in caplog.records), SECONDS)
+    await until(lambda: any("is not a stream" in record.message for record in caplog.records), SECONDS)
 
 
 async def test_the_own_key_that_is_no_stream_is_a_fault(
@@ -454,7 +454,7 @@ async def test_a_master_that_was_gone_before_the_start_is_not_read(server: Redis
 async def test_a_stream_that_is_replaced_stops_nobody_else(
     server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its master is stale as long as its key is no stream. The others are read, also by a reader that starts then."""
+    """Its master is stale as long as its key is not a stream. Others are read, also by a reader that starts then."""
     (one, two), client = masters, server.client
     one.log.put(chunk(1))
     two.log.put(chunk(1))
@@ -471,7 +471,7 @@ async def test_a_stream_that_is_replaced_stops_nobody_else(
         assert (one.fault, three.fault) == (None, None)
         two.log.put(chunk(2))
         await until(lambda: two.fault is not None, SECONDS)
-        logged = "m2 in Redis is no stream"
+        logged = "m2 in Redis is not a stream"
         await until(lambda: len([one for one in caplog.records if logged in one.message]) == 3, SECONDS)
         client.delete(f"{STREAM}m2")
         await until(lambda: chunk(2) in one.of("m2") and chunk(2) in three.of("m2"), SECONDS)
