@@ -47,7 +47,7 @@ export type SnapshotPosition = {
   epoch: string;
   /** The number of the newest change that you have. */
   seq: number;
-  /** Stands for what shapes the snapshot: its kind, your filters and your permissions. */
+  /** A digest of what shapes the snapshot: its kind, your filters and your permissions. */
   view: string;
 };
 
@@ -453,9 +453,9 @@ export type Error = {
   message: string;
   /**
    * Details that depend on the code. For `bad_message`, a list of all faults, each with its `path` (a JSON Pointer
-   * into your message) and `message`. If a command may run although its request failed, an object with `sent: true`,
-   * and with `jid`, its job, or else `since`: if it runs, its job is in the answer of `list_jobs` with this `since`.
-   * Without `sent: true` it did not run. Null without details.
+   * into your message) and `message`. If a command may run although its request failed, an object with `sent: true`.
+   * It also has `jid`, the command's job, or else `since`: if the command runs, `list_jobs` with this `since` has its
+   * job. Without `sent: true` the command did not run. Null without details.
    */
   details: unknown;
   /** Whether the same request may succeed later, unchanged. */
@@ -708,13 +708,13 @@ export type DescribeResult = {
     cluster: (string | null);
   };
   /**
-   * The other masters whose events this server sends, by id, where masters share a stream. One whose server has not
-   * run for a day is left out, with its minions, when its last events have left the history.
+   * The other masters whose events this server sends, by id, where masters share a stream. A master whose server has
+   * not run for a day is left out, with its minions, once its last events have left the history.
    */
   masters: Record<string, {
     /** Whether its newest events may be missing here now: its server does not run, or the common log fails. */
     stale: boolean;
-    /** If its server does not run: when it last wrote to the common log. */
+    /** If it is stale: when its server last wrote to the common log. Missing if unknown. */
     seen?: IsoTime;
   }>;
   epoch: Epoch;
@@ -989,7 +989,7 @@ export type ListMinionsRequest = {
   minions?: MinionIds;
   /**
    * Only minions with a key at these masters, where masters share a stream: the id of a master, or a list of at most
-   * 64. In a cluster of masters it is refused: a minion belongs to all of them.
+   * 64. In a cluster of masters `master` is refused: a minion belongs to all of them.
    */
   master?: MasterIds;
   /**
@@ -1211,8 +1211,8 @@ export type SubscribeRequest = {
   minions?: MinionIds;
   /**
    * For `event`, `job` and `minions`: only events of these masters, jobs that they announced, or minions with a key
-   * there, where there is more than one master. By default all. A master that is unknown, or does not run yet, has
-   * none. In a cluster of masters `minions` refuses it: a minion belongs to all of them.
+   * there, where there is more than one master. By default all. An unknown master is not an error: it may start later.
+   * In a cluster of masters `minions` refuses `master`: a minion belongs to all of them.
    */
   master?: MasterIds;
   /**
@@ -1491,8 +1491,8 @@ export type MinionsFrame = {
 };
 
 /**
- * The snapshot of a `job`, `minions` or `batch` subscription is complete, or what changed since your position. Changes
- * follow.
+ * All of the snapshot of a `job`, `minions` or `batch` subscription was sent, or all that changed since your position.
+ * Changes follow.
  */
 export type LiveFrame = {
   /** Always `live`. */

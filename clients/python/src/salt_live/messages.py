@@ -53,7 +53,7 @@ class SnapshotPosition(TypedDict):
     epoch: str
     # The number of the newest change that you have.
     seq: int
-    # Stands for what shapes the snapshot: its kind, your filters and your permissions.
+    # A digest of what shapes the snapshot: its kind, your filters and your permissions.
     view: str
 
 # A position at each master, by the master's id, where masters share a stream.
@@ -551,9 +551,9 @@ class Error(TypedDict):
     # What went wrong, in one sentence for people.
     message: str
     # Details that depend on the code. For `bad_message`, a list of all faults, each with its `path` (a JSON Pointer
-    # into your message) and `message`. If a command may run although its request failed, an object with `sent: true`,
-    # and with `jid`, its job, or else `since`: if it runs, its job is in the answer of `list_jobs` with this `since`.
-    # Without `sent: true` it did not run. Null without details.
+    # into your message) and `message`. If a command may run although its request failed, an object with `sent: true`.
+    # It also has `jid`, the command's job, or else `since`: if the command runs, `list_jobs` with this `since` has
+    # its job. Without `sent: true` the command did not run. Null without details.
     details: Any
     # Whether the same request may succeed later, unchanged.
     retryable: bool
@@ -804,7 +804,7 @@ class DescribeResultMastersValue(TypedDict):
 
     # Whether its newest events may be missing here now: its server does not run, or the common log fails.
     stale: bool
-    # If its server does not run: when it last wrote to the common log.
+    # If it is stale: when its server last wrote to the common log. Missing if unknown.
     seen: NotRequired[IsoTime]
 
 
@@ -835,8 +835,8 @@ class DescribeResult(TypedDict):
     version: str
     # The Salt master that this server runs in.
     master: DescribeResultMaster
-    # The other masters whose events this server sends, by id, where masters share a stream. One whose server has not
-    # run for a day is left out, with its minions, when its last events have left the history.
+    # The other masters whose events this server sends, by id, where masters share a stream. A master whose server has
+    # not run for a day is left out, with its minions, once its last events have left the history.
     masters: dict[str, DescribeResultMastersValue]
     epoch: Epoch
     # The websocket subprotocols of this server, the default first.
@@ -1083,7 +1083,7 @@ class ListMinionsRequest(TypedDict):
     # Only these minions. By default all minions that you may see.
     minions: NotRequired[MinionIds]
     # Only minions with a key at these masters, where masters share a stream: the id of a master, or a list of at most
-    # 64. In a cluster of masters it is refused: a minion belongs to all of them.
+    # 64. In a cluster of masters `master` is refused: a minion belongs to all of them.
     master: NotRequired[MasterIds]
     # Only minions that this target matches and that you may ping: an expression of the type in `tgt_type`, or a list
     # of minion ids. Minions of other masters that share a stream are matched by their ids only. By default all
@@ -1315,8 +1315,8 @@ class SubscribeRequest(TypedDict):
     # see.
     minions: NotRequired[MinionIds]
     # For `event`, `job` and `minions`: only events of these masters, jobs that they announced, or minions with a key
-    # there, where there is more than one master. By default all. A master that is unknown, or does not run yet, has
-    # none. In a cluster of masters `minions` refuses it: a minion belongs to all of them.
+    # there, where there is more than one master. By default all. An unknown master is not an error: it may start
+    # later. In a cluster of masters `minions` refuses `master`: a minion belongs to all of them.
     master: NotRequired[MasterIds]
     # For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?`
     # and `[...]` match as in a shell, or a list of at most 64 names of which one must match.
@@ -1598,8 +1598,8 @@ class MinionsFrame(TypedDict):
 
 
 class LiveFrame(TypedDict):
-    """The snapshot of a `job`, `minions` or `batch` subscription is complete, or what changed since your position.
-    Changes follow.
+    """All of the snapshot of a `job`, `minions` or `batch` subscription was sent, or all that changed since your
+    position. Changes follow.
     """
 
     # Always `live`.
