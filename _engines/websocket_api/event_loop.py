@@ -26,7 +26,7 @@ ASYNCIO = EventLoop("asyncio", asyncio.run)
 
 
 def choose(wants_uvloop: bool) -> EventLoop:
-    """Return the loop to serve on. A uvloop that does not work is logged, and is no reason not to serve.
+    """Return the loop to serve on: asyncio's if uvloop is missing, or does not work (which is logged).
 
     :param wants_uvloop: the option ``uvloop``
     """

@@ -4,8 +4,8 @@ They are one release with the engine, but come from the master's file server, wh
 clone, a moved tag. So each start at which they fit leaves a copy in the master's cache, and the next start uses this
 copy if the file server has another release. An engine that pip installed has both in its own folder.
 
-A process that replaces a killed one takes the copy at once, and looks at the file server when it serves: to ask that
-takes longer than all the rest of its start, and with gitfs it asks the remotes.
+A process that replaces a killed one takes the copy at once, and looks at the file server once it serves: that takes
+longer than the rest of its start, and with gitfs it waits for the remotes.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def serve(options: dict[str, Any], opts: Any, version: str, serving: Serving) ->
     :param serving: the connection to the supervisor
     :raises CannotRun: the engine cannot serve; the message names the cause and the remedy
     """
-    again = getattr(serving, "again", False)  # a supervisor of an earlier release does not tell
+    again = getattr(serving, "again", False)  # a supervisor of an earlier release has no such property
     copy = release.find_copy(options, opts) if again else None
     found = copy or release.find(options, opts, version)
     settings = Settings.load(options, opts, found.schemas)

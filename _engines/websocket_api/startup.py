@@ -37,7 +37,7 @@ def run(options: dict[str, Any], opts: Any, serving: Serving) -> None:
     :param opts: the master's configuration
     :param serving: the connection to the supervisor
     """
-    gc.freeze()  # what Salt had loaded: collections would take time, and copy pages that are shared with the master
+    gc.freeze()  # what Salt has loaded: collections would take time, and copy pages shared with the master
     log_handlers.renew()
     # A supervisor of an earlier release has no options of a reload.
     renewed = getattr(serving, "options", None)

@@ -1,7 +1,7 @@
-"""What a request has started, so that its error never says less than is true.
+"""What a request has started, so that its error always says if the command may run.
 
-Without an entry here the request certainly started nothing. It may have started something if it was sent to the master,
-and the master's answer did not arrive: the master is asked once, because it may run the command already.
+Without an entry here the request certainly started nothing. It may have started something if it was sent to the master
+and the master's answer did not arrive. It is sent only once, because the master may run the command already.
 """
 
 from __future__ import annotations

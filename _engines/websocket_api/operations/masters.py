@@ -11,7 +11,7 @@ ALL_MASTERS = "belong to all masters of the cluster: leave out master"
 def masters_wanted(call: Call) -> frozenset[str]:
     """Return the masters whose events or jobs a client wants; empty for all.
 
-    What a single master has does not name it: its own id then means all.
+    Events, jobs and minions of a single master do not have its id, so its id then means all.
     """
     named = call.get("master")
     if named is None:

@@ -84,7 +84,7 @@ async def list_minions(call: Call) -> list[dict[str, Any]]:
 async def _match_everywhere(call: Call) -> list[str]:
     """Return the minions of the message's target that the user may ping, those of other masters too.
 
-    Of other masters the ids are known only. Functions do not run on their minions from here.
+    Of minions of other masters only the ids are known here. Functions do not run on them from here.
     """
     if not call.permissions.may_run_somehow("test.ping"):
         return []

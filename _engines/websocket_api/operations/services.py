@@ -124,7 +124,7 @@ class OtherMaster(NamedTuple):
     """Another master that shares the stream."""
 
     works: bool
-    """Whether its newest events come."""
+    """Whether its newest events arrive here."""
     seen: float | None
     """When it last wrote, in seconds since the epoch; None if it writes."""
 

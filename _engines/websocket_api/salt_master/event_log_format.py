@@ -23,7 +23,7 @@ FORM = 1
 """Form of chunks. Those of another form are not read, so their events are missing."""
 CONNECT_SECONDS = 10.0
 MAX_DIGITS = 11
-"""Of a time in seconds: what is later than the year 5138 is none."""
+"""Digits of a time in seconds: a time after the year 5138 is invalid."""
 
 Chunk = tuple[str, int, int, bytes, bytes]
 """Epoch, number before the first line, last number, lines, and notes (core/sharing/records.py)."""
@@ -38,7 +38,7 @@ class Pace:
     stale: float = 20.0
     """Without a heartbeat, after which a master's events are reported as missing."""
     gone: float = 86_400.0
-    """Without a heartbeat, after which a master is forgotten; not before its events are too old to be kept."""
+    """Without a heartbeat, after which a master is forgotten, but not before its events are too old to be kept."""
     look: float = 1.0
     """Between two looks for new masters."""
     block: float = 1.0

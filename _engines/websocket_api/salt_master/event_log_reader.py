@@ -31,7 +31,7 @@ class Beat(NamedTuple):
     changed: float
     """When it changed here, in seconds of the monotonic clock."""
     seen: float
-    """When it was written, by the clock of Redis, else by the own one."""
+    """When it was written, by the clock of Redis; by this machine's if the heartbeat has no time."""
 
 
 class Reader:
@@ -56,7 +56,7 @@ class Reader:
         """Masters whose keys are not streams, which was logged. They are left out until the keys are deleted."""
         self._first_look: float | None = None
         self.stale: dict[str, float] = {}
-        """Masters that do not write, or whose streams cannot be read; and when they last wrote, since the epoch."""
+        """When masters last wrote that do not write now, or whose streams cannot be read: seconds since 1970."""
 
     def close(self) -> None:
         """End soon."""

@@ -26,7 +26,7 @@ from .event_log_format import (
 MAX_WAITING_BYTES = 32 << 20
 """Of own events that wait while Redis is away; older ones are dropped, and the others get a gap."""
 MAX_KEPT_SECONDS = 10 * 365 * 86_400
-"""After which a stream expires at most: Redis refuses longer times."""
+"""The longest time after which a stream expires: Redis refuses longer ones."""
 AT_ONCE_CHUNKS, AT_ONCE_BYTES = 256, 4 << 20
 """That are written in one round trip: enough for a Redis that takes seconds for an answer."""
 

@@ -59,7 +59,7 @@ def unexpected_answer(answer: Any) -> ApiError:
 
 
 def _failed() -> ApiError:
-    """Return the error for a request in which the master failed, before it started the command or after that."""
+    """Return the error for a request at which the master failed, before or after it started the command."""
     return ApiError(
-        "master_unavailable", "the master failed in this and its log says why; the command may run", {"sent": True}
+        "master_unavailable", "the master failed, and its log says why; the command may run", {"sent": True}
     )

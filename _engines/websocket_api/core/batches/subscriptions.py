@@ -137,7 +137,7 @@ class BatchFeed(Feed[BatchPart]):
         pacer.request_flush()
 
     def _note(self, batch: Batch, indexes: Collection[int], what: str) -> None:
-        """Give a change its number. Where only the head is in memory, all requests may have changed."""
+        """Give a change its number. If only the head of the batch is in memory, any request may have changed."""
         whole = what == "known" or batch.requests is None
         whole = whole or self._fills.get(batch.id, batch.fills) != batch.fills
         self._fills[batch.id] = batch.fills

@@ -17,7 +17,7 @@ MAX_ENTRIES = 20_000
 """Parts in a log; about 200 bytes of memory each."""
 
 MAX_PASSED = 5000
-"""Entries that are passed on at a reload: all clients that can get one get a position before it."""
+"""Entries that are passed on at a reload. All clients get their newest position just before it, so few are needed."""
 
 Position = dict[str, Any]
 """``{"epoch", "seq", "view"}``"""
@@ -84,7 +84,7 @@ class ChangeLog(Generic[Key]):
         """The number after which all changes are known."""
 
     def note(self, key: Key) -> list[Key]:
-        """Give a change its number; return the parts that were dropped for it."""
+        """Give a change its number; return the parts that were dropped to make room."""
         numbers, dropped = self._numbers, []
         numbers.pop(key, None)
         numbers[key] = self._revisions.next()

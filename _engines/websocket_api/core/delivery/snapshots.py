@@ -45,7 +45,7 @@ class _Made(NamedTuple):
 
 
 class Feed(ABC, Generic[Key]):
-    """Source of snapshots: the feed of jobs, minions or batches. It knows which parts changed when.
+    """Source of snapshots of jobs, minions or batches, which also knows when each part last changed.
 
     :param later: ``later(seconds, call)``
     """
@@ -101,7 +101,7 @@ class Feed(ABC, Generic[Key]):
             yield from self.encode_parts(subscription, rest)
 
     def forget(self, subscription: SnapshotSubscription) -> None:
-        """Keep nothing that a subscription encodes: it has stopped. Those that share it go on."""
+        """Drop the chunks that a stopped subscription encodes. Subscriptions that share them go on."""
         for key in [key for key, made in self._made.items() if made.owner == id(subscription)]:
             del self._made[key]
 
@@ -203,7 +203,7 @@ class SnapshotSubscription(ABC):
         return self._resumes_after is not None
 
     def forget_position(self) -> bool:
-        """Send a whole snapshot after all; return whether that is done at the start, which is still to come."""
+        """Do not resume, but send a whole snapshot; return whether :meth:`start` will do that."""
         waits = self._resumes_after is not None and self._sender is None
         self._resumes_after = None
         return waits
@@ -219,12 +219,12 @@ class SnapshotSubscription(ABC):
         return self.number, self.connection.codec, self.connection.wrap
 
     def bookmark(self, made: dict[Hashable, bytes]) -> None:
-        """Send the position, unless more is on its way.
+        """Send the position, unless chunks or changes still wait to be sent.
 
         :param made: encoded bookmarks, by view and form
         """
         if not self._live or self.is_sending or self.postponed:
-            return  # it follows when that was sent
+            return  # a later call sends it
         position = self._source.revisions.position(self._source.sent, self.view)
         if position is not None and position != self._position:
             self._position, key = position, (self.view, self.form)

@@ -292,8 +292,8 @@ class JobRegistry:
     def _is_of_its_master(self, job: Job, event: Event) -> bool:
         """Return whether an event is of the master of its job, or of its cluster.
 
-        A minion answers the master that sent the job, also if it is connected to others (Salt's ``minion.py``). One of
-        another master that has the same id and knows the jid must not speak for it.
+        A minion answers the master that sent the job, also if it is connected to others (Salt's ``minion.py``). A
+        minion of another master with the same id that knows the jid must not return for it.
         """
         return self._clustered or job.master is None or job.master == event.master
 

@@ -1,4 +1,4 @@
-"""What clients have of the minions: which changed since, and of which they may learn that they are gone."""
+"""Which minions changed since a position, and which a client may have: only of these it learns that they are gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .registry import MinionRegistry
 STEP = 500
 """Minions in one step."""
 MAX_CHANGED = 500
-"""Minions that may have changed since the names were found that clients share."""
+"""Minions that may have changed since the shared names were found; with more, they are found again."""
 
 
 class SharedNames:
@@ -77,7 +77,7 @@ class MinionChanges:
         self._revisions = revisions
         self._log = log
         self._shown: set[str] = set()
-        """Minions that users without permission for keys may have, also those that went since."""
+        """Minions that users without permission for keys may have, also those that are gone since."""
         self._names: WeakValueDictionary[Hashable, SharedNames] = WeakValueDictionary()
 
     def note(self, name: str) -> int:

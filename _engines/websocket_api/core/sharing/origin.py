@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 MAX_EPOCHS = 1000
 """How many epochs of one master are known: a position in an older one is unknown. A process that takes over reads the
-log again, so it must know all starts of an engine that the log has."""
+log again, so it must know the epochs of all starts that are in the log."""
 
 
 class Position(NamedTuple):

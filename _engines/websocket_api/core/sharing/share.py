@@ -263,7 +263,7 @@ class Share:
             origin.is_backlog = False
 
     def forget_gone(self) -> list[str]:
-        """Forget masters that are gone and have no events here any more. Return them."""
+        """Forget masters that are gone and have no events left here; return their ids."""
         log = self._log
         gone = [name for name in self.origins if name != self.own and log is not None and log.is_gone(name)]
         for origin in map(self.origins.__getitem__, gone):

@@ -89,7 +89,7 @@ class JobWatcher:
 
     @property
     def has_waiters(self) -> bool:
-        """Whether a request waits for the end of a job, or starts one to wait for: its returns may be quick."""
+        """Whether a request waits for the end of a job, or starts a job to wait for. Returns may then come quickly."""
         return bool(self._waiters or self._starting)
 
     @contextmanager

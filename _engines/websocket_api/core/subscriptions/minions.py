@@ -113,7 +113,7 @@ class MinionFeed(Feed[str]):
         return [name for name in self.known.after(number) if subscription.wants(name)]
 
     def encode_parts(self, subscription: MinionSubscription, parts: Collection[str]) -> Iterator[bytes]:
-        """Yield minions as all subscriptions of this view and form get them; null for those that one may have."""
+        """Yield minions as all subscriptions of this view and form get them; null for hidden ones that one may have."""
         viewer = subscription.session.viewer
         return self._encode(subscription, parts, lambda name: self.known.may_have(viewer, name))
 
@@ -227,9 +227,9 @@ class MinionSubscription(SnapshotSubscription):
         self.known = Known()
         """Minions that were sent to this client."""
         self._viewer = session.viewer
-        """Who may have what the client has at the start."""
+        """The viewer at the start: the client has at most what this viewer may have."""
         self._is_known = True
-        """Whether it is known what that is."""
+        """Whether :attr:`known` is complete."""
         self._has_regrouped = False
 
     @property
@@ -295,7 +295,7 @@ class MinionSubscription(SnapshotSubscription):
         return frames.minions(self.number, self._feed.seq, wanted)
 
     def shown(self, views: MinionViews) -> MinionViews:
-        """Return minions with None for those that the client does not want as they are, or where they are."""
+        """Return minions, with None for those that its filters leave out now."""
         if not self.connected and not self.masters:
             return views
         return {name: view if view is not None and self._has(view) else None for name, view in views.items()}
