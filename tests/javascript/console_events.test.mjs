@@ -35,7 +35,7 @@ test("a replayed event without a time has none", (t) => {
 });
 
 test("the first view of a page begins at a position, too", async (t) => {
-  // No subscription has told one yet, so the server is asked; what is stopped or filtered meanwhile begins once.
+  // No subscription has a position yet, so the server is asked. A stop or a new filter meanwhile leads to one subscription.
   const subscribed = [];
   const pings = [];
   const connection = {

@@ -37,7 +37,7 @@ function neutral(text, id) {
   return withoutId(text.includes(":") ? text.replace(TIMES, "\u0000time") : text, id);
 }
 
-/** A pattern for each minion would cost more than all else. */
+/** Without a pattern: compiling one for each minion would cost more than all else. */
 function withoutId(text, id) {
   let [found, from] = ["", 0];
   for (let at = id === "" ? -1 : text.indexOf(id); at >= 0; ) {

@@ -1,7 +1,7 @@
 // @ts-check
 // A list of the minions that should exist, such as that of an inventory, compared with those that the master has.
 
-/** Parse lines of an id and, on request, `true` or `false`: whether the minion should be up. Lines with # are comments. */
+/** Parse lines of an id and, optionally, `true` or `false`: whether the minion should be up. Lines with # are comments. */
 export function parseReference(text) {
   const lines = text.split("\n").map((line) => line.trim().split(/[\s,;]+/));
   return new Map(lines.filter(([id]) => id && !id.startsWith("#")).map(([id, up]) => [id, { true: true, false: false }[up?.toLowerCase()] ?? null]));

@@ -48,7 +48,7 @@ export class EventsStore extends Store {
       this.#subscribe(follows);
       return;
     }
-    // The first view of a page may be this one: no subscription has told a position yet.
+    // The first view of a page may be this one: no subscription has a position yet.
     const start = (this.#starting = {});
     const isWanted = () => start === this.#starting;
     this.connection.read("ping").then(
