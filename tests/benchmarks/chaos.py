@@ -25,7 +25,7 @@ from children import Signals, run_guarded
 
 from tests.benchmarks.accounts import Account, Places, Sum
 from tests.benchmarks.chaos_clients import BareFollower, PythonFollower, Refused, SaltnadoFollower, Vanished
-from tests.benchmarks.children import CHECKOUT, until_told
+from tests.benchmarks.children import CHECKOUT, until_stopped
 from tests.benchmarks.faults import HARSH, WITH_REDIS, Faults
 from tests.benchmarks.masters import LAYOUTS, MINIONS, Masters
 from tests.benchmarks.numbered import Numbered
@@ -214,7 +214,7 @@ def main(signals: Signals) -> int:
     )
     with masters.running(options.keep_logs):
         work = measure(masters, options.minutes, random.Random(options.seed))
-        run = asyncio.run(until_told(work, lambda: signals.received))
+        run = asyncio.run(until_stopped(work, lambda: signals.received))
     section = report(run)
     print(f"\n{section.markdown()}")
     for number, account in enumerate(run.ours):

@@ -103,11 +103,11 @@ def cpu_seconds(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def until_told(work: Coroutine[Any, Any, Result], is_told: Callable[[], bool]) -> Result:
-    """Do some work, and cancel it when ``is_told()`` is true."""
+async def until_stopped(work: Coroutine[Any, Any, Result], is_stopped: Callable[[], bool]) -> Result:
+    """Do some work, and cancel it when ``is_stopped()`` is true."""
     task = asyncio.create_task(work)
     while not task.done():
         await asyncio.wait([task], timeout=0.2)
-        if is_told():
+        if is_stopped():
             task.cancel()
     return await task

@@ -90,7 +90,7 @@ def load(context: Any, minions: int) -> Loads:
     """Load the page of the fleet, with a stored login; return its times since the navigation and its heap."""
     page = context.new_page()
     page.goto("/console/#/fleet")
-    # Asked from here: its Content-Security-Policy forbids the page to run a text again and again.
+    # Polled from here: the page's Content-Security-Policy forbids code from text, which polling in the page needs.
     wait_until(lambda: page.evaluate("window.wholePicture"), "the whole fleet")
     first, whole = page.evaluate("[window.firstPicture, window.wholePicture]")
     if page.get_by_text(f"{minions + 1:,} minions", exact=True).count() != 1:

@@ -13,7 +13,7 @@ from tests.benchmarks.stage import Stage
 
 PATIENCE = 120_000  # milliseconds
 MIB = 1024 * 1024
-TOKEN = "salt-console-token"  # where the page keeps the token of who stays logged in
+TOKEN = "salt-console-token"  # where the page keeps the token of a user who stays logged in
 
 WATCH = """() => {
     window.frames_ = [];

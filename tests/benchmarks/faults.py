@@ -1,4 +1,4 @@
-"""What happens to the masters of the chaos benchmark and of the soak, at random."""
+"""Random faults of masters, for the chaos benchmark and the soak."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Faults:
     """Kills, stops and cuts.
 
     :param chance: decides what happens when
-    :param weights: what may happen, and how often beside the others
+    :param weights: what may happen, and how often compared with the others
     """
 
     def __init__(self, masters: Masters, chance: random.Random, weights: Mapping[str, int]) -> None:
@@ -70,7 +70,7 @@ class Faults:
         self._names = [name for name, weight in weights.items() for _ in range(weight)]
 
     async def run(self, seconds: float) -> None:
-        """Do something again and again, for a time; return when all processes are there again."""
+        """Cause faults for a time; return when all processes are there again."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(self._chance.uniform(*CALM_SECONDS), left))
@@ -83,7 +83,7 @@ class Faults:
         await asyncio.gather(*self._later)
 
     async def do(self, name: str) -> None:
-        """Do one thing to one master now."""
+        """Cause one fault at one master now."""
         await self._kinds[name](self._chance.randrange(len(self._masters.addresses)), self._chance)
 
     def _note(self, number: int | None, what: str) -> None:
@@ -155,7 +155,7 @@ class Faults:
             await self._stop([publisher], chance)
 
     async def _lose_bus(self, number: int, chance: random.Random) -> None:
-        """Shut down the engine's connections to the event publisher, as one that dies does."""
+        """Shut down the engine's connections to the event publisher, as a dying publisher does."""
         engine = await asyncio.to_thread(self._masters.engine, number)
         if engine and await asyncio.to_thread(shut_down, engine[-1].pid, self._masters.bus(number)):
             self._note(number, "the connection to the event bus lost")

@@ -1,4 +1,4 @@
-"""What an engine takes while no client is there but those that stay: its processes, its gauges, its files."""
+"""What an engine uses while only the clients that stay are connected: its processes, its gauges, its files."""
 
 from __future__ import annotations
 

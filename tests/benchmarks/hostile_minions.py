@@ -28,7 +28,7 @@ MINIONS = 10
 FLOOD = 450
 LARGE = "x" * (1024 * 1024 - 1024)
 NEWEST = 50
-"""Jobs that are told: of those each must be right."""
+"""Jobs that are reported: each of them must be right."""
 
 
 def returns(jid: str, chosen: list[str], strangers: list[str]) -> Iterator[bytes]:
@@ -82,7 +82,7 @@ class Hostile:
             self._bytes += len(event)
 
     @property
-    def told(self) -> dict[str, Any]:
+    def sent(self) -> dict[str, Any]:
         """What was sent."""
         return {"jobs": self._jobs, "returns": self._returns, "bytes": self._bytes}
 
@@ -103,7 +103,7 @@ def main(pull: str, minions: list[str], rate: float) -> None:
                     hostile.flood()
                     print(json.dumps({"sent": FLOOD}), flush=True)
                 else:
-                    print(json.dumps(hostile.told), flush=True)
+                    print(json.dumps(hostile.sent), flush=True)
                 began, sent = time.monotonic(), 0
             hostile.send()
             sent += 1

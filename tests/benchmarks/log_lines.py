@@ -1,4 +1,4 @@
-"""Lines at ERROR or above, and tracebacks, in the log of a master to which things happened."""
+"""Lines at ERROR or above, and tracebacks, in the log of a master that was disturbed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 HEAD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \[(?P<logger>.*?) *:\d+ *\]\[(?P<level>[A-Z]+) *\]")
 BAD = frozenset({"ERROR", "CRITICAL"})
 TRACEBACK = "Traceback (most recent call last)"
-MOST = 2000  # characters of an entry that are told
+MOST = 2000  # characters of an entry that are reported
 
 
 def entries(lines: Iterable[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Clients and minions that misbehave: what others get, and when, is measured with and without them."""
+"""Measure what clients get, and when, with and without clients and minions that misbehave."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _leaving(stage: Stage, token: str, number: int, rows: list[list[str]]) -> It
         child.answer(fanout.CONNECT_SECONDS)
         yield
         child.tell("stop")
-        rows.append(["connections of those who come and leave", f"{child.answer(60)['connections']:,}"])
+        rows.append(["connections of clients that come and leave", f"{child.answer(60)['connections']:,}"])
 
 
 @contextmanager
@@ -92,15 +92,15 @@ def _hostile_returns(stage: Stage, token: str, section: Section, rows: list[list
         child.answer(fanout.CONNECT_SECONDS)
         yield
         child.tell("tell")
-        told = child.answer(60)
-        wrong = _wrong(stage, token, told["jobs"])
+        sent = child.answer(60)
+        wrong = _wrong(stage, token, sent["jobs"])
         flooded = []
         for _ in range(2):
             child.tell("flood")
             flood = child.answer(fanout.CONNECT_SECONDS)["sent"]
             _until_read(stage)
             flooded.append(listening_on(stage.port).memory_info().rss / MIB)
-    rows.append(["hostile returns; MiB; jobs", f"{told['returns']:,}; {told['bytes'] / MIB:.0f}; {len(told['jobs'])}"])
+    rows.append(["hostile returns; MiB; jobs", f"{sent['returns']:,}; {sent['bytes'] / MIB:.0f}; {len(sent['jobs'])}"])
     section.count("hostile returns: jobs with wrong minions or states", len(wrong), 0)
     rows.append([f"after {flood} MiB of returns, and again: resident MiB", "; ".join(f"{one:.0f}" for one in flooded)])
     most, growth = round(max(flooded)), round(flooded[1] - flooded[0])

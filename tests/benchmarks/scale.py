@@ -319,7 +319,7 @@ def _misbehaving(stage: Stage, token: str, extent: Extent, section: Section) -> 
 
 
 def measure_consoles(stage: Stage, extent: Extent) -> Section:
-    """Measure what it costs that all consoles come back after a reload, with and without their positions."""
+    """Measure the cost of all consoles that come back after a reload, with and without their positions."""
     section, token = Section("consoles", "Consoles that come back after a reload"), stage.token()
     section.say(
         f"{extent.consoles:,} consoles of one user follow {extent.minions:,} minions with four grains, and all "
@@ -346,7 +346,7 @@ def measure_consoles(stage: Stage, extent: Extent) -> Section:
 
 
 def _consoles(stage: Stage, token: str, since: Sequence[Positions | None]) -> tuple[float, int, list[Positions]]:
-    """Let consoles come; return the CPU seconds of the engine, the bytes that they read, and their positions."""
+    """Connect consoles; return the CPU seconds of the engine, the bytes that they read, and their positions."""
     engine, size, found = stage.engine_process(), 0, []
     before = cpu_seconds(engine)
     with ExitStack() as stack:

@@ -1,9 +1,9 @@
 """Use an engine for an hour, and look whether anything grows or is lost: `make soak`.
 
 Rounds follow each other. In each, clients of all protocols come and go (visits.py), while others follow numbered events
-from the start to the end. In every second round things happen to the master. After each, when all visitors have left,
-the figures of the engine are read (figures.py). In the first half the engine is reloaded again and again; in the second
-one process serves all the time, so that what only grows in an old process shows.
+from the start to the end. In every second round the master is disturbed (faults.py). After each, when all visitors have
+left, the figures of the engine are read (figures.py). In the first half the engine is reloaded again and again. In the
+second one process serves all the time, so that what only grows in an old process shows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from children import Signals, run_guarded
 
 from tests.benchmarks import figures
 from tests.benchmarks.accounts import Sum
-from tests.benchmarks.children import until_told
+from tests.benchmarks.children import until_stopped
 from tests.benchmarks.faults import Faults
 from tests.benchmarks.flat import READINGS, Course, courses
 from tests.benchmarks.log_lines import unexpected
@@ -56,7 +56,7 @@ AT_RANDOM = {"lose the bus": 3, "stop the publisher": 2, "stop the serving proce
 PARTS = {"with reloads": ["reload"], "one process": []}
 """The two halves, and what happens in each second round of them besides what happens at random."""
 EXPECTED = (r"Task was destroyed but it is pending!\s+task: .*PubServer\._drain_loop",)
-"""Entries of the log that the faults explain: Salt's publisher ends so when a listener is gone."""
+"""Entries of the log that the faults explain: Salt's publisher logs this when a listener is gone."""
 
 
 class Soaked(One):
@@ -89,7 +89,7 @@ class Run:
     faults: Counter[str] = field(default_factory=Counter)
     visits: Counter[tuple[str, str]] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    """Visits that failed, and rests that did not come."""
+    """Visits that failed, and times at which the engine did not come to rest."""
     sent: int = 0
     events: Sum = field(default_factory=Sum)
     connections: int = 0
@@ -186,7 +186,7 @@ def report(run: Run) -> Section:
     for what, number in (
         ("figures that are not flat", growing),
         ("events unaccounted for", events.lost),
-        ("events told twice", events.twice),
+        ("events delivered twice", events.twice),
         ("events out of order", events.late),
         ("events at two positions", events.strayed),
         ("kinds of visits that were never done", sum(not run.visits[name, "done"] for name in VISITS)),
@@ -222,7 +222,7 @@ def main(signals: Signals) -> int:
     masters = Soaked()
     with masters.running(options.keep_logs):
         work = soak(masters, run, random.Random(seed))
-        asyncio.run(until_told(work, lambda: signals.received))
+        asyncio.run(until_stopped(work, lambda: signals.received))
     section = report(run)
     print(f"\n{section.markdown()}\n")
     for fault in [*run.wrong[:SHOWN], *run.log[:SHOWN]]:

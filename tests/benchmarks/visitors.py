@@ -27,7 +27,7 @@ LOST = (Closed, Ended, OSError, http.client.HTTPException, websocket.WebSocketEx
 def outcome_of(error: Exception) -> str:
     """Return what became of a visit that raised this.
 
-    ``refused``: the engine told that it cannot serve now. ``lost``: the connection ended, or nothing came in time.
+    ``refused``: the engine answered that it cannot serve now. ``lost``: the connection ended, or no answer in time.
     """
     if isinstance(error, (Unavailable, Refused, ApiError)):
         return "refused" if getattr(error, "retryable", True) else "failed"
@@ -85,7 +85,7 @@ class Visitors:
     def _visit_once(self, name: str, site: Site, calm: bool) -> None:
         try:
             VISITS[name](site)
-        except Exception as error:  # noqa: BLE001 - counted, and told at the end
+        except Exception as error:  # noqa: BLE001 - counted, and reported at the end
             outcome = outcome_of(error)
             if calm or outcome == "failed":
                 self.faults.append(f"{name}: {outcome}: {''.join(traceback.format_exception(error, limit=-3)).strip()}")

@@ -131,7 +131,7 @@ def test_a_login_leads_to_the_address_that_was_opened(page: Any, made: dict[str,
     expect(row(page, VERSIONS)).to_be_visible()
 
 
-def test_what_is_wrong_in_an_address_is_said_or_left_out(page: Any, pages: Callable[..., Any], token: str) -> None:
+def test_invalid_parts_of_an_address_are_reported_or_ignored(page: Any, pages: Callable[..., Any], token: str) -> None:
     """Addresses are typed by hand, and outlive what they name."""
     page.add_init_script(LOGIN.replace("TOKEN", token))
     table = [

@@ -42,7 +42,7 @@ def install(folder: Path, code: str) -> tuple[str, str]:
 def test_without_a_uvloop_that_works_the_engine_serves_on_asyncio(
     make_engine: MakeEngine, tmp_path: Path, code: str, warnings: int
 ) -> None:
-    """A package that does not fit is a line in the log; one that is not there is not mentioned."""
+    """A package that does not fit is logged; a missing one is not."""
     engine = make_engine({"uvloop": True}, wrapper=install(tmp_path, code))
     log = engine.serve()
     assert loops(engine) == ["asyncio"]

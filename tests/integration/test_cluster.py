@@ -110,7 +110,7 @@ class Source:
 
 
 async def test_reloads_of_one_master_lose_no_event_of_both(cluster: Cluster) -> None:
-    """Its clients get each event once and are told of no gap; a command that they wait for is answered."""
+    """Its clients get each event once, without a gap; a command that they wait for is answered."""
     other = cluster.client(1)
     numbers: dict[str, list[int]] = defaultdict(list)
     gaps: list[Gap] = []

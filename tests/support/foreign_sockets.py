@@ -35,7 +35,7 @@ def shut_down(pid: int, path: str) -> int:
     """
     pidfd = os.pidfd_open(pid)
     try:
-        # A copy of another file would keep its locks, for this process has it open too.
+        # A copy of any other file would keep its locks, because this process then has it open too.
         files = [entry for entry in Path(f"/proc/{pid}/fd").iterdir() if _is_socket(entry)]
         return sum(_shut_down(pidfd, int(entry.name), path) for entry in files)
     finally:

@@ -43,7 +43,7 @@ async def error_of(result: Awaitable[Any]) -> dict[str, Any]:
 async def test_a_command_that_fails_may_run_only_if_its_error_says_so(
     kind: str, fault: Exception, may_run: bool
 ) -> None:
-    """Then it names a moment before the command was sent: jobs of the command are younger."""
+    """It then has `since`, a moment before the command was sent: jobs of the command are newer."""
     engine = Engine()
     talker = await engine.user()
     before = (await talker.ask("cmd", fun="test.ping", tgt="*"))["jid"]

@@ -287,8 +287,8 @@ async def test_minions_of_other_masters_of_a_cluster_stay_connected() -> None:
     }
 
 
-async def test_an_expired_token_is_still_called_so() -> None:
-    """Salt's store has it no more: there it is a token like any wrong one."""
+async def test_an_expired_token_is_still_reported_as_expired() -> None:
+    """Salt's store no longer has it, so without this it would be any wrong token."""
     one = Engine(**USERS)
     token = one.accounts.give("root")
     await Talker(one).ask("auth", token=token)

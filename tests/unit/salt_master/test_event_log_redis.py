@@ -433,7 +433,7 @@ async def test_a_master_that_is_gone_is_forgotten(server: RedisServer) -> None:
 
 
 async def test_a_master_that_was_gone_before_the_start_is_not_read(server: RedisServer) -> None:
-    """By the time in its heartbeat. Without a time it counts from now, and a time of the far future does not last."""
+    """By the time in its heartbeat. Without a time it counts from now, and a time in the far future is ignored."""
     now, _ = server.client.time()
     beats = {"m7": f"run-1-{now - 86_500}", "m8": f"run-1-{now - 40}", "m9": "run-1", "m6": f"run-1-{'9' * 30}"}
     server.client.hset(MASTERS, mapping=beats)

@@ -489,7 +489,7 @@ def test_clients_that_come_back_together_share_the_bytes(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("auth", [KEYS, WEB])
 def test_new_clients_of_a_user_share_the_snapshot(monkeypatch: pytest.MonkeyPatch, auth: tuple[Any, ...]) -> None:
-    """Minions and jobs are encoded once. What changes meanwhile is sent in addition, and who leaves takes nothing."""
+    """Minions and jobs are encoded once. What changes meanwhile is sent in addition, also after a client left."""
     world = World()
     world.targets.sets["web*"] = {name for name in NAMES if name.startswith("web")}
     keys(world, *NAMES)
