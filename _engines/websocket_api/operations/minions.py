@@ -74,8 +74,8 @@ async def list_minions(call: Call) -> list[dict[str, Any]]:
     """Return the minions that the master knows and the user may see. No minion gets a command."""
     only: Collection[str] | None = call.get("minions")
     if "tgt" in call.message:
-        matched = await _match_everywhere(call)
-        only = matched if only is None else [name for name in only if name in set(matched)]
+        matched = dict.fromkeys(await _match_everywhere(call))
+        only = matched if only is None else [name for name in only if name in matched]
     found: list[dict[str, Any]] = []
     await call.in_turns(_seen(call, only, found))
     return found

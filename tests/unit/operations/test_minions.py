@@ -166,3 +166,26 @@ async def test_only_visible_minions_are_listed() -> None:
     talker = await Engine(ann=WEB).user()
     assert [minion["id"] for minion in await talker.ask("list_minions")] == ["web1", "web2"]
     assert [minion["id"] for minion in await talker.ask("list_minions", minions=["db", "web2", "x"])] == ["web2"]
+
+
+class Hashed(str):
+    """The id of a minion that counts how often it is looked up."""
+
+    __slots__ = ()
+    count = 0
+
+    def __hash__(self) -> int:
+        Hashed.count += 1
+        return super().__hash__()
+
+
+async def test_a_target_together_with_ids_is_looked_up_once() -> None:
+    """Not once for each id: thousands of each would block the event loop."""
+    engine = Engine()
+    engine.world.minions.read_keys(dict.fromkeys((f"m{number}" for number in range(100)), "accepted"))
+    engine.sets["m*"] = [Hashed(f"m{number}") for number in range(100)]
+    ann = await engine.user()
+    Hashed.count = 0
+    found = await ann.ask("list_minions", tgt="m*", minions=[f"m{number}" for number in range(50, 150)])
+    assert [one["id"] for one in found] == [f"m{number}" for number in range(50, 100)]
+    assert Hashed.count < 20 * 100
