@@ -34,6 +34,8 @@ class TargetSets:
         self._used_at: dict[str, float] = {}
         self._changed_at = clock()
         """Sets whose expansion started before this are outdated."""
+        self._has_changed = False
+        """Whether a set changed since :meth:`renew` last reported that."""
 
     def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
@@ -68,23 +70,23 @@ class TargetSets:
     async def renew(self) -> bool:
         """Expand outdated expressions again and drop unused ones.
 
-        :return: whether a set changed
+        :return: whether a set changed since the last call, also by :meth:`ensure`
         """
         now = self._clock()
-        changed = False
         for expression, wanted in list(self._used_at.items()):
             if now - wanted > FORGET_SECONDS:
                 for store in (self._sets, self._marks, self._read_at, self._used_at):
                     store.pop(expression, None)
             elif self._is_due(expression, now):
-                changed |= await self._expand(expression)
+                await self._expand(expression)
+        changed, self._has_changed = self._has_changed, False
         return changed
 
     def _is_due(self, expression: str, now: float) -> bool:
         read_at = self._read_at.get(expression)
         return read_at is None or read_at < self._changed_at or now - read_at >= RENEW_SECONDS
 
-    async def _expand(self, expression: str) -> bool:
+    async def _expand(self, expression: str) -> None:
         before = self._sets.get(expression)
         started = self._clock()
         try:
@@ -101,5 +103,5 @@ class TargetSets:
         self._sets[expression] = found
         if found != before:
             self._marks.pop(expression, None)
+            self._has_changed |= before is not None  # nobody was shown anything by a set that is new
         self._read_at[expression] = started
-        return found != before

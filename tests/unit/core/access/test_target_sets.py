@@ -64,6 +64,19 @@ async def test_sets_are_renewed_in_time() -> None:
     assert await targets.renew() is False
 
 
+async def test_a_change_that_a_login_or_a_check_of_a_token_found_is_reported_once() -> None:
+    """Else other subscriptions keep what they may no longer see, and lack what they may."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web"])
+    assert await targets.renew() is False
+    match.sets["web"] = ["w2"]
+    time.pass_(1)
+    targets.invalidate()
+    await targets.ensure(["web"])
+    assert [await targets.renew(), await targets.renew()] == [True, False]
+
+
 async def test_a_changed_key_renews_at_once() -> None:
     """After keys or grains changed, the next renewal expands all expressions again."""
     match, time = Matcher(web=["w1"]), Time()
