@@ -97,12 +97,15 @@ class BatchFeed(Feed[BatchPart]):
         """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
         return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in subscription.snapshot())
 
-    def weigh(self, subscription: BatchSubscription) -> int:
-        """Return the approximate bytes of a snapshot."""
+    def weigh(self, subscription: BatchSubscription, parts: Collection[BatchPart] | None) -> int:
+        """Return the approximate bytes of parts; of the whole snapshot for None."""
         batch = subscription.batch
         if batch is None:
-            return ITEM_BYTES * len(self.registry)
-        return ITEM_BYTES * batch.total + batch.result_bytes
+            return ITEM_BYTES * len(self.registry if parts is None else parts)
+        if parts is None or batch.requests is None or any(index is None for _, index in parts):
+            return ITEM_BYTES * batch.total + batch.result_bytes
+        indexes = [index for _, index in parts if index is not None and index != HEAD]
+        return ITEM_BYTES * len(parts) + sum(map(batch.request_bytes, indexes))
 
     def follow(self, subscription: BatchSubscription) -> None:
         """Start to send changes to a subscription."""

@@ -25,7 +25,7 @@ from .positions import ChangeLog, Key, Position, Revisions
 MAX_KEPT = 8
 """Snapshots, and changes after a position, that are kept encoded for up to two ticks: many clients come at once."""
 MAX_SHARED_BYTES = 16 * 1024 * 1024
-"""Approximate bytes of a snapshot that is kept to be shared; each client gets a larger one for itself."""
+"""Approximate bytes of a snapshot, or of changes, kept to be shared; each client gets larger ones for itself."""
 MAX_REST = 500
 """Parts that may have changed since changes were encoded; with more, they are encoded again."""
 POSTPONED_BYTES = 150
@@ -88,14 +88,15 @@ class Feed(ABC, Generic[Key]):
 
         :param number: None for the whole snapshot
         """
-        if number is None and self.weigh(subscription) > MAX_SHARED_BYTES:
-            yield from self.encode_all(subscription)
-            return
         key = (number, subscription.view, subscription.form)
         made = self._made.get(key)
         rest: Collection[Key] = () if made is None else self.after(subscription, made.number)
         if made is None or len(rest) > MAX_REST:
-            rest, made = (), self._make(key, subscription, number)
+            parts = None if number is None else self.after(subscription, number)
+            if self.weigh(subscription, parts) > MAX_SHARED_BYTES:
+                yield from self._steps(subscription, parts)
+                return
+            rest, made = (), self._make(key, subscription, parts)
         yield from made.chunks
         if rest:
             yield from self.encode_parts(subscription, rest)
@@ -143,17 +144,17 @@ class Feed(ABC, Generic[Key]):
         """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
 
     @abstractmethod
-    def weigh(self, subscription: Any) -> int:
-        """Return the approximate bytes of a snapshot."""
+    def weigh(self, subscription: Any, parts: Collection[Key] | None) -> int:
+        """Return the approximate bytes of parts; of the whole snapshot for None."""
 
-    def _make(self, key: Hashable, subscription: Any, number: int | None) -> _Made:
-        newest = self.revisions.newest
-        if number is None:
-            steps = self.encode_all(subscription)
-        else:
-            changed = self.after(subscription, number)
-            steps = self.encode_parts(subscription, changed) if changed else iter(())
-        made = _Made(newest, Shared(steps), id(subscription))
+    def _steps(self, subscription: Any, parts: Collection[Key] | None) -> Iterator[bytes]:
+        """Return the encoded steps of parts; of the whole snapshot for None."""
+        if parts is None:
+            return self.encode_all(subscription)
+        return self.encode_parts(subscription, parts) if parts else iter(())
+
+    def _make(self, key: Hashable, subscription: Any, parts: Collection[Key] | None) -> _Made:
+        made = _Made(self.revisions.newest, Shared(self._steps(subscription, parts)), id(subscription))
         self._made.pop(key, None)
         if len(self._made) >= MAX_KEPT:
             del self._made[next(iter(self._made))]

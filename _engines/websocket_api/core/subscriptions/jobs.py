@@ -113,11 +113,20 @@ class JobFeed(Feed[JobPart]):
         """Yield the snapshot as all subscriptions of this view and form get it, in short steps."""
         return chain.from_iterable(subscription.connection.steps(*chunk) for chunk in self.snapshot(subscription))
 
-    def weigh(self, subscription: JobSubscription) -> int:
-        """Return the approximate bytes of a snapshot."""
-        jobs = [job for jid in self._jids(subscription) if (job := self._jobs.get(jid)) is not None]
-        returns = 0 if subscription.without_return else sum(job.size for job in jobs)
-        return returns + sum(job.call_size + ITEM_BYTES * (1 + len(job.parts)) for job in jobs)
+    def weigh(self, subscription: JobSubscription, parts: Collection[JobPart] | None) -> int:
+        """Return the approximate bytes of parts; of all jobs for None."""
+        found: Collection[JobPart] = [(jid, None) for jid in self._jids(subscription)] if parts is None else parts
+        whole = {jid for jid, minion in found if minion is None}
+        weight = 0
+        for jid in {jid for jid, _ in found}:
+            if (job := self._jobs.get(jid)) is not None:
+                weight += job.call_size + ITEM_BYTES
+                if jid in whole:
+                    weight += ITEM_BYTES * len(job.parts) + (0 if subscription.without_return else job.size)
+        for jid, minion in found:
+            if minion is not None and jid not in whole and (job := self._jobs.get(jid)) is not None:
+                weight += ITEM_BYTES + subscription.weigh(job.parts.get(minion))
+        return weight
 
     def _jids(self, subscription: JobSubscription) -> list[str]:
         if subscription.jids is not None:

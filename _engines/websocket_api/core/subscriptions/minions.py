@@ -122,12 +122,13 @@ class MinionFeed(Feed[str]):
         names = filter(subscription.wants, sorted(self._minions.all()))
         return self._encode(subscription, names, lambda name: False)
 
-    def weigh(self, subscription: MinionSubscription) -> int:
-        """Return the approximate bytes of a snapshot."""
-        known = self._minions.all().values()
-        if subscription.grains is True:
-            return sum(ITEM_BYTES + minion.grains_bytes for minion in known)
-        return (ITEM_BYTES + GRAIN_BYTES * len(subscription.grains or ())) * len(known)
+    def weigh(self, subscription: MinionSubscription, parts: Collection[str] | None) -> int:
+        """Return the approximate bytes of minions; of all for None."""
+        known = self._minions.all()
+        if subscription.grains is not True:
+            return (ITEM_BYTES + GRAIN_BYTES * len(subscription.grains or ())) * len(known if parts is None else parts)
+        found = known.values() if parts is None else [known[name] for name in parts if name in known]
+        return sum(ITEM_BYTES + minion.grains_bytes for minion in found)
 
     def _encode(
         self, subscription: MinionSubscription, names: Iterable[str], may_have: Callable[[str], bool]

@@ -530,6 +530,28 @@ def test_a_large_snapshot_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(world.job_feed._made) + len(world.minion_feed._made) == kept
 
 
+@pytest.mark.parametrize("make", [jobs, minions])
+def test_large_changes_are_not_kept(make: Callable[..., Viewer]) -> None:
+    """Each client that comes back gets them for itself: each may have another position."""
+    world = World()
+    keys(world, *NAMES)
+    publish(world, 1, *NAMES)
+    feed = {jobs: world.job_feed, minions: world.minion_feed}[make]
+    viewer = make(world, world.session(*KEYS))
+    for size in (1, MAX_SHARED_BYTES):
+        for change in ("x", "y"):
+            viewer.connect()
+            viewer.read()
+            viewer.leave()
+            answer(world, 1, "web1" if change == "x" else "web2", change * size)
+            world.minions.read_grains({"web1": {"os": change * size}})
+            assert viewer.connect()
+            assert bool(feed._made) == (size == 1)
+            viewer.read()
+            viewer.leave()
+    assert viewer.data == fresh(world, viewer, make)
+
+
 def test_nothing_is_kept_of_a_client_that_left() -> None:
     """Those that share its snapshot get the rest."""
     world = World()
