@@ -125,7 +125,7 @@ class MinionChanges:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue with the changes of the last process."""
         self._log.restore(state)
-        self._shown.update(state["shown"], state["elsewhere"])
+        self._shown.update(state["shown"], state["elsewhere"], filter(self.is_shown, self._minions.all()))
         for name in state["elsewhere"]:
             self._log.note(name)  # not passed on: their masters name them again, or they are gone
 

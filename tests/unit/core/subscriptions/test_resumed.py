@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from websocket_api.core.access.session import Session
+from websocket_api.core.delivery import positions
 from websocket_api.core.delivery.positions import MAX_ENTRIES, ChangeLog, Revisions
 from websocket_api.core.delivery.snapshots import MAX_KEPT, MAX_SHARED_BYTES, SnapshotSubscription
 from websocket_api.core.jobs.job import Job
@@ -623,6 +624,26 @@ def test_minions_of_other_masters_are_gone_until_their_master_names_them_again()
     assert again.connect()
     assert names(again.read()).keys() == {"web2", "web3"}
     assert set(again.data) == {"web1", "web2"}
+
+
+def test_a_minion_that_did_not_change_before_a_reload_and_then_went_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last process passes on the newest changes only, without this minion."""
+    monkeypatch.setattr(positions, "MAX_PASSED", 1)
+    one, two = World(), World()
+    keys(one, "web1", "web2", "web3")
+    viewer = minions(one, one.session({"*": ["test.*"]}))
+    viewer.connect()
+    viewer.read()
+    viewer.leave()
+    two.minions.restore(dict.fromkeys(("web1", "web2", "web3"), ("accepted", None, None)))
+    two.minion_feed.revisions.restore(one.minion_feed.revisions.freeze())
+    two.minion_feed.restore(one.minion_feed.pass_on())
+    keys(two, "web2", "web3")
+    again = minions(two, viewer.session)
+    again.data, again.position = viewer.data, viewer.position
+    assert again.connect()
+    again.read()
+    assert set(again.data) == {"web2", "web3"}
 
 
 def test_a_process_that_passed_on_its_changes_gives_no_positions() -> None:
