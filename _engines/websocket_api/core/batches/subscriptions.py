@@ -65,7 +65,12 @@ class BatchFeed(Feed[BatchPart]):
         batch = subscription.batch
         if batch is not None and not batch.ended and self._fills.get(batch.id) != batch.fills:
             return None  # its requests changed while only its head was in memory
-        return super().number_of(subscription, position)
+        number = super().number_of(subscription, position)
+        if number is not None and batch is None:
+            changed = {id_ for id_, _ in self.after(subscription, number)}
+            if any(self.registry.get(id_) is None for id_ in changed):
+                return None  # the client has an old state of a batch that was forgotten
+        return number
 
     def after(self, subscription: BatchSubscription, number: int) -> Collection[BatchPart]:
         """Return the parts that a subscription wants and that changed after a number."""

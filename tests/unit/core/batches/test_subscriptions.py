@@ -110,6 +110,21 @@ async def test_a_client_of_all_batches_gets_those_that_changed() -> None:
     assert live["type"] == "live"
 
 
+async def test_a_client_of_all_batches_does_not_keep_one_that_was_forgotten_meanwhile() -> None:
+    """Nothing can be sent of it, so the client gets all batches."""
+    masters = Masters()
+    one = await masters.start("one")
+    batches = [await one.batch("a"), await one.batch("b")]
+    await masters.pass_(1)
+    position = resumed(one, None, None)[-1]["position"]
+    one.registry.remove(batches[1])
+    await masters.pass_(1)
+    *frames, _ = resumed(one, None, position)
+    assert [frame["batch"]["id"] for frame in frames] == [batches[0].id]
+    position = resumed(one, None, None)[-1]["position"]
+    assert [frame["type"] for frame in resumed(one, None, position)] == ["live"]
+
+
 async def test_a_batch_that_another_master_drives_is_sent_whole_if_its_requests_were_not_read_meanwhile() -> None:
     """Only its head was in memory, so it is not known which of them changed."""
     masters = Masters()
