@@ -56,8 +56,9 @@ class Console:
         self.files = {} if directory is None else dict(_read(directory))
 
     def replace(self, other: Console) -> None:
-        """Serve the files of another one from now on."""
-        self.files = other.files
+        """Serve the files of another one from now on, unless it has none: the file server may fail now."""
+        if other:
+            self.files = other.files
 
     def __bool__(self) -> bool:
         """Return whether there is a console."""
