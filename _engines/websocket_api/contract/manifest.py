@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "403661653da43c0b1f75a8c05a4f0d8c6448538046a537ec319d5a7af61802cf",
-    "common.json": "61a9dc5dc33e201810151ad5bda8ff5d5f1fdb1214bdd39454a65c45f8bbb9b2",
+    "asyncapi.json": "d2e79fc7bd891fd0ed57c5da7f9ad1fcd11ee8f0dab46155348cb42c3d913b1c",
+    "common.json": "aff3e871f2c1e2ef51e164f3ac5a58f13ee69087719ab6d8a51f40603e8f579b",
     "frames.json": "012dbcef1b18daf112bc0bb8786f26f1ecf4ec1177b8149b2b65d76cdac255ec",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",

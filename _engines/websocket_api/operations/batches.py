@@ -44,6 +44,7 @@ async def batch(call: Call) -> dict[str, Any]:
 
     created = await services.batches.writer.create(make, len(planned.requests))
     call.audit_fields["batch"] = created.id
+    call.effect.created(created.id)
     created.trace = services.tracing.current()
     services.batches.runner.start(created, session)
     return created.as_dict(ids=True)

@@ -18,7 +18,8 @@ class Effect:
     """What one request has started."""
 
     def __init__(self) -> None:
-        self._jid: str | None = None
+        self._made: dict[str, Any] | None = None
+        """The job or batch that it has started, as ``details`` of an error name it."""
         self._since: str | None = None
         """While it is unknown whether the master runs it: the jid of a moment before it was sent."""
 
@@ -41,17 +42,22 @@ class Effect:
 
     def started(self, jid: str) -> None:
         """Note the job that the request has started."""
-        self._jid, self._since = jid, None
+        self._made, self._since = {"jid": jid}, None
+
+    def created(self, batch: int) -> None:
+        """Note the batch that the request has created."""
+        self._made = {"batch": batch}
 
     @property
     def exists(self) -> bool:
         """Whether the request has started something, or may have."""
-        return self._jid is not None or self._since is not None
+        return self._made is not None or self._since is not None
 
     def complete(self, error: ApiError) -> ApiError:
         """Return the error of the request, with what the request has started or may have started."""
-        if self._jid is not None:
-            return _with(error, f"it has started the job {self._jid}", {"sent": True, "jid": self._jid})
+        if self._made is not None:
+            text = "it has started the job {jid}" if "jid" in self._made else "it has created the batch {batch}"
+            return _with(error, text.format(**self._made), {"sent": True, **self._made})
         if self._since is not None:
             return _with(error, "it may run: look for its job", {"sent": True, "since": self._since})
         return error

@@ -521,3 +521,15 @@ async def test_other_tasks_run_while_a_batch_is_planned(good: bool) -> None:
     finally:
         counting.cancel()
     assert turns >= 5000 / ITEMS_PER_TURN
+
+
+async def test_an_error_after_a_batch_was_created_names_it() -> None:
+    """Its client must not create it again."""
+    engine = await started(limits={"outbox_bytes": 2000})
+    ann = await engine.user()
+    with pytest.raises(Refused) as caught:
+        await ann.ask("batch", batch=[{"fun": "test.ping", "tgt": ["web1", "db"]}] * 300)
+    (batch,) = engine.services.batches.registry.known()
+    error = caught.value.error
+    assert (error["code"], error["details"]) == ("too_large", {"sent": True, "batch": batch.id})
+    assert f"it has created the batch {batch.id}" in error["message"]

@@ -44,9 +44,9 @@ class ApiError(SaltLiveError):
 
     @property
     def may_run(self) -> bool:
-        """Whether the refused command may run all the same: look for its job before you send it again.
+        """Whether the refused command may run all the same: look for its job or batch before you send it again.
 
-        ``details`` has its ``jid``, or else ``since`` for ``list_jobs``.
+        ``details`` has its ``jid`` or ``batch``, or else ``since`` for ``list_jobs``.
         """
         return isinstance(self.details, dict) and bool(self.details.get("sent"))
 

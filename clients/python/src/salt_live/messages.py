@@ -552,8 +552,9 @@ class Error(TypedDict):
     message: str
     # Details that depend on the code. For `bad_message`, a list of all faults, each with its `path` (a JSON Pointer
     # into your message) and `message`. If a command may run although its request failed, an object with `sent: true`.
-    # It also has `jid`, the command's job, or else `since`: if the command runs, `list_jobs` with this `since` has
-    # its job. Without `sent: true` the command did not run. Null without details.
+    # It also has `jid`, the command's job, or `batch`, the batch that was created, or else `since`: if the command
+    # runs, `list_jobs` with this `since` has its job. Without `sent: true` the command did not run. Null without
+    # details.
     details: Any
     # Whether the same request may succeed later, unchanged.
     retryable: bool
