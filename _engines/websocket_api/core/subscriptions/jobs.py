@@ -87,6 +87,9 @@ class JobFeed(Feed[JobPart]):
             changed = {jid for jid, _ in self.after(subscription, number)}
             if any(self._jobs.get(jid) is None for jid in changed):
                 return None  # the client has an old state of a job that was dropped
+        known = [job for jid in subscription.jids or () if (job := self._jobs.get(jid)) is not None]
+        if not all(map(self._jobs.is_followed, known)):
+            return None  # its changes are noted only while it is followed
         return number
 
     def after(self, subscription: JobSubscription, number: int) -> Collection[JobPart]:

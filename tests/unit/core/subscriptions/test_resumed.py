@@ -441,6 +441,20 @@ def test_a_job_has_only_its_changed_parts() -> None:
     assert found[jid(2)]["job"]["return"] == ["x"]
 
 
+def test_a_question_of_salts_clients_is_sent_whole() -> None:
+    """Its changes are noted only while it is followed: they would fill the log."""
+    world = World()
+    publish(world, 1, *NAMES, fun="saltutil.find_job")
+    viewer = jobs(world, world.session(".*", "@jobs"), [jid(1)])
+    viewer.connect()
+    viewer.read()
+    viewer.leave()
+    answer(world, 1, "web1", {"pid": 1})
+    assert not viewer.connect()
+    viewer.read()
+    assert viewer.data[f"{jid(1)} web1"]["return"] == {"pid": 1}
+
+
 def test_a_dropped_job_that_changed_gives_all() -> None:
     """The client would keep its old state for ever."""
     world = World()
