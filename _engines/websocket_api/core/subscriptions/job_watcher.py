@@ -188,8 +188,8 @@ class JobWatcher:
         question = self._questions.get(job.jid)
         if question is not None:
             self._apply_answer(question, job, minions)
-        if job.fun in _STOPS and not job.ended:
-            self._notice_cancel(job)
+        if job.fun in _STOPS and not job.end_reported and self._notice_cancel(job):
+            minions = tuple(job.parts)  # some can answer before the announcement arrives
         target = self._cancels.get(job.jid)
         if target is not None:
             self._apply_cancel(target, job, minions)
@@ -199,11 +199,17 @@ class JobWatcher:
             if not future.done():
                 future.set_result(None)
 
-    def _notice_cancel(self, job: Job) -> None:
-        """Apply the answers to a cancel that was sent elsewhere: by Salt's own client, or on another master."""
+    def _notice_cancel(self, job: Job) -> bool:
+        """Apply the answers to a cancel that was sent elsewhere: by Salt's own client, or on another master.
+
+        :return: whether it was not noticed before
+        """
         target = job.cancels
-        if target is not None and self._jobs.get(target) is not None and len(self._cancels) < MAX_CANCELS:
-            self._cancels.setdefault(job.jid, target)
+        known = job.jid in self._cancels
+        if target is None or known or self._jobs.get(target) is None or len(self._cancels) >= MAX_CANCELS:
+            return False
+        self._cancels[job.jid] = target
+        return True
 
     def _apply_answer(self, question: _Question, job: Job, minions: tuple[str, ...]) -> None:
         about = self._jobs.get(question.about)

@@ -359,6 +359,23 @@ async def test_a_cancel_that_was_sent_elsewhere_counts() -> None:
     assert on.watcher._cancels == {}
 
 
+@pytest.mark.parametrize(
+    ("early", "late"), [("", "a"), ("a", "b"), ("ab", "")], ids=["none early", "one early", "all early"]
+)
+async def test_answers_before_the_announcement_of_a_cancel_count(early: str, late: str) -> None:
+    """A cluster forwards the announcement, while an own minion answers its own master."""
+    on = Watched("a", "b")
+    for minion in early:
+        on.answers(minion, "Signal 15 sent to job", CANCEL)
+    assert on.states == {"a": "pending", "b": "pending"}
+    on.world.fire(f"salt/job/{CANCEL}/new", fun="saltutil.term_job", arg=[JID], minions=["a", "b"], user="root")
+    assert on.states == {name: "canceled" if name in early else "pending" for name in "ab"}
+    for minion in (*late, "b"):
+        on.answers(minion, "Signal 15 sent to job", CANCEL)
+    assert on.states == {"a": "canceled", "b": "canceled"}
+    assert (on.job.state, on.watcher._cancels) == ("canceled", {})
+
+
 async def test_cancels_that_were_sent_elsewhere_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """They keep their jobs in memory: those of unknown jobs do not count, and there is a limit."""
     monkeypatch.setattr(job_watcher, "MAX_CANCELS", 3)
