@@ -13,6 +13,7 @@ from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run
 from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
+from tests.support.running import wait_running
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +85,7 @@ def test_a_running_job_is_on_the_overview(page: Any, stage: Stage) -> None:
         jid = client.ask("cmd", fun="test.sleep", tgt=FIRST, arg=[600])["jid"]
         running = page.locator("section").filter(has_text="Running now")
         expect(running.locator(f'a[href="#/jobs/{jid}"]')).to_be_visible()
+        wait_running(client, jid, [FIRST])
         client.ask("cancel", jid=jid, signal="kill")
         expect(running.locator(f'a[href="#/jobs/{jid}"]')).to_have_count(0)
 

@@ -12,6 +12,7 @@ from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run, start, view
 from tests.integration.staging import Stage
 from tests.support.gates import Gate
+from tests.support.running import wait_running
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -197,7 +198,7 @@ def test_a_double_click_on_cancel_sends_one_term_signal(console: Any, stage: Sta
         expect(row(console, "test.sleep")).to_contain_text("running")
         expect(row(console, "test.sleep")).to_contain_text("0 of 2 returned")
         row(console, "test.sleep").get_by_role("link").click()
-        wait_until(lambda: _all_run(client, jid), "the job on both minions")
+        wait_running(client, jid, [FIRST, SECOND])
         console.get_by_role("button", name="Cancel").dblclick()
         expect(job(console).locator(".facts")).to_contain_text("canceled")
         expect(job(console)).to_contain_text("0 of 2 returned · 2 canceled")
@@ -231,15 +232,10 @@ def test_a_job_that_ignores_cancel_can_be_killed_after_a_question(page: Any, sta
     log_in(page)
     jid = start(page, stage, "test.sleep", FIRST, 120)
     with stage.client() as client:
-        wait_until(lambda: _all_run(client, jid, FIRST), "the job")
+        wait_running(client, jid, [FIRST])
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Kill")).to_have_count(0)
     page.get_by_role("button", name="Kill …").click()
     page.get_by_role("dialog", name="Kill the job?").get_by_role("button", name="Kill", exact=True).click()
     expect(job(page)).to_contain_text("0 of 1 returned · 1 canceled")
     assert signals == ["term", "kill"]
-
-
-def _all_run(client: Any, jid: str, target: str = "*") -> bool:
-    answer = client.ask("cmd", fun="saltutil.find_job", tgt=target, arg=[jid], mode="sync")["minions"]
-    return all(part["return"] for part in answer.values())

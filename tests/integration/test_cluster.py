@@ -22,6 +22,7 @@ from tests.client import Client, Refused
 from tests.integration.cluster import ADDRESSES, MINIONS, Cluster, clustered
 from tests.integration.conftest import SECRET
 from tests.support.reloading import request_reload
+from tests.support.running import wait_running
 from tests.support.waiting import until, until_returned, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.timeout(600)]
@@ -76,6 +77,7 @@ def test_a_job_that_is_canceled_on_one_master_is_canceled_on_the_other(cluster: 
     one, two = (cluster.client(number) for number in range(2))
     jid = one.ask("cmd", fun="test.sleep", arg=[600], tgt=list(MINIONS))["jid"]
     wait_until(lambda: _state(two, jid) == "running", "the job on the other master", PATIENCE, 0.2)
+    wait_running(two, jid, MINIONS, PATIENCE)
     one.ask("cancel", jid=jid)
     for client in (one, two):
         wait_until(lambda client=client: _state(client, jid) == "canceled", "the canceled job", PATIENCE, 0.2)

@@ -23,6 +23,7 @@ from tests.integration.cluster import MINIONS, Cluster
 from tests.integration.conftest import SECRET
 from tests.integration.pair import ADDRESSES, Pair
 from tests.support.redis_server import RedisServer
+from tests.support.running import wait_running
 from tests.support.waiting import until, wait_until
 
 pytestmark = [
@@ -129,6 +130,7 @@ def test_a_job_is_canceled_where_its_minions_are(masters: Pair) -> None:
         return None
 
     wait_until(lambda: state(clients[1]) == "running", "the job at the other master", PATIENCE, 0.2)
+    wait_running(clients[0], jid, ["m1"], PATIENCE)
     if isinstance(masters, Cluster):
         clients[1].ask("cancel", jid=jid)
     else:

@@ -16,6 +16,7 @@ from tests.integration.test_hostile_minion import Hostile
 from tests.integration.tiers import ADDRESSES, BELOW, DIRECT, LOW, PYTHON_BELOW, TOP, Tiers, tiered
 from tests.integration.web import Web
 from tests.support.reloading import request_reload
+from tests.support.running import wait_running
 
 pytestmark = [
     pytest.mark.slow,
@@ -112,6 +113,7 @@ def test_the_owner_cancels_a_job_below(demo: Client) -> None:
     """``cancel`` and ``get_job`` tell the same before and after the minions are named."""
     jid = demo.ask("cmd", fun="test.sleep", arg=[100], tgt="*")["jid"]
     wait_until(lambda: set(demo.ask("get_job", jid=jid)["minions"]) == ALL, "the names of all minions")
+    wait_running(demo, jid, ALL)
     assert set(demo.ask("cancel", jid=jid)["minions"]) == ALL
     ended = wait_until(lambda: _ended(demo, jid), "the end of the job", timeout=60)
     assert (ended["state"], set(states(ended).values())) == ("canceled", {"canceled"})
