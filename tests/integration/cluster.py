@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.integration.pair import ADDRESSES, START_SECONDS, Pair
 from tests.ports import free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import is_open, wait_until
 
 MINIONS = {"m1": ADDRESSES[0], "m2": ADDRESSES[1]}
 """The address of each minion's master."""
@@ -46,6 +46,10 @@ class Cluster(Pair):
     def _start_masters(self) -> None:
         for address in ADDRESSES:
             self._salt(f"master-{address}", "salt-master")
+            # Two that look for each other at the same time can miss each other's keys, and never have a quorum.
+            wait_until(
+                lambda address=address: is_open(self._pool_port, address), f"the pool of {address}", START_SECONDS
+            )
         for address in ADDRESSES:
             self.wait_ready(address)
 

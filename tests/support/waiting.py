@@ -54,8 +54,8 @@ async def until_returned(look: Callable[[], Awaitable[Any]], what: str, seconds:
     raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
 
 
-def is_open(port: int) -> bool:
-    """Return whether something accepts connections on this port of 127.0.0.1."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+def is_open(port: int, address: str = "127.0.0.1") -> bool:
+    """Return whether something accepts connections on this port."""
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
         return True
     return False
