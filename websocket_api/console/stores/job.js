@@ -20,6 +20,7 @@ export class JobStore extends Store {
   #isScheduled = false;
   #isLive = false; // whether the snapshot is complete
   #notified = -Infinity; // when the page was drawn, or began to be
+  #timer = null; // of the next drawing of an incomplete snapshot
   #sorted = { version: -1, rows: [] };
 
   constructor(connection, jid) {
@@ -32,6 +33,7 @@ export class JobStore extends Store {
   }
 
   stop() {
+    clearTimeout(this.#timer);
     this.#channel.port1.close();
     this.follow.stop();
   }
@@ -58,15 +60,25 @@ export class JobStore extends Store {
 
   #notify() {
     const now = performance.now();
-    if (!(this.#isLive && !this.#isScheduled) && now - this.#notified < PARTIAL_MS) return;
-    this.#notified = now;
+    const left = this.#isLive && !this.#isScheduled ? 0 : this.#notified + PARTIAL_MS - now;
+    if (left > 0) {
+      this.#timer ??= setTimeout(() => this.#draw(), left); // the rest may be slow
+      return;
+    }
+    this.#draw();
+  }
+
+  #draw() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#notified = performance.now();
     this.changed();
   }
 
   /** The groups of minions with the same outcome. */
   get rows() {
     if (this.#sorted.version !== this.version) this.#sorted = { version: this.version, rows: this.#groups.rows };
-    return this.#sorted.rows;
+    return this.#sorted.rows.filter((group) => group.members.size); // a group may become empty between two drawings
   }
 
   /** Group what waits, and continue later if that takes long. */
