@@ -365,7 +365,7 @@ def _consoles(stage: Stage, token: str, since: Sequence[Positions | None]) -> tu
 
 
 def _until_live(sock: socket.socket, number: int) -> tuple[int, Positions]:
-    """Read until so many snapshots are complete; return the bytes and the positions."""
+    """Read until this number of snapshots is complete; return the bytes and the positions."""
     size, tail, found = 0, b"", {}
     while len(found) < number:
         chunk = sock.recv(1 << 20)

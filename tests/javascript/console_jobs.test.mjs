@@ -69,6 +69,7 @@ test("a duration is read from both times, or runs on", () => {
 test("a job is drawn at its first frame and when its snapshot is complete, and seldom in between", (t) => {
   let now = 1000;
   t.mock.method(performance, "now", () => now);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   const store = new JobStore({ follow: () => ({ stop() {} }) }, JOB.jid);
   let drawn = 0;
   store.listen(() => (drawn += 1));
@@ -83,14 +84,20 @@ test("a job is drawn at its first frame and when its snapshot is complete, and s
     frame("e");
     frame("f");
     assert.equal(drawn, 2);
-    store.apply({ type: "live" });
+    t.mock.timers.tick(499);
+    assert.equal(drawn, 2);
+    t.mock.timers.tick(1); // the rest does not come: what has arrived is shown
     assert.equal(drawn, 3);
+    store.apply({ type: "live" });
+    assert.equal(drawn, 4);
     assert.deepEqual(store.rows.map(({ members }) => members.size), [6]);
     frame("g");
-    assert.equal(drawn, 4);
+    assert.equal(drawn, 5);
     store.apply({ type: "begin" }); // a new connection
     store.apply({ type: "ended", error: { code: "forbidden" } });
-    assert.equal(drawn, 5);
+    assert.equal(drawn, 6);
+    t.mock.timers.tick(1000);
+    assert.equal(drawn, 6);
   } finally {
     store.stop();
   }

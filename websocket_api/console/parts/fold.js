@@ -1,5 +1,5 @@
 // @ts-check
-// A button that a narrow screen shows instead of filters; it unfolds the elements of the class `folds` beside it.
+// A button that stands in for filters on a narrow screen. It shows and hides the elements of the class `folds` next to it.
 
 import { html, useState } from "../lib/html.js";
 

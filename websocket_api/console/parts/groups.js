@@ -41,6 +41,7 @@ function Group({ group, search, fun, first }) {
   const [open, setOpen] = useState(first);
   const { state, members } = group;
   const ids = [...members.keys()];
+  if (!ids.length) return null; // its minions have moved to other groups since the list was made
   if (open || ids.length <= NAMED) ids.sort();
   const { retcode } = members.get(ids[0]);
   const returned = !WITHOUT_RETURN.has(state);

@@ -78,7 +78,7 @@ export class JobStore extends Store {
   /** The groups of minions with the same outcome. */
   get rows() {
     if (this.#sorted.version !== this.version) this.#sorted = { version: this.version, rows: this.#groups.rows };
-    return this.#sorted.rows.filter((group) => group.members.size); // a group may become empty between two drawings
+    return this.#sorted.rows;
   }
 
   /** Group what waits, and continue later if that takes long. */

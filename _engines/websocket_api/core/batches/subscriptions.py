@@ -75,7 +75,7 @@ class BatchFeed(Feed[BatchPart]):
     def after(self, subscription: BatchSubscription, number: int) -> Collection[BatchPart]:
         """Return the parts that a subscription wants and that changed after a number."""
         found = self.log.after(number)
-        if found is None:  # so many changed since the reply to the client
+        if found is None:  # more changed since the reply to the client than the log keeps
             found = [(batch.id, None) for batch in self.registry.known()]
         if subscription.batch is not None:
             return [part for part in found if part[0] == subscription.batch.id]

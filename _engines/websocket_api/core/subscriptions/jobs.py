@@ -95,7 +95,7 @@ class JobFeed(Feed[JobPart]):
     def after(self, subscription: JobSubscription, number: int) -> Collection[JobPart]:
         """Return the parts that a subscription wants and that changed after a number."""
         found = self.log.after(number)
-        if found is None:  # so many changed since the reply to the client
+        if found is None:  # more changed since the reply to the client than the log keeps
             return [(jid, None) for jid in self._jids(subscription)]
         jids = None if subscription.jids is None else frozenset(subscription.jids)
         return found if jids is None else [part for part in found if part[0] in jids]

@@ -5,7 +5,7 @@ import time
 
 
 def wait(path):
-    """Wait until a file exists, or the file ``all`` beside it."""
+    """Wait until a file exists, or the file ``all`` in the same folder."""
     while not (os.path.exists(path) or os.path.exists(os.path.join(os.path.dirname(path), "all"))):
         time.sleep(0.05)
     return True
