@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -23,6 +24,7 @@ BOOKMARK_SECONDS = 30.0  # so that a quiet subscription gets a bookmark at least
 POSITION_SECONDS = 10.0  # what changed in this time is sent again to a client that resumes a snapshot
 RENEW_SECONDS = 5.0  # between two checks which target sets are due
 FIRST_BUS_SECONDS = 15.0  # the publisher may take this long to start
+HOLD_SECONDS = 5.0  # until the bus is read at the latest, if the log has many events from before this start
 AWAY_SECONDS = 1.0  # shorter outages of the bus are only reported as a gap
 JOURNAL_SECONDS = 10.0  # maximum delay until the journal loses what is too old; it writes the time too
 LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
@@ -84,7 +86,17 @@ class BackgroundTasks:
         health = self._services.health.register("redis")
         if self._parts.notes is not None:
             self._parts.notes.minions.refresh()
-        log_.start(following.deliver, share.begin, lambda fault: setattr(health, "fault", fault), following.note_end)
+        bus, loop = self._parts.master.bus, asyncio.get_running_loop()
+        if share.is_behind:
+            bus.hold(HOLD_SECONDS)  # else clients get new events before older ones of this master
+
+        def on_fault(fault: str | None) -> None:
+            health.fault = fault
+            if fault is not None:
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(bus.release)
+
+        log_.start(following.deliver, share.begin, on_fault, following.note_end, bus.release)
 
     async def _share_minions(self) -> None:
         if self._parts.notes is not None:

@@ -46,6 +46,14 @@ class Bus(Protocol):
         """Send an event."""
         ...
 
+    def hold(self, seconds: float) -> None:
+        """Connect, but pass on nothing until :meth:`release` is called, or for at most some seconds."""
+        ...
+
+    def release(self) -> None:
+        """Pass on what was held, and what follows."""
+        ...
+
     def adopt(self, line: Line) -> None:
         """Continue to read the connection of another process."""
         ...
@@ -108,12 +116,15 @@ class EventLog(Log, Protocol):
         begin: Callable[[str | None, int], None],
         on_fault: Callable[[str | None], None],
         on_end: Callable[[], None] = ...,
+        on_own_end: Callable[[], None] = ...,
     ) -> None:
         """Write and read from now on.
 
         :param deliver: applies a chunk of another master, of an age in seconds, on the running loop
         :param begin: is called once on the loop, with epoch and last number of what the log has of the own master
         :param on_fault: is called in a thread with what is wrong, or None
+        :param on_end: is called on the loop about once a second, when all that the log had is applied
+        :param on_own_end: is called on the loop, when all that the log had of the own master is applied
         """
         ...
 

@@ -98,6 +98,34 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     await work.stop()
 
 
+@pytest.mark.parametrize("is_behind", [True, False])
+@pytest.mark.parametrize("end", ["the log was read", "the log fails"])
+async def test_the_bus_is_held_until_the_log_is_read(is_behind: bool, end: str) -> None:
+    """But not after a reload, and not while the log cannot be read."""
+    engine = Engine()
+    held: list[float] = []
+    released: list[bool] = []
+    calls: list[Any] = []
+    bus = engine.parts.master.bus
+    bus.hold, bus.release = held.append, lambda: released.append(True)
+    engine.parts.master.event_log = SimpleNamespace(start=lambda *args: calls.extend(args), stop=engine._wait)
+    engine.parts.share = SimpleNamespace(is_behind=is_behind, begin=None, flush=lambda: None)
+    engine.parts.following = SimpleNamespace(deliver=None, note_end=None, stop=lambda: None)
+    engine.parts.notes = None
+    work = BackgroundTasks(engine.parts, list)
+    work.start()
+    assert held == [background.HOLD_SECONDS] * is_behind
+    _, _, on_fault, _, on_own_end = calls
+    if end == "the log fails":
+        await asyncio.to_thread(on_fault, "it does not answer")
+        await until(lambda: bool(released))
+        await asyncio.to_thread(on_fault, None)
+    else:
+        on_own_end()
+    assert released == [True]
+    await work.stop()
+
+
 async def test_tokens_expire_while_the_master_does_not_answer(engine: Engine) -> None:
     """A pending question to the master delays no other task: an expired token shows nothing more."""
     await until(lambda: engine.expired > 3 and engine.given_back > 3)

@@ -99,6 +99,8 @@ class Bus:
         """Set by :meth:`detach`: reading ends, and this gets the connection."""
         self._second: socket.socket | None = None
         """A further connection, for the next call of :meth:`read`."""
+        self._held: asyncio.Event | None = None
+        """Until this is set, the first connection is open, but not read."""
 
     def adopt(self, line: Line) -> None:
         """Continue to read the connection of another process, before :meth:`read` is called."""
@@ -119,11 +121,25 @@ class Bus:
             self._second.close()
             self._second = None
 
+    def hold(self, seconds: float) -> None:
+        """Connect, but pass on nothing until :meth:`release` is called, or for at most some seconds.
+
+        Call this before :meth:`read`. The publisher keeps what arrives meanwhile.
+        """
+        self._held = asyncio.Event()
+        asyncio.get_running_loop().call_later(seconds, self._held.set)
+
+    def release(self) -> None:
+        """Pass on what was held, and what follows."""
+        if self._held is not None:
+            self._held.set()
+
     async def detach(self) -> Line | None:
         """Stop reading, and return the connection; None if there is none.
 
         Every event before the line's rest was passed on.
         """
+        self.release()
         self._detached = asyncio.get_running_loop().create_future()
         if self._line is None:
             line, self._given = self._given, None
@@ -171,6 +187,8 @@ class Bus:
                 on_found()
             self._line = BusSocket(opened)
             try:
+                if self._held is not None:
+                    await self._held.wait()
                 reason = await self._drain(self._line, on_event, max_delay, b"" if line is None else line.rest)
             finally:
                 self._line.close()

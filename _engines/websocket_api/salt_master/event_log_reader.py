@@ -20,8 +20,17 @@ KINDS = (b"stream", b"none")
 WAIT_SECONDS = 0.2
 """Until the next look, while no master is known."""
 
-Apply = Callable[[str, Chunk, float], None]
-"""``apply(master, chunk, age)`` returns when the chunk is applied; the age is in seconds."""
+
+
+class Aged(NamedTuple):
+    """A chunk, and its age in seconds."""
+
+    chunk: Chunk
+    age: float
+
+
+Apply = Callable[[str, list[Aged]], None]
+"""``apply(master, chunks)`` returns when the chunks are applied."""
 
 
 class Beat(NamedTuple):
@@ -54,6 +63,8 @@ class Reader:
         self._beats: dict[str, Beat] = {}
         self._odd: set[str] = set()
         """Masters whose keys are not streams, which was logged. They are left out until the keys are deleted."""
+        self._own_ended = False
+        """Whether the own master's stream was read to its end."""
         self._first_look: float | None = None
         self.stale: dict[str, float] = {}
         """When masters last wrote that do not write now, or whose streams cannot be read: seconds since 1970."""
@@ -67,22 +78,25 @@ class Reader:
         looked = self._first_look
         return looked is not None and time.monotonic() - looked > self._pace.stale and master not in self._places
 
-    def run(self, apply: Apply, on_end: Callable[[], None]) -> None:
-        """Read until this is closed.
+    def run(self, apply: Apply, on_end: Callable[[], None], on_own_end: Callable[[], None]) -> None:
+        """Read until this is closed; first the own master's stream alone.
 
         :param on_end: is called after each look at all streams, when all that they had then is applied
+        :param on_own_end: is called once, when all that the own stream had is applied
         """
         client = connect(self._url, self._pace.block + self._pace.answer)
         self._set_aside(client)
         self._check_places(client)
         while not self._closed:
             try:
-                self._read(client, apply, on_end)
+                self._read(client, apply, on_end, on_own_end)
             except redis.exceptions.ResponseError:
                 if not self._set_aside(client):
                     raise
 
-    def _read(self, client: Any, apply: Apply, on_end: Callable[[], None]) -> None:
+    def _read(
+        self, client: Any, apply: Apply, on_end: Callable[[], None], on_own_end: Callable[[], None]
+    ) -> None:
         """Read until this is closed, or a key is not a stream."""
         looked, ahead = None, 0.0
         ends: dict[str, bytes] | None = None
@@ -94,25 +108,35 @@ class Reader:
                 self._look(client, seconds)
                 ends = self._ends(client)
                 self._works()
-            if ends is not None and all(number_of(self._places[name]) >= number_of(end) for name, end in ends.items()):
+            if not self._own_ended and ends is not None and self._has_read(self._own, ends):
+                self._own_ended = True
+                on_own_end()
+            if ends is not None and all(self._has_read(name, ends) for name in ends):
                 ends = None
                 on_end()
-            keys = {f"{STREAM}{name}": self._places[name] for name in self._readable}
+            names = self._readable if self._own_ended else [self._own]
+            keys = {f"{STREAM}{name}": self._places[name] for name in names}
             if not keys:
                 time.sleep(WAIT_SECONDS)
                 continue
             for key, entries in client.xread(keys, count=READ_CHUNKS, block=int(self._pace.block * 1000)) or ():
                 master = key.decode("utf-8", "replace").removeprefix(STREAM)
+                chunks = []
                 for place, fields in entries:
                     self._places[master] = place
                     chunk = chunk_of(fields)
-                    if chunk is not None and not self._closed:
+                    if chunk is not None:
                         age = time.monotonic() + ahead - number_of(place)[0] / 1000
-                        apply(master, chunk, max(0.0, age))
+                        chunks.append(Aged(chunk, max(0.0, age)))
+                if chunks and not self._closed:
+                    apply(master, chunks)
 
     @property
     def _readable(self) -> list[str]:
         return [name for name in self._places if name not in self._odd]
+
+    def _has_read(self, name: str, ends: dict[str, bytes]) -> bool:
+        return name not in ends or number_of(self._places[name]) >= number_of(ends[name])
 
     def _ends(self, client: Any) -> dict[str, bytes]:
         """Return the newest entry of each stream."""

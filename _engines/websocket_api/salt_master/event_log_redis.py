@@ -16,7 +16,7 @@ from typing import Any
 import redis.exceptions
 
 from .event_log_format import Chunk, Pace, Unusable, check_url, is_protected
-from .event_log_reader import Reader
+from .event_log_reader import Aged, Reader
 from .event_log_writer import Writer
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class RedisLog:
         begin: Begin,
         on_fault: Callable[[str | None], None],
         on_end: Callable[[], None] = lambda: None,
+        on_own_end: Callable[[], None] = lambda: None,
     ) -> None:
         """Start both threads.
 
@@ -81,17 +82,21 @@ class RedisLog:
         :param begin: is called once on the loop, with epoch and last number of the own stream's last chunk
         :param on_fault: is called in a thread with what is wrong, or None
         :param on_end: is called on the loop about once a second, when all that the log had is applied
+        :param on_own_end: is called on the loop, when all that the log had of the own master is applied; it comes first
         """
         self._on_fault = on_fault
         if not self._protected:
             log.warning("the Redis of history.share has no password: everybody who reaches it reads all events")
         loop = asyncio.get_running_loop()
 
-        def apply(master: str, chunk: Chunk, age: float) -> None:
-            self._apply(loop, deliver, master, chunk, age)
+        def apply(master: str, chunks: list[Aged]) -> None:
+            self._apply(loop, deliver, master, chunks)
+
+        def read() -> None:
+            self._reader.run(apply, lambda: self._call(loop, on_end), lambda: self._call(loop, on_own_end))
 
         self._spawn("writer", lambda: self._writer.run(lambda *last: self._call(loop, begin, *last)))
-        self._spawn("reader", lambda: self._reader.run(apply, lambda: self._call(loop, on_end)))
+        self._spawn("reader", read)
 
     async def stop(self, seconds: float) -> None:
         """Write what waits, for at most this time, and end."""
@@ -144,12 +149,16 @@ class RedisLog:
         except RuntimeError:
             self.close()  # the loop has ended
 
-    def _apply(self, loop: asyncio.AbstractEventLoop, deliver: Deliver, master: str, chunk: Chunk, age: float) -> None:
-        """Apply a chunk on the event loop, and wait until that is done: the reader must not be ahead of it."""
+    def _apply(self, loop: asyncio.AbstractEventLoop, deliver: Deliver, master: str, chunks: list[Aged]) -> None:
+        """Apply chunks on the event loop, and wait until that is done: the reader must not be ahead of it."""
         done = threading.Event()
 
+        async def apply() -> None:
+            for chunk, age in chunks:
+                await deliver(master, chunk, age)
+
         def start() -> None:
-            task = asyncio.ensure_future(deliver(master, chunk, age))
+            task = asyncio.ensure_future(apply())
             task.add_done_callback(lambda _: done.set())
 
         try:

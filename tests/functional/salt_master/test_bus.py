@@ -112,6 +112,44 @@ async def test_waiting_for_the_first_connection_reports_nothing(publisher: Publi
     assert reader.bus.connected
 
 
+@pytest.mark.parametrize("seconds", [60.0, 0.2])
+async def test_a_reader_that_is_held_passes_on_nothing(publisher: Publisher, seconds: float) -> None:
+    """Until it is released, or the time is over; then everything comes in order."""
+    await publisher.start()
+    reader = Reader(publisher.folder)
+    reader.bus.hold(seconds)
+    await until(lambda: bool(publisher.clients) and reader.bus.connected)
+    await publisher.send(framed(b"a", {"x": 1}) + framed(b"b", {"x": 2}))
+    if seconds > 1:
+        await asyncio.sleep(0.05)  # it could read now
+        assert reader.reported == []
+        reader.bus.release()
+    await until(lambda: len(reader.reported) == 2)
+    await publisher.send(framed(b"c", {"x": 3}))
+    await until(lambda: len(reader.reported) == 3)
+    assert reader.reported == [("a", {"x": 1}), ("b", {"x": 2}), ("c", {"x": 3})]
+    reader.task.cancel()
+    reader.bus.close()
+
+
+async def test_a_reader_that_is_held_passes_its_connection_on(publisher: Publisher) -> None:
+    """A reload does not wait: the next process reads what was held."""
+    await publisher.start()
+    first = Reader(publisher.folder)
+    first.bus.hold(60.0)
+    await until(lambda: bool(publisher.clients) and first.bus.connected)
+    await publisher.send(framed(b"a", {"x": 1}))
+    line = await first.bus.detach()
+    assert line is not None
+    second = Reader(publisher.folder)
+    second.bus.adopt(line)
+    await until(lambda: bool(second.reported))
+    assert (first.reported, second.reported) == ([], [("a", {"x": 1})])
+    for reader in (first, second):
+        reader.task.cancel()
+        reader.bus.close()
+
+
 async def test_events_come_in_order_whatever_the_chunks(publisher: Publisher, reader: Reader) -> None:
     """A frame may arrive in many chunks, and a chunk may hold a thousand frames."""
     await publisher.start()

@@ -49,9 +49,12 @@ class Reader:
         self.ages: list[float] = []
         self.begun: list[tuple[str | None, int]] = []
         self.fault: str | None = None
+        self.at_own_end: list[int] = []
+        """How many chunks had been read when the own stream ended."""
 
     def start(self) -> None:
-        self.log.start(self._deliver, self._begin, self._set)
+        ended = self.at_own_end
+        self.log.start(self._deliver, self._begin, self._set, on_own_end=lambda: ended.append(len(self.read)))
 
     async def _deliver(self, master: str, chunk: Any, age: float) -> None:
         self.read.append((master, chunk))
@@ -268,6 +271,28 @@ async def test_an_engine_learns_what_the_log_has_of_its_master(
         assert (one.begun, again.begun) == ([(None, 0)], [("epoch", 7)])
     finally:
         again.log.close()
+
+
+async def test_a_new_engine_reads_the_stream_of_its_master_first(
+    server: RedisServer, masters: tuple[Reader, Reader]
+) -> None:
+    """To its end: only then it reads the bus, so that the events of its master are in order."""
+    one, two = masters
+    await until(lambda: one.begun and two.begun, SECONDS)
+    for number in range(1, 101):
+        one.log.put(chunk(number))
+        two.log.put(chunk(number))
+    await until(lambda: len(two.of("m1")) == len(one.of("m2")) == 100, SECONDS)
+    await two.log.stop(SECONDS)
+    again = Reader(server, "m2")
+    again.start()
+    try:
+        await until(lambda: len(again.read) == 200, SECONDS)
+        assert [name for name, _ in again.read] == ["m2"] * 100 + ["m1"] * 100
+        assert again.at_own_end == [100]
+    finally:
+        again.log.close()
+    assert (len(one.at_own_end), one.at_own_end[0]) == (1, 0), "a log without this master has an end too"
 
 
 async def test_what_waits_is_written_before_the_end(server: RedisServer, masters: tuple[Reader, Reader]) -> None:

@@ -145,7 +145,8 @@ class Origin:
         """What the next process must know, as JSON."""
         number, seq = self._whole_after
         index = sum(1 for known in self._epochs.values() if known <= number) - 1  # -1: it was dropped
-        return {"epochs": list(self._epochs), "seq": self._seq, "last": self._last, "whole_after": [index, seq]}
+        known = {"epochs": list(self._epochs), "seq": self._seq, "last": self._last, "whole_after": [index, seq]}
+        return {**known, "backlog": self.is_backlog}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue the state of an earlier process. The marks are those of the history."""
@@ -154,6 +155,7 @@ class Origin:
         self._epoch, self._seq = next(reversed(self._epochs), ""), int(state["seq"])
         self._last = dict(state["last"])
         self._whole_after = int(number), int(seq)
+        self.is_backlog = bool(state.get("backlog"))  # an earlier release did not pass it on
         while self._marks and self._marks[0].position.epoch not in self._epochs:
             self._marks.popleft()
 

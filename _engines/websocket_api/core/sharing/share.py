@@ -69,10 +69,11 @@ class Share:
         self._take_notes: Callable[[], bytes] = bytes
         self._begun = False
         """Whether it is known what the log has of the own master."""
-        self._reads = 1
-        """How often the log was read to its end. Masters of an earlier process count as read."""
-        self._restore(positions or {})
         self._reads = 0 if log is not None else 1
+        """How often the log was read to its end."""
+        self._restore(positions or {})
+        if log is not None:
+            self.origin(own)
 
     def begin(self, epoch: str | None, last: int) -> None:
         """Write what the log lacks, from now on.
@@ -139,7 +140,14 @@ class Share:
     @property
     def positions(self) -> dict[str, Any]:
         """What the next process must know of the masters, as JSON."""
-        return {master: origin.state for master, origin in self.origins.items() if origin.position is not None}
+        known = {name: one for name, one in self.origins.items() if one.position is not None or name == self.own}
+        return {name: origin.state for name, origin in known.items()}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the own master's events before this start were not read from the log yet."""
+        own = self.origins.get(self.own)
+        return own is not None and own.is_backlog
 
     def _restore(self, positions: Mapping[str, Any]) -> None:
         """Find out what an earlier process had read of the other masters."""
