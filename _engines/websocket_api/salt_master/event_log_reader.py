@@ -21,7 +21,6 @@ WAIT_SECONDS = 0.2
 """Until the next look, while no master is known."""
 
 
-
 class Aged(NamedTuple):
     """A chunk, and its age in seconds."""
 
@@ -94,9 +93,7 @@ class Reader:
                 if not self._set_aside(client):
                     raise
 
-    def _read(
-        self, client: Any, apply: Apply, on_end: Callable[[], None], on_own_end: Callable[[], None]
-    ) -> None:
+    def _read(self, client: Any, apply: Apply, on_end: Callable[[], None], on_own_end: Callable[[], None]) -> None:
         """Read until this is closed, or a key is not a stream."""
         looked, ahead = None, 0.0
         ends: dict[str, bytes] | None = None
