@@ -2,14 +2,14 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "d2e79fc7bd891fd0ed57c5da7f9ad1fcd11ee8f0dab46155348cb42c3d913b1c",
+    "asyncapi.json": "8f079e6ac0f48c0893d51bd075aa271fc89d994d20866d12e6b6f24e46bbd001",
     "common.json": "aff3e871f2c1e2ef51e164f3ac5a58f13ee69087719ab6d8a51f40603e8f579b",
     "frames.json": "012dbcef1b18daf112bc0bb8786f26f1ecf4ec1177b8149b2b65d76cdac255ec",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",
     "operations/batch.json": "ff03169793583a802536987670699335a615acc29b3864d9e164540123a9ce8a",
-    "operations/cancel.json": "21d09c63f9504436b925da3f6e88ef2abf2f6d6deb04a52da7e1a404a3a9b7e9",
+    "operations/cancel.json": "38f6adaa767372ad2d1c63faed3a90ed6550b64ad78e8f4a6c38213ff34607ba",
     "operations/cancel_batch.json": "9aa00e4942a86cec2109889acdeac5dae45a55a7a174a5287a6fd8d14d3f5254",
     "operations/cmd.json": "6a0c5e86a5a01fe80067e53b3506c10e32fa159ec85cbbbb6dffb94ccb0bc566",
     "operations/describe.json": "6145e930d67ca063b8dd1c3615d22304ec73c162dcc87df658360d8e16da1819",

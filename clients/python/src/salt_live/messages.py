@@ -681,7 +681,9 @@ BatchResult: TypeAlias = "Batch"
 class CancelRequest(TypedDict):
     """Stops a job on the minions that still run it. You may always cancel your own jobs. To cancel other jobs you
     need permission to run `saltutil.term_job` or `saltutil.kill_job` on their minions. A job that has ended
-    cannot be canceled: error `conflict`.
+    cannot be canceled: error `conflict`. A minion that stopped the job becomes `canceled`. A cancel that reaches
+    a minion before it has started the job is lost, as with Salt's own `saltutil.term_job`, and the minion runs
+    the job. So if a minion is still `pending` or `running` some seconds later, cancel again.
     """
 
     # Always `cancel`.
