@@ -2,9 +2,9 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "8f079e6ac0f48c0893d51bd075aa271fc89d994d20866d12e6b6f24e46bbd001",
+    "asyncapi.json": "be4ed400620bd46a2e6595a679e1ef87d8145745f862eeecdef3f55d50cfc5af",
     "common.json": "aff3e871f2c1e2ef51e164f3ac5a58f13ee69087719ab6d8a51f40603e8f579b",
-    "frames.json": "012dbcef1b18daf112bc0bb8786f26f1ecf4ec1177b8149b2b65d76cdac255ec",
+    "frames.json": "960d74410ba934dff4420b969e2b9154554f2aba203df6a403c31f902fa219d5",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",
     "operations/auth.json": "fd12aee1b92bc6797bc438537ea2bb881818b04ef9b4b12d517157dff39b3996",

@@ -196,4 +196,5 @@ def position(call: Call, since: Mapping[str, Any] | None, filter_: EventFilter) 
         return Start(resumed.place, resumed.filter, not resumed.lost, resumed.lost or None)
     if since["epoch"] != history.epoch or since["seq"] > history.seq:
         return Start(None, filter_, False, {})
-    return Start(since["seq"], filter_, history.is_whole_after(since["seq"]))
+    hub = call.services.hub
+    return Start(since["seq"], filter_, history.is_whole_after(since["seq"], lambda gap: hub.concerns(gap, filter_)))

@@ -1509,8 +1509,8 @@ export type LiveFrame = {
 };
 
 /**
- * Events are missing at this point of the stream. Nothing is ever omitted without this frame. Clients that derive a
- * state from events must rebuild it.
+ * Events are missing at this point of the stream. Nothing is ever omitted without this frame. With `master` in
+ * `subscribe` there is none for what other masters lost. Clients that derive a state from events must rebuild it.
  */
 export type GapFrame = {
   /** Always `gap`. */

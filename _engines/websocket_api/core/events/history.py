@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -83,6 +84,8 @@ class History:
         self.bytes = 0
         self.last_gap = 0
         """The newest number that is a gap; 0 if there was none."""
+        self._gaps: deque[Gap] = deque()
+        """The gaps among the entries, and maybe dropped ones before them."""
         self._last_own_gap = 0
         self._dropped_own = 0
         """The newest number of the own master that was dropped. Without a common log every number is."""
@@ -141,9 +144,9 @@ class History:
         self._entries.extend(entries)
         self._dropped_own = self.oldest - 1
         self.bytes = sum(entry.size for entry in entries)
-        gaps = [entry for entry in entries if isinstance(entry, Gap)]
-        self.last_gap = max((gap.seq for gap in gaps), default=0)
-        self._last_own_gap = max((gap.seq for gap in gaps if gap.origin is None), default=0)
+        self._gaps.extend(entry for entry in entries if isinstance(entry, Gap))
+        self.last_gap = max((gap.seq for gap in self._gaps), default=0)
+        self._last_own_gap = max((gap.seq for gap in self._gaps if gap.origin is None), default=0)
         self.drop_old(now)
 
     def append_restart(self, last: int, since: float, now: float) -> Gap:
@@ -166,7 +169,10 @@ class History:
         if gap.origin is None:
             self._last_own_gap = gap.seq
         self._entries.append(gap)
+        self._gaps.append(gap)
         self.drop_old(gap.time)
+        while self._gaps and self._gaps[0].seq < self.oldest:
+            self._gaps.popleft()
         self._report_next()
         return gap
 
@@ -213,9 +219,14 @@ class History:
         """Return whether everything after ``seq`` that was ever read is still here."""
         return self.oldest <= seq + 1
 
-    def is_whole_after(self, seq: int) -> bool:
-        """Return whether nothing after ``seq`` is missing: neither dropped here nor never read from the bus."""
-        return self.has_all_after(seq) and self.last_gap <= seq
+    def is_whole_after(self, seq: int, counts: Callable[[Gap], bool] = lambda gap: True) -> bool:
+        """Return whether nothing after ``seq`` is missing: neither dropped here nor never read from the bus.
+
+        :param counts: returns whether a gap counts
+        """
+        if not self.has_all_after(seq):
+            return False
+        return self.last_gap <= seq or not any(gap.seq > seq and counts(gap) for gap in self._gaps)
 
     def is_own_whole_after(self, seq: int) -> bool:
         """Return whether nothing of the own master is missing after ``seq``."""

@@ -215,7 +215,7 @@ class Share:
             lost.update((master, "epoch") for master in wanted if lost.get(master) != "restart")
         after = After(filter_, own, tuple(sorted(skips.items())), self.origins, self._reads)
         place = max(min(places), history.oldest - 1)
-        return Resume(place, after, {master: self._lost(master, reason, after) for master, reason in lost.items()})
+        return Resume(place, after, self._told(lost, after))
 
     def _resume_own(self, wanted: dict[str, Position], lost: dict[str, str]) -> int:
         """Return the number up to which a client has the own master's events of this epoch."""
@@ -235,6 +235,10 @@ class Share:
         if not history.is_own_whole_after(position.seq):
             lost[self.own] = "history"
         return position.seq
+
+    def _told(self, lost: Mapping[str, str], after: After) -> dict[str, dict[str, Any]]:
+        """Return what a client is told of masters whose events may be missing: only of those that it follows."""
+        return {master: self._lost(master, reason, after) for master, reason in lost.items() if after.covers(master)}
 
     def _lost(self, master: str, reason: str, after: After) -> dict[str, Any]:
         if master == self.own:
@@ -295,7 +299,7 @@ class Share:
             if origin is not None and origin.position is not None:
                 known[master] = Skip(*origin.position)
         settled = After(after.filter, after.own, tuple(sorted(known.items())), self.origins, self._reads)
-        return Resume(0, settled, {master: self._lost(master, reason, settled) for master, reason in lost.items()})
+        return Resume(0, settled, self._told(lost, settled))
 
     def _knows(self, master: str, epoch: str) -> bool:
         if master == self.own and epoch == self._history.epoch:

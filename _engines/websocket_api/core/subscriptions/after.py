@@ -89,6 +89,10 @@ class After:
         """Return whether the client does not have the event, and it may match."""
         return self.is_new(event) and self.filter.matches(event)
 
+    def covers(self, master: str | None) -> bool:
+        """Return whether events of a master may match; None for events of any master."""
+        return self.filter.covers(master)
+
     def select(self, event: Event, body: bytes) -> bytes | None:
         """Return the part of an event to send, or None for nothing."""
         return self.filter.select(event, body)

@@ -101,7 +101,7 @@ class EventSubscription:
                 before, self.position = self.position, entry.seq
                 if isinstance(entry, Gap):
                     self._send_replayed()
-                    if self._is_new(entry):
+                    if self._is_new(entry) and hub.concerns(entry, self.filter):
                         first = max(entry.first, before + 1)
                         self.send_gap(entry.reason, first, entry.seq, entry.times, masters=masters_of(entry))
                     continue

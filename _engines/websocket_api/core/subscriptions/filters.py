@@ -48,6 +48,10 @@ class EventFilter(Protocol):
         """Return whether the event may match; tried first, so it must be cheap."""
         ...
 
+    def covers(self, master: str | None) -> bool:
+        """Return whether events of a master may match; None for events of any master."""
+        ...
+
     def select(self, event: Event, body: bytes) -> bytes | None:
         """Return the part of an event to send, or None for nothing.
 
@@ -115,6 +119,10 @@ class Filter:
         if self.funs:
             return event.fun is not None and self._fun_fits(event.fun)
         return True
+
+    def covers(self, master: str | None) -> bool:
+        """Return whether events of a master may match; None for events of any master."""
+        return master is None or not self.masters or master in self.masters
 
     def select(self, event: Event, body: bytes) -> bytes | None:
         """Return the body without what the filter leaves out, or None for nothing."""

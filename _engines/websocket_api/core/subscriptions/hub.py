@@ -185,11 +185,18 @@ class Hub:
         backlog = gap.origin is not None and self._is_backlog(gap.origin)
         for group in list(self._groups.values()):
             is_new = group.filter.is_new(gap) if isinstance(group.filter, After) else not backlog
-            if not is_new:
+            if not is_new or not self.concerns(gap, group.filter):
                 continue
             group.flush()
             for member in list(group.members):
                 member.send_gap(gap.reason, gap.seq, gap.seq, masters=masters_of(gap))
+
+    def concerns(self, gap: Gap, filter_: EventFilter) -> bool:
+        """Return whether events that a filter wants may be missing in a gap."""
+        if gap.origin is not None:
+            return filter_.covers(gap.origin.master)
+        # Only with a common log is the own master's bus read for its own events alone.
+        return filter_.covers(None if self.positions is None else self.master)
 
     def bookmark(self) -> None:
         """Send quiet subscriptions the newest number, so that they need not replay all before it."""

@@ -59,6 +59,10 @@ class Registered:
         """Return whether the event can become a type of these filters."""
         return self._types is None or not self._types.isdisjoint(TYPES[event.topic.kind])
 
+    def covers(self, master: str | None) -> bool:
+        """Return true: these clients do not filter by master."""
+        return True
+
     def select(self, event: Event, body: bytes) -> bytes | None:
         """Return the frames that the filters match, one a line."""
         made = self.translation.frames(event, body)

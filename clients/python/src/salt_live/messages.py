@@ -1652,8 +1652,9 @@ GapFrame = TypedDict(
         "masters": "NotRequired[dict[str, GapFrameMastersValue]]",
     },
 )
-"""Events are missing at this point of the stream. Nothing is ever omitted without this frame. Clients that
-derive a state from events must rebuild it.
+"""Events are missing at this point of the stream. Nothing is ever omitted without this frame. With `master` in
+`subscribe` there is none for what other masters lost. Clients that derive a state from events must rebuild
+it.
 """
 
 

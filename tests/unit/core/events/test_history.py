@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from websocket_api.core.events.event import FRAME_BYTES, make
 from websocket_api.core.events.history import Gap, History, Restored
+from websocket_api.core.events.origins import Origin
 
 
 def fill(history: History, count: int, size: int = 10, now: float = 0.0) -> None:
@@ -179,3 +180,22 @@ def test_an_absence_ends_when_the_bus_is_read() -> None:
     fill(busy, 1, now=3.0)
     busy.end_absence(5.0)
     assert gap.time == 3.0
+
+
+def test_gaps_that_do_not_count_leave_a_replay_whole() -> None:
+    """Only those after the position are looked at, and none that was dropped."""
+    history = History("e", events=4, size=1 << 20, seconds=60)
+    fill(history, 1)
+    first = history.append_gap(0.0)
+    second = history.append_gap_of(Origin("m2", "x", 7), "restart", 0.0)
+    fill(history, 1)
+
+    def whole(position: int, *counted: Gap) -> bool:
+        return history.is_whole_after(position, lambda gap: gap in counted)
+
+    assert [whole(0), whole(0, first), whole(0, second)] == [True, False, False]
+    assert [whole(2), whole(2, first), whole(2, second), whole(3, second)] == [True, True, False, True]
+    fill(history, 3)
+    assert (history.oldest, whole(3, first, second), whole(2)) == (4, True, False)
+    history.append_gap(0.0)
+    assert list(history._gaps) == [entry for entry in history.after(0) if isinstance(entry, Gap)]
