@@ -87,16 +87,22 @@ class BackgroundTasks:
         if self._parts.notes is not None:
             self._parts.notes.minions.refresh()
         bus, loop = self._parts.master.bus, asyncio.get_running_loop()
+
+        def go_on() -> None:
+            following.start()
+            bus.release()
+
         if share.is_behind:
-            bus.hold(HOLD_SECONDS)  # else clients get new events before older ones of this master
+            bus.hold()  # else clients get new events before older ones of this master
+            loop.call_later(HOLD_SECONDS, go_on)
 
         def on_fault(fault: str | None) -> None:
             health.fault = fault
             if fault is not None:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
-                    loop.call_soon_threadsafe(bus.release)
+                    loop.call_soon_threadsafe(go_on)
 
-        log_.start(following.deliver, share.begin, on_fault, following.note_end, bus.release)
+        log_.start(following.deliver, share.begin, on_fault, following.note_end, go_on)
 
     async def _share_minions(self) -> None:
         if self._parts.notes is not None:

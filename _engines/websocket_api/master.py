@@ -46,8 +46,8 @@ class Bus(Protocol):
         """Send an event."""
         ...
 
-    def hold(self, seconds: float) -> None:
-        """Connect, but pass on nothing until :meth:`release` is called, or for at most some seconds."""
+    def hold(self) -> None:
+        """Connect, but pass on nothing until :meth:`release` is called."""
         ...
 
     def release(self) -> None:

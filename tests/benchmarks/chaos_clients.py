@@ -224,7 +224,7 @@ class BareFollower:
         else:
             assert event["master"] == data["from"], "the event names another master"
             assert self._since is not None
-            if event["master"] != self._own or "origin" not in event:  # else it is from before a restart
+            if not self._is_passed(event["master"], position["epoch"]):
                 self._since[event["master"]] = position
         self.account.event(data["from"], data["number"], Place(**position))
 
@@ -243,8 +243,8 @@ class BareFollower:
         claims = []
         lost = frame.get("masters") or {self._own: {"epoch": self._epoch, "seq": frame["to"]}}
         for master, position in lost.items():
-            if master == self._own and position.get("epoch", self._epoch) != self._epoch:
-                claims.append(Claim(master))  # from before its restart
+            if self._is_passed(master, position.get("epoch", self._epoch)):
+                claims.append(Claim(master))
                 continue
             before = self._since.pop(master, None)
             until = {"epoch": position["epoch"], "seq": position["seq"]} if "epoch" in position else None
@@ -252,6 +252,11 @@ class BareFollower:
                 self._since[master] = until
             claims.append(Claim(master, Place(**before) if before else None, Place(**until) if until else None))
         self.account.gap(claims)
+
+    def _is_passed(self, master: str, epoch: str) -> bool:
+        """Return whether something is from before a restart of the engine that the position has passed."""
+        place = (self._since or {}).get(master, {})
+        return master == self._own and epoch != self._epoch and place.get("epoch") == self._epoch
 
     async def command(self, target: str, fun: str, args: list[Any]) -> None:
         """Start a command.

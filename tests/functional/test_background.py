@@ -99,30 +99,38 @@ async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.parametrize("is_behind", [True, False])
-@pytest.mark.parametrize("end", ["the log was read", "the log fails"])
-async def test_the_bus_is_held_until_the_log_is_read(is_behind: bool, end: str) -> None:
-    """But not after a reload, and not while the log cannot be read."""
+@pytest.mark.parametrize("end", ["the log was read", "the log fails", "it takes too long"])
+async def test_the_bus_is_held_until_the_log_is_read(
+    is_behind: bool, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not after a reload, and not while the log cannot be read. The new epoch begins first."""
+    monkeypatch.setattr(background, "HOLD_SECONDS", 0.01 if end == "it takes too long" else 600.0)
     engine = Engine()
-    held: list[float] = []
-    released: list[bool] = []
+    held: list[bool] = []
+    started: list[str] = []
+    released: list[str] = []
     calls: list[Any] = []
     bus = engine.parts.master.bus
-    bus.hold, bus.release = held.append, lambda: released.append(True)
+    bus.hold, bus.release = lambda: held.append(True), lambda: released.append(started.pop())
     engine.parts.master.event_log = SimpleNamespace(start=lambda *args: calls.extend(args), stop=engine._wait)
     engine.parts.share = SimpleNamespace(is_behind=is_behind, begin=None, flush=lambda: None)
-    engine.parts.following = SimpleNamespace(deliver=None, note_end=None, stop=lambda: None)
+    engine.parts.following = SimpleNamespace(
+        deliver=None, note_end=None, stop=lambda: None, start=lambda: started.append(end)
+    )
     engine.parts.notes = None
     work = BackgroundTasks(engine.parts, list)
     work.start()
-    assert held == [background.HOLD_SECONDS] * is_behind
+    assert held == [True] * is_behind
     _, _, on_fault, _, on_own_end = calls
     if end == "the log fails":
         await asyncio.to_thread(on_fault, "it does not answer")
         await until(lambda: bool(released))
         await asyncio.to_thread(on_fault, None)
+    elif is_behind and end == "it takes too long":
+        await until(lambda: bool(released))
     else:
         on_own_end()
-    assert released == [True]
+    assert released == [end]
     await work.stop()
 
 

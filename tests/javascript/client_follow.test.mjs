@@ -62,6 +62,21 @@ test("a gap moves the positions of the masters that it names", () => {
   assert.deepEqual(follow.message.since.m1, { epoch: "a", seq: 12 }, "without names it is the server's own master");
 });
 
+test("what is from before a restart of the server moves a position of that time only", () => {
+  const follow = shared();
+  follow.subscribed({ subscription: 4, epoch: "n", seq: 5, recovered: false, since: { m1: { epoch: "n", seq: 5 } } });
+  follow.apply({ type: "event", seq: 6, master: "m1", origin: { epoch: "a", seq: 11 } }, 10);
+  assert.deepEqual(follow.message.since.m1, { epoch: "a", seq: 11 });
+  const restart = { m1: { reason: "restart", epoch: "n", seq: 0 } };
+  follow.apply({ type: "gap", reason: "restart", from: 7, to: 7, masters: restart }, 10);
+  assert.deepEqual(follow.message.since.m1, { epoch: "n", seq: 0 });
+  follow.apply({ type: "event", seq: 8, master: "m1" }, 10);
+  follow.apply({ type: "event", seq: 9, master: "m1", origin: { epoch: "a", seq: 12 } }, 10);
+  const older = { m1: { reason: "history", epoch: "a", seq: 13 } };
+  follow.apply({ type: "gap", reason: "history", from: 10, to: 10, masters: older }, 10);
+  assert.deepEqual(follow.message.since.m1, { epoch: "n", seq: 8 });
+});
+
 test("a server that shares with none has a simple position", () => {
   const follow = shared();
   follow.subscribed({ subscription: 4, epoch: "z", seq: 5, recovered: false });

@@ -35,7 +35,8 @@ async def get_event(call: Call) -> Any:
     since = call.get("since")
     if since is not None:
         found = position(call, since, filter_)
-        if found.place is None or found.lost or not history.has_all_after(found.place):
+        is_missing = found.lost or ("epoch" not in since and not found.recovered)
+        if found.place is None or is_missing or not history.has_all_after(found.place):
             raise _gap(history.oldest)
         start, looked = found.place, found.filter
     else:

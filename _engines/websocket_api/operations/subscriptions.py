@@ -193,7 +193,7 @@ def position(call: Call, since: Mapping[str, Any] | None, filter_: EventFilter) 
     history = call.services.history
     if "epoch" not in since or not isinstance(since["epoch"], str):
         resumed = call.services.resume(since, filter_)
-        return Start(resumed.place, resumed.filter, not resumed.lost, resumed.lost or None)
+        return Start(resumed.place, resumed.filter, resumed.is_whole, resumed.lost or None)
     if since["epoch"] != history.epoch or since["seq"] > history.seq:
         return Start(None, filter_, False, {})
     hub = call.services.hub

@@ -121,13 +121,12 @@ class Bus:
             self._second.close()
             self._second = None
 
-    def hold(self, seconds: float) -> None:
-        """Connect, but pass on nothing until :meth:`release` is called, or for at most some seconds.
+    def hold(self) -> None:
+        """Connect, but pass on nothing until :meth:`release` is called; the publisher keeps what arrives meanwhile.
 
-        Call this before :meth:`read`. The publisher keeps what arrives meanwhile.
+        Call this before :meth:`read`.
         """
         self._held = asyncio.Event()
-        asyncio.get_running_loop().call_later(seconds, self._held.set)
 
     def release(self) -> None:
         """Pass on what was held, and what follows."""

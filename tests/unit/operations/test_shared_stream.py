@@ -62,6 +62,9 @@ class Masters:
         self._read: dict[tuple[str, str], int] = {}
         for name in names:
             self.begin(name)
+            share = self[name].parts.share
+            assert share is not None
+            share.start(0)  # it started long ago: the history does not have that gap any more
             self.note_end(name)
 
     def __getitem__(self, name: str) -> Engine:
@@ -73,6 +76,12 @@ class Masters:
         assert share is not None
         chunks = self.logs[name].chunks
         share.begin(*((chunks[-1][0], chunks[-1][2]) if chunks else (None, 0)))
+
+    def start(self, name: str) -> None:
+        """Let an engine read its bus."""
+        following = self[name].parts.following
+        assert following is not None
+        following.start()
 
     def note_end(self, name: str, times: int = 1) -> None:
         """Tell an engine that it has read all that the log had."""
@@ -137,6 +146,7 @@ class Masters:
             self.read_again(name, writer)
         if self.own_first:
             await self.read(name, name)
+        self.start(name)
         if read:
             for writer in self.logs:
                 await self.read(name, writer)
@@ -151,6 +161,8 @@ class Follower:
         self.stream = EventStream({"tag": "t/"})
         self.tags: list[str] = []
         self.gaps: list[dict[str, Any]] = []
+        self.seen: list[Any] = []
+        """Tags, and for each gap the reasons by master."""
         self._talker: Talker | None = None
 
     @property
@@ -178,7 +190,11 @@ class Follower:
         assert self._talker is not None
         for frame in self._talker.frames:
             self.stream.apply(frame, 100)
-            self.gaps += [frame] if frame["type"] == "gap" else []
+            if frame["type"] == "gap":
+                self.gaps.append(frame)
+                self.seen.append({name: lost["reason"] for name, lost in frame["masters"].items()})
+            elif "tag" in frame:
+                self.seen.append(frame["tag"])
         new = []
         while (item := self.stream.pop()) is not None:
             new += [item.tag] if isinstance(item, Event) else []
@@ -527,6 +543,52 @@ async def test_a_simple_position_counts_at_the_same_engine() -> None:
     assert [frame["seq"] for frame in frames[:-1]] == [begun["seq"] + 1, begun["seq"] + 2]
 
 
+@pytest.mark.parametrize("comes", ["before the log is read", "while it is read", "when it is read", "later"])
+async def test_the_gap_of_a_restart_is_between_the_events_before_and_after_it(comes: str) -> None:
+    """Also for a client that leaves in between, and at once comes again: it gets nothing twice."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    client, newcomer = Follower(), Follower()
+    await client.follow(masters["m1"])
+    for number in range(3):
+        masters["m1"].world.fire(f"t/m1-{number}")
+        masters["m1"].time.pass_(1)  # a chunk for each
+        client.read() if number == 0 else None
+    masters.engines["m1"] = Engine(master_id="m1", log=masters.logs["m1"], epoch="again")
+    masters.begin("m1")
+    if comes == "before the log is read":
+        await client.follow(masters["m1"])
+        await newcomer.follow(masters["m1"])
+    await masters.read("m1", "m1", 3)  # one is empty
+    if comes == "while it is read":
+        await client.follow(masters["m1"])
+        await newcomer.follow(masters["m1"])
+    masters["m1"].services.hub.bookmark_all()
+    client.read()
+    assert client.since["m1"]["epoch"] == "epoch-m1"
+    if not comes.startswith("before"):
+        await client.follow(masters["m1"])
+    await masters.read("m1", "m1")
+    masters.start("m1")
+    if comes == "when it is read":
+        await client.follow(masters["m1"])
+        await newcomer.follow(masters["m1"])
+    masters["m1"].world.fire("t/m1-3")
+    masters.read_again("m1", "m2")
+    await masters.read("m1", "m2")
+    masters.note_end("m1")
+    if comes == "later":
+        await client.follow(masters["m1"])
+        await newcomer.follow(masters["m1"])
+    masters["m1"].world.fire("t/m1-4")
+    masters["m1"].time.pass_(1)
+    client.read()
+    assert client.seen == ["t/m1-0", "t/m1-1", "t/m1-2", {"m1": "restart"}, "t/m1-3", "t/m1-4"]
+    assert client.since["m1"]["epoch"] == "again"
+    newcomer.read()
+    assert newcomer.seen == (["t/m1-3"] if comes != "later" else []) + ["t/m1-4"]
+
+
 async def test_a_process_that_takes_over_goes_on_with_a_log_that_was_not_read_to_its_end() -> None:
     """What it reads was written before the start, so a client without a position does not get it."""
     masters = Masters("m1", "m2")
@@ -718,7 +780,7 @@ async def test_nothing_is_repeated_to_a_client_that_comes_before_the_log_is_read
     assert client.read() == ["t/own", "t/3", "t/4"]
     assert result["recovered"] is False
     assert [list(gap["masters"]) for gap in client.gaps] == [["m1"]]
-    assert client.since["m1"] == {"epoch": "another", "seq": 1}
+    assert client.since["m1"] == {"epoch": "another", "seq": 2}, "1 is the gap"
 
 
 async def test_what_was_before_the_start_of_an_engine_is_not_sent_as_new() -> None:
@@ -801,7 +863,7 @@ async def test_a_master_that_lost_its_own_events_reports_its_restart_once() -> N
     assert [list(gap["masters"].items()) for gap in client.gaps] == [
         [("m1", {"reason": "restart", "epoch": "another", "seq": 0})]
     ]
-    assert client.since["m1"] == {"epoch": "another", "seq": 1}
+    assert client.since["m1"] == {"epoch": "another", "seq": 2}, "1 is the gap"
 
 
 async def test_clients_that_resumed_share_the_work_again() -> None:

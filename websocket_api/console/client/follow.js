@@ -67,9 +67,15 @@ export class Follow {
     this.#moveTo(events[events.length - 1].seq);
     if (this.masters === null) return;
     for (const { master, origin, seq } of events) {
-      // With a position elsewhere, an event of this server's own master is from before its restart.
-      if (master !== undefined && !(master === this.#own && origin)) this.masters[master] = origin ?? { epoch: this.since.epoch, seq };
+      const place = origin ?? { epoch: this.since.epoch, seq };
+      if (master !== undefined && !this.#isPassed(master, place.epoch)) this.masters[master] = place;
     }
+  }
+
+  // Whether something is from before a restart of this server that the position has passed.
+  #isPassed(master, epoch) {
+    const present = this.since.epoch;
+    return master === this.#own && epoch !== present && this.masters[master]?.epoch === present;
   }
 
   #missed({ to, masters }) {
@@ -77,7 +83,7 @@ export class Follow {
     if (this.masters === null) return;
     if (masters === undefined && this.#own !== null && to !== null) this.masters[this.#own] = { ...this.since };
     for (const [name, { epoch, seq }] of Object.entries(masters ?? {})) {
-      if (name === this.#own && epoch !== undefined && epoch !== this.since.epoch) continue;
+      if (this.#isPassed(name, epoch ?? this.since.epoch)) continue;
       delete this.masters[name];
       if (epoch !== undefined) this.masters[name] = { epoch, seq };
     }

@@ -38,6 +38,13 @@ class Following:
         """Apply nothing more: the next process goes on from here."""
         self._stopped = True
 
+    def start(self) -> None:
+        """Begin the present epoch: clients that know an earlier one get a gap before its first event."""
+        if self._share.is_starting and not self._stopped:
+            where = Where(self._share.own, self._hub.history.epoch, 0)
+            self._share.start(self._hub.history.next_seq())
+            self._hub.append_shared_gap(where, RESTART)
+
     async def deliver(self, master: str, read: tuple[str, int, int, bytes, bytes], age: float = 0.0) -> None:
         """Apply a chunk: what is known is left out, what is missing is reported.
 

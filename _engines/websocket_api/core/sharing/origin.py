@@ -31,11 +31,15 @@ class Origin:
 
     :param master: its id
     :param is_backlog: its stream is still read that was written before this engine started
+    :param present: of the own master: the epoch of this engine, which is not read from the log
     """
 
-    def __init__(self, master: str, *, is_backlog: bool = False) -> None:
+    def __init__(self, master: str, *, is_backlog: bool = False, present: str | None = None) -> None:
         self.master = master
         self.is_backlog = is_backlog
+        self.present = present
+        self.is_starting = False
+        """Of the own master: whether the present epoch has not begun, because the log is read first."""
         self._epochs: dict[str, int] = {}
         """Oldest first, with numbers that go on counting when old ones are dropped."""
         self._epoch = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
-from ..events.history import History
+from ..events.history import RESTART, History
 from ..subscriptions.after import After, Resume, Skip, Vector
 from ..subscriptions.filters import EventFilter
 from ..timing import Later
@@ -71,9 +71,13 @@ class Share:
         """Whether it is known what the log has of the own master."""
         self._reads = 0 if log is not None else 1
         """How often the log was read to its end."""
+        self._restart_place: int | None = None
+        """The number of the gap that stands between the own master's earlier epochs and the present one."""
         self._restore(positions or {})
-        if log is not None:
-            self.origin(own)
+        mine = self.origin(own) if log is not None else None
+        if mine is not None:
+            has_begun = not history.is_own_whole_after(0) or any(one.origin is None for one in history.after(0))
+            mine.is_starting = mine.is_backlog and not has_begun and self._restart_place is None
 
     def begin(self, epoch: str | None, last: int) -> None:
         """Write what the log lacks, from now on.
@@ -134,7 +138,8 @@ class Share:
         """Return a master whose stream is read; None for one too many."""
         found = self.origins.get(master)
         if found is None and len(self.origins) < MAX_MASTERS:
-            found = self.origins[master] = Origin(master, is_backlog=not self._reads)
+            present = self._history.epoch if master == self.own else None
+            found = self.origins[master] = Origin(master, is_backlog=not self._reads, present=present)
         return found
 
     @property
@@ -149,12 +154,29 @@ class Share:
         own = self.origins.get(self.own)
         return own is not None and own.is_backlog
 
+    @property
+    def is_starting(self) -> bool:
+        """Whether the present epoch has not begun, because the log is read first."""
+        own = self.origins.get(self.own)
+        return own is not None and own.is_starting
+
+    def start(self, restart_place: int) -> None:
+        """Note that the present epoch has begun.
+
+        :param restart_place: the number of the gap before it
+        """
+        self.origins[self.own].is_starting = False
+        self._restart_place = restart_place
+
     def _restore(self, positions: Mapping[str, Any]) -> None:
         """Find out what an earlier process had read of the other masters."""
         starts: dict[str, int] = {}
         for entry in self._history.after(0):
             origin = None if entry.origin is None else self.origin(entry.origin.master)
             if entry.origin is None or origin is None:
+                continue
+            if entry.origin.epoch == origin.present:
+                self._restart_place = entry.seq
                 continue
             if not origin.knows(entry.origin.epoch):
                 origin.begin_epoch(entry.origin.epoch)
@@ -189,22 +211,18 @@ class Share:
         places = [own]
         for master, origin in self.origins.items():
             origin.drop_before(history.oldest)
-            if master == self.own and master not in wanted:
+            position, newest = wanted.get(master), origin.position
+            if master == self.own and position is None:
                 skips[master] = Skip(history.epoch, own)  # all earlier epochs of this master are old
                 continue
-            position, newest = wanted.pop(master, None), origin.position
-            if newest is None:
-                if position is not None:
-                    wanted[master] = position
-                continue
-            if position is not None and not origin.knows(position.epoch):
-                wanted[master] = position
+            if newest is None or (position is not None and not origin.knows(position.epoch)):
                 continue
             if position is None:
                 lost[master] = "epoch"  # the client may have missed all of it
                 position = newest
             elif not origin.is_whole_after(position):
                 lost.setdefault(master, "history")
+            wanted.pop(master, None)
             if (place := origin.place_before(position)) is not None:
                 places.append(place)
             skips[master] = Skip(position.epoch, position.seq)
@@ -212,10 +230,22 @@ class Share:
             if len(self.origins.keys() | skips.keys()) < MAX_MASTERS - 1:
                 skips[master] = Skip(*wanted[master])
         if self._reads:
-            lost.update((master, "epoch") for master in wanted if lost.get(master) != "restart")
+            lost.update((master, "epoch") for master in wanted if lost.get(master) != RESTART)
+        if self.own in wanted and self._reads:
+            skips[self.own] = Skip(history.epoch, own)
         after = After(filter_, own, tuple(sorted(skips.items())), self.origins, self._reads)
         place = max(min(places), history.oldest - 1)
-        return Resume(place, after, self._told(lost, after))
+        told = self._told(lost, after)
+        is_whole = not told
+        if self._has_restart and lost.get(self.own) == RESTART:
+            told.pop(self.own, None)  # the history has that gap, between the events before and after it
+        return Resume(place, after, told, is_whole=is_whole)
+
+    @property
+    def _has_restart(self) -> bool:
+        """Whether the history has the gap before the present epoch, or will have it soon."""
+        place = self._restart_place
+        return self.is_starting or (place is not None and place >= self._history.oldest)
 
     def _resume_own(self, wanted: dict[str, Position], lost: dict[str, str]) -> int:
         """Return the number up to which a client has the own master's events of this epoch."""
@@ -226,7 +256,7 @@ class Share:
         if position.epoch != history.epoch:
             if self._reads and not self._knows(self.own, position.epoch):
                 return history.seq
-            lost[self.own] = "restart"  # what happened while this engine did not run is nowhere
+            lost[self.own] = RESTART  # what happened while this engine did not run is nowhere
             return 0
         del wanted[self.own]
         if position.seq > history.seq:
@@ -258,7 +288,7 @@ class Share:
 
     def _has_reached(self, master: str, position: Position) -> bool:
         origin = self.origins.get(master)
-        if origin is None or origin.is_backlog:
+        if origin is None or origin.is_backlog or origin.is_starting:
             return False
         if master == self.own and position.epoch == self._history.epoch:
             return True
@@ -292,7 +322,7 @@ class Share:
         known = {master: skip for master, skip in after.others if self._knows(master, skip.epoch)}
         if len(known) == len(after.others):
             return None
-        # The own master's restart was reported when the client came.
+        # The own master's restart is reported by the gap in the history.
         lost = {master: "epoch" for master, _ in after.others if master not in known and master != self.own}
         for master in lost:
             origin = self.origins.get(master)

@@ -27,6 +27,15 @@ class Epochs(Protocol):
 
     is_backlog: bool
     """Whether its stream is still read that was written before this engine started."""
+    is_starting: bool
+    """Of the own master: whether the present epoch has not begun, because the log is read first."""
+    present: str | None
+    """Of the own master: the epoch of this engine."""
+
+    @property
+    def position(self) -> tuple[str, int] | None:
+        """Epoch and number of the newest event that was read; None if none was."""
+        ...
 
     def knows(self, epoch: str) -> bool:
         """Return whether an epoch is known."""
@@ -83,6 +92,8 @@ class After:
             return not epochs.is_backlog
         if entry.origin.epoch == skip.epoch:
             return entry.origin.seq > skip.seq
+        if entry.origin.epoch == epochs.present:
+            return True  # the gap of the restart
         return epochs.knows(skip.epoch) and not epochs.is_before(entry.origin.epoch, skip.epoch)
 
     def matches(self, event: Event) -> bool:
@@ -102,6 +113,8 @@ class After:
         found = dict(vector)
         for master, skip in self.others:
             known, epochs = found.get(master), self.epochs.get(master)
+            if epochs is not None and epochs.is_starting:
+                known = found[master] = _place(epochs.position) or {"epoch": skip.epoch, "seq": skip.seq}
             if known is None or epochs is None:
                 is_behind = known is None
             elif epochs.knows(known["epoch"]):
@@ -114,6 +127,10 @@ class After:
         return found
 
 
+def _place(position: tuple[str, int] | None) -> dict[str, Any] | None:
+    return None if position is None else {"epoch": position[0], "seq": position[1]}
+
+
 class Resume(NamedTuple):
     """Where a client's stream continues."""
 
@@ -122,7 +139,10 @@ class Resume(NamedTuple):
     filter: EventFilter
     """Leaves out what the client has."""
     lost: dict[str, dict[str, Any]]
-    """Masters of which events may be missing: why, and the position from which the stream goes on, if it is known."""
+    """Masters of which events may be missing: why, and the position from which the stream goes on, if it is known.
+    Gaps that are in the history are not among them."""
+    is_whole: bool = True
+    """Whether nothing is missing."""
 
 
 class Positions(Protocol):

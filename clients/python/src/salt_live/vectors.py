@@ -42,10 +42,10 @@ class Vector:
 
         :param epoch: of the present server
         """
-        # With a position elsewhere, an event of the present server's master is from before its restart.
-        if self.positions and "master" in event and not (event["master"] == self._own and "origin" in event):
+        if self.positions and "master" in event:
             origin = event.get("origin") or {"epoch": epoch, "seq": event["seq"]}
-            self.positions[event["master"]] = Position(origin["epoch"], origin["seq"])
+            if not self._is_passed(event["master"], origin["epoch"], epoch):
+                self.positions[event["master"]] = Position(origin["epoch"], origin["seq"])
 
     def bookmark(self, frame: dict[str, Any]) -> None:
         """Apply a bookmark, which has all positions."""
@@ -59,13 +59,18 @@ class Vector:
         if not self.positions:
             return
         for name, lost in frame.get("masters", {}).items():
-            if name == self._own and here is not None and lost.get("epoch", here.epoch) != here.epoch:
-                continue  # from before its restart
+            if here is not None and self._is_passed(name, lost.get("epoch", here.epoch), here.epoch):
+                continue
             self.positions.pop(name, None)
             if "epoch" in lost:
                 self.positions[name] = Position(lost["epoch"], lost["seq"])
         if "masters" not in frame and self._own is not None and here is not None:
             self.positions[self._own] = here
+
+    def _is_passed(self, master: str, epoch: str, present: str) -> bool:
+        """Return whether something is from before a restart of the server that the position has passed."""
+        place = self.positions.get(master)
+        return master == self._own and epoch != present and place is not None and place.epoch == present
 
 
 def _read(value: dict[str, Any] | None) -> dict[str, Position]:
