@@ -232,6 +232,8 @@ def reload(seconds: float = RELOAD_SECONDS) -> dict[str, Any]:
     found = json.loads(answer or b'{"error": "the engine has ended: look at the master\'s log"}')
     if found.get("serves") is False:
         raise NotRunning(_visible(found["error"]))
+    if found.get("stays") is False:
+        raise Failed(_visible(found["error"]))
     if "error" in found:
         raise Failed(f"the running engine stays: {_visible(found['error'])}")
     return dict(found)

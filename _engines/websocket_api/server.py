@@ -134,6 +134,8 @@ class Server:
         await self._until_stopped(certificate)
         looking.cancel()
         log.info("websocket_api stops: %d clients are asked to reconnect", len(clients))
+        if self._successor is not None:
+            self._report_hand_over()
         server.stop()
         background.begin_shutdown()
         if self._successor is not None:
@@ -142,7 +144,8 @@ class Server:
             background.start_finishing()
             server.close_idle()
             await clients.finish(self._hurry)
-            await server.finish()
+            if not self._hurry.is_set():  # else requests in flight get their errors first
+                await server.finish()
         await clients.close()
         await background.stop()
         gc_tuning.stop()
@@ -209,6 +212,11 @@ class Server:
         except hand_over.HandOverError as error:
             log.warning("websocket_api could not pass on its state: %s", error)
         channel.close()
+
+    def _report_hand_over(self) -> None:
+        report = getattr(self._serving, "hands_over", None)  # a supervisor of an earlier release has no such method
+        if report is not None:
+            report()
 
     def _bind(self) -> list[socket.socket]:
         settings = self._settings

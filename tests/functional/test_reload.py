@@ -18,6 +18,7 @@ from salt_live import AsyncClient, Event, Gap
 from tests.client import Client, Refused
 from tests.functional.running import CHECKOUT, Engine
 from tests.support.buses import Publisher
+from tests.support.processes import ended
 from tests.support.waiting import until, wait_until
 
 pytest.importorskip("salt")
@@ -300,3 +301,35 @@ async def test_the_journal_is_passed_on_exactly(make_engine: Callable[..., Engin
     assert first <= gap.after.seq < gap.until.seq < last
     assert "journal of events is off" not in engine.log
     assert "is dropped" not in engine.log
+
+
+def test_a_process_that_dies_after_it_has_taken_over_is_replaced(engine: Engine, bus: Publisher, package: Path) -> None:
+    """The running one cannot go on: its connection to the bus is passed on. Clients connect to a third one."""
+    server = package / "server.py"
+    code = server.read_text()
+    place = "        position = (received"
+    assert place in code
+    server.write_text(code.replace(place, f"        received and os._exit(7)\n{place}"))
+    first = engine.pid
+    answer = engine.reload()
+    assert answer["stays"] is False
+    assert "exit status 7" in answer["error"]
+    with engine.client("demo") as client:
+        assert client.ask("ping")
+    assert ended(first)
+    server.write_text(code)
+    assert "error" not in engine.reload()
+
+
+def test_options_of_any_size_are_reloaded(engine: Engine, bus: Publisher) -> None:
+    """A list of networks may be long: the supervisor keeps it for a process that is started later."""
+    networks = [f"10.{high}.{low}.0/24" for high in range(40) for low in range(256)]
+    engine.configure(allow_from=[*networks, "127.0.0.1"])
+    assert "error" not in engine.reload()
+    wait_until(lambda: len(psutil.Process(engine.supervisor_pid).children()) == 1, "the end of the last process")
+    serving = engine.pid
+    psutil.Process(serving).kill()
+    wait_until(lambda: ended(serving), "its end")
+    with engine.client("demo") as client:
+        assert client.ask("ping")
+    assert engine.pid != serving

@@ -10,6 +10,8 @@ from typing import Any
 
 MAX_CAUSE = 8_000
 """Characters of a cause: a message must fit into the socket's buffer."""
+PART = 8_000
+"""Characters of the options in one message: a list of networks in them may be long."""
 
 
 @dataclass
@@ -68,6 +70,10 @@ class Serving:
         """Report why this process cannot replace the one that serves."""
         self._send({"state": "failed", "cause": cause[:MAX_CAUSE]}, [])
 
+    def hands_over(self) -> None:
+        """Report that this process accepts no more connections, because the next one takes over."""
+        self._send({"state": "hands_over"}, [])
+
     def take(self, address: str, port: int) -> list[socket.socket]:
         """Return the kept sockets if they listen where these options say; otherwise close them and return none."""
         kept, self._kept = self._kept, Listeners()
@@ -81,8 +87,10 @@ class Serving:
 
         :param details: for the user who requested a reload
         """
-        message = {"state": "ready", "address": address, "port": port, "details": details, "options": self.options}
-        self._send(message, sockets)
+        options = json.dumps(self.options)
+        for start in range(0, len(options), PART):
+            self._send({"state": "options", "part": options[start : start + PART]}, [])
+        self._send({"state": "ready", "address": address, "port": port, "details": details}, sockets)
 
     def waits(self) -> None:
         """Report that this process cannot serve yet: clients must be refused, not kept waiting."""

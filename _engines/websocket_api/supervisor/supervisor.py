@@ -25,11 +25,13 @@ log = logging.getLogger(__name__)
 MASTER_SECONDS = 1.0  # between two checks whether the master still runs
 STOP_SECONDS = 4.5  # after SIGTERM: Salt kills the supervisor at 5
 RELOAD_SECONDS = 90.0  # until the next process must serve: it may wait 45 for its schemas
+TAKE_SECONDS = 30.0  # the same from when the running process has stopped accepting connections
 RETIRE_SECONDS = 90.0  # until a process that was replaced must have ended: requests in flight get 60
 MAX_RETIRING = 3  # such processes at once: with one more the oldest answers its requests with an error, and ends
 MESSAGE_BYTES = 65_536  # maximum of a message from the serving process
 MAX_SOCKETS = 64  # listening sockets: one per address that the name in `address` has
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+SLOW = "the new process did not serve in time and was killed: it hangs, or the running one does"
 CHANGED = "the supervisor of websocket_api has changed on disk: restart the master to use it"
 
 
@@ -47,8 +49,12 @@ class Child:
     """Whether its side of the channel is open."""
     details: dict[str, Any] = field(default_factory=dict)
     """What it reported when it began to serve."""
+    options: str = ""
+    """The engine's options as JSON, as far as it has sent them."""
+    hands_over: bool = False
+    """Whether it accepts no more connections, because the next one takes over."""
     cause: str | None = None
-    """Why it cannot replace another one, as it reported before its end."""
+    """Why it cannot replace another one."""
     kill_at: float | None = None
     """When it is killed, if it has not ended or begun to serve."""
 
@@ -145,7 +151,8 @@ class Supervisor:
 
     def _reload(self, request: Request) -> Serving | None:
         """Start the process that will replace the serving one. Return its connection in that process."""
-        if self._next is not None or self._request is not None:
+        replaced = self._child is not None and self._child.hands_over
+        if self._next is not None or self._request is not None or replaced:
             request.answer(error="another reload is under way")
             return None
         if self._child is None or not self._child.ready:
@@ -209,13 +216,33 @@ class Supervisor:
                 if message["state"] == "failed":
                     child.cause = message["cause"]
                     continue
+                if message["state"] == "options":
+                    child.options += message["part"]
+                    continue
+                if message["state"] == "hands_over":
+                    self._on_hand_over(child)
+                    continue
                 self._kept.close()
                 if message["state"] == "ready":
                     child.ready, child.kill_at, child.details = True, None, message["details"]
-                    self._options = message["options"]
+                    self._options, child.options = json.loads(child.options), ""
                     sockets = [socket.socket(fileno=number) for number in files]
                     self._kept = Listeners(message["address"], message["port"], sockets)
                     self._promote(child)
+
+    def _on_hand_over(self, child: Child) -> None:
+        """Limit the time in which no process accepts connections."""
+        child.hands_over = True
+        if self._next is None:
+            self._hurry(child)  # that one has died meanwhile
+        else:
+            self._next.kill_at = time.monotonic() + TAKE_SECONDS
+
+    @staticmethod
+    def _hurry(child: Child) -> None:
+        """End a process that accepts no connections: requests in flight get a retryable error."""
+        child.kill_at = time.monotonic() + STOP_SECONDS
+        child.send(signal.SIGTERM)
 
     def _promote(self, child: Child) -> None:
         """Let a process that serves replace the last one."""
@@ -237,7 +264,11 @@ class Supervisor:
     def _reap(self, child: Child) -> None:
         """Notice the end of a serving process, and plan the next start."""
         if child.kill_at is not None and time.monotonic() >= child.kill_at:
-            log.error("the serving process %d of websocket_api does not stop: it is killed", child.pid)
+            if not (child.ready or self._stopping):
+                child.cause = child.cause or SLOW
+                log.error("the new process %d of websocket_api does not serve in time: it is killed", child.pid)
+            else:
+                log.error("the serving process %d of websocket_api does not stop: it is killed", child.pid)
             child.kill_at = None
             child.send(signal.SIGKILL)
         pid, status = os.waitpid(child.pid, os.WNOHANG)
@@ -246,18 +277,24 @@ class Supervisor:
         child.channel.close()
         code = os.waitstatus_to_exitcode(status)
         reason = f"exit status {code}" if code >= 0 else signal_name(-code)
+        cause = child.cause or f"the new process has ended ({reason}): look at the master's log"
+        lost = f"{cause}; the engine has lost its state and starts again"
         if child in self._retiring:
             self._retiring.remove(child)
         elif child is self._next:
             self._next = None
-            self._answer(error=child.cause or f"the new process has ended ({reason}): look at the master's log")
+            if self._child is not None and self._child.hands_over:
+                self._hurry(self._child)
+                self._answer(error=lost, stays=False)
+            else:
+                self._answer(error=cause)
         elif self._next is not None:
             # It has handed over, or died meanwhile: the next one serves soon either way.
             self._child, self._next = self._next, None
         else:
             self._child = None
             if not self._stopping:
-                self._answer(error=child.cause or f"the new process has ended ({reason}): look at the master's log")
+                self._answer(error=lost, stays=False)
                 self._plan(child, code, reason)
 
     def _plan(self, child: Child, code: int, reason: str) -> None:

@@ -1,9 +1,12 @@
 """A program for tests: the supervisor, with a serving process that only accepts connections.
 
-Started with a port, the path of a file and that of the supervisor's control socket. The serving process does what the
-file says at its start: ``serve``; ``wait``: report that it cannot serve yet; ``die``: end at once; ``hang``: serve, and
-ignore SIGTERM; ``stay``: serve, and run on after a reload; ``fail``: report a cause and end, at a reload; ``sleep``: do
-nothing. It sends its process id to each client. At a reload one byte each way stands for the state.
+Started with a port, the path of a file and that of the supervisor's control socket. The serving process sends its
+process id to each client. At a reload one byte each way stands for the state. At its start it does what the file says:
+
+* ``serve``; ``large``: serve, with options of a megabyte
+* ``stay``: serve, and run on after a reload; ``hang``: also ignore SIGTERM
+* ``wait``: report that it cannot serve yet; ``die``: end at once; ``sleep``: do nothing
+* ``fail``: report a cause and end, at a reload; ``take``: end at a reload, after it has the state
 """
 
 from __future__ import annotations
@@ -43,9 +46,13 @@ def serve(serving: Serving, port: int, mode: str) -> None:
         with contextlib.suppress(OSError):  # the last process has died
             serving.last.sendall(b"t")
             serving.last.recv(1)
+        if mode == "take":
+            sys.exit(4)
+    if mode == "large":
+        serving.options = {"allow_from": ["10.0.0.0/8"] * 80_000}
     sockets = serving.take("127.0.0.1", port) or [socket.create_server(("127.0.0.1", port))]
     serving.ready("127.0.0.1", port, sockets)
-    log.info("serves %d", os.getpid())
+    log.info("serves %d with %d networks", os.getpid(), len((serving.options or {}).get("allow_from", ())))
     next_: socket.socket | None = None
     while True:
         found, _, _ = select.select([sockets[0], serving.channel, *([next_] if next_ else [])], [], [])
@@ -57,9 +64,10 @@ def serve(serving: Serving, port: int, mode: str) -> None:
             next_ = serving.next()
         elif next_ is not None and next_ in found:
             if next_.recv(1):
+                serving.hands_over()
                 next_.sendall(b"s")
                 log.info("retires %d", os.getpid())
-                time.sleep(600 if mode == "stay" else 0)
+                time.sleep(600 if mode in ("stay", "hang") else 0)
                 return
             next_ = None
 

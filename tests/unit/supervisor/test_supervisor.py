@@ -61,7 +61,7 @@ class Service:
 
     def serving(self, starts: int = 1) -> int:
         """Return the process that serves after this number of starts."""
-        wait_until(lambda: self.log.count("serves ") >= starts, f"start {starts}")
+        wait_until(lambda: self.log.count(" networks") >= starts, f"start {starts}")
         return int(re.findall(r"serves (\d+)", self.log)[-1])
 
     def ask(self) -> int:
@@ -322,6 +322,49 @@ def test_a_process_that_does_not_come_up_replaces_nothing(service: Service, mode
     service.mode("serve")
     assert service.reload() == {"restart": []}
     assert service.ask() == service.serving(2)
+
+
+@pytest.mark.parametrize("mode", ["stay", "hang"])
+def test_a_process_that_dies_after_it_has_taken_over_is_replaced(service: Service, mode: str) -> None:
+    """At once: the running one accepts no connections any more, and must not keep new clients waiting."""
+    service.mode(mode)
+    service.start()
+    first = service.serving()
+    service.mode("take")
+    assert service.reload() == {
+        "error": "the new process has ended (exit status 4): look at the master's log; "
+        "the engine has lost its state and starts again",
+        "stays": False,
+    }
+    assert service.ask() == service.serving(2) != first
+    assert ended(first)
+    service.mode("serve")
+    assert service.reload() == {"restart": []}
+
+
+def test_a_process_that_does_not_serve_in_time_is_killed(service: Service, engines: Path) -> None:
+    """The user who requested the reload learns that it was too slow, and the log does not blame the running one."""
+    code = engines / "websocket_api" / "supervisor" / "supervisor.py"
+    code.write_text(re.sub("^RELOAD_SECONDS = 90", "RELOAD_SECONDS = 0", code.read_text(), flags=re.MULTILINE))
+    service.start()
+    first = service.serving()
+    service.mode("sleep")
+    assert "did not serve in time and was killed" in service.reload()["error"]
+    assert service.ask() == first
+    assert "does not serve in time: it is killed" in service.log
+    assert "does not stop" not in service.log
+
+
+def test_options_of_any_size_stay_after_a_reload(service: Service) -> None:
+    """A list of networks in them may be long. A process that is started later gets them too."""
+    service.start()
+    service.serving()
+    service.mode("large")
+    assert service.reload() == {"restart": []}
+    large = service.serving(2)
+    service.mode("serve")
+    os.kill(large, signal.SIGKILL)
+    assert f"serves {service.serving(3)} with 80000 networks" in service.log
 
 
 def test_one_reload_runs_at_a_time(service: Service) -> None:
