@@ -357,5 +357,8 @@ class JournalFile:
 
 
 def _text(error: Exception) -> str:
-    """Return what failed, for a log line."""
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    """Return what failed, and where, for a log line."""
+    if not isinstance(error, OSError):
+        return str(error)
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{reason}: {error.filename}"

@@ -10,7 +10,7 @@ import resource
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,17 +167,30 @@ def _entry(path: Path) -> None:
         connection.commit()
 
 
-def _position(path: Path) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE state SET time = 'x'")
-        connection.commit()
+def _state(change: str) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript(change)
+            connection.commit()
+
+    return damage
 
 
 DAMAGES = {
     "a newer version": _version,
     "a table is missing": _table,
     "an entry was changed": _entry,
-    "the position was changed": _position,
+    "the time is text": _state("UPDATE state SET time = 'x'"),
+    "the time is infinite": _state("UPDATE state SET time = -9e999; UPDATE chunks SET written = -9e999"),
+    "the time is far away": _state("UPDATE state SET time = -1e308; UPDATE chunks SET written = -1e308"),
+    "the number is too large": _state("UPDATE state SET seq = 9007199254740990"),
+    "the number has a fraction": _state("UPDATE state SET seq = 100.5"),
+    "the epoch is empty": _state("UPDATE state SET epoch = ''"),
+    "the epoch is data": _state("UPDATE state SET epoch = x'ff00'"),
+    "the epoch is longer than a position may be": _state("UPDATE state SET epoch = printf('%0100d', 1)"),
+    "a job is no record": _state("INSERT INTO jobs VALUES ('x', 1, x'ff')"),
+    "a job is a list": _state("INSERT INTO jobs VALUES ('x', 1, '[]')"),
+    "a job has a number of text": _state("INSERT INTO jobs VALUES ('x', 'y', '{}')"),
     "text": lambda path: path.write_text("no database\n" * 1000, encoding="utf-8"),
     "zeros": lambda path: path.write_bytes(bytes(100_000)),
     "a part": lambda path: os.truncate(path, path.stat().st_size // 2),
@@ -216,6 +229,17 @@ def _is_file(folder: Path) -> str:
     return "exists"
 
 
+def _lock_is_folder(folder: Path) -> str:
+    Path(f"{path_of(folder)}.lock").mkdir(parents=True)
+    return "directory"
+
+
+def _lock_is_link(folder: Path) -> str:
+    path_of(folder).parent.mkdir()
+    Path(f"{path_of(folder)}.lock").symlink_to(folder / "other")
+    return "symbolic"
+
+
 def _is_link(folder: Path) -> str:
     path_of(folder).parent.mkdir()
     (folder / "other").write_text("not the engine's")
@@ -228,14 +252,15 @@ def _is_folder(folder: Path) -> str:
     return "directory"
 
 
-@pytest.mark.parametrize("obstacle", [_is_file, _is_link, _is_folder])
+@pytest.mark.parametrize("obstacle", [_is_file, _is_link, _is_folder, _lock_is_folder, _lock_is_link])
 def test_a_file_that_cannot_be_opened_means_no_journal(tmp_path: Path, obstacle: Any) -> None:
     """The reason is named, and nothing that is there is changed."""
     word = obstacle(tmp_path)
     one = opened(tmp_path)
     assert one.file is None
     assert word in (one.failure or "")
-    if word == "symbolic":
+    assert str(path_of(tmp_path).parent) in (one.failure or ""), "it says where"
+    if obstacle is _is_link:
         assert (tmp_path / "other").read_text() == "not the engine's"
 
 

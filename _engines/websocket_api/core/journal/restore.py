@@ -17,6 +17,10 @@ NUMBERS_PER_SECOND = 20_000
 """Events that no engine reads in a second: how many numbers may have been used since the last write."""
 SPARE_SECONDS = 5.0
 """Added to that time, in case the clock was set back."""
+MAX_EPOCH = 64
+"""Characters of an epoch in a client's position."""
+MAX_NUMBER = 2**52
+"""A numbering ends there: clients read numbers up to 2**53 exactly. A clock that was wrong for decades uses many."""
 
 
 class Kept(Protocol):
@@ -80,6 +84,7 @@ def take_over(kept: Kept, epoch: str, seq: int) -> Continued | None:
     :param seq: the newest number that was given
     :raises ValueError: the file is damaged
     """
+    _check_position(kept)
     if kept.epoch != epoch or kept.seq > seq:
         return None
     return Continued(Restored(epoch, kept.seq, []), last=kept.seq, since=kept.time, jobs=_jobs(kept))
@@ -106,7 +111,11 @@ def restore(kept: Kept, now: float) -> Continued:
         entries = []
     oldest = entries[0].seq if entries else kept.seq + 1
     jobs = _jobs(kept)
-    used = 1 if kept.clean else math.ceil(NUMBERS_PER_SECOND * (max(0.0, now - kept.time) + SPARE_SECONDS))
+    _check_position(kept)
+    seconds = max(0.0, now - kept.time) + SPARE_SECONDS
+    used = 1 if kept.clean else math.ceil(min(NUMBERS_PER_SECOND * seconds, MAX_NUMBER))
+    if kept.seq + used > MAX_NUMBER:
+        raise ValueError("no numbers are left after its last one")
     return Continued(
         history=Restored(kept.epoch, kept.seq, entries),
         last=kept.seq + used,
@@ -114,6 +123,13 @@ def restore(kept: Kept, now: float) -> Continued:
         jobs=[(last, job) for last, job in jobs if last >= oldest],
         stale=[job.jid for last, job in jobs if last < oldest],
     )
+
+
+def _check_position(kept: Kept) -> None:
+    """Refuse a position that clients could not send back: no checksum protects it."""
+    known = isinstance(kept.epoch, str) and 0 < len(kept.epoch) <= MAX_EPOCH and kept.epoch.isascii()
+    if not (known and isinstance(kept.seq, int) and kept.seq >= 0):
+        raise ValueError("its position is not understood")
 
 
 def _jobs(kept: Kept) -> list[tuple[int, Job]]:
