@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import redis
+import redis.exceptions
 
 from ..errors import CannotRun
 
@@ -24,6 +25,13 @@ FORM = 1
 CONNECT_SECONDS = 10.0
 MAX_DIGITS = 11
 """Digits of a time in seconds: a time after the year 5138 is invalid."""
+
+MAX_NUMBER = 2**53 - 1
+"""The largest number that clients read exactly, and may send back."""
+MAX_NAME = 255
+"""Characters of a master's id, as in a client's positions."""
+PARAMETERS = frozenset({"db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"})
+"""Of a URL, beside those of TLS. Others would change timeouts, or the form of answers."""
 
 Chunk = tuple[str, int, int, bytes, bytes]
 """Epoch, number before the first line, last number, lines, and notes (core/sharing/records.py)."""
@@ -55,10 +63,13 @@ class Unusable(Exception):
     """This Redis must not be used as it is configured: the message says why and what to do."""
 
 
+class ForeignKey(redis.exceptions.RedisError):
+    """Another program uses a key of the common log: the message names it."""
+
+
 def is_protected(url: str) -> bool:
     """Return whether a URL of Redis has a password, or names a unix socket."""
-    parts = urlsplit(url)
-    return parts.scheme == "unix" or bool(parts.password)
+    return urlsplit(url).scheme == "unix" or bool(redis.Redis.from_url(url).get_connection_kwargs().get("password"))
 
 
 def check_url(url: str) -> None:
@@ -67,8 +78,11 @@ def check_url(url: str) -> None:
     :raises CannotRun: it does not
     """
     try:
+        others = [name for name in parse_qs(urlsplit(url).query) if name not in PARAMETERS and name[:4] != "ssl_"]
+        if others:
+            raise ValueError
         redis.Redis.from_url(url).connection_pool.make_connection()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, redis.exceptions.RedisError):
         raise CannotRun(
             "the option history.share is not a URL of Redis: check host, port and parameters, and write special "
             "characters of the password percent-encoded, such as %2F for /"
@@ -95,6 +109,23 @@ def connect(url: str, seconds: float) -> Any:
     return client
 
 
+def check_keys(client: Any, own: str) -> None:
+    """Name the key of the common log that another program has replaced.
+
+    :param own: the own master's id
+    :raises ForeignKey: there is one
+    """
+    for key, kind in ((MASTERS, b"hash"), (f"{STREAM}{own}", b"stream")):
+        if client.type(key) not in (kind, b"none"):
+            raise ForeignKey(f"{key} in Redis is not a {kind.decode()}: delete that key")
+
+
+def name_of(field: bytes) -> str | None:
+    """Return a master's id; None for one that no client could send back."""
+    name = field.decode("utf-8", "replace")
+    return name if 0 < len(name) <= MAX_NAME and name.encode() == field else None
+
+
 def fields_of(chunk: Chunk) -> dict[str, Any]:
     """Return the fields of an entry."""
     epoch, after, last, lines, notes = chunk
@@ -108,7 +139,7 @@ def chunk_of(fields: Mapping[bytes, bytes]) -> Chunk | None:
             return None
         epoch = fields[b"e"].decode()
         after, last = int(fields[b"a"]), int(fields[b"l"])
-        if not (0 <= after <= last and 0 < len(epoch) <= 64):
+        if not (0 <= after <= last <= MAX_NUMBER and 0 < len(epoch) <= 64):
             return None
         return epoch, after, last, fields[b"d"], fields.get(b"n", b"")
     except (KeyError, ValueError):

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import redis.exceptions
 
-from .event_log_format import MASTERS, STREAM, Chunk, Pace, chunk_of, connect, number_of, time_of
+from .event_log_format import MASTERS, STREAM, Chunk, Pace, check_keys, chunk_of, connect, name_of, number_of, time_of
 
 log = logging.getLogger(__name__)
 
 READ_CHUNKS = 20
 MAX_MASTERS = 64
+"""That are read, with the own one: as many as a client's position can name."""
 KINDS = (b"stream", b"none")
 """Types of keys that can be read."""
 WAIT_SECONDS = 0.2
@@ -64,6 +65,8 @@ class Reader:
         """Masters whose keys are not streams, which was logged. They are left out until the keys are deleted."""
         self._own_ended = False
         """Whether the own master's stream was read to its end."""
+        self._too_many = False
+        """Whether there are more masters than are read, which was logged."""
         self._first_look: float | None = None
         self.stale: dict[str, float] = {}
         """When masters last wrote that do not write now, or whose streams cannot be read: seconds since 1970."""
@@ -91,6 +94,7 @@ class Reader:
                 self._read(client, apply, on_end, on_own_end)
             except redis.exceptions.ResponseError:
                 if not self._set_aside(client):
+                    check_keys(client, self._own)
                     raise
 
     def _read(self, client: Any, apply: Apply, on_end: Callable[[], None], on_own_end: Callable[[], None]) -> None:
@@ -104,7 +108,6 @@ class Reader:
                 ahead = seconds + micros / 1e6 - looked
                 self._look(client, seconds)
                 ends = self._ends(client)
-                self._works()
             if not self._own_ended and ends is not None and self._has_read(self._own, ends):
                 self._own_ended = True
                 on_own_end()
@@ -114,9 +117,12 @@ class Reader:
             names = self._readable if self._own_ended else [self._own]
             keys = {f"{STREAM}{name}": self._places[name] for name in names}
             if not keys:
+                self._works()
                 time.sleep(WAIT_SECONDS)
                 continue
-            for key, entries in client.xread(keys, count=READ_CHUNKS, block=int(self._pace.block * 1000)) or ():
+            found = client.xread(keys, count=READ_CHUNKS, block=int(self._pace.block * 1000))
+            self._works()
+            for key, entries in found or ():
                 master = key.decode("utf-8", "replace").removeprefix(STREAM)
                 chunks = []
                 for place, fields in entries:
@@ -171,13 +177,13 @@ class Reader:
         start = b"%d" % ((seconds - self._seconds) * 1000)
         for name in [name for name in self._odd if client.type(f"{STREAM}{name}") in KINDS]:
             self._odd.discard(name)
-        for field, value in sorted(client.hgetall(MASTERS).items()):
-            name = field.decode("utf-8", "replace")
-            if name not in self._places and len(self._places) >= MAX_MASTERS:
-                continue
+        for name, value in self._listed(client):
             written = time_of(value)
             if name != self._own and written is not None and seconds - written > self._gone_seconds:
-                client.hdel(MASTERS, field)
+                client.hdel(MASTERS, name)
+                continue
+            runs = written is not None and abs(seconds - written) <= self._pace.stale
+            if name not in self._places and not self._make_room(name, now, runs=runs):
                 continue
             self._places.setdefault(name, start)
             if name not in self._beats or self._beats[name].value != value:
@@ -189,15 +195,44 @@ class Reader:
         if self._first_look is None:
             self._first_look = now
 
+    def _listed(self, client: Any) -> list[tuple[str, bytes]]:
+        """Return all masters with their heartbeats: the own one, then those that wrote last."""
+        found = {name: value for field, value in client.hgetall(MASTERS).items() if (name := name_of(field))}
+        return sorted(found.items(), key=lambda one: (one[0] != self._own, -(time_of(one[1]) or 0), one[0]))
+
+    def _make_room(self, name: str, now: float, *, runs: bool) -> bool:
+        """Return whether a new master can be read. One that runs takes the place of one that does not.
+
+        :param now: seconds, monotonic
+        """
+        others = self._places.keys() - {self._own}
+        if name == self._own or len(others) < MAX_MASTERS - 1:
+            return True
+        if not runs:
+            return False
+        silent = [one for one in others if self._is_silent(one, now)]
+        if silent:
+            self._forget(min(silent, key=lambda one: self._beats[one].changed))
+        elif not self._too_many:
+            self._too_many = True
+            log.warning("the common log has more than %d masters: %.64r and others are not read", MAX_MASTERS, name)
+        return bool(silent)
+
+    def _is_silent(self, name: str, now: float) -> bool:
+        return name in self._beats and now - self._beats[name].changed > self._pace.stale
+
+    def _forget(self, name: str) -> None:
+        self._places.pop(name, None)
+        self._odd.discard(name)
+        del self._beats[name]
+
     @property
     def _gone_seconds(self) -> float:
         return max(self._pace.gone, self._seconds)
 
     def _forget_gone(self, client: Any, now: float, seconds: int) -> None:
         for name, beat in list(self._beats.items()):
-            is_silent = now - beat.changed > self._pace.stale and name != self._own
+            is_silent = name != self._own and self._is_silent(name, now)
             if is_silent and max(now - beat.changed, seconds - beat.seen) > self._gone_seconds:
                 client.hdel(MASTERS, name)
-                self._places.pop(name, None)
-                self._odd.discard(name)
-                del self._beats[name]
+                self._forget(name)

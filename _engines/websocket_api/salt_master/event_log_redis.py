@@ -25,6 +25,9 @@ AWAY = "the common log of the masters fails: events of other masters are missing
 REFUSED = "the common log of the masters is not used: its Redis is not set up for it"
 STOP_SECONDS = 0.01
 """Between two looks whether everything is written, at the end."""
+AWAY_ERRORS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+MAX_REASONS = 20
+"""Reasons of one failure that are logged."""
 SLEEP_SECONDS = 0.1
 """Between two looks whether the end has come."""
 
@@ -50,6 +53,8 @@ class RedisLog:
         self._on_fault: Callable[[str | None], None] = lambda fault: None
         self._closed = False
         self._faults: dict[str, str | None] = {"writer": None, "reader": None}
+        self._logged: set[str] = set()
+        """Reasons that were logged since the log worked."""
         self._lock = threading.Lock()
 
     def put(self, chunk: Chunk) -> None:
@@ -121,25 +126,33 @@ class RedisLog:
                     self._set_fault(name, REFUSED, str(error))
                     seconds = self._pace.refused
                 except (redis.exceptions.RedisError, OSError) as error:
-                    self._set_fault(name, AWAY, str(error) or type(error).__name__)
-                except Exception:
-                    log.exception("the %s of the common log failed", name)
+                    self._set_fault(name, AWAY, str(error) or type(error).__name__, is_away=_is_away(error))
+                except Exception as error:
+                    if self._faults[name] is None:
+                        log.exception("the %s of the common log failed", name)
+                    self._set_fault(name, AWAY, type(error).__name__)
                 end = time.monotonic() + seconds
                 while not self._closed and time.monotonic() < end:
                     time.sleep(min(seconds, SLEEP_SECONDS))
 
         threading.Thread(target=repeat, name=f"history-{name}", daemon=True).start()
 
-    def _set_fault(self, name: str, fault: str | None, reason: str = "") -> None:
-        """Log a change of what is wrong, and report it."""
+    def _set_fault(self, name: str, fault: str | None, reason: str = "", *, is_away: bool = False) -> None:
+        """Report what is wrong, and log each reason once until all works again.
+
+        :param is_away: whether Redis cannot be reached: that has many reasons, and one remedy
+        """
         if self._closed or (fault is None and self._faults[name] is None):
             return
         with self._lock:
-            before, self._faults[name] = self._faults[name], fault
+            self._faults[name] = fault
             faults = [one for one in self._faults.values() if one is not None]
-            if fault is not None and before != fault:
+            kind = AWAY if is_away else reason
+            if fault is not None and kind not in self._logged and len(self._logged) < MAX_REASONS:
+                self._logged.add(kind)
                 log.error("the common log of the masters cannot be used: %s; own events go on", reason)
             elif not faults:
+                self._logged.clear()
                 log.warning("the common log of the masters works again")
             self._on_fault(faults[0] if faults else None)
 
@@ -167,3 +180,8 @@ class RedisLog:
             self.close()
         while not self._closed and not done.wait(self._pace.block):
             pass
+
+
+def _is_away(error: Exception) -> bool:
+    """Return whether an error says only that Redis cannot be reached. Its own errors are further classes."""
+    return isinstance(error, OSError) or type(error) in AWAY_ERRORS

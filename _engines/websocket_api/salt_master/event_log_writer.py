@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
+import redis.exceptions
+
 from .event_log_format import (
     MASTERS,
     STREAM,
@@ -17,6 +19,7 @@ from .event_log_format import (
     Pace,
     Unusable,
     beat_of,
+    check_keys,
     chunk_of,
     connect,
     fields_of,
@@ -85,7 +88,18 @@ class Writer:
 
         :param begin: is called once with epoch and last number of the own stream's last chunk
         """
-        client, beaten = connect(self._url, self._pace.answer), None
+        client = connect(self._url, self._pace.answer)
+        try:
+            self._run_with(client, begin)
+        except redis.exceptions.OutOfMemoryError:
+            self._trim(client)
+            raise
+        except redis.exceptions.ResponseError:
+            check_keys(client, self._own)
+            raise
+
+    def _run_with(self, client: Any, begin: Callable[[str | None, int], None]) -> None:
+        beaten = None
         if not self._begun:
             last = next((chunk for _, one in client.xrevrange(self._key, count=1) if (chunk := chunk_of(one))), None)
             begin(*((None, 0) if last is None else (last[0], last[2])))
@@ -94,7 +108,8 @@ class Writer:
             if beaten is None or time.monotonic() - beaten >= self._pace.beat:
                 beaten = time.monotonic()
                 self._beat(client)
-                self._works()
+                if self.is_idle:  # else it works only if that can be written
+                    self._works()
             with self._changed:
                 if not self._waiting:
                     self._changed.wait(max(0.0, beaten + self._pace.beat - time.monotonic()))
@@ -122,6 +137,11 @@ class Writer:
             for chunk in chunks:
                 if self._waiting and self._waiting[0] is chunk:  # else it was dropped meanwhile
                     self._waiting_bytes -= _size(self._waiting.popleft())
+
+    def _trim(self, client: Any) -> None:
+        """Delete what is too old from a full Redis: it does so with each chunk only, and refuses these now."""
+        oldest = int((client.time()[0] - self._seconds) * 1000)
+        client.xtrim(self._key, minid=max(0, oldest), approximate=False)
 
     def _beat(self, client: Any) -> None:
         """Write a heartbeat. The engine that started last keeps the id.

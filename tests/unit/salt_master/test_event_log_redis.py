@@ -16,7 +16,7 @@ import pytest
 redis = pytest.importorskip("redis")
 
 from websocket_api.errors import CannotRun  # noqa: E402
-from websocket_api.salt_master import event_log_format, event_log_writer  # noqa: E402
+from websocket_api.salt_master import event_log_format, event_log_reader, event_log_writer  # noqa: E402
 from websocket_api.salt_master.event_log_format import MASTERS, STREAM, Pace, Unusable, is_protected  # noqa: E402
 from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
 
@@ -199,6 +199,225 @@ async def test_the_own_key_that_is_no_stream_is_a_fault(
         three.log.close()
 
 
+@pytest.mark.parametrize(
+    ("key", "error"),
+    [(MASTERS, f"{MASTERS} in Redis is not a hash"), (f"{STREAM}m3", f"{STREAM}m3 in Redis is not a stream")],
+)
+@pytest.mark.parametrize("kind", ["string", "list", "other"])
+async def test_a_foreign_key_is_named_and_may_be_deleted(
+    server: RedisServer, caplog: pytest.LogCaptureFixture, key: str, error: str, kind: str
+) -> None:
+    """Before the start or meanwhile. Nothing of it is changed; when it is deleted, all goes on."""
+    client = server.client
+    three = Reader(server, "m3")
+    three.start()
+    try:
+        three.log.put(chunk(1))
+        await until(lambda: client.exists(f"{STREAM}m3") and client.hexists(MASTERS, "m3"), SECONDS)
+        replaces = client.pipeline()
+        replaces.delete(key)
+        if kind == "string":
+            replaces.set(key, "foreign")
+        elif kind == "list":
+            replaces.rpush(key, "foreign")
+        elif key == MASTERS:
+            replaces.xadd(key, {"foreign": "1"})
+        else:
+            replaces.hset(key, "foreign", "1")
+        replaces.execute()
+        before = client.dump(key)
+        three.log.put(chunk(2))
+        await until(lambda: three.fault is not None, SECONDS)
+        assert [one.message for one in caplog.records if "cannot be used" in one.message] == [
+            f"the common log of the masters cannot be used: {error}: delete that key; own events go on"
+        ]
+        assert client.dump(key) == before
+        client.delete(key)
+        new = Reader(server, "m4")
+        new.start()
+        await until(lambda: three.fault is None and chunk(2) in new.of("m3"), SECONDS)
+        new.log.close()
+    finally:
+        three.log.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("--user default on nopass ~* &* +@all -xadd", "xadd"),
+        ("--user default on nopass ~* &* +@all -info", "info"),
+        ("--user default on nopass ~* &* +@all -xread", "xread"),
+        ("--user default on nopass ~* &* +@all -hset", "hset"),
+        ("--user default on nopass ~* &* +@all -hgetall", "hgetall"),
+        ("--user default on nopass ~* &* +@all -xrevrange", "xrevrange"),
+        ("--replicaof 127.0.0.1 1", "read only replica"),
+        ("--maxmemory 1", "maxmemory"),
+        ("--rename-command XADD XADD2", "unknown command"),
+    ],
+)
+async def test_what_redis_refuses_is_named(
+    tmp_path_factory: pytest.TempPathFactory,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    reason: str,
+) -> None:
+    """Once, and it is a fault until somebody fixes it."""
+    server = RedisServer(tmp_path_factory.mktemp("r"))
+    server.start(*options.split())
+    attempts, faults = list[None](), list[str | None]()
+    connect = event_log_writer.connect
+    for module in (event_log_reader, event_log_writer):
+        monkeypatch.setattr(module, "connect", lambda *given: (attempts.append(None), connect(*given))[1])
+    one = Reader(server, "m1")
+    one._set = lambda fault: (faults.append(fault), setattr(one, "fault", fault))  # type: ignore[method-assign]
+    try:
+        one.start()
+        one.log.put(chunk(1))
+        await until(lambda: one.fault is not None, SECONDS)
+        await until(lambda: any(reason in record.message for record in caplog.records), SECONDS)
+        # Each attempt opens a connection: the log and the health must not change with each of them.
+        await until(lambda: len(attempts) > 5, SECONDS)
+        (line,) = [record.message for record in caplog.records if record.name.endswith("event_log_redis")]
+        assert line.startswith("the common log of the masters cannot be used: ")
+        assert set(faults) == {one.fault}
+    finally:
+        one.log.close()
+        server.kill()
+
+
+@pytest.mark.parametrize("password", [None, "wrong", "geheim"])
+async def test_a_wrong_password_is_a_fault_without_it(
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture, password: str | None
+) -> None:
+    """Neither the right nor the wrong one is in a line."""
+    caplog.set_level(logging.DEBUG)
+    server = RedisServer(tmp_path_factory.mktemp("r"))
+    server.start()
+    server.client.config_set("requirepass", "geheim")
+    url = server.url if password is None else server.url.replace("unix://", f"unix://:{password}@")
+    one = Reader(server, "m1", url)
+    try:
+        one.start()
+        one.log.put(chunk(1))
+        await until(lambda: one.begun if password == "geheim" else one.fault is not None, SECONDS)
+        assert (one.fault is None) is (password == "geheim")
+        lines = [record.getMessage() for record in caplog.records if record.name.startswith("websocket_api")]
+        assert not [line for line in [*lines, str(one.fault)] if "geheim" in line or ":wrong@" in line]
+    finally:
+        one.log.close()
+        server.kill()
+
+
+async def test_a_further_reason_is_logged_too(
+    server: RedisServer, masters: tuple[Reader, Reader], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Redis comes back, but with another fault: the first line does not tell its remedy."""
+    one, two = masters
+    await until(lambda: one.begun and two.begun, SECONDS)
+    server.kill()
+    await until(lambda: one.fault and two.fault, SECONDS)
+    server.start("--maxmemory", "1")
+    await until(lambda: any("maxmemory" in record.message for record in caplog.records), SECONDS)
+    assert one.fault
+
+
+async def test_a_full_redis_frees_what_is_too_old(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Chunks are deleted when a new one is written. A Redis that refuses new ones would stay full."""
+    client = server.client
+    one = Reader(server, "m1", seconds=60)
+    one.start()
+    try:
+        await until(lambda: one.begun, SECONDS)
+        old = int(client.time()[0] - 3600) * 1000
+        for number in range(100):
+            client.xadd(f"{STREAM}old", {"d": b"x" * 100_000}, id=f"{old + number}-0")
+        client.rename(f"{STREAM}old", f"{STREAM}m1")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] - 5_000_000)
+        one.log.put(chunk(1))
+        await until(lambda: client.xlen(f"{STREAM}m1") == 1, SECONDS)
+        await until(lambda: one.fault is None, SECONDS)
+        assert any("maxmemory" in record.message for record in caplog.records)
+    finally:
+        one.log.close()
+
+
+async def test_an_unexpected_error_is_a_fault(
+    server: RedisServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its traceback once, although it comes at each attempt."""
+    attempts = itertools.count()
+
+    def fail(self: Any, client: Any, seconds: int) -> None:
+        next(attempts)
+        raise AttributeError("a fault of the engine")
+
+    monkeypatch.setattr(event_log_reader.Reader, "_look", fail)
+    one = Reader(server, "m1")
+    one.start()
+    try:
+        await until(lambda: next(attempts) > 20, SECONDS)
+        assert one.fault is not None
+        assert len([record for record in caplog.records if record.exc_info]) == 1
+    finally:
+        one.log.close()
+
+
+async def test_the_masters_that_run_are_read(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Names that another program wrote, and masters that do not run, take no place from them."""
+    client = server.client
+    seconds = client.time()[0]
+    foreign: dict[Any, Any] = {f"a-foreign{number:03}": "x" for number in range(100)}
+    foreign |= {f"a-future{number:03}": f"r-1-{seconds + 10**8}" for number in range(100)}
+    foreign |= {f"a-gone{number:03}": f"r-1-{seconds - 3600}" for number in range(100)}
+    foreign |= {"": "x", "x" * 256: f"r-1-{seconds}", b"\xff\xfe": f"r-1-{seconds}"}
+    client.hset(MASTERS, mapping=foreign)
+    one, two = Reader(server, "m1", stale=2.0), Reader(server, "z2", stale=2.0)
+    one.start()
+    two.start()
+    try:
+        two.log.put(chunk(1))
+        await until(lambda: one.of("z2") == [chunk(1)], SECONDS)
+        assert not one.log.is_gone("z2")
+        assert not [name for name in ("", "x" * 256, "\ufffd\ufffd") if one.log.is_stale(name)]
+    finally:
+        one.log.close()
+        two.log.close()
+
+
+async def test_more_masters_than_are_read_are_reported(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, with the name of one."""
+    client = server.client
+    one = Reader(server, "m1")
+    names = [f"n{number:03}" for number in range(70)]
+    client.hset(MASTERS, mapping={name: f"r-1-{client.time()[0]}" for name in names})
+    one.start()
+    try:
+        await until(lambda: any("has more than 64 masters" in record.message for record in caplog.records), SECONDS)
+    finally:
+        one.log.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"v": 1, "e": "epoch", "a": 0, "l": 2**53, "d": "x"},
+        {"v": 1, "e": "epoch", "a": 0, "l": "9" * 4000, "d": "x"},
+        {"v": 1, "e": "epoch", "a": 0, "l": "9" * 5000, "d": "x"},
+        {"v": 1, "e": "epoch", "a": -1, "l": 1, "d": "x"},
+        {"v": 1, "e": "epoch", "a": "nan", "l": 1, "d": "x"},
+        {"v": 1, "e": "e" * 65, "a": 0, "l": 1, "d": "x"},
+        {"v": 1, "e": b"\xff", "a": 0, "l": 1, "d": "x"},
+        {"v": 1, "e": "epoch", "a": 0, "l": 1},
+        {"v": "1.0", "e": "epoch", "a": 0, "l": 1, "d": "x"},
+    ],
+)
+def test_a_chunk_that_no_engine_writes_is_left_out(fields: dict[str, Any]) -> None:
+    """Clients could not send its position back."""
+    raw = {name.encode(): value if isinstance(value, bytes) else str(value).encode() for name, value in fields.items()}
+    assert event_log_format.chunk_of(raw) is None
+
+
 async def test_what_waits_is_bounded(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest is dropped; readers find out by the numbers."""
     monkeypatch.setattr(event_log_writer, "MAX_WAITING_BYTES", 1000)
@@ -373,6 +592,8 @@ def test_a_redis_without_a_limit_by_time_is_refused(
         ("rediss://ann:secret@redis.example.com", True),
         ("rediss://ann@redis.example.com", False),
         ("unix:///run/redis/redis.sock", True),
+        ("redis://redis.example.com/0?password=secret", True),
+        ("redis://redis.example.com/0?db=1", False),
     ],
 )
 def test_a_password_or_a_socket_protects_the_events(url: str, protected: bool) -> None:
@@ -389,6 +610,14 @@ def test_a_password_or_a_socket_protects_the_events(url: str, protected: bool) -
         "redis://:geheim@host:99999",
         "redis://:geheim@host/0?unknown=1",
         "redis://:geheim@host/0?db=x",
+        "rediss://:geheim@host/0?ssl_cert_reqs=perhaps",
+        "redis://:geheim@host/0?protocol=9",
+        "redis://:geheim@host/0?protocol=3",
+        "redis://:geheim@host/0?decode_responses=true",
+        "redis://:geheim@host/0?socket_timeout=0",
+        "redis://:geheim@host/0?max_connections=0",
+        "redis://:geheim@host/0?health_check_interval=x",
+        "redis://:geheim@host/0?geheim=geheim",
     ],
 )
 def test_a_url_that_is_not_understood_is_refused_without_its_password(url: str) -> None:
@@ -496,7 +725,7 @@ async def test_a_stream_that_is_replaced_stops_nobody_else(
         assert (one.fault, three.fault) == (None, None)
         two.log.put(chunk(2))
         await until(lambda: two.fault is not None, SECONDS)
-        logged = "m2 in Redis is not a stream"
+        logged = "m2 in Redis is not a stream, and is not read"
         await until(lambda: len([one for one in caplog.records if logged in one.message]) == 3, SECONDS)
         client.delete(f"{STREAM}m2")
         await until(lambda: chunk(2) in one.of("m2") and chunk(2) in three.of("m2"), SECONDS)
