@@ -139,6 +139,7 @@ _WORDS: dict[str, Callable[[Any, ValidationError], str]] = {
     "maxLength": lambda bound, _error: f"must be at most {bound} characters",
     "minLength": _at_least("characters"),
     "maxItems": lambda bound, _error: f"must have at most {bound} entries",
+    "maxProperties": lambda bound, _error: f"must have at most {bound} fields",
     "minItems": _at_least("entries"),
     "minimum": lambda bound, _error: f"must be at least {bound}",
     "maximum": lambda bound, _error: f"must be at most {bound}",

@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "be4ed400620bd46a2e6595a679e1ef87d8145745f862eeecdef3f55d50cfc5af",
-    "common.json": "aff3e871f2c1e2ef51e164f3ac5a58f13ee69087719ab6d8a51f40603e8f579b",
+    "asyncapi.json": "fe7855ce48a10e0e1c789670428feae5321dd752a63c3a33dfa5fc1e42e49acc",
+    "common.json": "89e70b16131f07455b405553cc65dc6e43c8fc870492fb45de3aee083831d5be",
     "frames.json": "960d74410ba934dff4420b969e2b9154554f2aba203df6a403c31f902fa219d5",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",
@@ -16,7 +16,7 @@ FILES = {
     "operations/event.json": "10daa3ab86348bd8b48c4a37e5a736511666b8b75e1ed5bb23ef6182588d9d92",
     "operations/functions.json": "ed1ec540bf1b115d02f8268aa5b41d95c173a6d7cbca30d915604811d8b5246e",
     "operations/get_batch.json": "5d1b31b5658d61eef58415e40dbebf87ce245d64bf0536dee35851816452e0a7",
-    "operations/get_event.json": "8d5edd4af750f62f1cf5d017574cf06bb34ba09966cc053ca485edc591df894f",
+    "operations/get_event.json": "23d3bdf66451733e88abb52361e635d0a3e8cbd2677cb1fc43f67bd7981213a6",
     "operations/get_job.json": "744bf8bc2f5360e67c6788242f98f26eceb8ddde98d217b9e682436d8f01faee",
     "operations/hook.json": "2e6dc088211e2b87b59b0e872d10ae4e746c26797b61e654818b5162d313229a",
     "operations/list_batches.json": "fa3156d7d30992565ece9b9644bcb398d850dbf137daea554b991367ee6349ba",
@@ -29,7 +29,7 @@ FILES = {
     "operations/resume_batch.json": "f4f6d36d1b1f39cc83ce90006d1f4322bb69baa68692615693b765b9834a79bb",
     "operations/runner.json": "32b36b1fa384bc97e5e6d8a5d17f010ef5708e7a1bbb4aff6857839a100de814",
     "operations/signature.json": "ed3254fb77e43784399fe524d7ca799b0f8eb6ef26aa0344381f741103ed7478",
-    "operations/subscribe.json": "d3140360d6a300bdfbd3d0ab4e2f2a662e85ad0df399ae3964517e257e829f07",
+    "operations/subscribe.json": "b4d5eb16453e766dcc7d4d95b177ca6df499ae325654a3af450d99cd9c54e9ec",
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",

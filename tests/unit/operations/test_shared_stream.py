@@ -805,6 +805,63 @@ async def test_what_was_before_the_start_of_an_engine_is_not_sent_as_new() -> No
     assert [frame["tag"] for frame in other.frames if frame["type"] == "event"] == ["t/1", "t/2", "t/3"]
 
 
+async def test_a_wait_from_an_earlier_position_ends_with_what_was_before_the_start() -> None:
+    """The engine reads the stream of the other master later than the client came."""
+    masters = Masters("m1", "m2")
+    masters["m2"].world.fire("t/0")
+    await masters.carry()
+    masters["m2"].world.fire("t/1")
+    await masters.restart("m1", "another", read=False)
+    talker = await masters["m1"].user()
+    since = {"m1": {"epoch": "another", "seq": 0}, "m2": {"epoch": "epoch-m2", "seq": 1}}
+    answer = talker.start("get_event", tag="t/", wait=60, full=True, since=since)
+    await asyncio.sleep(0)
+    await masters.carry()
+    assert (await answer())["tag"] == "t/1"
+
+
+async def test_a_wait_is_not_ended_by_a_gap_before_its_position() -> None:
+    """The look back starts where the client lacks events of any master, and passes what it has of the others."""
+    masters = Masters("m1", "m2", "m3")
+    masters["m3"].world.fire("t/0")
+    await masters.carry()
+    for number in range(2):
+        masters["m2"].world.fire(f"t/lost{number}")
+        masters["m2"].time.pass_(1)
+    del masters.logs["m2"].chunks[-2]
+    await masters.carry()
+    masters["m2"].world.fire("t/1")
+    await masters.carry()
+    talker = await masters["m1"].user()
+    vector = (await talker.ask("subscribe", subscription="event"))["since"]
+    since = {**vector, "m3": {"epoch": "epoch-m3", "seq": 0}}
+    assert (await talker.ask("get_event", tag="t/", wait=0, full=True, since=since))["tag"] == "t/0"
+    since["m3"] = vector["m3"]
+    assert await talker.ask("get_event", tag="t/", wait=0, since=since) is None
+    with pytest.raises(Refused, match="gap"):
+        await talker.ask("get_event", tag="t/x", wait=0, since={**since, "m2": {"epoch": "epoch-m2", "seq": 0}})
+
+
+async def test_a_position_never_names_more_masters_than_a_client_may_send() -> None:
+    """Whatever is written into the log, and whatever the client names."""
+    masters = Masters("m1")
+    following = masters["m1"].parts.following
+    assert following is not None
+    for number in range(100):
+        await following.deliver(f"x{number}", ("e", 0, 0, b"", b""))
+    masters.note_end("m1")
+    talker = await masters["m1"].user()
+    since = {f"y{number}": {"epoch": "e", "seq": 1} for number in range(64)}
+    result = await talker.ask("subscribe", subscription="event", since=since)
+    masters["m1"].services.hub.bookmark_all()
+    vectors = [result["since"], *(frame["since"] for frame in talker.frames if "since" in frame)]
+    assert len(vectors) > 1
+    for vector in vectors:
+        assert "m1" in vector
+        assert len(vector) == 64
+        await talker.ask("subscribe", subscription="event", since=vector)
+
+
 async def test_nothing_is_repeated_if_the_log_does_not_have_the_epoch_yet() -> None:
     """A client comes from a master that started again, and whose first events are not in the log yet."""
     masters = Masters("m1", "m2")

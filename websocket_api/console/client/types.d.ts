@@ -853,7 +853,9 @@ export type GetEventRequest = {
    * event that this connection got. If the events after it are no longer in the history, the error is `gap`.
    */
   since?: Since;
-} & RegexRule;
+} & RegexRule & {
+  since?: unknown;
+};
 
 /**
  * The event's data. It is an object in the master's own events, and can be anything in an event from a minion. With

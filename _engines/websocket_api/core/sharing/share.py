@@ -23,7 +23,7 @@ SETTLED_READS = 4
 """Reads to the end of the log, a second apart, after which a position that it does not have will not come: another
 engine may be behind with what it writes."""
 MAX_MASTERS = 64
-"""Masters whose streams are read; each costs every engine the work of its events."""
+"""Masters that are known, with the own one, as a client's position can name: each costs the work of its events."""
 
 
 class Log(Protocol):
@@ -137,7 +137,7 @@ class Share:
     def origin(self, master: str) -> Origin | None:
         """Return a master whose stream is read; None for one too many."""
         found = self.origins.get(master)
-        if found is None and len(self.origins) < MAX_MASTERS:
+        if found is None and (master == self.own or len(self.origins.keys() - {self.own}) < MAX_MASTERS - 1):
             present = self._history.epoch if master == self.own else None
             found = self.origins[master] = Origin(master, is_backlog=not self._reads, present=present)
         return found
@@ -227,7 +227,7 @@ class Share:
                 places.append(place)
             skips[master] = Skip(position.epoch, position.seq)
         for master in filter(self._may_come, wanted):
-            if len(self.origins.keys() | skips.keys()) < MAX_MASTERS - 1:
+            if len((self.origins.keys() | skips.keys()) - {self.own}) < MAX_MASTERS - 1:
                 skips[master] = Skip(*wanted[master])
         if self._reads:
             lost.update((master, "epoch") for master in wanted if lost.get(master) != RESTART)

@@ -168,8 +168,7 @@ class Hub:
             if body is not None:
                 group.deliver(event, body)
                 number += 1
-        if not backlog:
-            self.waiters.deliver(event, self.view)
+        self.waiters.deliver(event, self.view, backlog=backlog)
         return number
 
     def append_gap(self) -> Gap:

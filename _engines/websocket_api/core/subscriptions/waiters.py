@@ -9,6 +9,7 @@ from ...errors import ApiError
 from ..access.session import Session
 from ..access.visibility import Viewer
 from ..events.event import Event
+from .after import After
 from .filter_index import FilterIndex
 from .filters import EventFilter
 
@@ -63,14 +64,17 @@ class Waiters:
             del self._waiters[key]
             self._index.remove(key, waiter.filter.keys)
 
-    def deliver(self, event: Event, decide: Decide) -> None:
+    def deliver(self, event: Event, decide: Decide, *, backlog: bool = False) -> None:
         """Deliver an event to the requests that wait for it.
 
         :param decide: returns the event's body for a filter and a viewer, or None
+        :param backlog: only to those with an earlier position
         """
         for key in self._index.candidates(event):
             waiters = list(self._waiters.get(key, ()))
             filter_, session = key
+            if backlog and not isinstance(filter_, After):
+                continue
             # The session's present permissions: they may have changed since the request started.
             body = decide(filter_, session.viewer, event)
             if body is not None:
