@@ -13,6 +13,7 @@ from tests.unit.operations.test_shared_stream import Masters
 
 SUBSCRIPTIONS = ("event", "job", "minions", "batch")
 MAX = 2**53 - 1
+SUBSCRIBE = '{"type": "subscribe", "id": 5, "subscription": "event", "since": '
 
 ODD: dict[str, Any] = {
     "null in it": {"m1": None},
@@ -82,9 +83,7 @@ async def test_an_odd_position_is_refused_by_its_sender_alone(case: str) -> None
 async def test_a_number_that_json_does_not_have_is_refused(text: str) -> None:
     """As any such message."""
     talker = await Masters("m1", "m2")["m1"].user()
-    reply = await talker.raw(
-        '{"type": "subscribe", "id": 5, "subscription": "event", "since": {"epoch": "e", "seq": %s}}' % text
-    )
+    reply = await talker.raw(SUBSCRIBE + '{"epoch": "e", "seq": ' + text + "}}")
     assert reply["error"] == "bad_json"
 
 
@@ -94,7 +93,7 @@ async def test_a_number_that_json_does_not_have_is_refused(text: str) -> None:
 async def test_a_position_with_a_key_twice_is_refused(since: str) -> None:
     """Which of both counts would depend on the reader. Half a character is no text."""
     talker = await Masters("m1", "m2")["m1"].user()
-    reply = await talker.raw('{"type": "subscribe", "id": 5, "subscription": "event", "since": %s}' % since)
+    reply = await talker.raw(f"{SUBSCRIBE}{since}}}")
     assert reply["error"] == "bad_json"
 
 

@@ -29,19 +29,8 @@ log = logging.getLogger("service")
 
 def serve(serving: Serving, port: int, mode: str) -> None:
     """Be the serving process."""
-    if mode == "die":
-        sys.exit(3)
     if mode == "hang":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if mode == "wait":
-        serving.waits()
-        log.info("waits %d", os.getpid())
-        time.sleep(600)
-    if mode == "fail":
-        serving.fails("the release is broken")
-        return
-    if mode == "sleep":
-        time.sleep(600)
     if serving.last is not None:
         with contextlib.suppress(OSError):  # the last process has died
             serving.last.sendall(b"t")
@@ -72,8 +61,24 @@ def serve(serving: Serving, port: int, mode: str) -> None:
             next_ = None
 
 
+def does_not_serve(serving: Serving, mode: str) -> bool:
+    """Do what a process does that cannot serve; return whether it is one."""
+    if mode == "die":
+        sys.exit(3)
+    if mode == "fail":
+        serving.fails("the release is broken")
+    if mode == "wait":
+        serving.waits()
+        log.info("waits %d", os.getpid())
+    if mode in ("wait", "sleep"):
+        time.sleep(600)
+    return mode in ("fail", "wait", "sleep")
+
+
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     given = Supervisor(sys.argv[3]).run()
     if given is not None:
-        serve(given, int(sys.argv[1]), pathlib.Path(sys.argv[2]).read_text(encoding="utf-8"))
+        what = pathlib.Path(sys.argv[2]).read_text(encoding="utf-8")
+        if not does_not_serve(given, what):
+            serve(given, int(sys.argv[1]), what)
