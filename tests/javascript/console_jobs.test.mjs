@@ -135,6 +135,24 @@ test("found jobs are shown with the newest ones, and do not count as listed", as
   }
 });
 
+test("a search finds names that are not in the cut target of a listed job", async () => {
+  const cut = { ...JOB, tgt: ["m1"], tgt_length: 2, tgt_type: "list" };
+  const asked = [];
+  const read = async (_type, fields) => {
+    asked.push(fields.whole_targets);
+    return [{ ...cut, tgt: ["m1", "m2"], tgt_length: undefined }];
+  };
+  const jobs = new JobsStore({ state: "open", follow: () => ({ stop() {} }), read }, {});
+  try {
+    jobs.jobs.set(JOB.jid, cut);
+    await jobs.find([{ search: "m2" }, { kind: "job" }], false);
+    assert.deepEqual(asked, [true, undefined]);
+    assert.deepEqual(jobs.rows.filter(matcher({ ...DEFAULTS, search: "m2" })).map(({ jid }) => jid), [JOB.jid]);
+  } finally {
+    jobs.stop();
+  }
+});
+
 test("an announced job has its master, and a new master is shown when the server names it", (t) => {
   let send;
   const follow = { masters: null, stop() {} };

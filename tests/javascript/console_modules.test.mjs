@@ -75,6 +75,10 @@ test("a target is shown with its type; of a long one, its beginning", () => {
   assert.match(target({ tgt: many, tgt_type: "list" }), /^m0, m1, .* and 4,950 more$/);
   assert.equal(target({ tgt: many, tgt_type: "list" }, Infinity), many.join(", "));
   assert.ok(target({ tgt: many.join(" or "), tgt_type: "compound" }).length < 3000);
+  assert.match(target({ tgt: many.slice(0, 100), tgt_length: 5000, tgt_type: "list" }), /^m0, .* m49 and 4,950 more$/); // as listed
+  assert.match(target({ tgt: many.slice(0, 2), tgt_length: 5000, tgt_type: "list" }), /^m0, m1 and 4,998 more$/);
+  const text = "a or ".repeat(400);
+  assert.deepEqual([text.length, undefined, 2001].map((tgt_length) => target({ tgt: text, tgt_length })), [text, text, `${text}…`]);
 });
 
 test("only a highstate is taken for one", () => {

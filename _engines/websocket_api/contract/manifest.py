@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "fe7855ce48a10e0e1c789670428feae5321dd752a63c3a33dfa5fc1e42e49acc",
-    "common.json": "89e70b16131f07455b405553cc65dc6e43c8fc870492fb45de3aee083831d5be",
+    "asyncapi.json": "6bb6df4d423b4331a15d814249d791ec8f42e79568db1d18625e488c07436ac9",
+    "common.json": "74085a624d90384c7d837f5dc50d2019a3824d83c0cf8688a1e83cba47575e4b",
     "frames.json": "960d74410ba934dff4420b969e2b9154554f2aba203df6a403c31f902fa219d5",
     "http.json": "b1f824c711489470f86376ea5ba024e956a26b43cf6d08e5fc910d55815da953",
     "openapi.json": "4f71c6a17297098f440586723479773d267698ecbcd07b8049cc858c616c1212",
@@ -20,7 +20,7 @@ FILES = {
     "operations/get_job.json": "744bf8bc2f5360e67c6788242f98f26eceb8ddde98d217b9e682436d8f01faee",
     "operations/hook.json": "2e6dc088211e2b87b59b0e872d10ae4e746c26797b61e654818b5162d313229a",
     "operations/list_batches.json": "fa3156d7d30992565ece9b9644bcb398d850dbf137daea554b991367ee6349ba",
-    "operations/list_jobs.json": "6e783a56eae549316b24508109ebfc358be51a23d5637620c7ad4e98c8d2c9b7",
+    "operations/list_jobs.json": "788455abbe523ae35b59a01c78d01bffb01e067c5661a29addd40b915dd2ef7c",
     "operations/list_minions.json": "761596ad7dc702db420779026b696204bcb6ada079466f029822c23c5f7d8b87",
     "operations/logout.json": "f7fde84721484e3276c1cdd427e076cb02c5b07ee6fc85d6d00875d6a269d0a0",
     "operations/match.json": "5cfdbc0b2ef42a223a88f0de3a4fdc0e7a2f237c6ba2c9e4c13ac41bba3507df",

@@ -12,6 +12,7 @@ from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
 from ..core.jobs.job import RETURNED, SIGNALS, Job
+from ..core.jobs.job_object import with_short_target
 from ..errors import ApiError
 from ..jids import start_time
 from .call import Call, operation
@@ -236,7 +237,8 @@ def _listed(call: Call, jobs: Iterator[Job], found: list[dict[str, Any]]) -> Ite
             if minion not in view["minions"]:
                 continue  # the viewer may see other parts only
             del view["minions"][minion]["return"]
-        found.append(view)
+        # After the search, which looks at the whole target.
+        found.append(view if call.get("whole_targets") else with_short_target(view))
         if len(found) == maximum:
             break
 

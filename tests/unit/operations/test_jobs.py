@@ -166,6 +166,49 @@ async def test_jobs_are_listed_newest_first(fields: dict[str, Any], numbers: lis
     assert [int(job["jid"][-6:]) for job in found] == numbers
 
 
+MANY = [f"m{number}" for number in range(5000)]
+
+
+async def test_a_long_target_is_cut_in_a_list_which_says_so() -> None:
+    """A search looks at all of it, other requests have it whole, and short targets have no length."""
+    engine = Engine()
+    engine.sets["*"] = MANY
+    talker = await engine.user()
+    jid = await start(talker, tgt=MANY, tgt_type="list")
+    await start(talker, tgt="web1")
+    short, listed = await talker.ask("list_jobs")
+    assert (listed["tgt"], listed["tgt_length"], listed["tgt_type"]) == (MANY[:100], 5000, "list")
+    assert "tgt_length" not in short
+    (found,) = await talker.ask("list_jobs", search="m4999")
+    assert (found["jid"], found["tgt_length"]) == (jid, 5000)
+    (whole,) = await talker.ask("list_jobs", search="m4999", whole_targets=True)
+    for job in (whole, await talker.ask("get_job", jid=jid)):
+        assert job["tgt"] == MANY
+        assert "tgt_length" not in job
+
+
+@pytest.mark.parametrize(("length", "cut"), [(2000, False), (2001, True)])
+async def test_a_long_expression_is_cut_in_a_list(length: int, cut: bool) -> None:
+    """At so many characters."""
+    engine, tgt = Engine(), "x" * length
+    engine.sets[tgt] = ["db"]
+    talker = await engine.user()
+    await start(talker, tgt=tgt, tgt_type="compound")
+    (listed,) = await talker.ask("list_jobs")
+    assert (listed["tgt"], listed.get("tgt_length")) == (tgt[:2000], length if cut else None)
+
+
+async def test_jobs_with_thousands_of_names_fit_in_one_reply() -> None:
+    """A hundred of them would be larger than all that may wait for a client."""
+    engine = Engine(limits={"outbox_bytes": 1 << 20})
+    engine.sets["*"] = MANY
+    talker = await engine.user()
+    for _ in range(50):
+        await start(talker, tgt=MANY, tgt_type="list")
+    assert len(await talker.ask("list_jobs", limit=1000)) == 50
+    assert (await fails(talker, "list_jobs", limit=1000, whole_targets=True)).code == "too_large"
+
+
 async def test_only_visible_jobs_are_listed() -> None:
     """Hidden jobs do not count for the limit."""
     engine = Engine(ann=[".*", "@runner"], bob=["test.ping"], eve=WEB)

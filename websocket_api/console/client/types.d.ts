@@ -244,6 +244,11 @@ export type JobFields = {
    * job's minions.
    */
   tgt: (string | Array<unknown> | null);
+  /**
+   * Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole target has,
+   * or how many characters if it is text.
+   */
+  tgt_length?: number;
   /** The type of the target, such as `glob`; null if unknown and for jobs that run on the master. */
   tgt_type: (string | null);
   /** The user who started the job, under Salt's name; null if unknown. */
@@ -968,6 +973,11 @@ export type ListJobsRequest = {
   stored?: boolean;
   /** Only jobs whose metadata contain all of these keys with these values. */
   metadata?: Record<string, unknown>;
+  /**
+   * Whether to return long targets whole. By default `tgt` has at most 100 names, or 2,000 characters, and
+   * `tgt_length` tells how many there are.
+   */
+  whole_targets?: boolean;
   /** Only jobs started after this one: a job id. */
   since?: Jid;
   /** Only jobs started before this one: a job id. */

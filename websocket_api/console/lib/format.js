@@ -44,17 +44,17 @@ const CHARACTERS = 40; // of another target, for each of these
 /** Format a job's target: its beginning, because a list can have thousands of minions and is drawn often. */
 export function target(job, named = NAMED) {
   if (job.tgt === null || job.tgt === undefined) return "";
-  const text = Array.isArray(job.tgt) ? namesOf(job.tgt, named) : cut(String(job.tgt), named * CHARACTERS);
+  const text = Array.isArray(job.tgt) ? namesOf(job.tgt, named, job.tgt_length) : cut(String(job.tgt), named * CHARACTERS, job.tgt_length);
   return job.tgt_type && !["glob", "list"].includes(job.tgt_type) ? `${text} (${job.tgt_type})` : text;
 }
 
-function cut(text, max) {
-  return text.length > max ? `${text.slice(0, max)}…` : text;
+function cut(text, max, all = text.length) {
+  return all > Math.min(max, text.length) ? `${text.slice(0, max)}…` : text;
 }
 
-/** Return the first minions by name, and how many more there are. */
-export function namesOf(minions, max) {
-  const rest = minions.length - max;
+/** Return the first minions by name, and how many more of all there are. */
+export function namesOf(minions, max, all = minions.length) {
+  const rest = all - Math.min(max, minions.length);
   return `${minions.slice(0, max).join(", ")}${rest > 0 ? ` and ${rest.toLocaleString("en")} more` : ""}`;
 }
 

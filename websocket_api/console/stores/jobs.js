@@ -97,8 +97,11 @@ export class JobsStore extends Store {
    */
   async find(requests, stored) {
     const limit = stored ? FOUND_STORED : LISTED;
-    const lists = await Promise.all(requests.map((fields) => this.#list({ ...fields, limit, ...(stored ? { stored } : {}) })));
+    // The page looks for the words of a search too, in the whole targets.
+    const more = (fields) => ({ limit, ...(stored ? { stored } : {}), ...(fields.search ? { whole_targets: true } : {}) });
+    const lists = await Promise.all(requests.map((fields) => this.#list({ ...fields, ...more(fields) })));
     const found = new Map(lists.flatMap(({ jobs }) => jobs).map((job) => [job.jid, job]));
+    for (const [jid, job] of found) if (this.jobs.get(jid)?.tgt_length && !job.tgt_length) this.jobs.set(jid, job);
     const wanted = [...found.values()].filter((job) => !this.jobs.has(job.jid));
     for (const job of wanted) this.#found.set(job.jid, job);
     for (const jid of [...this.#found.keys()].slice(0, -KEPT)) this.#found.delete(jid);

@@ -49,7 +49,7 @@ class JobsHandler(SaltHandler):
     async def get(self, jid: str | None = None) -> None:
         """Answer with jobs in the format of the runner ``jobs``."""
         if jid is None:
-            await self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000))]})
+            await self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000, whole_targets=True))]})
             return
         info = job_info(await self.ask("get_job", jid=jid))
         returns = {minion: result["return"] for minion, result in info["Result"].items()}

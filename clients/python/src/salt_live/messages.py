@@ -201,6 +201,9 @@ JobFields = TypedDict(
         # The target as it was sent. Null if unknown, for jobs that run on the master, and if you may see only some of
         # the job's minions.
         "tgt": "str | list[Any] | None",
+        # Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole
+        # target has, or how many characters if it is text.
+        "tgt_length": "NotRequired[int]",
         # The type of the target, such as `glob`; null if unknown and for jobs that run on the master.
         "tgt_type": "str | None",
         # The user who started the job, under Salt's name; null if unknown.
@@ -248,6 +251,9 @@ JobSummary = TypedDict(
         # The target as it was sent. Null if unknown, for jobs that run on the master, and if you may see only some of
         # the job's minions.
         "tgt": "str | list[Any] | None",
+        # Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole
+        # target has, or how many characters if it is text.
+        "tgt_length": "NotRequired[int]",
         # The type of the target, such as `glob`; null if unknown and for jobs that run on the master.
         "tgt_type": "str | None",
         # The user who started the job, under Salt's name; null if unknown.
@@ -295,6 +301,9 @@ Job = TypedDict(
         # The target as it was sent. Null if unknown, for jobs that run on the master, and if you may see only some of
         # the job's minions.
         "tgt": "str | list[Any] | None",
+        # Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole
+        # target has, or how many characters if it is text.
+        "tgt_length": "NotRequired[int]",
         # The type of the target, such as `glob`; null if unknown and for jobs that run on the master.
         "tgt_type": "str | None",
         # The user who started the job, under Salt's name; null if unknown.
@@ -1061,6 +1070,9 @@ class ListJobsRequest(TypedDict):
     stored: NotRequired[bool]
     # Only jobs whose metadata contain all of these keys with these values.
     metadata: NotRequired[dict[str, Any]]
+    # Whether to return long targets whole. By default `tgt` has at most 100 names, or 2,000 characters, and
+    # `tgt_length` tells how many there are.
+    whole_targets: NotRequired[bool]
     # Only jobs started after this one: a job id.
     since: NotRequired[Jid]
     # Only jobs started before this one: a job id.
