@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -81,6 +81,15 @@ class Permissions:
             _allows(conditions, fun, arg) and (target == ALL_MINIONS or self._targets.matches(target, minion))
             for target, conditions in self._on
         )
+
+    def runnable(self, fun: str, arg: Sequence[Any] | None, minions: Iterable[str]) -> Iterator[str]:
+        """Return the minions for which :meth:`may_run` returns True. The conditions are checked once for all of them."""
+        if COMPOUND in fun:
+            return (minion for minion in minions if self.may_run(fun, arg, minion))
+        if self.may_run_everywhere(fun, arg):
+            return iter(minions)
+        targets = [target for target, conditions in self._on if _allows(conditions, fun, arg)]
+        return (minion for minion in minions if any(self._targets.matches(target, minion) for target in targets))
 
     def may_run_everywhere(self, fun: str, arg: Sequence[Any] | None) -> bool:
         """Return whether ``fun`` may run with these arguments on every possible minion."""

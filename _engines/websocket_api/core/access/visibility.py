@@ -112,7 +112,7 @@ class Visibility:
             arguments, keywords = _call_arguments(job.arg)
             return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)
         names = job.parts if job.reported_by is None else {job.reported_by} & job.parts.keys()
-        seen = frozenset(name for name in names if viewer.permissions.may_run(job.fun, job.arg, name))
+        seen = frozenset(viewer.permissions.runnable(job.fun, job.arg, names))
         return True if seen and len(seen) == len(job.parts) else seen or False
 
     def _job_minion(self, viewer: Viewer, event: Event) -> bool:

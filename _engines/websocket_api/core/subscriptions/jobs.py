@@ -225,10 +225,13 @@ class JobFeed(Feed[JobPart]):
             return
         wanted = subscription.wanted(job, None if seen is True else seen, names)
         parts = job.parts
+        view: dict[str, Any] = {}
+        viewed_at = -1
         for chunk in cut(wanted, lambda name: subscription.weigh(parts.get(name)), subscription.chunk_bytes):
             if self._jobs.get(jid) is not job:
                 return  # forgotten, or read again from the job cache, since the last chunk
-            view = self._view(job, seen, parts=False)
+            if viewed_at != self.revisions.newest:  # a viewer of some minions has each of them counted
+                view, viewed_at = self._view(job, seen, parts=False), self.revisions.newest
             minions = subscription.objects({name: parts[name] for name in chunk if name in parts})
             if subscription.without_return:
                 view.pop("return", None)
@@ -397,9 +400,12 @@ class JobSubscription(SnapshotSubscription):
         """
         narrow = [one for one in (seen, names, self.only or None) if one is not None]
         few = min((one for one in narrow if isinstance(one, Collection)), key=len, default=job.parts)
-        if len(few) >= len(job.parts):
-            return [name for name in job.parts if all(name in one for one in narrow)]
-        return [name for name in few if name in job.parts and all(name in one for one in narrow)]
+        is_few = len(few) < len(job.parts)
+        found = [name for name in few if name in job.parts] if is_few else list(job.parts)
+        for one in narrow:
+            if not (is_few and one is few):
+                found = [name for name in found if name in one]
+        return found
 
     def objects(self, parts: dict[str, Part]) -> dict[str, Any]:
         """Return parts of jobs as this client gets them."""

@@ -53,8 +53,11 @@ RUNS: list[tuple[list[Any], str, Any, str, bool]] = [
 
 @pytest.mark.parametrize(("auth_list", "fun", "arg", "minion", "allowed"), RUNS)
 def test_may_run(auth_list: list[Any], fun: str, arg: Any, minion: str, allowed: bool) -> None:
-    """A function on one minion is allowed where Salt would allow the command."""
-    assert Permissions(auth_list, TARGETS).may_run(fun, arg, minion) is allowed
+    """A function on one minion is allowed where Salt would allow the command; also if several are looked at."""
+    permissions = Permissions(auth_list, TARGETS)
+    assert permissions.may_run(fun, arg, minion) is allowed
+    minions = ["web1", "db", "other", "web2"]
+    assert list(permissions.runnable(fun, arg, minions)) == [one for one in minions if permissions.may_run(fun, arg, one)]
 
 
 def on_web(*conditions: Any) -> list[Any]:

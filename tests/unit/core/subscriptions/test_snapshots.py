@@ -8,6 +8,8 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.jobs.job import Job
+from websocket_api.core.jobs.job_object import job_object
+from websocket_api.core.subscriptions import jobs as feeds
 from websocket_api.core.subscriptions.jobs import JobSubscription
 from websocket_api.core.subscriptions.minions import MinionSubscription
 
@@ -167,6 +169,34 @@ def test_a_viewer_of_some_minions_gets_a_reduced_job() -> None:
     world.answer("web1")
     world.time.pass_(1)
     assert all(set(message["minions"]) <= {"web1"} for message in client.got)
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_the_minions_of_a_reduced_job_are_counted_for_a_chunk_after_a_change(
+    changes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for each chunk, because that takes as long as all of the chunk. Each has the counts at its time."""
+    counted: list[Job] = []
+
+    def count(job: Job, *more: Any, **named: Any) -> dict[str, Any]:
+        counted.append(job)
+        return job_object(job, *more, **named)
+
+    monkeypatch.setattr(feeds, "job_object", count)
+    world, client = World(), Client(max_frames=4)
+    names = [f"m{number}" for number in range(2000)]
+    world.targets.sets["m*"] = set(names)
+    world.publish("db", *names)
+    client.socket.stuck = True
+    client.connection.send({"type": "reply"})
+    follow_job(world, client, world.session({"m*": ["test.*"]}))
+    assert len(counted) == 1
+    if changes:
+        world.answer("m0")
+    got = [frame for frame in reader(client) if frame["type"] == "job"]
+    # Three chunks were made before the change: one was sent, one waits, and one has no room.
+    assert [frame["job"]["done"] for frame in got[:4]] == [0, 0, 0, int(changes)]
+    assert len(counted) == (3 if changes else 1)  # one more for the change itself
 
 
 def test_only_requested_minions_of_a_job_are_sent() -> None:
