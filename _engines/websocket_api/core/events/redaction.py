@@ -28,7 +28,10 @@ def redact(data: dict[str, Any]) -> dict[str, Any]:
     clean = _without_secrets(data)
     for name in ("kwargs", "kwarg"):
         keywords = clean.get(name)
-        if isinstance(keywords, Mapping) and (kept := _without_secrets(keywords)) is not keywords:
+        # Most events have none, and a look at an abstract type takes as long as all else here.
+        if keywords is None or not isinstance(keywords, Mapping):
+            continue
+        if (kept := _without_secrets(keywords)) is not keywords:
             clean = {**clean, name: kept}
     for name in ("fun_args", "arg"):
         arguments = clean.get(name)

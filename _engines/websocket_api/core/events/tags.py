@@ -9,8 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...jids import is_jid
 
@@ -32,8 +31,7 @@ class Kind(enum.Enum):
     OTHER = "anything else"
 
 
-@dataclass(frozen=True)
-class Topic:
+class Topic(NamedTuple):
     """What the tag and the envelope of an event tell: its kind, and the job, minion and action that it is about."""
 
     kind: Kind

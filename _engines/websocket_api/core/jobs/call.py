@@ -36,6 +36,22 @@ def each(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
+def retcode_of(value: Any) -> int | None:
+    """Return the retcode of a return, or the worst one of a compound command; None if it has none."""
+    if type(value) is int:
+        return value
+    # True and False are integers too.
+    return max((int(one) for one in each(value) if isinstance(one, int)), key=abs, default=None)
+
+
+def success_of(value: Any) -> bool | None:
+    """Return whether a return, or each function of a compound command, succeeded; None if it does not say."""
+    if value is None or isinstance(value, bool):
+        return value
+    successes = each(value)
+    return None if None in successes else all(successes)
+
+
 def redact_call(arg: Sequence[Any], kwarg: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """Return the arguments of a call without the secrets that job objects and events hide too."""
     *positional, named = redact_arguments([*arg, {"__kwarg__": True, **kwarg}])

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..events.encoding import MARK_BYTES, TEXT_BYTES, footprint
 from ..timing import timestamp
-from .call import each
+from .call import retcode_of, success_of
 
 SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 """Functions that stop a job, by the name of the signal."""
@@ -42,15 +42,17 @@ class Part:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the part as clients get it."""
-        return {
+        value: dict[str, Any] = {
             "state": self.state,
             "return": self.value,
             "retcode": self.retcode,
             "success": self.success,
-            **({"out": self.out} if self.out else {}),
             "progress": round(self.progress, 1),
             "message": self.message,
         }
+        if self.out:
+            value["out"] = self.out
+        return value
 
     @property
     def values(self) -> int:
@@ -193,13 +195,9 @@ class Job:
         part.memory = memory
         self.unnamed.pop(minion, None)
         self.size += size - part.size
-        # A compound command has one of each per function: it succeeded if all did.
-        retcodes, successes = each(data.get("retcode")), each(data.get("success"))
-        # True and False are integers too.
-        part.retcode = max((int(one) for one in retcodes if isinstance(one, int)), key=abs, default=None)
-        success = None if None in successes else all(successes)
+        part.retcode, success = retcode_of(data.get("retcode")), success_of(data.get("success"))
         # A syndic's or a custom return may have neither; Salt's own clients then count it as a success.
-        part.success = bool(success) if success is not None else not part.retcode
+        part.success = not part.retcode if success is None else success
         self._set_state(minion, part, "returned" if part.success and not part.retcode else "failed")
         part.value, part.size, part.progress = data.get("return"), size, 100.0
         part.out = out if isinstance(out := data.get("out"), str) and len(out) <= OUT_CHARACTERS else None

@@ -57,7 +57,8 @@ def test_may_run(auth_list: list[Any], fun: str, arg: Any, minion: str, allowed:
     permissions = Permissions(auth_list, TARGETS)
     assert permissions.may_run(fun, arg, minion) is allowed
     minions = ["web1", "db", "other", "web2"]
-    assert list(permissions.runnable(fun, arg, minions)) == [one for one in minions if permissions.may_run(fun, arg, one)]
+    expected = [one for one in minions if permissions.may_run(fun, arg, one)]
+    assert list(permissions.runnable(fun, arg, minions)) == expected
 
 
 def on_web(*conditions: Any) -> list[Any]:
