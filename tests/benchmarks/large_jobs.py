@@ -56,6 +56,7 @@ def measure(stage: Stage, minions: int) -> Section:
         for client, who in ((whole, "a user who sees all"), (part, "a restricted user")):
             for what, read in (("get_job", _get), ("snapshot", _snapshot)):
                 name = f"{what}, {who}"
+                _rest(engine)
                 costs[name], cpu, size = _timed(client, engine, read, jid)
                 rows.append([name, f"{1000 * costs[name]:.0f} ms", f"{1000 * cpu:.0f} ms, {size / 1e6:.1f} MB"])
     section.add(table(["what", "time", "CPU"], rows))
