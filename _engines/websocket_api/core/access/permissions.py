@@ -83,7 +83,7 @@ class Permissions:
         )
 
     def runnable(self, fun: str, arg: Sequence[Any] | None, minions: Iterable[str]) -> Iterator[str]:
-        """Return the minions for which :meth:`may_run` returns True. The conditions are checked once for all of them."""
+        """Return the minions for which :meth:`may_run` returns True. Conditions are checked once for all of them."""
         if COMPOUND in fun:
             return (minion for minion in minions if self.may_run(fun, arg, minion))
         if self.may_run_everywhere(fun, arg):
