@@ -13,6 +13,7 @@ from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run
 from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
+from tests.support.gates import Gate
 from tests.support.running import wait_running
 
 pytestmark = pytest.mark.slow
@@ -177,14 +178,19 @@ def test_the_theme_is_kept(pages: Callable[..., Any]) -> None:
     assert page.evaluate(back) == dark
 
 
-def test_the_end_of_a_job_that_was_started_here_is_reported(page: Any) -> None:
-    """A message leads to it, wherever the user is by then."""
+def test_the_end_of_a_job_that_was_started_here_is_reported(page: Any, gate: Gate) -> None:
+    """A message leads to it, wherever the user is by then, and stays while it has the focus."""
+    page.clock.install()
     log_in(page)
-    run(page, "test.sleep", FIRST, confirm=False, length="5")
+    run(page, "cmd.run", FIRST, confirm=True, **{"cmd (required)": gate.script()})
     expect(job(page)).to_contain_text("0 of 1 returned")
     page.get_by_role("navigation").get_by_role("link", name="Connection").click()
+    page.clock.fast_forward(3000)  # jobs that end sooner are not reported
+    gate.open()
     message = page.get_by_role("status", name="Messages")
-    expect(message).to_contain_text("test.sleep succeeded")
+    message.get_by_role("link", name="Open").focus()
+    page.clock.run_for(10_000)
+    expect(message).to_contain_text("cmd.run succeeded")
     assert violations(page) == []
     message.get_by_role("link", name="Open").click()
     expect(job(page)).to_contain_text("1 of 1 returned")

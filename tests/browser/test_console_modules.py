@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.slow
+
+CONSOLE = Path(__file__).parents[2] / "websocket_api" / "console"
 
 
 def test_whole_numbers_stay_exact(chromium: Any, stage: Any) -> None:
@@ -22,3 +26,14 @@ def test_whole_numbers_stay_exact(chromium: Any, stage: Any) -> None:
     assert shown["b"][1:] == [1.5, 7]
     assert shown["jid"] == "20261125221427006867"
     assert [str(shown["a"]), str(shown["b"][0])] == ["12345678901234567891", "-9007199254740993"]
+
+
+def test_the_browser_has_every_event_that_the_page_listens_to(chromium: Any) -> None:
+    """Preact listens to `FocusIn` if an element has no property `onfocusin`, and no such event ever comes."""
+    sources = [path.read_text(encoding="utf-8") for path in CONSOLE.rglob("*.js") if path.parent.name != "vendor"]
+    names = sorted({name for text in sources for name in re.findall(r"\b(on[A-Z]\w+)=\$", text)})
+    assert "onClick" in names
+    with chromium.new_context() as context:
+        page = context.new_page()
+        script = "names => names.filter((name) => !(name.toLowerCase() in document.createElement('div')))"
+        assert page.evaluate(script, names) == []

@@ -83,7 +83,8 @@ function Toast({ toast, toasts }) {
   }, [held, key]);
   const on = () => hold(true);
   const off = () => hold(false);
-  return html`<div class="toast ${failed ? "failed" : ""}" onMouseEnter=${on} onMouseLeave=${off} onFocusIn=${on} onFocusOut=${off}>
+  // Elements have no property `onfocusin`, so Preact takes the event's name as it is written here.
+  return html`<div class="toast ${failed ? "failed" : ""}" onMouseEnter=${on} onMouseLeave=${off} onfocusin=${on} onfocusout=${off}>
     <div><strong>${title}</strong><p>${text} ${href && html`<a href=${href} onClick=${() => toasts.remove(key)}>Open</a>`}</p></div>
     <button type="button" class="plain close" aria-label="Close message" onClick=${() => toasts.remove(key)}>✕</button>
   </div>`;
