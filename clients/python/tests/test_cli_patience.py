@@ -10,7 +10,7 @@ from salt_live.errors import ConnectionFailed
 
 
 def test_a_short_loss_is_reported_and_a_long_one_ends_the_command() -> None:
-    client, said, now = SimpleNamespace(state="open"), list[str](), [100.0]
+    client, said, now = SimpleNamespace(state="open", address="wss://m1"), list[str](), [100.0]
     patience = Patience(client, said.append, "salt-live job 1 -w", lambda: now[0])
     patience.check()
     assert said == []
@@ -28,8 +28,20 @@ def test_a_short_loss_is_reported_and_a_long_one_ends_the_command() -> None:
         patience.check()
 
 
+def test_the_address_is_named_if_it_is_another_one() -> None:
+    """So that the user knows which master answers now."""
+    client, said = SimpleNamespace(state="open", address="wss://m1"), list[str]()
+    patience = Patience(client, said.append)
+    for address in ("wss://m2", "wss://m2", "wss://m1"):
+        client.state = "waiting"
+        patience.check()
+        client.state, client.address = "open", address
+        patience.check()
+    assert said[1::2] == ["connected again, to wss://m2", "connected again", "connected again, to wss://m1"]
+
+
 def test_what_only_watches_waits_for_ever() -> None:
-    client, said, now = SimpleNamespace(state="waiting"), list[str](), [100.0]
+    client, said, now = SimpleNamespace(state="waiting", address="wss://m1"), list[str](), [100.0]
     patience = Patience(client, said.append, clock=lambda: now[0])
     for _ in range(3):
         patience.check()

@@ -71,6 +71,15 @@ def test_the_engine_can_request_a_longer_wait(requested: float | None, wait: flo
     assert Backoff(["a"], lambda: 0.0).failed(requested) == wait
 
 
+def test_a_stopping_engine_is_left_for_another_address_at_once() -> None:
+    """Its request to wait is about itself. A reloaded one asks for no wait, and is tried first."""
+    backoff = Backoff(["a", "b"], lambda: 0.0)
+    backoff.succeeded()
+    assert (backoff.failed(5.0), backoff.address) == (0.25, "b")
+    backoff.succeeded()
+    assert (backoff.failed(0.0), backoff.address) == (0.25, "b")
+
+
 @pytest.mark.parametrize(("reason", "seconds"), [("", None), ("restart, retry in 5 s", 5.0), ("2.5", 2.5)])
 def test_the_requested_seconds_are_in_the_reason(reason: str, seconds: float | None) -> None:
     """Of the close."""

@@ -155,6 +155,36 @@ def test_a_connection_that_ends_with_its_token_is_over_without_a_password() -> N
     assert isinstance(session.failure, LoginFailed)
 
 
+def test_a_token_of_one_master_is_not_over_if_another_one_refuses_it() -> None:
+    """Masters may have no common tokens: the master that accepted it comes back."""
+    session = Session(Credentials(token=TOKEN), addresses=2)
+    engine = Engine(session)
+    engine.connect("ws://one/ws")
+    for _ in range(3):
+        session.disconnected()
+        session.connected("ws://two/ws")
+        engine.refuse(engine.sent()[0], "unauthenticated")
+        assert str(session.failure) == "cannot log in at ws://two/ws: no"
+        assert not session.refused
+    session.disconnected()
+    engine.connect("ws://one/ws")
+    assert session.state is State.OPEN
+    session.disconnected()
+    session.connected("ws://one/ws")
+    engine.refuse(engine.sent()[0], "token_expired")
+    assert session.refused
+
+
+def test_a_token_that_all_masters_refuse_ends_all_attempts() -> None:
+    """Each address may be the one that knows it."""
+    session = Session(Credentials(token=TOKEN), addresses=2)
+    for address, over in (("ws://one/ws", False), ("ws://two/ws", True)):
+        session.connected(address)
+        Engine(session).refuse(json.loads(session.take_output()[0]), "unauthenticated")
+        assert session.refused is over
+        session.disconnected()
+
+
 @pytest.mark.parametrize("code", [1002, 1007, 4400, 4403, 4406])
 def test_final_close_codes_end_all_attempts(session: Session, engine: Engine, code: int) -> None:
     """The next attempt would end the same way."""

@@ -122,6 +122,11 @@ class BlockingBase:
         return self._async.state
 
     @property
+    def address(self) -> str | None:
+        """The address of the present or last connection; None before the first one."""
+        return self._async.address
+
+    @property
     def token(self) -> str | None:
         """The present token. It is secret."""
         return self._async.token

@@ -34,7 +34,7 @@ class ClientBase:
         if not (token or (username and password)):
             raise TypeError("pass a token, or a username and a password")
         addresses = [address(item) for item in ([url] if isinstance(url, str) else url)]
-        self.session = Session(Credentials(username, password, eauth, token))
+        self.session = Session(Credentials(username, password, eauth, token), addresses=len(addresses))
         self._connection = Connection(self.session, addresses, tls_context(ca, insecure))
         self._bus = EventBus(self._connection, on_gap)
 
@@ -60,6 +60,11 @@ class ClientBase:
     def state(self) -> str:
         """``out``, ``connecting``, ``open``, ``waiting`` (for the next attempt) or ``refused``."""
         return self.session.state.value
+
+    @property
+    def address(self) -> str | None:
+        """The address of the present or last connection; None before the first one."""
+        return self.session.address
 
     @property
     def token(self) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 from salt_live import features
 from salt_live.backoff import Backoff, requested_seconds
 from salt_live.error_codes import BadMessage, UnknownType
-from salt_live.errors import ConnectionFailed, LoginFailed, SaltLiveError
+from salt_live.errors import ConnectionFailed, SaltLiveError
 from salt_live.session import Session, State
 from salt_live.streams import Stream
 from salt_live.tls import failure_of
@@ -160,7 +160,7 @@ class Connection:
                 code, reason, failure = 1006, "", failure_of(address, error, OPEN_SECONDS)
             self.session.disconnected(code, reason)
             failures += 1
-            tried = failures >= len(self._addresses) or isinstance(failure, LoginFailed)
+            tried = failures >= len(self._addresses)
             if tried and not self.session.connections and not self.session.refused:
                 self.session.refuse(failure)
             if self.session.connections:

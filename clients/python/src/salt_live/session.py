@@ -57,9 +57,10 @@ class Session:
 
     :param credentials: updated with the token of each login
     :param clock: returns seconds since 1970-01-01 UTC
+    :param addresses: how many addresses are tried in turn; masters without common tokens know only their own
     """
 
-    def __init__(self, credentials: Credentials, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, credentials: Credentials, clock: Callable[[], float] = time.time, addresses: int = 1) -> None:
         self.credentials = credentials
         self.state = State.OUT
         self.login: dict[str, Any] = {}
@@ -70,8 +71,18 @@ class Session:
         self._numbers = itertools.count(1)
         self._handlers: dict[int, Handler] = {}
         self._output: list[str] = []
+        self._addresses = addresses
         self._address: str | None = None
         self._same_address = True
+        self._accepted_at: str | None = None
+        """The address that accepted the present token last."""
+        self._refused_at: set[str | None] = set()
+        """The addresses that refused it since."""
+
+    @property
+    def address(self) -> str | None:
+        """The address of the present or last connection."""
+        return self._address
 
     @property
     def refused(self) -> bool:
@@ -170,14 +181,27 @@ class Session:
         def handle(result: Any, error: ApiError | None) -> None:
             if error is None:
                 self._logged_in(result)
-            elif with_token and login_ended(error) and self.credentials.password is not None:
-                self._authenticate(with_token=False)
+                return
+            where = f" at {self._address}" if self._addresses > 1 else ""
+            failure = LoginFailed(f"cannot log in{where}: {error.message}", error)
+            if with_token and login_ended(error):
+                if self.credentials.password is not None:
+                    self._authenticate(with_token=False)
+                elif self._is_token_over():
+                    self.refuse(failure)
+                else:
+                    self.failure = failure
             elif error.retryable:
-                self.failure = LoginFailed(f"cannot log in: {error.message}", error)
+                self.failure = failure
             else:
-                self.refuse(LoginFailed(f"cannot log in: {error.message}", error))
+                self.refuse(failure)
 
         self._ask(self.credentials.message(with_token=with_token), handle)
+
+    def _is_token_over(self) -> bool:
+        """Note that this address refuses the token; return whether no other one may accept it."""
+        self._refused_at.add(self._address)
+        return self._address == self._accepted_at or len(self._refused_at) >= self._addresses
 
     def _token_ended(self, reason: str) -> None:
         self.credentials.token = None
@@ -186,6 +210,8 @@ class Session:
 
     def _logged_in(self, login: dict[str, Any]) -> None:
         self.login, self.credentials.token = login, login["token"]
+        self._accepted_at = self._address
+        self._refused_at.clear()
         self.state = State.OPEN
         self.connections += 1
         self._output += self.requests.send()

@@ -23,6 +23,7 @@ class Patience:
     ) -> None:
         self._client, self._say, self._resume, self._clock = client, say, resume, clock
         self._since: float | None = None
+        self._address = client.address
 
     def check(self) -> None:
         """Say that the connection was lost or is back.
@@ -31,8 +32,9 @@ class Patience:
         """
         if self._client.state == "open":
             if self._since is not None:
-                self._say("connected again")
-            self._since = None
+                elsewhere = "" if self._client.address == self._address else f", to {self._client.address}"
+                self._say(f"connected again{elsewhere}")
+            self._since, self._address = None, self._client.address
         elif self._since is None:
             self._since = self._clock()
             continues = ", what was started continues on the master" if self._resume else ""
