@@ -10,7 +10,7 @@ from .errors import CannotRun
 from .fair_share import RecentUsers
 from .master import EventLog, Master
 from .operations.services import About
-from .salt_master import cluster, salt_compat
+from .salt_master import cluster, requirements, salt_compat
 from .salt_master.auth import Auth
 from .salt_master.batch_store import BatchStore
 from .salt_master.bus import Bus
@@ -88,5 +88,6 @@ def _event_log(settings: Settings, master: str) -> EventLog | None:
     try:
         from .salt_master.event_log_redis import RedisLog
     except ImportError:
-        raise CannotRun("the option history.share needs the Python package redis on the master: install it") from None
+        fix = f"install it where Salt runs ({requirements.install_command('redis')})"
+        raise CannotRun(f"the option history.share needs the Python package redis, which is missing; {fix}") from None
     return RedisLog(settings.history.share, master, settings.history.seconds)

@@ -100,13 +100,22 @@ def connect(url: str, seconds: float) -> Any:
     version = tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:2] if part.isdigit())
     if version < (6, 2):
         raise Unusable(f"Redis {info.get('redis_version')} cannot limit streams by time: install 6.2 or newer")
+    check_policy(info)
+    return client
+
+
+def check_policy(info: Mapping[str, Any]) -> None:
+    """Refuse a Redis that may drop events. Its configuration can change while a client is connected.
+
+    :param info: what Redis tells of its memory
+    :raises Unusable: it may drop them
+    """
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise Unusable(
             f"Redis may evict whole streams (maxmemory-policy is {policy}): "
             "run redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf"
         )
-    return client
 
 
 def check_keys(client: Any, own: str) -> None:

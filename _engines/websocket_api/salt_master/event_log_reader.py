@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import time
 from collections.abc import Callable
@@ -68,6 +69,10 @@ class Reader:
         self._too_many = False
         """Whether there are more masters than are read, which was logged."""
         self._first_look: float | None = None
+        self._reading_since = 0.0
+        """When Redis answered again, in seconds of the monotonic clock: before, no master could write."""
+        self._silent: set[str] = set()
+        """Masters that do not write, which was logged."""
         self.stale: dict[str, float] = {}
         """When masters last wrote that do not write now, or whose streams cannot be read: seconds since 1970."""
 
@@ -89,6 +94,7 @@ class Reader:
         client = connect(self._url, self._pace.block + self._pace.answer)
         self._set_aside(client)
         self._check_places(client)
+        self._reading_since = time.monotonic()
         while not self._closed:
             try:
                 self._read(client, apply, on_end, on_own_end)
@@ -192,6 +198,7 @@ class Reader:
         oldest = now - self._pace.stale
         beats = [(name, beat) for name, beat in self._beats.items() if name != self._own]
         self.stale = {name: beat.seen for name, beat in beats if beat.changed < oldest or name in self._odd}
+        self._log_silence(oldest)
         if self._first_look is None:
             self._first_look = now
 
@@ -225,6 +232,24 @@ class Reader:
         self._places.pop(name, None)
         self._odd.discard(name)
         del self._beats[name]
+
+    def _log_silence(self, oldest: float) -> None:
+        """Log which masters became silent while Redis answered, and which write again.
+
+        :param oldest: a master that wrote later is not silent; of the monotonic clock
+        """
+        for name in self.stale.keys() - self._odd - self._silent if self._reading_since < oldest else ():
+            self._silent.add(name)
+            seen = datetime.datetime.fromtimestamp(self.stale[name], datetime.timezone.utc)
+            log.warning(
+                "master %.64r has not written to the common log since %s: start its engine, or let it reach Redis",
+                name,
+                seen.isoformat(timespec="seconds"),
+            )
+        for name in self._silent - self.stale.keys():
+            self._silent.discard(name)
+            if name in self._beats:
+                log.warning("master %.64r writes to the common log again", name)
 
     @property
     def _gone_seconds(self) -> float:

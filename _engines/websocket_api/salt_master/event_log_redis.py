@@ -150,7 +150,7 @@ class RedisLog:
             kind = AWAY if is_away else reason
             if fault is not None and kind not in self._logged and len(self._logged) < MAX_REASONS:
                 self._logged.add(kind)
-                log.error("the common log of the masters cannot be used: %s; own events go on", reason)
+                log.error("the common log of the masters cannot be used: %s; own events go on", reason.rstrip(". "))
             elif not faults:
                 self._logged.clear()
                 log.warning("the common log of the masters works again")

@@ -20,6 +20,7 @@ from .event_log_format import (
     Unusable,
     beat_of,
     check_keys,
+    check_policy,
     chunk_of,
     connect,
     fields_of,
@@ -146,8 +147,9 @@ class Writer:
     def _beat(self, client: Any) -> None:
         """Write a heartbeat. The engine that started last keeps the id.
 
-        :raises Unusable: another engine with this id has started since
+        :raises Unusable: another engine with this id has started since, or Redis may drop events now
         """
+        check_policy(client.info("memory"))  # the client connects again by itself, to a Redis that may have restarted
         run = self._run.encode()
         if self._announced and not (client.hget(MASTERS, self._own) or run).startswith(run):
             raise Unusable(

@@ -154,7 +154,7 @@ class Journal:
         self._changed.clear()
         log.error(
             "the journal of events is off: %s; events are still delivered, but not kept over the next start; "
-            "fix the cause, then restart the engine",
+            "fix the cause, then run salt-run websocket_api.reload",
             reason,
         )
 
