@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -57,6 +58,15 @@ def environment(settings: dict[str, Any]) -> dict[str, str]:
     return {VARIABLE: folder} if folder else {}
 
 
+def wanted(settings: dict[str, Any]) -> Any:
+    """Return the packages of the pillar, and the one that the option ``history.share`` needs."""
+    listed, history = settings["packages"], settings["options"].get("history")
+    shares = isinstance(history, dict) and bool(history.get("share"))
+    if not shares or not isinstance(listed, list) or any(_name(one) == "redis" for one in listed):
+        return listed
+    return [*listed, "redis"]
+
+
 def has(settings: dict[str, Any], package: str) -> bool:
     """Return whether the master's Python finds a package."""
     folder = extras(settings)
@@ -80,6 +90,11 @@ def unit(service: str, *properties: str) -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return shown.stdout.splitlines()
+
+
+def _name(requirement: str) -> str:
+    """Return the package of a requirement such as ``redis[hiredis]>=5``."""
+    return re.split(r"[^A-Za-z0-9._-]", str(requirement).strip(), maxsplit=1)[0].lower()
 
 
 def _of_unit(service: str) -> str | None:

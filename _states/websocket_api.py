@@ -23,7 +23,7 @@ Needs = dict[str, list[str]]
 
 def packages(name: str, settings: dict[str, Any]) -> Outcome:
     """Keep the Python packages that the engine needs installed where the master's Python finds them."""
-    arguments = {"pkgs": settings["packages"], **settings["pip"]}
+    arguments = {"pkgs": __salt__["websocket_api_packages.wanted"](settings), **settings["pip"]}
     variables = {**__salt__["websocket_api_packages.environment"](settings), **(arguments.get("env_vars") or {})}
     if variables:
         arguments["env_vars"] = variables

@@ -123,6 +123,29 @@ def test_the_pillar_counts_more_than_the_unit(
     assert packaged.extras(settings(tmp_path, extras_dir="/pillar")) == "/pillar"
 
 
+SHARED = {"history": {"share": "redis://127.0.0.1/0"}}
+
+
+@pytest.mark.parametrize(
+    ("options", "listed", "expected"),
+    [
+        ({}, ["jsonschema>=4"], ["jsonschema>=4"]),
+        ({"history": {"store": "disk", "share": None}}, ["jsonschema>=4"], ["jsonschema>=4"]),
+        ({"history": "wrong"}, ["jsonschema>=4"], ["jsonschema>=4"]),
+        (SHARED, ["jsonschema>=4"], ["jsonschema>=4", "redis"]),
+        (SHARED, ["redis_exporter"], ["redis_exporter", "redis"]),
+        (SHARED, ["redis[hiredis]>=5"], ["redis[hiredis]>=5"]),
+        (SHARED, ["Redis==5.0.8"], ["Redis==5.0.8"]),
+        (SHARED, "wrong", "wrong"),
+    ],
+)
+def test_masters_that_share_a_stream_get_the_package_for_it(
+    packaged: ModuleType, tmp_path: Path, options: dict[str, Any], listed: Any, expected: Any
+) -> None:
+    """A pillar's list replaces the default one, so naming it there would lose the others. A pinned one stays."""
+    assert packaged.wanted(settings(tmp_path, options=options, packages=listed)) == expected
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> ModuleType:
     """The module that checks pillars, on a host without a configuration."""

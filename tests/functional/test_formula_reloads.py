@@ -83,6 +83,7 @@ class Formula:
             "websocket_api_master.answers": lambda *_: self.answers,
             "websocket_api_master.complaint": lambda _, since: f"line after {since}",
             "websocket_api_packages.environment": lambda _: {},
+            "websocket_api_packages.wanted": lambda given: given["packages"],
         }
         self.module = load("_modules/websocket_api_reload.py", functions, self.opts)
         load("_modules/websocket_api_previous.py", functions, self.opts)
