@@ -24,6 +24,7 @@ from .core.events.event import Event
 from .core.events.history import Gap, Restored
 from .core.jobs.job import Job
 from .core.journal.records import decode_entry, decode_job, encode_entry, encode_job
+from .core.minions.answers import Passed
 from .wiring import Parts
 
 FORMAT = 1
@@ -32,6 +33,8 @@ CHUNK_ENTRIES = 500
 """Entries of one message: few, so that other threads compute in between."""
 _HEAD = struct.Struct(">cQ")
 HELLO, REFUSED, ENTRIES, GRAINS, OFFERED, TAKE, JOBS, FINAL = b"h", b"r", b"e", b"g", b"o", b"t", b"j", b"f"
+ANSWERS = b"a"
+"""Earlier releases ignore it."""
 
 Grains = Mapping[str, Mapping[str, Any]]
 """Grains by minion."""
@@ -52,6 +55,8 @@ class Received:
     entries: list[Event | Gap] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     grains: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    answers: list[Passed] = field(default_factory=list)
+    """Of minions, about their functions."""
     state: dict[str, Any] = field(default_factory=dict)
     """``epoch``, ``seq``, ``minions``, ``uncertain`` (jobs that may have ended without a return), ``positions`` at the
     masters that share a log, and what newer releases add: ``below``, ``failures``, ``presence``, ``expired``,
@@ -190,7 +195,8 @@ async def give(channel: Channel, parts: Parts, offered: Offered, line: Line | No
     if parts.share is not None:
         state["positions"] = parts.share.positions
     final = json.dumps(state).encode() + b"\n" + rest
-    await asyncio.to_thread(_send_rest, channel, entries, grains, records, final, line)
+    answers = services.answers.pass_on()
+    await asyncio.to_thread(_send_rest, channel, entries, grains, answers, records, final, line)
 
 
 def take(channel: Channel) -> Received:
@@ -208,6 +214,9 @@ def take(channel: Channel) -> Received:
             received.add(map(decode_entry, payload.split(b"\n")))
         elif kind == GRAINS:
             received.grains.update(decode(payload))
+        elif kind == ANSWERS:
+            key, value, age = decode(payload)
+            received.answers.append((tuple(key), value, age))
         elif kind == OFFERED:
             channel.send(TAKE)
         elif kind == JOBS:
@@ -230,6 +239,7 @@ def apply(received: Received, parts: Parts) -> None:
     services.minions.restore(received.state["minions"], received.grains)
     services.minions.restore_below(received.state.get("below", {}))
     services.minions.presence.restore(received.state.get("presence", {}))
+    services.answers.restore(received.answers)
     services.throttle.restore(received.state.get("failures", ()))
     services.sessions.restore_expired(received.state.get("expired", ()))
     if (changes := received.state.get("changes")) is not None:
@@ -261,10 +271,18 @@ def _send_history(channel: Channel, entries: list[Event | Gap], grains: Grains) 
 
 
 def _send_rest(
-    channel: Channel, entries: list[Event | Gap], grains: Grains, jobs: bytes, final: bytes, line: Line | None
+    channel: Channel,
+    entries: list[Event | Gap],
+    grains: Grains,
+    answers: list[Passed],
+    jobs: bytes,
+    final: bytes,
+    line: Line | None,
 ) -> None:
     _send_entries(channel, entries)
     _send_grains(channel, grains)
+    for answer in answers:
+        channel.send(ANSWERS, encode(answer))
     channel.send(JOBS, jobs)
     channel.send(FINAL, final)
     channel.send_line(line)

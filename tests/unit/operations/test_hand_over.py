@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 from websocket_api import hand_over
+from websocket_api.core.events.encoding import encode
+from websocket_api.core.minions import answers
+from websocket_api.errors import ApiError
 from websocket_api.hand_over import Channel, HandOverError, Received, Refused
 
-from tests.unit.operations.engine import Engine, Talker
+from tests.unit.operations.engine import MINIONS, Engine, Talker
 from tests.unit.operations.engine import Refused as RefusedReply
+from tests.unit.operations.test_answers import SPEC
 from tests.unit.operations.test_restart import USERS, VIEWERS, replayed, varied_events
 from tests.unit.operations.test_syndics import passed_on, upper
 
@@ -299,3 +303,62 @@ async def test_an_expired_token_is_still_reported_as_expired() -> None:
         with pytest.raises(RefusedReply) as error:
             await Talker(two).ask("auth", token=name)
         assert error.value.code == code
+
+
+ANSWERS = {"sys.list_functions": ["test.ping"], "sys.argspec": {"test.ping": SPEC}, "sys.doc": {"test.ping": "Answer."}}
+QUESTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("functions", {"tgt": "db"}),
+    ("signature", {"tgt": "db", "module": "test.ping"}),
+]
+
+
+async def answered() -> tuple[Engine, list[Any]]:
+    """Return an engine that knows the answers of a minion about its functions, and what a user got."""
+    one = Engine(**USERS)
+    one.services.minions.read_grains({"db": {"saltversion": "3008.3"}})
+    one.commands.answers = dict(ANSWERS)
+    root = await one.user("root")
+    return one, [await root.ask(kind, **fields) for kind, fields in QUESTIONS]
+
+
+async def test_answers_of_minions_about_their_functions_are_kept() -> None:
+    """The minion is busy now. The master is still asked whether it permits the question."""
+    one, before = await answered()
+    two = successor(one, await handed_over(one))
+    two.services.minions.read_keys(dict.fromkeys(MINIONS, "accepted"))  # as the next process does at its start
+    two.services.minions.read_grains({"db": {"saltversion": "3008.3"}})
+    root = await two.user("root")
+    assert [await root.ask(kind, **fields) for kind, fields in QUESTIONS] == before
+    assert {load["fun"] for load in two.commands.published} == set(ANSWERS)
+    two.commands.fault = ApiError("forbidden", "Salt does not permit this command")
+    with pytest.raises(RefusedReply, match="forbidden"):
+        await (await two.user("root", "ldap")).ask("functions", tgt="db")
+
+
+async def test_answers_go_on_to_age_and_changed_minions_are_asked_again() -> None:
+    """An hour counts from the answer, not from the reload; a minion with a new key may be another machine."""
+    one, before = await answered()
+    one.time.pass_(answers.KEEP_SECONDS - 10)
+    two = successor(one, await handed_over(one))
+    cached = two.services.answers
+    key = cached.key("db", "sys.list_functions", "")
+    assert cached.get(key) is not None
+    two.time.pass_(20)
+    assert cached.get(key) is None
+    one, before = await answered()
+    one.services.minions.read_keys({"web1": "accepted"})
+    one.services.minions.read_keys(dict.fromkeys(MINIONS, "accepted"))
+    assert (len(before), (await handed_over(one)).answers) == (2, [])
+
+
+async def test_the_answers_that_were_used_last_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to a number of bytes, because events wait meanwhile; they are used and dropped in the same order."""
+    one, _ = await answered()
+    root = await one.user("root")
+    await root.ask("functions", tgt="web1")
+    await root.ask("functions", tgt="db")
+    size = len(encode(ANSWERS["sys.list_functions"]))
+    monkeypatch.setattr(answers, "MAX_PASSED_BYTES", 2 * size + size // 2)
+    received = await handed_over(one)
+    assert [key[0] for key, _, _ in received.answers] == ["web1", "db"]
+    assert list(successor(one, received).services.answers._answers) == [key for key, _, _ in received.answers]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,8 @@ KEEP_SECONDS = 3600.0
 MAX_ANSWERS = 4096
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of all answers as JSON; a list of all functions has about 60 kB."""
+MAX_PASSED_BYTES = 4 * 1024 * 1024
+"""Bytes of answers that are passed on at a reload, during which events wait: those that were used last."""
 MAX_USERS = 64
 """Users per answer whose question the master permitted."""
 MAX_QUESTIONS = 1024
@@ -34,6 +36,8 @@ PENDING_SECONDS = 120.0
 
 Key = tuple[str, str | None, str, str]
 """The minion, its Salt version, the function that is called, and its argument."""
+Passed = tuple[Key, Any, float]
+"""The key of an answer, its value, and its age in seconds."""
 Requester = tuple[str, str, str]
 """The user, the eauth, and the user's permissions as one text."""
 
@@ -89,6 +93,26 @@ class Answers:
             return None
         self._answers[key] = self._answers.pop(key)
         return answer
+
+    def pass_on(self) -> list[Passed]:
+        """Return the answers for the process that takes over, the least recently used first."""
+        found: list[Passed] = []
+        now, left = self._clock(), MAX_PASSED_BYTES
+        for key, answer in reversed(self._answers.items()):
+            left -= answer.size
+            if left < 0:
+                break
+            # A minion whose key was deleted and accepted again has other answers.
+            if self._minion_registry.get(key[0]) is answer.minion:
+                found.append((key, answer.value, now - answer.at))
+        return found[::-1]
+
+    def restore(self, passed: Iterable[Passed]) -> None:
+        """Continue with answers of the last process, after the minions. The master has permitted no question yet."""
+        for (minion, version, fun, arg), value, age in passed:
+            known = self._minion_registry.get(minion)
+            if known is not None:
+                self._add((minion, version, fun, arg), Answer(known, value, self._clock() - age, len(encode(value))))
 
     def known_by(self, fun: str, arg: str) -> Collection[str]:
         """Return the minions that answered a question; some answers may be too old."""
@@ -153,12 +177,14 @@ class Answers:
         recent_users = {} if old is None else old.recent_users
         if old is not None:
             self._drop_answer(key)
-        size = len(encode(value))
-        answer = Answer(question.minion, value, self._clock(), size, recent_users)
+        answer = Answer(question.minion, value, self._clock(), len(encode(value)), recent_users)
         self._permit(answer, question.requester)
+        self._add(key, answer)
+
+    def _add(self, key: Key, answer: Answer) -> None:
         self._answers[key] = answer
         self._minions.setdefault(key[2:], {})[key[0]] = None
-        self._bytes += size
+        self._bytes += answer.size
         while self._bytes > MAX_BYTES or len(self._answers) > MAX_ANSWERS:
             self._drop_answer(next(iter(self._answers)))
 
