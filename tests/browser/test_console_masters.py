@@ -1,4 +1,4 @@
-"""Two masters that share a stream: the console shows whose an event, a job or a minion is, and filters by it.
+"""Two masters that share a stream: the console shows whose an event, a job, a minion or a batch is, and filters by it.
 
 There are engines without masters, and a real Redis.
 """
@@ -6,6 +6,7 @@ There are engines without masters, and a real Redis.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,11 @@ pytest.importorskip("salt")
 pytest.importorskip("redis")
 pytest.importorskip("playwright.sync_api")
 
+import salt.cache
 from playwright.sync_api import expect
+from websocket_api.core.batches import records
+from websocket_api.core.batches.batch import Batch
+from websocket_api.core.batches.request import Label
 
 from tests.browser.conftest import PATIENCE
 from tests.browser.driving import log_in, row, view
@@ -40,12 +45,25 @@ def masters(make_engine: Callable[..., Engine], engine_root: Any) -> Iterator[Ma
         made = Masters(make_engine, server, {"console": str(CHECKOUT / "websocket_api" / "console")})
         made.accept("m1", "web1")
         made.accept("m2", "db2")
+        for number, name in enumerate(NAMES, 1):
+            store_batch(made.engines["m1"], 4096 * number, name)
         with running(made):
             made.announce("m1", JIDS["m1"], "web1", fun="test.one")
             made.announce("m2", JIDS["m2"], "db2", fun="test.two")
             yield made
     finally:
         server.kill()
+
+
+def store_batch(engine: Engine, number: int, master: str) -> None:
+    """Put a batch that has ended into the store of an engine, as a master with the same store writes it."""
+    batch = Batch(number, "demo", "sharedsecret", [], [], created=time.time(), label=Label(f"batch of {master}"))
+    batch.set_master(master)
+    batch.finish_if_done(time.time())
+    driver = {"master": f"identity of {master}", "run": "1", "beat": 1, "lease_until": 0.0}
+    record = {**records.record(batch), "driver": driver, "rev": 1, "chunks": []}
+    store = salt.cache.factory({"cache": "localfs", "cachedir": str(engine.cachedir)})
+    store.store("websocket_api/batches", str(number), record)
 
 
 @pytest.fixture
@@ -69,7 +87,7 @@ def choose(page: Any, master: str) -> None:
 
 
 def test_each_view_shows_and_filters_by_the_master(page: Any, masters: Masters) -> None:
-    """The filter is part of the address; the pages of a job and of a minion name their master."""
+    """The filter is part of the address; the pages of a job, a minion and a batch name their master."""
     log_in(page, path="#/jobs")
     expect(row(page, "test.one")).to_contain_text("m1")
     expect(row(page, "test.two")).to_contain_text("m2")
@@ -109,3 +127,14 @@ def test_each_view_shows_and_filters_by_the_master(page: Any, masters: Masters) 
     expect(row(page, "t/three")).to_contain_text("m1")
     page.get_by_role("button", name="t/two").click()
     expect(page.get_by_role("complementary", name="Event")).to_contain_text("m2")
+
+    view(page, "Batches")
+    expect(row(page, "batch of m1")).to_contain_text("m1")
+    choose(page, "m2")
+    expect(row(page, "batch of m1")).to_have_count(0)
+    page.wait_for_url("**/#/batches?master=m2")
+    row(page, "batch of m2").get_by_role("link").click()
+    expect(facts).to_contain_text("Masterm2")
+
+    view(page, "Connection")
+    expect(page.get_by_text("m2 connected")).to_be_visible()

@@ -158,6 +158,11 @@ class Engine:
         """The folder of the master's keys and of its minions'."""
         return self._folder("pki_dir")
 
+    @property
+    def cachedir(self) -> Path:
+        """The folder of the master's caches."""
+        return self._folder("cachedir")
+
     def _folder(self, option: str) -> Path:
         import salt.config
 

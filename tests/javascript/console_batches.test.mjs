@@ -4,6 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { againOf, functionsOf, stateOf, targetOf, titleOf } from "../../websocket_api/console/lib/batches.js";
+import { clock } from "../../websocket_api/console/lib/format.js";
+import { BatchesStore } from "../../websocket_api/console/stores/batches.js";
+import { masterText } from "../../websocket_api/console/views/connection.js";
 
 test("a batch is shown by its name, functions and target; engines of earlier releases have none", () => {
   const batch = { id: 7, name: "kernel", functions: ["a.a", "b.b"], tgt: "G@os:Debian", tgt_type: "compound", paused: true, status: "dispatching", total_count: 1200 };
@@ -25,4 +28,22 @@ test("failed requests are run again with their own arguments, each as often as i
   assert.deepEqual(againOf(requests, true).minions, ["b", "c", "d", "e"]);
   assert.equal(againOf([of("a", "resolved")], true).count, 0);
   assert.match(againOf([of("a", "error", ["password=(redacted)"])], false).reason, /contain a secret/);
+});
+
+test("the masters of the filter are those that batches name", () => {
+  const store = new BatchesStore({ follow: () => ({ stop() {} }) });
+  const masters = [undefined, "m2", "m1", "m2"].map((master, id) => {
+    store.apply({ type: "batch", batch: { id, ...(master && { master }) } });
+    return store.masters.join();
+  });
+  assert.deepEqual(masters, ["", "m2", "m1,m2", "m1,m2"]);
+  store.apply({ type: "batch", batch: { id: 2, master: "m2" } }); // it was taken over
+  assert.deepEqual(store.masters, ["m2"]);
+});
+
+test("another master is connected, or silent since a time", () => {
+  const seen = "2014-11-03T07:33:00Z";
+  assert.equal(masterText({ stale: false }), "connected");
+  assert.equal(masterText({ stale: true }), "silent");
+  assert.equal(masterText({ stale: true, seen }), `silent, last seen ${clock(seen)}`);
 });

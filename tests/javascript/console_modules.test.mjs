@@ -4,9 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { callOf, parseValue } from "../../websocket_api/console/lib/arguments.js";
-import { countsText } from "../../websocket_api/console/lib/counts.js";
 import { faultText } from "../../websocket_api/console/lib/faults.js";
-import { args, tagParts, target } from "../../websocket_api/console/lib/format.js";
+import { args, countsText, tagParts, target } from "../../websocket_api/console/lib/format.js";
 import { read, to } from "../../websocket_api/console/lib/route.js";
 import { readable } from "../../websocket_api/console/lib/text.js";
 import { visible } from "../../websocket_api/console/lib/visible.js";

@@ -88,3 +88,17 @@ export function tagParts(tag) {
   if (/[\uDC00-\uDFFF]/.test(tag[at])) at -= 1; // not between the halves of a character
   return [tag.slice(0, at), tag.slice(at)];
 }
+
+export const SEPARATOR = " · ";
+
+/** Return how many minions of a job have returned, with success or without. One that is missing or was canceled has ended only. */
+export function returnedCount(job) {
+  return job.done - job.missing - (job.canceled ?? 0);
+}
+
+/** Return a job's counts, such as `2 of 50 returned · 2 failed · 48 missing`. */
+export function countsText(job) {
+  const parts = [`${returnedCount(job)} of ${job.total} returned`];
+  for (const name of ["failed", "missing", "canceled"]) if (job[name]) parts.push(`${job[name]} ${name}`);
+  return parts.join(SEPARATOR);
+}

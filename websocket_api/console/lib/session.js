@@ -26,7 +26,7 @@ export class Session extends Store {
     super();
     this.connection = connection;
     connection.listen(() => connection.state === "out" && this.#token && this.#forget());
-    connection.listen(() => connection.state === "open" && connection.reconnects !== this.#reconnects && this.#readAgain());
+    connection.listen(() => connection.state === "open" && connection.reconnects !== this.#reconnects && this.readAgain());
   }
 
   /** Whether the login outlives this tab. */
@@ -99,8 +99,8 @@ export class Session extends Store {
     this.changed();
   }
 
-  /** After a lost connection the server may have other options, or be of another release. */
-  async #readAgain() {
+  /** Read again what may have changed: after a lost connection the server may be of another release. */
+  async readAgain() {
     this.#reconnects = this.connection.reconnects;
     if (this.user) await this.#read().catch(() => {}); // if it fails, the connection is lost again or the login has ended
   }

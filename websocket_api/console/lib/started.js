@@ -2,7 +2,7 @@
 // Jobs that the user started in this page: each is followed, and its end is reported.
 
 import { Connection } from "../client/index.js";
-import { countsText } from "./counts.js";
+import { countsText } from "./format.js";
 import { to } from "./route.js";
 
 const STARTING = new Set(["cmd", "runner", "wheel"]); // operations whose result has the jid

@@ -1,7 +1,7 @@
 // @ts-check
 // Small parts of many views: states, progress bars, faults, choices.
 
-import { SEPARATOR, countsText } from "../lib/counts.js";
+import { SEPARATOR, countsText } from "../lib/format.js";
 import { faultText } from "../lib/faults.js";
 import { html } from "../lib/html.js";
 

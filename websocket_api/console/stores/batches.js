@@ -41,6 +41,11 @@ export class BatchesStore extends Store {
   get rows() {
     return [...this.batches.values()].sort((a, b) => b.id - a.id);
   }
+
+  /** The masters that batches name. */
+  get masters() {
+    return [...new Set(this.rows.flatMap(({ master }) => master ?? []))].sort();
+  }
 }
 
 export class BatchStore extends Store {

@@ -3,11 +3,12 @@
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { clock, count } from "../lib/format.js";
-import { to } from "../lib/route.js";
+import { to, useFilters } from "../lib/route.js";
 import { useStore } from "../lib/hooks.js";
 import { functionsOf, stateOf, targetOf, titleOf } from "../lib/batches.js";
 import { brief } from "../lib/text.js";
 import { Bar, Fault, State } from "../parts/marks.js";
+import { MASTER, MasterFilter } from "../parts/filters.js";
 import { Side } from "../parts/side.js";
 import { Result } from "../parts/result.js";
 import { VirtualTable } from "../parts/virtual.js";
@@ -40,17 +41,20 @@ export function BatchesView(props) {
   return rest ? html`<${Batch} key=${rest} id=${Number(rest)} ...${props} />` : html`<${BatchesTable} ...${props} />`;
 }
 
-function BatchesTable({ batches }) {
+function BatchesTable({ batches, route }) {
   useStore(batches);
+  const [filters, filter] = useFilters(route, { master: "" });
+  const several = batches.masters.length > 1;
+  const rows = batches.rows.filter(({ master }) => !filters.master || master === filters.master);
   return html`<div class="view">
     <h1>Batches</h1>
-    <div class="tools"><span class="dim" role="status">${count(batches.rows.length, "batch", "batches")}</span> <a href=${to("run")}>New batch</a></div>
+    <div class="tools"><span class="dim" role="status">${count(rows.length, "batch", "batches")}</span> <${MasterFilter} store=${batches} ...${{ filters, filter }} /> <a href=${to("run")}>New batch</a></div>
     <${Fault} fault=${batches.fault} />
     <${VirtualTable}
       label="Batches"
       className="batches"
-      columns=${COLUMNS}
-      rows=${batches.rows}
+      columns=${several ? [...COLUMNS, MASTER] : COLUMNS}
+      rows=${rows}
       rowHeight=${44}
       keyOf=${(batch) => batch.id}
       choose=${(batch) => (location.hash = to("batches", String(batch.id)))}
@@ -63,6 +67,7 @@ function BatchesTable({ batches }) {
         clock(batch.created_at),
         html`<${Progress} batch=${batch} />`,
         batch.error_count ? html`<span class="bad">${batch.error_count}</span>` : "",
+        ...(several ? [batch.master] : []),
       ]}
       empty=${batches.fault ? "Batches cannot be shown." : batches.loaded ? "No batches yet, or none that you may see." : "Reading batches …"}
     />
@@ -95,6 +100,7 @@ function Batch({ id, session, connection }) {
         ${functionsOf(batch) && html`<div><dt>Function</dt><dd>${functionsOf(batch)}</dd></div>`}
         <div><dt>Target</dt><dd>${targetOf(batch)}</dd></div>
         <div><dt>User</dt><dd>${batch.user}</dd></div>
+        ${batch.master && html`<div><dt>Master</dt><dd>${batch.master}</dd></div>`}
         <div><dt>Started</dt><dd>${clock(batch.created_at)}</dd></div>
         <div><dt>Batch size</dt><dd>${batch.concurrency || "all"}</dd></div>
         <div><dt>On an error</dt><dd>${batch.on_error}</dd></div>

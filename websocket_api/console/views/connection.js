@@ -8,6 +8,7 @@ import { brief } from "../lib/text.js";
 import { notifications } from "../parts/toasts.js";
 
 const PING_EVERY_MS = 5000; // while this view is shown
+const READ_EVERY_MS = 30_000;
 const RIGHTS = {
   all: "run every function everywhere",
   events: "see events other than those of jobs, minions and keys",
@@ -20,8 +21,9 @@ export function ConnectionView({ session, connection }) {
   useClock(1);
   useEffect(() => {
     connection.ping();
-    const timer = setInterval(() => connection.ping(), PING_EVERY_MS);
-    return () => clearInterval(timer);
+    session.readAgain();
+    const timers = [setInterval(() => connection.ping(), PING_EVERY_MS), setInterval(() => session.readAgain(), READ_EVERY_MS)];
+    return () => timers.forEach(clearInterval);
   }, [connection]);
   const { user, server } = session;
   const left = user.expire - Date.now() / 1000;
@@ -52,6 +54,7 @@ export function ConnectionView({ session, connection }) {
       <section><h2>Server</h2>
         <dl>
           <dt>Master</dt><dd>${server.master.id}${server.master.cluster && html` <span class="dim">of cluster ${server.master.cluster}</span>`}</dd>
+          ${Object.entries(server.masters ?? {}).map(([name, known]) => html`<dt>Other master</dt><dd>${name} <span class=${known.stale ? "bad" : "dim"}>${masterText(known)}</span></dd>`)}
           <dt>Salt</dt><dd>${server.master.salt}</dd>
           <dt>websocket_api</dt><dd>${server.version}</dd>
           <dt>Clients</dt><dd>${server.clients.join(", ") || "none"}</dd>
@@ -72,6 +75,12 @@ function Notify() {
   useStore(notifications, 0);
   const { state } = notifications;
   return html`${NOTIFY[state]} ${state === "off" && html`<button type="button" class="small" onClick=${() => notifications.turnOn()}>Turn on</button>`}${state === "on" && html`<button type="button" class="small" onClick=${() => notifications.turnOff()}>Turn off</button>`}`;
+}
+
+/** Return what the server knows of another master. */
+export function masterText({ stale, seen }) {
+  if (!stale) return "connected";
+  return seen ? `silent, last seen ${clock(seen)}` : "silent";
 }
 
 function answer(value) {

@@ -5,8 +5,7 @@ import { html, useEffect } from "../lib/html.js";
 import { CHIPS, DEFAULTS } from "../lib/event_filters.js";
 import { useSettled } from "../lib/hooks.js";
 import { countFilters } from "../lib/route.js";
-import { Fold } from "../parts/fold.js";
-import { MasterFilter } from "../parts/masters.js";
+import { Fold, MasterFilter } from "../parts/filters.js";
 
 const KINDS = { startswith: "begins with", find: "contains", endswith: "ends with", fnmatch: "pattern", regex: "regular expression" };
 
@@ -29,7 +28,7 @@ export function Filters({ events, jobs, filters, filter }) {
       </select>
       <input type="search" aria-label="Filter by tag" placeholder="salt/job/" value=${tag} onInput=${type("tag")} onKeyDown=${(event) => event.key === "Enter" && apply(tag)} spellcheck=${false} />
       <${Fold} active=${countFilters(filters, DEFAULTS, "tag")} />
-      <${MasterFilter} ...${{ jobs, filters, filter }} />
+      <${MasterFilter} store=${jobs} ...${{ filters, filter }} />
       <div class="chips folds" role="group" aria-label="Common tags">
         ${CHIPS.map(([text, kind, value]) => {
           const on = tag === value && match === kind;

@@ -10,6 +10,7 @@ import { brief } from "../lib/text.js";
 import { Chart } from "../parts/chart.js";
 import { Download } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
+import { MASTER } from "../parts/filters.js";
 import { Result } from "../parts/result.js";
 import { Side } from "../parts/side.js";
 import { VirtualTable } from "../parts/virtual.js";
@@ -19,7 +20,6 @@ const TIME_AND_TAG = [
   { name: "time", title: "Time" },
   { name: "tag", title: "Tag" },
 ];
-const MASTER = { name: "master", title: "Master" };
 const DATA = { name: "data", title: "Data" };
 
 export function EventsView({ events, jobs, route }) {

@@ -8,7 +8,7 @@ import { lazy } from "../lib/lazy.js";
 import { queryOf, to, useFilters } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Choice, Fault, State } from "../parts/marks.js";
-import { MasterFilter } from "../parts/masters.js";
+import { MASTER, MasterFilter } from "../parts/filters.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { Columns, Compare, Facets, Nodegroup, SavedFilters } from "./fleet_tools.js";
 import { Keys } from "./keys.js";
@@ -59,7 +59,7 @@ function FleetTable({ fleet, jobs, route, session, connection, functions, form }
     <div class="tools">
       <input type="search" aria-label="Search minions" placeholder="id, grain, or grain:value" value=${filters.search} onInput=${(event) => filter({ search: event.target.value })} />
       <${Choice} label="Which minions" value=${filters.kind} options=${kinds} change=${(kind) => filter({ kind })} />
-      ${(several || filters.master) && html`<${MasterFilter} ...${{ jobs, filters, filter }} />`}
+      ${(several || filters.master) && html`<${MasterFilter} store=${jobs} ...${{ filters, filter }} />`}
       ${fleet.hasGrains && html`<${Facets} facets=${fleet.facets} filters=${filters} filter=${filter} />`}
       <${SavedFilters} query=${queryOf(filters, FILTERS)} use=${(query) => filter({ ...FILTERS, ...query })}><${Nodegroup} ...${{ functions, session }} value=${group} change=${(name) => filter({ group: name })} /></${SavedFilters}>
       <${Compare} fleet=${fleet} />
@@ -102,7 +102,7 @@ function columnsOf(fleet, { keys, several }, rows, sort, change) {
     { name: "status", title: "Status" },
     { name: "name", title: "Minion" },
     ...(keys ? [{ name: "key", title: "Key" }] : []),
-    ...(several ? [{ name: "master", title: "Master" }] : []),
+    ...(several ? [MASTER] : []),
     ...grainsOf(fleet).map((name) => ({ name: `grain-${name}`, className: "grain", title: name })),
     { name: "last", title: "Last job" },
     { name: "seen", title: "Last seen" },

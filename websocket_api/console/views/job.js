@@ -2,11 +2,10 @@
 // One job's page: its state, and what each minion returned.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
-import { args, clock, count, target } from "../lib/format.js";
+import { args, clock, count, returnedCount, target } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { useStore } from "../lib/hooks.js";
 import { isOrchestration } from "../lib/steps.js";
-import { returnedCount } from "../lib/counts.js";
 import { Confirm } from "../parts/confirm.js";
 import { MinionGroups } from "../parts/groups.js";
 import { Choice, Fault, JobProgress, State } from "../parts/marks.js";

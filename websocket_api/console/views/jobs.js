@@ -6,9 +6,8 @@ import { args, clock, count, target } from "../lib/format.js";
 import { DEFAULTS, KINDS, STATES, durationOf, durationText, isFiltered, matcher, requestsOf, statesOf, toggled } from "../lib/job_filters.js";
 import { countFilters, to, useFilters } from "../lib/route.js";
 import { useClock, useSettled, useStore } from "../lib/hooks.js";
-import { Fold } from "../parts/fold.js";
+import { Fold, MASTER, MasterFilter } from "../parts/filters.js";
 import { Fault, JobProgress, State } from "../parts/marks.js";
-import { MasterFilter } from "../parts/masters.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { JobPage } from "./job.js";
 
@@ -21,7 +20,6 @@ const COLUMNS = [
   { name: "duration", title: "Duration" },
   { name: "bar-cell", title: "Progress" },
 ];
-const MASTER = { name: "master", title: "Master" };
 
 export function JobsView(props) {
   return props.route.rest ? html`<${JobPage} key=${props.route.rest} jid=${props.route.rest} ...${props} />` : html`<${JobsTable} ...${props} />`;
@@ -69,7 +67,7 @@ function Filters({ jobs, filters, filter }) {
       ${Object.entries(STATES).map(([name, text]) => html`<button type="button" key=${name} aria-pressed=${states.has(name) ? "true" : "false"} onClick=${() => filter({ state: toggled(filters, name) })}>${text}</button>`)}
     </div>
     <select class="folds" aria-label="Kind" value=${filters.kind} onChange=${type("kind")}>${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === filters.kind}>${text}</option>`)}</select>
-    <${MasterFilter} ...${{ jobs, filters, filter }} />
+    <${MasterFilter} store=${jobs} ...${{ filters, filter }} />
     <label class="beside-label folds">From <input type="datetime-local" value=${filters.from} onInput=${type("from")} /></label>
     <label class="beside-label folds">To <input type="datetime-local" value=${filters.to} onInput=${type("to")} /></label>
     <label class="check folds" title="saltutil.find_job, sys.argspec and the like"><input type="checkbox" checked=${filters.helpers !== ""} onChange=${(event) => filter({ helpers: event.target.checked ? "1" : "" })} /> Helper jobs</label>
