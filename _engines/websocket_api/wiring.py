@@ -110,6 +110,7 @@ def build(
     health.register("tokens", check=lambda: master.auth.fault)
     own = master.about.id if master.event_log is not None else None
     clustered = master.cluster_id is not None
+    shown_as = own if own is not None else master.cluster_id  # in events and jobs; None without other masters
     syndics = Syndics() if master.has_syndics else None
     minion_registry = MinionRegistry(wall, syndics, master.presence_seconds, own, clustered=clustered)
 
@@ -146,7 +147,7 @@ def build(
         max_jobs=limits.jobs,
         clock=wall,
         below=below if master.has_syndics else None,
-        master=master.about.id if share is not None else master.cluster_id,
+        master=shown_as,
         clustered=clustered,
         own_cache=master.job_cache.is_own,
     )
@@ -169,7 +170,7 @@ def build(
         clock=monotonic,
         wall=wall,
         tracing=master.tracing,
-        origins=Origins(master.about.id if share is not None else master.cluster_id, clustered=clustered),
+        origins=Origins(shown_as, clustered=clustered),
         positions=share,
     )
     notes = following = None
@@ -235,6 +236,7 @@ def build(
         revisions=revisions,
         run=run,
         keep_seconds=settings.batch_keep * DAY_SECONDS,
+        master=master.about.id if master.batch_store.shared else shown_as,
         max_result_bytes=limits.memory_per_user,
         later=later,
         clock=monotonic,

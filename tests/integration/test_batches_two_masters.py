@@ -48,6 +48,8 @@ def _goes_on(job_cache: str) -> None:
 
         # Stored as sent comes first, and its id when the master has told it.
         before = wait_until(published, "the second being published", 20, 0.1)
+        first, second = (client.ask("describe")["master"]["id"] for client in (one, two))
+        assert (made["master"], before["master"]) == (first, first)
         pair.kill(0)
         two.frames(
             until=lambda frame: frame["type"] == "batch" and frame["batch"]["finished_at"],
@@ -61,6 +63,9 @@ def _goes_on(job_cache: str) -> None:
         assert _part(after, 1)["jid"] == _part(before, 1)["jid"]
         assert "fun=test.sleep" not in pair.log(1)
         assert pair.log(1).count("fun=test.echo") == 1
+        assert after["master"] == second
+        for master in (first, second):
+            assert [batch["id"] for batch in two.ask("list_batches", master=master)] == [made["id"]]
         assert two.ask("cancel_batch", batch=made["id"], forget=True) is None
         assert two.ask("list_batches") == []
 

@@ -13,6 +13,7 @@ from ..fair_share import Share
 from .batch_items import Plan, plan
 from .call import Call, operation
 from .commands import require_bus, require_client
+from .masters import masters_of_batches
 
 REQUEST_BYTES = 512  # of memory that a request takes without its arguments
 
@@ -80,8 +81,9 @@ async def get_batch(call: Call) -> dict[str, Any]:
 @operation("list_batches")
 async def list_batches(call: Call) -> list[dict[str, Any]]:
     """Return batches, newest first."""
+    masters = masters_of_batches(call)
     found = await call.services.batches.lookup.all_visible(call.viewer)
-    wanted = [one for one in found if call.get("status", one.status) == one.status]
+    wanted = [one for one in found if call.get("status", one.status) == one.status and one.is_of(masters)]
     shown: list[dict[str, Any]] = []
 
     def render() -> Iterator[None]:

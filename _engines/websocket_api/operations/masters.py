@@ -13,12 +13,12 @@ def masters_wanted(call: Call) -> frozenset[str]:
 
     Events, jobs and minions of a single master do not have its id, so its id then means all.
     """
-    named = call.get("master")
-    if named is None:
-        return frozenset()
-    wanted = frozenset([named] if isinstance(named, str) else named)
-    alone = call.services.hub.master is None
-    return frozenset() if alone and call.services.about.id in wanted else wanted
+    return _wanted(call, alone=call.services.hub.master is None)
+
+
+def masters_of_batches(call: Call) -> frozenset[str]:
+    """Return the masters whose batches a client wants; empty for all."""
+    return _wanted(call, alone=call.services.batches.master is None)
 
 
 def masters_of_minions(call: Call) -> frozenset[str]:
@@ -30,3 +30,15 @@ def masters_of_minions(call: Call) -> frozenset[str]:
     if wanted and call.services.minions.clustered:
         raise ApiError("bad_message", f"minions {ALL_MASTERS}", [{"path": "/master", "message": ALL_MASTERS}])
     return wanted
+
+
+def _wanted(call: Call, *, alone: bool) -> frozenset[str]:
+    """Return the masters that a client names; empty for all.
+
+    :param alone: whether nothing names a master, because there is only one
+    """
+    named = call.get("master")
+    if named is None:
+        return frozenset()
+    wanted = frozenset([named] if isinstance(named, str) else named)
+    return frozenset() if alone and call.services.about.id in wanted else wanted

@@ -15,7 +15,7 @@ from ..core.subscriptions.minions import MinionSubscription
 from ..errors import ApiError
 from .call import Call, operation
 from .jobs import visible_jobs
-from .masters import masters_of_minions, masters_wanted
+from .masters import masters_of_batches, masters_of_minions, masters_wanted
 from .minions import grains_wanted
 
 ALL_JOBS = "*"
@@ -143,7 +143,15 @@ async def _subscribe_batches(call: Call) -> Subscribed:
     else:
         await services.batches.lookup.all_visible(call.viewer)  # discovers the batches of other masters
     number = connection.next_number()
-    subscription = BatchSubscription(services.batches.feed, connection, number, session, batch, collection=collection)
+    subscription = BatchSubscription(
+        services.batches.feed,
+        connection,
+        number,
+        session,
+        batch,
+        collection=collection,
+        masters=masters_of_batches(call),
+    )
     if batch is not None and subscription.collection:
         try:
             await services.batches.lookup.load(batch)

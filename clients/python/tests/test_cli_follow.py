@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from salt_live.cli.parser import parse
+from salt_live.cli.parser import UsageError, parse
 from salt_live.cli.screen import Screen
 from salt_live.cli.verbs import batch, cmd, jobs, master, minions
 from salt_live.cli.verbs.context import Context
@@ -245,6 +245,29 @@ async def test_jobs_are_filtered_by_master() -> None:
     assert asked == [{"master": "m2", "limit": 20}]
     assert out.getvalue().rstrip().endswith("ann  m2")
     assert [jobs._wanted(here.options, row(JID, of)) for of in ("m1", "m2")] == [False, True]
+
+
+async def test_batches_are_filtered_by_master() -> None:
+    """By the server, for the list only. Each line ends with the master, without characters that act on a terminal."""
+    asked: list[dict[str, Any]] = []
+    row = {"id": 7, "status": "resolved", "done_count": 1, "total_count": 1, "error_count": 0, "user": "ann"}
+
+    async def answer(type: str, **fields: Any) -> Any:
+        asked.append({"type": type, **fields})
+        return [{**row, "name": None, "master": "m2\n"}, row]
+
+    def context_of(*words: str) -> tuple[Context, io.StringIO]:
+        options, out = parse(["batch", *words]), io.StringIO()
+        return Context(options, Screen(options, {}, out, out), Login(answer)), out  # type: ignore[arg-type]
+
+    here, out = context_of("list", "--master", "m2")
+    assert await batch.run(here) == 0
+    assert asked == [{"type": "list_batches", "limit": 20, "master": "m2"}]
+    first, second = out.getvalue().splitlines()
+    assert ("m2" in first.split("ann")[1], second.endswith("ann")) == (True, True)
+    for words in (["7"], ["pause", "7"], ["web*", "test.ping"]):
+        with pytest.raises(UsageError, match="--master goes with"):
+            await batch.run(context_of(*words, "--master", "m2")[0])
 
 
 def run_of(state: str, **more: Any) -> Progress:

@@ -284,6 +284,7 @@ class Engine:
     :param log: what it shares with other masters
     :param epoch: names this run
     :param store: the job cache; by default an empty one
+    :param batches: the store of batches, which other masters may share; by default an own one
     :param tracing: records spans
     :param received: what another engine hands over
     :param cachedir: a folder for the journal; another engine with the same one continues its history
@@ -302,6 +303,7 @@ class Engine:
         log: Any = None,
         epoch: str = "epoch1",
         store: Store | None = None,
+        batches: batching.Store | None = None,
         tracing: Tracing | None = None,
         **users: list[Any],
     ) -> None:
@@ -320,7 +322,7 @@ class Engine:
         self.delimiters: list[str] = []
         """The delimiters that targets were matched with."""
         self.bus = True
-        self.batches = batching.Store(shared=False)
+        self.batches = batches or batching.Store(shared=False)
         settings = Settings(
             clients=CLIENTS,
             history=History("memory" if cachedir is None else "disk", events=1000, bytes=1 << 20, seconds=300),
@@ -370,7 +372,7 @@ class Engine:
             functions=Functions(),
             minions=Minions(self),
             job_cache=self.store,
-            batch_store=batching.Access(self.batches, "one"),
+            batch_store=batching.Access(self.batches, f"identity of {self.master_id}"),
             disk=Disk(),
             bus=Bus(self),
             recent_users=RecentUsers(self.time),

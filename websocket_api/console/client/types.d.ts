@@ -360,6 +360,8 @@ export type BatchFields = {
   paused: boolean;
   /** The owner of the batch. */
   user: string;
+  /** The id of the master that runs it, or ran it to its end, where there is more than one. */
+  master?: string;
 };
 
 /** A batch object without its `requests`. */
@@ -934,6 +936,11 @@ export type ListBatchesRequest = {
   traceparent?: Traceparent;
   /** Only batches of this status. */
   status?: BatchStatus;
+  /**
+   * Only batches that these masters run or ran, where there is more than one: the id of a master, or a list of at most
+   * 64. A batch that another master took over belongs to both.
+   */
+  master?: MasterIds;
   /** The maximum number of batches. */
   limit?: number;
 };
@@ -1225,9 +1232,10 @@ export type SubscribeRequest = {
   /** Only these minions: their events, their parts of jobs, or the minions themselves. By default all that you may see. */
   minions?: MinionIds;
   /**
-   * For `event`, `job` and `minions`: only events of these masters, jobs that they announced, or minions with a key
-   * there, where there is more than one master. By default all. An unknown master is not an error: it may start later.
-   * In a cluster of masters `minions` refuses `master`: a minion belongs to all of them.
+   * Only events of these masters, jobs that they announced, minions with a key there, or batches that they run or ran,
+   * where there is more than one master. By default all. An unknown master is not an error: it may start later. In a
+   * cluster of masters `minions` refuses `master`: a minion belongs to all of them. A batch that another master took
+   * over belongs to both; `master` does not go with the id of a `batch`.
    */
   master?: MasterIds;
   /**

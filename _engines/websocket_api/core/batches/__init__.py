@@ -72,6 +72,11 @@ class Batches:
     pauser: BatchPauser
     maintenance: BatchMaintenance
 
+    @property
+    def master(self) -> str | None:
+        """The own master's id, as batches have it; None without others."""
+        return self.writer.master
+
     async def tick(self) -> None:
         """Do the work that needs no store; called every second."""
         self.canceler.retry()
@@ -96,6 +101,7 @@ def build(
     revisions: Revisions,
     run: str,
     keep_seconds: float,
+    master: str | None = None,
     max_result_bytes: int | None = None,
     later: Later,
     clock: Callable[[], float],
@@ -110,6 +116,7 @@ def build(
     :param revisions: numbers the changes
     :param run: names this run of the engine
     :param keep_seconds: how long batches that have ended are kept
+    :param master: the own master's id, where there may be others; None without others
     :param max_result_bytes: the maximum memory of the results of one user's batches; None for no limit
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
@@ -119,7 +126,7 @@ def build(
     """
     registry = BatchRegistry()
     reader = BatchReader(store, registry)
-    writer = BatchWriter(store=store, registry=registry, reader=reader, clock=clock)
+    writer = BatchWriter(store=store, registry=registry, reader=reader, clock=clock, master=master)
     results = ResultMemory(registry, max_result_bytes)
     context = BatchContext(
         store=store,

@@ -61,6 +61,8 @@ class Batch:
         self.stop = stop
         self.total = total if requests is None else len(requests)
         self.label = label or Label()
+        self.masters: tuple[str, ...] = ()
+        """The masters that have driven it, the last one last; empty where there is only one master."""
         self.paused = False
         self.pause_request: str | None = None
         """The newest pause request of another master that was handled (remote_pause.py)."""
@@ -96,6 +98,19 @@ class Batch:
     def ended(self) -> bool:
         """Whether the batch has a final status."""
         return self.status in ENDED
+
+    @property
+    def master(self) -> str | None:
+        """The master that drives it, or drove it to its end; None where there is only one."""
+        return self.masters[-1] if self.masters else None
+
+    def set_master(self, master: str) -> None:
+        """Note the master that drives it from now on."""
+        self.masters = (*(known for known in self.masters if known != master), master)
+
+    def is_of(self, masters: frozenset[str]) -> bool:
+        """Return whether one of these masters drives it or has driven it; true if none is named."""
+        return not masters or not masters.isdisjoint(self.masters)
 
     @property
     def progress(self) -> int:
@@ -134,6 +149,7 @@ class Batch:
             "done_count": self.done,
             "error_count": self.errors,
             "user": self.user,
+            **({"master": self.master} if self.master else {}),
         }
         if ids:
             value["requests"] = [request_id(self.id, index) for index in range(self.total)]

@@ -74,7 +74,12 @@ class BatchMaintenance:
         await self._context.remote_pause.open()
         for stored in (await self._context.store.records(await self._context.store.ids())).values():
             self._context.reader.add(stored)
-            if stored["id"] in to_forget and (batch := self._context.registry.get(stored["id"])) is not None:
+            batch = self._context.registry.get(stored["id"])
+            if batch is None:
+                continue
+            if not batch.masters and stored["driver"]["master"] == identity:
+                self._context.writer.sign(batch)  # it is from a time without other masters
+            if batch.id in to_forget:
                 self._context.reader.hide(batch)
         lease = Lease(identity, self._run, self._context.clock, self._context.wall)
         self._context.writer.open(lease, Ids(number, last, self._context.wall))

@@ -37,6 +37,7 @@ def record(batch: Batch) -> Record:
         "tgt_type": batch.label.tgt_type,
         "paused": batch.paused,
         "pause_request": batch.pause_request,
+        "masters": list(batch.masters),
         "user": batch.user,
         "eauth": batch.eauth,
         "token": batch.token,
@@ -111,6 +112,8 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
     batch.running, batch.weight, batch.job_count = stored["running"], round(stored["weight"] * 100), stored["job_count"]
     batch.paused, batch.pause_request = stored.get("paused", False), stored.get("pause_request")
+    # Without a name if an earlier release, or a master that knows no other one, has written it.
+    batch.masters = tuple(stored.get("masters") or batch.masters)
     batch.result_bytes = stored.get("results", 0)  # earlier releases did not count them
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}
 

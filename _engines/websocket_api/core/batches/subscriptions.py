@@ -191,6 +191,7 @@ class BatchSubscription(SnapshotSubscription):
     """One client's subscription to a batch, or to all batches that it may see.
 
     :param batch: None for all
+    :param masters: of all batches, only those that these drive or have driven; empty for all
     :param collection: whether frames include the requests that changed
     """
 
@@ -203,9 +204,11 @@ class BatchSubscription(SnapshotSubscription):
         batch: Batch | None,
         *,
         collection: bool = True,
+        masters: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(feed, connection, number, session)
         self.batch = batch
+        self.masters = masters
         self.collection = collection and batch is not None
         self._feed = feed
         if batch is not None:
@@ -213,12 +216,14 @@ class BatchSubscription(SnapshotSubscription):
 
     def wants(self, batch: Batch) -> bool:
         """Return whether it follows this batch."""
-        return batch is self.batch or (self.batch is None and may_see(self.session.viewer, batch))
+        if self.batch is not None:
+            return batch is self.batch
+        return batch.is_of(self.masters) and may_see(self.session.viewer, batch)
 
     @property
     def shape(self) -> tuple[Any, ...]:
         """The kind of the snapshot and its filters."""
-        return "batch", None if self.batch is None else self.batch.id, self.collection
+        return "batch", None if self.batch is None else self.batch.id, self.collection, *sorted(self.masters)
 
     def resume(self, position: Mapping[str, Any]) -> bool:
         """Prepare to send only what changed after a position; return False if that is not known."""

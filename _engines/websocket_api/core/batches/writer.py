@@ -32,11 +32,19 @@ class BatchWriter:
     """Writes changes, and holds the lease on the batches that this engine drives.
 
     :param clock: seconds, monotonic
+    :param master: the own master's id, as batches have it; None without others
     """
 
     def __init__(
-        self, *, store: Store, registry: BatchRegistry, reader: BatchReader, clock: Callable[[], float]
+        self,
+        *,
+        store: Store,
+        registry: BatchRegistry,
+        reader: BatchReader,
+        clock: Callable[[], float],
+        master: str | None = None,
     ) -> None:
+        self.master = master
         self._store = store
         self._registry = registry
         self._reader = reader
@@ -65,6 +73,7 @@ class BatchWriter:
         if self._ids is None or self._lease is None:
             raise ApiError("master_unavailable", "the store of batches has not answered yet: try again")
         batch = make(self._ids.allocate(requests))
+        self.sign(batch)
         pending = PendingWrites.new(batch, self._clock())
         writing = asyncio.ensure_future(self._write_first(pending, self._lease.master, self._ids))
         try:
@@ -87,8 +96,14 @@ class BatchWriter:
         :param stored: its record, which names this engine
         :param confirmed: when the record was read
         """
+        self.sign(batch)
         pending = PendingWrites(batch, confirmed, confirmed, rev=stored["rev"], revs=list(stored["chunks"]), dirty=True)
         self._drive(pending)
+
+    def sign(self, batch: Batch) -> None:
+        """Note that the own master drives a batch, if there are others."""
+        if self.master is not None:
+            batch.set_master(self.master)
 
     def mark(self, batch: Batch, indexes: Iterable[int] = ()) -> None:
         """Mark a batch and these requests as changed; the next :meth:`write_changes` writes them."""

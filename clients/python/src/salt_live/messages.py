@@ -405,6 +405,8 @@ class BatchFields(TypedDict):
     paused: bool
     # The owner of the batch.
     user: str
+    # The id of the master that runs it, or ran it to its end, where there is more than one.
+    master: NotRequired[str]
 
 
 class BatchSummary(TypedDict):
@@ -439,6 +441,8 @@ class BatchSummary(TypedDict):
     paused: bool
     # The owner of the batch.
     user: str
+    # The id of the master that runs it, or ran it to its end, where there is more than one.
+    master: NotRequired[str]
 
 
 class Batch(TypedDict):
@@ -473,6 +477,8 @@ class Batch(TypedDict):
     paused: bool
     # The owner of the batch.
     user: str
+    # The id of the master that runs it, or ran it to its end, where there is more than one.
+    master: NotRequired[str]
     # The requests of the batch: their ids, or with `collection` the requests.
     requests: list[BatchId | Request]
 
@@ -1032,6 +1038,9 @@ class ListBatchesRequest(TypedDict):
     traceparent: NotRequired[Traceparent]
     # Only batches of this status.
     status: NotRequired[BatchStatus]
+    # Only batches that these masters run or ran, where there is more than one: the id of a master, or a list of at
+    # most 64. A batch that another master took over belongs to both.
+    master: NotRequired[MasterIds]
     # The maximum number of batches.
     limit: NotRequired[int]
 
@@ -1329,9 +1338,10 @@ class SubscribeRequest(TypedDict):
     # Only these minions: their events, their parts of jobs, or the minions themselves. By default all that you may
     # see.
     minions: NotRequired[MinionIds]
-    # For `event`, `job` and `minions`: only events of these masters, jobs that they announced, or minions with a key
-    # there, where there is more than one master. By default all. An unknown master is not an error: it may start
-    # later. In a cluster of masters `minions` refuses `master`: a minion belongs to all of them.
+    # Only events of these masters, jobs that they announced, minions with a key there, or batches that they run or
+    # ran, where there is more than one master. By default all. An unknown master is not an error: it may start later.
+    # In a cluster of masters `minions` refuses `master`: a minion belongs to all of them. A batch that another master
+    # took over belongs to both; `master` does not go with the id of a `batch`.
     master: NotRequired[MasterIds]
     # For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?`
     # and `[...]` match as in a shell, or a list of at most 64 names of which one must match.

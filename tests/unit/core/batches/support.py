@@ -210,6 +210,7 @@ class Master:
 
     :param time: all masters' clock
     :param slots: for jobs of batches that have not ended
+    :param name: the master's id, as batches have it; None without others
     """
 
     def __init__(
@@ -221,6 +222,7 @@ class Master:
         run: str = "1",
         slots: int = 1000,
         max_result_bytes: int | None = None,
+        name: str | None = None,
     ) -> None:
         self.world = World(time)
         self.time = time
@@ -249,6 +251,7 @@ class Master:
             revisions=self.world.job_feed.revisions,
             run=run,
             keep_seconds=7 * 86_400,
+            master=name,
             max_result_bytes=max_result_bytes,
             later=time.later,
             clock=time,

@@ -26,12 +26,15 @@ def stored(batch: Batch) -> Batch:
 def test_a_batch_read_from_the_store_equals_the_one_written() -> None:
     """In every state that a request can have."""
     batch = made(1200)
+    for master in ("m1", "m2", "m1"):
+        batch.set_master(master)
     job = batch.send(batch.next(), NOW)
     batch.set_jid(job, "20111219152846512345")
     batch.report(0, 40.0, "busy")
     batch.end(1, "error", NOW, result={"a": [1]}, retcode=3)
     again = stored(batch)
     assert again.as_dict(ids=True) == batch.as_dict(ids=True)
+    assert (again.master, again.masters) == ("m1", ("m2", "m1"))
     assert [again.request_as_dict(index) for index in range(5)] == [batch.request_as_dict(index) for index in range(5)]
     assert again.next() == batch.next() == [3]
     assert again.jobs[1].indexes == {"m0": 0, "m2": 2}

@@ -63,6 +63,15 @@ def test_a_batch_has_the_names_of_the_puppetmasters_document() -> None:
     SCHEMAS.validate_http("one_batch", value)
 
 
+def test_a_batch_names_its_master_where_there_are_several() -> None:
+    """Under the same name as in the native object."""
+    one = batch(Call("test.ping", [], {}))
+    one.set_master("m1")
+    value = batch_object(one.as_dict(ids=True))
+    assert value["master"] == "m1"
+    SCHEMAS.validate_http("one_batch", value)
+
+
 def test_a_request_has_the_names_of_the_puppetmasters_document() -> None:
     """The function is a resource, its arguments are data, and the state is ``__request``."""
     value = request_object(batch(Call("test.sleep", [1], {"x": 2}, tunnel="/remote")).request_as_dict(0))

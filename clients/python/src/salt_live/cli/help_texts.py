@@ -105,7 +105,7 @@ Print a job and its returns. `kill` and `term` stop it on its minions.
 """,
     "batch": """\
 usage: salt-live batch [-b N] TARGET FUNCTION [ARGUMENT|NAME=VALUE ...]
-       salt-live batch list
+       salt-live batch list [--master ID]
        salt-live batch ID [-w]
        salt-live batch pause|resume|cancel ID
 
@@ -117,6 +117,7 @@ when you leave.
       --name NAME      a name, for lists
   -t, --timeout N      end the batch after N seconds
       --async          start it, print its id, and end
+      --master ID      for `list`: only batches of this master
   -C, -E, -G, -I, -L, -N, -R, -S   the type of the target
 """,
     "minions": """\

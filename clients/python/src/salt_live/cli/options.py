@@ -162,6 +162,7 @@ def batch(parser: Parser) -> None:
     flag(parser, "--failhard")
     parser.add_argument("-b", "--batch", "--batch-size", dest="batch", default="")
     parser.add_argument("--name", default=None)
+    parser.add_argument("--master")
     parser.add_argument("-t", "--timeout", type=int, default=None)
     parser.add_argument("-n", "--limit", type=int, default=20)
     parser.add_argument("words", nargs="*")

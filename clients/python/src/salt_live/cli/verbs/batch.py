@@ -11,6 +11,7 @@ from salt_live.cli.interrupts import Detached, Interrupts, confirmed
 from salt_live.cli.parser import UsageError
 from salt_live.cli.patience import Patience
 from salt_live.cli.returns import Returns
+from salt_live.cli.text import one_line
 from salt_live.cli.verbs.context import Context, split_target
 from salt_live.live import INLINE_RETURN
 from salt_live.local import batch_size
@@ -26,6 +27,8 @@ async def run(context: Context) -> int:
     words = context.words
     if not words or words == ["list"]:
         return await _list(context)
+    if context.options.master:
+        raise UsageError("--master goes with `batch list` only")
     if words[0] in CHANGES and len(words) == 2:
         async with context.login.client() as client:
             await client.request(f"{words[0]}_batch", batch=_number(words[1]))
@@ -59,16 +62,19 @@ def _number(text: str) -> int:
 
 
 async def _list(context: Context) -> int:
+    options = context.options
+    only = {"master": options.master} if options.master else {}
     async with context.login.client() as client:
-        found = await client.request("list_batches", limit=context.options.limit)
+        found = await client.request("list_batches", limit=options.limit, **only)
     if context.screen.form:
         context.screen.returned(found)
         return exit_codes.OK
     for batch in found:
         counts = f"{batch['done_count']:>6} of {batch['total_count']:<6} {batch['error_count']:>5} failed"
         status = "paused" if batch.get("paused") else batch["status"]  # earlier engines know no pause and no name
+        where = f"  {batch['master']}" if batch.get("master") else ""
         row = f"{batch['id']:<18} {status:<12} {counts}  {batch['user']}  {batch.get('name') or ''}"
-        context.screen.line(row.rstrip())
+        context.screen.line(one_line(row.rstrip() + where))
     return exit_codes.OK
 
 
