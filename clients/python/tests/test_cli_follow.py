@@ -33,6 +33,7 @@ class Server:
     """A client that was told what happens."""
 
     state = "open"
+    address = "ws://master:8000"
 
     def __init__(self, *news: Any) -> None:
         self.news = news
