@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from .core.access.session import Session
+from .core.jobs.earlier_returns import apply_earlier_returns
 from .core.jobs.job import Job
 from .core.subscriptions.hub import SINGLE_SECONDS
 from .errors import ApiError
@@ -257,6 +258,7 @@ class BackgroundTasks:
     async def _read_recent_jobs(self) -> None:
         """Register jobs from before this start. Jobs that the bus reported in the meantime are newer and stay."""
         jobs = self._services.jobs
+        await apply_earlier_returns(self._services.history, jobs)
         cancels: list[Job] = []  # newer than the jobs that they canceled, so they are read first
         recent = {str(load["jid"]) for load in await self._parts.master.job_cache.recent(RECENT_JOBS)}
         for jid in sorted(recent | jobs.restored(), reverse=True):

@@ -23,7 +23,7 @@ from salt_live.models import Event, Gap
 from salt_live.streams import EventStream
 
 from tests.client import Client
-from tests.functional.masters import NAMES, SECONDS, Masters, running
+from tests.functional.masters import NAMES, SECONDS, Masters, metrics, running
 from tests.functional.running import Engine
 from tests.support.buses import Publisher
 from tests.support.redis_server import RedisServer
@@ -198,6 +198,43 @@ async def test_a_reload_keeps_epoch_and_positions(masters: Masters) -> None:
         for collector in (first, second):
             assert len(collector.new) == len(set(collector.new))
             assert (collector.gaps, len(collector.epochs)) == ([], 1)
+
+
+@pytest.mark.parametrize("store", ["memory", "disk"])
+def test_a_job_of_another_master_keeps_its_returns(
+    make_engine: Callable[..., Engine], server: RedisServer, store: str
+) -> None:
+    """Over a reload, and with a journal over a kill: the job cache of this master has nothing of that job."""
+    options = {"history": {"share": server.url, "store": store}}
+    masters = Masters(make_engine, server, options)
+    masters.accept("m2", "db1", "db2")
+    engine, jid = masters.engines["m1"], "20261130080000000005"
+
+    def shown() -> tuple[str, Any]:
+        with engine.client("demo") as client:
+            found = client.ask("list_jobs", master="m2")
+            if not found:
+                return "", None
+            job = client.ask("get_job", jid=jid)
+        return job["state"], {name: part.get("return") for name, part in job["minions"].items()}
+
+    whole = ("complete", {"db1": [1, {"a": None}], "db2": [1, {"a": None}]})
+    with running(masters):
+        masters.announce("m2", jid, "db1", "db2")
+        done = {"cmd": "_return", "jid": jid, "fun": "test.ping", "retcode": 0, "success": True}
+        for name in ("db1", "db2"):
+            masters.buses["m2"].send((f"salt/job/{jid}/ret/{name}", {**done, "id": name, "return": [1, {"a": None}]}))
+        wait_until(lambda: shown() == whole, "the job at the other master", SECONDS)
+        for _ in range(2):
+            engine.reload()
+            wait_until(lambda: shown() == whole, "the job after a reload", SECONDS)
+        if store == "disk":
+            wait_until(lambda: "journal_waiting_events 0.0" in metrics(engine), "the journal", SECONDS)
+            os.kill(engine.pid, signal.SIGKILL)
+            engine.stop()
+            engine.start()
+            engine.wait()
+            wait_until(lambda: shown() == whole, "the job after a kill", SECONDS)
 
 
 def test_a_client_goes_on_where_another_master_is(masters: Masters, server: RedisServer) -> None:
