@@ -175,6 +175,7 @@ class Bus:
             try:
                 opened = second or (await self._connect() if line is None else line.socket)
             except OSError:
+                self.connected = False
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, BACKOFF_SECONDS[1])
                 continue
@@ -192,7 +193,7 @@ class Bus:
             finally:
                 self._line.close()
                 self._line = None
-                self.connected = False
+                self.connected = self._detached is not None  # the next process reads it, and nothing is wrong
             if self._detached is not None:
                 if not self._detached.done():
                     self._detached.set_result(None)  # the connection ended, or was not understood

@@ -110,6 +110,23 @@ async def test_a_connection_is_passed_on_without_a_lost_or_doubled_event(
         await one.stop()
 
 
+async def test_a_bus_that_is_passed_on_is_not_lost(tmp_path: Path, publisher: Publisher) -> None:
+    """Health checks of open connections come until the next process serves. One that cannot be found again is lost."""
+    reading = Reading(tmp_path)
+    reading.start()
+    await until(lambda: reading.bus.connected)
+    line = await reading.bus.detach()
+    assert line is not None
+    line.socket.close()
+    assert reading.bus.connected
+    await reading.stop()
+    assert reading.bus.connected
+    (tmp_path / "master_event_pub.ipc").unlink()
+    reading.start()
+    await until(lambda: not reading.bus.connected)
+    await reading.stop()
+
+
 async def test_an_event_of_many_reads_is_passed_on_with_its_start(tmp_path: Path, publisher: Publisher) -> None:
     """The next reader gets the bytes that no event was made of yet."""
     event = framed("n", {"n": 1, "fill": "f" * 1_000_000})
