@@ -61,11 +61,13 @@ class Clock:
     """Seconds since the epoch."""
     later: Callable[[float, Callable[[], None]], Any]
     """Calls a function once after a number of seconds."""
+    cpu: Callable[[], float] | None = None
+    """CPU seconds of this process; None if they are not known."""
 
     @classmethod
     def of_loop(cls) -> Clock:
         """Return the clock of the running event loop."""
-        return cls(time.monotonic, time.time, asyncio.get_running_loop().call_later)
+        return cls(time.monotonic, time.time, asyncio.get_running_loop().call_later, time.process_time)
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ def build(
     if settings.history.store == "disk":
         journal = Journal(history=history, jobs=job_registry, health=health.register("journal"), later=later, wall=wall)
     visibility = Visibility(job_registry.get, master.user)
-    turns = Turns(later, monotonic)
+    turns = Turns(later, monotonic, clock.cpu)
     hub = Hub(
         turns=turns,
         limits=UserLimits(

@@ -1,7 +1,8 @@
 """Run long work for clients in slices. Between two slices everything else runs, and users take turns.
 
 The time of replays, snapshots and long lists depends on the request. All of them share one :class:`Turns`, which limits
-their time together: one slice in a turn of the loop, then a rest.
+their time together: one slice in a turn of the loop, then a rest. The rest is as long as the slice, so that others have
+half of loop time. It is short if nothing else in the process works then.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ...fair_share import FairQueue, Share
-from ..timing import Later
+from ..timing import Clock, Later
 
 TURN_SECONDS = 0.005  # of long work; then everything else runs
 MIN_SECONDS = TURN_SECONDS / 5  # of a slice at least, so that work continues even if little time is left
 EARNED = 1.0  # seconds of work for a second of rest, so that long work takes at most half of loop time
+LOOK_SECONDS = 0.001  # of rest in which others show whether they have work: a request takes several turns of the loop
+IDLE_SECONDS = LOOK_SECONDS / 5  # of CPU time of the process in it, below which nothing else works
 
 Work = Callable[[], None]
 
@@ -37,11 +40,13 @@ class Turns:
 
     :param later: calls in a later turn of the loop
     :param clock: seconds, monotonic
+    :param cpu: CPU seconds of the process, threads included; by default the clock, as if others always worked
     """
 
-    def __init__(self, later: Later, clock: Callable[[], float]) -> None:
+    def __init__(self, later: Later, clock: Clock, cpu: Clock | None = None) -> None:
         self._later = later
         self._clock = clock
+        self._cpu = cpu or clock
         self._waiting: FairQueue[Work] = FairQueue()
         self._credit = TURN_SECONDS
         self._settled = clock()
@@ -95,8 +100,27 @@ class Turns:
     def _plan(self) -> None:
         if len(self._waiting) and not (self._planned or self._working):
             self._planned = True
-            # Wait for a whole slice. Shorter ones need more turns of the loop for the same work.
-            self._later(max(0.0, (TURN_SECONDS - self._earned()) / EARNED), self._next)
+            rest = self._rest()
+            if rest <= LOOK_SECONDS:
+                self._later(rest, self._next)
+            else:
+                before = self._cpu()
+                self._later(LOOK_SECONDS, lambda: self._look(before))
+
+    def _look(self, before: float) -> None:
+        """End the rest if nothing else works.
+
+        :param before: CPU seconds of the process at the start of the rest
+        """
+        if self._cpu() - before < IDLE_SECONDS:
+            self._credit = TURN_SECONDS
+            self._next()
+        else:
+            self._later(self._rest(), self._next)
+
+    def _rest(self) -> float:
+        """Return the seconds until a whole slice is earned. Shorter ones need more turns of the loop for the same work."""
+        return max(0.0, (TURN_SECONDS - self._earned()) / EARNED)
 
     def _next(self) -> None:
         """Run waiting work, user after user, until the slice is used up."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from websocket_api.core.access.turns import EARNED, TURN_SECONDS, Turns
+from websocket_api.core.access.turns import EARNED, IDLE_SECONDS, LOOK_SECONDS, TURN_SECONDS, Turns
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import Share
 
@@ -16,11 +16,14 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 
 class Worker:
-    """Works of a number of whole slices each, and the order of their slices."""
+    """Works of a number of whole slices each, and the order of their slices.
 
-    def __init__(self) -> None:
+    :param cpu: CPU seconds of the process; by default others always work
+    """
+
+    def __init__(self, cpu: Callable[[], float] | None = None) -> None:
         self.time = Time()
-        self.turns = Turns(self.time.later, self.time)
+        self.turns = Turns(self.time.later, self.time, cpu)
         self.done: list[str] = []
 
     def begin(self, share: Share, name: str, slices: int) -> None:
@@ -61,6 +64,34 @@ def test_long_work_takes_at_most_half_of_the_time() -> None:
     assert worker.done == ["a"]
     worker.time.pass_(0.0002)
     assert worker.done == ["a", "a"]
+
+
+@pytest.mark.parametrize(("share", "rest"), [(0.0, LOOK_SECONDS), (0.9, LOOK_SECONDS), (1.0, 2 * TURN_SECONDS)])
+def test_the_rest_is_short_if_nothing_else_works(share: float, rest: float) -> None:
+    """As the CPU time of the process tells, threads included: else others have half of the time.
+
+    :param share: of the CPU time from which the process counts as working
+    """
+    used = 0.0
+    worker = Worker(lambda: used)
+    worker.begin(ANN, "a", 2)
+    used = share * IDLE_SECONDS
+    worker.time.pass_(rest - 0.0001)
+    assert worker.done == ["a"]
+    worker.time.pass_(0.0002)
+    assert worker.done == ["a", "a"]
+
+
+def test_everything_else_has_a_chance_between_two_slices_of_an_idle_process() -> None:
+    """Also of several users: their slices never follow each other without a rest."""
+    worker = Worker(lambda: 0.0)
+    for share in (ANN, BOB):
+        worker.begin(share, share.user, 3)
+    done = []
+    for _ in range(5):
+        worker.time.pass_(2 * TURN_SECONDS + LOOK_SECONDS + 0.0001)
+        done.append(len(worker.done))
+    assert done == [2, 3, 4, 5, 6]
 
 
 def test_users_take_turns_however_much_work_one_has() -> None:
