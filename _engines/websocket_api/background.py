@@ -39,12 +39,16 @@ class BackgroundTasks:
     """The engine's own tasks.
 
     :param connections: returns all open connections
+    :param has_callers: returns whether there are clients, HTTP requests included
     """
 
-    def __init__(self, parts: Parts, connections: Callable[[], list[Any]]) -> None:
+    def __init__(
+        self, parts: Parts, connections: Callable[[], list[Any]], has_callers: Callable[[], bool] = lambda: True
+    ) -> None:
         self._parts = parts
         self._services = parts.services
         self._connections = connections
+        self._has_callers = has_callers
         self._services.sessions.on_end(self._session_ended)
         self._services.sessions.on_change(self._session_changed)
         self._services.minions.on_change(lambda minion: parts.targets.invalidate())
@@ -126,7 +130,7 @@ class BackgroundTasks:
         """After a reload, and after :meth:`stop`: do what requests in flight need; the next process does the rest."""
         apply, ignore, services = self._services.hub.apply, (lambda: None), self._services
         tasks: list[Coroutine[Any, Any, None]] = [
-            self._every(BUS_SECONDS, lambda: self._parts.master.bus.read(apply, ignore, ignore, self._max_bus_delay)),
+            self._every(BUS_SECONDS, lambda: self._parts.master.bus.read(apply, ignore, ignore, self.max_bus_delay)),
             self._every(TICK_SECONDS, self._tick),
             self._every(TICK_SECONDS, services.job_watcher.tick),
             self._every(services.settings.token_check, services.sessions.recheck),
@@ -153,7 +157,7 @@ class BackgroundTasks:
         """Read the bus. After an unexpected error the bus counts as lost, so that health checks fail."""
         try:
             publish = self._services.hub.publish
-            await self._parts.master.bus.read(publish, self._on_lost, self._report_gap, self._max_bus_delay)
+            await self._parts.master.bus.read(publish, self._on_lost, self._report_gap, self.max_bus_delay)
         except Exception:
             self._on_lost()
             raise
@@ -171,9 +175,15 @@ class BackgroundTasks:
             feed.send_gap(gap)
         self._services.minions.keys_stale = True
 
-    def _max_bus_delay(self) -> float:
-        """Return the seconds for which events may wait on the bus, to be read together."""
-        return SINGLE_SECONDS if self._services.job_watcher.has_waiters else self._services.hub.max_delay()
+    def max_bus_delay(self, events: int) -> float:
+        """Return the seconds for which events may wait on the bus, to be read together.
+
+        :param events: how many the last read returned
+        """
+        services = self._services
+        if services.job_watcher.has_waiters:
+            return SINGLE_SECONDS
+        return services.hub.max_delay(events, alone=not (self._has_callers() or len(services.batches.driven)))
 
     async def _tick(self) -> None:
         """Do what must happen on time. Nothing here may wait for the master, or ended tokens would stay valid."""

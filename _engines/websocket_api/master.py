@@ -34,11 +34,12 @@ class Bus(Protocol):
         on_event: Callable[[str, dict[str, Any]], None],
         on_lost: Callable[[], None],
         on_found: Callable[[], None],
-        max_delay: Callable[[], float],
+        max_delay: Callable[[int], float],
     ) -> None:
         """Pass on every event, and reconnect when the bus is lost.
 
-        :param max_delay: returns the seconds for which events may wait for others to share a read
+        :param max_delay: returns the seconds for which events may wait for others to share a read; gets the number of
+            events of the last read
         """
         ...
 

@@ -117,7 +117,7 @@ class Server:
         journal.begin(parts)
         clients = Connections(parts.services, Dispatcher(parts.services), max_connections)
         gc_tuning = GcTuning()
-        background = BackgroundTasks(parts, clients.all)
+        background = BackgroundTasks(parts, clients.all, lambda: len(clients) > 0)
         console = release.console(self._release, settings, self._opts)
         server = http_server.serve(
             clients, parts.rebar, settings, console, certificate.context if certificate else None

@@ -41,8 +41,11 @@ _DATE = 78
 OnEvent = Callable[[str, dict[str, Any]], None]
 
 
-MaxDelay = Callable[[], float]
-"""``max_delay()`` returns the seconds for which events may wait for others to share a read."""
+MaxDelay = Callable[[int], float]
+"""``max_delay(events)`` returns the seconds for which events may wait for others to share a read.
+
+``events`` is how many the last read returned.
+"""
 
 
 def decode(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -152,7 +155,7 @@ class Bus:
         on_event: OnEvent,
         on_lost: Callable[[], None],
         on_found: Callable[[], None],
-        max_delay: MaxDelay = lambda: 0.0,
+        max_delay: MaxDelay = lambda events: 0.0,
     ) -> None:
         """Call ``on_event(tag, data)`` for every event, in order, until canceled.
 
@@ -244,7 +247,7 @@ class Bus:
                 return f"not understood: {type(error).__name__}"
             if events:
                 unread = [chunk[len(chunk) - (fed - done) :]]
-            longest = max_delay()
+            longest = max_delay(events)
             pause = read_at + longest - time.monotonic()
             if pause > 0 and read_at - before < events * longest * BURST_GAP and self._detached is None:
                 await line.pause(pause)

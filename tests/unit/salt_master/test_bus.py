@@ -55,7 +55,7 @@ class Reading:
 
     def start(self, max_delay: float = 0.0) -> None:
         """Read until :meth:`stop`."""
-        reading = self.bus.read(self._on_event, self._on_lost, lambda: None, lambda: max_delay)
+        reading = self.bus.read(self._on_event, self._on_lost, lambda: None, lambda events: max_delay)
         self._task = asyncio.ensure_future(reading)
 
     async def stop(self) -> None:

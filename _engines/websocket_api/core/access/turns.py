@@ -119,7 +119,7 @@ class Turns:
             self._later(self._rest(), self._next)
 
     def _rest(self) -> float:
-        """Return the seconds until a whole slice is earned. Shorter ones need more turns of the loop for the same work."""
+        """Return the seconds until a whole slice is earned. With shorter ones the same work needs more turns."""
         return max(0.0, (TURN_SECONDS - self._earned()) / EARNED)
 
     def _next(self) -> None:

@@ -59,6 +59,9 @@ class DrivenBatches:
     def __iter__(self) -> Iterator[DrivenBatch]:
         return iter(list(self._driven.values()))
 
+    def __len__(self) -> int:
+        return len(self._driven)
+
     def get(self, batch: Batch) -> DrivenBatch | None:
         """Return a driven batch, or None."""
         return self._driven.get(batch.id)

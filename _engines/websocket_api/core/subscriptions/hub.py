@@ -34,6 +34,10 @@ BUNDLED_SECONDS = 0.02
 """The same while clients get bundles only; these are sent 20 ms apart."""
 IDLE_SECONDS = 0.05
 """The same without subscriptions to events: jobs, minions and batches are sent some 100 ms after their changes."""
+ALONE_SECONDS = 0.1
+"""The same without clients and batches, where this saves reads: nobody sees when an event is read."""
+ALONE_EVENTS = 30
+"""Events in a read up to which they may wait so long: the kernel keeps about a hundred for the publisher."""
 
 
 class Hub:
@@ -89,11 +93,18 @@ class Hub:
         """The own master's id, as events have it; None if there is one master only."""
         return self._origins.own
 
-    def max_delay(self) -> float:
-        """Return the seconds for which events may wait on the bus, to be read together: that costs less."""
+    def max_delay(self, events: int, *, alone: bool = False) -> float:
+        """Return the seconds for which events may wait on the bus, to be read together: that costs less.
+
+        :param events: how many the last read returned
+        :param alone: whether there are neither clients nor running batches
+        """
         if self._single_groups or self.waiters:
             return SINGLE_SECONDS
-        return BUNDLED_SECONDS if self._groups else IDLE_SECONDS
+        if self._groups:
+            return BUNDLED_SECONDS
+        # Clients of other masters may wait for the events of this one.
+        return ALONE_SECONDS if alone and events <= ALONE_EVENTS and self.positions is None else IDLE_SECONDS
 
     def publish(self, tag: str, data: dict[str, Any]) -> None:
         """Apply one event of the bus to the registries, and deliver it."""
@@ -161,14 +172,15 @@ class Hub:
     def _deliver(self, event: Event, *, backlog: bool) -> int:
         """Deliver an event; return to how many groups of subscriptions."""
         number = 0
-        for group in self._index.candidates(event):
+        for group in self._index.candidates(event) if self._groups else ():
             if backlog and not isinstance(group.filter, After):
                 continue
             body = self.view(group.filter, group.viewer, event)
             if body is not None:
                 group.deliver(event, body)
                 number += 1
-        self.waiters.deliver(event, self.view, backlog=backlog)
+        if self.waiters:
+            self.waiters.deliver(event, self.view, backlog=backlog)
         return number
 
     def append_gap(self) -> Gap:

@@ -9,7 +9,13 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.subscriptions.events import EventSubscription
-from websocket_api.core.subscriptions.hub import BUNDLED_SECONDS, IDLE_SECONDS, SINGLE_SECONDS
+from websocket_api.core.subscriptions.hub import (
+    ALONE_EVENTS,
+    ALONE_SECONDS,
+    BUNDLED_SECONDS,
+    IDLE_SECONDS,
+    SINGLE_SECONDS,
+)
 
 from tests.unit.core.support import JID, Client, World, filter_of, ticks
 
@@ -552,18 +558,27 @@ def test_a_replay_of_hidden_events_takes_turns() -> None:
 def test_events_wait_longest_on_the_bus_while_nobody_subscribes_to_them() -> None:
     """A single client that gets each event by itself has all of them read soon; the last one to leave ends that."""
     world = World()
-    assert world.hub.max_delay() == IDLE_SECONDS
+    assert world.hub.max_delay(1) == IDLE_SECONDS
     bundled = follow(world, Client(), bundle=True)
-    assert world.hub.max_delay() == BUNDLED_SECONDS
+    assert world.hub.max_delay(1) == BUNDLED_SECONDS
     first, second = follow(world, Client()), follow(world, Client())
     other = follow(world, Client(), tag="my/")
-    assert world.hub.max_delay() == SINGLE_SECONDS
+    assert world.hub.max_delay(1) == SINGLE_SECONDS
     for one in (first, other):
         one.stop()
-    assert world.hub.max_delay() == SINGLE_SECONDS
+    assert world.hub.max_delay(1) == SINGLE_SECONDS
     second.regroup()
-    assert world.hub.max_delay() == SINGLE_SECONDS
+    assert world.hub.max_delay(1) == SINGLE_SECONDS
     second.stop()
-    assert world.hub.max_delay() == BUNDLED_SECONDS
+    assert world.hub.max_delay(1) == BUNDLED_SECONDS
     bundled.stop()
-    assert world.hub.max_delay() == IDLE_SECONDS
+    assert world.hub.max_delay(1) == IDLE_SECONDS
+
+
+def test_few_events_wait_longer_on_the_bus_while_there_are_no_clients() -> None:
+    """Many would not fit in the kernel's buffer. A subscription, or a request that waits for an event, ends that."""
+    world = World()
+    delays = [world.hub.max_delay(events, alone=True) for events in (0, ALONE_EVENTS, ALONE_EVENTS + 1)]
+    assert delays == [ALONE_SECONDS, ALONE_SECONDS, IDLE_SECONDS]
+    follow(world, Client())
+    assert world.hub.max_delay(1, alone=True) == SINGLE_SECONDS
