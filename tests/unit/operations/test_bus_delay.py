@@ -5,12 +5,12 @@ from __future__ import annotations
 from websocket_api.background import BackgroundTasks
 from websocket_api.core.subscriptions.hub import ALONE_SECONDS, IDLE_SECONDS, SINGLE_SECONDS
 
-from tests.unit.operations.engine import Engine
+from tests.unit.operations.test_batches import started
 
 
 async def test_events_wait_longest_while_there_is_no_client_and_no_batch() -> None:
     """A client may ask for something at any time. A batch sends its next job when a minion returns."""
-    engine, clients = Engine(), ["someone"]
+    engine, clients = await started(), ["someone"]
     tasks = BackgroundTasks(engine.parts, list, lambda: bool(clients))
     assert tasks.max_bus_delay(1) == IDLE_SECONDS
     clients.clear()
