@@ -100,23 +100,29 @@ class Turns:
     def _plan(self) -> None:
         if len(self._waiting) and not (self._planned or self._working):
             self._planned = True
-            rest = self._rest()
-            if rest <= LOOK_SECONDS:
-                self._later(rest, self._next)
-            else:
-                before = self._cpu()
-                self._later(LOOK_SECONDS, lambda: self._look(before))
+            self._wait()
+
+    def _wait(self) -> None:
+        rest = self._rest()
+        if rest <= LOOK_SECONDS:
+            self._later(rest, self._next)
+        else:
+            before = self._cpu()
+            self._later(LOOK_SECONDS, lambda: self._look(before))
 
     def _look(self, before: float) -> None:
-        """End the rest if nothing else works.
+        """Earn a slice at once if nothing else works, else rest to the end.
 
         :param before: CPU seconds of the process at the start of the rest
         """
-        if self._cpu() - before < IDLE_SECONDS:
-            self._credit = TURN_SECONDS
-            self._next()
-        else:
+        if self._cpu() - before >= IDLE_SECONDS:
             self._later(self._rest(), self._next)
+            return
+        self._credit += TURN_SECONDS
+        if self._rest():
+            self._wait()  # a step took longer than a slice
+        else:
+            self._next()
 
     def _rest(self) -> float:
         """Return the seconds until a whole slice is earned. With shorter ones the same work needs more turns."""

@@ -66,9 +66,11 @@ def test_long_work_takes_at_most_half_of_the_time() -> None:
     assert worker.done == ["a", "a"]
 
 
-@pytest.mark.parametrize(("share", "rest"), [(0.0, LOOK_SECONDS), (0.9, LOOK_SECONDS), (1.0, 2 * TURN_SECONDS)])
+@pytest.mark.parametrize(("share", "rest"), [(0.0, 2 * LOOK_SECONDS), (0.9, 2 * LOOK_SECONDS), (1.0, 2 * TURN_SECONDS)])
 def test_the_rest_is_short_if_nothing_else_works(share: float, rest: float) -> None:
     """As the CPU time of the process tells, threads included: else others have half of the time.
+
+    Each slice of these works is as long as two, and needs two such rests.
 
     :param share: of the CPU time from which the process counts as working
     """
@@ -89,7 +91,7 @@ def test_everything_else_has_a_chance_between_two_slices_of_an_idle_process() ->
         worker.begin(share, share.user, 3)
     done = []
     for _ in range(5):
-        worker.time.pass_(2 * TURN_SECONDS + LOOK_SECONDS + 0.0001)
+        worker.time.pass_(2 * TURN_SECONDS + 2 * LOOK_SECONDS + 0.0001)
         done.append(len(worker.done))
     assert done == [2, 3, 4, 5, 6]
 
