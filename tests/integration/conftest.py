@@ -69,6 +69,8 @@ START_TIMEOUT = 240
 
 # All tests share an address: the wrong passwords of one would refuse the logins of the next for a minute.
 LIMITS = {"login_failures_per_minute": 10_000, "login_failures_per_address_per_minute": 10_000}
+MASTER_GRAINS = {"grains_cache": True, "grains_cache_expiration": 3600}
+"""Options of a master: else each of its workers computes its grains four times, and each runner once."""
 KEYS = ("minions", "minions_pre", "minions_rejected", "minions_denied")
 """The folders of keys, one for each state."""
 
@@ -118,6 +120,7 @@ def master_config(file_root: Path, port: int, **engine_options: Any) -> dict[str
     return {
         "open_mode": True,
         "worker_threads": 3,  # instead of 5: each takes time to start
+        **MASTER_GRAINS,
         "gather_job_timeout": 5,  # seconds instead of 10 until a minion that is down counts as missing
         "log_level_logfile": "info",
         "external_auth": {"sharedsecret": {**USERS, **TABLE_USERS}},
@@ -155,12 +158,15 @@ def _minion(salt_master: Any, minion_id: str) -> Any:
 @pytest.fixture(scope="session")
 def salt_minions(salt_master: Any) -> Iterator[list[Any]]:
     """The two shared minions, connected, with the modules of this project and of the tests."""
+    import salt.client
+
+    functions = ["saltutil.sync_states", "saltutil.sync_modules"]
     first, second = _minion(salt_master, "minion-1"), _minion(salt_master, "minion-2")
     with running(first), running(second):
-        salt_master.salt_cli().run("saltutil.sync_states", minion_tgt="minion-*", _timeout=90)
-        synced = salt_master.salt_cli().run("saltutil.sync_modules", minion_tgt="minion-*", _timeout=90)
-        assert set(synced.data) == {"minion-1", "minion-2"}, synced
-        assert all("modules.websocket_api" in names for names in synced.data.values()), synced
+        with salt.client.get_local_client(salt_master.config["conf_file"]) as client:
+            synced = client.cmd("minion-*", functions, [[], []], timeout=90)
+        assert set(synced) == set(MINIONS), synced
+        assert all("modules.websocket_api" in names["saltutil.sync_modules"] for names in synced.values()), synced
         yield [first, second]
 
 

@@ -20,6 +20,7 @@ from tests.goldens.request import HTTP, Request
 from tests.goldens.requests import REQUESTS
 from tests.goldens.sending import send
 from tests.goldens.shape import shape
+from tests.integration.conftest import MASTER_GRAINS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -36,7 +37,7 @@ WAITING = {request.name for request in ASKED if '"away"' in (request.body or "")
 def answers() -> Iterator[dict[str, dict[str, Any]]]:
     """The engine's answers to all requests over HTTP, on a master like the one that was recorded."""
     options = {"id": "golden_master", "netapi_enable_clients": CLIENTS, "sharedsecret": PASSWORD}
-    options |= {"external_auth": {"sharedsecret": USERS}, "gather_job_timeout": 3}
+    options |= {"external_auth": {"sharedsecret": USERS}, "gather_job_timeout": 3, **MASTER_GRAINS}
     with Stage(minions=2, engine=True, saltnado=False, master_opts=options) as stage:
         bus = Bus(stage.salt_opts(), stage.token("demo"))
         jid = bus.publish("test.arg", "minion-*", ("one", {"__kwarg__": True, "two": 2}))

@@ -17,6 +17,13 @@ class Node:
         self.me: Node | None = self
 
 
+@pytest.fixture(autouse=True)
+def _frozen_again() -> Iterator[None]:
+    """Freeze what tests/conftest.py froze, which the end of a tuning undoes."""
+    yield
+    gc.freeze()
+
+
 @pytest.fixture
 def collector() -> Iterator[GcTuning]:
     """A running tuning, which is undone afterwards."""

@@ -78,7 +78,7 @@ def _forget_cancelled() -> None:
 
 @contextlib.contextmanager
 def counted() -> Iterator[None]:
-    """Count without the garbage collector, and ignore objects that exist already."""
+    """Count without the garbage collector, and ignore objects that exist already: they stay frozen."""
     gc.collect()
     gc.disable()
     gc.freeze()
@@ -89,7 +89,6 @@ def counted() -> Iterator[None]:
     finally:
         logging.disable(logging.NOTSET)
         tracemalloc.stop()
-        gc.unfreeze()
         gc.enable()
 
 
