@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import log_in, row, view
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until
@@ -44,6 +45,7 @@ def test_a_batch_is_started_watched_and_opened(console: Any) -> None:
     expect(console.get_by_text("2 of 2 done")).to_be_visible()
     row(console, SECOND).click()
     expect(console.get_by_role("complementary", name=f"Request to {SECOND}")).to_contain_text("in turn")
+    assert violations(console) == []
     view(console, "Batches")
     expect(console.get_by_role("row").nth(1)).to_contain_text("2 of 2 done")
 
@@ -78,6 +80,7 @@ def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(
     gate.open()
     expect(console.get_by_role("row").filter(has_text="error")).to_have_count(1)
     expect(console.get_by_role("row").filter(has_text="pending")).to_have_count(1)
+    assert violations(console) == []
     view(console, "Batches")
     expect(row(console, "one by one")).to_contain_text("paused")
     row(console, "one by one").get_by_role("link").click()
@@ -86,6 +89,7 @@ def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(
     console.get_by_role("button", name="Run 2 failed again …").click()
     dialog = console.get_by_role("dialog", name="Run on 2 minions?")
     expect(dialog).to_contain_text("one by one")
+    assert violations(console) == []
     dialog.get_by_role("button", name="Run", exact=True).click()
     expect(console.get_by_role("heading", name="one by one (again)", level=1)).to_be_visible()
     expect(console.get_by_text("0 of 2 done · 2 failed")).to_be_visible()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, view
+from tests.browser.keys import FOLDERS, keys
 from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
@@ -49,6 +49,7 @@ def test_filters_are_saved_and_used_again(fleet: Any) -> None:
     fleet.get_by_text("Filters", exact=True).click()
     fleet.get_by_label("Save the present filters as").fill("the other")
     fleet.get_by_role("button", name="Save", exact=True).click()
+    assert violations(fleet) == []
     fleet.get_by_role("button", name="Clear all filters").click()
     expect(row(fleet, FIRST)).to_be_visible()
     fleet.get_by_role("button", name="the other", exact=True).click()
@@ -102,6 +103,7 @@ def test_the_fleet_is_compared_with_a_list(fleet: Any) -> None:
 def test_columns_are_chosen_and_kept(fleet: Any) -> None:
     """Fixed ones by a box each, grains by their names."""
     fleet.get_by_text("Columns", exact=True).click()
+    assert violations(fleet) == []
     fleet.get_by_label("Last seen").uncheck()
     expect(fleet.get_by_role("columnheader", name="Last seen")).to_have_count(0)
     fleet.reload()
@@ -137,53 +139,92 @@ def test_selected_minions_get_a_function_and_a_highstate_after_a_question(fleet:
 
 
 @pytest.fixture
-def waiting_keys(stage: Stage) -> Iterator[list[str]]:
-    """Two keys that wait to be accepted, with the fingerprint of the first minion's."""
-    pki, names = Path(stage.master.config["pki_dir"]), ["new-1", "new-2"]
-    for name in names:
-        shutil.copy(pki / "minions" / FIRST, pki / "minions_pre" / name)
-    with stage.client() as client:
-        # An event of keys makes the engine read them.
-        client.ask("wheel", method="key.reject_dict", kwargs={"match": {"minions_pre": ["new-2"]}}, mode="sync")
-    yield names
-    for folder in ("minions", "minions_pre", "minions_rejected"):
-        for name in names:
-            (pki / folder / name).unlink(missing_ok=True)
+def key_states(stage: Stage) -> Iterator[dict[str, str]]:
+    """Keys that are not accepted, with the fingerprint of the first minion's; and the state of each."""
+    states = {"new-1": "pending", "new-2": "rejected", "new-3": "denied"}
+    with keys(stage, states):
+        yield states
 
 
 def test_keys_of_each_state_are_shown_compared_and_deleted_together(
-    fleet: Any, stage: Stage, waiting_keys: list[str]
+    fleet: Any, stage: Stage, key_states: dict[str, str]
 ) -> None:
     """A pasted fingerprint names the minions whose key has it. Deleting asks first."""
     with stage.client() as client:
         found = client.ask("wheel", method="key.finger", kwargs={"match": FIRST}, mode="sync")
-    fleet.get_by_label("Search minions").fill("new-")
     fleet.get_by_role("button", name="Keys").click()
-    keys = fleet.get_by_role("region", name="Keys", exact=True)
-    keys.get_by_role("button", name="Rejected").click()
-    expect(row(fleet, "new-2")).to_be_visible()
-    expect(fleet.get_by_role("table").get_by_role("row").filter(has_text="new-1")).to_have_count(0)
-    paste = keys.get_by_label("Paste a fingerprint to compare")
+    tools = fleet.get_by_role("region", name="Keys", exact=True)
+    table = fleet.get_by_role("table").get_by_role("row")
+    for name, state in {FIRST: "accepted", **key_states}.items():
+        tools.get_by_role("button", name=re.compile(f"^{state.title()}")).click()
+        expect(row(fleet, name)).to_contain_text(state)
+        for other in key_states.keys() - {name}:
+            expect(table.filter(has_text=other)).to_have_count(0)
+        assert violations(fleet) == [], state
+    fleet.get_by_label("Search minions").fill("new-")
+    paste = tools.get_by_label("Paste a fingerprint to compare")
     paste.fill(found["minions"][FIRST].upper())
-    for name in (FIRST, "new-1", "new-2"):
-        expect(keys.get_by_role("link", name=name, exact=True)).to_be_visible()
+    for name in (FIRST, *key_states):
+        expect(tools.get_by_role("link", name=name, exact=True)).to_be_visible()
     paste.fill("00:" * 31 + "00")
-    expect(keys).to_contain_text("No key on this master has this fingerprint.")
+    expect(tools).to_contain_text("No key on this master has this fingerprint.")
     paste.fill("no fingerprint")
-    expect(keys).to_contain_text("This is not a fingerprint")
+    expect(tools).to_contain_text("This is not a fingerprint")
     assert violations(fleet) == []
-    keys.get_by_role("button", name="All but accepted").click()
-    for name in waiting_keys:
+    tools.get_by_role("button", name="All but accepted").click()
+    for name in key_states:
         expect(row(fleet, name)).to_be_visible()
     fleet.get_by_label("Select all minions that match").check()
-    fleet.get_by_role("button", name="Delete keys …").click()
-    dialog = fleet.get_by_role("dialog", name="Delete keys of 2 minions?")
-    for name in waiting_keys:
+    for act in ("Accept", "Reject", "Delete"):
+        fleet.get_by_role("button", name=f"{act} keys …").click()
+        dialog = fleet.get_by_role("dialog", name=f"{act} keys of ")
+        assert violations(fleet) == [], act
+        if act != "Delete":
+            dialog.get_by_role("button", name="No, go back").click()
+    expect(dialog).to_contain_text("Delete keys of 3 minions?")
+    for name in key_states:
         expect(dialog).to_contain_text(name)
     dialog.get_by_role("button", name="Delete keys").click()
     expect(fleet.get_by_text("No minion matches the search.")).to_be_visible()
     pki = Path(stage.master.config["pki_dir"])
-    assert not any(
-        (pki / folder / name).exists() for folder in ("minions_pre", "minions_rejected") for name in waiting_keys
-    )
+    assert not any((pki / folder / name).exists() for folder in FOLDERS.values() for name in key_states)
     assert (pki / "minions" / FIRST).exists()
+
+
+def test_the_page_of_a_key_has_its_state_and_asks_before_it_is_deleted(fleet: Any, key_states: dict[str, str]) -> None:
+    """A minion without an accepted key has no other tabs and no functions to run."""
+    for name, state in key_states.items():
+        fleet.goto(f"/console/#/fleet/{name}")
+        main = fleet.get_by_role("main")
+        expect(main.locator(".facts")).to_contain_text(state)
+        main.get_by_role("button", name=f"delete the key of {name}").click()
+        expect(main.get_by_role("button", name=f"delete the key of {name}: confirm")).to_be_visible()
+        expect(main.get_by_role("button", name="Ping")).to_have_count(0)
+        assert violations(fleet) == [], state
+    main.get_by_role("button", name=f"delete the key of {name}: confirm").click()
+    expect(fleet.get_by_role("alert")).to_contain_text("There is no minion with this id")
+
+
+def test_the_highstate_is_applied_to_all_and_to_one(fleet: Any) -> None:
+    """After a question. The overview counts how it ended, and the minion's page has the details."""
+    fleet.get_by_label("Search minions").fill("browser-")
+    fleet.get_by_label("Select all minions that match").check()
+    fleet.get_by_role("button", name="Apply the highstate …").click()
+    dialog = fleet.get_by_role("dialog", name="Run on 2 minions?")
+    assert violations(fleet) == []
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(job(fleet)).to_contain_text("2 of 2 returned")
+    expect(job(fleet).locator("details.one-state strong")).to_have_text(["in the highstate"])
+    fleet.goto(f"/console/#/fleet/{FIRST}")
+    fleet.get_by_role("button", name="Apply the highstate …").click()
+    dialog = fleet.get_by_role("dialog", name="Run on 1 minion?")
+    assert violations(fleet) == []
+    dialog.get_by_role("button", name="Run", exact=True).click()
+    expect(job(fleet)).to_contain_text("1 of 1 returned")
+    jid = job(fleet).get_attribute("aria-label").removeprefix("Job ")
+    fleet.get_by_role("navigation", name="About ").get_by_role("link", name="Highstate", exact=True).click()
+    details = fleet.get_by_role("region", name="Highstate", exact=True)
+    expect(details.locator(f'a[href="#/jobs/{jid}"]')).to_be_visible()
+    expect(details.locator("details.one-state strong").last).to_have_text("in the highstate")
+    view(fleet, "Overview")
+    expect(fleet.locator("section").filter(has_text="Last highstate of each minion")).to_contain_text("2 succeeded")

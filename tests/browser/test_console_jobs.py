@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run, start, view
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 from tests.support.gates import Gate
 from tests.support.running import wait_running
@@ -236,6 +237,8 @@ def test_a_job_that_ignores_cancel_can_be_killed_after_a_question(page: Any, sta
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("button", name="Kill")).to_have_count(0)
     page.get_by_role("button", name="Kill …").click()
-    page.get_by_role("dialog", name="Kill the job?").get_by_role("button", name="Kill", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Kill the job?")
+    assert violations(page) == []
+    dialog.get_by_role("button", name="Kill", exact=True).click()
     expect(job(page)).to_contain_text("0 of 1 returned · 1 canceled")
     assert signals == ["term", "kill"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
-from tests.browser.driving import job, log_in, row
+from tests.browser.driving import job, log_in, row, view
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
@@ -54,6 +56,46 @@ def test_a_row_opens_the_page_of_its_minion_which_runs_nothing_unasked(page: Any
     assert sent == []
 
 
+@pytest.fixture
+def grains(stage: Stage) -> Iterator[Callable[..., None]]:
+    """Set grains of the first minion, which are removed at the end."""
+    with stage.client() as client:
+        names: set[str] = set()
+
+        def set_grains(**values: Any) -> None:
+            names.update(values)
+            client.ask("cmd", fun="grains.setvals", tgt=FIRST, arg=[values], mode="sync")
+
+        yield set_grains
+        for name in names:
+            client.ask("cmd", fun="grains.delkey", tgt=FIRST, arg=[name], mode="sync")
+
+
+def test_grains_change_while_they_are_shown_and_addresses_are_copied(
+    pages: Callable[..., Any], grains: Callable[..., None]
+) -> None:
+    """On the minion's page, and as a column of the fleet. On demand they are read from the minion."""
+    page = log_in(pages(permissions=["clipboard-read", "clipboard-write"]), path=f"#/fleet/{FIRST}")
+    overview = page.get_by_role("region", name="Overview")
+    expect(overview).to_contain_text("Debian")
+    grains(ipv4=["127.0.0.1", "192.0.2.7", "192.0.2.8"], ipv6=["::1"])
+    expect(overview).to_contain_text("192.0.2.7, 192.0.2.8")
+    overview.get_by_role("button", name="Copy the addresses").click()
+    expect(overview.get_by_role("button", name="Copied the addresses")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "192.0.2.7, 192.0.2.8"
+    tab = open_tab(page, "Grains")
+    tab.get_by_role("button", name="Read from the minion").click()
+    expect(tab).to_contain_text("from grains.items")
+    expect(tab).to_contain_text("192.0.2.8")
+    view(page, "Fleet")
+    page.get_by_text("Columns", exact=True).click()
+    page.get_by_label("Grains to show as columns").fill("ipv4")
+    page.get_by_label("Grains to show as columns").press("Enter")
+    expect(row(page, FIRST)).to_contain_text("192.0.2.7")
+    grains(ipv4=["192.0.2.9"])
+    expect(row(page, FIRST)).to_contain_text("192.0.2.9")
+
+
 def test_pillar_is_masked_until_it_is_asked_for_and_is_not_stored(page: Any) -> None:
     """One value at a time, or all; hidden values are not searched; nothing of them is in the address or the storage."""
     log_in(page, path=f"#/fleet/{FIRST}")
@@ -78,6 +120,24 @@ def test_pillar_is_masked_until_it_is_asked_for_and_is_not_stored(page: Any) -> 
     expect(page.get_by_text(SECRET)).to_have_count(0)
 
 
+def test_schedule_beacons_and_mine_are_shown(page: Any, stage: Stage) -> None:
+    """Also what is disabled. Values of the mine are read on demand."""
+    with stage.client() as client:
+        client.ask("cmd", fun="mine.update", tgt=FIRST, mode="sync")
+    log_in(page, path=f"#/fleet/{FIRST}")
+    nightly = open_tab(page, "Schedule").get_by_role("row").filter(has_text="nightly")
+    expect(nightly.get_by_role("cell")).to_have_text(["nightly", re.compile("test.ping"), "every 24 hours", "no"])
+    assert violations(page) == []
+    beacons = open_tab(page, "Beacons")
+    expect(beacons).to_contain_text("load")
+    expect(beacons).to_contain_text("enabled: false")
+    assert violations(page) == []
+    mine = open_tab(page, "Mine")
+    mine.get_by_role("button", name="Show test.arg").click()
+    expect(mine).to_contain_text("sent to the mine")
+    assert violations(page) == []
+
+
 def test_schedule_beacons_and_mine_are_read_when_their_tab_is_opened(page: Any) -> None:
     """A minion without any says so."""
     sent = sent_by(page)
@@ -99,6 +159,7 @@ def test_a_test_run_shows_the_drift_and_the_minions_jobs(page: Any) -> None:
     page.get_by_role("button", name="Apply the highstate …").click()
     dialog = page.get_by_role("dialog", name="Run on 1 minion?")
     expect(dialog).to_contain_text(FIRST)
+    assert violations(page) == []
     dialog.get_by_role("button", name="No, go back").click()
     expect(page.get_by_role("region", name="Job 2")).to_have_count(0)
 

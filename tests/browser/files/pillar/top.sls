@@ -1,3 +1,5 @@
 base:
   'browser-*':
     - site
+  'browser-minion':
+    - watched
