@@ -112,8 +112,8 @@ test("a fingerprint is compared whatever its form", () => {
     assert.equal(fingerOf(text.replace(/^local:\s+/, "")), plain, text);
   }
   for (const text of ["", "hello", "12:ab", "zz".repeat(32)]) assert.equal(fingerOf(text), "", text);
-  const fingers = { minions: { a: finger, b: "no" }, minions_pre: { c: plain }, local: null };
-  assert.deepEqual(keysWith(finger, fingers), [{ id: "a", list: "minions" }, { id: "c", list: "minions_pre" }]);
+  const fingers = { minions: { a: finger, b: "no" }, minions_pre: { c: plain }, minions_denied: { a: [finger.replace("1", "2"), plain] }, local: null };
+  assert.deepEqual(keysWith(finger, fingers), [{ id: "a", list: "minions" }, { id: "c", list: "minions_pre" }, { id: "a", list: "minions_denied" }]);
   assert.deepEqual(keysWith("", fingers), []);
 });
 

@@ -35,11 +35,11 @@ export function fingerOf(text) {
   return /^[0-9a-f]{32,128}$/.test(hex) ? hex : "";
 }
 
-/** Return the keys with a fingerprint, as {id, list}, from what `key.finger` returns. */
+/** Return the keys with a fingerprint, as {id, list}, from what `key.finger` returns: several for an id with several denied keys. */
 export function keysWith(finger, fingers) {
   const wanted = fingerOf(finger);
   if (!wanted) return [];
   return Object.entries(fingers ?? {}).flatMap(([list, ids]) =>
-    Object.entries(ids ?? {}).filter(([, known]) => typeof known === "string" && fingerOf(known) === wanted).map(([id]) => ({ id, list })),
+    Object.entries(ids ?? {}).filter(([, known]) => [known].flat().some((one) => typeof one === "string" && fingerOf(one) === wanted)).map(([id]) => ({ id, list })),
   );
 }

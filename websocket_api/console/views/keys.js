@@ -38,7 +38,8 @@ export function KeyButtons({ minion, session, connection }) {
   const readFinger = () =>
     attempt(async () => {
       const found = await connection.request("wheel", { method: "key.finger", kwargs: { match: minion.id }, mode: "sync", timeout: 30 });
-      setFinger(found?.[LISTS[minion.key]]?.[minion.id] ?? "the key no longer exists"); // other keys can match the pattern, too
+      const own = found?.[LISTS[minion.key]]?.[minion.id]; // other keys can match the pattern, too
+      setFinger(own ? [own].flat().join(", ") : "the key no longer exists");
     });
   return html`<span class="key-buttons">
     ${acts.map(

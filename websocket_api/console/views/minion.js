@@ -94,6 +94,7 @@ const SHOWN = [
 ];
 
 function Overview({ minion, connection, fleet }) {
+  if (minion.resource) return html`<${Grains} ...${{ minion, connection }} />`; // it has none of those below
   return html`<${Grains} ...${{ minion, connection, fleet }} show=${(grains) => html`<dl class="overview">
     ${SHOWN.map(([name, textOf]) => {
       const text = textOf(grains);
