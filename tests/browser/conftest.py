@@ -38,12 +38,17 @@ NARROW: list[Any] = [{"no-such-minion": ["test.ping"]}]
 
 
 @pytest.fixture(scope="session")
-def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:  # noqa: F811
+def stage(salt_factories: Any, file_root: Path, salt_root: Path) -> Iterator[Stage]:  # noqa: F811
     """Run a master with two minions whose engine serves the console and the web app of these tests."""
+    accounts = salt_root / "accounts"
+    accounts.write_text("filed:their password\n")
     web_app = {"app": str(FILES / "app.html"), "static": str(FILES / "static")}
     config = {
         "max_event_size": LARGE,
-        "external_auth": {"sharedsecret": {**USERS, "part": PARTLY, "narrow": NARROW}},
+        "external_auth": {
+            "sharedsecret": {**USERS, "part": PARTLY, "narrow": NARROW},
+            "file": {"^filename": str(accounts), "filed": ["test.*"]},
+        },
         "file_roots": {"base": [str(file_root), str(integration.FILES), str(FILES / "states")]},
         "pillar_roots": {"base": [str(FILES / "pillar")]},
         "nodegroups": {"the-first": f"L@{FIRST}", "the-second": f"L@{SECOND}"},

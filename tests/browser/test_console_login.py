@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run, type_login, view
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
@@ -28,6 +29,19 @@ def test_a_wrong_password_is_refused_and_the_right_one_shows_the_fleet(page: Any
     for minion in (FIRST, SECOND):
         expect(row(page, minion)).to_contain_text("up")
         expect(row(page, minion)).to_contain_text("accepted")
+
+
+def test_a_user_of_another_backend_logs_in(page: Any) -> None:
+    """The form has a field for the name of the `eauth`; without it, the server's default refuses them."""
+    page.goto("/console/#/connection")
+    type_login(page, "filed", "their password")
+    expect(page.get_by_role("alert")).to_contain_text("Check the user name, the password and the backend.")
+    page.get_by_text("Backend", exact=True).click()
+    page.get_by_label("eauth").fill("file")
+    assert violations(page) == []
+    type_login(page, "filed", "their password")
+    expect(page.locator(".wire.open")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text("filed (file)")
 
 
 def test_a_reload_keeps_the_login_of_this_tab_only(page: Any) -> None:

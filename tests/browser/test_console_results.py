@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, start, view
+from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow
@@ -158,6 +160,7 @@ def test_a_job_is_run_again_after_a_question(console: Any, stage: Stage) -> None
     dialog = console.get_by_role("dialog", name="Run on 1 minion?")
     expect(dialog).to_contain_text("cmd.run echo again")
     expect(dialog).to_contain_text(FIRST)
+    assert violations(console) == []
     dialog.get_by_role("button", name="Run", exact=True).click()
     expect(job(console)).not_to_contain_text(first)
     expect(returned(console)).to_have_text("again")
@@ -239,15 +242,14 @@ def test_a_runner_is_run_again(console: Any, stage: Stage) -> None:
     view(console, "Jobs")
 
 
-def test_an_orchestration_shows_its_steps_while_it_runs_and_then_their_results(
-    console: Any, stage: Stage, tmp_path: Path
-) -> None:
-    """Each step has its job; afterwards each step has the minions' states, and what failed is first."""
+def test_an_orchestration_shows_its_steps_while_it_runs_and_then_their_results(console: Any, tmp_path: Path) -> None:
+    """It is started in the form. Each step has its job, afterwards the minions' states; what failed is first."""
     file = tmp_path / "go on"
-    pillar = {"pillar": {"file": str(file)}}
-    with stage.client() as client:
-        jid = client.ask("runner", method="state.orchestrate", args=["orchestration"], kwargs=pillar)["jid"]
-    console.goto(f"/console/#/jobs/{jid}")
+    call = {"arg": json.dumps(["orchestration"]), "kwarg": json.dumps({"pillar": {"file": str(file)}})}
+    console.goto(f"/console/#/run?client=runner&fun=state.orchestrate&{urllib.parse.urlencode(call)}")
+    expect(console.get_by_label("mods (required)")).to_have_value("orchestration")
+    console.get_by_role("button", name="Run", exact=True).click()
+    console.get_by_role("dialog", name="Run on the master?").get_by_role("button", name="Run", exact=True).click()
     try:
         step = job(console).get_by_role("list", name="Steps").get_by_role("listitem")
         expect(step).to_contain_text("cmd.run", timeout=90_000)

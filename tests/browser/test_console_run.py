@@ -53,6 +53,22 @@ def test_target_and_function_are_completed_by_keyboard(form: Any) -> None:
     expect(options_of(form).last).to_have_attribute("aria-selected", "true")
 
 
+def test_a_nodegroup_is_a_target(form: Any) -> None:
+    """Its name is completed, and the preview has its minions."""
+    form.get_by_label("Type").select_option("nodegroup")
+    target = form.get_by_label("Target")
+    target.press_sequentially("sec")
+    option = options_of(form).filter(has_text="the-second")
+    expect(option).to_contain_text("nodegroup")
+    target.press("ArrowDown")
+    target.press("Enter")
+    expect(target).to_have_value("the-second")
+    expect(form.get_by_text("matches 1 minion")).to_contain_text(SECOND)
+    form.get_by_label("Function").fill("test.ping")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(job(form)).to_contain_text("1 of 1 returned")
+
+
 def test_states_are_chosen_from_those_of_a_minion_and_pillar_is_checked_first(form: Any) -> None:
     """Nothing is sent while the pillar is not valid; the function's documentation is a link away."""
     form.get_by_label("Target").fill(FIRST)
