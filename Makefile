@@ -38,8 +38,18 @@ demo: .venv/bin/salt-live ## Run a throwaway Salt master and minions with the en
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable clients/python
 	@touch $@
 
+# Tests on masters mostly wait: the unit tests that need no Salt run beside them, on ports of their own.
+BESIDE = TEST_PORTS=18000-20000 $(MAKE) --no-print-directory $(OTHER_PYTHONS:%=test-unit-%)
+
 .PHONY: test
-test: test-javascript $(OTHER_PYTHONS:%=test-unit-%) test-3007 test-3008 ## Run all tests; ARGS are passed on to pytest
+test: test-javascript environments chromium nginx redis shells ## Run all tests; ARGS are passed on to pytest
+	@tools/beside.sh '$(BESIDE)' '$(MAKE) --no-print-directory test-3007 test-3008'
+
+.PHONY: environments
+environments: .venv/.made .venv-3007/.made
+	@for version in $(OTHER_PYTHONS); do \
+	    ! tools/find-python.sh $$version >/dev/null || $(MAKE) -s --no-print-directory .venv-unit-$$version/.made; \
+	done
 
 .PHONY: test-fast test-javascript
 test-fast: test-javascript .venv/.made ## Run the unit and JavaScript tests only: no Salt master, under a minute

@@ -12,7 +12,8 @@ import os
 import random
 import socket
 
-FIRST, END = 20_000, 32_000
+FIRST, END = map(int, os.environ.get("TEST_PORTS", "20000-32000").split("-"))
+"""The range; ``make test`` has two runs at the same time."""
 
 
 def _candidates() -> itertools.cycle[int]:
