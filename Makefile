@@ -191,8 +191,8 @@ bench-jobs: .venv/.made
 	@$(PY) -m tests.benchmarks.large_jobs $(filter --quick --write --help,$(ARGS))
 
 # Not a part of bench: it takes some 10 minutes.
-bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth, ARGS=--hostile for those that misbehave
-	@$(PY) -m tests.benchmarks.scale $(filter --quick --hostile --consoles --write --help,$(ARGS))
+bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth, ARGS=--hostile for those that misbehave, RATE=100 for a lower load
+	@$(PY) -m tests.benchmarks.scale $(filter --quick --hostile --consoles --write --help,$(ARGS)) $(if $(RATE),--rate $(RATE))
 
 bench-consoles: .venv/.made ## Measure 1,000 consoles that come back after a reload; ARGS=--quick for a tenth
 	@$(PY) -m tests.benchmarks.scale --consoles $(filter --quick --write --help,$(ARGS))

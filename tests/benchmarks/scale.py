@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from tests.client import Client
 from tests.support.reloading import request_reload
 from tests.support.waiting import wait_until
 
-NAME, HOSTILE = "scale", "hostile"
+NAME, HOSTILE, RATE = "scale", "hostile", "scale_rate"
 MIB = 1024 * 1024
 JOB_SECONDS = 10.0  # between two jobs on half of the fleet
 FIRST_SECONDS, LAST_SECONDS, LATE_SECONDS = 0.2, 8.0, 10.0  # when the minions of a job return
@@ -168,6 +168,21 @@ def measure(stage: Stage, extent: Extent) -> Section:
     """Measure the fleet at rest, under load and with clients that misbehave."""
     section, token = Section(NAME, "A large fleet with many clients"), stage.token()
     section.say(_explanation(extent))
+    rows = _measure_load(stage, token, extent, section)
+    rows += _misbehaving(stage, token, extent, section)
+    section.add(table(["what", "measured"], rows))
+    return section
+
+
+def measure_rate(stage: Stage, extent: Extent) -> Section:
+    """Measure the fleet at rest and under load, at another rate than the goal's."""
+    section, token = Section(RATE, f"The same fleet at {extent.rate:,} events/s"), stage.token()
+    section.say(_explanation(extent))
+    section.add(table(["what", "measured"], _measure_load(stage, token, extent, section)))
+    return section
+
+
+def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) -> list[list[str]]:
     idle = _commands(stage, token, COMMANDS)
     pollers = Pollers(stage, token, extent.pollers)
     load = _under_load(stage, token, extent, pollers)
@@ -197,9 +212,7 @@ def measure(stage: Stage, extent: Extent) -> Section:
     section.goal("`cmd` to jid, times that of the idle engine", command, COMMAND_TIMES, command <= COMMAND_TIMES)
     section.goal("resident memory, MiB, at most", max(load.memory), MEMORY_MIB, max(load.memory) <= MEMORY_MIB)
     section.goal("growth in the second half, MiB, at most", growth, GROWTH_MIB, growth <= GROWTH_MIB)
-    rows += _misbehaving(stage, token, extent, section)
-    section.add(table(["what", "measured"], rows))
-    return section
+    return rows
 
 
 def _under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Load:
@@ -407,19 +420,21 @@ def main() -> int:
         "--consoles", action="store_true", help="measure consoles that come back after a reload, instead"
     )
     parser.add_argument("--hostile", action="store_true", help="only the clients and minions that misbehave")
+    parser.add_argument("--rate", type=int, metavar="N", help="only the load, at N events/s instead of 500")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     extent = QUICK if asked.quick else Extent()
+    extent = replace(extent, rate=asked.rate or extent.rate)
     users = {USER: [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"], **extent.users}
     master_opts = {"external_auth": {"sharedsecret": users}, "sharedsecret": SECRET}
     began = time.monotonic()
     with FleetStage(minions=0, saltnado=False, keys=extent.minions, master_opts=master_opts) as stage:
         wait_until(lambda: _knows(stage, extent.minions), "the grains of all minions", timeout=300, every=1.0)
-        kind = measure_consoles if asked.consoles else hostile if asked.hostile else measure
-        section = kind(stage, extent)
+        kinds = {measure_consoles: asked.consoles, hostile: asked.hostile, measure_rate: asked.rate}
+        section = next((kind for kind, is_asked in kinds.items() if is_asked), measure)(stage, extent)
     print(f"\n{section.markdown()}\n")
     if asked.write:
         write([section])
