@@ -208,16 +208,6 @@ async def test_a_position_of_a_wrong_type_is_refused(kind: str, wrong: dict[str,
     assert talker.client.connection.subscriptions == {}
 
 
-async def test_events_do_not_start_at_the_position_of_a_snapshot() -> None:
-    """It is of another numbering: events continue from now, after a gap."""
-    talker = await Engine(ann=[".*", "@wheel"]).user("ann")
-    await talker.ask("subscribe", subscription="minions")
-    position = talker.frames[-1]["position"]
-    assert (await talker.ask("subscribe", subscription="event", since=position))["recovered"] is False
-    assert [(frame["type"], frame["reason"]) for frame in talker.frames] == [("gap", "epoch")]
-    assert (await fails(talker, "get_event", since=position, wait=0)).code == "gap"
-
-
 async def test_jobs_is_an_alias_of_job() -> None:
     """The first document calls the stream ``jobs``."""
     engine = Engine(ann=[".*"])
