@@ -41,7 +41,7 @@ def begin(console: Any, fun: str, argument: str) -> None:
 def test_a_batch_is_started_watched_and_opened(console: Any) -> None:
     """It runs on one minion after the other, and each request's result is shown beside the table."""
     begin(console, "test.echo", "in turn")
-    expect(console.locator(".facts")).to_contain_text("resolved")
+    expect(console.locator(".facts")).to_contain_text("complete")
     expect(console.get_by_text("2 of 2 done")).to_be_visible()
     row(console, SECOND).click()
     expect(console.get_by_role("complementary", name=f"Request to {SECOND}")).to_contain_text("in turn")
@@ -78,7 +78,7 @@ def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(
     console.get_by_role("button", name="Pause").click()
     expect(console.get_by_text("Paused: nothing more is sent")).to_be_visible()
     gate.open()
-    expect(console.get_by_role("row").filter(has_text="error")).to_have_count(1)
+    expect(console.get_by_role("row").filter(has_text="failed")).to_have_count(1)
     expect(console.get_by_role("row").filter(has_text="pending")).to_have_count(1)
     assert violations(console) == []
     view(console, "Batches")
@@ -98,7 +98,7 @@ def test_a_batch_is_paused_and_resumed_and_its_failed_requests_run_again(
 def test_a_batch_is_canceled_from_its_page(console: Any) -> None:
     """Running requests are stopped, waiting ones are not sent."""
     begin(console, "test.sleep", "120")
-    expect(console.get_by_role("row").filter(has_text="sent")).to_have_count(1)
+    expect(console.get_by_role("row").filter(has_text="running")).to_have_count(1)
     console.get_by_role("button", name="Cancel").click()
     expect(console.locator(".facts")).to_contain_text("canceled")
     for minion in (FIRST, SECOND):

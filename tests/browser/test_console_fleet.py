@@ -15,6 +15,7 @@ from tests.browser.driving import job, log_in, row, view
 from tests.browser.keys import FOLDERS, keys
 from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -185,7 +186,7 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
     for name in key_states:
         expect(dialog).to_contain_text(name)
     dialog.get_by_role("button", name="Delete keys").click()
-    expect(fleet.get_by_text("No minion matches the search.")).to_be_visible()
+    expect(fleet.get_by_text("No minion matches the filters.")).to_be_visible()
     pki = Path(stage.master.config["pki_dir"])
     assert not any((pki / folder / name).exists() for folder in FOLDERS.values() for name in key_states)
     assert (pki / "minions" / FIRST).exists()
@@ -228,3 +229,39 @@ def test_the_highstate_is_applied_to_all_and_to_one(fleet: Any) -> None:
     expect(details.locator("details.one-state strong").last).to_have_text("in the highstate")
     view(fleet, "Overview")
     expect(fleet.locator("section").filter(has_text="Last highstate of each minion")).to_contain_text("2 succeeded")
+
+
+def test_the_overview_counts_only_minions_with_an_accepted_key(
+    fleet: Any, stage: Stage, key_states: dict[str, str]
+) -> None:
+    """Pending keys have a number of their own; rejected and denied ones have none."""
+    for name, state in key_states.items():
+        expect(row(fleet, name)).to_contain_text(state)
+    view(fleet, "Overview")
+    tiles = fleet.get_by_role("list", name="Numbers").get_by_role("listitem")
+
+    def agree() -> bool:
+        # Other tests' minions may be known for a while.
+        known = client.ask("list_minions", grains=False)
+        return all(
+            tiles.filter(has_text=name).locator(".tile-value").text_content()
+            == str(sum(minion["key"] in states for minion in known))
+            for name, states in {"Minions": ("accepted", None), "Keys waiting": ("pending",)}.items()
+        )
+
+    with stage.client() as client:
+        wait_until(agree, "the numbers of minions and keys", timeout=30, every=0.2)
+
+
+def test_one_of_the_tools_is_open_at_a_time_and_escape_closes_it(fleet: Any) -> None:
+    """Then its name has the focus again."""
+    filters, columns = (fleet.locator("details").filter(has_text=name).first for name in ("Nodegroup", "Last seen"))
+    fleet.get_by_text("Filters", exact=True).click()
+    expect(filters).to_have_attribute("open", "")
+    fleet.get_by_text("Columns", exact=True).click()
+    expect(columns).to_have_attribute("open", "")
+    expect(filters).not_to_have_attribute("open", "")
+    columns.get_by_label("Last seen").focus()
+    fleet.keyboard.press("Escape")
+    expect(columns).not_to_have_attribute("open", "")
+    expect(fleet.locator("summary").filter(has_text="Columns")).to_be_focused()

@@ -132,7 +132,7 @@ def test_a_search_finds_any_grain_by_its_name(page: Any) -> None:
     log_in(page)
     search = page.get_by_label("Search minions")
     search.fill("pythonexecutable:nosuchpython")
-    expect(page.get_by_text("No minion matches the search.")).to_be_visible()
+    expect(page.get_by_text("No minion matches the filters.")).to_be_visible()
     search.fill("pythonexecutable:python")
     expect(row(page, FIRST)).to_be_visible()
     expect(row(page, SECOND)).to_be_visible()

@@ -242,3 +242,39 @@ def test_on_a_phone_filters_leave_room_for_the_table(pages: Callable[..., Any], 
     page.set_viewport_size(DESKTOP)
     for field in page.locator(".folds").all():
         expect(field).to_be_visible()
+
+
+def test_names_of_columns_and_tabs_are_whole(pages: Callable[..., Any], history: str, stage: Stage) -> None:
+    """On a desktop, columns are wide enough for their names, the overview uses the width, and tabs are one row."""
+    page = log_in(pages(viewport=DESKTOP), path="#/overview")
+    expect(page.get_by_role("list", name="Numbers")).to_be_visible()
+    main = page.get_by_role("main").bounding_box()
+    assert page.locator(".tiles").bounding_box()["width"] > 0.9 * main["width"]
+    for name in open_views(page):
+        page.wait_for_function("document.querySelector('main h1')")
+        script = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+        assert page.locator(".head .cell, .head .sort").evaluate_all(script) == [], name
+    page.goto(f"/console/#/fleet/{FIRST}")
+    tabs = page.get_by_role("navigation", name=f"About {FIRST}").get_by_role("link")
+    expect(tabs.first).to_be_visible()
+    assert len({tab.bounding_box()["y"] for tab in tabs.all()}) == 1
+
+
+def test_on_a_phone_texts_stay_in_their_rows(pages: Callable[..., Any], history: str, stage: Stage) -> None:
+    """Counts of jobs fit into the height of a row, a minion's jobs have whole words, and tools stay on the screen."""
+    page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True), path="#/jobs")
+    counts = page.locator(".jobs .rows .progress-text")
+    expect(counts.filter(has_text="2 of 2 returned · 2 failed").first).to_be_visible()
+    rows = page.locator(".jobs .rows .row").first.bounding_box()["height"]
+    assert max(counts.evaluate_all("all => all.map(one => one.offsetHeight)")) <= rows
+    page.goto(f"/console/#/fleet/{FIRST}?tab=jobs")
+    jobs = page.get_by_role("region", name=f"Jobs of {FIRST}")
+    started = jobs.get_by_role("columnheader", name="Started")
+    expect(started).to_be_visible()
+    assert started.bounding_box()["width"] > 60  # pixels: a word, not a letter
+    page.goto("/console/#/fleet")
+    for name in ("Filters", "Compare", "Columns"):
+        page.get_by_text(name, exact=True).tap()
+        box = page.locator("details[open] > .popover").bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= PHONE["width"], name

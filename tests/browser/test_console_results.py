@@ -264,3 +264,6 @@ def test_an_orchestration_shows_its_steps_while_it_runs_and_then_their_results(c
     expect(states.first).to_contain_text("failed: something broke")
     expect(job(console)).to_contain_text("1 state not run because this failed")
     expect(states.first.get_by_role("link", name="Job ")).to_be_visible()
+    kinds = [states.first.locator(f".one-state.{kind} .kind").first for kind in ("failed", "same")]
+    failed, same = (kind.evaluate("one => getComputedStyle(one).color") for kind in kinds)
+    assert failed != same, "what did not fail within a failed step is not red"

@@ -83,6 +83,7 @@ test("an address that was typed wrong fills in what can be read", () => {
   const form = (text) => formOfQuery(new URLSearchParams(text));
   assert.equal(form(""), null);
   assert.deepEqual(form("tgt=web1&tgt_type=list"), { tgt: "web1", tgt_type: "list", client: "local" });
+  assert.equal(form("tgt=web1").tgt_type, "glob");
   for (const bad of ["arg={}", "arg=[", "kwarg=[]", "kwarg=null", "client=ssh"]) {
     assert.deepEqual(form(`fun=test.ping&${bad}`), { fun: "test.ping", client: "local", typed: {}, more: "", moreNamed: "", filled: true });
   }

@@ -16,7 +16,7 @@ const SOURCES = {
   actions: [{ text: "Theme: dark", act() {} }],
   commands: ["Restart the proxies"],
   minions: ["db1", "web2", "web1"],
-  jobs: [{ jid: JID, fun: "test.ping", tgt: "*", user: "ann", state: "complete" }],
+  jobs: [{ jid: JID, fun: "test.ping" }, { jid: JID.replace("821", "822"), fun: "saltutil.find_job" }].map((job) => ({ ...job, tgt: "*", user: "ann", state: "complete" })),
   names: ["network.ping", "pkg.install", "test.ping", "web.start"],
 };
 const texts = (text) => found(text, SOURCES).map((item) => item.text);
@@ -39,6 +39,7 @@ test("the palette shows views and actions at first, then all that matches", () =
   assert.deepEqual(texts("ping"), ["test.ping", "network.ping", `test.ping ${JID}`]); // functions that ran lately first
   assert.deepEqual(texts(` ${JID} `), [JID]);
   assert.deepEqual(texts("ann test"), [`test.ping ${JID}`]);
+  assert.deepEqual(texts("ann"), [`test.ping ${JID}`]); // no helper jobs
   assert.deepEqual(texts("nothing"), []);
   const [saved] = found("proxies", SOURCES);
   assert.deepEqual([saved.text, saved.href], ["Restart the proxies", "#/run?saved=Restart+the+proxies"]);

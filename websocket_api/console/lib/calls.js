@@ -96,6 +96,7 @@ export function queryOf({ client, fun, target, args, kwargs }) {
 export function formOfQuery(query) {
   const fields = Object.fromEntries(["tgt", "tgt_type", "fun"].flatMap((name) => (query.has(name) ? [[name, query.get(name)]] : [])));
   if (!Object.keys(fields).length) return null;
+  if ("tgt" in fields) fields.tgt_type ??= "glob";
   const client = Object.values(CLIENTS).find((name) => name === query.get("client")) ?? "local";
   const [args, kwargs] = [parsed(query.get("arg"), Array.isArray, []), parsed(query.get("kwarg"), (value) => value !== null && typeof value === "object" && !Array.isArray(value), {})];
   const isFilled = query.has("arg") || query.has("kwarg") || query.has("client");

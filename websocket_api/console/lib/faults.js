@@ -5,7 +5,7 @@ const FIXES = {
   unauthenticated: "Check the user name, the password and the backend.",
   token_expired: "Log in again.",
   forbidden: "Ask an administrator of this master for the permission.",
-  not_found: "It may have expired, or you may not see it.",
+  not_found: "It may have expired.",
   no_minions: "Check the target; its preview shows the minions that it matches.",
   unknown_function: "Check the spelling and the arguments; the field Function completes names.",
   too_large: "Choose fewer minions or shorter values.",

@@ -58,17 +58,17 @@ export function namesOf(minions, max, all = minions.length) {
   return `${minions.slice(0, max).join(", ")}${rest > 0 ? ` and ${rest.toLocaleString("en")} more` : ""}`;
 }
 
-/** Format a job's arguments, keywords as name=value. */
-export function args(job) {
+/** Format a job's arguments, each with at most `max` characters, keywords as name=value. */
+export function args(job, max = 60) {
   const all = Array.isArray(job.arg) ? job.arg : [];
   // A runner's or wheel's named arguments are a last object without Salt's mark.
   const isNamed = (arg, at) => arg.__kwarg__ || (["runner", "wheel"].includes(job.kind) && at === all.length - 1 && !Array.isArray(arg));
   return all
     .flatMap((arg, at) => {
-      if (arg === null || typeof arg !== "object" || !isNamed(arg, at)) return [brief(arg, 60)];
+      if (arg === null || typeof arg !== "object" || !isNamed(arg, at)) return [brief(arg, max)];
       return Object.entries(arg)
         .filter(([name, value]) => !name.startsWith("__") && !isProgressOption(job.fun, name, value))
-        .map(([name, value]) => `${name}=${brief(value, 60)}`);
+        .map(([name, value]) => `${name}=${brief(value, max)}`);
     })
     .join(" ");
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // What the palette finds: items {key, text, kind, href or act}, the best first.
 
+import { isHelper } from "../stores/helpers.js";
 import { to } from "./route.js";
 
 const EACH = 6; // minions, jobs and functions at most, of each kind
@@ -27,7 +28,7 @@ export function found(text, { views, actions, commands, minions, jobs, names }) 
     ...commands.filter(matches).slice(0, EACH).map((saved) => ({ key: `saved ${saved}`, text: saved, kind: "saved command", href: to("run", "", { saved }) })),
     ...first([...minions].filter(matches).sort(), wanted).map((id) => ({ key: `minion ${id}`, text: id, kind: "minion", href: to("fleet", id) })),
     ...first([...names].filter(matches).sort(), wanted, new Set(jobs.map((job) => job.fun))).map((fun) => ({ key: `function ${fun}`, text: fun, kind: "run function", href: to("run", "", { fun }) })),
-    ...jobs.filter((job) => job.jid !== wanted && matches(`${job.fun} ${job.jid} ${job.tgt} ${job.user}`)).slice(0, EACH)
+    ...jobs.filter((job) => job.jid !== wanted && !isHelper(job) && matches(`${job.fun} ${job.jid} ${job.tgt} ${job.user}`)).slice(0, EACH)
       .map((job) => ({ key: `job ${job.jid}`, text: `${job.fun ?? "?"} ${job.jid}`, kind: `job, ${job.state}`, href: to("jobs", job.jid) })),
   );
   return items;

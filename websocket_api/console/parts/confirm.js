@@ -1,8 +1,11 @@
 // @ts-check
 // A question before something that cannot be taken back.
 
+import { namesOf } from "../lib/format.js";
 import { useDialog } from "../lib/hooks.js";
 import { html } from "../lib/html.js";
+
+const NAMED = 200; // minions
 
 /**
  * A modal dialog. It opens on *No*, and Escape means no.
@@ -11,12 +14,14 @@ import { html } from "../lib/html.js";
  * @param yes text of the button that confirms
  * @param confirm called when the user confirms
  * @param dismiss called when the user does not
+ * @param minions ids of those that it is about, if any are
  */
-export function Confirm({ question, yes, confirm, dismiss, children }) {
+export function Confirm({ question, yes, confirm, dismiss, minions = null, children }) {
   const dialog = useDialog(dismiss);
   return html`<dialog class="confirm" aria-labelledby="confirm-title" ...${dialog}>
     <h2 id="confirm-title">${question}</h2>
     ${children}
+    ${minions && html`<p class="confirm-names" tabindex="0">${minions.length ? namesOf(minions, NAMED) : "The master knows no minion that matches and on which you may run it."}</p>`}
     <div class="confirm-buttons">
       <button type="button" autofocus onClick=${dismiss}>No, go back</button>
       <button type="button" class="danger" onClick=${confirm}>${yes}</button>

@@ -24,15 +24,15 @@ export function Copy({ text, what, title = "Copy" }) {
 
 /** Save what `file()` returns, {name, text}, exactly. */
 export function Download({ file, what }) {
-  const save = () => {
-    const { name, text } = file();
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
-    link.download = name.replace(/[^\w.-]+/g, "_").replace(/^[._]+/, "");
-    link.click();
-    URL.revokeObjectURL(link.href);
-  };
-  return html`<button type="button" class="small" onClick=${save} aria-label="Download ${what}">Download</button>`;
+  return html`<button type="button" class="small" onClick=${() => saveFile(file())} aria-label="Download ${what}">Download</button>`;
+}
+
+export function saveFile({ name, text }) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  link.download = name.replace(/[^\w.-]+/g, "_").replace(/^[._]+/, "");
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
 async function toClipboard(text) {

@@ -17,9 +17,9 @@ const OPEN_MINIONS = 5; // minions up to which every group is unfolded
 const NAMED = 3; // minions that a folded group names
 const NAMED_STATES = 3; // failed states that it names
 const NOTES = {
-  missing: "did not return. Check that it is up and that its salt-minion service runs.",
+  missing: "No return. Check that the minion is up and that its salt-minion service runs.",
   canceled: "The job was canceled before it returned.",
-  pending: "no report yet",
+  pending: "No report yet.",
   running: "",
 };
 
@@ -96,7 +96,7 @@ function Waiting({ group, ids, search }) {
   const [max, setMax] = useState(SHOWN);
   const found = search ? ids.filter((id) => id.includes(search)) : ids;
   const note = NOTES[group.state];
-  return html`${note && html`<p class="dim">${note.charAt(0).toUpperCase() + note.slice(1)}</p>`}
+  return html`${note && html`<p class="dim">${note}</p>`}
     <ul class="waiting">
       ${found.slice(0, max).map((id) => html`<li key=${id}><a href=${to("fleet", id)}>${id}</a> ${group.state === "running" && html`<${Progress} id=${id} part=${group.members.get(id)} />`}</li>`)}
     </ul>

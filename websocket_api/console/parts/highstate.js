@@ -84,7 +84,7 @@ function Details({ id, name, sls, comment, warnings, changes, jid }) {
     ${comment !== brief(comment) && html`<${Text} text=${comment} label=${`comment of ${id}`} />`}
     ${warnings.map((one) => html`<p class="state-warning"><strong>Warning:</strong> ${one}</p>`)}
     <${Changes} changes=${changes} label=${`changes of ${id}`} />
-    <p class="dim">${[name !== id && `name ${name}`, sls && `from ${sls}`].filter(Boolean).join(" · ")}${jid && html` <a href=${to("jobs", jid)}>Job ${jid}</a>`}</p>`;
+    <p class="dim">${[name !== id && `name ${name}`, sls && `sls ${sls}`].filter(Boolean).join(" · ")}${jid && html` <a href=${to("jobs", jid)}>Job ${jid}</a>`}</p>`;
 }
 
 function Changes({ changes, label }) {

@@ -12,8 +12,11 @@ const SIGNS = {
   accepted: "✓", rejected: "✗", denied: "✗",
 };
 
+/** States of batches, in the words of jobs. */
+const WORDS = { resolved: "complete", dispatching: "running", sent: "running", error: "failed", timeout: "timed out" };
+
 /** A state as a sign and a word, because colour alone is not enough. */
-export function State({ state, word = state }) {
+export function State({ state, word = WORDS[state] ?? state }) {
   return html`<span class="state ${state}"><span aria-hidden="true">${SIGNS[state] ?? "·"}</span> ${word}</span>`;
 }
 

@@ -2,7 +2,7 @@
 // The newest jobs, live: a list first, then each new job from its announcement, and running jobs from their snapshots.
 
 import { Store } from "../client/store.js";
-import { listJobs } from "./helpers.js";
+import { isHelper, listJobs } from "./helpers.js";
 
 const LISTED = 200; // jobs at first, and more by the button
 const FOUND_STORED = 200; // jobs of a search in the job cache
@@ -10,7 +10,7 @@ const KEPT = 2000; // jobs in the table
 const FOLLOWED = 40; // running jobs that are followed; a connection can have 128 subscriptions
 const LIST_EVERY_MS = 3000; // while more jobs than these run
 const SOON_MS = 200; // in which announced jobs are followed together
-const REMEMBERED = 10; // newest jobs, from which each minion's last job is read
+const REMEMBERED = 50; // newest jobs, from which each minion's last job is read
 const MAX_PARTS = 20000; // minions of these jobs together
 const NEW = ["salt/job/*/new", "salt/run/*/new", "salt/wheel/*/new"];
 
@@ -195,7 +195,7 @@ export class JobsStore extends Store {
   /** Read each minion's last job from the newest jobs. */
   #readLastJobs(jobs) {
     let parts = 0;
-    const isSmall = (job) => job.kind === "job" && job.state !== "running" && (parts += job.total) <= MAX_PARTS;
+    const isSmall = (job) => job.kind === "job" && job.state !== "running" && !isHelper(job) && (parts += job.total) <= MAX_PARTS;
     const jid = jobs.filter(isSmall).slice(0, REMEMBERED).map((job) => job.jid);
     if (!jid.length) return;
     const follow = this.connection.follow({ subscription: "job", jid, without_return: true }, (frame) => {

@@ -3,12 +3,10 @@
 
 import { html, useMemo, useState } from "../lib/html.js";
 import { RUNNING, againOf, titleOf } from "../lib/batches.js";
-import { count, namesOf } from "../lib/format.js";
+import { count } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { Confirm } from "../parts/confirm.js";
 import { Fault } from "../parts/marks.js";
-
-const NAMED = 200; // minions that a question names
 
 export function BatchActions({ batch, store, session, connection }) {
   const [fault, setFault] = useState(null);
@@ -61,8 +59,7 @@ function AgainQuestion({ batch, question, connection, fail, close }) {
       fail(refused);
     }
   };
-  return html`<${Confirm} question=${`Run on ${count(question.minions.length, "minion")}?`} yes="Run" confirm=${run} dismiss=${close}>
+  return html`<${Confirm} question=${`Run on ${count(question.minions.length, "minion")}?`} yes="Run" confirm=${run} dismiss=${close} minions=${question.minions}>
     <p>A new batch runs ${count(question.count, "request")} of <strong>${titleOf(batch)}</strong> again.</p>
-    <p class="confirm-names" tabindex="0">${namesOf(question.minions, NAMED)}</p>
   </${Confirm}>`;
 }

@@ -23,7 +23,6 @@ const COLUMNS = [
   { name: "user", title: "User" },
   { name: "started", title: "Started" },
   { name: "bar-cell", title: "Progress" },
-  { name: "number", title: "Errors" },
 ];
 const REQUESTS = [
   { name: "state", title: "Status" },
@@ -66,7 +65,6 @@ function BatchesTable({ batches, route }) {
         batch.user,
         clock(batch.created_at),
         html`<${Progress} batch=${batch} />`,
-        batch.error_count ? html`<span class="bad">${batch.error_count}</span>` : "",
         ...(several ? [batch.master] : []),
       ]}
       empty=${batches.fault ? "Batches cannot be shown." : batches.loaded ? "No batches yet, or none that you may see." : "Reading batches …"}
@@ -74,13 +72,10 @@ function BatchesTable({ batches, route }) {
   </div>`;
 }
 
+/** A batch's bar and counts; a request that failed has ended, but is not done. */
 function Progress({ batch }) {
-  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${batchText(batch)}</span></span>`;
-}
-
-/** Return a batch's counts; a request that failed has ended, but is not done. */
-function batchText({ done_count: done, error_count: failed, total_count: total }) {
-  return `${done} of ${total} done${failed ? ` · ${failed} failed` : ""}`;
+  const { done_count: done, error_count: failed, total_count: total } = batch;
+  return html`<span class="progress"><${Bar} value=${batch.progress} state=${batch.status} label=${`Progress of batch ${batch.id}`} /><span class="progress-text">${done} of ${total} done${failed > 0 && html` · <span class="bad">${failed} failed</span>`}</span></span>`;
 }
 
 function Batch({ id, session, connection }) {
@@ -136,16 +131,17 @@ function requestCells(request, select) {
   ];
 }
 
+/** What a request returned; without a return, why. */
 function resultOf({ result, retcode, message }) {
   const code = retcode ? html`<span class="bad">return code ${retcode}</span> ` : "";
-  return html`${code}${message ? `${message} ` : ""}${brief(result)}`;
+  return html`${code}${message ? `${message} ` : ""}${brief((retcode === null && result?.message) || result)}`;
 }
 
 function Request({ request, close }) {
-  const { id, minion, fun, status, jid, retcode, message, result } = request;
+  const { id, minion, fun, status, jid, retcode, message, result, finished_at: ended } = request;
   return html`<${Side} key=${id} label=${`Request to ${minion}`} title=${minion} close=${close}>
     <p><${State} state=${status} /> ${jid && html`<a href=${to("jobs", jid)}>Job ${jid}</a>`} ${retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}</p>
     ${message && html`<p>${message}</p>`}
-    <${Result} key=${id} value=${result} label=${`result of ${minion}`} fun=${fun} />
+    ${ended ? html`<${Result} key=${id} value=${result} label=${`result of ${minion}`} fun=${fun} />` : html`<p class="dim">No result yet.</p>`}
   </${Side}>`;
 }

@@ -7,6 +7,7 @@ import { count } from "../lib/format.js";
 import { useStore } from "../lib/hooks.js";
 import { templatesOf } from "../lib/templates.js";
 import { brief } from "../lib/text.js";
+import { saveFile } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
 
 export function Commands({ commands, form, use, session, functions }) {
@@ -50,7 +51,7 @@ export function Commands({ commands, form, use, session, functions }) {
           <button type="button" disabled=${!name.trim() || !form.fun} onClick=${save}>Save</button>
         </div>
         <div class="tools">
-          <button type="button" class="small" disabled=${!commands.saved.length} onClick=${() => download(exportCommands(commands.saved))}>Export to a file</button>
+          <button type="button" class="small" disabled=${!commands.saved.length} onClick=${() => saveFile({ name: "salt-commands.json", text: exportCommands(commands.saved) })}>Export to a file</button>
           <button type="button" class="small" onClick=${() => file.current.click()}>Import from a file</button>
           ${session.wheels.includes("config.values") && html`<button type="button" class="small" title="saltgui_templates in the master's configuration" onClick=${readTemplates}>Import SaltGUI's templates</button>`}
           <input type="file" accept="application/json,.json" hidden ref=${file} onChange=${read} aria-label="File of commands" />
@@ -73,12 +74,4 @@ function List({ entries, take, remove = null, none }) {
     <button type="button" class="plain" onClick=${() => take(entry)} title=${titleOf(entry.command)}><code>${brief(entry.title, 90)}</code></button>
     ${remove && html` <button type="button" class="small" onClick=${() => remove(entry)} aria-label=${`Delete ${entry.title}`}>Delete</button>`}
   </li>`)}</ul>`;
-}
-
-function download(text) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-  link.download = "salt-commands.json";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }

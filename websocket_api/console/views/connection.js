@@ -5,6 +5,7 @@ import { html, useEffect } from "../lib/html.js";
 import { clock, span } from "../lib/format.js";
 import { useClock, useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
+import { STATES } from "../parts/header.js";
 import { notifications } from "../parts/toasts.js";
 
 const PING_EVERY_MS = 5000; // while this view is shown
@@ -42,7 +43,7 @@ export function ConnectionView({ session, connection }) {
       </section>
       <section><h2>Connection</h2>
         <dl>
-          <dt>State</dt><dd>${connection.state}${connection.reason && `: ${connection.reason}`}</dd>
+          <dt>State</dt><dd>${STATES[connection.state]}${connection.reason && `: ${connection.reason}`}</dd>
           <dt>Latency</dt><dd>${connection.latency === null ? "…" : `${connection.latency.toFixed(1)} ms`}</dd>
           <dt>Reconnects</dt><dd>${connection.reconnects}</dd>
           <dt>Subscriptions</dt><dd>${connection.follows.size}</dd>
@@ -60,7 +61,7 @@ export function ConnectionView({ session, connection }) {
           <dt>Clients</dt><dd>${server.clients.join(", ") || "none"}</dd>
           <dt>Subscriptions</dt><dd>${server.subscriptions.join(", ")}</dd>
         </dl>
-        <details open><summary>Limits</summary>
+        <details><summary>Limits</summary>
           <dl class="limits">${Object.entries(server.limits).map(([name, value]) => html`<dt>${name.replaceAll("_", " ")}</dt><dd>${value.toLocaleString("en")}</dd>`)}</dl>
         </details>
       </section>

@@ -88,7 +88,7 @@ function FleetTable({ fleet, jobs, route, session, connection, functions, form }
 function emptyText(fleet) {
   if (fleet.fault) return "Minions cannot be shown.";
   if (!fleet.complete) return "Reading minions …";
-  return fleet.minions.size ? "No minion matches the search." : "No minions yet, or none that you may see.";
+  return fleet.minions.size ? "No minion matches the filters." : "No minions yet, or none that you may see.";
 }
 
 function countText(fleet, rows, counts) {

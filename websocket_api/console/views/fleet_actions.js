@@ -2,7 +2,7 @@
 // What can be done with the selected minions: run a function, test or apply the highstate, accept, reject or delete keys.
 
 import { html, useState } from "../lib/html.js";
-import { count, namesOf } from "../lib/format.js";
+import { count } from "../lib/format.js";
 import { needsConfirmation } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { keyCall } from "../lib/keys.js";
@@ -10,7 +10,6 @@ import { to } from "../lib/route.js";
 import { Confirm } from "../parts/confirm.js";
 import { Fault } from "../parts/marks.js";
 
-const NAMED = 200; // minions that a question names
 const KEYS = { accept: "Accept keys", reject: "Reject keys", delete: "Delete keys" };
 
 export function FleetActions({ fleet, session, connection, form }) {
@@ -63,9 +62,8 @@ export function FleetActions({ fleet, session, connection, form }) {
       <button type="button" onClick=${() => fleet.select([...fleet.selected], false)}>Clear the selection</button>
     </div>
     <${Fault} fault=${fault} />
-    ${question && html`<${Confirm} question=${question.title} yes=${question.yes} confirm=${() => attempt(question.act)} dismiss=${() => ask(null)}>
+    ${question && html`<${Confirm} question=${question.title} yes=${question.yes} confirm=${() => attempt(question.act)} dismiss=${() => ask(null)} minions=${question.names}>
       <p>${question.text}</p>
-      <p class="confirm-names" tabindex="0">${question.names.length ? namesOf(question.names, NAMED) : "The master knows no such minion on which you may run it."}</p>
     </${Confirm}>`}
   </section>`;
 }

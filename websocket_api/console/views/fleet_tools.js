@@ -25,6 +25,19 @@ function Facet({ label, none, values, value, change }) {
   </select>`;
 }
 
+/** Tools over the table. Escape closes them, and so does opening others. */
+function Popover({ title, className = "", onToggle, children }) {
+  const press = (event) => {
+    if (event.key !== "Escape") return;
+    event.currentTarget.open = false;
+    event.currentTarget.firstElementChild.focus();
+  };
+  return html`<details class="columns" name="fleet-tools" onKeyDown=${press} onToggle=${onToggle}>
+    <summary>${title}</summary>
+    <div class="popover ${className}">${children}</div>
+  </details>`;
+}
+
 export function Columns({ fleet, keys, several }) {
   const absent = [keys ? "" : "key", several ? "" : "master"];
   const change = (event) => {
@@ -32,13 +45,10 @@ export function Columns({ fleet, keys, several }) {
     fleet.setColumns([...new Set(names)]);
   };
   const toggle = (name) => fleet.setHidden(fleet.hidden.includes(name) ? fleet.hidden.filter((one) => one !== name) : [...fleet.hidden, name]);
-  return html`<details class="columns">
-    <summary>Columns</summary>
-    <div class="popover">
+  return html`<${Popover} title="Columns">
       ${FIXED.filter(([name]) => !absent.includes(name)).map(([name, title]) => html`<label class="check" key=${name}><input type="checkbox" checked=${!fleet.hidden.includes(name)} onChange=${() => toggle(name)} /> ${title}</label>`)}
       ${fleet.hasGrains && html`<label>Grains to show as columns <input value=${fleet.columns.join(", ")} onChange=${change} /></label>`}
-    </div>
-  </details>`;
+  </${Popover}>`;
 }
 
 /** The minions of one nodegroup. Only the master's configuration has the names, so they are read when they are needed. */
@@ -51,10 +61,7 @@ export function Nodegroup({ functions, session, value, change }) {
 
 export function Compare({ fleet }) {
   const [open, setOpen] = useState(false);
-  return html`<details class="columns" onToggle=${(event) => setOpen(event.currentTarget.open)}>
-    <summary>Compare</summary>
-    ${open && html`<div class="popover compare"><${Reference} fleet=${fleet} /></div>`}
-  </details>`;
+  return html`<${Popover} title="Compare" className="compare" onToggle=${(event) => setOpen(event.currentTarget.open)}>${open && html`<${Reference} fleet=${fleet} />`}</${Popover}>`;
 }
 
 export function SavedFilters({ query, use, children }) {
@@ -71,16 +78,13 @@ export function SavedFilters({ query, use, children }) {
   };
   const remove = (one) => write(Object.fromEntries(Object.entries(saved).filter(([known]) => known !== one)));
   const isFiltered = Object.keys(query).length > 0;
-  return html`<details class="columns">
-    <summary>Filters</summary>
-    <div class="popover">
+  return html`<${Popover} title="Filters">
       ${children}
       ${Object.keys(saved).length === 0 && html`<p class="dim">No saved filters yet.</p>`}
       <ul class="plain-list">${Object.entries(saved).map(([one, filters]) => html`<li key=${one}><button type="button" class="plain" onClick=${() => use(filters)}>${one}</button> <button type="button" class="small" aria-label=${`Delete the filter ${one}`} onClick=${() => remove(one)}>Delete</button></li>`)}</ul>
       ${isFiltered && html`<form onSubmit=${save}><label>Save the present filters as <input value=${name} maxlength="60" required onInput=${(event) => setName(event.target.value)} /></label><button type="submit" class="small" disabled=${!name.trim()}>Save</button>
         <button type="button" class="small" onClick=${() => use({})}>Clear all filters</button></form>`}
-    </div>
-  </details>`;
+  </${Popover}>`;
 }
 
 function storedFilters() {

@@ -34,11 +34,11 @@ export function Job({ jid, connection, heading = "h1" }) {
   if (!job) return html`<${heading}>Job ${jid}</${heading}>${store.fault ? html`<${Fault} fault=${store.fault} />` : html`<p class="dim">reading …</p>`}`;
   return html`<section class="job" aria-label=${`Job ${jid}`}>
     <${Stop} job=${job} connection=${connection}>
-      <${heading}>${job.fun ?? "unknown function"} <span class="dim">${args(job)}</span></${heading}>
+      <${heading}>${job.fun ?? "unknown function"} <span class="dim">${args(job, 1000)}</span></${heading}>
     </${Stop}>
     <dl class="facts">
       <div><dt>State</dt><dd><${State} state=${job.state} /></dd></div>
-      ${target(job) && html`<div><dt>Target</dt><dd>${target(job)}</dd></div>`}
+      ${target(job) && html`<div><dt>Target</dt><dd>${target(job, 9)}</dd></div>`}
       <div><dt>User</dt><dd>${job.user}</dd></div>
       ${job.master && html`<div><dt>Master</dt><dd>${job.master}</dd></div>`}
       <div><dt>Started</dt><dd>${clock(job.start_time)}</dd></div>

@@ -5,15 +5,13 @@ import { html, useState } from "../lib/html.js";
 import { callOfJob, canTest, isTest, messageOf, queryOf, withTest } from "../lib/calls.js";
 import { asCurl, asPython, asSalt, asSaltLive } from "../lib/copies.js";
 import { count } from "../lib/format.js";
-import { needsConfirmation } from "../lib/functions.js";
+import { changesState, needsConfirmation } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { brief } from "../lib/text.js";
 import { Confirm } from "../parts/confirm.js";
 import { Copy } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
-
-const NAMED = 200; // minions that the question names
 
 /** @param {{job: any, parts: Map<string, any>, connection: any}} props */
 export function JobActions({ job, parts, connection }) {
@@ -61,11 +59,9 @@ function failedOrMissing(job, parts) {
 function Question({ call, minions, confirm, dismiss }) {
   const where = minions ? count(minions.length, "minion") : "the master";
   const test = isTest(call);
-  return html`<${Confirm} question=${`Run on ${where}?`} yes=${test ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss}>
+  return html`<${Confirm} question=${`Run on ${where}?`} yes=${test ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss} minions=${minions}>
     <p><code>${call.fun}</code> <code>${argumentsText(call)}</code></p>
-    <p>${test ? "It runs with test=True and changes nothing." : "It may change something."}</p>
-    ${minions?.length > 0 && html`<p class="confirm-names" tabindex="0">${minions.slice(0, NAMED).join(", ")}${minions.length > NAMED && ` and ${(minions.length - NAMED).toLocaleString("en")} more`}</p>`}
-    ${minions?.length === 0 && html`<p>The master knows no minion that matches and on which you may run it.</p>`}
+    <p>${test ? "It runs with test=True and changes nothing." : changesState(call.fun) ? "It may change something." : "It only reads."}</p>
   </${Confirm}>`;
 }
 

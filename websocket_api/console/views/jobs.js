@@ -60,7 +60,7 @@ function Filters({ jobs, filters, filter }) {
   const states = new Set(statesOf(filters));
   const type = (name) => (event) => filter({ [name]: event.target.value });
   return html`<div class="tools">
-    <input type="search" aria-label="Search jobs" placeholder="function, target, user or job id" value=${filters.search} onInput=${type("search")} />
+    <input type="search" aria-label="Search jobs" placeholder="function, target, user or jid" value=${filters.search} onInput=${type("search")} />
     <${Fold} active=${countFilters(filters, DEFAULTS, "search")} />
     <div class="chips folds" role="group" aria-label="States">
       <button type="button" aria-pressed=${states.size ? "false" : "true"} onClick=${() => filter({ state: "" })}>All</button>

@@ -57,7 +57,7 @@ function Minions({ fleet, salt }) {
     <a class="state ${down ? "down" : "dim"}" href=${to("fleet", "", { kind: "down" })}>○ ${down} down</a>
     ${unknown > 0 && html`<span class="dim" title="Not seen since the engine started">? ${unknown} not seen yet</span>`}
     ${others.map(([version, n]) => html`<a key=${version} href=${to("fleet", "", { salt: version })} title="Another version than the master">${n} with Salt ${version}</a>`)}`;
-  return html`<${Tile} name="Minions" href=${to("fleet")} more=${more}>${fleet.complete ? all.toLocaleString("en") : "…"}</${Tile}>`;
+  return html`<${Tile} name="Minions" href=${to("fleet")} more=${more}>${fleet.complete ? (all - keys).toLocaleString("en") : "…"}</${Tile}>`;
 }
 
 function Keys({ fleet }) {
@@ -120,7 +120,7 @@ function JobList({ title, jobs, all, empty }) {
     <h2>${title}</h2>
     ${jobs.length === 0 && html`<p class="dim">${empty}</p>`}
     ${jobs.length > 0 && html`<ul class="plain-list">${jobs.slice(0, SHOWN).map((job) => html`<li key=${job.jid}>
-      <div class="one-job"><a href=${to("jobs", job.jid)}>${job.fun ?? "unknown function"}</a> <span class="dim">${args(job)}</span> ${target(job) && html`on ${target(job)}`} <span class="dim">${job.user}, ${ago(job.start_time)}</span></div>
+      <div class="one-job"><a href=${to("jobs", job.jid)}>${job.fun ?? "unknown function"}</a> <span class="dim">${args(job)}</span> ${target(job) && html`on ${target(job, 3)}`} <span class="dim">${job.user}, ${ago(job.start_time)}</span></div>
       <${JobProgress} job=${job} />
     </li>`)}</ul>`}
     ${jobs.length > SHOWN && html`<p><a href=${all}>All ${jobs.length} jobs</a></p>`}

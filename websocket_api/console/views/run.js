@@ -4,8 +4,8 @@
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { callOf, fieldsOf, intoFields } from "../lib/arguments.js";
 import { formOfQuery } from "../lib/calls.js";
-import { count, namesOf } from "../lib/format.js";
-import { acceptsPillar, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { count } from "../lib/format.js";
+import { acceptsPillar, changesState, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { parsePillar } from "../lib/yaml.js";
@@ -18,7 +18,6 @@ import { Job } from "./job.js";
 import { Target, matchFields, targetOf } from "./target.js";
 
 const EMPTY = { client: "local", tgt: "", tgt_type: "glob", fun: "", typed: {}, more: "", moreNamed: "", pillar: "", how: "now", concurrency: "1", name: "", stop: true, progress: true, job: null };
-const NAMED = 200; // minions that the confirmation names
 
 export function RunView({ session, connection, functions, fleet, route, form }) {
   // The form is kept outside of the view: it is still there after another view or a new login.
@@ -132,10 +131,8 @@ function addPillar(call, text) {
 
 function Question({ fun, minions, isTest, confirm, dismiss }) {
   const where = minions ? count(minions.length, "minion") : "the master";
-  return html`<${Confirm} question=${`Run on ${where}?`} yes=${isTest ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss}>
-    <p><code>${fun}</code> ${isTest ? "runs with test=True and changes nothing." : "may change them."}</p>
-    ${minions?.length > 0 && html`<p class="confirm-names" tabindex="0">${namesOf(minions, NAMED)}</p>`}
-    ${minions?.length === 0 && html`<p>The master knows no minion that matches and on which you may run it.</p>`}
+  return html`<${Confirm} question=${`Run on ${where}?`} yes=${isTest ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss} minions=${minions}>
+    <p><code>${fun}</code> ${isTest ? "runs with test=True and changes nothing." : changesState(fun) ? "may change them." : "only reads."}</p>
   </${Confirm}>`;
 }
 

@@ -261,10 +261,16 @@ class MinionRegistry:
         return None if minion is None else minion.seen
 
     def absent(self, minions: list[str]) -> None:
-        """Mark minions that did not return as disconnected."""
+        """Mark minions that did not return as disconnected.
+
+        A resource that did not return proves nothing while its minion is connected: some functions do not reach it.
+        """
         for name in minions:
             self.presence.forget(name)
             minion = self._minions.get(name)
+            manager = self._minions.get(minion.resource.minion) if minion is not None and minion.resource else None
+            if manager is not None and manager.connected:
+                continue
             if minion is not None and minion.connected is not False:
                 minion.connected = False
                 self._notify(name)

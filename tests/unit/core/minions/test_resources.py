@@ -65,6 +65,16 @@ def test_a_return_of_a_resource_shows_that_it_is_there() -> None:
     assert not world.minions.keys_stale
 
 
+@pytest.mark.parametrize("connected", [True, False])
+def test_a_resource_without_an_answer_is_down_only_if_its_minion_is(connected: bool) -> None:
+    """A glob reaches resources too, and some functions never return from them."""
+    world = world_with("switch")
+    for name in ("web1", "switch"):
+        world.fire(f"salt/job/{JID}/ret/{name}", cmd="_return", id=name, jid=JID, **{"return": True})
+    world.minions.absent(["switch"] if connected else ["web1", "switch"])
+    assert (view(world, "switch") or {})["connected"] is connected
+
+
 @pytest.mark.parametrize(("entry", "sees"), [("test.ping", True), ({"T@dummy": ["test.ping"]}, True), ("x", False)])
 def test_users_see_the_resources_that_they_may_ping(entry: Any, sees: bool) -> None:
     """An entry for the minion that manages it is another one."""
