@@ -7,7 +7,7 @@ import { to } from "../lib/route.js";
 import { THEMES, theme } from "../lib/theme.js";
 import { FIRST } from "../lib/views.js";
 
-export const STATES = {
+const STATES = {
   open: "connected",
   connecting: "connecting …",
   waiting: "connection lost, reconnecting …",

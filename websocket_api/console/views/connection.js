@@ -5,7 +5,6 @@ import { html, useEffect } from "../lib/html.js";
 import { clock, span } from "../lib/format.js";
 import { useClock, useStore } from "../lib/hooks.js";
 import { brief } from "../lib/text.js";
-import { STATES } from "../parts/header.js";
 import { notifications } from "../parts/toasts.js";
 
 const PING_EVERY_MS = 5000; // while this view is shown
@@ -43,7 +42,7 @@ export function ConnectionView({ session, connection }) {
       </section>
       <section><h2>Connection</h2>
         <dl>
-          <dt>State</dt><dd>${STATES[connection.state]}${connection.reason && `: ${connection.reason}`}</dd>
+          <dt>State</dt><dd>${connection.state === "open" ? "connected" : connection.state}${connection.reason && `: ${connection.reason}`}</dd>
           <dt>Latency</dt><dd>${connection.latency === null ? "…" : `${connection.latency.toFixed(1)} ms`}</dd>
           <dt>Reconnects</dt><dd>${connection.reconnects}</dd>
           <dt>Subscriptions</dt><dd>${connection.follows.size}</dd>

@@ -38,7 +38,7 @@ export function Job({ jid, connection, heading = "h1" }) {
     </${Stop}>
     <dl class="facts">
       <div><dt>State</dt><dd><${State} state=${job.state} /></dd></div>
-      ${target(job) && html`<div><dt>Target</dt><dd>${target(job, 9)}</dd></div>`}
+      ${target(job) && html`<div><dt>Target</dt><dd>${target(job, Array.isArray(job.tgt) ? 9 : 50)}</dd></div>`}
       <div><dt>User</dt><dd>${job.user}</dd></div>
       ${job.master && html`<div><dt>Master</dt><dd>${job.master}</dd></div>`}
       <div><dt>Started</dt><dd>${clock(job.start_time)}</dd></div>
