@@ -166,6 +166,14 @@ async def _refused(engine: Engine, package: Path) -> None:
     engine.configure(port=engine.port, history={"events": -1})
     assert "history.events" in (await reload(engine))["error"]
     engine.configure()
+    master = engine.root / "master"
+    settings = master.read_text()
+    for broken, fault in (("engines: [", "line"), ("engines: []", "has 0 engines"), ("- a list", "not <class 'list'>")):
+        master.write_text(broken)
+        error = (await reload(engine))["error"]
+        assert str(master) in error
+        assert fault in error
+    master.write_text(settings)
     server = package / "server.py"
     whole_code = server.read_text()
     server.write_text("this is no Python")

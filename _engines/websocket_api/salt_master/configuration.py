@@ -21,15 +21,19 @@ def read_options(opts: Any, options: dict[str, Any]) -> tuple[dict[str, Any], li
     """
     try:
         found = salt.config.master_config(opts["conf_file"])
-    except Exception as error:  # noqa: BLE001 - whatever Salt raises for a broken file
-        raise CannotRun(f"cannot read {opts['conf_file']}: {error}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever Salt raises for a broken file: it may exit
+        cause = error.__context__ or error if isinstance(error, SystemExit) else error
+        raise CannotRun(f"cannot read {opts['conf_file']}: {cause}") from None
     entries = [entry for name, entry in _entries(found.get("engines") or []) if _is_ours(name, entry)]
     same_port = [entry for entry in entries if entry.get("port", 8000) == options.get("port", 8000)]
     for candidates in (entries, same_port):
         if len(candidates) == 1:
             own = {name: value for name, value in candidates[0].items() if name != "engine_module"}
             return own, _changed(opts, found)
-    raise CannotRun(f"{opts['conf_file']} has {len(entries)} engines {NAME}, and not one with the port of this one")
+    raise CannotRun(
+        f"{opts['conf_file']} has {len(entries)} engines {NAME}, and not one with the port of this one; "
+        "the master's log names included files that cannot be read"
+    )
 
 
 def _entries(engines: Any) -> list[tuple[str, dict[str, Any]]]:
