@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -92,6 +94,19 @@ class Followed:
             return until(frame)
 
         self._client.frames(until=read, subscription=self._number)
+
+
+def test_salt_apis_list_of_jobs_has_whole_targets(engine: Engine, client: Client, bus: Publisher) -> None:
+    """As Salt's runner `jobs.list_jobs` has them; the native list cuts long ones."""
+    jid = next(JIDS)
+    new = {"fun": "test.echo", "arg": [], "tgt": NAMES, "tgt_type": "list", "user": "root", "jid": jid}
+    bus.send((f"salt/job/{jid}/new", {**new, "minions": NAMES, "missing": [], "_stamp": stamp(jid)}))
+    wait_until(lambda: jid in [job["jid"] for job in client.ask("list_jobs")], "the job")
+    (listed,) = client.ask("list_jobs", since=str(int(jid) - 1), before=str(int(jid) + 1))
+    assert (listed["tgt"], listed["tgt_length"]) == (NAMES[:100], len(NAMES))
+    request = urllib.request.Request(f"http://127.0.0.1:{engine.port}/jobs", headers={"X-Auth-Token": engine.token()})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        assert json.load(response)["return"][0][jid]["Target"] == NAMES
 
 
 def test_no_return_is_lost_between_the_snapshot_of_a_job_and_its_changes(client: Client, bus: Publisher) -> None:

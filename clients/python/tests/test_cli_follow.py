@@ -271,6 +271,14 @@ async def test_batches_are_filtered_by_master() -> None:
             await batch.run(context_of(*words, "--master", "m2")[0])
 
 
+def test_a_listed_job_says_how_long_its_cut_target_is() -> None:
+    """A target that the server did not cut has no such note."""
+    job = {"jid": JID, "kind": "job", "state": "complete", "fun": "test.ping", "user": "ann", "start_time": None}
+    job = {**job, "done": 1, "total": 1, "failed": 0}
+    assert "['a', 'b'] … (5000 in all)  ann" in jobs._row({**job, "tgt": ["a", "b"], "tgt_length": 5000})
+    assert "test.ping  web*  ann" in jobs._row({**job, "tgt": "web*"})
+
+
 def run_of(state: str, **more: Any) -> Progress:
     return Progress({"jid": JID, "kind": "runner", "state": state, "fun": "test.arg", **more}, {})
 
