@@ -161,7 +161,7 @@ def test_a_run_on_all_minions_is_confirmed_with_their_names(console: Any) -> Non
     """The dialog opens on the button that goes back; only the other one starts the job."""
     run(console, "test.ping", "*")
     dialog = console.get_by_role("dialog", name="Run on 2 minions?")
-    expect(dialog).to_contain_text("test.ping only reads.")
+    expect(dialog).to_contain_text("It only reads.")
     for minion in (FIRST, SECOND):
         expect(dialog).to_contain_text(minion)
     expect(dialog.get_by_role("button", name="No, go back")).to_be_focused()

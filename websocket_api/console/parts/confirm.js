@@ -1,7 +1,8 @@
 // @ts-check
 // A question before something that cannot be taken back.
 
-import { namesOf } from "../lib/format.js";
+import { count, namesOf } from "../lib/format.js";
+import { changesState } from "../lib/functions.js";
 import { useDialog } from "../lib/hooks.js";
 import { html } from "../lib/html.js";
 
@@ -27,4 +28,13 @@ export function Confirm({ question, yes, confirm, dismiss, minions = null, child
       <button type="button" class="danger" onClick=${confirm}>${yes}</button>
     </div>
   </dialog>`;
+}
+
+/** The question before a function runs, on minions or on the master. `text`: its arguments. */
+export function RunQuestion({ fun, text = "", minions, isTest, confirm, dismiss }) {
+  const where = minions ? count(minions.length, "minion") : "the master";
+  return html`<${Confirm} question=${`Run on ${where}?`} yes=${isTest ? "Test run" : "Run"} ...${{ confirm, dismiss, minions }}>
+    <p><code>${fun} ${text}</code></p>
+    <p>${isTest ? "It runs with test=True and changes nothing." : changesState(fun) ? "It may change something." : "It only reads."}</p>
+  </${Confirm}>`;
 }

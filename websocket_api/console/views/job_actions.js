@@ -4,12 +4,11 @@
 import { html, useState } from "../lib/html.js";
 import { callOfJob, canTest, isTest, messageOf, queryOf, withTest } from "../lib/calls.js";
 import { asCurl, asPython, asSalt, asSaltLive } from "../lib/copies.js";
-import { count } from "../lib/format.js";
-import { changesState, needsConfirmation } from "../lib/functions.js";
+import { needsConfirmation } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { brief } from "../lib/text.js";
-import { Confirm } from "../parts/confirm.js";
+import { RunQuestion } from "../parts/confirm.js";
 import { Copy } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
 
@@ -43,7 +42,7 @@ export function JobActions({ job, parts, connection }) {
       ${reason !== "" && html`<span class="dim">${reason} It can be edited, but not run again as it was.</span>`}
     </div>
     <${Fault} fault=${fault} />
-    ${question && html`<${Question} ...${question} confirm=${() => {
+    ${question && html`<${RunQuestion} fun=${question.call.fun} text=${argumentsText(question.call)} isTest=${isTest(question.call)} minions=${question.minions} confirm=${() => {
       ask(null);
       attempt(() => start(question.call));
     }} dismiss=${() => ask(null)} />`}`;
@@ -54,15 +53,6 @@ function failedOrMissing(job, parts) {
   if (job.kind !== "job" || job.state === "running") return [];
   const ids = [...parts].filter(([, part]) => ["failed", "missing", "canceled"].includes(part.state)).map(([id]) => id);
   return ids.length < parts.size ? ids : [];
-}
-
-function Question({ call, minions, confirm, dismiss }) {
-  const where = minions ? count(minions.length, "minion") : "the master";
-  const test = isTest(call);
-  return html`<${Confirm} question=${`Run on ${where}?`} yes=${test ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss} minions=${minions}>
-    <p><code>${call.fun}</code> <code>${argumentsText(call)}</code></p>
-    <p>${test ? "It runs with test=True and changes nothing." : changesState(call.fun) ? "It may change something." : "It only reads."}</p>
-  </${Confirm}>`;
 }
 
 function argumentsText({ args, kwargs }) {

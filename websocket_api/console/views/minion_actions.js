@@ -2,10 +2,10 @@
 // What is often done with one minion, by one button each; what changes something asks first.
 
 import { html, useState } from "../lib/html.js";
-import { changesState, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { needsConfirmation, reportsStates } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
-import { Confirm } from "../parts/confirm.js";
+import { RunQuestion } from "../parts/confirm.js";
 import { Fault } from "../parts/marks.js";
 import { Job } from "./job.js";
 
@@ -37,7 +37,5 @@ export function Actions({ minion, connection }) {
     </div>
     <${Fault} fault=${fault} />
     ${jid && html`<div class="minion-answer"><button type="button" class="plain close" aria-label="Close the job" onClick=${() => setJid(null)}>✕</button><${Job} key=${jid} jid=${jid} connection=${connection} heading="h2" /></div>`}
-    ${question && html`<${Confirm} question="Run on 1 minion?" yes="Run" confirm=${() => start(question)} dismiss=${() => ask(null)}>
-      <p><code>${question[1]}</code> ${changesState(question[1]) ? "may change" : "runs on"} <strong>${minion.id}</strong>.</p>
-    </${Confirm}>`}`;
+    ${question && html`<${RunQuestion} fun=${question[1]} minions=${[minion.id]} confirm=${() => start(question)} dismiss=${() => ask(null)} />`}`;
 }

@@ -4,12 +4,11 @@
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
 import { callOf, fieldsOf, intoFields } from "../lib/arguments.js";
 import { formOfQuery } from "../lib/calls.js";
-import { count } from "../lib/format.js";
-import { acceptsPillar, changesState, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
+import { acceptsPillar, hasTestMode, needsConfirmation, reportsStates } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { parsePillar } from "../lib/yaml.js";
-import { Confirm } from "../parts/confirm.js";
+import { RunQuestion } from "../parts/confirm.js";
 import { Choice, Fault } from "../parts/marks.js";
 import { CommandsStore } from "../stores/commands.js";
 import { Commands } from "./commands.js";
@@ -112,7 +111,7 @@ function Form({ form, change, session, connection, functions, fleet, commands })
       <button type="submit" class="primary" disabled=${disabled} title="Ctrl+Enter">${busy ? "Starting …" : "Run"}</button>
       ${hasTestMode(form.fun, signatureOf(form, functions)) && html`<button type="submit" name="test" disabled=${disabled} title="Run with test=True: show what would change">Test run</button>`}
     </div>
-    ${question && html`<${Question} ...${question} confirm=${confirmed} dismiss=${() => ask(null)} />`}
+    ${question && html`<${RunQuestion} ...${question} confirm=${confirmed} dismiss=${() => ask(null)} />`}
   </form>`;
 }
 
@@ -127,13 +126,6 @@ function addPillar(call, text) {
   if (pillar === undefined) return;
   if ("pillar" in call.kwargs) throw new Error("There are two pillars: in its field and among the named arguments. Remove one.");
   call.kwargs.pillar = pillar;
-}
-
-function Question({ fun, minions, isTest, confirm, dismiss }) {
-  const where = minions ? count(minions.length, "minion") : "the master";
-  return html`<${Confirm} question=${`Run on ${where}?`} yes=${isTest ? "Test run" : "Run"} confirm=${confirm} dismiss=${dismiss} minions=${minions}>
-    <p><code>${fun}</code> ${isTest ? "runs with test=True and changes nothing." : changesState(fun) ? "may change them." : "only reads."}</p>
-  </${Confirm}>`;
 }
 
 function Options({ form, change, batches }) {
