@@ -69,7 +69,7 @@ export function EventsView({ events, jobs, route }) {
         choose=${(event) => event.seq !== null && select(event.key === selected?.key ? null : event)}
         cells=${(event) => cellsOf(event, select, paths, several)}
         stick=${!events.paused}
-        empty=${events.fault ? "Events cannot be shown." : events.rows.length ? "No event matches the search." : "No events yet."}
+        empty=${events.fault ? "Events cannot be shown." : events.rows.length ? "No event matches the search." : filters.tag ? "No event with this tag yet." : "No events yet."}
       />
       ${selected && html`<${Event} event=${selected} close=${() => select(null)} />`}
     </div>
