@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
+import logging
 import signal
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["tests.support.limits"]
+
+# Its listener runs in a thread of each test process, and logs at any time into what a test reads of its own log.
+logging.getLogger("saltfactories").setLevel(logging.WARNING)
 
 HERE = Path(__file__).parent
 SLOWEST = (
