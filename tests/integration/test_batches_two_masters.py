@@ -35,6 +35,7 @@ def _goes_on(job_cache: str) -> None:
         one = pair.client(0)
         token = one.ask("auth", username="demo", password="demo")["token"]
         two = pair.client(1, token)
+        first, second = (client.ask("describe")["master"]["id"] for client in (one, two))
         items = [{"fun": "test.sleep", "arg": [20], "tgt": MINIONS}, {"fun": "test.echo", "arg": ["hi"], "tgt": ["m1"]}]
         made = one.ask("batch", concurrency=1, batch=items)
         number = two.ask("subscribe", subscription="batch", batch=made["id"])["subscription"]
@@ -48,7 +49,6 @@ def _goes_on(job_cache: str) -> None:
 
         # Stored as sent comes first, and its id when the master has told it.
         before = wait_until(published, "the second being published", 20, 0.1)
-        first, second = (client.ask("describe")["master"]["id"] for client in (one, two))
         assert (made["master"], before["master"]) == (first, first)
         pair.kill(0)
         two.frames(
