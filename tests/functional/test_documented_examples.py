@@ -27,6 +27,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 KNOWN_KEYS = {
     *("websocket_api", "engines", "external_auth", "file_roots", "fileserver_backend", "gitfs_remotes", "tracing"),
+    *("cache.redis.host", "cache.redis.password", "eauth_tokens.cache_driver"),
+    *("log_granular_levels", "log_level_logfile"),
 }
 """Top-level keys of the examples: the formula's pillar, and the master's configuration."""
 DEFAULT_CLIENTS = ("local", "local_async")
