@@ -181,7 +181,6 @@ DAMAGES = {
     "a table is missing": _table,
     "an entry was changed": _entry,
     "the time is text": _state("UPDATE state SET time = 'x'"),
-    "the time is infinite": _state("UPDATE state SET time = -9e999; UPDATE chunks SET written = -9e999"),
     "the time is far away": _state("UPDATE state SET time = -1e308; UPDATE chunks SET written = -1e308"),
     "the number is too large": _state("UPDATE state SET seq = 9007199254740990"),
     "the number has a fraction": _state("UPDATE state SET seq = 100.5"),
