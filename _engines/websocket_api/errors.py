@@ -188,3 +188,7 @@ class NotSent(asyncio.CancelledError):
 
 class CannotRun(Exception):
     """The engine cannot run: one sentence for the operator, with the cause and the remedy."""
+
+
+class NeedsRestart(CannotRun):
+    """This release cannot replace the running one: only a restart of the master can."""

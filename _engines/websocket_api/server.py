@@ -20,7 +20,7 @@ from tornado.netutil import bind_sockets
 from . import event_loop, hand_over, release, wiring
 from .background import BackgroundTasks
 from .connect import connect
-from .errors import CannotRun
+from .errors import CannotRun, NeedsRestart
 from .gc_tuning import GcTuning
 from .journaling import open_journal
 from .operations.dispatcher import Dispatcher
@@ -170,7 +170,7 @@ class Server:
         try:
             return await asyncio.to_thread(hand_over.take, channel)
         except hand_over.Refused as error:
-            raise CannotRun(str(error)) from None
+            raise NeedsRestart(str(error)) from None
         except hand_over.HandOverError as error:
             log.warning("websocket_api starts without the state of the last process: %s", error)
             return None

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .errors import CannotRun
+from .errors import CannotRun, NeedsRestart
 from .salt_master import configuration, log_handlers, requirements
 from .supervisor.serving import Serving
 
@@ -79,7 +79,7 @@ def _replace(options: dict[str, Any], opts: Any, serving: Serving, version: str)
         importlib.import_module(".server", __package__).serve(options, opts, version, serving)
     except CannotRun as error:
         log.error("the reload of websocket_api fails: %s", error)
-        serving.fails(str(error))
+        serving.fails(str(error), restart=isinstance(error, NeedsRestart))
     except Exception as error:
         serving.fails(f"{type(error).__name__}: {error}")
         raise

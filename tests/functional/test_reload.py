@@ -174,6 +174,13 @@ async def _refused(engine: Engine, package: Path) -> None:
         assert str(master) in error
         assert fault in error
     master.write_text(settings)
+    passing = package / "hand_over.py"
+    whole_code = passing.read_text()
+    passing.write_text(whole_code.replace("\nFORMAT = ", "\nFORMAT = 1"))
+    answer = await reload(engine)
+    assert "cannot pass on its state to this one: restart the master" in answer["error"]
+    assert answer["serves"] is False, "the formula restarts the master"
+    passing.write_text(whole_code)
     server = package / "server.py"
     whole_code = server.read_text()
     server.write_text("this is no Python")

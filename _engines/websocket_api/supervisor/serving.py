@@ -66,9 +66,12 @@ class Serving:
             return socket.socket(fileno=files[0]) if files else None
         return None
 
-    def fails(self, cause: str) -> None:
-        """Report why this process cannot replace the one that serves."""
-        self._send({"state": "failed", "cause": cause[:MAX_CAUSE]}, [])
+    def fails(self, cause: str, *, restart: bool = False) -> None:
+        """Report why this process cannot replace the one that serves.
+
+        :param restart: whether only a restart of the master can replace it
+        """
+        self._send({"state": "failed", "cause": cause[:MAX_CAUSE], "restart": restart}, [])
 
     def hands_over(self) -> None:
         """Report that this process accepts no more connections, because the next one takes over."""

@@ -55,6 +55,8 @@ class Child:
     """Whether it accepts no more connections, because the next one takes over."""
     cause: str | None = None
     """Why it cannot replace another one."""
+    needs_restart: bool = False
+    """Whether only a restart of the master can replace that one by its release."""
     kill_at: float | None = None
     """When it is killed, if it has not ended or begun to serve."""
 
@@ -214,7 +216,7 @@ class Supervisor:
                     return
                 message = json.loads(body)
                 if message["state"] == "failed":
-                    child.cause = message["cause"]
+                    child.cause, child.needs_restart = message["cause"], message.get("restart", False)
                     continue
                 if message["state"] == "options":
                     child.options += message["part"]
@@ -287,7 +289,7 @@ class Supervisor:
                 self._hurry(self._child)
                 self._answer(error=lost, stays=False)
             else:
-                self._answer(error=cause)
+                self._answer(error=cause, **({"serves": False} if child.needs_restart else {}))
         elif self._next is not None:
             # It has handed over, or died meanwhile: the next one serves soon either way.
             self._child, self._next = self._next, None

@@ -6,7 +6,8 @@ process id to each client. At a reload one byte each way stands for the state. A
 * ``serve``; ``large``: serve, with options of a megabyte
 * ``stay``: serve, and run on after a reload; ``hang``: also ignore SIGTERM
 * ``wait``: report that it cannot serve yet; ``die``: end at once; ``sleep``: do nothing
-* ``fail``: report a cause and end, at a reload; ``take``: end at a reload, after it has the state
+* ``fail``: report a cause and end, at a reload; ``differ``: also that only a restart of the master helps
+* ``take``: end at a reload, after it has the state
 """
 
 from __future__ import annotations
@@ -65,14 +66,14 @@ def does_not_serve(serving: Serving, mode: str) -> bool:
     """Do what a process does that cannot serve; return whether it is one."""
     if mode == "die":
         sys.exit(3)
-    if mode == "fail":
-        serving.fails("the release is broken")
+    if mode in ("fail", "differ"):
+        serving.fails("the release is broken", restart=mode == "differ")
     if mode == "wait":
         serving.waits()
         log.info("waits %d", os.getpid())
     if mode in ("wait", "sleep"):
         time.sleep(600)
-    return mode in ("fail", "wait", "sleep")
+    return mode in ("fail", "differ", "wait", "sleep")
 
 
 if __name__ == "__main__":

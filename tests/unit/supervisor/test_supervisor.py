@@ -309,15 +309,19 @@ def test_few_processes_stay_to_finish_their_requests(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "error"),
-    [("fail", "the release is broken"), ("die", "the new process has ended (exit status 3): look at the master's log")],
+    ("mode", "answer"),
+    [
+        ("fail", {"error": "the release is broken"}),
+        ("differ", {"error": "the release is broken", "serves": False}),  # the formula restarts the master then
+        ("die", {"error": "the new process has ended (exit status 3): look at the master's log"}),
+    ],
 )
-def test_a_process_that_does_not_come_up_replaces_nothing(service: Service, mode: str, error: str) -> None:
+def test_a_process_that_does_not_come_up_replaces_nothing(service: Service, mode: str, answer: dict[str, Any]) -> None:
     """The user who requested the reload learns why, and the next reload can work."""
     service.start()
     first = service.serving()
     service.mode(mode)
-    assert service.reload() == {"error": error}
+    assert service.reload() == answer
     assert service.ask() == first
     service.mode("serve")
     assert service.reload() == {"restart": []}
