@@ -70,3 +70,8 @@ def job(page: Any) -> Any:
 def row(page: Any, text: str) -> Any:
     """Return the first row of the view's table that contains a text."""
     return page.get_by_role("row").filter(has_text=text).first
+
+
+def clipboard(page: Any) -> str:
+    """Return the text in the clipboard. Wait for it: a button says only for two seconds that it has copied."""
+    return str(page.evaluate("navigator.clipboard.readText()"))

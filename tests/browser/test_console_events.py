@@ -12,9 +12,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import FIRST
-from tests.browser.driving import job, log_in, row, view
+from tests.browser.driving import clipboard, job, log_in, row, view
 from tests.client import Client
 from tests.integration.staging import Stage
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -83,8 +84,7 @@ def test_an_event_is_expanded_and_copied(console: Any, client: Client) -> None:
     fire(client, "expand", 2)
     expect(side).to_contain_text("number: 1")
     side.get_by_role("button", name="Copy data").click()
-    expect(side.get_by_role("button", name="Copied data")).to_be_visible()
-    assert "_via: websocket_api" in console.evaluate("navigator.clipboard.readText()")
+    wait_until(lambda: "_via: websocket_api" in clipboard(console), "the event's data in the clipboard")
     forms = side.get_by_role("group", name="Form of the data")
     for form, text in (("JSON", '"number": 1'), ("YAML", "number: 1"), ("Tree", "number: 1")):
         forms.get_by_role("button", name=form, exact=True).click()

@@ -12,8 +12,9 @@ from playwright.sync_api import expect
 
 from tests.benchmarks import marks, sender
 from tests.browser.conftest import FIRST, SECOND
-from tests.browser.driving import job, log_in, row, start, view
+from tests.browser.driving import clipboard, job, log_in, row, start, view
 from tests.integration.staging import Stage
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -191,8 +192,7 @@ def test_hidden_characters_are_escaped_wherever_text_of_a_minion_is_shown(
     start(page, stage, "test.echo", FIRST, HIDDEN)
     expect(page.get_by_label(f"return of {FIRST}", exact=True)).to_have_text(SHOWN)
     page.get_by_role("button", name=f"Copy return of {FIRST}").click()
-    expect(page.get_by_role("button", name=f"Copied return of {FIRST}")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == SHOWN
+    wait_until(lambda: clipboard(page) == SHOWN, "the return in the clipboard")
     view(page, "Jobs")
     expect(row(page, SHOWN)).to_be_visible()
     assert page.evaluate(ANYWHERE) == []
