@@ -123,6 +123,8 @@ class JournalFile:
         self.path = path
         self.size = 0
         self._lock: int | None = None
+        self._made: os.stat_result | None = None
+        """The file as it was opened."""
         self._connection: sqlite3.Connection | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -220,6 +222,10 @@ class JournalFile:
         reason = None
         try:
             self._write(self._connection, batch)
+            if batch.tidy:
+                self._check_place()
+        except JournalError as error:
+            reason = str(error)  # what is at the path is not this process's
         except (OSError, sqlite3.Error) as error:
             reason = _text(error)
             try:
@@ -269,7 +275,8 @@ class JournalFile:
         # SQLite gives its other files the mode of this one.
         made = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            if stat.S_IMODE(os.fstat(made).st_mode) != 0o600:
+            self._made = os.fstat(made)
+            if stat.S_IMODE(self._made.st_mode) != 0o600:
                 os.fchmod(made, 0o600)
         finally:
             os.close(made)
@@ -327,6 +334,16 @@ class JournalFile:
         connection.execute("COMMIT")
         if batch.tidy:
             self._measure()
+
+    def _check_place(self) -> None:
+        """Notice that somebody deleted the master's caches: SQLite would write on into nothing.
+
+        :raises JournalError: another file, or none, is at the path
+        """
+        with contextlib.suppress(OSError):
+            if self._made is not None and os.path.samestat(os.lstat(self.path), self._made):
+                return
+        raise JournalError(f"{self.path} was deleted or replaced")
 
     def _measure(self) -> None:
         self.size = sum(os.stat(path).st_size for path in self._files if path.exists())

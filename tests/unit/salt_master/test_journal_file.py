@@ -286,6 +286,21 @@ def test_a_file_that_cannot_be_written_is_deleted(tmp_path: Path) -> None:
     assert content(tmp_path)[1:] == (0, [])
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_somebody_deleted_is_noticed(tmp_path: Path, replaced: bool) -> None:
+    """As by ``rm -r`` of the master's caches: SQLite would write on. A file that is there instead stays."""
+    one = opened(tmp_path)
+    assert file_of(one).apply(batch(1)) is None
+    for path in path_of(tmp_path).parent.iterdir():
+        path.unlink()
+    if replaced:
+        path_of(tmp_path).write_text("another one's")
+    assert file_of(one).apply(batch(2, tidy=True)) == f"{path_of(tmp_path)} was deleted or replaced"
+    assert path_of(tmp_path).exists() is replaced
+    assert file_of(one).apply(batch(3)) == "the file is closed"
+    assert content(tmp_path)[1:] == (0, [])
+
+
 def test_a_file_of_an_earlier_start_is_deleted_with_the_option_memory(tmp_path: Path) -> None:
     """Nobody deletes its old events otherwise. One that another engine uses stays."""
     epoch = written(tmp_path, batch(1))
