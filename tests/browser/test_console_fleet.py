@@ -214,14 +214,14 @@ def test_the_highstate_is_applied_to_all_and_to_one(fleet: Any) -> None:
     dialog = fleet.get_by_role("dialog", name="Run on 2 minions?")
     assert violations(fleet) == []
     dialog.get_by_role("button", name="Run", exact=True).click()
-    expect(job(fleet)).to_contain_text("2 of 2 returned")
+    expect(job(fleet)).to_contain_text("2 of 2 returned", timeout=90_000)
     expect(job(fleet).locator("details.one-state strong")).to_have_text(["in the highstate"])
     fleet.goto(f"/console/#/fleet/{FIRST}")
     fleet.get_by_role("button", name="Apply the highstate …").click()
     dialog = fleet.get_by_role("dialog", name="Run on 1 minion?")
     assert violations(fleet) == []
     dialog.get_by_role("button", name="Run", exact=True).click()
-    expect(job(fleet)).to_contain_text("1 of 1 returned")
+    expect(job(fleet)).to_contain_text("1 of 1 returned", timeout=90_000)
     jid = job(fleet).get_attribute("aria-label").removeprefix("Job ")
     fleet.get_by_role("navigation", name="About ").get_by_role("link", name="Highstate", exact=True).click()
     details = fleet.get_by_role("region", name="Highstate", exact=True)
