@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 OTHER_PYTHONS := 3.10 3.13 3.14
+# Without it hundreds of masters, engines and commands that tests start would each compile what they import.
+unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 UNIT := tests/unit clients/python/tests
 # Processes that run tests. JOBS=0 shows what tests print. Tests on real masters mostly wait, so twice as many run them.
