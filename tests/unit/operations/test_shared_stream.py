@@ -192,7 +192,8 @@ class Follower:
             self.stream.apply(frame, 100)
             if frame["type"] == "gap":
                 self.gaps.append(frame)
-                self.seen.append({name: lost["reason"] for name, lost in frame["masters"].items()})
+                masters = frame.get("masters") or {}
+                self.seen.append({name: lost["reason"] for name, lost in masters.items()} or frame["reason"])
             elif "tag" in frame:
                 self.seen.append(frame["tag"])
         new = []
@@ -587,6 +588,39 @@ async def test_the_gap_of_a_restart_is_between_the_events_before_and_after_it(co
     assert client.since["m1"]["epoch"] == "again"
     newcomer.read()
     assert newcomer.seen == (["t/m1-3"] if comes != "later" else []) + ["t/m1-4"]
+
+
+@pytest.mark.parametrize("is_reloaded", [False, True])
+async def test_a_gap_in_the_history_is_told_once_and_where_it_is(is_reloaded: bool) -> None:
+    """But events that the history has dropped are told at once: no gap stands for them there."""
+    masters = Masters("m1", "m2")
+    await masters.carry()
+    client = Follower()
+    await client.follow(masters["m1"])
+    client.read()
+    since = client.since
+    for part in range(2):
+        for name in ("m1", "m2"):
+            masters[name].world.fire(f"t/{name}-{part}")
+            if part == 0:
+                masters[name].services.hub.append_gap()
+        await masters.carry()
+    if is_reloaded:
+        await masters.reload("m1")
+    talker = await masters["m1"].user()
+
+    async def resumed() -> list[Any]:
+        result = await talker.ask("subscribe", subscription="event", tag="t/", since=since)
+        assert result["recovered"] is False
+        return [frame.get("tag") or frame.get("masters") or frame["reason"] for frame in talker.frames[:-1]]
+
+    elsewhere = {"m2": {"reason": "bus", "epoch": "epoch-m2", "seq": 2}}
+    assert await resumed() == ["t/m1-0", "bus", "t/m2-0", elsewhere, "t/m1-1", "t/m2-1"]
+    history = masters["m1"].services.history
+    history.drop_old(masters["m1"].time() + 10_000)
+    assert len(history) == 0
+    (found,) = await resumed()
+    assert {name: lost["reason"] for name, lost in found.items()} == dict.fromkeys(["m1", "m2"], "history")
 
 
 async def test_a_process_that_takes_over_goes_on_with_a_log_that_was_not_read_to_its_end() -> None:

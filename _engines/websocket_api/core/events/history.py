@@ -230,7 +230,11 @@ class History:
 
     def is_own_whole_after(self, seq: int) -> bool:
         """Return whether nothing of the own master is missing after ``seq``."""
-        return max(self._dropped_own, self._last_own_gap) <= seq
+        return self.is_own_kept_after(seq) and self._last_own_gap <= seq
+
+    def is_own_kept_after(self, seq: int) -> bool:
+        """Return whether everything of the own master after ``seq`` that was ever read is still here, gaps included."""
+        return self._dropped_own <= seq
 
     def count_after(self, seq: int) -> int:
         """Return the number of entries after ``seq``."""

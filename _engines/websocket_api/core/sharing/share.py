@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Protocol
 
-from ..events.history import RESTART, History
+from ..events.history import HISTORY, RESTART, History
 from ..subscriptions.after import After, Resume, Skip, Vector
 from ..subscriptions.filters import EventFilter
 from ..timing import Later
@@ -24,6 +24,10 @@ SETTLED_READS = 4
 engine may be behind with what it writes."""
 MAX_MASTERS = 64
 """Masters that are known, with the own one, as a client's position can name: each costs the work of its events."""
+
+
+IN_HISTORY = "in the history"
+"""Why events of a master are missing: a gap in the history tells it, between the events before and after it."""
 
 
 class Log(Protocol):
@@ -221,7 +225,7 @@ class Share:
                 lost[master] = "epoch"  # the client may have missed all of it
                 position = newest
             elif not origin.is_whole_after(position):
-                lost.setdefault(master, "history")
+                lost.setdefault(master, IN_HISTORY if origin.is_told_after(position) else HISTORY)
             wanted.pop(master, None)
             if (place := origin.place_before(position)) is not None:
                 places.append(place)
@@ -230,16 +234,12 @@ class Share:
             if len((self.origins.keys() | skips.keys()) - {self.own}) < MAX_MASTERS - 1:
                 skips[master] = Skip(*wanted[master])
         if self._reads:
-            lost.update((master, "epoch") for master in wanted if lost.get(master) != RESTART)
-        if self.own in wanted and self._reads:
-            skips[self.own] = Skip(history.epoch, own)
+            lost.update((master, "epoch") for master in wanted if master not in lost)
+            if self.own in wanted:
+                skips[self.own] = Skip(history.epoch, own)
         after = After(filter_, own, tuple(sorted(skips.items())), self.origins, self._reads)
         place = max(min(places), history.oldest - 1)
-        told = self._told(lost, after)
-        is_whole = not told
-        if self._has_restart and lost.get(self.own) == RESTART:
-            told.pop(self.own, None)  # the history has that gap, between the events before and after it
-        return Resume(place, after, told, is_whole=is_whole)
+        return Resume(place, after, self._told(lost, after), is_whole=not any(map(after.covers, lost)))
 
     @property
     def _has_restart(self) -> bool:
@@ -256,19 +256,21 @@ class Share:
         if position.epoch != history.epoch:
             if self._reads and not self._knows(self.own, position.epoch):
                 return history.seq
-            lost[self.own] = RESTART  # what happened while this engine did not run is nowhere
+            # What happened while this engine did not run is nowhere.
+            lost[self.own] = IN_HISTORY if self._has_restart else RESTART
             return 0
         del wanted[self.own]
         if position.seq > history.seq:
             lost[self.own] = "epoch"
             return history.seq
         if not history.is_own_whole_after(position.seq):
-            lost[self.own] = "history"
+            lost[self.own] = IN_HISTORY if history.is_own_kept_after(position.seq) else HISTORY
         return position.seq
 
     def _told(self, lost: Mapping[str, str], after: After) -> dict[str, dict[str, Any]]:
-        """Return what a client is told of masters whose events may be missing: only of those that it follows."""
-        return {master: self._lost(master, reason, after) for master, reason in lost.items() if after.covers(master)}
+        """Return what a client is told at once of masters whose events may be missing: of those that it follows."""
+        told = {name: reason for name, reason in lost.items() if reason != IN_HISTORY and after.covers(name)}
+        return {master: self._lost(master, reason, after) for master, reason in told.items()}
 
     def _lost(self, master: str, reason: str, after: After) -> dict[str, Any]:
         if master == self.own:
