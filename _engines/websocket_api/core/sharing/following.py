@@ -112,7 +112,7 @@ class Following:
             self._hub.publish_shared(where, line.tag, line.data, age)
 
     def _lose(self, origin: Origin, epoch: str, seq: int, reason: str) -> None:
-        origin.lose(seq, is_told=True)
+        origin.lose(seq, is_reported=True)
         origin.advance(seq)
         self._hub.append_shared_gap(Where(origin.master, epoch, seq), reason)
 

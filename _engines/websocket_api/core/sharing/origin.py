@@ -52,8 +52,8 @@ class Origin:
         """The first number here of a chunk that is being read."""
         self._whole_after: tuple[int, int] = (0, 0)
         """Number of the epoch and number in it after which nothing is missing here."""
-        self._told_after: tuple[int, int] = (0, 0)
-        """The same for what is missing without a gap in the history."""
+        self._reported_after: tuple[int, int] = (0, 0)
+        """The same for what is missing, and has no gap in the history."""
 
     @property
     def position(self) -> Position | None:
@@ -89,14 +89,14 @@ class Origin:
             while self._marks and self._marks[0].position.epoch == dropped:
                 self._marks.popleft()
 
-    def lose(self, seq: int, *, is_told: bool = False) -> None:
+    def lose(self, seq: int, *, is_reported: bool = False) -> None:
         """Note that events up to a number of the present epoch are missing.
 
-        :param is_told: the history has a gap for them
+        :param is_reported: the history has a gap for them
         """
         self._whole_after = self._order(Position(self._epoch, seq))
-        if not is_told:
-            self._told_after = self._whole_after
+        if not is_reported:
+            self._reported_after = self._whole_after
 
     def advance(self, seq: int) -> None:
         """Note an event or gap that was read."""
@@ -131,8 +131,8 @@ class Origin:
         :param oldest: the oldest number of the history
         """
         while self._marks and self._marks[0].first_place < oldest:
-            self._told_after = max(self._told_after, self._order(self._marks.popleft().position))
-        self._whole_after = max(self._whole_after, self._told_after)
+            self._reported_after = max(self._reported_after, self._order(self._marks.popleft().position))
+        self._whole_after = max(self._whole_after, self._reported_after)
 
     @property
     def is_empty(self) -> bool:
@@ -143,9 +143,9 @@ class Origin:
         """Return whether everything after a position of a known epoch is here."""
         return self._order(position) >= self._whole_after
 
-    def is_told_after(self, position: Position) -> bool:
+    def is_reported_after(self, position: Position) -> bool:
         """Return whether everything that is missing after a position of a known epoch is a gap in the history."""
-        return self._order(position) >= self._told_after
+        return self._order(position) >= self._reported_after
 
     def has_reached(self, position: Position) -> bool:
         """Return whether a position of a known epoch was read."""
@@ -160,7 +160,7 @@ class Origin:
     def state(self) -> dict[str, Any]:
         """What the next process must know, as JSON."""
         known = {"epochs": list(self._epochs), "seq": self._seq, "last": self._last, "backlog": self.is_backlog}
-        places = {"whole_after": self._whole_after, "told_after": self._told_after}
+        places = {"whole_after": self._whole_after, "reported_after": self._reported_after}
         return {**known, **{name: self._passed_on(place) for name, place in places.items()}}
 
     def _passed_on(self, place: tuple[int, int]) -> list[int]:
@@ -174,8 +174,8 @@ class Origin:
         self._epoch, self._seq = next(reversed(self._epochs), ""), int(state["seq"])
         self._last = dict(state["last"])
         self._whole_after = int(number), int(seq)
-        number, seq = state.get("told_after", (number, seq))  # an earlier release did not pass it on
-        self._told_after = int(number), int(seq)
+        number, seq = state.get("reported_after", (number, seq))  # an earlier release did not pass it on
+        self._reported_after = int(number), int(seq)
         self.is_backlog = bool(state.get("backlog"))  # an earlier release did not pass it on
         while self._marks and self._marks[0].position.epoch not in self._epochs:
             self._marks.popleft()

@@ -23,11 +23,11 @@ SETTLED_READS = 4
 """Reads to the end of the log, a second apart, after which a position that it does not have will not come: another
 engine may be behind with what it writes."""
 MAX_MASTERS = 64
-"""Masters that are known, with the own one, as a client's position can name: each costs the work of its events."""
-
+"""Masters that are known, the own one included: as many as a client's position can name. Each costs the work of its
+events."""
 
 IN_HISTORY = "in the history"
-"""Why events of a master are missing: a gap in the history tells it, between the events before and after it."""
+"""Instead of a reason: a gap in the history reports it, between the events before and after it."""
 
 
 class Log(Protocol):
@@ -80,6 +80,7 @@ class Share:
         self._restore(positions or {})
         mine = self.origin(own) if log is not None else None
         if mine is not None:
+            # After a reload, and with a journal, the history has events of the present epoch.
             has_begun = not history.is_own_whole_after(0) or any(one.origin is None for one in history.after(0))
             mine.is_starting = mine.is_backlog and not has_begun and self._restart_place is None
 
@@ -225,7 +226,7 @@ class Share:
                 lost[master] = "epoch"  # the client may have missed all of it
                 position = newest
             elif not origin.is_whole_after(position):
-                lost.setdefault(master, IN_HISTORY if origin.is_told_after(position) else HISTORY)
+                lost.setdefault(master, IN_HISTORY if origin.is_reported_after(position) else HISTORY)
             wanted.pop(master, None)
             if (place := origin.place_before(position)) is not None:
                 places.append(place)
@@ -239,7 +240,7 @@ class Share:
                 skips[self.own] = Skip(history.epoch, own)
         after = After(filter_, own, tuple(sorted(skips.items())), self.origins, self._reads)
         place = max(min(places), history.oldest - 1)
-        return Resume(place, after, self._told(lost, after), is_whole=not any(map(after.covers, lost)))
+        return Resume(place, after, self._reported(lost, after), is_whole=not any(map(after.covers, lost)))
 
     @property
     def _has_restart(self) -> bool:
@@ -267,10 +268,10 @@ class Share:
             lost[self.own] = IN_HISTORY if history.is_own_kept_after(position.seq) else HISTORY
         return position.seq
 
-    def _told(self, lost: Mapping[str, str], after: After) -> dict[str, dict[str, Any]]:
-        """Return what a client is told at once of masters whose events may be missing: of those that it follows."""
-        told = {name: reason for name, reason in lost.items() if reason != IN_HISTORY and after.covers(name)}
-        return {master: self._lost(master, reason, after) for master, reason in told.items()}
+    def _reported(self, lost: Mapping[str, str], after: After) -> dict[str, dict[str, Any]]:
+        """Return what the first gap reports: masters that the client follows, without gaps that the history has."""
+        reported = {name: reason for name, reason in lost.items() if reason != IN_HISTORY and after.covers(name)}
+        return {master: self._lost(master, reason, after) for master, reason in reported.items()}
 
     def _lost(self, master: str, reason: str, after: After) -> dict[str, Any]:
         if master == self.own:
@@ -331,7 +332,7 @@ class Share:
             if origin is not None and origin.position is not None:
                 known[master] = Skip(*origin.position)
         settled = After(after.filter, after.own, tuple(sorted(known.items())), self.origins, self._reads)
-        return Resume(0, settled, self._told(lost, settled))
+        return Resume(0, settled, self._reported(lost, settled))
 
     def _knows(self, master: str, epoch: str) -> bool:
         if master == self.own and epoch == self._history.epoch:
