@@ -79,7 +79,9 @@ def _replace(options: dict[str, Any], opts: Any, serving: Serving, version: str)
         importlib.import_module(".server", __package__).serve(options, opts, version, serving)
     except CannotRun as error:
         log.error("the reload of websocket_api fails: %s", error)
-        serving.fails(str(error), restart=isinstance(error, NeedsRestart))
+        # A supervisor of an earlier release has no such argument.
+        needs_restart = {"restart": True} if isinstance(error, NeedsRestart) and hasattr(serving, "hands_over") else {}
+        serving.fails(str(error), **needs_restart)
     except Exception as error:
         serving.fails(f"{type(error).__name__}: {error}")
         raise

@@ -336,6 +336,23 @@ def test_a_process_that_dies_after_it_has_taken_over_is_replaced(engine: Engine,
     assert "error" not in engine.reload()
 
 
+def test_a_supervisor_of_an_earlier_release_gets_the_cause(tmp_path: Path) -> None:
+    """Its own code takes the report, and stays in the master's memory over a reload."""
+    from websocket_api import startup
+
+    causes: list[str] = []
+
+    class Serving:
+        last = object()
+
+        def fails(self, cause: str) -> None:
+            causes.append(cause)
+
+    startup.run({}, {"conf_file": str(tmp_path / "master")}, Serving())  # type: ignore[arg-type]
+    (cause,) = causes
+    assert "has 0 engines websocket_api" in cause
+
+
 def test_options_of_any_size_are_reloaded(engine: Engine, bus: Publisher) -> None:
     """A list of networks may be long: the supervisor keeps it for a process that is started later."""
     networks = [f"10.{high}.{low}.0/24" for high in range(40) for low in range(256)]
