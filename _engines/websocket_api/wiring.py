@@ -112,7 +112,7 @@ def build(
     health.register("tokens", check=lambda: master.auth.fault)
     own = master.about.id if master.event_log is not None else None
     clustered = master.cluster_id is not None
-    shown_as = own if own is not None else master.cluster_id  # in events and jobs; None without other masters
+    shown_as = own if own is not None else master.cluster_id  # in events, jobs and batches; None without other masters
     syndics = Syndics() if master.has_syndics else None
     minion_registry = MinionRegistry(wall, syndics, master.presence_seconds, own, clustered=clustered)
 

@@ -31,7 +31,7 @@ MAX_NUMBER = 2**53 - 1
 MAX_NAME = 255
 """Characters of a master's id, as in a client's positions."""
 PARAMETERS = frozenset({"db", "username", "password", "client_name", "socket_keepalive", "health_check_interval"})
-"""Of a URL, beside those of TLS. Others would change timeouts, or the form of answers."""
+"""That a URL may have, in addition to those of TLS. Others would change timeouts, or the form of answers."""
 
 Chunk = tuple[str, int, int, bytes, bytes]
 """Epoch, number before the first line, last number, lines, and notes (core/sharing/records.py)."""
@@ -78,8 +78,8 @@ def check_url(url: str) -> None:
     :raises CannotRun: it does not
     """
     try:
-        others = [name for name in parse_qs(urlsplit(url).query) if name not in PARAMETERS and name[:4] != "ssl_"]
-        if others:
+        names = parse_qs(urlsplit(url).query)
+        if any(name not in PARAMETERS and not name.startswith("ssl_") for name in names):
             raise ValueError
         redis.Redis.from_url(url).connection_pool.make_connection()
     except (ValueError, TypeError, redis.exceptions.RedisError):
@@ -107,8 +107,8 @@ def connect(url: str, seconds: float) -> Any:
 def check_policy(info: Mapping[str, Any]) -> None:
     """Refuse a Redis that may drop events. Its configuration can change while a client is connected.
 
-    :param info: what Redis tells of its memory
-    :raises Unusable: it may drop them
+    :param info: what Redis returns for ``INFO memory``
+    :raises Unusable: it may drop events
     """
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
@@ -119,10 +119,10 @@ def check_policy(info: Mapping[str, Any]) -> None:
 
 
 def check_keys(client: Any, own: str) -> None:
-    """Name the key of the common log that another program has replaced.
+    """Check that no other program has replaced a key of the common log.
 
     :param own: the own master's id
-    :raises ForeignKey: there is one
+    :raises ForeignKey: one has
     """
     for key, kind in ((MASTERS, b"hash"), (f"{STREAM}{own}", b"stream")):
         if client.type(key) not in (kind, b"none"):

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 READ_CHUNKS = 20
 MAX_MASTERS = 64
-"""That are read, with the own one: as many as a client's position can name."""
+"""Masters that are read, the own one included: as many as a client's position can name."""
 KINDS = (b"stream", b"none")
 """Types of keys that can be read."""
 WAIT_SECONDS = 0.2
@@ -67,12 +67,12 @@ class Reader:
         self._own_ended = False
         """Whether the own master's stream was read to its end."""
         self._too_many = False
-        """Whether there are more masters than are read, which was logged."""
+        """Whether it was logged that there are more masters than are read."""
         self._first_look: float | None = None
         self._reading_since = 0.0
         """When Redis answered again, in seconds of the monotonic clock: before, no master could write."""
         self._silent: set[str] = set()
-        """Masters that do not write, which was logged."""
+        """Masters of which it was logged that they do not write."""
         self.stale: dict[str, float] = {}
         """When masters last wrote that do not write now, or whose streams cannot be read: seconds since 1970."""
 

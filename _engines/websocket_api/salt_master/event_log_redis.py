@@ -26,6 +26,7 @@ REFUSED = "the common log of the masters is not used: its Redis is not set up fo
 STOP_SECONDS = 0.01
 """Between two looks whether everything is written, at the end."""
 AWAY_ERRORS = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+"""Redis cannot be reached. Classes derived from these are answers of Redis, such as a wrong password."""
 MAX_REASONS = 20
 """Reasons of one failure that are logged."""
 SLEEP_SECONDS = 0.1
@@ -183,5 +184,5 @@ class RedisLog:
 
 
 def _is_away(error: Exception) -> bool:
-    """Return whether an error says only that Redis cannot be reached. Its own errors are further classes."""
+    """Return whether an error says only that Redis cannot be reached."""
     return isinstance(error, OSError) or type(error) in AWAY_ERRORS

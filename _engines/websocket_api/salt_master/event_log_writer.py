@@ -109,7 +109,7 @@ class Writer:
             if beaten is None or time.monotonic() - beaten >= self._pace.beat:
                 beaten = time.monotonic()
                 self._beat(client)
-                if self.is_idle:  # else it works only if that can be written
+                if self.is_idle:  # else it works only once the waiting chunks are written
                     self._works()
             with self._changed:
                 if not self._waiting:
@@ -140,7 +140,7 @@ class Writer:
                     self._waiting_bytes -= _size(self._waiting.popleft())
 
     def _trim(self, client: Any) -> None:
-        """Delete what is too old from a full Redis: it does so with each chunk only, and refuses these now."""
+        """Delete what is too old from a full Redis. Else a new chunk deletes it, but Redis refuses that now."""
         oldest = int((client.time()[0] - self._seconds) * 1000)
         client.xtrim(self._key, minid=max(0, oldest), approximate=False)
 

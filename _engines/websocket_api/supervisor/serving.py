@@ -10,8 +10,8 @@ from typing import Any
 
 MAX_CAUSE = 8_000
 """Characters of a cause: a message must fit into the socket's buffer."""
-PART = 8_000
-"""Characters of the options in one message: a list of networks in them may be long."""
+PART_CHARACTERS = 8_000
+"""Of the options, in one message: a list of networks in them may be long."""
 
 
 @dataclass
@@ -91,8 +91,8 @@ class Serving:
         :param details: for the user who requested a reload
         """
         options = json.dumps(self.options)
-        for start in range(0, len(options), PART):
-            self._send({"state": "options", "part": options[start : start + PART]}, [])
+        for start in range(0, len(options), PART_CHARACTERS):
+            self._send({"state": "options", "part": options[start : start + PART_CHARACTERS]}, [])
         self._send({"state": "ready", "address": address, "port": port, "details": details}, sockets)
 
     def waits(self) -> None:

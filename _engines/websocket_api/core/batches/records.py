@@ -112,7 +112,7 @@ def update(batch: Batch, stored: Mapping[str, Any]) -> None:
     batch.done, batch.errors, batch.canceled = stored["done"], stored["errors"], stored["canceled"]
     batch.running, batch.weight, batch.job_count = stored["running"], round(stored["weight"] * 100), stored["job_count"]
     batch.paused, batch.pause_request = stored.get("paused", False), stored.get("pause_request")
-    # Without a name if an earlier release, or a master that knows no other one, has written it.
+    # An earlier release, or a master that knows no other one, writes no names.
     batch.masters = tuple(stored.get("masters") or batch.masters)
     batch.result_bytes = stored.get("results", 0)  # earlier releases did not count them
     batch.jobs = {row[0]: SentJob(row[0], row[1], row[2], row[3], foreign=row[4]) for row in stored["jobs"]}

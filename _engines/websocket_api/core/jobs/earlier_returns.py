@@ -1,4 +1,4 @@
-"""What minions of other masters returned before this start: no job cache of this master has it, but the history may."""
+"""What minions of other masters returned before this start: only the history may have it, not the own job cache."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from ..events.history import History
 from .registry import JobRegistry
 
 SLICE_SECONDS = 0.005
-"""Of work after which other tasks run: the history may have thousands of returns."""
+"""Seconds of work after which other tasks run: the history may have thousands of returns."""
 
 
 async def apply_earlier_returns(history: History, jobs: JobRegistry) -> None:
     """Apply the returns in the history to the restored jobs of other masters.
 
     A job cache that several masters share has them too: it is read later, and changes nothing then.
+
+    :param history: may have events of other masters
+    :param jobs: as they were restored from the last process or the journal
     """
     restored = jobs.restored()
     end = time.monotonic() + SLICE_SECONDS

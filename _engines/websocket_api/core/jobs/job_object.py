@@ -11,7 +11,7 @@ from .job import ENDED, Job, Part, state_of
 
 MAX_LISTED_NAMES = 100
 MAX_LISTED_CHARACTERS = 2000
-"""Of a target in a list of jobs: a list has up to 1,000 jobs, and a target can name every minion of a fleet."""
+"""Maximum of a target in a list of jobs: it has up to 1,000 jobs, and a target can name every minion of a fleet."""
 
 
 def job_object(

@@ -26,7 +26,7 @@ MAX_ANSWERS = 4096
 MAX_BYTES = 16 * 1024 * 1024
 """Bytes of all answers as JSON; a list of all functions has about 60 kB."""
 MAX_PASSED_BYTES = 4 * 1024 * 1024
-"""Bytes of answers that are passed on at a reload, during which events wait: those that were used last."""
+"""Bytes of answers that a reload passes on, those that were used last: events wait meanwhile."""
 MAX_USERS = 64
 """Users per answer whose question the master permitted."""
 MAX_QUESTIONS = 1024
