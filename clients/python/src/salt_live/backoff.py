@@ -37,11 +37,11 @@ class Backoff:
     def failed(self, requested: float | None = None) -> float:
         """Report a failed attempt or a lost connection; return the seconds to wait.
 
-        :param requested: seconds for which the engine asked; another address is tried without them
+        :param requested: seconds that the engine requested; with several addresses the next one is tried without them
         """
         rounds, self._failures = self._failures // len(self._addresses), self._failures + 1
         if len(self._addresses) > 1 and requested:
-            self._open, requested = False, None  # it stops: it will not be back that soon
+            self._open, requested = False, None  # it stops, so it is left for another one
         if not self._open:  # a lost connection is first tried at its own address
             self._place = (self._place + 1) % len(self._addresses)
         self._open = False

@@ -81,7 +81,7 @@ class Session:
 
     @property
     def address(self) -> str | None:
-        """The address of the present or last connection."""
+        """The address of the present or last connection; None before the first one."""
         return self._address
 
     @property
