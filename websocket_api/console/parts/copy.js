@@ -27,6 +27,7 @@ export function Download({ file, what }) {
   return html`<button type="button" class="small" onClick=${() => saveFile(file())} aria-label="Download ${what}">Download</button>`;
 }
 
+/** Save a text under a name, exactly. */
 export function saveFile({ name, text }) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
