@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 PY := .venv/bin/python
 OTHER_PYTHONS := 3.10 3.13 3.14
-# Without it hundreds of masters, engines and commands that tests start would each compile what they import.
+# With it, each of the hundreds of masters, engines and commands that tests start would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 UNIT := tests/unit clients/python/tests
