@@ -199,7 +199,7 @@ async def test_a_position_of_another_subscription_is_not_continued(kind: str, ot
 
 
 @pytest.mark.parametrize("kind", ["event", "job", "minions"])
-async def test_who_has_lost_a_right_resumes_without_it(kind: str) -> None:
+async def test_a_user_who_has_lost_a_right_resumes_without_it(kind: str) -> None:
     """Between two connections. What is sent is decided by the permissions of now."""
     engine = Engine(ann=ALL, bob=[{"web*": ["test.*"]}])
     bob = await engine.user("bob")
