@@ -275,7 +275,8 @@ def test_a_listed_job_says_how_long_its_cut_target_is() -> None:
     """A target that the server did not cut has no such note."""
     job = {"jid": JID, "kind": "job", "state": "complete", "fun": "test.ping", "user": "ann", "start_time": None}
     job = {**job, "done": 1, "total": 1, "failed": 0}
-    assert "['a', 'b'] … (5000 in all)  ann" in jobs._row({**job, "tgt": ["a", "b"], "tgt_length": 5000})
+    assert "['a', 'b'] … (5000 names in all)  ann" in jobs._row({**job, "tgt": ["a", "b"], "tgt_length": 5000})
+    assert "a or b … (5000 characters in all)  ann" in jobs._row({**job, "tgt": "a or b", "tgt_length": 5000})
     assert "test.ping  web*  ann" in jobs._row({**job, "tgt": "web*"})
 
 

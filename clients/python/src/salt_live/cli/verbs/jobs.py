@@ -69,7 +69,10 @@ def _row(job: dict[str, Any]) -> str:
     start = str(job["start_time"] or "")[:19].replace("T", " ")
     counts = f"{job['done']}/{job['total']}" if job["kind"] == "job" else job["kind"]
     failed = f", {job['failed']} failed" if job["failed"] else ""
-    target = f"{job['tgt'] or ''}" + (f" … ({job['tgt_length']} in all)" if "tgt_length" in job else "")
+    target = f"{job['tgt'] or ''}"
+    if "tgt_length" in job:
+        unit = "names" if isinstance(job["tgt"], list) else "characters"
+        target += f" … ({job['tgt_length']} {unit} in all)"
     row = f"{job['jid']}  {start}  {job['state']:<8}  {counts + failed:<14} {job['fun']}  {target}"
     where = f"  {job['master']}" if job.get("master") else ""
     return one_line(f"{row}  {job['user'] or ''}".rstrip() + where)
