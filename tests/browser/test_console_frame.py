@@ -59,7 +59,7 @@ def test_the_first_page_tells_how_the_fleet_and_the_server_are(page: Any, stage:
     with stage.client() as client:
         client.ask("cmd", fun="test.false", tgt=FIRST, mode="sync")
         client.ask("cmd", fun="cmd.run", tgt=FIRST, arg=["exit 4"], mode="sync")
-        client.ask("cmd", fun="state.highstate", tgt=SECOND, mode="sync")
+        client.ask("cmd", fun="state.highstate", tgt=SECOND, mode="sync", patience=90)
     log_in(page, path="")
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     expect(tile(page, "Minions")).to_contain_text("2 up")

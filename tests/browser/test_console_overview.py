@@ -28,7 +28,7 @@ def test_what_needs_attention_leads_to_where_it_can_be_acted_on(page: Any, stage
     with keys(stage, {DOWN: "accepted", WAITS: "pending"}), stage.client() as client:
         client.ask("cmd", fun="test.ping", tgt=DOWN, mode="sync")
         failing = {"pillar": {"fail": True}}
-        jid = client.ask("cmd", fun="state.highstate", tgt=SECOND, kwargs=failing, mode="sync")["jid"]
+        jid = client.ask("cmd", fun="state.highstate", tgt=SECOND, kwargs=failing, mode="sync", patience=90)["jid"]
         log_in(page, path="#/overview")
         for name, link, minion in (
             ("Minions", re.compile(r"\d+ down"), DOWN),

@@ -192,10 +192,14 @@ class Engine:
 
     @property
     def pid(self) -> int:
-        """The process that serves."""
-        children: list[psutil.Process] = wait_until(psutil.Process(self.supervisor_pid).children, "a serving process")
-        (serving,) = children
-        return serving.pid
+        """The process that serves, once those that it has replaced have ended."""
+        supervisor = psutil.Process(self.supervisor_pid)
+
+        def only() -> list[psutil.Process]:
+            children: list[psutil.Process] = supervisor.children()
+            return children if len(children) == 1 else []
+
+        return wait_until(only, "one serving process", timeout=90)[0].pid
 
     def kill(self) -> None:
         """Kill the supervisor, and wait until the kernel has killed the serving process."""
