@@ -13,7 +13,7 @@ from .core.jobs.earlier_returns import apply_earlier_returns
 from .core.jobs.job import Job
 from .core.subscriptions.hub import SINGLE_SECONDS
 from .errors import ApiError
-from .operations.jobs import apply_cancels, from_store
+from .operations.jobs import apply_cancels, from_store, read_missed
 from .wiring import Parts
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s aft
 KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
 REFRESH_SECONDS = 10.0  # minimum between two lists of all minions for the other masters
 DISK_SECONDS = 10.0  # between two checks of the disk
-RECENT_JOBS = 200  # jobs read from the job cache at the start
+RECENT_JOBS = 200  # jobs read from the job cache at the start, and after a loss of the bus
+MISSED_SECONDS = (2.0, 10.0)  # after a loss: the master stores returns later while its bus does not answer
 
 
 class BackgroundTasks:
@@ -54,6 +55,8 @@ class BackgroundTasks:
         self._services.minions.on_change(lambda minion: parts.targets.invalidate())
         self._bus_lost_at: float | None = parts.services.wall() + FIRST_BUS_SECONDS
         """When the bus was lost; 0 once that is logged. The engine starts before the publisher does."""
+        self._missed_due: list[float] = []
+        """When the job cache is read, because the bus was lost."""
         self._stopping = False
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -65,6 +68,7 @@ class BackgroundTasks:
         tasks: list[Coroutine[Any, Any, None]] = [
             every(BUS_SECONDS, self._read_bus),
             every(TICK_SECONDS, self._tick),
+            every(TICK_SECONDS, self._read_missed),
             every(TICK_SECONDS, self._services.job_watcher.tick),
             every(TICK_SECONDS, self._services.batches.tick),
             every(TICK_SECONDS, self._services.batches.maintenance.tick),
@@ -174,6 +178,14 @@ class BackgroundTasks:
         for feed in (self._services.job_feed, self._services.minion_feed):
             feed.send_gap(gap)
         self._services.minions.keys_stale = True
+        self._missed_due = [self._services.wall() + seconds for seconds in MISSED_SECONDS]
+
+    async def _read_missed(self) -> None:
+        """Read the jobs and returns that came while the bus was lost."""
+        if self._missed_due and self._services.wall() >= self._missed_due[0]:
+            del self._missed_due[0]
+            await read_missed(self._services, RECENT_JOBS)
+            await self._read_recent_jobs()
 
     def max_bus_delay(self, events: int) -> float:
         """Return the seconds for which events may wait on the bus, to be read together.

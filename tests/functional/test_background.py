@@ -220,6 +220,38 @@ async def test_a_job_that_was_canceled_before_the_start_is_shown_as_canceled() -
         await work.stop()
 
 
+async def test_the_job_cache_is_read_after_a_loss_of_the_bus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice, because the master may store late what came meanwhile."""
+    for name in ("TICK_SECONDS", "BUS_SECONDS"):
+        monkeypatch.setattr(background, name, 0.001)
+    running, read = "20261123120000000000", list[str]()
+    made = Engine()
+
+    async def recent(limit: int) -> list[dict[str, str]]:
+        read.append("recent")
+        return []
+
+    async def job(jid: str) -> None:
+        read.append(jid)
+
+    made.parts.master.job_cache = made.parts.services.job_cache = SimpleNamespace(recent=recent, job=job)
+    made.world.jobs.add_called("runner", running, "manage.up", "ann", "pam")
+    work = BackgroundTasks(made.parts, list)
+    work.start()
+    try:
+        await until(lambda: made.bus_reads == 2 and made.expired > 3)
+        assert read == ["recent"], "only that of the start"
+        for seconds in background.MISSED_SECONDS:
+            made.world.time.now += seconds
+            await until(lambda: read[-2:] == [running, "recent"])
+            assert read.pop(-2) == running
+        seen = made.expired
+        await until(lambda: made.expired > seen + 3)
+        assert read == ["recent"] * 3
+    finally:
+        await work.stop()
+
+
 async def test_a_full_disk_is_logged_once_and_degrades_the_engine(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,6 +40,19 @@ async def find(services: Services, jid: str) -> Job | None:
     return services.jobs.add_cached(job)
 
 
+async def read_missed(services: Services, limit: int) -> None:
+    """Read from the job cache how jobs have gone on while the bus was lost; without it they would seem to run.
+
+    :param limit: maximum number of jobs
+    :raises ApiError: ``master_unavailable``
+    """
+    for jid in services.jobs.unfinished(limit):
+        stored = await services.job_cache.job(jid)
+        job = services.jobs.get(jid)
+        if stored is not None and job is not None:
+            services.jobs.add_missed(job, from_store(jid, stored))
+
+
 def apply_cancels(job: Job, others: Iterable[Job]) -> None:
     """Mark the parts of a cached job that were canceled: Salt stores that only as the answers to the cancel.
 

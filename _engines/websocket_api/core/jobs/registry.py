@@ -195,6 +195,22 @@ class JobRegistry:
                 self._notify(job, minion)
         self._drop(job)
 
+    def add_missed(self, job: Job, stored: Job) -> None:
+        """Apply what the job cache has of a job and the bus did not bring.
+
+        :param stored: the job as the job cache has it
+        """
+        if job.ended:
+            return
+        if job.kind == "job":
+            missing = [name for name, part in job.parts.items() if part.state not in RETURNED]
+            self.add_returns(job, {name: stored.parts[name] for name in missing if name in stored.parts})
+        elif stored.kind == job.kind and stored.ended:
+            job.finish(stored.value, bool(stored.success), stored.size, self._clock())
+            job.memory += stored.memory - stored.call_memory
+            self._notify(job)
+            self._drop(job)
+
     def set_running(self, job: Job, minion: str) -> None:
         """Record that a minion runs the job."""
         if job.apply_progress(minion, 0.0, None):
