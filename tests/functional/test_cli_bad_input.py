@@ -256,7 +256,7 @@ def test_events_go_on_at_the_other_engine(make_engine: RunEngine, plain: FakeBus
             os.kill(engine.pid, signal.SIGKILL)
             engine.stop()
             while not (line := ran.stderr.readline()).startswith("WARNING: events missing"):
-                assert line in ("connection lost; connecting again\n", "connected again\n")
+                assert line.startswith(("connection lost; connecting again", "connected again"))
             plain.send(("n/2", {}))
             assert ran.stdout.readline() == "n/2\t{}\n"
             assert ran.wait(SECONDS) == 0
