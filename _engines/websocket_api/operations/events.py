@@ -6,6 +6,7 @@ from typing import Any
 
 from ..core.events.encoding import decode
 from ..core.events.tags import MINIONS_MARK, is_reserved, is_sendable
+from ..core.subscriptions.after import After
 from ..core.subscriptions.filters import make
 from ..core.subscriptions.wait import Wait
 from ..errors import ApiError
@@ -35,7 +36,8 @@ async def get_event(call: Call) -> Any:
     since = call.get("since")
     if since is not None:
         found = position(call, since, filter_)
-        is_missing = found.lost or ("epoch" not in since and not found.recovered)
+        # Of positions at several masters it is known now what is missing; else a gap is found in the history.
+        is_missing = found.lost or (isinstance(found.filter, After) and not found.recovered)
         if found.place is None or is_missing or not history.has_all_after(found.place):
             raise _gap(history.oldest)
         start, looked = found.place, found.filter
