@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -16,9 +15,10 @@ import pytest
 from salt_live import AsyncClient, Event, Gap
 
 from tests.client import Client, Refused
-from tests.functional.running import CHECKOUT, Engine
+from tests.functional.running import Engine
 from tests.support.buses import Publisher
 from tests.support.processes import ended
+from tests.support.reloading import copy_of_engine
 from tests.support.waiting import until, wait_until
 
 pytest.importorskip("salt")
@@ -36,9 +36,7 @@ NAMES = [f"m{number}" for number in range(5)]
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """The engine's code, to be changed by the test."""
-    target = tmp_path / "engines" / "websocket_api"
-    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", target, ignore=shutil.ignore_patterns("__pycache__"))
-    return target
+    return copy_of_engine(tmp_path)
 
 
 @pytest.fixture

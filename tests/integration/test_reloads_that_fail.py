@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,9 +14,9 @@ import psutil
 import pytest
 
 from tests.client import Closed, Refused
-from tests.integration.conftest import CHECKOUT
 from tests.integration.staging import Stage, staged
 from tests.support.gates import Gate
+from tests.support.reloading import copy_of_engine
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.timeout(400)]
@@ -29,9 +28,7 @@ PATIENCE = 120.0
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """The engine's code, to be changed by the test."""
-    target = tmp_path / "engines" / "websocket_api"
-    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", target, ignore=shutil.ignore_patterns("__pycache__"))
-    return target
+    return copy_of_engine(tmp_path)
 
 
 @pytest.fixture

@@ -1,13 +1,22 @@
-"""Requests reloads of an engine, as the runner does."""
+"""Requests reloads of an engine, as the runner does, and copies the code that is reloaded."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 RELOAD_SECONDS = 100.0  # the engine itself gives up after 90
+
+
+def copy_of_engine(folder: Path) -> Path:
+    """Copy the engine's code into a folder of engines, to be changed there, and return the package."""
+    package = folder / "engines" / "websocket_api"
+    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", package, ignore=shutil.ignore_patterns("__pycache__"))
+    return package
 
 
 def request_reload(folder: Path, port: int) -> dict[str, Any]:

@@ -189,7 +189,7 @@ async def test_a_long_target_is_cut_in_a_list_which_says_so() -> None:
 
 @pytest.mark.parametrize(("length", "cut"), [(2000, False), (2001, True)])
 async def test_a_long_expression_is_cut_in_a_list(length: int, cut: bool) -> None:
-    """At so many characters."""
+    """If it has more than 2,000 characters."""
     engine, tgt = Engine(), "x" * length
     engine.sets[tgt] = ["db"]
     talker = await engine.user()

@@ -557,13 +557,15 @@ async def test_the_gap_of_a_restart_is_between_the_events_before_and_after_it(co
         client.read() if number == 0 else None
     masters.engines["m1"] = Engine(master_id="m1", log=masters.logs["m1"], epoch="again")
     masters.begin("m1")
-    if comes == "before the log is read":
-        await client.follow(masters["m1"])
-        await newcomer.follow(masters["m1"])
+
+    async def both_come(when: str) -> None:
+        if comes == when:
+            await client.follow(masters["m1"])
+            await newcomer.follow(masters["m1"])
+
+    await both_come("before the log is read")
     await masters.read("m1", "m1", 3)  # one is empty
-    if comes == "while it is read":
-        await client.follow(masters["m1"])
-        await newcomer.follow(masters["m1"])
+    await both_come("while it is read")
     masters["m1"].services.hub.bookmark_all()
     client.read()
     assert client.since["m1"]["epoch"] == "epoch-m1"
@@ -571,16 +573,12 @@ async def test_the_gap_of_a_restart_is_between_the_events_before_and_after_it(co
         await client.follow(masters["m1"])
     await masters.read("m1", "m1")
     masters.start("m1")
-    if comes == "when it is read":
-        await client.follow(masters["m1"])
-        await newcomer.follow(masters["m1"])
+    await both_come("when it is read")
     masters["m1"].world.fire("t/m1-3")
     masters.read_again("m1", "m2")
     await masters.read("m1", "m2")
     masters.note_end("m1")
-    if comes == "later":
-        await client.follow(masters["m1"])
-        await newcomer.follow(masters["m1"])
+    await both_come("later")
     masters["m1"].world.fire("t/m1-4")
     masters["m1"].time.pass_(1)
     client.read()
@@ -591,8 +589,8 @@ async def test_the_gap_of_a_restart_is_between_the_events_before_and_after_it(co
 
 
 @pytest.mark.parametrize("is_reloaded", [False, True])
-async def test_a_gap_in_the_history_is_told_once_and_where_it_is(is_reloaded: bool) -> None:
-    """But events that the history has dropped are told at once: no gap stands for them there."""
+async def test_a_gap_in_the_history_is_sent_once_and_where_it_is(is_reloaded: bool) -> None:
+    """What the history has dropped is reported at once, because no gap in the history stands for it."""
     masters = Masters("m1", "m2")
     await masters.carry()
     client = Follower()
