@@ -52,7 +52,7 @@ class BackgroundTasks:
         self._has_callers = has_callers
         self._services.sessions.on_end(self._session_ended)
         self._services.sessions.on_change(self._session_changed)
-        self._services.minions.on_change(lambda minion: parts.targets.invalidate())
+        self._services.minions.on_target_change(parts.targets.invalidate)
         self._bus_lost_at: float | None = parts.services.wall() + FIRST_BUS_SECONDS
         """When the bus was lost; 0 once that is logged. The engine starts before the publisher does."""
         self._missed_due: list[float] = []
@@ -267,6 +267,7 @@ class BackgroundTasks:
             except Exception:
                 minions.stale.update(stale)  # read them again next time
                 raise
+            self._parts.targets.invalidate()  # pillar may have changed too
 
     async def _read_keys(self) -> None:
         minions = self._services.minions

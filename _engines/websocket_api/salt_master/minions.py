@@ -14,6 +14,7 @@ import salt.utils.verify
 
 from . import targets
 from .below import match_below
+from .key_list import key_list, list_through
 from .pool import Pool
 from .salt_compat import SALT_LINE, plain
 from .store_errors import report_failures
@@ -35,6 +36,7 @@ class MinionStore:
         self._pool = pool
         # Key, Cache and CkMinions hold Salt loaders, which are not thread safe. Each thread has its own.
         self._local = threading.local()
+        self._known_keys = key_list(opts)
 
     async def keys(self) -> dict[str, str]:
         """Return ``{minion id: "accepted" | "pending" | "rejected" | "denied"}``."""
@@ -80,9 +82,21 @@ class MinionStore:
             setattr(self._local, name, make(self._opts))
         return getattr(self._local, name)
 
+    def _key(self) -> Any:
+        return self._one("key", lambda opts: list_through(self._known_keys, salt.key.get_key(opts)))
+
+    def _checker(self) -> Any:
+        return self._one("checker", self._make_checker)
+
+    def _make_checker(self, opts: dict[str, Any]) -> Any:
+        checker = salt.utils.minions.CkMinions(opts)
+        if SALT_LINE >= 3008:  # 3007's lists the accepted folder itself
+            list_through(self._known_keys, checker.key)
+        return checker
+
     def _keys(self) -> dict[str, str]:
         with report_failures("the key store"):
-            listed = self._one("key", salt.key.get_key).list_keys()
+            listed = self._key().list_keys()
         return {str(name): state for salts, state in _STATES.items() for name in listed.get(salts, ())}
 
     def _grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
@@ -107,15 +121,15 @@ class MinionStore:
 
     def _resource_grains(self, cache: Any, name: str) -> Any:
         """Return the grains of a resource; empty for other names."""
-        registry = self._one("checker", salt.utils.minions.CkMinions).registry
+        registry = self._checker().registry
         keys = [f"{kind}:{name}" for kind, _ in registry.resolve_bare_resource_id(name)]
         valid = [key for key in keys if salt.utils.verify.valid_id(self._opts, key)]
         return cache.fetch("resource_grains", valid[-1]) if valid else {}
 
     def _resources(self) -> dict[str, tuple[str, str]]:
         with report_failures("the resource registry"):
-            registry = self._one("checker", salt.utils.minions.CkMinions).registry
-            accepted = self._one("key", salt.key.get_key).list_keys().get("minions", ())
+            registry = self._checker().registry
+            accepted = self._key().list_keys().get("minions", ())
             return {
                 str(name): (str(kind), str(minion))
                 for minion in accepted
@@ -135,7 +149,7 @@ class MinionStore:
         targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
         if not trusted:  # Salt itself resolves the targets of an auth list
             tgt, tgt_type = targets.resolve(self._opts, tgt, tgt_type)
-        checker = self._one("checker", salt.utils.minions.CkMinions)
+        checker = self._checker()
         found = {str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]}
         if below:
             found |= match_below(self._opts, tgt, tgt_type, delimiter, below)

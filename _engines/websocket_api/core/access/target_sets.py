@@ -5,16 +5,19 @@ An expression that was never expanded matches no minion.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from ...errors import ApiError
+from ...fair_share import ENGINE, on_behalf_of
 
 log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 30.0  # the maximum age of a set
 FORGET_SECONDS = 600.0  # until an unused expression is dropped
+REST = 3.0  # after a renewal, so many times what it took: with many minions a grain is compared for a second
 
 
 class TargetSets:
@@ -36,6 +39,8 @@ class TargetSets:
         """Sets whose expansion started before this are outdated."""
         self._has_changed = False
         """Whether a set changed since :meth:`renew` last reported that."""
+        self._expanding: dict[str, asyncio.Task[None]] = {}
+        self._rest_until = self._changed_at
 
     def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
@@ -56,8 +61,9 @@ class TargetSets:
         now = self._clock()
         for expression in expressions:
             self._used_at[expression] = now
-            if self._is_due(expression, now):
-                await self._expand(expression)
+            for _ in range(2):  # one under way may have begun before the last change
+                if self._is_due(expression, now):
+                    await self._join(expression)
 
     def mark_used(self, expressions: Iterable[str]) -> None:
         """Mark these expressions as used, so that they are kept."""
@@ -68,23 +74,35 @@ class TargetSets:
         self._changed_at = self._clock()
 
     async def renew(self) -> bool:
-        """Expand outdated expressions again and drop unused ones.
+        """Expand outdated expressions again and drop unused ones, unless that was just done at great cost.
 
         :return: whether a set changed since the last call, also by :meth:`ensure`
         """
         now = self._clock()
-        for expression, wanted in list(self._used_at.items()):
-            if now - wanted > FORGET_SECONDS:
-                for store in (self._sets, self._marks, self._read_at, self._used_at):
-                    store.pop(expression, None)
-            elif self._is_due(expression, now):
-                await self._expand(expression)
+        if now >= self._rest_until:
+            for expression, wanted in list(self._used_at.items()):
+                if now - wanted > FORGET_SECONDS:
+                    for store in (self._sets, self._marks, self._read_at, self._used_at):
+                        store.pop(expression, None)
+                elif self._is_due(expression, now):
+                    await self._join(expression)
+            ended = self._clock()
+            self._rest_until = ended + REST * (ended - now)
         changed, self._has_changed = self._has_changed, False
         return changed
 
     def _is_due(self, expression: str, now: float) -> bool:
         read_at = self._read_at.get(expression)
         return read_at is None or read_at < self._changed_at or now - read_at >= RENEW_SECONDS
+
+    async def _join(self, expression: str) -> None:
+        """Expand an expression, or wait for the expansion that is under way."""
+        task = self._expanding.get(expression)
+        if task is None:
+            with on_behalf_of(ENGINE):  # the set serves all users
+                task = self._expanding[expression] = asyncio.ensure_future(self._expand(expression))
+            task.add_done_callback(lambda done: self._expanding.pop(expression))
+        await asyncio.shield(task)  # one who leaves does not end it for the others
 
     async def _expand(self, expression: str) -> None:
         before = self._sets.get(expression)

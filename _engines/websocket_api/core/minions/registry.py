@@ -52,6 +52,7 @@ class MinionRegistry:
         """Filled only in a cluster: without one, the single master's list says it all."""
         self._minions: dict[str, Minion] = {}
         self._listeners: list[Callable[[str], None]] = []
+        self._target_listeners: list[Callable[[], None]] = []
         self.stale: set[str] = set()
         """Minions whose grains may have changed since they were read."""
         self.keys_stale = False
@@ -60,6 +61,10 @@ class MinionRegistry:
     def on_change(self, call: Callable[[str], None]) -> None:
         """Call ``call(id)`` after each change that clients can see."""
         self._listeners.append(call)
+
+    def on_target_change(self, call: Callable[[], None]) -> None:
+        """Call ``call()`` after keys or the known minions changed: a target may match others now."""
+        self._target_listeners.append(call)
 
     def all(self) -> dict[str, Minion]:
         """Return the minions by id."""
@@ -126,19 +131,19 @@ class MinionRegistry:
         for name, minion in self._minions.items():
             if minion.key is not None and name not in keys:
                 minion.key = None  # it stays as a minion below
-                self._notify(name)
+                self._change(name)
         for name, state in keys.items():
             minion = self._own(name)
             if minion.key != state:
                 minion.key = state
-                self._notify(name)
+                self._change(name)
             if self._syndics is not None and minion.syndic is not None and self.is_direct(name):
                 self._drop_below(self._syndics, [name])
         for name in {*resources, *(name for name, minion in self._minions.items() if minion.resource)}:
             minion = self._own(name)
             if minion.resource != resources.get(name):
                 minion.resource = resources.get(name)
-                self._notify(name)
+                self._change(name)
         self.keys_stale = False
 
     def restore(
@@ -195,7 +200,9 @@ class MinionRegistry:
         if known is not None and not known.elsewhere:
             return
         self._minions[name] = made = Minion(name, None, connected, seen, master=master, elsewhere=True)
-        if known is None or (known.connected, known.master) != (made.connected, made.master):
+        if known is None:
+            self._change(name)
+        elif (known.connected, known.master) != (made.connected, made.master):
             self._notify(name)
 
     def remove_elsewhere(self, name: str, master: str) -> None:
@@ -306,7 +313,7 @@ class MinionRegistry:
             minion = self._own(name)
             if minion.syndic != syndic:
                 minion.syndic = syndic
-                self._notify(name)
+                self._change(name)
         self._drop_below(syndics, syndics.surplus(self._clock()))
 
     def _drop_below(self, syndics: Syndics, names: Iterable[str]) -> None:
@@ -317,7 +324,7 @@ class MinionRegistry:
             if minion.key is None and minion.resource is None:
                 self._remove(name)
             else:
-                self._notify(name)
+                self._change(name)
 
     def _alive(self, name: str, *, always_notify: bool) -> None:
         minion = self._minions.get(name)
@@ -374,7 +381,12 @@ class MinionRegistry:
 
     def _remove(self, name: str) -> None:
         if self._minions.pop(name, None) is not None:
-            self._notify(name)
+            self._change(name)
+
+    def _change(self, name: str) -> None:
+        self._notify(name)
+        for call in self._target_listeners:
+            call()
 
     def _notify(self, name: str) -> None:
         for call in self._listeners:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from websocket_api.core.access.target_sets import FORGET_SECONDS, RENEW_SECONDS, TargetSets
+from websocket_api.core.access.target_sets import FORGET_SECONDS, RENEW_SECONDS, REST, TargetSets
 from websocket_api.errors import ApiError
+from websocket_api.fair_share import ENGINE, Share, current_share, on_behalf_of
 
 from tests.unit.core.support import Time
 
@@ -19,15 +20,25 @@ class Matcher:
         self.asked: list[str] = []
         self.code = "master_unavailable"
         self.gate: asyncio.Event | None = None
+        self.shares: list[Share] = []
 
     async def __call__(self, expression: str) -> list[str]:
         self.asked.append(expression)
+        self.shares.append(current_share())
         found = self.sets.get(expression)
         if self.gate is not None:
             await self.gate.wait()
         if found is None:
             raise ApiError(self.code, "the store fails")
         return list(found)
+
+    async def asked_for(self, count: int) -> None:
+        """Wait until so many requests came."""
+        for _ in range(100):
+            if len(self.asked) >= count:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError(f"{len(self.asked)} of {count} requests came")
 
 
 async def test_an_unexpanded_expression_matches_no_minion() -> None:
@@ -96,7 +107,7 @@ async def test_a_change_during_an_expansion_is_not_overlooked() -> None:
     targets = TargetSets(match, time)
     match.gate = asyncio.Event()
     reading = asyncio.ensure_future(targets.ensure(["web"]))
-    await asyncio.sleep(0)
+    await match.asked_for(1)
     time.pass_(1)
     targets.invalidate()
     match.gate.set()
@@ -162,3 +173,62 @@ async def test_an_error_in_one_expression_does_not_affect_the_others(caplog: pyt
     await sets.ensure(["bad", "good"])
     assert (sets.matches("bad", "a"), sets.matches("good", "a")) == (False, True)
     assert caplog.messages == ["the target 'bad' of an auth list could not be expanded"]
+
+
+async def test_clients_that_log_in_at_once_share_an_expansion() -> None:
+    """The set serves all users: the engine pays for it, and one who leaves does not end it for the others."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    match.gate = asyncio.Event()
+    with on_behalf_of(Share("anna", "pam")):
+        waiting = [asyncio.ensure_future(targets.ensure(["web"])) for _ in range(5)]
+    await match.asked_for(1)
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    match.gate.set()
+    await asyncio.gather(*waiting[1:])
+    assert (match.asked, match.shares) == (["web"], [ENGINE])
+    assert targets.matches("web", "w1")
+
+
+async def test_a_login_after_a_change_does_not_use_an_expansion_from_before_it() -> None:
+    """It waits for the one under way, and for one more."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    match.gate = asyncio.Event()
+    first = asyncio.ensure_future(targets.ensure(["web"]))
+    await match.asked_for(1)
+    time.pass_(1)
+    match.sets["web"] = ["w2"]
+    targets.invalidate()
+    time.pass_(1)
+    later = [asyncio.ensure_future(targets.ensure(["web"])) for _ in range(5)]
+    await asyncio.sleep(0)
+    match.gate.set()
+    await asyncio.gather(first, *later)
+    assert match.asked == ["web", "web"]
+    assert (targets.matches("web", "w1"), targets.matches("web", "w2")) == (False, True)
+
+
+async def test_a_slow_renewal_is_followed_by_a_rest() -> None:
+    """With many minions, grains are compared for seconds. A login expands what it needs all the same."""
+    match, time = Matcher(web=["w1"], db=["d1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web", "db"])
+    time.pass_(RENEW_SECONDS)
+    match.gate = asyncio.Event()
+    renewing = asyncio.ensure_future(targets.renew())
+    await match.asked_for(3)
+    time.pass_(2)
+    match.gate.set()
+    await renewing
+    time.pass_(REST * 2 - 0.5)
+    targets.invalidate()
+    time.pass_(0.1)
+    match.asked.clear()
+    await targets.renew()
+    assert match.asked == []
+    await targets.ensure(["db"])
+    time.pass_(0.5)
+    await targets.renew()
+    assert match.asked == ["db", "web"]
