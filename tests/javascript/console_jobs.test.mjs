@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { DEFAULTS, durationOf, durationText, isFiltered, localTime, matcher, requestsOf, toggled } from "../../websocket_api/console/lib/job_filters.js";
-import { listJobs } from "../../websocket_api/console/stores/helpers.js";
+import { listJobs } from "../../websocket_api/console/lib/jobs.js";
 import { JobStore } from "../../websocket_api/console/stores/job.js";
 import { JobsStore } from "../../websocket_api/console/stores/jobs.js";
 
@@ -88,8 +88,10 @@ test("a job is drawn at its first frame and when its snapshot is complete, and s
     assert.equal(drawn, 2);
     t.mock.timers.tick(1); // the rest does not come: what has arrived is shown
     assert.equal(drawn, 3);
+    assert.equal(store.complete, false);
     store.apply({ type: "live" });
     assert.equal(drawn, 4);
+    assert.equal(store.complete, true);
     assert.deepEqual(store.rows.map(({ members }) => members.size), [6]);
     frame("g");
     assert.equal(drawn, 5);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ask } from "../../websocket_api/console/lib/ask.js";
-import { isWholeHighstate, isTestRun } from "../../websocket_api/console/lib/state_jobs.js";
+import { isWholeHighstate, isTestRun } from "../../websocket_api/console/lib/jobs.js";
 import { hasSaltsMask, treeOf } from "../../websocket_api/console/lib/keytree.js";
 
 const paths = (nodes) => nodes.flatMap((node) => (node.leaf ? [node.path] : paths(node.nodes)));

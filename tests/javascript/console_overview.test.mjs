@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isHighstate, jidAt, outcomeOf, singleOutcome, timeOf } from "../../websocket_api/console/lib/highstates.js";
+import { isHighstate, jidAt, outcomeOf, singleOutcome, timeOf } from "../../websocket_api/console/lib/jobs.js";
 import { OverviewStore } from "../../websocket_api/console/stores/overview.js";
 
 test("a highstate applies all states, and is no test run", () => {

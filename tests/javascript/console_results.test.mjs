@@ -5,10 +5,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 
-import { terminalRuns } from "../../websocket_api/console/lib/ansi.js";
-import { diffRuns, isDiff } from "../../websocket_api/console/lib/diff.js";
 import { find } from "../../websocket_api/console/lib/find.js";
 import { Groups } from "../../websocket_api/console/lib/outcomes.js";
+import { diffRuns, isDiff, terminalRuns } from "../../websocket_api/console/lib/runs.js";
 import { orchestratedOf, statesOf, underCauses } from "../../websocket_api/console/lib/states.js";
 import { brief, json } from "../../websocket_api/console/lib/text.js";
 import { scalar, yaml } from "../../websocket_api/console/lib/yaml_text.js";

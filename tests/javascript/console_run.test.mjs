@@ -3,10 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { exportCommands, importCommands, titleOf, withoutSecrets } from "../../websocket_api/console/lib/commands.js";
+import { exportCommands, importCommands, templatesOf, titleOf, withoutSecrets } from "../../websocket_api/console/lib/commands.js";
 import { blocksOf, firstLine, inlineOf } from "../../websocket_api/console/lib/rst.js";
 import { suggestTargets } from "../../websocket_api/console/lib/suggest.js";
-import { templatesOf } from "../../websocket_api/console/lib/templates.js";
 import { parsePillar, parseYaml } from "../../websocket_api/console/lib/yaml.js";
 import { CommandsStore } from "../../websocket_api/console/stores/commands.js";
 

@@ -1,5 +1,5 @@
 // @ts-check
-// Commands as this browser keeps them: what was typed, without secrets.
+// Commands as this browser keeps them: what was typed, without secrets; and those that a master's configuration has.
 
 /** Fields of the form that are a command. */
 const FIELDS = ["client", "tgt", "tgt_type", "fun", "typed", "more", "moreNamed", "pillar", "how", "concurrency", "stop", "progress", "name"];
@@ -76,4 +76,31 @@ export function checked(entry) {
   const { command: safe, omitted } = withoutSecrets({ ...clean, typed: Object.fromEntries(typed) });
   const named = Array.isArray(entry.omitted) ? entry.omitted.filter((name) => typeof name === "string") : [];
   return { title: typeof entry.title === "string" ? entry.title.slice(0, 200) : titleOf(safe), command: safe, omitted: [...new Set([...named, ...omitted])] };
+}
+
+const CLIENTS = { "runners.": "runner", "wheel.": "wheel" };
+
+/** Return SaltGUI's templates (`saltgui_templates`) of a master's configuration as saved commands: [{title, command, omitted}]. */
+export function templatesOf(config) {
+  return Object.entries(config?.saltgui_templates ?? {}).map(([name, template]) => ofTemplate(name, template)).filter(Boolean);
+}
+
+function ofTemplate(name, template) {
+  const { description, command, target, targettype } = template ?? {};
+  const [first = "", ...words] = wordsOf(String(command ?? ""));
+  const prefix = Object.keys(CLIENTS).find((one) => first.startsWith(one)) ?? "";
+  const tgt = String(target ?? "");
+  const [more, named] = [false, true].map((isNamed) => words.filter((word) => /^[a-z_]\w*=/i.test(word) === isNamed).join("\n"));
+  const fields = { client: CLIENTS[prefix] ?? "local", fun: first.slice(prefix.length), tgt, tgt_type: targettype ?? typeOf(tgt), more, moreNamed: named };
+  return checked({ title: String(description ?? name), command: fields });
+}
+
+function typeOf(tgt) {
+  return tgt.includes("@") ? "compound" : tgt.includes(",") ? "list" : "glob";
+}
+
+/** Split at blanks outside of quotes and brackets. A text in single quotes becomes JSON, which the form reads. */
+function wordsOf(command) {
+  const words = command.match(/(?:"(?:\\.|[^"\\])*"|'[^']*'|\[[^\]]*\]|\{[^}]*\}|[^\s"'[{])+/g) ?? [];
+  return words.map((word) => word.replace(/^(\w+=)?'([^']*)'$/, (_all, name = "", text) => name + JSON.stringify(text)));
 }

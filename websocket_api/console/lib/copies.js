@@ -10,6 +10,7 @@ const NAME = /^[A-Za-z_][\w.-]*$/; // of a keyword argument on the command line
 const ASSIGNMENT = /^[\p{L}_][\p{L}\p{N}_.-]*=(?!=)/u; // what Salt reads as a keyword argument
 const SENTENCE = /^[A-Za-z_/][ -~]*$/; // YAML reads such a text as it is, unless it contains a mark
 const MARKS = /: |[:\s]$|#/;
+const PYTHON = { true: "True", false: "False", null: "None" }; // which Salt's command line reads, too
 
 /**
  * Return the command `salt`, `salt-run`, or what `salt-live` takes, as {text} or {problem}.
@@ -57,7 +58,7 @@ function wordOf(value, positional) {
     return withoutHash(quoted(value)); // Salt does not read a word with # as YAML
   }
   if (value !== null && typeof value === "object") return withoutHash(flow(value));
-  const text = { true: "True", false: "False", null: "None" }[String(value)] ?? number(value);
+  const text = PYTHON[String(value)] ?? number(value);
   return text.startsWith("-") ? ` ${text}` : text; // else it would be an option
 }
 
@@ -65,12 +66,18 @@ function withoutHash(text) {
   return text.replaceAll("#", "\\u0023");
 }
 
+/** Return a value in brackets and braces, with its texts and other values as these functions write them. */
+function literal(value, text, other) {
+  if (typeof value === "string") return text(value);
+  if (value === null || typeof value !== "object") return other(value);
+  const inner = (one) => literal(one, text, other);
+  if (Array.isArray(value)) return `[${value.map(inner).join(", ")}]`;
+  return `{${Object.keys(value).map((name) => `${text(name)}: ${inner(value[name])}`).join(", ")}}`;
+}
+
 /** Return a value as JSON that YAML 1.1 reads as the same, with hidden characters escaped. */
 function flow(value) {
-  if (typeof value === "string") return quoted(value);
-  if (value === null || typeof value !== "object") return number(value);
-  if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
-  return `{${Object.keys(value).map((name) => `${quoted(name)}: ${flow(value[name])}`).join(", ")}}`;
+  return literal(value, quoted, number);
 }
 
 /** Quote a word for a shell: bash, zsh and others, and so that no character is hidden. */
@@ -93,10 +100,7 @@ export function asCurl({ client, fun, target, args, kwargs }, origin) {
 
 /** Return JSON on one line without hidden characters. */
 function json(value) {
-  if (typeof value === "string") return visible(JSON.stringify(value));
-  if (value === null || typeof value !== "object") return String(value ?? null);
-  if (Array.isArray(value)) return `[${value.map(json).join(", ")}]`;
-  return `{${Object.keys(value).map((name) => `${json(name)}: ${json(value[name])}`).join(", ")}}`;
+  return literal(value, (text) => visible(JSON.stringify(text)), (other) => String(other ?? null));
 }
 
 /** Return a program with the package `salt-live`. */
@@ -111,8 +115,5 @@ export function asPython({ client, fun, target, args, kwargs }, origin) {
 
 /** Return a value as a Python literal. */
 function python(value) {
-  if (typeof value === "string") return quoted(value);
-  if (value === null || typeof value !== "object") return { true: "True", false: "False", null: "None" }[String(value)] ?? String(value);
-  if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  return `{${Object.keys(value).map((name) => `${quoted(name)}: ${python(value[name])}`).join(", ")}}`;
+  return literal(value, quoted, (other) => PYTHON[String(other)] ?? String(other));
 }

@@ -60,6 +60,26 @@ export function useAttempt() {
   return { busy, fault, attempt };
 }
 
+/**
+ * Read something, again when one of `inputs` changes: {value} or {fault}, and meanwhile what was there before with `reading`.
+ *
+ * @param {() => Promise<any> | null} read null if there is nothing to read
+ * @param {any[]} inputs
+ * @returns {any}
+ */
+export function useRead(read, inputs) {
+  const [found, setFound] = useState({});
+  useEffect(() => {
+    const promise = read();
+    if (!promise) return setFound({});
+    let wanted = true;
+    setFound((before) => ({ ...before, reading: true }));
+    promise.then((value) => wanted && setFound({ value }), (fault) => wanted && setFound({ fault }));
+    return () => (wanted = false);
+  }, inputs);
+  return found;
+}
+
 /** Draw again every `seconds`, for relative times. */
 export function useClock(seconds = 1) {
   const [, draw] = useState(0);

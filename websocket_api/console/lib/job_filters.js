@@ -2,8 +2,7 @@
 // The filters of the list of jobs: whether a job matches them, and the requests that find more such jobs.
 
 import { target } from "./format.js";
-import { jidAt } from "./highstates.js";
-import { isHelper } from "../stores/helpers.js";
+import { isHelper, jidAt } from "./jobs.js";
 
 /** States with their words on the chips. */
 export const STATES = { running: "Running", complete: "Complete", failed: "Failed", partial: "Partial", canceled: "Canceled", unknown: "Unknown" };

@@ -1,7 +1,7 @@
 // @ts-check
 // What the palette finds: items {key, text, kind, href or act}, the best first.
 
-import { isHelper } from "../stores/helpers.js";
+import { isHelper } from "./jobs.js";
 import { to } from "./route.js";
 
 const EACH = 6; // minions, jobs and functions at most, of each kind

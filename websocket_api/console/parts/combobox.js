@@ -60,11 +60,11 @@ export function Combobox({ label, value, change, options, pick = (option) => cha
   };
   return html`<div class="combobox ${className}">
     <label for=${`${id}-field`}>${label}</label>
-    <input id=${`${id}-field`} role="combobox" aria-autocomplete="list" aria-expanded=${shown ? "true" : "false"} aria-controls=${`${id}-list`}
+    <input id=${`${id}-field`} role="combobox" aria-autocomplete="list" aria-expanded=${shown} aria-controls=${`${id}-list`}
       aria-activedescendant=${active >= 0 ? `${id}-${active}` : undefined} value=${value} onInput=${type} onKeyDown=${press}
       onFocus=${() => turn(true)} onBlur=${() => turn(false)} onClick=${() => setOpen(true)} autocomplete="off" spellcheck=${false} ...${attributes} />
     <ul id=${`${id}-list`} role="listbox" aria-label="Suggestions" hidden=${!shown} ref=${list}>
-      ${shown && options.map((option, number) => html`<li key=${`${option.value} ${option.tgt_type ?? ""}`} id=${`${id}-${number}`} role="option" aria-selected=${number === active ? "true" : "false"} onMouseDown=${(event) => event.preventDefault()} onClick=${() => take(option)}>
+      ${shown && options.map((option, number) => html`<li key=${`${option.value} ${option.tgt_type ?? ""}`} id=${`${id}-${number}`} role="option" aria-selected=${number === active} onMouseDown=${(event) => event.preventDefault()} onClick=${() => take(option)}>
         <span class="option-name">${option.value}</span>${option.detail && html` <span class="dim option-detail">${option.detail}</span>`}
       </li>`)}
     </ul>

@@ -10,9 +10,8 @@ const SITE = "https://docs.saltproject.io/en/latest/ref";
 /** Return the address of a function's page in Salt's documentation. A custom function has none there. */
 export function pageOf(client, fun) {
   const folder = PAGES[client];
-  const module = fun.split(".").slice(0, -1).join(".");
-  const name = `salt.${client === "local" ? "modules" : client === "runner" ? "runners" : "wheel"}.${module}`;
-  return `${SITE}/${folder}/all/${name}.html#${name}.${fun.split(".").at(-1)}`;
+  const name = `salt.${folder}.${fun.slice(0, fun.lastIndexOf("."))}`;
+  return `${SITE}/${folder}/all/${name}.html#salt.${folder}.${fun}`;
 }
 
 export function Documentation({ client, fun, doc }) {

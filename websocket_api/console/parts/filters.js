@@ -27,5 +27,5 @@ export function MasterFilter({ store, filters, filter }) {
  */
 export function Fold({ active }) {
   const [open, setOpen] = useState(false);
-  return html`<button type="button" class="fold" aria-expanded=${open ? "true" : "false"} onClick=${() => setOpen(!open)}>Filters${active > 0 && ` (${active})`}</button>`;
+  return html`<button type="button" class="fold" aria-expanded=${open} onClick=${() => setOpen(!open)}>Filters${active > 0 && ` (${active})`}</button>`;
 }

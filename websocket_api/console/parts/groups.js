@@ -87,7 +87,7 @@ function Returns({ group, ids, search, fun }) {
 function Names({ ids, chosen, choose }) {
   const [max, setMax] = useState(CHOICES);
   return html`<div class="members" role="group" aria-label="Minions of this group">
-    ${ids.slice(0, max).map((id) => html`<button type="button" key=${id} class="small" aria-pressed=${id === chosen ? "true" : "false"} onClick=${() => choose(id)}>${id}</button>`)}
+    ${ids.slice(0, max).map((id) => html`<button type="button" key=${id} class="small" aria-pressed=${id === chosen} onClick=${() => choose(id)}>${id}</button>`)}
     ${ids.length > max && html`<button type="button" class="small" onClick=${() => setMax(max + SHOWN)}>Show ${Math.min(SHOWN, ids.length - max)} more of ${ids.length}</button>`}
   </div>`;
 }

@@ -9,8 +9,7 @@ import { brief } from "../lib/text.js";
 import { Groups } from "../lib/outcomes.js";
 import { Choice } from "./marks.js";
 import { MinionGroups } from "./groups.js";
-import { Command, isCommand } from "./command.js";
-import { Text } from "./text.js";
+import { Command, Text, isCommand } from "./text.js";
 import { Tree } from "./tree.js";
 
 const MAX_SHOWN = 500; // states; the return itself can be copied whole

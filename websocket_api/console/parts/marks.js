@@ -48,7 +48,7 @@ export function Fault({ fault }) {
 export function Choice({ label, value, options, change }) {
   return html`<div class="choice" role="group" aria-label=${label}>
     ${options.map(
-      ([name, text]) => html`<button type="button" key=${name} aria-pressed=${value === name ? "true" : "false"} onClick=${() => change(name)}>${text}</button>`,
+      ([name, text]) => html`<button type="button" key=${name} aria-pressed=${value === name} onClick=${() => change(name)}>${text}</button>`,
     )}
   </div>`;
 }

@@ -34,7 +34,7 @@ export function Palette({ sources, close }) {
       aria-activedescendant=${items.length ? `palette-${chosen}` : undefined} placeholder="view, minion, job id or function" value=${text} spellcheck=${false}
       onInput=${(event) => { setText(event.target.value); setAt(0); }} onKeyDown=${pressed} />
     <ul id="palette-items" role="listbox" aria-label="Found">
-      ${items.map((item, index) => html`<li key=${item.key} id=${`palette-${index}`} role="option" aria-selected=${index === chosen ? "true" : "false"} onClick=${() => open(item)} onMouseMove=${() => index !== chosen && setAt(index)}><span>${item.text}</span> <span class="dim">${item.kind}</span></li>`)}
+      ${items.map((item, index) => html`<li key=${item.key} id=${`palette-${index}`} role="option" aria-selected=${index === chosen} onClick=${() => open(item)} onMouseMove=${() => index !== chosen && setAt(index)}><span>${item.text}</span> <span class="dim">${item.kind}</span></li>`)}
     </ul>
     <p class="dim" role="status">${items.length ? "↑ ↓ to choose, Enter to open, Escape to close" : "Nothing found."}</p>
   </dialog>`;

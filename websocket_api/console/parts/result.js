@@ -1,18 +1,17 @@
 // @ts-check
 // Result: whatever a function returned, in the form that fits it, and as YAML, JSON or raw; with search, copy and download.
 
-import { isDiff } from "../lib/diff.js";
 import { find } from "../lib/find.js";
 import { useSettled } from "../lib/hooks.js";
 import { html, useMemo, useState } from "../lib/html.js";
+import { isDiff } from "../lib/runs.js";
 import { orchestratedOf, statesOf } from "../lib/states.js";
 import { json, readable } from "../lib/text.js";
 import { yaml } from "../lib/yaml_text.js";
-import { Command, isCommand } from "./command.js";
 import { Copy, Download } from "./copy.js";
 import { Highstate } from "./highstate.js";
 import { Choice } from "./marks.js";
-import { Text, Writing } from "./text.js";
+import { Command, Text, Writing, isCommand } from "./text.js";
 import { Tree } from "./tree.js";
 
 const MATCHES = 200; // shown of a search
@@ -44,7 +43,7 @@ export function Result({ value, label = "return", fun = "", file = label }) {
   return html`<div class="result">
     <div class="result-tools">
       ${forms.length > 1 && html`<${Choice} label=${`Form of the ${label}`} value=${form} options=${forms} change=${choose} />`}
-      ${isLarge && html`<button type="button" class="small" aria-pressed=${searching ? "true" : "false"} onClick=${() => search(!searching)}>Find</button>`}
+      ${isLarge && html`<button type="button" class="small" aria-pressed=${searching} onClick=${() => search(!searching)}>Find</button>`}
       <${Copy} text=${whole} what=${label} />
       ${(isLarge || !isText) && typeof value === "object" && html`<${Download} what=${label} file=${() => ({ name: `${file}.${SUFFIX[kind]}`, text: whole() })} />`}
       ${isLarge && isText && html`<${Download} what=${label} file=${() => ({ name: `${file}.txt`, text: value })} />`}

@@ -1,10 +1,9 @@
 // @ts-check
-// A text of any length: a diff, a terminal's output, or plain.
+// A text of any length: a diff, a terminal's output, or plain; and a command's output.
 
-import { terminalRuns } from "../lib/ansi.js";
-import { diffRuns, isDiff } from "../lib/diff.js";
 import { html, useState } from "../lib/html.js";
-import { SHOWN } from "../lib/text.js";
+import { diffRuns, isDiff, terminalRuns } from "../lib/runs.js";
+import { SHOWN, json } from "../lib/text.js";
 
 const MORE = 10; // times as many characters at each press of the button
 const RUNS = { diff: diffRuns, terminal: terminalRuns, plain: (text) => [[text, ""]] };
@@ -32,4 +31,20 @@ export function Writing({ write, label, kind = "plain" }) {
       text === "" ? html`<span class="dim">(empty)</span>` : runs.map(([part, name]) => (name ? html`<span class=${name}>${part}</span>` : part))
     }</pre>
     ${!whole && html`<p class="more">Only the beginning is shown. <button type="button" onClick=${() => setMax(max * MORE)}>Show more</button></p>`}`;
+}
+
+/** Return whether a value is what `cmd.run_all` returns, or a state's changes by a command. */
+export function isCommand(value) {
+  return value !== null && typeof value === "object" && typeof value.stdout === "string" && typeof value.stderr === "string" && "retcode" in value;
+}
+
+/** A command's output: stdout and stderr as terminal blocks. */
+export function Command({ value, label }) {
+  const { stdout, stderr, retcode, ...others } = value;
+  return html`<div class="command" role="group" aria-label=${label}>
+    <p class=${retcode === 0 ? "dim" : "bad"}>return code ${String(retcode)}</p>
+    ${(stdout !== "" || stderr === "") && html`<h3>stdout</h3><${Text} text=${stdout} label=${`stdout in ${label}`} terminal />`}
+    ${stderr !== "" && html`<h3>stderr</h3><${Text} text=${stderr} label=${`stderr in ${label}`} terminal />`}
+    ${Object.keys(others).length > 0 && html`<p class="dim">${Object.entries(others).map(([name, one]) => `${name} ${json(one, 200)[0]}`).join(" · ")}</p>`}
+  </div>`;
 }

@@ -2,7 +2,7 @@
 // The minions that the user may see, live.
 
 import { Store } from "../client/store.js";
-import { isHelper } from "./helpers.js";
+import { isHelper } from "../lib/jobs.js";
 
 const COLUMNS = "salt-console-grains"; // in localStorage
 const HIDDEN = "salt-console-hidden-columns";

@@ -60,7 +60,7 @@ export class JobStore extends Store {
 
   #notify() {
     const now = performance.now();
-    const left = this.#isLive && !this.#isScheduled ? 0 : this.#notified + PARTIAL_MS - now;
+    const left = this.complete ? 0 : this.#notified + PARTIAL_MS - now;
     if (left > 0) {
       this.#timer ??= setTimeout(() => this.#draw(), left); // the rest may be slow
       return;
@@ -73,6 +73,11 @@ export class JobStore extends Store {
     this.#timer = null;
     this.#notified = performance.now();
     this.changed();
+  }
+
+  /** Whether all parts have arrived, and are in their groups. */
+  get complete() {
+    return this.#isLive && !this.#isScheduled;
   }
 
   /** The groups of minions with the same outcome. */

@@ -2,7 +2,7 @@
 // The newest jobs, live: a list first, then each new job from its announcement, and running jobs from their snapshots.
 
 import { Store } from "../client/store.js";
-import { isHelper, listJobs } from "./helpers.js";
+import { isHelper, listJobs } from "../lib/jobs.js";
 
 const LISTED = 200; // jobs at first, and more by the button
 const FOUND_STORED = 200; // jobs of a search in the job cache

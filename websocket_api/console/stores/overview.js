@@ -2,8 +2,7 @@
 // What the overview shows in addition to the fleet: failures, running jobs, last highstates, the event rate, the health.
 
 import { Store } from "../client/store.js";
-import { isHighstate, jidAt, outcomeOf, singleOutcome } from "../lib/highstates.js";
-import { isHelper, listJobs } from "./helpers.js";
+import { isHelper, isHighstate, jidAt, listJobs, outcomeOf, singleOutcome } from "../lib/jobs.js";
 
 const DAY_MS = 86400000;
 const READ_EVERY_MS = 15000; // lists of jobs, and the health

@@ -2,10 +2,9 @@
 // Recent and saved commands: used again, saved under a name, written to a file and read from one.
 
 import { html, useRef, useState } from "../lib/html.js";
-import { exportCommands, importCommands, titleOf } from "../lib/commands.js";
+import { exportCommands, importCommands, templatesOf, titleOf } from "../lib/commands.js";
 import { count } from "../lib/format.js";
 import { useStore } from "../lib/hooks.js";
-import { templatesOf } from "../lib/templates.js";
 import { brief } from "../lib/text.js";
 import { saveFile } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";

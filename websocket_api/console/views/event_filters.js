@@ -32,7 +32,7 @@ export function Filters({ events, jobs, filters, filter }) {
       <div class="chips folds" role="group" aria-label="Common tags">
         ${CHIPS.map(([text, kind, value]) => {
           const on = tag === value && match === kind;
-          return html`<button type="button" key=${text} aria-pressed=${on ? "true" : "false"} title=${value} onClick=${() => filter(on ? { tag: "", match: "startswith" } : { tag: value, match: kind })}>${text}</button>`;
+          return html`<button type="button" key=${text} aria-pressed=${on} title=${value} onClick=${() => filter(on ? { tag: "", match: "startswith" } : { tag: value, match: kind })}>${text}</button>`;
         })}
       </div>
       <input type="search" class="folds" aria-label="Search in tags and data" placeholder="words in tags and data" value=${filters.search} onInput=${type("search")} />

@@ -48,7 +48,7 @@ export function EventsView({ events, jobs, route }) {
     <h1>Events</h1>
     <${Filters} ...${{ events, jobs, filters, filter }} />
     <div class="tools">
-      <button type="button" aria-pressed=${events.paused ? "true" : "false"} onClick=${toggle}>${events.paused ? "Resume" : "Pause"}</button>
+      <button type="button" aria-pressed=${events.paused !== null} onClick=${toggle}>${events.paused ? "Resume" : "Pause"}</button>
       <button type="button" onClick=${() => events.clear()}>Clear</button>
       <${Download} file=${() => ({ name: "events.jsonl", text: asLines(rows) })} what="the events below as JSON lines" />
       <span class="dim count">${events.paused ? html`paused, <strong>${events.paused.arrived}</strong> new` : count(events.total, "event")}${events.lost > 0 && html`, <span class="bad">${events.lost} lost</span>`}</span>

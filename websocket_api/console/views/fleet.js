@@ -36,7 +36,7 @@ function FleetTable({ fleet, jobs, route, session, connection, functions, form }
   const words = useSettled(filters.search, 150);
   const { group, ...others } = filters;
   const matched = useMatch({ tgt: group, tgt_type: "nodegroup", fun: "" }, connection);
-  const members = useMemo(() => new Set(matched.minions), [matched.minions]);
+  const members = useMemo(() => new Set(matched.value), [matched.value]);
   const found = fleet.find({ ...others, search: words });
   const rows = group ? found.filter(({ id }) => members.has(id)) : found;
   const { counts } = fleet;

@@ -4,14 +4,15 @@
 import { html, useEffect, useState } from "../lib/html.js";
 import { fieldsOf } from "../lib/arguments.js";
 import { faultText } from "../lib/faults.js";
+import { count } from "../lib/format.js";
 import { useSettled, useStore } from "../lib/hooks.js";
 import { acceptsPillar } from "../lib/functions.js";
 import { firstLine } from "../lib/rst.js";
+import { brief } from "../lib/text.js";
 import { visible } from "../lib/visible.js";
+import { parsePillar } from "../lib/yaml.js";
 import { Combobox } from "../parts/combobox.js";
 import { Documentation } from "../parts/doc.js";
-import { PillarEditor } from "./pillar.js";
-import { StatesField } from "./states_field.js";
 import { targetOf } from "./target.js";
 
 const OFFERED = 50; // names at a time
@@ -148,4 +149,50 @@ function submitByEnter(event) {
 /** Whether a field names states, which can be chosen from a list. */
 function isStates(form, { name }) {
   return form.client === "local" && name === "mods" && /^state\.\w+$/.test(form.fun);
+}
+
+/** The states to apply, completed from those that a minion of the target can apply. */
+function StatesField({ field, form, change, functions }) {
+  const [found, setFound] = useState(null); // {id, states} or {fault}
+  const [busy, setBusy] = useState(false);
+  const value = form.typed[field.name] ?? "";
+  const put = (text) => change({ typed: { ...form.typed, [field.name]: text } });
+  const at = value.lastIndexOf(",") + 1;
+  const word = value.slice(at).trim();
+  const like = (found?.states ?? []).filter((name) => name.includes(word));
+  const options = like.slice(0, 100).map((name) => ({ value: `${value.slice(0, at)}${name}` }));
+  const read = () => {
+    setBusy(true);
+    functions
+      .readStates(callOf(form), form.typed.saltenv)
+      .then(setFound, (fault) => setFound({ fault: faultText(fault).text }))
+      .finally(() => setBusy(false));
+  };
+  const note = html`<p class="note" role="status">
+    <button type="button" class="small" disabled=${busy || !form.tgt.trim()} onClick=${read}>${busy ? "Reading …" : "List the states"}</button>
+    <span class=${found?.fault ? "bad" : "dim"}> ${found?.fault ?? (found ? `${count(found.states.length, "state")} on ${found.id}; choose in the field above` : "")}</span>
+  </p>`;
+  return html`<${Combobox} label=${`${field.name}${field.required ? " (required)" : ""}`} name=${`arg-${field.name}`} value=${value} change=${put} options=${options} note=${note} placeholder="all of the highstate" />`;
+}
+
+/** Pillar for one run, typed as YAML or JSON and checked before anything is sent. */
+function PillarEditor({ form, change }) {
+  const [open, setOpen] = useState(form.pillar !== "");
+  const text = useSettled(form.pillar, 300);
+  const { value, fault } = pillarOf(text);
+  return html`<details class="pillar-editor" open=${open} onToggle=${(event) => setOpen(event.currentTarget.open)}>
+    <summary>Pillar for this run</summary>
+    <label>Pillar, as YAML or JSON
+      <textarea rows="5" value=${form.pillar} onInput=${(event) => change({ pillar: event.target.value })} spellcheck=${false} placeholder=${"site:\n  port: 8080"} aria-invalid=${fault ? "true" : undefined} aria-describedby="pillar-check"></textarea>
+    </label>
+    <p id="pillar-check" class="note ${fault ? "bad" : "dim"}" role="status">${fault ? `Not valid: ${fault}` : value === undefined ? "It is merged over the minion's own pillar. Salt stores it with the job, where users who may see the job see it." : `Sent as ${brief(value, 300)}`}</p>
+  </details>`;
+}
+
+function pillarOf(text) {
+  try {
+    return { value: parsePillar(text) };
+  } catch ({ message }) {
+    return { fault: message };
+  }
 }

@@ -113,7 +113,7 @@ function Parts({ store }) {
       <input type="search" aria-label="Search minions of this job" placeholder="minion" value=${search} onInput=${(event) => setSearch(event.target.value)} />
       <${Choice} label="Which minions" value=${kind} options=${choicesOf(store.job)} change=${setKind} />
       <label class="check"><input type="checkbox" checked=${!each} onChange=${(event) => setEach(!event.target.checked)} /> Group the same outcomes</label>
-      <span class="dim" role="status">${count(minions, "minion")}${!each && ` in ${count(rows.length, "group")}`}</span>
+      <span class="dim" role="status">${store.complete ? "" : "reading, "}${count(minions, "minion")}${!each && ` in ${count(rows.length, "group")}`}${store.complete ? "" : " so far …"}</span>
     </div>`}
     <${MinionGroups} rows=${rows} total=${store.parts.size} search=${search} fun=${store.job.fun ?? ""} />
     ${all.length > 0 && rows.length === 0 && html`<p class="dim">No minion matches the filter.</p>`}`;

@@ -48,9 +48,9 @@ export function JobActions({ job, parts, connection }) {
     }} dismiss=${() => ask(null)} />`}`;
 }
 
-/** Return the minions of an ended job that failed, did not return, or were canceled; none if that is all of them. */
+/** Return the minions of an ended job that failed, did not return, or were canceled; none if that is all of them, or not all are known. */
 function failedOrMissing(job, parts) {
-  if (job.kind !== "job" || job.state === "running") return [];
+  if (job.kind !== "job" || job.state === "running" || parts.size < job.total) return [];
   const ids = [...parts].filter(([, part]) => ["failed", "missing", "canceled"].includes(part.state)).map(([id]) => id);
   return ids.length < parts.size ? ids : [];
 }

@@ -63,8 +63,8 @@ function Filters({ jobs, filters, filter }) {
     <input type="search" aria-label="Search jobs" placeholder="function, target, user or jid" value=${filters.search} onInput=${type("search")} />
     <${Fold} active=${countFilters(filters, DEFAULTS, "search")} />
     <div class="chips folds" role="group" aria-label="States">
-      <button type="button" aria-pressed=${states.size ? "false" : "true"} onClick=${() => filter({ state: "" })}>All</button>
-      ${Object.entries(STATES).map(([name, text]) => html`<button type="button" key=${name} aria-pressed=${states.has(name) ? "true" : "false"} onClick=${() => filter({ state: toggled(filters, name) })}>${text}</button>`)}
+      <button type="button" aria-pressed=${!states.size} onClick=${() => filter({ state: "" })}>All</button>
+      ${Object.entries(STATES).map(([name, text]) => html`<button type="button" key=${name} aria-pressed=${states.has(name)} onClick=${() => filter({ state: toggled(filters, name) })}>${text}</button>`)}
     </div>
     <select class="folds" aria-label="Kind" value=${filters.kind} onChange=${type("kind")}>${Object.entries(KINDS).map(([name, text]) => html`<option value=${name} selected=${name === filters.kind}>${text}</option>`)}</select>
     <${MasterFilter} store=${jobs} ...${{ filters, filter }} />

@@ -1,11 +1,11 @@
 // @ts-check
 // The keys of the fleet: those of each state, and the one with a fingerprint.
 
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useState } from "../lib/html.js";
 import { faultText } from "../lib/faults.js";
 import { LISTS, fingerOf, keysWith } from "../lib/keys.js";
 import { to } from "../lib/route.js";
-import { useSettled } from "../lib/hooks.js";
+import { useRead, useSettled } from "../lib/hooks.js";
 import { Choice } from "../parts/marks.js";
 
 const STATES = { "": "All but accepted", pending: "Pending", rejected: "Rejected", denied: "Denied", accepted: "Accepted" };
@@ -29,28 +29,19 @@ export function KeyTools({ fleet, session, connection, state, change }) {
 /** Look for the key with the fingerprint that is pasted. */
 function Compare({ connection }) {
   const [text, setText] = useState("");
-  const [found, setFound] = useState(null); // {keys} or {fault}
   const finger = fingerOf(useSettled(text.trim(), 300));
-  useEffect(() => {
-    setFound(null);
-    if (!finger) return undefined;
-    let wanted = true;
-    connection
-      .request("wheel", { method: "key.finger", kwargs: { match: "*" }, mode: "sync", timeout: 60 })
-      .then((fingers) => wanted && setFound({ keys: keysWith(finger, fingers) }))
-      .catch((fault) => wanted && setFound({ fault }));
-    return () => (wanted = false);
-  }, [finger]);
+  const read = () => connection.request("wheel", { method: "key.finger", kwargs: { match: "*" }, mode: "sync", timeout: 60 });
+  const found = useRead(() => (finger ? read().then((fingers) => keysWith(finger, fingers)) : null), [finger]);
   return html`<label>Paste a fingerprint to compare
       <input value=${text} onInput=${(event) => setText(event.target.value)} placeholder="12:34:ab:…" autocomplete="off" spellcheck=${false} /></label>
     <p class="note" role="status">${answer(text, finger, found)}</p>`;
 }
 
-function answer(text, finger, found) {
+function answer(text, finger, { value: keys, fault, reading }) {
   if (!text.trim()) return "";
   if (!finger) return html`<span class="dim">This is not a fingerprint, which has pairs of hexadecimal digits, such as 12:34:ab.</span>`;
-  if (!found) return html`<span class="dim">comparing …</span>`;
-  if (found.fault) return html`<span class="bad">${faultText(found.fault).text}</span>`;
-  if (!found.keys.length) return html`<span class="bad">✗ No key on this master has this fingerprint.</span>`;
-  return found.keys.map(({ id, list }) => html`<span class="state accepted">✓ It is the key of </span><a href=${to("fleet", id)}>${id}</a> (${WORDS[list] ?? list}) `);
+  if (reading || !(keys || fault)) return html`<span class="dim">comparing …</span>`;
+  if (fault) return html`<span class="bad">${faultText(fault).text}</span>`;
+  if (!keys.length) return html`<span class="bad">✗ No key on this master has this fingerprint.</span>`;
+  return keys.map(({ id, list }) => html`<span class="state accepted">✓ It is the key of </span><a href=${to("fleet", id)}>${id}</a> (${WORDS[list] ?? list}) `);
 }

@@ -1,28 +1,21 @@
 // @ts-check
 // What a minion has: grains from the master's cache; pillar, schedule, beacons and mine from the minion itself.
 
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { ask } from "../lib/ask.js";
+import { ago, clock } from "../lib/format.js";
+import { useRead, useStore } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { brief } from "../lib/text.js";
-import { Asked } from "../parts/asked.js";
 import { KeyTree } from "../parts/keytree.js";
 import { Fault } from "../parts/marks.js";
 import { Result } from "../parts/result.js";
 
 /** All grains of one minion, as the master has them: the store has some grains of all minions. */
 export function Grains({ minion, connection, show = null }) {
-  const [grains, setGrains] = useState(undefined);
-  const [fault, setFault] = useState(null);
+  const read = () => connection.read("list_minions", { minions: [minion.id] }).then(([found]) => found?.grains ?? null);
+  const { value: grains, fault } = useRead(read, [minion.id, minion.seen]);
   const [fresh, setFresh] = useState(false);
-  useEffect(() => {
-    let wanted = true;
-    connection
-      .read("list_minions", { minions: [minion.id] })
-      .then(([found]) => wanted && setGrains(found?.grains ?? null))
-      .catch((refused) => wanted && setFault(refused));
-    return () => (wanted = false);
-  }, [minion.id, minion.seen]);
   if (fault) return html`<${Fault} fault=${fault} />`;
   if (grains === undefined) return html`<p class="dim" role="status">reading …</p>`;
   if (grains && show) return show(grains);
@@ -102,4 +95,51 @@ function MineValue({ connection, minion, name }) {
     ${answer?.busy && html`<span class="dim">reading …</span>`}
     <${Fault} fault=${answer?.fault} />
     ${answer && "value" in answer && (answer.value === undefined ? html`<span class="dim">not sent yet</span>` : html`<${Result} value=${answer.value} label=${`mine of ${name}`} fun=${name} file=${`mine-${minion.id}-${name}`} />`)}`;
+}
+
+/**
+ * What one minion returns for a function: run when it is first shown, or again by a button. A minion that is down is asked
+ * by the button only.
+ *
+ * @param fun the function to run
+ * @param call its {arg, kwarg}
+ * @param what is read, for people: `the pillar`
+ * @param show (value, when it was read) -> what is drawn
+ */
+function Asked({ connection, minion, fun, call = {}, what, show }) {
+  useStore(connection);
+  const [answer, setAnswer] = useState(null); // {value, jid, time} or {fault}
+  const [busy, setBusy] = useState(false);
+  const shown = useRef(true);
+  const isOut = connection.state === "out";
+  const read = async () => {
+    setBusy(true);
+    const found = await ask(connection, minion.id, fun, call).then(
+      (one) => ({ ...one, time: Date.now() }),
+      (fault) => ({ fault }),
+    );
+    if (!shown.current) return;
+    setAnswer(found);
+    setBusy(false);
+  };
+  useEffect(() => {
+    shown.current = true;
+    if (minion.connected !== false) read();
+    return () => void (shown.current = false);
+  }, []);
+  useEffect(() => {
+    if (isOut) setAnswer(null); // what was read with a login is not kept without one
+  }, [isOut]);
+  const jid = answer?.jid ?? answer?.fault?.jid;
+  const isDown = minion.connected === false && !answer && !busy;
+  return html`<div class="asked">
+    ${isDown && html`<p class="down-note"><strong>${minion.id} is down</strong>${minion.seen && `, last seen ${ago(minion.seen)}`}: ${what} can only be read from the minion itself.</p>`}
+    <div class="tools asked-tools">
+      <button type="button" class="small" disabled=${busy || connection.state !== "open"} onClick=${read}>${busy ? "Reading …" : isDown ? "Try anyway" : answer ? "Read again" : "Read"}</button>
+      <span class="dim" role="status">${busy ? `running ${fun} …` : answer?.time ? html`from ${fun} at ${clock(answer.time)}` : ""}</span>
+      ${jid && html`<a class="dim-link" href=${to("jobs", jid)}>job</a>`}
+    </div>
+    <${Fault} fault=${answer?.fault} />
+    ${answer && !answer.fault && show(answer.value, answer.time)}
+  </div>`;
 }

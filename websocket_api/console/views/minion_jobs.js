@@ -1,35 +1,27 @@
 // @ts-check
 // A minion's jobs, and its last highstate: what it applied, and what a test run says would change.
 
-import { html, useEffect, useState } from "../lib/html.js";
 import { ago, args, clock } from "../lib/format.js";
-import { isWholeHighstate, isTestRun } from "../lib/state_jobs.js";
+import { useRead } from "../lib/hooks.js";
+import { html } from "../lib/html.js";
+import { isHelper, isTestRun, isWholeHighstate } from "../lib/jobs.js";
 import { to } from "../lib/route.js";
 import { statesOf, statesText } from "../lib/states.js";
 import { Fault, State } from "../parts/marks.js";
 import { Result } from "../parts/result.js";
-import { isHelper } from "../stores/helpers.js";
 
 const LISTED = 200; // newest jobs of a minion
 
 /** Read the minion's jobs, again when it has a newer one. */
 function useJobs({ connection, minion, fleet }, fields = {}) {
-  const [found, setFound] = useState({});
   const last = fleet.lastJobs.get(minion.id);
-  useEffect(() => {
-    let wanted = true;
-    connection
-      .read("list_jobs", { minion: minion.id, limit: LISTED, ...fields })
-      .then((jobs) => wanted && setFound({ jobs: jobs.filter((job) => !isHelper(job)) }))
-      .catch((fault) => wanted && setFound({ fault }));
-    return () => (wanted = false);
-  }, [minion.id, last?.jid, last?.state]);
-  return found;
+  const read = () => connection.read("list_jobs", { minion: minion.id, limit: LISTED, ...fields }).then((jobs) => jobs.filter((job) => !isHelper(job)));
+  return useRead(read, [minion.id, last?.jid, last?.state]);
 }
 
 export function MinionJobs(props) {
   const { minion } = props;
-  const { jobs, fault } = useJobs(props);
+  const { value: jobs, fault } = useJobs(props);
   if (fault) return html`<${Fault} fault=${fault} />`;
   if (!jobs) return html`<p class="dim" role="status">reading …</p>`;
   if (!jobs.length) return html`<p class="dim">No job of this minion is known, or none that you may see.</p>`;
@@ -44,7 +36,7 @@ export function MinionJobs(props) {
 }
 
 export function Highstates(props) {
-  const { jobs, fault } = useJobs(props, { fun: "state.*" });
+  const { value: jobs, fault } = useJobs(props, { fun: "state.*" });
   if (fault) return html`<${Fault} fault=${fault} />`;
   if (!jobs) return html`<p class="dim" role="status">reading …</p>`;
   const ended = jobs.filter((job) => isWholeHighstate(job) && !["running", "pending"].includes(job.minions[props.minion.id].state));
@@ -57,17 +49,8 @@ export function Highstates(props) {
 }
 
 function Last({ job, none, drift = false, minion, connection }) {
-  const [part, setPart] = useState(null);
-  const [fault, setFault] = useState(null);
-  useEffect(() => {
-    if (!job) return undefined;
-    let wanted = true;
-    connection
-      .read("get_job", { jid: job.jid, minion: minion.id })
-      .then((found) => wanted && setPart(found.minions[minion.id]))
-      .catch((refused) => wanted && setFault(refused));
-    return () => (wanted = false);
-  }, [job?.jid]);
+  const read = () => job && connection.read("get_job", { jid: job.jid, minion: minion.id }).then((found) => found.minions[minion.id]);
+  const { value: part, fault } = useRead(read, [job?.jid]);
   if (!job) return html`<p class="dim">${none}</p>`;
   const states = part && statesOf(part.return);
   return html`<p><${State} state=${job.minions[minion.id].state} /> <a href=${to("jobs", job.jid)}>${clock(job.start_time)}</a> <span class="dim">${ago(job.start_time)}${job.user && ` by ${job.user}`}</span></p>

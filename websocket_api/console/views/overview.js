@@ -3,8 +3,8 @@
 
 import { html, useEffect } from "../lib/html.js";
 import { args, ago, count, target } from "../lib/format.js";
-import { timeOf } from "../lib/highstates.js";
 import { localTime } from "../lib/job_filters.js";
+import { timeOf } from "../lib/jobs.js";
 import { useClock, useStore } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
 import { Fault, JobProgress, State } from "../parts/marks.js";

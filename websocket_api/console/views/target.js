@@ -3,7 +3,7 @@
 
 import { html, useEffect, useState } from "../lib/html.js";
 import { count, namesOf } from "../lib/format.js";
-import { useSettled, useStore } from "../lib/hooks.js";
+import { useRead, useSettled, useStore } from "../lib/hooks.js";
 import { suggestTargets } from "../lib/suggest.js";
 import { visible } from "../lib/visible.js";
 import { Combobox } from "../parts/combobox.js";
@@ -46,7 +46,7 @@ export function Target({ form, change, connection, session, fleet, functions }) 
   </fieldset>`;
 }
 
-function preview({ minions, fault, reading }) {
+function preview({ value: minions, fault, reading }) {
   if (fault) return html`<${Fault} fault=${fault} />`;
   if (!minions) return reading ? "matching …" : "";
   if (!minions.length) return "matches no minion on which you may run it";
@@ -58,20 +58,10 @@ export function matchFields(target, fun) {
   return { ...target, ...(/^\w+(\.\w+)+$/.test(fun) ? { fun } : {}) };
 }
 
-/** Return the minions of a target that is typed: {minions}, {fault}, or neither while they are read. */
+/** Return the minions of a target that is typed, as `useRead` does. */
 export function useMatch(form, connection) {
-  const [found, setFound] = useState({});
   const tgt = useSettled(form.tgt);
   const fun = useSettled(form.fun);
-  useEffect(() => {
-    if (!tgt.trim()) return setFound({});
-    let wanted = true;
-    setFound((before) => ({ ...before, reading: true }));
-    connection
-      .read("match", matchFields(targetOf({ tgt, tgt_type: form.tgt_type }), fun))
-      .then((minions) => wanted && setFound({ minions }))
-      .catch((fault) => wanted && setFound({ fault }));
-    return () => (wanted = false);
-  }, [tgt, form.tgt_type, fun]);
-  return found;
+  const read = () => (tgt.trim() ? connection.read("match", matchFields(targetOf({ tgt, tgt_type: form.tgt_type }), fun)) : null);
+  return useRead(read, [tgt, form.tgt_type, fun]);
 }

@@ -1,5 +1,6 @@
 // @ts-check
-// The colours of a terminal's output. Nothing else of it acts: other control sequences stay visible as escapes.
+// Texts in runs of one colour: unified diffs, as Salt's file functions return them, and a terminal's output. Nothing else of
+// a terminal's output acts: other control sequences stay visible as escapes.
 
 const SEQUENCE = new RegExp(`${String.fromCharCode(27)}\\[([\\d;]*)([mK])`, "g"); // colours, and "erase to the end of the line"
 const MAX_RUNS = 5000; // differently coloured parts; the rest has one colour
@@ -60,4 +61,35 @@ function nearest(red, green, blue) {
   const limit = 0.6 * Math.max(red, green, blue);
   const color = (red > limit ? 1 : 0) + (green > limit ? 2 : 0) + (blue > limit ? 4 : 0);
   return color === 7 ? 0 : color;
+}
+
+const HUNK = /^@@ -\d+(,\d+)? \+\d+(,\d+)? @@/m;
+const HEADER = /^(--- .*\n\+\+\+ .*\n)/;
+const BEGINNING = 4000; // characters in which the first hunk begins
+
+/** Return whether a text is a unified diff. */
+export function isDiff(text) {
+  const beginning = text.slice(0, BEGINNING);
+  return HUNK.test(beginning) && (HEADER.test(beginning) || beginning.startsWith("@@ "));
+}
+
+const KINDS = { "+": "added", "-": "removed", "@": "hunk", "\\": "hunk" };
+
+/**
+ * Return a diff as runs of lines of the same kind, [text, class].
+ *
+ * @param {string} text
+ * @returns {[string, string][]}
+ */
+export function diffRuns(text) {
+  const runs = [];
+  let before = "";
+  for (const line of text.split(/(?<=\n)/)) {
+    const isFileName = (before === "" && line.startsWith("--- ")) || (before === "file" && line.startsWith("+++ "));
+    const kind = isFileName ? "file" : (KINDS[line[0]] ?? "context");
+    if (runs.length && kind === runs.at(-1)[1]) runs.at(-1)[0] += line;
+    else runs.push([line, kind]);
+    before = kind;
+  }
+  return /** @type {[string, string][]} */ (runs);
 }
