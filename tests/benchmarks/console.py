@@ -122,7 +122,8 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
         "requests those that it shows or searches. *Snapshots* are the bytes that the native protocol sends of such a "
         f"fleet to a client that only counts them. *The storm* is the events view at 1,000 events/s for "
         f"{extent.seconds} s. *The job* has a return of {console_job.STATES} states from each minion, "
-        f"{console_job.RATE:,} per second; afterwards its page is opened again, from the engine's memory."
+        f"{console_job.RATE:,} per second; afterwards its page is opened again, from the engine's memory. For this the "
+        "browser is driven without Playwright, which would have each websocket message copied to itself."
     )
     wait_until(lambda: grains_are_read(stage), "the grains of all minions", timeout=180, every=1)
     with sync_playwright() as playwright:
@@ -130,7 +131,7 @@ def measure(stage: LargeStage, extent: Extent) -> Section:
         empty, filled = first_pictures(browser, stage, extent)
         quiet, loud = storm(browser, stage, 10, 1), storm(browser, stage, extent.seconds, 1000)
         names = [f"web-{number:05}.example.com" for number in range(extent.minions)]
-        job = console_job.measure(browser, stage, names, TOKEN, WATCH)
+        job = console_job.measure(browser, [CHROMIUM, *ARGUMENTS], stage, names, TOKEN, WATCH)
         browser.close()
     everything, few = snapshot(stage), snapshot(stage, grains=["os", "osrelease", "saltversion"])
     rows = [

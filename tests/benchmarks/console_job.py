@@ -14,6 +14,7 @@ from typing import Any
 
 import msgpack
 
+from tests.benchmarks import devtools
 from tests.benchmarks.returns import framed
 from tests.benchmarks.stage import Stage
 from tests.support.waiting import wait_until
@@ -80,9 +81,12 @@ def pace(count: int) -> Iterator[range]:
         yield range(start, min(count, start + AT_ONCE))
 
 
-def measure(browser: Any, stage: Stage, minions: list[str], token_name: str, watch: str) -> dict[str, Any]:
+def measure(
+    browser: Any, chromium: list[str], stage: Stage, minions: list[str], token_name: str, watch: str
+) -> dict[str, Any]:
     """Run a job of these minions, none of which exists, and measure its page.
 
+    :param chromium: the executable and its arguments, for the loads of the page afterwards
     :param token_name: where the page stores the token
     :param watch: a script that records frames as ``window.frames_``
     :return: ``frames`` in milliseconds each, ``drawn`` in milliseconds for each load of the page afterwards, ``cpu``
@@ -91,8 +95,9 @@ def measure(browser: Any, stage: Stage, minions: list[str], token_name: str, wat
     count = f"{len(minions):,}"
     jid = datetime.now(timezone.utc).strftime("%Y%m%d%H%M%S%f")
     script = f"localStorage.setItem({json.dumps(token_name)}, {json.dumps(stage.token())});"
+    script += f"({DRAWN.replace('COUNT', count)})();"
     with browser.new_context(base_url=f"http://127.0.0.1:{stage.port}") as context:
-        context.add_init_script(f"{script} ({DRAWN.replace('COUNT', count)})();")
+        context.add_init_script(script)
         with socket.socket(socket.AF_UNIX) as pull:
             pull.connect(str(Path(stage.salt_opts()["sock_dir"]) / "master_event_pull.ipc"))
             pull.sendall(announcement(jid, minions))
@@ -106,17 +111,22 @@ def measure(browser: Any, stage: Stage, minions: list[str], token_name: str, wat
         page.get_by_text(f"{len(minions)} of {len(minions)} returned").wait_for(timeout=60_000)
         frames = page.evaluate("window.frames_")
         page.close()
-        drawn, cpu = [], []
-        for _ in range(LOADS + 1):
-            page = context.new_page()
-            session = context.new_cdp_session(page)
-            session.send("Performance.enable", {"timeDomain": "threadTicks"})
-            page.goto(f"/console/#/jobs/{jid}")
-            wait_until(lambda page=page: page.evaluate("window.wholeJob"), "the whole job", timeout=60)
-            drawn.append(page.evaluate("window.wholeJob"))
-            metrics = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-            cpu.append(1000 * metrics["TaskDuration"])
-            groups = page.locator("details.part").count()
-            page.close()
+    with devtools.browser(chromium[0], chromium[1:]) as quiet:
+        loads = [load(quiet, script, f"http://127.0.0.1:{stage.port}/console/#/jobs/{jid}") for _ in range(LOADS + 1)]
+    drawn, cpu, groups = zip(*loads[1:], strict=True)
     size = statistics.mean(len(one) for one in waiting[:100])
-    return {"frames": frames, "drawn": drawn[1:], "cpu": cpu[1:], "groups": groups, "bytes": size}
+    return {"frames": frames, "drawn": drawn, "cpu": cpu, "groups": groups[-1], "bytes": size}
+
+
+def load(browser: devtools.Session, script: str, address: str) -> tuple[float, float, int]:
+    """Load the page of the job, and return when it was whole, the CPU of the page's main thread, and its groups.
+
+    :param script: logs in, and notes when the page is whole
+    """
+    with browser.page(script) as page:
+        page.send("Performance.enable", timeDomain="threadTicks")
+        page.send("Page.navigate", url=address)
+        drawn = wait_until(lambda: page.evaluate("window.wholeJob"), "the whole job", timeout=60)
+        metrics = {one["name"]: one["value"] for one in page.send("Performance.getMetrics")["metrics"]}
+        groups = page.evaluate("document.querySelectorAll('details.part').length")
+        return drawn, 1000 * metrics["TaskDuration"], groups
