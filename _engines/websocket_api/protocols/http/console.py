@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
+from collections.abc import Container
 from pathlib import Path
 
 from ...contract.published import Document, compressed, document
@@ -15,6 +17,7 @@ log = logging.getLogger(__name__)
 
 WHERE = "/console/"
 INDEX = "index.html"
+FOREVER = "public, max-age=31536000, immutable"  # RFC 8246
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -40,25 +43,35 @@ The browser itself submits no form, which could put a password into an address. 
 or script, even if a module of the page makes a mistake.
 """
 
+_ADDRESS = re.compile(rb'\b(href|src)="([\w./-]+)"')
+"""An address in the page."""
+
 _HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:.]+\](:[0-9]+)?")
 
 
 class Console:
     """The console's files by their path below ``/console/``.
 
-    They are read and compressed once, at the start. So no path leads to anything else on this machine,
-    and a page never mixes modules of two releases.
+    They are read and compressed once, at the start. So no path leads to anything else on this machine. The page names
+    its files below a folder that changes with any of them. So browsers keep them without asking, and a page never mixes
+    modules of two releases.
 
     :param directory: of the files; None, or one without ``index.html``, means that there is no console
     """
 
     def __init__(self, directory: Path | None) -> None:
-        self.files = {} if directory is None else dict(_read(directory))
+        found = {} if directory is None else dict(_read(directory))
+        tags = "".join(f"{name} {file.etag}" for name, file in found.items())
+        self.release = hashlib.sha256(tags.encode()).hexdigest()[:16]
+        """The name of the folder."""
+        if INDEX in found:
+            found[INDEX] = compressed(document(_with_folder(found[INDEX].body, self.release, found), TYPES[".html"]))
+        self.files = found
 
     def replace(self, other: Console) -> None:
         """Serve the files of another one from now on, unless it has none: the file server may fail now."""
         if other:
-            self.files = other.files
+            self.files, self.release = other.files, other.release
 
     def __bool__(self) -> bool:
         """Return whether there is a console."""
@@ -66,7 +79,24 @@ class Console:
 
     def get(self, path: str) -> Document | None:
         """Return a file, or None if it is missing; the empty path is the page."""
+        if self.is_of_release(path):
+            path = path.partition("/")[2]
+            return None if path == INDEX else self.files.get(path)
         return self.files.get(path or INDEX)
+
+    def is_of_release(self, path: str) -> bool:
+        """Return whether a path is below the folder of this release: what is there never changes."""
+        return path.startswith(f"{self.release}/")
+
+
+def _with_folder(page: bytes, folder: str, files: Container[str]) -> bytes:
+    """Return the page with the addresses of its files below a folder."""
+
+    def address(found: re.Match[bytes]) -> bytes:
+        name, path = found[1], found[2]
+        return b'%b="%b/%b"' % (name, folder.encode(), path) if path.decode() in files else found[0]
+
+    return _ADDRESS.sub(address, page)
 
 
 def _read(directory: Path) -> list[tuple[str, Document]]:
@@ -105,7 +135,7 @@ class ConsoleHandler(DocumentHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
         self.set_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send(file)
+        self.send(file, FOREVER if self.console.is_of_release(path) else "no-cache")
 
     head = get
 

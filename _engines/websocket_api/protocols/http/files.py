@@ -19,10 +19,10 @@ class DocumentHandler(OpenHandler):
 
     _etag: str | None = None
 
-    def send(self, document: Document) -> None:
+    def send(self, document: Document, caching: str = "no-cache") -> None:
         """Answer with a document, or with 304 if the client has it already.
 
-        Clients keep it, but ask each time: files of two releases do not fit together.
+        By default clients keep it, but ask each time: files of two releases do not fit together.
         """
         body, self._etag = document.body, document.etag
         if document.compressed is not None:
@@ -31,7 +31,7 @@ class DocumentHandler(OpenHandler):
                 body, self._etag = document.compressed, document.compressed_etag
                 self.set_header("Content-Encoding", "gzip")
         self.set_header("Content-Type", document.type)
-        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Cache-Control", caching)
         self.finish(body)
 
     def compute_etag(self) -> str | None:
