@@ -138,3 +138,25 @@ test("minions are filtered and sorted by their master", (t) => {
   assert.deepEqual(ids(fleet, { master: "unknown" }), []);
   assert.deepEqual(ids(fleet, { sort: "master" }), ["b", "a", "c", "d"]);
 });
+
+test("a view that does not show the fleet reads its own data first", (t) => {
+  globalThis.localStorage = { getItem: () => null, setItem() {} };
+  t.after(() => delete globalThis.localStorage);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let follows = 0;
+  const follow = () => {
+    follows += 1;
+    return { stop: () => (follows -= 1) };
+  };
+  const fleet = new FleetStore({ follow }, 500);
+  t.mock.timers.tick(499);
+  assert.equal(follows, 0);
+  t.mock.timers.tick(1);
+  assert.equal(follows, 1);
+  const left = new FleetStore({ follow }, 500);
+  left.stop(); // another user logs in
+  t.mock.timers.tick(500);
+  assert.equal(follows, 1);
+  fleet.stop();
+  assert.equal(follows, 0);
+});

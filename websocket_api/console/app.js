@@ -18,6 +18,8 @@ import { FleetStore } from "./stores/fleet.js";
 import { FunctionsStore } from "./stores/functions.js";
 import { JobsStore } from "./stores/jobs.js";
 
+const FLEET_AFTER_MS = 500; // that a job's page gets for its returns, which can be megabytes as the fleet can
+
 /** Draw the page into an element. `restored` resolves when a stored login was tried, with the fault if it failed. */
 export function show(element, props) {
   element.replaceChildren();
@@ -45,9 +47,9 @@ function App({ session, connection, restored }) {
 }
 
 function Page({ session, connection, behind }) {
-  const stores = useStores(session, connection);
-  const [overlay, setOverlay] = useState(""); // palette, help or none
   const route = useRoute();
+  const stores = useStores(session, connection, route);
+  const [overlay, setOverlay] = useState(""); // palette, help or none
   const views = viewsOf(session);
   const { name, title, View } = views.find((one) => one.name === route.view) ?? views.find((one) => one.name === FIRST);
   useEffect(() => void loadTheRest(), []);
@@ -68,9 +70,10 @@ function Page({ session, connection, behind }) {
 }
 
 /** Create what outlives a view, for one user. */
-function useStores(session, connection) {
+function useStores(session, connection, route) {
   const stores = useMemo(() => {
-    const fleet = new FleetStore(connection);
+    const isOneJob = route.view === "jobs" && route.rest !== "";
+    const fleet = new FleetStore(connection, isOneJob ? FLEET_AFTER_MS : 0);
     const stop = fleet.listen(() => {
       if (!fleet.complete) return;
       stop();

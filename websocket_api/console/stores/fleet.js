@@ -27,25 +27,29 @@ export class FleetStore extends Store {
   lastJobs = new Map();
   fault = null;
 
+  #later = null; // the timer of a late start
   #searched = new Set(SEARCHED);
   #next = null; // the snapshot after a lost connection, while the old one is still shown
   #found = { key: null, sort: "", rows: [] };
   #facets = { version: -1, facets: null };
 
-  constructor(connection) {
+  /** @param {number} wait milliseconds before it is read: a view that does not show it reads its own data first */
+  constructor(connection, wait = 0) {
     super();
     this.connection = connection;
-    this.start();
+    if (wait) this.#later = setTimeout(() => this.start(), wait);
+    else this.start();
   }
 
   start() {
-    this.follow?.stop();
+    this.stop();
     const grains = [...new Set([...this.columns, ...this.#searched])].slice(0, MAX_GRAINS);
     this.follow = this.connection.follow({ subscription: "minions", grains }, (frame) => this.apply(frame));
   }
 
   stop() {
-    this.follow.stop();
+    clearTimeout(this.#later);
+    this.follow?.stop();
   }
 
   apply(frame) {
