@@ -14,13 +14,16 @@ const MAX_DEPTH = 200; // levels that are compared; a deeper value is equal to n
 const SEED = Math.floor(Math.random() * 2 ** 31); // so that no minion can choose returns with the same hash
 
 /**
- * Return the names of what is compared of an object. Of states (`id` is set) the durations, start times and numbers of
- * processes are not compared; results, names, comments and other changes are.
+ * Return whether a name of an object is not compared. Of states (`id` is set) these are the durations, start times and
+ * numbers of processes; results, names, comments and other changes are compared.
  */
-function namesOf(value, id, depth, name) {
-  const names = Object.keys(value);
-  if (id !== null && depth === 1) return names.filter((one) => !IGNORED.has(one));
-  return id !== null && depth === 2 && name === "changes" && typeof value.pid === "number" ? names.filter((one) => one !== "pid") : names;
+function isIgnored(name, value, id, depth, own) {
+  if (id === null || depth > 2) return false;
+  return depth === 1 ? IGNORED.has(name) : name === "pid" && depth === 2 && own === "changes" && typeof value.pid === "number";
+}
+
+function namesOf(value, id, depth, own) {
+  return Object.keys(value).filter((name) => !isIgnored(name, value, id, depth, own));
 }
 
 /** Return a value with what is compared of it; texts of states are without date-times and the minion's id. */
@@ -55,8 +58,13 @@ function isSame(value, known, id, depth = 0, own = "") {
   if (value === known) return true;
   if (value === null || known === null || typeof value !== "object" || typeof known !== "object" || depth > MAX_DEPTH) return false;
   if (Array.isArray(value) !== Array.isArray(known)) return false;
-  const names = namesOf(value, id, depth, own);
-  return names.length === Object.keys(known).length && names.every((name) => Object.hasOwn(known, name) && isSame(value[name], known[name], id, depth + 1, name));
+  let left = Object.keys(known).length;
+  for (const name of Object.keys(value)) {
+    if (isIgnored(name, value, id, depth, own)) continue;
+    if (!Object.hasOwn(known, name) || !isSame(value[name], known[name], id, depth + 1, name)) return false;
+    left -= 1;
+  }
+  return left === 0;
 }
 
 /** Return a hash that values with the same comparable value share. */
@@ -111,11 +119,13 @@ export class Groups {
   #find(id, part) {
     const { state, retcode = null } = part;
     const returned = !WITHOUT_RETURN.has(state);
-    const states = returned && isHighstate(part.return);
-    const [value, own, code] = returned ? [part.return, states ? id : null, retcode] : [null, null, null];
-    const isOf = (group) => group.state === state && group.code === code && group.states === states && isSame(value, group.outcome, own);
+    const [value, code] = returned ? [part.return, retcode] : [null, null];
+    // What is the same as states are states, and as another return it is none.
+    const isOf = (group) => group.state === state && group.code === code && isSame(value, group.outcome, group.states ? id : null);
     const recent = this.#recent.find((group) => group.members.size && isOf(group));
     if (recent) return recent;
+    const states = returned && isHighstate(value);
+    const own = states ? id : null;
     const hash = `${state} ${code} ${states} ${hashOf(value, own)}`;
     const known = this.#groups.get(hash) ?? [];
     const group = known.find(isOf) ?? this.#add(hash, { state, code, states, outcome: states ? comparable(value, own) : value, rank: (RANK[state] ?? 9) - (states && state === "returned" && hasChanges(value) ? 0.5 : 0) });
