@@ -76,13 +76,16 @@ test-javascript: nodejs .venv/.made ## Run the tests of the console's modules, i
 	@echo "== JavaScript"
 	@node --test tests/javascript/
 
-# The unit tests run without Salt, on the oldest and the newest Python that are supported, where those are installed.
+# The unit tests run without Salt, on the oldest and the newest Python that are supported, where those are installed. The
+# newest runs them all. test-all also runs on the others what says nothing about the version of Python.
+PYTHONS_FOUND = $(foreach version,$(OTHER_PYTHONS),$(if $(shell tools/find-python.sh $(version)),$(version)))
+OLDER_PYTHONS = $(filter-out $(lastword $(PYTHONS_FOUND)),$(PYTHONS_FOUND))
 .PHONY: $(OTHER_PYTHONS:%=test-unit-%)
 $(OTHER_PYTHONS:%=test-unit-%): test-unit-%:
 	@if tools/find-python.sh $* >/dev/null; then \
 	    $(MAKE) -s --no-print-directory .venv-unit-$*/.made; \
 	    echo "== unit tests on Python $*"; \
-	    .venv-unit-$*/bin/python -m pytest $(UNIT) -n $(JOBS) $(ARGS); \
+	    .venv-unit-$*/bin/python -m pytest $(UNIT) -n $(JOBS) $(if $(filter $*,$(OLDER_PYTHONS)),-m "not any_python") $(ARGS); \
 	else \
 	    echo "== Python $* is not installed: its unit tests are skipped"; \
 	fi
@@ -126,14 +129,17 @@ test-all: test test-3006 test-newest test-uvloop ## Run all tests, including cos
 	@tools/need.sh tests 'test $$(id -u) -ne 0 || command -v debootstrap' debootstrap
 	@echo "== Salt 3008, the costly tests"
 	@$(PY) -m pytest $(AT_ONCE) -m costly $(ARGS)
+	@for version in $(OLDER_PYTHONS); do \
+	    echo "== unit tests on Python $$version, the rest"; \
+	    .venv-unit-$$version/bin/python -m pytest $(UNIT) -n $(JOBS) -m any_python $(ARGS); \
+	done
 	@echo "== Salt 3007, the rest"
 	@.venv-3007/bin/python -m pytest $(AT_ONCE) -m both_lines $(CONTRACT_3007:%=--ignore=%) $(ARGS)
 	@echo "== Salt 3008, five minutes of use"
 	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.soak --minutes 5
 
 # On other Pythons the unit tests ran without Salt: here, only those that need it. Without such Pythons, all.
-OTHERS_FOUND = $(shell for v in $(OTHER_PYTHONS); do tools/find-python.sh $$v; done)
-ONCE = -m "not costly$(if $(OTHERS_FOUND), and (not unit or with_salt)" $(NEED_NO_SALT:%=--ignore=%),")
+ONCE = -m "not costly$(if $(PYTHONS_FOUND), and (not unit or with_salt)" $(NEED_NO_SALT:%=--ignore=%),")
 
 .PHONY: test-3008
 test-3008: .venv/.made chromium nginx redis shells ## Run all tests but the costly ones on Salt 3008 only

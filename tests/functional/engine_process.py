@@ -11,6 +11,7 @@ path of that file, "log": path}``. It answers with the process id.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -74,10 +75,19 @@ def read(path: str) -> dict[str, Any]:
         return given
 
 
+IMPORTED = (
+    *("salt.auth", "salt.cache", "salt.channel.client", "salt.fileclient", "salt.key", "salt.master", "salt.runner"),
+    *("jsonschema", "msgpack", "orjson", "prometheus_client", "re2", "redis", "referencing.jsonschema", "sqlite3"),
+    *("tornado.httpserver", "tornado.web", "tornado.websocket"),
+)
+"""What an engine and its Salt import. An engine that is forked from here has it already, but runs its own code."""
+
+
 def fork_engines() -> None:
     """Fork an engine for each line of standard input."""
-    for name in ("salt.auth", "salt.channel.client", "salt.fileclient", "salt.master"):
-        importlib.import_module(name)
+    for name in IMPORTED:
+        with contextlib.suppress(ImportError):  # some packages are optional
+            importlib.import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the engines
     gc.collect()
     gc.freeze()  # so that the engines share these pages

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.functional.running import CHECKOUT, VERSION, Engine
+from tests.support.reloading import copy_of_engine
 
 pytest.importorskip("salt")
 
@@ -87,8 +88,7 @@ def test_the_package_serves_with_its_own_schemas_if_the_file_server_has_other_on
 def test_a_synced_engine_wins_and_says_so(make_engine: MakeEngine, site: Path) -> None:
     """The line names both, and the folder to delete for the package to run."""
     engine = make_engine(schemas=False, wrapper=["env", f"PYTHONPATH={site}"], master={"engines_dirs": []})
-    synced = engine.root / "var/cache/salt/master/extmods/engines/websocket_api"
-    shutil.copytree(CHECKOUT / "_engines/websocket_api", synced, ignore=shutil.ignore_patterns("__pycache__"))
+    synced = copy_of_engine(engine.root / "var/cache/salt/master/extmods")
     engine.give_schemas()
     log = engine.serve()
     assert f"websocket_api {VERSION} is loaded from {synced}" in log

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.functional.running import CHECKOUT, VERSION, Engine
+from tests.support.reloading import copy_of_engine
 from tests.support.waiting import wait_until
 
 pytest.importorskip("salt")
@@ -114,13 +115,6 @@ def test_without_a_copy_another_release_is_refused_until_it_fits(
     assert engine.complaints == [line]
 
 
-def copy_of_the_package(root: Path) -> Path:
-    """Copy the engine's files to a folder of engines, and return the copy."""
-    ignored = shutil.ignore_patterns("__pycache__")
-    source = CHECKOUT / "_engines" / "websocket_api"
-    return Path(shutil.copytree(source, root / "engines" / "websocket_api", ignore=ignored))
-
-
 def test_an_empty_file_server_is_not_waited_for_if_there_is_a_copy(make_engine: MakeEngine) -> None:
     """After a reboot a gitfs remote is empty for a while: clients need not wait for it."""
     engine = make_engine(schemas=False, constants={"release.FILES_SECONDS": 3600})
@@ -153,7 +147,7 @@ def test_a_mountpoint_is_named(make_engine: MakeEngine) -> None:
 
 def test_an_engine_that_cannot_run_starts_with_new_files(make_engine: MakeEngine, tmp_path: Path) -> None:
     """``saltutil.sync_engines`` alone ends an outage: the supervisor starts a serving process with the new files."""
-    package = copy_of_the_package(tmp_path)
+    package = copy_of_engine(tmp_path)
     manifest = package / "contract" / "manifest.py"
     right = manifest.read_text()
     manifest.write_text(right.replace('"VERSION": "', '"VERSION": "0'))

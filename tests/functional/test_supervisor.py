@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import threading
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.functional.running import CHECKOUT, Engine
+from tests.functional.running import Engine
 from tests.support.processes import ended
+from tests.support.reloading import copy_of_engine
 from tests.support.waiting import is_open, wait_until
 
 pytest.importorskip("salt")
@@ -34,9 +34,7 @@ def engine(make_engine: MakeEngine) -> Engine:
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """The engine's code, to be changed by the test."""
-    target = tmp_path / "engines" / "websocket_api"
-    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", target, ignore=shutil.ignore_patterns("__pycache__"))
-    return target
+    return copy_of_engine(tmp_path)
 
 
 def started(engine: Engine) -> Engine:

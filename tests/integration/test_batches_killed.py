@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import CHECKOUT
 from tests.integration.staging import Stage, ended_batch, staged
+from tests.support.reloading import copy_of_engine
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -48,11 +47,10 @@ def moment(tmp_path: Path) -> Path:
 @pytest.fixture
 def stage(salt_factories: Any, file_root: Path, tmp_path: Path, moment: Path) -> Iterator[Stage]:
     """A master whose engine kills itself if the file says so, and a minion."""
-    engines = tmp_path / "engines"
-    shutil.copytree(CHECKOUT / "_engines", engines, ignore=shutil.ignore_patterns("__pycache__"))
-    code = engines / "websocket_api/operations/batch_jobs.py"
+    package = copy_of_engine(tmp_path)
+    code = package / "operations" / "batch_jobs.py"
     code.write_text(code.read_text() + DIES.format(moment=str(moment)))
-    config = {"engines_dirs": [str(engines)], "gather_job_timeout": 3}
+    config = {"engines_dirs": [str(package.parent)], "gather_job_timeout": 3}
     with staged(salt_factories, file_root, "killed", minion=True, config=config) as stage:
         yield stage
 

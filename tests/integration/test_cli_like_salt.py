@@ -29,68 +29,68 @@ SECONDS = 90
 
 SALT = """\
 '*' test.ping
-'*' test.ping --out=json
-'*' test.ping --out=yaml
-'*' test.ping --out=txt
-'*' test.ping --static
+~ '*' test.ping --out=json
+~ '*' test.ping --out=yaml
+~ '*' test.ping --out=txt
+~ '*' test.ping --static
 '*' test.ping --static --out=json
-'*' test.ping --static --out=yaml
-'*' test.ping --static --out=txt
-'*' test.ping --out=json --out-indent=-1
+~ '*' test.ping --static --out=yaml
+~ '*' test.ping --static --out=txt
+~ '*' test.ping --out=json --out-indent=-1
 '*' test.ping --summary
--L minion-1,minion-2 test.ping
+~ -L minion-1,minion-2 test.ping
 -L 'minion-1 minion-2' test.ping
--E 'minion-(1|2)' test.ping
--G 'os:*' test.ping
+~ -E 'minion-(1|2)' test.ping
+~ -G 'os:*' test.ping
 -C 'minion-* and not minion-2' test.ping
--S 127.0.0.1 test.ping
+~ -S 127.0.0.1 test.ping
 nobody test.ping
-nobody test.ping --out=json
-nobody test.ping --static
--G os:Nothing test.ping
+~ nobody test.ping --out=json
+~ nobody test.ping --static
+~ -G os:Nothing test.ping
 minion-1 test.false
-minion-1 test.false --out=json
+~ minion-1 test.false --out=json
 minion-1 test.arg 1 two 3.5 true none None
 minion-1 test.arg a=1 b=true c=[1,2] d='{x: y}'
-minion-1 test.arg a=1 b=true --out=json
+~ minion-1 test.arg a=1 b=true --out=json
 minion-1 test.arg '{a: [1, {b: c}]}' --out=yaml
 minion-1 test.arg 'ls -l' '' '#x' 'a # b' 007 1_000
 minion-1 test.arg 'text with = sign' é=日本 --out=json
-minion-1 test.kwarg a=1 b='[1, 2]'
-minion-1 test.echo 'two words'
-minion-1 test.outputter '{a: 1}'
+~ minion-1 test.kwarg a=1 b='[1, 2]'
+~ minion-1 test.echo 'two words'
+~ minion-1 test.outputter '{a: 1}'
 minion-1 cmd.run 'printf "one\\ntwo\\n"'
-minion-1 cmd.run 'printf "one\\ntwo\\n"' --out=txt
+~ minion-1 cmd.run 'printf "one\\ntwo\\n"' --out=txt
 minion-1 cmd.run 'exit 3'
-minion-1 cmd.run 'exit 3' --out=json
-minion-1 cmd.run_all 'echo out; exit 2' --out=nested
+~ minion-1 cmd.run 'exit 3' --out=json
+~ minion-1 cmd.run_all 'echo out; exit 2' --out=nested
 '*' cmd.run 'exit 1' --static
 minion-1 no.function
 minion-1 test.exception message=broken --out=txt
-minion-1 test.not_loaded
-minion-1 grains.item id os
-minion-1 grains.item id os --out=yaml
-minion-1 config.get id
+~ minion-1 test.not_loaded
+~ minion-1 grains.item id os
+~ minion-1 grains.item id os --out=yaml
+~ minion-1 config.get id
 minion-1 test.retcode 4
-minion-1 test.conf_test
-minion-1 test.cross_test test.ping
+~ minion-1 test.conf_test
+~ minion-1 test.cross_test test.ping
 minion-1 state.single test.succeed_with_changes name=x --state-output=terse
 minion-1 state.single test.fail_without_changes name=x --out=highstate
-minion-1 state.single test.nop name=x --out=json
-minion-1 sys.doc test.ping
+~ minion-1 state.single test.nop name=x --out=json
+~ minion-1 sys.doc test.ping
 -d minion-1 test.ping
 --preview-target '*'
---preview-target '*' --out=json
+~ --preview-target '*' --out=json
 """
 
 RUN = """\
 test.arg 1 two a=b
-test.arg 1 two a=b --out=json
-test.arg 1 two a=b --out=yaml
-manage.up --out=txt
+~ test.arg 1 two a=b --out=json
+~ test.arg 1 two a=b --out=yaml
+~ manage.up --out=txt
 manage.status --out=json
-manage.status --out=yaml
-manage.down
+~ manage.status --out=yaml
+~ manage.down
 error.error message=broken
 manage.up
 jobs.active
@@ -98,10 +98,10 @@ jobs.active
 
 KEY = """\
 -L
--l acc
--l un
--L --out=json
--L --out=yaml
+~ -l acc
+~ -l un
+~ -L --out=json
+~ -L --out=yaml
 -l acc --out=json
 """
 
@@ -121,11 +121,19 @@ def lines_of(text: str) -> list[str]:
     return [line for line in text.splitlines() if line]
 
 
-CASES = [
-    *[pytest.param("salt", line, id=line) for line in lines_of(SALT)],
-    *[pytest.param("salt-run", line, id=f"run {line}") for line in lines_of(RUN)],
-    *[pytest.param("salt-key", line, id=f"key {line}") for line in lines_of(KEY)],
-]
+def cases() -> Iterator[Any]:
+    """Yield each line with its program.
+
+    A line with ``~`` differs from others in what unit tests compare with Salt's own code: the form of the output, and
+    how targets and arguments are read.
+    """
+    for program, text in {"salt": SALT, "salt-run": RUN, "salt-key": KEY}.items():
+        for line in lines_of(text):
+            words = line.removeprefix("~ ")
+            name = f"{program.removeprefix('salt').removeprefix('-')} {words}".strip()
+            yield pytest.param(program, words, id=name, marks=[pytest.mark.costly] if words != line else [])
+
+
 VERB = {"salt": [], "salt-run": ["run"], "salt-key": ["key"]}
 
 
@@ -185,7 +193,7 @@ def ours(engine_port: int, salt_minions: Any, tmp_path: Path) -> Run:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("program", "line"), CASES)
+@pytest.mark.parametrize(("program", "line"), cases())
 def test_output_and_exit_code_equal_those_of_salt(
     program: str, line: str, theirs: Run, ours: Run, request: pytest.FixtureRequest
 ) -> None:

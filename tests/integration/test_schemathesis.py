@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import subprocess
@@ -15,8 +16,13 @@ import pytest
 from tests.integration.staging import Stage, staged
 from tests.support.waiting import wait_until
 
-pytest.importorskip("schemathesis")
-pytestmark = [pytest.mark.slow, pytest.mark.costly, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.costly,
+    pytest.mark.timeout(600),
+    # Not imported here: that takes seconds in each process that reads this file.
+    pytest.mark.skipif(importlib.util.find_spec("schemathesis") is None, reason="schemathesis is not installed"),
+]
 
 SECONDS = 240  # of the whole run, in all four phases
 OVER_SECONDS = 120  # that what was begun may take to end on a loaded machine

@@ -13,9 +13,13 @@ RELOAD_SECONDS = 100.0  # the engine itself gives up after 90
 
 
 def copy_of_engine(folder: Path) -> Path:
-    """Copy the engine's code into a folder of engines, to be changed there, and return the package."""
+    """Copy the engine's code into a folder of engines, to be changed there, and return the package.
+
+    With what Python has compiled: to compile all modules takes more than a second.
+    """
     package = folder / "engines" / "websocket_api"
-    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", package, ignore=shutil.ignore_patterns("__pycache__"))
+    being_written = shutil.ignore_patterns("*.pyc.*")
+    shutil.copytree(CHECKOUT / "_engines" / "websocket_api", package, ignore=being_written)
     return package
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 PROGRAM = Path(__file__).parents[2] / "tools" / "beside.sh"
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.benchmarks.accounts import Account, Claim, Place, Places, Sum
 
+pytestmark = pytest.mark.any_python
+
 A, B = "m1", "m2"
 OLD, NEW, IDLE = "e1", "e2", "e3"
 PLACES = {number: Place(OLD, 10 + number) for number in range(5)} | {8: Place(NEW, 1), 9: Place(NEW, 2)}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "console.md").read_text(encoding="utf-8")
 TEXT = PAGE.partition("\n## Compared with SaltGUI\n")[2].partition("\n## ")[0]

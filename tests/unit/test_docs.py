@@ -16,6 +16,8 @@ from websocket_api.errors import CLOSE_CODES, ERRORS
 
 from tests.support.schemas import SCHEMAS
 
+pytestmark = pytest.mark.any_python
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -18,6 +18,8 @@ from tests.goldens.requests import REQUESTS
 from tests.goldens.sending import Answer
 from tests.goldens.shape import shape
 
+pytestmark = pytest.mark.any_python
+
 PEERS = ("rest_cherrypy", "rest_tornado")
 JID = "20260102030405678901"
 KNOWN = {"<known jid>": JID}

@@ -10,6 +10,8 @@ from salt_live import Event, Gap, Position
 
 from tests.benchmarks.followers import Follower, order_of, unaccounted
 
+pytestmark = pytest.mark.any_python
+
 OLD, NEW = "e1", "e2"
 PLACES = {number: Position(OLD, 10 + number) for number in range(5)} | {8: Position(NEW, 1), 9: Position(NEW, 2)}
 """Where any client had the events; 5 to 7 were sent while no engine ran."""

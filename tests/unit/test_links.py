@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "_engines" / "websocket_api"
 PAGES = sorted(

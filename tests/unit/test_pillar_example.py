@@ -12,6 +12,8 @@ import yaml
 
 from tests.support.schemas import SCHEMAS
 
+pytestmark = pytest.mark.any_python
+
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "pillar.example").read_text(encoding="utf-8")
 EXAMPLE: dict[str, Any] = yaml.safe_load(TEXT)["websocket_api"]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.scheduling import choose, master_of
 
+pytestmark = pytest.mark.any_python
+
 TESTS = Path(__file__).parents[1]
 WAITING = {"own.py": None, "salt.py": "integration", "page.py": "browser"}
 

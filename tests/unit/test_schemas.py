@@ -22,6 +22,8 @@ from websocket_api.operations.call import OPERATIONS
 
 from tests.support.schemas import SCHEMAS
 
+pytestmark = pytest.mark.any_python
+
 DIRECTORY = pathlib.Path(__file__).parents[2] / "schemas"
 FILES = sorted({path.relative_to(DIRECTORY).as_posix() for path in DIRECTORY.rglob("*.json")} - {*DOCUMENTS})
 WORDS = ("title", "description", "default", "examples", "$schema", "$id", "x-fault", "x-surplus", "x-unit")

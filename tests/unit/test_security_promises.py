@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 TESTS = Path(__file__).parents[1]
 TEXT = (TESTS.parent / "docs" / "security.md").read_text(encoding="utf-8")
 HEADING = "## Which test proves which promise"

@@ -7,6 +7,8 @@ import pytest
 from tests.benchmarks.flat import Limit, courses
 from tests.benchmarks.log_lines import unexpected
 
+pytestmark = pytest.mark.any_python
+
 FEW = Limit(3)
 TENTH = Limit(4, share=0.1)
 

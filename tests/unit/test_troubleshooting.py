@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 TABLE = [line for line in TEXT.partition("\n## Log reference\n")[2].splitlines() if line[:2] == "| "]

@@ -19,6 +19,8 @@ from tests.references import references
 from tests.support.schemas import SCHEMAS
 from tests.unit.contract.test_schemas import FAULTY
 
+pytestmark = pytest.mark.any_python
+
 TESTS = pathlib.Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = json.loads((TESTS.parent / "schemas" / "asyncapi.json").read_text(encoding="utf-8"))
 MESSAGES: dict[str, Any] = DOCUMENT["channels"]["native"]["messages"]

@@ -13,6 +13,8 @@ from websocket_api.errors import ERRORS
 
 from tests.support.schemas import SCHEMAS
 
+pytestmark = pytest.mark.any_python
+
 DIRECTORY = pathlib.Path(__file__).parents[3] / "schemas"
 DOCUMENT = json.loads((DIRECTORY / "openapi.json").read_text(encoding="utf-8"))
 OPERATIONS: dict[str, Any] = {
