@@ -10,26 +10,13 @@ from typing import Any
 import jsonschema
 from jsonschema.exceptions import ValidationError
 
-from .rules import Schema, fast_rule
+from .rules import Schema, all_pass, fast_rule, is_integer, is_number, matcher
 
 _DRAFT = jsonschema.Draft202012Validator
 
 
-def _is_integer(_checker: Any, value: Any) -> bool:
-    # The draft accepts 1.0 as an integer, but an operation cannot slice a list with it.
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(_checker: Any, value: Any) -> bool:
-    # msgpack can carry NaN, which would pass every minimum and maximum.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Schema) -> Iterator[ValidationError]:
-    # In Python, `$` also matches before a final line break; in JSON Schema it does not. This matters for jids: Salt
-    # uses them as names of files.
-    match = re.fullmatch if pattern.startswith("^") and pattern.endswith("$") else re.search
-    if isinstance(value, str) and not match(pattern, value):
+    if isinstance(value, str) and not matcher(pattern)(value):
         yield ValidationError("does not have the form")
 
 
@@ -88,7 +75,9 @@ def _plain_text(schema: Any) -> Callable[[Any], bool] | None:
 Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     _DRAFT,
     validators={"items": _items, "pattern": _pattern, "oneOf": _of_fields("oneOf", 1), "not": _of_fields("not", 0)},
-    type_checker=_DRAFT.TYPE_CHECKER.redefine_many({"integer": _is_integer, "number": _is_number}),
+    type_checker=_DRAFT.TYPE_CHECKER.redefine_many(
+        {"integer": lambda _checker, value: is_integer(value), "number": lambda _checker, value: is_number(value)}
+    ),
 )
 
 
@@ -101,25 +90,26 @@ class MessageCheck:
     """Checks the messages of one operation.
 
     jsonschema builds validators for all subschemas at every message, which takes more than half of its time. Nearly all
-    messages are valid. For them ``passes`` uses validators that were built once. Only a message that does not pass is
+    messages are valid. For them ``passes`` uses checks that were built once. Only a message that does not pass is
     checked as a whole, to name all its faults.
     """
 
     def __init__(self, schema: Schema) -> None:
         apart = ("properties", "additionalProperties", "allOf", "$id", "$defs")
         rest = {keyword: value for keyword, value in schema.items() if keyword not in apart}
-        self._fields = {name: Validator(field) for name, field in schema["properties"].items()}
+        self._fields = {name: fast_rule(field, _exact) for name, field in schema["properties"].items()}
         self._rules = [fast_rule(rule, _exact) for rule in (rest, *schema.get("allOf", ()))]
         self._validator = Validator(schema)
 
     def passes(self, message: Any) -> bool:
         """Tell whether a message is certainly valid."""
-        fields = self._fields
-        return (
-            isinstance(message, dict)
-            and all(name in fields and fields[name].is_valid(value) for name, value in message.items())
-            and all(rule(message) for rule in self._rules)
-        )
+        if not isinstance(message, dict):
+            return False
+        for name, value in message.items():
+            fits = self._fields.get(name)
+            if fits is None or not fits(value):
+                return False
+        return all_pass(self._rules, message)
 
     def errors(self, message: Any) -> Iterator[ValidationError]:
         """Yield the errors of a message."""
