@@ -21,6 +21,8 @@ def audit(session: Session | None, address: str, operation: str, outcome: str, a
     :param outcome: ``ok`` or the code of the error
     :param audit_fields: ``fun``, ``tgt``, ``tag``, ``jid``, ``batch``; ``user`` and ``eauth`` of a login
     """
+    if not log.isEnabledFor(logging.INFO):
+        return
     user = audit_fields.get("user") if session is None else session.user
     eauth = audit_fields.get("eauth") if session is None else session.eauth
     fields = {"user": user, "eauth": eauth, "address": address, "operation": operation}

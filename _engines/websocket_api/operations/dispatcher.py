@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from ..core.access.memory import REQUESTS, message_bytes
+from ..core.access.session import Session
 from ..core.delivery import frames
 from ..core.delivery.caller import GONE, Caller
 from ..core.delivery.chunked_encoding import is_small
@@ -22,7 +23,7 @@ from ..errors import ApiError, forget_frames
 from ..fair_share import Share, on_behalf_of
 from ..tracing import trace_context
 from .audit import audit
-from .call import OPERATIONS, Call
+from .call import OPERATIONS, Call, Operation
 from .running import PASSED_ON, Running
 from .services import Services
 
@@ -158,9 +159,10 @@ class Dispatcher:
         finally:
             if request_id is not None:
                 connection.in_flight.discard(request_id)
-        if connection.open:
-            connection.outbox.put(reply)
-        call.replied()
+        with connection.outbox.together():  # the first frames of a subscription leave with its reply
+            if connection.open:
+                connection.outbox.put(reply)
+            call.replied()
 
     async def _run(self, call: Call, finish: Callable[[Any], Awaitable[Any]] | None = None) -> Any:
         """Run an admitted request and settle its accounts.
@@ -205,17 +207,13 @@ class Dispatcher:
         """Authenticate the request and run its operation on behalf of the user, with an audit line."""
         known, outcome = OPERATIONS[call.message["type"]], "internal"
         try:
-            with ExitStack() as held:
-                share = Share.unauthenticated(call.caller.address)
-                if not known.public:
-                    session = call.current = await call.authenticate()
-                    session.holdings.check_limit("commands", self._services.settings.limits.commands_per_user)
-                    # A token that came with this message alone is checked like others while the request runs.
-                    held.enter_context(session.holding("commands"))
-                    held.enter_context(session.holdings.memory.holding(REQUESTS, call.memory))
-                    share = session.share
-                held.enter_context(on_behalf_of(share))
-                result = await self._services.loop_time.charged(share, known.handler(call))
+            if known.public:
+                result = await self._charged(known, call, Share.unauthenticated(call.caller.address))
+            else:
+                session = call.current = await call.authenticate()
+                session.holdings.check_limit("commands", self._services.settings.limits.commands_per_user)
+                with _occupying(session, call.memory):
+                    result = await self._charged(known, call, session.share)
             outcome = "ok"
             return result
         except ApiError as error:
@@ -232,6 +230,11 @@ class Dispatcher:
             if known.audited:
                 audit(call.current, call.caller.address, known.name, outcome, call.audit_fields)
 
+    async def _charged(self, known: Operation, call: Call, share: Share) -> Any:
+        """Run an operation on behalf of a user."""
+        with on_behalf_of(share):
+            return await self._services.loop_time.charged(share, known.handler(call))
+
     async def _encode(self, call: Call, connection: Connection, request_id: int | str | None, result: Any) -> bytes:
         """Return the reply that carries a result.
 
@@ -247,6 +250,20 @@ class Dispatcher:
         if len(reply) > max_bytes:
             raise too_large()
         return reply
+
+
+@contextmanager
+def _occupying(session: Session, memory: int) -> Iterator[None]:
+    """Count a request of a user, and the memory that it takes, during a block.
+
+    :raises ApiError: too_many, if that memory does not fit
+    """
+    with session.holding("commands"):  # a token of this message alone is checked like others while the request runs
+        if not memory:
+            yield
+            return
+        with session.holdings.memory.holding(REQUESTS, memory):
+            yield
 
 
 def _has_started(call: Call) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from ..access.memory import OUTBOXES, SMALL_BYTES, UNLIMITED, Memory
@@ -77,6 +78,9 @@ class Outbox:
         """What the user takes over all connections."""
         self._handed = 0
         """Bytes that the transport may still hold, if they are many."""
+        self._together = False
+        """Whether small frames are collected, to be written at once."""
+        self._collected = b""
 
     def charge(self, memory: Memory) -> None:
         """Count what waits as memory of a user from now on."""
@@ -126,8 +130,19 @@ class Outbox:
         self._waiting.append(Waiting(frame, owner, first, last, count))
         self._count(len(frame))
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the small frames of a block at its end, in one system call."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self._write_collected()
+
     def overflow(self) -> None:
         """End the connection: its client reads too slowly."""
+        self._write_collected()
         overflow = self._on_overflow
         self.close()
         overflow()
@@ -157,6 +172,7 @@ class Outbox:
 
     def flush(self) -> None:
         """Hand over all that waits, and accept nothing more: a close frame comes next."""
+        self._write_collected()
         while self._waiting or self._unreported:
             self._transport.write(b"".join(self._portion()))
         self.close()
@@ -164,6 +180,7 @@ class Outbox:
     def close(self) -> None:
         """Drop what waits; nothing more is sent."""
         self.closed = True
+        self._collected = b""
         self._waiting.clear()
         self._paused.clear()
         self._unreported.clear()
@@ -207,6 +224,18 @@ class Outbox:
         return size <= SMALL_BYTES or self._memory.fits(size)
 
     def _write(self, data: bytes) -> None:
+        if self._together and len(self._collected) + len(data) <= SMALL_BYTES:
+            self._collected += data
+            return
+        self._write_collected()
+        self._write_now(data)
+
+    def _write_collected(self) -> None:
+        data, self._collected = self._collected, b""
+        if data:
+            self._write_now(data)
+
+    def _write_now(self, data: bytes) -> None:
         self._transport.write(data)
         if len(data) > SMALL_BYTES or self._handed:
             self._hand(len(data) if self._transport.busy() else 0)

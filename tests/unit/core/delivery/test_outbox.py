@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
 
 from tests.unit.core.support import Socket
@@ -198,3 +200,65 @@ def test_the_connection_ends_if_dropping_does_not_help() -> None:
     slow.outbox.put(b"B")
     slow.outbox.put(b"1", stream, 1, 1, 1)
     assert len(slow.overflows) == 1
+
+
+def test_small_frames_of_a_block_leave_in_one_write() -> None:
+    """Each write is a system call: the first frames of a subscription leave with its reply."""
+    slow = Slow(max_bytes=100_000)
+    slow.socket.stuck = False
+    with slow.outbox.together():
+        slow.outbox.put(b"a")
+        slow.outbox.put(b"b")
+        assert slow.socket.written == []
+    slow.outbox.put(b"c")
+    assert slow.socket.written == [b"ab", b"c"]
+
+
+def test_large_frames_of_a_block_are_not_copied() -> None:
+    """They leave at once, after the small ones before them."""
+    slow, large = Slow(max_bytes=100_000), b"x" * 5000
+    slow.socket.stuck = False
+    with slow.outbox.together():
+        for frame in (b"a", large, b"b", b"c" * 4095, b"d"):
+            slow.outbox.put(frame)
+    assert slow.socket.written == [b"a", large, b"b" + b"c" * 4095, b"d"]
+    assert slow.socket.written[1] is large
+
+
+def test_frames_of_a_block_are_not_overtaken_and_not_lost() -> None:
+    """Not by frames that wait for a slow client, by its overflow, or by a close frame."""
+    waits = Slow()
+    waits.socket.stuck = False
+    with waits.outbox.together():
+        waits.outbox.put(b"a")
+        waits.socket.stuck = True
+        waits.outbox.put(b"b")
+    assert waits.read() == b"ab"
+
+    overflows = Slow(max_frames=1)
+    overflows.socket.stuck = False
+    with overflows.outbox.together():
+        overflows.outbox.put(b"a")
+        overflows.socket.stuck = True
+        overflows.outbox.put(b"b")
+        overflows.outbox.put(b"c")
+    assert (overflows.socket.written, len(overflows.overflows)) == ([b"a"], 1)
+
+    closes = Slow()
+    closes.socket.stuck = False
+    with closes.outbox.together():
+        closes.outbox.put(b"a")
+        closes.outbox.flush()
+        closes.socket.write(b"close frame")
+    assert closes.socket.written == [b"a", b"close frame"]
+
+
+def test_a_fault_in_a_block_loses_no_frame() -> None:
+    """And later frames leave at once."""
+    slow = Slow()
+    slow.socket.stuck = False
+    with contextlib.suppress(ZeroDivisionError), slow.outbox.together():
+        slow.outbox.put(b"a")
+        raise ZeroDivisionError
+    slow.outbox.put(b"b")
+    assert slow.socket.written == [b"a", b"b"]
