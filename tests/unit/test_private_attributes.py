@@ -68,6 +68,7 @@ TABLE = (
     Private(PROTOCOL, "_fragmented_message_buffer", ("protocols.websocket.transport",), "fragments have no bound"),
     Private(PROTOCOL, "_handle_message", ("protocols.websocket.transport",), "frames are not checked"),
     Private(PROTOCOL, "_read_bytes", ("protocols.websocket.transport",), "unfinished messages do not count as memory"),
+    Private(PROTOCOL, "_wire_bytes_in", ("protocols.websocket.transport",), "a client can hold the event loop"),
     Private(PROTOCOL, "_receive_frame", ("protocols.websocket.transport",), "frames are not bounded"),
     Private(
         "salt.runner:RunnerClient",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
@@ -14,6 +14,7 @@ from ..core.access.session import Session
 from ..core.access.throttle import Pace
 from ..core.delivery.caller import Caller
 from ..core.delivery.connection import Connection
+from ..core.delivery.pings import Pings
 from ..errors import RESTART, ApiError
 from ..fair_share import FairTurns, RecentUsers, Share
 from ..operations.dispatcher import Dispatcher
@@ -33,6 +34,15 @@ LATE_SECONDS = 0.3  # for clients that were in their handshake when the stop beg
 BURST_SECONDS = 10  # seconds; a connection may send the small frames of this time at once
 MAX_BODIES = 10_000  # that wait to be parsed, of all users
 REQUEST_SECONDS = 0.0005  # loop time of HTTP itself for a request: to parse its head and to write the answer
+
+
+def later(seconds: float, call: Callable[[], None]) -> None:
+    """Call once after this many seconds; without any, in the next turn of the loop."""
+    loop = asyncio.get_running_loop()
+    if seconds > 0:
+        loop.call_later(seconds, call)
+    else:
+        loop.call_soon(call)
 
 
 class Connections:
@@ -57,9 +67,9 @@ class Connections:
         """The rate of small frames by user and eauth, kept while one of the user's connections sends some."""
         self.bodies = FairTurns(1, MAX_BODIES, RecentUsers(time.monotonic))
         """Turns for the thread that parses bodies which take long."""
-        self.messages = MessageTurns(
-            lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call), services.loop_time
-        )
+        self.messages = MessageTurns(later, services.loop_time)
+        limits = services.settings.limits
+        self.pings = Pings(limits.ping_seconds, limits.pong_seconds, later, time.monotonic)
 
     def __len__(self) -> int:
         return len(self._callers)

@@ -15,9 +15,10 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from ..core.events.encoding import encode
+from ..core.timeouts import Timeouts
 from ..errors import ApiError
 from ..settings import Settings
-from .connections import Connections
+from .connections import Connections, later
 from .digital_rebar.clients import RebarClients
 from .http.access import REFUSED, Access
 from .http.application import application
@@ -47,10 +48,18 @@ class Server(HTTPServer):
     are parsed, because the address to check is that of its client (http/application.py).
     """
 
-    def initialize(self, *args: Any, access: Access, **kwargs: Any) -> None:  # type: ignore[override]
-        """Keep tornado's arguments, and the rules for addresses."""
+    def initialize(self, *args: Any, access: Access, head_seconds: float, **kwargs: Any) -> None:  # type: ignore[override]
+        """Keep tornado's arguments, and those of this class.
+
+        :param access: the rules for addresses
+        :param head_seconds: maximum time until the head of a request has arrived
+        """
         super().initialize(*args, **kwargs)
         self._access = access
+        # One timer for all connections: tornado's own costs a future, a timer and a turn of the loop for each request.
+        self.conn_params.header_timeout = None
+        self._silent: Timeouts[Any] = Timeouts(head_seconds, lambda conn: conn.stream.close(), later, time.monotonic)
+        """Connections on which the head of a request is expected."""
         self._refusals: set[asyncio.Task[None]] = set()
         self._serving: dict[Any, bool] = {}
         """Connections of HTTP, and whether each waits for a further request."""
@@ -83,11 +92,14 @@ class Server(HTTPServer):
         """Read a request, with the engine's own parser for its head."""
         request_conn._parse_headers = parse_head
         self._serving[server_conn] = server_conn in self._serving
+        self._silent.start(server_conn)
         if self._closing and self._serving[server_conn]:
             server_conn.stream.close()
-        return Answering(
-            super().start_request(server_conn, request_conn), lambda: self._serving.update({server_conn: False})
-        )
+        return Answering(super().start_request(server_conn, request_conn), lambda: self._note_head(server_conn))
+
+    def _note_head(self, server_conn: Any) -> None:
+        self._serving[server_conn] = False
+        self._silent.stop(server_conn)
 
     def close_idle(self) -> None:
         """Close the connections that wait for a further request, and the others after their present one."""
@@ -105,6 +117,7 @@ class Server(HTTPServer):
         """Free a closed connection at once, without waiting for the garbage collector."""
         super().on_close(server_conn)
         self._serving.pop(server_conn, None)
+        self._silent.stop(server_conn)
         if self._closing and not self._serving:
             self._sent.set()
         forget_error(server_conn.stream)
@@ -156,6 +169,6 @@ def serve(
         max_header_size=HEAD_BYTES,
         max_body_size=DRAIN_BYTES,
         # Tornado would wait an hour for the rest of a request: clients without a login could use up the descriptors.
-        idle_connection_timeout=limits.auth_seconds,
+        head_seconds=limits.auth_seconds,
         body_timeout=limits.auth_seconds,
     )

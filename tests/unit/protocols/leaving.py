@@ -126,7 +126,10 @@ class RunningEngine:
         tasks = 2  # this one, and the one that checks the condition
         server: Any = self.server
         await self.until(
-            lambda: not server._connections and not len(self.clients) and len(asyncio.all_tasks()) <= tasks
+            lambda: (
+                not any(map(len, (server._connections, server._silent, self.clients, self.clients.pings)))
+                and len(asyncio.all_tasks()) <= tasks
+            )
         )
         await turns(5)  # callbacks of what has just ended
 

@@ -70,6 +70,4 @@ def application(routes: list[Any], settings: Settings) -> GuardedApplication:
         Access(settings),
         default_handler_class=NotFound,
         log_function=log_request,
-        websocket_ping_interval=settings.limits.ping_seconds,
-        websocket_ping_timeout=settings.limits.pong_seconds,
     )

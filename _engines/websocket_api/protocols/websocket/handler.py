@@ -103,7 +103,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         limits = self.settings_.limits
         max_bytes = limits.message_bytes if self.session is not None else limits.message_bytes_before_auth
         protocol.params.max_message_size = max_bytes
-        return Protocol(self, False, protocol.params)
+        return Protocol(self, False, protocol.params, pings=self.clients.pings)
 
     @property
     def _protocol(self) -> Protocol | None:

@@ -55,7 +55,8 @@ class NativeHandler(SocketHandler):
         started = self.clients.dispatcher.handle(connection, message)
         if started is None:
             return None
-        started.task.add_done_callback(self._end_deadline)
+        if self.session is None:  # else the limits were raised at the handshake
+            started.task.add_done_callback(self._end_deadline)
         if started.operation == "auth" and self._deadline is not None:
             self._pause_deadline(self._deadline, started.task)
         return asyncio.wait([started.task]) if started.operation in IN_ORDER else None  # type: ignore[return-value]

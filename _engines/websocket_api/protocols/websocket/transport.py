@@ -16,6 +16,7 @@ from typing import Any
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.websocket import WebSocketProtocol13
 
+from ...core.delivery.pings import Pings
 from ...errors import INVALID_TEXT, PROTOCOL_ERROR, TOO_BIG, forget_frames
 
 TEXT, BINARY = 0x81, 0x82  # FIN and opcode 1 or 2 (RFC 6455 section 5.2)
@@ -70,6 +71,8 @@ class Protocol(WebSocketProtocol13):
     Tornado itself echoes any close code, and drops a peer that breaks the protocol without a close frame. After a
     message that is too large it closes the socket while the rest still arrives. The kernel then resets the connection,
     and the close frame is lost.
+
+    :param pings: pings all connections
     """
 
     fault = PROTOCOL_ERROR
@@ -80,19 +83,22 @@ class Protocol(WebSocketProtocol13):
     """Whether our close frame had the code 1009."""
     _handled: int | None = None
     """The opcode of the last frame, if it was a control frame or ended a message."""
-    _pinged = False
-    """Whether a ping has no pong yet."""
+    awaits_pong = False
+    """Whether the last ping was not answered."""
     _after_close = 0
     """Number of frames received after our close frame."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, pings: Pings) -> None:
         super().__init__(*args)
+        self._pings = pings
         self.before_close: Callable[[], None] = lambda: None
         """Called before the close frame is written: nothing may follow it (RFC 6455 section 5.5.1)."""
         self.unanswered: Callable[[], None] = lambda: None
         """Called when a ping was not answered in time; must close the connection."""
         self.small_frame: Callable[[], float] = lambda: 0.0
         """Called for each small frame that ends no message; returns seconds until the next frame may be read."""
+        self._received = bytearray()
+        """Bytes that were read from the socket, and that no frame has taken yet."""
         self.receive: Callable[[int], bool] = lambda number: True
         """Called with the bytes of a large message before they are read, and with 0 when it was handled.
 
@@ -100,16 +106,39 @@ class Protocol(WebSocketProtocol13):
 
     def write_ping(self, data: bytes) -> None:
         """Send a ping."""
-        self._pinged = True
+        self.awaits_pong = True
         super().write_ping(data)
 
+    def start_pinging(self) -> None:
+        """Ping from now on, together with all other connections."""
+        self._pings.add(self)
+
+    def ping(self) -> None:
+        """Send a ping, unless the peer has just left: then the end of the stream is handled soon."""
+        with contextlib.suppress(StreamClosedError):
+            self.write_ping(b"")
+
+    def end_unanswered(self) -> None:
+        """Close, because a ping was not answered in time."""
+        self.unanswered()
+
     async def _read_bytes(self, n: int) -> bytes:
-        """Read, unless the message does not fit into its user's memory."""
+        """Read, unless the message does not fit into its user's memory.
+
+        All that has arrived is read together. tornado reads each part of a frame by itself, and between two reads it
+        stops watching the socket.
+        """
         before = len(self._fragmented_message_buffer or b"")
         if n + before > SMALL_BYTES and not self.receive(n + before):
             self._drain()
             raise StreamClosedError
-        return await super()._read_bytes(n)
+        received = self._received
+        while len(received) < n:
+            received += await self.stream.read_bytes(CHUNK, partial=True)
+        self._wire_bytes_in += n
+        data = bytes(received[:n])
+        del received[:n]
+        return data
 
     async def _receive_frame(self) -> None:
         """Read a frame. After a small frame that ends no message, wait as long as :attr:`small_frame` requests."""
@@ -125,8 +154,8 @@ class Protocol(WebSocketProtocol13):
                 self._drain()
             return
         grown = len(self._fragmented_message_buffer or b"") - before
-        if self._handled == PONG and self._pinged:
-            self._pinged = False
+        if self._handled == PONG and self.awaits_pong:
+            self.awaits_pong = False
         elif (self._handled is None and grown < SMALL_BYTES) or (self._handled is not None and self._handled >= CLOSE):
             wait = self.small_frame()
             if wait > 0:
@@ -148,10 +177,7 @@ class Protocol(WebSocketProtocol13):
 
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Close, with a code and a reason."""
-        if code is None and reason is not None:
-            # tornado calls this after an unanswered ping. Its code 1000 would tell a slow client not to reconnect.
-            self.unanswered()
-            return
+        self._pings.remove(self)
         if not self.server_terminated:
             self.before_close()
             self._too_big = code == TOO_BIG
