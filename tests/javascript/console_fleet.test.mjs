@@ -160,3 +160,17 @@ test("a view that does not show the fleet reads its own data first", (t) => {
   fleet.stop();
   assert.equal(follows, 0);
 });
+
+test("what needs the whole fleet waits for its snapshot", (t) => {
+  const fleet = fleetOf(t);
+  let done = 0;
+  fleet.whenComplete(() => (done += 1));
+  assert.equal(done, 1);
+  fleet.apply({ type: "begin" }); // a new connection
+  fleet.whenComplete(() => (done += 1));
+  fleet.apply({ type: "minions", minions: MINIONS });
+  assert.equal(done, 1);
+  fleet.apply({ type: "live" });
+  fleet.apply({ type: "minions", minions: MINIONS });
+  assert.equal(done, 2);
+});

@@ -74,11 +74,7 @@ function useStores(session, connection, route) {
   const stores = useMemo(() => {
     const isOneJob = route.view === "jobs" && route.rest !== "";
     const fleet = new FleetStore(connection, isOneJob ? FLEET_AFTER_MS : 0);
-    const stop = fleet.listen(() => {
-      if (!fleet.complete) return;
-      stop();
-      session.readWheels();
-    });
+    fleet.whenComplete(() => session.readWheels());
     const toasts = new Toasts();
     const started = new StartedJobs(connection, (job) => report(job, toasts));
     const batches = session.has("list_batches") ? new BatchesStore(connection) : null;

@@ -68,6 +68,16 @@ export class FleetStore extends Store {
     this.changed();
   }
 
+  /** Call `act` when the snapshot is complete. */
+  whenComplete(act) {
+    if (this.complete) return act();
+    const stop = this.listen(() => {
+      if (!this.complete) return;
+      stop();
+      act();
+    });
+  }
+
   #merge(into, minions) {
     for (const [id, minion] of Object.entries(minions)) {
       if (minion?.grains) this.hasGrains = true;

@@ -72,7 +72,7 @@ export class JobsStore extends Store {
       const { jobs: found, all } = await this.#list({ limit: LISTED, ...(before ? { before } : {}) });
       for (const job of found) this.#put(job);
       if (before || !this.loaded) this.older = !all && this.jobs.size < KEPT;
-      if (!this.loaded) this.#readLastJobs(found);
+      if (!this.loaded) this.fleet.whenComplete(() => this.#readLastJobs(found)); // the fleet shows them
       [this.loaded, this.fault] = [true, null];
     } catch (fault) {
       this.fault = fault;
