@@ -1,4 +1,4 @@
-"""The garbage collector skips the objects of the start, and no others."""
+"""The garbage collector skips the objects of the start, and no others, and runs rarely."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from websocket_api.gc_tuning import GcTuning
+from websocket_api.gc_tuning import THRESHOLD, GcTuning
 
 
 class Node:
@@ -53,6 +53,15 @@ def test_later_objects_are_never_frozen(collector: GcTuning) -> None:
     assert gone() is not None
     gc.collect()
     assert gone() is None
+
+
+def test_collections_are_rarer(collector: GcTuning) -> None:
+    """Thousands of connections that open at once are new objects, of which few are garbage."""
+    collector.stop()
+    usual = gc.get_threshold()
+    collector.start()
+    assert gc.get_threshold() == (THRESHOLD, *usual[1:])
+    assert usual[0] < THRESHOLD
 
 
 def test_unreferenced_objects_are_freed_though_frozen() -> None:
