@@ -58,6 +58,8 @@ class Access:
         trusted proxy is the client, which may have invented everything further left.
         """
         address = request.remote_ip or "unknown"
+        if not self._proxies:
+            return address
         hops = [hop.strip() for hop in ",".join(request.headers.get_list("X-Forwarded-For")).split(",") if hop.strip()]
         while hops and _within(address, self._proxies):
             address = hops.pop()

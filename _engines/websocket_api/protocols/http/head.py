@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
@@ -25,6 +26,9 @@ MAX_HEADER_BYTES = 32 * 1024
 """Maximum of a head, query and cookies included: to parse it takes 0.7 ms per KiB, before the client is known."""
 MAX_HEADER_LINES = 100
 """As in Apache; browsers behind several proxies send fewer than 50. Each line takes 4 us before the client is known."""
+MAX_NAME = 64
+"""Characters of a header's name that is kept, to recognize it the next time."""
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DIGITS = re.compile("[0-9]{1,16}")
 _UNREADABLE = RequestStartLine("GET", "/", "HTTP/1.1")
 """Stands for a request line that cannot be read."""
@@ -51,7 +55,9 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
         return start_line, Unreadable(_too_many_lines())
     try:
         parse_request_start_line(start_line)
-        start_line, headers = HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
+        headers = _plain_headers(data)
+        if headers is None:
+            start_line, headers = HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
         _check_length(headers)
     except HTTPInputError:
         method, path, version = _UNREADABLE
@@ -59,6 +65,33 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     except ApiError as error:
         return start_line, Unreadable(error)
     return start_line, headers
+
+
+def _plain_headers(data: bytes) -> HTTPHeaders | None:
+    """Return the headers of a head in the usual form; None for any other, which tornado reads or refuses.
+
+    The result is tornado's. It matches each line with four regular expressions, which takes five times as long.
+    """
+    lines = data.decode("latin1").split("\r\n")
+    if len(lines) < 4 or lines[-2:] != ["", ""]:
+        return None
+    headers = HTTPHeaders()
+    for line in lines[1:-2]:
+        name, colon, value = line.partition(":")
+        value = value.strip(" \t")
+        if not colon or len(name) > MAX_NAME or not (value.isascii() and value.isprintable() and _is_name(name)):
+            return None
+        if name in headers:
+            headers.add(name, value)
+        else:
+            headers[name] = value
+    return headers
+
+
+@lru_cache(maxsize=1000)
+def _is_name(text: str) -> bool:
+    """Return whether this can be the name of a header (RFC 9110 section 5.1)."""
+    return _NAME.fullmatch(text) is not None
 
 
 class Answering(HTTPMessageDelegate):

@@ -7,7 +7,8 @@ import json
 
 import pytest
 from tornado.http1connection import HTTP1Connection
-from websocket_api.protocols.http.head import MAX_HEADER_BYTES, MAX_HEADER_LINES, Unreadable, parse_head
+from tornado.httputil import HTTPInputError
+from websocket_api.protocols.http.head import MAX_HEADER_BYTES, MAX_HEADER_LINES, MAX_NAME, Unreadable, parse_head
 from websocket_api.protocols.http.responder import DRAIN_BYTES
 
 from tests.unit.protocols.leaving import running_engine
@@ -17,7 +18,15 @@ HEADS = [
     b"\r\nPOST /x HTTP/1.1\nHost: a\n\n",
     b"GET / HTTP/1.1\r\n\r\n",
     b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n",
+    b"GET / HTTP/1.1\r\nhost:a\r\nCONNECTION: \t Upgrade \t\r\nX-Empty:\r\nx-empty: \r\n\r\n",
+    b"GET / HTTP/1.1\r\nX-Colons: a:b: c\r\nX-Latin: \xe9\r\nX-Tab: a\tb\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"X" * (MAX_NAME + 1) + b": a\r\n\r\n",
+    b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
 ]
+LINES = [b"Host: a", b"host:b", b"X-One:", b": a", b"a", b"", b" X: folded", b"X Y: a", b"X\xe9: a", b"X: \x00"]
+LINES += [b"X: a\rb", b"X: a\nY: b", b"X: \xe9", b"X:\ta\tb", b"X@Y: a", b"X: a\x0bb", b"X: \x85", b"X:\xa0a"]
+LINES += [b"Y\t: a", b"X: a\x7f"]
+ENDS = [b"\r\n\r\n", b"\n\n", b"\r\n\n", b"\n\r\n", b"\r\n"]
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -26,6 +35,20 @@ def test_usual_heads_are_read_by_tornado(head: bytes) -> None:
     wanted = HTTP1Connection._parse_headers(None, head)  # type: ignore[arg-type]
     found = parse_head(head)
     assert (found[0], list(found[1].get_all())) == (wanted[0], list(wanted[1].get_all()))
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("line", LINES)
+def test_each_line_is_read_or_refused_as_by_tornado(line: bytes, end: bytes) -> None:
+    """Whatever stands before and after it."""
+    for lines in ([line], [b"Host: a", line], [line, b"Host: a"], [line, line]):
+        head = b"\r\n".join([b"GET / HTTP/1.1", *lines]) + end
+        try:
+            wanted = list(HTTP1Connection._parse_headers(None, head)[1].get_all())  # type: ignore[arg-type]
+        except HTTPInputError:
+            assert isinstance(parse_head(head)[1], Unreadable), head
+        else:
+            assert list(parse_head(head)[1].get_all()) == wanted, head
 
 
 def test_no_line_of_a_longer_head_is_read() -> None:
