@@ -14,6 +14,7 @@ from ..timing import Later
 from .loop_time import LoopTime
 
 TURN_SECONDS = 0.005  # of reading messages in one turn of the loop; then everything else has its turn
+ENOUGH_SECONDS = TURN_SECONDS / 2  # may be left for the next turn: so single messages need no call in it
 
 Read = Callable[[], "Awaitable[None] | None"]
 """Reads a message. The connection's next message waits for the returned awaitable."""
@@ -46,7 +47,8 @@ class MessageTurns:
         try:
             return self._read(share, read)
         finally:
-            self._plan(0.0)
+            if self._left < ENOUGH_SECONDS:
+                self._plan(0.0)
 
     def _read(self, share: Share, read: Read) -> Awaitable[None] | None:
         started = self._loop_time.time()

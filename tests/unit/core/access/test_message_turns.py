@@ -58,6 +58,22 @@ async def test_a_small_message_is_read_at_once() -> None:
     assert await loop.turn() == []
 
 
+async def test_a_call_is_planned_only_when_half_of_a_turn_is_used() -> None:
+    """A call for each message would cost more than reading some. The next turn is a whole one."""
+    loop = Loop()
+    for number in range(4):
+        loop.send(ANN, f"a{number}", TURN_SECONDS / 8)
+    assert loop.calls == []
+    loop.send(ANN, "a4", TURN_SECONDS / 8)
+    loop.send(ANN, "a5", TURN_SECONDS)
+    assert (len(loop.calls), len(loop.read)) == (1, 6)
+    waits = loop.send(ANN, "a6", TURN_SECONDS / 8)
+    assert (waits is not None, len(loop.read)) == (True, 6)
+    assert await loop.turn() == ["a6"]
+    assert waits is not None
+    await waits
+
+
 async def test_the_next_user_is_served_next_however_many_messages_wait() -> None:
     """Ann's twenty connections have sent a large message each; Bob's is read after one of them."""
     loop = Loop()
