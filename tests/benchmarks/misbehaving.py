@@ -38,13 +38,17 @@ def measure(stage: Stage, token: str, section: Section, *, stuck: int, leaving: 
     :return: rows of the table
     """
     rows: list[list[str]] = []
+    others = f"{stuck:,} clients that stop to read"
     kinds: dict[str, Kind] = {
-        f"{stuck:,} clients that stop to read": lambda rows: _stuck(stage, token, stuck),
+        others: lambda rows: _stuck(stage, token, stuck),
         f"{leaving:,} clients that come and leave": lambda rows: _leaving(stage, token, leaving, rows),
         "hostile returns": lambda rows: _hostile_returns(stage, token, section, rows),
     }
     case = Case("engine", CLIENTS, RATE, bundle=True, seconds=seconds)
     engine = listening_on(stage.port)
+    with _reading(stage, token, stuck):
+        readers = fanout.run(stage, case, token).percentile(0.99) or 0.0
+    rows.append([f"beside {stuck:,} clients that read: p99, ms", f"{1000 * readers:.0f}"])
     for name, kind in kinds.items():
         calm = [fanout.run(stage, case, token)]
         with kind(rows):
@@ -62,8 +66,20 @@ def measure(stage: Stage, token: str, section: Section, *, stuck: int, leaving: 
         in_order = all(one.in_order for one in (*calm, beside))
         section.count(f"beside {name}: events delivered in order", count if in_order else -count, wanted)
         section.goal(f"beside {name}: p99, times that alone", times, OTHERS_TIMES, times <= OTHERS_TIMES)
+        if name == others:
+            as_readers = (beside.percentile(0.99) or 0.0) / readers
+            goal = f"beside {name}: p99, times that beside as many that read"
+            section.goal(goal, as_readers, OTHERS_TIMES, as_readers <= OTHERS_TIMES)
         section.must(f"beside {name}: resident memory, MiB, at most", round(memory), MOST_MIB, memory <= MOST_MIB)
     return rows
+
+
+@contextmanager
+def _reading(stage: Stage, token: str, number: int) -> Iterator[None]:
+    said = fanout.how_to_listen(stage, Case("engine", 1, 1, bundle=True), token)
+    with Child("listener", clients=number, count=0, **said) as child:
+        child.answer(fanout.CONNECT_SECONDS)
+        yield
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+"""Connections begin a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from websocket_api.protocols.http_server import STARTS, Server
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports whose connections tornado serves."""
+    ports: list[int] = []
+    monkeypatch.setattr(HTTPServer, "handle_stream", lambda self, stream, address: ports.append(address[1]))
+    return ports
+
+
+def server() -> Server:
+    """Return a server that admits all."""
+    admits: Any = SimpleNamespace(admits_peer=lambda address: True)
+    return Server(lambda request: None, access=admits)
+
+
+async def test_many_connections_at_once_leave_turns_to_other_work(begun: list[int]) -> None:
+    """Each turn of the loop begins a few, in the order in which they came."""
+    serving, turns = server(), []
+    with socket.socket() as sock:
+        stream = IOStream(sock)
+        for port in range(3 * STARTS + 1):
+            serving.handle_stream(stream, ("127.0.0.1", port))
+        while len(begun) < 3 * STARTS + 1 and len(turns) < 100:
+            await asyncio.sleep(0)
+            turns.append(len(begun))
+        serving.handle_stream(stream, ("127.0.0.1", 7777))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [two - one for one, two in zip([0, *turns], turns, strict=False)] == [STARTS, STARTS, STARTS, 1]
+    assert begun == [*range(3 * STARTS + 1), 7777]
+
+
+async def test_connections_that_wait_are_served_before_a_process_ends(begun: list[int]) -> None:
+    """A reload loses none that was accepted."""
+    serving = server()
+    with socket.socket() as sock:
+        for port in range(STARTS + 5):
+            serving.handle_stream(IOStream(sock), ("127.0.0.1", port))
+        serving.close_idle()
+        assert begun == list(range(STARTS + 5))
+        await asyncio.sleep(0)
+    assert begun == list(range(STARTS + 5))
