@@ -24,7 +24,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def server() -> Server:
     """Return a server that admits all."""
     admits: Any = SimpleNamespace(admits_peer=lambda address: True)
-    return Server(lambda request: None, access=admits)
+    return Server(lambda request: None, access=admits, head_seconds=10.0)
 
 
 async def test_many_connections_at_once_leave_turns_to_other_work(begun: list[int]) -> None:
