@@ -15,7 +15,10 @@ from websocket_api.contract import digest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
-pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git checkout")
+pytestmark = [
+    pytest.mark.any_python,
+    pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git checkout"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ from tests.fuzzing import JUNK, Fuzz
 from tests.unit.core.support import Socket
 from tests.unit.operations.engine import ALL, MINIONS, SCHEMAS, Engine
 
+pytestmark = pytest.mark.any_python
+
 NUMBER = 100  # messages to each operation in each format
 SECONDS = 0.02  # that a message may wait for what does not happen here
 POOLS: dict[str, list[Any]] = {
