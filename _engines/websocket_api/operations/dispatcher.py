@@ -258,12 +258,14 @@ def _occupying(session: Session, memory: int) -> Iterator[None]:
 
     :raises ApiError: too_many, if that memory does not fit
     """
-    with session.holding("commands"):  # a token of this message alone is checked like others while the request runs
-        if not memory:
-            yield
-            return
-        with session.holdings.memory.holding(REQUESTS, memory):
-            yield
+    used = session.holdings.memory
+    used.reserve(REQUESTS, memory)
+    session.hold("commands")  # a token of this message alone is checked like others while the request runs
+    try:
+        yield
+    finally:
+        session.release("commands")
+        used.add(REQUESTS, -memory)
 
 
 def _has_started(call: Call) -> bool:

@@ -59,6 +59,8 @@ class GuardedApplication(Application):
 
 def log_request(handler: RequestHandler) -> None:
     """Log a request without its query, which may hold a token."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
     request, spent = handler.request, 1000 * handler.request.request_time()
     log.debug("%s %s %s %.1f ms", handler.get_status(), request.method, loggable(request.path), spent)
 

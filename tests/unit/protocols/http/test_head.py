@@ -37,6 +37,13 @@ def test_usual_heads_are_read_by_tornado(head: bytes) -> None:
     assert (found[0], list(found[1].get_all())) == (wanted[0], list(wanted[1].get_all()))
 
 
+def test_headers_are_found_whatever_their_case() -> None:
+    """And missing ones are not, with or without a default."""
+    headers = parse_head(b"GET / HTTP/1.1\r\nhost: a\r\nX-Two: 1\r\nx-two: 2\r\n\r\n")[1]
+    assert [headers.get(name) for name in ("Host", "HOST", "x-Two", "X-Three")] == ["a", "a", "1,2", None]
+    assert headers.get("X-Three", "none") == "none"
+
+
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("line", LINES)
 def test_each_line_is_read_or_refused_as_by_tornado(line: bytes, end: bytes) -> None:
