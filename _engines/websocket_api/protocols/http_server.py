@@ -81,13 +81,18 @@ class Server(HTTPServer):
             asyncio.get_running_loop().call_soon(self._serve_some)
 
     def _serve_some(self) -> None:
-        for _ in range(min(STARTS, len(self._accepted))):
-            self._serve(*self._accepted.popleft())
-        if self._accepted:
-            asyncio.get_running_loop().call_soon(self._serve_some)
+        try:
+            for _ in range(min(STARTS, len(self._accepted))):
+                self._serve(*self._accepted.popleft())
+        finally:  # a fault of one connection must not keep the others
+            if self._accepted:
+                asyncio.get_running_loop().call_soon(self._serve_some)
 
     def _serve(self, stream: IOStream, address: tuple[str, int]) -> None:
         """Serve a connection, unless only spare descriptors are left: the system assigns the lowest free one."""
+        if stream.closed():  # its TLS handshake failed while it waited
+            forget_error(stream)
+            return
         if stream.socket.fileno() >= self._max_fileno:
             stream.close()
             now = time.monotonic()
