@@ -63,7 +63,7 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
         return start_line, Unreadable(_too_many_lines())
     try:
         parse_request_start_line(start_line)
-        headers = _plain_headers(data)
+        headers = _plain_headers(start_line, data)
         if headers is None:
             start_line, headers = HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
         _check_length(headers)
@@ -75,13 +75,14 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     return start_line, headers
 
 
-def _plain_headers(data: bytes) -> HTTPHeaders | None:
+def _plain_headers(start_line: str, data: bytes) -> HTTPHeaders | None:
     """Return the headers of a head in the usual form; None for any other, which tornado reads or refuses.
 
     The result is tornado's. It matches each line with four regular expressions, which takes five times as long.
     """
     lines = data.decode("latin1").split("\r\n")
-    if len(lines) < 4 or lines[-2:] != ["", ""]:
+    # A first line that ends with a bare line feed would hide the header after it, such as Transfer-Encoding.
+    if len(lines) < 4 or lines[0] != start_line or lines[-2:] != ["", ""]:
         return None
     headers = _PlainHeaders()
     for line in lines[1:-2]:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPInputError
+from tornado.httputil import HTTPInputError, parse_request_start_line
 from websocket_api.protocols.http.head import MAX_HEADER_BYTES, MAX_HEADER_LINES, MAX_NAME, Unreadable, parse_head
 from websocket_api.protocols.http.responder import DRAIN_BYTES
 
@@ -52,6 +52,23 @@ def test_each_line_is_read_or_refused_as_by_tornado(line: bytes, end: bytes) -> 
         head = b"\r\n".join([b"GET / HTTP/1.1", *lines]) + end
         try:
             wanted = list(HTTP1Connection._parse_headers(None, head)[1].get_all())  # type: ignore[arg-type]
+        except HTTPInputError:
+            assert isinstance(parse_head(head)[1], Unreadable), head
+        else:
+            assert list(parse_head(head)[1].get_all()) == wanted, head
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"\n", b"\r", b" "])
+@pytest.mark.parametrize("between", [b"\n", b"\r", b"\r\r\n", b"\n\r", b"\x0b", b"\x85", b"\r\n ", b"\n "])
+def test_no_line_end_hides_a_header(before: bytes, between: bytes) -> None:
+    """A body would be taken for a request, if this server and a proxy read different headers."""
+    hidden = b"Transfer-Encoding: chunked"
+    lines = b"GET / HTTP/1.1", b"Host: a", b"X: b"
+    for number in range(1, len(lines) + 1):
+        head = before + b"\r\n".join(lines[:number]) + between + b"\r\n".join([hidden, *lines[number:]]) + b"\r\n\r\n"
+        try:
+            wanted = list(HTTP1Connection._parse_headers(None, head)[1].get_all())  # type: ignore[arg-type]
+            parse_request_start_line(HTTP1Connection._parse_headers(None, head)[0])  # type: ignore[arg-type]
         except HTTPInputError:
             assert isinstance(parse_head(head)[1], Unreadable), head
         else:
