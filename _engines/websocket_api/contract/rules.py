@@ -28,7 +28,9 @@ def is_integer(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is a number. msgpack can carry NaN, which would pass every minimum and maximum."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return is_integer(value)  # of any length: one of 400 digits is too large for `isfinite`
 
 
 def matcher(pattern: str) -> Callable[[str], Any]:

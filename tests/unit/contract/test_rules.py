@@ -14,6 +14,7 @@ from websocket_api.contract.rules import fast_rule
 from tests.support.schemas import SCHEMAS
 
 ANY = [None, True, False, 0, 1, 1.0, -1, 0.5, math.nan, math.inf, 2**70, "", "a", "a\n", [], [[]], ["a"], [1], {}]
+ANY += [10**400, -(10**400)]  # too large for a float
 OF_OTHERS = [{"a": 1}, {"epoch": "a"}, {"epoch": 1}, {"view": "a"}, {"": {}}]
 MAX_LENGTH = 20_000  # of the lists and texts that are tried
 PARTS = ("items", "if", "then", "else", "not", "additionalProperties")
