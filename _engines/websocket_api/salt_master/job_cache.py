@@ -8,7 +8,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import salt.cache
@@ -30,6 +30,10 @@ MAX_DIRECTORIES = 200_000
 MINIONS_TRIES, MINIONS_SECONDS = 4, 0.05
 #: Left out of lists, because Salt's clients and this engine run it all the time to query jobs.
 _HIDDEN = "saltutil.find_job"
+#: Not counted among the recent jobs: the console runs them to learn what a minion offers.
+_QUERIES = frozenset({"saltutil.running", "sys.argspec", "sys.doc", "sys.list_functions"})
+#: Loads that :meth:`JobCache.recent` reads for each job that it may return, because others can be queries or find_job.
+MAX_LOADS_PER_JOB = 10
 #: Seconds around a time in which a job is searched. Clocks of masters differ, and publishing may be slow.
 MARK_SECONDS = 60.0
 #: Maximum number of jobs that one such search reads.
@@ -70,8 +74,9 @@ class JobCache:
     async def recent(self, limit: int) -> list[dict[str, Any]]:
         """Return the loads of the newest ``limit`` jobs, newest first, without returns and without find_job.
 
-        With the default cache ``limit`` and :data:`MAX_DIRECTORIES` limit the work. Of other returners this calls
-        ``get_jids_filter`` if they have it, else ``get_jids``.
+        If queries such as ``sys.doc`` are among them, older jobs are added, until ``limit`` are no queries. With the
+        default cache :data:`MAX_LOADS_PER_JOB` and :data:`MAX_DIRECTORIES` limit the work. Of other returners this
+        calls ``get_jids_filter`` if they have it, else ``get_jids``.
 
         :raises ApiError: ``master_unavailable``
         """
@@ -180,18 +185,21 @@ class JobCache:
 
     def _recent(self, limit: int) -> list[dict[str, Any]]:
         with report_failures("the job cache"):
-            return self._recent_files(limit) if self._returner == "local_cache" else self._recent_listed(limit)
+            if self._returner == "local_cache":
+                return self._recent_files(limit)
+            return _newest(self._recent_listed(limit * MAX_LOADS_PER_JOB), limit)
 
-    def _recent_listed(self, limit: int) -> list[dict[str, Any]]:
+    def _recent_listed(self, limit: int) -> Iterator[dict[str, Any]]:
         returners = self._returners()
         if f"{self._returner}.get_jids_filter" in returners:
             listed = returners[f"{self._returner}.get_jids_filter"](limit, True) or []
-            rows = [(row.get("JobId"), row) for row in listed]
+            rows = [(row.get("JID"), row) for row in listed]
         else:
             rows = list((returners[f"{self._returner}.get_jids"]() or {}).items())
         rows = [(jid, row) for jid, row in rows if isinstance(jid, str) and is_jid(jid)]
         rows = [(jid, row) for jid, row in rows if isinstance(row, dict) and row.get("Function") != _HIDDEN]
-        return [self._listed(jid, row) for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0])]
+        for jid, row in heapq.nlargest(limit, rows, key=lambda item: item[0]):
+            yield self._listed(jid, row)
 
     def _search(self, matches: Callable[[Mapping[str, Any]], bool], since: str, before: str, limit: int) -> list[str]:
         with report_failures("the job cache"):
@@ -204,7 +212,7 @@ class JobCache:
                 jids = (jid for jid in self._cached_jids() if since < jid < before)
                 loads = (self._stored_load(jid) for jid in heapq.nlargest(MAX_SEARCHED, jids))
             else:
-                loads = iter(self._recent_listed(MAX_SEARCHED))
+                loads = self._recent_listed(MAX_SEARCHED)
             shown = (load for load in loads if load["fun"] != _HIDDEN)
             found = [str(load["jid"]) for load in shown if since < load["jid"] < before and matches(load)]
         return heapq.nlargest(limit, found)
@@ -256,8 +264,10 @@ class JobCache:
 
     def _recent_files(self, limit: int) -> list[dict[str, Any]]:
         """Read the default cache by its directories. Salt's own listing reads every load, which takes minutes."""
-        loads = list(self._loads(heapq.nlargest(limit * 2, self._job_files())))
-        return sorted(loads, key=lambda load: str(load["jid"]), reverse=True)[:limit]
+        files = heapq.nlargest(limit * MAX_LOADS_PER_JOB, self._job_files())
+        # A load can be written after those of newer jobs, so more are read than are returned.
+        loads = _newest(self._loads(files), limit * 2)
+        return _newest(sorted(loads, key=lambda load: str(load["jid"]), reverse=True), limit)
 
     def _loads(self, files: list[tuple[float, str]]) -> Iterator[dict[str, Any]]:
         for _, path in files:
@@ -286,6 +296,19 @@ class JobCache:
                     yield os.stat(path).st_mtime, path
                 except OSError:
                     continue  # just published, or just removed
+
+
+def _newest(loads: Iterable[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """Return the first ``limit`` loads, and after them those of no queries, until there are as many of these."""
+    found, others = list[dict[str, Any]](), 0
+    for load in loads:
+        is_query = str(load["fun"]) in _QUERIES  # the function of a compound command is a list
+        if len(found) < limit or not is_query:
+            found.append(load)
+            others += not is_query
+        if others >= limit:
+            break
+    return found
 
 
 def _directories(path: str) -> list[str]:

@@ -165,6 +165,22 @@ async def test_the_load_that_a_syndic_passed_on_names_the_user_of_this_master(
     assert (await master.job()).user == owner
 
 
+async def test_queries_leave_room_for_other_recent_jobs(master: Master) -> None:
+    """They are among the newest jobs, but are not counted. Of find_job none is returned."""
+    funs = ["state.apply"] * 3 + ["sys.doc"] * 3 + ["test.ping", "sys.argspec", "sys.argspec", "saltutil.find_job"]
+    jids = [f"202611201200{number:02}000001" for number in range(len(funs))]
+    for jid, fun in zip(jids, funs, strict=True):
+        master.publish("one", fun=fun, jid=jid)
+    written_when_made(master)
+
+    async def recent(limit: int) -> list[int]:
+        return [jids.index(load["jid"]) for load in await master.store.recent(limit)]
+
+    assert await recent(1) == [8, 6]
+    assert await recent(3) == [8, 7, 6, 2, 1]
+    assert await recent(20) == [8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+
 def written_when_made(master: Master) -> None:
     """Give each load of local_cache the time of its jid, as it has where jobs are published now."""
     for path in Path(master.opts["cachedir"]).glob("jobs/*/*/jid"):
