@@ -51,6 +51,8 @@ class MinionRegistry:
         self.presence = Presence(clock, presence_seconds)
         """Filled only in a cluster: without one, the single master's list says it all."""
         self._minions: dict[str, Minion] = {}
+        self._managed: dict[str, list[str]] = {}
+        """The resources of each minion that has some."""
         self._listeners: list[Callable[[str], None]] = []
         self._target_listeners: list[Callable[[], None]] = []
         self.stale: set[str] = set()
@@ -139,6 +141,9 @@ class MinionRegistry:
                 self._change(name)
             if self._syndics is not None and minion.syndic is not None and self.is_direct(name):
                 self._drop_below(self._syndics, [name])
+        self._managed = {}
+        for name, resource in resources.items():
+            self._managed.setdefault(resource.minion, []).append(name)
         for name in {*resources, *(name for name, minion in self._minions.items() if minion.resource)}:
             minion = self._own(name)
             if minion.resource != resources.get(name):
@@ -271,6 +276,7 @@ class MinionRegistry:
         """Mark minions that did not return as disconnected.
 
         A resource that did not return proves nothing while its minion is connected: some functions do not reach it.
+        It is disconnected with its minion.
         """
         for name in minions:
             self.presence.forget(name)
@@ -280,6 +286,15 @@ class MinionRegistry:
                 continue
             if minion is not None and minion.connected is not False:
                 minion.connected = False
+                self._notify(name)
+                self._mark_resources(name, connected=False)
+
+    def _mark_resources(self, manager: str, connected: bool | None) -> None:
+        """Mark the resources of a minion as disconnected, or, if None, these again as unknown until they return."""
+        for name in self._managed.get(manager, ()):
+            resource = self._minions.get(name)
+            if resource is not None and (resource.connected is False) is (connected is None):
+                resource.connected = connected
                 self._notify(name)
 
     def _is_sign_of_life(self, event: Event, data: Mapping[str, Any]) -> bool:
@@ -333,9 +348,12 @@ class MinionRegistry:
             self.keys_stale = self.keys_stale or self._syndics is None
             return
         minion.seen = self._clock()
-        if minion.connected is not True or always_notify:
+        was = minion.connected
+        if was is not True or always_notify:
             minion.connected = True
             self._notify(name)
+        if was is False:
+            self._mark_resources(name, connected=None)
 
     def _apply_presence(
         self, action: str, data: Mapping[str, Any], master: str | None, *, shared: bool = False

@@ -75,6 +75,33 @@ def test_a_resource_without_an_answer_is_down_only_if_its_minion_is(connected: b
     assert (view(world, "switch") or {})["connected"] is connected
 
 
+def test_resources_are_down_with_their_minion_and_unknown_when_it_is_back() -> None:
+    """Only their own returns show that they are there again. Other minions change nothing."""
+    world, changed = world_with("switch", "router"), list[str]()
+    world.minions.read_keys({**KEYS, "web2": "accepted"}, (), dict.fromkeys(["switch", "router"], SWITCH))
+
+    def returned(name: str) -> None:
+        world.fire(f"salt/job/{JID}/ret/{name}", cmd="_return", id=name, jid=JID, **{"return": True})
+
+    def connected() -> list[bool | None]:
+        return [world.minions.all()[name].connected for name in ("web1", "switch", "router")]
+
+    for name in ("web1", "web2", "switch"):
+        returned(name)
+    world.minions.absent(["web2"])
+    assert connected() == [True, True, None]
+    world.minions.on_change(changed.append)
+    world.minions.absent(["web1"])
+    assert connected() == [False, False, False]
+    assert sorted(changed) == ["router", "switch", "web1"]
+    returned("web2")
+    returned("web1")
+    assert connected() == [True, None, None]
+    returned("switch")
+    assert connected() == [True, True, None]
+    assert sorted(changed[3:]) == ["router", "switch", "switch", "web1", "web2"]
+
+
 @pytest.mark.parametrize(("entry", "sees"), [("test.ping", True), ({"T@dummy": ["test.ping"]}, True), ("x", False)])
 def test_users_see_the_resources_that_they_may_ping(entry: Any, sees: bool) -> None:
     """An entry for the minion that manages it is another one."""
