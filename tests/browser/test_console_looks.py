@@ -6,6 +6,7 @@ The screenshots in docs/images/ are written only if IMAGES is set in the environ
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.slow
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 AXE = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}  # off by default, but in WCAG 2.2 AA
 CONTRAST = {"resultTypes": ["violations"], "runOnly": {"type": "rule", "values": ["color-contrast"]}}
+READING = re.compile("^(r|R)eading …$")
 DESKTOP = {"width": 1200, "height": 680}
 PHONE = {"width": 390, "height": 780}
 # A grain of the tests' minions holds the directory of these tests; installed minions run in /.
@@ -31,6 +33,25 @@ HIDE = """(path) => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, "/");
 }"""
+TABS = ("grains", "pillar", "highstate", "jobs", "schedule", "beacons", "mine")
+FORM = f"client=local&tgt={FIRST}&tgt_type=list"
+# Pages in addition to the views.
+PAGES = (
+    "#/fleet?kind=keys&key=accepted",
+    "#/fleet?search=no-such-minion",
+    f"#/fleet/{FIRST}",
+    *(f"#/fleet/{FIRST}?tab={tab}" for tab in TABS),
+    "#/fleet/no-such-minion",
+    "#/jobs?search=no-such-job",
+    "#/jobs/20141103073312975821",
+    f"#/run?{FORM}&fun=cmd.run",
+    f"#/run?{FORM}&fun=state.apply",
+    "#/run?client=runner&fun=jobs.list_jobs",
+    "#/run?client=wheel&fun=key.list_all",
+    "#/events?columns=fun,id,return.pid&history=1",
+    "#/batches/1",
+)
+FITS = "document.querySelector('main').scrollWidth <= document.querySelector('main').clientWidth"
 VIEWS = ("Overview", "Fleet", "Jobs", "Run", "Events", "Batches", "Connection")
 
 
@@ -144,6 +165,21 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(pages: Callable[..., Any], 
         assert wide <= 0, name
     assert violations(page) == []
     screenshot(page, "console-phone")
+
+
+def test_on_a_phone_no_page_is_wider_than_the_screen(pages: Callable[..., Any], history: str, stage: Stage) -> None:
+    """Nor is one with everything unfolded: documentation, pillar, saved commands, filters."""
+    page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True))
+    for address in PAGES:
+        page.goto(f"/console/{address}")
+        expect(page.get_by_role("main").get_by_role("heading", level=1)).to_be_visible()
+        if "fun=cmd.run" in address:
+            expect(page.get_by_label("cmd (required)")).to_be_visible()
+            expect(page.get_by_text("Documentation", exact=True)).to_be_visible()
+        expect(page.get_by_role("main").get_by_text(READING)).to_have_count(0)
+        page.evaluate("for (const one of document.querySelectorAll('main details')) one.open = true")
+        page.wait_for_function(FITS)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], address
 
 
 def test_the_console_can_be_used_by_keyboard(page: Any) -> None:
@@ -265,6 +301,9 @@ def test_on_a_phone_texts_stay_in_their_rows(pages: Callable[..., Any], history:
     page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True), path="#/jobs")
     counts = page.locator(".jobs .rows .progress-text")
     expect(counts.filter(has_text="2 of 2 returned · 2 failed").first).to_be_visible()
+    started = page.locator(".jobs .rows .cell.started")
+    expect(started.first).to_be_visible()
+    assert started.evaluate_all("all => all.every(one => one.textContent && one.scrollWidth <= one.clientWidth)")
     rows = page.locator(".jobs .rows .row").first.bounding_box()["height"]
     assert max(counts.evaluate_all("all => all.map(one => one.offsetHeight)")) <= rows
     page.goto(f"/console/#/fleet/{FIRST}?tab=jobs")

@@ -155,6 +155,7 @@ def test_a_test_run_shows_the_drift_and_the_minions_jobs(page: Any) -> None:
     expect(job(page)).to_contain_text("1 of 1 returned")
     highstate = open_tab(page, "Highstate")
     expect(highstate.get_by_role("link")).not_to_have_count(0)
+    expect(highstate.get_by_text("1 would change")).to_have_count(1)  # the count is shown once
     expect(open_tab(page, "Jobs")).to_contain_text("state.apply test=true")
     page.get_by_role("button", name="Apply the highstate …").click()
     dialog = page.get_by_role("dialog", name="Run on 1 minion?")

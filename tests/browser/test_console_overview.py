@@ -22,6 +22,28 @@ DOWN, WAITS = "does-not-run", "waits-for-you"
 OLDER = "3005.1"  # a version of Salt that the master does not have
 
 
+def test_the_health_is_unknown_without_a_connection(page: Any) -> None:
+    """A notice says that the page shows the last known state; that does not tell whether the server is healthy."""
+    wires, away = list[Any](), list[bool]()
+
+    def connect(wire: Any) -> None:
+        if away:
+            wire.close()
+        else:
+            wires.append((wire, wire.connect_to_server()))
+
+    page.route_web_socket("**/ws", connect)
+    log_in(page, path="#/overview")
+    expect(tile(page, "Master")).to_contain_text("healthy")
+    away.append(True)
+    for end in wires[-1]:
+        end.close(code=4410, reason="cut by the test")
+    expect(page.get_by_text("The connection is lost")).to_be_visible()
+    expect(tile(page, "Master")).to_contain_text("health unknown")
+    away.clear()
+    expect(tile(page, "Master")).to_contain_text("healthy")
+
+
 def test_what_needs_attention_leads_to_where_it_can_be_acted_on(page: Any, stage: Stage) -> None:
     """Minions that are down or have another version of Salt, waiting keys, and failed highstates."""
     salt.cache.factory(dict(stage.master.config)).store("grains", DOWN, {"id": DOWN, "saltversion": OLDER})

@@ -30,8 +30,9 @@ test("failed requests are run again with their own arguments, each as often as i
   assert.match(againOf([of("a", "error", ["password=(redacted)"])], false).reason, /contain a secret/);
 });
 
-test("the masters of the filter are those that batches name", () => {
-  const store = new BatchesStore({ follow: () => ({ stop() {} }) });
+test("the masters of the filter are those of the stream and those that batches name", () => {
+  const jobs = { masters: [] };
+  const store = new BatchesStore({ follow: () => ({ stop() {} }) }, jobs);
   const masters = [undefined, "m2", "m1", "m2"].map((master, id) => {
     store.apply({ type: "batch", batch: { id, ...(master && { master }) } });
     return store.masters.join();
@@ -39,6 +40,8 @@ test("the masters of the filter are those that batches name", () => {
   assert.deepEqual(masters, ["", "m2", "m1,m2", "m1,m2"]);
   store.apply({ type: "batch", batch: { id: 2, master: "m2" } }); // it was taken over
   assert.deepEqual(store.masters, ["m2"]);
+  jobs.masters = ["m2", "m3", "m1"]; // a master without a batch of its own can be chosen too
+  assert.deepEqual(store.masters, ["m1", "m2", "m3"]);
 });
 
 test("another master is connected, or silent since a time", () => {

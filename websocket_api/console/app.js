@@ -77,9 +77,9 @@ function useStores(session, connection, route) {
     fleet.whenComplete(() => session.readWheels());
     const toasts = new Toasts();
     const started = new StartedJobs(connection, (job) => report(job, toasts));
-    const batches = session.has("list_batches") ? new BatchesStore(connection) : null;
     const functions = new FunctionsStore(connection, fleet);
     const jobs = new JobsStore(connection, fleet);
+    const batches = session.has("list_batches") ? new BatchesStore(connection, jobs) : null;
     return { kept: keeper(), toasts, started, fleet, functions, jobs, events: new EventsStore(connection), batches, form: {} };
   }, []);
   useEffect(

@@ -11,9 +11,11 @@ export class BatchesStore extends Store {
   loaded = false;
   fault = null;
 
-  constructor(connection) {
+  /** @param {{masters: string[]}} jobs the store of the jobs, which knows the masters of the stream */
+  constructor(connection, jobs) {
     super();
     this.connection = connection;
+    this.jobs = jobs;
     this.follow = connection.follow({ subscription: "batch" }, (frame) => this.apply(frame));
   }
 
@@ -42,9 +44,9 @@ export class BatchesStore extends Store {
     return [...this.batches.values()].sort((a, b) => b.id - a.id);
   }
 
-  /** The masters that batches name. */
+  /** The masters that share the stream, and those that batches name. */
   get masters() {
-    return [...new Set(this.rows.flatMap(({ master }) => master ?? []))].sort();
+    return [...new Set([...this.jobs.masters, ...this.rows.flatMap(({ master }) => master ?? [])])].sort();
   }
 }
 

@@ -6,7 +6,7 @@ import { useRead } from "../lib/hooks.js";
 import { html } from "../lib/html.js";
 import { isHelper, isTestRun, isWholeHighstate } from "../lib/jobs.js";
 import { to } from "../lib/route.js";
-import { statesOf, statesText } from "../lib/states.js";
+import { statesOf } from "../lib/states.js";
 import { Fault, State } from "../parts/marks.js";
 import { Result } from "../parts/result.js";
 
@@ -56,12 +56,7 @@ function Last({ job, none, drift = false, minion, connection }) {
   return html`<p><${State} state=${job.minions[minion.id].state} /> <a href=${to("jobs", job.jid)}>${clock(job.start_time)}</a> <span class="dim">${ago(job.start_time)}${job.user && ` by ${job.user}`}</span></p>
     <${Fault} fault=${fault} />
     ${drift && states && html`<p><strong>${driftText(states)}</strong></p>`}
-    ${states && html`<details open=${states.some((one) => one.kind !== "same")}><summary>${statesText(states)}</summary><${MinionsReturn} ...${{ job, part, minion }} /></details>`}
-    ${part && !states && html`<${MinionsReturn} ...${{ job, part, minion }} />`}`;
-}
-
-function MinionsReturn({ job, part, minion }) {
-  return html`<${Result} key=${job.jid} value=${part.return} label=${`return of ${minion.id}`} fun=${job.fun ?? ""} file=${`return-${minion.id}-${job.jid}`} />`;
+    ${part && html`<${Result} key=${job.jid} value=${part.return} label=${`return of ${minion.id}`} fun=${job.fun ?? ""} file=${`return-${minion.id}-${job.jid}`} />`}`;
 }
 
 /** Return whether the minion is as its states say. */

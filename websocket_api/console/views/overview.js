@@ -34,7 +34,7 @@ export function OverviewView({ fleet, jobs, session, connection, kept }) {
       ${session.user.can.keys && html`<${Keys} fleet=${fleet} />`}
       <${Jobs} overview=${overview} />
       <${Rate} overview=${overview} />
-      <${Server} overview=${overview} session=${session} />
+      <${Server} health=${connection.state === "open" ? overview.health : null} session=${session} />
     </ul>
     <div class="cards">
       <${Highstates} fleet=${fleet} overview=${overview} />
@@ -91,10 +91,10 @@ function Line({ values }) {
 
 const HEALTH = { ok: ["up", "healthy"], degraded: ["partial", "degraded"], down: ["down", "down"] };
 
-function Server({ overview, session }) {
+function Server({ health, session }) {
   const { master, version } = session.server;
-  const [state, word] = HEALTH[overview.health?.status] ?? ["unknown", "health unknown"];
-  const faults = Object.entries(overview.health?.parts ?? {}).filter(([, part]) => part.fault);
+  const [state, word] = HEALTH[health?.status] ?? ["unknown", "health unknown"];
+  const faults = Object.entries(health?.parts ?? {}).filter(([, part]) => part.fault);
   const more = html`<span class="dim">Salt ${master.salt} · websocket_api ${version}${master.cluster && ` · cluster ${master.cluster}`}</span>
     ${faults.map(([name, part]) => html`<span class="bad">${name}: ${part.fault}</span>`)}`;
   return html`<${Tile} name="Master ${master.id}" href=${to("connection")} more=${more}><${State} state=${state} word=${word} /></${Tile}>`;
