@@ -39,7 +39,7 @@ def test_the_health_is_unknown_without_a_connection(page: Any) -> None:
     for end in wires[-1]:
         end.close(code=4410, reason="cut by the test")
     expect(page.get_by_text("The connection is lost")).to_be_visible()
-    expect(tile(page, "Master")).to_contain_text("health unknown")
+    expect(tile(page, "Master")).to_contain_text("unknown")
     away.clear()
     expect(tile(page, "Master")).to_contain_text("healthy")
 

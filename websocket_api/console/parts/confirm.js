@@ -5,6 +5,7 @@ import { count, namesOf } from "../lib/format.js";
 import { changesState } from "../lib/functions.js";
 import { useDialog } from "../lib/hooks.js";
 import { html } from "../lib/html.js";
+import { brief } from "../lib/text.js";
 
 const NAMED = 200; // minions
 
@@ -30,11 +31,15 @@ export function Confirm({ question, yes, confirm, dismiss, minions = null, child
   </dialog>`;
 }
 
-/** The question before a function runs, on minions or on the master. `text`: its arguments. */
-export function RunQuestion({ fun, text = "", minions, isTest, confirm, dismiss }) {
+/** The question before a function runs, on minions or on the master. `call`: its arguments. */
+export function RunQuestion({ fun, call = {}, minions, isTest, confirm, dismiss }) {
   const where = minions ? count(minions.length, "minion") : "the master";
   return html`<${Confirm} question=${`Run on ${where}?`} yes=${isTest ? "Test run" : "Run"} ...${{ confirm, dismiss, minions }}>
-    <p><code>${fun} ${text}</code></p>
+    <p><code>${fun} ${argumentsText(call)}</code></p>
     <p>${isTest ? "It runs with test=True and changes nothing." : changesState(fun) ? "It may change something." : "It only reads."}</p>
   </${Confirm}>`;
+}
+
+function argumentsText({ args = [], kwargs = {} }) {
+  return [...args.map((value) => brief(value, 60)), ...Object.entries(kwargs).map(([name, value]) => `${name}=${brief(value, 60)}`)].join(" ");
 }

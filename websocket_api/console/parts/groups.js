@@ -49,7 +49,7 @@ function Group({ group, search, fun, first }) {
     <summary>
       <${State} state=${state} /> <strong>${ids.length === 1 ? ids[0] : count(ids.length, "minion")}</strong>
       ${ids.length > 1 && ids.length <= NAMED && html`<span>${ids.join(", ")}</span>`}
-      ${state === "running" && ids.length === 1 && html`<${Progress} id=${ids[0]} part=${members.get(ids[0])} />`}
+      ${state === "running" && ids.length === 1 && !open && html`<${Progress} id=${ids[0]} part=${members.get(ids[0])} />`}
       ${returned && html`<${Outcome} group=${group} part=${members.get(ids[0])} open=${open} />`}
       ${returned && retcode ? html`<span class="bad">return code ${retcode}</span>` : ""}
     </summary>

@@ -66,7 +66,7 @@ function Node({ node, open, ...more }) {
   const [unfolded, setUnfolded] = useState(open || node.nodes.length <= OPEN);
   if (node.leaf) return html`<li class="leaf"><span class="key" title=${node.path}>${node.key}</span> <${Leaf} ...${{ node, ...more }} /></li>`;
   return html`<li><details open=${unfolded} onToggle=${(event) => setUnfolded(event.currentTarget.open)}>
-    <summary><span class="key" title=${node.path}>${node.key}</span> <span class="dim">${node.nodes.length}</span></summary>
+    <summary><span class="key" title=${node.path}>${node.key}</span> <span class="dim">(${node.nodes.length})</span></summary>
     ${unfolded && html`<${Branch} nodes=${node.nodes} ...${{ open, ...more }} />`}
   </details></li>`;
 }

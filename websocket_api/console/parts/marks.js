@@ -1,9 +1,10 @@
 // @ts-check
 // Small parts of many views: states, progress bars, faults, choices.
 
-import { SEPARATOR, countsText } from "../lib/format.js";
+import { SEPARATOR, args, countsText } from "../lib/format.js";
 import { faultText } from "../lib/faults.js";
 import { html } from "../lib/html.js";
+import { to } from "../lib/route.js";
 
 const SIGNS = {
   up: "●", down: "○", unknown: "?",
@@ -25,6 +26,12 @@ export function Bar({ value, state, label }) {
   return html`<span class="bar ${state}" role="progressbar" aria-label=${label} aria-valuemin="0" aria-valuemax="100" aria-valuenow=${percent}>
     <span class="bar-done" style=${{ width: `${percent}%` }}></span>
   </span>`;
+}
+
+/** A job's function, which leads to its page, with its arguments. */
+export function JobName({ job }) {
+  const { fun, jid } = job;
+  return html`<a href=${to("jobs", jid)} aria-label=${`${fun ?? "unknown function"}, job ${jid}`}>${fun ?? "?"}</a> <span class="dim">${args(job)}</span>`;
 }
 
 /** A job's bar and counts. */

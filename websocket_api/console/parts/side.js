@@ -11,9 +11,10 @@ import { html, useEffect, useRef } from "../lib/html.js";
 export function Side({ label, title, close, children }) {
   const element = useRef(null);
   useEffect(() => {
-    // Keyboard users continue here, and return to where they came from.
+    // Keyboard users continue here, and return to where they came from. A phone's page can be scrolled.
     const before = /** @type {HTMLElement | null} */ (document.activeElement);
     element.current.focus({ preventScroll: true });
+    element.current.firstElementChild.scrollIntoView({ block: "nearest" });
     return () => before?.isConnected && before.focus({ preventScroll: true });
   }, []);
   const closeByKey = (event) => {

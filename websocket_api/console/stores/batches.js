@@ -11,7 +11,7 @@ export class BatchesStore extends Store {
   loaded = false;
   fault = null;
 
-  /** @param {{masters: string[]}} jobs the store of the jobs, which knows the masters of the stream */
+  /** @param {any} jobs their store */
   constructor(connection, jobs) {
     super();
     this.connection = connection;

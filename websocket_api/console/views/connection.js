@@ -42,7 +42,7 @@ export function ConnectionView({ session, connection }) {
       </section>
       <section><h2>Connection</h2>
         <dl>
-          <dt>State</dt><dd>${connection.state === "open" ? "connected" : connection.state}${connection.reason && `: ${connection.reason}`}</dd>
+          <dt>State</dt><dd>${connection.state === "open" ? "connected" : "not connected"}${connection.reason && `: ${connection.reason}`}</dd>
           <dt>Latency</dt><dd>${connection.latency === null ? "…" : `${connection.latency.toFixed(1)} ms`}</dd>
           <dt>Reconnects</dt><dd>${connection.reconnects}</dd>
           <dt>Subscriptions</dt><dd>${connection.follows.size}</dd>

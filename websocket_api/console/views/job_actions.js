@@ -7,7 +7,6 @@ import { asCurl, asPython, asSalt, asSaltLive } from "../lib/copies.js";
 import { needsConfirmation } from "../lib/functions.js";
 import { useAttempt } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
-import { brief } from "../lib/text.js";
 import { RunQuestion } from "../parts/confirm.js";
 import { Copy } from "../parts/copy.js";
 import { Fault } from "../parts/marks.js";
@@ -33,7 +32,7 @@ export function JobActions({ job, parts, connection }) {
   const disabled = busy || reason !== "" || connection.state !== "open";
   const button = (title, wanted, primary = false) => html`<button type="button" class=${primary ? "primary" : ""} disabled=${disabled} onClick=${() => run(wanted)}>${title}</button>`;
   return html`<div class="tools job-actions" role="group" aria-label="Actions">
-      ${isTest(call) && button("Apply for real", withTest(call, false), true)}
+      ${isTest(call) && job.state !== "running" && button("Apply for real", withTest(call, false), true)}
       ${button(isTest(call) ? "Test again" : "Run again", call)}
       ${again.length > 0 && button(`Run on ${again.length.toLocaleString("en")} failed or missing`, { ...call, target: { tgt: again, tgt_type: "list" } })}
       ${canTest(call) && !isTest(call) && button("Test first", withTest(call, true))}
@@ -42,7 +41,7 @@ export function JobActions({ job, parts, connection }) {
       ${reason !== "" && html`<span class="dim">${reason} It can be edited, but not run again as it was.</span>`}
     </div>
     <${Fault} fault=${fault} />
-    ${question && html`<${RunQuestion} fun=${question.call.fun} text=${argumentsText(question.call)} isTest=${isTest(question.call)} minions=${question.minions} confirm=${() => {
+    ${question && html`<${RunQuestion} fun=${question.call.fun} call=${question.call} isTest=${isTest(question.call)} minions=${question.minions} confirm=${() => {
       ask(null);
       attempt(() => start(question.call));
     }} dismiss=${() => ask(null)} />`}`;
@@ -53,10 +52,6 @@ function failedOrMissing(job, parts) {
   if (job.kind !== "job" || job.state === "running" || parts.size < job.total) return [];
   const ids = [...parts].filter(([, part]) => ["failed", "missing", "canceled"].includes(part.state)).map(([id]) => id);
   return ids.length < parts.size ? ids : [];
-}
-
-function argumentsText({ args, kwargs }) {
-  return [...args.map((value) => brief(value, 60)), ...Object.entries(kwargs).map(([name, value]) => `${name}=${brief(value, 60)}`)].join(" ");
 }
 
 const COPIES = { salt: asSalt, "salt-live": asSaltLive, curl: asCurl, Python: asPython };

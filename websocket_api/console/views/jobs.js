@@ -2,12 +2,12 @@
 // The jobs, newest first, live; or the page of one job.
 
 import { html, useEffect, useMemo, useState } from "../lib/html.js";
-import { args, clock, count, target } from "../lib/format.js";
+import { clock, count, target } from "../lib/format.js";
 import { DEFAULTS, KINDS, STATES, durationOf, durationText, isFiltered, matcher, requestsOf, statesOf, toggled } from "../lib/job_filters.js";
 import { countFilters, to, useFilters } from "../lib/route.js";
 import { useClock, useSettled, useStore } from "../lib/hooks.js";
 import { Fold, MASTER, MasterFilter } from "../parts/filters.js";
-import { Fault, JobProgress, State } from "../parts/marks.js";
+import { Fault, JobName, JobProgress, State } from "../parts/marks.js";
 import { VirtualTable } from "../parts/virtual.js";
 import { JobPage } from "./job.js";
 
@@ -106,7 +106,7 @@ function emptyText(jobs) {
 function cellsOf(job, several) {
   return [
     html`<${State} state=${job.state} />`,
-    html`<a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job)}</span>`,
+    html`<${JobName} job=${job} />`,
     target(job),
     job.user,
     clock(job.start_time),

@@ -25,6 +25,7 @@ export function Keys({ fleet, session, connection }) {
 /** Buttons for what the user may do with a minion's key. */
 export function KeyButtons({ minion, session, connection }) {
   const { busy, fault, attempt } = useAttempt();
+  const disabled = busy || connection.state !== "open";
   const [asking, ask] = useState(""); // the action that waits for a second click
   const [finger, setFinger] = useState(null);
   const acts = Object.keys(ACTS).filter((act) => callOf(act, minion, session.wheels));
@@ -43,10 +44,10 @@ export function KeyButtons({ minion, session, connection }) {
     });
   return html`<span class="key-buttons">
     ${acts.map(
-      (act) => (!asking || asking === act) && html`<button type="button" key=${act} class="small" disabled=${busy} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asking ? ": confirm" : ""}">${asking ? `Yes, ${act} it` : ACTS[act]}</button>`,
+      (act) => (!asking || asking === act) && html`<button type="button" key=${act} class="small" disabled=${disabled} onClick=${() => run(act)} aria-label="${act} the key of ${minion.id}${asking ? ": confirm" : ""}">${asking ? `Yes, ${act} it` : ACTS[act]}</button>`,
     )}
     ${asking && html`<button type="button" class="small" onClick=${() => ask("")}>No</button>`}
-    ${session.wheels.includes("key.finger") && (finger ? html`<code class="finger">${finger}</code>` : html`<button type="button" class="small" onClick=${readFinger} aria-label="fingerprint of the key of ${minion.id}">Fingerprint</button>`)}
+    ${session.wheels.includes("key.finger") && (finger ? html`<code class="finger">${finger}</code>` : html`<button type="button" class="small" disabled=${disabled} onClick=${readFinger} aria-label="fingerprint of the key of ${minion.id}">Fingerprint</button>`)}
     <${Fault} fault=${fault} />
   </span>`;
 }

@@ -124,7 +124,7 @@ function Asked({ connection, minion, fun, call = {}, what, show }) {
   };
   useEffect(() => {
     shown.current = true;
-    if (minion.connected !== false) read();
+    if (minion.connected !== false && connection.state === "open") read();
     return () => void (shown.current = false);
   }, []);
   useEffect(() => {

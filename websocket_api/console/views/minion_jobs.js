@@ -1,13 +1,13 @@
 // @ts-check
 // A minion's jobs, and its last highstate: what it applied, and what a test run says would change.
 
-import { ago, args, clock } from "../lib/format.js";
+import { ago, clock } from "../lib/format.js";
 import { useRead } from "../lib/hooks.js";
 import { html } from "../lib/html.js";
 import { isHelper, isTestRun, isWholeHighstate } from "../lib/jobs.js";
 import { to } from "../lib/route.js";
 import { statesOf } from "../lib/states.js";
-import { Fault, State } from "../parts/marks.js";
+import { Fault, JobName, State } from "../parts/marks.js";
 import { Result } from "../parts/result.js";
 
 const LISTED = 200; // newest jobs of a minion
@@ -29,7 +29,7 @@ export function MinionJobs(props) {
     <thead><tr><th>State</th><th>Function</th><th>User</th><th>Started</th></tr></thead>
     <tbody>${jobs.map((job) => html`<tr key=${job.jid}>
       <td><${State} state=${job.minions[minion.id].state} /></td>
-      <td><a href=${to("jobs", job.jid)} aria-label=${`${job.fun ?? "unknown function"}, job ${job.jid}`}>${job.fun ?? "?"}</a> <span class="dim">${args(job)}</span></td>
+      <td><${JobName} job=${job} /></td>
       <td>${job.user}</td><td title=${job.jid}>${clock(job.start_time)}</td>
     </tr>`)}</tbody>
   </table></div>`;

@@ -2,12 +2,12 @@
 // The first page: what is up, what waits, what failed, what runs, and what this server is.
 
 import { html, useEffect } from "../lib/html.js";
-import { args, ago, count, target } from "../lib/format.js";
+import { ago, count, target } from "../lib/format.js";
 import { localTime } from "../lib/job_filters.js";
 import { timeOf } from "../lib/jobs.js";
 import { useClock, useStore } from "../lib/hooks.js";
 import { to } from "../lib/route.js";
-import { Fault, JobProgress, State } from "../parts/marks.js";
+import { Fault, JobName, JobProgress, State } from "../parts/marks.js";
 import { OverviewStore } from "../stores/overview.js";
 
 const DAY_MS = 86400000;
@@ -93,7 +93,7 @@ const HEALTH = { ok: ["up", "healthy"], degraded: ["partial", "degraded"], down:
 
 function Server({ health, session }) {
   const { master, version } = session.server;
-  const [state, word] = HEALTH[health?.status] ?? ["unknown", "health unknown"];
+  const [state, word] = HEALTH[health?.status] ?? ["unknown"];
   const faults = Object.entries(health?.parts ?? {}).filter(([, part]) => part.fault);
   const more = html`<span class="dim">Salt ${master.salt} · websocket_api ${version}${master.cluster && ` · cluster ${master.cluster}`}</span>
     ${faults.map(([name, part]) => html`<span class="bad">${name}: ${part.fault}</span>`)}`;
@@ -107,8 +107,7 @@ function Highstates({ fleet, overview }) {
   const bad = rows.filter(([, { outcome }]) => outcome === "failed" || outcome === "missing").sort(([a], [b]) => (a < b ? -1 : 1));
   return html`<section>
     <h2>Last highstate of each minion</h2>
-    ${!overview.loaded && html`<p class="dim">reading …</p>`}
-    ${overview.loaded && html`<p>${counts.map(([outcome, n]) => html`<span class="outcome ${outcome}">${n} ${outcome}</span> `)}${never > 0 && html`<span class="dim">${never} without a known highstate</span>`}</p>`}
+    ${!overview.loaded ? html`<p class="dim">reading …</p>` : html`<p>${counts.map(([outcome, n]) => html`<span class="outcome ${outcome}">${n} ${outcome}</span> `)}${never > 0 && html`<span class="dim">${never} without a known highstate</span>`}</p>`}
     ${bad.length > 0 && html`<ul class="plain-list">${bad.slice(0, SHOWN).map(([id, found]) => html`<li key=${id}><a href=${to("fleet", id)}>${id}</a> <a href=${to("jobs", found.jid)}><${State} state=${found.outcome} /></a> <span class="dim">${ago(timeOf(found.jid))}</span></li>`)}</ul>`}
     ${bad.length > SHOWN && html`<p class="dim">and ${count(bad.length - SHOWN, "more minion")}</p>`}
     <p><a href=${to("jobs", "", { search: "state." })}>Jobs with states</a></p>
@@ -118,9 +117,8 @@ function Highstates({ fleet, overview }) {
 function JobList({ title, jobs, all, empty }) {
   return html`<section>
     <h2>${title}</h2>
-    ${jobs.length === 0 && html`<p class="dim">${empty}</p>`}
-    ${jobs.length > 0 && html`<ul class="plain-list">${jobs.slice(0, SHOWN).map((job) => html`<li key=${job.jid}>
-      <div class="one-job"><a href=${to("jobs", job.jid)}>${job.fun ?? "unknown function"}</a> <span class="dim">${args(job)}</span> ${target(job) && html`on ${target(job, 3)}`} <span class="dim">${job.user}, ${ago(job.start_time)}</span></div>
+    ${!jobs.length ? html`<p class="dim">${empty}</p>` : html`<ul class="plain-list">${jobs.slice(0, SHOWN).map((job) => html`<li key=${job.jid}>
+      <div class="one-job"><${JobName} job=${job} /> ${target(job) && html`on ${target(job, 3)}`} <span class="dim">by ${job.user}, ${ago(job.start_time)}</span></div>
       <${JobProgress} job=${job} />
     </li>`)}</ul>`}
     ${jobs.length > SHOWN && html`<p><a href=${all}>All ${jobs.length} jobs</a></p>`}
