@@ -209,6 +209,8 @@ class Protocol(WebSocketProtocol13):
                 while True:
                     await stream.read_bytes(CHUNK, partial=True)
 
+        if stream.closed():  # the peer left while the last frames that it sent were handled
+            return
         if not stream.writing():
             # A half-closed socket lets the peer close at once. Bypass TLS, so that reading is still possible.
             with contextlib.suppress(OSError):

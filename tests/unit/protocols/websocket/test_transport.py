@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from tornado.iostream import IOStream
-from websocket_api.protocols.websocket.transport import StreamTransport
+from websocket_api.protocols.websocket.transport import Protocol, StreamTransport
 
 from tests.support.waiting import LOOP_SECONDS
 
@@ -62,6 +62,13 @@ async def test_a_client_that_has_left_is_no_error(ends: tuple[socket.socket, soc
     transport.write(b"nobody reads this")
     assert stream.closed()
     transport.write(b"nor this")
+
+
+async def test_nothing_is_discarded_of_a_client_that_has_left(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Its last frames may break the protocol after its end was seen. An error here would be logged with a traceback."""
+    stream = IOStream(ends[0])
+    stream.close()
+    await asyncio.wait_for(Protocol._discard(stream), LOOP_SECONDS)
 
 
 async def test_drained_is_called_after_tornados_own_bytes_too(ends: tuple[socket.socket, socket.socket]) -> None:
