@@ -75,7 +75,7 @@ class Server(HTTPServer):
         self._logged = -LOG_SECONDS
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        """Serve a connection soon: many at once would keep the loop from its other work."""
+        """Serve a connection in one of the next turns of the loop: many at once would block its other work."""
         self._accepted.append((stream, address))
         if len(self._accepted) == 1:
             asyncio.get_running_loop().call_soon(self._serve_some)

@@ -15,9 +15,9 @@ from ...fair_share import ENGINE, on_behalf_of
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 30.0  # the maximum age of a set
+RENEW_SECONDS = 30.0  # until a set is expanded again
 FORGET_SECONDS = 600.0  # until an unused expression is dropped
-REST = 3.0  # after a renewal, so many times what it took: with many minions a grain is compared for a second
+REST = 3.0  # times the length of a renewal, between two: with many minions, comparing a grain takes a second
 
 
 class TargetSets:
@@ -40,7 +40,9 @@ class TargetSets:
         self._has_changed = False
         """Whether a set changed since :meth:`renew` last reported that."""
         self._expanding: dict[str, asyncio.Task[None]] = {}
+        """The expansions under way, which all who need them share."""
         self._rest_until = self._changed_at
+        """When the next renewal may begin."""
 
     def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
@@ -102,7 +104,7 @@ class TargetSets:
             with on_behalf_of(ENGINE):  # the set serves all users
                 task = self._expanding[expression] = asyncio.ensure_future(self._expand(expression))
             task.add_done_callback(lambda done: self._expanding.pop(expression))
-        await asyncio.shield(task)  # one who leaves does not end it for the others
+        await asyncio.shield(task)  # a client that leaves does not cancel it for the others
 
     async def _expand(self, expression: str) -> None:
         before = self._sets.get(expression)
