@@ -169,8 +169,9 @@ def test_keys_of_each_state_are_shown_compared_and_deleted_together(
         expect(tools.get_by_role("link", name=name, exact=True)).to_be_visible()
     paste.fill("00:" * 31 + "00")
     expect(tools).to_contain_text("No key on this master has this fingerprint.")
-    paste.fill("no fingerprint")
-    expect(tools).to_contain_text("This is not a fingerprint")
+    for text in ("no fingerprint", "12:34:ab"):
+        paste.fill(text)
+        expect(tools).to_contain_text("This is not a fingerprint, which has 16 to 64 pairs")
     assert violations(fleet) == []
     tools.get_by_role("button", name="All but accepted").click()
     for name in key_states:

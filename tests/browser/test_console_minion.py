@@ -96,6 +96,20 @@ def test_grains_change_while_they_are_shown_and_addresses_are_copied(
     expect(row(page, FIRST)).to_contain_text("192.0.2.9")
 
 
+def test_the_page_shows_when_the_minion_was_last_seen(page: Any, stage: Stage) -> None:
+    """Also while nothing else of the minion changes: each job that it returns counts."""
+    log_in(page, path=f"#/fleet/{FIRST}")
+    seen = page.locator(".facts").get_by_text("seen ")
+    first = seen.get_attribute("title")
+    with stage.client() as client:
+
+        def is_later() -> bool:
+            client.ask("cmd", fun="test.ping", tgt=FIRST, mode="sync")
+            return bool(seen.get_attribute("title") != first)
+
+        wait_until(is_later, "a later time", timeout=60)
+
+
 def test_pillar_is_masked_until_it_is_asked_for_and_is_not_stored(page: Any) -> None:
     """One value at a time, or all; hidden values are not searched; nothing of them is in the address or the storage."""
     log_in(page, path=f"#/fleet/{FIRST}")

@@ -18,7 +18,7 @@ const MinionPage = lazy(async () => (await import("./minion.js")).MinionPage);
 const KeyTools = lazy(async () => (await import("./key_tools.js")).KeyTools);
 const FleetActions = lazy(async () => (await import("./fleet_actions.js")).FleetActions);
 
-const SEEN_EVERY_MS = 15000; // between two readings of when the minions in view were last seen
+const SEEN_EVERY_MS = 15000; // between two readings of when the minions on the page were last seen
 /** The filters in the address. */
 export const FILTERS = { search: "", kind: "all", os: "", salt: "", key: "", group: "", master: "", sort: "name" };
 
@@ -29,6 +29,15 @@ export function FleetView(props) {
   const back = useRef(to("fleet"));
   if (!route.rest) back.current = to("fleet", "", Object.fromEntries(route.query));
   return route.rest ? html`<${MinionPage} key=${route.rest} ...${props} back=${back.current} />` : html`<${FleetTable} ...${props} />`;
+}
+
+/** Read now and then when the minions whose ids `shown` returns were last seen. */
+export function useSeen(fleet, connection, shown) {
+  useEffect(() => {
+    const refresh = () => connection.state === "open" && shown().length && fleet.refreshSeen(shown()).catch(() => {});
+    const timer = setInterval(refresh, SEEN_EVERY_MS); // a failed reading is repeated by the next
+    return () => clearInterval(timer);
+  }, [fleet, connection]);
 }
 
 function FleetTable({ fleet, jobs, route, session, connection, functions, form }) {
@@ -45,11 +54,7 @@ function FleetTable({ fleet, jobs, route, session, connection, functions, form }
   // The masters of a cluster have the same minions.
   const several = jobs.masters.length > 1 && !session.server.master.cluster;
   useEffect(() => fleet.search(words), [fleet, words]);
-  useEffect(() => {
-    const refresh = () => connection.state === "open" && inView.current.length && fleet.refreshSeen(inView.current.map((minion) => minion.id)).catch(() => {});
-    const timer = setInterval(refresh, SEEN_EVERY_MS); // a failed reading is repeated by the next
-    return () => clearInterval(timer);
-  }, [fleet, connection]);
+  useSeen(fleet, connection, () => inView.current.map((minion) => minion.id));
   const kinds = [["all", `All ${counts.all}`], ["up", `Up ${counts.up}`], ["down", `Down ${counts.down}`]];
   if (counts.resources) kinds.push(["resources", `Resources ${counts.resources}`]);
   if (keys) kinds.push(["keys", `Keys ${counts.keys}`]);

@@ -39,7 +39,7 @@ function Compare({ connection }) {
 
 function answer(text, finger, { value: keys, fault, reading }) {
   if (!text.trim()) return "";
-  if (!finger) return html`<span class="dim">This is not a fingerprint, which has pairs of hexadecimal digits, such as 12:34:ab.</span>`;
+  if (!finger) return html`<span class="dim">This is not a fingerprint, which has 16 to 64 pairs of hexadecimal digits, such as 12:34:ab.</span>`;
   if (reading || !(keys || fault)) return html`<span class="dim">comparing …</span>`;
   if (fault) return html`<span class="bad">${faultText(fault).text}</span>`;
   if (!keys.length) return html`<span class="bad">✗ No key on this master has this fingerprint.</span>`;

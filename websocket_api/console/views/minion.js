@@ -6,6 +6,7 @@ import { ago, clock } from "../lib/format.js";
 import { to } from "../lib/route.js";
 import { Copy } from "../parts/copy.js";
 import { Fault, State } from "../parts/marks.js";
+import { useSeen } from "./fleet.js";
 import { KeyButtons } from "./keys.js";
 import { Actions } from "./minion_actions.js";
 import { Beacons, Grains, Mine, Pillar, Schedule } from "./minion_data.js";
@@ -26,8 +27,9 @@ const TABS = [
 const ELSEWHERE = TABS.filter(([name]) => name === "" || name === "jobs");
 
 export function MinionPage(props) {
-  const { fleet, route, back } = props;
+  const { fleet, route, back, connection } = props;
   const id = route.rest;
+  useSeen(fleet, connection, () => [id]);
   const minion = fleet.minions.get(id);
   const heading = useRef(null);
   useEffect(() => heading.current.focus({ preventScroll: true }), []); // keyboard users continue here
