@@ -112,7 +112,8 @@ def test_without_a_copy_another_release_is_refused_until_it_fits(
     shutil.rmtree(folder)
     give(engine)
     engine.wait()
-    assert engine.complaints == [line]
+    # While the files are replaced, the engine may find only some of them, and say so.
+    assert [one for one in engine.complaints if said in one] == [line]
 
 
 def test_an_empty_file_server_is_not_waited_for_if_there_is_a_copy(make_engine: MakeEngine) -> None:
