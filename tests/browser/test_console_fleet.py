@@ -255,7 +255,7 @@ def test_the_overview_counts_only_minions_with_an_accepted_key(
 
 
 def test_one_of_the_tools_is_open_at_a_time_and_escape_closes_it(fleet: Any) -> None:
-    """Then its name has the focus again."""
+    """After Escape its name has the focus again. Each is within the view, so that nothing scrolls sideways."""
     filters, columns = (fleet.locator("details").filter(has_text=name).first for name in ("Nodegroup", "Last seen"))
     fleet.get_by_text("Filters", exact=True).click()
     expect(filters).to_have_attribute("open", "")
@@ -266,3 +266,14 @@ def test_one_of_the_tools_is_open_at_a_time_and_escape_closes_it(fleet: Any) -> 
     fleet.keyboard.press("Escape")
     expect(columns).not_to_have_attribute("open", "")
     expect(fleet.locator("summary").filter(has_text="Columns")).to_be_focused()
+    for width in (1400, 1280, 1100, 950, 800):
+        fleet.set_viewport_size({"width": width, "height": 700})
+        for name in ("Filters", "Compare", "Columns"):
+            fleet.get_by_text(name, exact=True).click()
+            expect(fleet.locator("details[open] > .popover")).to_be_visible()
+            assert fleet.locator("main").evaluate("one => one.scrollWidth <= one.clientWidth"), (name, width)
+            assert fleet.locator("details[open] > .popover").evaluate(
+                "one => one.getBoundingClientRect().left >= document.querySelector('main').getBoundingClientRect().left"
+            ), (name, width)
+            fleet.get_by_text(name, exact=True).click()
+            expect(fleet.locator("details[open]")).to_have_count(0)
