@@ -57,10 +57,10 @@ def fast_rule(schema: Any, make: MakeValidator) -> IsValid:
     """
     if isinstance(schema, bool):
         return _accept if schema else _refuse
-    words = schema.keys() - _NOTES
-    if not words <= _BUILDERS.keys() or not all(_is_usual(word, schema) for word in words):
+    keywords = schema.keys() - _NOTES
+    if not keywords <= _BUILDERS.keys() or not all(_is_usual(keyword, schema) for keyword in keywords):
         return make(schema)
-    builders = dict.fromkeys(build for word, build in _BUILDERS.items() if word in words)
+    builders = dict.fromkeys(build for keyword, build in _BUILDERS.items() if keyword in keywords)
     if _text in builders and schema.get("type") == "string":
         del builders[_type]
     checks = [build(schema, make) for build in builders]
@@ -69,14 +69,14 @@ def fast_rule(schema: Any, make: MakeValidator) -> IsValid:
     return checks[0] if len(checks) == 1 else lambda value: all_pass(checks, value)
 
 
-def _is_usual(word: str, schema: Schema) -> bool:
+def _is_usual(keyword: str, schema: Schema) -> bool:
     """Return whether a keyword has one of the values that are known here."""
-    value = schema[word]
-    if word in ("const", "enum"):
-        return all(isinstance(text, str) for text in (value if word == "enum" else [value]))
-    if word in ("then", "else"):
+    value = schema[keyword]
+    if keyword in ("const", "enum"):
+        return all(isinstance(text, str) for text in (value if keyword == "enum" else [value]))
+    if keyword in ("then", "else"):
         return "if" in schema
-    return word != "additionalProperties" or isinstance(value, bool)
+    return keyword != "additionalProperties" or isinstance(value, bool)
 
 
 def _accept(_value: Any) -> bool:
@@ -127,8 +127,8 @@ def _text(schema: Schema, _make: MakeValidator) -> IsValid:
 
 
 def _number(schema: Schema, _make: MakeValidator) -> IsValid:
-    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-    return lambda value: not is_number(value) or least <= value <= most
+    minimum, maximum = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    return lambda value: not is_number(value) or minimum <= value <= maximum
 
 
 def _list(schema: Schema, make: MakeValidator) -> IsValid:
@@ -191,7 +191,7 @@ def _one(schema: Schema, make: MakeValidator) -> IsValid:
 
 def _condition(schema: Schema, make: MakeValidator) -> IsValid:
     applies, then, otherwise = (
-        fast_rule(schema[word], make) if word in schema else _accept for word in ("if", "then", "else")
+        fast_rule(schema[keyword], make) if keyword in schema else _accept for keyword in ("if", "then", "else")
     )
     return lambda value: then(value) if applies(value) else otherwise(value)
 

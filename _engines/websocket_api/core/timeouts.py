@@ -60,4 +60,4 @@ class Timeouts(Generic[Thing]):
                 del self._ends[thing]
                 self._on_timeout(thing)
         finally:
-            self._plan()  # a fault of one thing must not keep the others
+            self._plan()  # after a fault of one thing the others still get theirs

@@ -84,7 +84,7 @@ class Server(HTTPServer):
         try:
             for _ in range(min(STARTS, len(self._accepted))):
                 self._serve(*self._accepted.popleft())
-        finally:  # a fault of one connection must not keep the others
+        finally:  # after a fault of one connection the others are still served
             if self._accepted:
                 asyncio.get_running_loop().call_soon(self._serve_some)
 

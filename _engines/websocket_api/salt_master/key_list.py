@@ -19,7 +19,7 @@ Mark = tuple[tuple[int, int, int, int] | None, ...]
 
 #: The folders of the driver ``localfs_key``. It lists the names in them and reads no file.
 FOLDERS = ("minions", "minions_pre", "minions_rejected", "minions_denied")
-#: A list counts from this time after the last change, because two changes may get the same time from the file system.
+#: A list is kept if it was read this long after the last change: the file system may give two changes one time.
 SETTLE_SECONDS = 1.1
 
 
@@ -36,15 +36,15 @@ class KeyList:
         self._lock = threading.Lock()
         self._listed: Listed | None = None
         self._listed_at = 0.0
-        """When the reading of it began."""
+        """When that read began."""
         self._mark: Mark = ()
         self._marked_at = 0.0
-        """When the folders were first seen as the mark says."""
+        """When the folders were first seen with this mark."""
 
     def read(self, read: Callable[[], Listed]) -> Listed:
         """Return what ``read()`` would return, ``{folder: [id, ...]}``. It belongs to the caller."""
         asked_at = self._clock()
-        with self._lock:  # threads that wait get the list of the first
+        with self._lock:  # threads that wait share the first list that was read after they asked
             mark = self._look()
             if mark != self._mark:
                 self._mark, self._marked_at, self._listed = mark, self._clock(), None

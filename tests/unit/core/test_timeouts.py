@@ -10,7 +10,7 @@ from tests.unit.core.support import Time
 SECONDS = 10.0
 
 
-class Door:
+class Recorder:
     """Timeouts, and the things whose time was up, each with when that was."""
 
     def __init__(self) -> None:
@@ -30,80 +30,80 @@ class Door:
 
 def test_each_timeout_has_its_full_length() -> None:
     """Also where several run."""
-    door = Door()
-    door.timeouts.start("a")
-    door.time.pass_(4)
-    door.timeouts.start("b")
-    assert ("a" in door.timeouts, "b" in door.timeouts, len(door.timeouts)) == (True, True, 2)
-    door.time.pass_(20)
-    assert door.ended == [("a", SECONDS), ("b", 4 + SECONDS)]
-    assert ("a" in door.timeouts, len(door.timeouts)) == (False, 0)
+    recorder = Recorder()
+    recorder.timeouts.start("a")
+    recorder.time.pass_(4)
+    recorder.timeouts.start("b")
+    assert ("a" in recorder.timeouts, "b" in recorder.timeouts, len(recorder.timeouts)) == (True, True, 2)
+    recorder.time.pass_(20)
+    assert recorder.ended == [("a", SECONDS), ("b", 4 + SECONDS)]
+    assert ("a" in recorder.timeouts, len(recorder.timeouts)) == (False, 0)
 
 
 def test_a_stopped_timeout_does_not_end() -> None:
     """To stop it again does nothing."""
-    door = Door()
+    recorder = Recorder()
     for thing in "abc":
-        door.timeouts.start(thing)
-        door.time.pass_(1)
+        recorder.timeouts.start(thing)
+        recorder.time.pass_(1)
     for _ in range(2):
-        door.timeouts.stop("a")
-    door.time.pass_(20)
-    assert door.ended == [("b", 1 + SECONDS), ("c", 2 + SECONDS)]
+        recorder.timeouts.stop("a")
+    recorder.time.pass_(20)
+    assert recorder.ended == [("b", 1 + SECONDS), ("c", 2 + SECONDS)]
 
 
 def test_a_timeout_that_is_started_again_ends_later() -> None:
     """And keeps none of the others waiting."""
-    door = Door()
-    door.timeouts.start("a")
-    door.timeouts.start("b")
-    door.time.pass_(6)
-    door.timeouts.start("a")
-    door.time.pass_(20)
-    assert door.ended == [("b", SECONDS), ("a", 6 + SECONDS)]
+    recorder = Recorder()
+    recorder.timeouts.start("a")
+    recorder.timeouts.start("b")
+    recorder.time.pass_(6)
+    recorder.timeouts.start("a")
+    recorder.time.pass_(20)
+    assert recorder.ended == [("b", SECONDS), ("a", 6 + SECONDS)]
 
 
 def test_a_thing_may_start_its_timeout_when_its_time_is_up() -> None:
     """Then it ends again and again."""
-    door = Door()
-    ended = door.end
+    recorder = Recorder()
+    ended = recorder.end
 
     def end(thing: str) -> None:
         ended(thing)
-        door.timeouts.start(thing)
+        recorder.timeouts.start(thing)
 
-    door.timeouts._on_timeout = end
-    door.timeouts.start("a")
-    door.time.pass_(35)
-    assert door.ended == [("a", 10.0), ("a", 20.0), ("a", 30.0)]
+    recorder.timeouts._on_timeout = end
+    recorder.timeouts.start("a")
+    recorder.time.pass_(35)
+    assert recorder.ended == [("a", 10.0), ("a", 20.0), ("a", 30.0)]
 
 
 def test_a_fault_of_one_thing_does_not_keep_others() -> None:
-    """The fault itself is the loop's to log."""
-    door = Door()
-    ended = door.end
+    """The loop logs the fault."""
+    recorder = Recorder()
+    ended = recorder.end
 
     def end(thing: str) -> None:
         ended(thing)
         if thing == "a":
             raise RuntimeError("a fault")
 
-    door.timeouts._on_timeout = end
-    door.timeouts.start("a")
-    door.timeouts.start("b")
+    recorder.timeouts._on_timeout = end
+    recorder.timeouts.start("a")
+    recorder.timeouts.start("b")
     with pytest.raises(RuntimeError):
-        door.time.pass_(SECONDS)
-    door.time.pass_(0)
-    assert door.ended == [("a", SECONDS), ("b", SECONDS)]
+        recorder.time.pass_(SECONDS)
+    recorder.time.pass_(0)
+    assert recorder.ended == [("a", SECONDS), ("b", SECONDS)]
 
 
 def test_a_thousand_things_need_one_timer() -> None:
     """Connections that come and leave start and stop theirs all the time."""
-    door = Door()
+    recorder = Recorder()
     for number in range(1000):
-        door.timeouts.start(str(number))
-        door.timeouts.stop(str(number))
-    assert door.timers == 1
-    door.time.pass_(SECONDS)
-    assert door.ended == []
-    assert door.timers == 1
+        recorder.timeouts.start(str(number))
+        recorder.timeouts.stop(str(number))
+    assert recorder.timers == 1
+    recorder.time.pass_(SECONDS)
+    assert recorder.ended == []
+    assert recorder.timers == 1

@@ -120,7 +120,7 @@ export class Groups {
     const { state, retcode = null } = part;
     const returned = !WITHOUT_RETURN.has(state);
     const [value, code] = returned ? [part.return, retcode] : [null, null];
-    // What is the same as states are states, and as another return it is none.
+    // What equals states is states itself: so it is not examined before.
     const isOf = (group) => group.state === state && group.code === code && isSame(value, group.outcome, group.states ? id : null);
     const recent = this.#recent.find((group) => group.members.size && isOf(group));
     if (recent) return recent;

@@ -14,7 +14,7 @@ from ..timing import Later
 from .loop_time import LoopTime
 
 TURN_SECONDS = 0.005  # of reading messages in one turn of the loop; then everything else has its turn
-ENOUGH_SECONDS = TURN_SECONDS / 2  # may be left for the next turn: so single messages need no call in it
+ENOUGH_SECONDS = TURN_SECONDS / 2  # if this is left, no call renews it in the next turn: single messages cost none
 
 Read = Callable[[], "Awaitable[None] | None"]
 """Reads a message. The connection's next message waits for the returned awaitable."""

@@ -49,7 +49,7 @@ class Pings:
         self._pings.start(connection)
 
     def remove(self, connection: Pinged) -> None:
-        """Ping a connection no more. Further calls do nothing."""
+        """Stop pinging a connection. Further calls do nothing."""
         self._pings.stop(connection)
         self._pongs.stop(connection)
 
