@@ -69,8 +69,8 @@ def test_the_package_needs_no_file_server(make_engine: MakeEngine, site: Path) -
     assert f"websocket_api {VERSION} is loaded from {package(site)}" in log
     assert warnings(log) == []
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
-    connection.request("GET", "/console/")
-    assert connection.getresponse().read() == (package(site) / "console" / "index.html").read_bytes()
+    connection.request("GET", "/console/app.js")
+    assert connection.getresponse().read() == (package(site) / "console" / "app.js").read_bytes()
     connection.close()
 
 
