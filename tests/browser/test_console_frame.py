@@ -35,6 +35,19 @@ def test_a_view_that_cannot_be_loaded_is_tried_again(page: Any) -> None:
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
 
 
+def test_a_page_whose_modules_are_missing_says_so(page: Any) -> None:
+    """Behind one address may be masters of two releases. While the page loads, and after it, the notice is hidden."""
+    notice = page.get_by_text("The console did not load: reload the page.")
+    page.route("**/main.js", lambda route: route.fulfill(status=404))
+    page.goto("/console/")
+    expect(notice).to_be_hidden()
+    expect(notice).to_be_visible(timeout=20_000)
+    page.unroute("**/main.js")
+    page.reload()
+    expect(page.get_by_label("User name")).to_be_visible()
+    expect(notice).to_have_count(0)
+
+
 def test_views_that_were_not_opened_are_loaded_in_the_background(page: Any) -> None:
     """So they open while the server is away; none of them is needed for the login."""
     loaded: list[str] = []

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 30.0  # until a set is expanded again
 FORGET_SECONDS = 600.0  # until an unused expression is dropped
+MOST_REST_SECONDS = 60.0  # if a store hangs, the sets are not much older for it
 REST = 3.0  # times the length of a renewal, between two: with many minions, comparing a grain takes a second
 
 
@@ -89,7 +90,7 @@ class TargetSets:
                 elif self._is_due(expression, now):
                     await self._join(expression)
             ended = self._clock()
-            self._rest_until = ended + REST * (ended - now)
+            self._rest_until = ended + min(REST * (ended - now), MOST_REST_SECONDS)
         changed, self._has_changed = self._has_changed, False
         return changed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from websocket_api.core.access.target_sets import FORGET_SECONDS, RENEW_SECONDS, REST, TargetSets
+from websocket_api.core.access.target_sets import FORGET_SECONDS, MOST_REST_SECONDS, RENEW_SECONDS, REST, TargetSets
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import ENGINE, Share, current_share, on_behalf_of
 
@@ -232,3 +232,20 @@ async def test_a_slow_renewal_is_followed_by_a_rest() -> None:
     time.pass_(0.5)
     await targets.renew()
     assert match.asked == ["db", "web"]
+
+
+async def test_the_rest_after_a_store_that_hung_is_short() -> None:
+    """Else what users see would be old for many times as long."""
+    match, time = Matcher(web=["w1"]), Time()
+    targets = TargetSets(match, time)
+    await targets.ensure(["web"])
+    time.pass_(RENEW_SECONDS)
+    match.gate = asyncio.Event()
+    renewing = asyncio.ensure_future(targets.renew())
+    await match.asked_for(2)
+    time.pass_(300)
+    match.gate.set()
+    await renewing
+    time.pass_(MOST_REST_SECONDS)
+    await targets.renew()
+    assert match.asked == ["web"] * 3
