@@ -134,6 +134,8 @@ def test_odd_ids_are_shown_and_their_keys_accepted_exactly(console: Any, stage: 
         waiting.get_by_role("button", name="fingerprint of the key of odd*", exact=True).click()
         expect(waiting.get_by_text(found["minions_pre"]["odd*"], exact=True)).to_have_count(1)
         waiting.get_by_role("button", name="accept the key of odd*", exact=True).click()
+        expect(waiting).to_contain_text("2 keys wait")
+        waiting.get_by_role("button", name="accept the key of odd*: confirm", exact=True).click()
         expect(waiting).to_contain_text("1 key waits")
         expect(waiting).to_contain_text(ODD_ID)
         assert (pki / "minions" / "odd*").exists()

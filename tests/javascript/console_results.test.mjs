@@ -177,6 +177,16 @@ test("the minion's id counts as its own only where no longer name begins or ends
   assert.equal(groups("no id", "", "web1"), 1, "an orchestration names its minions as it likes");
 });
 
+test("keys of states are compared without the minion's own id", () => {
+  const states = (path, more = {}) => returned(highstate({ [path]: { name: path, comment: "in order" }, ...more }));
+  const group = (one, other) => grouped({ web1: one, db9: other }).length;
+  assert.equal(group(states("/etc/web1/app.conf"), states("/etc/db9/app.conf")), 1);
+  assert.equal(group(states("web1"), states("db9")), 1);
+  assert.equal(group(states("/etc/web1/app.conf"), states("/etc/web1/app.conf")), 2, "another minion's id");
+  assert.equal(group(states("/etc/web12"), states("/etc/db92")), 2, "a longer name");
+  assert.equal(group(states("/etc/web1"), states("/etc/db9", { other: {} })), 2);
+});
+
 test("a group is found again after many others", () => {
   const groups = new Groups();
   for (let at = 0; at < 60; at += 1) groups.put(`m${at}`, returned(highstate({ s: { comment: `outcome ${at % 20} of m${at}` } })));

@@ -26,12 +26,18 @@ function namesOf(value, id, depth, own) {
   return Object.keys(value).filter((name) => !isIgnored(name, value, id, depth, own));
 }
 
+/** Return a name of an object as it is compared: a part of a state's key may hold the minion's id, as the path of a file. */
+function neutralName(name, id, depth) {
+  if (id === null || depth > 0 || !name.includes(id)) return name;
+  return name.split("_|-").map((part) => withoutId(part, id)).join("_|-");
+}
+
 /** Return a value with what is compared of it; texts of states are without date-times and the minion's id. */
 function comparable(value, id, depth = 0, own = "") {
   if (typeof value === "string") return neutral(value, id);
   if (value === null || typeof value !== "object" || depth > MAX_DEPTH) return value;
   if (Array.isArray(value)) return value.map((inner) => comparable(inner, id, depth + 1));
-  return Object.fromEntries(namesOf(value, id, depth, own).map((name) => [name, comparable(value[name], id, depth + 1, name)]));
+  return Object.fromEntries(namesOf(value, id, depth, own).map((name) => [neutralName(name, id, depth), comparable(value[name], id, depth + 1, name)]));
 }
 
 function neutral(text, id) {
@@ -61,7 +67,8 @@ function isSame(value, known, id, depth = 0, own = "") {
   let left = Object.keys(known).length;
   for (const name of Object.keys(value)) {
     if (isIgnored(name, value, id, depth, own)) continue;
-    if (!Object.hasOwn(known, name) || !isSame(value[name], known[name], id, depth + 1, name)) return false;
+    const kept = neutralName(name, id, depth);
+    if (!Object.hasOwn(known, kept) || !isSame(value[name], known[kept], id, depth + 1, name)) return false;
     left -= 1;
   }
   return left === 0;
@@ -73,7 +80,7 @@ function hashOf(value, id, depth = 0, own = "") {
   if (value === null || typeof value !== "object" || depth > MAX_DEPTH) return hashText(`${typeof value}${depth > MAX_DEPTH ? "" : value}`, SEED);
   if (Array.isArray(value)) return value.reduce((hash, inner) => (Math.imul(hash, 31) + hashOf(inner, id, depth + 1)) | 0, 17);
   let sum = 19; // a sum, because the order of names does not matter
-  for (const name of namesOf(value, id, depth, own)) sum = (sum + hashText(name, hashOf(value[name], id, depth + 1, name))) | 0;
+  for (const name of namesOf(value, id, depth, own)) sum = (sum + hashText(neutralName(name, id, depth), hashOf(value[name], id, depth + 1, name))) | 0;
   return sum;
 }
 

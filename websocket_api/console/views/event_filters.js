@@ -39,6 +39,6 @@ export function Filters({ events, jobs, filters, filter }) {
       <label class="beside-label folds">From <input type="datetime-local" step="1" value=${filters.from} onInput=${type("from")} /></label>
       <label class="beside-label folds">To <input type="datetime-local" step="1" value=${filters.to} onInput=${type("to")} /></label>
       <label class="beside-label folds" title="Values of the data as columns, such as fun, id, return.pid">Columns <input value=${filters.columns} placeholder="fun, id, retcode" onInput=${type("columns")} spellcheck=${false} /></label>
-      <label class="check folds" title="All events that the server still has, instead of the newest ones"><input type="checkbox" checked=${history !== ""} onChange=${(event) => filter({ history: event.target.checked ? "1" : "" })} /> Whole history</label>
+      <label class="check folds" title="All events that the engine keeps (its option history), instead of the newest ones"><input type="checkbox" checked=${history !== ""} onChange=${(event) => filter({ history: event.target.checked ? "1" : "" })} /> Whole history</label>
     </div>`;
 }

@@ -30,8 +30,8 @@ export function KeyButtons({ minion, session, connection }) {
   const [finger, setFinger] = useState(null);
   const acts = Object.keys(ACTS).filter((act) => callOf(act, minion, session.wheels));
   const run = (act) => {
-    // Deleting a key, or rejecting an accepted one, disconnects the minion, so it takes two clicks.
-    if ((act === "delete" || (act === "reject" && minion.key === "accepted")) && asking !== act) return ask(act);
+    // What gives a machine access or takes it away takes two clicks; to reject a key that waits does neither.
+    if ((act !== "reject" || minion.key === "accepted") && asking !== act) return ask(act);
     ask("");
     return attempt(() => connection.request("wheel", { ...callOf(act, minion, session.wheels), mode: "sync", timeout: 30 }));
   };

@@ -38,8 +38,8 @@ export function OverviewView({ fleet, jobs, session, connection, kept }) {
     </ul>
     <div class="cards">
       <${Highstates} fleet=${fleet} overview=${overview} />
-      <${JobList} title="Failed in the last 24 hours" jobs=${overview.failures} all=${failedAddress()} empty=${overview.loaded ? "No job failed." : "reading …"} />
-      <${JobList} title="Running now" jobs=${overview.running} all=${to("jobs", "", { state: "running" })} empty=${overview.loaded ? "No job runs." : "reading …"} />
+      <${JobList} title="Failed in the last 24 hours" jobs=${overview.failures} all=${failedAddress()} empty=${overview.loaded ? "No job failed, or none that you may see." : "reading …"} />
+      <${JobList} title="Running now" jobs=${overview.running} all=${to("jobs", "", { state: "running" })} empty=${overview.loaded ? "No job runs, or none that you may see." : "reading …"} />
     </div>
   </div>`;
 }
