@@ -150,7 +150,7 @@ def salt_api_socket(site: Site, path: str) -> None:
     with contextlib.closing(websocket.create_connection(url, timeout=PATIENCE)) as ws:
         ws.send(READY)
         jid = low(web, client="local_async", tgt="*", fun="test.ping")["jid"]
-        while jid not in ws.recv():
+        while jid not in _text(ws):
             pass
 
 
@@ -174,10 +174,17 @@ def puppetmaster(site: Site) -> None:
     path = f"batches/{batch['id']}"
     with _socket(site, f"{path}/ws", str(web.token)) as ws:
         while batch["finishedAt"] is None:
-            batch = json.loads(ws.recv())
+            batch = json.loads(_text(ws))
     complete((batch["doneCount"], batch["errorCount"]), (len(MINIONS), 0))
     assert ok(web.get(f"/{path}?collection=true"))["finishedAt"]
     ok(web.request("DELETE", f"/{path}"), status=204)
+
+
+def _text(ws: Any) -> str:
+    text: str = ws.recv()
+    if not text:  # so the library says that the server closed
+        raise websocket.WebSocketConnectionClosedException("closed by the server")
+    return text
 
 
 @contextlib.contextmanager
