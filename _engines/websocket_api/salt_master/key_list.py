@@ -20,7 +20,8 @@ Mark = tuple[tuple[int, int, int, int] | None, ...]
 #: The folders of the driver ``localfs_key``. It lists the names in them and reads no file.
 FOLDERS = ("minions", "minions_pre", "minions_rejected", "minions_denied")
 #: A list is kept if it was read this long after the last change: the file system may give two changes one time.
-SETTLE_SECONDS = 1.1
+SETTLE_SECONDS = 0.1  # Linux takes the time of its last tick, which is at most 10 ms ago
+COARSE_SETTLE_SECONDS = 2.1  # on file systems that keep whole seconds, or every second one
 
 
 class KeyList:
@@ -37,8 +38,8 @@ class KeyList:
         self._listed: Listed | None = None
         self._listed_at = 0.0
         """When that read began."""
-        self._mark: Mark = ()
-        self._marked_at = 0.0
+        self._mark = self._look()
+        self._marked_at = clock()
         """When the folders were first seen with this mark."""
 
     def read(self, read: Callable[[], Listed]) -> Listed:
@@ -48,7 +49,7 @@ class KeyList:
             mark = self._look()
             if mark != self._mark:
                 self._mark, self._marked_at, self._listed = mark, self._clock(), None
-            settled = self._listed_at - self._marked_at >= SETTLE_SECONDS
+            settled = self._listed_at - self._marked_at >= _settle_seconds(mark)
             if self._listed is None or not (settled or self._listed_at >= asked_at):
                 self._listed = None
                 began = self._clock()
@@ -75,6 +76,11 @@ def list_through(known: KeyList | None, key: Any) -> Any:
     if known is not None:
         key.list_keys = functools.partial(known.read, key.list_keys)
     return key
+
+
+def _settle_seconds(mark: Mark) -> float:
+    has_fractions = any(folder is not None and folder[2] % 1_000_000_000 for folder in mark)
+    return SETTLE_SECONDS if has_fractions else COARSE_SETTLE_SECONDS
 
 
 def _mark(path: str) -> tuple[int, int, int, int] | None:

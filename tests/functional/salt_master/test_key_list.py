@@ -115,7 +115,7 @@ def test_random_changes_are_seen(store: Store) -> None:
             path.symlink_to(store.pki / "elsewhere")
         elif act == "folder" and not path.exists():
             path.mkdir()
-        store.pass_(dice.choice((0.001, 0.01, SETTLE_SECONDS, 60.0)))
+        store.pass_(dice.choice((0.0, 0.0001, SETTLE_SECONDS, 60.0)))
         assert store.read() == store.read_by_salt()
 
 
@@ -146,6 +146,26 @@ def test_a_change_within_the_same_tick_of_the_file_system_is_seen(store: Store) 
     store.known._mark = store.known._look()  # ctime cannot be set
     store.time.now += SETTLE_SECONDS / 2
     assert store.read()["minions"] == ["m1", "m2"]
+
+
+@needs_a_list
+def test_a_list_settles_later_where_the_file_system_keeps_whole_seconds(store: Store) -> None:
+    """Two changes of one second have one time there."""
+    for folder in FOLDERS:
+        os.utime(store.pki / folder, (1_700_000_000, 1_700_000_000))
+    for seconds, reads in ((0.0, 1), (1.0, 2), (1.2, 3), (10.0, 3), (3600.0, 3)):
+        store.pass_(seconds)
+        store.read()
+        assert store.reads == reads
+
+
+@needs_a_list
+def test_a_list_that_settled_before_the_first_read_is_kept(store: Store) -> None:
+    """At a start the keys and the resources are read, one after the other."""
+    store.pass_(2 * SETTLE_SECONDS)
+    store.read()
+    store.read()
+    assert store.reads == 1
 
 
 @needs_a_list
