@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOG_SECONDS = 60.0  # between two log lines about the same problem
 HEAD_BYTES = 64 * 1024  # maximum head of a request that gets an answer, as in tornado; longer ones get none
-STARTS = 8  # connections that begin in one turn of the loop: a handshake takes 0.2 ms
+STARTS = 4  # connections that begin in one turn of the loop: a handshake takes 0.2 ms
 SEND_SECONDS = 5.0  # at a reload, for clients to receive the rest of their answers
 REFUSE_SECONDS = 2.0  # for a forbidden client to send its request and to read the answer
 
