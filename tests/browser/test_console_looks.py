@@ -300,6 +300,8 @@ def test_names_of_columns_and_tabs_are_whole(pages: Callable[..., Any], history:
 
 def test_on_a_phone_texts_stay_in_their_rows(pages: Callable[..., Any], history: str, stage: Stage) -> None:
     """Counts of jobs fit into the height of a row, a minion's jobs have whole words, and tools stay on the screen."""
+    with stage.client() as client:
+        client.ask("cmd", fun="test.echo", tgt=FIRST, arg=["/srv/" + "long" * 30], mode="sync")
     page = log_in(pages(viewport=PHONE, has_touch=True, is_mobile=True), path="#/jobs")
     counts = page.locator(".jobs .rows .progress-text")
     expect(counts.filter(has_text="2 of 2 returned · 2 failed").first).to_be_visible()
@@ -312,6 +314,7 @@ def test_on_a_phone_texts_stay_in_their_rows(pages: Callable[..., Any], history:
     jobs = page.get_by_role("region", name=f"Jobs of {FIRST}")
     started = jobs.get_by_role("columnheader", name="Started")
     expect(started).to_be_visible()
+    expect(jobs).to_contain_text("longlong")
     assert started.bounding_box()["width"] > 60  # pixels: a word, not a letter
     assert started.bounding_box()["x"] + started.bounding_box()["width"] <= PHONE["width"]
     page.goto("/console/#/fleet")

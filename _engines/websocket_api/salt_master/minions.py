@@ -90,7 +90,7 @@ class MinionStore:
 
     def _make_checker(self, opts: dict[str, Any]) -> Any:
         checker = salt.utils.minions.CkMinions(opts)
-        if SALT_LINE >= 3008:  # 3007's lists the accepted folder itself
+        if self._known_keys is not None:  # on 3007 it has no key
             list_through(self._known_keys, checker.key)
         return checker
 
