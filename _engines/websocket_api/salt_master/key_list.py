@@ -22,6 +22,7 @@ FOLDERS = ("minions", "minions_pre", "minions_rejected", "minions_denied")
 #: A list is kept if it was read this long after the last change: the file system may give two changes one time.
 SETTLE_SECONDS = 0.1  # Linux takes the time of its last tick, which is at most 10 ms ago
 COARSE_SETTLE_SECONDS = 2.1  # on file systems that keep whole seconds, or every second one
+KEEP_SECONDS = 60.0  # Salt leaves out a folder that it cannot read for the moment, and only logs that
 
 
 class KeyList:
@@ -50,7 +51,8 @@ class KeyList:
             if mark != self._mark:
                 self._mark, self._marked_at, self._listed = mark, self._clock(), None
             settled = self._listed_at - self._marked_at >= _settle_seconds(mark)
-            if self._listed is None or not (settled or self._listed_at >= asked_at):
+            is_kept = settled and asked_at - self._listed_at < KEEP_SECONDS
+            if self._listed is None or not (is_kept or self._listed_at >= asked_at):
                 self._listed = None
                 began = self._clock()
                 listed = read()

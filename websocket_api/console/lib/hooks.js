@@ -61,7 +61,8 @@ export function useAttempt() {
 }
 
 /**
- * Read something, again when one of `inputs` changes: {value} or {fault}, and meanwhile what was there before with `reading`.
+ * Read something, and read it again when one of `inputs` changes. Returns {value} or {fault}. While it is read again, the last
+ * one stays, and `reading` is true.
  *
  * @param {() => Promise<any> | null} read null if there is nothing to read
  * @param {any[]} inputs

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
@@ -26,9 +25,6 @@ MAX_HEADER_BYTES = 32 * 1024
 """Maximum of a head, query and cookies included: to parse it takes 0.7 ms per KiB, before the client is known."""
 MAX_HEADER_LINES = 100
 """As in Apache; browsers behind several proxies send fewer than 50. Each line takes 4 us before the client is known."""
-MAX_NAME = 64
-"""Characters of a header's name that is kept, to recognize it the next time."""
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _DIGITS = re.compile("[0-9]{1,16}")
 _UNREADABLE = RequestStartLine("GET", "/", "HTTP/1.1")
 """Stands for a request line that cannot be read."""
@@ -45,14 +41,6 @@ class Unreadable(HTTPHeaders):
         self.error = error
 
 
-class _PlainHeaders(HTTPHeaders):
-    """Headers that are quickly found missing: a dozen of them are looked for in each request, and few are there."""
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a header, or the default, without an exception in between."""
-        return self[name] if name in self else default  # noqa: SIM401 - that would be this method
-
-
 def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     """Return the request line and the headers, in place of tornado's method."""
     start_line = data.lstrip(b"\r\n").partition(b"\n")[0].decode("latin1").rstrip("\r")
@@ -63,9 +51,7 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
         return start_line, Unreadable(_too_many_lines())
     try:
         parse_request_start_line(start_line)
-        headers = _plain_headers(start_line, data)
-        if headers is None:
-            start_line, headers = HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
+        start_line, headers = HTTP1Connection._parse_headers(None, data)  # type: ignore[arg-type]
         _check_length(headers)
     except HTTPInputError:
         method, path, version = _UNREADABLE
@@ -73,34 +59,6 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     except ApiError as error:
         return start_line, Unreadable(error)
     return start_line, headers
-
-
-def _plain_headers(start_line: str, data: bytes) -> HTTPHeaders | None:
-    """Return the headers of a head in the usual form; None for any other, which tornado reads or refuses.
-
-    The result is tornado's. It matches each line with four regular expressions, which takes five times as long.
-    """
-    lines = data.decode("latin1").split("\r\n")
-    # A first line that ends with a bare line feed would hide the header after it, such as Transfer-Encoding.
-    if len(lines) < 4 or lines[0] != start_line or lines[-2:] != ["", ""]:
-        return None
-    headers = _PlainHeaders()
-    for line in lines[1:-2]:
-        name, colon, value = line.partition(":")
-        value = value.strip(" \t")
-        if not colon or len(name) > MAX_NAME or not (value.isascii() and value.isprintable() and _is_name(name)):
-            return None
-        if name in headers:
-            headers.add(name, value)
-        else:
-            headers[name] = value
-    return headers
-
-
-@lru_cache(maxsize=1000)
-def _is_name(text: str) -> bool:
-    """Return whether this can be the name of a header (RFC 9110 section 5.1)."""
-    return _NAME.fullmatch(text) is not None
 
 
 class Answering(HTTPMessageDelegate):

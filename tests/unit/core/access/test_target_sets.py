@@ -33,7 +33,7 @@ class Matcher:
         return list(found)
 
     async def asked_for(self, count: int) -> None:
-        """Wait until so many requests came."""
+        """Wait for this number of requests."""
         for _ in range(100):
             if len(self.asked) >= count:
                 return
