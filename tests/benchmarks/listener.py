@@ -1,7 +1,8 @@
 """Many websocket clients in one process, which parse as little as possible.
 
 Each counts its events and checks that none is missing or out of order (marks.py). One event in ten is timed. The
-clients use raw sockets and one epoll, so that the cost of a client library is not measured.
+clients use raw sockets and one epoll, so that the cost of a client library is not measured. Clients at the same place
+of the stream get the same bytes, so these are examined once (pieces.py).
 
 Arguments: one JSON object ``{port, path, clients, headers, hello, answered, count}``. Prints ``{"ready": true}`` when
 all clients are connected and have sent ``hello``. After ``sent`` on standard input, prints one JSON object when all
@@ -18,46 +19,18 @@ import select
 import socket
 import sys
 import time
-from itertools import pairwise
+from array import array
 from typing import Any
 
-from tests.benchmarks import marks
+from tests.benchmarks.pieces import PING, Client, Pieces
 from tests.benchmarks.wire import CHUNK, read_until, text_frame
 from tests.support.handshakes import upgrade_request
 
 TOGETHER = 50  # connections opened at the same time
 CONNECT_SECONDS = 60.0
 QUIET_SECONDS = 2.0  # without an event after the last was sent: what has not come by then is lost
-PING, PONG = b"\x89\x00", b"\x8a\x80\x00\x00\x00\x00"
-MOST_SAMPLES = 20_000
-
-
-class Client:
-    """One connection and its received events."""
-
-    __slots__ = ("count", "in_order", "next", "sock", "tail")
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.count = 0
-        self.next = 0
-        self.in_order = True
-        self.tail = b""
-
-    def take(self, data: bytes, names: list[bytes]) -> int:
-        """Count the events in these bytes, and return their number."""
-        numbers = marks.NUMBER.findall(data)
-        found = len(numbers)
-        if not found:
-            return 0
-        expected = self.next
-        self.next = expected + found
-        if numbers != names[expected : self.next]:
-            rising = [expected - 1, *map(int, numbers)]
-            self.in_order &= all(one < other for one, other in pairwise(rising))
-            self.next = rising[-1] + 1
-        self.count += found
-        return found
+PONG = b"\x8a\x80\x00\x00\x00\x00"
+MAX_SAMPLES = 20_000  # in the result
 
 
 class Listener:
@@ -65,10 +38,11 @@ class Listener:
 
     def __init__(self, asked: dict[str, Any]) -> None:
         self._asked = asked
-        self._names = marks.names(asked["count"])
+        self._pieces = Pieces(asked["count"])
+        self._buffer = bytearray(CHUNK)
         self._clients: dict[int, Client] = {}
         self._closed: list[Client] = []
-        self._samples: list[float] = []
+        self._samples = array("d")
         self._poll = select.epoll()
         self._last = 0.0
         self._first = 0.0
@@ -93,16 +67,21 @@ class Listener:
             for sock in socks:
                 if self._asked["answered"]:
                     read_until(sock, self._asked["answered"].encode())
-                sock.setblocking(False)
-                self._clients[sock.fileno()] = Client(sock)
-                self._poll.register(sock.fileno(), select.EPOLLIN)
+                self.add(sock)
 
-    def run(self) -> dict[str, Any]:
-        """Read until all events have arrived, or none for a while after the last one was sent."""
-        control, sent, count = sys.stdin.fileno(), False, self._asked["count"]
+    def add(self, sock: socket.socket) -> None:
+        """Read what a connected client gets from here on."""
+        sock.setblocking(False)
+        self._clients[sock.fileno()] = Client(sock)
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+
+    def run(self, control: int) -> dict[str, Any]:
+        """Read until all events have arrived, or none for a while after the last one was sent.
+
+        :param control: the file descriptor that gets ``sent`` or ``stop``
+        """
+        sent, count = False, self._asked["count"]
         self._poll.register(control, select.EPOLLIN)
-        gc.collect()
-        gc.freeze()
         began, cpu = time.time(), time.process_time()
         self._last = began
         while True:
@@ -118,45 +97,50 @@ class Listener:
                 return self._result(began, cpu)
 
     def _read(self, client: Client) -> None:
+        buffer = self._buffer
         try:
-            data = client.sock.recv(CHUNK)
+            size = client.sock.recv_into(buffer)
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            size = 0
         now = time.time()
-        if not data:
+        if not size:
             self._poll.unregister(client.sock.fileno())
             del self._clients[client.sock.fileno()]
             self._closed.append(client)
             return
-        if client.tail:
-            data = client.tail + data
-        if client.take(data, self._names):
-            self._last = now
-            self._first = self._first or now
-            if len(self._samples) < MOST_SAMPLES * 10:
-                self._samples += [now - float(sent) for sent in marks.SAMPLED.findall(data)]
-        if PING in data:
-            # Wherever it stands between frames; no text holds these bytes, and one pong too many harms nobody. A case
-            # that lasts as long as a ping is waited for would else end with its clients closed.
+        if not self._asked["count"]:
+            pings = buffer.find(PING, 0, size) >= 0
+        else:
+            pings, before = False, client.count
+            for piece in self._pieces.take(client, buffer, size):
+                pings |= piece.has_ping
+                for when in piece.sent:
+                    self._samples.append(now - when)
+            if client.count > before:
+                self._last = now
+                self._first = self._first or now
+        if pings:
+            # One pong too many harms nobody. A case that lasts as long as a ping is waited for would else end with its
+            # clients closed.
             client.sock.send(PONG)
-        client.tail = marks.unfinished(data)
 
     def _complete(self, count: int) -> bool:
         return all(client.next >= count for client in self._clients.values())
 
     def _result(self, began: float, cpu: float) -> dict[str, Any]:
-        clients = [*self._clients.values(), *self._closed]
-        step = len(self._samples) // MOST_SAMPLES + 1
+        used, clients = time.process_time() - cpu, [*self._clients.values(), *self._closed]
+        samples = sorted(self._samples)
+        step = len(samples) // MAX_SAMPLES + 1
         return {
             "delivered": sum(client.count for client in clients),
             "in_order": all(client.in_order for client in clients),
             "closed": len(self._closed),
             "first": self._first,
             "last": self._last,
-            "latencies": self._samples[::step],
-            "cpu": time.process_time() - cpu,
+            "latencies": samples[step // 2 :: step],
+            "cpu": used,
             "seconds": self._last - began,
         }
 
@@ -166,5 +150,7 @@ if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     listener = Listener(json.loads(sys.argv[1]))
     listener.connect()
+    gc.collect()
+    gc.freeze()
     print(json.dumps({"ready": True}), flush=True)
-    print(json.dumps(listener.run()), flush=True)
+    print(json.dumps(listener.run(sys.stdin.fileno())), flush=True)
