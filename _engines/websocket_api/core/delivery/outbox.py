@@ -38,13 +38,14 @@ class Droppable(Protocol):
 
 
 class Waiting(NamedTuple):
-    """A frame that waits. If it has an ``owner`` it may be dropped, and holds these events."""
+    """A frame that waits, or several. If it has an ``owner`` it may be dropped, and holds these events."""
 
     frame: bytes
     owner: Droppable | None
     first: int
     last: int
     events: int
+    writes: int
 
 
 def _do_nothing() -> None:
@@ -72,7 +73,8 @@ class Outbox:
         """Senders that wait: a function that returns whether there is room, and one to call then."""
         self._unreported: dict[Droppable, None] = {}
         """Subscriptions with dropped events that were not reported yet."""
-        self.bytes = 0
+        self.bytes = self._frames = 0
+        """What waits; frames that were put together count as one."""
         self.closed = False
         self._memory = UNLIMITED
         """What the user takes over all connections."""
@@ -96,7 +98,7 @@ class Outbox:
     @property
     def full(self) -> bool:
         """Whether it is more than half full: a replay then pauses until :meth:`when_drained`."""
-        return self.bytes * 2 > self.max_bytes or len(self._waiting) * 2 > self._max_frames
+        return self.bytes * 2 > self.max_bytes or self._frames * 2 > self._max_frames
 
     def has_room(self, size: int) -> bool:
         """Return whether a chunk of a snapshot or reply may follow; if not, use :meth:`when_room`.
@@ -107,28 +109,43 @@ class Outbox:
         fits = (
             self._memory.fits(size)
             and (self.bytes + size) * 2 <= self.max_bytes
-            and (len(self._waiting) + 1) * 2 <= self._max_frames
+            and (self._frames + 1) * 2 <= self._max_frames
         )
         return fits or self.idle
 
-    def put(self, frame: bytes, owner: Droppable | None = None, first: int = 0, last: int = 0, count: int = 0) -> None:
+    def put_at_once(self, frame: bytes) -> bool:
+        """Send a frame if nothing waits; return whether it was sent."""
+        if self.closed or self._waiting or self._transport.busy() or not self._is_room_to_write(len(frame)):
+            return False
+        if frame:
+            self._write(frame)
+        return True
+
+    def put(
+        self,
+        frame: bytes,
+        owner: Droppable | None = None,
+        first: int = 0,
+        last: int = 0,
+        count: int = 0,
+        *,
+        writes: int = 1,
+    ) -> None:
         """Send a frame after those that wait; one that does not fit ends the connection.
 
         :param owner: its frames may be dropped to make room, oldest first
         :param first: number of the first event in the frame
         :param last: number of the last event in the frame
         :param count: events in the frame
+        :param writes: number of frames, if these are several that were kept for a client that does not read
         """
-        if self.closed or not frame:
+        if self.closed or not frame or self.put_at_once(frame):
             return
-        if not self._waiting and not self._transport.busy() and self._is_room_to_write(len(frame)):
-            self._write(frame)
-            return
-        if not self._fits(len(frame)) and not self._make_room(len(frame)):
+        if not self._fits(len(frame), writes) and not self._make_room(len(frame), writes):
             self.overflow()
             return
-        self._waiting.append(Waiting(frame, owner, first, last, count))
-        self._count(len(frame))
+        self._waiting.append(Waiting(frame, owner, first, last, count, writes))
+        self._count(len(frame), writes)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -154,6 +171,10 @@ class Outbox:
     def when_room(self, size: int, call: Callable[[], None]) -> None:
         """Call once as soon as there is room for a chunk of this size."""
         self._paused.append((lambda: self.has_room(size), call))
+
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call once as soon as nothing waits, here or in the transport."""
+        self._paused.append((lambda: self.idle, call))
 
     def pump(self) -> None:
         """Hand waiting frames to the transport, a portion at a time. The transport calls this when it has written."""
@@ -185,7 +206,7 @@ class Outbox:
         self._paused.clear()
         self._unreported.clear()
         self._on_overflow = _do_nothing  # it refers to us: without it both are freed at once
-        self._count(-self.bytes)
+        self._count(-self.bytes, -self._frames)
         self._hand(0)
         self._memory = UNLIMITED
 
@@ -194,7 +215,7 @@ class Outbox:
         size = 0
         while self._waiting and size < TRANSPORT_BYTES:
             waiting = self._waiting.popleft()
-            self._count(-len(waiting.frame))
+            self._count(-len(waiting.frame), -waiting.writes)
             if waiting.owner is not None and waiting.owner in self._unreported:
                 self._report(waiting.owner, portion)
             portion.append(waiting.frame)
@@ -210,8 +231,9 @@ class Outbox:
         if gap is not None:
             portion.append(gap)
 
-    def _count(self, number: int) -> None:
+    def _count(self, number: int, frames: int) -> None:
         self.bytes += number
+        self._frames += frames
         self._memory.add(OUTBOXES, number)
 
     def _hand(self, number: int) -> None:
@@ -240,10 +262,14 @@ class Outbox:
         if len(data) > SMALL_BYTES or self._handed:
             self._hand(len(data) if self._transport.busy() else 0)
 
-    def _fits(self, size: int) -> bool:
-        return self._memory.fits(size) and self.bytes + size <= self.max_bytes and len(self._waiting) < self._max_frames
+    def _fits(self, size: int, writes: int) -> bool:
+        return (
+            self._memory.fits(size)
+            and self.bytes + size <= self.max_bytes
+            and self._frames + writes <= self._max_frames
+        )
 
-    def _make_room(self, size: int) -> bool:
+    def _make_room(self, size: int, writes: int) -> bool:
         """Drop the oldest droppable frames until a new one fits; return whether it does.
 
         A quarter is freed at once: the frames that stay are moved, and that must not happen for every new frame.
@@ -251,15 +277,15 @@ class Outbox:
         kept: deque[Waiting] = deque()
         max_bytes, max_frames = self.max_bytes * 3 // 4, self._max_frames * 3 // 4
         while self._waiting and (
-            not self._memory.fits(size) or self.bytes + size > max_bytes or len(kept) + len(self._waiting) >= max_frames
+            not self._memory.fits(size) or self.bytes + size > max_bytes or self._frames + writes > max_frames
         ):
             waiting = self._waiting.popleft()
             if waiting.owner is None:
                 kept.append(waiting)
                 continue
-            self._count(-len(waiting.frame))
+            self._count(-len(waiting.frame), -waiting.writes)
             waiting.owner.count_lost(waiting.first, waiting.last, waiting.events)
             self._unreported[waiting.owner] = None
         kept.extend(self._waiting)
         self._waiting = kept
-        return self._fits(size)
+        return self._fits(size, writes)

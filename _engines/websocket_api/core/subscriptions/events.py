@@ -13,9 +13,10 @@ from ..delivery.connection import Connection
 from ..events.event import Event
 from ..events.history import BUS, RESTART, Gap
 from .after import After, Resume, Vector
-from .fanout import BUNDLE_EVENTS, Form, Group
+from .fanout import BUNDLE_EVENTS, Group
 from .filters import EventFilter
 from .hub import Hub, masters_of
+from .members import Form
 
 REPLAY_BYTES = 64 * 1024
 """Bytes in a bundle of a replay: small, so that a full outbox is noticed in time."""
@@ -224,6 +225,5 @@ class EventSubscription:
 
     def _leave(self) -> None:
         if self._group is not None:
-            self._group.flush()
             self._hub.leave(self, self._group)
             self._group = None

@@ -21,9 +21,10 @@ from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
 from .after import After, Positions
-from .fanout import Group, GroupKey, Member
+from .fanout import Group, GroupKey
 from .filter_index import FilterIndex
 from .filters import EventFilter
+from .members import Member
 from .waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -253,13 +254,12 @@ class Hub:
             group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
             self._index.add(group, group.filter.keys)
             self._single_groups += not member.form.bundle
-        group.flush()
-        group.members[member] = None
+        group.add(member)
         return group
 
     def leave(self, member: Member, group: Group) -> None:
         """Deliver nothing more to a subscription."""
-        group.members.pop(member, None)
+        group.remove(member)
         if not group.members and self._groups.pop(group.key, None) is not None:
             self._single_groups -= not member.form.bundle
             self._index.remove(group, group.filter.keys)

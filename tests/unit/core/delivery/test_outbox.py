@@ -125,6 +125,52 @@ def test_nothing_is_sent_after_close() -> None:
     assert (slow.read(), slow.outbox.bytes) == (b"", 0)
 
 
+def test_frames_that_are_put_together_count_each() -> None:
+    """They take one place in the queue, but the limit is on frames. They are dropped together."""
+    slow, stream = Slow(max_frames=8), Stream()
+    slow.outbox.put(b"123", stream, 1, 3, 3, writes=3)
+    slow.outbox.put(b"45678", stream, 4, 8, 5, writes=5)
+    assert slow.outbox.full
+    slow.outbox.put(b"9", stream, 9, 9, 1)
+    assert (slow.overflows, slow.outbox.bytes) == ([], 6)
+    slow.outbox.put(b"abc", writes=3)
+    assert len(slow.overflows) == 0
+    slow.outbox.put(b"defgh", writes=5)
+    assert (slow.overflows, slow.read()) == ([], b"abcdefgh<gap 1-9>")
+    for _ in range(2):
+        slow.socket.stuck = True
+        slow.outbox.put(b"ijklm", writes=5)
+    assert len(slow.overflows) == 1
+
+
+def test_put_at_once_overtakes_nothing() -> None:
+    """It leaves out what would have to wait, and what comes after the end."""
+    slow = Slow()
+    slow.socket.stuck = False
+    assert slow.outbox.put_at_once(b"a")
+    slow.socket.stuck = True
+    assert not slow.outbox.put_at_once(b"b")
+    slow.outbox.put(b"c")
+    slow.socket.stuck = False
+    assert not slow.outbox.put_at_once(b"d")
+    assert slow.read() == b"ac"
+    slow.outbox.close()
+    assert not slow.outbox.put_at_once(b"e")
+
+
+def test_when_idle_calls_once_when_all_is_written() -> None:
+    """Not as soon as there is room."""
+    slow = Slow()
+    calls: list[bytes] = []
+    slow.outbox.put(b"a")
+    slow.outbox.when_idle(lambda: calls.append(b"".join(slow.socket.written)))
+    slow.outbox.pump()
+    assert calls == []
+    slow.read()
+    slow.read()
+    assert calls == [b"a"]
+
+
 def test_when_drained_calls_once_below_half() -> None:
     """A paused replay continues when there is room, with one call for each registration."""
     slow = Slow(max_frames=4)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
+from websocket_api.core.subscriptions.behind import BEHIND_SECONDS
 from websocket_api.core.subscriptions.events import EventSubscription
 from websocket_api.core.subscriptions.hub import (
     ALONE_EVENTS,
@@ -464,6 +465,7 @@ def test_a_slow_client_is_closed_and_delays_no_other() -> None:
     slow.socket.stuck = True
     slow.outbox.put(b"x")
     noise(world, 20)
+    world.time.pass_(BEHIND_SECONDS)
     assert [code for code, _ in slow.closed_with] == [4410]
     assert seqs(quick.got) == list(range(1, 21))
 
@@ -497,6 +499,7 @@ def test_overflow_drop_applies_to_its_subscription_only() -> None:
     client.socket.stuck = True
     client.connection.send({"reply": 1})
     noise(world, 20)
+    world.time.pass_(BEHIND_SECONDS)
     assert [code for code, _ in client.closed_with] == [4410]
 
 

@@ -1,0 +1,183 @@
+"""The members of a group that do not read what was sent: their events are kept once, and handed over together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+from ..delivery.pacing import Pacer
+from ..timing import Clock, Later
+from .members import Form, Member, Write
+
+BEHIND_SECONDS = 0.25
+"""Minimum time between two hand-overs to a client that does not read. It gets the rest as soon as it reads."""
+SLICE_SECONDS = 0.001
+"""Time of hand-overs in one turn of the loop. To close a client whose outbox overflows takes 0.1 ms."""
+KEPT_BYTES = 256 * 1024
+"""Bytes of events that are kept; more are handed over at once."""
+JOINED_BYTES, JOINED_WRITES = 32 * 1024, 8
+"""Maximum of what is joined: half of the smallest outbox, where it waits or is dropped together."""
+
+
+class Joined(NamedTuple):
+    """The frames of several writes, with their first and last number and the number of events and of writes."""
+
+    frames: bytes
+    first: int
+    last: int
+    events: int
+    writes: int
+
+
+class Behind:
+    """Members whose outbox was not empty when events were sent to their group.
+
+    A thousand clients that stop to read must not delay those that read. So nothing is done for each of them when the
+    group writes. Some times a second their outboxes get what was kept, a few in each turn of the loop.
+
+    :param form: how events are sent to them
+    :param reading: the other members of the group; those that read again are added
+    """
+
+    def __init__(self, form: Form, reading: dict[Member, None], later: Later, clock: Clock) -> None:
+        self._form = form
+        self._reading = reading
+        self._later = later
+        self._clock = clock
+        self._pacer = Pacer(BEHIND_SECONDS, self._start, later, clock)
+        self._members: dict[Member, int] = {}
+        """Each with the number of the first write that its outbox did not get."""
+        self._writes: list[Write] = []
+        """What at least one of them lacks."""
+        self._first = 0
+        """The number of the first of these."""
+        self._bytes = 0
+        self._joined: dict[tuple[int, int], list[Joined]] = {}
+        """All writes from a number on, by that number and the subscription's; until there is another write."""
+        self._round: Iterator[Member] | None = None
+        """The members whose turn comes in this round of hand-overs; None between two rounds."""
+
+    def add(self, member: Member) -> None:
+        """Keep the events from the next write on for a member, until it reads or leaves."""
+        self._members[member] = self._end
+        member.connection.outbox.when_idle(partial(self._resume, member))
+
+    def remove(self, member: Member) -> None:
+        """Hand over what was kept for a member that leaves the group."""
+        if member in self._members:
+            if member.connection.open:
+                self._hand_over(member)
+            self._members.pop(member, None)
+            self._reading.pop(member, None)
+            if not self._members:
+                self._forget()
+
+    def append(self, write: Write) -> None:
+        """Keep a write that the other members have got."""
+        if not self._members:
+            return
+        self._writes.append(write)
+        self._joined.clear()
+        self._bytes += sum(map(len, write.bodies))
+        if self._bytes > KEPT_BYTES:
+            self._start()
+        else:
+            self._pacer.request_flush()
+
+    def flush(self) -> None:
+        """Hand over all now: something follows that must not overtake it."""
+        for member in list(self._members):
+            self._hand_over(member)
+        self._forget()
+
+    def stop(self) -> None:
+        """Hand over nothing more: no member is left."""
+        self._pacer.end()
+
+    @property
+    def _end(self) -> int:
+        """The number of the next write."""
+        return self._first + len(self._writes)
+
+    def _start(self) -> None:
+        if self._round is None:
+            self._round = iter(list(self._members))
+            self._continue()
+
+    def _continue(self) -> None:
+        """Hand over to some members; continue with the others in the next turn of the loop."""
+        assert self._round is not None  # noqa: S101 - only the end of the round sets it to None
+        end = self._clock() + SLICE_SECONDS
+        done = False
+        try:
+            for member in self._round:
+                if member in self._members:
+                    self._hand_over(member)
+                if self._clock() >= end:
+                    return
+            done = True
+        finally:  # after a fault of one client the others still get theirs
+            if not done:
+                self._later(0.0, self._continue)
+        self._round = None
+        self._forget()
+        if self._writes:
+            self._pacer.request_flush()
+
+    def _resume(self, member: Member) -> None:
+        """Hand over all to a client that reads again. From now on it gets events together with the others."""
+        if member in self._members:
+            self._hand_over(member)
+            if self._members.pop(member, None) is not None:
+                self._reading[member] = None
+
+    def _hand_over(self, member: Member) -> None:
+        """Put what is kept for a member into its outbox; if that closes the connection, it gets nothing more."""
+        outbox = member.connection.outbox
+        owner = member if member.drop else None
+        for joined in self._since(member.number, self._members[member]):
+            outbox.put(*(joined.frames, owner, joined.first, joined.last, joined.events), writes=joined.writes)
+        if outbox.closed:
+            self._members.pop(member, None)
+        elif outbox.idle:
+            del self._members[member]
+            self._reading[member] = None
+        else:
+            self._members[member] = self._end
+
+    def _since(self, number: int, start: int) -> list[Joined]:
+        """Return all writes from a number on, as members with this number of a subscription get them."""
+        made = self._joined.get((number, start))
+        if made is None:
+            writes = self._writes[start - self._first :]
+            made = self._joined[number, start] = list(_join(self._form, number, writes))
+        return made
+
+    def _forget(self) -> None:
+        """Forget the writes that no member lacks."""
+        first = min(self._members.values(), default=self._end)
+        del self._writes[: first - self._first]
+        self._first = first
+        self._bytes = sum(len(body) for write in self._writes for body in write.bodies)
+        self._joined.clear()
+
+
+def _join(form: Form, number: int, writes: list[Write]) -> Iterator[Joined]:
+    """Yield the frames of writes, several together if they are small."""
+    parts: list[bytes] = []
+    size = start = 0
+    for place, write in enumerate(writes):
+        frames = form.write(number, write.bodies)
+        if len(parts) == JOINED_WRITES or (parts and size + len(frames) > JOINED_BYTES):
+            yield _joined(parts, writes[start:place])
+            parts, size, start = [], 0, place
+        parts.append(frames)
+        size += len(frames)
+    if parts:
+        yield _joined(parts, writes[start:])
+
+
+def _joined(parts: list[bytes], writes: list[Write]) -> Joined:
+    events = sum(len(write.bodies) for write in writes)
+    return Joined(b"".join(parts), writes[0].first, writes[-1].last, events, len(writes))
