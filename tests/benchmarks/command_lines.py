@@ -132,8 +132,7 @@ def many(section: Section, stage: Stage, programs: Programs, rounds: int) -> Non
 
 def simulated(stage: Stage, first: float, last: float) -> Child:
     """Start the simulated minions of a stage."""
-    config = str(stage.config_dir / "master")
-    child = Child("simulated", config=config, pull=stage.pull, minions=stage.accepted, first=first, last=last)
+    child = Child("simulated", pub=stage.pub, pull=stage.pull, minions=stage.accepted, first=first, last=last)
     child.answer(60)
     return child
 

@@ -245,7 +245,15 @@ class Stage:
     @property
     def pull(self) -> str:
         """The socket that takes events for the master's bus."""
-        return str(self.root / "var" / "run" / "salt" / "master" / "master_event_pull.ipc")
+        return self._socket("pull")
+
+    @property
+    def pub(self) -> str:
+        """The socket on which the master's bus sends its events."""
+        return self._socket("pub")
+
+    def _socket(self, side: str) -> str:
+        return str(self.root / "var" / "run" / "salt" / "master" / f"master_event_{side}.ipc")
 
     def salt_opts(self) -> dict[str, Any]:
         import salt.config
