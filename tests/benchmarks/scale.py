@@ -6,7 +6,6 @@ Accepted keys with cached grains stand for minions. A process returns what jobs 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import logging
 import re
@@ -14,34 +13,28 @@ import resource
 import socket
 import statistics
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from tests.benchmarks import fanout, marks, misbehaving, ways
-from tests.benchmarks.children import Child, Machine, cpu_seconds, listening_on
-from tests.benchmarks.fanout import Case, percentile
+from tests.benchmarks import misbehaving
+from tests.benchmarks.children import cpu_seconds
+from tests.benchmarks.fanout import percentile
+from tests.benchmarks.fleet_load import COMMANDS, JOB_SECONDS, LAST_SECONDS, LATE_SECONDS, Extent, latencies, under_load
 from tests.benchmarks.report import Section, table, write
-from tests.benchmarks.stage import AWAY, SECRET, USER, Stage
+from tests.benchmarks.requesters import POLL_SECONDS, Commands, Pollers
+from tests.benchmarks.stage import SECRET, USER, Stage
 from tests.benchmarks.wire import connected, text_frame
 from tests.client import Client
 from tests.support.reloading import request_reload
 from tests.support.waiting import wait_until
 
 NAME, HOSTILE, RATE = "scale", "hostile", "scale_rate"
-MIB = 1024 * 1024
-JOB_SECONDS = 10.0  # between two jobs on half of the fleet
-FIRST_SECONDS, LAST_SECONDS, LATE_SECONDS = 0.2, 8.0, 10.0  # when the minions of a job return
-POLL_SECONDS = 5.0  # between two requests of one poller
-COMMANDS = 20  # of which the median counts; under load they are spread, because one takes Salt a second of CPU
-STEPS = 4  # parts of the load, after each of which the memory is read
-
 # The goals of the project for these figures.
 P99_SECONDS, COMMAND_TIMES, MEMORY_MIB, GROWTH_MIB = 0.5, 1.3, 400, 20
 CONSOLES_SECONDS = 1.0
@@ -51,35 +44,6 @@ CONSOLE: tuple[dict[str, Any], ...] = (
 )
 REST_SECONDS = 60.0  # maximum wait until the engine is idle
 Positions = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured."""
-
-    minions: int = 10_000
-    bundled: int = 600
-    single: int = 250
-    dashboards: int = 100
-    pollers: int = 50
-    restricted: int = 50
-    rate: int = 500
-    """Events a second in addition to the returns, which are as many."""
-    seconds: float = 60.0
-    stuck: int = 1_000
-    """Clients that stop to read."""
-    consoles: int = 1_000
-    """Consoles that come back after a reload."""
-    leaving: int = 200
-    """Clients that come and leave all the time."""
-
-    @property
-    def users(self) -> dict[str, Any]:
-        """Return the restricted users, each with some minions of its own."""
-        return {
-            f"user{number:02}": [{f"m{number:03}*": ["test.*", "grains.items"]}] for number in range(self.restricted)
-        }
-
 
 QUICK = Extent(1_000, 60, 25, 10, 5, 5, rate=100, seconds=15.0, stuck=100, consoles=100, leaving=20)
 
@@ -103,74 +67,12 @@ class FleetStage(Stage):
             cache.store("grains", name, {**grains, "ipv4": [f"10.0.{number // 250}.{number % 250}"], "fill": "x" * 500})
 
 
-@dataclass
-class Pollers:
-    """Clients that ask for the list of jobs over HTTP, each on a connection that stays open."""
-
-    stage: Stage
-    token: str
-    number: int
-    seconds: list[float] = field(default_factory=list)
-    failures: list[BaseException] = field(default_factory=list)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Poll until the block ends."""
-        stop = threading.Event()
-        threads = [threading.Thread(target=self._poll, args=(stop, nth)) for nth in range(self.number)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(60)
-
-    def _poll(self, stop: threading.Event, nth: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.stage.port, timeout=60)
-        stop.wait(POLL_SECONDS * nth / self.number)
-        try:
-            while not stop.is_set():
-                began = time.perf_counter()
-                connection.request("GET", "/jobs", headers={"X-Auth-Token": self.token, "Accept": "application/json"})
-                answer = connection.getresponse()
-                answer.read()
-                self.seconds.append(time.perf_counter() - began)
-                if answer.status != 200:
-                    raise RuntimeError(f"GET /jobs: {answer.status}")
-                stop.wait(POLL_SECONDS)
-        except BaseException as failure:  # noqa: BLE001 - the main thread reports it
-            self.failures.append(failure)
-        finally:
-            connection.close()
-
-
-@dataclass
-class Load:
-    """What the clients got under load, and what it cost."""
-
-    bundled: list[dict[str, Any]]
-    single: list[dict[str, Any]]
-    count: int
-    """Events that the sender marked."""
-    commands: list[float]
-    memory: list[float]
-    cpu: float
-    machine: float
-    seconds: float
-
-    def latency(self, share: float) -> float:
-        return percentile([one for child in self.bundled for one in child["latencies"]], share) or 0.0
-
-
 def measure(stage: Stage, extent: Extent) -> Section:
     """Measure the fleet at rest, under load and with clients that misbehave."""
     section, token = Section(NAME, "A large fleet with many clients"), stage.token()
     section.say(_explanation(extent))
-    rows = _measure_load(stage, token, extent, section)
-    rows += _misbehaving(stage, token, extent, section)
-    section.add(table(["what", "measured"], rows))
+    _measure_load(stage, token, extent, section)
+    section.add(table(["what", "measured"], _misbehaving(stage, token, extent, section)))
     return section
 
 
@@ -178,16 +80,13 @@ def measure_rate(stage: Stage, extent: Extent) -> Section:
     """Measure the fleet at rest and under load, at another rate than the goal's."""
     section, token = Section(RATE, f"The same fleet at {extent.rate:,} events/s"), stage.token()
     section.say(_explanation(extent))
-    section.add(table(["what", "measured"], _measure_load(stage, token, extent, section)))
+    _measure_load(stage, token, extent, section)
     return section
 
 
-def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) -> list[list[str]]:
-    idle = _commands(stage, token, COMMANDS)
-    pollers = Pollers(stage, token, extent.pollers)
-    load = _under_load(stage, token, extent, pollers)
-    if pollers.failures:
-        raise pollers.failures[0]
+def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) -> None:
+    idle, pollers = Commands(stage, token).run(COMMANDS), Pollers(stage, token, extent.pollers)
+    load = under_load(stage, token, extent, pollers)
     wanted_single = extent.single * load.count // 50
     got_bundled = sum(child["delivered"] for child in load.bundled)
     got_single = sum(child["delivered"] for child in load.single)
@@ -197,123 +96,25 @@ def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) ->
         ["events to bundled clients", f"{got_bundled:,} of {extent.bundled * load.count:,}"],
         ["events to single clients with a filter", f"{got_single:,} of {wanted_single:,}"],
         ["in order", "yes" if in_order else "NO"],
-        ["a bundled event, p50; p99, ms", f"{1000 * load.latency(0.5):.0f}; {1000 * load.latency(0.99):.0f}"],
-        ["`cmd` to jid idle, p50, ms", f"{1000 * statistics.median(idle):.1f}"],
-        ["`cmd` to jid under load, p50, ms", f"{1000 * statistics.median(load.commands):.1f}"],
-        ["`GET /jobs` under load, p50; p99, ms", _two(pollers.seconds)],
-        ["engine, share of one core", f"{100 * load.cpu / load.seconds:.0f} %"],
+        ["all events sent, s", f"{load.seconds:.1f}"],
+        ["a bundled event, p50; p99, ms", _two(latencies(load.bundled))],
+        ["a single event, p50; p99, ms", _two(latencies(load.single))],
+        [f"`cmd` to jid idle, p50 of {len(idle)}, ms", f"{1000 * statistics.median(idle):.1f}"],
+        [f"`cmd` to jid under load, p50 of {len(load.commands)}, ms", f"{1000 * statistics.median(load.commands):.1f}"],
+        [f"`GET /jobs` under load, p50; p99 of {len(pollers.seconds)}, ms", _two(pollers.seconds)],
         ["all cores, with clients and Salt", f"{100 * load.machine:.0f} %"],
         ["resident memory, MiB, over the load", ", ".join(f"{one:.0f}" for one in load.memory)],
     ]
+    section.add(table(["what", "measured"], rows))
+    shares = [[who, f"{100 * share:.0f} %"] for who, share in load.shares.items()]
+    section.add(table(["CPU while events were sent", "of one core"], shares))
     everything = got_bundled == extent.bundled * load.count and got_single >= wanted_single and in_order
     section.must("all delivered in order", float(everything), 1, everything)
-    p99, growth = load.latency(0.99), load.memory[-1] - load.memory[len(load.memory) // 2]
+    p99, growth = percentile(latencies(load.bundled), 0.99) or 0.0, load.memory[-1] - load.memory[len(load.memory) // 2]
     section.goal("a bundled event, p99, s, at most", p99, P99_SECONDS, p99 <= P99_SECONDS)
     section.goal("`cmd` to jid, times that of the idle engine", command, COMMAND_TIMES, command <= COMMAND_TIMES)
     section.goal("resident memory, MiB, at most", max(load.memory), MEMORY_MIB, max(load.memory) <= MEMORY_MIB)
     section.goal("growth in the second half, MiB, at most", growth, GROWTH_MIB, growth <= GROWTH_MIB)
-    return rows
-
-
-def _under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Load:
-    engine, count = listening_on(stage.port), int(extent.rate * extent.seconds)
-    bundled = fanout.how_to_listen(stage, Case("engine", 1, extent.rate, bundle=True), token)
-    with ExitStack() as stack:
-        everybody = stack.enter_context(fanout.listeners(bundled, extent.bundled, count))
-        singles = stack.enter_context(_singles(stage, token, extent, count))
-        stack.enter_context(_listening(stage, token, extent.dashboards, subscription="job", without_return=True))
-        for user in extent.users:
-            stack.enter_context(_listening(stage, stage.token(user), 1, subscription="event", bundle=True))
-        stack.enter_context(_fleet(stage))
-        stack.enter_context(pollers.running())
-        stack.enter_context(_jobs(stage, token))
-        time.sleep(2 * JOB_SECONDS if extent.seconds > JOB_SECONDS else 1)  # the first jobs return
-        before, machine, memory = cpu_seconds(engine), Machine(), []
-        began = time.monotonic()
-        sender = stack.enter_context(Child("sender", socket=fanout.socket_of_bus(stage), rate=extent.rate, count=count))
-        commands: list[float] = []
-        for step in range(1, STEPS + 1):
-            commands += _commands(stage, token, COMMANDS // STEPS, extent.seconds / COMMANDS)
-            time.sleep(max(0.0, began + step * extent.seconds / STEPS - time.monotonic()))
-            memory.append(engine.memory_info().rss / MIB)
-        sender.answer(extent.seconds + fanout.DRAIN_SECONDS)
-        seconds, cpu, busy = time.monotonic() - began, cpu_seconds(engine) - before, machine.busy()
-        for child in (*everybody, *singles):
-            child.tell("sent")
-        many, few = ([child.answer(fanout.DRAIN_SECONDS) for child in children] for children in (everybody, singles))
-    return Load(many, few, count, commands, memory, cpu, busy, seconds)
-
-
-def _commands(stage: Stage, token: str, number: int, every: float = 0.0) -> list[float]:
-    """Return the seconds from `cmd` to the jid.
-
-    :param every: seconds from one to the next
-    """
-    found = []
-    with ExitStack() as stack:
-        publish = ways.engine(stage, token, AWAY)(stack)
-        publish()
-        for _ in range(number):
-            began = time.perf_counter()
-            publish()
-            found.append(time.perf_counter() - began)
-            time.sleep(max(0.0, every - found[-1]))
-    return found
-
-
-@contextmanager
-def _singles(stage: Stage, token: str, extent: Extent, count: int) -> Iterator[list[Child]]:
-    """Clients that get each event of one of 50 tags by itself."""
-    with ExitStack() as stack:
-        children = []
-        for number in range(5):
-            hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": f"{marks.TAG}deploy/{number}"}
-            hello["match_type"] = "fnmatch"
-            said = fanout.how_to_listen(stage, Case("engine", 1, 1), token) | {"hello": json.dumps(hello)}
-            children.append(stack.enter_context(Child("listener", clients=extent.single // 5, count=count, **said)))
-        for child in children:
-            child.answer(fanout.CONNECT_SECONDS)
-        yield children
-
-
-@contextmanager
-def _listening(stage: Stage, token: str, clients: int, **subscribe: Any) -> Iterator[None]:
-    """Clients that read and count nothing."""
-    said = fanout.how_to_listen(stage, Case("engine", 1, 1), token)
-    said |= {"hello": json.dumps({"id": 1, "type": "subscribe", **subscribe})}
-    with Child("listener", clients=clients, count=0, **said) as child:
-        child.answer(fanout.CONNECT_SECONDS)
-        yield
-
-
-@contextmanager
-def _fleet(stage: Stage) -> Iterator[None]:
-    times = {"first": FIRST_SECONDS, "last": LAST_SECONDS, "late": LATE_SECONDS}
-    config = str(stage.config_dir / "master")
-    with Child("simulated", config=config, pull=stage.pull, minions=stage.accepted, **times) as child:
-        child.answer(fanout.CONNECT_SECONDS)
-        yield
-
-
-@contextmanager
-def _jobs(stage: Stage, token: str) -> Iterator[None]:
-    """Start a job on half of the fleet every few seconds."""
-    stop = threading.Event()
-
-    def start() -> None:
-        with Client(stage.url) as client:
-            client.ask("auth", token=token)
-            while not stop.is_set():
-                client.ask("cmd", fun="test.ping", tgt="m*[02468]", patience=60)
-                stop.wait(JOB_SECONDS)
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(60)
 
 
 def hostile(stage: Stage, extent: Extent) -> Section:
