@@ -32,6 +32,7 @@ from .core.minions.syndics import Syndics
 from .core.sharing.following import Following
 from .core.sharing.notes import Notes
 from .core.sharing.share import Share
+from .core.subscriptions.audience import Audience
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
 from .core.subscriptions.jobs import JobFeed
@@ -168,6 +169,7 @@ def build(
         jobs=job_registry,
         minions=minion_registry,
         visibility=visibility,
+        audience=Audience(visibility, targets),
         later=later,
         clock=monotonic,
         wall=wall,

@@ -24,6 +24,7 @@ from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
 from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.core.minions.syndics import Syndics
 from websocket_api.core.subscriptions import filters
+from websocket_api.core.subscriptions.audience import Audience
 from websocket_api.core.subscriptions.hub import Hub
 from websocket_api.core.subscriptions.jobs import JobFeed
 from websocket_api.core.subscriptions.minions import MinionFeed
@@ -93,8 +94,16 @@ class Known:
     def __init__(self, **sets: set[str]) -> None:
         self.sets = sets
 
+    @property
+    def version(self) -> int:
+        """A number that changes with the sets, however tests change them."""
+        return hash(tuple((expression, frozenset(names)) for expression, names in self.sets.items()))
+
     def matches(self, expression: str, minion: str) -> bool:
         return minion in self.sets.get(expression, ())
+
+    def minions(self, expression: str) -> frozenset[str]:
+        return frozenset(self.sets.get(expression, ()))
 
     def mark(self, expression: str) -> str:
         return " ".join(sorted(self.sets.get(expression, ())))
@@ -138,26 +147,29 @@ class World:
         *,
         syndics: bool = False,
         cluster_id: str | None = None,
+        max_jobs: int = 100,
         **history: Any,
     ) -> None:
         """Make the parts.
 
         :param syndics: whether there are masters below
         :param cluster_id: this master's id in its cluster
+        :param max_jobs: jobs that are kept
         """
         self.time = time or Time()
         self.targets = Known()
         self.history = History("epoch1", **{"events": 1000, "size": 1 << 20, "seconds": 300, **history})
         self.minions = MinionRegistry(self.time, Syndics() if syndics else None, LIST_SECONDS)
         below = Below(NAME_SECONDS, ANSWER_SECONDS, self.minions.is_syndic, self.minions.is_direct)
-        self.jobs = JobRegistry(max_jobs=100, clock=self.time, below=below if syndics else None)
+        self.jobs = JobRegistry(max_jobs=max_jobs, clock=self.time, below=below if syndics else None)
         self.visibility = Visibility(self.jobs.get, "root")
         self.turns = Turns(self.time.later, self.time)
         self.limits = limits or UserLimits()
         common = {"history": self.history, "later": self.time.later, "clock": self.time, "turns": self.turns}
         feeds = {"revisions": Revisions("changes1")}
         jobs = {**common, "jobs": self.jobs, "visibility": self.visibility}
-        self.hub = Hub(**jobs, minions=self.minions, wall=self.time, limits=self.limits, origins=Origins(cluster_id))
+        delivery = {"audience": Audience(self.visibility, self.targets), "origins": Origins(cluster_id)}
+        self.hub = Hub(**jobs, **delivery, minions=self.minions, wall=self.time, limits=self.limits)
         self.job_feed = JobFeed(**jobs, **feeds)
         self.minion_feed = MinionFeed(**common, **feeds, minions=self.minions)
         self.rebar = RebarClients(hub=self.hub, jobs=self.jobs, job_feed=self.job_feed, max_filters=5, wall=self.time)

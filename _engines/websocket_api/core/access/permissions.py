@@ -10,14 +10,15 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, Protocol
 
 from ..events.function import COMPOUND
 
 ALL_MINIONS = "*"  # Salt accepts this target without matching it
 TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function
+MAX_FUNCTIONS = 1_000  # whose entries are kept: their names come from the bus
 
 
 class Targets(Protocol):
@@ -27,9 +28,22 @@ class Targets(Protocol):
         """Return whether the expression is known to match this minion."""
         ...
 
+    def minions(self, expression: str) -> frozenset[str]:
+        """Return the minions that the expression is known to match."""
+        ...
+
     def mark(self, expression: str) -> str:
         """Return a text that is equal for equal expansions, in other processes too."""
         ...
+
+
+class _Entries(NamedTuple):
+    """The entries of an auth list that name a function."""
+
+    anywhere: bool
+    """Whether it may run on all minions with any arguments."""
+    on: tuple[tuple[str, tuple[Any, ...]], ...]
+    """Targets on which it may run, with the conditions of each."""
 
 
 class Permissions:
@@ -51,7 +65,7 @@ class Permissions:
         self._special = {entry for entry in strings if entry.startswith("@")}
         self._special_on = tuple((name, _conditions(funs)) for name, funs in pairs if name.startswith("@"))
         self.everything = ".*" in self._anywhere
-        self._granted: dict[str, bool] = {}
+        self._entries: dict[str, _Entries] = {}
 
     @property
     def expressions(self) -> tuple[str, ...]:
@@ -75,36 +89,48 @@ class Permissions:
             funs, given = fun.split(COMPOUND), list(arg or ())
             known = [one if isinstance(one, (list, tuple)) else None for one in given] + [None] * len(funs)
             return all(self.may_run(one, its, minion) for one, its in zip(funs, known, strict=False))
-        if self._granted_anywhere(fun):
+        entries = self._entries_of(fun)
+        if entries.anywhere:
             return True
-        return any(
-            _allows(conditions, fun, arg) and (target == ALL_MINIONS or self._targets.matches(target, minion))
-            for target, conditions in self._on
-        )
+        for target, conditions in entries.on:
+            # The target first: that costs less, and matches few minions.
+            if (target == ALL_MINIONS or self._targets.matches(target, minion)) and _allows(conditions, fun, arg):
+                return True
+        return False
 
-    def runnable(self, fun: str, arg: Sequence[Any] | None, minions: Iterable[str]) -> Iterator[str]:
+    def runnable(self, fun: str, arg: Sequence[Any] | None, minions: Set[str]) -> frozenset[str]:
         """Return the minions for which :meth:`may_run` returns True. Conditions are checked once for all of them."""
         if COMPOUND in fun:
-            return (minion for minion in minions if self.may_run(fun, arg, minion))
+            return frozenset(minion for minion in minions if self.may_run(fun, arg, minion))
         if self.may_run_everywhere(fun, arg):
-            return iter(minions)
-        targets = [target for target, conditions in self._on if _allows(conditions, fun, arg)]
-        return (minion for minion in minions if any(self._targets.matches(target, minion) for target in targets))
+            return frozenset(minions)
+        allowed = [target for target, conditions in self._entries_of(fun).on if _allows(conditions, fun, arg)]
+        # An intersection takes the time of the smaller set: a few minions of thousands.
+        return frozenset().union(*(self._targets.minions(target) & minions for target in allowed))
 
     def may_run_everywhere(self, fun: str, arg: Sequence[Any] | None) -> bool:
         """Return whether ``fun`` may run with these arguments on every possible minion."""
-        if self.everything or self._granted_anywhere(fun):
+        entries = self._entries_of(fun)
+        if self.everything or entries.anywhere:
             return True
-        return any(target == ALL_MINIONS and _allows(conditions, fun, arg) for target, conditions in self._on)
+        return any(target == ALL_MINIONS and _allows(conditions, fun, arg) for target, conditions in entries.on)
+
+    def may_run_everywhere_somehow(self, fun: str) -> bool:
+        """Return whether ``fun`` may run on minions that no target but ``*`` matches, with at least some arguments."""
+        if self.everything:
+            return True
+        if COMPOUND in fun:
+            return all(map(self.may_run_everywhere_somehow, fun.split(COMPOUND)))
+        entries = self._entries_of(fun)
+        return entries.anywhere or any(target == ALL_MINIONS for target, _ in entries.on)
 
     def may_run_somehow(self, fun: str, minion: str | None = None) -> bool:
         """Return whether ``fun`` may run on this minion, or on any, with at least some arguments."""
-        if self.everything or self._granted_anywhere(fun):
+        entries = self._entries_of(fun)
+        if self.everything or entries.anywhere:
             return True
         return any(
-            _names(conditions, fun)
-            and (minion is None or target == ALL_MINIONS or self._targets.matches(target, minion))
-            for target, conditions in self._on
+            minion is None or target == ALL_MINIONS or self._targets.matches(target, minion) for target, _ in entries.on
         )
 
     def may_call(self, client: str, fun: str, arg: Sequence[Any] = (), kwarg: Mapping[str, Any] | None = None) -> bool:
@@ -139,15 +165,31 @@ class Permissions:
             for special, conditions in self._special_on
         )
 
+    @cached_property
+    def sees_all_jobs(self) -> bool:
+        """Whether any job may be looked up, by ``@runner`` and ``@jobs`` entries."""
+        return self.may_call("runner", "jobs.lookup_jid")
+
+    @cached_property
+    def visible_tags(self) -> bool | list[str]:
+        """The tags that ``@events`` allows: True for all, a list of patterns, or False."""
+        return self.tags("@events")
+
+    @cached_property
+    def _tag_fits(self) -> list[Callable[[str], object]]:
+        # Compiled once: the cache of fnmatch is too small for the patterns of many users.
+        patterns = self.visible_tags
+        return [] if isinstance(patterns, bool) else [re.compile(fnmatch.translate(one)).match for one in patterns]
+
     def may_see_tag(self, tag: str) -> bool:
         """Return whether an ``@events`` entry allows this tag."""
-        return self._tag_allowed("@events", tag)
+        visible = self.visible_tags
+        return visible if isinstance(visible, bool) else any(fits(tag) for fits in self._tag_fits)
 
     def may_fire(self, tag: str) -> bool:
         """Return whether events of this tag may be fired, by ``@fire`` or by ``.*`` together with ``@runner``."""
-        if self.everything and self._special & {"@runner", "@runners"}:
-            return True
-        return self._tag_allowed("@fire", tag)
+        allowed = self.tags("@fire")
+        return allowed if isinstance(allowed, bool) else any(fnmatch.fnmatchcase(tag, one) for one in allowed)
 
     def tags(self, entry: str) -> bool | list[str]:
         """Return the tags that ``@events`` or ``@fire`` allows: True for all, a list of patterns, or False."""
@@ -158,19 +200,16 @@ class Permissions:
         found = [pattern for name, patterns in self._special_on if name == entry for pattern in _tag_patterns(patterns)]
         return found or False
 
-    def _tag_allowed(self, entry: str, tag: str) -> bool:
-        allowed = self.tags(entry)
-        if isinstance(allowed, bool):
-            return allowed
-        return any(fnmatch.fnmatchcase(tag, pattern) for pattern in allowed)
-
-    def _granted_anywhere(self, fun: str) -> bool:
-        answer = self._granted.get(fun)
-        if answer is None:
-            if len(self._granted) > 10_000:
-                self._granted.clear()  # function names come from the bus, so limit their number
-            answer = self._granted[fun] = any(matches(pattern, fun) for pattern in self._anywhere)
-        return answer
+    def _entries_of(self, fun: str) -> _Entries:
+        entries = self._entries.get(fun)
+        if entries is None:
+            if len(self._entries) > MAX_FUNCTIONS:
+                self._entries.clear()
+            entries = self._entries[fun] = _Entries(
+                any(matches(pattern, fun) for pattern in self._anywhere),
+                tuple(entry for entry in self._on if _names(entry[1], fun)),
+            )
+        return entries
 
 
 def permission_key(auth_list: Sequence[Any]) -> str:

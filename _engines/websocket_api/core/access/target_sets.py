@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 RENEW_SECONDS = 30.0  # until a set is expanded again
 FORGET_SECONDS = 600.0  # until an unused expression is dropped
 MOST_REST_SECONDS = 60.0  # if a store hangs, the sets are not much older for it
+NONE: frozenset[str] = frozenset()
 REST = 3.0  # times the length of a renewal, between two: with many minions, comparing a grain takes a second
 
 
@@ -31,6 +32,8 @@ class TargetSets:
     def __init__(self, match: Callable[[str], Awaitable[list[str]]], clock: Callable[[], float]) -> None:
         self._match = match
         self._clock = clock
+        self.version = 0
+        """Changes with each set: what was derived from the sets holds while it is equal."""
         self._sets: dict[str, frozenset[str]] = {}
         self._marks: dict[str, str] = {}
         """Of sets whose mark was needed."""
@@ -47,7 +50,11 @@ class TargetSets:
 
     def matches(self, expression: str, minion: str) -> bool:
         """Return whether the expression is known to match this minion."""
-        return minion in self._sets.get(expression, ())
+        return minion in self.minions(expression)
+
+    def minions(self, expression: str) -> frozenset[str]:
+        """Return the minions that the expression is known to match."""
+        return self._sets.get(expression, NONE)
 
     def mark(self, expression: str) -> str:
         """Return a text that is equal for equal expansions, in other processes too."""
@@ -85,6 +92,7 @@ class TargetSets:
         if now >= self._rest_until:
             for expression, wanted in list(self._used_at.items()):
                 if now - wanted > FORGET_SECONDS:
+                    self.version += 1
                     for store in (self._sets, self._marks, self._read_at, self._used_at):
                         store.pop(expression, None)
                 elif self._is_due(expression, now):
@@ -123,6 +131,7 @@ class TargetSets:
             found = frozenset()
         self._sets[expression] = found
         if found != before:
+            self.version += 1
             self._marks.pop(expression, None)
             self._has_changed |= before is not None  # nobody was shown anything by a set that is new
         self._read_at[expression] = started

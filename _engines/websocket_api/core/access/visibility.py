@@ -6,10 +6,11 @@ A user sees an event if Salt would show the same by a command. If this cannot be
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from ..events.event import Event, encode_body
+from ..events.event import Event
+from ..events.reduced import reduce_body
 from ..events.tags import Kind
 from ..jobs.job import Job
 from .permissions import Permissions
@@ -25,12 +26,17 @@ class Viewer:
     user: str
     eauth: str
     permissions: Permissions
+    _hash: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Compute the hash once: each event needs it."""
+        object.__setattr__(self, "_hash", hash(self.key))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Viewer) and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        return self._hash
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -39,6 +45,39 @@ class Viewer:
 
 
 JobOf = Callable[[str], "Job | None"]
+
+SHOWING = {
+    Kind.MINION: "test.ping",
+    Kind.REFRESH: "grains.items",
+    Kind.BEACON: "beacons.list",
+    Kind.CUSTOM: "event.send",
+}
+"""Functions that show events of a kind to users who may run them on the event's minion."""
+LIST_KEYS = ("wheel", "key.list_all")
+"""The call that shows events about keys."""
+
+
+class Grounds(NamedTuple):
+    """The permissions of which one can show an event to users who neither see everything nor own its job.
+
+    Many events have the same, so that what follows from them can be kept.
+    """
+
+    funs: tuple[str, ...] = ()
+    """To run one of these functions on the event's minion."""
+    call: tuple[str, str] | None = None
+    """To call this runner or wheel function."""
+    tags: bool = False
+    """To see its tag."""
+
+
+GROUNDS = {
+    Kind.CONTROL: Grounds(),
+    Kind.KEY: Grounds(call=LIST_KEYS),
+    Kind.OTHER: Grounds(tags=True),
+    **{kind: Grounds((fun,), tags=kind is Kind.CUSTOM) for kind, fun in SHOWING.items()},
+}
+"""The grounds of events that belong to no job, by kind."""
 
 
 class Visibility:
@@ -57,9 +96,9 @@ class Visibility:
             Kind.RUN: self._call,
             Kind.WHEEL: self._call,
             Kind.KEY: self._keys,
-            Kind.MINION: self._minion("test.ping"),
-            Kind.REFRESH: self._minion("grains.items"),
-            Kind.BEACON: self._minion("beacons.list"),
+            Kind.MINION: self._minion,
+            Kind.REFRESH: self._minion,
+            Kind.BEACON: self._minion,
             Kind.CUSTOM: self._custom,
             Kind.OTHER: self._other,
         }
@@ -75,6 +114,37 @@ class Visibility:
             known[viewer] = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
         return known[viewer]
 
+    def grounds(self, event: Event) -> tuple[Grounds | None, str | None]:
+        """Return what can show an event, None if each viewer must be asked; and the user who may own its job.
+
+        It may allow more than :meth:`view` does, never less: viewers without grounds are not asked.
+        """
+        kind = event.topic.kind
+        fixed = GROUNDS.get(kind)
+        if fixed is not None:
+            return fixed, None
+        job = self._job_of(event.topic.jid or "")
+        if kind is Kind.JOB_MINION:
+            funs = () if job is None or job.fun is None else (job.fun,)
+            grounds = Grounds(funs) if event.topic.believed else Grounds((*funs, SHOWING[Kind.CUSTOM]), tags=True)
+        elif kind in (Kind.RUN, Kind.WHEEL) and (job is None or job.kind != "job"):
+            grounds = Grounds() if job is None or job.fun is None else Grounds(call=(job.kind, job.fun))
+        else:
+            return None, None  # it is about many minions
+        return grounds, None if job is None else job.user
+
+    @staticmethod
+    def could_see(viewer: Viewer, grounds: Grounds) -> bool:
+        """Return whether a viewer could see such events for another reason than a target or a pattern of tags."""
+        permissions = viewer.permissions
+        if permissions.everything or permissions.sees_all_jobs:
+            return True
+        if any(map(permissions.may_run_everywhere_somehow, grounds.funs)):
+            return True
+        if grounds.tags and permissions.visible_tags is True:
+            return True
+        return grounds.call is not None and permissions.may_call_somehow(*grounds.call)
+
     # Jobs
 
     def owns(self, viewer: Viewer, job: Job) -> bool:
@@ -88,7 +158,7 @@ class Visibility:
 
     def sees_all_jobs(self, viewer: Viewer) -> bool:
         """Return whether the viewer may look up any job, by ``@runner`` and ``@jobs`` entries."""
-        return viewer.permissions.may_call("runner", "jobs.lookup_jid")
+        return viewer.permissions.sees_all_jobs
 
     def sees_part(self, viewer: Viewer, job: Job | None, minion: str) -> bool:
         """Return whether the viewer may see one minion's part of a job."""
@@ -111,8 +181,8 @@ class Visibility:
         if job.kind != "job":
             arguments, keywords = _call_arguments(job.arg)
             return viewer.permissions.may_call(job.kind, job.fun, arguments, keywords)
-        names = job.parts if job.reported_by is None else {job.reported_by} & job.parts.keys()
-        seen = frozenset(viewer.permissions.runnable(job.fun, job.arg, names))
+        names = job.parts.keys() if job.reported_by is None else {job.reported_by} & job.parts.keys()
+        seen = viewer.permissions.runnable(job.fun, job.arg, names)
         return True if seen and len(seen) == len(job.parts) else seen or False
 
     def _job_minion(self, viewer: Viewer, event: Event) -> bool:
@@ -129,7 +199,7 @@ class Visibility:
         seen = self.sees_job(viewer, job)
         if isinstance(seen, bool):
             return event.body if seen else None
-        return _cut(event, seen, ("minions", "missing"), hide=("tgt", "arg"))
+        return reduce_body(event, seen, ("minions", "missing"), hide=("tgt", "arg"))
 
     def _call(self, viewer: Viewer, event: Event) -> bool:
         job = self._job_of(event.topic.jid or "")
@@ -141,12 +211,12 @@ class Visibility:
     def _presence(self, viewer: Viewer, event: Event) -> bytes | None:
         if viewer.permissions.everything:
             return event.body
-        seen = frozenset(name for name in event.minions if viewer.permissions.may_run("test.ping", (), name))
-        return _cut(event, seen, ("present", "new", "lost")) if seen else None
+        seen = viewer.permissions.runnable("test.ping", (), event.minion_set)
+        return reduce_body(event, seen, ("present", "new", "lost")) if seen else None
 
     @staticmethod
-    def _minion(fun: str) -> Callable[[Viewer, Event], bool]:
-        return lambda viewer, event: viewer.permissions.may_run(fun, (), event.topic.minion or "")
+    def _minion(viewer: Viewer, event: Event) -> bool:
+        return viewer.permissions.may_run(SHOWING[event.topic.kind], (), event.topic.minion or "")
 
     @staticmethod
     def _everything(viewer: Viewer, event: Event) -> bool:
@@ -154,32 +224,17 @@ class Visibility:
 
     @staticmethod
     def _keys(viewer: Viewer, event: Event) -> bool:
-        return viewer.permissions.may_call("wheel", "key.list_all")
+        return viewer.permissions.may_call(*LIST_KEYS)
 
     @staticmethod
     def _custom(viewer: Viewer, event: Event) -> bool:
         minion = event.topic.minion or ""
-        return viewer.permissions.may_run("event.send", None, minion) or viewer.permissions.may_see_tag(event.tag)
+        permissions = viewer.permissions
+        return permissions.may_run(SHOWING[Kind.CUSTOM], None, minion) or permissions.may_see_tag(event.tag)
 
     @staticmethod
     def _other(viewer: Viewer, event: Event) -> bool:
         return viewer.permissions.everything or viewer.permissions.may_see_tag(event.tag)
-
-
-def _cut(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple[str, ...] = ()) -> bytes:
-    """Return the event's body with only the visible minions in its lists."""
-    known, key = event.derived.cut, (seen, hide)
-    made = known.get(key)
-    if made is None:
-        shown = event.decoded()
-        data: dict[str, Any] = {name: value for name, value in shown["data"].items() if name not in hide}
-        for name in lists:
-            if isinstance(data.get(name), list):
-                data[name] = [minion for minion in data[name] if minion in seen]
-        made = known[key] = encode_body(  # no minion sent it
-            shown["seq"], shown["tag"], data, master=shown.get("master"), origin=shown.get("origin")
-        )
-    return made
 
 
 def _call_arguments(arg: list[Any] | None) -> tuple[list[Any], dict[str, Any]]:

@@ -21,6 +21,10 @@ class Derived:
     """What was computed from an event while it is delivered, once for all subscriptions that need the same."""
 
     minion_set: frozenset[str] | None = None
+    decoded: dict[str, Any] | None = None
+    """The body's values: only to be read."""
+    places: dict[str, dict[Any, int]] = field(default_factory=dict)
+    """The places of minions in the lists of its data; by name of the list."""
     visible: dict[Hashable, bytes | None] = field(default_factory=dict)
     """Bodies as viewers may see them, None for nothing; by viewer."""
     cut: dict[tuple[frozenset[str], tuple[str, ...]], bytes] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -93,9 +93,9 @@ class Filter:
         if self.jids:
             return tuple(Key("jid", jid) for jid in sorted(self.jids))
         if self.tags:
-            keys = [_key(tag, self.match_type) for tag in self.tags]
-            if None not in keys:
-                return tuple(key for key in keys if key is not None)
+            keys = keys_of(self.tags, self.match_type)
+            if keys:
+                return keys
         if any(_WILD.search(fun) for fun in self.funs):
             return ()
         return tuple(Key("fun", fun) for fun in self.funs)
@@ -182,6 +182,12 @@ def _as_tuple(value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def keys_of(tags: Sequence[str], match_type: str) -> tuple[Key, ...]:
+    """Return keys of which an event has one if its tag fits a pattern; nothing if any event may fit."""
+    keys = [_key(tag, match_type) for tag in tags]
+    return () if None in keys else tuple(key for key in keys if key is not None)
 
 
 def _key(tag: str, match_type: str) -> Key | None:

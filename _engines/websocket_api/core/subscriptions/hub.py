@@ -21,8 +21,9 @@ from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
 from .after import After, Positions
+from .audience import Audience
+from .crowds import Crowds
 from .fanout import Group, GroupKey
-from .filter_index import FilterIndex
 from .filters import EventFilter
 from .members import Member
 from .waiters import Waiters
@@ -44,6 +45,7 @@ ALONE_EVENTS = 30
 class Hub:
     """Applies each event of the bus, and delivers it.
 
+    :param audience: finds the viewers who could see an event
     :param turns: gives look-backs through the history their turns
     :param limits: the limits of each user
     :param clock: seconds, monotonic
@@ -60,6 +62,7 @@ class Hub:
         jobs: JobRegistry,
         minions: MinionRegistry,
         visibility: Visibility,
+        audience: Audience,
         later: Later,
         clock: Clock,
         wall: Clock,
@@ -86,8 +89,8 @@ class Hub:
         self._groups: dict[GroupKey, Group] = {}
         self._single_groups = 0
         """Groups whose members get each event in a frame of its own."""
-        self._index: FilterIndex[Group] = FilterIndex()
-        """The groups, by what their filters ask for."""
+        self._crowds = Crowds(audience)
+        """The groups, by filter and viewer."""
 
     @property
     def master(self) -> str | None:
@@ -172,17 +175,22 @@ class Hub:
 
     def _deliver(self, event: Event, *, backlog: bool) -> int:
         """Deliver an event; return to how many groups of subscriptions."""
-        number = 0
-        for group in self._index.candidates(event) if self._groups else ():
-            if backlog and not isinstance(group.filter, After):
-                continue
-            body = self.view(group.filter, group.viewer, event)
-            if body is not None:
-                group.deliver(event, body)
-                number += 1
+        wanted = self._wanted(event, backlog=backlog) if self._groups else []
+        for group, body in wanted:
+            group.deliver(event, body)
         if self.waiters:
             self.waiters.deliver(event, self.view, backlog=backlog)
-        return number
+        return len(wanted)
+
+    def _wanted(self, event: Event, *, backlog: bool) -> list[tuple[Group, bytes]]:
+        """Return the groups that get an event, with its bodies: all is decided before anything is sent."""
+        found: list[tuple[Group, bytes]] = []
+        for filter_, viewer, groups in self._crowds.wanting(event, backlog=backlog):
+            body = self._show(filter_, viewer, event)
+            if body is not None:
+                for group in groups:
+                    found.append((group, body))  # noqa: PERF401 - most viewers have one group
+        return found
 
     def append_gap(self) -> Gap:
         """Record that the engine did not read the bus for a while, and report it: an unknown number is missing."""
@@ -236,8 +244,10 @@ class Hub:
 
     def view(self, filter_: EventFilter, viewer: Viewer, event: Event) -> bytes | None:
         """Return the event's body for this filter and viewer, or None."""
-        if not filter_.matches(event):
-            return None
+        return self._show(filter_, viewer, event) if filter_.matches(event) else None
+
+    def _show(self, filter_: EventFilter, viewer: Viewer, event: Event) -> bytes | None:
+        """Return what a viewer may see of an event that matches a filter."""
         try:
             body = self._visibility.view(viewer, event)
         except Exception:
@@ -252,7 +262,7 @@ class Hub:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
-            self._index.add(group, group.filter.keys)
+            self._crowds.add(group)
             self._single_groups += not member.form.bundle
         group.add(member)
         return group
@@ -262,7 +272,7 @@ class Hub:
         group.remove(member)
         if not group.members and self._groups.pop(group.key, None) is not None:
             self._single_groups -= not member.form.bundle
-            self._index.remove(group, group.filter.keys)
+            self._crowds.remove(group)
             group.stop()
 
 

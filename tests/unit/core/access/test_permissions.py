@@ -56,9 +56,9 @@ def test_may_run(auth_list: list[Any], fun: str, arg: Any, minion: str, allowed:
     """A function on one minion is allowed where Salt would allow the command; also if several are looked at."""
     permissions = Permissions(auth_list, TARGETS)
     assert permissions.may_run(fun, arg, minion) is allowed
-    minions = ["web1", "db", "other", "web2"]
-    expected = [one for one in minions if permissions.may_run(fun, arg, one)]
-    assert list(permissions.runnable(fun, arg, minions)) == expected
+    minions = {"web1", "db", "other", "web2"}
+    expected = {one for one in minions if permissions.may_run(fun, arg, one)}
+    assert permissions.runnable(fun, arg, minions) == expected
 
 
 def on_web(*conditions: Any) -> list[Any]:
@@ -111,6 +111,25 @@ def test_may_run_somehow_and_everywhere(
     permissions = Permissions(auth_list, TARGETS)
     assert permissions.may_run_somehow(fun, minion) is somehow
     assert permissions.may_run_everywhere(fun, []) is everywhere
+
+
+@pytest.mark.parametrize(
+    ("auth_list", "fun", "allowed"),
+    [
+        ([".*"], "cmd.run", True),
+        (["test.*"], "test.ping", True),
+        ([{"*": ["test.*"]}], "test.ping", True),
+        ([{"*": [{"pkg.install": {"args": ["nginx"]}}]}], "pkg.install", True),
+        ([{"web*": ["test.*"]}], "test.ping", False),
+        ([{"web*": ["test.*"], "*": ["test.*"]}], "test.ping", False),  # malformed: two keys
+        (["test.ping", {"*": [{"cmd.run": {"args": ["id"]}}]}], "test.ping,cmd.run", True),
+        (["test.ping", {"web*": ["cmd.run"]}], "test.ping,cmd.run", False),
+        ([{"@runner": [".*"]}, "@runner"], "test.ping", False),
+    ],
+)
+def test_may_run_everywhere_with_some_arguments(auth_list: list[Any], fun: str, allowed: bool) -> None:
+    """Then it may run on a minion that no target but ``*`` matches; of a compound command all functions count."""
+    assert Permissions(auth_list, TARGETS).may_run_everywhere_somehow(fun) is allowed
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,27 @@ async def test_an_unexpanded_expression_matches_no_minion() -> None:
     assert not targets.matches("web", "db")
 
 
+async def test_the_version_changes_with_each_set() -> None:
+    """A set that is equal after a renewal changes nothing; one that is dropped does."""
+    match, time = Matcher(web=["w1"], db=["d1"]), Time()
+    targets = TargetSets(match, time)
+    versions = [targets.version]
+    for change in ({}, {"web": ["w1", "w2"]}, {"web": []}):
+        match.sets.update(change)
+        targets.invalidate()
+        time.pass_(1)
+        await targets.ensure(["web", "db"])
+        versions.append(targets.version)
+        targets.invalidate()
+        time.pass_(1)
+        await targets.ensure(["web", "db"])
+        assert targets.version == versions[-1]
+    time.pass_(FORGET_SECONDS + 1)
+    await targets.renew()
+    versions.append(targets.version)
+    assert len(set(versions)) == len(versions)
+
+
 async def test_an_expression_is_expanded_once_for_all() -> None:
     """A second request within the time sends nothing."""
     match, time = Matcher(web=["w1"]), Time()

@@ -1,0 +1,164 @@
+"""Find the viewers who could see an event, without a decision about each of them.
+
+With many users of a few minions each, hardly any of them sees an event. A decision about each would cost more than
+everything else that is done with the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ..access.visibility import Grounds, Viewer, Visibility
+from ..events.event import Event
+from .filter_index import FilterIndex, Key
+from .filters import keys_of
+
+FEW = 2
+"""Viewers up to which all are asked: to find those who could see an event costs as much."""
+MAX_GROUNDS = 100
+"""Different grounds for which viewers are kept: names of functions come from the bus."""
+MAX_NEAR = 200_000
+"""Minions, and viewers near these, that are kept: about 20 MB."""
+NOBODY: dict[Viewer, None] = {}
+
+
+class Targets(Protocol):
+    """Matches minions against target expressions (core/access/target_sets.py)."""
+
+    @property
+    def version(self) -> int:
+        """A number that changes with each answer of :meth:`matches`."""
+        ...
+
+    def matches(self, expression: str, minion: str) -> bool:
+        """Return whether the expression is known to match this minion."""
+        ...
+
+
+class Audience:
+    """The viewers of live subscriptions, by what can show them an event.
+
+    A viewer who may not see everything sees an event for one of four reasons: an entry that holds on every minion, a
+    target that matches its minion, a pattern that its tag fits, or because the viewer owns its job. All others are
+    left out. :meth:`.Visibility.view` still decides about those who are found, so a fault here can hide an event, but
+    never show one.
+    """
+
+    def __init__(self, visibility: Visibility, targets: Targets) -> None:
+        self._visibility = visibility
+        self._targets = targets
+        self._viewers: dict[Viewer, None] = {}
+        self._counts: dict[Viewer, int] = {}
+        """How often each was added."""
+        self._by_user: dict[str, dict[Viewer, None]] = {}
+        self._by_target: dict[str, dict[Viewer, None]] = {}
+        self._by_tag: FilterIndex[Viewer] = FilterIndex()
+        self._with_patterns = 0
+        """Viewers by the patterns of their ``@events`` entries, and how many have any."""
+        # What follows from the viewers, and near viewers also from the target sets: dropped when these change.
+        self._everywhere: dict[Grounds, dict[Viewer, None]] = {}
+        self._near: dict[str, Mapping[Viewer, None]] = {}
+        """Viewers with a target that matches a minion, by minion."""
+        self._near_size = 0
+        """How much is kept for them."""
+        self._version = targets.version
+
+    def add(self, viewer: Viewer) -> None:
+        """Add a viewer, as often as it has groups of subscriptions."""
+        count = self._counts.get(viewer, 0)
+        self._counts[viewer] = count + 1
+        if not count:
+            self._viewers[viewer] = None
+            self._by_user.setdefault(viewer.user, {})[viewer] = None
+            for target in viewer.permissions.expressions:
+                self._by_target.setdefault(target, {})[viewer] = None
+            if isinstance(viewer.permissions.visible_tags, list):
+                self._by_tag.add(viewer, _tag_keys(viewer))
+                self._with_patterns += 1
+            self._forget()
+
+    def remove(self, viewer: Viewer) -> None:
+        """Remove a viewer that was added."""
+        self._counts[viewer] -= 1
+        if not self._counts[viewer]:
+            del self._counts[viewer], self._viewers[viewer]
+            _discard(self._by_user, viewer.user, viewer)
+            for target in viewer.permissions.expressions:
+                _discard(self._by_target, target, viewer)
+            if isinstance(viewer.permissions.visible_tags, list):
+                self._by_tag.remove(viewer, _tag_keys(viewer))
+                self._with_patterns -= 1
+            self._forget()
+
+    def of(self, event: Event) -> Mapping[Viewer, None]:
+        """Return the viewers who could see an event; for all others :meth:`.Visibility.view` returns None."""
+        if len(self._viewers) <= FEW:
+            return self._viewers
+        if self._version != self._targets.version:
+            self._forget_near()
+        grounds, owner = self._visibility.grounds(event)
+        if grounds is None:
+            return self._viewers
+        found = self._everywhere.get(grounds)
+        if found is None:
+            found = self._find_everywhere(grounds)
+        minion = event.topic.minion or ""
+        near = self._near.get(minion)
+        if near is None:
+            near = self._find_near(minion)
+        owners = self._by_user.get(owner, NOBODY) if isinstance(owner, str) else NOBODY
+        if near or owners:
+            found = {**found, **near, **owners}
+        if grounds.tags and self._with_patterns:
+            found = {**found, **dict.fromkeys(self._by_tag.candidates(event))}
+        return found
+
+    def _find_everywhere(self, grounds: Grounds) -> dict[Viewer, None]:
+        if len(self._everywhere) >= MAX_GROUNDS:
+            self._everywhere.clear()
+        found = self._everywhere[grounds] = {
+            viewer: None for viewer in self._viewers if self._could_see(viewer, grounds)
+        }
+        return found
+
+    def _could_see(self, viewer: Viewer, grounds: Grounds) -> bool:
+        try:
+            return self._visibility.could_see(viewer, grounds)
+        except Exception:  # noqa: BLE001 - the decision about the viewer reports it
+            return True
+
+    def _find_near(self, minion: str) -> Mapping[Viewer, None]:
+        if self._near_size >= MAX_NEAR:
+            self._forget_near()
+        near = [viewers for target, viewers in self._by_target.items() if self._targets.matches(target, minion)]
+        if len(near) < 2:
+            found = near[0] if near else NOBODY
+            self._near_size += 1
+        else:
+            found = {viewer: None for viewers in near for viewer in viewers}
+            self._near_size += 1 + len(found)
+        self._near[minion] = found
+        return found
+
+    def _forget(self) -> None:
+        self._everywhere.clear()
+        self._forget_near()
+
+    def _forget_near(self) -> None:
+        self._near.clear()
+        self._near_size = 0
+        self._version = self._targets.version
+
+
+def _tag_keys(viewer: Viewer) -> tuple[Key, ...]:
+    patterns = viewer.permissions.visible_tags
+    return () if isinstance(patterns, bool) else keys_of(patterns, "fnmatch")
+
+
+def _discard(index: dict[str, dict[Viewer, None]], key: str, viewer: Viewer) -> None:
+    viewers = index.get(key)
+    if viewers is not None:
+        viewers.pop(viewer, None)
+        if not viewers:
+            del index[key]
