@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tests.benchmarks import fanout, marks
 from tests.benchmarks.children import Child, Machine, listening_on
 from tests.benchmarks.cpu_shares import Shares
 from tests.benchmarks.fanout import Case
-from tests.benchmarks.requesters import Commands, Pollers
+from tests.benchmarks.requesters import Commands, Pollers, beside
 from tests.benchmarks.stage import Stage
 from tests.client import Client
 
@@ -87,7 +88,7 @@ def under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Lo
             stack.enter_context(_listening(stage, stage.token(user), 1, subscription="event", bundle=True))
         stack.enter_context(_fleet(stage))
         stack.enter_context(pollers.running())
-        stack.enter_context(_jobs(stage, token))
+        stack.enter_context(beside(partial(_start_jobs, stage, token)))
         time.sleep(2 * JOB_SECONDS if extent.seconds > JOB_SECONDS else 1)  # the first jobs return
         sender = stack.enter_context(Child("sender", socket=fanout.socket_of_bus(stage), rate=extent.rate, count=count))
         began, shares, machine, memory = time.monotonic(), Shares(stage), Machine(), []
@@ -138,22 +139,10 @@ def _fleet(stage: Stage) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _jobs(stage: Stage, token: str) -> Iterator[None]:
+def _start_jobs(stage: Stage, token: str, stop: threading.Event) -> None:
     """Start a job on half of the fleet every few seconds."""
-    stop = threading.Event()
-
-    def start() -> None:
-        with Client(stage.url) as client:
-            client.ask("auth", token=token)
-            while not stop.is_set():
-                client.ask("cmd", fun="test.ping", tgt="m*[02468]", patience=60)
-                stop.wait(JOB_SECONDS)
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(60)
+    with Client(stage.url) as client:
+        client.ask("auth", token=token)
+        while not stop.is_set():
+            client.ask("cmd", fun="test.ping", tgt="m*[02468]", patience=60)
+            stop.wait(JOB_SECONDS)

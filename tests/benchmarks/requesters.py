@@ -5,14 +5,30 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.benchmarks import ways
 from tests.benchmarks.stage import AWAY, Stage
 
 POLL_SECONDS = 5.0  # between two requests of one poller
+
+
+@contextmanager
+def beside(*works: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Do some works in threads until the block ends; each returns soon after the event that it gets is set."""
+    stop = threading.Event()
+    threads = [threading.Thread(target=work, args=(stop,)) for work in works]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
 
 
 @dataclass
@@ -35,14 +51,8 @@ class Commands:
 
         A job is late if the one before it took longer. The last one may end after the block.
         """
-        stop = threading.Event()
-        thread = threading.Thread(target=self._try, args=(stop, number, every))
-        thread.start()
-        try:
+        with beside(lambda stop: self._try(stop, number, every)):
             yield
-        finally:
-            stop.set()
-            thread.join(60)
 
     def _try(self, stop: threading.Event, number: int, every: float) -> None:
         try:
@@ -77,18 +87,10 @@ class Pollers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Poll until the block ends."""
-        stop = threading.Event()
-        threads = [threading.Thread(target=self._poll, args=(stop, nth)) for nth in range(self.number)]
-        for thread in threads:
-            thread.start()
-        try:
+        with beside(*(partial(self._poll, nth) for nth in range(self.number))):
             yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join(60)
 
-    def _poll(self, stop: threading.Event, nth: int) -> None:
+    def _poll(self, nth: int, stop: threading.Event) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.stage.port, timeout=60)
         stop.wait(POLL_SECONDS * nth / self.number)
         try:
