@@ -18,7 +18,7 @@ WRITE_SHARE = 5
 MAX_SECONDS = 0.05
 """Maximum time that an event waits for others to share its write."""
 SMOOTHING = 8
-"""Writes whose mean duration counts: one that was interrupted must not slow the stream down."""
+"""Writes whose mean duration counts: one that was interrupted, such as the first, must not slow the stream down."""
 BUNDLE_EVENTS = 256
 BUNDLE_BYTES = 256 * 1024
 
@@ -125,8 +125,7 @@ class Group:
         self._write(write)
         if readers:
             seconds = (self._clock() - started) / readers
-            mean = self._write_seconds
-            self._write_seconds = mean + (seconds - mean) / SMOOTHING if mean else seconds
+            self._write_seconds += (seconds - self._write_seconds) / SMOOTHING
         minimum = BUNDLE_SECONDS if self._form.bundle else 0.0
         wait = WRITE_SHARE * self._write_seconds * len(self._reading)
         self._pacer.seconds = min(MAX_SECONDS, max(minimum, wait))
