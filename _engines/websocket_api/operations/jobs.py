@@ -11,7 +11,7 @@ from ..core.events.encoding import encode, footprint
 from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
-from ..core.jobs.job import RETURNED, SIGNALS, Job
+from ..core.jobs.job import RETURNED, SIGNALS, Job, memory_of
 from ..core.jobs.job_object import with_short_target
 from ..errors import ApiError
 from ..jids import start_time
@@ -101,7 +101,7 @@ def from_store(jid: str, stored: Mapping[str, Any]) -> Job:
         return job
     for minion, data in returns.items():
         encoded = encode(data)
-        job.apply_return(minion, data, len(encoded), 0.0, footprint(encoded))
+        job.apply_return(minion, data, len(encoded), 0.0, memory_of(data, encoded))
         job.end_time = None  # the job cache does not have it
     job.expect(load.get("minions") or ())
     # Minions that did not return may still run it; the record cannot tell.

@@ -150,7 +150,7 @@ async def changing(engine: RunningEngine) -> Peer:
     await peer.say(follow("event", overflow="drop"))
     await engine.until(lambda: len(subscriptions(engine)) == len(kinds) + 1)
     engine.answer_again()
-    await engine.until(lambda: any(getattr(one, "postponed", None) for one in subscriptions(engine)))
+    await engine.until(lambda: any(getattr(one, "is_behind", False) for one in subscriptions(engine)))
     return peer
 
 

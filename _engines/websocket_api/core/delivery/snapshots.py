@@ -101,6 +101,20 @@ class Feed(ABC, Generic[Key]):
         if rest:
             yield from self.encode_parts(subscription, rest)
 
+    def steps_after(self, subscription: Any, number: int) -> tuple[Iterator[bytes], int]:
+        """Return the steps of what changed after a number, and the number up to which these have all changes.
+
+        Subscriptions that fell behind together share the bytes. What changed since these were made is not in them.
+        """
+        key = (number, subscription.view, subscription.form)
+        made = self._made.get(key)
+        if made is None or made.number <= number:
+            parts = self.after(subscription, number)
+            if self.weigh(subscription, parts) > MAX_SHARED_BYTES:
+                return self._steps(subscription, parts), self.revisions.newest
+            made = self._make(key, subscription, parts)
+        return iter(made.chunks), made.number
+
     def forget(self, subscription: SnapshotSubscription) -> None:
         """Drop the chunks that a stopped subscription encodes. Subscriptions that share them go on."""
         for key in [key for key, made in self._made.items() if made.owner == id(subscription)]:
@@ -179,7 +193,7 @@ class SnapshotSubscription(ABC):
         self.view = ""
         """What shapes its snapshot (core/delivery/positions.py)."""
         self.postponed: set[tuple[str, Any]] = set()
-        """Changes since the snapshot started: (jid or "", minion), or (batch, index of a request)."""
+        """Changes since the snapshot started: ("", minion), or (batch, index of a request)."""
         self._taken = Taken(session.holdings.memory, OUTBOXES)
         self._source = feed
         self._sender: ChunkSender | None = None
@@ -196,6 +210,11 @@ class SnapshotSubscription(ABC):
     def is_sending(self) -> bool:
         """Whether chunks wait for room, or for the start: changes are then added to ``postponed``."""
         return self._sender is not None or self._resumes_after is not None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether changes wait until all that was begun is sent."""
+        return bool(self.postponed)
 
     def resume(self, position: Mapping[str, Any]) -> bool:
         """Prepare to send only what changed after a position; return False if that is not known."""
@@ -224,7 +243,7 @@ class SnapshotSubscription(ABC):
 
         :param made: encoded bookmarks, by view and form
         """
-        if not self._live or self.is_sending or self.postponed:
+        if not self._live or self.is_sending or self.is_behind:
             return  # a later call sends it
         position = self._source.revisions.position(self._source.sent, self.view)
         if position is not None and position != self._position:
@@ -282,9 +301,9 @@ class SnapshotSubscription(ABC):
         self.postponed.clear()
         self._taken.release()
 
-    @abstractmethod
     def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
         """Send changes that were postponed."""
+        raise NotImplementedError
 
     def _send_chunks(self, chunks: Iterator[bytes]) -> None:
         if self._stopped:
@@ -305,6 +324,10 @@ class SnapshotSubscription(ABC):
             # Changes that were postponed follow, so this is the position before them.
             self._position = self._source.revisions.position(self._began_at, self.view)
             self.connection.send(frames.live(self.number, self._source.seq, self._position))
+        self.on_all_sent()
+
+    def on_all_sent(self) -> None:
+        """Send what changed meanwhile."""
         postponed, self.postponed = self.postponed, set()
         self._taken.release()
         if postponed:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from .encoding import decode, encode, footprint
 from .function import function_of
 from .origins import Origin
 from .redaction import PEM_MARK, redact, redact_private_keys
-from .tags import MINIONS_MARK, Topic, topic
+from .tags import MINIONS_MARK, Topic, shared, topic
 
-FRAME_BYTES = 200
-"""Bytes of the Python objects around an event's body: counted so that many small events are limited too."""
+FRAME_BYTES = 400
+"""Bytes of the Python objects around an event's body and tag: counted so that many small events are limited too."""
+NAME_BYTES = 8  # of memory for each minion that an event names: the names themselves are shared
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Event:
     @property
     def size(self) -> int:
         """Bytes that the history counts for this event."""
-        return len(self.body) + FRAME_BYTES
+        return FRAME_BYTES + len(self.body) + len(self.tag) + NAME_BYTES * len(self.minions)
 
     @property
     def memory(self) -> int:
@@ -171,7 +173,7 @@ def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool, master: str |
 def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:
     """Return the minions that an event is about."""
     if about.minion is not None:
-        return (about.minion,)
+        return _alone(about.minion)
     found: list[Any] = []
     for name in ("minions", "missing", "present", "new", "lost"):
         value = data.get(name)
@@ -179,4 +181,10 @@ def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:
             found.extend(value)
     if not found and isinstance(data.get("id"), str):
         found.append(data["id"])
-    return tuple(str(item) for item in found)
+    return tuple(map(shared, found))
+
+
+@lru_cache(maxsize=16_384)
+def _alone(minion: str) -> tuple[str, ...]:
+    """Return the minions of an event about one; the same object for most events of a minion."""
+    return (minion,)

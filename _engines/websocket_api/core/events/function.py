@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 COMPOUND = ","
@@ -17,4 +18,4 @@ def function_of(load: Mapping[str, Any]) -> str | None:
     fun = load.get("fun")
     if isinstance(fun, (list, tuple)) and fun and all(isinstance(name, str) for name in fun):
         return COMPOUND.join(fun)
-    return fun if isinstance(fun, str) else None
+    return intern(fun) if type(fun) is str else fun if isinstance(fun, str) else None

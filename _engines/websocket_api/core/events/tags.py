@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
+from sys import intern
 from typing import Any, NamedTuple
 
 from ...jids import is_jid
@@ -68,6 +69,11 @@ _LIKE_A_JID = re.compile(r"[0-9]{14}")
 """Matches the start of a tag that is only a jid: Salt 3007 fires one with the minions of each published job."""
 
 
+def shared(name: Any) -> str:
+    """Return a name as the one object that all events, jobs and minions share: a fleet's names are in each job."""
+    return intern(name) if type(name) is str else str(name)
+
+
 def topic(tag: str, data: Mapping[str, Any]) -> Topic:
     """Return what an event is about.
 
@@ -122,11 +128,11 @@ def _by_master(tag: str) -> Topic:
 def _job(parts: list[str]) -> Topic:
     if len(parts) < 4 or not is_jid(parts[2]):
         return _CONTROL
-    jid, action = parts[2], parts[3]
+    jid, action = intern(parts[2]), intern(parts[3])
     if action == "new" and len(parts) == 4:
         return Topic(Kind.JOB_NEW, jid=jid, action=action)
     if len(parts) >= 5 and parts[4]:
-        return Topic(Kind.JOB_MINION, jid=jid, minion=parts[4], action=action)
+        return Topic(Kind.JOB_MINION, jid=jid, minion=intern(parts[4]), action=action)
     return _CONTROL  # error, publish, and actions of later versions
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from sys import getsizeof
 from typing import Any
 
 from ..events.encoding import MARK_BYTES, TEXT_BYTES, footprint
+from ..events.tags import shared
 from ..timing import timestamp
 from .call import retcode_of, success_of
 
@@ -21,10 +23,14 @@ ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
 OUT_CHARACTERS = 64  # names of Salt's outputters are far shorter; what is longer is none
 FIELDS = 12  # values of a part without its return, and some of its event that the size of that does not tell
-PART_BYTES = 400  # of memory for a minion's part and its name, beside what it returned
+PART_BYTES = 160  # of memory for a minion's part and its name, beside what it returned
+JOB_BYTES = 1700  # of memory for a job, beside its parts and what was asked for
+
+_PLAIN = frozenset({str, int, float, bytes})
+"""Types of values without others in them."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Part:
     """One minion's part of a job. States: pending, running, returned, failed, missing, canceled."""
 
@@ -65,7 +71,7 @@ class Part:
         return FIELDS + len(self.message or "") // TEXT_BYTES
 
 
-@dataclass
+@dataclass(slots=True)
 class Job:
     """What is known of a job.
 
@@ -100,7 +106,7 @@ class Job:
     success: bool | None = None
     """``value`` and ``success`` are those of a runner or wheel; a published job has them in its parts."""
     size: int = 0
-    memory: int = 0
+    memory: int = JOB_BYTES
     """Bytes of memory that all of it takes, about: a few bytes of arguments can stand for many small values."""
     call_memory: int = 0
     """Bytes of these for what was asked for."""
@@ -174,10 +180,10 @@ class Job:
 
         :param now: the time, in case the job has ended by this
         """
-        for minion in map(str, minions):
+        for minion in map(shared, minions):
             self._part(minion)
             self.unnamed.pop(minion, None)
-        for minion in map(str, missing):
+        for minion in map(shared, missing):
             part = self._part(minion)
             if part.state == "pending" and self.gathering:
                 self.unnamed[minion] = None
@@ -303,6 +309,8 @@ class Job:
         if ended:
             self._waiting.pop(minion, None)
             self._reporting.pop(minion, None)
+            if not self._waiting:
+                self._waiting = {}  # an emptied dict keeps its table
         else:
             self._waiting[minion] = None
             if part.progress:
@@ -324,6 +332,21 @@ class Job:
             self.end_time = None
         elif now is not None and self.end_time is None:
             self.end_time = timestamp(now)
+
+
+def memory_of(data: Mapping[str, Any], encoded: bytes) -> int:
+    """Return the bytes of memory that a return takes: exact for text and numbers, else rather too many than too few.
+
+    :param data: what a minion returned, with the fields around it
+    :param encoded: the same as JSON
+    """
+    value = data.get("return")
+    if value is None or isinstance(value, bool):
+        return 0
+    if not value or type(value) in _PLAIN:
+        return getsizeof(value)
+    # The fields around the return are not kept.
+    return footprint(encoded) - 2 * MARK_BYTES * len(data)
 
 
 def state_of(states: Collection[str]) -> str:

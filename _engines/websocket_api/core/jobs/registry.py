@@ -13,7 +13,7 @@ from ..events.event import Event
 from ..events.tags import Kind, named_below
 from .call import call_of, redact_load
 from .gathering import Below, Gathering
-from .job import RETURNED, Job, Part
+from .job import JOB_BYTES, RETURNED, Job, Part, memory_of
 from .progress import read_progress
 from .retention import Needed, Retention
 
@@ -207,7 +207,7 @@ class JobRegistry:
             self.add_returns(job, {name: stored.parts[name] for name in missing if name in stored.parts})
         elif stored.kind == job.kind and stored.ended:
             job.finish(stored.value, bool(stored.success), stored.size, self._clock())
-            job.memory += stored.memory - stored.call_memory
+            job.memory += stored.memory - stored.call_memory - JOB_BYTES
             self._notify(job)
             self._drop(job)
 
@@ -287,7 +287,7 @@ class JobRegistry:
         if not self._is_credible_return(jid, minion, data, event):
             return
         job = self._get_or_add(jid, event)
-        job.apply_return(minion, data, event.size, self._clock(), event.memory)
+        job.apply_return(minion, data, len(event.body), self._clock(), memory_of(data, event.body))
         for call in self._return_listeners:
             call(minion, data)
         self._check_gathering(job)

@@ -298,20 +298,23 @@ class JobFeed(Feed[JobPart]):
 
     def _flush(self, jid: str) -> None:
         changed = {jid: self._changed.pop(jid, set())}
-        self._unsent.pop(jid, None)
-        self._send_changes(self._followers.get(jid, ()), changed)
+        first = self._unsent.pop(jid, self.revisions.newest)
+        self._send_changes(self._followers.get(jid, ()), changed, first)
 
     def _flush_all(self) -> None:
         changed, self._all_changed = self._all_changed, {}
-        self._unsent.pop(None, None)
-        self._send_changes(self._all_followers, changed)
+        first = self._unsent.pop(None, self.revisions.newest)
+        self._send_changes(self._all_followers, changed, first)
 
-    def _send_changes(self, followers: Iterable[JobSubscription], changed: Mapping[str, set[str]]) -> None:
+    def _send_changes(self, followers: Iterable[JobSubscription], changed: Mapping[str, set[str]], first: int) -> None:
+        """Send changes to followers; those that are still sent something get these after it.
+
+        :param first: the number of the first of these changes
+        """
         made: dict[tuple[object, ...], Shared[bytes]] = {}
         for subscription in list(followers):
             if subscription.is_sending:
-                # A job without minions, such as a runner, changes too.
-                subscription.postpone((jid, name) for jid, names in changed.items() for name in (names or {""}))
+                subscription.fall_behind(first - 1)
                 continue
             key = (subscription.session.viewer, subscription.form)
             if key not in made:
@@ -344,6 +347,8 @@ class JobSubscription(SnapshotSubscription):
         self.masters = masters
         self.without_return = without_return
         self.jids = None if jobs is None else [job.jid for job in jobs]
+        self._lacks_after: int | None = None
+        """The number after which the client lacks changes, apart from what it is sent now; None if it lacks none."""
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -381,12 +386,24 @@ class JobSubscription(SnapshotSubscription):
         self.connection.remove(self.number)
         self.send_ended(error)
 
-    def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
-        """Send the parts that changed while the snapshot was sent."""
-        changed: dict[str, set[str]] = {}
-        for jid, minion in postponed:
-            changed.setdefault(jid, set()).add(minion)
-        self.send_snapshot(self._feed.changes(self, changed))
+    @property
+    def is_behind(self) -> bool:
+        """Whether changes wait until all that was begun is sent. They take no memory: the feed's log has them."""
+        return self._lacks_after is not None
+
+    def fall_behind(self, number: int) -> None:
+        """Note that the client lacks the changes after a number: they follow what it is sent now."""
+        self._lacks_after = number if self._lacks_after is None else min(number, self._lacks_after)
+
+    def on_all_sent(self) -> None:
+        """Send what changed meanwhile, with the same bytes as to all others that lack the same."""
+        number, self._lacks_after = self._lacks_after, None
+        if number is None:
+            return
+        steps, reached = self._feed.steps_after(self, number)
+        if reached < self._feed.revisions.newest:
+            self._lacks_after = reached  # the bytes are older than the last changes
+        self._send_chunks(steps)
 
     def has(self, job: Job) -> bool:
         """Return whether one of the wanted masters announced a job."""

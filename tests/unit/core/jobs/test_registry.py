@@ -403,7 +403,7 @@ def test_the_bytes_of_returns_are_limited(monkeypatch: pytest.MonkeyPatch) -> No
         {"arg": [[{}] * 1000]},
         {"arg": [], "tgt": ["gone"] * 1000},
         {"arg": [], "metadata": {"a": [[]] * 1000}},
-        {"arg": [], "missing": [f"gone{number}" for number in range(100)]},
+        {"arg": [], "missing": [f"gone{number}" for number in range(200)]},
     ],
     ids=["arguments", "target", "metadata", "missing minions"],
 )
