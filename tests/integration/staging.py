@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from tests.client import Client, Closed, Refused
-from tests.integration.conftest import CHECKOUT, master_config, running
+from tests.integration.conftest import CHECKOUT, MINION_OPTIONS, master_config, running
 from tests.ports import free_port
 from tests.support.reloading import request_reload
 from tests.support.waiting import is_open, wait_until
@@ -140,7 +140,7 @@ def staged(
         stack.enter_context(running(master))
         stage = Stage(master, port)
         if minion:
-            daemon = master.salt_minion_daemon(f"{name}-minion", overrides={"log_level_logfile": "info"})
+            daemon = master.salt_minion_daemon(f"{name}-minion", overrides=MINION_OPTIONS)
             stack.enter_context(running(daemon))
         wait_until(lambda: is_open(port), "the engine listening")
         yield stage

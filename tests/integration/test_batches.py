@@ -19,7 +19,7 @@ import websocket
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient, check
-from tests.integration.conftest import running
+from tests.integration.conftest import MINION_OPTIONS, running
 from tests.integration.staging import Stage, ended_batch, staged
 from tests.support.gates import Gate
 from tests.support.waiting import wait_until
@@ -38,7 +38,10 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
         staged(salt_factories, file_root, "batches", minion=False, config=config) as stage,
         contextlib.ExitStack() as stack,
     ):
-        daemons = [stage.master.salt_minion_daemon(name, overrides={"file_client": "remote"}) for name in MINIONS]
+        daemons = [
+            stage.master.salt_minion_daemon(name, overrides={**MINION_OPTIONS, "file_client": "remote"})
+            for name in MINIONS
+        ]
         for daemon in daemons:
             stack.enter_context(running(daemon))
         with stage.client() as client:

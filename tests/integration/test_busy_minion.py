@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
-from tests.integration.conftest import running
+from tests.integration.conftest import MINION_OPTIONS, running
 from tests.integration.staging import Stage, staged
 
 pytestmark = [pytest.mark.slow]
@@ -26,7 +26,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
     """A master with such a minion."""
     config = {"gather_job_timeout": GATHER_SECONDS}
     with staged(salt_factories, file_root, "busy", minion=False, config=config) as stage:
-        overrides = {"process_count_max": 1, "log_level_logfile": "info"}
+        overrides = {**MINION_OPTIONS, "process_count_max": 1}
         daemon = stage.master.salt_minion_daemon(MINION, overrides=overrides)
         with running(daemon):
             yield stage

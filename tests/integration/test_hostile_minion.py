@@ -14,7 +14,7 @@ import pytest
 from salt.version import __saltstack_version__
 
 from tests.client import Client, Refused
-from tests.integration.conftest import running
+from tests.integration.conftest import MINION_OPTIONS, running
 from tests.integration.staging import Stage, staged
 from tests.support.waiting import wait_until
 
@@ -49,7 +49,7 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
     """A master with two minions that logs at every level."""
     config = {"external_auth": {"sharedsecret": USERS}, "log_level_logfile": "all"}
     with staged(salt_factories, file_root, "hostile", minion=True, config=config) as stage:
-        other = stage.master.salt_minion_daemon(SECOND, overrides={"log_level_logfile": "info"})
+        other = stage.master.salt_minion_daemon(SECOND, overrides=MINION_OPTIONS)
         with running(other):
             stage.hostile = Hostile(_minion_opts(stage, FIRST), stage.master.config["ret_port"])  # type: ignore[attr-defined]
             yield stage
