@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.client import Client
+from tests.integration.forked import SaltCommands
 from tests.support.gates import Gate
 from tests.support.terminal import Terminal
 from tests.support.waiting import wait_until
@@ -105,6 +107,13 @@ def keys(salt_master: Any, demo: Client) -> Iterator[Callable[[str], None]]:
     demo.ask("wheel", fun="key.delete", kwarg={"match": "web1"}, mode="sync")
 
 
+@pytest.fixture(scope="module")
+def salt_commands(salt_master: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SaltCommands]:
+    """Run Salt's own commands on the master."""
+    with contextlib.closing(SaltCommands(salt_master.config_dir, tmp_path_factory.mktemp("theirs"))) as commands:
+        yield commands
+
+
 def state_of(salt_master: Any) -> list[str]:
     """Return in which states the key of ``web1`` is."""
     folder = Path(salt_master.config["pki_dir"])
@@ -137,13 +146,16 @@ def state_of(salt_master: Any) -> list[str]:
     ],
 )
 def test_keys_are_changed_and_shown_as_salt_key_does(
-    user: dict[str, str], salt_master: Any, keys: Callable[[str], None], before: str, words: str
+    user: dict[str, str],
+    salt_master: Any,
+    salt_commands: SaltCommands,
+    keys: Callable[[str], None],
+    before: str,
+    words: str,
 ) -> None:
     """The same text, the same exit code, and the key is in the same state after it."""
-    program = str(Path(sys.executable).with_name("salt-key"))
     keys(before)
-    command = [sys.executable, program, "-c", str(salt_master.config_dir), *words.split()]
-    theirs = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    theirs = salt_commands.run(["salt-key", *words.split()])
     expected = state_of(salt_master)
     keys(before)
     ours = run(user, "key", *words.split(), code=theirs.returncode)
