@@ -188,17 +188,27 @@ def test_no_order_of_signals_leaves_a_process(
     assert "Traceback" not in printed(checkout)
 
 
+def master_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """Return the demo's Salt master."""
+    (worker,) = psutil.Process(process.pid).children()
+    return next(it for line, it in commands(worker.children()).items() if "salt-master" in line)
+
+
 def test_a_demo_runs_commands_and_keeps_states_and_leaves_no_process(start: Start, checkout: Path) -> None:
     """SIGTERM ends it with exit code 0, and every process that it started, orphans too.
 
-    .demo/states/ starts with a small highstate. Changes to it, and files in .demo/files/, are kept.
+    The end of the master ends it with exit code 1 and the tail of the master's log. .demo/states/ starts with a small
+    highstate. Changes to it, and files in .demo/files/, are kept.
     """
     own, left = checkout / ".demo" / "states", checkout / ".demo" / "files"
     left.mkdir(parents=True)
     (left / "left.sls").write_text("left_note:\n  test.succeed_without_changes: []\n")
     (left / "folder").mkdir()
     (left / "folder" / "init.sls").write_text("")
-    for number in (1, 2):
+    for end, code, said in (
+        ("SIGTERM", 0, ["no process is left"]),
+        ("the master dies", 1, ["demo: the master ended", "the end of .demo/log/master:"]),
+    ):
         port = free_port()
         process = start(PORT=port, MINIONS=1)
         wait_ready(process, checkout)
@@ -207,12 +217,13 @@ def test_a_demo_runs_commands_and_keeps_states_and_leaves_no_process(start: Star
             job = client.ask("cmd", fun="state.apply", tgt="minion1", mode="sync", timeout=60, patience=90)
             steps = {step["__id__"]: step for step in job["minions"]["minion1"]["return"].values()}
         assert {step["result"] for step in steps.values()} == {True}
-        assert ("my_note" in steps) == (number == 2)
+        assert ("my_note" in steps) == (end != "SIGTERM")
         started = below(process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        process.terminate() if end == "SIGTERM" else master_of(process).kill()
+        assert process.wait(30) == code
         assert [it for it in started if it.is_running()] == []
-        assert "no process is left" in printed(checkout)
+        for text in said:
+            assert text in printed(checkout)
         assert {"hello_note", "hello_file", "hello_slow"} <= steps.keys()
         assert (checkout / ".demo" / "cache" / "minion1" / "hello").exists()
         (own / "mine").mkdir(exist_ok=True)
@@ -220,19 +231,6 @@ def test_a_demo_runs_commands_and_keeps_states_and_leaves_no_process(start: Star
         (own / "top.sls").write_text("base:\n  '*':\n    - hello\n    - mine\n")
     assert (left / "left.sls").exists()
     assert (left / "folder" / "init.sls").exists()
-
-
-def test_a_demo_whose_master_dies_shows_its_log(start: Start, checkout: Path) -> None:
-    """The end of the master ends the demo with exit code 1 and the tail of the master's log."""
-    process = start(PORT=free_port(), MINIONS=0)
-    wait_ready(process, checkout)
-    started = below(process)
-    (worker,) = psutil.Process(process.pid).children()
-    next(it for line, it in commands(worker.children()).items() if "salt-master" in line).kill()
-    assert process.wait(30) == 1
-    assert [it for it in started if it.is_running()] == []
-    assert "demo: the master ended" in printed(checkout)
-    assert "the end of .demo/log/master:" in printed(checkout)
 
 
 def test_a_port_in_use_is_an_error_before_anything_starts(start: Start, checkout: Path) -> None:
