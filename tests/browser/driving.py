@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE
+from tests.browser.profiles import PATIENCE
 from tests.integration.staging import Stage
 
 expect.set_options(timeout=PATIENCE)

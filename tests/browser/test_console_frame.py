@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run
-from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 from tests.support.gates import Gate
 from tests.support.running import wait_running
@@ -19,8 +19,9 @@ from tests.support.running import wait_running
 pytestmark = pytest.mark.slow
 
 
-def test_a_view_that_cannot_be_loaded_is_tried_again(page: Any) -> None:
+def test_a_view_that_cannot_be_loaded_is_tried_again(pages: Callable[..., Any]) -> None:
     """The notice says what to do, and the rest of the page works."""
+    page = pages(fresh=True)
     page.route("**/views/jobs.js", lambda route: route.abort())
     log_in(page)
     page.get_by_role("navigation").get_by_role("link", name="Jobs", exact=True).click()
@@ -35,8 +36,9 @@ def test_a_view_that_cannot_be_loaded_is_tried_again(page: Any) -> None:
     expect(page.get_by_role("heading", name="Jobs", level=1)).to_be_visible()
 
 
-def test_a_page_whose_modules_are_missing_says_so(page: Any) -> None:
+def test_a_page_whose_modules_are_missing_says_so(pages: Callable[..., Any]) -> None:
     """Behind one address may be masters of two releases. While the page loads, and after it, the notice is hidden."""
+    page = pages(fresh=True)
     notice = page.get_by_text("The console did not load: reload the page.")
     page.route("**/main.js", lambda route: route.fulfill(status=404))
     page.goto("/console/")
@@ -48,8 +50,9 @@ def test_a_page_whose_modules_are_missing_says_so(page: Any) -> None:
     expect(notice).to_have_count(0)
 
 
-def test_views_that_were_not_opened_are_loaded_in_the_background(page: Any) -> None:
+def test_views_that_were_not_opened_are_loaded_in_the_background(pages: Callable[..., Any]) -> None:
     """So they open while the server is away; none of them is needed for the login."""
+    page = pages(fresh=True)
     loaded: list[str] = []
     page.on("requestfinished", lambda request: loaded.append(request.url.partition("/views/")[2]))
     with page.expect_request_finished(lambda request: request.url.endswith("views/overview.js")):
@@ -192,8 +195,9 @@ def test_the_theme_is_kept(pages: Callable[..., Any]) -> None:
     assert page.evaluate(back) == dark
 
 
-def test_the_end_of_a_job_that_was_started_here_is_reported(page: Any, gate: Gate) -> None:
+def test_the_end_of_a_job_that_was_started_here_is_reported(pages: Callable[..., Any], gate: Gate) -> None:
     """A message leads to it, wherever the user is by then, and stays while it has the focus."""
+    page = pages(fresh=True)  # a changed clock is that of all pages of a profile
     page.clock.install()
     log_in(page)
     run(page, "cmd.run", FIRST, confirm=True, **{"cmd (required)": gate.script()})

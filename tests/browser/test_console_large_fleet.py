@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ pytest.importorskip("salt")
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE
 from tests.browser.driving import log_in, row
 from tests.functional.running import CHECKOUT, Engine
 
@@ -40,14 +39,11 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def page(chromium: Any, engine: Engine) -> Iterator[Any]:
+def page(open_page: Callable[..., Any], engine: Engine) -> Any:
     """Open the fleet."""
-    with chromium.new_context(base_url=f"http://127.0.0.1:{engine.port}") as context:
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        log_in(page, path="#/fleet")
-        expect(page.get_by_text("5,000 minions", exact=True)).to_be_visible()
-        yield page
+    page = log_in(open_page(f"http://127.0.0.1:{engine.port}"), path="#/fleet")
+    expect(page.get_by_text("5,000 minions", exact=True)).to_be_visible()
+    return page
 
 
 def test_only_the_rows_in_view_are_in_the_page(page: Any) -> None:

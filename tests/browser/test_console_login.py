@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, run, type_login, view
-from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,6 @@ from websocket_api.core.batches import records
 from websocket_api.core.batches.batch import Batch
 from websocket_api.core.batches.request import Label
 
-from tests.browser.conftest import PATIENCE
 from tests.browser.driving import log_in, row, view
 from tests.functional.conftest import engine_root, make_engine, names  # noqa: F401
 from tests.functional.masters import NAMES, Masters, running
@@ -67,16 +66,9 @@ def store_batch(engine: Engine, number: int, master: str) -> None:
 
 
 @pytest.fixture
-def page(chromium: Any, masters: Masters) -> Iterator[Any]:
+def page(open_page: Callable[..., Any], masters: Masters) -> Any:
     """A page of the first master's console."""
-    faults: list[str] = []
-    context = chromium.new_context(base_url=f"http://127.0.0.1:{masters.engines['m1'].port}")
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.on("pageerror", lambda fault: faults.append(str(fault)))
-    yield page
-    context.close()
-    assert faults == []
+    return open_page(f"http://127.0.0.1:{masters.engines['m1'].port}")
 
 
 def choose(page: Any, master: str) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
+
 pytestmark = pytest.mark.slow
 
 CONSOLE = Path(__file__).parents[2] / "websocket_api" / "console"
@@ -37,3 +39,16 @@ def test_the_browser_has_every_event_that_the_page_listens_to(chromium: Any) -> 
         page = context.new_page()
         script = "names => names.filter((name) => !(name.toLowerCase() in document.createElement('div')))"
         assert page.evaluate(script, names) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_violations_in_both_color_schemes(chromium: Any, scheme: str) -> None:
+    """Other tests rely on it: here a button has no name, and text has too little contrast in one scheme only."""
+    style = f"<style>@media (prefers-color-scheme: {scheme}) {{ p {{ color: #777; background: #888 }} }}</style>"
+    with chromium.new_context(color_scheme="light") as context:
+        page = context.new_page()
+        page.set_content(
+            f"<html lang=en><title>Page</title>{style}<main><h1>Title</h1><p>text</p><button></button></main>"
+        )
+        found = [one.partition(":")[0] for one in violations(page)]
+    assert sorted(found) == ["button-name", "color-contrast"]

@@ -9,11 +9,11 @@ import pytest
 import salt.cache
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import job, log_in, row, view
 from tests.browser.keys import keys
 from tests.browser.test_console_frame import tile
-from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 
 pytestmark = pytest.mark.slow

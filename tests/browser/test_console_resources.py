@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 from salt.version import __saltstack_version__
 
+from tests.browser.accessibility import violations
 from tests.browser.driving import job, log_in, row
-from tests.browser.test_console_looks import violations
 from tests.integration.test_resources import DUMMIES, MINION, stage  # noqa: F401 - the master of this file
 
 pytestmark = [

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import FIRST, SECOND
 from tests.browser.driving import clipboard, job, log_in, start, view
-from tests.browser.test_console_looks import violations
 from tests.integration.staging import Stage
 from tests.support.waiting import wait_until
 
