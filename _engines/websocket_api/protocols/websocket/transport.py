@@ -25,7 +25,6 @@ SMALL_BYTES = 1024  # message fragments below this are counted; the message size
 MAX_AFTER_CLOSE = 200  # frames parsed after our close frame, to find the peer's; further data is discarded
 DISCARD_SECONDS = 2.0  # time to read and discard what the peer sends after our close frame
 CHUNK = 65536
-UNSENT_BYTES = 4096  # that the kernel keeps, beside a segment: else it takes megabytes for a client that does not read
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -249,8 +248,6 @@ class StreamTransport:
         self._awaited = False
         """Whether :attr:`drained` is going to be called."""
         self.drained: Callable[[], None] = lambda: None
-        with contextlib.suppress(OSError):  # this kind of socket does not support it
-            stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def forget(self) -> None:
         """Stop calling :attr:`drained`: the stream is gone."""

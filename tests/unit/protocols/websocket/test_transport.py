@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 from tornado.iostream import IOStream
-from websocket_api.protocols.websocket.transport import UNSENT_BYTES, Protocol, StreamTransport
+from websocket_api.protocols.websocket.transport import Protocol, StreamTransport
 
 from tests.support.waiting import LOOP_SECONDS
 
 FRAME = bytes(range(256)) * 4096  # a megabyte: more than a socket accepts at once
-MOST_BYTES = 128 * 1024  # the window, and a segment of the loopback; else the kernel takes megabytes
 
 
 @pytest.fixture
@@ -53,22 +52,6 @@ async def test_the_rest_leaves_as_the_client_reads(ends: tuple[socket.socket, so
     assert await read(ends[1], len(FRAME) + 8) == FRAME + b"and more"
     await asyncio.wait_for(drained.wait(), LOOP_SECONDS)
     assert not transport.busy()
-
-
-async def test_the_kernel_keeps_little_for_a_client_that_does_not_read() -> None:
-    """What waits belongs into the outbox, where it is counted and may be dropped."""
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(server.getsockname())
-        ours, _ = server.accept()
-        with ours:
-            transport = StreamTransport(IOStream(ours))
-            written = 0
-            while not transport.busy():
-                transport.write(b"x" * 1000)
-                written += 1000
-            assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT_BYTES
-            assert written <= MOST_BYTES
 
 
 async def test_a_client_that_has_left_is_no_error(ends: tuple[socket.socket, socket.socket]) -> None:
