@@ -52,6 +52,13 @@ TABLE = (
     Private(
         HANDLER, "_headers", ("protocols.salt_api.streams", "protocols.websocket.handler"), "streams lose their headers"
     ),
+    Private(HANDLER, "_stream_request_body", ("protocols.websocket.handler",), "each handshake takes two more turns"),
+    Private(
+        "tornado.websocket:WebSocketHandler",
+        "_on_close_called",
+        ("protocols.websocket.handler",),
+        "clients that leave during their login are never removed",
+    ),
     Private(
         "tornado.httputil:HTTPServerRequest",
         "_body_future",
@@ -137,6 +144,7 @@ def used_in(module: ModuleType) -> set[str]:
         nodes = list(ast.walk(ast.parse(source(cls))))
         names = {node.attr for node in nodes if isinstance(node, ast.Attribute) and is_own(node.value)}
         names |= {node.name for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+        names |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         found |= {name for name in names if is_private(name) and any(has(base, name) for base in bases)}
     return found
 

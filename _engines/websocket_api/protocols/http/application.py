@@ -7,11 +7,12 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from ...errors import ApiError
 from ...settings import Settings
 from .access import Access
-from .head import Unreadable
+from .head import Unreadable, has_body
 from .responder import Responder, loggable
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,15 @@ class GuardedApplication(Application):
         if error is not None:
             return self.get_handler_delegate(request, Refused, {"error": error})
         return super().find_handler(request, **kwargs)
+
+    def get_handler_delegate(
+        self, request: HTTPServerRequest, target_class: type[RequestHandler], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return what answers a request by a handler. Handlers of websockets get no body: it would be kept whole."""
+        if issubclass(target_class, WebSocketHandler) and has_body(request.headers):
+            error = ApiError("bad_message", "the handshake of a websocket has no body")
+            return super().get_handler_delegate(request, Refused, {"error": error})
+        return super().get_handler_delegate(request, target_class, *args, **kwargs)
 
 
 def log_request(handler: RequestHandler) -> None:

@@ -61,6 +61,11 @@ def parse_head(data: bytes) -> tuple[str, HTTPHeaders]:
     return start_line, headers
 
 
+def has_body(headers: HTTPHeaders) -> bool:
+    """Return whether a request has a body, by headers that were checked (RFC 9112 section 6.3)."""
+    return "Transfer-Encoding" in headers or any(char in "123456789" for char in headers.get("Content-Length", ""))
+
+
 class Answering(HTTPMessageDelegate):
     """Handles a request like another delegate. It also answers one that cannot be read, such as one without Host.
 
@@ -97,6 +102,8 @@ def _check_length(headers: HTTPHeaders) -> None:
 
     :raises ApiError: bad_message, too_large
     """
+    if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+        return
     lengths = {text.strip() for text in headers.get("Content-Length", "").split(",")} - {""}
     coding = headers.get("Transfer-Encoding")
     known = all(map(_DIGITS.fullmatch, lengths)) and len(lengths) == ("Content-Length" in headers)

@@ -9,7 +9,7 @@ import sys
 from types import TracebackType
 from typing import Any
 
-from tornado.iostream import StreamClosedError
+from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from ...errors import ApiError, forget_frames
@@ -84,8 +84,7 @@ class Responder(RequestHandler):
 
     def finish(self, chunk: Any = None) -> asyncio.Future[None]:
         """Answer. Tornado closes the connection if the body was not read yet; then say so (RFC 9112 section 9.6)."""
-        body = self.request._body_future
-        if body is not None and not body.done():
+        if _lacks_body(self.request):
             self.set_header("Connection", "close")
         return super().finish(chunk)
 
@@ -105,14 +104,10 @@ class Responder(RequestHandler):
 
     def on_connection_close(self) -> None:
         """Release a request whose client left before the request was complete."""
-        body = self.request._body_future
-        incomplete = not body.done()
+        incomplete = _lacks_body(self.request)
         super().on_connection_close()
         if not incomplete:
             return  # its handler finishes it, and tornado then breaks its cycles
-        if not body.done():  # of a websocket's handshake, which tornado would leave waiting forever
-            body.set_exception(StreamClosedError())
-            body.exception()
         # Nobody finishes this request, so break the cycles that finish() breaks, and drop what was received.
         # Errors hold the frames that wait for the body, and those hold this handler.
         reading = sys.exc_info()[1]
@@ -178,6 +173,12 @@ class Responder(RequestHandler):
         """Return the methods that this handler implements."""
         unknown = RequestHandler.get  # tornado's stub, which all methods share that a handler does not implement
         return {name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not unknown}
+
+
+def _lacks_body(request: HTTPServerRequest) -> bool:
+    """Return whether a part of the body has not arrived. Handshakes of websockets have none."""
+    body = getattr(request, "_body_future", None)
+    return body is not None and not body.done()
 
 
 def loggable(path: str) -> str:

@@ -10,6 +10,7 @@ from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
 from ...core.access.memory import LIMIT, Taken
+from ...core.delivery.caller import GONE
 from ...core.delivery.codecs import CODECS, Codec
 from ...core.delivery.connection import Connection
 from ...core.delivery.outbox import Outbox
@@ -38,6 +39,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
 
     connection: Connection | None = None
     """Set when the client is admitted."""
+    _stream_request_body = False
+    """Handshakes have no body (http/application.py). To stream one would take two more turns of the loop."""
     _stream: IOStream | None = None
     """Set when the handshake is done."""
 
@@ -90,6 +93,8 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         if self.session is not None:
             audit(self.session, self.address, "auth", "ok", self.audit_fields)
         await self.clients.request_turn(self.share)
+        if self._on_close_called:
+            raise ApiError("timeout", GONE)
 
     def check_origin(self, origin: str) -> bool:
         """Return whether pages of this origin may connect: this server's own, and those of ``cors_origin``."""

@@ -18,15 +18,18 @@ REFUSED: dict[str, Request] = {
     "an Accept that nothing fits": ("GET", "/jobs", KNOWN, ["Accept: image/png"]),
     "a redirect of a browser": ("GET", "/stats", STRANGER, ["Accept: text/html"]),
     "an unknown path": ("GET", "/nope", KNOWN, []),
-    "a handshake without a token": ("GET", "/all_events/", STRANGER, UPGRADE_LINES),
-    "a handshake without a key": ("GET", "/", KNOWN, ["Upgrade: websocket", "Connection: Upgrade"]),
-    "a handshake of Digital Rebar": ("GET", "/api/v3/ws", STRANGER, UPGRADE_LINES),
+    "a handshake with a body": ("GET", "/", KNOWN, [*UPGRADE_LINES, "Content-Length: 2"]),
+    "a handshake with a body in chunks": ("GET", "/", KNOWN, [*UPGRADE_LINES, "Transfer-Encoding: chunked"]),
 }
 """Requests that are answered before their body is read. Tornado then closes the connection."""
 ANSWERED: dict[str, Request] = {
     "a job list": ("GET", "/jobs", KNOWN, []),
     "an unknown job": ("GET", "/jobs/20200101000000000000", KNOWN, []),
     "a method that is not allowed": ("DELETE", "/stats", KNOWN, []),
+    "a handshake without a token": ("GET", "/all_events/", STRANGER, UPGRADE_LINES),
+    "a handshake without a key": ("GET", "/", KNOWN, ["Upgrade: websocket", "Connection: Upgrade"]),
+    "a handshake of Digital Rebar": ("GET", "/api/v3/ws", STRANGER, UPGRADE_LINES),
+    "a handshake by another method": ("DELETE", "/", KNOWN, UPGRADE_LINES),
     "a preflight": ("OPTIONS", "/", STRANGER, []),
     "the welcome message": ("GET", "/", STRANGER, []),
     "a body that is not JSON": ("POST", "/", KNOWN, ["Content-Length: 2"]),
