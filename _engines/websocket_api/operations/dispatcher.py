@@ -24,6 +24,7 @@ from ..fair_share import Share, on_behalf_of
 from ..tracing import trace_context
 from .audit import audit
 from .call import OPERATIONS, Call, Operation
+from .known_messages import KnownMessages
 from .running import PASSED_ON, Running
 from .services import Services
 
@@ -49,6 +50,7 @@ class Dispatcher:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._running = Running()
+        self._known = KnownMessages()
         self.stopping = False
         """Whether the engine stops: new requests are refused."""
         self.finishing = False
@@ -61,9 +63,12 @@ class Dispatcher:
         """
         request_id: int | str | None = None
         try:
-            message = _decode(connection, data)
+            known = self._known.get(connection.codec, data)
+            message = _decode(connection, data) if known is None else known
             request_id = _usable_id(message.get("id"))
-            call = self._admit(connection, message, request_id)
+            call = self._admit(connection, message, request_id, is_valid=known is not None)
+            if known is None:
+                self._known.keep(connection.codec, data, message)
             call.memory = message_bytes(data)
         except ApiError as error:
             self._services.hub.counters.errors[error.code] += 1
@@ -121,9 +126,12 @@ class Dispatcher:
         """
         await self._running.drain(seconds)
 
-    def _admit(self, caller: Caller, message: dict[str, Any], request_id: int | str | None = None) -> Call:
+    def _admit(
+        self, caller: Caller, message: dict[str, Any], request_id: int | str | None = None, *, is_valid: bool = False
+    ) -> Call:
         """Check a message and count it as in flight.
 
+        :param is_valid: whether its schema need not be checked
         :raises ApiError: why the message is refused
         """
         kind = message.get("type")
@@ -138,7 +146,8 @@ class Dispatcher:
         limit = self._services.settings.limits.commands_per_connection
         if caller.commands >= limit:
             raise ApiError("too_many", f"{limit} requests are in flight", {"limit": "commands_per_connection"})
-        self._services.schemas.validate(kind, message)
+        if not is_valid:
+            self._services.schemas.validate(kind, message)
         caller.commands += 1
         return Call(self._services, caller, {SYNONYMS.get(name, name): value for name, value in message.items()})
 

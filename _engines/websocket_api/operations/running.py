@@ -30,7 +30,7 @@ class Running:
 
         :param call: the request that it serves
         """
-        task = asyncio.ensure_future(work)
+        task = asyncio.get_running_loop().create_task(work)
         self._calls[task] = call
         task.add_done_callback(self._calls.pop)
         return task

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, Generic, TypeVar, cast
 
 from ..access.visibility import Viewer
@@ -22,6 +23,12 @@ MAX_PASSED = 5000
 Position = dict[str, Any]
 """``{"epoch", "seq", "view"}``"""
 Key = TypeVar("Key", bound=Hashable)
+
+
+@lru_cache(maxsize=64)
+def _digest_of(epoch: str, viewer: tuple[str, str, str], expanded: tuple[str, ...]) -> hashlib.blake2b:
+    """Return the digest of what does not depend on a filter: an auth list can be long. Only copies are updated."""
+    return hashlib.blake2b(repr((epoch, viewer, expanded)).encode(), digest_size=12)
 
 
 class Revisions:
@@ -45,8 +52,9 @@ class Revisions:
 
         :param shape: the kind of the snapshot and its filters
         """
-        text = repr((self.epoch, viewer.key, viewer.permissions.expanded, shape))
-        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+        digest = _digest_of(self.epoch, viewer.key, viewer.permissions.expanded).copy()
+        digest.update(repr(shape).encode())
+        return digest.hexdigest()
 
     def position(self, number: int, view: str) -> Position | None:
         """Return the position after a change; None if another process gives the numbers now."""

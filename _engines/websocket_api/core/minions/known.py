@@ -38,6 +38,9 @@ class SharedNames:
             yield None
 
 
+NO_NAMES = SharedNames()
+
+
 class Known:
     """The minions that one client has.
 
@@ -45,7 +48,7 @@ class Known:
     """
 
     def __init__(self, shared: SharedNames | None = None) -> None:
-        self._shared = shared or SharedNames()
+        self._shared = shared or NO_NAMES
         self._added: set[str] = set()
         self._gone: set[str] = set()
 
