@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from typing import Any
 
 from tests.benchmarks import fanout, marks
@@ -16,11 +16,14 @@ from tests.benchmarks.children import Child, Machine, listening_on
 from tests.benchmarks.cpu_shares import Shares
 from tests.benchmarks.fanout import Case
 from tests.benchmarks.requesters import Commands, Pollers, beside
+from tests.benchmarks.simulated import HUNDRED
 from tests.benchmarks.stage import Stage
 from tests.client import Client
 
 MIB = 1024 * 1024
 JOB_SECONDS = 10.0  # between two jobs on half of the fleet
+JOB_TARGET = "m*[02468]"
+SLACK_SECONDS = 2.0  # until a return is read
 FIRST_SECONDS, LAST_SECONDS, LATE_SECONDS = 0.2, 8.0, 10.0  # when the minions of a job return
 COMMANDS = 20  # of which the median counts; they are spread, because one takes Salt a second of CPU
 STEPS = 4  # parts of the load, after each of which the memory is read
@@ -62,6 +65,10 @@ class Load:
     single: list[dict[str, Any]]
     count: int
     """Events that the sender marked."""
+    returned: list[int]
+    """How many minions returned to each job that had time to end, as the engine knows it."""
+    expected: int
+    """How many of each must return."""
     commands: list[float]
     memory: list[float]
     shares: dict[str, float]
@@ -79,7 +86,7 @@ def under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Lo
     """Measure for as long as events are sent."""
     engine, count = listening_on(stage.port), int(extent.rate * extent.seconds)
     bundled = fanout.how_to_listen(stage, Case("engine", 1, extent.rate, bundle=True), token)
-    commands = Commands(stage, token)
+    commands, jobs = Commands(stage, token), Jobs(stage, token)
     with ExitStack() as stack:
         everybody = stack.enter_context(fanout.listeners(bundled, extent.bundled, count))
         singles = stack.enter_context(_singles(stage, token, extent, count))
@@ -88,7 +95,7 @@ def under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Lo
             stack.enter_context(_listening(stage, stage.token(user), 1, subscription="event", bundle=True))
         stack.enter_context(_fleet(stage))
         stack.enter_context(pollers.running())
-        stack.enter_context(beside(partial(_start_jobs, stage, token)))
+        stack.enter_context(beside(jobs.run))
         time.sleep(2 * JOB_SECONDS if extent.seconds > JOB_SECONDS else 1)  # the first jobs return
         sender = stack.enter_context(Child("sender", socket=fanout.socket_of_bus(stage), rate=extent.rate, count=count))
         began, shares, machine, memory = time.monotonic(), Shares(stage), Machine(), []
@@ -101,9 +108,12 @@ def under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Lo
         for child in (*everybody, *singles):
             child.tell("sent")
         many, few = ([child.answer(fanout.DRAIN_SECONDS) for child in children] for children in (everybody, singles))
-    for failure in (*commands.failures, *pollers.failures):
+        returned = jobs.returned()
+    for failure in (*commands.failures, *pollers.failures, *jobs.failures):
         raise failure
-    return Load(many, few, count, commands.seconds, memory, cpu, busy, seconds)
+    fleet = len([name for name in stage.accepted if fnmatch(name, JOB_TARGET)])
+    expected = fleet - len([name for name in stage.accepted[::HUNDRED] if fnmatch(name, JOB_TARGET)])
+    return Load(many, few, count, returned, expected, commands.seconds, memory, cpu, busy, seconds)
 
 
 @contextmanager
@@ -139,10 +149,31 @@ def _fleet(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _start_jobs(stage: Stage, token: str, stop: threading.Event) -> None:
-    """Start a job on half of the fleet every few seconds."""
-    with Client(stage.url) as client:
-        client.ask("auth", token=token)
-        while not stop.is_set():
-            client.ask("cmd", fun="test.ping", tgt="m*[02468]", patience=60)
-            stop.wait(JOB_SECONDS)
+@dataclass
+class Jobs:
+    """A client that starts a job on half of the fleet every few seconds."""
+
+    stage: Stage
+    token: str
+    failures: list[BaseException] = field(default_factory=list)
+    _started: list[tuple[float, str]] = field(default_factory=list)
+
+    def run(self, stop: threading.Event) -> None:
+        """Start jobs until the event is set."""
+        try:
+            with Client(self.stage.url) as client:
+                client.ask("auth", token=self.token)
+                while not stop.is_set():
+                    jid = str(client.ask("cmd", fun="test.ping", tgt=JOB_TARGET, patience=60)["jid"])
+                    self._started.append((time.monotonic(), jid))
+                    stop.wait(JOB_SECONDS)
+        except BaseException as failure:  # noqa: BLE001 - the main thread reports it
+            self.failures.append(failure)
+
+    def returned(self) -> list[int]:
+        """Ask the engine how many minions returned to each job that had time to end."""
+        ended = time.monotonic() - LAST_SECONDS - LATE_SECONDS - SLACK_SECONDS
+        with Client(self.stage.url) as client:
+            client.ask("auth", token=self.token)
+            jobs = [client.ask("get_job", jid=jid, patience=60) for began, jid in self._started if began < ended]
+        return [sum(part["state"] == "returned" for part in job["minions"].values()) for job in jobs]

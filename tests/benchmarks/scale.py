@@ -96,6 +96,7 @@ def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) ->
         ["events to bundled clients", f"{got_bundled:,} of {extent.bundled * load.count:,}"],
         ["events to single clients with a filter", f"{got_single:,} of {wanted_single:,}"],
         ["in order", "yes" if in_order else "NO"],
+        [f"returns to each of {len(load.returned)} jobs that have ended", _counts(load.returned)],
         ["all events sent, s", f"{load.seconds:.1f}"],
         ["a bundled event, p50; p99, ms", _two(latencies(load.bundled))],
         ["a single event, p50; p99, ms", _two(latencies(load.single))],
@@ -108,6 +109,8 @@ def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) ->
     section.add(table(["what", "measured"], rows))
     shares = [[who, f"{100 * share:.0f} %"] for who, share in load.shares.items()]
     section.add(table(["CPU while events were sent", "of one core"], shares))
+    all_returned = bool(load.returned) and set(load.returned) == {load.expected}
+    section.must("returns to each job", min(load.returned, default=0), load.expected, all_returned)
     everything = got_bundled == extent.bundled * load.count and got_single >= wanted_single and in_order
     section.must("all delivered in order", float(everything), 1, everything)
     p99, growth = percentile(latencies(load.bundled), 0.99) or 0.0, load.memory[-1] - load.memory[len(load.memory) // 2]
@@ -203,6 +206,10 @@ def _rest(process: psutil.Process) -> None:
         pass
 
 
+def _counts(numbers: list[int]) -> str:
+    return " to ".join(f"{number:,}" for number in sorted({min(numbers, default=0), max(numbers, default=0)}))
+
+
 def _two(seconds: list[float]) -> str:
     return f"{1000 * (percentile(seconds, 0.5) or 0):.0f}; {1000 * (percentile(seconds, 0.99) or 0):.0f}"
 
@@ -210,7 +217,7 @@ def _two(seconds: list[float]) -> str:
 def _explanation(extent: Extent) -> str:
     return (
         f"{extent.minions:,} minions (accepted keys with cached grains). Every {JOB_SECONDS:.0f} s a job runs on half "
-        f"of them; they return within {LAST_SECONDS:.0f} s, one in a hundred {LATE_SECONDS:.0f} s later and one never. "
+        f"of them; they return within {LAST_SECONDS:.0f} s, two in a hundred {LATE_SECONDS:.0f} s later and two never. "
         f"{extent.rate:,} other events/s for {extent.seconds:.0f} s go to {extent.bundled:,} clients in bundles, and "
         f"to {extent.single:,} clients one by one, one tag of 50 to each. {extent.dashboards:,} clients follow all "
         f"jobs, {extent.restricted:,} users with some minions each follow all events, and {extent.pollers:,} clients "

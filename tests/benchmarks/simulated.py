@@ -120,7 +120,7 @@ def main(pub: str, pull: str, minions: list[str], first: float, last: float, lat
     for number, minion in enumerate(minions if late else []):
         if number % HUNDRED == 0:
             del delays[minion]
-        elif number % HUNDRED == 1:
+        elif number % HUNDRED == 2:
             delays[minion] += late
     with socket.socket(socket.AF_UNIX) as to_bus, socket.socket(socket.AF_UNIX) as from_bus:
         to_bus.connect(pull)
