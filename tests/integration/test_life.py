@@ -11,7 +11,7 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,13 @@ def stage(salt_factories: Any, file_root: Path) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def mortal(salt_factories: Any, file_root: Path) -> Iterator[Callable[..., Stage]]:
-    """Make masters that the test may end."""
-    with contextlib.ExitStack() as stack:
-        yield lambda name, minion: stack.enter_context(staged(salt_factories, file_root, name, minion=minion))
+def mortal(stage: Stage) -> Stage:
+    """The same master, which the test may end: it is started again if it does not run."""
+    if not stage.master.is_running():
+        stage.master.terminate()
+        stage.master.start()
+    stage.comes_back(BACK_SECONDS)
+    return stage
 
 
 def test_the_log_says_where_the_engine_listens(stage: Stage) -> None:
@@ -121,19 +124,18 @@ def test_a_master_that_does_not_answer_is_retryable(stage: Stage) -> None:
         assert other.ask("runner", fun="test.arg", arg=["back"], mode="sync")["args"] == ["back"]
 
 
-def test_a_stop_of_the_master_is_reported(mortal: Callable[..., Stage]) -> None:
+def test_a_stop_of_the_master_is_reported(mortal: Stage) -> None:
     """A request in flight gets a retryable error, every client 1012 with a hint; then all processes end.
 
     That the engine ends before Salt kills it is tested without a master: test_startup.py.
     """
-    stage = mortal("stop", minion=True)
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(stage.client()) for _ in range(10)]
+        clients = [stack.enter_context(mortal.client()) for _ in range(10)]
         busy = clients[0]
-        busy.send({"type": "cmd", "id": "sync", "fun": "test.sleep", "tgt": "stop-minion", "arg": [60], "mode": "sync"})
+        busy.send({"type": "cmd", "id": "sync", "fun": "test.sleep", "tgt": "life-minion", "arg": [60], "mode": "sync"})
         wait_until(lambda: clients[1].ask("list_jobs", fun="test.sleep"), "the job's start")
-        engine = stage.engine
-        os.kill(stage.master.pid, signal.SIGTERM)
+        engine = mortal.engine
+        os.kill(mortal.master.pid, signal.SIGTERM)
         with pytest.raises(Refused) as refused:
             busy.answer("sync")
         assert refused.value.retryable
@@ -142,22 +144,22 @@ def test_a_stop_of_the_master_is_reported(mortal: Callable[..., Stage]) -> None:
         assert {close.code for close in closes} == {1012}
         assert all("retry in" in close.reason for close in closes)
         engine.wait(60)
-    wait_until(lambda: not is_open(stage.port), "the port's end")
+    wait_until(lambda: not is_open(mortal.port), "the port's end")
+    wait_until(lambda: not mortal.master.is_running(), "the master's end", timeout=60)
 
 
-def test_no_engine_outlives_a_killed_master(mortal: Callable[..., Stage]) -> None:
+def test_no_engine_outlives_a_killed_master(mortal: Stage) -> None:
     """No process stops the children of a killed master; the engine ends by itself and frees its port."""
-    stage = mortal("kill", minion=False)
-    with stage.client() as client:
-        engine = stage.engine
-        others = psutil.Process(stage.master.pid).children(recursive=True)
+    with mortal.client() as client:
+        engine = mortal.engine
+        others = psutil.Process(mortal.master.pid).children(recursive=True)
         began = time.monotonic()
         try:
-            os.kill(stage.master.pid, signal.SIGKILL)
+            os.kill(mortal.master.pid, signal.SIGKILL)
             assert client.closed().code == 1012
             engine.wait(60)
             print("seconds from the master's death to the end:", round(time.monotonic() - began, 1))
-            wait_until(lambda: not is_open(stage.port), "the port's end")
+            wait_until(lambda: not is_open(mortal.port), "the port's end")
         finally:
             # What Salt itself leaves behind.
             for process in others:
