@@ -24,7 +24,7 @@ import yaml
 
 from tests.client import Client
 from tests.integration.checked import CheckedClient
-from tests.integration.conftest import CHECKOUT, CLIENTS, FILES, SECRET
+from tests.integration.conftest import CHECKOUT, CLIENTS, FILES, MASTER_GRAINS, SECRET
 from tests.ports import free_port
 from tests.support.loops import UVLOOP
 from tests.support.waiting import wait_until
@@ -82,6 +82,7 @@ class Tiers:
             "interface": ADDRESSES[name],
             **self._ports,
             "worker_threads": 3,
+            **MASTER_GRAINS,
             "auto_accept": True,
             "log_level": "warning",
             "log_level_logfile": "info",
@@ -115,18 +116,20 @@ class Tiers:
             self._processes[name] = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
 
     def start(self) -> None:
-        """Start all; return when every minion answers to Salt's own command line at the top."""
+        """Start all; return when every minion answers to the engine at the top."""
         for name in (TOP, LOW):
             self._spawn(name, "salt-master", name)
         for name in (DIRECT, *BELOW):
             self._spawn(name, "salt-minion", name)
         self._spawn("syndic", "salt-syndic", LOW)
-        wait_until(self._all_answer, "an answer of all minions through the syndic", START_SECONDS, 1.0)
         self._wait_for_login()
+        wait_until(self._all_answer, "an answer of all minions through the syndic", START_SECONDS, 0.5)
 
     def _all_answer(self) -> bool:
-        found = self.salt("--static", "--out=json", "*", "test.ping")
-        return all(f'"{name}": true' in found for name in (DIRECT, *BELOW))
+        with contextlib.suppress(Exception):
+            job = self.client().ask("cmd", fun="test.ping", tgt="*", mode="sync", timeout=20, patience=60)
+            return {name for name, part in job["minions"].items() if part["state"] == "returned"} >= {DIRECT, *BELOW}
+        return False
 
     def salt(self, *arguments: str) -> str:
         """Run Salt's own command line at the top; return what it prints."""
