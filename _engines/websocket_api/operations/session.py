@@ -128,7 +128,7 @@ async def whoami(call: Call) -> dict[str, Any]:
             "events": permissions.tags("@events"),
             "fire": permissions.tags("@fire"),
             "jobs": permissions.everything or call.services.visibility.sees_all_jobs(call.viewer),
-            "keys": permissions.may_call("wheel", "key.list_all"),
+            "keys": permissions.lists_keys,
         },
     }
 

@@ -18,6 +18,8 @@ from ..events.function import COMPOUND
 
 ALL_MINIONS = "*"  # Salt accepts this target without matching it
 TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function
+LIST_KEYS = ("wheel", "key.list_all")
+"""The call that shows keys, and events about them."""
 MAX_FUNCTIONS = 1_000  # whose entries are kept: their names come from the bus
 
 
@@ -169,6 +171,11 @@ class Permissions:
     def sees_all_jobs(self) -> bool:
         """Whether any job may be looked up, by ``@runner`` and ``@jobs`` entries."""
         return self.may_call("runner", "jobs.lookup_jid")
+
+    @cached_property
+    def lists_keys(self) -> bool:
+        """Whether the keys of minions may be listed."""
+        return self.may_call(*LIST_KEYS)
 
     @cached_property
     def visible_tags(self) -> bool | list[str]:

@@ -13,7 +13,7 @@ from ..events.event import Event
 from ..events.reduced import reduce_body
 from ..events.tags import Kind
 from ..jobs.job import Job
-from .permissions import Permissions
+from .permissions import LIST_KEYS, Permissions
 
 NOBODY = frozenset({"root", "salt"})
 """Names that own no jobs, because Salt writes them for any user on the master itself."""
@@ -53,8 +53,6 @@ SHOWING = {
     Kind.CUSTOM: "event.send",
 }
 """Functions that show events of a kind to users who may run them on the event's minion."""
-LIST_KEYS = ("wheel", "key.list_all")
-"""The call that shows events about keys."""
 
 
 class Grounds(NamedTuple):
@@ -224,7 +222,7 @@ class Visibility:
 
     @staticmethod
     def _keys(viewer: Viewer, event: Event) -> bool:
-        return viewer.permissions.may_call(*LIST_KEYS)
+        return viewer.permissions.lists_keys
 
     @staticmethod
     def _custom(viewer: Viewer, event: Event) -> bool:

@@ -61,9 +61,17 @@ class MinionFeed(Feed[str]):
         names = sorted(known) if only is None else [name for name in only if name in known]
         return {name: view for name, view in self.views(viewer, names, grains).items() if view is not None}
 
-    def views(self, viewer: Viewer, names: Iterable[str], grains: Grains = True) -> MinionViews:
+    def views(self, viewer: Viewer, names: Collection[str], grains: Grains = True) -> MinionViews:
         """Return these minions as the viewer may see them; None for one that is not visible."""
-        return {name: self._view(viewer, name, grains) for name in names}
+        permissions, asked = viewer.permissions, frozenset(names)
+        key = permissions.lists_keys
+        # Nothing can run on other minions. Anybody can choose the name of a key: it is shown to viewers of keys only.
+        seen = asked if key else set(filter(self.known.is_shown, permissions.runnable("test.ping", (), asked)))
+        readable = permissions.runnable("grains.items", (), asked)
+        return {
+            name: self._view(name, key=key, grains=grains if name in readable else False) if name in seen else None
+            for name in names
+        }
 
     def follow(self, subscription: MinionSubscription) -> None:
         """Send changes of minions to a subscription from now on."""
@@ -155,17 +163,9 @@ class MinionFeed(Feed[str]):
             snapshot = self.snapshot(subscription)
             yield from chain.from_iterable(subscription.connection.steps(*chunk) for chunk in snapshot)
 
-    def _view(self, viewer: Viewer, name: str, grains: Grains) -> dict[str, Any] | None:
+    def _view(self, name: str, *, key: bool, grains: Grains) -> dict[str, Any] | None:
         minion = self._minions.get(name)
-        permissions = viewer.permissions
-        key = permissions.may_call("wheel", "key.list_all")
-        # Nothing can run on other minions. Anybody can choose the name of a key: it is shown to viewers of keys only.
-        if minion is None:
-            return None
-        if not (key or (self.known.is_shown(name) and permissions.may_run("test.ping", (), name))):
-            return None
-        may_read = permissions.may_run("grains.items", (), name)
-        return minion.to_dict(key=key, grains=grains if may_read else False)
+        return None if minion is None else minion.to_dict(key=key, grains=grains)
 
     def _on_change(self, minion: str) -> None:
         number = self.known.note(minion)

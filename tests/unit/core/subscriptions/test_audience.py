@@ -21,10 +21,9 @@ from websocket_api.core.subscriptions.fanout import Group
 from websocket_api.errors import ApiError
 
 from tests.unit.core.plain_visibility import PlainVisibility
+from tests.unit.core.random_rights import MINIONS, TARGETS, auth_list
 from tests.unit.core.support import JID, Client, World, filter_of
 
-MINIONS = ["web1", "web2", "web3", "db1", "db2", "low1", "low2", ""]
-TARGETS = ["web*", "db*", "G@os:Debian", "low*", "web1 or db1"]
 JIDS = [f"2026112312000000000{number}" for number in range(9)]
 RUNNER_JIDS = [f"2026112313000000000{number}" for number in range(4)]
 USERS = ["ann", "bob", "eve", "root", "sudo_ann"]
@@ -45,28 +44,6 @@ RUNNERS: list[tuple[str, list[Any]]] = [
     ("state.orch", ["db"]),
     ("key.list_all", []),
 ]
-ENTRIES: list[Any] = [
-    "test.*",
-    "state.apply",
-    "event.send",
-    "(",
-    {"web*": ["test.*", "grains.items", "beacons.list"]},
-    {"web*": ["event.send", {"pkg.install": {"kwargs": {"name": "nginx"}}}]},
-    {"db*": ["test.ping", "state.apply", "pkg.install"]},
-    {"G@os:Debian": [".*"]},
-    {"low*": "test.ping"},
-    {"web1 or db1": ["test.ping", {"state.apply": {"args": ["web"]}}]},
-    {"*": ["grains.items", {"pkg.install": {"kwargs": {"name": "nginx"}}}]},
-    {"*": [{"state.apply": {"args": ["db"]}}]},
-    {"never*": [".*"]},
-    {"@events": ["tag:myco/*", "tag:*ploy"]},
-    {"@events": ["tag:other/thing"]},
-    {"@events": "myco/*"},
-    {"@runner": ["manage.*", {"state.orch": {"args": ["web"], "kwargs": {"test": "True"}}}]},
-    {"@wheel": ["key.list_all"]},
-    {"@jobs": ["lookup_jid"]},
-]
-WIDE: list[Any] = [".*", "@events", "@jobs", "@runner", "@wheel"]
 FILTERS: list[dict[str, Any]] = [
     {},
     {},
@@ -76,12 +53,6 @@ FILTERS: list[dict[str, Any]] = [
     {"fun": "test.ping", "without_return": True},
     {"jid": JIDS[:2]},
 ]
-
-
-def auth_list(chance: random.Random) -> list[Any]:
-    """Return an auth list: most have some targets only."""
-    entries = chance.sample(ENTRIES, chance.randint(1, 3))
-    return entries + ([chance.choice(WIDE)] if chance.random() < 0.15 else [])
 
 
 class Clients:

@@ -486,9 +486,9 @@ def test_clients_that_come_back_together_share_the_bytes(monkeypatch: pytest.Mon
         viewer.leave()
     world.minions.read_grains({name: {"os": "Ubuntu"} for name in NAMES})
     made: list[str] = []
-    view = world.minion_feed._view
+    views = world.minion_feed.views
     monkeypatch.setattr(
-        world.minion_feed, "_view", lambda viewer, name, grains: (made.append(name), view(viewer, name, grains))[1]
+        world.minion_feed, "views", lambda viewer, names, grains: (made.extend(names), views(viewer, names, grains))[1]
     )
     for viewer in viewers:
         assert viewer.connect()
