@@ -32,11 +32,11 @@ from .core.minions.syndics import Syndics
 from .core.sharing.following import Following
 from .core.sharing.notes import Notes
 from .core.sharing.share import Share
-from .core.subscriptions.audience import Audience
 from .core.subscriptions.hub import Hub
 from .core.subscriptions.job_watcher import JobWatcher
 from .core.subscriptions.jobs import JobFeed
 from .core.subscriptions.minions import MinionFeed
+from .core.subscriptions.viewer_index import ViewerIndex
 from .master import EventLog, Master
 from .operations import batches, commands, describe, events, jobs, session, subscriptions  # noqa: F401 - registers the operations
 from .operations.batch_jobs import BatchJobs
@@ -169,7 +169,7 @@ def build(
         jobs=job_registry,
         minions=minion_registry,
         visibility=visibility,
-        audience=Audience(visibility, targets),
+        viewers=ViewerIndex(visibility, targets),
         later=later,
         clock=monotonic,
         wall=wall,

@@ -24,10 +24,10 @@ from websocket_api.core.jobs.registry import ANNOUNCING, JobRegistry
 from websocket_api.core.minions.registry import MinionRegistry
 from websocket_api.core.minions.syndics import Syndics
 from websocket_api.core.subscriptions import filters
-from websocket_api.core.subscriptions.audience import Audience
 from websocket_api.core.subscriptions.hub import Hub
 from websocket_api.core.subscriptions.jobs import JobFeed
 from websocket_api.core.subscriptions.minions import MinionFeed
+from websocket_api.core.subscriptions.viewer_index import ViewerIndex
 from websocket_api.jids import start_time
 from websocket_api.protocols.digital_rebar.clients import RebarClients
 
@@ -168,7 +168,7 @@ class World:
         common = {"history": self.history, "later": self.time.later, "clock": self.time, "turns": self.turns}
         feeds = {"revisions": Revisions("changes1")}
         jobs = {**common, "jobs": self.jobs, "visibility": self.visibility}
-        delivery = {"audience": Audience(self.visibility, self.targets), "origins": Origins(cluster_id)}
+        delivery = {"viewers": ViewerIndex(self.visibility, self.targets), "origins": Origins(cluster_id)}
         self.hub = Hub(**jobs, **delivery, minions=self.minions, wall=self.time, limits=self.limits)
         self.job_feed = JobFeed(**jobs, **feeds)
         self.minion_feed = MinionFeed(**common, **feeds, minions=self.minions)

@@ -21,11 +21,11 @@ from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 from ..timing import Clock, Later
 from .after import After, Positions
-from .audience import Audience
-from .crowds import Crowds
 from .fanout import Group, GroupKey
 from .filters import EventFilter
 from .members import Member
+from .routing import RoutingTable
+from .viewer_index import ViewerIndex
 from .waiters import Waiters
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ ALONE_EVENTS = 30
 class Hub:
     """Applies each event of the bus, and delivers it.
 
-    :param audience: finds the viewers who could see an event
+    :param viewers: finds the viewers who could see an event
     :param turns: gives look-backs through the history their turns
     :param limits: the limits of each user
     :param clock: seconds, monotonic
@@ -62,7 +62,7 @@ class Hub:
         jobs: JobRegistry,
         minions: MinionRegistry,
         visibility: Visibility,
-        audience: Audience,
+        viewers: ViewerIndex,
         later: Later,
         clock: Clock,
         wall: Clock,
@@ -89,8 +89,8 @@ class Hub:
         self._groups: dict[GroupKey, Group] = {}
         self._single_groups = 0
         """Groups whose members get each event in a frame of its own."""
-        self._crowds = Crowds(audience)
-        """The groups, by filter and viewer."""
+        self._routes = RoutingTable(viewers)
+        """The groups, found by filter and viewer."""
 
     @property
     def master(self) -> str | None:
@@ -185,7 +185,7 @@ class Hub:
     def _wanted(self, event: Event, *, backlog: bool) -> list[tuple[Group, bytes]]:
         """Return the groups that get an event, with its bodies: all is decided before anything is sent."""
         found: list[tuple[Group, bytes]] = []
-        for filter_, viewer, groups in self._crowds.wanting(event, backlog=backlog):
+        for filter_, viewer, groups in self._routes.matching(event, backlog=backlog):
             body = self._show(filter_, viewer, event)
             if body is not None:
                 for group in groups:
@@ -262,7 +262,7 @@ class Hub:
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(*key, self.later, self.clock, self.counters)
-            self._crowds.add(group)
+            self._routes.add(group)
             self._single_groups += not member.form.bundle
         group.add(member)
         return group
@@ -272,7 +272,7 @@ class Hub:
         group.remove(member)
         if not group.members and self._groups.pop(group.key, None) is not None:
             self._single_groups -= not member.form.bundle
-            self._crowds.remove(group)
+            self._routes.remove(group)
             group.stop()
 
 

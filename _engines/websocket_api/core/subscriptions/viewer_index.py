@@ -1,4 +1,4 @@
-"""Find the viewers who could see an event, without a decision about each of them.
+"""An index that finds the viewers who could see an event, without a decision about each of them.
 
 With many users of a few minions each, hardly any of them sees an event. A decision about each would cost more than
 everything else that is done with the event.
@@ -15,11 +15,11 @@ from .filter_index import FilterIndex, Key
 from .filters import keys_of
 
 FEW = 2
-"""Viewers up to which all are asked: to find those who could see an event costs as much."""
+"""Number of viewers up to which all are candidates: to find those who could see an event costs as much."""
 MAX_GROUNDS = 100
-"""Different grounds for which viewers are kept: names of functions come from the bus."""
-MAX_NEAR = 200_000
-"""Minions, and viewers near these, that are kept: about 20 MB."""
+"""Maximum number of different grounds for which viewers are kept: names of functions come from the bus."""
+MAX_BY_MINION = 200_000
+"""Minions, and viewers with a target that matches these, that are kept: about 20 MB."""
 NOBODY: dict[Viewer, None] = {}
 
 
@@ -36,13 +36,13 @@ class Targets(Protocol):
         ...
 
 
-class Audience:
+class ViewerIndex:
     """The viewers of live subscriptions, by what can show them an event.
 
-    A viewer who may not see everything sees an event for one of four reasons: an entry that holds on every minion, a
-    target that matches its minion, a pattern that its tag fits, or because the viewer owns its job. All others are
-    left out. :meth:`.Visibility.view` still decides about those who are found, so a fault here can hide an event, but
-    never show one.
+    A viewer who may not see everything sees an event for one of four reasons: an entry for all minions, a target that
+    matches the event's minion, a pattern that matches its tag, or because the viewer owns its job. All others are left
+    out. :meth:`.Visibility.view` still decides about the candidates, so a fault here can hide an event, but never show
+    one.
     """
 
     def __init__(self, visibility: Visibility, targets: Targets) -> None:
@@ -54,15 +54,18 @@ class Audience:
         self._by_user: dict[str, dict[Viewer, None]] = {}
         self._by_target: dict[str, dict[Viewer, None]] = {}
         self._by_tag: FilterIndex[Viewer] = FilterIndex()
+        """Viewers by the patterns of their ``@events`` entries."""
         self._with_patterns = 0
-        """Viewers by the patterns of their ``@events`` entries, and how many have any."""
-        # What follows from the viewers, and near viewers also from the target sets: dropped when these change.
+        """Number of viewers with such patterns."""
+        # The next two are caches. A change of the viewers clears both, a change of the target sets the second.
         self._everywhere: dict[Grounds, dict[Viewer, None]] = {}
-        self._near: dict[str, Mapping[Viewer, None]] = {}
-        """Viewers with a target that matches a minion, by minion."""
-        self._near_size = 0
-        """How much is kept for them."""
+        """Viewers who could see such events of any minion."""
+        self._by_minion: dict[str, Mapping[Viewer, None]] = {}
+        """Viewers with a target that matches a minion."""
+        self._by_minion_size = 0
+        """Number of minions and viewers in it."""
         self._version = targets.version
+        """That of the target sets for which it holds."""
 
     def add(self, viewer: Viewer) -> None:
         """Add a viewer, as often as it has groups of subscriptions."""
@@ -76,7 +79,7 @@ class Audience:
             if isinstance(viewer.permissions.visible_tags, list):
                 self._by_tag.add(viewer, _tag_keys(viewer))
                 self._with_patterns += 1
-            self._forget()
+            self._clear()
 
     def remove(self, viewer: Viewer) -> None:
         """Remove a viewer that was added."""
@@ -89,14 +92,14 @@ class Audience:
             if isinstance(viewer.permissions.visible_tags, list):
                 self._by_tag.remove(viewer, _tag_keys(viewer))
                 self._with_patterns -= 1
-            self._forget()
+            self._clear()
 
-    def of(self, event: Event) -> Mapping[Viewer, None]:
+    def candidates(self, event: Event) -> Mapping[Viewer, None]:
         """Return the viewers who could see an event; for all others :meth:`.Visibility.view` returns None."""
         if len(self._viewers) <= FEW:
             return self._viewers
         if self._version != self._targets.version:
-            self._forget_near()
+            self._clear_by_minion()
         grounds, owner = self._visibility.grounds(event)
         if grounds is None:
             return self._viewers
@@ -104,12 +107,12 @@ class Audience:
         if found is None:
             found = self._find_everywhere(grounds)
         minion = event.topic.minion or ""
-        near = self._near.get(minion)
-        if near is None:
-            near = self._find_near(minion)
+        matched = self._by_minion.get(minion)
+        if matched is None:
+            matched = self._find_by_minion(minion)
         owners = self._by_user.get(owner, NOBODY) if isinstance(owner, str) else NOBODY
-        if near or owners:
-            found = {**found, **near, **owners}
+        if matched or owners:
+            found = {**found, **matched, **owners}
         if grounds.tags and self._with_patterns:
             found = {**found, **dict.fromkeys(self._by_tag.candidates(event))}
         return found
@@ -128,26 +131,26 @@ class Audience:
         except Exception:  # noqa: BLE001 - the decision about the viewer reports it
             return True
 
-    def _find_near(self, minion: str) -> Mapping[Viewer, None]:
-        if self._near_size >= MAX_NEAR:
-            self._forget_near()
-        near = [viewers for target, viewers in self._by_target.items() if self._targets.matches(target, minion)]
-        if len(near) < 2:
-            found = near[0] if near else NOBODY
-            self._near_size += 1
+    def _find_by_minion(self, minion: str) -> Mapping[Viewer, None]:
+        if self._by_minion_size >= MAX_BY_MINION:
+            self._clear_by_minion()
+        matched = [viewers for target, viewers in self._by_target.items() if self._targets.matches(target, minion)]
+        if len(matched) < 2:
+            found = matched[0] if matched else NOBODY
+            self._by_minion_size += 1
         else:
-            found = {viewer: None for viewers in near for viewer in viewers}
-            self._near_size += 1 + len(found)
-        self._near[minion] = found
+            found = {viewer: None for viewers in matched for viewer in viewers}
+            self._by_minion_size += 1 + len(found)
+        self._by_minion[minion] = found
         return found
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._everywhere.clear()
-        self._forget_near()
+        self._clear_by_minion()
 
-    def _forget_near(self) -> None:
-        self._near.clear()
-        self._near_size = 0
+    def _clear_by_minion(self) -> None:
+        self._by_minion.clear()
+        self._by_minion_size = 0
         self._version = self._targets.version
 
 

@@ -14,10 +14,10 @@ from websocket_api.core.access.target_sets import FORGET_SECONDS, TargetSets
 from websocket_api.core.access.visibility import Viewer, Visibility
 from websocket_api.core.events.event import Event
 from websocket_api.core.jobs.job import Job
-from websocket_api.core.subscriptions import audience
-from websocket_api.core.subscriptions.audience import Audience
+from websocket_api.core.subscriptions import viewer_index
 from websocket_api.core.subscriptions.events import EventSubscription
 from websocket_api.core.subscriptions.fanout import Group
+from websocket_api.core.subscriptions.viewer_index import ViewerIndex
 from websocket_api.errors import ApiError
 
 from tests.unit.core.plain_visibility import PlainVisibility
@@ -221,13 +221,13 @@ async def test_everybody_gets_what_a_plain_decision_gives(
     seed: int, cluster_id: str | None, syndics: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever changes: users, auth lists, targets, and what is known of jobs. Few jobs, and few answers, are kept."""
-    monkeypatch.setattr(audience, "MAX_GROUNDS", 5)
-    monkeypatch.setattr(audience, "MAX_NEAR", 12)
+    monkeypatch.setattr(viewer_index, "MAX_GROUNDS", 5)
+    monkeypatch.setattr(viewer_index, "MAX_BY_MINION", 12)
     chance = random.Random(f"{seed} {cluster_id} {syndics}")
     world = World(syndics=syndics, cluster_id=cluster_id, max_jobs=4)
     masters = Masters(chance)
     targets = TargetSets(masters.match, world.time)
-    world.hub._crowds._audience._targets = targets
+    world.hub._routes._viewers._targets = targets
     clients, counts = Clients(world, targets), Counter[str]()
     plain = PlainVisibility(world.jobs.get, lambda expression, name: name in targets._sets.get(expression, ()))
     for _ in range(600):
@@ -271,8 +271,8 @@ class Asking(Visibility):
         return super().view(viewer, event)
 
 
-def crowd(world: World, lists: Iterable[tuple[str, list[Any]]]) -> tuple[Asking, dict[str, Session]]:
-    """Subscribe users to all events; return whom the hub asks about."""
+def subscribe(world: World, lists: Iterable[tuple[str, list[Any]]]) -> tuple[Asking, dict[str, Session]]:
+    """Subscribe users to all events; return what counts those about whom the hub decides."""
     asking = world.hub._visibility = Asking(world)
     sessions = {}
     for user, entries in lists:
@@ -286,7 +286,7 @@ def fleet(world: World, more: tuple[Any, ...] = ()) -> tuple[Asking, dict[str, S
     for number in range(50):
         world.targets.sets[f"m{number}-*"] = {f"m{number}-a", f"m{number}-b"}
     users = [(f"user{number}", [{f"m{number}-*": ["test.*"]}, *more]) for number in range(50)]
-    return crowd(world, [("admin", [".*"]), *users])
+    return subscribe(world, [("admin", [".*"]), *users])
 
 
 def test_only_users_of_the_minion_are_asked_about_a_return() -> None:
@@ -324,7 +324,7 @@ def test_users_are_asked_about_tags_that_fit_their_patterns() -> None:
     """Each of the patterns of a user counts."""
     world = World()
     lists = [(f"user{number}", [{"@events": ["tag:a/*", f"tag:team{number}/*"]}]) for number in range(5)]
-    asking, _ = crowd(world, lists)
+    asking, _ = subscribe(world, lists)
     world.fire("team3/x")
     assert asking.asked == ["user3"]
 
@@ -377,17 +377,17 @@ def test_an_entry_that_fails_hides_nothing_from_others(monkeypatch: pytest.Monke
 
 def test_what_is_kept_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Minions and functions are named on the bus, where anybody may name them."""
-    monkeypatch.setattr(audience, "MAX_GROUNDS", 3)
-    monkeypatch.setattr(audience, "MAX_NEAR", 10)
+    monkeypatch.setattr(viewer_index, "MAX_GROUNDS", 3)
+    monkeypatch.setattr(viewer_index, "MAX_BY_MINION", 10)
     world = World()
     fleet(world)
-    kept: Audience = world.hub._crowds._audience
+    kept: ViewerIndex = world.hub._routes._viewers
     for number in range(100):
         jid = f"202611231200000{number:05}"
         world.fire(f"salt/job/{jid}/new", fun=f"x.y{number}", arg=[], minions=[f"x{number}"], user="root", jid=jid)
         world.fire(f"salt/job/{jid}/ret/x{number}", cmd="_return", id=f"x{number}", jid=jid, fun="x", **{"return": 1})
     assert len(kept._everywhere) <= 3
-    assert len(kept._near) <= 10
+    assert len(kept._by_minion) <= 10
 
 
 def test_the_filter_is_applied_once_for_all_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +404,7 @@ def test_the_filter_is_applied_once_for_all_users(monkeypatch: pytest.MonkeyPatc
 def test_what_is_sent_is_decided_before_anybody_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that joins while the event is sent to others has it from the history: it must not get it twice."""
     world, late = World(), Client()
-    crowd(world, [(f"user{number}", [".*"]) for number in range(3)])
+    subscribe(world, [(f"user{number}", [".*"]) for number in range(3)])
     deliver, joined = Group.deliver, list[EventSubscription]()
 
     def join_meanwhile(group: Group, event: Event, body: bytes) -> None:
