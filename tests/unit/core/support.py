@@ -75,14 +75,20 @@ def ticks(world: World, seconds: float) -> None:
 
 
 class Socket:
-    """A transport that records writes; ``stuck`` simulates a client that does not read."""
+    """A transport that records writes; ``stuck`` simulates a client that does not read.
+
+    ``lags`` simulates one that does not read either, but for which the kernel still accepts bytes.
+    """
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
-        self.stuck = False
+        self.stuck = self.lags = False
 
     def busy(self) -> bool:
         return self.stuck
+
+    def unsent(self) -> bool:
+        return self.lags
 
     def write(self, data: bytes) -> None:
         self.written.append(data)

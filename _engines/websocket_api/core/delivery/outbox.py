@@ -24,6 +24,10 @@ class Transport(Protocol):
         """Write bytes now, or as soon as the peer reads."""
         ...
 
+    def unsent(self) -> bool:
+        """Return whether the system holds written bytes back, because the peer does not read."""
+        ...
+
 
 class Droppable(Protocol):
     """A subscription that prefers to lose events over losing the connection (``overflow: drop``)."""
@@ -94,6 +98,11 @@ class Outbox:
     def idle(self) -> bool:
         """Whether nothing waits, here or in the transport."""
         return not self._waiting and not self._transport.busy()
+
+    @property
+    def lags(self) -> bool:
+        """Whether the peer has no room for all that was written; it costs a system call."""
+        return self._transport.unsent()
 
     @property
     def full(self) -> bool:

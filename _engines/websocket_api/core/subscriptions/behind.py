@@ -11,7 +11,7 @@ from ..timing import Clock, Later
 from .members import Form, Member, Write
 
 BEHIND_SECONDS = 0.25
-"""Minimum time between two hand-overs to a client that does not read. It gets the rest as soon as it reads."""
+"""Minimum time between two hand-overs to a client that does not read. It gets the rest when it reads."""
 SLICE_SECONDS = 0.001
 """Time of hand-overs in one turn of the loop. To close a client whose outbox overflows takes 0.1 ms."""
 KEPT_BYTES = 256 * 1024
@@ -31,7 +31,7 @@ class Joined(NamedTuple):
 
 
 class Behind:
-    """Members whose outbox was not empty when events were sent to their group.
+    """Members whose outbox was not empty when events were sent to their group, or whose kernel buffers fill.
 
     A thousand clients that stop to read must not delay those that read. So nothing is done for each of them when the
     group writes. Some times a second their outboxes get what was kept, a few in each turn of the loop.
@@ -61,13 +61,13 @@ class Behind:
     def add(self, member: Member) -> None:
         """Keep the events from the next write on for a member, until it reads or leaves."""
         self._members[member] = self._end
-        member.connection.outbox.when_idle(partial(self._resume, member))
+        self._await(member)
 
     def remove(self, member: Member) -> None:
         """Hand over what was kept for a member that leaves the group."""
         if member in self._members:
             if member.connection.open:
-                self._hand_over(member)
+                self._put(member)
             self._members.pop(member, None)
             self._reading.pop(member, None)
             if not self._members:
@@ -128,23 +128,37 @@ class Behind:
     def _resume(self, member: Member) -> None:
         """Hand over all to a client that reads again. From now on it gets events together with the others."""
         if member in self._members:
-            self._hand_over(member)
-            if self._members.pop(member, None) is not None:
-                self._reading[member] = None
+            self._put(member)
+            del self._members[member]
+            self._reading[member] = None
 
     def _hand_over(self, member: Member) -> None:
-        """Put what is kept for a member into its outbox; if that closes the connection, it gets nothing more."""
+        """Hand over what is kept for a member, and note whether it reads, or is being closed."""
         outbox = member.connection.outbox
-        owner = member if member.drop else None
-        for joined in self._since(member.number, self._members[member]):
-            outbox.put(*(joined.frames, owner, joined.first, joined.last, joined.events), writes=joined.writes)
+        was_idle = outbox.idle
+        reads = was_idle and not outbox.lags
+        self._put(member)
         if outbox.closed:
-            self._members.pop(member, None)
-        elif outbox.idle:
+            del self._members[member]
+        elif reads and outbox.idle:
             del self._members[member]
             self._reading[member] = None
         else:
             self._members[member] = self._end
+            if was_idle:
+                self._await(member)
+
+    def _await(self, member: Member) -> None:
+        """Continue as soon as the client has read what waits in its outbox."""
+        outbox = member.connection.outbox
+        if not outbox.idle:
+            outbox.when_idle(partial(self._resume, member))
+
+    def _put(self, member: Member) -> None:
+        """Put what is kept for a member into its outbox, which may close the connection."""
+        put, owner = member.connection.outbox.put, member if member.drop else None
+        for joined in self._since(member.number, self._members[member]):
+            put(*(joined.frames, owner, joined.first, joined.last, joined.events), writes=joined.writes)
 
     def _since(self, number: int, start: int) -> list[Joined]:
         """Return all writes from a number on, as members with this number of a subscription get them."""

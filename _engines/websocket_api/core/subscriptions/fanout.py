@@ -19,6 +19,8 @@ MAX_SECONDS = 0.05
 """Maximum time that an event waits for others to share its write."""
 SMOOTHING = 8
 """Writes whose mean duration counts: one that was interrupted, such as the first, must not slow the stream down."""
+CHECKED_WRITES = 8
+"""Of writes that take long, the first ones and then one of so many look for members that do not read: 2 µs for each."""
 BUNDLE_EVENTS = 256
 BUNDLE_BYTES = 256 * 1024
 
@@ -57,6 +59,8 @@ class Group:
         self._pending_bytes = 0
         self._write_seconds = 0.0
         """Mean duration of a write to one member."""
+        self._long_writes = 0
+        """Writes that took long since one of them found members that do not read, or a member joined."""
         self._counters = counters
         self._clock = clock
         self._form = form
@@ -66,6 +70,7 @@ class Group:
         """Send the next events to a member too."""
         self._write_pending()
         self.members[member] = self._reading[member] = None
+        self._long_writes = 0
 
     def remove(self, member: Member) -> None:
         """Send nothing to a member after what is pending."""
@@ -135,14 +140,22 @@ class Group:
         self._counters.events_delivered += len(write.bodies) * len(self.members)
         made: dict[int, bytes] = {}
         slow = []
+        checked = self._pacer.seconds > BUNDLE_SECONDS and self._is_check_due()
         for member in self._reading:
             frames = made.get(member.number)
             if frames is None:
                 frames = made[member.number] = self._form.write(member.number, write.bodies)
-            if not member.connection.outbox.put_at_once(frames):
+            outbox = member.connection.outbox
+            if (checked and outbox.lags) or not outbox.put_at_once(frames):
                 slow.append(member)
+        if checked and slow:
+            self._long_writes = 0
         for member in slow:
             del self._reading[member]
             if not member.connection.outbox.closed:
                 self._behind.add(member)
         self._behind.append(write)
+
+    def _is_check_due(self) -> bool:
+        self._long_writes += 1
+        return self._long_writes <= CHECKED_WRITES or self._long_writes % CHECKED_WRITES == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import struct
 from collections.abc import Callable
@@ -25,6 +26,7 @@ SMALL_BYTES = 1024  # message fragments below this are counted; the message size
 MAX_AFTER_CLOSE = 200  # frames parsed after our close frame, to find the peer's; further data is discarded
 DISCARD_SECONDS = 2.0  # time to read and discard what the peer sends after our close frame
 CHUNK = 65536
+SIOCOUTQNSD, NONE_UNSENT = 0x894B, bytes(4)  # Linux' request for the number of bytes not sent yet, and its answer 0
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -279,6 +281,18 @@ class StreamTransport:
             return  # tornado calls the handler, which releases everything
         if self._stream.writing() and not self._awaited:
             self._await(future)
+
+    def unsent(self) -> bool:
+        """Return whether the kernel keeps bytes that it could not send: the peer's window is closed.
+
+        It takes megabytes for a peer that does not read, before the socket accepts no more.
+        """
+        if self._stream.closed():
+            return False
+        try:
+            return fcntl.ioctl(self._stream.fileno(), SIOCOUTQNSD, NONE_UNSENT) != NONE_UNSENT
+        except OSError:
+            return False  # no TCP
 
     def _await(self, future: asyncio.Future[None]) -> None:
         self._awaited = True

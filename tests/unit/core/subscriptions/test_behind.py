@@ -11,7 +11,7 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.subscriptions.behind import BEHIND_SECONDS, JOINED_WRITES, KEPT_BYTES, SLICE_SECONDS
 from websocket_api.core.subscriptions.events import EventSubscription
-from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, Group
+from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, CHECKED_WRITES, Group
 
 from tests.unit.core.support import Client, World, filter_of
 
@@ -128,21 +128,88 @@ def test_the_pause_between_writes_depends_on_those_that_read() -> None:
     """Others cost nothing when the group writes."""
     world = World()
     stuck, reader = [Follower(world) for _ in range(100)], Follower(world)
-    write = reader.client.socket.write
-
-    def write_slowly(data: bytes) -> None:
-        write(data)
-        world.time.now += 0.001
-
-    reader.client.socket.write = write_slowly  # type: ignore[method-assign]
-    for one in stuck:
-        one.client.socket.write = write_slowly  # type: ignore[method-assign]
+    for one in [*stuck, reader]:
+        write_slowly(world, one, 0.001)
     fire(world, range(10))
     assert group_of(world)._pacer.seconds > 2 * BUNDLE_SECONDS
     for one in stuck:
         one.stop_reading()
     fire(world, range(10, 12))
     assert group_of(world)._pacer.seconds == BUNDLE_SECONDS
+
+
+def test_a_client_whose_kernel_buffers_fill_delays_no_long_writes() -> None:
+    """The kernel takes megabytes for a client that does not read. Before that it gets its events together."""
+    world = World()
+    lagging, reader = [Follower(world) for _ in range(100)], Follower(world)
+    for one in [*lagging, reader]:
+        write_slowly(world, one, 0.001)
+    fire(world, range(3), BEHIND_SECONDS)
+    for one in lagging:
+        one.client.socket.lags = True
+    fire(world, range(3, 5))
+    assert group_of(world)._pacer.seconds == BUNDLE_SECONDS
+    world.time.pass_(BEHIND_SECONDS)
+    fire(world, range(5, 6))
+    assert (lagging[0].numbers, reader.numbers) == ([*range(5)], [*range(6)])
+    for one in lagging:
+        one.client.socket.lags = False
+    world.time.pass_(BEHIND_SECONDS)
+    assert not group_of(world)._behind._members
+    fire(world, range(6, 7))
+    assert lagging[0].numbers == [*range(7)]
+
+
+def test_kernel_buffers_are_checked_now_and_then_while_all_read() -> None:
+    """A client that stops reading later is found too."""
+    world = World()
+    one, reader = Follower(world), Follower(world)
+    asked: list[bool] = []
+
+    def unsent() -> bool:
+        asked.append(True)
+        return one.client.socket.lags
+
+    one.client.socket.unsent = unsent  # type: ignore[method-assign]
+    for each in (one, reader):
+        write_slowly(world, each, 0.01)
+    fire(world, range(100))
+    assert CHECKED_WRITES < len(asked) < 30
+    one.client.socket.lags = True
+    fire(world, range(100, 100 + CHECKED_WRITES))
+    assert one.subscription in group_of(world)._behind._members
+    assert reader.numbers == [*range(100 + CHECKED_WRITES)]
+
+
+def test_kernel_buffers_do_not_matter_while_writes_are_short() -> None:
+    """To ask for them costs a system call for each client."""
+    world = World()
+    lagging = Follower(world)
+    lagging.client.socket.lags = True
+    fire(world, range(3))
+    assert (lagging.numbers, group_of(world)._behind._members) == ([0, 1, 2], {})
+
+
+def test_a_lagging_client_whose_socket_accepts_no_more_gets_the_rest_when_it_reads() -> None:
+    """It does not wait for the next hand-over."""
+    world = World()
+    lagging, reader = Follower(world), Follower(world)
+    for one in (lagging, reader):
+        write_slowly(world, one, 0.01)
+    fire(world, range(3), BEHIND_SECONDS)
+    lagging.client.socket.lags = True
+    fire(world, range(3, 5), BEHIND_SECONDS)
+    write = lagging.client.socket.write
+
+    def write_and_fill(data: bytes) -> None:
+        write(data)
+        lagging.client.socket.stuck = True
+
+    lagging.client.socket.write = write_and_fill  # type: ignore[method-assign]
+    fire(world, range(5, 6), BEHIND_SECONDS)
+    fire(world, range(6, 7))
+    lagging.client.socket.write = write  # type: ignore[method-assign]
+    assert lagging.read() == [*range(7)]
 
 
 def test_hand_overs_leave_the_loop_to_others() -> None:
@@ -311,11 +378,15 @@ def test_every_client_gets_every_event_once_and_in_order(seed: int) -> None:
     limits = {"max_frames": chance.choice([16, 60, 1000]), "max_bytes": 1 << 16}
     bundle = chance.random() < 0.6
     followers = [Follower(world, session, bundle=bundle, drop=chance.random() < 0.5, **limits) for _ in range(8)]
+    for one in followers:
+        write_slowly(world, one, chance.choice([0.0, 0.002]))
     began = {id(one): 0 for one in followers}
     sent = 0
     for _ in range(400):
         one, what = chance.choice(followers), chance.random()
-        if what < 0.25:
+        if what < 0.1:
+            one.client.socket.lags = not one.client.socket.lags
+        elif what < 0.25:
             one.stop_reading()
         elif what < 0.4:
             one.read()
@@ -360,6 +431,17 @@ def assert_complete(one: Follower, start: int, end: int | None) -> None:
         if message["type"] == "bookmark":
             assert message["seq"] == next_
     assert end is None or next_ == end
+
+
+def write_slowly(world: World, one: Follower, seconds: float) -> None:
+    """Make each write to a client take some time."""
+    write = one.client.socket.write
+
+    def write_slowly(data: bytes) -> None:
+        write(data)
+        world.time.now += seconds
+
+    one.client.socket.write = write_slowly  # type: ignore[method-assign]
 
 
 def slowly(world: World, one: Follower, seconds: float) -> None:

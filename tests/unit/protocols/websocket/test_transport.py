@@ -10,7 +10,7 @@ import pytest
 from tornado.iostream import IOStream
 from websocket_api.protocols.websocket.transport import Protocol, StreamTransport
 
-from tests.support.waiting import LOOP_SECONDS
+from tests.support.waiting import LOOP_SECONDS, until
 
 FRAME = bytes(range(256)) * 4096  # a megabyte: more than a socket accepts at once
 
@@ -52,6 +52,32 @@ async def test_the_rest_leaves_as_the_client_reads(ends: tuple[socket.socket, so
     assert await read(ends[1], len(FRAME) + 8) == FRAME + b"and more"
     await asyncio.wait_for(drained.wait(), LOOP_SECONDS)
     assert not transport.busy()
+
+
+async def test_bytes_that_the_kernel_cannot_send_are_noticed() -> None:
+    """They are few before the socket accepts no more."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(server.getsockname())
+        stream = IOStream(server.accept()[0])
+        transport = StreamTransport(stream)
+        assert not transport.unsent()
+        written = 0
+        while not transport.unsent():
+            transport.write(b"x" * 1000)
+            written += 1000
+        assert not transport.busy()
+        assert len(await read(client, written)) == written
+        await until(lambda: not transport.unsent())
+        stream.close()
+        assert not transport.unsent()
+
+
+async def test_other_sockets_than_tcp_have_nothing_unsent(ends: tuple[socket.socket, socket.socket]) -> None:
+    """The kernel does not know it of them."""
+    transport = StreamTransport(IOStream(ends[0]))
+    transport.write(FRAME)
+    assert (transport.busy(), transport.unsent()) == (True, False)
 
 
 async def test_a_client_that_has_left_is_no_error(ends: tuple[socket.socket, socket.socket]) -> None:
