@@ -1,13 +1,17 @@
-"""Handshakes: they have no body, and a client that leaves during its login is not admitted."""
+"""Handshakes: they have no body, a client that leaves during its login is not admitted, and nothing of them stays."""
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
 import pytest
 
 pytest.importorskip("tornado")
+
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders
 
 from tests.support.handshakes import UPGRADE_LINES
 from tests.unit.protocols.leaving import Peer, running_engine, turns
@@ -75,3 +79,16 @@ async def test_a_client_that_leaves_during_its_login_is_not_admitted(
             await turns(LOOP_TURNS)
         await engine.alone()
         assert added == []
+
+
+async def test_an_admitted_client_keeps_nothing_of_its_handshake() -> None:
+    """The head has the token. Thousands of them would also take memory, and time of the garbage collector."""
+    async with running_engine() as engine:
+        peer = await engine.websocket()
+        await peer.say({"type": "ping", "id": 1})
+        assert "result" in json.loads(await peer.read())
+        gc.collect()
+        kept = [one for one in gc.get_objects() if isinstance(one, (HTTP1Connection, HTTPHeaders))]
+        assert not [one for one in kept if isinstance(one, HTTP1Connection) or "X-Auth-Token" in one]
+        peer.close()
+        await engine.alone()
