@@ -33,7 +33,7 @@ class LoopTime:
     def may_run(self, share: Share) -> bool:
         """Return whether a user may take time now. True if no other user has requests."""
         share = as_one_user(share)
-        return self._debt(share) <= AT_ONCE_SECONDS or not self._recent_users.others((share,))
+        return self._debt(share, self._clock()) <= AT_ONCE_SECONDS or not self._recent_users.others((share,))
 
     def note(self, share: Share) -> None:
         """Note that a user has a request."""
@@ -44,9 +44,10 @@ class LoopTime:
         share = as_one_user(share)
         if share == ENGINE:
             return
+        now = self._clock()
         if len(self._debts) >= MAX_DEBTS:
-            self._debts = {one: debt for one, debt in self._debts.items() if self._debt(one) > 0}
-        self._debts[share] = min(self._debt(share) + seconds, max(MAX_DEBT_SECONDS, seconds)), self._clock()
+            self._debts = {one: debt for one, debt in self._debts.items() if self._debt(one, now) > 0}
+        self._debts[share] = min(self._debt(share, now) + seconds, max(MAX_DEBT_SECONDS, seconds)), now
 
     async def charged(self, share: Share, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine and charge the time of its steps, but not the time that it waits."""
@@ -56,9 +57,9 @@ class LoopTime:
         """Return the present time."""
         return self._clock()
 
-    def _debt(self, share: Share) -> float:
+    def _debt(self, share: Share, now: float) -> float:
         debt, counted = self._debts.get(share, (0.0, 0.0))
-        return max(0.0, debt - PART * (self._clock() - counted))
+        return max(0.0, debt - PART * (now - counted))
 
 
 class _Charged(Generic[T]):

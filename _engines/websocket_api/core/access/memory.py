@@ -112,7 +112,8 @@ class Taken:
     def release(self) -> None:
         """Count nothing any longer. Further calls do nothing."""
         number, self._bytes = self._bytes, 0
-        self._memory.add(self._kind, -number)
+        if number:
+            self._memory.add(self._kind, -number)
 
 
 def message_bytes(data: str | bytes) -> int:

@@ -45,6 +45,8 @@ class Session:
         self.token: str = info["token"]
         self.user: str = info["name"]
         self.eauth: str = info["eauth"]
+        self.share = Share(self.user, self.eauth)
+        """The share that its work is charged to."""
         self.start: float = info["start"]
         self.expire: float = info["expire"]
         self.viewer = viewer
@@ -57,11 +59,6 @@ class Session:
     def permissions(self) -> Permissions:
         """The permissions of the user at the last check."""
         return self.viewer.permissions
-
-    @property
-    def share(self) -> Share:
-        """The share that its work is charged to."""
-        return Share(self.user, self.eauth)
 
     def hold(self, kind: str | None = None) -> None:
         """Keep the session in use, so that its token is checked from time to time.
