@@ -38,7 +38,7 @@ LISTED = "https://app.example.com"
 READY = "websocket client ready"
 JID = "20261123120000000001"
 PING_SECONDS = 0.5  # instead of 25
-MOST_CONNECTIONS = 8  # instead of 10,000
+MAX_CONNECTIONS = 8  # instead of 10,000
 WRONG = "0" * 64
 FELL_BEHIND = 'closes_total{code="4410"}'  # in /metrics: clients that were closed because they read too slowly
 ENDS_WITHIN = 1.0  # seconds in which everything that uses a token must end with it
@@ -381,7 +381,7 @@ def test_secrets_and_events_of_other_users_are_left_out(running: RunningEngine) 
 @pytest.fixture(scope="module")
 def strict(run_engine: RunEngine) -> Engine:
     """An engine with low limits."""
-    return run_engine({"limits": {"ping_seconds": PING_SECONDS, "connections": MOST_CONNECTIONS}})
+    return run_engine({"limits": {"ping_seconds": PING_SECONDS, "connections": MAX_CONNECTIONS}})
 
 
 def test_a_quiet_stream_shows_that_it_lives(strict: Engine) -> None:
@@ -431,9 +431,9 @@ def test_the_limit_of_connections_applies_to_streams(strict: Engine) -> None:
     token = {"X-Auth-Token": strict.token()}
     wait_until(lambda: strict.is_unused, "the end of earlier connections")
     with contextlib.ExitStack() as stack:
-        tokens = [token, {"X-Auth-Token": strict.token("viewer")}] * (MOST_CONNECTIONS // 2)  # half of them for each
+        tokens = [token, {"X-Auth-Token": strict.token("viewer")}] * (MAX_CONNECTIONS // 2)  # half of them for each
         streams = [stack.enter_context(Stream(strict.port, headers=headers)) for headers in tokens]
-        assert [stream.status for stream in streams] == [200] * MOST_CONNECTIONS
+        assert [stream.status for stream in streams] == [200] * MAX_CONNECTIONS
         with Stream(strict.port, headers=token) as refused:
             assert (refused.status, refused.body()["details"]) == (429, {"limit": "connections"})
         streams[0].socket.close()

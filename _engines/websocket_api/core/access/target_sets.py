@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 30.0  # until a set is expanded again
 FORGET_SECONDS = 600.0  # until an unused expression is dropped
-MOST_REST_SECONDS = 60.0  # if a store hangs, the sets are not much older for it
-NONE: frozenset[str] = frozenset()
+MAX_REST_SECONDS = 60.0  # if a store hangs, the sets are not much older for it
+NO_MINIONS: frozenset[str] = frozenset()
 REST = 3.0  # times the length of a renewal, between two: with many minions, comparing a grain takes a second
 
 
@@ -33,7 +33,7 @@ class TargetSets:
         self._match = match
         self._clock = clock
         self.version = 0
-        """Changes with each set: what was derived from the sets holds while it is equal."""
+        """Changes when a set changes: what was derived from the sets is valid as long as this is equal."""
         self._sets: dict[str, frozenset[str]] = {}
         self._marks: dict[str, str] = {}
         """Of sets whose mark was needed."""
@@ -54,7 +54,7 @@ class TargetSets:
 
     def minions(self, expression: str) -> frozenset[str]:
         """Return the minions that the expression is known to match."""
-        return self._sets.get(expression, NONE)
+        return self._sets.get(expression, NO_MINIONS)
 
     def mark(self, expression: str) -> str:
         """Return a text that is equal for equal expansions, in other processes too."""
@@ -98,7 +98,7 @@ class TargetSets:
                 elif self._is_due(expression, now):
                     await self._join(expression)
             ended = self._clock()
-            self._rest_until = ended + min(REST * (ended - now), MOST_REST_SECONDS)
+            self._rest_until = ended + min(REST * (ended - now), MAX_REST_SECONDS)
         changed, self._has_changed = self._has_changed, False
         return changed
 

@@ -46,19 +46,19 @@ class Viewer:
 
 JobOf = Callable[[str], "Job | None"]
 
-SHOWING = {
+REQUIRED_FUNCTIONS = {
     Kind.MINION: "test.ping",
     Kind.REFRESH: "grains.items",
     Kind.BEACON: "beacons.list",
     Kind.CUSTOM: "event.send",
 }
-"""Functions that show events of a kind to users who may run them on the event's minion."""
+"""Functions that a user must be permitted to run on an event's minion, by kind of event."""
 
 
-class Grounds(NamedTuple):
-    """The permissions of which one can show an event to users who neither see everything nor own its job.
+class Requirements(NamedTuple):
+    """The permissions that can show an event to users who neither see everything nor own its job. One is enough.
 
-    Many events have the same, so that what follows from them can be kept.
+    Many events have the same requirements, so :class:`.ViewerIndex` keeps who meets them.
     """
 
     funs: tuple[str, ...] = ()
@@ -69,13 +69,13 @@ class Grounds(NamedTuple):
     """To see its tag."""
 
 
-GROUNDS = {
-    Kind.CONTROL: Grounds(),
-    Kind.KEY: Grounds(call=LIST_KEYS),
-    Kind.OTHER: Grounds(tags=True),
-    **{kind: Grounds((fun,), tags=kind is Kind.CUSTOM) for kind, fun in SHOWING.items()},
+REQUIREMENTS = {
+    Kind.CONTROL: Requirements(),
+    Kind.KEY: Requirements(call=LIST_KEYS),
+    Kind.OTHER: Requirements(tags=True),
+    **{kind: Requirements((fun,), tags=kind is Kind.CUSTOM) for kind, fun in REQUIRED_FUNCTIONS.items()},
 }
-"""The grounds of events that belong to no job, by kind."""
+"""The requirements of events that belong to no job, by kind."""
 
 
 class Visibility:
@@ -112,36 +112,37 @@ class Visibility:
             known[viewer] = self._new(viewer, event) if kind is Kind.JOB_NEW else self._presence(viewer, event)
         return known[viewer]
 
-    def grounds(self, event: Event) -> tuple[Grounds | None, str | None]:
-        """Return what can show an event, None if each viewer must be asked; and the user who may own its job.
+    def requirements(self, event: Event) -> tuple[Requirements | None, str | None]:
+        """Return what can show an event, None if each viewer must be checked; and the user who may own its job.
 
-        It may allow more than :meth:`view` does, never less: viewers without grounds are not asked.
+        They may allow more than :meth:`view` does, never less: :meth:`view` is not called for other viewers.
         """
         kind = event.topic.kind
-        fixed = GROUNDS.get(kind)
+        fixed = REQUIREMENTS.get(kind)
         if fixed is not None:
             return fixed, None
         job = self._job_of(event.topic.jid or "")
         if kind is Kind.JOB_MINION:
             funs = () if job is None or job.fun is None else (job.fun,)
-            grounds = Grounds(funs) if event.topic.believed else Grounds((*funs, SHOWING[Kind.CUSTOM]), tags=True)
+            custom = Requirements((*funs, REQUIRED_FUNCTIONS[Kind.CUSTOM]), tags=True)
+            requirements = Requirements(funs) if event.topic.believed else custom
         elif kind in (Kind.RUN, Kind.WHEEL) and (job is None or job.kind != "job"):
-            grounds = Grounds() if job is None or job.fun is None else Grounds(call=(job.kind, job.fun))
+            requirements = Requirements() if job is None or job.fun is None else Requirements(call=(job.kind, job.fun))
         else:
             return None, None  # it is about many minions
-        return grounds, None if job is None else job.user
+        return requirements, None if job is None else job.user
 
     @staticmethod
-    def could_see(viewer: Viewer, grounds: Grounds) -> bool:
-        """Return whether a viewer could see such events for another reason than a target or a pattern of tags."""
+    def could_see(viewer: Viewer, requirements: Requirements) -> bool:
+        """Return whether a viewer could see such events whatever their minion and tag are."""
         permissions = viewer.permissions
         if permissions.everything or permissions.sees_all_jobs:
             return True
-        if any(map(permissions.may_run_everywhere_somehow, grounds.funs)):
+        if any(map(permissions.may_run_everywhere_somehow, requirements.funs)):
             return True
-        if grounds.tags and permissions.visible_tags is True:
+        if requirements.tags and permissions.visible_tags is True:
             return True
-        return grounds.call is not None and permissions.may_call_somehow(*grounds.call)
+        return requirements.call is not None and permissions.may_call_somehow(*requirements.call)
 
     # Jobs
 
@@ -214,7 +215,7 @@ class Visibility:
 
     @staticmethod
     def _minion(viewer: Viewer, event: Event) -> bool:
-        return viewer.permissions.may_run(SHOWING[event.topic.kind], (), event.topic.minion or "")
+        return viewer.permissions.may_run(REQUIRED_FUNCTIONS[event.topic.kind], (), event.topic.minion or "")
 
     @staticmethod
     def _everything(viewer: Viewer, event: Event) -> bool:
@@ -228,7 +229,7 @@ class Visibility:
     def _custom(viewer: Viewer, event: Event) -> bool:
         minion = event.topic.minion or ""
         permissions = viewer.permissions
-        return permissions.may_run(SHOWING[Kind.CUSTOM], None, minion) or permissions.may_see_tag(event.tag)
+        return permissions.may_run(REQUIRED_FUNCTIONS[Kind.CUSTOM], None, minion) or permissions.may_see_tag(event.tag)
 
     @staticmethod
     def _other(viewer: Viewer, event: Event) -> bool:

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from ..access.visibility import Grounds, Viewer, Visibility
+from ..access.visibility import Requirements, Viewer, Visibility
 from ..events.event import Event
 from .filter_index import FilterIndex, Key
 from .filters import keys_of
 
 FEW = 2
 """Number of viewers up to which all are candidates: to find those who could see an event costs as much."""
-MAX_GROUNDS = 100
-"""Maximum number of different grounds for which viewers are kept: names of functions come from the bus."""
+MAX_REQUIREMENTS = 100
+"""Maximum number of different requirements for which viewers are kept: names of functions come from the bus."""
 MAX_BY_MINION = 200_000
 """Minions, and viewers with a target that matches these, that are kept: about 20 MB."""
 NOBODY: dict[Viewer, None] = {}
@@ -58,7 +58,7 @@ class ViewerIndex:
         self._with_patterns = 0
         """Number of viewers with such patterns."""
         # The next two are caches. A change of the viewers clears both, a change of the target sets the second.
-        self._everywhere: dict[Grounds, dict[Viewer, None]] = {}
+        self._everywhere: dict[Requirements, dict[Viewer, None]] = {}
         """Viewers who could see such events of any minion."""
         self._by_minion: dict[str, Mapping[Viewer, None]] = {}
         """Viewers with a target that matches a minion."""
@@ -100,12 +100,12 @@ class ViewerIndex:
             return self._viewers
         if self._version != self._targets.version:
             self._clear_by_minion()
-        grounds, owner = self._visibility.grounds(event)
-        if grounds is None:
+        requirements, owner = self._visibility.requirements(event)
+        if requirements is None:
             return self._viewers
-        found = self._everywhere.get(grounds)
+        found = self._everywhere.get(requirements)
         if found is None:
-            found = self._find_everywhere(grounds)
+            found = self._find_everywhere(requirements)
         minion = event.topic.minion or ""
         matched = self._by_minion.get(minion)
         if matched is None:
@@ -113,21 +113,21 @@ class ViewerIndex:
         owners = self._by_user.get(owner, NOBODY) if isinstance(owner, str) else NOBODY
         if matched or owners:
             found = {**found, **matched, **owners}
-        if grounds.tags and self._with_patterns:
+        if requirements.tags and self._with_patterns:
             found = {**found, **dict.fromkeys(self._by_tag.candidates(event))}
         return found
 
-    def _find_everywhere(self, grounds: Grounds) -> dict[Viewer, None]:
-        if len(self._everywhere) >= MAX_GROUNDS:
+    def _find_everywhere(self, requirements: Requirements) -> dict[Viewer, None]:
+        if len(self._everywhere) >= MAX_REQUIREMENTS:
             self._everywhere.clear()
-        found = self._everywhere[grounds] = {
-            viewer: None for viewer in self._viewers if self._could_see(viewer, grounds)
+        found = self._everywhere[requirements] = {
+            viewer: None for viewer in self._viewers if self._could_see(viewer, requirements)
         }
         return found
 
-    def _could_see(self, viewer: Viewer, grounds: Grounds) -> bool:
+    def _could_see(self, viewer: Viewer, requirements: Requirements) -> bool:
         try:
-            return self._visibility.could_see(viewer, grounds)
+            return self._visibility.could_see(viewer, requirements)
         except Exception:  # noqa: BLE001 - the decision about the viewer reports it
             return True
 

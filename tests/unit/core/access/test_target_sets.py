@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from websocket_api.core.access.target_sets import FORGET_SECONDS, MOST_REST_SECONDS, RENEW_SECONDS, REST, TargetSets
+from websocket_api.core.access.target_sets import FORGET_SECONDS, MAX_REST_SECONDS, RENEW_SECONDS, REST, TargetSets
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import ENGINE, Share, current_share, on_behalf_of
 
@@ -267,6 +267,6 @@ async def test_the_rest_after_a_store_that_hung_is_short() -> None:
     time.pass_(300)
     match.gate.set()
     await renewing
-    time.pass_(MOST_REST_SECONDS)
+    time.pass_(MAX_REST_SECONDS)
     await targets.renew()
     assert match.asked == ["web"] * 3

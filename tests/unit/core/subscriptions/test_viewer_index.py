@@ -221,7 +221,7 @@ async def test_everybody_gets_what_a_plain_decision_gives(
     seed: int, cluster_id: str | None, syndics: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever changes: users, auth lists, targets, and what is known of jobs. Few jobs, and few answers, are kept."""
-    monkeypatch.setattr(viewer_index, "MAX_GROUNDS", 5)
+    monkeypatch.setattr(viewer_index, "MAX_REQUIREMENTS", 5)
     monkeypatch.setattr(viewer_index, "MAX_BY_MINION", 12)
     chance = random.Random(f"{seed} {cluster_id} {syndics}")
     world = World(syndics=syndics, cluster_id=cluster_id, max_jobs=4)
@@ -377,7 +377,7 @@ def test_an_entry_that_fails_hides_nothing_from_others(monkeypatch: pytest.Monke
 
 def test_what_is_kept_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Minions and functions are named on the bus, where anybody may name them."""
-    monkeypatch.setattr(viewer_index, "MAX_GROUNDS", 3)
+    monkeypatch.setattr(viewer_index, "MAX_REQUIREMENTS", 3)
     monkeypatch.setattr(viewer_index, "MAX_BY_MINION", 10)
     world = World()
     fleet(world)
