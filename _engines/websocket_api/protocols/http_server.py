@@ -9,13 +9,13 @@ import resource
 import socket
 import ssl
 import time
-from collections import deque
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from ..core.events.encoding import encode
+from ..core.few_at_once import FewAtOnce
 from ..core.timeouts import Timeouts
 from ..errors import ApiError
 from ..settings import Settings
@@ -63,7 +63,9 @@ class Server(HTTPServer):
         self._silent: Timeouts[Any] = Timeouts(head_seconds, lambda conn: conn.stream.close(), later, time.monotonic)
         """Connections on which the head of a request is expected."""
         self._refusals: set[asyncio.Task[None]] = set()
-        self._accepted: deque[tuple[IOStream, tuple[str, int]]] = deque()
+        self._accepted: FewAtOnce[tuple[IOStream, tuple[str, int]]] = FewAtOnce(
+            STARTS, lambda accepted: self._serve(*accepted), later
+        )
         """Connections that are not served yet."""
         self._serving: dict[Any, bool] = {}
         """Connections of HTTP, and whether each waits for a further request."""
@@ -76,17 +78,7 @@ class Server(HTTPServer):
 
     def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
         """Serve a connection in one of the next turns of the loop: many at once would block its other work."""
-        self._accepted.append((stream, address))
-        if len(self._accepted) == 1:
-            asyncio.get_running_loop().call_soon(self._serve_some)
-
-    def _serve_some(self) -> None:
-        try:
-            for _ in range(min(STARTS, len(self._accepted))):
-                self._serve(*self._accepted.popleft())
-        finally:  # after a fault of one connection the others are still served
-            if self._accepted:
-                asyncio.get_running_loop().call_soon(self._serve_some)
+        self._accepted.put((stream, address))
 
     def _serve(self, stream: IOStream, address: tuple[str, int]) -> None:
         """Serve a connection, unless only spare descriptors are left: the system assigns the lowest free one."""
@@ -125,8 +117,7 @@ class Server(HTTPServer):
     def close_idle(self) -> None:
         """Close the connections that wait for a further request, and the others after their present one."""
         self._closing = True
-        while self._accepted:
-            self._serve(*self._accepted.popleft())
+        self._accepted.flush()
         for connection in [connection for connection, is_idle in self._serving.items() if is_idle]:
             connection.stream.close()
 

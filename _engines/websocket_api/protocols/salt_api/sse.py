@@ -51,7 +51,7 @@ class EventStream:
             transport,
             max_bytes=limits.outbox_bytes,
             max_frames=limits.outbox_frames,
-            on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with Last-Event-ID"),
+            on_overflow=lambda: clients.endings.put(self._end_slow),
         )
         transport.drained = outbox.pump
         codec = server_sent(clients.services.history.epoch)
@@ -101,6 +101,10 @@ class EventStream:
             return
         self._transport.drained = stream.close
         asyncio.get_running_loop().call_later(GOODBYE_SECONDS, stream.close)
+
+    def _end_slow(self) -> None:
+        if self.connection.open:
+            self.end(FELL_BEHIND, "read too slowly: resume with Last-Event-ID")
 
     def _on_close(self) -> None:
         self._heartbeat.cancel()

@@ -155,11 +155,11 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             transport,
             max_bytes=limits.outbox_bytes,
             max_frames=limits.outbox_frames,
-            on_overflow=lambda: self.end(FELL_BEHIND, "read too slowly: resume with since"),
+            on_overflow=lambda: self._end_soon("read too slowly: resume with since"),
         )
         transport.drained = outbox.pump
         protocol.before_close = outbox.flush
-        protocol.unanswered = lambda: self.end(FELL_BEHIND, "a ping was not answered: resume with since")
+        protocol.unanswered = lambda: self._end_soon("a ping was not answered: resume with since")
         protocol.small_frame = self.small_frame
         protocol.receive = self.receive
         return outbox
@@ -217,6 +217,15 @@ class SocketHandler(BaseHandler, WebSocketHandler):
         """Close the connection."""
         self.clients.services.hub.counters.closes[code] += 1
         self.close(code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+
+    def _end_soon(self, reason: str) -> None:
+        """Close the connection of a client that does not read, in one of the next turns of the loop."""
+
+        def end() -> None:
+            if self.connection is not None and self.connection.open:
+                self.end(FELL_BEHIND, reason)
+
+        self.clients.endings.put(end)
 
     def log_exception(self, *fault: Any) -> None:
         """Log an internal error, and close the connection with the code for it."""

@@ -1,0 +1,50 @@
+"""Handle many things a few at a time, so that the loop has turns for other work."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from .timing import Later
+
+Thing = TypeVar("Thing")
+
+
+class FewAtOnce(Generic[Thing]):
+    """Handles things in order, in the next turns of the loop.
+
+    :param number: maximum in one turn
+    :param handle: gets each of them
+    :param later: ``later(seconds, call)``
+    """
+
+    def __init__(self, number: int, handle: Callable[[Thing], None], later: Later) -> None:
+        self._number = number
+        self._handle = handle
+        self._later = later
+        self._waiting: deque[Thing] = deque()
+        self._planned = False
+
+    def put(self, thing: Thing) -> None:
+        """Handle a thing after those that wait."""
+        self._waiting.append(thing)
+        self._plan()
+
+    def flush(self) -> None:
+        """Handle all now."""
+        while self._waiting:
+            self._handle(self._waiting.popleft())
+
+    def _plan(self) -> None:
+        if self._waiting and not self._planned:
+            self._planned = True
+            self._later(0.0, self._handle_some)
+
+    def _handle_some(self) -> None:
+        self._planned = False
+        try:
+            for _ in range(min(self._number, len(self._waiting))):
+                self._handle(self._waiting.popleft())
+        finally:  # after a fault of one the others are still handled
+            self._plan()
