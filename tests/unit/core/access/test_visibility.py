@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from websocket_api.core.access.permissions import Permissions
 from websocket_api.core.access.visibility import Viewer, Visibility
 from websocket_api.core.events.event import Event, make
 from websocket_api.core.jobs.job import Job
@@ -378,6 +379,18 @@ def test_sees_job_and_sees_part_agree() -> None:
         seen = on.visibility.sees_job(who, one)
         parts = {minion for minion in one.parts if on.visibility.sees_part(who, one, minion)}
         assert parts == (set(one.parts) if seen is True else set() if seen is False else set(seen))
+
+
+def test_a_function_on_all_minions_shows_the_whole_job_without_a_look_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job without minions stays hidden, as if each of them were asked about."""
+    on = world()
+    asked: list[str] = []
+    monkeypatch.setattr(Permissions, "runnable", lambda one, fun, arg, minions: asked.extend(minions) or frozenset())
+    known = Job(JID, fun="test.ping")
+    assert on.visibility.sees_job(viewer(on, "ping"), known) is False
+    known.expect(["web1", "db"])
+    assert on.visibility.sees_job(viewer(on, "ping"), known) is True
+    assert asked == []
 
 
 def test_a_job_without_a_function_is_hidden() -> None:
