@@ -240,11 +240,14 @@ def _listed(call: Call, jobs: Iterator[Job], found: list[dict[str, Any]]) -> Ite
             break
         if (masters and job.master not in masters) or not _wanted(call.message, job):
             continue
-        view = call.services.job_feed.view(job, call.viewer, parts=False if minion is None else {minion})
+        feed, viewer = call.services.job_feed, call.viewer
+        view = feed.listed(job, viewer) if minion is None else feed.view(job, viewer, parts={minion})
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
             continue
         # What the viewer may not see does not match either: words could find out arguments of others.
-        if not _has_words(call.message, *(view[name] for name in ("jid", "fun", "tgt", "user"))):
+        if "search" in call.message and not _has_words(
+            call.message, *(view[name] for name in ("jid", "fun", "tgt", "user"))
+        ):
             continue
         if minion is not None:
             if minion not in view["minions"]:

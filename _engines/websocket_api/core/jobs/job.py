@@ -112,6 +112,8 @@ class Job:
     """Bytes of these for what was asked for."""
     call_size: int = 0
     """Bytes of what was asked for as JSON: every message about the job has it."""
+    revision: int = field(default=0, repr=False, compare=False)
+    """Another one after each change, also of another job; 0 for a job that is not in the registry."""
     end_reported: bool = False
     """Whether its end was reported: a late return does not end it a second time."""
     gathering: bool = False

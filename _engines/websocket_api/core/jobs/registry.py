@@ -60,6 +60,7 @@ class JobRegistry:
         self._bytes = 0
         self._weights: dict[str, int] = {}
         """For how many of these bytes each job counts."""
+        self._revision = 0
         self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
         self._end_listeners: list[Callable[[Job], None]] = []
         self._return_listeners: list[Callable[[str, Mapping[str, Any]], None]] = []
@@ -367,6 +368,8 @@ class JobRegistry:
             self._bytes -= self._weights.pop(jid, 0)
 
     def _notify(self, job: Job, *minions: str) -> None:
+        self._revision += 1
+        job.revision = self._revision
         if self._jobs.get(job.jid) is job:
             self._on_change(job)
             self._bytes += job.memory - self._weights.get(job.jid, 0)

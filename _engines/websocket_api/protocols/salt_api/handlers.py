@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from ...core.access.memory import Memory, Taken
@@ -98,9 +99,16 @@ class SaltHandler(ApiHandler):
 
         :raises ApiError: the client has left, or its user takes too much memory
         """
+        await self.reply_in_steps(content.steps(value, self.kind))
+
+    async def reply_in_steps(self, steps: Iterator[bytes]) -> None:
+        """Answer with an encoded value, in turns with other users.
+
+        :raises ApiError: the client has left, or its user takes too much memory
+        """
         self.set_header("Content-Type", self.kind)
         self.set_header("Cache-Control", "private, no-store")
-        await self.finish_in_steps(content.steps(value, self.kind))
+        await self.finish_in_steps(steps)
 
     async def body_value(self) -> Any:
         """Return the parsed body."""

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ...core.delivery.chunked_encoding import JSON_WRITER, encoded_chunks
 from ...core.jobs.job import RETURNED
+from ...core.jobs.kept_objects import JobObject
 
+NAME = "salt-api"
+"""The name of what is kept of this format."""
+JOBS_AT_ONCE = 200
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def job_list(jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return jobs by jid, as ``jobs.list_jobs`` does."""
     return {job["jid"]: _summary(job) for job in jobs}
+
+
+def job_list_steps(jobs: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Yield ``{"return": [job_list(jobs)]}`` as JSON, in chunks that take a short time each.
+
+    What was made of a job is kept with its object, which is the same until the job changes.
+    """
+    yield b'{"return":[{'
+    separator = b""
+    for start in range(0, len(jobs), JOBS_AT_ONCE):
+        entries = []
+        for job in jobs[start : start + JOBS_AT_ONCE]:
+            entry = job.encoded.get(NAME) if isinstance(job, JobObject) else None
+            if entry is None:
+                parts = []
+                for part in encoded_chunks(job_list([job]), JSON_WRITER):
+                    parts.append(part)
+                    yield b""
+                entry = b"".join(parts)[1:-1]
+                if isinstance(job, JobObject):
+                    job.keep(NAME, entry)
+            entries.append(entry)
+        yield separator + b",".join(entries)
+        separator = b","
+    yield b"}]}"
 
 
 def job_info(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tornado.web import HTTPError
 from ...errors import ApiError
 from ..http import content
 from .handlers import SaltHandler
-from .job_formats import job_info, job_list
+from .job_formats import job_info, job_list, job_list_steps
 from .low_fields import flag
 from .lowstate import check_client
 
@@ -49,7 +49,11 @@ class JobsHandler(SaltHandler):
     async def get(self, jid: str | None = None) -> None:
         """Answer with jobs in the format of the runner ``jobs``."""
         if jid is None:
-            await self.reply({"return": [job_list(await self.ask("list_jobs", limit=1000, whole_targets=True))]})
+            jobs = await self.ask("list_jobs", limit=1000, whole_targets=True)
+            is_json = self.kind == content.JSON
+            await self.reply_in_steps(
+                job_list_steps(jobs) if is_json else content.steps({"return": [job_list(jobs)]}, self.kind)
+            )
             return
         info = job_info(await self.ask("get_job", jid=jid))
         returns = {minion: result["return"] for minion, result in info["Result"].items()}
