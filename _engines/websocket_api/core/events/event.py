@@ -11,9 +11,9 @@ from .encoding import decode, encode, footprint
 from .function import function_of
 from .origins import Origin
 from .redaction import PEM_MARK, redact, redact_private_keys
-from .tags import MINIONS_MARK, Topic, shared, topic
+from .tags import MINIONS_MARK, Topic, interned, topic
 
-FRAME_BYTES = 400
+EVENT_BYTES = 400
 """Bytes of the Python objects around an event's body and tag: counted so that many small events are limited too."""
 NAME_BYTES = 8  # of memory for each minion that an event names: the names themselves are shared
 
@@ -24,15 +24,15 @@ class Derived:
 
     minion_set: frozenset[str] | None = None
     decoded: dict[str, Any] | None = None
-    """The body's values: only to be read."""
-    places: dict[str, dict[Any, int]] = field(default_factory=dict)
-    """The places of minions in the lists of its data; by name of the list."""
+    """The decoded body, which must not be changed."""
+    indexes: dict[str, dict[Any, int]] = field(default_factory=dict)
+    """The index of each minion in the lists of its data; by name of the list."""
     visible: dict[Hashable, bytes | None] = field(default_factory=dict)
     """Bodies as viewers may see them, None for nothing; by viewer."""
-    cut: dict[tuple[frozenset[str], tuple[str, ...]], bytes] = field(default_factory=dict)
+    reduced: dict[tuple[frozenset[str], tuple[str, ...]], bytes] = field(default_factory=dict)
     """Bodies with some minions only; by those minions and the fields that are hidden."""
     minions: dict[bytes, frozenset[str]] = field(default_factory=dict)
-    """Minions that a cut body names; by body."""
+    """Minions that a reduced body names; by body."""
     without_return: dict[bytes, bytes] = field(default_factory=dict)
     """Bodies without the return; by body."""
     encoded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Event:
     @property
     def size(self) -> int:
         """Bytes that the history counts for this event."""
-        return FRAME_BYTES + len(self.body) + len(self.tag) + NAME_BYTES * len(self.minions)
+        return EVENT_BYTES + len(self.body) + len(self.tag) + NAME_BYTES * len(self.minions)
 
     @property
     def memory(self) -> int:
@@ -173,7 +173,7 @@ def _body(seq: int, tag: str, data: dict[str, Any], wrapped: bool, master: str |
 def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:
     """Return the minions that an event is about."""
     if about.minion is not None:
-        return _alone(about.minion)
+        return _single(about.minion)
     found: list[Any] = []
     for name in ("minions", "missing", "present", "new", "lost"):
         value = data.get(name)
@@ -181,10 +181,10 @@ def minions_of(about: Topic, data: dict[str, Any]) -> tuple[str, ...]:
             found.extend(value)
     if not found and isinstance(data.get("id"), str):
         found.append(data["id"])
-    return tuple(map(shared, found))
+    return tuple(map(interned, found))
 
 
 @lru_cache(maxsize=16_384)
-def _alone(minion: str) -> tuple[str, ...]:
-    """Return the minions of an event about one; the same object for most events of a minion."""
+def _single(minion: str) -> tuple[str, ...]:
+    """Return the minions of an event about one: most events of a minion share this object."""
     return (minion,)

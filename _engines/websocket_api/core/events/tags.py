@@ -31,7 +31,7 @@ class Kind(enum.Enum):
     CUSTOM = "an event that a minion sent"
     OTHER = "anything else"
 
-    # As good as Enum's own, which is written in Python and takes longer than the look-ups that need it.
+    # Enum's own is written in Python, and takes longer than the look-ups that need it.
     __hash__ = object.__hash__
 
 
@@ -69,8 +69,8 @@ _LIKE_A_JID = re.compile(r"[0-9]{14}")
 """Matches the start of a tag that is only a jid: Salt 3007 fires one with the minions of each published job."""
 
 
-def shared(name: Any) -> str:
-    """Return a name as the one object that all events, jobs and minions share: a fleet's names are in each job."""
+def interned(name: Any) -> str:
+    """Return a name as an object that all events, jobs and minions share: each job has the names of its minions."""
     return intern(name) if type(name) is str else str(name)
 
 

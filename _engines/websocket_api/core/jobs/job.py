@@ -13,7 +13,7 @@ from sys import getsizeof
 from typing import Any
 
 from ..events.encoding import MARK_BYTES, TEXT_BYTES, footprint
-from ..events.tags import shared
+from ..events.tags import interned
 from ..timing import timestamp
 from .call import retcode_of, success_of
 
@@ -182,10 +182,10 @@ class Job:
 
         :param now: the time, in case the job has ended by this
         """
-        for minion in map(shared, minions):
+        for minion in map(interned, minions):
             self._part(minion)
             self.unnamed.pop(minion, None)
-        for minion in map(shared, missing):
+        for minion in map(interned, missing):
             part = self._part(minion)
             if part.state == "pending" and self.gathering:
                 self.unnamed[minion] = None

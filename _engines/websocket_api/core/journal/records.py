@@ -12,7 +12,7 @@ from ..events.encoding import decode, encode
 from ..events.event import Event
 from ..events.history import BUS, HISTORY, RESTART, Gap
 from ..events.origins import Origin
-from ..events.tags import Kind, Topic, shared
+from ..events.tags import Kind, Topic, interned
 from ..jobs.job import Job
 
 _GAP = "gap"
@@ -90,9 +90,9 @@ def _event(
     return Event(
         seq=seq,
         tag=tag,
-        topic=Topic(Kind[kind], jid and shared(jid), minion and shared(minion), shared(action), believed),
-        fun=fun and shared(fun),
-        minions=(shared(minion),) if minions is None else tuple(map(shared, minions)),
+        topic=Topic(Kind[kind], jid and interned(jid), minion and interned(minion), interned(action), believed),
+        fun=fun and interned(fun),
+        minions=(interned(minion),) if minions is None else tuple(map(interned, minions)),
         has_return=has_return,
         time=time,
         stamp=stamp,

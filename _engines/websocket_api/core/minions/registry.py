@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ..events.event import Event
-from ..events.tags import BELOW, MINIONS_MARK, RESOURCES, Kind, shared
+from ..events.tags import BELOW, MINIONS_MARK, RESOURCES, Kind, interned
 from .minion import Minion, Resource
 from .presence import Presence
 from .syndics import Syndics
@@ -220,7 +220,7 @@ class MinionRegistry:
         """Return a minion of this master, which is new or was known from another one."""
         known = self._minions.get(name)
         if known is None or known.elsewhere:
-            name = shared(name)
+            name = interned(name)
             known = self._minions[name] = Minion(name, master=self._master)
         return known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from websocket_api.core.events.event import FRAME_BYTES, make
+from websocket_api.core.events.event import EVENT_BYTES, make
 from websocket_api.core.events.history import Gap, History, Restored
 from websocket_api.core.events.origins import Origin
 
@@ -39,9 +39,9 @@ def test_the_number_of_events_is_limited() -> None:
 
 def test_the_bytes_of_events_are_limited() -> None:
     """The sum of sizes stays within the limit."""
-    history = History("e", events=1000, size=10 * (FRAME_BYTES + 1000), seconds=60)
+    history = History("e", events=1000, size=10 * (EVENT_BYTES + 1000), seconds=60)
     fill(history, 50, size=1000)
-    assert history.bytes <= 10 * (FRAME_BYTES + 1000)
+    assert history.bytes <= 10 * (EVENT_BYTES + 1000)
     assert 8 <= len(seqs(history, 0)) <= 10
 
 
@@ -68,14 +68,14 @@ def test_a_gap_has_a_number_of_its_own() -> None:
 def test_a_gap_is_dropped_like_an_event() -> None:
     """By count, bytes and age: it must not keep later entries from being dropped."""
     by_count = History("e", events=3, size=1 << 20, seconds=60)
-    by_bytes = History("e", events=1000, size=10 * (FRAME_BYTES + 1000), seconds=60)
+    by_bytes = History("e", events=1000, size=10 * (EVENT_BYTES + 1000), seconds=60)
     by_age = History("e", events=1000, size=1 << 20, seconds=60)
     for history in (by_count, by_bytes, by_age):
         history.append_gap(0.0)
         fill(history, 50, size=1000, now=10.0)
     by_age.drop_old(71.0)
     assert seqs(by_count, 0) == [49, 50, 51]
-    assert by_bytes.bytes <= 10 * (FRAME_BYTES + 1000)
+    assert by_bytes.bytes <= 10 * (EVENT_BYTES + 1000)
     assert (seqs(by_age, 0), by_age.bytes) == ([], 0)
 
 
