@@ -235,6 +235,26 @@ def test_notifications_are_asked_for_only_when_they_are_turned_on(page: Any) -> 
     expect(page.get_by_role("button", name="Turn on")).to_be_visible()
 
 
+ADDRESS_IS_LATE = """{
+    const wait = window.setTimeout;
+    window.late = [];
+    window.setTimeout = (act, ms, ...rest) => ms === 300 ? -window.late.push(act) : wait(act, ms, ...rest);
+}"""
+
+
+def test_a_changed_filter_does_not_lead_back_to_its_view(page: Any) -> None:
+    """Filters are written to the address a moment after a change. By then the page may leave the view."""
+    page.add_init_script(ADDRESS_IS_LATE)
+    log_in(page)
+    page.get_by_label("Search minions").fill(SECOND)
+    expect(row(page, SECOND)).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text=FIRST)).to_have_count(0)
+    assert page.evaluate("late.length") > 0
+    page.evaluate("() => { location.hash = '#/run'; for (const act of late) act(); }")
+    expect(page.get_by_role("heading", name="Run", level=1)).to_be_visible()
+    assert page.url.endswith("#/run")
+
+
 def test_filters_are_part_of_the_address(page: Any, stage: Stage) -> None:
     """A copied address and the browser's *Back* show the same rows."""
     log_in(page)

@@ -62,6 +62,8 @@ export function useFilters(route, defaults, before = null) {
     const text = new URLSearchParams(query).toString();
     if (text === own.current) return undefined;
     const timer = setTimeout(() => {
+      const now = read(location.hash);
+      if (now.view !== route.view || now.rest !== route.rest) return; // the page leaves this view
       own.current = text;
       history.replaceState(history.state, "", to(route.view, route.rest, query));
       dispatchEvent(new Event("hashchange")); // replaceState causes none
