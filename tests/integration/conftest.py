@@ -71,8 +71,13 @@ START_TIMEOUT = 240
 LIMITS = {"login_failures_per_minute": 10_000, "login_failures_per_address_per_minute": 10_000}
 MASTER_GRAINS = {"grains_cache": True, "grains_cache_expiration": 3600}
 """Options of a master: else each of its workers computes its grains four times, and each runner once."""
-MINION_OPTIONS = {"log_level_logfile": "info", "disable_modules": ["idem", "npm", "udev", "vsphere"]}
-"""Options of a minion. To load these modules takes half of the time in which it lists or documents its functions."""
+MINION_OPTIONS = {
+    "log_level_logfile": "info",
+    # To load these takes half of the time in which a minion lists or documents its functions.
+    "disable_modules": ["idem", "npm", "udev", "vsphere"],
+    # Else each highstate compares hundreds of files with those of the master, first of all the engine's.
+    "autoload_dynamic_modules": False,
+}
 KEYS = ("minions", "minions_pre", "minions_rejected", "minions_denied")
 """The folders of keys, one for each state."""
 
