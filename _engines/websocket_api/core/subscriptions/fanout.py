@@ -7,9 +7,9 @@ from ..counters import Counters
 from ..delivery.pacing import Pacer
 from ..events.event import Event
 from ..timing import Clock, Later
-from .behind import Behind
 from .filters import EventFilter
 from .members import Form, Member, Write
+from .slow_members import SlowMembers
 
 BUNDLE_SECONDS = 0.02
 """Minimum time between two bundles under load."""
@@ -19,8 +19,8 @@ MAX_SECONDS = 0.05
 """Maximum time that an event waits for others to share its write."""
 SMOOTHING = 8
 """Writes whose mean duration counts: one that was interrupted, such as the first, must not slow the stream down."""
-CHECKED_WRITES = 8
-"""Of writes that take long, the first ones and then one of so many look for members that do not read: 2 µs for each."""
+WRITES_PER_CHECK = 8
+"""The first 8 long writes, and then one in 8, check which members read. A check takes 2 µs for each member."""
 BUNDLE_EVENTS = 256
 BUNDLE_BYTES = 256 * 1024
 
@@ -33,7 +33,7 @@ class Group:
 
     They share what is written. Under load, events share a write too, in bundles or as frames one after the other:
     a write costs far more than its bytes. An event after a pause is sent at once. Members that do not read get theirs
-    later (behind.py), so that they do not delay the others.
+    later (slow_members.py), so that they do not delay the others.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Group:
         self.key: GroupKey = (filter_, viewer, form)
         self.members: dict[Member, None] = {}
         self._reading: dict[Member, None] = {}
-        """Those that get the next write. Others are behind, or their connection is being closed."""
-        self._behind = Behind(form, self._reading, later, clock)
+        """Members that get the next write. The others are slow, or their connection is being closed."""
+        self._slow = SlowMembers(form, self._reading, later, clock)
         self.quiet = True
         """Whether nothing was sent since the last :meth:`bookmark`."""
         self._pending: list[bytes] = []
@@ -60,7 +60,7 @@ class Group:
         self._write_seconds = 0.0
         """Mean duration of a write to one member."""
         self._long_writes = 0
-        """Writes that took long since one of them found members that do not read, or a member joined."""
+        """Long writes since the last one that found slow members, or since a member joined."""
         self._counters = counters
         self._clock = clock
         self._form = form
@@ -75,7 +75,7 @@ class Group:
     def remove(self, member: Member) -> None:
         """Send nothing to a member after what is pending."""
         self._write_pending()
-        self._behind.remove(member)
+        self._slow.remove(member)
         self.members.pop(member, None)
         self._reading.pop(member, None)
 
@@ -104,12 +104,12 @@ class Group:
     def flush(self) -> None:
         """Send what is pending to all members now, before something else."""
         self._write_pending()
-        self._behind.flush()
+        self._slow.flush()
 
     def bookmark(self, epoch: str, seq: int) -> None:
         """Send members the number up to which all events were decided, if they got none since the last call."""
         if self.quiet:
-            self._behind.flush()
+            self._slow.flush()
             for member in list(self.members):
                 if not member.has_lost:  # its gap comes first
                     member.bookmark(epoch, seq)
@@ -118,7 +118,7 @@ class Group:
     def stop(self) -> None:
         """Send nothing more: no member is left."""
         self._pacer.end()
-        self._behind.stop()
+        self._slow.stop()
 
     def _write_pending(self) -> None:
         if not self._pending:
@@ -153,9 +153,9 @@ class Group:
         for member in slow:
             del self._reading[member]
             if not member.connection.outbox.closed:
-                self._behind.add(member)
-        self._behind.append(write)
+                self._slow.add(member)
+        self._slow.append(write)
 
     def _is_check_due(self) -> bool:
         self._long_writes += 1
-        return self._long_writes <= CHECKED_WRITES or self._long_writes % CHECKED_WRITES == 0
+        return self._long_writes <= WRITES_PER_CHECK or self._long_writes % WRITES_PER_CHECK == 0

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
-from websocket_api.core.subscriptions.behind import BEHIND_SECONDS
 from websocket_api.core.subscriptions.events import EventSubscription
 from websocket_api.core.subscriptions.hub import (
     ALONE_EVENTS,
@@ -17,6 +16,7 @@ from websocket_api.core.subscriptions.hub import (
     IDLE_SECONDS,
     SINGLE_SECONDS,
 )
+from websocket_api.core.subscriptions.slow_members import FLUSH_SECONDS
 
 from tests.unit.core.support import JID, Client, World, filter_of, ticks
 
@@ -465,7 +465,7 @@ def test_a_slow_client_is_closed_and_delays_no_other() -> None:
     slow.socket.stuck = True
     slow.outbox.put(b"x")
     noise(world, 20)
-    world.time.pass_(BEHIND_SECONDS)
+    world.time.pass_(FLUSH_SECONDS)
     assert [code for code, _ in slow.closed_with] == [4410]
     assert seqs(quick.got) == list(range(1, 21))
 
@@ -499,7 +499,7 @@ def test_overflow_drop_applies_to_its_subscription_only() -> None:
     client.socket.stuck = True
     client.connection.send({"reply": 1})
     noise(world, 20)
-    world.time.pass_(BEHIND_SECONDS)
+    world.time.pass_(FLUSH_SECONDS)
     assert [code for code, _ in client.closed_with] == [4410]
 
 

@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 from websocket_api.core.access.session import Session
-from websocket_api.core.subscriptions.behind import BEHIND_SECONDS, JOINED_WRITES, KEPT_BYTES, SLICE_SECONDS
 from websocket_api.core.subscriptions.events import EventSubscription
-from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, CHECKED_WRITES, Group
+from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, WRITES_PER_CHECK, Group
+from websocket_api.core.subscriptions.slow_members import (
+    FLUSH_SECONDS,
+    MAX_JOINED_WRITES,
+    MAX_KEPT_BYTES,
+    SLICE_SECONDS,
+)
 
 from tests.unit.core.support import Client, World, filter_of
 
@@ -82,23 +87,23 @@ def test_nothing_is_done_for_a_client_that_does_not_read_when_the_others_get_the
     before = stuck.client.outbox.bytes
     fire(world, range(1, 4))
     assert (reader.numbers, stuck.client.outbox.bytes) == ([0, 1, 2, 3], before)
-    world.time.pass_(BEHIND_SECONDS)
+    world.time.pass_(FLUSH_SECONDS)
     assert stuck.client.outbox.bytes > before
     assert len(stuck.client.outbox._waiting) == 2
     assert stuck.read() == [0, 1, 2, 3]
 
 
 def test_a_client_that_reads_again_gets_all_at_once_and_belongs_to_the_others() -> None:
-    """It does not wait for the next hand-over."""
+    """It does not wait for the next flush."""
     world = World()
     slow, reader = Follower(world), Follower(world)
     slow.stop_reading()
-    fire(world, range(3), BEHIND_SECONDS)
+    fire(world, range(3), FLUSH_SECONDS)
     fire(world, range(3, 5))
     assert slow.read() == [0, 1, 2, 3, 4]
     fire(world, range(5, 6))
     assert slow.numbers == reader.numbers == list(range(6))
-    assert not group_of(world)._behind._members
+    assert not group_of(world)._slow._members
 
 
 def test_a_client_that_was_busy_for_a_moment_gets_its_events_as_soon_as_it_reads() -> None:
@@ -106,7 +111,7 @@ def test_a_client_that_was_busy_for_a_moment_gets_its_events_as_soon_as_it_reads
     world = World()
     slow = Follower(world)
     slow.stop_reading()
-    world.time.pass_(BEHIND_SECONDS)
+    world.time.pass_(FLUSH_SECONDS)
     fire(world, range(1), 0.0)
     assert slow.read() == [0]
 
@@ -118,7 +123,7 @@ def test_clients_that_stopped_together_share_the_bytes() -> None:
     for one in stuck:
         one.stop_reading()
     fire(world, range(20))
-    world.time.pass_(BEHIND_SECONDS)
+    world.time.pass_(FLUSH_SECONDS)
     frames = [[waiting.frame for waiting in one.client.outbox._waiting] for one in stuck]
     assert len(frames[0]) > 1
     assert all(one is other for each in frames[1:] for one, other in zip(frames[0], each, strict=True))
@@ -144,18 +149,18 @@ def test_a_client_whose_kernel_buffers_fill_delays_no_long_writes() -> None:
     lagging, reader = [Follower(world) for _ in range(100)], Follower(world)
     for one in [*lagging, reader]:
         write_slowly(world, one, 0.001)
-    fire(world, range(3), BEHIND_SECONDS)
+    fire(world, range(3), FLUSH_SECONDS)
     for one in lagging:
         one.client.socket.lags = True
     fire(world, range(3, 5))
     assert group_of(world)._pacer.seconds == BUNDLE_SECONDS
-    world.time.pass_(BEHIND_SECONDS)
+    world.time.pass_(FLUSH_SECONDS)
     fire(world, range(5, 6))
     assert (lagging[0].numbers, reader.numbers) == ([*range(5)], [*range(6)])
     for one in lagging:
         one.client.socket.lags = False
-    world.time.pass_(BEHIND_SECONDS)
-    assert not group_of(world)._behind._members
+    world.time.pass_(FLUSH_SECONDS)
+    assert not group_of(world)._slow._members
     fire(world, range(6, 7))
     assert lagging[0].numbers == [*range(7)]
 
@@ -174,11 +179,11 @@ def test_kernel_buffers_are_checked_now_and_then_while_all_read() -> None:
     for each in (one, reader):
         write_slowly(world, each, 0.01)
     fire(world, range(100))
-    assert CHECKED_WRITES < len(asked) < 30
+    assert WRITES_PER_CHECK < len(asked) < 30
     one.client.socket.lags = True
-    fire(world, range(100, 100 + CHECKED_WRITES))
-    assert one.subscription in group_of(world)._behind._members
-    assert reader.numbers == [*range(100 + CHECKED_WRITES)]
+    fire(world, range(100, 100 + WRITES_PER_CHECK))
+    assert one.subscription in group_of(world)._slow._members
+    assert reader.numbers == [*range(100 + WRITES_PER_CHECK)]
 
 
 def test_kernel_buffers_do_not_matter_while_writes_are_short() -> None:
@@ -187,18 +192,18 @@ def test_kernel_buffers_do_not_matter_while_writes_are_short() -> None:
     lagging = Follower(world)
     lagging.client.socket.lags = True
     fire(world, range(3))
-    assert (lagging.numbers, group_of(world)._behind._members) == ([0, 1, 2], {})
+    assert (lagging.numbers, group_of(world)._slow._members) == ([0, 1, 2], {})
 
 
 def test_a_lagging_client_whose_socket_accepts_no_more_gets_the_rest_when_it_reads() -> None:
-    """It does not wait for the next hand-over."""
+    """It does not wait for the next flush."""
     world = World()
     lagging, reader = Follower(world), Follower(world)
     for one in (lagging, reader):
         write_slowly(world, one, 0.01)
-    fire(world, range(3), BEHIND_SECONDS)
+    fire(world, range(3), FLUSH_SECONDS)
     lagging.client.socket.lags = True
-    fire(world, range(3, 5), BEHIND_SECONDS)
+    fire(world, range(3, 5), FLUSH_SECONDS)
     write = lagging.client.socket.write
 
     def write_and_fill(data: bytes) -> None:
@@ -206,13 +211,13 @@ def test_a_lagging_client_whose_socket_accepts_no_more_gets_the_rest_when_it_rea
         lagging.client.socket.stuck = True
 
     lagging.client.socket.write = write_and_fill  # type: ignore[method-assign]
-    fire(world, range(5, 6), BEHIND_SECONDS)
+    fire(world, range(5, 6), FLUSH_SECONDS)
     fire(world, range(6, 7))
     lagging.client.socket.write = write  # type: ignore[method-assign]
     assert lagging.read() == [*range(7)]
 
 
-def test_hand_overs_leave_the_loop_to_others() -> None:
+def test_flushes_leave_the_loop_to_others() -> None:
     """A thousand clients that stop reading get theirs in many turns of the loop, and others get theirs between."""
     world = World()
     stuck, reader = [Follower(world) for _ in range(100)], Follower(world)
@@ -246,7 +251,7 @@ def test_connections_that_overflow_at_once_are_closed_in_several_turns_of_the_lo
     world.time.pass_(1)
     assert closed == stuck
     assert max(after - before for before, after in itertools.pairwise(turns)) <= 3
-    assert not group_of(world)._behind._members
+    assert not group_of(world)._slow._members
 
 
 def test_a_fault_of_one_client_does_not_keep_the_others_from_theirs() -> None:
@@ -270,17 +275,17 @@ def test_a_fault_of_one_client_does_not_keep_the_others_from_theirs() -> None:
     assert [one.read() for one in stuck] == [[0]] * 3
 
 
-def test_much_is_handed_over_before_its_time() -> None:
+def test_many_bytes_are_flushed_at_once() -> None:
     """What is kept outside of the outboxes is small beside their limit."""
     world = World(size=1 << 24)
     stuck, fill = Follower(world, max_bytes=1 << 24), "f" * 10_000
     stuck.stop_reading()
-    fire(world, range(1), BEHIND_SECONDS)
+    fire(world, range(1), FLUSH_SECONDS)
     for number in range(1, 100):
         world.fire("my/x", n=number, fill=fill)
         world.time.pass_(0.001)
-        kept = sum(len(body) for write in group_of(world)._behind._writes for body in write.bodies)
-        assert kept <= KEPT_BYTES + 11_000
+        kept = sum(len(body) for write in group_of(world)._slow._writes for body in write.bodies)
+        assert kept <= MAX_KEPT_BYTES + 11_000
     assert stuck.client.outbox.bytes > 0
     world.time.pass_(PAUSE)
     assert stuck.read() == list(range(100))
@@ -289,15 +294,15 @@ def test_much_is_handed_over_before_its_time() -> None:
 def test_frames_for_an_outbox_are_small_beside_its_limit() -> None:
     """A client that may lose events loses the oldest only, and is not closed."""
     world = World()
-    stuck = Follower(world, bundle=False, drop=True, max_frames=2 * JOINED_WRITES)
+    stuck = Follower(world, bundle=False, drop=True, max_frames=2 * MAX_JOINED_WRITES)
     stuck.stop_reading()
-    fire(world, range(100), BEHIND_SECONDS / 50)
-    world.time.pass_(BEHIND_SECONDS)
+    fire(world, range(100), FLUSH_SECONDS / 50)
+    world.time.pass_(FLUSH_SECONDS)
     numbers = stuck.read()
     (gap,) = [message for message in stuck.received if message["type"] == "gap"]
     assert (stuck.client.closed_with, gap["count"] + len(numbers)) == ([], 100)
     assert numbers == list(range(gap["count"], 100))
-    assert len(numbers) >= JOINED_WRITES
+    assert len(numbers) >= MAX_JOINED_WRITES
 
 
 def test_a_gap_comes_after_what_was_kept() -> None:
@@ -305,7 +310,7 @@ def test_a_gap_comes_after_what_was_kept() -> None:
     world = World()
     stuck = Follower(world)
     stuck.stop_reading()
-    fire(world, range(2), BEHIND_SECONDS)
+    fire(world, range(2), FLUSH_SECONDS)
     fire(world, range(2, 4))
     world.hub.append_gap()
     assert stuck.read() == [0, 1, 2, 3]
@@ -317,7 +322,7 @@ def test_a_bookmark_comes_after_what_was_kept() -> None:
     world = World()
     stuck = Follower(world)
     stuck.stop_reading()
-    fire(world, range(1), BEHIND_SECONDS)
+    fire(world, range(1), FLUSH_SECONDS)
     fire(world, range(1, 2))
     world.hub.bookmark_all()
     assert stuck.read() == [0, 1]
@@ -329,11 +334,11 @@ def test_what_was_kept_comes_before_the_end_of_a_subscription() -> None:
     world = World()
     stuck, reader = Follower(world), Follower(world)
     stuck.stop_reading()
-    fire(world, range(1), BEHIND_SECONDS)
+    fire(world, range(1), FLUSH_SECONDS)
     fire(world, range(1, 3))
     stuck.client.connection.remove(stuck.subscription.number)
     stuck.client.connection.send({"type": "reply"})
-    fire(world, range(3, 5), BEHIND_SECONDS)
+    fire(world, range(3, 5), FLUSH_SECONDS)
     assert (stuck.read(), stuck.received[-1]) == ([0, 1, 2], {"type": "reply"})
     assert reader.numbers == list(range(5))
 
@@ -344,7 +349,7 @@ def test_what_was_kept_comes_before_events_of_new_permissions() -> None:
     session = world.session(".*")
     stuck = Follower(world, session)
     stuck.stop_reading()
-    fire(world, range(1), BEHIND_SECONDS)
+    fire(world, range(1), FLUSH_SECONDS)
     fire(world, range(1, 2))
     session.viewer = world.session({"@events": ["tag:my/*"]}).viewer
     stuck.subscription.regroup()
@@ -361,8 +366,8 @@ def test_nothing_is_kept_for_clients_that_are_gone() -> None:
     fire(world, range(30))
     assert [code for code, _ in closed.client.closed_with] == [4410]
     left.client.connection.release()
-    behind = group_of(world)._behind
-    assert (behind._members, behind._writes, behind._joined) == ({}, [], {})
+    slow = group_of(world)._slow
+    assert (slow._members, slow._writes, slow._joined) == ({}, [], {})
     closed.client.connection.release()
     reader.client.connection.release()
     assert world.hub._groups == {}
@@ -445,7 +450,7 @@ def write_slowly(world: World, one: Follower, seconds: float) -> None:
 
 
 def slowly(world: World, one: Follower, seconds: float) -> None:
-    """Make each hand-over to a client take some time."""
+    """Make each flush to a client take some time."""
     put = one.client.outbox.put
 
     def put_slowly(*args: Any, **kwargs: Any) -> None:
@@ -469,5 +474,5 @@ def count_turns(world: World, turns: list[int], value: Callable[[], int]) -> Non
 
     world.hub.later = later_counted
     group = group_of(world)
-    group._behind._later = later_counted
-    group._behind._pacer._later = later_counted
+    group._slow._later = later_counted
+    group._slow._pacer._later = later_counted
